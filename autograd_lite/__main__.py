@@ -1,0 +1,245 @@
+# ruff: noqa: T201 - a command line prints
+"""The command line: `python -m autograd_lite demo | draw | check | bench`, also installed as `autograd-lite`.
+
+Exit codes: 0 good, 1 a check failed, 2 wrong use (one line on stderr says what to do).
+"""
+
+import argparse
+import ast
+import importlib
+import importlib.util
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NoReturn
+
+import autograd_lite as al
+from autograd_lite import _cli_check, _cli_draw
+from autograd_lite._cli_draw import UsageError, close_to, shorten
+
+PACKAGE = Path(__file__).resolve().parent
+DEMOS = f"{al.__name__}.demos"
+
+
+class _Parser(argparse.ArgumentParser):
+    """Argparse, with one line for an error."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{' '.join(message.split())}; see {self.prog} --help")
+
+
+def _parser() -> argparse.ArgumentParser:
+    about = "Exact derivatives of ordinary scalar Python."
+    parser = _Parser(prog="autograd-lite", description=about, allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"autograd-lite {al.__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+
+    demo = commands.add_parser("demo", help="run a demo, which checks itself and draws", allow_abbrev=False)
+    demo.add_argument("name", nargs="?", default="list", metavar="NAME", help="a demo, `all`, or `list` (the default)")
+    demo.add_argument("--out", default="out", metavar="DIR", help="where pictures go (default: out)")
+    demo.add_argument("--seed", type=_seed, default=0, metavar="N", help="seed of whatever is random (default: 0)")
+    demo.add_argument("--quick", action="store_true", help="the shorter settings")
+    demo.set_defaults(run=_demo)
+
+    draw = commands.add_parser("draw", help="draw the graph of an expression with its gradients", allow_abbrev=False)
+    draw.add_argument("expression", metavar="EXPR", help="such as 'tanh(x*w + b)'")
+    draw.add_argument("assignments", nargs="*", metavar="name=value", help="a number for each name")
+    draw.add_argument("-o", "--output", metavar="FILE.svg", help="without it the graph is printed as a tree")
+    draw.set_defaults(run=_draw)
+
+    check = commands.add_parser("check", help="check every derivative against finite differences", allow_abbrev=False)
+    check.set_defaults(run=lambda _options: _cli_check.run(colour=_colour_wanted()))
+
+    bench = commands.add_parser("bench", help="time this machine; arguments go to benchmarks/eager.py", add_help=False)
+    bench.set_defaults(run=_bench)
+    return parser
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal() or len(text) > 18:
+        raise argparse.ArgumentTypeError(f"{shorten(text)} is not a seed; use a whole number from 0")
+    return int(text)
+
+
+def _colour_wanted() -> bool:
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+
+
+# --- demo
+
+
+def demos_folder() -> Path:
+    """Return the folder of the demos: inside an installed wheel, beside the package in a checkout."""
+    for folder in (PACKAGE / "demos", PACKAGE.parent / "demos"):
+        if (folder / "worked_example.py").is_file():
+            return folder
+    raise UsageError(f"the demos are neither in {PACKAGE} nor beside it; reinstall autograd-lite")
+
+
+def load_demos() -> ModuleType:
+    """Import the demos under one name, `autograd_lite.demos`, wherever they are."""
+    if DEMOS not in sys.modules:
+        folder = demos_folder()
+        _import_file(DEMOS, folder / "__init__.py", submodule_search_locations=[str(folder)])
+    return sys.modules[DEMOS]
+
+
+def _import_file(name: str, file: Path, **options: Any) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, file, **options)
+    if spec is None or spec.loader is None:
+        raise UsageError(f"{file} cannot be imported; reinstall autograd-lite")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _title(name: str) -> str:
+    """Return the first line of a demo's docstring, without importing the demo."""
+    source = (demos_folder() / f"{name}.py").read_text(encoding="utf-8")
+    return (ast.get_docstring(ast.parse(source)) or name).splitlines()[0]
+
+
+def _demo(options: argparse.Namespace) -> int:
+    ladder: tuple[str, ...] = load_demos().LADDER
+    if options.name == "list":
+        for name in ladder:
+            print(f"{name:<16} {_title(name)}")
+        print("\nRun one with `demo NAME`, or all with `demo all`.")
+        return 0
+    if options.name not in (*ladder, "all"):
+        remark = close_to(options.name, (*ladder, "all", "list")) or f"; there are: {', '.join(ladder)}, all, list"
+        raise UsageError(f"there is no demo {shorten(options.name)}{remark}")
+    out = _writable(Path(options.out))
+    names = ladder if options.name == "all" else (options.name,)
+    entries = [_run_demo(name, out, options, alone=len(names) == 1) for name in names]
+    if options.name == "all":
+        page = importlib.import_module(f"{DEMOS}.page").write(out, entries, quick=options.quick)
+        print(f"\n{page}: every picture with its numbers")
+    failed = [entry.name for entry in entries if not entry.ok]
+    if failed:
+        print(f"a check failed in: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _run_demo(name: str, out: Path, options: argparse.Namespace, *, alone: bool) -> Any:
+    """Run one demo; among others, one that breaks is an entry that failed and stops none of the rest."""
+    page = importlib.import_module(f"{DEMOS}.page")
+    title = _title(name)
+    print(f"{'' if alone else chr(10)}== {title}", flush=True)
+    began = time.perf_counter()
+    report, error = None, ""
+    try:
+        report = importlib.import_module(f"{DEMOS}.{name}").main(out / name, seed=options.seed, quick=options.quick)
+    except Exception as failure:
+        if alone:
+            raise
+        error = f"{type(failure).__name__}: {failure}"
+    entry = page.Entry(name, title, report, error, time.perf_counter() - began)
+    print(f"   {entry.verdict}, {entry.seconds:.1f} s" + (f", pictures in {out / name}" if entry.pictures else ""))
+    return entry
+
+
+def _writable(folder: Path) -> Path:
+    """Make a folder and a file in it, or say why not, before any time is spent."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".writable-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"cannot write into {shorten(str(folder))}: {reason}; pass another --out") from None
+    return folder
+
+
+# --- draw
+
+
+def _draw(options: argparse.Namespace) -> int:
+    values: dict[str, float] = {}
+    for text in options.assignments:
+        name, value = _cli_draw.parse_assignment(text)
+        if name in values:
+            raise UsageError(f"{name} is given twice; give each name one value")
+        values[name] = value
+    y, variables = _cli_draw.evaluate(options.expression, values)
+    if not isinstance(y, al.Variable):
+        raise UsageError(f"the expression is the constant {y!r}; differentiate by a name, such as 'x * x' x=3")
+    y.backward()
+    print(f"value {y.value!r}")
+    for name, variable in variables.items():
+        unused = "" if variable.grad is not None else "   (not used in the expression)"
+        print(f"d/d{name} {variable.grad or 0.0!r}{unused}")
+    if options.output is None:
+        print(al.explain(y))
+        return 0
+    try:
+        al.draw(y).save(options.output)
+    except al.GraphTooLarge:
+        nodes = len(al.topological_order(y))
+        raise UsageError(f"{nodes:,} nodes are too many for a picture; leave -o out for the tree in text") from None
+    except (al.AutogradLiteError, OSError, ValueError) as error:
+        reason = " ".join(str(getattr(error, "strerror", None) or error).split())
+        raise UsageError(f"cannot write {shorten(options.output)}: {reason}; pass another file with -o") from None
+    print(f"wrote {options.output}")
+    return 0
+
+
+def _shield_minus(argv: Sequence[str]) -> list[str]:
+    """Let an expression begin with a minus: `draw '-x*x' x=2` would be read as an option."""
+    options = ("-o", "--output", "-h", "--help", "--")
+    return [f" {word}" if word.startswith("-") and not word.startswith(options) else word for word in argv]
+
+
+# --- bench
+
+
+def _bench(options: argparse.Namespace) -> int:
+    file = PACKAGE.parent / "benchmarks" / "eager.py"
+    if not file.is_file():
+        raise UsageError("an installed wheel has no benchmarks/eager.py; run `bench` from a checkout of the source")
+    return int(_import_file("autograd_lite_benchmark", file).main(options.rest) or 0)
+
+
+def _options(words: list[str]) -> argparse.Namespace:
+    if words[:1] == ["draw"]:
+        words = ["draw", *_shield_minus(words[1:])]
+    options, rest = _parser().parse_known_args(words)
+    if options.command is None:
+        raise UsageError("say what to do: demo, draw, check or bench; see autograd-lite --help")
+    if options.command == "bench":
+        options.rest = rest
+    elif options.command == "draw" and not any(word.startswith("-") for word in rest):
+        options.assignments += rest  # argparse leaves over what follows an option in the middle
+    elif rest:
+        raise UsageError(f"{shorten(rest[0])} is not expected here; see autograd-lite {options.command} --help")
+    return options
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        options = _options(words)
+        code = int(options.run(options))
+        sys.stdout.flush()
+    except UsageError as error:
+        print(f"autograd-lite: {error}", file=sys.stderr)
+        return 2
+    except SystemExit as stop:  # --help and --version
+        return int(stop.code or 0)
+    except KeyboardInterrupt:
+        print("autograd-lite: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader, such as `head`, has gone: nobody is left to write to
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

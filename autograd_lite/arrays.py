@@ -1,0 +1,74 @@
+"""NumPy meets Variables: which rule serves which ufunc, for single Variables and for object arrays of them."""
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from autograd_lite.errors import OperandError
+from autograd_lite.primitives import PRIMITIVES, Primitive, abs, degrees, pow, radians  # noqa: A004 - the rules
+
+#: The rule that is the same function as a ufunc.
+RULES: dict[np.ufunc, Primitive] = {getattr(np, rule.numpy): rule for rule in PRIMITIVES.values() if rule.numpy}
+RULES |= {np.float_power: pow, np.fabs: abs, np.deg2rad: radians, np.rad2deg: degrees}
+
+_COMPARISONS: dict[np.ufunc, Callable[[Any, Any], bool]] = {
+    np.less: operator.lt,
+    np.less_equal: operator.le,
+    np.greater: operator.gt,
+    np.greater_equal: operator.ge,
+    np.equal: operator.eq,
+    np.not_equal: operator.ne,
+}
+_QUESTIONS = (np.isnan, np.isfinite, np.isinf, np.signbit)
+
+
+def array_ufunc(ufunc: np.ufunc, method: str, *inputs: Any, out: Any = None, **options: Any) -> Any:
+    """What `ufunc` gives where an input is a single Variable."""
+    if method != "__call__" or any(option is not None for option in options.values()):
+        raise OperandError(
+            f"np.{ufunc.__name__}{'' if method == '__call__' else '.' + method} with {', '.join(options) or method} does "
+            "not take a Variable. Put the Variables into an object array, np.array([x, y], dtype=object), and use "
+            "sum, dot or plain operators."
+        )
+    if ufunc in _COMPARISONS:
+        result = _mapped(_COMPARISONS[ufunc], inputs, bool)
+    elif ufunc in _QUESTIONS:
+        result = ufunc(*(getattr(i, "value", i) for i in inputs))
+    elif ufunc is np.divmod:
+        result = _mapped(operator.floordiv, inputs, object), _mapped(operator.mod, inputs, object)
+    elif ufunc in RULES:
+        result = RULES[ufunc](*inputs)
+    else:
+        raise OperandError(
+            f"np.{ufunc.__name__} has no derivative rule. Functions with one: {', '.join(sorted(PRIMITIVES))}; "
+            "define your own with autograd_lite.Primitive."
+        )
+    return result if out is None else _written(ufunc, result, out[0])
+
+
+def _mapped(function: Callable[[Any, Any], Any], inputs: tuple[Any, ...], dtype: type) -> Any:
+    boxed = []
+    for item in inputs:
+        box = np.empty(np.shape(item) if isinstance(item, np.ndarray) else (), dtype=object)
+        box[...] = item
+        boxed.append(box)
+    result = np.frompyfunc(function, 2, 1)(*boxed)
+    return result.astype(dtype) if isinstance(result, np.ndarray) else result
+
+
+def _written(ufunc: np.ufunc, result: Any, out: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    if out.dtype != object:
+        raise OperandError(
+            f"np.{ufunc.__name__} writes Variables into an array of {out.dtype}, which would drop their derivatives. "
+            "Write a = a + x instead of a += x, or start from an object array."
+        )
+    out[...] = result
+    return out
+
+
+def methods() -> dict[str, Primitive]:
+    """Rules that are also methods of a Variable: `x.exp()` for its reader, and NumPy asks for them in object arrays."""
+    named = {rule.name: rule for rule in PRIMITIVES.values() if rule.arity == 1}
+    return named | {ufunc.__name__: rule for ufunc, rule in RULES.items() if "O" in "".join(ufunc.types)}

@@ -1,0 +1,86 @@
+"""Finding a Graphviz renderer and running it."""
+
+import os
+import shutil
+import subprocess
+import warnings
+from importlib import metadata
+from pathlib import Path
+
+from autograd_lite.errors import DrawingError, RendererNotFound
+
+ENVIRONMENT = "AUTOGRAD_LITE_DOT"
+PURE = "graphviz-pure"
+TIMEOUT = 60.0  # seconds; 2,031 nodes take half a second
+INSTALL = (
+    f"Install one with `pip install {PURE}`, or Graphviz itself (`apt install graphviz`, `brew install graphviz`, "
+    f"`winget install graphviz`), or name a program with engine= or the variable {ENVIRONMENT}. "
+    '`.source` and `.save("g.dot")` need no renderer.'
+)
+# graphviz-pure says this once for every letter outside ASCII; the letter is drawn all the same.
+NOISE = "no value for width of non-ASCII character"
+
+
+def render(source: str, format_: str, engine: str | os.PathLike[str] | None = None) -> bytes:
+    """Return the picture that `source` describes, as `svg` or `png`.
+
+    Raises
+    ------
+    RendererNotFound
+        If there is nothing to draw with.
+    DrawingError
+        If the renderer fails or takes more than a minute.
+    """
+    program = find_engine(engine)
+    command = [program, f"-T{format_}"]
+    if format_ == "png":
+        command.append("-Gdpi=144")  # sharp on today's screens
+    try:
+        run = subprocess.run(command, input=source.encode(), capture_output=True, timeout=TIMEOUT, check=False)  # noqa: S603 - the user's own choice of program, no shell
+    except subprocess.TimeoutExpired as error:
+        raise DrawingError(
+            f"{program} was not done after {TIMEOUT:g} s. Draw less of the graph with depth=…, or save the source with "
+            '.save("g.dot") and render it by hand.'
+        ) from error
+    except OSError as error:
+        raise DrawingError(f"{program} could not be run: {error.strerror}. {INSTALL}") from error
+    lines = run.stderr.decode(errors="replace").splitlines()
+    said = "\n".join(line for line in lines if line.strip() and NOISE not in line)
+    if run.returncode or not run.stdout:
+        raise DrawingError(f"{program} -T{format_} ended with exit code {run.returncode} and said: {said or 'nothing'}")
+    if said:
+        warnings.warn(f"{program} said: {said}", stacklevel=2)
+    return run.stdout
+
+
+def find_engine(engine: str | os.PathLike[str] | None = None) -> str:
+    """Return the path of the renderer: what was asked for, else graphviz-pure, else `dot`.
+
+    What was asked for is never replaced by something else.
+    """
+    origin, asked = ("engine=", os.fspath(engine)) if engine else (ENVIRONMENT, os.environ.get(ENVIRONMENT, ""))
+    if asked:
+        found = shutil.which(asked) or (asked == PURE and _packaged()) or None
+        if found:
+            return found
+        raise RendererNotFound(f"{origin}{'=' * (origin == ENVIRONMENT)}{asked!r} is no program that can be run. {INSTALL}")
+    found = _packaged() or shutil.which(PURE) or shutil.which("dot")
+    if found:
+        return found
+    raise RendererNotFound(
+        f"No Graphviz renderer was found. Tried: engine= (not given), {ENVIRONMENT} (not set), the Python package {PURE} "
+        f"(not installed here), `{PURE}` and `dot` on the PATH (not there). {INSTALL}"
+    )
+
+
+def _packaged() -> str | None:
+    """Return the program inside the installed package; its folder need not be on the PATH."""
+    try:
+        files = metadata.files(PURE) or []
+    except metadata.PackageNotFoundError:
+        return None
+    for file in files:
+        path = Path(str(file.locate()))
+        if path.stem == PURE and path.suffix in {"", ".exe"} and path.is_file():
+            return str(path.resolve())
+    return None

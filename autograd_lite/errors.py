@@ -1,0 +1,159 @@
+"""The exceptions of autograd_lite: all under one base, each also under the builtin that a caller would catch.
+
+Every message says what happened, with which values and where, and what to do. The examples show a failure and its cure.
+"""
+
+
+class AutogradLiteError(Exception):
+    """Base of every exception that this library raises on purpose."""
+
+
+class ArgumentError(AutogradLiteError, ValueError):
+    """An argument of a library function has a wrong value, such as `argnums=3` for a function of two arguments.
+
+    >>> import autograd_lite as al
+    >>> al.grad(lambda x: x * x, argnums=1)(2.0)
+    Traceback (most recent call last):
+        ...
+    autograd_lite.errors.ArgumentError: argnums=1, but <lambda> was called with 1 positional argument. ...
+    >>> al.grad(lambda x: x * x, argnums=0)(2.0)
+    4.0
+    """
+
+
+class ConversionError(AutogradLiteError, ValueError):
+    """A number cannot be represented exactly as a 64-bit float, so it cannot become a Variable unchanged.
+
+    >>> import autograd_lite as al
+    >>> al.Variable(2**53 + 1)
+    Traceback (most recent call last):
+        ...
+    autograd_lite.errors.ConversionError: 9007199254740993 is not exactly representable as a 64-bit float. ...
+    >>> al.Variable(float(2**53 + 1))
+    Variable(9007199254740992.0)
+    """
+
+
+class OperandError(AutogradLiteError, TypeError):
+    """An operation got something that it cannot differentiate, or that would drop the derivative.
+
+    >>> import math
+    >>> import autograd_lite as al
+    >>> math.sin(al.Variable(1.0))
+    Traceback (most recent call last):
+        ...
+    autograd_lite.errors.OperandError: float() of Variable(1.0) would drop its derivative. ...
+    >>> al.sin(al.Variable(0.0))
+    Variable(0.0, op='sin')
+    """
+
+
+class OutputError(AutogradLiteError, TypeError):
+    """The function to be differentiated did not return one number.
+
+    >>> import autograd_lite as al
+    >>> al.grad(lambda x: [x, x * x])(2.0)
+    Traceback (most recent call last):
+        ...
+    autograd_lite.errors.OutputError: <lambda> returned a list of 2 numbers; a gradient needs one number. ...
+    >>> al.jacobian(lambda x: [x, x * x])(2.0)
+    [1.0, 4.0]
+    """
+
+
+class PrimitiveError(AutogradLiteError, ValueError):
+    """A `Primitive` is malformed: wrong number of partials, a name that is taken, a partial that returns no number.
+
+    >>> import autograd_lite as al
+    >>> al.Primitive(name="exp", value=lambda x: x, partials=(1.0,))
+    Traceback (most recent call last):
+        ...
+    autograd_lite.errors.PrimitiveError: a primitive named 'exp' exists already. ...
+    """
+
+
+class ReadOnlyError(AutogradLiteError, AttributeError):
+    """A fact of the recorded graph was assigned to; only a leaf's `value` and any node's `grad` may be set.
+
+    >>> import autograd_lite as al
+    >>> x = al.Variable(2.0)
+    >>> y = x * x
+    >>> y.value = 3.0
+    Traceback (most recent call last):
+        ...
+    autograd_lite.errors.ReadOnlyError: value of Variable(4.0, op='mul') is computed by mul and cannot be set. ...
+    >>> x.value = 3.0
+    """
+
+
+class StaleGraphError(AutogradLiteError, RuntimeError):
+    """A leaf changed its value after the graph was recorded, and the graph is to be differentiated again.
+
+    >>> import autograd_lite as al
+    >>> x = al.Variable(2.0, name="x")
+    >>> y = x * x
+    >>> x.value = 5.0
+    >>> al.gradients(y, x)                      # recorded local gradients stay what they were
+    4.0
+    >>> al.gradients(y, x, create_graph=True)
+    Traceback (most recent call last):
+        ...
+    autograd_lite.errors.StaleGraphError: Variable(5.0, name='x') was set after Variable(4.0, op='mul') was recorded ...
+    """
+
+
+class HandMadeNodeError(AutogradLiteError, RuntimeError):
+    """A node that was made by hand has numbers as local gradients, which cannot be differentiated again.
+
+    >>> import autograd_lite as al
+    >>> x = al.Variable(2.0)
+    >>> y = al.Variable(4.0, ((x, 4.0),))
+    >>> al.gradients(y, x)
+    4.0
+    >>> al.gradients(y, x, create_graph=True)
+    Traceback (most recent call last):
+        ...
+    autograd_lite.errors.HandMadeNodeError: Variable(4.0) was made by hand: ...
+    """
+
+
+class UnconnectedError(AutogradLiteError, ValueError):
+    """A gradient was asked for with respect to something the output does not depend on, with `unconnected="raise"`.
+
+    >>> import autograd_lite as al
+    >>> x, y = al.Variable(2.0), al.Variable(3.0, name="y")
+    >>> al.gradients(x * x, y, unconnected="raise")
+    Traceback (most recent call last):
+        ...
+    autograd_lite.errors.UnconnectedError: Variable(4.0, op='mul') does not depend on Variable(3.0, name='y'). ...
+    >>> al.gradients(x * x, y)
+    0.0
+    """
+
+
+class NonFiniteError(AutogradLiteError, ArithmeticError):
+    """Inside `raise_on_nonfinite()`, a value or an adjoint became infinite or NaN.
+
+    >>> import autograd_lite as al
+    >>> with al.raise_on_nonfinite():
+    ...     al.log(al.Variable(0.0, name="x"))
+    Traceback (most recent call last):
+        ...
+    autograd_lite.errors.NonFiniteError: log(x) is -inf for x = 0.0 ...
+    """
+
+
+class GradientCheckError(AutogradLiteError, AssertionError):
+    """A gradient does not agree with finite differences; the message holds a table of what differs."""
+
+
+class DrawingError(AutogradLiteError, RuntimeError):
+    """A graph cannot be drawn."""
+
+
+class GraphTooLarge(DrawingError):  # noqa: N818 - the name that the design fixes
+    """The graph has more nodes than a picture can show; pass `max_nodes=None` or `depth=`."""
+
+
+class RendererNotFound(DrawingError):  # noqa: N818 - reads as the fact it states
+    """No Graphviz renderer was found; the message lists what was tried and how to install one."""

@@ -1,0 +1,224 @@
+"""Functions composed of primitives: their derivatives follow from the rules.
+
+Reductions take arrays, lists or any iterable of numbers and Variables, and NumPy's `axis`; activations take what
+primitives take.
+"""
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from autograd_lite.errors import ArgumentError
+from autograd_lite.primitives import (
+    abs,  # noqa: A004 - the rule
+    add,
+    as_float,
+    div,
+    erfc,
+    exp,
+    expm1,
+    hold,
+    hypot,
+    less,
+    log,
+    logaddexp,
+    maximum,
+    mul,
+    sigmoid,
+    sub,
+    where,
+)
+
+SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805  # Klambauer et al. 2017, equation (14)
+
+
+def _array(numbers: Any) -> Any:
+    """An object array of floats and Variables."""
+    if not isinstance(numbers, np.ndarray):
+        listed = numbers if isinstance(numbers, list) or not isinstance(numbers, Iterable) else list(numbers)
+        numbers = np.array(listed, dtype=object)
+    boxed = np.empty(numbers.shape, dtype=object)
+    boxed.ravel()[:] = [_number(n) for n in numbers.ravel()]
+    return boxed
+
+
+def _number(n: Any) -> Any:
+    return n if hasattr(type(n), "__apply_primitive__") else as_float(n)
+
+
+def _like(result: Any, given: Any) -> Any:
+    """An elementwise result as the same kind as the argument."""
+    if isinstance(given, np.ndarray):
+        return result if given.dtype == object else result.astype(np.float64)
+    return type(given)(result.tolist()) if isinstance(given, (list, tuple)) else result.tolist()
+
+
+def _reduced(combine: Callable[[Any, Any], Any], numbers: Any, axis: int | None, empty: float | None) -> Any:
+    """Combine the numbers along an axis (all of them by default), from first to last."""
+    array = _array(numbers)
+    if axis is None:
+        array, axis = array.ravel(), 0
+    if array.shape[axis] == 0:
+        if empty is None:
+            raise ArgumentError("an empty sequence has no largest element; pass at least one number.")
+        return empty if array.ndim == 1 else np.full(np.delete(array.shape, axis), empty)
+    with np.errstate(all="ignore"):
+        result = np.frompyfunc(combine, 2, 1).reduce(array, axis=axis)
+    numeric = isinstance(result, np.ndarray) and isinstance(numbers, np.ndarray) and numbers.dtype != object
+    return result.astype(np.float64) if numeric else result
+
+
+def sum(numbers: Any, axis: int | None = None) -> Any:  # noqa: A001 - named as in NumPy
+    """The sum, from first to last; 0 for none.
+
+    >>> sum([1.0, 2.0, 3.5])
+    6.5
+    """
+    return _reduced(add, numbers, axis, 0.0)
+
+
+def prod(numbers: Any, axis: int | None = None) -> Any:
+    """The product, from first to last; 1 for none. Its gradient is right where factors are zero.
+
+    >>> prod([2.0, 3.0])
+    6.0
+    """
+    return _reduced(mul, numbers, axis, 1.0)
+
+
+def mean(numbers: Any, axis: int | None = None) -> Any:
+    """The arithmetic mean; nan for none.
+
+    >>> mean([1.0, 2.0, 6.0])
+    3.0
+    """
+    array = _array(numbers)
+    return div(_reduced(add, array, axis, 0.0), float(array.size if axis is None else array.shape[axis]))
+
+
+def dot(a: Any, b: Any) -> Any:
+    """Inner product of vectors, product of matrices; as `numpy.dot`.
+
+    >>> dot([1.0, 2.0], [3.0, 4.0])
+    11.0
+    """
+    left, right = _array(a), _array(b)
+    if left.ndim == right.ndim == 1:
+        if left.shape != right.shape:
+            raise ArgumentError(f"dot of vectors with {left.size} and {right.size} elements; give vectors of one length.")
+        return _reduced(add, left * right, None, 0.0)
+    product = np.dot(left, right)
+    numeric = all(isinstance(x, np.ndarray) and x.dtype != object for x in (a, b))
+    return product.astype(np.float64) if numeric else product
+
+
+def norm(numbers: Any, axis: int | None = None) -> Any:
+    """Euclidean length. No square overflows; at the origin the gradient is 0, the subgradient of least norm.
+
+    >>> norm([3e200, 4e200])
+    5e+200
+    """
+    return _reduced(hypot, abs(_array(numbers)), axis, 0.0)
+
+
+def _spread(reduced: Any, axis: int | None) -> Any:
+    return reduced if axis is None or not isinstance(reduced, np.ndarray) else np.expand_dims(reduced, axis)
+
+
+def _shifted(numbers: Any, axis: int | None) -> tuple[Any, Any]:
+    """Numbers minus their largest, and the largest held constant; 0 where both are the same infinity."""
+    array = _array(numbers)
+    largest = hold(_reduced(maximum, array, axis, None))
+    spread = _spread(largest, axis)
+    unequal = less(array, spread)
+    infinite = abs(spread) == math.inf
+    return where(np.logical_and(infinite, unequal == 0.0), 0.0 * unequal, sub(array, spread)), largest
+
+
+def logsumexp(numbers: Any, axis: int | None = None) -> Any:
+    """log Σ eˣ without overflow; -inf for none. Its gradient is the softmax.
+
+    >>> logsumexp([1000.0, 1000.0]) - 1000.0 == log(2.0)
+    True
+    """
+    array = _array(numbers)
+    if array.size == 0:
+        return -math.inf
+    largest = _reduced(maximum, array, axis, None)
+    if np.any(abs(largest) == math.inf):  # the shift would be inf - inf
+        return _reduced(logaddexp, numbers, axis, -math.inf)
+    shifted, largest = _shifted(array, axis)
+    result = largest + log(_reduced(add, exp(shifted), axis, 0.0))
+    numeric = isinstance(result, np.ndarray) and isinstance(numbers, np.ndarray) and numbers.dtype != object
+    return result.astype(np.float64) if numeric else result
+
+
+def softmax(numbers: Any, axis: int | None = -1) -> Any:
+    """eˣ / Σ eˣ along an axis, without overflow; the same kind as the argument.
+
+    >>> softmax([0.0, 0.0])
+    [0.5, 0.5]
+    """
+    if np.size(_array(numbers)) == 0:
+        return numbers
+    powers = exp(_shifted(numbers, axis)[0])
+    return _like(div(powers, _spread(_reduced(add, powers, axis, 0.0), axis)), numbers)
+
+
+def log_softmax(numbers: Any, axis: int | None = -1) -> Any:
+    """x - logsumexp(x) along an axis; the same kind as the argument.
+
+    >>> log_softmax([0.0, 0.0])
+    [-0.6931471805599453, -0.6931471805599453]
+    """
+    if np.size(_array(numbers)) == 0:
+        return numbers
+    shifted, _ = _shifted(numbers, axis)
+    return _like(sub(shifted, _spread(log(_reduced(add, exp(shifted), axis, 0.0)), axis)), numbers)
+
+
+def gelu(x: Any) -> Any:
+    """x·Φ(x), Φ the normal distribution function (Hendrycks & Gimpel 2016), exact.
+
+    >>> gelu(0.0)
+    0.0
+    """
+    return 0.5 * x * erfc(-math.sqrt(0.5) * x)
+
+
+def silu(x: Any) -> Any:
+    """x·σ(x), also called swish.
+
+    >>> silu(0.0)
+    0.0
+    """
+    return x * sigmoid(x)
+
+
+def elu(x: Any, alpha: Any = 1.0) -> Any:
+    """x where x > 0, else α(eˣ - 1) (Clevert et al. 2015).
+
+    >>> elu(-1000.0)
+    -1.0
+    """
+    return where(less(0.0, x), x, alpha * expm1(x))
+
+
+def selu(x: Any) -> Any:
+    """Scaled `elu` that keeps zero mean and unit variance (Klambauer et al. 2017).
+
+    >>> selu(1.0)
+    1.0507009873554805
+    """
+    return SELU_SCALE * elu(x, SELU_ALPHA)
+
+
+def softsign(x: Any) -> Any:
+    """x / (1 + |x|).
+
+    >>> softsign(1.0)
+    0.5
+    """
+    return div(x, 1.0 + abs(x))

@@ -1,0 +1,302 @@
+"""Real functions on floats that follow IEEE 754 where Python's `math` raises.
+
+Outside its domain a function here returns `inf`, `-inf` or `nan` and never raises, warns or turns complex; a NaN argument
+gives NaN. Inside the domain the platform's `libm` is called, through `math`. These are the values of the rule table
+(`primitives`); their derivatives are written there.
+"""
+
+import math
+from collections.abc import Callable
+from functools import lru_cache
+from math import copysign, inf, isinf, isnan, nan, pi
+
+LN2 = math.log(2.0)
+
+
+def outside(function: Callable[[float], float], beyond: Callable[[float], float]) -> Callable[[float], float]:
+    """`function`, and `beyond(x)` wherever `function(x)` raises."""
+
+    def value(x: float) -> float:
+        try:
+            return function(x)
+        except (ValueError, OverflowError):
+            return beyond(x)
+
+    value.__name__ = function.__name__
+    return value
+
+
+def _not_a_number(_: float) -> float:
+    return nan
+
+
+def _infinite(_: float) -> float:
+    return inf
+
+
+def _signed_infinity(x: float) -> float:
+    return copysign(inf, x)
+
+
+exp = outside(math.exp, _infinite)
+exp2 = outside(math.exp2, _infinite)
+expm1 = outside(math.expm1, _infinite)
+log = outside(math.log, lambda x: -inf if x == 0.0 else nan)
+log2 = outside(math.log2, lambda x: -inf if x == 0.0 else nan)
+log10 = outside(math.log10, lambda x: -inf if x == 0.0 else nan)
+log1p = outside(math.log1p, lambda x: -inf if x == -1.0 else nan)
+sqrt = outside(math.sqrt, _not_a_number)
+sin = outside(math.sin, _not_a_number)
+cos = outside(math.cos, _not_a_number)
+tan = outside(math.tan, _not_a_number)
+asin = outside(math.asin, _not_a_number)
+acos = outside(math.acos, _not_a_number)
+sinh = outside(math.sinh, _signed_infinity)
+cosh = outside(math.cosh, _infinite)
+acosh = outside(math.acosh, _not_a_number)
+atanh = outside(math.atanh, lambda x: copysign(inf, x) if abs(x) == 1.0 else nan)
+# Poles: gamma changes sign across 0 and jumps between infinities elsewhere; lgamma is +inf at each.
+gamma = outside(math.gamma, lambda x: copysign(inf, x) if x == 0.0 or x > 0.0 else nan)
+lgamma = outside(math.lgamma, _infinite)
+
+
+def div(a: float, b: float) -> float:
+    """a / b, with x/0 = ±inf and 0/0 = nan."""
+    try:
+        return a / b
+    except ZeroDivisionError:
+        return nan if a == 0.0 or isnan(a) else copysign(inf, a) * copysign(1.0, b)
+
+
+def inv(x: float) -> float:
+    """1 / x."""
+    try:
+        return 1.0 / x
+    except ZeroDivisionError:
+        return copysign(inf, x)
+
+
+def pow(x: float, p: float) -> float:  # noqa: A001 - the name of the operation
+    """x**p as C's pow: never complex."""
+    try:
+        return math.pow(x, p)
+    except ValueError:  # zero to a negative power, or a negative number to a broken one
+        return (copysign(inf, x) if p % 2.0 == 1.0 else inf) if x == 0.0 else nan
+    except OverflowError:
+        return -inf if x < 0.0 and p % 2.0 == 1.0 else inf
+
+
+def mod(x: float, y: float) -> float:
+    """x % y with Python's sign rule."""
+    try:
+        return x % y
+    except ZeroDivisionError:
+        return nan
+
+
+def floordiv(x: float, y: float) -> float:
+    """x // y with Python's rounding; x // 0 as x / 0."""
+    try:
+        return x // y
+    except ZeroDivisionError:
+        return div(x, y)
+
+
+def rounding(to_integer: Callable[[float], int]) -> Callable[[float], float]:
+    """Lift `math.floor` and its like from float -> int to float -> float, keeping -0.0, infinities and NaN."""
+
+    def value(x: float) -> float:
+        if not abs(x) < 2.0**52:  # an integer already, or not finite
+            return x
+        return copysign(float(to_integer(x)), x)
+
+    return value
+
+
+floor = rounding(math.floor)
+ceil = rounding(math.ceil)
+trunc = rounding(math.trunc)
+round_half_even = rounding(round)
+
+
+def round_digits(x: float, digits: float) -> float:
+    """`round(x, digits)` of Python: correctly rounded, ties to even."""
+    try:
+        return round(x, int(digits))
+    except (OverflowError, ValueError):
+        return x if not math.isfinite(x) else copysign(inf, x)
+
+
+def sign(x: float) -> float:
+    """-1, 0 or 1; nan at nan."""
+    return 1.0 if x > 0.0 else -1.0 if x < 0.0 else x
+
+
+def less(a: float, b: float) -> float:
+    """1 where a < b, 0 where not, nan where either is nan."""
+    return 1.0 if a < b else 0.0 if a >= b else nan
+
+
+def maximum(a: float, b: float) -> float:
+    """The larger; nan if either is nan."""
+    return a if a > b or isnan(a) else b
+
+
+def minimum(a: float, b: float) -> float:
+    """The smaller; nan if either is nan."""
+    return a if a < b or isnan(a) else b
+
+
+def clip(x: float, lower: float, upper: float) -> float:
+    """`minimum(maximum(x, lower), upper)`, nan if any is nan."""
+    return minimum(maximum(x, lower), upper)
+
+
+def sigmoid(x: float) -> float:
+    """1/(1 + e⁻ˣ), from e^-|x| so that neither side overflows or cancels."""
+    e = math.exp(-abs(x))
+    return 1.0 / (1.0 + e) if x >= 0.0 else e / (1.0 + e)
+
+
+def sigmoid_slope(x: float) -> float:
+    """σ'(x) = e/(1+e)², e = e^-|x|; σ(1-σ) would be 0 beyond x = 37."""
+    e = math.exp(-abs(x))
+    return e / ((1.0 + e) * (1.0 + e))
+
+
+def sech_squared(x: float) -> float:
+    """tanh'(x) = 4e/(1+e)², e = e^-2|x|; 1 - tanh² would be 0 beyond x = 19."""
+    e = math.exp(-2.0 * abs(x))
+    return 4.0 * e / ((1.0 + e) * (1.0 + e))
+
+
+def softplus(x: float) -> float:
+    """log(1 + eˣ) = max(x, 0) + log1p(e^-|x|)."""
+    return max(x, 0.0) + math.log1p(math.exp(-abs(x)))
+
+
+def logaddexp(a: float, b: float) -> float:
+    """log(eᵃ + eᵇ); fine at ties and at infinities."""
+    if a == b:  # also where a - b is inf - inf
+        return a + LN2
+    return maximum(a, b) + math.log1p(math.exp(-abs(a - b)))
+
+
+def xlogy(x: float, y: float) -> float:
+    """x·log y, and 0 where x = 0 whatever number y is."""
+    return 0.0 if x == 0.0 and not isnan(y) else x * log(y)
+
+
+def sinc(x: float) -> float:
+    """sin(πx)/(πx), 1 at 0."""
+    return sinc_derivative(x, 0.0)
+
+
+def sinc_derivative(x: float, n: float) -> float:
+    """The n-th derivative of sin(πx)/(πx).
+
+    With u = πx, S₀ = sin u / u and u·Sₙ + n·Sₙ₋₁ = sin(u + nπ/2). That recurrence loses a factor n/u a step, so below
+    |u| = 1 + n/2 the power series Σ (-1)ᵏ uᵐ/(m!·(m+n+1)) over m = 2k - n ≥ 0 is summed instead.
+    """
+    if isinf(x) or isnan(x):
+        return 0.0 if isinf(x) else nan
+    order, u = int(n), pi * x
+    if abs(u) < 1.0 + order / 2:
+        return pi**order * _sinc_series(u, order)
+    phase = math.remainder(x, 1.0)  # exact: x = k + phase, and sin(πx) = (-1)ᵏ sin(π·phase)
+    flip = -1.0 if math.fmod(x - phase, 2.0) else 1.0
+    sin_u, cos_u = flip * math.sin(pi * phase), flip * math.cos(pi * phase)
+    cycle = (sin_u, cos_u, -sin_u, -cos_u)
+    s = sin_u / u
+    for k in range(1, order + 1):
+        s = (cycle[k % 4] - k * s) / u
+    return pi**order * s
+
+
+def _sinc_series(u: float, n: int) -> float:
+    m = n % 2  # the least power that survives n derivatives
+    term = u**m * (-1.0) ** ((m + n) // 2)
+    total, square = 0.0, u * u
+    while True:
+        step = term / (m + n + 1)
+        if total + step == total:
+            return total
+        total += step
+        m += 2
+        term *= -square / (m * (m - 1))
+
+
+_BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510, 43867 / 798, -174611 / 330)
+
+
+def polygamma(n: float, x: float) -> float:
+    """ψ⁽ⁿ⁾(x), the n-th derivative of digamma; nan at its poles 0, -1, -2, …
+
+    Reflection moves x to the right half line, the recurrence moves it beyond 10 + n, and there the asymptotic series
+    converges to double precision (Abramowitz & Stegun 6.4.11). Accuracy: a few ULP away from the zeros of ψ⁽ⁿ⁾.
+    """
+    order = int(n)
+    if order < 0 or order != n or isnan(x) or x == -inf or (x <= 0.0 and x == math.floor(x)):
+        return nan
+    if x == inf:
+        return inf if order == 0 else 0.0
+    if x < 0.0:  # (-1)ⁿ ψ⁽ⁿ⁾(1-x) - ψ⁽ⁿ⁾(x) = dⁿ/dxⁿ π cot πx
+        return (-1) ** order * polygamma(n, 1.0 - x) - _cotangent_derivative(order, x)
+    if order == 0:
+        return _digamma_right(x)
+    sign_ = -1.0 if order % 2 == 0 else 1.0
+    terms = []
+    try:
+        while x < 10.0 + order:
+            terms.append(math.factorial(order) / x ** (order + 1))
+            x += 1.0
+        terms.append(math.factorial(order - 1) / x**order)
+        terms.append(math.factorial(order) / (2.0 * x ** (order + 1)))
+        ratio = math.factorial(order + 1) / x ** (order + 2)  # (2k+n-1)!/((2k)!·x^(2k+n)) without its (2k)!
+        for k, bernoulli in enumerate(_BERNOULLI, start=1):
+            terms.append(bernoulli * ratio / math.factorial(2 * k))
+            ratio *= (2 * k + order) * (2 * k + order + 1) / (x * x)
+    except (OverflowError, ZeroDivisionError):
+        return sign_ * (inf if x < 1.0 else 0.0)
+    return sign_ * math.fsum(terms)
+
+
+def digamma(x: float) -> float:
+    """ψ(x) = Γ'(x)/Γ(x)."""
+    return polygamma(0.0, x)
+
+
+def _digamma_right(x: float) -> float:
+    terms = []
+    while x < 10.0:
+        terms.append(-1.0 / x)
+        x += 1.0
+    terms += (math.log(x), -0.5 / x)
+    square, power = 1.0 / x / x, 1.0
+    for k, bernoulli in enumerate(_BERNOULLI, start=1):
+        power *= square
+        terms.append(-bernoulli * power / (2 * k))
+    return math.fsum(terms)
+
+
+@lru_cache
+def _cotangent_polynomial(n: int) -> tuple[int, ...]:
+    """Coefficients of P in dⁿ/dtⁿ cot t = P(cot t), lowest power first: each d/dt maps cᵏ to -k(cᵏ⁻¹ + cᵏ⁺¹)."""
+    coefficients = (0, 1)
+    for _ in range(n):
+        derivative = [0] * (len(coefficients) + 1)
+        for power, coefficient in enumerate(coefficients[1:], start=1):
+            derivative[power - 1] -= power * coefficient
+            derivative[power + 1] -= power * coefficient
+        coefficients = tuple(derivative)
+    return coefficients
+
+
+def _cotangent_derivative(n: int, x: float) -> float:
+    """dⁿ/dxⁿ π cot πx."""
+    phase = math.remainder(x, 1.0)  # exact: cot πx has period 1
+    cotangent = math.cos(pi * phase) / math.sin(pi * phase)
+    try:
+        return pi ** (n + 1) * math.fsum(c * cotangent**k for k, c in enumerate(_cotangent_polynomial(n)))
+    except OverflowError:
+        return nan

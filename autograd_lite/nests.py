@@ -1,0 +1,163 @@
+"""Nests: numbers, arrays, and lists, tuples, dicts and registered dataclasses of them, in any depth.
+
+Whatever takes or returns a nest works on its flat list of numbers: `numbers, shape = unravel(nest)` and back with
+`shape.pack(numbers)`. Containers go through `optree`.
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+import optree
+
+from autograd_lite.errors import ArgumentError, OperandError
+from autograd_lite.variable import Variable, as_float
+
+C = TypeVar("C", bound=type)
+
+#: Dataclasses registered here are nests to this library only; what is registered globally with optree counts too.
+NAMESPACE = "autograd_lite"
+
+
+@dataclasses.dataclass(frozen=True)
+class Shape:
+    """The containers of a nest and the array shapes of its leaves; None marks a leaf that is a single number."""
+
+    containers: optree.PyTreeSpec
+    leaves: tuple[tuple[int, ...] | None, ...]
+
+    @property
+    def sizes(self) -> list[int]:
+        """How many numbers each leaf holds."""
+        return [1 if leaf is None else int(np.prod(leaf, dtype=np.int64)) for leaf in self.leaves]
+
+    def pack(self, numbers: Sequence[Any]) -> Any:
+        """The nest with these numbers in it; arrays are float64, or object arrays if a number is a Variable."""
+        packed, start = [], 0
+        for leaf, size in zip(self.leaves, self.sizes, strict=True):
+            packed.append(numbers[start] if leaf is None else as_array(numbers[start : start + size], leaf))
+            start += size
+        return optree.tree_unflatten(self.containers, packed)
+
+    def pack_matrix(self, rows: Sequence[Sequence[Any]], columns: "Shape") -> Any:
+        """The nest in which each number is a nest of shape `columns`: arrays of shape `row leaf + column leaf`."""
+        packed, top = [], 0
+        for row_leaf, height in zip(self.leaves, self.sizes, strict=True):
+            blocks, left = [], 0
+            for column_leaf, width in zip(columns.leaves, columns.sizes, strict=True):
+                block = [entry for row in rows[top : top + height] for entry in row[left : left + width]]
+                scalar = row_leaf is None and column_leaf is None
+                blocks.append(block[0] if scalar else as_array(block, (row_leaf or ()) + (column_leaf or ())))
+                left += width
+            packed.append(optree.tree_unflatten(columns.containers, blocks))
+            top += height
+        return optree.tree_unflatten(self.containers, packed)
+
+
+def as_array(numbers: Sequence[Any], shape: tuple[int, ...]) -> Any:
+    """A float64 array, or an object array if one of the numbers is a Variable."""
+    if not any(type(number) is Variable for number in numbers):
+        return np.array(numbers, dtype=np.float64).reshape(shape)
+    array = np.empty(len(numbers), dtype=object)
+    array[:] = numbers
+    return array.reshape(shape)
+
+
+def unravel(nest: Any, what: str = "the nest") -> tuple[list[Any], Shape]:
+    """The numbers of a nest, floats and Variables, in order; and its shape.
+
+    Raises
+    ------
+    OperandError
+        If a leaf is not a number or an array of numbers; the message says where it stands.
+    """
+    leaves, containers = optree.tree_flatten(nest, namespace=NAMESPACE)
+    numbers: list[Any] = []
+    shapes: list[tuple[int, ...] | None] = []
+    for position, leaf in enumerate(leaves):
+        try:
+            if isinstance(leaf, np.ndarray):
+                shapes.append(leaf.shape)
+                numbers += _numbers_of(leaf)
+            else:
+                shapes.append(None)
+                numbers.append(leaf if type(leaf) is Variable else as_float(leaf))
+        except OperandError as error:
+            place = "".join(f"[{entry!r}]" for entry in optree.tree_paths(nest, namespace=NAMESPACE)[position])
+            raise OperandError(
+                f"{what}{' at ' + place if place else ''} is not a number: {error} Differentiate with respect to numbers "
+                "only: pass the rest as another argument (argnums), or as a static field of a registered dataclass."
+            ) from error
+    return numbers, Shape(containers, tuple(shapes))
+
+
+def _numbers_of(array: np.ndarray[Any, Any]) -> list[Any]:
+    if array.dtype == np.float64:
+        return array.ravel().tolist()
+    return [item if type(item) is Variable else as_float(item) for item in array.ravel()]
+
+
+def variables_of(nest: Any) -> list[Variable]:
+    """The Variables in a nest, in order; other leaves are passed over."""
+    found = []
+    for leaf in optree.tree_leaves(nest, namespace=NAMESPACE):
+        if type(leaf) is Variable:
+            found.append(leaf)
+        elif isinstance(leaf, np.ndarray) and leaf.dtype == object:
+            found += [item for item in leaf.ravel() if type(item) is Variable]
+    return found
+
+
+def mapped(function: Callable[[Any], Any], nest: Any) -> Any:
+    """The nest with `function` applied to each Variable; other leaves as they are."""
+
+    def leaf_mapped(leaf: Any) -> Any:
+        if type(leaf) is Variable:
+            return function(leaf)
+        if isinstance(leaf, np.ndarray) and leaf.dtype == object:
+            return as_array([function(item) if type(item) is Variable else item for item in leaf.ravel()], leaf.shape)
+        return leaf
+
+    return optree.tree_map(leaf_mapped, nest, namespace=NAMESPACE)
+
+
+def register_dataclass(cls: C) -> C:
+    """Let instances of a dataclass be nests of their fields; use as a decorator above `@dataclass`.
+
+    A field made with `field(metadata={"static": True})` is a fact, not a number: it is carried along as it is and must
+    be comparable with `==`.
+
+    Raises
+    ------
+    ArgumentError
+        If `cls` is not a dataclass.
+
+    Examples
+    --------
+    >>> import autograd_lite as al
+    >>> @al.register_dataclass
+    ... @dataclasses.dataclass
+    ... class Line:
+    ...     slope: float
+    ...     offset: float
+    >>> al.grad(lambda line, x: (line.slope * x + line.offset) ** 2)(Line(2.0, 1.0), 3.0)
+    Line(slope=42.0, offset=14.0)
+    """
+    if not (isinstance(cls, type) and dataclasses.is_dataclass(cls)):
+        raise ArgumentError(f"{cls!r} is not a dataclass. Decorate it with @dataclass first (below @register_dataclass).")
+    fields = dataclasses.fields(cls)
+    static = [field.name for field in fields if field.metadata.get("static")]
+    dynamic = [field.name for field in fields if not field.metadata.get("static")]
+
+    def take_apart(instance: Any) -> tuple[list[Any], tuple[Any, ...], list[str]]:
+        return [getattr(instance, n) for n in dynamic], tuple(getattr(instance, n) for n in static), dynamic
+
+    def put_together(facts: tuple[Any, ...], numbers: Sequence[Any]) -> Any:
+        instance = object.__new__(cls)  # not __init__: what it checks or converts holds for numbers, not for gradients
+        for name, value in zip((*dynamic, *static), (*numbers, *facts), strict=True):
+            object.__setattr__(instance, name, value)
+        return instance
+
+    optree.register_pytree_node(cls, take_apart, put_together, namespace=NAMESPACE)
+    return cls

@@ -1,0 +1,294 @@
+"""What an entry of the rule table is: an operation, its value, and its partial derivatives, written once.
+
+A partial receives `(*arguments, result)` and is written only with operators and other primitives. The same lambda then
+serves floats (a local gradient), Variables (a graph of the gradient, hence every higher order) and any later replay.
+
+Dispatch asks the arguments: a type with a static method `__apply_primitive__(primitive, arguments)` takes the operation
+over, so the table knows nothing of the node class.
+"""
+
+import inspect
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from math import inf, nan
+from typing import Any
+from weakref import WeakValueDictionary
+
+import numpy as np
+
+from autograd_lite.errors import ArgumentError, ConversionError, OperandError, PrimitiveError
+
+#: A partial derivative as a function of `(*arguments, result)`, or a constant.
+Partial = Callable[..., Any] | float
+#: Units in the last place, or a function of the arguments that gives them.
+Bound = float | Callable[..., float]
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """The real numbers from `lower` to `upper`; the ends belong to it unless `open_ends`."""
+
+    lower: float = -inf
+    upper: float = inf
+    open_ends: bool = False
+
+    def contains(self, x: float) -> bool:
+        """Whether x lies in the interval."""
+        return self.lower < x < self.upper if self.open_ends else self.lower <= x <= self.upper
+
+
+REAL = Interval()
+
+#: Every primitive by name: the rule table. A user's own entry leaves it when nothing refers to it any more.
+PRIMITIVES: "WeakValueDictionary[str, Primitive]" = WeakValueDictionary()
+
+
+def as_float(number: object) -> float:
+    """Convert a real number to the float equal to it, or refuse.
+
+    Raises
+    ------
+    ConversionError
+        If no 64-bit float equals the number.
+    OperandError
+        If it is no real number of Python or NumPy.
+
+    Examples
+    --------
+    >>> as_float(True), as_float(np.float32(0.5)), as_float(np.array(3))
+    (1.0, 0.5, 3.0)
+    """
+    if isinstance(number, np.ndarray) and number.ndim == 0:
+        number = number[()]
+    if isinstance(number, float):
+        return float(number)
+    if isinstance(number, (int, np.integer, np.bool_)):
+        number = int(number)
+    elif not isinstance(number, np.floating):
+        raise OperandError(_not_a_real_number(number))
+    try:
+        converted = float(number)
+    except OverflowError:
+        converted = nan
+    if converted == number or number != number:  # noqa: PLR0124 - a NaN is converted
+        return converted
+    text = str(number)
+    shown = text if len(text) <= 40 else f"{text[:20]}… ({len(text)} digits)"
+    raise ConversionError(
+        f"{shown} is not exactly representable as a 64-bit float. Pass float({'…' if shown != text else text}) "
+        "if the nearest float is meant, or scale the number down."
+    )
+
+
+def _not_a_real_number(thing: object) -> str:
+    kind = type(thing).__name__
+    if hasattr(type(thing), "__apply_primitive__"):
+        return f"{thing!r} is a {kind} already; use it as it is, or stop_gradient(x) for its value without its history."
+    if isinstance(thing, (complex, np.complexfloating)):
+        return f"complex number {thing!r}: derivatives here are of real functions. Use its .real and .imag parts."
+    if isinstance(thing, (np.ndarray, list, tuple)):
+        return f"{kind} of {len(thing)} elements where one real number is needed. Apply the operation to each element."
+    return f"{kind} {thing!r:.60} is not a real number. Use an int, a float or a NumPy real number."
+
+
+@dataclass(frozen=True, eq=False)
+class Primitive:
+    """An operation with hand-written partial derivatives; calling it applies it.
+
+    Parameters
+    ----------
+    name : str
+        Unique in the table.
+    value : callable
+        `value(*floats) -> float`. Takes one positional float for each partial.
+    partials : tuple of (callable or float)
+        One for each argument: `partial(*arguments, result)`, written with operators and functions of this library
+        only, so that it can be differentiated again; or a number where it is constant.
+    domain : tuple of Interval, optional
+        Where each argument may lie; the whole line by default. A fact for tests and messages, never enforced.
+    formula, kink, source : str, optional
+        Value and partials in words; the convention where the derivative jumps; where the formula stands.
+    ulp : (bound, bound), optional
+        Largest errors of value and partials in units in the last place; each a number or a function of the arguments.
+    numpy : str, optional
+        The NumPy ufunc that is the same function.
+    defaults : tuple of float, optional
+        Values of trailing arguments that a call leaves out.
+    selects : bool, default False
+        The result is one of the arguments; an argument with partial 0 was not taken, and no adjoint is sent into it.
+    built_in : bool, default False
+        An entry of this library: `value` is trusted to return a float and the name cannot be taken over.
+    replace : bool, default False
+        Allow the name of another user-defined entry to be taken over (for a notebook cell that runs twice).
+
+    Raises
+    ------
+    PrimitiveError
+        If the name is taken, or `value` and `partials` do not agree on the number of arguments.
+
+    Notes
+    -----
+    Domain errors: `value` should return `inf` or `nan` outside its domain. What it raises reaches the caller.
+
+    Examples
+    --------
+    >>> import autograd_lite as al
+    >>> cube = al.Primitive(name="cube", value=lambda x: x * x * x, partials=(lambda x, y: 3.0 * x * x,))
+    >>> cube(2.0)
+    8.0
+    >>> al.grad(al.grad(cube))(2.0)
+    12.0
+    """
+
+    name: str
+    value: Callable[..., float]
+    partials: tuple[Partial, ...]
+    domain: tuple[Interval, ...] = ()
+    formula: str = ""
+    kink: str = "none"
+    source: str = ""
+    ulp: tuple[Bound, Bound] | None = None
+    numpy: str = ""
+    defaults: tuple[float, ...] = ()
+    selects: bool = False
+    built_in: bool = False
+    replace: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what is malformed, then enter the table."""
+        if not isinstance(self.name, str) or not self.name.isidentifier():
+            raise PrimitiveError(f"name={self.name!r}: a primitive is named by a Python identifier, such as 'cube'.")
+        if not callable(self.value):
+            raise PrimitiveError(f"value of primitive {self.name!r} is {self.value!r}: pass a function of floats.")
+        object.__setattr__(self, "partials", self._checked_partials())
+        object.__setattr__(self, "domain", tuple(self.domain) or (REAL,) * self.arity)
+        if len(self.domain) != self.arity:
+            raise PrimitiveError(f"{self.name!r} has {self.arity} arguments and {len(self.domain)} domains; give one each.")
+        other = PRIMITIVES.get(self.name)
+        if other is not None and (other.built_in or not self.replace):
+            remedy = "." if other.built_in else ", or pass replace=True to redefine it."
+            raise PrimitiveError(f"a primitive named {self.name!r} exists already. Choose another name{remedy}")
+        if not self.built_in:
+            object.__setattr__(self, "value", _returning_float(self.value, f"value of primitive {self.name!r}"))
+        PRIMITIVES[self.name] = self
+
+    def _checked_partials(self) -> tuple[Partial, ...]:
+        partials = tuple(self.partials) if isinstance(self.partials, Iterable) else (self.partials,)
+        if not partials:
+            raise PrimitiveError(f"{self.name!r} has no partials; give one for each argument.")
+        expected = _positional_arguments(self.value)
+        if expected is not None and not expected[0] <= len(partials) <= expected[1]:
+            raise PrimitiveError(
+                f"value of {self.name!r} takes {_count(expected, 'argument')}, but there are {len(partials)} partials; "
+                "give one partial for each argument."
+            )
+        for position, partial in enumerate(partials):
+            if not callable(partial):
+                continue
+            expected = _positional_arguments(partial)
+            if expected is not None and not expected[0] <= len(partials) + 1 <= expected[1]:
+                raise PrimitiveError(
+                    f"partial {position} of {self.name!r} takes {_count(expected, 'argument')}; it is called with "
+                    f"{len(partials) + 1}: the {len(partials)} of the operation, then its result."
+                )
+        try:
+            return tuple(p if callable(p) else as_float(p) for p in partials)
+        except (OperandError, ConversionError) as error:
+            raise PrimitiveError(f"a partial of {self.name!r} is neither a function nor a number: {error}") from error
+
+    @property
+    def arity(self) -> int:
+        """Number of arguments."""
+        return len(self.partials)
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Apply to floats, Variables, or NumPy arrays of either; returns the same kind."""
+        if len(arguments) != len(self.partials):
+            arguments = self._completed(arguments)
+        apply = None
+        for argument in arguments:
+            kind = type(argument)
+            if kind is not float:
+                if kind is np.ndarray and argument.ndim > 0:
+                    return self._elementwise(arguments)
+                if apply is None or apply is as_float:
+                    apply = getattr(kind, "__apply_primitive__", as_float)
+        if apply is None:
+            return self.value(*arguments)
+        if apply is as_float:
+            return self.value(*map(as_float, arguments))
+        return apply(self, arguments)
+
+    def _completed(self, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+        missing = self.arity - len(arguments)
+        if not 0 <= missing <= len(self.defaults):
+            raise OperandError(f"{self.name} takes {self.arity} arguments and got {len(arguments)}. {self.formula}".rstrip())
+        return arguments + self.defaults[len(self.defaults) - missing :]
+
+    def _elementwise(self, arguments: tuple[Any, ...]) -> Any:
+        numeric = all(
+            argument.dtype != object if isinstance(argument, np.ndarray) else _is_number(argument) for argument in arguments
+        )
+        boxed = [a.astype(object) if isinstance(a, np.ndarray) else _boxed(a) for a in arguments]
+        with np.errstate(all="ignore"):  # infinities and NaNs are values here, not warnings
+            result = np.frompyfunc(self, self.arity, 1)(*boxed)
+        return result.astype(np.float64) if numeric else result
+
+    def __repr__(self) -> str:
+        return f"<primitive {self.name}: {self.formula}>" if self.formula else f"<primitive {self.name}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return primitive_named, (self.name,)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Primitive":
+        return self
+
+
+def primitive_named(name: str) -> Primitive:
+    """Look an entry of the table up, as unpickling does."""
+    try:
+        return PRIMITIVES[name]
+    except KeyError:
+        raise PrimitiveError(
+            f"no primitive is named {name!r} in this process. If it is your own, import the module that defines it first."
+        ) from None
+
+
+def _is_number(argument: object) -> bool:
+    return not hasattr(type(argument), "__apply_primitive__")
+
+
+def _boxed(argument: object) -> Any:
+    box = np.empty((), dtype=object)
+    box[()] = argument
+    return box
+
+
+def _returning_float(value: Callable[..., float], what: str) -> Callable[..., float]:
+    def checked(*arguments: float) -> float:
+        result = value(*arguments)
+        if type(result) is float:
+            return result
+        try:
+            return as_float(result)
+        except (OperandError, ConversionError) as error:
+            raise PrimitiveError(f"{what} returned {result!r} for {arguments}: {error}") from error
+
+    return checked
+
+
+def _positional_arguments(function: Callable[..., Any]) -> tuple[int, float] | None:
+    """Least and largest number of positional arguments, None where Python cannot tell."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return None
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    required = sum(p.default is p.empty for p in positional)
+    return required, inf if any(p.kind is p.VAR_POSITIONAL for p in parameters) else len(positional)
+
+
+def _count(expected: tuple[int, float], noun: str) -> str:
+    least, most = expected
+    number = f"{least}" if least == most else f"at least {least}" if most == inf else f"{least} to {most}"
+    return f"{number} {noun}{'s' * (number != '1')}"

@@ -1,0 +1,179 @@
+"""What every benchmark needs: a process per contestant, interleaved rounds, medians, Markdown tables.
+
+Contestants run in processes of their own, one request at a time, in turns: what disturbs the machine for a while disturbs
+all of them alike, one's garbage never reaches another's collector, and a crash or an endless run costs one cell of the
+table, not the table.
+"""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import os
+import platform
+import statistics
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
+
+
+class NotRunError(Exception):
+    """A measurement that could not be had; the text is what the table shows."""
+
+
+class Worker:
+    """An object that lives in a process of its own; `ask` calls one of its methods there.
+
+    Parameters
+    ----------
+    factory : callable
+        Makes the object inside the new process; importable by name.
+    *arguments
+        Passed to `factory`.
+    """
+
+    def __init__(self, factory: Callable[..., Any], *arguments: Any) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pipe, other_end = context.Pipe()
+        self._process = context.Process(target=_serve, args=(other_end, factory, arguments), daemon=True)
+        self._process.start()
+        other_end.close()
+
+    def ask(self, method: str, *arguments: Any, timeout: float) -> Any:
+        """Call the object's `method`; raise `NotRunError` if it fails, dies, or takes more than `timeout` seconds."""
+        try:
+            self._pipe.send((method, arguments))
+            if not self._pipe.poll(timeout):
+                self._process.kill()
+                raise NotRunError(f"stopped after {timeout:.0f} s")
+            done, reply = self._pipe.recv()
+        except (EOFError, OSError):
+            self._process.join(5)
+            raise NotRunError(f"process ended with code {self._process.exitcode}") from None
+        if not done:
+            raise NotRunError(reply)
+        return reply
+
+    def close(self) -> None:
+        """End the process."""
+        self._pipe.close()
+        self._process.join(1)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+
+
+def _serve(pipe: Any, factory: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    """Answer requests until the other end of the pipe is closed."""
+    try:
+        target, failure = factory(*arguments), None
+        # What the imports left behind is no contestant's garbage: the cyclic collector need not walk it again and again.
+        gc.collect()
+        gc.freeze()
+    except Exception as error:  # noqa: BLE001 - whatever a peer raises is the table's business, not ours
+        target, failure = None, _in_one_line(error)
+    while True:
+        try:
+            method, arguments = pipe.recv()
+        except EOFError:
+            return
+        if failure is not None:
+            pipe.send((False, failure))
+            continue
+        try:
+            reply = (True, getattr(target, method)(*arguments))
+        except Exception as error:  # noqa: BLE001
+            reply = (False, _in_one_line(error))
+        pipe.send(reply)
+
+
+def _in_one_line(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())[:80]
+
+
+def in_turns(tasks: dict[str, tuple[Callable[[], Any], int]]) -> dict[str, list[Any]]:
+    """Call each task the number of times that stands beside it, round by round, the first of a round in rotation.
+
+    A task that raises `NotRunError` keeps the results it had and is not asked again.
+    """
+    results: dict[str, list[Any]] = {name: [] for name in tasks}
+    failed: set[str] = set()
+    for turn in range(max((times for _, times in tasks.values()), default=0)):
+        names = [name for name, (_, times) in tasks.items() if turn < times and name not in failed]
+        shift = turn % max(len(names), 1)
+        for name in names[shift:] + names[:shift]:
+            try:
+                results[name].append(tasks[name][0]())
+            except NotRunError:
+                failed.add(name)
+    return results
+
+
+def paired_ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:
+    """Return the median over rounds of our time over theirs: a slow round slows both and cancels."""
+    return statistics.median(a / b for a, b in zip(ours, theirs, strict=False))
+
+
+def peak_memory() -> float:
+    """Return the most bytes this process has held in memory so far (nan where the system does not tell)."""
+    if resource is None:
+        return float("nan")
+    unit = 1 if sys.platform == "darwin" else 1024
+    return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a Markdown table, first column left, the others right, padded so that it reads as plain text too."""
+    lines = [list(header), *map(list, rows)]
+    widths = [max(3, *(len(line[column]) for line in lines)) for column in range(len(header))]
+    padded = [
+        [line[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True))]
+        for line in lines
+    ]
+    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
+    return "\n".join("| " + " | ".join(line) + " |" for line in [padded[0], rule, *padded[1:]])
+
+
+def machine() -> str:
+    """Return the kind of machine in one line: processor, cores, Python, system."""
+    names = [line.split(":", 1)[1].strip() for line in _cpuinfo() if line.startswith("model name")]
+    processor = names[0] if names else platform.processor() or platform.machine()
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    return f"{processor}, {os.cpu_count()} cores, {python}, {platform.system()}"
+
+
+def _cpuinfo() -> list[str]:
+    try:
+        return Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []
+
+
+def version(distribution: str) -> str:
+    """Return the installed version of a distribution, or an empty string."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def write_between_marks(page: Path, name: str, text: str) -> None:
+    """Put `text` between the marks `<!-- name -->` and `<!-- end of name -->` of a page; make the page if there is none.
+
+    The words around the marks are written by people and stay.
+    """
+    start, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
+    old = page.read_text(encoding="utf-8") if page.exists() else f"{start}\n{end}\n"
+    if start not in old or end not in old:
+        old += f"\n{start}\n{end}\n"
+    before, _, rest = old.partition(start)
+    page.write_text(f"{before}{start}\n{text.strip()}\n{end}{rest.partition(end)[2]}", encoding="utf-8")

@@ -1,0 +1,96 @@
+"""The programs that every engine runs, written once in plain scalar Python: only operators and a `relu` handed in."""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+WIDTHS = (2, 25, 50, 25, 2)
+PARAMETERS = sum(n_in * n_out + n_out for n_in, n_out in pairwise(WIDTHS))
+# A product and a sum per weight, one relu per hidden neuron; per output one difference, one square, one sum.
+OPERATIONS_PER_SAMPLE = sum(2 * n_in * n_out for n_in, n_out in pairwise(WIDTHS)) + sum(WIDTHS[1:-1]) + 3 * WIDTHS[-1]
+
+
+@dataclass(frozen=True)
+class Program:
+    """A function of leaves, the point where it is differentiated, and how many operations it writes down."""
+
+    leaves: list[float]
+    run: Callable[[list[Any], Callable[[Any], Any]], Any]
+    operations: int
+
+
+def network(operations: int) -> Program:
+    """Squared error of the perceptron 2-25-50-25-2 with ReLU, summed over as many samples as make up `operations`."""
+    draw = random.Random(0)
+    samples = [
+        ([draw.uniform(-1, 1), draw.uniform(-1, 1)], [draw.uniform(-1, 1), draw.uniform(-1, 1)])
+        for _ in range(max(1, round(operations / OPERATIONS_PER_SAMPLE)))
+    ]
+    weights: list[float] = []
+    for n_in, n_out in pairwise(WIDTHS):
+        for _ in range(n_out):
+            weights += [draw.gauss(0, math.sqrt(2 / n_in)) for _ in range(n_in)] + [draw.uniform(-0.1, 0.1)]
+
+    def run(leaves: list[Any], relu: Callable[[Any], Any]) -> Any:
+        layers = _in_layers(leaves)
+        loss = None
+        for inputs, targets in samples:
+            for output, target in zip(_forward(layers, inputs, relu), targets, strict=True):
+                error = output - target
+                loss = error * error if loss is None else loss + error * error
+        return loss
+
+    return Program(weights, run, OPERATIONS_PER_SAMPLE * len(samples) - 1)
+
+
+def _in_layers(leaves: list[Any]) -> list[list[tuple[list[Any], Any]]]:
+    """Return the flat parameters as layers of neurons, each neuron its weights and its bias."""
+    layers, at = [], 0
+    for n_in, n_out in pairwise(WIDTHS):
+        layers.append([(leaves[k : k + n_in], leaves[k + n_in]) for k in range(at, at + n_out * (n_in + 1), n_in + 1)])
+        at += n_out * (n_in + 1)
+    return layers
+
+
+def _forward(layers: list[list[tuple[list[Any], Any]]], inputs: list[Any], relu: Callable[[Any], Any]) -> list[Any]:
+    """Each neuron is sum(w·x) + b, added up from b as micrograd's own neuron does; ReLU on the hidden layers."""
+    for layer in layers:
+        inputs = [sum((w * x for w, x in zip(weights, inputs, strict=True)), bias) for weights, bias in layer]
+        if layer is not layers[-1]:
+            inputs = [relu(x) for x in inputs]
+    return inputs
+
+
+def chain(operations: int) -> Program:
+    """One long dependency: x ← x·a + b with constants a, b so near to 1 and 0 that ten million steps stay finite."""
+
+    def run(leaves: list[Any], _relu: Callable[[Any], Any]) -> Any:
+        (x,) = leaves
+        for _ in range(operations // 2):
+            x = x * 1.0000001 + 1e-7
+        return x
+
+    return Program([0.5], run, operations // 2 * 2)
+
+
+def wide_sum(operations: int) -> Program:
+    """Many leaves, no depth but that of the running sum: Σ x² over operations/2 leaves."""
+    count = max(operations // 2, 1)
+
+    def run(leaves: list[Any], _relu: Callable[[Any], Any]) -> Any:
+        total = leaves[0] * leaves[0]
+        for x in leaves[1:]:
+            total = total + x * x
+        return total
+
+    return Program([(k % 1000 - 500) / 1000 for k in range(count)], run, 2 * count - 1)
+
+
+PROGRAMS = {"network": network, "chain": chain, "wide sum": wide_sum}

@@ -1,0 +1,144 @@
+"""What the demos share: a report that prints, checks itself and keeps pictures; a progress bar."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import autograd_lite as al
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+INK, GRID = "#1f2933", "#d9dee4"
+BLUE, ORANGE, GREEN, RED = "#2166ac", "#e08214", "#1b7837", "#c0392b"
+COLOURS = (BLUE, ORANGE, GREEN, RED)
+STYLE = {
+    "font.family": "DejaVu Sans",
+    "font.size": 10.0,
+    "axes.titlesize": 11.0,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.edgecolor": "#8a94a0",
+    "axes.labelcolor": INK,
+    "axes.titlecolor": INK,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "grid.color": GRID,
+    "legend.frameon": False,
+    "lines.linewidth": 1.8,
+}
+
+
+@dataclass(frozen=True)
+class Number:
+    """A printed number, the answer known from elsewhere (None: there is none), and whether the two agree."""
+
+    name: str
+    value: float | None
+    known: float | None
+    tolerance: float
+    agrees: bool
+
+
+class Report:
+    """What a demo found: it prints as it goes, compares with known answers, and keeps the pictures.
+
+    Attributes
+    ----------
+    numbers : dict
+        What was printed, by name; tests compare it with known answers.
+    failures : list of str
+        One line for each check that did not hold.
+    pictures : list of (Path, str)
+        Files with their captions.
+    """
+
+    def __init__(self, out: Path) -> None:
+        self.out = out
+        self.numbers: dict[str, float | None] = {}
+        self.details: list[Number] = []
+        self.claims: list[tuple[str, bool]] = []
+        self.failures: list[str] = []
+        self.pictures: list[tuple[Path, str]] = []
+        self.lines: list[str] = []
+
+    @property
+    def ok(self) -> bool:
+        """Whether every check held."""
+        return not self.failures
+
+    def say(self, text: str = "") -> None:
+        """Print a line and keep it for the page."""
+        print(text)
+        self.lines.append(text)
+
+    def number(self, name: str, value: float | None, known: float | None = None, tolerance: float = 0.0) -> None:
+        """Print and keep a number; if an answer is known, a difference beyond `tolerance` fails the demo."""
+        agrees = known is None or (value is not None and abs(value - known) <= tolerance)
+        self.numbers[name] = value
+        self.details.append(Number(name, value, known, tolerance, agrees))
+        if not agrees:
+            self.failures.append(f"{name} is {value}, known is {known} within {tolerance:g}")
+        remark = "" if known is None else f"   known {known:.10g}" + ("" if agrees else "   <-- differs")
+        self.say(f"  {name:<28} {'None' if value is None else format(value, '.10g'):<18}{remark}")
+
+    def check(self, claim: str, holds: bool) -> None:
+        """Print whether a claim holds; one that does not fails the demo."""
+        self.claims.append((claim, bool(holds)))
+        if not holds:
+            self.failures.append(f"does not hold: {claim}")
+        self.say(f"  [{'ok' if holds else 'FAILED'}] {claim}")
+
+    def graph(self, filename: str, caption: str, output: al.Variable) -> None:
+        """Draw the graph under `output`, gradients and all, through `al.draw`."""
+        self.out.mkdir(parents=True, exist_ok=True)
+        try:
+            al.draw(output).save(self.out / filename)
+        except al.RendererNotFound as error:
+            self.say(f"  ({filename} is left out: {str(error).splitlines()[0]})")
+        else:
+            self.pictures.append((self.out / filename, caption))
+
+    def plot(self, filename: str, caption: str, draw: Callable[..., None], shape: Any, width: float = 9.6) -> None:
+        """Save what `draw(figure, *axes)` paints on a row of panels, one for each entry of `shape`: None or "3d"."""
+        if importlib.util.find_spec("matplotlib") is None:
+            self.say(f"  ({filename} is left out: it needs matplotlib, pip install 'autograd-lite[demos]')")
+            return
+        # Imported here, and without pyplot: no window system, no global state, no cost for who draws nothing.
+        import matplotlib as mpl  # noqa: PLC0415
+        from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
+        from matplotlib.figure import Figure  # noqa: PLC0415
+
+        self.out.mkdir(parents=True, exist_ok=True)
+        with mpl.rc_context(STYLE):
+            figure = Figure(figsize=(width, 4.2), layout="constrained")
+            FigureCanvasAgg(figure)
+            axes = [figure.add_subplot(1, len(shape), i + 1, projection=kind) for i, kind in enumerate(shape)]
+            draw(figure, *axes)
+            figure.savefig(self.out / filename, dpi=150, metadata={"Software": None})
+        self.pictures.append((self.out / filename, caption))
+
+
+def progress(turns: Iterable[int], label: str) -> Iterable[int]:
+    """Show a progress bar, on a terminal only; else, or without tqdm, pass `turns` through."""
+    if not sys.stderr.isatty() or importlib.util.find_spec("tqdm") is None:
+        return turns
+    from tqdm import tqdm  # noqa: PLC0415 - optional, as matplotlib is
+
+    bar: Iterable[int] = tqdm(turns, desc=label, unit="epoch", leave=False)
+    return bar
+
+
+def sigmoid(z: float) -> float:
+    """Return 1 / (1 + exp(-z)) of a plain number: what the hand-written formulas are checked with."""
+    return 1.0 / (1.0 + math.exp(-z))

@@ -1,0 +1,300 @@
+"""Named functions, sample points and error bounds that every suite shares.
+
+The primitives come from the rule table itself, so an operation that is added there is tested without a change here: an entry below gives
+it better points or a tighter bound than the defaults.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+import autograd_lite as al
+from autograd_lite.primitives import PRIMITIVES
+
+TABLE = dict(PRIMITIVES)  # as it was when the suites were collected; tests make primitives of their own
+NAMES = sorted(TABLE)
+EPS = 2.0**-52
+ULP_1 = math.ulp(1.0)
+MAX = 1.7976931348623157e308
+
+SPECIAL = (
+    0.0, -0.0, 0.5, -0.5, 1.0, -1.0, 2.0, -2.0, 1.0 + ULP_1, 1.0 - ULP_1 / 2, math.pi / 2, 2.0**53, 5e-324, -5e-324, 2.2e-308,
+    1e200, 1e-200, -1e200, -1e-200, MAX, -MAX, math.inf, -math.inf, math.nan,
+)  # fmt: skip
+
+
+def same_bits(a, b):
+    """Say whether two doubles are the same, the sign of zero included; every NaN is the same NaN."""
+    return (a != a and b != b) or (a == b and math.copysign(1.0, a) == math.copysign(1.0, b))
+
+
+# --- error bounds, in units in the last place: (value, derivative), each a number or a function of the arguments --------------------
+
+
+def _plus_square(x):
+    return 4.0 + x * x
+
+
+def _plus_exponent(x, y):
+    with np.errstate(all="ignore"):
+        return 4.0 + np.abs(y * np.log(np.abs(x)))
+
+
+BOUNDS = {
+    **dict.fromkeys(("add", "sub", "mul", "div", "sqrt"), (0.5, 1.5)),
+    **dict.fromkeys(("exp", "exp2", "log", "expm1", "sin", "cos"), (1.0, 1.0)),
+    **dict.fromkeys(("log1p", "tan", "asin", "acos", "atan"), (1.0, 2.0)),
+    **dict.fromkeys(("sinh", "cosh", "asinh", "atanh"), (2.0, 2.0)),
+    **dict.fromkeys(("tanh", "sigmoid", "logaddexp"), (2.0, 4.0)),
+    **dict.fromkeys(("softplus", "acosh"), (2.0, 3.0)),
+    **dict.fromkeys(("hypot", "atan2"), (1.0, 3.0)),
+    **dict.fromkeys(("erf", "erfc"), (1.0, _plus_square)),
+    "pow": (1.0, _plus_exponent),
+    # One operation, hence correctly rounded; their derivatives are exact or one or two operations (1.5, as for + - * /).
+    **dict.fromkeys(("neg", "positive", "abs", "relu", "maximum", "minimum", "clip", "where", "copysign"), (0.0, 0.0)),
+    **dict.fromkeys(("step", "less", "sign", "floor", "ceil", "trunc", "round"), (0.0, 0.0)),
+    **dict.fromkeys(("inv", "reciprocal", "square"), (0.5, 1.5)),
+}
+
+
+def bounds(name):
+    """Return the bounds that hold for a primitive: the policy's where it names one, else the table's own, else None."""
+    return BOUNDS.get(name) or TABLE[name].ulp
+
+
+def bound_at(bound, args):
+    """Return a bound at a point, or at arrays of points."""
+    return bound(*args) if callable(bound) else bound
+
+
+# --- sample points: exponents are sampled, not values ------------------------------------------------------------------------------
+
+Sampler = Callable[[np.random.Generator, int], np.ndarray]
+
+
+def spread(low=-300.0, high=300.0, sign=0):
+    """Log-uniform magnitudes between powers of ten; both signs unless told."""
+
+    def sample(rng, n):
+        signs = rng.choice((-1.0, 1.0), n) if sign == 0 else sign
+        return signs * 10.0 ** rng.uniform(low, high, n)
+
+    return sample
+
+
+def near(centre, low=-15.9, high=-0.5, sign=0):
+    """Points at log-uniform distances from a centre."""
+    distance = spread(low, high, sign)
+    return lambda rng, n: centre + distance(rng, n)
+
+
+def each(*samplers):
+    """Independent arguments."""
+    return lambda rng, n: tuple(s(rng, n) for s in samplers)
+
+
+def one_of(*samplers):
+    """Points from one of several samplers, in equal parts."""
+
+    def sample(rng, n):
+        columns = np.stack([s(rng, n) for s in samplers])
+        return columns[rng.integers(len(samplers), size=n), np.arange(n)]
+
+    return sample
+
+
+def _powers(rng, n):
+    """x > 0 and y such that x**y stays a double: |y log x| is log-uniform up to 700."""
+    x = one_of(spread(-300, 300, 1), near(1.0))(rng, n)
+    x = np.where(x == 1.0, 2.0, x)
+    return x, spread(-6, math.log10(700))(rng, n) / np.log(x)
+
+
+def _integer_powers(rng, n):
+    """Negative bases with small whole exponents."""
+    x = spread(-20, 20, -1)(rng, n)
+    return x, rng.integers(-10, 11, n).astype(float)
+
+
+def _close_pairs(rng, n):
+    """Two numbers of like size, so that neither swallows the other."""
+    x = spread(-150, 150)(rng, n)
+    return x, x * one_of(spread(-3, 3), near(1.0), near(-1.0))(rng, n)
+
+
+def _additive_pairs(rng, n):
+    """Two numbers whose difference is log-uniform."""
+    x = spread(-3, 4)(rng, n)
+    return x, x + spread(-10, 2.8)(rng, n)
+
+
+def _small_quotients(rng, n):
+    x, y = _close_pairs(rng, n)
+    return x, y * 10.0 ** rng.uniform(-2, 2, n)
+
+
+wide = spread()
+unit = one_of(spread(-300, 0), near(1.0, sign=-1), near(-1.0, sign=1))
+narrow = spread(-5, 2.85)  # up to 708: exp stays in range
+exponential = one_of(spread(-300, 2.85), narrow)
+positive = one_of(spread(-300, 300, 1), near(1.0))
+anything = one_of(wide, spread(-8, 3))
+
+SAMPLES: dict[str, list[Callable]] = {
+    **dict.fromkeys(("exp", "expm1", "sinh", "cosh", "tanh", "sigmoid", "softplus", "sech_squared", "sigmoid_slope"), [each(exponential)]),
+    "exp2": [each(one_of(spread(-300, 3), spread(-5, 3)))],
+    **dict.fromkeys(("log", "log2", "log10", "sqrt"), [each(positive)]),
+    "log1p": [each(one_of(spread(-300, 300, 1), spread(-300, 0, -1), spread(-16, 2, 1), near(-1.0, sign=1)))],
+    **dict.fromkeys(("asin", "acos", "atanh"), [each(unit)]),
+    "acosh": [each(one_of(spread(0, 300, 1), near(1.0, sign=1), spread(0, 10, 1)))],
+    **dict.fromkeys(("sin", "cos", "tan"), [each(one_of(wide, spread(-8, 6)))]),
+    **dict.fromkeys(("asinh", "atan", "cbrt"), [each(one_of(wide, spread(-8, 8)))]),
+    "sinc": [each(one_of(spread(-300, 15), spread(-5, 3), near(1.0)))],
+    "sinc_derivative": [each(one_of(spread(-300, 15), spread(-5, 3)))],
+    "erf": [each(one_of(spread(-300, 1.43), spread(-5, 1.43)))],
+    "erfc": [each(one_of(spread(-300, 1.43), spread(-5, 1.43)))],
+    "gamma": [each(one_of(spread(-300, 2.23, 1), spread(-3, 2.23), near(1.0), near(-2.0, -10)))],
+    "lgamma": [each(one_of(spread(-300, 300, 1), spread(-3, 3), near(1.0), near(2.0)))],
+    "digamma": [each(one_of(spread(-150, 300, 1), spread(-3, 2), near(1.4616321449683623)))],
+    "pow": [_powers, _integer_powers],
+    "hypot": [each(wide, wide), _close_pairs],
+    "atan2": [each(wide, wide), _close_pairs],
+    "add": [each(wide, wide), _close_pairs],
+    "sub": [each(wide, wide), _close_pairs],
+    "mul": [each(spread(-150, 150), spread(-150, 150))],
+    "div": [each(spread(-150, 150), spread(-150, 150)), _close_pairs],
+    "mod": [_small_quotients, each(spread(-20, 20), spread(-20, 20))],
+    "floordiv": [_small_quotients, each(spread(-20, 20), spread(-20, 20))],
+    "logaddexp": [_additive_pairs, each(exponential, exponential), each(wide, wide)],
+    "xlogy": [each(spread(-150, 150), positive)],
+    "where": [lambda rng, n: (rng.choice((0.0, 1.0, -2.0), n), wide(rng, n), wide(rng, n))],
+    "clip": [lambda rng, n: (anything(rng, n), spread(-5, 5, -1)(rng, n), spread(-5, 5, 1)(rng, n))],
+    "leaky_relu": [each(wide, spread(-3, 0, 1))],
+    "polygamma": [lambda rng, n: (rng.integers(1, 4, n).astype(float), spread(-3, 3, 1)(rng, n))],
+    "round_digits": [lambda rng, n: (spread(-3, 6)(rng, n), rng.integers(-2, 5, n).astype(float))],
+    "square": [each(spread(-150, 150))],
+}  # fmt: skip
+
+
+def sample(name, count, seed=0):
+    """Return `count` points of a primitive's domain as an array of shape (count, arity)."""
+    primitive = TABLE[name]
+    rng = np.random.default_rng([seed, *name.encode()])
+    samplers = SAMPLES.get(name) or [each(*[anything] * primitive.arity)]
+    rows = np.empty((0, primitive.arity))
+    while len(rows) < count:
+        blocks = [np.stack(s(rng, count // len(samplers) + 1), axis=1) for s in samplers]
+        block = np.concatenate(blocks)
+        inside = [all(d.contains(float(a)) for d, a in zip(primitive.domain, row, strict=True)) for row in block]
+        rows = np.concatenate([rows, rng.permutation(block[np.isfinite(block).all(axis=1) & np.array(inside)])])
+    return rows[:count]
+
+
+# --- small named functions of a list of numbers ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Example:
+    """A smooth function of a list of numbers with a point to look at; `degree` if it is homogeneous."""
+
+    name: str
+    function: Callable
+    point: tuple[float, ...]
+    degree: float | None = None
+
+
+def rosenbrock(v):
+    """(1 - x)² + 100 (y - x²)², in a chain."""
+    return sum((1 - a) ** 2 + 100 * (b - a * a) ** 2 for a, b in zip(v, v[1:], strict=False))
+
+
+def himmelblau(v):
+    """Four minima of value 0."""
+    x, y = v
+    return (x * x + y - 11) ** 2 + (x + y * y - 7) ** 2
+
+
+def neuron(v):
+    """σ(wx + b)."""
+    w, x, b = v
+    return al.sigmoid(w * x + b)
+
+
+def tower(v):
+    """x to the power of itself, times y."""
+    x, y = v
+    return x**x * y
+
+
+def fibonacci(v):
+    """A straight-line program whose number of paths grows like the Fibonacci numbers."""
+    a, b = v
+    for _ in range(12):
+        a, b = b, al.sin(a) + b / 2
+    return a * b
+
+
+def network(v):
+    """A 2-2-1 network of tanh units on one sample."""
+    h = [al.tanh(v[0] * 0.5 - v[1] * 1.5 + v[2]), al.tanh(v[3] * 0.5 - v[4] * 1.5 + v[5])]
+    return (al.sigmoid(h[0] * v[6] + h[1] * v[7] + v[8]) - 1) ** 2
+
+
+def special_functions(v):
+    """Functions of three families, added."""
+    x, y = v
+    return al.lgamma(x) * al.erf(y) + al.log1p(x * x) * al.atan2(y, x) + al.logaddexp(x, y)
+
+
+def newton(v):
+    """Square root of a by five Newton steps from x: a loop."""
+    a, x = v
+    for _ in range(5):
+        x = (x + a / x) / 2
+    return x * al.exp(-x)
+
+
+def pharmacy(v):
+    """Dose · (exp(-kt) - exp(-lt)) · k/(k - l)."""
+    k, l, t = v
+    return 3 * k / (k - l) * (al.exp(-l * t) - al.exp(-k * t))
+
+
+EXAMPLES = (
+    Example("polynomial", lambda v: 3 * v[0] ** 4 - 2 * v[0] * v[1] ** 3 + v[1], (0.7, -1.3)),
+    Example("rosenbrock", rosenbrock, (-1.2, 1.0, 0.3, 0.8)),
+    Example("himmelblau", himmelblau, (1.5, -0.5)),
+    Example("neuron", neuron, (0.3, -0.8, 0.1)),
+    Example("tower", tower, (1.7, 0.4)),
+    Example("fibonacci", fibonacci, (0.3, 0.9)),
+    Example("network", network, (0.1, -0.4, 0.3, 0.7, 0.2, -0.5, 0.9, -1.1, 0.25)),
+    Example("special functions", special_functions, (2.3, 0.6)),
+    Example("newton", newton, (1.9, 0.8)),
+    Example("pharmacy", pharmacy, (1.4, 0.3, 0.9)),
+)
+
+HOMOGENEOUS = (
+    Example("linear", lambda v: 2 * v[0] - 3 * v[1], (0.7, 1.1), 1),
+    Example("product", lambda v: v[0] * v[1] * v[2], (0.5, -1.7, 2.2), 3),
+    Example("norm", lambda v: al.sqrt(v[0] * v[0] + v[1] * v[1]), (3.0, -0.2), 1),
+    Example("hypot", lambda v: al.hypot(v[0], v[1]), (1e200, -3e199), 1),
+    Example("ratio", lambda v: v[0] / v[1] + v[1] / v[2], (0.5, -1.7, 2.2), 0),
+    Example("cobb-douglas", lambda v: v[0] ** 0.3 * v[1] ** 0.7, (2.0, 5.0), 1),
+    Example("quadratic form", lambda v: v[0] * v[0] + 3 * v[0] * v[1] - v[1] * v[1], (0.4, 1.9), 2),
+    Example("angle", lambda v: al.atan2(v[0], v[1]), (1.2, -0.4), 0),
+    Example("entropy of scale", lambda v: al.log(v[0] / v[1]) * v[2], (1.2, 0.4, 0.9), 1),
+)
+
+MAPS = (
+    Example("polar", lambda v: [v[0] * al.cos(v[1]), v[0] * al.sin(v[1])], (1.3, 0.4)),
+    Example("wide", lambda v: [v[0] * v[1], v[1] ** 2, al.exp(v[0]), v[0] - v[1], al.tanh(v[0] * v[1])], (0.6, -0.9)),
+    Example("narrow", lambda v: [v[0] * v[1] + v[2] / v[3]], (0.6, -0.9, 1.5, 2.5)),
+    Example("shared", lambda v: [(s := al.sin(v[0] * v[1])) * v[2], s + v[2], s * s], (0.6, -0.9, 1.5)),
+)
+
+
+def by_name(example):
+    """Name a parametrised case."""
+    return example.name

@@ -1,0 +1,346 @@
+"""What every primitive is, in mpmath: the reference that shares no rule with the library.
+
+`REFERENCE[name]` holds the mathematical function (`value`), its partial derivatives written down a second time in high
+precision (`partials`, called as `partial(*arguments, value)`), and where it is smooth (`regular`). `central` differentiates `value`
+by central differences with as many digits as the cancellation asks for; `tests/oracles/test_mpmath.py` compares the library with that, and
+compares `partials` with it too, so that the accuracy suite may use the faster `partials`.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import product
+
+import mpmath
+from mpmath import mp, mpf
+
+DIGITS = 40  # of the fast route: 16 are asked for, at most 16 are lost where a double lies next to a root
+MAX_DOUBLE = mpf(1.7976931348623157e308)
+MIN_NORMAL = mpf(2.0**-1022)
+
+Point = tuple[float, ...]
+
+
+def _always(*args):
+    return True
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A mathematical function of mpf arguments, its partials, and where both are smooth.
+
+    `regular(*args)` says whether the function is smooth in a neighbourhood of the point, for each argument: one bool for all or a tuple.
+    """
+
+    value: Callable
+    partials: tuple[Callable, ...]
+    regular: Callable = _always
+
+    def is_regular(self, args, index=None):
+        """Say whether differences in argument `index` (in all of them if None) make sense at `args`."""
+        if not all(math.isfinite(a) for a in args):
+            return False
+        answer = self.regular(*args)
+        if isinstance(answer, bool):
+            return answer
+        return all(answer) if index is None else answer[index]
+
+
+# --- mathematical functions that mpmath lacks, or has only for complex results ---------------------------------------------------
+
+
+def _pow(x, y):
+    if x < 0 and y != mpmath.floor(y):
+        return mpmath.nan
+    return mpmath.power(x, y)
+
+
+def _pow_x(x, y, p):
+    return y * _pow(x, y - 1) if y != 0 else mpf(0)
+
+
+def _pow_y(x, y, p):
+    return p * mpmath.log(x)
+
+
+def _softplus(x):
+    return mpmath.log1p(mpmath.exp(x)) if x < 0 else x + mpmath.log1p(mpmath.exp(-x))
+
+
+def _sigmoid(x):
+    return 1 / (1 + mpmath.exp(-x))
+
+
+def _slope(x):
+    e = mpmath.exp(-abs(x))
+    return e / (1 + e) ** 2
+
+
+def _sech2(x):
+    return 1 / mpmath.cosh(x) ** 2
+
+
+def _tanh_second(x):
+    return -2 * mpmath.tanh(x) * _sech2(x)
+
+
+def _logaddexp(a, b):
+    return max(a, b) + mpmath.log1p(mpmath.exp(-abs(a - b)))
+
+
+def _cbrt(x):
+    return mpmath.sign(x) * mpmath.cbrt(abs(x))
+
+
+def _lgamma(x):
+    if x > 0:
+        return mpmath.loggamma(x)
+    return mpmath.log(mpmath.pi / abs(mpmath.sinpi(x))) - mpmath.loggamma(1 - x)
+
+
+def _sinc_derivative(x):
+    if abs(x) < 1:  # no cancellation: the derivative of 0F1(; 3/2; -(πx)²/4)
+        return -(mpmath.pi**2) * x / 3 * mpmath.hyp0f1(mpf(5) / 2, -((mpmath.pi * x) ** 2) / 4)
+    return (mpmath.cospi(x) - mpmath.sincpi(x)) / x
+
+
+def _sinc_second(x):
+    if abs(x) < 1:
+        u = -((mpmath.pi * x) ** 2) / 4
+        first, second = mpmath.hyp0f1(mpf(5) / 2, u), mpmath.hyp0f1(mpf(7) / 2, u)
+        return -(mpmath.pi**2) / 3 * (first - mpmath.pi**2 * x**2 / 5 * second)
+    return -(mpmath.pi**2) * mpmath.sincpi(x) - 2 * _sinc_derivative(x) / x
+
+
+def _quotient_floor(x, y):
+    """Return floor(x/y), exactly: as many bits as the quotient has, and some."""
+    if x == 0:
+        return mpf(0)
+    bits = max(0, mpmath.mag(x) - mpmath.mag(y))
+    with mp.workprec(2 * mp.prec + bits + 64):
+        return mpmath.floor(x / y)
+
+
+def _mod(x, y):
+    with mp.workprec(2 * mp.prec + 2200):
+        return +(x - y * _quotient_floor(x, y))
+
+
+def _off_multiples(x, y):
+    if y == 0 or x == 0:
+        return False
+    with mp.workprec(2600):
+        return mpf(x) - mpf(y) * _quotient_floor(mpf(x), mpf(y)) != 0
+
+
+def _copysign(x, y):
+    return abs(x) if y >= 0 else -abs(x)
+
+
+def _round(x):
+    below = mpmath.floor(x)
+    half = x - below - mpf(1) / 2
+    odd = mpmath.floor(below / 2) * 2 != below
+    return below + (1 if half > 0 or (half == 0 and odd) else 0)
+
+
+def _norm2(x, y):
+    return x * x + y * y
+
+
+def _hypot(x, y):
+    with mp.workprec(mp.prec + 20):
+        return mpmath.sqrt(x * x + y * y)
+
+
+# --- the table --------------------------------------------------------------------------------------------------------------------
+
+
+def _zero(*args):
+    return mpf(0)
+
+
+def _one(*args):
+    return mpf(1)
+
+
+def _positive(x):
+    return x > 0
+
+
+def _nonzero(x):
+    return x != 0
+
+
+def _not_a_pole(x):
+    return x > 0 or x != math.floor(x)
+
+
+def _fractional(x):
+    return x != math.floor(x)
+
+
+def _inside(x):
+    return -1 < x < 1
+
+
+REFERENCE: dict[str, Reference] = {
+    "add": Reference(lambda x, y: x + y, (_one, _one)),
+    "sub": Reference(lambda x, y: x - y, (_one, lambda x, y, d: mpf(-1))),
+    "mul": Reference(lambda x, y: x * y, (lambda x, y, p: y, lambda x, y, p: x)),
+    "div": Reference(lambda x, y: x / y, (lambda x, y, q: 1 / y, lambda x, y, q: -q / y), lambda x, y: y != 0),
+    "neg": Reference(lambda x: -x, (lambda x, y: mpf(-1),)),
+    "positive": Reference(lambda x: x, (_one,)),
+    "inv": Reference(lambda x: 1 / x, (lambda x, y: -y * y,), _nonzero),
+    "reciprocal": Reference(lambda x: 1 / x, (lambda x, y: -y * y,), _nonzero),
+    "square": Reference(lambda x: x * x, (lambda x, y: 2 * x,)),
+    "pow": Reference(_pow, (_pow_x, _pow_y), lambda x, y: (x > 0 or (x < 0 and y == math.floor(y)), x > 0)),
+    "abs": Reference(abs, (lambda x, y: mpmath.sign(x),), _nonzero),
+    "sqrt": Reference(mpmath.sqrt, (lambda x, y: 1 / (2 * y),), _positive),
+    "cbrt": Reference(_cbrt, (lambda x, y: y / (3 * x),), _nonzero),
+    "exp": Reference(mpmath.exp, (lambda x, y: y,)),
+    "exp2": Reference(lambda x: mpmath.power(2, x), (lambda x, y: y * mpmath.ln(2),)),
+    "expm1": Reference(mpmath.expm1, (lambda x, y: mpmath.exp(x),)),
+    "log": Reference(mpmath.log, (lambda x, y: 1 / x,), _positive),
+    "log2": Reference(lambda x: mpmath.log(x) / mpmath.ln(2), (lambda x, y: 1 / (x * mpmath.ln(2)),), _positive),
+    "log10": Reference(lambda x: mpmath.log(x) / mpmath.ln(10), (lambda x, y: 1 / (x * mpmath.ln(10)),), _positive),
+    "log1p": Reference(mpmath.log1p, (lambda x, y: 1 / (1 + x),), lambda x: x > -1),
+    "sin": Reference(mpmath.sin, (lambda x, y: mpmath.cos(x),)),
+    "cos": Reference(mpmath.cos, (lambda x, y: -mpmath.sin(x),)),
+    "tan": Reference(mpmath.tan, (lambda x, y: 1 + y * y,)),
+    "asin": Reference(mpmath.asin, (lambda x, y: 1 / mpmath.sqrt((1 - x) * (1 + x)),), _inside),
+    "acos": Reference(mpmath.acos, (lambda x, y: -1 / mpmath.sqrt((1 - x) * (1 + x)),), _inside),
+    "atan": Reference(mpmath.atan, (lambda x, y: 1 / (1 + x * x),)),
+    "atan2": Reference(
+        mpmath.atan2, (lambda y, x, a: x / _norm2(x, y), lambda y, x, a: -y / _norm2(x, y)), lambda y, x: y != 0 or x > 0
+    ),
+    "sinh": Reference(mpmath.sinh, (lambda x, y: mpmath.cosh(x),)),
+    "cosh": Reference(mpmath.cosh, (lambda x, y: mpmath.sinh(x),)),
+    "tanh": Reference(mpmath.tanh, (lambda x, y: _sech2(x),)),
+    "asinh": Reference(mpmath.asinh, (lambda x, y: 1 / mpmath.sqrt(1 + x * x),)),
+    "acosh": Reference(mpmath.acosh, (lambda x, y: 1 / mpmath.sqrt((x - 1) * (x + 1)),), lambda x: x > 1),
+    "atanh": Reference(mpmath.atanh, (lambda x, y: 1 / ((1 - x) * (1 + x)),), _inside),
+    "hypot": Reference(_hypot, (lambda x, y, h: x / h, lambda x, y, h: y / h), lambda x, y: x != 0 or y != 0),
+    "erf": Reference(mpmath.erf, (lambda x, y: 2 / mpmath.sqrt(mpmath.pi) * mpmath.exp(-x * x),)),
+    "erfc": Reference(mpmath.erfc, (lambda x, y: -2 / mpmath.sqrt(mpmath.pi) * mpmath.exp(-x * x),)),
+    "gamma": Reference(mpmath.gamma, (lambda x, y: y * mpmath.digamma(x),), _not_a_pole),
+    "lgamma": Reference(_lgamma, (lambda x, y: mpmath.digamma(x),), _not_a_pole),
+    "digamma": Reference(mpmath.digamma, (lambda x, y: mpmath.psi(1, x),), _not_a_pole),
+    "sigmoid": Reference(_sigmoid, (lambda x, y: _slope(x),)),
+    "softplus": Reference(_softplus, (lambda x, y: _sigmoid(x),)),
+    "logaddexp": Reference(_logaddexp, (lambda a, b, y: _sigmoid(a - b), lambda a, b, y: _sigmoid(b - a))),
+    "xlogy": Reference(
+        lambda x, y: x * mpmath.log(y) if x != 0 else mpf(0),
+        (lambda x, y, p: mpmath.log(y), lambda x, y, p: x / y),
+        lambda x, y: x != 0 and y > 0,
+    ),
+    "sinc": Reference(mpmath.sincpi, (lambda x, y: _sinc_derivative(x),)),
+    "relu": Reference(lambda x: max(x, mpf(0)), (lambda x, y: mpf(x > 0),), _nonzero),
+    "leaky_relu": Reference(
+        lambda x, s: x if x > 0 else s * x,
+        (lambda x, s, y: mpf(1) if x > 0 else s, lambda x, s, y: mpf(0) if x > 0 else x),
+        lambda x, s: x != 0,
+    ),
+    "maximum": Reference(max, (lambda x, y, m: mpf(x > y), lambda x, y, m: mpf(y > x)), lambda x, y: x != y),
+    "minimum": Reference(min, (lambda x, y, m: mpf(x < y), lambda x, y, m: mpf(y < x)), lambda x, y: x != y),
+    "clip": Reference(
+        lambda x, a, b: min(max(x, a), b),
+        (lambda x, a, b, y: mpf(a < x < b), lambda x, a, b, y: mpf(x < a < b), lambda x, a, b, y: mpf(a < b < x)),
+        lambda x, a, b: a < b and x not in (a, b),
+    ),
+    "where": Reference(
+        lambda c, a, b: a if c != 0 else b,
+        (_zero, lambda c, a, b, y: mpf(c != 0), lambda c, a, b, y: mpf(c == 0)),
+        lambda c, a, b: (c != 0, True, True),
+    ),
+    "step": Reference(lambda x: mpf(x > 0), (_zero,), _nonzero),
+    "less": Reference(lambda x, y: mpf(x < y), (_zero, _zero), lambda x, y: x != y),
+    "sign": Reference(mpmath.sign, (_zero,), _nonzero),
+    "floor": Reference(mpmath.floor, (_zero,), _fractional),
+    "ceil": Reference(mpmath.ceil, (_zero,), _fractional),
+    "trunc": Reference(lambda x: mpmath.sign(x) * mpmath.floor(abs(x)), (_zero,), lambda x: abs(x) < 1 or _fractional(x)),
+    "round": Reference(_round, (_zero,), lambda x: x - math.floor(x) != 0.5),
+    "mod": Reference(_mod, (_one, lambda x, y, r: -_quotient_floor(x, y)), _off_multiples),
+    "floordiv": Reference(_quotient_floor, (_zero, _zero), _off_multiples),
+    "copysign": Reference(
+        _copysign,
+        (lambda x, y, r: mpmath.sign(x) * (1 if y >= 0 else -1), _zero),
+        lambda x, y: x != 0 and y != 0,
+    ),
+    "degrees": Reference(lambda x: x * 180 / mpmath.pi, (lambda x, y: 180 / mpmath.pi,)),
+    "radians": Reference(lambda x: x * mpmath.pi / 180, (lambda x, y: mpmath.pi / 180,)),
+    "sech_squared": Reference(_sech2, (lambda x, y: _tanh_second(x),)),
+    "sigmoid_slope": Reference(_slope, (lambda x, y: -y * mpmath.tanh(x / 2),)),
+    "sinc_derivative": Reference(_sinc_derivative, (lambda x, y: _sinc_second(x),)),
+}
+
+
+# --- evaluation -------------------------------------------------------------------------------------------------------------------
+
+
+def evaluate(function, args, digits=DIGITS):
+    """Return `function` at exact doubles, to `digits` digits; None where mpmath sees a pole or a complex number."""
+    with mp.workdps(digits):
+        try:
+            y = function(*map(mpf, args))
+        except (ValueError, ZeroDivisionError, OverflowError):
+            return None
+        if not isinstance(y, mpf):
+            y = mpf(y) if isinstance(y, int | float) else mpmath.nan
+        return None if mpmath.isnan(y) else y
+
+
+STEP = mpf(10) ** -40  # of the nearest scale; doubles keep 1e-16 of it away from any singularity, so truncation is (1e-24)²
+ENOUGH = mpf(10) ** -22  # relative noise at which a difference is settled: 1e-6 of an ULP
+NOWHERE = mpf(10) ** -360  # noise below the smallest double: whatever it hides rounds to zero
+
+
+def central(function, args, indices):
+    """Return the derivative of `function` along the arguments `indices`, such as (0,), (0, 0) or (0, 1), by central differences.
+
+    Step 1e-40 of the smallest scale in sight. The working precision doubles until the rounding noise is below 1e-22 of the result or below
+    every double; raises ArithmeticError if 6,000 digits do not suffice.
+    """
+    scale = min([mpf(1), *(abs(mpf(a)) for a in args if a != 0)])
+    h = STEP * scale
+    signs = list(product((1, -1), repeat=len(indices)))
+    digits = 60 + 40 * len(indices)
+    while digits < 6000:
+        with mp.workdps(digits):
+            total, largest = mpf(0), mpf(0)
+            for pattern in signs:
+                point = [mpf(a) for a in args]
+                for i, s in zip(indices, pattern, strict=True):
+                    point[i] += s * h
+                y = mpf(function(*point))
+                total += math.prod(pattern) * y
+                largest = max(largest, abs(y))
+            width = (2 * h) ** len(indices)
+            slope = total / width
+            reach = max([mpf(1), *(abs(mpf(a)) for a in args)])
+            noise = mpf(10) ** (2 - digits) * max(largest, mpf(10) ** -(4 * digits)) / width
+            kept = reach / h < mpf(10) ** (digits - 30)  # else x + h is x
+            if kept and (noise <= ENOUGH * abs(slope) or noise < NOWHERE):
+                return slope
+        digits *= 2
+    raise ArithmeticError(f"no settled difference at {args} along {indices}")
+
+
+def reaches_double(exact):
+    """Say whether an exact value is a normal double after rounding (zero counts)."""
+    return exact == 0 or MIN_NORMAL <= abs(exact) <= MAX_DOUBLE
+
+
+def split(exact):
+    """Return an exact value as the nearest double and the remainder, so that errors can be taken in double arithmetic."""
+    with mp.workdps(DIGITS):
+        high = float(exact)
+        return high, float(exact - high) if math.isfinite(high) else 0.0
+
+
+def ulps(got, exact):
+    """Return the error of a double in units in the last place of the exact value (of the nearest double)."""
+    high, low = split(exact)
+    if math.isnan(got) or math.isinf(got) or math.isinf(high):
+        return 0.0 if got == high else math.inf
+    return abs((got - high) - low) / math.ulp(high)

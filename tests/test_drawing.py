@@ -1,0 +1,639 @@
+"""Pictures: what they show, that hostile names stay text, which renderer draws, and what is said when none can."""
+
+import base64
+import importlib.metadata
+import math
+import os
+import shutil
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import autograd_lite as al
+from autograd_lite.drawing import dot, render
+from autograd_lite.drawing.labels import visible
+
+SVG = "{http://www.w3.org/2000/svg}"
+TITLE = "{http://www.w3.org/1999/xlink}title"
+V = al.Variable
+
+
+def neuron():
+    """tanh(x1·w1 + x2·w2 + b), after backward."""
+    x1, x2, w1, w2 = V(2.0, name="x1"), V(0.0, name="x2"), V(-3.0, name="w1"), V(1.0, name="w2")
+    n = x1 * w1 + x2 * w2 + V(6.8813735870195432, name="b")
+    n.name = "n"
+    o = al.tanh(n)
+    o.name = "o"
+    o.backward()
+    return o
+
+
+def groups(view, kind):
+    """Return the SVG groups of a kind ("node" or "edge") by id, in the order of their numbers."""
+    found = [g for g in ET.fromstring(view.svg).iter(SVG + "g") if g.get("class") == kind]
+    by_id = {g.get("id"): g for g in found}
+    assert len(by_id) == len(found), "ids are unique"
+    return dict(sorted(by_id.items(), key=lambda item: [(len(part), part) for part in item[0].split("_")]))
+
+
+def texts(group):
+    """Return the texts of a group, with Graphviz's no-break spaces as spaces."""
+    return [(t.text or "").replace("\xa0", " ") for t in group.iter(SVG + "text")]
+
+
+def boxes(view):
+    """Return (header, value, gradient) of every box by id."""
+    return {i: tuple(texts(g)[k] for k in (0, 2, 4)) for i, g in groups(view, "node").items() if i != "more"}
+
+
+def box(view, header):
+    """Return the one box with this header, as an SVG group."""
+    (found,) = (g for g in groups(view, "node").values() if texts(g)[0] == header)
+    return found
+
+
+def fills(group):
+    """Return the fill colours of a box: header, value cell, gradient cell."""
+    return [p.get("fill") for p in group.iter(SVG + "polygon") if p.get("fill") != "none"]
+
+
+def tooltip(group):
+    """Return the tooltip of a group."""
+    return next(a.get(TITLE) for a in group.iter(SVG + "a"))
+
+
+# ------------------------------------------------------------------------------------------------------ what is shown
+
+
+def test_one_box_a_variable_and_one_arrow_an_argument():
+    """Ten Variables, nine uses."""
+    view = al.draw(neuron())
+    assert list(groups(view, "node")) == [f"n{i}" for i in range(10)]
+    assert len(groups(view, "edge")) == 9
+    assert (view.nodes, view.edges, repr(view)) == (10, 9, "Drawing(10 nodes, 9 edges)")
+
+
+def test_box_holds_name_operation_value_and_gradient():
+    """The published numbers of the neuron, to four digits."""
+    shown = set(boxes(al.draw(neuron())).values())
+    assert {("o = tanh", "0.7071", "1"), ("n = +", "0.8814", "0.5"), ("x1", "2", "-1.5"), ("w2", "1", "0")} <= shown
+
+
+def test_repeated_operand_gives_two_arrows():
+    """o * o uses o twice, and both uses add to its gradient."""
+    o = V(3.0, name="o")
+    view = al.draw(o * o)
+    assert list(groups(view, "edge")) == ["e1_0", "e1_1"]
+    assert [texts(g) for g in groups(view, "edge").values()] == [[" 3 "], [" 3 "]]
+
+
+def test_gradient_never_computed_is_a_dash_and_not_zero():
+    """No pass: a dash. A pass that finds zero: 0."""
+    x = V(2.0, name="x")
+    y = x * 0.0
+    assert boxes(al.draw(y))["n0"] == ("x", "2", "–")
+    y.backward()
+    assert boxes(al.draw(y))["n0"] == ("x", "2", "0")
+
+
+@pytest.mark.parametrize(
+    ("f", "header"),
+    [
+        (lambda x: x * 2, "n1 = x * 2"),
+        (lambda x: 3 - x, "n1 = 3 - x"),
+        (lambda x: x - 3, "n1 = x - 3"),
+        (lambda x: x**2, "n1 = x ** 2"),
+        (lambda x: 2**x, "n1 = 2 ** x"),
+        (lambda x: x + math.pi, "n1 = x + 3.142"),
+        (lambda x: al.maximum(x, 1.5), "n1 = maximum(x, 1.5)"),
+        (lambda x: x - x, "n1 = x - x"),
+        (lambda x: x + x, "n1 = +"),
+        (al.exp, "n1 = exp"),
+        (lambda x: V(7.0, ((x, 2.0),)), "n1 = hand-made"),
+    ],
+)
+def test_constants_and_order_can_be_read(f, header):
+    """The reader of x * 2 sees the 2, and that of 2 ** x sees which is the exponent."""
+    view = al.draw(f(V(2.0, name="x")))
+    assert boxes(view)["n1"][0] == header
+    assert view.nodes == 2
+
+
+def test_header_colours_leaf_inner_and_alarm():
+    """Light blue, grey; red for nan and inf in value or gradient."""
+    x = V(0.0, name="x")
+    y = x * al.log(x)
+    y.backward()
+    view = al.draw(y)
+    assert fills(box(al.draw(neuron()), "x1"))[0] == dot.LEAF
+    assert fills(box(al.draw(neuron()), "n = +"))[0] == dot.INNER
+    assert boxes(view) == {"n0": ("x", "0", "nan"), "n1": ("n1 = log", "-inf", "nan"), "n2": ("n2 = *", "nan", "nan")}
+    red, white = dot.ALARM, dot.PAPER
+    assert list(map(fills, groups(view, "node").values())) == [[red, white, red], [red, red, red], [red, red, red]]
+
+
+def test_gradient_colour_has_its_sign_and_strength():
+    """Blue above 0, red below, white at 0, stronger the larger."""
+    view = al.draw(neuron())
+    assert fills(box(view, "x1"))[2] == "#" + "".join(f"{c:02x}" for c in dot.NEGATIVE)  # -1.5 is the largest
+    assert fills(box(view, "w2"))[2] == dot.PAPER
+    reds = [int(dot.shade(g, 1.0)[1:3], 16) for g in (0.0, 0.1, 0.5, 1.0)]
+    assert reds == sorted(reds, reverse=True)
+    assert len(set(reds)) == 4
+    assert dot.shade(None, 1.0) == dot.shade(math.nan, 1.0) == dot.shade(math.inf, 1.0) == dot.PAPER
+    assert dot.shade(5e-324, 5e-324) == dot.shade(1e308, 1e308) == dot.shade(1.0, 1.0)
+
+
+def luminance(colour):
+    """Relative luminance as the Web Content Accessibility Guidelines define it."""
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    return sum(
+        w * (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4)
+        for w, c in zip((0.2126, 0.7152, 0.0722), channels, strict=True)
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "ground"),
+    [(dot.INK, c) for c in (dot.LEAF, dot.INNER, dot.PAPER)]
+    + [(dot.INK, dot.shade(g / 20, 1.0)) for g in range(-20, 21)]
+    + [(dot.PAPER, dot.ALARM), (dot.ALARM, dot.PAPER), (dot.FAINT, dot.PAPER)],
+)
+def test_text_is_readable_on_every_ground(text, ground):
+    """At least 4.5 : 1, the guidelines' level AA."""
+    lighter, darker = sorted((luminance(text), luminance(ground)), reverse=True)
+    assert (lighter + 0.05) / (darker + 0.05) >= 4.5
+
+
+def test_arrow_carries_local_derivative_and_its_width_the_flow():
+    """The label is the local derivative; the width grows with |local × upstream|."""
+    view = al.draw(neuron())
+    edges = {g.find(SVG + "title").text: g for g in groups(view, "edge").values()}
+    names = {i: header for i, (header, _, _) in boxes(view).items()}
+    facts = {}
+    for title, g in edges.items():
+        path = next(g.iter(SVG + "path"))
+        facts[names[title.split("->")[0]]] = (texts(g)[0].strip(), float(path.get("stroke-width", "1")))
+    assert facts["x1"] == ("-3", 3.7)  # -3 × 0.5 is the largest
+    assert facts["w1"][0] == "2"
+    assert facts["w2"] == ("0", 0.7)
+    assert facts["w2"][1] < facts["b"][1] < facts["w1"][1] < facts["x1"][1]
+    assert facts["n = +"][0] == "0.5"
+
+
+def test_arrow_that_makes_a_nan_is_red():
+    """0 × inf shows where it happens."""
+    x = V(0.0, name="x")
+    y = al.log(x) * 0.0
+    y.backward()
+    edge = groups(al.draw(y), "edge")["e1_0"]
+    assert next(edge.iter(SVG + "path")).get("stroke") == dot.ALARM
+    assert tooltip(edge).splitlines()[-1].startswith("adds inf * 0.0 = nan")
+
+
+def test_tooltips_have_every_digit():
+    """The box's has the formula and the repr, the arrow's the product that flows back."""
+    x = V(0.1, name="x")
+    y = x * 3
+    y.backward()
+    view = al.draw(y)
+    assert tooltip(groups(view, "node")["n1"]) == f"n1 = x * 3.0\n{y!r}"
+    assert tooltip(groups(view, "edge")["e1_0"]) == "d n1 / d x = 3.0\nadds 3.0 * 1.0 = 3.0 to the gradient of x"
+
+
+def test_gradients_from_a_mapping():
+    """Those of `al.gradients` instead of `.grad`; Variables count by their value; what is missing is a dash."""
+    x = V(3.0, name="x")
+    y = x * x
+    assert boxes(al.draw(y, gradients=al.gradients(y)))["n0"] == ("x", "3", "6")
+    assert boxes(al.draw(y, gradients={x: V(5.0)}))["n0"] == ("x", "3", "5")
+    view = al.draw(y, gradients={})
+    assert boxes(view)["n1"][2] == "–"
+    assert tooltip(groups(view, "node")["n1"]).endswith("gradient None")
+    assert x.grad is None
+
+
+def test_several_outputs():
+    """A list gives the union of the graphs; outputs have the thicker frame, other nodes of equal value have not."""
+    x = V(2.0, name="x")
+    y, z = x * 1.0, x + 1.0
+    view = al.draw([y, z, y])
+    assert [header for header, _, _ in boxes(view).values()] == ["x", "n1 = x * 1", "n2 = x + 1"]
+    assert view.source.count('BORDER="2"') == 2
+    assert al.draw(y).source.count('BORDER="2"') == 1  # x == y by value, but x is no output
+
+
+def test_numbers_are_those_of_the_call():
+    """A view is a picture of the moment, not of the future."""
+    x = V(2.0, name="x")
+    y = x * x
+    view = al.draw(y)
+    y.backward()
+    x.value = 9.0
+    assert boxes(view)["n0"] == ("x", "2", "–")
+
+
+@pytest.mark.parametrize(("rankdir", "wide"), [("LR", True), ("RL", True), ("TB", False), ("BT", False)])
+def test_rankdir(rankdir, wide):
+    """A chain is wide from left to right and tall from top to bottom."""
+    x = V(0.5)
+    for _ in range(6):
+        x = al.tanh(x)
+    _, _, width, height = map(float, ET.fromstring(al.draw(x, rankdir=rankdir).svg).get("viewBox").split())
+    assert (width > height) is wide
+
+
+# ------------------------------------------------------------------------------------------------------------- size
+
+
+def chain(n):
+    """A leaf and n nodes behind one another."""
+    x = V(1.0, name="x")
+    for _ in range(n):
+        x = x * 0.999
+    return x
+
+
+def test_too_large_says_how_large_and_what_to_do():
+    """The exact text."""
+    with pytest.raises(al.GraphTooLarge) as caught:
+        al.draw(chain(2030))
+    assert str(caught.value) == (
+        "2,031 nodes; max_nodes=300. Pass max_nodes=None to draw them all, or depth=10 to draw only what lies that many "
+        "steps before the output."
+    )
+    assert al.draw(chain(299)).nodes == 300
+    with pytest.raises(al.GraphTooLarge, match=r"^300 nodes; max_nodes=299\. .* depth=149 "):
+        al.draw(chain(299), max_nodes=299, depth=299)
+
+
+def test_depth_cuts_and_counts_what_is_cut():
+    """Nodes near the output keep their numbers; one dashed box counts the others."""
+    view = al.draw(chain(2030), depth=2)
+    assert [header for header, _, _ in boxes(view).values()] == [
+        "n2028 = n2027 * 0.999",
+        "n2029 = n2028 * 0.999",
+        "n2030 = n2029 * 0.999",
+    ]
+    assert texts(groups(view, "node")["more"]) == ["+2,028 nodes"]
+    assert list(groups(view, "edge")) == ["e2028_more", "e2029_0", "e2030_0"]
+    assert (view.nodes, view.edges) == (3, 2)
+
+
+def test_depth_zero_and_depth_enough():
+    """Only the output; everything and no dashed box."""
+    o = neuron()
+    assert list(boxes(al.draw(o, depth=0))) == ["n9"]
+    assert "more" not in groups(al.draw(o, depth=4), "node")
+    assert texts(groups(al.draw(V(1.0, name="x") * 2, depth=0), "node")["more"]) == ["+1 node"]
+
+
+def test_depth_follows_the_shortest_way():
+    """A node is as near as its nearest use."""
+    x = V(1.0, name="x")
+    y = al.exp(al.exp(al.exp(x))) * x
+    assert [header for header, _, _ in boxes(al.draw(y, depth=1)).values()] == ["x", "n3 = exp", "n4 = *"]
+
+
+def test_deep_graph_needs_no_recursion():
+    """Twenty thousand nodes behind one another, twenty times Python's stack."""
+    view = al.draw(chain(20_000), max_nodes=None)
+    assert (view.nodes, view.edges) == (20_001, 20_000)
+    assert view.source.count(" -> ") == 20_000
+
+
+# ------------------------------------------------------------------------------- nothing changes, nothing is random
+
+
+def test_drawing_changes_nothing():
+    """Values, gradients, local gradients and names are what they were."""
+    o = neuron()
+    nodes = al.topological_order(o)
+
+    def facts():
+        return [(n.value, n.grad, n.name, tuple(local for _, local in n.local_gradients)) for n in nodes]
+
+    before = facts()
+    view = al.draw([o, nodes[0]], gradients=al.gradients(o), depth=3)
+    view.svg, view._repr_mimebundle_()
+    assert facts() == before
+
+
+def test_same_program_gives_the_same_bytes():
+    """In one process, although creation numbers go on, and in processes with different hash seeds."""
+    assert al.draw(neuron()).svg == al.draw(neuron()).svg
+    program = (
+        "import autograd_lite as al\nx = al.Variable(2.0, name='x')\ny = al.tanh(x * x) + al.exp(x)\ny.backward()\n"
+        "import sys; sys.stdout.buffer.write(al.draw([y, x]).svg.encode())"
+    )
+    outputs = {
+        subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, check=True, env={**os.environ, "PYTHONHASHSEED": seed}
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(outputs) == 1
+
+
+# ------------------------------------------------------------------------------------------------- names are only text
+
+HOSTILE = [
+    "",
+    " ",
+    "\n",
+    '"',
+    "'",
+    "\\",
+    "\\N \\G \\L \\\\N",
+    "<b>",
+    "<<TABLE></TABLE>>",
+    "</TD></TR></TABLE>>]; n9 [label=x]; //",
+    "a<br/>b",
+    "&",
+    "&amp;lt;",
+    "&#10; &#0;",
+    "</svg><script>alert(1)</script>",
+    "]]><!-- -->",
+    '" onload="alert(1)',
+    "{a|b|<c>}",
+    "a\nb\r\nc\td",
+    "\x00\x01\x1b[31mred\x7f\x85",
+    "abc\u202edef\u2066ghi\u200f",
+    "\ud800 alone",
+    "\ufffe\uffff",
+    "\u2028line\u2029paragraph",
+    "שלום عليكم",
+    "θ₁ 中文 🙂‍↔️ é",
+    "n0",
+    "node",
+    "more",
+    "a" * 100_000,
+    "&<>" * 3000,
+]
+
+
+def check_hostile(name):
+    """Draw a small graph whose leaf, output and argument have this name; everything but the text must be as always."""
+    x = V(2.0, name=name)
+    y = x - 1.0
+    y.name = name
+    y.backward()
+    view = al.draw(y)
+    tame = V(2.0, name="x") - 1.0
+    tame.backward()
+    root = ET.fromstring(view.svg)
+    shape = [(e.tag, *sorted(e.attrib)) for e in root.iter()]
+    assert shape == [(e.tag, *sorted(e.attrib)) for e in ET.fromstring(al.draw(tame).svg).iter()]
+    assert list(groups(view, "node")) == ["n0", "n1"]
+    clean = visible(name).strip()
+    shown = texts(groups(view, "node")["n0"])[0]
+    whole = (clean or "n0").replace("\xa0", " ")
+    assert shown == whole if len(whole) <= dot.TITLE_LENGTH else whole.startswith(shown[:-1]) and shown.endswith("…")
+    full = tooltip(groups(view, "node")["n0"])
+    assert full.splitlines()[0].replace("\xa0", " ") == whole
+    assert texts(groups(view, "node")["n1"])[0].endswith(" - 1")
+    assert not any(c in full for c in "\u202e\u2066\u200f\x1b")
+
+
+@pytest.mark.parametrize("name", HOSTILE, ids=lambda name: ascii(name)[:24])
+def test_hostile_name_stays_text(name):
+    """Markup, escapes, controls, text direction and length cannot leave the place of a name."""
+    check_hostile(name)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.text(st.characters(codec=None) | st.sampled_from("<>&\"'\\{}|;[]\n\r\0\u202e"), max_size=60))
+def test_any_name_stays_text(name):
+    """The same for whatever Hypothesis thinks of."""
+    check_hostile(name)
+
+
+# ------------------------------------------------------------------------------------------------------------ renderers
+
+
+@pytest.fixture
+def bare(monkeypatch, tmp_path):
+    """A machine without any renderer."""
+
+    def no_package(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.delenv(render.ENVIRONMENT, raising=False)
+    monkeypatch.setattr(render.metadata, "files", no_package)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    return tmp_path
+
+
+def program(folder, name, body="import sys; sys.stdin.buffer.read(); print('<svg/>')"):
+    """Write a program that runs `body`."""
+    path = folder / name
+    path.write_text(f"#!{sys.executable}\n{body}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+posix = pytest.mark.skipif(os.name == "nt", reason="stands in for the renderer by a script with #!")
+
+
+def test_no_renderer_says_what_was_tried_and_how_to_install(bare):
+    """The exact text; the source needs none."""
+    view = al.draw(neuron())
+    with pytest.raises(al.RendererNotFound) as caught:
+        view.svg
+    assert str(caught.value) == (
+        "No Graphviz renderer was found. Tried: engine= (not given), AUTOGRAD_LITE_DOT (not set), the Python package "
+        "graphviz-pure (not installed here), `graphviz-pure` and `dot` on the PATH (not there). Install one with "
+        "`pip install graphviz-pure`, or Graphviz itself (`apt install graphviz`, `brew install graphviz`, "
+        "`winget install graphviz`), or name a program with engine= or the variable AUTOGRAD_LITE_DOT. "
+        '`.source` and `.save("g.dot")` need no renderer.'
+    )
+    assert view.save(bare / "g.dot").read_text(encoding="utf-8") == view.source
+
+
+@posix
+def test_order_of_renderers(bare, monkeypatch):
+    """engine=, the environment, the package, graphviz-pure on the PATH, dot on the PATH."""
+    on_path = program(bare, "dot")
+    assert render.find_engine() == on_path
+    on_path = program(bare, "graphviz-pure")
+    assert render.find_engine() == on_path
+    elsewhere = bare / "site" / "bin"
+    elsewhere.mkdir(parents=True)
+    packaged = program(elsewhere, "graphviz-pure")
+
+    class File:
+        def __init__(self, path):
+            self.locate = lambda: path
+
+    monkeypatch.setattr(render.metadata, "files", lambda _: [File(elsewhere / "METADATA"), File(Path(packaged))])
+    assert render.find_engine() == packaged
+    named = program(elsewhere, "mine")
+    monkeypatch.setenv(render.ENVIRONMENT, named)
+    assert render.find_engine() == named
+    assert render.find_engine("dot") == str(bare / "dot")
+    assert render.find_engine(bare / "dot") == str(bare / "dot")
+    assert al.draw(neuron(), engine=named).svg.startswith("<svg/>")
+
+
+@pytest.mark.parametrize("files", [None, []])
+def test_package_without_a_list_of_files(bare, monkeypatch, files):
+    """An installer may have kept no list."""
+    monkeypatch.setattr(render.metadata, "files", lambda _: files)
+    with pytest.raises(al.RendererNotFound):
+        render.find_engine()
+
+
+def test_the_package_is_found_off_the_path(monkeypatch, tmp_path):
+    """A virtual environment that is not activated has its bin folder nowhere on the PATH."""
+    monkeypatch.delenv(render.ENVIRONMENT, raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert Path(render.find_engine()).stem == "graphviz-pure"
+    assert render.find_engine("graphviz-pure") == render.find_engine()
+
+
+def test_a_renderer_asked_for_is_not_replaced(monkeypatch):
+    """By argument or by environment: if it is not there, this is said."""
+    with pytest.raises(al.RendererNotFound, match=r"^engine='no-such-dot' is no program that can be run\. Install"):
+        al.draw(neuron(), engine="no-such-dot").svg
+    monkeypatch.setenv(render.ENVIRONMENT, "/no/such/dot")
+    with pytest.raises(al.RendererNotFound, match=r"^AUTOGRAD_LITE_DOT='/no/such/dot' is no program"):
+        al.draw(neuron()).svg
+
+
+@posix
+def test_renderer_fails(tmp_path):
+    """Exit code and words are passed on; the noise about letters is not."""
+    body = f"import sys; print('Warning: {render.NOISE} 206', 'Error: <stdin>: boom', sep='\\n', file=sys.stderr); sys.exit(3)"
+    engine = program(tmp_path, "bad", body)
+    with pytest.raises(al.DrawingError) as caught:
+        al.draw(neuron(), engine=engine).svg
+    assert str(caught.value) == f"{engine} -Tsvg ended with exit code 3 and said: Error: <stdin>: boom"
+    with pytest.raises(al.DrawingError, match=r"exit code 0 and said: nothing"):
+        al.draw(neuron(), engine=program(tmp_path, "silent", "")).svg
+    with pytest.raises(al.DrawingError, match=r"printed no <svg> element but 'hello"):
+        al.draw(neuron(), engine=program(tmp_path, "liar", "print('hello')")).svg
+
+
+@posix
+def test_renderer_that_only_warns(tmp_path):
+    """It drew, and what it said is a warning."""
+    engine = program(tmp_path, "loud", "import sys; print('<svg/>'); print('font missing', file=sys.stderr)")
+    with pytest.warns(UserWarning, match="said: font missing"):
+        assert al.draw(neuron(), engine=engine).svg == "<svg/>\n"
+
+
+@posix
+def test_renderer_that_hangs(tmp_path, monkeypatch):
+    """It is stopped, and the message says what to do."""
+    monkeypatch.setattr(render, "TIMEOUT", 0.2)
+    engine = program(tmp_path, "slow", "import time; time.sleep(20)")
+    with pytest.raises(al.DrawingError, match=r"was not done after 0\.2 s\. Draw less of the graph with depth=…"):
+        al.draw(neuron(), engine=engine).svg
+
+
+@posix
+def test_renderer_that_is_no_program(tmp_path):
+    """A text file marked as executable."""
+    path = tmp_path / "text"
+    path.write_bytes(b"\x7fELF no")
+    path.chmod(0o755)
+    with pytest.raises(al.DrawingError, match=r"could not be run: Exec format error\. Install"):
+        al.draw(neuron(), engine=path).svg
+
+
+@pytest.mark.skipif(shutil.which("dot") is None, reason="needs Graphviz's own dot")
+def test_graphviz_itself_draws_the_same_boxes():
+    """Never compared byte by byte: two renderers, one content."""
+    assert boxes(al.draw(neuron(), engine="dot")) == boxes(al.draw(neuron()))
+
+
+# ------------------------------------------------------------------------------------------------ files and notebooks
+
+
+def test_save(tmp_path):
+    """The suffix says as what; the path comes back."""
+    view = al.draw(neuron())
+    assert view.save(tmp_path / "g.svg") == tmp_path / "g.svg"
+    assert (tmp_path / "g.svg").read_text(encoding="utf-8") == view.svg
+    assert ET.parse(tmp_path / "g.svg").getroot().tag == SVG + "svg"
+    assert view.save(str(tmp_path / "g.PNG")).read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+    assert view.save(tmp_path / "g.dot").read_bytes() == view.save(tmp_path / "g.gv").read_bytes() == view.source.encode()
+
+
+@pytest.mark.parametrize(("name", "suffix"), [("g.pdf", ".pdf"), ("g", ""), ("g.html", ".html")])
+def test_save_with_another_suffix(tmp_path, name, suffix):
+    """Refused before anything is written."""
+    with pytest.raises(al.ArgumentError) as caught:
+        al.draw(neuron()).save(tmp_path / name)
+    assert str(caught.value) == (
+        f"cannot save as {name!r}: its suffix is {suffix!r}. Give the file one of .svg, .png, .dot, .gv."
+    )
+    assert not list(tmp_path.iterdir())
+
+
+def test_save_where_nothing_can_be_written(tmp_path):
+    """A folder that does not exist, and a folder where a file should be."""
+    (tmp_path / "folder.svg").mkdir()
+    for path in (tmp_path / "none" / "g.svg", tmp_path / "folder.svg"):
+        with pytest.raises(al.DrawingError) as caught:
+            al.draw(neuron()).save(path)
+        assert str(caught.value).startswith(f"cannot write {str(path)!r}: ")
+        assert str(caught.value).endswith(". Choose a folder that exists and may be written to.")
+
+
+def test_notebook():
+    """SVG, an image that is shown in untrusted notebooks too, and words."""
+    view = al.draw(neuron())
+    bundle = view._repr_mimebundle_()
+    assert set(bundle) == {"image/svg+xml", "text/html", "text/plain"}
+    assert bundle["image/svg+xml"] == view.svg
+    assert bundle["text/plain"] == "Drawing(10 nodes, 9 edges)"
+    before, encoded = bundle["text/html"].removesuffix('">').split("base64,")
+    assert before == '<img alt="Drawing(10 nodes, 9 edges)" src="data:image/svg+xml;'
+    assert base64.b64decode(encoded).decode() == view.svg
+    assert set(view._repr_mimebundle_(include=["text/plain", "image/png"])) == {"text/plain"}
+    assert set(view._repr_mimebundle_(exclude=["text/html"])) == {"image/svg+xml", "text/plain"}
+
+
+def test_svg_can_be_pasted_into_a_page():
+    """No XML declaration, no DOCTYPE, no script, no address but the names of the two XML vocabularies."""
+    svg = al.draw(neuron()).svg
+    assert svg.startswith("<svg ")
+    assert svg.rstrip().endswith("</svg>")
+    assert "<script" not in svg
+    assert svg.count("http") == 2
+
+
+# ------------------------------------------------------------------------------------------------------------ arguments
+
+
+@pytest.mark.parametrize(
+    ("keywords", "message"),
+    [
+        ({"depth": -1}, "depth=-1; give a whole number from 0, or None for no limit."),
+        ({"depth": 1.5}, "depth=1.5; give a whole number from 0, or None for no limit."),
+        ({"max_nodes": 0}, "max_nodes=0; give a whole number from 1, or None for no limit."),
+        ({"rankdir": "up"}, "rankdir='up'; give one of LR, RL, TB, BT."),
+    ],
+)
+def test_wrong_arguments(keywords, message):
+    """Each says its value and what would do."""
+    with pytest.raises(al.ArgumentError) as caught:
+        al.draw(V(1.0), **keywords)
+    assert str(caught.value) == message
+
+
+def test_wrong_outputs():
+    """What is no Variable is named."""
+    with pytest.raises(al.OperandError, match=r"^draw got 3\.0, a float; give it a Variable or a list of Variables\.$"):
+        al.draw(3.0)
+    with pytest.raises(al.OperandError, match=r"^draw got 2\.0, a float, in its list; give it Variables only\.$"):
+        al.draw([V(1.0), 2.0])
+    with pytest.raises(al.ArgumentError, match=r"^draw got an empty list; give it at least one Variable\.$"):
+        al.draw([])
