@@ -43,7 +43,7 @@ from autograd_lite.functions import (
     silu,
     softmax,
     softsign,
-    sum,  # noqa: A004 - named as in NumPy; left out of __all__
+    sum,  # noqa: A004, F401 - named as in NumPy, and left out of __all__
 )
 from autograd_lite.nests import register_dataclass
 from autograd_lite.observers import raise_on_nonfinite
@@ -51,7 +51,7 @@ from autograd_lite.primitives import (
     REAL,
     Interval,
     Primitive,
-    abs,  # noqa: A004
+    abs,  # noqa: A004, F401
     acos,
     acosh,
     add,
@@ -92,11 +92,11 @@ from autograd_lite.primitives import (
     mul,
     neg,
     polygamma,
-    pow,  # noqa: A004
+    pow,  # noqa: A004, F401
     radians,
     reciprocal,
     relu,
-    round,  # noqa: A004
+    round,  # noqa: A004, F401
     sigmoid,
     sign,
     sin,
@@ -119,8 +119,9 @@ from autograd_lite.variable import Variable
 
 __version__ = "0.1.0"
 
-#: `from autograd_lite import *` leaves the builtins abs, pow, round and sum alone: write al.abs, al.pow, al.round, al.sum.
+#: `from autograd_lite import *` leaves the builtins abs, pow, round and sum alone: write al.abs, al.sum.
 __all__ = [
+    "REAL",
     "ArgumentError",
     "AutogradLiteError",
     "ConversionError",
@@ -134,7 +135,6 @@ __all__ = [
     "OutputError",
     "Primitive",
     "PrimitiveError",
-    "REAL",
     "ReadOnlyError",
     "RendererNotFound",
     "StaleGraphError",
@@ -183,9 +183,9 @@ __all__ = [
     "leaky_relu",
     "lgamma",
     "log",
-    "log10",
     "log1p",
     "log2",
+    "log10",
     "log_softmax",
     "logaddexp",
     "logsumexp",

@@ -97,17 +97,18 @@ def _import_file(name: str, file: Path, **options: Any) -> ModuleType:
     return module
 
 
-def _title(name: str) -> str:
-    """Return the first line of a demo's docstring, without importing the demo."""
+def _about(name: str) -> tuple[str, str]:
+    """Return title and text of a demo's docstring, without importing the demo."""
     source = (demos_folder() / f"{name}.py").read_text(encoding="utf-8")
-    return (ast.get_docstring(ast.parse(source)) or name).splitlines()[0]
+    title, _, text = (ast.get_docstring(ast.parse(source)) or name).partition("\n")
+    return title.removesuffix("."), text.strip("\n")
 
 
 def _demo(options: argparse.Namespace) -> int:
     ladder: tuple[str, ...] = load_demos().LADDER
     if options.name == "list":
         for name in ladder:
-            print(f"{name:<16} {_title(name)}")
+            print(f"{name:<16} {_about(name)[0]}")
         print("\nRun one with `demo NAME`, or all with `demo all`.")
         return 0
     if options.name not in (*ladder, "all"):
@@ -128,7 +129,7 @@ def _demo(options: argparse.Namespace) -> int:
 def _run_demo(name: str, out: Path, options: argparse.Namespace, *, alone: bool) -> Any:
     """Run one demo; among others, one that breaks is an entry that failed and stops none of the rest."""
     page = importlib.import_module(f"{DEMOS}.page")
-    title = _title(name)
+    title, text = _about(name)
     print(f"{'' if alone else chr(10)}== {title}", flush=True)
     began = time.perf_counter()
     report, error = None, ""
@@ -138,7 +139,7 @@ def _run_demo(name: str, out: Path, options: argparse.Namespace, *, alone: bool)
         if alone:
             raise
         error = f"{type(failure).__name__}: {failure}"
-    entry = page.Entry(name, title, report, error, time.perf_counter() - began)
+    entry = page.Entry(name, title, text, report, error, time.perf_counter() - began)
     print(f"   {entry.verdict}, {entry.seconds:.1f} s" + (f", pictures in {out / name}" if entry.pictures else ""))
     return entry
 

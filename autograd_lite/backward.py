@@ -15,7 +15,8 @@ from typing import Any, Literal
 from autograd_lite import observers
 from autograd_lite.errors import ArgumentError, HandMadeNodeError, OperandError, StaleGraphError, UnconnectedError
 from autograd_lite.nests import mapped, unravel, variables_of
-from autograd_lite.variable import Variable, as_float, creation_number, reachable
+from autograd_lite.primitives import as_float
+from autograd_lite.variable import Variable, creation_number, reachable
 
 Number = Any  # float, or a Variable where a gradient is to be differentiated again
 
@@ -135,7 +136,7 @@ def _locals(node: Variable, *, create_graph: bool) -> Iterable[Number]:
 
 
 def _times(local: Number, factor: Number) -> Number:
-    """local × factor, leaving out the exact factor 1 so that graphs stay small."""
+    """Local × factor, leaving out the exact factor 1 so that graphs stay small."""
     if type(local) is float and local == 1.0:
         return factor
     if type(factor) is float and factor == 1.0:
@@ -175,9 +176,8 @@ def backward(self: Variable, seed: float = 1.0) -> None:
     adjoints = Reach.of([self]).adjoints({self: as_float(seed)})
     with _writing:  # two threads may meet on a shared leaf
         for node, adjoint in adjoints.items():
-            if adjoint is None:
-                adjoint = 0.0
-            node._grad = adjoint if node._grad is None else node._grad + adjoint
+            term = 0.0 if adjoint is None else adjoint
+            node._grad = term if node._grad is None else node._grad + term
 
 
 Variable.backward = backward
@@ -235,40 +235,42 @@ def gradients(
     """
     if unconnected not in ("zero", "none", "raise"):
         raise ArgumentError(f'unconnected={unconnected!r}: choose "zero", "none" or "raise".')
+    nodes, shape = ([], None) if wrt is None else unravel(wrt, "wrt")
+    for node in nodes:
+        if type(node) is not Variable:
+            raise OperandError(
+                f"wrt holds the number {node!r}; only a Variable has a gradient. Make it a Variable first."
+            )
+    adjoints = _adjoints(y, seed, min((node._number for node in nodes), default=-1), create_graph=create_graph)
+    reached = {node: result(adjoint, create_graph=create_graph) for node, adjoint in adjoints.items()}
+    if shape is None:
+        return reached
+    lost = [node for node in nodes if node not in reached]
+    if lost and unconnected == "raise":
+        raise UnconnectedError(
+            f"{y!r} does not depend on {lost[0]!r}. Check that it was computed from this very Variable, or pass "
+            'unconnected="zero" or "none".'
+        )
+    missing = result(None, create_graph=create_graph) if unconnected == "zero" else None
+    return shape.pack([reached.get(node, missing) for node in nodes])
+
+
+def _adjoints(y: Any, seed: Any, oldest: int, *, create_graph: bool) -> dict[Variable, Number]:
     if type(seed) is not Variable:
         seed = as_float(seed)
     elif not create_graph:
         seed = seed._value
-    nodes, shape = ([], None) if wrt is None else unravel(wrt, "wrt")
-    for node in nodes:
-        if type(node) is not Variable:
-            raise OperandError(f"wrt holds the number {node!r}; only a Variable has a gradient. Make it a Variable first.")
     if type(y) is Variable:
-        reach = Reach.of([y], min((node._number for node in nodes), default=-1))
-        adjoints = reach.adjoints({y: seed}, create_graph=create_graph)
-    else:
-        as_float(y)
-        adjoints = {}
-    zero, wrap = (Variable(0.0), _as_variable) if create_graph else (0.0, lambda number: number)
-    reached = {node: zero if adjoint is None else wrap(adjoint) for node, adjoint in adjoints.items()}
-    if shape is None:
-        return reached
-    found: list[Any] = []
-    for node in nodes:
-        if node in reached or unconnected == "zero":
-            found.append(reached.get(node, zero))
-        elif unconnected == "none":
-            found.append(None)
-        else:
-            raise UnconnectedError(
-                f"{y!r} does not depend on {node!r}. Check that it was computed from this very Variable, or pass "
-                'unconnected="zero" or "none".'
-            )
-    return shape.pack(found)
+        return Reach.of([y], oldest).adjoints({y: seed}, create_graph=create_graph)
+    as_float(y)  # a number depends on nothing; anything else is refused
+    return {}
 
 
-def _as_variable(number: Number) -> Variable:
-    return number if type(number) is Variable else Variable(number)
+def result(number: Number | None, *, create_graph: bool) -> Number:
+    """A derivative as the caller gets it: 0 for None, a Variable if it may be differentiated again."""
+    if number is None:
+        number = 0.0
+    return Variable(number) if create_graph and type(number) is not Variable else number
 
 
 def zero_grad(nest: Any) -> None:

@@ -26,8 +26,8 @@ class Explanation(str):
 def explain(y: Variable) -> Explanation:
     """Return the computation of `y` as a tree: each node with its operation, value and gradient, arguments below it.
 
-    A node that several others use is written out once; elsewhere it stands as `name ^` (look above). A tree of more than
-    20 levels is cut into several: `name v` is continued further down. A gradient that was never computed is `-`, not 0.
+    A node that several others use is written out once; elsewhere it stands as `name ^` (look above). A tree of more
+    than 20 levels is cut into several: `name v` is continued below. A gradient that was never computed is `-`, not 0.
 
     Parameters
     ----------

@@ -107,7 +107,9 @@ def dot(a: Any, b: Any) -> Any:
     left, right = _array(a), _array(b)
     if left.ndim == right.ndim == 1:
         if left.shape != right.shape:
-            raise ArgumentError(f"dot of vectors with {left.size} and {right.size} elements; give vectors of one length.")
+            raise ArgumentError(
+                f"dot of vectors with {left.size} and {right.size} elements; give vectors of one length."
+            )
         return _reduced(add, left * right, None, 0.0)
     product = np.dot(left, right)
     numeric = all(isinstance(x, np.ndarray) and x.dtype != object for x in (a, b))
@@ -132,13 +134,14 @@ def _shifted(numbers: Any, axis: int | None) -> tuple[Any, Any]:
     array = _array(numbers)
     largest = hold(_reduced(maximum, array, axis, None))
     spread = _spread(largest, axis)
-    unequal = less(array, spread)
-    infinite = abs(spread) == math.inf
-    return where(np.logical_and(infinite, unequal == 0.0), 0.0 * unequal, sub(array, spread)), largest
+    if np.any(abs(largest) == math.inf):  # inf - inf: what ties with the largest is at distance 0
+        unequal = less(array, spread)
+        return where(unequal, sub(array, spread), 0.0 * unequal), largest
+    return sub(array, spread), largest
 
 
 def logsumexp(numbers: Any, axis: int | None = None) -> Any:
-    """log Σ eˣ without overflow; -inf for none. Its gradient is the softmax.
+    """Log Σ eˣ without overflow; -inf for none. Its gradient is the softmax.
 
     >>> logsumexp([1000.0, 1000.0]) - 1000.0 == log(2.0)
     True
@@ -168,7 +171,7 @@ def softmax(numbers: Any, axis: int | None = -1) -> Any:
 
 
 def log_softmax(numbers: Any, axis: int | None = -1) -> Any:
-    """x - logsumexp(x) along an axis; the same kind as the argument.
+    """X - logsumexp(x) along an axis; the same kind as the argument.
 
     >>> log_softmax([0.0, 0.0])
     [-0.6931471805599453, -0.6931471805599453]
@@ -198,7 +201,7 @@ def silu(x: Any) -> Any:
 
 
 def elu(x: Any, alpha: Any = 1.0) -> Any:
-    """x where x > 0, else α(eˣ - 1) (Clevert et al. 2015).
+    """X where x > 0, else α(eˣ - 1) (Clevert et al. 2015).
 
     >>> elu(-1000.0)
     -1.0
@@ -216,7 +219,7 @@ def selu(x: Any) -> Any:
 
 
 def softsign(x: Any) -> Any:
-    """x / (1 + |x|).
+    """X / (1 + |x|).
 
     >>> softsign(1.0)
     0.5

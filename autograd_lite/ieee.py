@@ -61,7 +61,7 @@ lgamma = outside(math.lgamma, _infinite)
 
 
 def div(a: float, b: float) -> float:
-    """a / b, with x/0 = ±inf and 0/0 = nan."""
+    """A / b, with x/0 = ±inf and 0/0 = nan."""
     try:
         return a / b
     except ZeroDivisionError:
@@ -87,7 +87,7 @@ def pow(x: float, p: float) -> float:  # noqa: A001 - the name of the operation
 
 
 def mod(x: float, y: float) -> float:
-    """x % y with Python's sign rule."""
+    """X % y with Python's sign rule."""
     try:
         return x % y
     except ZeroDivisionError:
@@ -95,7 +95,7 @@ def mod(x: float, y: float) -> float:
 
 
 def floordiv(x: float, y: float) -> float:
-    """x // y with Python's rounding; x // 0 as x / 0."""
+    """X // y with Python's rounding; x // 0 as x / 0."""
     try:
         return x // y
     except ZeroDivisionError:
@@ -215,10 +215,10 @@ def sinc_derivative(x: float, n: float) -> float:
 
 def _sinc_series(u: float, n: int) -> float:
     m = n % 2  # the least power that survives n derivatives
-    term = u**m * (-1.0) ** ((m + n) // 2)
+    term = math.pow(u, m) * (-1.0) ** ((m + n) // 2)
     total, square = 0.0, u * u
     while True:
-        step = term / (m + n + 1)
+        step: float = term / (m + n + 1)
         if total + step == total:
             return total
         total += step
@@ -230,7 +230,7 @@ _BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617
 
 
 def polygamma(n: float, x: float) -> float:
-    """ψ⁽ⁿ⁾(x), the n-th derivative of digamma; nan at its poles 0, -1, -2, …
+    """ψ⁽ⁿ⁾(x), the n-th derivative of digamma; nan at its poles 0, -1, -2 and so on.
 
     Reflection moves x to the right half line, the recurrence moves it beyond 10 + n, and there the asymptotic series
     converges to double precision (Abramowitz & Stegun 6.4.11). Accuracy: a few ULP away from the zeros of ψ⁽ⁿ⁾.
@@ -241,7 +241,7 @@ def polygamma(n: float, x: float) -> float:
     if x == inf:
         return inf if order == 0 else 0.0
     if x < 0.0:  # (-1)ⁿ ψ⁽ⁿ⁾(1-x) - ψ⁽ⁿ⁾(x) = dⁿ/dxⁿ π cot πx
-        return (-1) ** order * polygamma(n, 1.0 - x) - _cotangent_derivative(order, x)
+        return (-1.0) ** order * polygamma(n, 1.0 - x) - _cotangent_derivative(order, x)
     if order == 0:
         return _digamma_right(x)
     sign_ = -1.0 if order % 2 == 0 else 1.0
@@ -282,7 +282,7 @@ def _digamma_right(x: float) -> float:
 @lru_cache
 def _cotangent_polynomial(n: int) -> tuple[int, ...]:
     """Coefficients of P in dⁿ/dtⁿ cot t = P(cot t), lowest power first: each d/dt maps cᵏ to -k(cᵏ⁻¹ + cᵏ⁺¹)."""
-    coefficients = (0, 1)
+    coefficients: tuple[int, ...] = (0, 1)
     for _ in range(n):
         derivative = [0] * (len(coefficients) + 1)
         for power, coefficient in enumerate(coefficients[1:], start=1):
@@ -293,7 +293,7 @@ def _cotangent_polynomial(n: int) -> tuple[int, ...]:
 
 
 def _cotangent_derivative(n: int, x: float) -> float:
-    """dⁿ/dxⁿ π cot πx."""
+    """The n-th derivative of π cot πx."""
     phase = math.remainder(x, 1.0)  # exact: cot πx has period 1
     cotangent = math.cos(pi * phase) / math.sin(pi * phase)
     try:

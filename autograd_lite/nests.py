@@ -12,7 +12,8 @@ import numpy as np
 import optree
 
 from autograd_lite.errors import ArgumentError, OperandError
-from autograd_lite.variable import Variable, as_float
+from autograd_lite.primitives import as_float
+from autograd_lite.variable import Variable
 
 C = TypeVar("C", bound=type)
 
@@ -56,8 +57,8 @@ class Shape:
 
 
 def as_array(numbers: Sequence[Any], shape: tuple[int, ...]) -> Any:
-    """A float64 array, or an object array if one of the numbers is a Variable."""
-    if not any(type(number) is Variable for number in numbers):
+    """A float64 array, or an object array if not every number is a float."""
+    if all(type(number) is float for number in numbers):
         return np.array(numbers, dtype=np.float64).reshape(shape)
     array = np.empty(len(numbers), dtype=object)
     array[:] = numbers
@@ -145,7 +146,9 @@ def register_dataclass(cls: C) -> C:
     Line(slope=42.0, offset=14.0)
     """
     if not (isinstance(cls, type) and dataclasses.is_dataclass(cls)):
-        raise ArgumentError(f"{cls!r} is not a dataclass. Decorate it with @dataclass first (below @register_dataclass).")
+        raise ArgumentError(
+            f"{cls!r} is not a dataclass. Decorate it with @dataclass first (below @register_dataclass)."
+        )
     fields = dataclasses.fields(cls)
     static = [field.name for field in fields if field.metadata.get("static")]
     dynamic = [field.name for field in fields if not field.metadata.get("static")]
@@ -159,5 +162,5 @@ def register_dataclass(cls: C) -> C:
             object.__setattr__(instance, name, value)
         return instance
 
-    optree.register_pytree_node(cls, take_apart, put_together, namespace=NAMESPACE)
+    optree.register_pytree_node(cls, take_apart, put_together, namespace=NAMESPACE)  # type: ignore[arg-type]
     return cls

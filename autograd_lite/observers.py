@@ -64,7 +64,7 @@ def observing(*observers: Observer, alone: bool = False) -> Iterator[None]:
 
 def user_location() -> str:
     """`file:line` of the innermost frame outside this package and NumPy."""
-    frame = sys._getframe(1)  # noqa: SLF001 - the documented way to the caller's line without building a traceback
+    frame = sys._getframe(1)
     while frame.f_back is not None and _is_library(frame.f_code.co_filename):
         frame = frame.f_back
     return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
@@ -129,7 +129,7 @@ def _input_names(node: Any) -> list[str]:
 
 
 def _made_at(node: Any) -> str:
-    location = None if node._about is None else node._about.location  # noqa: SLF001 - reading must not create the record
+    location = None if node._about is None else node._about.location
     return f" made at {location}" if location else ""
 
 

@@ -2,8 +2,8 @@
 
 An entry is all there is to an operation: operators, documentation, tests and executors iterate over the table.
 In a partial the last argument is the result. Partials use operators and primitives only; what is piecewise is written
-with `where`, `less` or `sign`, since a Python `if` would be frozen into a recorded gradient; what divides or raises to a
-power is written with `div`, `inv` and `pow`, since Python's `/` and `**` on floats raise where IEEE 754 has a value.
+with `where`, `less` or `sign`, since a Python `if` would be frozen into a recorded gradient; what divides or raises to
+a power is written with `div`, `inv` and `pow`, since `/` and `**` on floats raise where IEEE 754 has a value.
 """
 
 import math
@@ -51,28 +51,34 @@ def zero(x: Any, *_: Any) -> Any:
 
 # ---------------------------------------------------------------------------------------------------- arithmetic
 
-add = rule(
+add: Primitive = rule(
     "add", operator.add, 1.0, 1.0, formula="y = a + b,   ∂y/∂a = 1, ∂y/∂b = 1", source=IEEE, ulp=(0.5, 1.5), numpy="add"
 )
-sub = rule(
+sub: Primitive = rule(
     "sub", operator.sub, 1.0, -1.0, formula="y = a - b,   ∂y/∂a = 1, ∂y/∂b = -1", source=IEEE, ulp=(0.5, 1.5),
     numpy="subtract",
 )
-mul = rule(
+mul: Primitive = rule(
     "mul", operator.mul, lambda a, b, y: b, lambda a, b, y: a,
     formula="y = a·b,   ∂y/∂a = b, ∂y/∂b = a", source=IEEE, ulp=(0.5, 1.5), numpy="multiply",
 )
-div = rule(
+div: Primitive = rule(
     "div", ieee.div, lambda a, b, y: inv(b), lambda a, b, y: -div(y, b),  # not -a/b²: b² overflows at 1e200
     formula="y = a/b,   ∂y/∂a = 1/b, ∂y/∂b = -(a/b)/b", source=IEEE, ulp=(0.5, 1.5), numpy="divide",
 )
-positive = rule("positive", operator.pos, 1.0, formula="y = x,   dy/dx = 1", source=IEEE, ulp=(0.5, 0.5), numpy="positive")
-neg = rule("neg", operator.neg, -1.0, formula="y = -x,   dy/dx = -1", source=IEEE, ulp=(0.5, 0.5), numpy="negative")
-inv = rule(
+positive: Primitive = rule(
+    "positive", operator.pos, 1.0,
+    formula="y = x,   dy/dx = 1", source=IEEE, ulp=(0.5, 0.5), numpy="positive",
+)
+neg: Primitive = rule(
+    "neg", operator.neg, -1.0,
+    formula="y = -x,   dy/dx = -1", source=IEEE, ulp=(0.5, 0.5), numpy="negative",
+)
+inv: Primitive = rule(
     "inv", ieee.inv, lambda x, y: -(y * y),
     formula="y = 1/x,   dy/dx = -y²", source=IEEE, ulp=(0.5, 1.5), numpy="reciprocal",
 )
-square = rule(
+square: Primitive = rule(
     "square", lambda x: x * x, lambda x, y: 2.0 * x,
     formula="y = x²,   dy/dx = 2x", source=IEEE, ulp=(0.5, 0.5), numpy="square",
 )
@@ -104,18 +110,18 @@ def _pow_by_exponent(x: Any, p: Any, y: Any) -> Any:
     return where(x, y * log(x), where(less(0.0, p), 0.0, y * log(x)))
 
 
-pow = rule(  # noqa: A001 - named like the builtin it stands for; so are abs and round
+pow: Primitive = rule(  # noqa: A001 - named like the builtin it stands for; so are abs and round
     "pow", ieee.pow, _pow_by_base, _pow_by_exponent, domain=(NON_NEGATIVE, REAL),
     formula="y = xᵖ,   ∂y/∂x = p·xᵖ⁻¹, ∂y/∂p = xᵖ·log x", kink="∂y/∂p = 0 at x = 0, p > 0",
     source=f"{C99}; Griewank & Walther, Evaluating Derivatives, table 2.3",
     ulp=(1.0, lambda x, p: 4.0 + abs(p * ieee.log(x))), numpy="power",
 )
-mod = rule(
+mod: Primitive = rule(
     "mod", ieee.mod, 1.0, lambda x, y, r: -floordiv(x, y),
     formula="r = x - y·⌊x/y⌋,   ∂r/∂x = 1, ∂r/∂y = -⌊x/y⌋", kink="the jump's derivative is left out",
     source="Python language reference 6.7", numpy="remainder",
 )
-floordiv = rule(
+floordiv: Primitive = rule(
     "floordiv", ieee.floordiv, zero, lambda x, y, q: less(y, y),
     formula="q = ⌊x/y⌋,   ∂q/∂x = ∂q/∂y = 0", kink="0 at the jumps", source="Python language reference 6.7",
     numpy="floor_divide",
@@ -123,45 +129,49 @@ floordiv = rule(
 
 # ------------------------------------------------------------------------------------------- powers, exp and log
 
-sqrt = rule(
+sqrt: Primitive = rule(
     "sqrt", ieee.sqrt, lambda x, y: div(0.5, y + 0.0),  # + 0.0 turns -0.0 into 0.0: +inf on both
-    domain=(NON_NEGATIVE,), formula="y = √x,   dy/dx = 1/(2y)", kink="+inf at 0", source=IEEE, ulp=(0.5, 1.5), numpy="sqrt",
+    domain=(NON_NEGATIVE,), formula="y = √x,   dy/dx = 1/(2y)", kink="+inf at 0", source=IEEE,
+    ulp=(0.5, 1.5), numpy="sqrt",
 )
-cbrt = rule(
+cbrt: Primitive = rule(
     "cbrt", math.cbrt, lambda x, y: inv(3.0 * (y * y)),
     formula="y = ∛x,   dy/dx = 1/(3y²)", kink="+inf at 0", source=C99, ulp=(1.0, 4.0), numpy="cbrt",
 )
-exp = rule("exp", ieee.exp, lambda x, y: y, formula="y = eˣ,   dy/dx = y", source=f"{AS} 4.2", ulp=(1.0, 1.0), numpy="exp")
-exp2 = rule(
+exp: Primitive = rule(
+    "exp", ieee.exp, lambda x, y: y,
+    formula="y = eˣ,   dy/dx = y", source=f"{AS} 4.2", ulp=(1.0, 1.0), numpy="exp",
+)
+exp2: Primitive = rule(
     "exp2", ieee.exp2, lambda x, y: y * LN2,
     formula="y = 2ˣ,   dy/dx = y·log 2", source=f"{AS} 4.2", ulp=(1.0, 1.5), numpy="exp2",
 )
-expm1 = rule(
+expm1: Primitive = rule(
     "expm1", ieee.expm1, lambda x, y: exp(x),  # not y + 1: all digits lost where x is very negative
     formula="y = eˣ - 1,   dy/dx = eˣ", source=f"{AS} 4.2", ulp=(1.0, 1.0), numpy="expm1",
 )
-log = rule(
+log: Primitive = rule(
     "log", ieee.log, lambda x, y: inv(x), domain=(POSITIVE,),
     formula="y = log x,   dy/dx = 1/x", source=f"{AS} 4.1", ulp=(1.0, 1.0), numpy="log",
 )
-log2 = rule(
+log2: Primitive = rule(
     "log2", ieee.log2, lambda x, y: inv(x * LN2), domain=(POSITIVE,),
     formula="y = log₂ x,   dy/dx = 1/(x·log 2)", source=f"{AS} 4.1", ulp=(1.0, 2.0), numpy="log2",
 )
-log10 = rule(
+log10: Primitive = rule(
     "log10", ieee.log10, lambda x, y: inv(x * LN10), domain=(POSITIVE,),
     formula="y = log₁₀ x,   dy/dx = 1/(x·log 10)", source=f"{AS} 4.1", ulp=(1.5, 2.0), numpy="log10",
 )
-log1p = rule(
+log1p: Primitive = rule(
     "log1p", ieee.log1p, lambda x, y: inv(1.0 + x), domain=(Interval(-1.0, inf, open_ends=True),),
     formula="y = log(1 + x),   dy/dx = 1/(1 + x)", source=f"{AS} 4.1", ulp=(1.0, 2.0), numpy="log1p",
 )
-xlogy = rule(
+xlogy: Primitive = rule(
     "xlogy", ieee.xlogy, lambda x, y, r: log(y), lambda x, y, r: where(x, div(x, y), 0.0), domain=(REAL, POSITIVE),
     formula="r = x·log y,   ∂r/∂x = log y, ∂r/∂y = x/y", kink="r = ∂r/∂y = 0 at x = 0", source="SciPy special.xlogy",
     ulp=(2.0, 2.0),
 )
-logaddexp = rule(
+logaddexp: Primitive = rule(
     "logaddexp", ieee.logaddexp, lambda a, b, y: sigmoid(_gap(a, b)), lambda a, b, y: sigmoid(_gap(b, a)),
     formula="y = log(eᵃ + eᵇ),   ∂y/∂a = σ(a - b), ∂y/∂b = σ(b - a)", kink="½ and ½ at ties, infinite ones too",
     source="Higham, Blanchard & Higham, IMA J. Numer. Anal. 41 (2021)", ulp=(2.0, 4.0), numpy="logaddexp",
@@ -169,37 +179,44 @@ logaddexp = rule(
 
 
 def _gap(a: Any, b: Any) -> Any:
-    """a - b, and 0 also where a and b are the same infinity."""
+    """A - b, and 0 also where a and b are the same infinity."""
     return where(less(a, b) + less(b, a), a - b, 0.0 * less(a, b))
 
 
 # ---------------------------------------------------------------------------------------------------- trigonometry
 
-sin = rule("sin", ieee.sin, lambda x, y: cos(x), formula="y = sin x,   dy/dx = cos x", source=f"{AS} 4.3", ulp=(1.0, 1.0), numpy="sin")
-cos = rule("cos", ieee.cos, lambda x, y: -sin(x), formula="y = cos x,   dy/dx = -sin x", source=f"{AS} 4.3", ulp=(1.0, 1.0), numpy="cos")
-tan = rule(
+sin: Primitive = rule(
+    "sin", ieee.sin, lambda x, y: cos(x),
+    formula="y = sin x,   dy/dx = cos x", source=f"{AS} 4.3", ulp=(1.0, 1.0), numpy="sin",
+)
+cos: Primitive = rule(
+    "cos", ieee.cos, lambda x, y: -sin(x),
+    formula="y = cos x,   dy/dx = -sin x", source=f"{AS} 4.3", ulp=(1.0, 1.0), numpy="cos",
+)
+tan: Primitive = rule(
     "tan", ieee.tan, lambda x, y: 1.0 + y * y,
     formula="y = tan x,   dy/dx = 1 + y²", source=f"{AS} 4.3", ulp=(1.0, 2.0), numpy="tan",
 )
-asin = rule(
+asin: Primitive = rule(
     "asin", ieee.asin, lambda x, y: inv(sqrt((1.0 - x) * (1.0 + x))),  # not 1 - x·x: cancels near ±1
     domain=(UNIT,), formula="y = asin x,   dy/dx = 1/√((1-x)(1+x))", kink="inf at ±1", source=f"{AS} 4.4",
     ulp=(1.0, 2.0), numpy="arcsin",
 )
-acos = rule(
+acos: Primitive = rule(
     "acos", ieee.acos, lambda x, y: -inv(sqrt((1.0 - x) * (1.0 + x))),
     domain=(UNIT,), formula="y = acos x,   dy/dx = -1/√((1-x)(1+x))", kink="-inf at ±1", source=f"{AS} 4.4",
     ulp=(1.0, 2.0), numpy="arccos",
 )
-atan = rule(
+atan: Primitive = rule(
     "atan", math.atan, lambda x, y: where(less(1e154, abs(x)), inv(x) * inv(x), inv(1.0 + x * x)),  # x² overflows
     formula="y = atan x,   dy/dx = 1/(1 + x²)", source=f"{AS} 4.4", ulp=(1.0, 2.0), numpy="arctan",
 )
-hypot = rule(
+hypot: Primitive = rule(
     "hypot", math.hypot, lambda x, y, h: where(h, div(x, h), 0.0), lambda x, y, h: where(h, div(y, h), 0.0),
-    formula="h = √(x² + y²),   ∂h/∂x = x/h, ∂h/∂y = y/h", kink="0 at the origin", source=C99, ulp=(1.0, 3.0), numpy="hypot",
+    formula="h = √(x² + y²),   ∂h/∂x = x/h, ∂h/∂y = y/h", kink="0 at the origin", source=C99,
+    ulp=(1.0, 3.0), numpy="hypot",
 )
-atan2 = rule(
+atan2: Primitive = rule(
     "atan2", math.atan2, lambda y, x, t: _over_squared_length(x, x, y), lambda y, x, t: -_over_squared_length(y, x, y),
     formula="t = atan2(y, x),   ∂t/∂y = x/(x² + y²), ∂t/∂x = -y/(x² + y²)", kink="0 at the origin", source=C99,
     ulp=(1.0, 3.0), numpy="arctan2",
@@ -212,95 +229,103 @@ def _over_squared_length(a: Any, x: Any, y: Any) -> Any:
     return where(h, div(div(a, h), h), 0.0)
 
 
-sinc = rule(
+sinc: Primitive = rule(
     "sinc", ieee.sinc, lambda x, y: sinc_derivative(x, 1.0),
     formula="y = sin(πx)/(πx),   y(0) = 1", source="NumPy sinc (the normalised function)",
 )
-sinc_derivative = rule(
+sinc_derivative: Primitive = rule(
     "sinc_derivative", ieee.sinc_derivative, lambda x, n, y: sinc_derivative(x, n + 1.0), nan,
-    domain=(REAL, NON_NEGATIVE), formula="y = dⁿ/dxⁿ sinc x;  n a constant integer", source="u·Sₙ + n·Sₙ₋₁ = sin(u + nπ/2)",
+    domain=(REAL, NON_NEGATIVE), formula="y = dⁿ/dxⁿ sinc x;  n a constant integer",
+    source="u·Sₙ + n·Sₙ₋₁ = sin(u + nπ/2)",
 )
-degrees = rule(
+degrees: Primitive = rule(
     "degrees", math.degrees, 180.0 / pi,
     formula="y = 180x/π,   dy/dx = 180/π", source="definition", ulp=(2.0, 1.0), numpy="degrees",
 )
-radians = rule(
+radians: Primitive = rule(
     "radians", math.radians, pi / 180.0,
     formula="y = πx/180,   dy/dx = π/180", source="definition", ulp=(2.0, 1.0), numpy="radians",
 )
 
 # ------------------------------------------------------------------------------------------------------- hyperbolic
 
-sinh = rule("sinh", ieee.sinh, lambda x, y: cosh(x), formula="y = sinh x,   dy/dx = cosh x", source=f"{AS} 4.5", ulp=(2.0, 2.0), numpy="sinh")
-cosh = rule("cosh", ieee.cosh, lambda x, y: sinh(x), formula="y = cosh x,   dy/dx = sinh x", source=f"{AS} 4.5", ulp=(2.0, 2.0), numpy="cosh")
-tanh = rule(
+sinh: Primitive = rule(
+    "sinh", ieee.sinh, lambda x, y: cosh(x),
+    formula="y = sinh x,   dy/dx = cosh x", source=f"{AS} 4.5", ulp=(2.0, 2.0), numpy="sinh",
+)
+cosh: Primitive = rule(
+    "cosh", ieee.cosh, lambda x, y: sinh(x),
+    formula="y = cosh x,   dy/dx = sinh x", source=f"{AS} 4.5", ulp=(2.0, 2.0), numpy="cosh",
+)
+tanh: Primitive = rule(
     "tanh", math.tanh, lambda x, y: sech_squared(x),  # not 1 - y²: 0 at x = 20, where the truth is 1.7e-17
     formula="y = tanh x,   dy/dx = sech² x", source=f"{AS} 4.5", ulp=(2.0, 4.0), numpy="tanh",
 )
-sech_squared = rule(
+sech_squared: Primitive = rule(
     "sech_squared", ieee.sech_squared, lambda x, y: -2.0 * tanh(x) * y,
     formula="y = sech² x = 4e/(1+e)², e = e^-2|x|,   dy/dx = -2·tanh x·y", source=f"{AS} 4.5", ulp=(4.0, 8.0),
 )
-asinh = rule(
+asinh: Primitive = rule(
     "asinh", math.asinh, lambda x, y: inv(hypot(1.0, x)),
     formula="y = asinh x,   dy/dx = 1/√(1 + x²)", source=f"{AS} 4.6", ulp=(2.0, 2.0), numpy="arcsinh",
 )
-acosh = rule(
+acosh: Primitive = rule(
     "acosh", ieee.acosh, lambda x, y: where(less(1e150, x), inv(x), inv(sqrt((x - 1.0) * (x + 1.0)))),  # x² overflows
     domain=(Interval(1.0, inf),), formula="y = acosh x,   dy/dx = 1/√((x-1)(x+1))", kink="inf at 1", source=f"{AS} 4.6",
     ulp=(2.0, 3.0), numpy="arccosh",
 )
-atanh = rule(
+atanh: Primitive = rule(
     "atanh", ieee.atanh, lambda x, y: inv((1.0 - x) * (1.0 + x)), domain=(OPEN_UNIT,),
     formula="y = atanh x,   dy/dx = 1/((1-x)(1+x))", source=f"{AS} 4.6", ulp=(2.0, 2.0), numpy="arctanh",
 )
 
 # ------------------------------------------------------------------------------------------------- special functions
 
-erf = rule(
+erf: Primitive = rule(
     "erf", math.erf, lambda x, y: TWO_OVER_SQRT_PI * exp(-x * x),
     formula="y = erf x,   dy/dx = 2/√π·e^-x²", source=f"{AS} 7.1", ulp=(1.0, lambda x: 4.0 + x * x),
 )
-erfc = rule(
+erfc: Primitive = rule(
     "erfc", math.erfc, lambda x, y: -TWO_OVER_SQRT_PI * exp(-x * x),
     formula="y = 1 - erf x,   dy/dx = -2/√π·e^-x²", source=f"{AS} 7.1", ulp=(1.0, lambda x: 4.0 + x * x),
 )
-gamma = rule(
+gamma: Primitive = rule(
     "gamma", ieee.gamma, lambda x, y: y * digamma(x), domain=(POSITIVE,),
     formula="y = Γ(x),   dy/dx = Γ(x)·ψ(x)", source=f"{AS} 6.1",
 )
-lgamma = rule(
+lgamma: Primitive = rule(
     "lgamma", ieee.lgamma, lambda x, y: digamma(x), domain=(POSITIVE,),
     formula="y = log |Γ(x)|,   dy/dx = ψ(x)", source=f"{AS} 6.1",
 )
-digamma = rule(
+digamma: Primitive = rule(
     "digamma", ieee.digamma, lambda x, y: polygamma(1.0, x), domain=(POSITIVE,),
     formula="y = ψ(x),   dy/dx = ψ⁽¹⁾(x)", source=f"{AS} 6.3",
 )
-polygamma = rule(
+polygamma: Primitive = rule(
     "polygamma", ieee.polygamma, nan, lambda n, x, y: polygamma(n + 1.0, x), domain=(NON_NEGATIVE, POSITIVE),
     formula="y = ψ⁽ⁿ⁾(x),   ∂y/∂x = ψ⁽ⁿ⁺¹⁾(x);  n a constant integer", source=f"{AS} 6.4",
 )
 
 # ------------------------------------------------------------------------------------------------------- activations
 
-sigmoid = rule(
+sigmoid: Primitive = rule(
     "sigmoid", ieee.sigmoid, lambda x, y: sigmoid_slope(x),  # not y(1-y): 0 beyond x = 37
     formula="y = 1/(1 + e⁻ˣ),   dy/dx = e/(1+e)², e = e^-|x|", source="logistic function", ulp=(2.0, 4.0),
 )
-sigmoid_slope = rule(
+sigmoid_slope: Primitive = rule(
     "sigmoid_slope", ieee.sigmoid_slope, lambda x, y: -tanh(0.5 * x) * y,
     formula="y = σ'(x),   dy/dx = -tanh(x/2)·y", source="σ'' = σ'(1 - 2σ), 1 - 2σ = -tanh(x/2)", ulp=(4.0, 8.0),
 )
-softplus = rule(
+softplus: Primitive = rule(
     "softplus", ieee.softplus, lambda x, y: sigmoid(x),
     formula="y = log(1 + eˣ),   dy/dx = σ(x)", source="max(x, 0) + log1p(e^-|x|)", ulp=(2.0, 3.0),
 )
-relu = rule(
+relu: Primitive = rule(
     "relu", lambda x: x if not x < 0.0 else 0.0, lambda x, y: less(0.0, x),
-    formula="y = max(x, 0),   dy/dx = 1 where x > 0", kink="0 at 0", source="Nair & Hinton 2010", ulp=(0.5, 0.5), selects=True,
+    formula="y = max(x, 0),   dy/dx = 1 where x > 0", kink="0 at 0", source="Nair & Hinton 2010",
+    ulp=(0.5, 0.5), selects=True,
 )
-leaky_relu = rule(
+leaky_relu: Primitive = rule(
     "leaky_relu", lambda x, slope: slope * x if x <= 0.0 else x,
     lambda x, slope, y: _left_or_one(less(0.0, x), slope), lambda x, slope, y: minimum(x, 0.0),
     formula="y = x where x > 0, else slope·x", kink="the negative side's slope at 0", source="Maas, Hannun & Ng 2013",
@@ -315,16 +340,17 @@ def _left_or_one(right: Any, slope: Any) -> Any:
 
 # --------------------------------------------------------------------------------------- selection and step functions
 
-abs = rule(  # noqa: A001
+abs: Primitive = rule(  # noqa: A001
     "abs", operator.abs, lambda x, y: sign(x),
-    formula="y = |x|,   dy/dx = sign x", kink="0 at 0", source="minimum-norm subgradient", ulp=(0.5, 0.5), numpy="absolute",
+    formula="y = |x|,   dy/dx = sign x", kink="0 at 0", source="minimum-norm subgradient",
+    ulp=(0.5, 0.5), numpy="absolute",
 )
-maximum = rule(
+maximum: Primitive = rule(
     "maximum", ieee.maximum, lambda a, b, y: _share(b, a), lambda a, b, y: _share(a, b),
     formula="y = max(a, b),   ∂y/∂a = 1 where a > b", kink="½ and ½ at ties", source="minimum-norm subgradient",
     ulp=(0.5, 0.5), numpy="maximum", selects=True,
 )
-minimum = rule(
+minimum: Primitive = rule(
     "minimum", ieee.minimum, lambda a, b, y: _share(a, b), lambda a, b, y: _share(b, a),
     formula="y = min(a, b),   ∂y/∂a = 1 where a < b", kink="½ and ½ at ties", source="minimum-norm subgradient",
     ulp=(0.5, 0.5), numpy="minimum", selects=True,
@@ -336,7 +362,7 @@ def _share(a: Any, b: Any) -> Any:
     return 0.5 * (less(a, b) + (1.0 - less(b, a)))
 
 
-clip = rule(
+clip: Primitive = rule(
     "clip", ieee.clip,
     lambda x, lower, upper, y: less(lower, x) * less(x, upper),
     lambda x, lower, upper, y: less(x, lower) * less(lower, upper),
@@ -344,41 +370,52 @@ clip = rule(
     formula="y = min(max(x, lower), upper),   ∂y/∂x = 1 strictly between", kink="0 at a bound",
     source="minimum-norm subgradient", ulp=(0.5, 0.5), defaults=(-inf, inf), selects=True,
 )
-where = rule(
+where: Primitive = rule(
     "where", lambda c, a, b: a if c != 0.0 else b,
     0.0, lambda c, a, b, y: where(c, 1.0, 0.0), lambda c, a, b, y: where(c, 0.0, 1.0),
     formula="y = a where c ≠ 0, else b", kink="nothing is sent into the branch that was not taken",
     source="definition", ulp=(0.5, 0.5), selects=True,
 )
-less = rule(
+less: Primitive = rule(
     "less", ieee.less, zero, lambda a, b, y: less(b, b),
-    formula="y = 1 where a < b, else 0,   ∂y/∂a = ∂y/∂b = 0", kink="0 at the jump; y = nan where a or b is", source="definition",
+    formula="y = 1 where a < b, else 0,   ∂y/∂a = ∂y/∂b = 0", kink="0 at the jump; y = nan where a or b is",
+    source="definition",
 )
-step = rule(
+step: Primitive = rule(
     "step", lambda x: ieee.less(0.0, x), zero,
-    formula="y = 1 where x > 0, else 0,   dy/dx = 0", kink="y(0) = 0; dy/dx = 0 at the jump", source="Heaviside function",
+    formula="y = 1 where x > 0, else 0,   dy/dx = 0", kink="y(0) = 0; dy/dx = 0 at the jump",
+    source="Heaviside function",
 )
-sign = rule(
+sign: Primitive = rule(
     "sign", ieee.sign, zero,
     formula="y = -1, 0, 1,   dy/dx = 0", kink="0 at the jump", source="definition", numpy="sign",
 )
-copysign = rule(
+copysign: Primitive = rule(
     "copysign", math.copysign, lambda x, s, y: sign(x) * copysign(1.0, s), lambda x, s, y: less(s, s),
     formula="y = |x| with the sign of s,   ∂y/∂x = sign x·sign s, ∂y/∂s = 0", kink="0 at x = 0", source=IEEE,
     ulp=(0.5, 0.5), numpy="copysign",
 )
-floor = rule("floor", ieee.floor, zero, formula="y = ⌊x⌋,   dy/dx = 0", kink="0 at the jumps", source=IEEE, numpy="floor")
-ceil = rule("ceil", ieee.ceil, zero, formula="y = ⌈x⌉,   dy/dx = 0", kink="0 at the jumps", source=IEEE, numpy="ceil")
-trunc = rule("trunc", ieee.trunc, zero, formula="y = x towards 0,   dy/dx = 0", kink="0 at the jumps", source=IEEE, numpy="trunc")
-round = rule(  # noqa: A001
+floor: Primitive = rule(
+    "floor", ieee.floor, zero,
+    formula="y = ⌊x⌋,   dy/dx = 0", kink="0 at the jumps", source=IEEE, numpy="floor",
+)
+ceil: Primitive = rule(
+    "ceil", ieee.ceil, zero,
+    formula="y = ⌈x⌉,   dy/dx = 0", kink="0 at the jumps", source=IEEE, numpy="ceil",
+)
+trunc: Primitive = rule(
+    "trunc", ieee.trunc, zero,
+    formula="y = x towards 0,   dy/dx = 0", kink="0 at the jumps", source=IEEE, numpy="trunc",
+)
+round: Primitive = rule(  # noqa: A001
     "round", ieee.round_half_even, zero,
     formula="y = nearest integer, ties to even,   dy/dx = 0", kink="0 at the jumps", source=IEEE, numpy="rint",
 )
-round_digits = rule(
+round_digits: Primitive = rule(
     "round_digits", ieee.round_digits, zero, 0.0,
     formula="y = round(x, digits),   ∂y/∂x = 0", kink="0 at the jumps", source="Python round",
 )
-hold = rule(
+hold: Primitive = rule(
     "hold", operator.pos, 0.0,
     formula="y = x, held constant in derivatives,   dy/dx = 0", source="definition", ulp=(0.5, 0.5), selects=True,
 )

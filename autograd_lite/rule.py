@@ -16,7 +16,7 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
-from autograd_lite.errors import ArgumentError, ConversionError, OperandError, PrimitiveError
+from autograd_lite.errors import ConversionError, OperandError, PrimitiveError
 
 #: A partial derivative as a function of `(*arguments, result)`, or a constant.
 Partial = Callable[..., Any] | float
@@ -163,7 +163,9 @@ class Primitive:
         object.__setattr__(self, "partials", self._checked_partials())
         object.__setattr__(self, "domain", tuple(self.domain) or (REAL,) * self.arity)
         if len(self.domain) != self.arity:
-            raise PrimitiveError(f"{self.name!r} has {self.arity} arguments and {len(self.domain)} domains; give one each.")
+            raise PrimitiveError(
+                f"{self.name!r} has {self.arity} arguments and {len(self.domain)} domains; give one each."
+            )
         other = PRIMITIVES.get(self.name)
         if other is not None and (other.built_in or not self.replace):
             remedy = "." if other.built_in else ", or pass replace=True to redefine it."
@@ -197,6 +199,10 @@ class Primitive:
             raise PrimitiveError(f"a partial of {self.name!r} is neither a function nor a number: {error}") from error
 
     @property
+    def __name__(self) -> str:
+        return self.name
+
+    @property
     def arity(self) -> int:
         """Number of arguments."""
         return len(self.partials)
@@ -205,7 +211,7 @@ class Primitive:
         """Apply to floats, Variables, or NumPy arrays of either; returns the same kind."""
         if len(arguments) != len(self.partials):
             arguments = self._completed(arguments)
-        apply = None
+        apply: Any = None
         for argument in arguments:
             kind = type(argument)
             if kind is not float:
@@ -222,12 +228,15 @@ class Primitive:
     def _completed(self, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
         missing = self.arity - len(arguments)
         if not 0 <= missing <= len(self.defaults):
-            raise OperandError(f"{self.name} takes {self.arity} arguments and got {len(arguments)}. {self.formula}".rstrip())
+            raise OperandError(
+                f"{self.name} takes {self.arity} arguments and got {len(arguments)}. {self.formula}".rstrip()
+            )
         return arguments + self.defaults[len(self.defaults) - missing :]
 
     def _elementwise(self, arguments: tuple[Any, ...]) -> Any:
         numeric = all(
-            argument.dtype != object if isinstance(argument, np.ndarray) else _is_number(argument) for argument in arguments
+            argument.dtype != object if isinstance(argument, np.ndarray) else _is_number(argument)
+            for argument in arguments
         )
         boxed = [a.astype(object) if isinstance(a, np.ndarray) else _boxed(a) for a in arguments]
         with np.errstate(all="ignore"):  # infinities and NaNs are values here, not warnings

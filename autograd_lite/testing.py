@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import optree
 
 from autograd_lite.errors import ArgumentError, GradientCheckError
-from autograd_lite.nests import NAMESPACE, Shape, unravel
+from autograd_lite.nests import Shape, unravel
 from autograd_lite.transforms import grad, jvp, name_of, vjp
 
 EPS = 2.0**-52
@@ -117,7 +116,9 @@ def check_grads(f: Callable[..., Any], args: Sequence[Any], *, order: int = 2) -
     if isinstance(order, bool) or not isinstance(order, int) or order < 1:
         raise ArgumentError(f"order={order!r}: give 1, 2, 3, …")
     if not isinstance(args, (tuple, list)):
-        raise ArgumentError(f"args={args!r:.60}: give a tuple with one entry for each argument, as in check_grads(f, (x,)).")
+        raise ArgumentError(
+            f"args={args!r:.60}: give a tuple with one entry for each argument, as in check_grads(f, (x,))."
+        )
     arguments = tuple(args)
     numbers, shape = unravel(arguments, "args")
     numbers = [getattr(n, "value", n) for n in numbers]
@@ -126,7 +127,7 @@ def check_grads(f: Callable[..., Any], args: Sequence[Any], *, order: int = 2) -
     found: list[Comparison] = []
     for level in range(1, order + 1):
         found += _compared(total, numbers, shape, level)
-        total = _directional(total, len(arguments), numbers, shape, level)
+        total = _directional(total, len(arguments), len(numbers), level)
     if not all(comparison.agrees for comparison in found):
         wrong = [comparison.row for comparison in found if not comparison.agrees]
         raise GradientCheckError(
@@ -156,11 +157,9 @@ def _weighted(f: Callable[..., Any]) -> Callable[..., Any]:
     return total
 
 
-def _directional(
-    f: Callable[..., Any], count: int, numbers: list[float], shape: Shape, level: int
-) -> Callable[..., Any]:
+def _directional(f: Callable[..., Any], count: int, size: int, level: int) -> Callable[..., Any]:
     """The derivative of `f` along a fixed direction, as a function of the same arguments."""
-    direction = _weights(len(numbers), 10 + level)
+    direction = _weights(size, 10 + level)
 
     def slope(*arguments: Any) -> Any:
         slopes, _ = unravel(grad(f, tuple(range(count)))(*arguments))
@@ -184,9 +183,7 @@ def _compared(f: Callable[..., Any], numbers: list[float], shape: Shape, order: 
         rows.append(Comparison(order, places[i], exact, estimate, uncertainty, size))
     # A derivative far smaller than its neighbours drowns in their rounding: judge all on a common floor.
     floor = 1e-3 * max((row.scale for row in rows if math.isfinite(row.scale)), default=0.0)
-    return [
-        Comparison(r.order, r.place, r.exact, r.difference, r.uncertainty, max(r.scale, floor, 4e-6)) for r in rows
-    ]
+    return [Comparison(r.order, r.place, r.exact, r.difference, r.uncertainty, max(r.scale, floor, 4e-6)) for r in rows]
 
 
 def _places(shape: Shape) -> list[str]:
@@ -213,7 +210,7 @@ def _check_modes(f: Callable[..., Any], numbers: list[float], shape: Shape) -> N
     right = math.fsum(a * b for a, b in zip(pulled, u, strict=True))
     size = math.fsum(abs(a * b) for a, b in (*zip(v, pushed, strict=True), *zip(pulled, u, strict=True)))
     # Both sweeps multiply the same recorded numbers along the same paths: only the order of rounding differs.
-    if not (left == right or abs(left - right) <= 1e-9 * size or math.isnan(left) and math.isnan(right)):
+    if not (left == right or abs(left - right) <= 1e-9 * size or (math.isnan(left) and math.isnan(right))):
         raise GradientCheckError(
             f"forward and reverse mode disagree for {name_of(f)}: <v, J u> = {left!r}, <Jᵀ v, u> = {right!r}. Does the "
             "function give the same graph each time it runs?"

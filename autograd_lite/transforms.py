@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from autograd_lite import primitives
-from autograd_lite.backward import Number, Reach, nan_if_nan
+from autograd_lite.backward import Number, Reach, nan_if_nan, result
 from autograd_lite.errors import ArgumentError, OperandError, OutputError
 from autograd_lite.nests import Shape, mapped, unravel
 from autograd_lite.variable import Variable
@@ -31,7 +31,9 @@ class Run:
     oldest: int  # number before the first input: what is older came from outside
 
     @classmethod
-    def of(cls, f: Callable[..., Any], chosen: Any, put_in: Callable[[Any], Sequence[Any]], keywords: dict[str, Any]) -> "Run":
+    def of(
+        cls, f: Callable[..., Any], chosen: Any, put_in: Callable[[Any], Sequence[Any]], keywords: dict[str, Any]
+    ) -> "Run":
         """Make `chosen` fresh, put it into the arguments, call `f`."""
         numbers, shape = unravel(chosen, f"an argument of {name_of(f)}")
         oldest = Variable(0.0).number
@@ -46,14 +48,7 @@ class Run:
     def pulled_back(self, reach: Reach, seeds: dict[Variable, Number], *, create_graph: bool) -> list[Number]:
         """Derivatives of Σ seed·output with respect to the inputs."""
         adjoints = reach.adjoints(seeds, create_graph=create_graph) if seeds else {}
-        return [_kind(adjoints.get(x), create_graph=create_graph) for x in self.inputs]
-
-
-def _kind(number: Number | None, *, create_graph: bool) -> Number:
-    """A number as the caller gets it: 0 for None, a Variable if it may be differentiated again."""
-    if number is None:
-        number = 0.0
-    return Variable(number) if create_graph and type(number) is not Variable else number
+        return [result(adjoints.get(x), create_graph=create_graph) for x in self.inputs]
 
 
 def _primal(number: Number, *, keep: bool) -> Number:
@@ -65,7 +60,9 @@ def name_of(f: Callable[..., Any]) -> str:
     return getattr(f, "__name__", None) or type(f).__name__
 
 
-def _transform(label: str, f: Callable[..., Any], argnums: Argnums = 0) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def _transform(
+    label: str, f: Callable[..., Any], argnums: Argnums = 0
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Dress a function up as `label` of f."""
     if not callable(f):
         raise ArgumentError(f"{label} takes a function and got {f!r}. Write {label}(f)(x), not {label}(f(x)).")
@@ -74,10 +71,7 @@ def _transform(label: str, f: Callable[..., Any], argnums: Argnums = 0) -> Calla
         raise ArgumentError(f"argnums={argnums!r}: give the position of an argument, or a tuple of positions.")
 
     def dressed(function: Callable[..., Any]) -> Callable[..., Any]:
-        try:
-            functools.update_wrapper(function, f)
-        except AttributeError:
-            pass
+        functools.update_wrapper(function, f)
         function.__name__ = f"{label}({name_of(f)})"
         function.__qualname__ = function.__name__
         return function
@@ -109,7 +103,9 @@ def _split(output: Any, f: Callable[..., Any], *, has_aux: bool) -> tuple[Any, A
     if not has_aux:
         return output, None
     if not (isinstance(output, tuple) and len(output) == 2):
-        raise OutputError(f"{name_of(f)} returned {output!r:.80}; with has_aux=True it must return a pair (number, anything).")
+        raise OutputError(
+            f"{name_of(f)} returned {output!r:.80}; with has_aux=True it must return a pair (number, anything)."
+        )
     return output
 
 
@@ -245,9 +241,9 @@ def jacobian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
         reach, outside = run.reach(outputs)
         if len(outputs) <= len(run.inputs):
             rows = [
-                run.pulled_back(
-                    Reach.of([y], run.oldest), {y: 1.0}, create_graph=outside
-                ) if type(y) is Variable else [_kind(None, create_graph=outside)] * len(run.inputs)
+                run.pulled_back(Reach.of([y], run.oldest), {y: 1.0}, create_graph=outside)
+                if type(y) is Variable
+                else [result(None, create_graph=outside)] * len(run.inputs)
                 for y in outputs
             ]
         else:
@@ -263,7 +259,7 @@ def _pushed_forward(
 ) -> list[Number]:
     tangents = reach.tangents(seeds, create_graph=create_graph)
     return [
-        _kind(
+        result(
             None if type(y) is not Variable or tangents[y] is None else nan_if_nan(y, tangents[y]),
             create_graph=create_graph,
         )

@@ -8,7 +8,7 @@ and a graph that nobody holds is freed at once, however deep.
 import operator
 from collections.abc import Callable, Iterable
 from itertools import count
-from typing import Any, NoReturn, final
+from typing import Any, NoReturn, TypeVar, final
 
 import numpy as np
 
@@ -29,9 +29,8 @@ _new = object.__new__
 
 
 def _unary(primitive: Primitive) -> Callable[["Variable"], "Variable"]:
-    value, partial = primitive.value, primitive.partials[0]
-    constant = (partial,) if isinstance(partial, float) else None
-    local: Any = partial
+    value, local = primitive.value, _as_function(primitive.partials[0])
+    constant = _constants(primitive)
 
     def operation(self: "Variable") -> "Variable":
         x = self._value
@@ -59,7 +58,7 @@ def _binary(primitive: Primitive) -> tuple[Callable[["Variable", Operand], Any],
     """The operator and its reflection."""
     value = primitive.value
     by_left, by_right = (_as_function(partial) for partial in primitive.partials)
-    constants = primitive.partials if all(isinstance(p, float) for p in primitive.partials) else None
+    constants = _constants(primitive)
     left_constant, right_constant = ((constants[0], None), (None, constants[1])) if constants else (None, None)
 
     def operation(self: "Variable", other: Operand) -> Any:
@@ -117,11 +116,20 @@ def _as_operand(other: Any) -> Any:
         return NotImplemented
 
 
+def _constants(primitive: Primitive) -> tuple[float, ...] | None:
+    """The partials, if all are constant: one tuple then serves every node."""
+    constants = tuple(p for p in primitive.partials if isinstance(p, float))
+    return constants if len(constants) == primitive.arity else None
+
+
 def _as_function(partial: Any) -> Callable[..., Any]:
     return partial if callable(partial) else lambda *_: partial
 
 
-def _named(function: Any, primitive: Primitive) -> Any:
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _named(function: F, primitive: Primitive) -> F:
     function.__name__ = primitive.name
     function.__doc__ = primitive.formula
     return function
@@ -133,10 +141,9 @@ def _comparison(compare: Callable[[Any, Any], bool]) -> Callable[["Variable", Op
             return compare(self._value, other._value)
         if isinstance(other, (int, float, np.number, np.bool_)) and not isinstance(other, np.complexfloating):
             return bool(compare(self._value, other))
-        return NotImplemented
+        return NotImplemented  # type: ignore[no-any-return] # the other operand may know
 
     return comparison
-
 
 
 class About:
@@ -335,8 +342,8 @@ class Variable:
     __le__ = _comparison(operator.le)
     __gt__ = _comparison(operator.gt)
     __ge__ = _comparison(operator.ge)
-    __eq__ = _comparison(operator.eq)  # type: ignore[assignment] # values are compared, as floats are
-    __ne__ = _comparison(operator.ne)  # type: ignore[assignment]
+    __eq__ = _comparison(operator.eq)  # values are compared, as floats are
+    __ne__ = _comparison(operator.ne)
     __hash__ = object.__hash__  # by identity: nodes are dictionary keys
 
     def __bool__(self) -> bool:
@@ -396,7 +403,10 @@ class Variable:
 
 
 def _method(rule: Primitive) -> Callable[..., Any]:
-    return _named(lambda self, *others: rule(self, *others), rule)  # type: ignore[no-any-return]
+    def method(self: Variable, *others: Any) -> Any:
+        return rule(self, *others)
+
+    return _named(method, rule)
 
 
 #: The fast form of each rule, for calls such as `exp(x)`.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 INK, GRID = "#1f2933", "#d9dee4"
 BLUE, ORANGE, GREEN, RED = "#2166ac", "#e08214", "#1b7837", "#c0392b"
-COLOURS = (BLUE, ORANGE, GREEN, RED)
+COLOURS = ("#1b1b3a", ORANGE, GREEN, RED)
 STYLE = {
     "font.family": "DejaVu Sans",
     "font.size": 10.0,
@@ -109,7 +109,7 @@ class Report:
         else:
             self.pictures.append((self.out / filename, caption))
 
-    def plot(self, filename: str, caption: str, draw: Callable[..., None], shape: Any, width: float = 9.6) -> None:
+    def plot(self, filename: str, caption: str, draw: Callable[..., None], shape: Any, size: Any = (9.6, 4.2)) -> None:
         """Save what `draw(figure, *axes)` paints on a row of panels, one for each entry of `shape`: None or "3d"."""
         if importlib.util.find_spec("matplotlib") is None:
             self.say(f"  ({filename} is left out: it needs matplotlib, pip install 'autograd-lite[demos]')")
@@ -121,7 +121,7 @@ class Report:
 
         self.out.mkdir(parents=True, exist_ok=True)
         with mpl.rc_context(STYLE):
-            figure = Figure(figsize=(width, 4.2), layout="constrained")
+            figure = Figure(figsize=size, layout="constrained")
             FigureCanvasAgg(figure)
             axes = [figure.add_subplot(1, len(shape), i + 1, projection=kind) for i, kind in enumerate(shape)]
             draw(figure, *axes)

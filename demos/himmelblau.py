@@ -59,19 +59,20 @@ def landscape(paths: dict[tuple[float, float], tuple[np.ndarray, np.ndarray]]) -
         grid = np.linspace(-5.2, 5.2, 261)
         x, y = np.meshgrid(grid, grid)
         z = himmelblau((x, y))
-        # log(1 + f) keeps the valleys visible beside walls of several hundred.
-        surface.plot_surface(x, y, np.log1p(z), cmap="Greys", alpha=0.55, rstride=5, cstride=5, linewidth=0)
-        surface.view_init(elev=48, azim=-62)
-        surface.set(title="The surface, log(1 + f)", xlabel="x", ylabel="y", zlabel="log(1 + f)")
-        plane.contourf(x, y, np.log1p(z), levels=24, cmap="Greys", alpha=0.5)
+        # The root of f keeps the valleys visible beside walls of several hundred.
+        surface.plot_surface(x, y, np.sqrt(z), cmap="Blues", vmax=40, alpha=0.6, rstride=4, cstride=4, linewidth=0)
+        surface.view_init(elev=52, azim=-112)
+        surface.set_box_aspect((1, 1, 0.6), zoom=1.1)
+        surface.set(title="The surface", xlabel="x", ylabel="y", zlabel="√f")
+        plane.contourf(x, y, np.sqrt(z), levels=24, cmap="Blues", vmax=40, alpha=0.7)
         plane.contour(x, y, z, levels=[1, 5, 20, 60, 120, 180, 300, 500], colors="#7b8794", linewidths=0.6)
         plane.set(title="Four starts, four minima", xlabel="x", ylabel="y", aspect="equal")
         for (start, (points, heights)), colour in zip(paths.items(), COLOURS, strict=True):
-            surface.plot(*points.T, np.log1p(heights) + 0.1, color=colour, linewidth=2.5, zorder=10)
+            surface.plot(*points.T, np.sqrt(heights) + 0.3, color=colour, linewidth=2.5, zorder=10)
             plane.plot(*points.T, "-", color=colour, label=f"from ({start[0]:g}, {start[1]:g})")
             plane.plot(*points[0], "o", color=colour, markeredgecolor="white", markersize=8)
             plane.plot(*points[-1], "*", color=colour, markeredgecolor="white", markersize=15)
-        plane.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2)
+        plane.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
     return paint
 
@@ -106,6 +107,6 @@ def main(out: Path, seed: int = 0, *, quick: bool = False) -> Report:
         report.number(f"x from {start[0]:g}, {start[1]:g}", points[-1, 0], x, 1.5e-6)
         report.number(f"y from {start[0]:g}, {start[1]:g}", points[-1, 1], y, 1.5e-6)
         report.number(f"f from {start[0]:g}, {start[1]:g}", heights[-1], 0.0, 1e-11)
-    report.plot("landscape.png", "The four descents, on the surface and from above", landscape(paths), ("3d", None), 12)
-    report.plot("heights.png", "f over the steps", heights_over_steps(paths), (None,), 7)
+    report.plot("landscape.png", "The descents, on the surface and from above", landscape(paths), ("3d", None), (12, 5))
+    report.plot("heights.png", "f over the steps", heights_over_steps(paths), (None,), (7, 4.2))
     return report

@@ -50,10 +50,11 @@ ul { list-style: none; margin: .5rem 0; padding: 0; }
 
 @dataclass(frozen=True)
 class Entry:
-    """One demo that was run: its report, or the error that ended it."""
+    """One demo that was run: its docstring, and its report or the error that ended it."""
 
     name: str
     title: str
+    text: str
     report: Report | None
     error: str
     seconds: float
@@ -116,12 +117,13 @@ def write(out: Path, entries: Sequence[Entry], *, quick: bool) -> Path:
 
 
 def _section(out: Path, entry: Entry) -> str:
-    """Return one demo: verdict, pictures, numbers, claims, what it printed."""
+    """Return one demo: verdict, problem, pictures, numbers, claims, what it printed."""
     verdict = f'<span class="{_mark(holds=entry.ok)}">{_text(entry.verdict)}</span>'
     parts = [
         f'<section id="{_text(entry.name)}">',
         f"<h2>{_text(entry.title)}</h2>",
         f'<p class="soft">{verdict} · {entry.seconds:.1f} s · <code>autograd-lite demo {_text(entry.name)}</code></p>',
+        f"<pre>{_text(entry.text)}</pre>" if entry.text else "",
         *(_figure(out, path, caption) for path, caption in entry.pictures),
     ]
     if entry.report is not None:

@@ -24,7 +24,7 @@ import numpy as np
 
 import autograd_lite as al
 
-from .common import BLUE, ORANGE, Report, progress
+from .common import BLUE, RED, Report, progress
 from .xor_one_sample import NAMES, gradient_by_hand, network
 
 if TYPE_CHECKING:
@@ -68,22 +68,23 @@ def panels(p: list[float], costs: list[float], seed: int) -> Any:
     def paint(figure: Any, left: Any, middle: Any, right: Any) -> None:
         left.loglog(np.arange(1, len(costs) + 1), costs, color=BLUE)
         left.set(title=f"The cost, seed {seed}", xlabel="epoch", ylabel="C", ylim=(min(5e-4, costs[-1] / 2), 2))
-        grid = np.linspace(-0.5, 1.5, 201)
-        x1, x2 = np.meshgrid(grid, grid)
-        shades = {"levels": np.linspace(0, 1, 21), "cmap": "PuOr_r", "alpha": 0.85}
-        filled = middle.contourf(x1, x2, network(p, x1, x2), **shades)
-        middle.contour(x1, x2, network(p, x1, x2), levels=[0.5], colors="k", linewidths=1.5)
-        middle.set(title="What the network answers", xlabel="x1", ylabel="x2", aspect="equal")
-        hidden = np.linspace(-0.1, 1.1, 201)
-        h1, h2 = np.meshgrid(hidden, hidden)
-        right.contourf(h1, h2, al.sigmoid(p[6] * h1 + p[7] * h2 + p[8]), **shades)
-        right.contour(h1, h2, p[6] * h1 + p[7] * h2 + p[8], levels=[0.0], colors="k", linewidths=1.5)
-        right.set(title="The same, seen by y", xlabel="h1", ylabel="h2", aspect="equal")
+        grid = np.linspace(-0.5, 1.5, 101)
+        u, v = np.meshgrid(grid, grid)
+        for axes, y in ((middle, network(p, u, v)), (right, al.sigmoid(p[6] * u + p[7] * v + p[8]))):
+            axes.grid(visible=False)
+            # Colours for -0.4 ... 1.4, of which 0 ... 1 is used: light enough for the dots and labels to stand out.
+            image = axes.imshow(y, "RdBu_r", extent=(-0.5, 1.5, -0.5, 1.5), origin="lower", vmin=-0.4, vmax=1.4)
+            axes.contour(u, v, y, levels=[0.5], colors="k", linewidths=1.5)
+            axes.set(xticks=[0, 1], yticks=[0, 1])
+        middle.set(title="What the network answers", xlabel="x1", ylabel="x2")
+        right.set(title="What its output unit sees", xlabel="h1", ylabel="h2")
+        figure.colorbar(image, ax=right, label="y", ticks=[0, 0.5, 1], shrink=0.8).ax.set_ylim(0, 1)
         for a, b, t in SAMPLES:
             place = al.sigmoid(p[0] * a + p[1] * b + p[2]), al.sigmoid(p[3] * a + p[4] * b + p[5])
             for axes, spot in ((middle, (a, b)), (right, place)):
-                axes.plot(*spot, "o", markersize=10, color=BLUE if t == 0 else ORANGE, markeredgecolor="white")
-        figure.colorbar(filled, ax=right, label="y", ticks=[0, 0.5, 1], shrink=0.8)
+                axes.plot(*spot, "o", markersize=11, color=RED if t else BLUE, markeredgecolor="white")
+            middle.annotate(f"{t:.0f}", (a, b), (0, 9), textcoords="offset points", ha="center", weight="bold")
+            right.annotate(f"({a:.0f}, {b:.0f})", place, (0, 9 - 26 * a), textcoords="offset points", ha="center")
 
     return paint
 
@@ -122,5 +123,5 @@ def main(out: Path, seed: int = 0, *, quick: bool = False) -> Report:
         slope = max(abs(g) for g in al.gradients(cost_of(p), p))
         judge(report, seed, costs[-1], slope)
     painter = panels([v.value for v in p], costs, seed)
-    report.plot("xor.png", f"Seed {seed} after {epochs:,} epochs", painter, (None,) * 3, 13)
+    report.plot("xor.png", f"Seed {seed} after {epochs:,} epochs", painter, (None,) * 3, (13.5, 4.4))
     return report

@@ -98,18 +98,22 @@ def _lgamma(x):
     return mpmath.log(mpmath.pi / abs(mpmath.sinpi(x))) - mpmath.loggamma(1 - x)
 
 
-def _sinc_derivative(x):
-    if abs(x) < 1:  # no cancellation: the derivative of 0F1(; 3/2; -(πx)²/4)
-        return -(mpmath.pi**2) * x / 3 * mpmath.hyp0f1(mpf(5) / 2, -((mpmath.pi * x) ** 2) / 4)
-    return (mpmath.cospi(x) - mpmath.sincpi(x)) / x
-
-
-def _sinc_second(x):
-    if abs(x) < 1:
-        u = -((mpmath.pi * x) ** 2) / 4
-        first, second = mpmath.hyp0f1(mpf(5) / 2, u), mpmath.hyp0f1(mpf(7) / 2, u)
-        return -(mpmath.pi**2) / 3 * (first - mpmath.pi**2 * x**2 / 5 * second)
-    return -(mpmath.pi**2) * mpmath.sincpi(x) - 2 * _sinc_derivative(x) / x
+def _sinc_derivative(x, n=1):
+    """Return the n-th derivative of sin(πx)/(πx)."""
+    n = int(n)
+    if abs(x) < 1:  # Σ (-1)ᵏ π²ᵏ x²ᵏ⁻ⁿ / ((2k+1)·(2k-n)!): terms below πⁿ·e^π, no loss worth a digit
+        total, k = mpf(0), (n + 1) // 2
+        while True:
+            term = (-1) ** k * mpmath.pi ** (2 * k) * mpf(x) ** (2 * k - n) / ((2 * k + 1) * mpmath.factorial(2 * k - n))
+            total += term
+            if abs(term) <= mpf(10) ** -(mp.dps + 5) * abs(total):
+                return total
+            k += 1
+    s = mpmath.sincpi(x)  # x·s = sin(πx)/π, differentiated m times: x·s⁽ᵐ⁾ + m·s⁽ᵐ⁻¹⁾ = πᵐ⁻¹·sin(πx + mπ/2)
+    for m in range(1, n + 1):
+        wave = (mpmath.sinpi, mpmath.cospi, lambda t: -mpmath.sinpi(t), lambda t: -mpmath.cospi(t))[m % 4](x)
+        s = (mpmath.pi ** (m - 1) * wave - m * s) / x
+    return s
 
 
 def _quotient_floor(x, y):
@@ -271,7 +275,16 @@ REFERENCE: dict[str, Reference] = {
     "radians": Reference(lambda x: x * mpmath.pi / 180, (lambda x, y: mpmath.pi / 180,)),
     "sech_squared": Reference(_sech2, (lambda x, y: _tanh_second(x),)),
     "sigmoid_slope": Reference(_slope, (lambda x, y: -y * mpmath.tanh(x / 2),)),
-    "sinc_derivative": Reference(_sinc_derivative, (lambda x, y: _sinc_second(x),)),
+    "sinc_derivative": Reference(
+        _sinc_derivative, (lambda x, n, y: _sinc_derivative(x, n + 1), _zero), lambda x, n: (True, False)
+    ),
+    "polygamma": Reference(
+        lambda n, x: mpmath.psi(int(n), x), (_zero, lambda n, x, y: mpmath.psi(int(n) + 1, x)), lambda n, x: (False, _not_a_pole(x))
+    ),
+    "round_digits": Reference(
+        lambda x, n: _round(x * mpf(10) ** n) / mpf(10) ** n, (_zero, _zero), lambda x, n: (_fractional(x * 10.0 ** (n + 3)), False)
+    ),
+    "hold": Reference(lambda x: x, (_zero,), lambda x: (False,)),  # its rule is to have none of its derivatives
 }
 
 

@@ -296,7 +296,7 @@ def plant(monkeypatch, mains):
     """Put demos made by hand in the place of the ladder."""
     demos = cli.load_demos()
     monkeypatch.setattr(demos, "LADDER", tuple(mains))
-    monkeypatch.setattr(cli, "_title", lambda name: f"<b>{name}</b> & co")
+    monkeypatch.setattr(cli, "_about", lambda name: (f"<b>{name}</b> & co", "a < b"))
     for name, main in mains.items():
         module = type(sys)(f"{cli.DEMOS}.{name}")
         module.main = main

@@ -2,12 +2,13 @@
 
 import html
 import math
-from collections.abc import Mapping
-from typing import Any
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 import graphviz
 
-from autograd_lite.drawing.labels import elide, formula, is_finite, name_of, number, title, visible
+from autograd_lite.drawing.labels import elide, formula, is_finite, name_of, number, steady, title, visible
 from autograd_lite.drawing.select import Selection
 from autograd_lite.variable import Variable
 
@@ -15,9 +16,12 @@ INK, FAINT, LINE = "#1f2937", "#4b5563", "#7c8898"
 PAPER, LEAF, INNER, ALARM = "#ffffff", "#cfe6f7", "#e5e7eb", "#b91c1c"
 # The gradient's colours at full strength: light enough for dark text (a test computes the contrast).
 POSITIVE, NEGATIVE = (0x6F, 0xB1, 0xE3), (0xF5, 0x8E, 0x7A)
-TITLE_LENGTH, NAME_LENGTH, ARGUMENT_LENGTH = 40, 16, 10  # in letters: the whole header, the name in it, a name in its formula
+# In letters: a leaf's name, another node's name, a name in a formula, a whole header.
+LEAF_LENGTH, NAME_LENGTH, ARGUMENT_LENGTH, HEADER_LENGTH = 24, 16, 10, 40
 # One plain name: with a list of fonts, graphviz-pure measures the text with another font than it draws.
 FONT = "Helvetica"
+# How a backslash is written in each.
+LABEL, TOOLTIP = "\\" * 2, "\\" * 4
 # The box that stands for all nodes beyond `depth`.
 STUB = "more"
 
@@ -39,13 +43,23 @@ class Sketch:
     def source(self) -> str:
         """Return the source of the whole picture."""
         if self.selection.hidden:
-            count = self.selection.hidden
-            text = f"+{count:,} node{'s' if count > 1 else ''}"
-            self.graph.node(STUB, text, id=STUB, shape="box", style="dashed", color=LINE, tooltip=f"{text} beyond the depth")
+            self._stub()
         for node in self.selection.nodes:
             self._box(node)
-        self._arrows()
+        arrows = list(self._arrows())
+        largest = _largest(arrow.contribution for arrow in arrows)
+        self.edges = len(arrows)
+        for arrow in arrows:
+            self._draw_arrow(arrow, largest)
         return str(self.graph.source)
+
+    def _stub(self) -> None:
+        count = self.selection.hidden
+        text = f"+{count:,} node{'s' if count > 1 else ''}"
+        self.graph.node(STUB, text, id=STUB, shape="box", style="dashed", color=LINE, tooltip=f"{text} not drawn")
+        for node in self.selection.nodes:
+            if any(parent not in self.gradients for parent in node.parents):
+                self.graph.edge(STUB, self._id(node), id=f"e{self._id(node)[1:]}_{STUB}", style="dashed")
 
     def _id(self, node: Variable) -> str:
         return f"n{self.selection.position[node]}"
@@ -54,53 +68,50 @@ class Sketch:
         return name_of(node, self.selection.position[node])
 
     def _short(self, argument: Variable | float) -> str:
-        return elide(self._name(argument), ARGUMENT_LENGTH) if isinstance(argument, Variable) else number(argument)
+        if isinstance(argument, Variable):
+            return steady(elide(self._name(argument), ARGUMENT_LENGTH))
+        return number(argument)
 
     def _full(self, argument: Variable | float) -> str:
         return self._name(argument) if isinstance(argument, Variable) else repr(argument)
 
     def _box(self, node: Variable) -> None:
         gradient = self.gradients[node]
-        alarm = not is_finite(node.value, gradient)
         name = self._name(node)
-        header = title(node, elide(name, NAME_LENGTH) if node.parents else name, self._short)
-        made = formula(node, self._full)
-        tooltip = [f"{name} = {made}" if made else name, visible(repr(node))]
-        if self.of_mapping:
-            tooltip.append(f"gradient {gradient!r}")
+        short = steady(elide(name, NAME_LENGTH if node.parents else LEAF_LENGTH))
+        header = escape(elide(title(node, short, self._short), HEADER_LENGTH), LABEL)
+        ground, ink = (INNER if node.parents else LEAF, INK) if is_finite(node.value, gradient) else (ALARM, PAPER)
         label = (
             f'<<TABLE BORDER="{2 if node in self.selection.outputs else 1}" CELLBORDER="0" CELLSPACING="0" '
-            f'CELLPADDING="4" COLOR="{LINE}"><TR><TD COLSPAN="2" '
-            f'BGCOLOR="{ALARM if alarm else INNER if node.parents else LEAF}">'
-            f'<FONT COLOR="{PAPER if alarm else INK}"><B>{escape(elide(header, TITLE_LENGTH))}</B></FONT></TD></TR><TR>'
-            f"{_cell('value', node.value, PAPER)}{_cell('grad', gradient, shade(gradient, self.largest))}</TR></TABLE>>"
+            f'CELLPADDING="4" COLOR="{LINE}"><TR><TD COLSPAN="2" BGCOLOR="{ground}"><FONT COLOR="{ink}"><B>{header}</B>'
+            f"</FONT></TD></TR><TR>{_cell('value', node.value, PAPER)}"
+            f"{_cell('grad', gradient, shade(gradient, self.largest))}</TR></TABLE>>"
         )
-        self.graph.node(self._id(node), label, id=self._id(node), tooltip=escape("\n".join(tooltip)))
+        self.graph.node(self._id(node), label, id=self._id(node), tooltip=tooltip(*self._facts(node, name)))
 
-    def _arrows(self) -> None:
-        arrows = []
+    def _facts(self, node: Variable, name: str) -> Iterator[str]:
+        """Yield the lines of a box's tooltip: the formula with all its digits, the repr."""
+        made = formula(node, self._full)
+        yield f"{name} = {made}" if made else name
+        yield visible(repr(node))
+        if self.of_mapping:
+            yield f"gradient {self.gradients[node]!r}"
+
+    def _arrows(self) -> Iterator["Arrow"]:
         for user in self.selection.nodes:
             upstream = self.gradients[user]
-            hides = False
             for k, (parent, local) in enumerate(user.local_gradients):
                 if parent in self.gradients:
-                    arrows.append((user, k, parent, local, None if upstream is None else local * upstream))
-                else:
-                    hides = True
-            if hides:
-                self.graph.edge(STUB, self._id(user), id=f"e{self._id(user)[1:]}_{STUB}", style="dashed")
-        largest = _largest(contribution for *_, contribution in arrows)
-        self.edges = len(arrows)
-        for user, k, parent, local, contribution in arrows:
-            self._arrow(user, k, parent, local, contribution, largest)
+                    yield Arrow(parent, user, k, local, None if upstream is None else local * upstream)
 
-    def _arrow(
-        self, user: Variable, k: int, parent: Variable, local: float, contribution: float | None, largest: float
-    ) -> None:
-        name, parent_name = self._name(user), self._name(parent)
-        tooltip = f"d {name} / d {parent_name} = {local!r}"
+    def _draw_arrow(self, arrow: "Arrow", largest: float) -> None:
+        parent, user, k, local, contribution = arrow
+        parent_name = self._name(parent)
+        facts = [f"d {self._name(user)} / d {parent_name} = {local!r}"]
         if contribution is not None:
-            tooltip += f"\nadds {local!r} * {self.gradients[user]!r} = {contribution!r} to the gradient of {parent_name}"
+            flow = f"{local!r} * {self.gradients[user]!r} = {contribution!r}"
+            facts.append(f"adds {flow} to the gradient of {parent_name}")
+        told = tooltip(*facts)
         look = {} if is_finite(local, contribution) else {"color": ALARM, "fontcolor": ALARM}
         self.graph.edge(
             self._id(parent),
@@ -108,21 +119,40 @@ class Sketch:
             id=f"e{self._id(user)[1:]}_{k}",
             label=f" {number(local)} ",  # the spaces keep the number off the line
             penwidth=f"{width(contribution, largest):.3g}",
-            tooltip=escape(tooltip),
-            labeltooltip=escape(tooltip),
+            tooltip=told,
+            labeltooltip=told,
             **look,
         )
 
 
-def escape(text: str) -> str:
-    r"""Return `text` such that Graphviz takes all of it as text, in an HTML-like label and in a quoted attribute.
+class Arrow(NamedTuple):
+    """One use of a node: its place among the user's parents, the local derivative, and the gradient it passes back."""
 
-    A backslash becomes an entity: Graphviz looks for escapes such as `\N` (the node's name) even behind a doubled one.
+    parent: Variable
+    user: Variable
+    k: int
+    local: float
+    contribution: float | None
 
-    >>> escape('<b> & "\\N"')
-    '&lt;b&gt; &amp; &quot;&#92;N&quot;'
+
+def escape(text: str, backslash: str) -> str:
+    r"""Return `text` such that Graphviz takes all of it as text.
+
+    Graphviz looks for escapes such as `\N` (the node's name) after it has read entities, so that none can hide a
+    backslash: it must be doubled, once in an HTML-like label (`LABEL`), twice in a tooltip (`TOOLTIP`), read twice.
+
+    >>> escape('<b> & "\N"', LABEL)
+    '&lt;b&gt; &amp; &quot;\\\\N&quot;'
     """
-    return html.escape(text).replace("\\", "&#92;").replace("\n", "&#10;")
+    return html.escape(text).replace("\\", backslash).replace("\n", "&#10;")
+
+
+def tooltip(*lines: str) -> str:
+    """Return the lines as a tooltip; a long one is broken by line ends that Graphviz takes out again.
+
+    Graphviz 2 and 3 refuse a string with more than 16,384 bytes in one piece.
+    """
+    return re.sub(r"([^\\]{4000})", "\\1\\\\\n", escape("\n".join(lines), TOOLTIP))
 
 
 def shade(gradient: float | None, largest: float) -> str:
@@ -159,7 +189,7 @@ def _cell(caption: str, x: float | None, colour: str) -> str:
 
 
 def _gradient(node: Variable, gradients: Mapping[Variable, Any] | None) -> float | None:
-    """Return the gradient to show: the node's own, or what the mapping holds (a float, or a Variable after create_graph)."""
+    """Return the gradient to show: the node's own, or what the mapping holds (after `create_graph` a Variable)."""
     gradient = node.grad if gradients is None else gradients.get(node)
     if isinstance(gradient, Variable):
         return gradient.value

@@ -1,4 +1,4 @@
-"""How a node is written: its name, its operation, its numbers and their colours. Shared by pictures and by `explain`."""
+"""How a node is written: its name, its operation, its numbers. Shared by pictures and by `explain`."""
 
 import math
 import unicodedata
@@ -15,9 +15,9 @@ NOT_IN_XML = frozenset("\ufffe\uffff")
 
 
 def visible(text: str) -> str:
-    """Return `text` without what is no character to look at: controls, line ends, lone surrogates, bidi controls.
+    r"""Return `text` without what is no character to look at: controls, line ends, lone surrogates, bidi controls.
 
-    >>> visible("a\\nb\\x1b[31m")
+    >>> visible("a\nb\x1b[31m")
     'ab[31m'
     """
     if text.isprintable():
@@ -36,6 +36,14 @@ def elide(text: str, length: int, mark: str = "…") -> str:
     'a very lo…'
     """
     return text if len(text) <= length else text[: length - len(mark)] + mark
+
+
+def steady(name: str) -> str:
+    """Return `name`, closed by a left-to-right mark if it is Hebrew, Arabic and the like.
+
+    Without it the rest of the formula joins the name's direction: `x - 1` would be displayed as `1 - x`.
+    """
+    return name + "\u200e" if any(unicodedata.bidirectional(c) in {"R", "AL", "AN"} for c in name) else name
 
 
 def name_of(node: Variable, position: int) -> str:
@@ -73,9 +81,9 @@ def formula(node: Variable, written: Callable[[Variable | float], str]) -> str:
 def title(node: Variable, name: str, written: Callable[[Variable | float], str]) -> str:
     """Return `name = operation`, for a leaf its name alone.
 
-    The arguments are written out only where edges cannot tell them: a number (`n4 + 1`) and the order (`a - b`). A number
-    gets no box of its own, since a box stands for a Variable: something with a gradient. Written inside the formula it
-    shows its place as well, so that `x ** 2` and `2 ** x` do not look alike.
+    The arguments are written out only where edges cannot tell them: a number (`n4 + 1`) and the order (`a - b`). A
+    number gets no box of its own, since a box stands for a Variable: something with a gradient. Written inside the
+    formula it shows its place as well, so that `x ** 2` and `2 ** x` do not look alike.
     """
     if node.primitive is None:
         return f"{name} = hand-made" if node.parents else name

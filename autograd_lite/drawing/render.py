@@ -36,7 +36,9 @@ def render(source: str, format_: str, engine: str | os.PathLike[str] | None = No
     if format_ == "png":
         command.append("-Gdpi=144")  # sharp on today's screens
     try:
-        run = subprocess.run(command, input=source.encode(), capture_output=True, timeout=TIMEOUT, check=False)  # noqa: S603 - the user's own choice of program, no shell
+        run = subprocess.run(  # noqa: S603 - a program of the user's own choice, and no shell
+            command, input=source.encode(), capture_output=True, timeout=TIMEOUT, check=False
+        )
     except subprocess.TimeoutExpired as error:
         raise DrawingError(
             f"{program} was not done after {TIMEOUT:g} s. Draw less of the graph with depth=…, or save the source with "
@@ -58,18 +60,18 @@ def find_engine(engine: str | os.PathLike[str] | None = None) -> str:
 
     What was asked for is never replaced by something else.
     """
-    origin, asked = ("engine=", os.fspath(engine)) if engine else (ENVIRONMENT, os.environ.get(ENVIRONMENT, ""))
+    origin, asked = ("engine", os.fspath(engine)) if engine else (ENVIRONMENT, os.environ.get(ENVIRONMENT, ""))
     if asked:
         found = shutil.which(asked) or (asked == PURE and _packaged()) or None
         if found:
             return found
-        raise RendererNotFound(f"{origin}{'=' * (origin == ENVIRONMENT)}{asked!r} is no program that can be run. {INSTALL}")
+        raise RendererNotFound(f"{origin}={asked!r} is no program that can be run. {INSTALL}")
     found = _packaged() or shutil.which(PURE) or shutil.which("dot")
     if found:
         return found
     raise RendererNotFound(
-        f"No Graphviz renderer was found. Tried: engine= (not given), {ENVIRONMENT} (not set), the Python package {PURE} "
-        f"(not installed here), `{PURE}` and `dot` on the PATH (not there). {INSTALL}"
+        f"No Graphviz renderer was found. Tried: engine= (not given), {ENVIRONMENT} (not set), the Python package "
+        f"{PURE} (not installed here), `{PURE}` and `dot` on the PATH (not there). {INSTALL}"
     )
 
 

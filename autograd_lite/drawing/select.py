@@ -25,7 +25,7 @@ class Selection:
 def select(outputs: Sequence[Variable], *, depth: int | None, max_nodes: int | None) -> Selection:
     """Choose the nodes within `depth` edges of an output.
 
-    Positions are counted in the whole graph, so that `n7` is the same node in every run, at every depth, and in `explain`.
+    Positions are counted in the whole graph: `n7` is the same node in every run, at every depth, and in `explain`.
     """
     by_number = {node.number: node for output in outputs for node in topological_order(output)}
     nodes = tuple(by_number[number] for number in sorted(by_number))
@@ -45,10 +45,10 @@ def select(outputs: Sequence[Variable], *, depth: int | None, max_nodes: int | N
 def _within(outputs: Sequence[Variable], depth: int) -> set[Variable]:
     """Return the nodes at most `depth` edges before an output, ring by ring."""
     seen = set(outputs)
-    ring = seen
+    ring = set(outputs)
     for _ in range(depth):
         ring = {parent for node in ring for parent in node.parents} - seen
         if not ring:
             break
-        seen = seen | ring
+        seen |= ring
     return seen

@@ -48,7 +48,9 @@ class Drawing:
             text = render(self.source, "svg", self._engine).decode()
             start = text.find("<svg")
             if start < 0:
-                raise DrawingError(f"The renderer printed no <svg> element but {text[:80]!r}. Name another one with engine=.")
+                raise DrawingError(
+                    f"The renderer printed no <svg> element but {text[:80]!r}. Name another with engine=."
+                )
             self._svg = text[start:]
         return self._svg
 
@@ -82,7 +84,9 @@ class Drawing:
             ) from error
         return path
 
-    def _repr_mimebundle_(self, include: Iterable[str] | None = None, exclude: Iterable[str] | None = None) -> dict[str, str]:
+    def _repr_mimebundle_(
+        self, include: Iterable[str] | None = None, exclude: Iterable[str] | None = None
+    ) -> dict[str, str]:
         """Return what a notebook shows."""
         encoded = base64.b64encode(self.svg.encode()).decode()
         bundle = {
@@ -172,7 +176,8 @@ def _outputs(y: Any) -> list[Variable]:
     outputs = list(y)
     for output in outputs:
         if not isinstance(output, Variable):
-            raise OperandError(f"draw got {output!r:.80}, a {type(output).__name__}, in its list; give it Variables only.")
+            kind = type(output).__name__
+            raise OperandError(f"draw got {output!r:.80}, a {kind}, in its list; give it Variables only.")
     if not outputs:
         raise ArgumentError("draw got an empty list; give it at least one Variable.")
     return outputs

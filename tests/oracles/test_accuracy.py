@@ -1,0 +1,184 @@
+"""Errors in units in the last place, over 20,000 log-uniform points a function, against mpmath at 40 digits.
+
+The slow variant takes a million points a function and writes a table of the maxima:
+
+    AUTOGRAD_LITE_ACCURACY=docs/accuracy.md python -m pytest -m slow tests/oracles/test_accuracy.py
+"""
+
+import functools
+import math
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from corpus import NAMES, TABLE, bound_at, bounds, sample
+from mpmath import mp, mpf
+from reference import DIGITS, MAX_DOUBLE, MIN_NORMAL, REFERENCE
+
+import autograd_lite as al
+
+POINTS = 20_000
+MILLION = 1_000_000
+
+# A ratio of two doubles is a rounded number itself: a quotient that is exactly at the bound may land 1e-9 above it.
+ROUNDING = 1e-9
+
+
+class Worst:
+    """The largest error over the points seen, against a bound that may depend on the point."""
+
+    def __init__(self):
+        self.ratio, self.error, self.bound, self.args, self.got, self.count = 0.0, 0.0, None, None, None, 0
+
+    def take(self, rows, got, high, low, bound):
+        """Add points: doubles, exact values as high + low (NaN where the oracle is out of range), bounds."""
+        used = np.isfinite(high)
+        rows, got, high, low = rows[used], got[used], high[used], low[used]
+        if not len(rows):
+            return
+        with np.errstate(all="ignore"):
+            errors = np.abs((got - high) - low) / np.spacing(np.abs(high))
+        errors[~np.isfinite(errors)] = np.inf
+        limits = np.broadcast_to(np.asarray(bound_at(bound, rows.T), dtype=float), errors.shape)
+        ratios = np.where(limits > 0, errors / np.where(limits > 0, limits, 1.0), np.where(errors > 0, np.inf, 0.0))
+        k = int(np.argmax(ratios))
+        self.count += len(rows)
+        self.error = max(self.error, float(errors.max()))
+        if self.args is None or ratios[k] > self.ratio:
+            self.ratio, self.bound = float(ratios[k]), float(limits[k])
+            self.args, self.got = tuple(map(float, rows[k])), float(got[k])
+
+
+def exact_pair(exact):
+    """Return an exact value as a sum of two doubles; NaNs where no normal double is near: relative accuracy ends there."""
+    if exact == 0:
+        return 0.0, 0.0
+    if not MIN_NORMAL <= abs(exact) <= MAX_DOUBLE:
+        return math.nan, math.nan
+    high = float(exact)
+    return high, float(exact - high)
+
+
+def measure_block(name, rows, worst):
+    """Compare value and partials at the given points with the reference."""
+    primitive, reference = TABLE[name], REFERENCE[name]
+    value_bound, slope_bound = bounds(name)
+    arity = primitive.arity
+    got = np.full((arity + 1, len(rows)), math.nan)
+    high = np.full((arity + 1, len(rows)), math.nan)
+    low = np.full((arity + 1, len(rows)), math.nan)
+    with mp.workdps(DIGITS):
+        for k, row in enumerate(rows.tolist()):
+            y = primitive(*map(al.Variable, row))
+            got[0, k] = y.value
+            got[1:, k] = [local for _, local in y.local_gradients]
+            args = [mpf(a) for a in row]
+            regular = [reference.is_regular(row, i) for i in range(arity)]
+            if not any(regular):
+                continue
+            exact = reference.value(*args)
+            high[0, k], low[0, k] = exact_pair(exact)
+            for i, partial in enumerate(reference.partials):
+                if regular[i]:
+                    high[i + 1, k], low[i + 1, k] = exact_pair(mpf(partial(*args, exact)))
+    for i in range(arity + 1):
+        worst[i].take(rows, got[i], high[i], low[i], value_bound if i == 0 else slope_bound)
+
+
+@functools.cache
+def measure(name, points):
+    """Return the worst value error and the worst error of each partial."""
+    worst = [Worst() for _ in range(TABLE[name].arity + 1)]
+    for seed in range(max(1, points // POINTS)):
+        measure_block(name, sample(name, min(points, POINTS), seed=100 + seed), worst)
+    return worst
+
+
+def verdict(name, points):
+    """Assert every bound of a primitive, with the worst point in the message."""
+    complaints = []
+    for i, worst in enumerate(measure(name, points)):
+        what = name if i == 0 else f"∂{name}/∂{i - 1}"
+        if worst.ratio > 1 + ROUNDING:
+            complaints.append(f"{what}: {worst.error:.3g} ULP, allowed {worst.bound:.3g}, at {worst.args}: {worst.got!r}")
+    assert not complaints, "; ".join(complaints)
+    # A sampler that misses the range of the oracle would make this test pass by looking away.
+    assert measure(name, points)[0].count >= points / 4
+    assert min(w.count for w in measure(name, points)) >= points / 10
+
+
+MEASURED = [name for name in NAMES if name in REFERENCE and bounds(name)]
+
+
+@pytest.mark.parametrize("name", MEASURED)
+def test_value_and_partials_within_their_ulp_bounds(name):
+    """The bounds of the policy (or of the table entry) hold over 20,000 points."""
+    verdict(name, POINTS)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_table_claims_no_more_than_the_policy_allows(name):
+    """A bound stated in the table entry is not looser than the policy's."""
+    stated, allowed = TABLE[name].ulp, bounds(name)
+    if stated is None or allowed is stated:
+        return
+    for row in sample(name, 50):
+        for mine, theirs in zip(stated, allowed, strict=True):
+            assert bound_at(mine, row) <= bound_at(theirs, row)
+
+
+@pytest.mark.parametrize("size", [2, 5])
+def test_logsumexp_and_its_gradient(size):
+    """2 ULP and 4 ULP over 4,000 lists of log-uniform distances, ties and huge offsets included."""
+    rng = np.random.default_rng(size)
+    values, slopes = Worst(), Worst()
+    rows = rng.choice((-1.0, 1.0), (4000, 1)) * 10 ** rng.uniform(-3, 4, (4000, 1)) + rng.choice((-1.0, 1.0), (4000, size)) * 10 ** rng.uniform(-8, 2, (4000, size))
+    rows[::10] = rows[::10, :1]  # ties
+    got, high, low = (np.empty(len(rows)) for _ in range(3))
+    first, first_high, first_low = (np.empty(len(rows)) for _ in range(3))
+    with mp.workdps(DIGITS):
+        for k, row in enumerate(rows.tolist()):
+            variables = [al.Variable(a) for a in row]
+            y = al.logsumexp(variables)
+            got[k], first[k] = y.value, al.gradients(y, variables)[0]
+            top = mpf(max(row))
+            total = sum(mp.exp(mpf(a) - top) for a in row)
+            high[k], low[k] = exact_pair(top + mp.log(total))
+            first_high[k], first_low[k] = exact_pair(mp.exp(mpf(row[0]) - top) / total)
+    values.take(rows, got, high, low, 2.0)
+    slopes.take(rows, first, first_high, first_low, 4.0)
+    assert values.ratio <= 1 + ROUNDING, (values.error, values.args)
+    assert slopes.ratio <= 1 + ROUNDING, (slopes.error, slopes.args)
+
+
+def as_markdown(points):
+    """Return the maxima as a table."""
+    lines = [
+        f"Largest error in units in the last place over {points:,} log-uniform points a function, against mpmath at {DIGITS} digits.",
+        "Where a bound depends on the point, it is the one at the point with the largest ratio of error to bound.",
+        "",
+        "| function | quantity | largest error | allowed at the worst point | worst point |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for name in MEASURED:
+        for i, worst in enumerate(measure(name, points)):
+            what = "value" if i == 0 else f"∂/∂{i}"
+            where = ", ".join(f"{a!r}" for a in worst.args or ())
+            lines.append(f"| `{name}` | {what} | {worst.error:.3f} | {worst.bound or 0.0:.3g} | {where} |")
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MEASURED)
+def test_a_million_points(name):
+    """The same bounds over a million points."""
+    verdict(name, MILLION)
+
+
+@pytest.mark.slow
+def test_write_the_table_of_maxima(tmp_path):
+    """Write the maxima as Markdown to the file named by AUTOGRAD_LITE_ACCURACY."""
+    target = Path(os.environ.get("AUTOGRAD_LITE_ACCURACY", tmp_path / "accuracy.md"))
+    target.write_text(as_markdown(MILLION), encoding="utf-8")
+    assert target.read_text(encoding="utf-8").count("\n") > len(MEASURED)

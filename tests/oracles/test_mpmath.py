@@ -1,0 +1,88 @@
+"""Every primitive against mpmath at orders 0, 1 and 2: points sampled by exponent, and all pairs of special values.
+
+The oracle is the central difference of the mathematical function with step 1e-40 at 100 digits and more; it shares no rule with the library.
+"""
+
+import math
+from itertools import product
+
+import pytest
+from checkers import check_partials, check_second, check_value
+from corpus import NAMES, SPECIAL, TABLE, sample
+from mpmath import mp, mpf
+from reference import REFERENCE, central, evaluate
+
+COVERED = [name for name in NAMES if name in REFERENCE]
+FINITE = [x for x in SPECIAL if math.isfinite(x)]
+
+
+def rows(name, count, seed):
+    """Return sampled points as tuples of floats."""
+    return [tuple(map(float, row)) for row in sample(name, count, seed)]
+
+
+def moderate_rows(name, count, seed):
+    """Return sampled points whose exponents are small enough for products of four to stay in range."""
+    kept = [row for row in rows(name, 60 * count, seed) if all(a == 0 or 1e-30 < abs(a) < 1e30 for a in row)]
+    return kept[:count]
+
+
+def special_rows(name):
+    """Return all tuples of finite special values; for three arguments of a shorter list."""
+    few = FINITE if TABLE[name].arity <= 2 else [0.0, -0.0, 0.5, -1.0, 2.0, 2.0**53, 5e-324, 1e200, -1e-200]
+    return product(few, repeat=TABLE[name].arity)
+
+
+def test_every_primitive_has_a_reference():
+    """An operation of the table without its mathematical function in reference.py is not tested here: add it there."""
+    assert sorted(set(NAMES) - set(REFERENCE)) == []
+    for name in COVERED:
+        assert len(REFERENCE[name].partials) == TABLE[name].arity
+
+
+@pytest.mark.parametrize("name", COVERED)
+def test_the_reference_agrees_with_itself(name):
+    """The partials written in reference.py are the differences of its function, to 20 digits: the oracle of the accuracy suite is right."""
+    reference = REFERENCE[name]
+    for args in rows(name, 12, seed=2):
+        y = evaluate(reference.value, args, 60)
+        for i, partial in enumerate(reference.partials):
+            if y is None or not reference.is_regular(args, i):
+                continue
+            with mp.workdps(60):
+                written = mpf(partial(*map(mpf, args), y))
+                difference = central(reference.value, args, (i,))
+                assert abs(written - difference) <= mpf(10) ** -20 * abs(difference) + mpf(10) ** -350, f"{name} {args} ∂{i}"
+
+
+@pytest.mark.parametrize("name", COVERED)
+def test_value_and_gradient_at_sampled_points(name):
+    """Orders 0 and 1 within the bounds of the policy over the whole range of exponents."""
+    values = compared = 0
+    for args in rows(name, 60, seed=3):
+        values += check_value(TABLE[name], REFERENCE[name], args)
+        compared += check_partials(TABLE[name], REFERENCE[name], args)
+    assert values >= 30
+    assert compared >= 30
+
+
+@pytest.mark.parametrize("name", COVERED)
+def test_second_derivatives_at_sampled_points(name):
+    """Order 2 within the running error bound of the gradient program; at least half of the points must be settled."""
+    points = moderate_rows(name, 25, seed=4)
+    settled = sum(check_second(TABLE[name], REFERENCE[name], args) > 0 for args in points)
+    assert settled >= len(points) / 2 > 2
+
+
+@pytest.mark.parametrize("name", COVERED)
+def test_special_values(name):
+    """Orders 0, 1 and 2 at every pair of special values where the function is smooth."""
+    primitive, reference = TABLE[name], REFERENCE[name]
+    done = 0
+    for args in special_rows(name):
+        if not any(reference.is_regular(args, i) for i in range(primitive.arity)):
+            continue
+        check_value(primitive, reference, args)
+        done += check_partials(primitive, reference, args)
+        check_second(primitive, reference, args)
+    assert done
