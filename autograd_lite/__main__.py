@@ -8,6 +8,7 @@ import argparse
 import ast
 import importlib
 import importlib.util
+import io
 import os
 import sys
 import time
@@ -82,19 +83,14 @@ def demos_folder() -> Path:
 def load_demos() -> ModuleType:
     """Import the demos under one name, `autograd_lite.demos`, wherever they are."""
     if DEMOS not in sys.modules:
-        folder = demos_folder()
-        _import_file(DEMOS, folder / "__init__.py", submodule_search_locations=[str(folder)])
+        file = demos_folder() / "__init__.py"
+        spec = importlib.util.spec_from_file_location(DEMOS, file, submodule_search_locations=[str(file.parent)])
+        if spec is None or spec.loader is None:
+            raise UsageError(f"{file} cannot be imported; reinstall autograd-lite")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[DEMOS] = module
+        spec.loader.exec_module(module)
     return sys.modules[DEMOS]
-
-
-def _import_file(name: str, file: Path, **options: Any) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, file, **options)
-    if spec is None or spec.loader is None:
-        raise UsageError(f"{file} cannot be imported; reinstall autograd-lite")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def _about(name: str) -> tuple[str, str]:
@@ -203,7 +199,8 @@ def _bench(options: argparse.Namespace) -> int:
     file = PACKAGE.parent / "benchmarks" / "eager.py"
     if not file.is_file():
         raise UsageError("an installed wheel has no benchmarks/eager.py; run `bench` from a checkout of the source")
-    return int(_import_file("autograd_lite_benchmark", file).main(options.rest) or 0)
+    sys.path.insert(0, str(PACKAGE.parent))
+    return int(importlib.import_module("benchmarks.eager").main(options.rest) or 0)
 
 
 def _options(words: list[str]) -> argparse.Namespace:
@@ -224,6 +221,8 @@ def _options(words: list[str]) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr: a terminal without µ is no reason to stop
     try:
         options = _options(words)
         code = int(options.run(options))
@@ -239,6 +238,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader, such as `head`, has gone: nobody is left to write to
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except OSError as error:  # a disk that is full, a folder that was taken away
+        print(f"autograd-lite: {error}; name another place with --out or -o", file=sys.stderr)
+        return 2
     return code
 
 

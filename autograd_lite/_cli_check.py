@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import autograd_lite as al
-from autograd_lite.primitives import PRIMITIVES
+from autograd_lite._cli_draw import ELEMENTWISE
+from autograd_lite.primitives import PRIMITIVES, Primitive
 
 # Away from kinks: no coordinate and no quotient of a pair is so near an integer that the stencil could reach it.
 SAMPLES: dict[int, tuple[tuple[float, ...], ...]] = {
@@ -22,30 +23,55 @@ def _dot(v: Any) -> Any:
 
 
 def _last(name: str) -> Callable[[Any], Any]:
-    return lambda v: getattr(al, name)(v)[-1]
+    def last(v: Any) -> Any:
+        return getattr(al, name)(v)[-1]
+
+    return last
+
+
+def _with_ones(primitive: Primitive, varies: list[bool]) -> Callable[..., Any]:
+    if all(varies):
+        return primitive
+
+    def function(*free: Any) -> Any:
+        rest = iter(free)
+        return primitive(*(next(rest) if v else 1.0 for v in varies))
+
+    function.__name__ = primitive.name
+    return function
 
 
 # Composed functions: those of one number, then those of a vector (where the result is one, its last element).
 COMPOSED: dict[str, tuple[Callable[..., Any], Sequence[tuple[Any, ...]]]] = {
-    **{name: (getattr(al, name), SAMPLES[1]) for name in ("elu", "gelu", "selu", "silu", "softsign")},
+    **{name: (getattr(al, name), SAMPLES[1]) for name in ELEMENTWISE},
     **{name: (getattr(al, name), [(v,) for v in VECTORS]) for name in ("sum", "prod", "mean", "norm", "logsumexp")},
     **{name: (_last(name), [(v,) for v in VECTORS]) for name in ("softmax", "log_softmax")},
     "dot": (_dot, [(v,) for v in VECTORS]),
 }
 
 
+# The rule that stops a gradient: its derivative is, on purpose, not that of its value.
+ON_PURPOSE = frozenset({"hold"})
+
+
 def cases() -> Iterator[tuple[str, Callable[..., Any], list[tuple[Any, ...]]]]:
     """Yield each function with its points: those of its domain at which it has a value."""
     for name, primitive in sorted(PRIMITIVES.items()):
+        if name in ON_PURPOSE:
+            continue
+        # A partial that is always NaN belongs to a whole-number argument, such as the order of polygamma: keep it at 1.
+        varies = [callable(partial) or not math.isnan(partial) for partial in primitive.partials]
+        points = dict.fromkeys(tuple(x if v else 1.0 for x, v in zip(p, varies, strict=True)) for p in SAMPLES[len(varies)])
         inside = [
             point
-            for point in SAMPLES[primitive.arity]
+            for point in points
             if all(interval.contains(x) for interval, x in zip(primitive.domain, point, strict=True))
             and math.isfinite(primitive(*point))
         ]
-        yield name, primitive, inside
-    for name, (function, points) in COMPOSED.items():
-        yield name, function, list(points)
+        free = [tuple(x for x, v in zip(point, varies, strict=True) if v) for point in inside]
+        yield name, _with_ones(primitive, varies), free
+    for name, (function, samples) in COMPOSED.items():
+        yield name, function, list(samples)
 
 
 def run(*, colour: bool) -> int:

@@ -3,6 +3,8 @@
 import ast
 import difflib
 import math
+import re
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -23,7 +25,8 @@ OPERATORS: Mapping[type[ast.AST], str] = {
     ast.UAdd: "positive",
     ast.USub: "neg",
 }
-COMPOSED = ("elu", "gelu", "selu", "silu", "softsign")
+# Composed functions of one number.
+ELEMENTWISE = ("elu", "gelu", "selu", "silu", "softsign")
 CONSTANTS = {"pi": math.pi, "e": math.e}
 
 
@@ -33,13 +36,13 @@ class UsageError(Exception):
 
 def functions() -> dict[str, Callable[..., Any]]:
     """Return the functions of numbers that an expression may call, by name."""
-    return {name: getattr(al, name) for name in (*sorted(PRIMITIVES), *COMPOSED) if hasattr(al, name)}
+    return {name: getattr(al, name) for name in (*sorted(PRIMITIVES), *ELEMENTWISE) if hasattr(al, name)}
 
 
 def close_to(word: str, words: Iterable[str]) -> str:
     """Return a remark such as "; did you mean tanh?", empty if nothing is close."""
     close = difflib.get_close_matches(word, list(words), n=3)
-    return f"; did you mean {' or '.join(close)}?" if close else ""
+    return f"; did you mean {', '.join(close[:-1]) + ' or ' * (len(close) > 1) + close[-1]}?" if close else ""
 
 
 def parse_assignment(text: str) -> tuple[str, float]:
@@ -64,14 +67,17 @@ def shorten(text: str) -> str:
 
 
 def parse(text: str) -> ast.expr:
-    """Return the syntax tree of an expression."""
+    """Return the syntax tree of an expression; any white space counts as a blank."""
+    text = re.sub(r"\s", " ", text).strip()
     if len(text) > MAX_LENGTH:
         raise UsageError(f"the expression has {len(text):,} characters; the command line takes {MAX_LENGTH:,}")
     try:
-        return ast.parse(text.strip(), mode="eval").body
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # "1or x" is refused or run; what the parser thinks of its style is no help
+            return ast.parse(text, mode="eval").body
     except SyntaxError as error:
         column = error.offset or 1
-        near = text.strip()[max(0, column - 1) : column + 19]
+        near = text[max(0, column - 1) : column + 19]
         where = f" at position {column}, near {near!r}" if near else " at its end"
         raise UsageError(f"syntax error in the expression{where}: {error.msg}") from None
     except (RecursionError, MemoryError):
@@ -129,7 +135,7 @@ def _function_of(node: ast.expr, known: Mapping[str, Callable[..., Any]]) -> Cal
         raise UsageError(f"{_where(node)}: {node.func.id} takes plain arguments only, as in clip(x, 0, 1)")
     if node.func.id not in known:
         remark = close_to(node.func.id, known) or "; the functions are those of autograd_lite on single numbers"
-        raise UsageError(f"{_where(node)}: there is no function {node.func.id}{remark}")
+        raise UsageError(f"{_where(node)}: there is no function {node.func.id:.60}{remark}")
     return known[node.func.id]
 
 
@@ -139,9 +145,10 @@ def _leaf(node: ast.expr, variables: Mapping[str, al.Variable]) -> Any:
             return variables[node.id]
         if node.id in CONSTANTS:
             return CONSTANTS[node.id]
-        given = f" (given: {', '.join(variables)})" if variables else ""
-        raise UsageError(f"{_where(node)}: {node.id} has no value; add {node.id}=1.0 after the expression{given}")
-    if isinstance(node, ast.Constant) and type(node.value) in (int, float):
+        given = f" (given: {', '.join(variables):.200})" if variables else ""
+        name = node.id if len(node.id) <= 60 else f"{node.id[:50]}..."
+        raise UsageError(f"{_where(node)}: {name} has no value; add {name}=1.0 after the expression{given}")
+    if isinstance(node, ast.Constant) and isinstance(node.value, (int, float)) and not isinstance(node.value, bool):
         try:
             return float(node.value)
         except OverflowError:

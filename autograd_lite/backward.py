@@ -16,7 +16,7 @@ from autograd_lite import observers
 from autograd_lite.errors import ArgumentError, HandMadeNodeError, OperandError, StaleGraphError, UnconnectedError
 from autograd_lite.nests import mapped, unravel, variables_of
 from autograd_lite.primitives import as_float
-from autograd_lite.variable import Variable, creation_number, reachable
+from autograd_lite.variable import Variable, creation_number, is_stale, reachable
 
 Number = Any  # float, or a Variable where a gradient is to be differentiated again
 
@@ -123,16 +123,20 @@ def _locals(node: Variable, *, create_graph: bool) -> Iterable[Number]:
             f"{node!r} was made by hand: its local gradients are numbers, which cannot be differentiated again. "
             "Define the operation as an autograd_lite.Primitive with partials instead."
         )
-    for argument in node._arguments:
-        if type(argument) is Variable and argument._about is not None and argument._about.changed > node._number:
-            raise StaleGraphError(
-                f"{argument!r} was set after {node!r} was recorded from it, so the graph no longer holds the numbers it "
-                "was computed from. Run the function again, then differentiate."
-            )
+    if is_stale(node):
+        raise StaleGraphError(
+            f"{_changed_argument(node)} was set after {node!r} was recorded from it, so the graph no longer holds the "
+            "numbers it was computed from. Run the function again, then differentiate."
+        )
     return [
         None if local is None else partial(*node._arguments, node) if callable(partial) else partial
         for partial, local in zip(node._primitive.partials, node._locals, strict=True)
     ]
+
+
+def _changed_argument(node: Variable) -> str:
+    changed = (repr(a) for a in node.parents if a._about is not None and a._about.changed > node._number)
+    return next(changed, "an argument")
 
 
 def _times(local: Number, factor: Number) -> Number:

@@ -119,8 +119,8 @@ def dot(a: Any, b: Any) -> Any:
 def norm(numbers: Any, axis: int | None = None) -> Any:
     """Euclidean length. No square overflows; at the origin the gradient is 0, the subgradient of least norm.
 
-    >>> norm([3e200, 4e200])
-    5e+200
+    >>> norm([3.0, 4.0]), norm([1e200, 0.0])
+    (5.0, 1e+200)
     """
     return _reduced(hypot, abs(_array(numbers)), axis, 0.0)
 
@@ -143,8 +143,8 @@ def _shifted(numbers: Any, axis: int | None) -> tuple[Any, Any]:
 def logsumexp(numbers: Any, axis: int | None = None) -> Any:
     """Log Σ eˣ without overflow; -inf for none. Its gradient is the softmax.
 
-    >>> logsumexp([1000.0, 1000.0]) - 1000.0 == log(2.0)
-    True
+    >>> logsumexp([1000.0, 1000.0])
+    1000.6931471805599
     """
     array = _array(numbers)
     if array.size == 0:

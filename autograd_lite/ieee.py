@@ -116,15 +116,17 @@ def rounding(to_integer: Callable[[float], int]) -> Callable[[float], float]:
 floor = rounding(math.floor)
 ceil = rounding(math.ceil)
 trunc = rounding(math.trunc)
-round_half_even = rounding(round)
+_round_half_even = rounding(round)
 
 
 def round_digits(x: float, digits: float) -> float:
     """`round(x, digits)` of Python: correctly rounded, ties to even."""
+    if digits == 0.0:
+        return _round_half_even(x)
     try:
         return round(x, int(digits))
-    except (OverflowError, ValueError):
-        return x if not math.isfinite(x) else copysign(inf, x)
+    except (OverflowError, ValueError):  # rounded up beyond the largest float; or a number of digits that is none
+        return copysign(inf, x) if math.isfinite(digits) else nan
 
 
 def sign(x: float) -> float:

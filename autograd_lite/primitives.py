@@ -408,12 +408,9 @@ trunc: Primitive = rule(
     formula="y = x towards 0,   dy/dx = 0", kink="0 at the jumps", source=IEEE, numpy="trunc",
 )
 round: Primitive = rule(  # noqa: A001
-    "round", ieee.round_half_even, zero,
-    formula="y = nearest integer, ties to even,   dy/dx = 0", kink="0 at the jumps", source=IEEE, numpy="rint",
-)
-round_digits: Primitive = rule(
-    "round_digits", ieee.round_digits, zero, 0.0,
-    formula="y = round(x, digits),   ∂y/∂x = 0", kink="0 at the jumps", source="Python round",
+    "round", ieee.round_digits, zero, 0.0,
+    formula="y = x rounded to `digits` decimals, ties to even,   ∂y/∂x = 0", kink="0 at the jumps",
+    source="Python round", numpy="rint", defaults=(0.0,),
 )
 hold: Primitive = rule(
     "hold", operator.pos, 0.0,

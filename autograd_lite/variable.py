@@ -147,14 +147,15 @@ def _comparison(compare: Callable[[Any, Any], bool]) -> Callable[["Variable", Op
 
 
 class About:
-    """What only few nodes have: a name, the user's line that made it, and when its value was set last."""
+    """What only few nodes have: a name, the user's line that made it, when its value was set, staleness when copied."""
 
-    __slots__ = ("changed", "location", "name")
+    __slots__ = ("changed", "location", "name", "stale")
 
     def __init__(self) -> None:
         self.name: str | None = None
         self.location: str | None = None
         self.changed = -1
+        self.stale = False
 
 
 @final
@@ -335,7 +336,7 @@ class Variable:
         return other // self, other % self
 
     def __round__(self, digits: int | None = None) -> "Variable":
-        rounded: Variable = primitives.round(self) if digits is None else primitives.round_digits(self, digits)
+        rounded: Variable = primitives.round(self, digits or 0)
         return rounded
 
     __lt__ = _comparison(operator.lt)
@@ -489,12 +490,23 @@ def reachable(roots: Iterable[Variable]) -> list[Variable]:
 creation_number = operator.attrgetter("_number")
 
 
+def is_stale(node: Variable) -> bool:
+    """Whether an argument was set after the node was recorded from it."""
+    if node._about is not None and node._about.stale:
+        return True
+    return any(
+        type(a) is Variable and a._about is not None and a._about.changed > node._number for a in node._arguments
+    )
+
+
 def rebuilt(node: Variable, arguments: tuple[Any, ...]) -> Variable:
     """A new node with the facts of `node`, over other arguments."""
     copied = _node(node._primitive, node._value, arguments, node._locals)
     copied._grad = node._grad
     if node._about is not None:
         copied.about.name, copied.about.location = node._about.name, node._about.location
+    if is_stale(node):
+        copied.about.stale = True
     return copied
 
 
@@ -513,6 +525,7 @@ def flattened(root: Variable) -> tuple[Any, ...]:
             node._locals,
             node._grad,
             node.name,
+            is_stale(node),
         )
         if node._arguments
         else None
@@ -536,10 +549,12 @@ def restored_graph(leaves: list[Variable], inner: list[Any]) -> Variable:
         if facts is None:
             nodes.append(next(unused))
             continue
-        primitive, value, arguments, locals_, grad, name = facts
+        primitive, value, arguments, locals_, grad, name, stale = facts
         node = _node(primitive, value, tuple([nodes[a[0]] if type(a) is tuple else a for a in arguments]), locals_)
         node._grad = grad
         if name is not None:
             node.name = name
+        if stale:
+            node.about.stale = True
         nodes.append(node)
     return nodes[-1]

@@ -17,6 +17,7 @@ TABLE = {name: primitive for name, primitive in PRIMITIVES.items() if primitive.
 NAMES = sorted(TABLE)
 ORDERS = {"polygamma": 0, "sinc_derivative": 1, "round_digits": 1}  # the argument that is a whole number and never differentiated by
 CONSTANT = {"hold"}  # the rule for stopping a gradient: its derivative is not that of its value, on purpose
+DIFFERENTIATED = [name for name in NAMES if name not in CONSTANT]
 EPS = 2.0**-52
 ULP_1 = math.ulp(1.0)
 MAX = 1.7976931348623157e308

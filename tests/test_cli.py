@@ -1,6 +1,7 @@
 """The command line: exit codes, one-line errors, the page of pictures, hostile expressions."""
 
 import base64
+import errno
 import importlib
 import math
 import os
@@ -9,6 +10,7 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -71,10 +73,10 @@ def test_version_and_help(run):
         (["draw", "x*x", "x=two"], "'two' is not a number"),
         (["draw", "x*x", "x=1", "x=2"], "x is given twice"),
         (["draw", "x*", "x=1"], "syntax error in the expression"),
-        (["draw", "x**y z", "x=1"], "position 4"),
+        (["draw", "x**y z", "x=1"], "position 6, near 'z'"),
         (["draw", "", "x=1"], "syntax error in the expression"),
         (["draw", "2 + 3"], "constant 5.0"),
-        (["draw", "tahn(x)", "x=1"], "did you mean tanh"),
+        (["draw", "tahn(x)", "x=1"], "did you mean tan, tanh or atan?"),
         (["draw", "tanh(x, x)", "x=1"], "position 1"),
         (["draw", "tanh()", "x=1"], "position 1"),
         (["draw", "clip(x, lower=0)", "x=1"], "plain arguments"),
@@ -174,9 +176,12 @@ def test_expressions(expression, value, slope):
         "9" * 10_000 + "*x",
         "x\0x",
         "x" * 99_999,
+        "x" * 99_000 + "(x)",
         "f'{x}'",
         "x := 3",
         "x\n+x)",
+        "1or x",
+        "'\\d'",
         "\ud800",
     ],
     ids=lambda text: f"{text[:12]!a}-{len(text)}",
@@ -345,7 +350,10 @@ def test_bench_hands_its_arguments_on(run, monkeypatch, tmp_path):
     (tmp_path / "benchmarks").mkdir()
     (tmp_path / "benchmarks" / "eager.py").write_text("def main(argv):\n    print(argv)\n    return len(argv)\n")
     monkeypatch.setattr(cli, "PACKAGE", tmp_path / "autograd_lite")
-    assert run("bench", "--quick", "x")[:2] == (2, "['--quick', 'x']\n")
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    others = {name: module for name, module in sys.modules.items() if name.partition(".")[0] != "benchmarks"}
+    with mock.patch.dict(sys.modules, others, clear=True):
+        assert run("bench", "--quick", "x")[:2] == (2, "['--quick', 'x']\n")
 
 
 def test_interrupt(run, monkeypatch):
@@ -356,6 +364,19 @@ def test_interrupt(run, monkeypatch):
 
     monkeypatch.setattr(_cli_check, "run", interrupted)
     assert run("check") == (130, "", "autograd-lite: interrupted\n")
+
+
+def test_a_disk_that_is_full(run, monkeypatch):
+    """An error of the operating system in the middle is one line."""
+    monkeypatch.setattr(importlib.import_module(f"{cli.load_demos().__name__}.page"), "write", full)
+    code, _, err = run("demo", "all", "--quick")
+    assert code == 2
+    assert err.count("\n") == 1
+    assert "No space left" in err
+
+
+def full(*_args, **_kwargs):
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="a POSIX pipe")

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -659,5 +660,46 @@ def test_wrong_outputs():
         al.draw(3.0)
     with pytest.raises(al.OperandError, match=r"^draw got 2\.0, a float, in its list; give it Variables only\.$"):
         al.draw([V(1.0), 2.0])
+    with pytest.raises(
+        al.OperandError, match=r"^gradients=4\.0 is a float; give a mapping such as al\.gradients\(y\)\.$"
+    ):
+        al.draw(V(1.0), gradients=4.0)
+    with pytest.raises(al.OperandError, match=r"^engine=5 is a int; give the name or path of a program\.$"):
+        al.draw(V(1.0), engine=5)
     with pytest.raises(al.ArgumentError, match=r"^draw got an empty list; give it at least one Variable\.$"):
         al.draw([])
+
+
+# --------------------------------------------------------------------------------------------------------- documentation
+
+
+def sigmoid_of_the_documentation():
+    """The first program of docs/drawing.md."""
+    x, w, b = V(1, name="x"), V(0, name="w"), V(0, name="b")
+    f = 1 / (al.exp(-(w * x + b)) + 1)
+    f.name = "f"
+    f.backward()
+    return f
+
+
+def nan_of_the_documentation():
+    """The second one."""
+    x = V(0.0, name="x")
+    y = x * al.log(x)
+    y.name = "y"
+    y.backward()
+    return y
+
+
+@pytest.mark.parametrize(
+    ("file", "program_"), [("sigmoid", sigmoid_of_the_documentation), ("nan", nan_of_the_documentation)]
+)
+def test_documentation_shows_what_draw_draws(file, program_):
+    """The pictures kept under docs/ are up to date: every text, colour and tooltip, wherever the layout puts them."""
+    kept = (Path(__file__).parents[1] / "docs" / "pictures" / f"{file}.svg").read_text(encoding="utf-8")
+
+    def content(view):
+        parts = {**groups(view, "node"), **groups(view, "edge")}
+        return {i: (texts(g), fills(g), tooltip(g)) for i, g in parts.items()}
+
+    assert content(SimpleNamespace(svg=kept)) == content(al.draw(program_()))

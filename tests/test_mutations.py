@@ -15,13 +15,13 @@ from checkers import (
     check_taylor,
     check_value,
 )
-from corpus import NAMES, TABLE, sample
+from corpus import DIFFERENTIATED, TABLE, sample
 from reference import REFERENCE
 
 import autograd_lite as al
 from autograd_lite.errors import GradientCheckError
 
-COVERED = [name for name in NAMES if name in REFERENCE]
+COVERED = [name for name in DIFFERENTIATED if name in REFERENCE]
 
 
 def scaled(factor):
@@ -57,7 +57,7 @@ def telling_points(name, i):
     found = []
     for row in sample(name, 400, seed=9):
         args = tuple(map(float, row))
-        if not REFERENCE[name].is_regular(args) or any(abs(a) > 1e30 or 0 < abs(a) < 1e-30 for a in args):
+        if not REFERENCE[name].is_regular(args, i) or any(abs(a) > 1e30 or 0 < abs(a) < 1e-30 for a in args):
             continue
         local = al.gradients(TABLE[name](*(v := [al.Variable(a) for a in args])), v)[i]
         if math.isfinite(local) and 1e-100 < abs(local) < 1e100:
@@ -245,8 +245,8 @@ def test_hessian_symmetry_rejects():
     curl = al.Primitive(name="curl", value=lambda x, y: x * y, partials=(lambda x, y, p: y * 1.0005, lambda x, y, p: x))
     check_hessian_symmetry(lambda v: v[0] * v[1], POINT)
     assert rejected(check_hessian_symmetry, lambda v: curl(v[0], v[1]), POINT)
-    assert rejected(check_hessian_symmetry, WRONG["1.0005"], POINT)
-    assert rejected(check_hessian_symmetry, lambda v: al.stop_gradient(v[0]) * v[0] * v[1], POINT)
+    swapped = lambda v: product_swapped(v[0], v[1])
+    assert rejected(check_hessian_symmetry, swapped, POINT)
 
 
 def test_linearity_rejects():

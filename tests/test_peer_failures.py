@@ -138,7 +138,7 @@ def test_a_traced_branch_is_frozen():
 @pytest.mark.parametrize("error", [9e-4, 5e-4, -5e-4])
 def test_gradcheck_passes_a_gradient_that_is_slightly_wrong(error):
     """PyTorch's gradcheck passes one that is 0.09 % wrong. Here 0.05 % is rejected, and the right one passes."""
-    wrong = al.Primitive(name=f"cube_wrong_by_{error}", value=lambda x: x * x * x, partials=(lambda x, y: 3 * x * x * (1 + error),))
+    wrong = al.Primitive(name=f"cube_wrong_by_{round(1e4 * error)}e4".replace("-", "minus_"), value=lambda x: x * x * x, partials=(lambda x, y: 3 * x * x * (1 + error),))
     with pytest.raises(GradientCheckError):
         al.check_grads(wrong, (1.3,), order=1)
     al.check_grads(lambda x: x * x * x, (1.3,), order=2)
@@ -183,9 +183,11 @@ def test_nan_from_the_branch_of_where_that_was_not_taken(order):
 
 def test_which_operation_makes_the_nan():
     """jax#475: the error names the operation, its input and the file."""
-    with pytest.raises(NonFiniteError, match=r"(?s)log.*-1\.0.*test_peer_failures\.py|(?s)test_peer_failures\.py.*log.*-1\.0"), al.raise_on_nonfinite():
+    with pytest.raises(NonFiniteError) as caught, al.raise_on_nonfinite():
         x = al.Variable(2.0)
         al.log(x - 3.0) * 2.0
+    for fact in ("log", "-1.0", "test_peer_failures.py"):
+        assert fact in str(caught.value)
 
 
 def test_reverse_mode_through_a_loop_that_depends_on_data():

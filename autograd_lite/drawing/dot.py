@@ -141,7 +141,7 @@ def escape(text: str, backslash: str) -> str:
     Graphviz looks for escapes such as `\N` (the node's name) after it has read entities, so that none can hide a
     backslash: it must be doubled, once in an HTML-like label (`LABEL`), twice in a tooltip (`TOOLTIP`), read twice.
 
-    >>> escape('<b> & "\N"', LABEL)
+    >>> escape('<b> & "\\N"', LABEL)
     '&lt;b&gt; &amp; &quot;\\\\N&quot;'
     """
     return html.escape(text).replace("\\", backslash).replace("\n", "&#10;")

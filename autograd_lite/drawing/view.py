@@ -162,6 +162,12 @@ def draw(
             raise ArgumentError(f"{name}={value!r}; give a whole number from {least}, or None for no limit.")
     if rankdir not in RANKDIRS:
         raise ArgumentError(f"rankdir={rankdir!r}; give one of {', '.join(RANKDIRS)}.")
+    if gradients is not None and not isinstance(gradients, Mapping):
+        raise OperandError(
+            f"gradients={gradients!r:.80} is a {type(gradients).__name__}; give a mapping such as al.gradients(y)."
+        )
+    if engine is not None and not isinstance(engine, (str, os.PathLike)):
+        raise OperandError(f"engine={engine!r:.80} is a {type(engine).__name__}; give the name or path of a program.")
     selection = select(outputs, depth=depth, max_nodes=max_nodes)
     sketch = Sketch(selection, gradients, rankdir)
     return Drawing(sketch.source(), len(selection.nodes), sketch.edges, engine)
