@@ -10,6 +10,7 @@ import numpy as np
 from autograd_lite.errors import ArgumentError, GradientCheckError
 from autograd_lite.nests import Shape, unravel
 from autograd_lite.transforms import grad, jvp, name_of, vjp
+from autograd_lite.variable import Variable
 
 EPS = 2.0**-52
 
@@ -74,7 +75,7 @@ def difference(f: Callable[[float], float], x: float) -> tuple[float, float, flo
         if previous is not None and math.isfinite(estimate):
             uncertainty = abs(estimate - previous) + EPS * size / h
             if uncertainty < best[1]:
-                best = (estimate, uncertainty, max(abs(estimate), uncertainty and 0.0))
+                best = (estimate, uncertainty, abs(estimate))
         previous = estimate
     return best
 
@@ -176,7 +177,9 @@ def _compared(f: Callable[..., Any], numbers: list[float], shape: Shape, order: 
     for i, (x, exact) in enumerate(zip(numbers, slopes, strict=True)):
 
         def along(t: float, i: int = i) -> float:
-            moved = f(*shape.pack([*numbers[:i], t, *numbers[i + 1 :]]))
+            # Variables, so that the function computes as it does when it is differentiated (x**0.5 of a negative float
+            # would be complex).
+            moved = f(*shape.pack([Variable(n) for n in (*numbers[:i], t, *numbers[i + 1 :])]))
             return float(getattr(moved, "value", moved))
 
         estimate, uncertainty, size = difference(along, x)

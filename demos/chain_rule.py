@@ -7,7 +7,7 @@
 You will see both factors and their product. Any node may be asked for: y1 is an inner node, and the sweep that computes
 dy2/dw1 passes through dy2/dy1 on its way.
 
-Source: TensorFlow's guide "Introduction to gradients and automatic differentiation" treats the same two-layer chain.
+Source: Griewank & Walther, Evaluating Derivatives, 2nd ed., SIAM 2008, chapter 3: every intermediate has an adjoint.
 """
 
 from __future__ import annotations

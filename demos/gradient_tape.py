@@ -15,7 +15,8 @@ name:
 None says "does not depend on it", which is not the number 0: by default the answer is 0.0, and unconnected="raise"
 makes it an error. d2y/dw2 is None since dy/dw = x has no w in it; for z = x*w^2 it is 2*x = 6.
 
-Source: TensorFlow's guide "Introduction to gradients and automatic differentiation", sections on tapes.
+Source: TensorFlow's guides "Introduction to gradients and automatic differentiation" (tapes, None, persistent=True) and
+"Advanced automatic differentiation" (nested tapes).
 """
 
 from __future__ import annotations

@@ -96,8 +96,9 @@ def main(out: Path, seed: int = 0, *, quick: bool = False) -> Report:
     report = Report(out)
     p = [al.Variable(0.0, name=name) for name in NAMES]
     y = network(p, al.Variable(1.0, name="x1"), al.Variable(0.0, name="x2"))
-    ((y - 1.0) ** 2).backward()
-    report.graph("graph.svg", "The first step, all parameters 0: only w5, w6 and b3 get a gradient", y)
+    cost = (y - 1.0) ** 2
+    cost.backward()
+    report.graph("graph.svg", "The first step, all parameters 0: only w5, w6 and b3 get a gradient", cost)
     history = run(p)
     report.say(f"after {STEPS:,} steps at rate {RATE} on (1, 0) -> 1:")
     for v, known in zip(p, by_hand(), strict=True):

@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "nests": {"errors", "primitives", "variable"},
     "backward": {"errors", "nests", "observers", "primitives", "variable"},
     "transforms": {"backward", "errors", "nests", "primitives", "variable"},
-    "testing": {"errors", "nests", "transforms"},
+    "testing": {"errors", "nests", "transforms", "variable"},
     "drawing": {"backward", "drawing", "errors", "variable"},
     "explain": {"backward", "drawing", "errors", "variable"},
 }

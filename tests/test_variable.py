@@ -84,10 +84,10 @@ def test_operator_takes_numbers_on_either_side(symbol, number):
 def test_operator_with_something_foreign_is_a_type_error(symbol):
     """As Python has it for its own numbers."""
     for foreign in ("a", None, [1.0], 1j, Fraction(1, 2)):
+        if symbol == "**" and type(foreign) is Fraction:
+            continue  # a Fraction turns itself into a float there, on both sides
         with pytest.raises(TypeError):
             OPERATORS[symbol](Variable(1.0), foreign)
-        if symbol == "**" and type(foreign) is Fraction:
-            continue  # Fraction turns itself into a float there
         with pytest.raises(TypeError):
             OPERATORS[symbol](foreign, Variable(1.0))
 

@@ -1,0 +1,336 @@
+"""The reverse sweep: accumulation, inner nodes, several passes, all or nothing, threads."""
+
+import gc
+import math
+import threading
+
+import numpy as np
+import pytest
+
+import autograd_lite as al
+from autograd_lite import Variable
+
+
+def test_worked_example_of_the_original_engine():
+    """f = 1/(exp(-(wx + b)) + 1) at (1, 0, 0), built from five functions: 0.5, and 0.25 twice."""
+    x, w, b = Variable(1.0), Variable(0.0), Variable(0.0)
+    h1 = al.mul(w, x)
+    h2 = al.add(h1, b)
+    h3 = al.neg(h2)
+    h4 = al.exp(h3)
+    h5 = al.add(h4, Variable(1.0))
+    h6 = al.inv(h5)
+    chain = [dict(h.local_gradients) for h in (h1, h2, h3, h4, h5, h6)]
+    assert h6.value == 0.5
+    assert (chain[0][w], chain[0][x]) == (1.0, 0.0)
+    assert [chain[i][h] for i, h in ((1, h1), (2, h2), (3, h3), (4, h4), (5, h5))] == [1.0, -1.0, 1.0, 1.0, -0.25]
+    mapping = al.gradients(h6)
+    assert (mapping[w], mapping[b], mapping[x]) == (0.25, 0.25, 0.0)
+
+
+def test_adjoints_accumulate_over_paths():
+    """L = (w1 + w2)·w3, and a Variable used three times."""
+    w1, w2, w3 = Variable(2.0), Variable(3.0), Variable(4.0)
+    loss = (w1 + w2) * w3
+    loss.backward()
+    assert [w.grad for w in (w1, w2, w3)] == [4.0, 4.0, 5.0]
+    x = Variable(3.0)
+    (x * x * x).backward()
+    assert x.grad == 27.0
+
+
+def test_each_node_is_visited_once_in_a_diamond_chain():
+    """60 diamonds have 2**60 paths; the gradient is 2**60, at once."""
+    x = Variable(1.0)
+    y = x
+    for _ in range(60):
+        y = y + y
+    y.backward()
+    assert x.grad == 2.0**60
+
+
+def test_second_backward_adds_the_same_numbers_again():
+    """6, 12, 18, 24: an inner node's old adjoint never re-enters."""
+    x = Variable(3.0)
+    h = x * x
+    y = h + 0.0
+    for k in range(1, 5):
+        y.backward()
+        assert (x.grad, h.grad, y.grad) == (6.0 * k, 1.0 * k, 1.0 * k)
+
+
+def test_seed_scales_and_is_checked():
+    """Every gradient times the seed; a seed that is no number is refused before anything is written."""
+    x = Variable(3.0)
+    y = x * x
+    y.backward(seed=0.5)
+    assert x.grad == 3.0
+    with pytest.raises(TypeError):
+        y.backward(seed="1")
+    assert (x.grad, y.grad) == (3.0, 0.5)
+    assert al.gradients(y, x, seed=2) == 12.0
+
+
+def test_backward_writes_grad_of_every_node_reached():
+    """Inner nodes, the output, and a branch that was not taken (0)."""
+    x, unused = Variable(2.0), Variable(5.0)
+    h = al.where(True, x * x, unused)
+    h.backward()
+    assert (h.grad, x.grad, unused.grad) == (1.0, 4.0, 0.0)
+
+
+def test_gradients_with_respect_to_inner_nodes():
+    """dy2/dy1·dy1/dw1 = dy2/dw1 = 2 (the chain rule of the documents)."""
+    x, w1, b1, w2, b2 = map(Variable, (1.0, 2.0, 1.0, 2.0, 1.0))
+    y1 = x * w1 + b1
+    y2 = y1 * w2 + b2
+    assert al.gradients(y2, y1) * al.gradients(y1, w1) == al.gradients(y2, w1) == 2.0
+    assert al.gradients(y2, y2) == 1.0
+
+
+def test_gradients_in_any_nest():
+    """The same nest comes back, with arrays for arrays."""
+    a, b = Variable(2.0), Variable(3.0)
+    y = a * b
+    got = al.gradients(y, {"p": [a, (b,)], "q": np.array([a, b])})
+    assert got["p"] == [3.0, (2.0,)]
+    assert got["q"].dtype == np.float64
+    assert got["q"].tolist() == [3.0, 2.0]
+    assert al.gradients(y, ()) == ()
+
+
+def test_gradients_without_wrt_is_a_mapping_of_the_nodes_reached():
+    """Keyed by node."""
+    x, other = Variable(2.0), Variable(1.0)
+    y = x * x
+    mapping = al.gradients(y)
+    assert mapping == {y: 1.0, x: 4.0}
+    assert other not in mapping
+
+
+def test_gradients_never_touches_grad():
+    """Pure."""
+    x = Variable(2.0)
+    y = x * x
+    al.gradients(y, x)
+    al.gradients(y, x, create_graph=True)
+    assert (x.grad, y.grad) == (None, None)
+
+
+def test_unconnected():
+    """zero, none, raise; also with arrays, with create_graph, and for a plain number."""
+    x, z = Variable(2.0), Variable(3.0)
+    y = x * x
+    assert al.gradients(y, [x, z]) == [4.0, 0.0]
+    assert al.gradients(y, [x, z], unconnected="none") == [4.0, None]
+    assert al.gradients(y, np.array([x, z]), unconnected="none").tolist() == [4.0, None]
+    with pytest.raises(al.UnconnectedError, match="does not depend on"):
+        al.gradients(y, [x, z], unconnected="raise")
+    assert type(al.gradients(y, z, create_graph=True)) is Variable
+    assert al.gradients(3.0, x, unconnected="none") is None
+    with pytest.raises(al.ArgumentError, match="choose"):
+        al.gradients(y, x, unconnected="error")
+    with pytest.raises(al.OperandError, match="wrt holds the number"):
+        al.gradients(y, 2.0)
+    with pytest.raises(TypeError):
+        al.gradients("y", x)
+
+
+def test_node_behind_an_untaken_branch_is_connected_with_gradient_zero():
+    """It was an argument; nothing was sent into it."""
+    x = Variable(-1.0)
+    assert al.gradients(al.relu(x), x, unconnected="raise") == 0.0
+
+
+def test_topological_order_is_parents_first():
+    """Every node once."""
+    x = Variable(0.3)
+    y = al.sin(x) * x + al.exp(al.sin(x))
+    order = al.topological_order(y)
+    place = {node: i for i, node in enumerate(order)}
+    assert len(place) == len(order) == 6
+    assert order[-1] is y
+    assert all(place[parent] < place[node] for node in order for parent in node.parents)
+    assert al.topological_order([y, x]) == order
+
+
+def test_create_graph_gives_every_order():
+    """d³/dx³ of x⁴ by three sweeps; mixed derivatives."""
+    x, y = Variable(2.0), Variable(3.0)
+    z = x**4 * y
+    d1 = al.gradients(z, x, create_graph=True)
+    d2 = al.gradients(d1, x, create_graph=True)
+    d3 = al.gradients(d2, [x, y])
+    assert [d1.value, d2.value, *d3] == [96.0, 144.0, 144.0, 48.0]
+
+
+def test_create_graph_with_a_variable_as_seed():
+    """The result depends on it."""
+    x, seed = Variable(2.0), Variable(5.0)
+    g = al.gradients(x * x, x, seed=seed, create_graph=True)
+    assert g == 20.0
+    assert al.gradients(g, seed) == 4.0
+
+
+def test_stale_graph_is_refused_only_when_differentiated_again():
+    """Recorded local gradients stay; setting an equal value changes nothing."""
+    x = Variable(2.0, name="x")
+    y = x * x
+    x.value = 2.0
+    assert al.gradients(al.gradients(y, x, create_graph=True), x) == 2.0
+    x.value = 7.0
+    y.backward()
+    assert x.grad == 4.0
+    with pytest.raises(al.StaleGraphError, match=r"Variable\(7.0, grad=4.0, name='x'\) was set after"):
+        al.gradients(y, x, create_graph=True)
+    assert al.gradients(x * x, x, create_graph=True) == 14.0
+
+
+def test_hand_made_node_cannot_be_differentiated_twice():
+    """The message says what to write instead."""
+    x = Variable(2.0)
+    y = Variable(4.0, ((x, 4.0),), name="mine")
+    with pytest.raises(al.HandMadeNodeError, match="name='mine'.*Primitive"):
+        al.gradients(y * x, x, create_graph=True)
+
+
+def test_zero_grad_and_stop_gradient_take_nests():
+    """As their names say."""
+    a, b = Variable(2.0), Variable(3.0)
+    (a * b).backward()
+    al.zero_grad({"a": a, "rest": [np.array([b, 1.0], dtype=object), "text"]})
+    assert (a.grad, b.grad) == (0.0, 0.0)
+    held = al.stop_gradient([a, np.array([b]), 1.0])
+    assert al.gradients(held[0] * a + held[1][0] * b, [a, b]) == [2.0, 3.0]
+    assert held[0].parents == ()
+
+
+def test_several_outputs_share_one_graph():
+    """Passes over two outputs add up on the shared leaves."""
+    x = Variable(3.0)
+    h = x * x
+    (h * 2.0).backward()
+    (h * 3.0).backward()
+    assert x.grad == 30.0
+
+
+def test_all_or_nothing():
+    """A pass that fails leaves every .grad as it was."""
+    x = Variable(0.0)
+    y = al.sqrt(x) * 1.0
+    x.grad = 5.0
+    with pytest.raises(al.NonFiniteError), al.raise_on_nonfinite():
+        y.backward()
+    assert (x.grad, y.grad) == (5.0, None)
+
+
+def test_threads_on_shared_leaves_lose_no_addition():
+    """Eight threads add to the same .grad."""
+    x = Variable(2.0)
+    start = threading.Barrier(8)
+
+    def work():
+        start.wait()
+        for _ in range(200):
+            (x * x).backward()
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert x.grad == 8 * 200 * 4.0
+
+
+def test_a_pass_inside_a_partial():
+    """Re-entrancy: a rule may run the engine itself."""
+    inner = al.Primitive(
+        name="newton_root", value=math.sqrt, partials=(lambda x, y: al.div(1.0, al.grad(lambda t: t * t)(y)),)
+    )
+    assert al.grad(inner)(4.0) == 0.25
+    assert al.grad(al.grad(inner))(4.0) == -1 / 32
+
+
+def test_no_reference_cycles():
+    """With the collector off, a graph that nobody holds is gone at once."""
+    gc.collect()
+    gc.disable()
+    try:
+        before = sum(type(o) is Variable for o in gc.get_objects())
+        x = Variable(1.5)
+        for _ in range(100):
+            y = al.sin(x) * x + al.exp(x)
+            y.backward()
+            al.gradients(y, x, create_graph=True)
+            al.grad(al.grad(lambda t: t**3))(1.0)
+            al.hessian(lambda v: (v * v).sum())(np.array([1.0, 2.0]))
+        del y
+        assert sum(type(o) is Variable for o in gc.get_objects()) == before + 1
+    finally:
+        gc.enable()
+
+
+class TestRaiseOnNonfinite:
+    """The first infinite or NaN value or adjoint is an error that says where."""
+
+    def test_value(self):
+        """Operation, inputs, file and line."""
+        x = Variable(0.0, name="residual")
+        with pytest.raises(al.NonFiniteError) as caught, al.raise_on_nonfinite():
+            al.log(x)
+        message = str(caught.value)
+        assert "log(residual) is -inf for residual = 0.0" in message
+        assert "test_backward.py:" in message
+
+    def test_two_inputs(self):
+        """Each with its value; constants as they are."""
+        with pytest.raises(al.NonFiniteError, match=r"div\(a, 0.0\) is inf for a = 1.0, 0.0 at test_backward.py:\d+"):
+            with al.raise_on_nonfinite():
+                Variable(1.0) / 0.0
+
+    def test_leaf(self):
+        """Bad data are caught where they come in."""
+        with pytest.raises(al.NonFiniteError, match="a leaf was made with value nan"), al.raise_on_nonfinite():
+            Variable(math.nan)
+
+    def test_adjoint(self):
+        """The product that failed."""
+        with al.raise_on_nonfinite():
+            x = Variable(0.0, name="x")
+            y = al.sqrt(x) * 3.0
+            with pytest.raises(al.NonFiniteError) as caught:
+                y.backward()
+        assert "3.0 × inf  (through Variable(0.0, op='sqrt') made at test_backward.py:" in str(caught.value)
+        assert x.grad is None
+
+    def test_adjoint_of_a_gradient_graph(self):
+        """Also with create_graph."""
+        with al.raise_on_nonfinite():
+            x = Variable(0.0)
+            y = al.sqrt(x)
+            with pytest.raises(al.NonFiniteError):
+                al.gradients(y, x, create_graph=True)
+
+    def test_outside_nothing_is_raised(self):
+        """Before, after, and in another thread meanwhile."""
+        with al.raise_on_nonfinite():
+            values = []
+            thread = threading.Thread(target=lambda: values.append(al.log(Variable(0.0)).value))
+            thread.start()
+            thread.join()
+        assert values == [-math.inf]
+        assert al.log(Variable(0.0)).value == -math.inf
+
+    def test_rules_that_pass_through_infinity_inside_are_no_error(self):
+        """hypot at the origin divides 0 by 0 on the way to its derivative 0; only nodes count."""
+        with al.raise_on_nonfinite():
+            x, y = Variable(0.0), Variable(0.0)
+            h = al.hypot(x, y)
+            h.backward()
+        assert (x.grad, y.grad) == (0.0, 0.0)
+
+    def test_finite_programs_run_as_before(self):
+        """Same numbers."""
+        with al.raise_on_nonfinite():
+            inside = al.value_and_grad(lambda x: al.tanh(x) * x)(0.7)
+        assert inside == al.value_and_grad(lambda x: al.tanh(x) * x)(0.7)
