@@ -75,7 +75,7 @@ class Reach:
         adjoints: dict[Variable, Number] = dict.fromkeys(self.older)
         adjoints |= dict.fromkeys(self.nodes)
         for output, seed in seeds.items():
-            adjoints[output] = nan_if_nan(output, seed)
+            adjoints[output] = nan_if_nan(output, seed, create_graph=create_graph)
         send = _send_graph if create_graph else _send
         for node in reversed(self.nodes):
             adjoint = adjoints[node]
@@ -148,11 +148,11 @@ def _times(local: Number, factor: Number) -> Number:
     return local * factor
 
 
-def nan_if_nan(output: Variable, seed: Number) -> Number:
+def nan_if_nan(output: Variable, seed: Number, *, create_graph: bool) -> Number:
     """The seed; NaN if the output is: a linear operation would otherwise give a NaN value a finite derivative."""
     if not isnan(output._value):
         return seed
-    return seed * (output if type(seed) is Variable else nan)
+    return seed * output if create_graph else nan  # as a graph, NaN at every order
 
 
 def backward(self: Variable, seed: float = 1.0) -> None:

@@ -189,6 +189,11 @@ def xlogy(x: float, y: float) -> float:
     return 0.0 if x == 0.0 and not isnan(y) else x * log(y)
 
 
+def _is_order(n: float) -> bool:
+    """Whether n is a number of derivatives that floats can hold: factorials beyond 170 overflow."""
+    return 0.0 <= n <= 150.0 and n == math.floor(n)
+
+
 def sinc(x: float) -> float:
     """sin(πx)/(πx), 1 at 0."""
     return sinc_derivative(x, 0.0)
@@ -200,8 +205,10 @@ def sinc_derivative(x: float, n: float) -> float:
     With u = πx, S₀ = sin u / u and u·Sₙ + n·Sₙ₋₁ = sin(u + nπ/2). That recurrence loses a factor n/u a step, so below
     |u| = 1 + n/2 the power series Σ (-1)ᵏ uᵐ/(m!·(m+n+1)) over m = 2k - n ≥ 0 is summed instead.
     """
-    if isinf(x) or isnan(x):
-        return 0.0 if isinf(x) else nan
+    if not _is_order(n) or isnan(x):
+        return nan
+    if isinf(x):
+        return 0.0
     order, u = int(n), pi * x
     if abs(u) < 1.0 + order / 2:
         return pi**order * _sinc_series(u, order)
@@ -237,9 +244,9 @@ def polygamma(n: float, x: float) -> float:
     Reflection moves x to the right half line, the recurrence moves it beyond 10 + n, and there the asymptotic series
     converges to double precision (Abramowitz & Stegun 6.4.11). Accuracy: a few ULP away from the zeros of ψ⁽ⁿ⁾.
     """
-    order = int(n)
-    if order < 0 or order != n or isnan(x) or x == -inf or (x <= 0.0 and x == math.floor(x)):
+    if not _is_order(n) or isnan(x) or x == -inf or (x <= 0.0 and x == math.floor(x)):
         return nan
+    order = int(n)
     if x == inf:
         return inf if order == 0 else 0.0
     if x < 0.0:  # (-1)ⁿ ψ⁽ⁿ⁾(1-x) - ψ⁽ⁿ⁾(x) = dⁿ/dxⁿ π cot πx

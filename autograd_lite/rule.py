@@ -207,10 +207,10 @@ class Primitive:
         """Number of arguments."""
         return len(self.partials)
 
-    def __call__(self, *arguments: Any) -> Any:
+    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
         """Apply to floats, Variables, or NumPy arrays of either; returns the same kind."""
-        if len(arguments) != len(self.partials):
-            arguments = self._completed(arguments)
+        if len(arguments) != len(self.partials) or keywords:
+            arguments = self._completed(arguments, keywords)
         apply: Any = None
         for argument in arguments:
             kind = type(argument)
@@ -225,13 +225,23 @@ class Primitive:
             return self.value(*map(as_float, arguments))
         return apply(self, arguments)
 
-    def _completed(self, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
-        missing = self.arity - len(arguments)
-        if not 0 <= missing <= len(self.defaults):
+    def _completed(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> tuple[Any, ...]:
+        """All arguments by position: keywords are named as in `value`, what is left out takes its default."""
+        given = dict(enumerate(arguments))
+        names = _parameter_names(self.value) if keywords else ()
+        for keyword, argument in keywords.items():
+            if keyword not in names or names.index(keyword) in given:
+                raise OperandError(f"{self.name} got an unexpected argument {keyword!r}. {self.formula}".rstrip())
+            given[names.index(keyword)] = argument
+        without_default = self.arity - len(self.defaults)
+        if not given.keys() >= set(range(without_default)) or len(arguments) > self.arity:
             raise OperandError(
-                f"{self.name} takes {self.arity} arguments and got {len(arguments)}. {self.formula}".rstrip()
+                f"{self.name} takes {self.arity} arguments and got {len(given)}. {self.formula}".rstrip()
             )
-        return arguments + self.defaults[len(self.defaults) - missing :]
+        return tuple(
+            given.get(i, self.defaults[i - without_default]) if i >= without_default else given[i]
+            for i in range(self.arity)
+        )
 
     def _elementwise(self, arguments: tuple[Any, ...]) -> Any:
         numeric = all(
@@ -295,6 +305,13 @@ def _positional_arguments(function: Callable[..., Any]) -> tuple[int, float] | N
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     required = sum(p.default is p.empty for p in positional)
     return required, inf if any(p.kind is p.VAR_POSITIONAL for p in parameters) else len(positional)
+
+
+def _parameter_names(function: Callable[..., Any]) -> tuple[str, ...]:
+    try:
+        return tuple(inspect.signature(function).parameters)
+    except (TypeError, ValueError):  # a builtin whose parameters have no names
+        return ()
 
 
 def _count(expected: tuple[int, float], noun: str) -> str:

@@ -260,7 +260,9 @@ def _pushed_forward(
     tangents = reach.tangents(seeds, create_graph=create_graph)
     return [
         result(
-            None if type(y) is not Variable or tangents[y] is None else nan_if_nan(y, tangents[y]),
+            None
+            if type(y) is not Variable or tangents[y] is None
+            else nan_if_nan(y, tangents[y], create_graph=create_graph),
             create_graph=create_graph,
         )
         for y in outputs
