@@ -10,6 +10,7 @@
 12.0
 """
 
+from autograd_lite import copies as _copies  # noqa: F401 - gives Variable its copy protocol
 from autograd_lite.backward import gradients, stop_gradient, topological_order, zero_grad
 from autograd_lite.drawing import draw
 from autograd_lite.errors import (

@@ -150,7 +150,8 @@ def logsumexp(numbers: Any, axis: int | None = None) -> Any:
     if array.size == 0:
         return -math.inf
     largest = _reduced(maximum, array, axis, None)
-    if np.any(abs(largest) == math.inf):  # the shift would be inf - inf
+    pair = array.size == 2 or (axis is not None and array.shape[axis] == 2)
+    if pair or np.any(abs(largest) == math.inf):  # two: more accurate near 0; infinite: the shift would be inf - inf
         return _reduced(logaddexp, numbers, axis, -math.inf)
     shifted, largest = _shifted(array, axis)
     result = largest + log(_reduced(add, exp(shifted), axis, 0.0))

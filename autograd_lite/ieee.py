@@ -56,7 +56,7 @@ cosh = outside(math.cosh, _infinite)
 acosh = outside(math.acosh, _not_a_number)
 atanh = outside(math.atanh, lambda x: copysign(inf, x) if abs(x) == 1.0 else nan)
 # Poles: gamma changes sign across 0 and jumps between infinities elsewhere; lgamma is +inf at each.
-gamma = outside(math.gamma, lambda x: copysign(inf, x) if x == 0.0 or x > 0.0 else nan)
+gamma = outside(math.gamma, lambda x: copysign(inf, x) if x > -1.0 else nan)
 lgamma = outside(math.lgamma, _infinite)
 
 
@@ -190,8 +190,8 @@ def xlogy(x: float, y: float) -> float:
 
 
 def _is_order(n: float) -> bool:
-    """Whether n is a number of derivatives that floats can hold: factorials beyond 170 overflow."""
-    return 0.0 <= n <= 150.0 and n == math.floor(n)
+    """Whether n is a number of derivatives that is supported: beyond 80, powers and factorials overflow floats."""
+    return 0.0 <= n <= 80.0 and n == math.floor(n)
 
 
 def sinc(x: float) -> float:
@@ -216,6 +216,8 @@ def sinc_derivative(x: float, n: float) -> float:
     flip = -1.0 if math.fmod(x - phase, 2.0) else 1.0
     sin_u, cos_u = flip * math.sin(pi * phase), flip * math.cos(pi * phase)
     cycle = (sin_u, cos_u, -sin_u, -cos_u)
+    if isinf(u):  # all that is left of the recurrence
+        return cycle[order % 4] / x * math.pow(pi, order - 1)
     s = sin_u / u
     for k in range(1, order + 1):
         s = (cycle[k % 4] - k * s) / u
@@ -257,16 +259,17 @@ def polygamma(n: float, x: float) -> float:
     terms = []
     try:
         while x < 10.0 + order:
-            terms.append(math.factorial(order) / x ** (order + 1))
+            terms.append(math.factorial(order) * math.pow(1.0 / x, order + 1))
             x += 1.0
-        terms.append(math.factorial(order - 1) / x**order)
-        terms.append(math.factorial(order) / (2.0 * x ** (order + 1)))
-        ratio = math.factorial(order + 1) / x ** (order + 2)  # (2k+n-1)!/((2k)!·x^(2k+n)) without its (2k)!
+        r = 1.0 / x
+        terms.append(math.factorial(order - 1) * r**order)
+        terms.append(0.5 * math.factorial(order) * r ** (order + 1))
+        factor = math.factorial(order + 1) * r ** (order + 2)  # (2k+n-1)!/x^(2k+n)
         for k, bernoulli in enumerate(_BERNOULLI, start=1):
-            terms.append(bernoulli * ratio / math.factorial(2 * k))
-            ratio *= (2 * k + order) * (2 * k + order + 1) / (x * x)
-    except (OverflowError, ZeroDivisionError):
-        return sign_ * (inf if x < 1.0 else 0.0)
+            terms.append(bernoulli * factor / math.factorial(2 * k))
+            factor *= (2 * k + order) * (2 * k + order + 1) * r * r
+    except (OverflowError, ZeroDivisionError):  # next to the pole at 0
+        return sign_ * inf
     return sign_ * math.fsum(terms)
 
 

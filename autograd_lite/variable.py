@@ -99,7 +99,7 @@ def _binary(primitive: Primitive) -> tuple[Callable[["Variable", Operand], Any],
             locals_ = right_constant or (None, by_right(other, b, y))
         except ZeroDivisionError:
             return record(primitive, (other, self))
-        return _node(primitive, y, (other, self), locals_)
+        return make_node(primitive, y, (other, self), locals_)
 
     return _named(operation, primitive), _named(reflection, primitive)
 
@@ -201,7 +201,7 @@ class Variable:
     _number: int
     _about: About | None
 
-    # The reverse sweep, which `backward` adds to the class.
+    # `backward` and `copies` add the reverse sweep and the copy protocol to the class.
     backward: Callable[..., None]
 
     def __init__(
@@ -388,20 +388,6 @@ class Variable:
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         return arrays.array_ufunc(ufunc, method, *inputs, **options)
 
-    def __copy__(self) -> "Variable":
-        return rebuilt(self, self._arguments)
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> "Variable":
-        for node in reachable([self]):
-            if id(node) not in memo:
-                arguments = tuple(memo[id(a)] if type(a) is Variable else a for a in node._arguments)
-                memo[id(node)] = rebuilt(node, arguments)
-        copied: Variable = memo[id(self)]
-        return copied
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return flattened(self)
-
 
 def _method(rule: Primitive) -> Callable[..., Any]:
     def method(self: Variable, *others: Any) -> Any:
@@ -433,12 +419,13 @@ def record(primitive: Primitive, arguments: tuple[Any, ...]) -> Variable:
     )
     if primitive.selects:  # an argument that was not taken gets no adjoint at all: 0·inf would poison it
         locals_ = tuple([local or None for local in locals_])
-    return _node(primitive, value, arguments, locals_)
+    return make_node(primitive, value, arguments, locals_)
 
 
-def _node(
+def make_node(
     primitive: Primitive | None, value: float, arguments: tuple[Any, ...], locals_: tuple[float | None, ...]
 ) -> Variable:
+    """A node with these facts."""
     node = _new(Variable)
     node._value = value
     node._grad = None
@@ -497,64 +484,3 @@ def is_stale(node: Variable) -> bool:
     return any(
         type(a) is Variable and a._about is not None and a._about.changed > node._number for a in node._arguments
     )
-
-
-def rebuilt(node: Variable, arguments: tuple[Any, ...]) -> Variable:
-    """A new node with the facts of `node`, over other arguments."""
-    copied = _node(node._primitive, node._value, arguments, node._locals)
-    copied._grad = node._grad
-    if node._about is not None:
-        copied.about.name, copied.about.location = node._about.name, node._about.location
-    if is_stale(node):
-        copied.about.stale = True
-    return copied
-
-
-def flattened(root: Variable) -> tuple[Any, ...]:
-    """What pickle stores: leaves as objects of their own, so that they stay shared; the rest as flat lists."""
-    if not root._arguments:
-        return restored_leaf, (root._value, root._grad, root.name)
-    nodes = reachable([root])
-    position = {node: i for i, node in enumerate(nodes)}
-    leaves = [node for node in nodes if not node._arguments]
-    inner = [
-        (
-            node._primitive,
-            node._value,
-            tuple([(position[a],) if type(a) is Variable else a for a in node._arguments]),
-            node._locals,
-            node._grad,
-            node.name,
-            is_stale(node),
-        )
-        if node._arguments
-        else None
-        for node in nodes
-    ]
-    return restored_graph, (leaves, inner)
-
-
-def restored_leaf(value: float, grad: float | None, name: str | None) -> Variable:
-    """Undo `flattened` for a leaf."""
-    leaf = Variable(value, name=name)
-    leaf._grad = grad
-    return leaf
-
-
-def restored_graph(leaves: list[Variable], inner: list[Any]) -> Variable:
-    """Undo `flattened` for a graph; returns its root."""
-    nodes: list[Variable] = []
-    unused = iter(leaves)
-    for facts in inner:
-        if facts is None:
-            nodes.append(next(unused))
-            continue
-        primitive, value, arguments, locals_, grad, name, stale = facts
-        node = _node(primitive, value, tuple([nodes[a[0]] if type(a) is tuple else a for a in arguments]), locals_)
-        node._grad = grad
-        if name is not None:
-            node.name = name
-        if stale:
-            node.about.stale = True
-        nodes.append(node)
-    return nodes[-1]

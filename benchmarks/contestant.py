@@ -41,8 +41,8 @@ class Contestant:
     """An engine, ready to be asked for rounds."""
 
     def __init__(self, engine: str) -> None:
-        kind, collects = ENGINES[engine]
-        self.engine = kind()
+        _, make, collects = ENGINES[engine]
+        self.engine = make()
         self.key = self.program = self.leaves = None
         self.memory_at_start = measure.peak_memory()
         if not collects:

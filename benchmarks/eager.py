@@ -11,11 +11,10 @@ from __future__ import annotations
 import argparse
 import sys
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 
 from benchmarks import engines, measure, report
-from benchmarks.contestant import Contestant
+from benchmarks.contestant import Contestant, Memory
 from benchmarks.programs import OPERATIONS_PER_SAMPLE, PROGRAMS
 from benchmarks.report import Cell, Column
 
@@ -33,14 +32,14 @@ def main(argv: list[str] | None = None) -> int:
     for name in options.programs:
         its_sizes = sorted({OPERATIONS_PER_SAMPLE, *sizes}) if name == "network" else sizes
         results[name] = run_program(name, its_sizes, names, options)
-        print(f"\n{name}\n\n{report.times(results[name])}\n", flush=True)
+        print(f"\n{name}\n\n{report.times(results[name])}", flush=True)
         disagreements += [line for column in results[name].values() for line in report.disagreements(name, column)]
-    memory = {name: memory_of(name, names) for name in options.programs if name != "wide sum"}
-    text = report.page(results, memory, missing, disagreements)
-    print(text)
+    memory = {name: memory_of(name, names) for name in options.programs}
+    print(f"\n{report.summary(results, memory, missing, disagreements)}")
     if options.write:
         options.write.mkdir(parents=True, exist_ok=True)
-        measure.write_between_marks(options.write / "eager.md", "measured", text)
+        page = report.page(results, memory, missing, disagreements)
+        measure.write_between_marks(options.write / "eager.md", "measured", page)
         report.plot(options.write / "eager.svg", results)
     return 1 if disagreements else 0
 
@@ -51,9 +50,9 @@ def _options(argv: list[str] | None) -> argparse.Namespace:
     add("--sizes", nargs="+", type=float, default=SIZES, metavar="N", help="operations in a graph (default 1e4 … 1e7)")
     add("--engines", nargs="+", choices=engines.ENGINES, default=[*engines.ENGINES], help="default: all installed")
     add("--programs", nargs="+", choices=PROGRAMS, default=[*PROGRAMS], help="default: all")
-    add("--budget", type=float, default=3.0, metavar="SECONDS", help="longest pass that is still run (default 3)")
+    add("--budget", type=float, default=2.0, metavar="SECONDS", help="longest pass that is still run (default 2)")
     add("--memory", type=float, default=6.0, metavar="GB", help="largest graph that is still built (default 6)")
-    add("--rounds", type=int, default=9, help="rounds over the engines; fewer where a pass is slow (default 9)")
+    add("--rounds", type=int, default=7, help="rounds over the engines; fewer where a pass is slow (default 7)")
     add("--write", type=Path, metavar="FOLDER", help="put tables and plot into eager.md and eager.svg there")
     return parser.parse_args(argv)
 
@@ -92,10 +91,13 @@ def _run_size(asks: dict[str, partial], size: int, smaller: Column, options: arg
         seconds = (first.both + first.reset) * first.operations
         # Many passes make a round where they are short: the collector's work, which comes in bursts, is shared out fairly.
         passes = max(1, min(20, int(0.1 / max(seconds, 1e-6))))
-        rounds = options.rounds if seconds < 0.3 else min(3, options.rounds) if seconds < 5 else 0
-        tasks[engine] = (partial(ask, passes, timeout=60 + 40 * seconds * passes), rounds)
+        if seconds < 0.3:
+            cell.rounds, more = [], options.rounds  # the first was to warm up
+        else:
+            more = min(options.rounds, 3) - 1 if seconds < 5 else 0
+        tasks[engine] = (partial(ask, passes, timeout=60 + 40 * seconds * passes), more)
     for engine, rounds in measure.in_turns(tasks).items():
-        column[engine].rounds = rounds or column[engine].rounds
+        column[engine].rounds += rounds
     return column
 
 
@@ -111,7 +113,7 @@ def _foretold(smaller: Cell, size: int, options: argparse.Namespace) -> str:
     return f"over budget: {memory / 1e9:.0f} GB" if memory > options.memory * 1e9 else ""
 
 
-def memory_of(name: str, names: list[str]) -> dict[str, tuple[float, float, float]]:
+def memory_of(name: str, names: list[str]) -> dict[str, Memory]:
     """Trace each engine's Python allocations on one program, in processes made for it."""
     traced = {}
     for engine in names:
@@ -119,7 +121,7 @@ def memory_of(name: str, names: list[str]) -> dict[str, tuple[float, float, floa
             continue
         worker = measure.Worker(Contestant, engine)
         try:
-            traced[engine] = worker.ask("memory", name, 20_000, timeout=120)
+            traced[engine] = worker.ask("memory", name, 10_000, timeout=120)
         except measure.NotRunError:
             continue
         finally:

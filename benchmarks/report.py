@@ -66,16 +66,20 @@ def one_sample(column: Column) -> str:
     return measure.table(header, rows)
 
 
-def memory(traced: dict[str, dict[str, Memory]]) -> str:
-    """Return the table of bytes per leaf and per operation."""
-    header = ["bytes allocated by Python", *(f"{program}, {what}" for program in traced for what in WHAT)]
-    names = list(next(iter(traced.values()), {}))
-    return measure.table(
-        header, [[n, *(f"{number:,.0f}" for found in traced.values() for number in found[n])] for n in names]
-    )
-
-
-WHAT = ("leaf", "operation recorded", "operation swept")
+def memory(traced: dict[str, dict[str, Memory]], results: dict[str, dict[int, Column]]) -> str:
+    """Return the table of bytes: what Python allocated, and what the whole process grew by on its largest graph."""
+    header = ["bytes", "a leaf"]
+    for program in traced:
+        header += [f"{program}: an operation", "after backward", "process"]
+    rows = []
+    for name in next(iter(traced.values()), {}):
+        row = [name, f"{min(found[name].leaf for found in traced.values() if name in found):,.0f}"]
+        for program, found in traced.items():
+            cells = [c[name] for c in results[program].values() if c[name].rounds]
+            grown = f"{cells[-1].rounds[-1].memory:,.0f}" if cells else "–"
+            row += [f"{found[name].recorded:,.0f}", f"{found[name].swept:,.0f}", grown] if name in found else ["–"] * 3
+        rows.append(row)
+    return measure.table(header, rows)
 
 
 def headline(results: dict[str, dict[int, Column]]) -> str:
@@ -111,19 +115,26 @@ def disagreements(name: str, column: Column) -> list[str]:
     return lines
 
 
+def summary(
+    results: dict[str, dict[int, Column]], traced: dict[str, dict[str, Memory]], missing: list[str], found: list[str]
+) -> str:
+    """Return machine, versions, the network at one sample, memory, the bar, and whether all engines agree."""
+    names = list(next(iter(next(iter(results.values())).values())))
+    modules = sorted({ENGINES[name][0] for name in names} - {"builtins", OURS})
+    versions = ", ".join(f"{module} {measure.version(module)}" for module in modules) or "no other engine"
+    parts = [f"{measure.machine()}. Beside {versions}." + (f" Not installed: {', '.join(missing)}." if missing else "")]
+    if OPERATIONS_PER_SAMPLE in results.get("network", {}):
+        parts += [one_sample(results["network"][OPERATIONS_PER_SAMPLE]), headline(results)]
+    parts += [memory(traced, results), "\n".join(found) or "All engines agree on every value and gradient."]
+    return "\n\n".join(part for part in parts if part)
+
+
 def page(
     results: dict[str, dict[int, Column]], traced: dict[str, dict[str, Memory]], missing: list[str], found: list[str]
 ) -> str:
-    """Return the measured part of the page: machine, versions, tables."""
-    names = list(next(iter(next(iter(results.values())).values())))
-    distributions = sorted({ENGINES[name][0].module for name in names} - {"builtins", OURS})
-    versions = ", ".join(f"{name} {measure.version(name)}" for name in distributions)
-    parts = [f"{measure.machine()}. {versions}." + (f" Not installed: {', '.join(missing)}." if missing else "")]
-    if "network" in results and OPERATIONS_PER_SAMPLE in results["network"]:
-        parts += [one_sample(results["network"][OPERATIONS_PER_SAMPLE]), headline(results)]
-    parts += [f"### {name}\n\n{times(columns)}" for name, columns in results.items()]
-    parts += [f"### Memory\n\n{memory(traced)}", "\n".join(found) or "All engines agree on every value and gradient."]
-    return "\n\n".join(part for part in parts if part)
+    """Return the measured part of the page: the summary, then the table of each program."""
+    tables = [f"### {name.capitalize()}\n\n{times(columns)}" for name, columns in results.items()]
+    return "\n\n".join([summary(results, traced, missing, found), *tables, "![Time over size, by engine](eager.svg)"])
 
 
 def plot(path: Path, results: dict[str, dict[int, Column]]) -> None:

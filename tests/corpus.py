@@ -15,7 +15,7 @@ from autograd_lite.primitives import PRIMITIVES
 
 TABLE = {name: primitive for name, primitive in PRIMITIVES.items() if primitive.built_in}
 NAMES = sorted(TABLE)
-ORDERS = {"polygamma": 0, "sinc_derivative": 1, "round_digits": 1}  # the argument that is a whole number and never differentiated by
+ORDERS = {"polygamma": 0, "sinc_derivative": 1, "round": 1}  # the argument that is a whole number and never differentiated by
 CONSTANT = {"hold"}  # the rule for stopping a gradient: its derivative is not that of its value, on purpose
 DIFFERENTIATED = [name for name in NAMES if name not in CONSTANT]
 EPS = 2.0**-52
@@ -33,7 +33,7 @@ def same_bits(a, b):
     return (a != a and b != b) or (a == b and math.copysign(1.0, a) == math.copysign(1.0, b))
 
 
-# --- error bounds, in units in the last place: (value, derivative), each a number or a function of the arguments --------------------
+# --- error bounds, in units in the last place: (value, one for each partial or one for all), numbers or functions of the arguments ----
 
 
 def _plus_square(x):
@@ -45,26 +45,50 @@ def _plus_exponent(x, y):
         return 4.0 + np.abs(y * np.log(np.abs(x)))
 
 
+def _logaddexp_value(a, b):
+    """2 ULP of the result or of either argument: max and log1p cancel where the result is small, and no sum of doubles escapes that."""
+    top, low = np.maximum(a, b), np.minimum(a, b)
+    with np.errstate(all="ignore"):
+        p = np.exp(low - top) / (1 + np.exp(low - top))
+        size = np.abs(top + np.log1p(np.exp(low - top)))
+        return 2.0 + np.where(low == top, 2.0, 2.0 * (p * np.abs(low) + (1 - p) * np.abs(top)) / size)
+
+
+def _softmax_bound(a, b):
+    """4 ULP, and d·σ(-d) for the rounding of d = a - b by half a ULP: the condition number of σ at d, halved and doubled for the binade."""
+    with np.errstate(all="ignore"):
+        d = np.subtract(a, b)
+        return 4.0 + np.where(np.isfinite(d), np.abs(d) / (1 + np.exp(d)), 0.0)
+
+
 BOUNDS = {
     **dict.fromkeys(("add", "sub", "mul", "div", "sqrt"), (0.5, 1.5)),
     **dict.fromkeys(("exp", "exp2", "log", "expm1", "sin", "cos"), (1.0, 1.0)),
     **dict.fromkeys(("log1p", "tan", "asin", "acos", "atan"), (1.0, 2.0)),
     **dict.fromkeys(("sinh", "cosh", "asinh", "atanh"), (2.0, 2.0)),
-    **dict.fromkeys(("tanh", "sigmoid", "logaddexp"), (2.0, 4.0)),
+    **dict.fromkeys(("tanh", "sigmoid"), (2.0, 4.0)),
     **dict.fromkeys(("softplus", "acosh"), (2.0, 3.0)),
     **dict.fromkeys(("hypot", "atan2"), (1.0, 3.0)),
     **dict.fromkeys(("erf", "erfc"), (1.0, _plus_square)),
     "pow": (1.0, _plus_exponent),
-    # One operation, hence correctly rounded; their derivatives are exact or one or two operations (1.5, as for + - * /).
+    "logaddexp": (_logaddexp_value, (_softmax_bound, lambda a, b: _softmax_bound(b, a))),
+}
+POLICY = frozenset(BOUNDS)  # what the numerical policy names
+BOUNDS |= {
+    # Not named there. operation, hence correctly rounded; their derivatives are exact or one or two operations (1.5, as for + - * /).
     **dict.fromkeys(("neg", "positive", "abs", "relu", "maximum", "minimum", "clip", "where", "copysign"), (0.0, 0.0)),
     **dict.fromkeys(("step", "less", "sign", "floor", "ceil", "trunc", "round"), (0.0, 0.0)),
-    **dict.fromkeys(("inv", "reciprocal", "square"), (0.5, 1.5)),
+    "square": (0.5, 0.5),
 }
 
 
 def bounds(name):
-    """Return the bounds that hold for a primitive: the policy's where it names one, else the table's own, else None."""
-    return BOUNDS.get(name) or TABLE[name].ulp
+    """Return (value bound, (partial bounds…)) of a primitive: the policy's where it names one, else the table's own, else None."""
+    stated = BOUNDS.get(name) or TABLE[name].ulp
+    if stated is None:
+        return None
+    value, slopes = stated
+    return value, slopes if isinstance(slopes, tuple) else (slopes,) * TABLE[name].arity
 
 
 def bound_at(bound, args):
@@ -176,7 +200,7 @@ SAMPLES: dict[str, list[Callable]] = {
     "clip": [lambda rng, n: (anything(rng, n), spread(-5, 5, -1)(rng, n), spread(-5, 5, 1)(rng, n))],
     "leaky_relu": [each(wide, spread(-3, 0, 1))],
     "polygamma": [lambda rng, n: (rng.integers(1, 4, n).astype(float), spread(-3, 3, 1)(rng, n))],
-    "round_digits": [lambda rng, n: (spread(-3, 6)(rng, n), rng.integers(-2, 5, n).astype(float))],
+    "round": [lambda rng, n: (spread(-3, 6)(rng, n), rng.integers(-2, 5, n).astype(float))],
     "square": [each(spread(-150, 150))],
 }  # fmt: skip
 

@@ -25,6 +25,10 @@ def _always(*args):
     return True
 
 
+def _unit(*args):
+    return 1
+
+
 @dataclass(frozen=True)
 class Reference:
     """A mathematical function of mpf arguments, its partials, and where both are smooth.
@@ -35,6 +39,7 @@ class Reference:
     value: Callable
     partials: tuple[Callable, ...]
     regular: Callable = _always
+    length: Callable = _unit  # on what length the function changes, if that is less than 1 and than its arguments
 
     def is_regular(self, args, index=None):
         """Say whether differences in argument `index` (in all of them if None) make sense at `args`."""
@@ -44,6 +49,10 @@ class Reference:
         if isinstance(answer, bool):
             return answer
         return all(answer) if index is None else answer[index]
+
+    def derivative(self, args, indices):
+        """Return the derivative along the arguments `indices`, by central differences."""
+        return central(self.value, args, indices, self.length(*args))
 
 
 # --- mathematical functions that mpmath lacks, or has only for complex results ---------------------------------------------------
@@ -131,7 +140,7 @@ def _mod(x, y):
 
 
 def _off_multiples(x, y):
-    if y == 0 or x == 0:
+    if y == 0 or x == 0 or not abs(x / y) < 1e15:  # beyond, the next multiple is nearer than a step
         return False
     with mp.workprec(2600):
         return mpf(x) - mpf(y) * _quotient_floor(mpf(x), mpf(y)) != 0
@@ -141,11 +150,12 @@ def _copysign(x, y):
     return abs(x) if y >= 0 else -abs(x)
 
 
-def _round(x):
+def _round(x, digits=0):
+    x = x * mpf(10) ** digits
     below = mpmath.floor(x)
     half = x - below - mpf(1) / 2
     odd = mpmath.floor(below / 2) * 2 != below
-    return below + (1 if half > 0 or (half == 0 and odd) else 0)
+    return (below + (1 if half > 0 or (half == 0 and odd) else 0)) / mpf(10) ** digits
 
 
 def _norm2(x, y):
@@ -198,7 +208,13 @@ REFERENCE: dict[str, Reference] = {
     "inv": Reference(lambda x: 1 / x, (lambda x, y: -y * y,), _nonzero),
     "reciprocal": Reference(lambda x: 1 / x, (lambda x, y: -y * y,), _nonzero),
     "square": Reference(lambda x: x * x, (lambda x, y: 2 * x,)),
-    "pow": Reference(_pow, (_pow_x, _pow_y), lambda x, y: (x > 0 or (x < 0 and y == math.floor(y)), x > 0)),
+    "pow": Reference(
+        _pow,
+        (_pow_x, _pow_y),
+        # A whole exponent above 2**53 loses its parity in y - 1; the sign of a power of a negative base goes with it.
+        lambda x, y: (x > 0 or (x < 0 and y == math.floor(y) and abs(y) <= 2**53), x > 0),
+        lambda x, y: 1 / max(mpf(1), abs(mpf(y))),
+    ),
     "abs": Reference(abs, (lambda x, y: mpmath.sign(x),), _nonzero),
     "sqrt": Reference(mpmath.sqrt, (lambda x, y: 1 / (2 * y),), _positive),
     "cbrt": Reference(_cbrt, (lambda x, y: y / (3 * x),), _nonzero),
@@ -263,7 +279,7 @@ REFERENCE: dict[str, Reference] = {
     "floor": Reference(mpmath.floor, (_zero,), _fractional),
     "ceil": Reference(mpmath.ceil, (_zero,), _fractional),
     "trunc": Reference(lambda x: mpmath.sign(x) * mpmath.floor(abs(x)), (_zero,), lambda x: abs(x) < 1 or _fractional(x)),
-    "round": Reference(_round, (_zero,), lambda x: x - math.floor(x) != 0.5),
+    "round": Reference(_round, (_zero, _zero), lambda x, n: (abs(x) < 1e10 and _fractional(x * 10.0**n + 0.5), False)),
     "mod": Reference(_mod, (_one, lambda x, y, r: -_quotient_floor(x, y)), _off_multiples),
     "floordiv": Reference(_quotient_floor, (_zero, _zero), _off_multiples),
     "copysign": Reference(
@@ -279,10 +295,7 @@ REFERENCE: dict[str, Reference] = {
         _sinc_derivative, (lambda x, n, y: _sinc_derivative(x, n + 1), _zero), lambda x, n: (True, False)
     ),
     "polygamma": Reference(
-        lambda n, x: mpmath.psi(int(n), x), (_zero, lambda n, x, y: mpmath.psi(int(n) + 1, x)), lambda n, x: (False, _not_a_pole(x))
-    ),
-    "round_digits": Reference(
-        lambda x, n: _round(x * mpf(10) ** n) / mpf(10) ** n, (_zero, _zero), lambda x, n: (_fractional(x * 10.0 ** (n + 3)), False)
+        lambda n, x: mpmath.psi(int(n), x), (_zero, lambda n, x, y: mpmath.psi(int(n) + 1, x)), lambda n, x: (False, x > 0)
     ),
     "hold": Reference(lambda x: x, (_zero,), lambda x: (False,)),  # its rule is to have none of its derivatives
 }
@@ -308,13 +321,13 @@ ENOUGH = mpf(10) ** -22  # relative noise at which a difference is settled: 1e-6
 NOWHERE = mpf(10) ** -360  # noise below the smallest double: whatever it hides rounds to zero
 
 
-def central(function, args, indices):
+def central(function, args, indices, length=1):
     """Return the derivative of `function` along the arguments `indices`, such as (0,), (0, 0) or (0, 1), by central differences.
 
     Step 1e-40 of the smallest scale in sight. The working precision doubles until the rounding noise is below 1e-22 of the result or below
     every double; raises ArithmeticError if 6,000 digits do not suffice.
     """
-    scale = min([mpf(1), *(abs(mpf(a)) for a in args if a != 0)])
+    scale = min([mpf(length), *(abs(mpf(a)) for a in args if a != 0)])
     h = STEP * scale
     signs = list(product((1, -1), repeat=len(indices)))
     digits = 60 + 40 * len(indices)

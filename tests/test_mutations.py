@@ -14,6 +14,7 @@ from checkers import (
     check_second,
     check_taylor,
     check_value,
+    leaves,
 )
 from corpus import DIFFERENTIATED, TABLE, sample
 from reference import REFERENCE
@@ -59,7 +60,8 @@ def telling_points(name, i):
         args = tuple(map(float, row))
         if not REFERENCE[name].is_regular(args, i) or any(abs(a) > 1e30 or 0 < abs(a) < 1e-30 for a in args):
             continue
-        local = al.gradients(TABLE[name](*(v := [al.Variable(a) for a in args])), v)[i]
+        v = leaves(name, args)
+        local = al.gradients(TABLE[name](*v), v[i])
         if math.isfinite(local) and 1e-100 < abs(local) < 1e100:
             found.append(args)
         if len(found) == 3:
@@ -87,7 +89,7 @@ def test_a_wrong_factor_in_any_rule_is_rejected(name, factor):
             assert check_partials(original, REFERENCE[name], args)
             assert rejected(check_partials, wrong, REFERENCE[name], args, name), f"∂{name}/∂{i} times {factor} passed at {args}"
         planted += 1
-    flat = {"floor", "ceil", "round", "trunc", "sign", "step", "less", "floordiv", "round_digits"}
+    flat = {"floor", "ceil", "round", "trunc", "sign", "step", "less", "floordiv"}
     assert planted or name in flat, "no point where a wrong factor would show"
 
 
@@ -95,7 +97,7 @@ def test_a_wrong_factor_in_any_rule_is_rejected(name, factor):
 def test_a_derivative_where_there_is_none_is_rejected(name):
     """A piecewise constant function with slope 0.0005 instead of 0."""
     wrong = mutant(name, [0.0005] * TABLE[name].arity)
-    points = [tuple(map(float, row)) for row in sample(name, 40, seed=9) if REFERENCE[name].is_regular(tuple(map(float, row)))]
+    points = [tuple(map(float, row)) for row in sample(name, 40, seed=9) if REFERENCE[name].is_regular(tuple(map(float, row)), 0)]
     assert points
     assert all(rejected(check_partials, wrong, REFERENCE[name], args, name) for args in points)
 

@@ -93,11 +93,17 @@ def test_a_million_deep_chain_is_freed_by_reference_counts(deep):
     assert deep["large"]["facts"]["left"] == 0
 
 
+def test_time_grows_at_most_twelve_times_for_ten_times_the_size(deep):
+    """From 10⁵ to 10⁶ nodes, all phases together."""
+    small, large = (sum(deep[size]["times"].values()) for size in ("small", "large"))
+    assert large <= 12 * small, deep
+
+
 @pytest.mark.parametrize("phase", ["build", "backward", "gradients", "order", "deepcopy", "pickle", "unpickle", "free"])
-def test_time_grows_at_most_twelve_times_for_ten_times_the_size(deep, phase):
-    """From 10⁵ to 10⁶ nodes; phases under 20 ms at 10⁵ are judged with 20 ms of clock noise allowed at each end."""
+def test_no_phase_is_quadratic(deep, phase):
+    """A quadratic phase would take 100 times as long; 25 leaves room for memory that no longer fits the caches, and 20 ms for the clock."""
     small, large = deep["small"]["times"][phase], deep["large"]["times"][phase]
-    assert large <= 12 * max(small, 0.02) + 0.02, f"{phase}: {small:.3f} s, then {large:.3f} s"
+    assert large <= 25 * max(small, 0.02), f"{phase}: {small:.3f} s, then {large:.3f} s"
 
 
 @pytest.mark.parametrize("step", [lambda y: y * 0.999, lambda y: al.tanh(y), lambda y: y + y, lambda y: y * y], ids=["*c", "tanh", "+", "*"])
@@ -193,9 +199,13 @@ def test_a_thousand_training_steps_leave_nothing_but_the_leaves(route):
             first = al.gradients(loss(weights), weights, create_graph=True)
             gradients = al.gradients(first[0] * first[1], weights)
         else:
-            with pytest.raises(al.errors.NonFiniteError), al.raise_on_nonfinite():
-                (al.sqrt(weights[0] * 0.0) + loss(weights)).backward()
-            gradients = [0.0] * 5
+            gradients, failed = [0.0] * 5, False
+            try:
+                with al.raise_on_nonfinite():
+                    (al.sqrt(weights[0] * 0.0) + loss(weights)).backward()
+            except al.errors.NonFiniteError:
+                failed = True
+            assert failed
         for w, g in zip(weights, gradients, strict=True):
             w.value -= 0.01 * g
 
@@ -209,6 +219,6 @@ def test_a_thousand_training_steps_leave_nothing_but_the_leaves(route):
         assert alive() == before
         # Each step of a leak would leave a block at least; caches of the interpreter may grow by a few.
         assert sys.getallocatedblocks() - blocks < 500
-        assert gc.collect() < 100 if route == "failed pass" else gc.collect() == 0  # tracebacks and frames refer to each other
+        assert gc.collect() == 0
     finally:
         gc.enable()

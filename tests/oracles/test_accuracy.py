@@ -12,9 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from corpus import BOUNDS, DIFFERENTIATED, TABLE, bound_at, bounds, sample
+from checkers import leaves
+from corpus import DIFFERENTIATED, ORDERS, POLICY, TABLE, bound_at, bounds, sample, spread
 from mpmath import mp, mpf
-from reference import DIGITS, MAX_DOUBLE, MIN_NORMAL, REFERENCE
+from reference import DIGITS, MAX_DOUBLE, MIN_NORMAL, REFERENCE, ulps
 
 import autograd_lite as al
 
@@ -59,19 +60,20 @@ def exact_pair(exact):
     return high, float(exact - high)
 
 
-def measure_block(name, rows, worst):
+def measure_block(name, rows, worst, allowed=None):
     """Compare value and partials at the given points with the reference."""
     primitive, reference = TABLE[name], REFERENCE[name]
-    value_bound, slope_bound = bounds(name)
+    value_bound, slope_bounds = allowed or bounds(name)
     arity = primitive.arity
+    places = np.array([i for i in range(arity) if i != ORDERS.get(name)])
     got = np.full((arity + 1, len(rows)), math.nan)
     high = np.full((arity + 1, len(rows)), math.nan)
     low = np.full((arity + 1, len(rows)), math.nan)
     with mp.workdps(DIGITS):
         for k, row in enumerate(rows.tolist()):
-            y = primitive(*map(al.Variable, row))
+            y = primitive(*leaves(name, row))
             got[0, k] = y.value
-            got[1:, k] = [local for _, local in y.local_gradients]
+            got[1 + places, k] = [local for _, local in y.local_gradients]
             args = [mpf(a) for a in row]
             regular = [reference.is_regular(row, i) for i in range(arity)]
             if not any(regular):
@@ -82,7 +84,7 @@ def measure_block(name, rows, worst):
                 if regular[i]:
                     high[i + 1, k], low[i + 1, k] = exact_pair(mpf(partial(*args, exact)))
     for i in range(arity + 1):
-        worst[i].take(rows, got[i], high[i], low[i], value_bound if i == 0 else slope_bound)
+        worst[i].take(rows, got[i], high[i], low[i], value_bound if i == 0 else slope_bounds[i - 1])
 
 
 @functools.cache
@@ -104,7 +106,7 @@ def verdict(name, points):
     assert not complaints, "; ".join(complaints)
     # A sampler that misses the range of the oracle would make this test pass by looking away.
     assert measure(name, points)[0].count >= points / 4
-    assert min(w.count for w in measure(name, points)) >= points / 10
+    assert min(w.count for i, w in enumerate(measure(name, points)) if i - 1 != ORDERS.get(name)) >= points / 10
 
 
 MEASURED = [name for name in DIFFERENTIATED if name in REFERENCE and bounds(name)]
@@ -116,39 +118,50 @@ def test_value_and_partials_within_their_ulp_bounds(name):
     verdict(name, POINTS)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", sorted(POLICY - {"logaddexp"}))
 def test_the_table_claims_no_more_than_the_policy_allows(name):
-    """A bound stated in the table entry is not looser than the policy's."""
-    stated, allowed = TABLE[name].ulp, bounds(name)
-    if stated is None or allowed is stated:
-        return
+    """A bound stated in the table entry is not looser than the policy's (logaddexp: below)."""
+    stated, (value, slopes) = TABLE[name].ulp, bounds(name)
     for row in sample(name, 50):
-        for mine, theirs in zip(stated, allowed, strict=True):
-            assert bound_at(mine, row) <= bound_at(theirs, row)
+        assert bound_at(stated[0], row) <= bound_at(value, row)
+        assert all(bound_at(stated[1], row) <= bound_at(slope, row) for slope in slopes)
+
+
+def test_logaddexp_of_independent_numbers_keeps_the_flat_bounds():
+    """2 ULP and 4 ULP over pairs with independent exponents, as the policy measured them; pairs of like size are held to bounds() above."""
+    assert TABLE["logaddexp"].ulp == (2.0, 4.0)
+    rng = np.random.default_rng(11)
+    rows = np.stack([spread(-300, 300)(rng, POINTS // 4), spread(-300, 300)(rng, POINTS // 4)], axis=1)
+    worst = [Worst() for _ in range(3)]
+    measure_block("logaddexp", rows, worst, ((2.0, (4.0, 4.0))))
+    assert max(w.ratio for w in worst) <= 1 + ROUNDING, [(w.error, w.args) for w in worst]
 
 
 @pytest.mark.parametrize("size", [2, 5])
 def test_logsumexp_and_its_gradient(size):
-    """2 ULP and 4 ULP over 4,000 lists of log-uniform distances, ties and huge offsets included."""
+    """2 ULP of the result or of the arguments, and 4 ULP beside the rounding of the differences, over 4,000 lists; ties and huge offsets included."""
     rng = np.random.default_rng(size)
-    values, slopes = Worst(), Worst()
-    rows = rng.choice((-1.0, 1.0), (4000, 1)) * 10 ** rng.uniform(-3, 4, (4000, 1)) + rng.choice((-1.0, 1.0), (4000, size)) * 10 ** rng.uniform(-8, 2, (4000, size))
+    offsets = spread(-3, 4)(rng, 4000)[:, None]
+    rows = offsets + spread(-8, 2)(rng, (4000, size))
     rows[::10] = rows[::10, :1]  # ties
-    got, high, low = (np.empty(len(rows)) for _ in range(3))
-    first, first_high, first_low = (np.empty(len(rows)) for _ in range(3))
+    worst = []
     with mp.workdps(DIGITS):
-        for k, row in enumerate(rows.tolist()):
+        for row in rows.tolist():
             variables = [al.Variable(a) for a in row]
             y = al.logsumexp(variables)
-            got[k], first[k] = y.value, al.gradients(y, variables)[0]
+            slopes = al.gradients(y, variables)
             top = mpf(max(row))
-            total = sum(mp.exp(mpf(a) - top) for a in row)
-            high[k], low[k] = exact_pair(top + mp.log(total))
-            first_high[k], first_low[k] = exact_pair(mp.exp(mpf(row[0]) - top) / total)
-    values.take(rows, got, high, low, 2.0)
-    slopes.take(rows, first, first_high, first_low, 4.0)
-    assert values.ratio <= 1 + ROUNDING, (values.error, values.args)
-    assert slopes.ratio <= 1 + ROUNDING, (slopes.error, slopes.args)
+            weights = [mp.exp(mpf(a) - top) for a in row]
+            total = sum(weights)
+            exact = top + mp.log(total)
+            condition = float(sum(w * abs(mpf(a)) for w, a in zip(weights, row, strict=True)) / total / abs(exact))
+            # Any sum that forms x - max in doubles moves the result by half a ULP of each argument, times its weight.
+            worst.append((ulps(y.value, exact) / (2 + 2 * condition), "value", row))
+            # Softmax: the rounding of x - max, half a ULP, costs |x - max| (as a condition number, halved and doubled for the binade).
+            for g, w, a in zip(slopes, weights, row, strict=True):
+                worst.append((ulps(g, w / total) / (4 + abs(a - max(row)) * float(1 - w / total) + size / 2), "gradient", row))
+    ratio, what, row = max(worst)
+    assert ratio <= 1 + ROUNDING, f"{what} of logsumexp({row}): {ratio:.3g} times what is allowed"
 
 
 def as_markdown(points):
