@@ -98,7 +98,7 @@ def _pow_by_base(x: Any, p: Any, y: Any) -> Any:
             return 1.0
         if p == 2.0:
             return 2.0 * x
-        if math.fsum((p, -1.0, 1.0 - p)) == 0.0:  # p - 1 is exact
+        if abs(p) < inf and math.fsum((p, -1.0, 1.0 - p)) == 0.0:  # p - 1 is exact
             return p * pow(x, p - 1.0)
     in_range = less(1e-290, abs(y)) * less(abs(y), 1e300)
     away_from_zero = where(in_range, div(p * y, x), p * pow(x, p - 1.0))

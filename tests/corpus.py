@@ -77,7 +77,8 @@ POLICY = frozenset(BOUNDS)  # what the numerical policy names
 BOUNDS |= {
     # Not named there. operation, hence correctly rounded; their derivatives are exact or one or two operations (1.5, as for + - * /).
     **dict.fromkeys(("neg", "positive", "abs", "relu", "maximum", "minimum", "clip", "where", "copysign"), (0.0, 0.0)),
-    **dict.fromkeys(("step", "less", "sign", "floor", "ceil", "trunc", "round"), (0.0, 0.0)),
+    **dict.fromkeys(("step", "less", "sign", "floor", "ceil", "trunc"), (0.0, 0.0)),
+    "round": (0.5, 0.0),  # to decimals: one division
     "square": (0.5, 0.5),
 }
 
@@ -300,6 +301,18 @@ EXAMPLES = (
     Example("special functions", special_functions, (2.3, 0.6)),
     Example("newton", newton, (1.9, 0.8)),
     Example("pharmacy", pharmacy, (1.4, 0.3, 0.9)),
+)
+
+COMPOSED = (
+    Example("softmax", lambda v: al.softmax(v)[0], (0.7, -1.3, 0.2)),
+    Example("log_softmax", lambda v: al.log_softmax(v)[1], (0.7, -1.3, 0.2)),
+    Example("logsumexp", al.logsumexp, (0.7, -1.3, 0.2)),
+    Example("norm", al.norm, (0.7, -1.3, 0.2)),
+    Example("dot", lambda v: al.dot(v[:2], v[2:]), (0.7, -1.3, 0.2, 1.1)),
+    Example("sum", lambda v: al.sum([x * x for x in v]), (0.7, -1.3, 0.2)),
+    Example("prod", al.prod, (0.7, -1.3, 0.2)),
+    Example("mean", lambda v: al.mean([x**3 for x in v]), (0.7, -1.3, 0.2)),
+    *(Example(f.__name__, lambda v, f=f: f(v[0]), (x,)) for f in (al.gelu, al.silu, al.elu, al.selu, al.softsign) for x in (0.7, -1.3)),
 )
 
 HOMOGENEOUS = (

@@ -211,8 +211,11 @@ REFERENCE: dict[str, Reference] = {
     "pow": Reference(
         _pow,
         (_pow_x, _pow_y),
-        # A whole exponent above 2**53 loses its parity in y - 1; the sign of a power of a negative base goes with it.
-        lambda x, y: (x > 0 or (x < 0 and y == math.floor(y) and abs(y) <= 2**53), x > 0),
+        # A whole exponent above 2**53 loses its parity in y - 1; differences of 1e30th powers take thousands of digits.
+        lambda x, y: (
+            abs(y) <= 1e30 and (x > 0 or (x < 0 and y == math.floor(y) and abs(y) <= 2**53)),
+            abs(y) <= 1e30 and x > 0,
+        ),
         lambda x, y: 1 / max(mpf(1), abs(mpf(y))),
     ),
     "abs": Reference(abs, (lambda x, y: mpmath.sign(x),), _nonzero),

@@ -491,6 +491,65 @@ def test_asin_and_acos_at_the_ends_have_infinite_derivative():
     assert derivative(al.acos, -1.0) == -INF
 
 
+@pytest.mark.parametrize(
+    ("f", "x", "expected"),
+    [
+        (al.log, 0.0, INF),
+        (al.log2, 0.0, INF),
+        (al.log10, 0.0, INF),
+        (al.log1p, -1.0, INF),
+        (al.atanh, 1.0, INF),
+        (al.atanh, -1.0, INF),
+        (al.acosh, 1.0, INF),
+        (al.inv, 0.0, -INF),
+        (al.inv, -0.0, -INF),
+        (al.cbrt, 0.0, INF),
+        (al.cbrt, -0.0, INF),
+    ],
+    ids=lambda p: getattr(p, "name", repr(p)),
+)
+def test_derivatives_at_the_ends_of_the_domain(f, x, expected):
+    """The limit from inside."""
+    assert derivative(f, x) == expected
+
+
+@pytest.mark.parametrize(
+    ("f", "below", "above"),
+    [
+        (al.exp, 0.0, INF),
+        (al.exp2, 0.0, INF),
+        (al.expm1, 0.0, INF),
+        (al.log, None, 0.0),
+        (al.log2, None, 0.0),
+        (al.log10, None, 0.0),
+        (al.log1p, None, 0.0),
+        (al.sqrt, None, 0.0),
+        (al.cbrt, 0.0, 0.0),
+        (al.atan, 0.0, 0.0),
+        (al.asinh, 0.0, 0.0),
+        (al.acosh, None, 0.0),
+        (al.tanh, 0.0, 0.0),
+        (al.sinh, INF, INF),
+        (al.cosh, -INF, INF),
+        (al.erf, 0.0, 0.0),
+        (al.erfc, 0.0, 0.0),
+        (al.sigmoid, 0.0, 0.0),
+        (al.softplus, 0.0, 1.0),
+        (al.abs, -1.0, 1.0),
+        (al.relu, 0.0, 1.0),
+        (al.leaky_relu, 0.01, 1.0),
+        (al.inv, 0.0, 0.0),
+        (al.square, -INF, INF),
+    ],
+    ids=lambda p: getattr(p, "name", repr(p)),
+)
+def test_derivatives_at_infinity_are_the_limits(f, below, above):
+    """What the formula gives in IEEE arithmetic, where the value is not NaN."""
+    if below is not None:
+        assert derivative(f, -INF) == below
+    assert derivative(f, INF) == above
+
+
 # --- x**y --------------------------------------------------------------------------------------------------------------------------
 
 
@@ -737,6 +796,76 @@ def test_gradients_never_touch_grad():
     for create_graph in (False, True):
         al.gradients(y, x, create_graph=create_graph)
     assert (x.grad, y.grad) == (6.0, 1.0)
+
+
+# --- composed functions at their difficult points ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("point", "expected"),
+    [([0.0, 2.0, 3.0], [6.0, 0.0, 0.0]), ([0.0, 2.0, 0.0], [0.0, 0.0, 0.0]), ([2.0, 3.0, 4.0], [12.0, 8.0, 6.0]), ([5.0], [1.0])],
+)
+def test_gradient_of_a_product_with_zeros(point, expected):
+    """Products of the others, not the whole divided by each."""
+    assert list(al.grad(al.prod)(point)) == expected
+
+
+def test_hessian_of_a_product_with_a_zero():
+    """∂²(xyz)/∂x∂y = z, also where the product is 0."""
+    assert np.asarray(al.hessian(al.prod)([0.0, 2.0, 3.0]), dtype=float).tolist() == [[0, 3, 2], [3, 0, 0], [2, 0, 0]]
+
+
+def test_softmax_and_its_relatives_of_large_numbers():
+    """No overflow at offsets of 1000 and beyond; ties share."""
+    assert list(al.softmax([1000.0, 1000.0])) == [0.5, 0.5]
+    assert list(al.log_softmax([1000.0, 0.0])) == [0.0, -1000.0]
+    assert al.logsumexp([-1000.0, -1000.0]) == pytest.approx(-1000 + math.log(2), rel=2 * 2.0**-52)
+    assert al.logsumexp([1e308, -1e308]) == 1e308
+    assert list(al.grad(al.logsumexp)([-1e5, -1e5, -1e5, -1e5])) == [0.25] * 4
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "value", "slopes"),
+    [
+        (INF, 1.0, INF, [1.0, 0.0]),
+        (1.0, -INF, 1.0, [1.0, 0.0]),
+        (-INF, 1.0, 1.0, [0.0, 1.0]),
+        (-INF, INF, INF, [0.0, 1.0]),
+        (INF, INF, INF, [0.5, 0.5]),
+        (-INF, -INF, -INF, [0.5, 0.5]),
+        (1000.0, 1000.0, 1000.0 + math.log(2), [0.5, 0.5]),
+    ],
+)
+def test_logaddexp_and_logsumexp_at_ties_and_infinities(a, b, value, slopes):
+    """Fine at ties and at ±inf, for both spellings."""
+    assert al.logaddexp(a, b) == value
+    assert al.logsumexp([a, b]) == value
+    assert derivative(al.logaddexp, a, b) == slopes
+    assert list(al.grad(al.logsumexp)([a, b])) == slopes
+
+
+def test_logaddexp_has_its_curvature_at_a_tie():
+    """σ'(0) = 1/4: a tie is a point like any other at order 2."""
+    for x in (0.0, 3.0, 1000.0):
+        h = np.asarray(al.hessian(lambda v: al.logaddexp(v[0], v[1]))([x, x]), dtype=float)
+        assert h.tolist() == [[0.25, -0.25], [-0.25, 0.25]]
+        h = np.asarray(al.hessian(al.logsumexp)([x, x]), dtype=float)
+        assert h.tolist() == [[0.25, -0.25], [-0.25, 0.25]]
+
+
+def test_xlogy_at_zero():
+    """0·log 0 = 0, and a NaN is kept."""
+    assert al.xlogy(0.0, 0.0) == 0.0
+    assert al.xlogy(0.0, 5.0) == 0.0
+    assert math.isnan(al.xlogy(0.0, NAN))
+
+
+def test_sinc_at_zero():
+    """sin(πx)/(πx): 1, 0, -π²/3 at 0; 0 at whole numbers, where the slope is (-1)ⁿ/n."""
+    assert orders_by_graph(al.sinc, 0.0, 2) == pytest.approx([1.0, 0.0, -(math.pi**2) / 3], rel=4 * 2.0**-52)
+    assert [al.sinc(n) for n in (1.0, -2.0, 1e10)] == [0.0, 0.0, 0.0]
+    assert derivative(al.sinc, 2.0) == 0.5
+    assert derivative(al.sinc, -3.0) == 1 / 3
 
 
 # --- no unsafe rewrites ------------------------------------------------------------------------------------------------------------

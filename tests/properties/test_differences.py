@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 from checkers import check_against_differences
-from corpus import DIFFERENTIATED, EXAMPLES, ORDERS, TABLE, by_name
+from corpus import COMPOSED, DIFFERENTIATED, EXAMPLES, ORDERS, TABLE, by_name
 from hypothesis import given
 from strategies import moderate, points
 
@@ -43,13 +43,13 @@ def test_every_second_partial(name):
     assert settled >= 1
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=by_name)
+@pytest.mark.parametrize("example", [*EXAMPLES, *COMPOSED], ids=by_name)
 def test_named_functions(example):
     """Every entry of the gradient is settled and agrees."""
     assert check_against_differences(example.function, example.point) == len(example.point)
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=by_name)
+@pytest.mark.parametrize("example", [*EXAMPLES, *COMPOSED], ids=by_name)
 def test_hessian_columns_of_named_functions(example):
     """Gradient entries are functions like any other."""
     for i in range(len(example.point)):
