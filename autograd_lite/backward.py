@@ -16,7 +16,7 @@ from autograd_lite import observers
 from autograd_lite.errors import ArgumentError, HandMadeNodeError, OperandError, StaleGraphError, UnconnectedError
 from autograd_lite.nests import mapped, unravel, variables_of
 from autograd_lite.primitives import as_float
-from autograd_lite.variable import Variable, creation_number, is_stale, reachable
+from autograd_lite.variable import Variable, is_stale, reachable, search
 
 Number = Any  # float, or a Variable where a gradient is to be differentiated again
 
@@ -59,16 +59,7 @@ class Reach:
     @classmethod
     def of(cls, outputs: Iterable[Variable], oldest: int = -1) -> "Reach":
         """Search from `outputs`; a Variable numbered below `oldest` cannot depend on a newer one and is not entered."""
-        seen = dict.fromkeys(outputs)
-        nodes = [node for node in seen if node._number >= oldest]
-        older = [node for node in seen if node._number < oldest]
-        for node in nodes:  # grows while it is read
-            for argument in node._arguments:
-                if type(argument) is Variable and argument not in seen:
-                    seen[argument] = None
-                    (nodes if argument._number >= oldest else older).append(argument)
-        nodes.sort(key=creation_number)
-        return cls(nodes, older)
+        return cls(*search(outputs, oldest))
 
     def adjoints(self, seeds: Mapping[Variable, Number], *, create_graph: bool = False) -> dict[Variable, Number]:
         """The reverse sweep: x̄ = Σ ȳ·∂y/∂x over the users y of x; None where no adjoint was sent."""
@@ -76,11 +67,7 @@ class Reach:
         adjoints |= dict.fromkeys(self.nodes)
         for output, seed in seeds.items():
             adjoints[output] = nan_if_nan(output, seed, create_graph=create_graph)
-        send = _send_graph if create_graph else _send
-        for node in reversed(self.nodes):
-            adjoint = adjoints[node]
-            if adjoint is not None:  # None: behind a branch that was not taken
-                send(node, adjoint, adjoints)
+        (_send_graphs if create_graph else _send)(reversed(self.nodes), adjoints)
         if observers.active:
             observers.observe_sweep(self.nodes[::-1], adjoints)
         return adjoints
@@ -99,19 +86,40 @@ class Reach:
         return tangents
 
 
-def _send(node: Variable, adjoint: float, adjoints: dict[Variable, Number]) -> None:
-    for argument, local in zip(node._arguments, node._locals, strict=True):
+def _send(nodes: Iterable[Variable], adjoints: dict[Variable, Number]) -> None:
+    """Pass each node's adjoint on to its arguments. The loop that a program spends its time in, so written out."""
+    for node in nodes:
+        adjoint = adjoints[node]
+        if adjoint is None:  # behind a branch that was not taken
+            continue
+        local = node._by_first
         if local is not None:
+            argument = node._first
+            total = adjoints[argument]
+            adjoints[argument] = local * adjoint if total is None else total + local * adjoint
+        elif type(node._first) is tuple:
+            for argument, local in zip(node._first, node._second, strict=True):
+                if local is not None:
+                    total = adjoints[argument]
+                    adjoints[argument] = local * adjoint if total is None else total + local * adjoint
+            continue
+        local = node._by_second
+        if local is not None:
+            argument = node._second
             total = adjoints[argument]
             adjoints[argument] = local * adjoint if total is None else total + local * adjoint
 
 
-def _send_graph(node: Variable, adjoint: Number, adjoints: dict[Variable, Number]) -> None:
-    for argument, local in zip(node._arguments, _locals(node, create_graph=True), strict=True):
-        if local is not None:
-            total = adjoints[argument]
-            product = _times(local, adjoint)
-            adjoints[argument] = product if total is None else total + product
+def _send_graphs(nodes: Iterable[Variable], adjoints: dict[Variable, Number]) -> None:
+    """The same with local gradients as graphs."""
+    for node in nodes:
+        adjoint = adjoints[node]
+        if adjoint is not None:
+            for argument, local in zip(node._arguments, _locals(node, create_graph=True), strict=True):
+                if local is not None:
+                    total = adjoints[argument]
+                    product = _times(local, adjoint)
+                    adjoints[argument] = product if total is None else total + product
 
 
 def _locals(node: Variable, *, create_graph: bool) -> Iterable[Number]:

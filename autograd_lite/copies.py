@@ -3,8 +3,12 @@
 Importing this module gives `Variable` its copy protocol.
 """
 
+from array import array
+from collections.abc import Sequence
+from math import nan
 from typing import Any
 
+from autograd_lite.primitives import Primitive
 from autograd_lite.variable import Variable, is_stale, make_node, reachable
 
 
@@ -33,27 +37,37 @@ def _deepcopy(self: Variable, memo: dict[int, Any]) -> Variable:
 
 
 def _reduce(self: Variable) -> tuple[Any, ...]:
-    """What pickle stores: leaves as objects of their own, so that they stay shared; the rest as flat lists."""
+    """What pickle stores: leaves as objects of their own, so that they stay shared; the rest as flat arrays.
+
+    Per node: a rule (an index, 0 for none), a number of arguments, a value, a gradient, and whether there is one. Per argument: the place of a node (-1 for a
+    constant), the constant (nan for a node), a local gradient, and whether there is one.
+    """
     if not self._arguments:
         return restored_leaf, (self._value, self._grad, self.name)
     nodes = reachable([self])
-    position = {node: i for i, node in enumerate(nodes)}
-    leaves = [node for node in nodes if not node._arguments]
-    inner = [
-        (
-            node._primitive,
-            node._value,
-            tuple([(position[a],) if type(a) is Variable else a for a in node._arguments]),
-            node._locals,
-            node._grad,
-            node.name,
-            is_stale(node),
-        )
-        if node._arguments
-        else None
-        for node in nodes
-    ]
-    return restored_graph, (leaves, inner)
+    place = {node: i for i, node in enumerate(nodes)}
+    rules: dict[Primitive | None, int] = {None: 0}
+    leaves, facts = [], {}
+    kinds, counts, values, grads, graded = array("q"), array("q"), array("d"), array("d"), bytearray()
+    places, constants, locals_, sent = array("q"), array("d"), array("d"), bytearray()
+    for node in nodes:
+        if node._first is None:
+            leaves.append(node)
+        kinds.append(rules.setdefault(node._primitive, len(rules)))
+        counts.append(len(node._arguments))
+        values.append(node._value)
+        grads.append(node._grad or 0.0)
+        graded.append(node._grad is not None)
+        for argument, local in zip(node._arguments, node._locals, strict=True):
+            is_node = type(argument) is Variable
+            places.append(place[argument] if is_node else -1)
+            constants.append(nan if is_node else argument)
+            locals_.append(0.0 if local is None else local)
+            sent.append(local is not None)
+        if node.name is not None or is_stale(node):
+            facts[place[node]] = node.name, is_stale(node)
+    columns = kinds, counts, values, grads, bytes(graded), places, constants, locals_, bytes(sent)
+    return restored_graph, (leaves, list(rules), columns, facts)
 
 
 def restored_leaf(value: float, grad: float | None, name: str | None) -> Variable:
@@ -63,22 +77,30 @@ def restored_leaf(value: float, grad: float | None, name: str | None) -> Variabl
     return leaf
 
 
-def restored_graph(leaves: list[Variable], inner: list[Any]) -> Variable:
+def restored_graph(
+    leaves: list[Variable], rules: list[Primitive | None], columns: Sequence[Any], facts: dict[int, Any]
+) -> Variable:
     """Undo `_reduce` for a graph; returns its root."""
+    kinds, counts, values, grads, graded, places, constants, locals_, sent = columns
     nodes: list[Variable] = []
-    unused = iter(leaves)
-    for facts in inner:
-        if facts is None:
+    unused, start = iter(leaves), 0
+    for kind, count, value, grad, has_grad in zip(kinds, counts, values, grads, graded, strict=True):
+        if not count:
             nodes.append(next(unused))
             continue
-        primitive, value, arguments, locals_, grad, name, stale = facts
-        node = make_node(primitive, value, tuple([nodes[a[0]] if type(a) is tuple else a for a in arguments]), locals_)
-        node._grad = grad
-        if name is not None:
-            node.name = name
-        if stale:
-            node.about.stale = True
+        edges = range(start, start + count)
+        start += count
+        arguments = tuple([nodes[places[e]] if places[e] >= 0 else constants[e] for e in edges])
+        node = make_node(rules[kind], value, arguments, tuple([locals_[e] if sent[e] else None for e in edges]))
+        node._grad = grad if has_grad else None
         nodes.append(node)
+    for i, (name, stale) in facts.items():
+        node = nodes[i]
+        if node._first is not None:  # a leaf has brought its own
+            if name is not None:
+                node.name = name
+            if stale:
+                node.about.stale = True
     return nodes[-1]
 
 

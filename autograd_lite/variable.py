@@ -19,7 +19,7 @@ from autograd_lite.primitives import PRIMITIVES, Primitive, as_float
 MAX_EXACT_INT = 2**53
 Operand = Any  # a Variable, a real number, or an array of either
 
-_next_number = count().__next__
+_numbers = count()
 _new = object.__new__
 
 # ---------------------------------------------------------------------------------------------- operators from the table
@@ -29,24 +29,22 @@ _new = object.__new__
 
 
 def _unary(primitive: Primitive) -> Callable[["Variable"], "Variable"]:
-    value, local = primitive.value, _as_function(primitive.partials[0])
-    constant = _constants(primitive)
+    value, partial = primitive.value, _as_function(primitive.partials[0], 1)
 
     def operation(self: "Variable") -> "Variable":
         x = self._value
         y = value(x)
         try:
-            locals_ = constant or (local(x, y),)
+            local = partial(x, y)
         except ZeroDivisionError:
             return record(primitive, (self,))
         node = _new(Variable)
         node._value = y
-        node._grad = None
         node._primitive = primitive
-        node._arguments = (self,)
-        node._locals = locals_
-        node._about = None
-        node._number = _next_number()
+        node._first = self
+        node._by_first = local
+        node._second = node._by_second = node._grad = node._about = None
+        node._number = next(_numbers)
         if observers.active:
             observers.observe(node)
         return node
@@ -57,9 +55,7 @@ def _unary(primitive: Primitive) -> Callable[["Variable"], "Variable"]:
 def _binary(primitive: Primitive) -> tuple[Callable[["Variable", Operand], Any], Callable[["Variable", Operand], Any]]:
     """The operator and its reflection."""
     value = primitive.value
-    by_left, by_right = (_as_function(partial) for partial in primitive.partials)
-    constants = _constants(primitive)
-    left_constant, right_constant = ((constants[0], None), (None, constants[1])) if constants else (None, None)
+    by_left, by_right = (_as_function(partial, 2) for partial in primitive.partials)
 
     def operation(self: "Variable", other: Operand) -> Any:
         a = self._value
@@ -68,10 +64,12 @@ def _binary(primitive: Primitive) -> tuple[Callable[["Variable", Operand], Any],
             if kind is Variable:
                 b = other._value
                 y = value(a, b)
-                locals_ = constants or (by_left(a, b, y), by_right(a, b, y))
+                right = by_right(a, b, y)
+                left = by_left(a, b, y)
             elif kind is float:
                 y = value(a, other)
-                locals_ = left_constant or (by_left(a, other, y), None)
+                right = None
+                left = by_left(a, other, y)
             else:
                 number = _as_operand(other)
                 return number if number is NotImplemented else operation(self, number)
@@ -79,12 +77,13 @@ def _binary(primitive: Primitive) -> tuple[Callable[["Variable", Operand], Any],
             return record(primitive, (self, other))
         node = _new(Variable)
         node._value = y
-        node._grad = None
         node._primitive = primitive
-        node._arguments = (self, other)
-        node._locals = locals_
-        node._about = None
-        node._number = _next_number()
+        node._first = self
+        node._by_first = left
+        node._second = other
+        node._by_second = right
+        node._grad = node._about = None
+        node._number = next(_numbers)
         if observers.active:
             observers.observe(node)
         return node
@@ -96,10 +95,9 @@ def _binary(primitive: Primitive) -> tuple[Callable[["Variable", Operand], Any],
         b = self._value
         y = value(other, b)
         try:
-            locals_ = right_constant or (None, by_right(other, b, y))
+            return make_node(primitive, y, (other, self), (None, by_right(other, b, y)))
         except ZeroDivisionError:
             return record(primitive, (other, self))
-        return make_node(primitive, y, (other, self), locals_)
 
     return _named(operation, primitive), _named(reflection, primitive)
 
@@ -116,14 +114,11 @@ def _as_operand(other: Any) -> Any:
         return NotImplemented
 
 
-def _constants(primitive: Primitive) -> tuple[float, ...] | None:
-    """The partials, if all are constant: one tuple then serves every node."""
-    constants = tuple(p for p in primitive.partials if isinstance(p, float))
-    return constants if len(constants) == primitive.arity else None
-
-
-def _as_function(partial: Any) -> Callable[..., Any]:
-    return partial if callable(partial) else lambda *_: partial
+def _as_function(partial: Any, arity: int) -> Callable[..., Any]:
+    if callable(partial):
+        return partial  # type: ignore[no-any-return]
+    # Exact parameters: the interpreter runs such a call in place, one with a star it does not.
+    return (lambda x, y: partial) if arity == 1 else (lambda a, b, y: partial)  # noqa: ARG005
 
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -191,13 +186,29 @@ class Variable:
     (15.0, 8.0)
     """
 
-    __slots__ = ("__weakref__", "_about", "_arguments", "_grad", "_locals", "_number", "_primitive", "_value")
+    # Two arguments and their local gradients lie in the node itself: two tuples fewer to make, to hold and to collect.
+    # Where there are more, `_first` is the tuple of arguments and `_second` that of local gradients. A local gradient of
+    # None sends nothing: the argument is a constant, or was not taken.
+    __slots__ = (
+        "__weakref__",
+        "_about",
+        "_by_first",
+        "_by_second",
+        "_first",
+        "_grad",
+        "_number",
+        "_primitive",
+        "_second",
+        "_value",
+    )
 
     _value: float
     _grad: float | None
     _primitive: Primitive | None
-    _arguments: tuple[Any, ...]
-    _locals: tuple[float | None, ...]
+    _first: Any
+    _by_first: float | None
+    _second: Any
+    _by_second: float | None
     _number: int
     _about: About | None
 
@@ -215,16 +226,38 @@ class Variable:
                     "Variable(6.0, ((x, 3.0), (y, 2.0)))."
                 )
         self._value = as_float(value)
-        self._arguments = tuple(parent for parent, _ in pairs)
-        self._locals = tuple(as_float(local) for _, local in pairs)
+        self._set_arguments(tuple(parent for parent, _ in pairs), tuple(as_float(local) for _, local in pairs))
         self._primitive = None
         self._grad = None
         self._about = None
-        self._number = _next_number()
+        self._number = next(_numbers)
         if name is not None:
             self.name = name
         if observers.active:
             observers.observe(self)
+
+    def _set_arguments(self, arguments: tuple[Any, ...], locals_: tuple[float | None, ...]) -> None:
+        self._first = self._second = self._by_first = self._by_second = None
+        if len(arguments) > 2:
+            self._first, self._second = arguments, locals_
+        elif arguments:
+            self._first, self._by_first = arguments[0], locals_[0]
+            if len(arguments) == 2:
+                self._second, self._by_second = arguments[1], locals_[1]
+
+    @property
+    def _arguments(self) -> tuple[Any, ...]:
+        first, second = self._first, self._second
+        if type(first) is tuple:
+            return first
+        return () if first is None else (first,) if second is None else (first, second)
+
+    @property
+    def _locals(self) -> tuple[float | None, ...]:
+        first, second = self._first, self._second
+        if type(first) is tuple:
+            return second  # type: ignore[no-any-return]
+        return () if first is None else (self._by_first,) if second is None else (self._by_first, self._by_second)
 
     # ------------------------------------------------------------------------------------------------------- facts
 
@@ -235,14 +268,14 @@ class Variable:
 
     @value.setter
     def value(self, value: Any) -> None:
-        if self._arguments:
+        if self._first is not None:
             maker = "by hand" if self._primitive is None else f"by {self._primitive.name}"
             raise ReadOnlyError(
                 f"value of {self!r} is computed {maker} and cannot be set. Set the leaves it depends on and compute it again."
             )
         converted = as_float(value)
         if converted != self._value:
-            self.about.changed = _next_number()
+            self.about.changed = next(_numbers)
         self._value = converted
 
     @property
@@ -428,12 +461,10 @@ def make_node(
     """A node with these facts."""
     node = _new(Variable)
     node._value = value
-    node._grad = None
     node._primitive = primitive
-    node._arguments = arguments
-    node._locals = locals_
-    node._about = None
-    node._number = _next_number()
+    node._set_arguments(arguments, locals_)
+    node._grad = node._about = None
+    node._number = next(_numbers)
     if observers.active:
         observers.observe(node)
     return node
@@ -463,15 +494,31 @@ def _local(primitive: Primitive, position: int, values: list[float], value: floa
 
 def reachable(roots: Iterable[Variable]) -> list[Variable]:
     """`roots` and every node under them, parents first."""
-    nodes = list(dict.fromkeys(roots))
-    seen = set(nodes)
-    for node in nodes:  # the list grows while it is read
-        for argument in node._arguments:
-            if type(argument) is Variable and argument not in seen:
-                seen.add(argument)
-                nodes.append(argument)
-    nodes.sort(key=creation_number)
+    nodes, _ = search(roots)
     return nodes
+
+
+def search(roots: Iterable[Variable], oldest: int = -1) -> tuple[list[Variable], list[Variable]]:
+    """The nodes under `roots`, parents first; and those numbered below `oldest`, which are met but not entered."""
+    seen = set(roots)
+    older = [node for node in seen if node._number < oldest]
+    nodes = [node for node in seen if node._number >= oldest]
+    for node in nodes:  # the list grows while it is read
+        first, second = node._first, node._second
+        if type(first) is Variable and first not in seen:
+            seen.add(first)
+            (nodes if first._number >= oldest else older).append(first)
+        if type(second) is Variable and second not in seen:
+            seen.add(second)
+            (nodes if second._number >= oldest else older).append(second)
+        if type(first) is tuple:
+            for argument in first:
+                if type(argument) is Variable and argument not in seen:
+                    seen.add(argument)
+                    (nodes if argument._number >= oldest else older).append(argument)
+    nodes.sort(key=creation_number)
+    older.sort(key=creation_number)
+    return nodes, older
 
 
 creation_number = operator.attrgetter("_number")

@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "arrays": {"errors", "primitives"},
     "variable": {"arrays", "errors", "observers", "primitives"},
     "functions": {"errors", "primitives"},
-    "copies": {"variable"},
+    "copies": {"primitives", "variable"},
     "nests": {"errors", "primitives", "variable"},
     "backward": {"errors", "nests", "observers", "primitives", "variable"},
     "transforms": {"backward", "errors", "nests", "primitives", "variable"},
