@@ -60,7 +60,8 @@ def one_sample(column: Column) -> str:
     rows = []
     for name, cell in column.items():
         if cell.rounds:
-            phases = [f"{cell.seconds(p) * cell.rounds[0].operations * 1e6:,.0f}" for p in ("record", "backward", "reset")]
+            count = cell.rounds[0].operations
+            phases = [f"{cell.seconds(phase) * count * 1e6:,.0f}" for phase in ("record", "backward", "reset")]
             ratio = f"{cell.ratio(column[OURS]):.2f}" if OURS in column and column[OURS].rounds else "–"
             rows.append([name, *phases, "1" if name == OURS else "" if name == FLOOR else ratio])
     return measure.table(header, rows)
@@ -68,9 +69,11 @@ def one_sample(column: Column) -> str:
 
 def memory(traced: dict[str, dict[str, Memory]], results: dict[str, dict[int, Column]]) -> str:
     """Return the table of bytes: what Python allocated, and what the whole process grew by on its largest graph."""
+    if not traced:
+        return ""
     header = ["bytes", "a leaf"]
     for program in traced:
-        header += [f"{program}: an operation", "after backward", "process"]
+        header += [f"{program}: an operation", "after backward", "whole process"]
     rows = []
     for name in next(iter(traced.values()), {}):
         row = [name, f"{min(found[name].leaf for found in traced.values() if name in found):,.0f}"]
@@ -107,11 +110,15 @@ def disagreements(name: str, column: Column) -> list[str]:
     lines = []
     for engine, found in with_gradient.items():
         scale = max(map(abs, reference.gradient))
-        worst = max(abs(a - b) for a, b in zip(found.gradient, reference.gradient, strict=True))
-        off = abs(found.value - reference.value)
-        # written so that a NaN disagrees
-        if not (worst <= tolerance * scale and off <= tolerance * max(abs(reference.value), 1.0)):
-            lines.append(f"DISAGREE: {name}, {reference.operations:,} operations: {engine} and {first} by {worst:.3g}.")
+        pairs = [(found.value, reference.value, max(abs(reference.value), 1.0))]
+        pairs += [(a, b, scale) for a, b in zip(found.gradient, reference.gradient, strict=True)]
+        # `not …` rather than `>`, so that a NaN disagrees
+        wrong = [(a, b) for a, b, size in pairs if not abs(a - b) <= tolerance * size]
+        if wrong:
+            lines.append(
+                f"DISAGREE: {name}, {reference.operations:,} operations: {engine} has {wrong[0][0]!r} where {first} has "
+                f"{wrong[0][1]!r}, and {len(wrong) - 1} more."
+            )
     return lines
 
 

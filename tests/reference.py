@@ -1,14 +1,15 @@
 """What every primitive is, in mpmath: the reference that shares no rule with the library.
 
-`REFERENCE[name]` holds the mathematical function (`value`), its partial derivatives written down a second time in high
-precision (`partials`, called as `partial(*arguments, value)`), and where it is smooth (`regular`). `central` differentiates `value`
-by central differences with as many digits as the cancellation asks for; `tests/oracles/test_mpmath.py` compares the library with that, and
-compares `partials` with it too, so that the accuracy suite may use the faster `partials`.
+`REFERENCE[name]` holds the mathematical function (`value`), its partial derivatives written down a second time in
+high precision (`partials`, called as `partial(*arguments, value)`), and where it is smooth (`regular`). `central`
+differentiates `value` by central differences with as many digits as the cancellation asks for;
+`tests/oracles/test_mpmath.py` compares the library with that, and compares `partials` with it too, so that the
+accuracy suite may use the faster `partials`.
 """
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import mpmath
@@ -25,21 +26,24 @@ def _always(*args):
     return True
 
 
-def _unit(*args):
-    return 1
+def _smallest(*args):
+    return min([mpf(1), *(abs(mpf(a)) for a in args if a != 0)])
 
 
 @dataclass(frozen=True)
 class Reference:
     """A mathematical function of mpf arguments, its partials, and where both are smooth.
 
-    `regular(*args)` says whether the function is smooth in a neighbourhood of the point, for each argument: one bool for all or a tuple.
+    `regular(*args)` says whether the function is smooth in a neighbourhood of the point, for each argument: one bool
+    for all or a tuple.
     """
 
     value: Callable
     partials: tuple[Callable, ...]
     regular: Callable = _always
-    length: Callable = _unit  # on what length the function changes, if that is less than 1 and than its arguments
+    scale: Callable = (
+        _smallest  # the length on which the function changes: of the order of the distance to the next singularity
+    )
 
     def is_regular(self, args, index=None):
         """Say whether differences in argument `index` (in all of them if None) make sense at `args`."""
@@ -52,10 +56,10 @@ class Reference:
 
     def derivative(self, args, indices):
         """Return the derivative along the arguments `indices`, by central differences."""
-        return central(self.value, args, indices, self.length(*args))
+        return central(self.value, args, indices, self.scale(*args))
 
 
-# --- mathematical functions that mpmath lacks, or has only for complex results ---------------------------------------------------
+# --- mathematical functions that mpmath lacks, or has only for complex results ------------------------------
 
 
 def _pow(x, y):
@@ -94,6 +98,10 @@ def _tanh_second(x):
 
 
 def _logaddexp(a, b):
+    if (
+        abs(a - b) > 4 * mp.prec + 1000
+    ):  # exp(-1400) is below every double and below the working precision: spare mpmath the tiny term
+        return max(a, b)
     return max(a, b) + mpmath.log1p(mpmath.exp(-abs(a - b)))
 
 
@@ -113,7 +121,9 @@ def _sinc_derivative(x, n=1):
     if abs(x) < 1:  # Σ (-1)ᵏ π²ᵏ x²ᵏ⁻ⁿ / ((2k+1)·(2k-n)!): terms below πⁿ·e^π, no loss worth a digit
         total, k = mpf(0), (n + 1) // 2
         while True:
-            term = (-1) ** k * mpmath.pi ** (2 * k) * mpf(x) ** (2 * k - n) / ((2 * k + 1) * mpmath.factorial(2 * k - n))
+            term = (
+                (-1) ** k * mpmath.pi ** (2 * k) * mpf(x) ** (2 * k - n) / ((2 * k + 1) * mpmath.factorial(2 * k - n))
+            )
             total += term
             if abs(term) <= mpf(10) ** -(mp.dps + 5) * abs(total):
                 return total
@@ -167,7 +177,7 @@ def _hypot(x, y):
         return mpmath.sqrt(x * x + y * y)
 
 
-# --- the table --------------------------------------------------------------------------------------------------------------------
+# --- the table ----------------------------------------------------------------------------------------------
 
 
 def _zero(*args):
@@ -211,12 +221,13 @@ REFERENCE: dict[str, Reference] = {
     "pow": Reference(
         _pow,
         (_pow_x, _pow_y),
-        # A whole exponent above 2**53 loses its parity in y - 1; differences of 1e30th powers take thousands of digits.
+        # A whole exponent above 2**53 loses its parity in y - 1; differences of 1e30th powers take thousands of
+        # digits.
         lambda x, y: (
             abs(y) <= 1e30 and (x > 0 or (x < 0 and y == math.floor(y) and abs(y) <= 2**53)),
             abs(y) <= 1e30 and x > 0,
         ),
-        lambda x, y: 1 / max(mpf(1), abs(mpf(y))),
+        lambda x, y: min(_smallest(x, y), 1 / abs(mpf(y))) if y else _smallest(x),
     ),
     "abs": Reference(abs, (lambda x, y: mpmath.sign(x),), _nonzero),
     "sqrt": Reference(mpmath.sqrt, (lambda x, y: 1 / (2 * y),), _positive),
@@ -235,7 +246,9 @@ REFERENCE: dict[str, Reference] = {
     "acos": Reference(mpmath.acos, (lambda x, y: -1 / mpmath.sqrt((1 - x) * (1 + x)),), _inside),
     "atan": Reference(mpmath.atan, (lambda x, y: 1 / (1 + x * x),)),
     "atan2": Reference(
-        mpmath.atan2, (lambda y, x, a: x / _norm2(x, y), lambda y, x, a: -y / _norm2(x, y)), lambda y, x: y != 0 or x > 0
+        mpmath.atan2,
+        (lambda y, x, a: x / _norm2(x, y), lambda y, x, a: -y / _norm2(x, y)),
+        lambda y, x: y != 0 or x > 0,
     ),
     "sinh": Reference(mpmath.sinh, (lambda x, y: mpmath.cosh(x),)),
     "cosh": Reference(mpmath.cosh, (lambda x, y: mpmath.sinh(x),)),
@@ -248,7 +261,9 @@ REFERENCE: dict[str, Reference] = {
     "erfc": Reference(mpmath.erfc, (lambda x, y: -2 / mpmath.sqrt(mpmath.pi) * mpmath.exp(-x * x),)),
     "gamma": Reference(mpmath.gamma, (lambda x, y: y * mpmath.digamma(x),), _not_a_pole),
     "lgamma": Reference(_lgamma, (lambda x, y: mpmath.digamma(x),), _not_a_pole),
-    "digamma": Reference(mpmath.digamma, (lambda x, y: mpmath.psi(1, x),), _not_a_pole),
+    "digamma": Reference(
+        mpmath.digamma, (lambda x, y: mpmath.psi(1, x),), lambda x: _not_a_pole(x) and not -1e-100 < x < 0
+    ),
     "sigmoid": Reference(_sigmoid, (lambda x, y: _slope(x),)),
     "softplus": Reference(_softplus, (lambda x, y: _sigmoid(x),)),
     "logaddexp": Reference(_logaddexp, (lambda a, b, y: _sigmoid(a - b), lambda a, b, y: _sigmoid(b - a))),
@@ -281,14 +296,14 @@ REFERENCE: dict[str, Reference] = {
     "sign": Reference(mpmath.sign, (_zero,), _nonzero),
     "floor": Reference(mpmath.floor, (_zero,), _fractional),
     "ceil": Reference(mpmath.ceil, (_zero,), _fractional),
-    "trunc": Reference(lambda x: mpmath.sign(x) * mpmath.floor(abs(x)), (_zero,), lambda x: abs(x) < 1 or _fractional(x)),
+    "trunc": Reference(
+        lambda x: mpmath.sign(x) * mpmath.floor(abs(x)), (_zero,), lambda x: abs(x) < 1 or _fractional(x)
+    ),
     "round": Reference(_round, (_zero, _zero), lambda x, n: (abs(x) < 1e10 and _fractional(x * 10.0**n + 0.5), False)),
     "mod": Reference(_mod, (_one, lambda x, y, r: -_quotient_floor(x, y)), _off_multiples),
     "floordiv": Reference(_quotient_floor, (_zero, _zero), _off_multiples),
     "copysign": Reference(
-        _copysign,
-        (lambda x, y, r: mpmath.sign(x) * (1 if y >= 0 else -1), _zero),
-        lambda x, y: x != 0 and y != 0,
+        _copysign, (lambda x, y, r: mpmath.sign(x) * (1 if y >= 0 else -1), _zero), lambda x, y: x != 0 and y != 0
     ),
     "degrees": Reference(lambda x: x * 180 / mpmath.pi, (lambda x, y: 180 / mpmath.pi,)),
     "radians": Reference(lambda x: x * mpmath.pi / 180, (lambda x, y: mpmath.pi / 180,)),
@@ -298,13 +313,23 @@ REFERENCE: dict[str, Reference] = {
         _sinc_derivative, (lambda x, n, y: _sinc_derivative(x, n + 1), _zero), lambda x, n: (True, False)
     ),
     "polygamma": Reference(
-        lambda n, x: mpmath.psi(int(n), x), (_zero, lambda n, x, y: mpmath.psi(int(n) + 1, x)), lambda n, x: (False, x > 0)
+        lambda n, x: mpmath.psi(int(n), x),
+        (_zero, lambda n, x, y: mpmath.psi(int(n) + 1, x)),
+        lambda n, x: (False, x > 0),
     ),
     "hold": Reference(lambda x: x, (_zero,), lambda x: (False,)),  # its rule is to have none of its derivatives
 }
 
 
-# --- evaluation -------------------------------------------------------------------------------------------------------------------
+ENTIRE = (  # no singularity on or near the real line: the scale is 1, however small or large the arguments
+    "add", "sub", "mul", "neg", "positive", "square", "exp", "exp2", "expm1", "sin", "cos", "sinh",
+    "cosh", "tanh", "atan", "asinh", "erf", "erfc", "sigmoid", "softplus", "logaddexp", "sinc", "sinc_derivative",
+    "sech_squared", "sigmoid_slope", "degrees", "radians",
+)  # fmt: skip
+REFERENCE |= {name: replace(REFERENCE[name], scale=lambda *args: mpf(1)) for name in ENTIRE}
+
+
+# --- evaluation ---------------------------------------------------------------------------------------------
 
 
 def evaluate(function, args, digits=DIGITS):
@@ -319,19 +344,21 @@ def evaluate(function, args, digits=DIGITS):
         return None if mpmath.isnan(y) else y
 
 
-STEP = mpf(10) ** -40  # of the nearest scale; doubles keep 1e-16 of it away from any singularity, so truncation is (1e-24)²
+STEP = (
+    mpf(10) ** -40
+)  # of the nearest scale; doubles keep 1e-16 of it away from any singularity, so truncation is (1e-24)²
 ENOUGH = mpf(10) ** -22  # relative noise at which a difference is settled: 1e-6 of an ULP
 NOWHERE = mpf(10) ** -360  # noise below the smallest double: whatever it hides rounds to zero
 
 
-def central(function, args, indices, length=1):
-    """Return the derivative of `function` along the arguments `indices`, such as (0,), (0, 0) or (0, 1), by central differences.
+def central(function, args, indices, scale=None):
+    """Return the derivative of `function` along the arguments `indices`, such as (0,), (0, 0) or (0, 1), by central
+    differences.
 
-    Step 1e-40 of the smallest scale in sight. The working precision doubles until the rounding noise is below 1e-22 of the result or below
-    every double; raises ArithmeticError if 6,000 digits do not suffice.
+    Step 1e-40 of the given scale, or of the smallest in sight. The working precision doubles until the rounding noise
+    is below 1e-22 of the result or below every double; raises ArithmeticError if 6,000 digits do not suffice.
     """
-    scale = min([mpf(length), *(abs(mpf(a)) for a in args if a != 0)])
-    h = STEP * scale
+    h = STEP * (_smallest(*args) if scale is None else scale)
     signs = list(product((1, -1), repeat=len(indices)))
     digits = 60 + 40 * len(indices)
     while digits < 6000:
@@ -361,7 +388,10 @@ def reaches_double(exact):
 
 
 def split(exact):
-    """Return an exact value as the nearest double and the remainder, so that errors can be taken in double arithmetic."""
+    """Return an exact value as the nearest double and the remainder.
+
+    So that errors can be taken in double arithmetic.
+    """
     with mp.workdps(DIGITS):
         high = float(exact)
         return high, float(exact - high) if math.isfinite(high) else 0.0

@@ -28,11 +28,19 @@ def points(size):
     return st.lists(moderate(), min_size=size, max_size=size)
 
 
-# --- random programs ---------------------------------------------------------------------------------------------------------------
+# --- random programs ----------------------------------------------------------------------------------------
 
 UNARY = ("neg", "sin", "cos", "tanh", "atan", "asinh", "sigmoid", "softplus", "erf", "square")
 BINARY = ("add", "sub", "mul")
-GUARDED = ("exp", "log1p", "sqrt", "div", "hypot", "logaddexp", "atan2")  # arguments are first brought where these are smooth
+GUARDED = (
+    "exp",
+    "log1p",
+    "sqrt",
+    "div",
+    "hypot",
+    "logaddexp",
+    "atan2",
+)  # arguments are first brought where these are smooth
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ import random
 import subprocess
 import sys
 import threading
+from itertools import pairwise
 
 import pytest
 
@@ -25,7 +26,8 @@ every = al.gradients(total)
 first = al.gradients(total, weights, create_graph=True)
 second = al.gradients(first["a"] * first["c"], weights)
 numbers = [total.value, *(w.grad for w in weights.values()), *every.values(), *second.values(), *(v for v, _ in order)]
-print(len(numbers), zlib.crc32(b"".join(struct.pack("<d", n) for n in numbers)), *(struct.pack("<d", w.grad).hex() for w in weights.values()))
+print(len(numbers), zlib.crc32(b"".join(struct.pack("<d", n) for n in numbers)), *(struct.pack("<d", w.grad).hex() for
+w in weights.values()))
 """
 
 
@@ -35,7 +37,9 @@ def test_twenty_processes_with_random_hash_seeds_give_the_same_bits():
     seen = set()
     for _ in range(20):
         environment = {**os.environ, "PYTHONHASHSEED": str(rng.randrange(2**32))}
-        done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True, env=environment)
+        done = subprocess.run(
+            [sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True, env=environment
+        )
         seen.add(done.stdout)
     assert len(seen) == 1
     assert int(seen.pop().split()[0]) > 100
@@ -57,7 +61,10 @@ def test_the_order_of_unrelated_work_does_not_matter():
 
 
 def run_threads(work, count):
-    """Run `work(k)` in `count` threads that start together, switching as often as the interpreter can; raise what they raised."""
+    """Run `work(k)` in `count` threads that start together, switching as often as the interpreter can.
+
+    Raise what they raised.
+    """
     barrier, errors = threading.Barrier(count), []
 
     def body(k):
@@ -86,7 +93,7 @@ def test_threads_that_share_leaves_get_the_bits_of_one_thread():
     weights = [al.Variable(0.1 * i - 0.3) for i in range(6)]
 
     def loss(w, k):
-        return sum(al.tanh(a * (j + k + 1.0)) * b for j, (a, b) in enumerate(zip(w, w[1:], strict=False)))
+        return sum(al.tanh(a * (j + k + 1.0)) * b for j, (a, b) in enumerate(pairwise(w)))
 
     def compute(k):
         y = loss(weights, k)
@@ -105,7 +112,10 @@ def test_threads_that_share_leaves_get_the_bits_of_one_thread():
 
 @pytest.mark.parametrize("shared", ["leaves", "graph"])
 def test_threads_that_call_backward_at_once_lose_nothing(shared):
-    """.grad of shared leaves ends as the exact sum of all passes: whole numbers, so the order of additions does not show."""
+    """.grad of shared leaves ends as the exact sum of all passes.
+
+    Whole numbers, so the order of additions does not show.
+    """
     leaves = [al.Variable(float(i + 1)) for i in range(20)]
     graph = sum(x * x for x in leaves)
 

@@ -38,7 +38,12 @@ def mutant(name, partials, value=None, suffix="mutant"):
     """Return a primitive like the table's with other partials."""
     original = TABLE[name]
     mutant.count += 1
-    return al.Primitive(name=f"{name}_{suffix}_{mutant.count}", value=value or original.value, partials=tuple(partials), domain=original.domain)
+    return al.Primitive(
+        name=f"{name}_{suffix}_{mutant.count}",
+        value=value or original.value,
+        partials=tuple(partials),
+        domain=original.domain,
+    )
 
 
 mutant.count = 0
@@ -69,13 +74,16 @@ def telling_points(name, i):
     return found
 
 
-# --- the mpmath suite, over the whole table ----------------------------------------------------------------------------------------
+# --- the mpmath suite, over the whole table -----------------------------------------------------------------
 
 
 @pytest.mark.parametrize("factor", [1.0005, 0.9995, -1.0], ids=["1.0005", "0.9995", "flipped sign"])
 @pytest.mark.parametrize("name", COVERED)
 def test_a_wrong_factor_in_any_rule_is_rejected(name, factor):
-    """Each partial of each primitive, multiplied: the mpmath check refuses it at every telling point and accepts the original."""
+    """Each partial of each primitive, multiplied.
+
+    The mpmath check refuses it at every telling point and accepts the original.
+    """
     original = TABLE[name]
     planted = 0
     for i in range(original.arity):
@@ -87,7 +95,9 @@ def test_a_wrong_factor_in_any_rule_is_rejected(name, factor):
         wrong = mutant(name, partials)
         for args in points:
             assert check_partials(original, REFERENCE[name], args)
-            assert rejected(check_partials, wrong, REFERENCE[name], args, name), f"∂{name}/∂{i} times {factor} passed at {args}"
+            assert rejected(check_partials, wrong, REFERENCE[name], args, name), (
+                f"∂{name}/∂{i} times {factor} passed at {args}"
+            )
         planted += 1
     flat = {"floor", "ceil", "round", "trunc", "sign", "step", "less", "floordiv"}
     assert planted or name in flat, "no point where a wrong factor would show"
@@ -97,7 +107,11 @@ def test_a_wrong_factor_in_any_rule_is_rejected(name, factor):
 def test_a_derivative_where_there_is_none_is_rejected(name):
     """A piecewise constant function with slope 0.0005 instead of 0."""
     wrong = mutant(name, [0.0005] * TABLE[name].arity)
-    points = [tuple(map(float, row)) for row in sample(name, 40, seed=9) if REFERENCE[name].is_regular(tuple(map(float, row)), 0)]
+    points = [
+        tuple(map(float, row))
+        for row in sample(name, 40, seed=9)
+        if REFERENCE[name].is_regular(tuple(map(float, row)), 0)
+    ]
     assert points
     assert all(rejected(check_partials, wrong, REFERENCE[name], args, name) for args in points)
 
@@ -123,16 +137,21 @@ def test_swapped_arguments_are_rejected(name):
 
 
 @pytest.mark.parametrize("name", ["exp", "sin", "tanh", "sqrt", "log", "erf", "softplus"])
-def test_a_value_that_is_two_ulp_off_is_rejected(name):
-    """Order 0 is held to the bound of the policy: three ULP off is refused everywhere."""
+def test_a_value_that_is_five_ulp_off_is_rejected(name):
+    """Order 0 is held to at most 2 ULP: 5 added to a value that is within 2 leave at least 3."""
     original = TABLE[name]
-    wrong = mutant(name, original.partials, value=lambda x: math.nextafter(original.value(x), math.inf, steps=3) if hasattr(math, "nextafter") and False else original.value(x) + 3 * math.ulp(original.value(x)))
-    for args in telling_points(name, 0):
+    wrong = mutant(name, original.partials, value=lambda x: original.value(x) + 5 * math.ulp(original.value(x)))
+    points = telling_points(name, 0)
+    assert points
+    for args in points:
         assert rejected(check_value, wrong, REFERENCE[name], args, name)
 
 
 def test_a_derivative_that_loses_its_digits_is_rejected():
-    """1 - y² for tanh', s(1 - s) for sigmoid', 1/cos² is fine: the naive forms fail the ULP bound where the policy says they do."""
+    """1 - y² for tanh', s(1 - s) for sigmoid', 1/cos² is fine.
+
+    The naive forms fail the ULP bound where the policy says they do.
+    """
     tanh = mutant("tanh", [lambda x, y: 1 - y * y])
     assert rejected(check_partials, tanh, REFERENCE["tanh"], (20.0,), "tanh")
     assert rejected(check_partials, tanh, REFERENCE["tanh"], (3.0,), "tanh")
@@ -152,7 +171,9 @@ def test_a_partial_that_is_right_only_to_first_order_is_rejected():
     assert check_second(TABLE["sin"], REFERENCE["sin"], (0.7,))
 
 
-@pytest.mark.parametrize("name", ["exp", "sin", "tanh", "log", "atan", "mul", "div", "pow", "hypot", "softplus", "logaddexp"])
+@pytest.mark.parametrize(
+    "name", ["exp", "sin", "tanh", "log", "atan", "mul", "div", "pow", "hypot", "softplus", "logaddexp"]
+)
 def test_a_second_derivative_slightly_wrong_is_rejected(name):
     """A partial that is right in value but 1.0005 times too steep fails order 2."""
     original = TABLE[name]
@@ -171,11 +192,13 @@ def test_a_second_derivative_slightly_wrong_is_rejected(name):
     assert rejected(check_second, planted, REFERENCE[name], args)
 
 
-# --- the other checks --------------------------------------------------------------------------------------------------------------
+# --- the other checks ---------------------------------------------------------------------------------------
 
 square_wrong = al.Primitive(name="square_wrong", value=lambda x: x * x, partials=(lambda x, y: 2.001 * x,))
 square_flipped = al.Primitive(name="square_flipped", value=lambda x: x * x, partials=(lambda x, y: -2 * x,))
-product_swapped = al.Primitive(name="product_swapped", value=lambda x, y: x * x * y, partials=(lambda x, y, p: x * x, lambda x, y, p: 2 * x * y))
+product_swapped = al.Primitive(
+    name="product_swapped", value=lambda x, y: x * x * y, partials=(lambda x, y, p: x * x, lambda x, y, p: 2 * x * y)
+)
 
 
 def missing_accumulation(x):
@@ -271,7 +294,11 @@ def test_chain_rule_rejects():
 
     def unsteady(x):
         calls.append(1)
-        return al.sin(x) if len(calls) > 1 else al.stop_gradient(al.sin(x)) + 1.0005 * (al.sin(x) - al.stop_gradient(al.sin(x)))
+        return (
+            al.sin(x)
+            if len(calls) > 1
+            else al.stop_gradient(al.sin(x)) + 1.0005 * (al.sin(x) - al.stop_gradient(al.sin(x)))
+        )
 
     assert rejected(check_chain_rule, al.exp, unsteady, 0.7)
 
@@ -290,7 +317,10 @@ def test_adjoint_identity_rejects():
 
 @pytest.mark.parametrize("name", ["sin", "tanh", "mul", "exp"])
 def test_a_planted_rule_in_the_table_is_noticed(name, monkeypatch):
-    """The table entry itself, with its partials replaced: the mpmath check fails while it is in place and passes again afterwards."""
+    """The table entry itself, with its partials replaced.
+
+    The mpmath check fails while it is in place and passes again afterwards.
+    """
     primitive = TABLE[name]
     args = (0.7, 1.9)[: primitive.arity]
     reference = REFERENCE[name]

@@ -25,7 +25,9 @@ OPERATORS = {
 NUMBERS = [3, 3.0, True, np.float64(3), np.float32(3), np.int64(3), np.uint8(3), np.bool_(True), np.array(3.0)]
 
 
-@pytest.mark.parametrize("number", [0, -0.0, 2**53, True, np.float32(0.1), np.int8(-3), np.array(2), np.float16(0.5), math.inf])
+@pytest.mark.parametrize(
+    "number", [0, -0.0, 2**53, True, np.float32(0.1), np.int8(-3), np.array(2), np.float16(0.5), math.inf]
+)
 def test_numbers_become_floats_exactly(number):
     """Equal to what went in, and of type float."""
     value = Variable(number).value

@@ -51,7 +51,10 @@ class Worst:
 
 
 def exact_pair(exact):
-    """Return an exact value as a sum of two doubles; NaNs where no normal double is near: relative accuracy ends there."""
+    """Return an exact value as a sum of two doubles; NaNs where no normal double is near.
+
+    Relative accuracy ends there.
+    """
     if exact == 0:
         return 0.0, 0.0
     if not MIN_NORMAL <= abs(exact) <= MAX_DOUBLE:
@@ -102,7 +105,9 @@ def verdict(name, points):
     for i, worst in enumerate(measure(name, points)):
         what = name if i == 0 else f"∂{name}/∂{i - 1}"
         if worst.ratio > 1 + ROUNDING:
-            complaints.append(f"{what}: {worst.error:.3g} ULP, allowed {worst.bound:.3g}, at {worst.args}: {worst.got!r}")
+            complaints.append(
+                f"{what}: {worst.error:.3g} ULP, allowed {worst.bound:.3g}, at {worst.args}: {worst.got!r}"
+            )
     assert not complaints, "; ".join(complaints)
     # A sampler that misses the range of the oracle would make this test pass by looking away.
     assert measure(name, points)[0].count >= points / 4
@@ -114,8 +119,10 @@ MEASURED = [name for name in DIFFERENTIATED if name in REFERENCE and bounds(name
 
 @pytest.mark.parametrize("name", MEASURED)
 def test_value_and_partials_within_their_ulp_bounds(name):
-    """The bounds of the policy (or of the table entry) hold over 20,000 points."""
-    verdict(name, POINTS)
+    """The bounds of the policy (or of the table entry) hold over 20,000 points; 2,000 where the result is exact."""
+    value, slopes = bounds(name)
+    exact = value == 0 and all(slope == 0 for slope in slopes)
+    verdict(name, POINTS // 10 if exact else POINTS)
 
 
 @pytest.mark.parametrize("name", sorted(POLICY - {"logaddexp"}))
@@ -128,7 +135,10 @@ def test_the_table_claims_no_more_than_the_policy_allows(name):
 
 
 def test_logaddexp_of_independent_numbers_keeps_the_flat_bounds():
-    """2 ULP and 4 ULP over pairs with independent exponents, as the policy measured them; pairs of like size are held to bounds() above."""
+    """2 ULP and 4 ULP over pairs with independent exponents, as the policy measured them.
+
+    Pairs of like size are held to bounds() above.
+    """
     assert TABLE["logaddexp"].ulp == (2.0, 4.0)
     rng = np.random.default_rng(11)
     rows = np.stack([spread(-300, 300)(rng, POINTS // 4), spread(-300, 300)(rng, POINTS // 4)], axis=1)
@@ -139,7 +149,10 @@ def test_logaddexp_of_independent_numbers_keeps_the_flat_bounds():
 
 @pytest.mark.parametrize("size", [2, 5])
 def test_logsumexp_and_its_gradient(size):
-    """2 ULP of the result or of the arguments, and 4 ULP beside the rounding of the differences, over 4,000 lists; ties and huge offsets included."""
+    """2 ULP of the result or of the arguments.
+
+    And 4 ULP beside the rounding of the differences, over 4,000 lists; ties and huge offsets included.
+    """
     rng = np.random.default_rng(size)
     offsets = spread(-3, 4)(rng, 4000)[:, None]
     rows = offsets + spread(-8, 2)(rng, (4000, size))
@@ -157,9 +170,12 @@ def test_logsumexp_and_its_gradient(size):
             condition = float(sum(w * abs(mpf(a)) for w, a in zip(weights, row, strict=True)) / total / abs(exact))
             # Any sum that forms x - max in doubles moves the result by half a ULP of each argument, times its weight.
             worst.append((ulps(y.value, exact) / (2 + 2 * condition), "value", row))
-            # Softmax: the rounding of x - max, half a ULP, costs |x - max| (as a condition number, halved and doubled for the binade).
+            # Softmax: the rounding of x - max, half a ULP, costs |x - max| (as a condition number, halved and doubled
+            # for the binade).
             for g, w, a in zip(slopes, weights, row, strict=True):
-                worst.append((ulps(g, w / total) / (4 + abs(a - max(row)) * float(1 - w / total) + size / 2), "gradient", row))
+                worst.append(
+                    (ulps(g, w / total) / (4 + abs(a - max(row)) * float(1 - w / total) + size / 2), "gradient", row)
+                )
     ratio, what, row = max(worst)
     assert ratio <= 1 + ROUNDING, f"{what} of logsumexp({row}): {ratio:.3g} times what is allowed"
 
@@ -167,7 +183,8 @@ def test_logsumexp_and_its_gradient(size):
 def as_markdown(points):
     """Return the maxima as a table."""
     lines = [
-        f"Largest error in units in the last place over {points:,} log-uniform points a function, against mpmath at {DIGITS} digits.",
+        f"Largest error in units in the last place over {points:,} log-uniform points a function,",
+        f"against mpmath at {DIGITS} digits.",
         "Where the bound depends on the point, both are those of the point with the largest ratio of error to bound.",
         "",
         "| function | quantity | largest error | allowed at the worst point | worst point |",
@@ -175,8 +192,10 @@ def as_markdown(points):
     ]
     for name in MEASURED:
         for i, worst in enumerate(measure(name, points)):
+            if not worst.count:
+                continue  # a whole-number argument has no derivative
             what = "value" if i == 0 else f"∂/∂{i}"
-            where = ", ".join(f"{a!r}" for a in worst.args or ())
+            where = ", ".join(f"{a!r}" for a in worst.args)
             lines.append(f"| `{name}` | {what} | {worst.error:.3f} | {worst.bound:.3g} | {where} |")
     return "\n".join(lines) + "\n"
 

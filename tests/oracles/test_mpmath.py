@@ -1,6 +1,7 @@
 """Every primitive against mpmath at orders 0, 1 and 2: points sampled by exponent, and all pairs of special values.
 
-The oracle is the central difference of the mathematical function with step 1e-40 at 100 digits and more; it shares no rule with the library.
+The oracle is the central difference of the mathematical function with step 1e-40 at 100 digits and more; it shares no
+rule with the library.
 """
 
 import math
@@ -45,7 +46,10 @@ def test_every_primitive_has_a_reference():
 
 @pytest.mark.parametrize("name", COVERED)
 def test_the_reference_agrees_with_itself(name):
-    """The partials written in reference.py are the differences of its function, to 20 digits: the oracle of the accuracy suite is right."""
+    """The partials written in reference.py are the differences of its function, to 20 digits.
+
+    The oracle of the accuracy suite is right.
+    """
     reference = REFERENCE[name]
     for args in rows(name, 12, seed=2):
         y = evaluate(reference.value, args, 60)
@@ -55,7 +59,9 @@ def test_the_reference_agrees_with_itself(name):
             with mp.workdps(60):
                 written = mpf(partial(*map(mpf, args), y))
                 difference = reference.derivative(args, (i,))
-                assert abs(written - difference) <= mpf(10) ** -20 * abs(difference) + mpf(10) ** -350, f"{name} {args} ∂{i}"
+                assert abs(written - difference) <= mpf(10) ** -20 * abs(difference) + mpf(10) ** -350, (
+                    f"{name} {args} ∂{i}"
+                )
 
 
 @pytest.mark.parametrize("name", COVERED)

@@ -15,7 +15,10 @@ PLACES = (0.37, 1.23, -0.81, 2.61)
 
 
 def cases(name):
-    """Yield (function of a list, point): arguments from PLACES, none repeated, inside the domain; whole-number arguments held at 2."""
+    """Yield (function of a list, point).
+
+    Arguments from PLACES, none repeated, inside the domain; whole-number arguments held at 2.
+    """
     primitive, order = TABLE[name], ORDERS.get(name)
     for args in itertools.permutations(PLACES, primitive.arity):
         held = [2.0 if i == order else a for i, a in enumerate(args)]
@@ -59,10 +62,14 @@ def test_hessian_columns_of_named_functions(example):
 @given(points(2))
 def test_polynomials(v):
     """A polynomial with every pair of powers to 3."""
-    check_against_differences(lambda w: sum((i - 2 * j + 1) * w[0] ** i * w[1] ** j for i in range(4) for j in range(4)), v)
+    check_against_differences(
+        lambda w: sum((i - 2 * j + 1) * w[0] ** i * w[1] ** j for i in range(4) for j in range(4)), v
+    )
 
 
 @given(moderate(), moderate())
 def test_compositions(x, y):
     """A composition of six functions with a shared argument."""
-    check_against_differences(lambda v: al.tanh(al.sin(v[0]) * al.exp(al.cos(v[1] * v[0])) + al.log1p(v[1] * v[1])), (x, y))
+    check_against_differences(
+        lambda v: al.tanh(al.sin(v[0]) * al.exp(al.cos(v[1] * v[0])) + al.log1p(v[1] * v[1])), (x, y)
+    )

@@ -72,7 +72,10 @@ def test_adjoint_identity_of_programs(f, g, point, u, v):
 
 @pytest.mark.parametrize("example", MAPS, ids=by_name)
 def test_jacobian_rows_are_gradients(example):
-    """Row i of the Jacobian is the gradient of output i, and a column is a tangent; both bit by bit or within 4 ULP a product."""
+    """Row i of the Jacobian is the gradient of output i, and a column is a tangent.
+
+    Both bit by bit or within 4 ULP a product.
+    """
     point = list(example.point)
     jacobian = al.jacobian(example.function)(point)
     for i, row in enumerate(jacobian):
@@ -85,7 +88,10 @@ def test_jacobian_rows_are_gradients(example):
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=by_name)
 def test_hessian_vector_product_is_the_hessian_times_the_vector(example):
-    """hvp against the dense Hessian: n products and sums a row, over programs of at most 300 operations, 8·300·eps of the absolute sum."""
+    """hvp against the dense Hessian: n products and sums a row.
+
+    Over programs of at most 300 operations, 8·300·eps of the absolute sum.
+    """
     n = len(example.point)
     direction = [math.cos(3.0 * i + 1.0) for i in range(n)]
     product = al.hvp(example.function, (list(example.point),), (direction,))
