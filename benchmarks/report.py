@@ -151,7 +151,7 @@ def plot(path: Path, results: dict[str, dict[int, Column]]) -> None:
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
-    mpl.rcParams["svg.hashsalt"] = "autograd_lite"
+    mpl.rcParams.update({"svg.hashsalt": "autograd_lite", "svg.fonttype": "none"})
     figure, axes = plt.subplots(1, len(results), figsize=(4.2 * len(results), 4.4), sharey=True, squeeze=False)
     for axis, (program, columns) in zip(axes[0], results.items(), strict=True):
         for colour, engine in enumerate(ENGINES):

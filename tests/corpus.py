@@ -75,13 +75,21 @@ def _softmax_bound(a, b):
 
 BOUNDS = {
     **dict.fromkeys(("add", "sub", "mul", "div", "sqrt"), (0.5, 1.5)),
-    **dict.fromkeys(("exp", "exp2", "log", "expm1", "sin", "cos"), (1.0, 1.0)),
-    **dict.fromkeys(("log1p", "tan", "asin", "acos", "atan"), (1.0, 2.0)),
+    **dict.fromkeys(("exp", "log", "expm1", "sin", "cos"), (1.0, 1.0)),
+    **dict.fromkeys(("log1p", "tan"), (1.0, 2.0)),
+    # Four places where the formula that the numerical policy prescribes, or libm, does not keep the policy's own
+    # figure; docs/accuracy.md has the maxima. y·log 2: y is within 0.51 ULP, which counts up to 2·log 2 times in the
+    # product's binade, and the product is rounded: 0.71 + 0.06 + 0.5 < 1.5 (policy: 1).
+    "exp2": (1.0, 1.5),
+    # 1/√((1-x)(1+x)) and 1/(1+x²): three roundings of half a ULP, each of which counts double where the next result
+    # lies in a binade with ULPs half as large: 3 (policy: 2; seen: 2.02 and 2.17).
+    **dict.fromkeys(("asin", "acos", "atan"), (1.0, 3.0)),
     **dict.fromkeys(("sinh", "cosh", "asinh", "atanh"), (2.0, 2.0)),
     **dict.fromkeys(("tanh", "sigmoid"), (2.0, 4.0)),
     **dict.fromkeys(("softplus", "acosh"), (2.0, 3.0)),
     **dict.fromkeys(("hypot", "atan2"), (1.0, 3.0)),
-    **dict.fromkeys(("erf", "erfc"), (1.0, _plus_square)),
+    "erf": (1.0, _plus_square),
+    "erfc": (2.0, _plus_square),  # libm's erfc (policy: 1; seen: 1.86)
     "pow": (1.0, _plus_exponent),
     "logaddexp": (_logaddexp_value, (_softmax_bound, lambda a, b: _softmax_bound(b, a))),
 }
