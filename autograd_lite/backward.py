@@ -16,7 +16,7 @@ from autograd_lite import observers
 from autograd_lite.errors import ArgumentError, HandMadeNodeError, OperandError, StaleGraphError, UnconnectedError
 from autograd_lite.nests import mapped, unravel, variables_of
 from autograd_lite.primitives import as_float
-from autograd_lite.variable import Variable, is_stale, reachable, search
+from autograd_lite.variable import Variable, creation_number, is_stale, reachable, search
 
 Number = Any  # float, or a Variable where a gradient is to be differentiated again
 
@@ -51,9 +51,10 @@ def topological_order(y: Any) -> list[Variable]:
 
 @dataclass
 class Reach:
-    """What lies under some outputs: `nodes`, parents first, and `older`, the Variables at which the search stopped."""
+    """What lies under some outputs (see `search`), and the sweeps over it."""
 
-    nodes: list[Variable]
+    met: dict[Variable, None]
+    inner: list[Variable]
     older: list[Variable]
 
     @classmethod
@@ -63,25 +64,25 @@ class Reach:
 
     def adjoints(self, seeds: Mapping[Variable, Number], *, create_graph: bool = False) -> dict[Variable, Number]:
         """The reverse sweep: x̄ = Σ ȳ·∂y/∂x over the users y of x; None where no adjoint was sent."""
-        adjoints: dict[Variable, Number] = dict.fromkeys(self.older)
-        adjoints |= dict.fromkeys(self.nodes)
+        adjoints: dict[Variable, Number] = dict(self.met)
         for output, seed in seeds.items():
             adjoints[output] = nan_if_nan(output, seed, create_graph=create_graph)
-        (_send_graphs if create_graph else _send)(reversed(self.nodes), adjoints)
+        (_send_graphs if create_graph else _send)(self.inner, adjoints)
         if observers.active:
-            observers.observe_sweep(self.nodes[::-1], adjoints)
+            observers.observe_sweep(sorted(adjoints, key=creation_number, reverse=True), adjoints)
         return adjoints
 
     def tangents(self, seeds: Mapping[Variable, Number], *, create_graph: bool = False) -> dict[Variable, Number]:
         """The forward sweep: ẏ = Σ ∂y/∂x·ẋ over the arguments x of y; None where no tangent arrived."""
-        tangents: dict[Variable, Number] = dict.fromkeys(self.older)
-        for node in self.nodes:
-            total = seeds.get(node)
-            if total is None:
-                for argument, local in zip(node._arguments, _locals(node, create_graph=create_graph), strict=True):
-                    if local is not None and tangents[argument] is not None:
-                        product = _times(local, tangents[argument])
-                        total = product if total is None else total + product
+        tangents: dict[Variable, Number] = {**self.met, **seeds}
+        for node in reversed(self.inner):
+            if node in seeds:
+                continue
+            total = None
+            for argument, local in zip(node._arguments, _locals(node, create_graph=create_graph), strict=True):
+                if local is not None and tangents[argument] is not None:
+                    product = _times(local, tangents[argument])
+                    total = product if total is None else total + product
             tangents[node] = total
         return tangents
 

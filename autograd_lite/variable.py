@@ -29,7 +29,7 @@ _new = object.__new__
 
 
 def _unary(primitive: Primitive) -> Callable[["Variable"], "Variable"]:
-    value, partial = primitive.value, _as_function(primitive.partials[0], 1)
+    value, partial, selects = primitive.value, _as_function(primitive.partials[0], 1), primitive.selects
 
     def operation(self: "Variable") -> "Variable":
         x = self._value
@@ -42,7 +42,7 @@ def _unary(primitive: Primitive) -> Callable[["Variable"], "Variable"]:
         node._value = y
         node._primitive = primitive
         node._first = self
-        node._by_first = local
+        node._by_first = local or None if selects else local  # not taken: see `record`
         node._second = node._by_second = node._grad = node._about = None
         node._number = next(_numbers)
         if observers.active:
@@ -433,7 +433,7 @@ def _method(rule: Primitive) -> Callable[..., Any]:
 _operations: dict[Primitive, Callable[..., Any]] = {
     rule: _unary(rule) if rule.arity == 1 else _binary(rule)[0]
     for rule in PRIMITIVES.values()
-    if rule.arity <= 2 and not rule.selects
+    if rule.arity == 1 or (rule.arity == 2 and not rule.selects)
 }
 for _name, _rule in arrays.methods().items():
     if not hasattr(Variable, _name):
@@ -494,31 +494,42 @@ def _local(primitive: Primitive, position: int, values: list[float], value: floa
 
 def reachable(roots: Iterable[Variable]) -> list[Variable]:
     """`roots` and every node under them, parents first."""
-    nodes, _ = search(roots)
-    return nodes
+    return sorted(search(roots)[0], key=creation_number)
 
 
-def search(roots: Iterable[Variable], oldest: int = -1) -> tuple[list[Variable], list[Variable]]:
-    """The nodes under `roots`, parents first; and those numbered below `oldest`, which are met but not entered."""
-    seen = set(roots)
-    older = [node for node in seen if node._number < oldest]
-    nodes = [node for node in seen if node._number >= oldest]
-    for node in nodes:  # the list grows while it is read
+def search(  # noqa: C901 - half of the time of a sweep, hence written out for both arguments
+    roots: Iterable[Variable], oldest: int = -1
+) -> tuple[dict[Variable, None], list[Variable], list[Variable]]:
+    """What lies under `roots`: every node met; those with arguments, newest first; those numbered below `oldest`.
+
+    What is below `oldest` is met and not entered. The second list is what a sweep has to visit: leaves pass nothing on.
+    """
+    met: dict[Variable, None] = dict.fromkeys(roots)
+    older = [node for node in met if node._number < oldest]
+    inner = [node for node in met if node._number >= oldest]
+    for node in inner:  # the list grows while it is read
         first, second = node._first, node._second
-        if type(first) is Variable and first not in seen:
-            seen.add(first)
-            (nodes if first._number >= oldest else older).append(first)
-        if type(second) is Variable and second not in seen:
-            seen.add(second)
-            (nodes if second._number >= oldest else older).append(second)
-        if type(first) is tuple:
+        if type(first) is Variable:
+            if first not in met:
+                met[first] = None
+                if first._number < oldest:
+                    older.append(first)
+                elif first._first is not None:
+                    inner.append(first)
+        elif type(first) is tuple:
             for argument in first:
-                if type(argument) is Variable and argument not in seen:
-                    seen.add(argument)
-                    (nodes if argument._number >= oldest else older).append(argument)
-    nodes.sort(key=creation_number)
-    older.sort(key=creation_number)
-    return nodes, older
+                if type(argument) is Variable and argument not in met:
+                    met[argument] = None
+                    (older if argument._number < oldest else inner).append(argument)
+            continue
+        if type(second) is Variable and second not in met:
+            met[second] = None
+            if second._number < oldest:
+                older.append(second)
+            elif second._first is not None:
+                inner.append(second)
+    inner.sort(key=creation_number, reverse=True)
+    return met, inner, older
 
 
 creation_number = operator.attrgetter("_number")
