@@ -55,7 +55,6 @@ class Reach:
 
     met: dict[Variable, None]
     inner: list[Variable]
-    older: list[Variable]
 
     @classmethod
     def of(cls, outputs: Iterable[Variable], oldest: int = -1) -> "Reach":
@@ -189,8 +188,11 @@ def backward(self: Variable, seed: float = 1.0) -> None:
     adjoints = Reach.of([self]).adjoints({self: as_float(seed)})
     with _writing:  # two threads may meet on a shared leaf
         for node, adjoint in adjoints.items():
-            term = 0.0 if adjoint is None else adjoint
-            node._grad = term if node._grad is None else node._grad + term
+            grad = node._grad
+            if grad is None:
+                node._grad = 0.0 if adjoint is None else adjoint
+            elif adjoint is not None:
+                node._grad = grad + adjoint
 
 
 Variable.backward = backward

@@ -19,7 +19,6 @@ active = 0
 
 _lock = Lock()
 _PACKAGE = str(Path(__file__).parent)
-_LIBRARY = (_PACKAGE, str(Path(math.__file__ if hasattr(math, "__file__") else __file__).parent))
 
 
 class Observer(Protocol):
@@ -71,7 +70,7 @@ def user_location() -> str:
 
 
 def _is_library(filename: str) -> bool:
-    return filename.startswith(_PACKAGE) or f"site-packages{'/'}numpy" in filename.replace("\\", "/")
+    return filename.startswith((_PACKAGE, "<operator ")) or "site-packages/numpy/" in filename.replace("\\", "/")
 
 
 class _NonFiniteWatch:

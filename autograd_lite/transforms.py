@@ -43,7 +43,7 @@ class Run:
     def reach(self, outputs: Sequence[Any]) -> tuple[Reach, bool]:
         """The nodes between inputs and outputs, and whether the outputs depend on Variables from outside."""
         reach = Reach.of((y for y in outputs if type(y) is Variable), self.oldest)
-        return reach, bool(reach.older)
+        return reach, any(node.number < self.oldest for node in reach.met)
 
     def pulled_back(self, reach: Reach, seeds: dict[Variable, Number], *, create_graph: bool) -> list[Number]:
         """Derivatives of Σ seed·output with respect to the inputs."""
