@@ -26,6 +26,8 @@ _QUESTIONS = (np.isnan, np.isfinite, np.isinf, np.signbit)
 
 def array_ufunc(ufunc: np.ufunc, method: str, *inputs: Any, out: Any = None, **options: Any) -> Any:
     """What `ufunc` gives where an input is a single Variable."""
+    if method == "reduce" and ufunc in RULES:  # np.sum(x): all there is to add up
+        return inputs[0]
     if method != "__call__" or any(option is not None for option in options.values()):
         raise OperandError(
             f"np.{ufunc.__name__}{'' if method == '__call__' else '.' + method} with {', '.join(options) or method} does "
@@ -42,8 +44,10 @@ def array_ufunc(ufunc: np.ufunc, method: str, *inputs: Any, out: Any = None, **o
         result = RULES[ufunc](*inputs)
     else:
         raise OperandError(
-            f"np.{ufunc.__name__} has no derivative rule. Functions with one: {', '.join(sorted(PRIMITIVES))}; "
-            "define your own with autograd_lite.Primitive."
+            f"{ufunc.__name__} of a Variable: use autograd_lite.{ufunc.__name__}."
+            if ufunc.__name__ in PRIMITIVES
+            else f"np.{ufunc.__name__} has no derivative rule. autograd_lite has {len(RULES)} of NumPy's functions and others "
+            "(print autograd_lite.__all__); define your own with autograd_lite.Primitive."
         )
     return result if out is None else _written(ufunc, result, out[0])
 

@@ -12,6 +12,8 @@ from math import isnan, nan
 from threading import Lock
 from typing import Any, Literal
 
+import numpy as np
+
 from autograd_lite import observers
 from autograd_lite.errors import ArgumentError, HandMadeNodeError, OperandError, StaleGraphError, UnconnectedError
 from autograd_lite.nests import mapped, unravel, variables_of
@@ -277,6 +279,11 @@ def _adjoints(y: Any, seed: Any, oldest: int, *, create_graph: bool) -> dict[Var
         seed = seed._value
     if type(y) is Variable:
         return Reach.of([y], oldest).adjoints({y: seed}, create_graph=create_graph)
+    if isinstance(y, (list, tuple, np.ndarray)) and np.ndim(y) > 0:
+        raise OperandError(
+            f"gradients of a {type(y).__name__} of {len(y)} outputs: give one output; add them up first, call gradients for "
+            "each, or use jacobian(f)."
+        )
     as_float(y)  # a number depends on nothing; anything else is refused
     return {}
 

@@ -20,13 +20,14 @@ from autograd_lite.primitives import (
     exp,
     expm1,
     hold,
-    hypot,
     less,
-    log,
+    log1p,
     logaddexp,
     maximum,
     mul,
     sigmoid,
+    sqrt,
+    square,
     sub,
     where,
 )
@@ -35,39 +36,44 @@ SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805  # Klambauer et 
 
 
 def _array(numbers: Any) -> Any:
-    """An object array of floats and Variables."""
+    """An object array of floats and Variables, from an array or any iterable of numbers."""
     if not isinstance(numbers, np.ndarray):
         listed = numbers if isinstance(numbers, list) or not isinstance(numbers, Iterable) else list(numbers)
         numbers = np.array(listed, dtype=object)
     boxed = np.empty(numbers.shape, dtype=object)
-    boxed.ravel()[:] = [_number(n) for n in numbers.ravel()]
+    boxed.ravel()[:] = [n if hasattr(type(n), "__apply_primitive__") else as_float(n) for n in numbers.ravel()]
     return boxed
 
 
-def _number(n: Any) -> Any:
-    return n if hasattr(type(n), "__apply_primitive__") else as_float(n)
+def _unboxed(result: Any) -> Any:
+    """A float64 array where every entry is a float."""
+    if isinstance(result, np.ndarray) and all(type(entry) is float for entry in result.ravel()):
+        return result.astype(np.float64)
+    return result
 
 
 def _like(result: Any, given: Any) -> Any:
-    """An elementwise result as the same kind as the argument."""
+    """An elementwise result as the same kind as the argument: a list for a list."""
     if isinstance(given, np.ndarray):
-        return result if given.dtype == object else result.astype(np.float64)
+        return _unboxed(result)
     return type(given)(result.tolist()) if isinstance(given, (list, tuple)) else result.tolist()
 
 
-def _reduced(combine: Callable[[Any, Any], Any], numbers: Any, axis: int | None, empty: float | None) -> Any:
-    """Combine the numbers along an axis (all of them by default), from first to last."""
-    array = _array(numbers)
+def _reduced(combine: Callable[[Any, Any], Any], array: Any, axis: int | None, empty: float | None) -> Any:
+    """Combine the numbers of an object array along an axis (all of them by default), from first to last."""
+    if array.ndim == 0 or not (axis is None or isinstance(axis, (int, np.integer))):
+        raise ArgumentError(
+            f"got {array[()] if array.ndim == 0 else 'an array'!r:.60} with axis={axis!r:.40}: pass a list or an array of "
+            "numbers, and one axis of it."
+        )
     if axis is None:
         array, axis = array.ravel(), 0
     if array.shape[axis] == 0:
         if empty is None:
             raise ArgumentError("an empty sequence has no largest element; pass at least one number.")
-        return empty if array.ndim == 1 else np.full(np.delete(array.shape, axis), empty)
+        return empty if array.ndim == 1 else np.full(np.delete(array.shape, axis), empty, dtype=object)
     with np.errstate(all="ignore"):
-        result = np.frompyfunc(combine, 2, 1).reduce(array, axis=axis)
-    numeric = isinstance(result, np.ndarray) and isinstance(numbers, np.ndarray) and numbers.dtype != object
-    return result.astype(np.float64) if numeric else result
+        return np.frompyfunc(combine, 2, 1).reduce(array, axis=axis)
 
 
 def sum(numbers: Any, axis: int | None = None) -> Any:  # noqa: A001 - named as in NumPy
@@ -76,7 +82,7 @@ def sum(numbers: Any, axis: int | None = None) -> Any:  # noqa: A001 - named as 
     >>> sum([1.0, 2.0, 3.5])
     6.5
     """
-    return _reduced(add, numbers, axis, 0.0)
+    return _unboxed(_reduced(add, _array(numbers), axis, 0.0))
 
 
 def prod(numbers: Any, axis: int | None = None) -> Any:
@@ -85,7 +91,7 @@ def prod(numbers: Any, axis: int | None = None) -> Any:
     >>> prod([2.0, 3.0])
     6.0
     """
-    return _reduced(mul, numbers, axis, 1.0)
+    return _unboxed(_reduced(mul, _array(numbers), axis, 1.0))
 
 
 def mean(numbers: Any, axis: int | None = None) -> Any:
@@ -95,7 +101,8 @@ def mean(numbers: Any, axis: int | None = None) -> Any:
     3.0
     """
     array = _array(numbers)
-    return div(_reduced(add, array, axis, 0.0), float(array.size if axis is None else array.shape[axis]))
+    total = _reduced(add, array, axis, 0.0)
+    return _unboxed(div(total, float(array.size if axis is None else array.shape[axis])))
 
 
 def dot(a: Any, b: Any) -> Any:
@@ -111,9 +118,7 @@ def dot(a: Any, b: Any) -> Any:
                 f"dot of vectors with {left.size} and {right.size} elements; give vectors of one length."
             )
         return _reduced(add, left * right, None, 0.0)
-    product = np.dot(left, right)
-    numeric = all(isinstance(x, np.ndarray) and x.dtype != object for x in (a, b))
-    return product.astype(np.float64) if numeric else product
+    return _unboxed(np.dot(left, right))
 
 
 def norm(numbers: Any, axis: int | None = None) -> Any:
@@ -122,16 +127,23 @@ def norm(numbers: Any, axis: int | None = None) -> Any:
     >>> norm([3.0, 4.0]), norm([1e200, 0.0])
     (5.0, 1e+200)
     """
-    return _reduced(hypot, abs(_array(numbers)), axis, 0.0)
+    array = _array(numbers)
+    if array.size == 0:
+        return _unboxed(_reduced(add, array, axis, 0.0))
+    # Divided by the largest, a constant: smooth in every coordinate, as a chain of hypot would not be where one is 0.
+    largest = hold(_reduced(maximum, abs(array), axis, None))
+    scale = where(less(0.0, largest) * less(largest, math.inf), largest, 1.0)
+    length = scale * sqrt(_reduced(add, square(div(array, _spread(scale, axis))), axis, 0.0))
+    return _unboxed(where(largest, length, 0.0))
 
 
 def _spread(reduced: Any, axis: int | None) -> Any:
+    """What `_reduced` gave, shaped so that it broadcasts against the array again."""
     return reduced if axis is None or not isinstance(reduced, np.ndarray) else np.expand_dims(reduced, axis)
 
 
-def _shifted(numbers: Any, axis: int | None) -> tuple[Any, Any]:
+def _shifted(array: Any, axis: int | None) -> tuple[Any, Any]:
     """Numbers minus their largest, and the largest held constant; 0 where both are the same infinity."""
-    array = _array(numbers)
     largest = hold(_reduced(maximum, array, axis, None))
     spread = _spread(largest, axis)
     if np.any(abs(largest) == math.inf):  # inf - inf: what ties with the largest is at distance 0
@@ -140,23 +152,31 @@ def _shifted(numbers: Any, axis: int | None) -> tuple[Any, Any]:
     return sub(array, spread), largest
 
 
-def logsumexp(numbers: Any, axis: int | None = None) -> Any:
-    """Log Σ eˣ without overflow; -inf for none. Its gradient is the softmax.
+def _log_sum(shifted: Any, axis: int | None) -> Any:
+    """log Σ eˣ of numbers of which the largest is 0.
 
-    >>> logsumexp([1000.0, 1000.0])
-    1000.6931471805599
+    log1p of the sum without one of the largest, so that nothing is lost where the others are tiny. The largest enter by
+    expm1, which is 0 there and has the same derivative, and all but one of them are counted.
+    """
+    smaller = less(shifted, 0.0)
+    rest = _reduced(add, where(smaller, exp(shifted), expm1(shifted)), axis, 0.0)
+    ties = _reduced(add, hold(1.0 - smaller), axis, 0.0) - 1.0
+    return log1p(rest + ties)
+
+
+def logsumexp(numbers: Any, axis: int | None = None) -> Any:
+    """log Σ eˣ without overflow; -inf for none. Its gradient is the softmax.
+
+    >>> logsumexp([1000.0, 1000.0]), logsumexp([0.0, -40.0])
+    (1000.6931471805599, 4.248354255291589e-18)
     """
     array = _array(numbers)
     if array.size == 0:
-        return -math.inf
-    largest = _reduced(maximum, array, axis, None)
-    pair = array.size == 2 or (axis is not None and array.shape[axis] == 2)
-    if pair or np.any(abs(largest) == math.inf):  # two: more accurate near 0; infinite: the shift would be inf - inf
-        return _reduced(logaddexp, numbers, axis, -math.inf)
+        return _unboxed(_reduced(add, array, axis, -math.inf))
     shifted, largest = _shifted(array, axis)
-    result = largest + log(_reduced(add, exp(shifted), axis, 0.0))
-    numeric = isinstance(result, np.ndarray) and isinstance(numbers, np.ndarray) and numbers.dtype != object
-    return result.astype(np.float64) if numeric else result
+    if np.any(abs(largest) == math.inf):  # the derivative of inf + log Σ would not pass through the held infinity
+        return _unboxed(_reduced(logaddexp, array, axis, -math.inf))
+    return _unboxed(largest + _log_sum(shifted, axis))
 
 
 def softmax(numbers: Any, axis: int | None = -1) -> Any:
@@ -165,22 +185,24 @@ def softmax(numbers: Any, axis: int | None = -1) -> Any:
     >>> softmax([0.0, 0.0])
     [0.5, 0.5]
     """
-    if np.size(_array(numbers)) == 0:
-        return numbers
-    powers = exp(_shifted(numbers, axis)[0])
+    array = _array(numbers)
+    if array.size == 0:
+        return _like(array, numbers)
+    powers = exp(_shifted(array, axis)[0])
     return _like(div(powers, _spread(_reduced(add, powers, axis, 0.0), axis)), numbers)
 
 
 def log_softmax(numbers: Any, axis: int | None = -1) -> Any:
-    """X - logsumexp(x) along an axis; the same kind as the argument.
+    """x - logsumexp(x) along an axis; the same kind as the argument.
 
     >>> log_softmax([0.0, 0.0])
     [-0.6931471805599453, -0.6931471805599453]
     """
-    if np.size(_array(numbers)) == 0:
-        return numbers
-    shifted, _ = _shifted(numbers, axis)
-    return _like(sub(shifted, _spread(log(_reduced(add, exp(shifted), axis, 0.0)), axis)), numbers)
+    array = _array(numbers)
+    if array.size == 0:
+        return _like(array, numbers)
+    shifted, _ = _shifted(array, axis)
+    return _like(sub(shifted, _spread(_log_sum(shifted, axis), axis)), numbers)
 
 
 def gelu(x: Any) -> Any:

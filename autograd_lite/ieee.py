@@ -119,14 +119,14 @@ trunc = rounding(math.trunc)
 _round_half_even = rounding(round)
 
 
-def round_digits(x: float, digits: float) -> float:
-    """`round(x, digits)` of Python: correctly rounded, ties to even."""
-    if digits == 0.0:
+def round_to(x: float, decimals: float = 0.0) -> float:
+    """`round(x, decimals)` of Python: correctly rounded, ties to even."""
+    if decimals == 0.0:
         return _round_half_even(x)
     try:
-        return round(x, int(digits))
+        return round(x, int(decimals))
     except (OverflowError, ValueError):  # rounded up beyond the largest float; or a number of digits that is none
-        return copysign(inf, x) if math.isfinite(digits) else nan
+        return copysign(inf, x) if math.isfinite(decimals) else nan
 
 
 def sign(x: float) -> float:

@@ -408,8 +408,8 @@ trunc: Primitive = rule(
     formula="y = x towards 0,   dy/dx = 0", kink="0 at the jumps", source=IEEE, numpy="trunc",
 )
 round: Primitive = rule(  # noqa: A001
-    "round", ieee.round_digits, zero, 0.0,
-    formula="y = x rounded to `digits` decimals, ties to even,   ∂y/∂x = 0", kink="0 at the jumps",
+    "round", ieee.round_to, zero, 0.0,
+    formula="y = x rounded to some decimals, ties to even,   ∂y/∂x = 0", kink="0 at the jumps",
     source="Python round", numpy="rint", defaults=(0.0,),
 )
 hold: Primitive = rule(

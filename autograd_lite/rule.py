@@ -172,6 +172,20 @@ class Primitive:
             raise PrimitiveError(f"a primitive named {self.name!r} exists already. Choose another name{remedy}")
         if not self.built_in:
             object.__setattr__(self, "value", _returning_float(self.value, f"value of primitive {self.name!r}"))
+        object.__setattr__(
+            self,
+            "__doc__",
+            "\n".join(
+                filter(
+                    None,
+                    (
+                        self.formula,
+                        f"At kinks: {self.kink}." if self.kink != "none" else "",
+                        self.source and f"Source: {self.source}.",
+                    ),
+                )
+            ),
+        )
         PRIMITIVES[self.name] = self
 
     def _checked_partials(self) -> tuple[Partial, ...]:
@@ -215,8 +229,10 @@ class Primitive:
         for argument in arguments:
             kind = type(argument)
             if kind is not float:
-                if kind is np.ndarray and argument.ndim > 0:
-                    return self._elementwise(arguments)
+                if kind is np.ndarray:
+                    if argument.ndim > 0:
+                        return self._elementwise(arguments)
+                    return self(*(a[()] if type(a) is np.ndarray and a.ndim == 0 else a for a in arguments))
                 if apply is None or apply is as_float:
                     apply = getattr(kind, "__apply_primitive__", as_float)
         if apply is None:
@@ -236,7 +252,7 @@ class Primitive:
         without_default = self.arity - len(self.defaults)
         if not given.keys() >= set(range(without_default)) or len(arguments) > self.arity:
             raise OperandError(
-                f"{self.name} takes {self.arity} arguments and got {len(given)}. {self.formula}".rstrip()
+                f"{self.name} takes {_count((self.arity, self.arity), 'argument')} and got {len(given)}. {self.formula}".rstrip()
             )
         return tuple(
             given.get(i, self.defaults[i - without_default]) if i >= without_default else given[i]

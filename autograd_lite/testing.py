@@ -114,6 +114,10 @@ def check_grads(f: Callable[..., Any], args: Sequence[Any], *, order: int = 2) -
         ...
     autograd_lite.errors.GradientCheckError: derivatives of wrong at (3.0,) do not agree with finite differences. ...
     """
+    if not callable(f):
+        raise ArgumentError(
+            f"check_grads takes a function and its arguments and got {f!r}. Write check_grads(f, (x,))."
+        )
     if isinstance(order, bool) or not isinstance(order, int) or order < 1:
         raise ArgumentError(f"order={order!r}: give 1, 2, 3, …")
     if not isinstance(args, (tuple, list)):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import optree
 
 from autograd_lite import primitives
 from autograd_lite.backward import Number, Reach, nan_if_nan, result
@@ -88,6 +89,8 @@ def _run(f: Callable[..., Any], argnums: Argnums, arguments: tuple[Any, ...], ke
             f"argnums={argnums}, but {name_of(f)} was called with {count} positional argument{'s' * (count != 1)}. Pass "
             "what is to be differentiated by position; positions count from 0."
         )
+    if len({p % count for p in positions}) < len(positions):
+        raise ArgumentError(f"argnums={argnums} names an argument of {name_of(f)} twice; name each once.")
     chosen = tuple(arguments[p] for p in positions) if isinstance(argnums, tuple) else arguments[argnums]
 
     def put_in(fresh: Any) -> list[Any]:
@@ -115,7 +118,11 @@ def _one_number(output: Any, f: Callable[..., Any]) -> Number:
         return output
     if isinstance(output, np.ndarray) and output.ndim == 0 and output.dtype == object:
         return _one_number(output[()], f)
-    remedy = f"Use jacobian({name_of(f)}), or add them up first."
+    if isinstance(output, (bool, np.bool_)):
+        raise OutputError(
+            f"{name_of(f)} returned {output}, the outcome of a comparison; a gradient needs one number. Return the number "
+            "itself, or where(condition, a, b)."
+        )
     try:
         numbers, shape = unravel(output)
     except OperandError as error:
@@ -128,7 +135,7 @@ def _one_number(output: Any, f: Callable[..., Any]) -> Number:
         return numbers[0]
     raise OutputError(
         f"{name_of(f)} returned a {type(output).__name__} of {len(numbers)} number{'s' * (len(numbers) != 1)}; a gradient "
-        f"needs one number. {remedy}"
+        f"needs one number. Use jacobian({name_of(f)}), or add them up first."
     )
 
 
@@ -203,9 +210,10 @@ def grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> 
     >>> grad(grad(lambda x: x**3))(2.0)
     12.0
     """
+    dressed = _transform("grad", f, argnums)
     both = value_and_grad(f, argnums, has_aux)
 
-    @_transform("grad", f, argnums)
+    @dressed
     def gradient(*arguments: Any, **keywords: Any) -> Any:
         value, derivative = both(*arguments, **keywords)
         return (derivative, value[1]) if has_aux else derivative
@@ -329,7 +337,7 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tupl
     reach, outside = run.reach(outputs)
 
     def pullback(cotangent: Any) -> tuple[Any, ...]:
-        numbers = _matching(cotangent, output_shape, "cotangent", "the output")
+        numbers = _matching(cotangent, output_shape, "cotangents", "the output")
         create_graph = outside or any(type(n) is Variable for n in numbers)
         seeds: dict[Variable, Number] = {}
         for y, number in zip(outputs, numbers, strict=True):
@@ -341,12 +349,17 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tupl
     return output_shape.pack([_primal(y, keep=outside) for y in outputs]), pullback
 
 
+def _outline(shape: Shape) -> str:
+    """The structure of a nest as text: [*, (3,)] for a list of a number and an array of three."""
+    leaves = ["*" if leaf is None else f"array{list(leaf)}" for leaf in shape.leaves]
+    return str(optree.tree_unflatten(shape.containers, leaves)).replace("'", "")
+
+
 def _matching(nest: Any, shape: Shape, what: str, like: str) -> list[Number]:
-    numbers, own = unravel(nest, f"the {what}")
+    numbers, own = unravel(nest, what)
     if own.leaves != shape.leaves or own.containers != shape.containers:
         raise ArgumentError(
-            f"the {what} has structure {own.containers} with leaf shapes {own.leaves}, but {like} has {shape.containers} "
-            f"with {shape.leaves}. Give one number for each number."
+            f"{what} {_outline(own)} do not match {like}, {_outline(shape)}. Give one number for each number."
         )
     return numbers
 

@@ -128,8 +128,12 @@ def _as_operand(other: Any) -> Any:
     """A float; NotImplemented leaves the operation to the other operand."""
     if type(other) is int and -MAX_EXACT_INT <= other <= MAX_EXACT_INT:
         return float(other)
-    if isinstance(other, np.ndarray) and other.ndim > 0:
-        return NotImplemented
+    if isinstance(other, np.ndarray):
+        if other.ndim > 0:
+            return NotImplemented
+        other = other[()]
+        if type(other) is Variable:
+            return other
     try:
         return as_float(other)
     except OperandError:
@@ -190,7 +194,8 @@ class Variable:
 
     Notes
     -----
-    Memory: about 300 bytes a node. Time: about half a microsecond an operation.
+    Memory: about 165 bytes a node of two arguments. Time: less than half a microsecond an operation, and as much again
+    for its share of a sweep.
 
     Examples
     --------
@@ -233,6 +238,11 @@ class Variable:
     def __init__(
         self, value: Any, local_gradients: Iterable[tuple["Variable", float]] = (), *, name: str | None = None
     ) -> None:
+        if isinstance(local_gradients, (str, float, int)):
+            raise OperandError(
+                f"local_gradients={local_gradients!r}: give (parent, number) pairs, or nothing; a name is given by name, "
+                "Variable(2.0, name='x')."
+            )
         pairs = tuple(local_gradients)
         for pair in pairs:
             if not (isinstance(pair, tuple) and len(pair) == 2 and type(pair[0]) is Variable):
@@ -441,6 +451,14 @@ class Variable:
     def __format__(self, specification: str) -> str:
         return format(self._value, specification) if specification else repr(self)
 
+    def round(self, decimals: int = 0, out: None = None) -> "Variable":  # noqa: ARG002 - as NumPy calls it
+        """Rounded to some decimals: what `np.round` asks for."""
+        return round(self, decimals)
+
+    def conjugate(self) -> "Variable":
+        """The number itself: what `np.std` and `np.linalg.norm` ask for."""
+        return self
+
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         return arrays.array_ufunc(ufunc, method, *inputs, **options)
 
@@ -478,7 +496,7 @@ def _install_operators() -> None:
     Variable.__pos__ = _operations[primitives.positive]
     for name, rule in arrays.methods().items():
         if not hasattr(Variable, name):
-            setattr(Variable, name, _operations.get(rule) or _method(rule))
+            setattr(Variable, name, _method(rule) if rule.defaults else _operations.get(rule) or _method(rule))
 
 
 def record(primitive: Primitive, arguments: tuple[Any, ...]) -> Variable:

@@ -76,7 +76,7 @@ def test_defaults_fill_trailing_arguments():
     assert al.clip(7.0, 0.0, 1.0) == 1.0
     assert al.leaky_relu(al.Variable(-1.0), slope=0.5).value == -0.5
     assert al.clip(7.0, upper=3.0) == 3.0
-    assert al.round(1.26, digits=1) == 1.3
+    assert al.round(1.26, decimals=1) == 1.3
     for bad in ({"slop": 0.5}, {"x": 1.0}):
         with pytest.raises(al.OperandError, match="leaky_relu got an unexpected argument"):
             al.leaky_relu(-1.0, **bad)
@@ -86,7 +86,7 @@ def test_wrong_number_of_arguments_is_told():
     """How many it takes, how many it got."""
     with pytest.raises(al.OperandError, match=r"hypot takes 2 arguments and got 1"):
         al.hypot(1.0)
-    with pytest.raises(al.OperandError, match=r"exp takes 1 arguments and got 2"):
+    with pytest.raises(al.OperandError, match=r"exp takes 1 argument and got 2"):
         al.exp(1.0, 2.0)
 
 

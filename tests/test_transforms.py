@@ -3,6 +3,7 @@
 import dataclasses
 import inspect
 import math
+import re
 from collections import OrderedDict, namedtuple
 
 import numpy as np
@@ -196,14 +197,14 @@ class TestOutputsAndErrors:
 
     def test_mismatched_tangents_and_cotangents(self):
         """Structure beside structure."""
-        with pytest.raises(al.ArgumentError, match="tangents has structure"):
+        with pytest.raises(al.ArgumentError, match=re.escape("tangents (*, *) do not match primals, (*,)")):
             al.jvp(lambda x: x, (1.0,), (1.0, 2.0))
-        with pytest.raises(al.ArgumentError, match="tangents has structure"):
+        with pytest.raises(al.ArgumentError, match=re.escape("tangents (array[3],) do not match primals, (array[2],)")):
             al.jvp(lambda x: x.sum(), (np.ones(2),), (np.ones(3),))
         with pytest.raises(al.ArgumentError, match="give a tuple with one entry for each argument"):
             al.jvp(lambda x: x, 1.0, 1.0)
         _, pullback = al.vjp(lambda x: [x, x], 1.0)
-        with pytest.raises(al.ArgumentError, match="cotangent has structure"):
+        with pytest.raises(al.ArgumentError, match=re.escape("cotangents * do not match the output, [*, *]")):
             pullback(1.0)
 
 
