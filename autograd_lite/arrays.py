@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from autograd_lite.errors import OperandError
-from autograd_lite.primitives import PRIMITIVES, Primitive, abs, degrees, pow, radians  # noqa: A004 - the rules
+from autograd_lite.primitives import PRIMITIVES, Primitive, abs, clip, degrees, pow, radians  # noqa: A004 - the rules
 
 #: The rule that is the same function as a ufunc.
 RULES: dict[np.ufunc, Primitive] = {getattr(np, rule.numpy): rule for rule in PRIMITIVES.values() if rule.numpy}
@@ -22,11 +22,17 @@ _COMPARISONS: dict[np.ufunc, Callable[[Any, Any], bool]] = {
     np.not_equal: operator.ne,
 }
 _QUESTIONS = (np.isnan, np.isfinite, np.isinf, np.signbit)
+_OPERATORS = (np.add, np.subtract, np.multiply, np.divide, np.power, np.negative, np.positive, np.absolute)
+
+
+def _rule_of(ufunc: np.ufunc) -> Primitive | None:
+    # np.clip is a function around a ufunc that has no public name.
+    return clip if ufunc.__name__ == "clip" else RULES.get(ufunc)
 
 
 def array_ufunc(ufunc: np.ufunc, method: str, *inputs: Any, out: Any = None, **options: Any) -> Any:
     """What `ufunc` gives where an input is a single Variable."""
-    if method == "reduce" and ufunc in RULES:  # np.sum(x): all there is to add up
+    if method == "reduce" and _rule_of(ufunc) is not None:  # np.sum(x): all there is to add up
         return inputs[0]
     if method != "__call__" or any(option is not None for option in options.values()):
         raise OperandError(
@@ -37,39 +43,60 @@ def array_ufunc(ufunc: np.ufunc, method: str, *inputs: Any, out: Any = None, **o
     if ufunc in _COMPARISONS:
         result = _mapped(_COMPARISONS[ufunc], inputs, bool)
     elif ufunc in _QUESTIONS:
-        result = ufunc(*(getattr(i, "value", i) for i in inputs))
+        result = _mapped(lambda item: bool(ufunc(getattr(item, "value", item))), inputs, bool)
     elif ufunc is np.divmod:
         result = _mapped(operator.floordiv, inputs, object), _mapped(operator.mod, inputs, object)
-    elif ufunc in RULES:
-        result = RULES[ufunc](*inputs)
+    elif (rule := _rule_of(ufunc)) is not None:
+        result = rule(*inputs)
     else:
         raise OperandError(
             f"{ufunc.__name__} of a Variable: use autograd_lite.{ufunc.__name__}."
             if ufunc.__name__ in PRIMITIVES
-            else f"np.{ufunc.__name__} has no derivative rule. autograd_lite has {len(RULES)} of NumPy's functions and others "
-            "(print autograd_lite.__all__); define your own with autograd_lite.Primitive."
+            else f"np.{ufunc.__name__} has no derivative rule. autograd_lite has {len(RULES)} of NumPy's functions and "
+            "others (print autograd_lite.__all__); define your own with autograd_lite.Primitive."
         )
     return result if out is None else _written(ufunc, result, out[0])
 
 
-def _mapped(function: Callable[[Any, Any], Any], inputs: tuple[Any, ...], dtype: type) -> Any:
+def _mapped(function: Callable[..., Any], inputs: tuple[Any, ...], dtype: type) -> Any:
     boxed = []
     for item in inputs:
         box = np.empty(np.shape(item) if isinstance(item, np.ndarray) else (), dtype=object)
         box[...] = item
         boxed.append(box)
-    result = np.frompyfunc(function, 2, 1)(*boxed)
+    result = np.frompyfunc(function, len(inputs), 1)(*boxed)
     return result.astype(dtype) if isinstance(result, np.ndarray) else result
 
 
 def _written(ufunc: np.ufunc, result: Any, out: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    if out.dtype != object:
+    if out.dtype != object or isinstance(result, tuple):
         raise OperandError(
             f"np.{ufunc.__name__} writes Variables into an array of {out.dtype}, which would drop their derivatives. "
             "Write a = a + x instead of a += x, or start from an object array."
         )
     out[...] = result
     return out
+
+
+class VariableArray(np.ndarray[Any, Any]):
+    """An object array of Variables whose ufuncs are the rules of the table.
+
+    NumPy's own loops over objects compare in `maximum` (a tie or a NaN would get the wrong derivative), know no
+    `logaddexp`, and fail where a float stands among the Variables. Arithmetic stays NumPy's: it calls the operators.
+    """
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        """Apply a ufunc: by its rule if it has one."""
+        plain = [np.asarray(i) if isinstance(i, VariableArray) else i for i in inputs]
+        if "out" in options:
+            options["out"] = tuple(np.asarray(o) if isinstance(o, VariableArray) else o for o in options["out"])
+        by_rule = ufunc in _QUESTIONS or (_rule_of(ufunc) is not None and ufunc not in _OPERATORS)
+        if by_rule and method == "__call__" and not options:
+            result = array_ufunc(ufunc, method, *plain)
+        else:
+            with np.errstate(all="ignore"):
+                result = getattr(ufunc, method)(*plain, **options)
+        return result.view(VariableArray) if isinstance(result, np.ndarray) and result.dtype == object else result
 
 
 def methods() -> dict[str, Primitive]:

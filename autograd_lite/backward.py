@@ -9,7 +9,7 @@ for tangents, is its mirror image.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import isnan, nan
-from threading import Lock
+from threading import RLock
 from typing import Any, Literal
 
 import numpy as np
@@ -22,7 +22,7 @@ from autograd_lite.variable import Variable, creation_number, is_stale, reachabl
 
 Number = Any  # float, or a Variable where a gradient is to be differentiated again
 
-_writing = Lock()
+_writing = RLock()
 
 
 def topological_order(y: Any) -> list[Variable]:
@@ -63,6 +63,16 @@ class Reach:
         """Search from `outputs`; a Variable numbered below `oldest` cannot depend on a newer one and is not entered."""
         return cls(*search(outputs, oldest))
 
+    def towards(self, targets: Iterable[Variable]) -> "Reach":
+        """Only what lies between the outputs and `targets`: other nodes have no part in a gradient by `targets`."""
+        leading = {target: None for target in targets if target in self.met}
+        visited = []
+        for node in reversed(self.inner):
+            if any(type(argument) is Variable and argument in leading for argument in node._arguments):
+                leading[node] = None
+                visited.append(node)
+        return Reach(leading, visited[::-1])
+
     def adjoints(self, seeds: Mapping[Variable, Number], *, create_graph: bool = False) -> dict[Variable, Number]:
         """The reverse sweep: x̄ = Σ ȳ·∂y/∂x over the users y of x; None where no adjoint was sent."""
         adjoints: dict[Variable, Number] = dict(self.met)
@@ -81,10 +91,12 @@ class Reach:
                 continue
             total = None
             for argument, local in zip(node._arguments, _locals(node, create_graph=create_graph), strict=True):
-                if local is not None and tangents[argument] is not None:
+                if local is not None and tangents.get(argument) is not None:
                     product = _times(local, tangents[argument])
                     total = product if total is None else total + product
             tangents[node] = total
+        if observers.active:
+            observers.observe_sweep(sorted(tangents, key=creation_number), tangents, forward=True)
         return tangents
 
 
@@ -118,7 +130,7 @@ def _send_graphs(nodes: Iterable[Variable], adjoints: dict[Variable, Number]) ->
         adjoint = adjoints[node]
         if adjoint is not None:
             for argument, local in zip(node._arguments, _locals(node, create_graph=True), strict=True):
-                if local is not None:
+                if local is not None and argument in adjoints:
                     total = adjoints[argument]
                     product = _times(local, adjoint)
                     adjoints[argument] = product if total is None else total + product
@@ -189,12 +201,18 @@ def backward(self: Variable, seed: float = 1.0) -> None:
     """
     adjoints = Reach.of([self]).adjoints({self: as_float(seed)})
     with _writing:  # two threads may meet on a shared leaf
-        for node, adjoint in adjoints.items():
-            grad = node._grad
-            if grad is None:
-                node._grad = 0.0 if adjoint is None else adjoint
-            elif adjoint is not None:
-                node._grad = grad + adjoint
+        before = [node._grad for node in adjoints]
+        try:
+            for node, adjoint in adjoints.items():
+                grad = node._grad
+                if grad is None:
+                    node._grad = 0.0 if adjoint is None else adjoint
+                elif adjoint is not None:
+                    node._grad = grad + adjoint
+        except BaseException:  # an interrupt from the keyboard
+            for node, grad in zip(adjoints, before, strict=True):
+                node._grad = grad
+            raise
 
 
 Variable.backward = backward
@@ -258,27 +276,29 @@ def gradients(
             raise OperandError(
                 f"wrt holds the number {node!r}; only a Variable has a gradient. Make it a Variable first."
             )
-    adjoints = _adjoints(y, seed, min((node._number for node in nodes), default=-1), create_graph=create_graph)
-    reached = {node: result(adjoint, create_graph=create_graph) for node, adjoint in adjoints.items()}
+    adjoints = _adjoints(y, seed, nodes if shape else None, create_graph=create_graph)
     if shape is None:
-        return reached
-    lost = [node for node in nodes if node not in reached]
+        return {node: result(adjoint, create_graph=create_graph) for node, adjoint in adjoints.items()}
+    lost = [node for node in nodes if node not in adjoints]
     if lost and unconnected == "raise":
         raise UnconnectedError(
             f"{y!r} does not depend on {lost[0]!r}. Check that it was computed from this very Variable, or pass "
             'unconnected="zero" or "none".'
         )
-    missing = result(None, create_graph=create_graph) if unconnected == "zero" else None
-    return shape.pack([reached.get(node, missing) for node in nodes])
+    missing = None if unconnected == "none" else result(None, create_graph=create_graph)
+    return shape.pack([result(adjoints[n], create_graph=create_graph) if n in adjoints else missing for n in nodes])
 
 
-def _adjoints(y: Any, seed: Any, oldest: int, *, create_graph: bool) -> dict[Variable, Number]:
+def _adjoints(y: Any, seed: Any, wrt: list[Variable] | None, *, create_graph: bool) -> dict[Variable, Number]:
     if type(seed) is not Variable:
         seed = as_float(seed)
     elif not create_graph:
         seed = seed._value
     if type(y) is Variable:
-        return Reach.of([y], oldest).adjoints({y: seed}, create_graph=create_graph)
+        reach = Reach.of([y], -1 if wrt is None else min((node._number for node in wrt), default=-1))
+        if wrt is not None and create_graph:  # what is recorded has a price: only what is asked for
+            reach = reach.towards(wrt)
+        return reach.adjoints({y: seed} if y in reach.met else {}, create_graph=create_graph)
     if isinstance(y, (list, tuple, np.ndarray)) and np.ndim(y) > 0:
         raise OperandError(
             f"gradients of a {type(y).__name__} of {len(y)} outputs: give one output; add them up first, call gradients for "
@@ -319,4 +339,5 @@ def stop_gradient(x: Any) -> Any:
     >>> gradients(stop_gradient(x) * x, x)
     3.0
     """
+    variables_of(x)  # refuses what it cannot see into
     return mapped(lambda variable: Variable(variable._value, name=variable.name), x)

@@ -5,12 +5,13 @@ Whatever takes or returns a nest works on its flat list of numbers: `numbers, sh
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
 import optree
 
+from autograd_lite.arrays import VariableArray
 from autograd_lite.errors import ArgumentError, OperandError
 from autograd_lite.primitives import as_float
 from autograd_lite.variable import Variable
@@ -62,7 +63,7 @@ def as_array(numbers: Sequence[Any], shape: tuple[int, ...]) -> Any:
         return np.array(numbers, dtype=np.float64).reshape(shape)
     array = np.empty(len(numbers), dtype=object)
     array[:] = numbers
-    return array.reshape(shape)
+    return array.reshape(shape).view(VariableArray)
 
 
 def unravel(nest: Any, what: str = "the nest") -> tuple[list[Any], Shape]:
@@ -100,14 +101,32 @@ def _numbers_of(array: np.ndarray[Any, Any]) -> list[Any]:
 
 
 def variables_of(nest: Any) -> list[Variable]:
-    """The Variables in a nest, in order; other leaves are passed over."""
+    """The Variables in a nest, in order; numbers and texts are passed over. Sets and iterators are listed.
+
+    Raises
+    ------
+    OperandError
+        If a leaf is an object that may hold Variables unseen.
+    """
     found = []
     for leaf in optree.tree_leaves(nest, namespace=NAMESPACE):
         if type(leaf) is Variable:
             found.append(leaf)
-        elif isinstance(leaf, np.ndarray) and leaf.dtype == object:
-            found += [item for item in leaf.ravel() if type(item) is Variable]
+        elif isinstance(leaf, np.ndarray):
+            found += [item for item in leaf.ravel() if type(item) is Variable] if leaf.dtype == object else []
+        elif isinstance(leaf, Iterable) and not isinstance(leaf, (str, bytes)):
+            found += variables_of(list(leaf))
+        else:
+            _refuse_unseen(leaf)
     return found
+
+
+def _refuse_unseen(leaf: Any) -> None:
+    if not isinstance(leaf, (str, bytes, bool, int, float, complex, np.generic)) and not callable(leaf):
+        raise OperandError(
+            f"a {type(leaf).__name__} may hold Variables that cannot be seen from outside. Pass them in a list or a dict, or "
+            "make its class a dataclass under @register_dataclass."
+        )
 
 
 def mapped(function: Callable[[Any], Any], nest: Any) -> Any:
@@ -127,7 +146,8 @@ def register_dataclass(cls: C) -> C:
     """Let instances of a dataclass be nests of their fields; use as a decorator above `@dataclass`.
 
     A field made with `field(metadata={"static": True})` is a fact, not a number: it is carried along as it is and must
-    be comparable with `==`.
+    be comparable with `==`. Write whatever is no parameter so: a degree, an activation's name. A rebuilt instance has its
+    fields and nothing else: `__init__` and `__post_init__` do not run for it.
 
     Raises
     ------

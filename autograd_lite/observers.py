@@ -4,9 +4,10 @@ An observer lives in the context (thread or task) that entered it. `raise_on_non
 """
 
 import math
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 from threading import Lock
@@ -18,7 +19,7 @@ from autograd_lite.errors import NonFiniteError
 active = 0
 
 _lock = Lock()
-_PACKAGE = str(Path(__file__).parent)
+_PACKAGE = str(Path(__file__).parent) + os.sep
 
 
 class Observer(Protocol):
@@ -27,8 +28,8 @@ class Observer(Protocol):
     def node(self, node: Any) -> None:
         """Look at a node that was just made."""
 
-    def sweep(self, order: Sequence[Any], adjoints: Mapping[Any, Any]) -> None:
-        """Look at a finished reverse sweep, its nodes newest first, before anything is written."""
+    def sweep(self, order: Sequence[Any], adjoints: Mapping[Any, Any], *, forward: bool) -> None:
+        """Look at a finished sweep, its nodes in the order of the sweep, before anything is written."""
 
 
 _observers: ContextVar[tuple[Observer, ...]] = ContextVar("autograd_lite_observers", default=())
@@ -40,10 +41,10 @@ def observe(node: Any) -> None:
         observer.node(node)
 
 
-def observe_sweep(order: Sequence[Any], adjoints: Mapping[Any, Any]) -> None:
+def observe_sweep(order: Sequence[Any], adjoints: Mapping[Any, Any], *, forward: bool = False) -> None:
     """Show a finished sweep to who watches in this context."""
     for observer in _observers.get():
-        observer.sweep(order, adjoints)
+        observer.sweep(order, adjoints, forward=forward)
 
 
 @contextmanager
@@ -58,7 +59,8 @@ def observing(*observers: Observer, alone: bool = False) -> Iterator[None]:
     finally:
         with _lock:
             active -= 1
-        _observers.reset(token)
+        with suppress(ValueError):  # a generator that was closed from another context, where there is nothing to undo
+            _observers.reset(token)
 
 
 def user_location() -> str:
@@ -85,15 +87,22 @@ class _NonFiniteWatch:
             "(where(condition, safe, other), clip, maximum), or use the form made for it (log1p, expm1, softplus, "
             "logaddexp, hypot, xlogy)."
             if node.arguments
-            else f"a leaf was made with value {node.value} at {user_location()}. Check the data before this line."
+            else f"a leaf was given the value {node.value} at {user_location()}. Check the data before this line."
         )
 
-    def sweep(self, order: Sequence[Any], adjoints: Mapping[Any, Any]) -> None:
+    def sweep(self, order: Sequence[Any], adjoints: Mapping[Any, Any], *, forward: bool = False) -> None:
         for node in order:
             adjoint = adjoints[node]
             value = getattr(adjoint, "value", adjoint)
-            if value is not None and not math.isfinite(value):
-                raise NonFiniteError(self._adjoint_message(node, value, order, adjoints))
+            if value is None or math.isfinite(value):
+                continue
+            if forward:
+                raise NonFiniteError(
+                    f"the tangent of {node!r}{_made_at(node)} is {value}: the sum of local gradient × tangent over its "
+                    f"arguments, with local gradients {[local for _, local in node.local_gradients]}. Move the inputs away "
+                    "from the singular point, or select with where()."
+                )
+            raise NonFiniteError(self._adjoint_message(node, value, order, adjoints))
 
     def _adjoint_message(self, node: Any, value: float, order: Sequence[Any], adjoints: Mapping[Any, Any]) -> str:
         products = [
@@ -144,7 +153,9 @@ def raise_on_nonfinite() -> Iterator[None]:
 
     Notes
     -----
-    Nodes made inside also remember their line, so that a later pass can name it. Cost: about 2 µs a node.
+    Nodes made inside also remember their line, so that a later pass can name it. Cost: about 2 µs a node. It holds for
+    the thread or task that entered it: threads started inside are not watched, and a generator that is suspended inside
+    leaves its caller watched.
 
     Examples
     --------

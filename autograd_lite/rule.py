@@ -83,7 +83,7 @@ def as_float(number: object) -> float:
 def _not_a_real_number(thing: object) -> str:
     kind = type(thing).__name__
     if hasattr(type(thing), "__apply_primitive__"):
-        return f"{thing!r} is a {kind} already; use it as it is, or stop_gradient(x) for its value without its history."
+        return f"{thing!r} is a {kind} already; use it as it is, or its number, x.value, if its history is not wanted here."
     if isinstance(thing, (complex, np.complexfloating)):
         return f"complex number {thing!r}: derivatives here are of real functions. Use its .real and .imag parts."
     if isinstance(thing, (np.ndarray, list, tuple)):
@@ -111,7 +111,7 @@ class Primitive:
     ulp : (bound, bound), optional
         Largest errors of value and partials in units in the last place; each a number or a function of the arguments.
     numpy : str, optional
-        The NumPy ufunc that is the same function.
+        Of a built-in entry: the NumPy ufunc that is the same function.
     defaults : tuple of float, optional
         Values of trailing arguments that a call leaves out.
     selects : bool, default False
@@ -161,7 +161,8 @@ class Primitive:
         if not callable(self.value):
             raise PrimitiveError(f"value of primitive {self.name!r} is {self.value!r}: pass a function of floats.")
         object.__setattr__(self, "partials", self._checked_partials())
-        object.__setattr__(self, "domain", tuple(self.domain) or (REAL,) * self.arity)
+        domain = (self.domain,) if isinstance(self.domain, Interval) else tuple(self.domain)
+        object.__setattr__(self, "domain", domain or (REAL,) * self.arity)
         if len(self.domain) != self.arity:
             raise PrimitiveError(
                 f"{self.name!r} has {self.arity} arguments and {len(self.domain)} domains; give one each."
@@ -170,6 +171,8 @@ class Primitive:
         if other is not None and (other.built_in or not self.replace):
             remedy = "." if other.built_in else ", or pass replace=True to redefine it."
             raise PrimitiveError(f"a primitive named {self.name!r} exists already. Choose another name{remedy}")
+        self._check_defaults()
+        object.__setattr__(self, "_names", _parameter_names(self.value))
         if not self.built_in:
             object.__setattr__(self, "value", _returning_float(self.value, f"value of primitive {self.name!r}"))
         object.__setattr__(
@@ -187,6 +190,17 @@ class Primitive:
             ),
         )
         PRIMITIVES[self.name] = self
+
+    def _check_defaults(self) -> None:
+        try:
+            defaults = tuple(as_float(default) for default in self.defaults)
+        except (OperandError, ConversionError, TypeError) as error:
+            raise PrimitiveError(f"defaults={self.defaults!r} of {self.name!r}: give a tuple of numbers.") from error
+        if len(defaults) > self.arity:
+            raise PrimitiveError(
+                f"{self.name!r} has {self.arity} arguments and {len(defaults)} defaults; give at most one each."
+            )
+        object.__setattr__(self, "defaults", defaults)
 
     def _checked_partials(self) -> tuple[Partial, ...]:
         partials = tuple(self.partials) if isinstance(self.partials, Iterable) else (self.partials,)
@@ -229,10 +243,10 @@ class Primitive:
         for argument in arguments:
             kind = type(argument)
             if kind is not float:
-                if kind is np.ndarray:
+                if isinstance(argument, np.ndarray):
                     if argument.ndim > 0:
                         return self._elementwise(arguments)
-                    return self(*(a[()] if type(a) is np.ndarray and a.ndim == 0 else a for a in arguments))
+                    return self(*(a[()] if isinstance(a, np.ndarray) and a.ndim == 0 else a for a in arguments))
                 if apply is None or apply is as_float:
                     apply = getattr(kind, "__apply_primitive__", as_float)
         if apply is None:
@@ -244,7 +258,7 @@ class Primitive:
     def _completed(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> tuple[Any, ...]:
         """All arguments by position: keywords are named as in `value`, what is left out takes its default."""
         given = dict(enumerate(arguments))
-        names = _parameter_names(self.value) if keywords else ()
+        names: tuple[str, ...] = self._names  # type: ignore[attr-defined] # read before `value` was wrapped
         for keyword, argument in keywords.items():
             if keyword not in names or names.index(keyword) in given:
                 raise OperandError(f"{self.name} got an unexpected argument {keyword!r}. {self.formula}".rstrip())
@@ -252,7 +266,8 @@ class Primitive:
         without_default = self.arity - len(self.defaults)
         if not given.keys() >= set(range(without_default)) or len(arguments) > self.arity:
             raise OperandError(
-                f"{self.name} takes {_count((self.arity, self.arity), 'argument')} and got {len(given)}. {self.formula}".rstrip()
+                f"{self.name} takes {_count((self.arity, self.arity), 'argument')} and got {len(given)}. "
+                f"{self.formula}".rstrip()
             )
         return tuple(
             given.get(i, self.defaults[i - without_default]) if i >= without_default else given[i]

@@ -46,8 +46,15 @@ class Run:
         reach = Reach.of((y for y in outputs if type(y) is Variable), self.oldest)
         return reach, any(node.number < self.oldest for node in reach.met)
 
+    def plain(self, nest: Any) -> Any:
+        """The nest with numbers for Variables, but for those that depend on Variables from outside."""
+        return mapped(lambda v: v if self.reach([v])[1] else v._value, nest)
+
     def pulled_back(self, reach: Reach, seeds: dict[Variable, Number], *, create_graph: bool) -> list[Number]:
         """Derivatives of Σ seed·output with respect to the inputs."""
+        if create_graph:
+            reach = reach.towards(self.inputs)
+            seeds = {y: seed for y, seed in seeds.items() if y in reach.met}
         adjoints = reach.adjoints(seeds, create_graph=create_graph) if seeds else {}
         return [result(adjoints.get(x), create_graph=create_graph) for x in self.inputs]
 
@@ -72,7 +79,7 @@ def _transform(
         raise ArgumentError(f"argnums={argnums!r}: give the position of an argument, or a tuple of positions.")
 
     def dressed(function: Callable[..., Any]) -> Callable[..., Any]:
-        functools.update_wrapper(function, f)
+        functools.update_wrapper(function, f, updated=())
         function.__name__ = f"{label}({name_of(f)})"
         function.__qualname__ = function.__name__
         return function
@@ -167,7 +174,7 @@ def value_and_grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = 
     Notes
     -----
     x̄ = Σ ȳ·∂y/∂x over the nodes y that use x [1]_. Time: a small constant times that of `f`, whatever the number of
-    inputs. Memory: one node per operation, about 300 bytes.
+    inputs. Memory: one node per operation, about 165 bytes.
 
     References
     ----------
@@ -189,7 +196,7 @@ def value_and_grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = 
         gradient = run.pulled_back(reach, {y: 1.0} if type(y) is Variable else {}, create_graph=outside)
         value = _primal(y, keep=outside)
         if has_aux:
-            value = value, aux if outside else mapped(lambda v: v._value if v._number >= run.oldest else v, aux)
+            value = value, run.plain(aux)
         return value, run.input_shape.pack(gradient)
 
     return value_and_gradient
@@ -396,7 +403,7 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     reach, outside = run.reach(outputs)
     create_graph = outside or any(type(n) is Variable for n in directions)
     tangent = _pushed_forward(reach, outputs, dict(zip(run.inputs, directions, strict=True)), create_graph=create_graph)
-    return output_shape.pack([_primal(y, keep=create_graph) for y in outputs]), output_shape.pack(tangent)
+    return output_shape.pack([_primal(y, keep=outside) for y in outputs]), output_shape.pack(tangent)
 
 
 def _listed(label: str, primals: Any, tangents: Any) -> None:

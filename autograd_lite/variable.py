@@ -235,6 +235,12 @@ class Variable:
     # `backward` and `copies` add the reverse sweep and the copy protocol to the class.
     backward: Callable[..., None]
 
+    def __init_subclass__(cls) -> None:
+        raise OperandError(
+            f"class {cls.__name__}(Variable): a Variable cannot be subclassed, since operations make Variables only. Hold "
+            "one as an attribute, or give the operation a Primitive of its own."
+        )
+
     def __init__(
         self, value: Any, local_gradients: Iterable[tuple["Variable", float]] = (), *, name: str | None = None
     ) -> None:
@@ -298,10 +304,17 @@ class Variable:
             raise ReadOnlyError(
                 f"value of {self!r} is computed {maker} and cannot be set. Set the leaves it depends on and compute it again."
             )
-        converted = as_float(value)
-        if converted != self._value:
-            self.about.changed = next(_numbers)
+        before, converted = self._value, as_float(value)
+        if converted == before:
+            return
         self._value = converted
+        if observers.active:
+            try:
+                observers.observe(self)
+            except BaseException:
+                self._value = before
+                raise
+        self.about.changed = next(_numbers)
 
     @property
     def grad(self) -> float | None:
@@ -536,7 +549,9 @@ def _local(primitive: Primitive, position: int, values: list[float], value: floa
     assert callable(partial)
     try:
         local = partial(*values, value)
-    except (ZeroDivisionError, OverflowError):  # floats raise where IEEE has inf or nan; Variables do not
+    except (ZeroDivisionError, OverflowError):
+        local = None
+    if local is None or isinstance(local, complex):  # floats do that where IEEE 754 has inf or nan; Variables do not
         with observers.observing(alone=True):
             local = partial(*map(Variable, values), Variable(value))
     if type(local) is float:

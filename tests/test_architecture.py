@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "variable": {"arrays", "errors", "observers", "primitives"},
     "functions": {"errors", "primitives"},
     "copies": {"primitives", "variable"},
-    "nests": {"errors", "primitives", "variable"},
+    "nests": {"arrays", "errors", "primitives", "variable"},
     "backward": {"errors", "nests", "observers", "primitives", "variable"},
     "transforms": {"backward", "errors", "nests", "primitives", "variable"},
     "testing": {"errors", "nests", "transforms", "variable"},

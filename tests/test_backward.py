@@ -205,6 +205,47 @@ def test_zero_grad_and_stop_gradient_take_nests():
     assert held[0].parents == ()
 
 
+def test_zero_grad_takes_whatever_holds_parameters():
+    """A generator, a set, dictionary views; an object that it cannot see into is refused."""
+    x = Variable(2.0)
+    for holder in (lambda: (v for v in [x]), lambda: {x}, lambda: {"x": x}.values()):
+        x.grad = 1.0
+        al.zero_grad(holder())
+        assert x.grad == 0.0
+    for function in (al.zero_grad, al.stop_gradient):
+        with pytest.raises(al.OperandError, match="may hold Variables that cannot be seen"):
+            function(threading.Event())
+
+
+def test_create_graph_visits_only_what_leads_to_wrt():
+    """A node made by hand below or beside it is no obstacle, and costs no nodes."""
+    x = Variable(3.0)
+    h = Variable(2.0, ((x, 1.0),))
+    assert al.gradients(h * h, h, create_graph=True) == 4.0
+    v = Variable(2.0)
+    assert al.grad(lambda t: t * v + Variable(4.0, ((v, 4.0),)))(3.0) == 2.0
+    with pytest.raises(al.HandMadeNodeError):
+        al.gradients(h * h, x, create_graph=True)
+
+
+def test_interrupt_while_writing_leaves_grad_as_it_was(monkeypatch):
+    """All or nothing, also for Ctrl-C."""
+    x = Variable(2.0)
+    y = x * x
+    x.grad = 1.0
+
+    class Interrupting(dict):
+        def items(self):
+            yield next(iter(super().items()))
+            raise KeyboardInterrupt
+
+    sweep = al.backward.Reach.adjoints
+    monkeypatch.setattr(al.backward.Reach, "adjoints", lambda *a, **k: Interrupting(sweep(*a, **k)))
+    with pytest.raises(KeyboardInterrupt):
+        y.backward()
+    assert (x.grad, y.grad) == (1.0, None)
+
+
 def test_several_outputs_share_one_graph():
     """Passes over two outputs add up on the shared leaves."""
     x = Variable(3.0)
@@ -290,7 +331,7 @@ class TestRaiseOnNonfinite:
 
     def test_leaf(self):
         """Bad data are caught where they come in."""
-        with pytest.raises(al.NonFiniteError, match="a leaf was made with value nan"), al.raise_on_nonfinite():
+        with pytest.raises(al.NonFiniteError, match="a leaf was given the value nan"), al.raise_on_nonfinite():
             Variable(math.nan)
 
     def test_adjoint(self):
@@ -310,6 +351,16 @@ class TestRaiseOnNonfinite:
             y = al.sqrt(x)
             with pytest.raises(al.NonFiniteError):
                 al.gradients(y, x, create_graph=True)
+
+    def test_tangent_and_value_setting(self):
+        """Forward mode and x.value = … are watched too; a refused value is not kept."""
+        x = Variable(1.0)
+        with al.raise_on_nonfinite():
+            with pytest.raises(al.NonFiniteError, match="the tangent of"):
+                al.jvp(al.sqrt, (0.0,), (1.0,))
+            with pytest.raises(al.NonFiniteError, match="was given the value nan"):
+                x.value = math.nan
+        assert x.value == 1.0
 
     def test_outside_nothing_is_raised(self):
         """Before, after, and in another thread meanwhile."""

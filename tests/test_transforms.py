@@ -120,6 +120,15 @@ class TestStructure:
         with pytest.raises(al.OutputError, match="must return a pair"):
             al.grad(lambda x: x, has_aux=True)(1.0)
 
+    def test_aux_stays_connected_to_variables_from_outside(self):
+        """Even where the value does not depend on them; whatever else aux holds is passed on."""
+
+        def outer(w):
+            (_, aux), _ = al.value_and_grad(lambda x: (x * x, {"pred": w * x, "any": object()}), has_aux=True)(3.0)
+            return aux["pred"]
+
+        assert al.grad(outer)(2.0) == 3.0
+
     def test_named_after_the_function(self):
         """Name, docstring and signature."""
         g = al.grad(rosenbrock)
@@ -150,6 +159,7 @@ class TestOutputsAndErrors:
             (lambda x: None, "returned None; a gradient needs one number. Is a return statement missing?"),
             (lambda x: "text", "returned 'text'; a gradient needs one number"),
             (lambda x: {"a": x}, "returned a dict of 1 number;"),
+            (lambda x: x > 0, "returned True, the outcome of a comparison"),
         ],
     )
     def test_output_that_is_not_one_number(self, f, message):
@@ -168,6 +178,9 @@ class TestOutputsAndErrors:
         """Out of range, or no number."""
         with pytest.raises(al.ArgumentError, match="argnums=2, but <lambda> was called with 1 positional argument"):
             al.grad(lambda x: x, argnums=2)(1.0)
+        for twice in ((0, 0), (0, -2), (1, 0, 1)):
+            with pytest.raises(al.ArgumentError, match="twice"):
+                al.grad(lambda x, y: x * y, argnums=twice)(1.0, 2.0)
         for bad in ("x", 1.0, True, (), (0, "x")):
             with pytest.raises(al.ArgumentError, match="give the position of an argument"):
                 al.grad(lambda x: x, argnums=bad)

@@ -222,6 +222,27 @@ class TestNumPy:
         gradient = al.gradients((w @ x).sum(), w)
         assert gradient.tolist() == [[1.0, -1.0], [1.0, -1.0]]
 
+    def test_arrays_inside_a_transform_follow_the_rules(self):
+        """Ties, NaN, bounds, floats among the Variables, functions that NumPy's object loops do not know."""
+        a = al.nests.as_array([Variable(math.nan), Variable(0.0), 1.0], (3,))
+        assert math.isnan(np.maximum(a, 0.0)[0].value)
+        assert [type(v) for v in np.exp(a)] == [Variable, Variable, float]
+        assert np.isnan(a).tolist() == [True, False, False]
+        assert np.logaddexp(1.0, a)[1].primitive is al.logaddexp
+        v = np.array([0.0, 1.0, -1.0])
+        assert al.grad(lambda v: np.maximum(v, 0.0).sum())(v).tolist() == [0.5, 1.0, 0.0]
+        assert al.grad(lambda v: np.clip(v, 0, 1).sum())(v).tolist() == [0.0, 0.0, 0.0]
+        assert al.grad(lambda v: v.std())(v).shape == (3,)
+        assert al.grad(lambda v: np.linalg.norm(v))(v + 2).shape == (3,)
+        assert [u.value for u in np.round(np.array([Variable(1.26)]), 0)] == [1.0]
+
+    def test_zero_dimensional_arrays_are_numbers(self):
+        """Also those that hold a Variable."""
+        x = Variable(2.0)
+        box = np.array(x)
+        assert [(box * x).value, (x * box).value, al.sin(box).value] == [4.0, 4.0, math.sin(2.0)]
+        assert al.grad(lambda p: p["w"][0] * p["b"])({"w": np.ones(2), "b": np.array(0.5)})["w"].tolist() == [0.5, 0.0]
+
     def test_writing_into_a_float_array_is_refused(self):
         """The derivative would be dropped."""
         a = np.array([1.0, 2.0])
@@ -240,7 +261,13 @@ class TestNumPy:
         with pytest.raises(al.OperandError, match="np.nextafter has no derivative rule"):
             np.nextafter(Variable(1.0), 2.0)
         with pytest.raises(al.OperandError, match="object array"):
-            np.add.reduce(Variable(1.0), where=True)
+            np.add.accumulate(Variable(1.0))
+
+
+def test_subclass_is_refused():
+    """Operations would lose it."""
+    with pytest.raises(al.OperandError, match="cannot be subclassed"):
+        type("Weight", (Variable,), {})
 
 
 class TestFacts:
