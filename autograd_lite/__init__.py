@@ -49,6 +49,7 @@ from autograd_lite.functions import (
 from autograd_lite.nests import register_dataclass
 from autograd_lite.observers import raise_on_nonfinite
 from autograd_lite.primitives import (
+    PRIMITIVES,
     REAL,
     Interval,
     Primitive,
@@ -81,6 +82,7 @@ from autograd_lite.primitives import (
     hypot,
     inv,
     leaky_relu,
+    less,
     lgamma,
     log,
     log1p,
@@ -122,6 +124,7 @@ __version__ = "0.1.0"
 
 #: `from autograd_lite import *` leaves the builtins abs, pow, round and sum alone: write al.abs, al.sum.
 __all__ = [
+    "PRIMITIVES",
     "REAL",
     "ArgumentError",
     "AutogradLiteError",
@@ -182,6 +185,7 @@ __all__ = [
     "jacobian",
     "jvp",
     "leaky_relu",
+    "less",
     "lgamma",
     "log",
     "log1p",

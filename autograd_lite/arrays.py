@@ -43,7 +43,8 @@ def array_ufunc(ufunc: np.ufunc, method: str, *inputs: Any, out: Any = None, **o
     if ufunc in _COMPARISONS:
         result = _mapped(_COMPARISONS[ufunc], inputs, bool)
     elif ufunc in _QUESTIONS:
-        result = _mapped(lambda item: bool(ufunc(getattr(item, "value", item))), inputs, bool)
+        question: Callable[[Any], Any] = ufunc
+        result = _mapped(lambda item: bool(question(getattr(item, "value", item))), inputs, bool)
     elif ufunc is np.divmod:
         result = _mapped(operator.floordiv, inputs, object), _mapped(operator.mod, inputs, object)
     elif (rule := _rule_of(ufunc)) is not None:

@@ -61,14 +61,19 @@ HEADER = "order  with respect to               gradient           finite differe
 def difference(f: Callable[[float], float], x: float) -> tuple[float, float, float]:
     """f'(x) by the 6-point stencil; its uncertainty; and the scale on which to judge.
 
-    Steps from eps^(1/7)·max(1, |x|) downward and one upward; the two neighbours that agree best give the answer, and
-    what they disagree by, or the rounding error of the values, whichever is larger, is the uncertainty.
+    Steps around eps^(1/7)·max(1, |x|), and around eps^(1/7)·|x| where x is small; the two neighbours that agree best
+    give the answer, and what they disagree by and the rounding error of the values are the uncertainty.
     """
     best = (math.nan, math.inf, 0.0)
     previous: float | None = None
-    for shrink in (4.0, 1.0, 0.25, 2.0**-4, 2.0**-6, 2.0**-9):
-        h = EPS ** (1.0 / 7.0) * max(1.0, abs(x)) * shrink
-        h = (x + h) - x  # a step that is exact
+    largest = EPS ** (1.0 / 7.0) * max(1.0, abs(x))
+    steps = [largest * shrink for shrink in (4.0, 1.0, 0.25, 2.0**-4, 2.0**-6, 2.0**-9)]
+    if 0.0 < abs(x) < 0.1:  # the function may live on the scale of its argument, as log does
+        steps += [EPS ** (1.0 / 7.0) * abs(x) * shrink for shrink in (4.0, 1.0, 0.25)]
+    for h in steps:
+        h = (x + h) - x  # noqa: PLW2901 - a step that is exact
+        if h == 0.0:
+            break
         values = [(weight, f(x + k * h), f(x - k * h)) for k, weight in STENCIL]
         estimate = sum(weight * (above - below) for weight, above, below in values) / h
         size = max(max(abs(above), abs(below)) for _, above, below in values)
@@ -135,9 +140,15 @@ def check_grads(f: Callable[..., Any], args: Sequence[Any], *, order: int = 2) -
         total = _directional(total, len(arguments), len(numbers), level)
     if not all(comparison.agrees for comparison in found):
         wrong = [comparison.row for comparison in found if not comparison.agrees]
+        told = any(comparison.settled for comparison in found if not comparison.agrees)
         raise GradientCheckError(
-            f"derivatives of {name_of(f)} at {arguments!r:.200} do not agree with finite differences. Check the partials "
-            f"of the operations involved; at a kink or jump no finite difference can tell.\n{HEADER}\n"
+            f"derivatives of {name_of(f)} at {arguments!r:.200} "
+            + (
+                "do not agree with finite differences. Check the partials of the operations involved."
+                if told
+                else "cannot be judged: finite differences do not settle there. Move away from the kink, jump or pole."
+            )
+            + f"\n{HEADER}\n"
             + "\n".join(wrong[:20])
             + (f"\n… and {len(wrong) - 20} more" if len(wrong) > 20 else "")
             + f"\n{len(wrong)} of {len(found)} derivatives differ."
