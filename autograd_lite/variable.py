@@ -8,156 +8,16 @@ and a graph that nobody holds is freed at once, however deep.
 import operator
 from collections.abc import Callable, Iterable
 from itertools import count
-from typing import Any, ClassVar, NoReturn, TypeVar, final
+from typing import Any, ClassVar, NoReturn, final
 
-import numpy as np
-
-from autograd_lite import arrays, observers, primitives
+from autograd_lite import arrays, observers, operators, primitives
 from autograd_lite.errors import AutogradLiteError, OperandError, PrimitiveError, ReadOnlyError
-from autograd_lite.primitives import PRIMITIVES, Partial, Primitive, as_float
+from autograd_lite.primitives import Primitive, as_float
 
-MAX_EXACT_INT = 2**53
 Operand = Any  # a Variable, a real number, or an array of either
 
 _numbers = count()
 Operator = Callable[["Variable", Operand], Any]
-
-# ---------------------------------------------------------------------------------------------- operators from the table
-#
-# `record`, at the end, is the general form. Operators of one and two arguments are most of every graph; they are written
-# out as source from their rule, as `dataclasses` writes `__init__`: no loop, and no call for a partial that is constant
-# or only passes an argument on. That is 40 % less time than `record`, and 25 % less than closures over the partials.
-
-_MAKE_NODE = """
-    node = new(Variable)
-    node._value = y
-    node._primitive = primitive
-    node._first = {first}
-    node._by_first = by_first
-    node._second = {second}
-    node._by_second = by_second
-    node._grad = node._about = None
-    node._number = next(numbers)
-    if observers.active:
-        observers.observe(node)
-    return node
-"""
-_UNARY = """
-def operation(self):
-    a = self._value
-    y = value(a)
-    try:
-        by_first = {by_first}
-    except ZeroDivisionError:
-        return record(primitive, (self,))
-    by_second = None
-"""
-_BINARY = """
-def operation(self, other):
-    a = self._value
-    kind = type(other)
-    try:
-        if kind is Variable:
-            b = other._value
-            y = value(a, b)
-            by_first = {by_first}
-            by_second = {by_second}
-        elif kind is float:
-            b = other
-            y = value(a, b)
-            by_first = {by_first}
-            by_second = None
-        else:
-            number = as_operand(other)
-            return number if number is NotImplemented else operation(self, number)
-    except ZeroDivisionError:
-        return record(primitive, (self, other))
-"""
-_REFLECTED = """
-def operation(self, other):
-    if type(other) is not float:
-        number = as_operand(other)
-        return number if number is NotImplemented else operation(self, number)
-    a = other
-    b = self._value
-    y = value(a, b)
-    try:
-        by_second = {by_second}
-    except ZeroDivisionError:
-        return record(primitive, (other, self))
-    by_first = None
-"""
-
-
-def _operator(primitive: Primitive, template: str, first: str = "self", second: str = "None") -> Any:
-    """The function that `template` describes for a rule."""
-    arguments = "ab"[: primitive.arity]
-    by_first, by_second = (*(_expression(p, i, arguments) for i, p in enumerate(primitive.partials)), "")[:2]
-    if primitive.selects:  # see `record`
-        by_first += " or None"
-    source = (template + _MAKE_NODE).format(first=first, second=second, by_first=by_first, by_second=by_second)
-    names: dict[str, Any] = {
-        "Variable": Variable,
-        "new": object.__new__,
-        "numbers": _numbers,
-        "observers": observers,
-        "record": record,
-        "as_operand": _as_operand,
-        "primitive": primitive,
-        "value": primitive.value,
-        **{f"partial_{i}": partial for i, partial in enumerate(primitive.partials)},
-    }
-    exec(compile(source, f"<operator {primitive.name}>", "exec"), names)  # noqa: S102 - the text above, with names in it
-    return _named(names["operation"], primitive)
-
-
-def _expression(partial: Partial, position: int, arguments: str) -> str:
-    """Source of a partial: a constant, one of its arguments, or a call."""
-    if not callable(partial):
-        return f"partial_{position}"
-    probes = {name: object() for name in (*arguments, "y")}
-    try:
-        passed_on = partial(*probes.values())
-    except Exception:  # noqa: BLE001 - it computes something, which is not to be done with objects
-        passed_on = None
-    names = [name for name, probe in probes.items() if probe is passed_on]
-    return names[0] if names else f"partial_{position}({', '.join(probes)})"
-
-
-def _as_operand(other: Any) -> Any:
-    """A float; NotImplemented leaves the operation to the other operand."""
-    if type(other) is int and -MAX_EXACT_INT <= other <= MAX_EXACT_INT:
-        return float(other)
-    if isinstance(other, np.ndarray):
-        if other.ndim > 0:
-            return NotImplemented
-        other = other[()]
-        if type(other) is Variable:
-            return other
-    try:
-        return as_float(other)
-    except OperandError:
-        return NotImplemented
-
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def _named(function: F, primitive: Primitive) -> F:
-    function.__name__ = primitive.name
-    function.__doc__ = primitive.formula
-    return function
-
-
-def _comparison(compare: Callable[[Any, Any], bool]) -> Callable[["Variable", Operand], bool]:
-    def comparison(self: "Variable", other: Operand) -> bool:
-        if type(other) is Variable:
-            return compare(self._value, other._value)
-        if isinstance(other, (int, float, np.number, np.bool_)) and not isinstance(other, np.complexfloating):
-            return bool(compare(self._value, other))
-        return NotImplemented  # type: ignore[no-any-return] # the other operand may know
-
-    return comparison
 
 
 class About:
@@ -377,13 +237,13 @@ class Variable:
     @staticmethod
     def __apply_primitive__(primitive: Primitive, arguments: tuple[Any, ...]) -> "Variable":
         first = arguments[0]
-        if type(first) is Variable and primitive in _operations:
-            node = _operations[primitive](*arguments)
+        if type(first) is Variable and primitive in operators.OPERATIONS:
+            node = operators.OPERATIONS[primitive](*arguments)
             if node is not NotImplemented:
                 return node  # type: ignore[no-any-return]
         return record(primitive, tuple([a if type(a) is Variable else as_float(a) for a in arguments]))
 
-    # `_operator` writes these, after the class.
+    # `operators.install` writes these, after the class.
     __add__: Operator
     __radd__: Operator
     __sub__: Operator
@@ -418,12 +278,12 @@ class Variable:
         rounded: Variable = primitives.round(self, digits or 0)
         return rounded
 
-    __lt__ = _comparison(operator.lt)
-    __le__ = _comparison(operator.le)
-    __gt__ = _comparison(operator.gt)
-    __ge__ = _comparison(operator.ge)
-    __eq__ = _comparison(operator.eq)  # values are compared, as floats are
-    __ne__ = _comparison(operator.ne)
+    __lt__ = operators.comparison(operator.lt)
+    __le__ = operators.comparison(operator.le)
+    __gt__ = operators.comparison(operator.gt)
+    __ge__ = operators.comparison(operator.ge)
+    __eq__ = operators.comparison(operator.eq)  # values are compared, as floats are
+    __ne__ = operators.comparison(operator.ne)
     __hash__ = object.__hash__  # by identity: nodes are dictionary keys
 
     def __bool__(self) -> bool:
@@ -474,42 +334,6 @@ class Variable:
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         return arrays.array_ufunc(ufunc, method, *inputs, **options)
-
-
-def _method(rule: Primitive) -> Callable[..., Any]:
-    def method(self: Variable, *others: Any) -> Any:
-        return rule(self, *others)
-
-    return _named(method, rule)
-
-
-#: The fast form of each rule, for calls such as `exp(x)` and for the operators.
-_operations: dict[Primitive, Callable[..., Any]] = {}
-
-
-def _install_operators() -> None:
-    for rule in PRIMITIVES.values():
-        if rule.arity == 1:
-            _operations[rule] = _operator(rule, _UNARY)
-        elif rule.arity == 2 and not rule.selects:
-            _operations[rule] = _operator(rule, _BINARY, "self", "other")
-    for name, rule in (
-        ("add", primitives.add),
-        ("sub", primitives.sub),
-        ("mul", primitives.mul),
-        ("truediv", primitives.div),
-        ("mod", primitives.mod),
-        ("floordiv", primitives.floordiv),
-        ("pow", primitives.pow),
-    ):
-        setattr(Variable, "_pow" if name == "pow" else f"__{name}__", _operations[rule])
-        setattr(Variable, f"__r{name}__", _operator(rule, _REFLECTED, "other", "self"))
-    for name in ("neg", "abs", "floor", "ceil", "trunc"):
-        setattr(Variable, f"__{name}__", _operations[PRIMITIVES[name]])
-    Variable.__pos__ = _operations[primitives.positive]
-    for name, rule in arrays.methods().items():
-        if not hasattr(Variable, name):
-            setattr(Variable, name, _method(rule) if rule.defaults else _operations.get(rule) or _method(rule))
 
 
 def record(primitive: Primitive, arguments: tuple[Any, ...]) -> Variable:
@@ -617,4 +441,4 @@ def is_stale(node: Variable) -> bool:
     )
 
 
-_install_operators()
+operators.install(Variable, record, _numbers)

@@ -93,7 +93,9 @@ def judge(report: Report, seed: int, cost: float, slope: float) -> None:
     """Compare the end of a full run with what is known of its seed."""
     if cost > 0.4:
         report.say(f"  seed {seed} is stuck: cost {cost:.3f}, largest derivative {slope:.1e}. A local minimum.")
-    report.say(f"  of the seeds 0 ... {EXAMINED - 1}, {', '.join(map(str, sorted(STUCK)))} get stuck at a cost of 0.50")
+    report.say(
+        f"  (known from a run of the seeds 0 ... {EXAMINED - 1}: {', '.join(map(str, sorted(STUCK)))} end stuck at 0.50)"
+    )
     if seed in STUCK:
         report.check("this seed ends in the local minimum at cost 0.50", abs(cost - 0.5) < 0.005)
     elif seed < EXAMINED:

@@ -79,7 +79,7 @@ def test_table_names_what_differs():
 
 def test_kink_is_reported_as_not_smooth():
     """No finite difference can tell there."""
-    with pytest.raises(al.GradientCheckError, match="do not agree.*DIFFERS|cannot be judged(.|\n)*NOT SMOOTH"):
+    with pytest.raises(al.GradientCheckError, match="do not agree(.|\n)*DIFFERS"):
         al.check_grads(al.relu, (0.0,), order=1)
     with pytest.raises(al.GradientCheckError, match="cannot be judged(.|\n)*NOT SMOOTH"):
         al.check_grads(lambda x: al.sin(1 / x) * al.sqrt(x), (1e-9,), order=1)
