@@ -179,11 +179,10 @@ def _draw(options: argparse.Namespace) -> int:
     except al.GraphTooLarge:
         nodes = len(al.topological_order(y))
         raise UsageError(f"{nodes:,} nodes are too many for a picture; leave -o out for the tree in text") from None
-    except al.DrawingError as error:
-        raise UsageError(str(error)) from None
     except (al.AutogradLiteError, OSError, ValueError) as error:
         reason = " ".join(str(getattr(error, "strerror", None) or error).split())
-        raise UsageError(f"cannot write {shorten(options.output)}: {reason}; pass another file with -o") from None
+        what = reason.rstrip(".") if reason.startswith("cannot") else f"cannot write {shorten(options.output)}: {reason}"
+        raise UsageError(f"{what}; pass another file with -o") from None
     print(f"wrote {options.output}")
     return 0
 

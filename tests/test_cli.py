@@ -108,9 +108,9 @@ def test_unwritable_places(run, tmp_path):
     assert_wrong_use(run("demo", "chain_rule", "--out", "file"), "cannot write into", "--out")
     assert_wrong_use(run("demo", "chain_rule", "--out", "file/below"), "cannot write into")
     assert_wrong_use(run("demo", "chain_rule", "--out", "a\0b"), "cannot write into")
-    assert_wrong_use(run("draw", "x*x", "x=2", "-o", "no/such/folder/g.svg"), "cannot write", "-o")
-    assert_wrong_use(run("draw", "x*x", "x=2", "-o", str(tmp_path)), "cannot write")
-    assert_wrong_use(run("draw", "x*x", "x=2", "-o", "g.xyz"), "cannot write")
+    assert_wrong_use(run("draw", "x*x", "x=2", "-o", "no/such/folder/g.svg"), "cannot", "-o")
+    assert_wrong_use(run("draw", "x*x", "x=2", "-o", str(tmp_path)), "cannot")
+    assert_wrong_use(run("draw", "x*x", "x=2", "-o", "g.xyz"), "cannot")
 
 
 def test_draw_writes_a_picture(run, tmp_path):

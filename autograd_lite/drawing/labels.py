@@ -57,7 +57,7 @@ def number(x: float | None) -> str:
     >>> number(0.70710678), number(1e-9), number(None)
     ('0.7071', '1e-09', '–')
     """
-    return "–" if x is None else f"{x:.4g}"
+    return "–" if x is None else f"{x + 0.0:.4g}"  # -0 reads as 0; the tooltip has the number itself
 
 
 def operation(node: Variable) -> str:
