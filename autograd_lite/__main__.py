@@ -181,7 +181,9 @@ def _draw(options: argparse.Namespace) -> int:
         raise UsageError(f"{nodes:,} nodes are too many for a picture; leave -o out for the tree in text") from None
     except (al.AutogradLiteError, OSError, ValueError) as error:
         reason = " ".join(str(getattr(error, "strerror", None) or error).split())
-        what = reason.rstrip(".") if reason.startswith("cannot") else f"cannot write {shorten(options.output)}: {reason}"
+        what = (
+            reason.rstrip(".") if reason.startswith("cannot") else f"cannot write {shorten(options.output)}: {reason}"
+        )
         raise UsageError(f"{what}; pass another file with -o") from None
     print(f"wrote {options.output}")
     return 0
