@@ -98,7 +98,8 @@ def _pow_by_base(x: Any, p: Any, y: Any) -> Any:
             return 1.0
         if p == 2.0:
             return 2.0 * x
-        if abs(p) < inf and math.fsum((p, -1.0, 1.0 - p)) == 0.0:  # p - 1 is exact
+        # p - 1 is exact, and the power overflows no earlier than p times it.
+        if not -1.0 < p < 0.5 and abs(p) < inf and math.fsum((p, -1.0, 1.0 - p)) == 0.0:
             return p * pow(x, p - 1.0)
     in_range = less(1e-290, abs(y)) * less(abs(y), 1e300)
     away_from_zero = where(in_range, div(p * y, x), p * pow(x, p - 1.0))
@@ -136,7 +137,7 @@ sqrt: Primitive = rule(
 )
 cbrt: Primitive = rule(
     "cbrt", math.cbrt, lambda x, y: inv(3.0 * (y * y)),
-    formula="y = ∛x,   dy/dx = 1/(3y²)", kink="+inf at 0", source=C99, ulp=(4.0, 10.0), numpy="cbrt",
+    formula="y = ∛x,   dy/dx = 1/(3y²)", kink="+inf at 0", source=C99, ulp=(4.0, 12.0), numpy="cbrt",
 )
 exp: Primitive = rule(
     "exp", ieee.exp, lambda x, y: y,
@@ -259,7 +260,7 @@ cosh: Primitive = rule(
 )
 tanh: Primitive = rule(
     "tanh", math.tanh, lambda x, y: sech_squared(x),  # not 1 - y²: 0 at x = 20, where the truth is 1.7e-17
-    formula="y = tanh x,   dy/dx = sech² x", source=f"{AS} 4.5", ulp=(2.0, 4.0), numpy="tanh",
+    formula="y = tanh x,   dy/dx = sech² x", source=f"{AS} 4.5", ulp=(2.5, 4.0), numpy="tanh",
 )
 sech_squared: Primitive = rule(
     "sech_squared", ieee.sech_squared, lambda x, y: -2.0 * tanh(x) * y,
@@ -272,22 +273,22 @@ asinh: Primitive = rule(
 acosh: Primitive = rule(
     "acosh", ieee.acosh, lambda x, y: where(less(1e150, x), inv(x), inv(sqrt((x - 1.0) * (x + 1.0)))),  # x² overflows
     domain=(Interval(1.0, inf),), formula="y = acosh x,   dy/dx = 1/√((x-1)(x+1))", kink="inf at 1", source=f"{AS} 4.6",
-    ulp=(2.0, 3.0), numpy="arccosh",
+    ulp=(2.5, 3.0), numpy="arccosh",
 )
 atanh: Primitive = rule(
     "atanh", ieee.atanh, lambda x, y: inv((1.0 - x) * (1.0 + x)), domain=(OPEN_UNIT,),
-    formula="y = atanh x,   dy/dx = 1/((1-x)(1+x))", source=f"{AS} 4.6", ulp=(2.0, 2.0), numpy="arctanh",
+    formula="y = atanh x,   dy/dx = 1/((1-x)(1+x))", source=f"{AS} 4.6", ulp=(2.0, 3.0), numpy="arctanh",
 )
 
 # ------------------------------------------------------------------------------------------------- special functions
 
 erf: Primitive = rule(
     "erf", math.erf, lambda x, y: TWO_OVER_SQRT_PI * exp(-x * x),
-    formula="y = erf x,   dy/dx = 2/√π·e^-x²", source=f"{AS} 7.1", ulp=(1.0, lambda x: 4.0 + x * x),
+    formula="y = erf x,   dy/dx = 2/√π·e^-x²", source=f"{AS} 7.1", ulp=(1.5, lambda x: 4.0 + x * x),
 )
 erfc: Primitive = rule(
     "erfc", math.erfc, lambda x, y: -TWO_OVER_SQRT_PI * exp(-x * x),
-    formula="y = 1 - erf x,   dy/dx = -2/√π·e^-x²", source=f"{AS} 7.1", ulp=(2.0, lambda x: 4.0 + x * x),
+    formula="y = 1 - erf x,   dy/dx = -2/√π·e^-x²", source=f"{AS} 7.1", ulp=(4.0, lambda x: 4.0 + x * x),
 )
 gamma: Primitive = rule(
     "gamma", ieee.gamma, lambda x, y: y * digamma(x), domain=(POSITIVE,),
@@ -310,7 +311,7 @@ polygamma: Primitive = rule(
 
 sigmoid: Primitive = rule(
     "sigmoid", ieee.sigmoid, lambda x, y: sigmoid_slope(x),  # not y(1-y): 0 beyond x = 37
-    formula="y = 1/(1 + e⁻ˣ),   dy/dx = e/(1+e)², e = e^-|x|", source="logistic function", ulp=(2.0, 4.0),
+    formula="y = 1/(1 + e⁻ˣ),   dy/dx = e/(1+e)², e = e^-|x|", source="logistic function", ulp=(2.5, 4.0),
 )
 sigmoid_slope: Primitive = rule(
     "sigmoid_slope", ieee.sigmoid_slope, lambda x, y: -tanh(0.5 * x) * y,

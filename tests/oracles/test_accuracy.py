@@ -95,7 +95,8 @@ def measure(name, points):
     """Return the worst value error and the worst error of each partial."""
     worst = [Worst() for _ in range(TABLE[name].arity + 1)]
     for seed in range(max(1, points // POINTS)):
-        measure_block(name, sample(name, min(points, POINTS), seed=100 + seed), worst)
+        allowed = bounds(name, over_a_million=points > POINTS)
+        measure_block(name, sample(name, min(points, POINTS), seed=100 + seed), worst, allowed)
     return worst
 
 
@@ -127,8 +128,8 @@ def test_value_and_partials_within_their_ulp_bounds(name):
 
 @pytest.mark.parametrize("name", sorted(POLICY - {"logaddexp"}))
 def test_the_table_claims_no_more_than_the_policy_allows(name):
-    """A bound stated in the table entry is not looser than the policy's (logaddexp: below)."""
-    stated, (value, slopes) = TABLE[name].ulp, bounds(name)
+    """A bound stated in the table entry is not looser than what holds over a million points (logaddexp: below)."""
+    stated, (value, slopes) = TABLE[name].ulp, bounds(name, over_a_million=True)
     for row in sample(name, 50):
         assert bound_at(stated[0], row) <= bound_at(value, row)
         assert all(bound_at(stated[1], row) <= bound_at(slope, row) for slope in slopes)
