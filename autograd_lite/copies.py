@@ -3,13 +3,27 @@
 Importing this module gives `Variable` its copy protocol.
 """
 
+import gc
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from math import nan
 from typing import Any
 
 from autograd_lite.primitives import Primitive
 from autograd_lite.variable import Variable, is_stale, make_node, reachable
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Pause the collector of cycles: nodes make none, and it would walk through millions of new ones again and again."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def rebuilt(node: Variable, arguments: tuple[Any, ...]) -> Variable:
@@ -28,14 +42,16 @@ def _copy(self: Variable) -> Variable:
 
 
 def _deepcopy(self: Variable, memo: dict[int, Any]) -> Variable:
-    for node in reachable([self]):
-        if id(node) not in memo:
-            arguments = tuple(memo[id(a)] if type(a) is Variable else a for a in node._arguments)
-            memo[id(node)] = rebuilt(node, arguments)
+    with uncollected():
+        for node in reachable([self]):
+            if id(node) not in memo:
+                arguments = tuple([memo[id(a)] if type(a) is Variable else a for a in node._arguments])
+                memo[id(node)] = rebuilt(node, arguments)
     copied: Variable = memo[id(self)]
     return copied
 
 
+@uncollected()
 def _reduce(self: Variable) -> tuple[Any, ...]:
     """What pickle stores: leaves as objects of their own, so that they stay shared; the rest as flat arrays.
 
@@ -78,6 +94,7 @@ def restored_leaf(value: float, grad: float | None, name: str | None) -> Variabl
     return leaf
 
 
+@uncollected()
 def restored_graph(
     leaves: list[Variable], rules: list[Primitive | None], columns: Sequence[Any], facts: dict[int, Any]
 ) -> Variable:
