@@ -162,7 +162,7 @@ def _changed_argument(node: Variable) -> str:
 
 
 def _times(local: Number, factor: Number) -> Number:
-    """Local × factor, leaving out the exact factor 1 so that graphs stay small."""
+    """local × factor, leaving out the exact factor 1 so that graphs stay small."""
     if type(local) is float and local == 1.0:
         return factor
     if type(factor) is float and factor == 1.0:

@@ -242,7 +242,7 @@ def selu(x: Any) -> Any:
 
 
 def softsign(x: Any) -> Any:
-    """X / (1 + |x|).
+    """x / (1 + |x|).
 
     >>> softsign(1.0)
     0.5

@@ -61,7 +61,7 @@ lgamma = outside(math.lgamma, _infinite)
 
 
 def div(a: float, b: float) -> float:
-    """A / b, with x/0 = ±inf and 0/0 = nan."""
+    """a / b, with x/0 = ±inf and 0/0 = nan."""
     try:
         return a / b
     except ZeroDivisionError:
@@ -87,7 +87,7 @@ def pow(x: float, p: float) -> float:  # noqa: A001 - the name of the operation
 
 
 def mod(x: float, y: float) -> float:
-    """X % y with Python's sign rule."""
+    """x % y with Python's sign rule."""
     try:
         return x % y
     except ZeroDivisionError:
@@ -95,7 +95,7 @@ def mod(x: float, y: float) -> float:
 
 
 def floordiv(x: float, y: float) -> float:
-    """X // y with Python's rounding; x // 0 as x / 0."""
+    """x // y with Python's rounding; x // 0 as x / 0."""
     try:
         return x // y
     except ZeroDivisionError:

@@ -153,7 +153,7 @@ def raise_on_nonfinite() -> Iterator[None]:
 
     Notes
     -----
-    Nodes made inside also remember their line, so that a later pass can name it. Cost: about 2 µs a node. It holds for
+    Nodes made inside also remember their line, so that a later pass can name it. Cost: about 7 µs a node. It holds for
     the thread or task that entered it: threads started inside are not watched, and a generator that is suspended inside
     leaves its caller watched.
 

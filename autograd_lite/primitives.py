@@ -180,7 +180,7 @@ logaddexp: Primitive = rule(
 
 
 def _gap(a: Any, b: Any) -> Any:
-    """A - b, and 0 also where a and b are the same infinity."""
+    """a - b, and 0 also where a and b are the same infinity."""
     return where(less(abs(a), inf) + less(a, b) + less(b, a), a - b, 0.0)
 
 

@@ -441,4 +441,4 @@ def is_stale(node: Variable) -> bool:
     )
 
 
-operators.install(Variable, record, _numbers)
+operators.install(Variable, _numbers)
