@@ -126,9 +126,7 @@ def test_time_grows_at_most_twelve_times_for_ten_times_the_size(timed):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "phase", ["build", "backward", "gradients", "order", "deepcopy", "pickle", "unpickle", "free"]
-)
+@pytest.mark.parametrize("phase", ["build", "backward", "gradients", "order", "deepcopy", "pickle", "unpickle", "free"])
 def test_no_phase_is_quadratic(timed, phase):
     """A quadratic phase would take 100 times as long.
 
