@@ -1,5 +1,6 @@
 """NumPy meets Variables: which rule serves which ufunc, for single Variables and for object arrays of them."""
 
+import math
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +8,16 @@ from typing import Any
 import numpy as np
 
 from autograd_lite.errors import OperandError
-from autograd_lite.primitives import PRIMITIVES, Primitive, abs, clip, degrees, pow, radians  # noqa: A004 - the rules
+from autograd_lite.primitives import (
+    PRIMITIVES,
+    Primitive,
+    abs,  # noqa: A004 - the rules
+    clip,
+    copysign,
+    degrees,
+    pow,  # noqa: A004
+    radians,
+)
 
 #: The rule that is the same function as a ufunc.
 RULES: dict[np.ufunc, Primitive] = {getattr(np, rule.numpy): rule for rule in PRIMITIVES.values() if rule.numpy}
@@ -21,7 +31,13 @@ _COMPARISONS: dict[np.ufunc, Callable[[Any, Any], bool]] = {
     np.equal: operator.eq,
     np.not_equal: operator.ne,
 }
-_QUESTIONS = (np.isnan, np.isfinite, np.isinf, np.signbit)
+#: Written as comparisons, so that a trace notes how they came out.
+_QUESTIONS: dict[np.ufunc, Callable[[Any], bool]] = {
+    np.isnan: lambda x: x != x,  # noqa: PLR0124 - true of NaN alone
+    np.isfinite: lambda x: abs(x) < math.inf,
+    np.isinf: lambda x: abs(x) == math.inf,
+    np.signbit: lambda x: copysign(1.0, x) < 0.0,
+}
 _OPERATORS = (np.add, np.subtract, np.multiply, np.divide, np.power, np.negative, np.positive, np.absolute)
 
 
@@ -43,8 +59,7 @@ def array_ufunc(ufunc: np.ufunc, method: str, *inputs: Any, out: Any = None, **o
     if ufunc in _COMPARISONS:
         result = _mapped(_COMPARISONS[ufunc], inputs, bool)
     elif ufunc in _QUESTIONS:
-        question: Callable[[Any], Any] = ufunc
-        result = _mapped(lambda item: bool(question(getattr(item, "value", item))), inputs, bool)
+        result = _mapped(_QUESTIONS[ufunc], inputs, bool)
     elif ufunc is np.divmod:
         result = _mapped(operator.floordiv, inputs, object), _mapped(operator.mod, inputs, object)
     elif (rule := _rule_of(ufunc)) is not None:

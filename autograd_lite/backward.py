@@ -17,7 +17,7 @@ import numpy as np
 from autograd_lite import observers
 from autograd_lite.errors import ArgumentError, HandMadeNodeError, OperandError, StaleGraphError, UnconnectedError
 from autograd_lite.nests import mapped, unravel, variables_of
-from autograd_lite.primitives import as_float
+from autograd_lite.primitives import as_float, hold, less, where
 from autograd_lite.variable import Variable, creation_number, is_stale, reachable, search
 
 Number = Any  # float, or a Variable where a gradient is to be differentiated again
@@ -78,7 +78,15 @@ class Reach:
         adjoints: dict[Variable, Number] = dict(self.met)
         for output, seed in seeds.items():
             adjoints[output] = nan_if_nan(output, seed, create_graph=create_graph)
-        (_send_graphs if create_graph else _send)(self.inner, adjoints)
+        notes = observers.recording() if create_graph else None
+        if notes is None or not any(map(_may_send_nothing, self.inner)):
+            (_send_graphs if create_graph else _send)(self.inner, adjoints)
+        elif notes.masked:
+            _send_masked(self.inner, adjoints)
+        else:
+            _send_graphs(self.inner, adjoints)
+            visited = set(self.inner)
+            notes.doubtful += [a for node, a in adjoints.items() if type(a) is Variable and node not in visited]
         if observers.active:
             observers.observe_sweep(sorted(adjoints, key=creation_number, reverse=True), adjoints)
         return adjoints
@@ -86,15 +94,20 @@ class Reach:
     def tangents(self, seeds: Mapping[Variable, Number], *, create_graph: bool = False) -> dict[Variable, Number]:
         """The forward sweep: ẏ = Σ ∂y/∂x·ẋ over the arguments x of y; None where no tangent arrived."""
         tangents: dict[Variable, Number] = {**self.met, **seeds}
+        arrived: dict[Variable, Number] = {}  # in a trace: where a tangent arrived at all; missing means everywhere
         for node in reversed(self.inner):
             if node in seeds:
                 continue
-            total = None
-            for argument, local in zip(node._arguments, _locals(node, create_graph=create_graph), strict=True):
-                if local is not None and tangents.get(argument) is not None:
-                    product = _times(local, tangents[argument])
-                    total = product if total is None else total + product
-            tangents[node] = total
+            products = [
+                _masked(node, _times(local, tangents[argument]), local, arrived.get(argument))
+                for argument, local in zip(node._arguments, _locals(node, create_graph=create_graph), strict=True)
+                if local is not None and tangents.get(argument) is not None
+            ]
+            tangents[node], condition = _added(products)
+            if condition is not None:
+                arrived[node] = condition
+        for node, condition in arrived.items():
+            tangents[node] = where(condition, tangents[node], 0.0)
         if observers.active:
             observers.observe_sweep(sorted(tangents, key=creation_number), tangents, forward=True)
         return tangents
@@ -136,6 +149,47 @@ def _send_graphs(nodes: Iterable[Variable], adjoints: dict[Variable, Number]) ->
                     adjoints[argument] = product if total is None else total + product
 
 
+def _send_masked(nodes: Iterable[Variable], adjoints: dict[Variable, Number]) -> None:
+    """The same in a trace, for whatever branches a lane takes: with each product goes the condition that it was sent.
+
+    What was not sent counts as -0.0, which changes no sum; NaN stands for "sent", as it does for `where`.
+    """
+    waiting: dict[Variable, list[tuple[Number, Number | None]]] = {
+        n: [(a, None)] for n, a in adjoints.items() if a is not None
+    }
+    for node in nodes:
+        adjoint, condition = _added(waiting.pop(node, []))
+        adjoints[node] = adjoint if condition is None else where(condition, adjoint, 0.0)
+        if adjoint is not None:
+            for argument, local in zip(node._arguments, _locals(node, create_graph=True), strict=True):
+                if local is not None and argument in adjoints:
+                    waiting.setdefault(argument, []).append(_masked(node, _times(local, adjoint), local, condition))
+    for node, products in waiting.items():
+        adjoint, condition = _added(products)
+        adjoints[node] = adjoint if condition is None else where(condition, adjoint, 0.0)
+
+
+def _masked(node: Variable, product: Number, local: Number, condition: Number | None) -> tuple[Number, Number | None]:
+    """A product and the condition that it was sent: None where it always is."""
+    if not _may_send_nothing(node) or type(local) is float or not (notes := observers.recording()) or not notes.masked:
+        return product, condition
+    return product, local if condition is None else where(condition, local, 0.0)
+
+
+def _added(products: list[tuple[Number, Number | None]]) -> tuple[Number | None, Number | None]:
+    """The sum of what was sent, and the condition that anything was."""
+    if not products:
+        return None, None
+    if len(products) == 1:
+        return products[0]
+    total, anywhere = None, products[0][1]
+    for product, condition in products:
+        sent = product if condition is None else where(condition, product, -0.0)
+        total = sent if total is None else total + sent
+        anywhere = None if anywhere is None or condition is None else where(anywhere, anywhere, condition)
+    return total, anywhere
+
+
 def _locals(node: Variable, *, create_graph: bool) -> Iterable[Number]:
     """Local gradients, as recorded or as a graph; None for constants and for arguments that were not taken."""
     if not (create_graph and node._arguments):
@@ -150,10 +204,20 @@ def _locals(node: Variable, *, create_graph: bool) -> Iterable[Number]:
             f"{_changed_argument(node)} was set after {node!r} was recorded from it, so the graph no longer holds the "
             "numbers it was computed from. Run the function again, then differentiate."
         )
+    generic = observers.recording() is not None  # a trace holds for other values too, which may take other branches
     return [
-        None if local is None else partial(*node._arguments, node) if callable(partial) else partial
-        for partial, local in zip(node._primitive.partials, node._locals, strict=True)
+        (None if local is None and not generic else partial(*node._arguments, node))
+        if callable(partial)
+        else partial or (None if node._primitive.selects else partial)
+        if type(argument) is Variable
+        else None
+        for partial, argument, local in zip(node._primitive.partials, node._arguments, node._locals, strict=True)
     ]
+
+
+def _may_send_nothing(node: Variable) -> bool:
+    """Whether the node selects among its arguments by their values."""
+    return node._primitive is not None and node._primitive.selects and any(map(callable, node._primitive.partials))
 
 
 def _changed_argument(node: Variable) -> str:
@@ -172,6 +236,11 @@ def _times(local: Number, factor: Number) -> Number:
 
 def nan_if_nan(output: Variable, seed: Number, *, create_graph: bool) -> Number:
     """The seed; NaN if the output is: a linear operation would otherwise give a NaN value a finite derivative."""
+    if create_graph and (notes := observers.recording()):
+        if notes.masked:
+            return seed + less(output, output)  # + 0, or nan
+        notes.doubtful += [number for number in (output, seed) if type(number) is Variable]
+        return seed
     if not isnan(output._value):
         return seed
     return seed * output if create_graph else nan  # as a graph, NaN at every order
@@ -340,4 +409,6 @@ def stop_gradient(x: Any) -> Any:
     3.0
     """
     variables_of(x)  # refuses what it cannot see into
+    if observers.recording():
+        return mapped(hold, x)
     return mapped(lambda variable: Variable(variable._value, name=variable.name), x)

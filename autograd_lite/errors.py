@@ -147,6 +147,43 @@ class GradientCheckError(AutogradLiteError, AssertionError):
     """A gradient does not agree with finite differences; the message holds a table of what differs."""
 
 
+class TraceError(AutogradLiteError, RuntimeError):
+    """A function cannot be recorded once and replayed: two traces of it gave different programs.
+
+    >>> import itertools
+    >>> import autograd_lite as al
+    >>> count = itertools.count()
+    >>> al.jit(lambda x: x * next(count))(2.0)
+    Traceback (most recent call last):
+        ...
+    autograd_lite.errors.TraceError: <lambda> gave different programs when traced twice with the same numbers: ...
+    >>> al.jit(lambda x, n: x * n)(2.0, 1.0)
+    2.0
+    """
+
+
+class BranchError(AutogradLiteError, RuntimeError):
+    """A tape was called with numbers for which the function takes another branch than the one recorded; `jit` follows it.
+
+    >>> import autograd_lite as al
+    >>> f = lambda x: x * x if x > 1 else 2 * x - 1
+    >>> al.trace(f, 3.0)(0.0)
+    Traceback (most recent call last):
+        ...
+    autograd_lite.errors.BranchError: the tape of <lambda> was recorded where x > 1.0 was True ...
+    >>> al.jit(f)(0.0)
+    -1.0
+    """
+
+
+class TapeError(AutogradLiteError, ValueError):
+    """A tape is malformed, or a file is no tape: corrupt, cut off, or of another kind."""
+
+
+class CompilationError(AutogradLiteError, RuntimeError):
+    """A program could not be compiled, or the executor that was asked for is not installed."""
+
+
 class DrawingError(AutogradLiteError, RuntimeError):
     """A graph cannot be drawn."""
 

@@ -77,7 +77,9 @@ def inv(x: float) -> float:
 
 
 def pow(x: float, p: float) -> float:  # noqa: A001 - the name of the operation
-    """x**p as C's pow: never complex."""
+    """x**p as C's pow: never complex. x**2 is x·x, correctly rounded, in compiled programs too."""
+    if p == 2.0:
+        return x * x
     try:
         return math.pow(x, p)
     except ValueError:  # zero to a negative power, or a negative number to a broken one

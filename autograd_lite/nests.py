@@ -5,6 +5,7 @@ Whatever takes or returns a nest works on its flat list of numbers: `numbers, sh
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
@@ -23,22 +24,45 @@ NAMESPACE = "autograd_lite"
 
 
 @dataclasses.dataclass(frozen=True)
+class Fixed:
+    """A leaf that is no number: part of the shape."""
+
+    thing: Any
+
+
+@dataclasses.dataclass(frozen=True)
 class Shape:
     """The containers of a nest and the array shapes of its leaves; None marks a leaf that is a single number."""
 
     containers: optree.PyTreeSpec
-    leaves: tuple[tuple[int, ...] | None, ...]
+    leaves: tuple[tuple[int, ...] | Fixed | None, ...]
 
-    @property
+    @functools.cached_property
     def sizes(self) -> list[int]:
         """How many numbers each leaf holds."""
-        return [1 if leaf is None else int(np.prod(leaf, dtype=np.int64)) for leaf in self.leaves]
+        return [
+            1 if leaf is None else 0 if isinstance(leaf, Fixed) else int(np.prod(leaf, dtype=np.int64))
+            for leaf in self.leaves
+        ]
+
+    def places(self) -> list[tuple[tuple[Any, ...], str]]:
+        """For each number the path of its leaf, and its index in that as text: `(0, 'w'), '[2, 3]'`."""
+        places: list[tuple[tuple[Any, ...], str]] = []
+        for path, leaf in zip(self.containers.paths(), self.leaves, strict=True):
+            if leaf is None:
+                places.append((path, ""))
+            elif not isinstance(leaf, Fixed):
+                places += [(path, f"[{', '.join(map(str, index))}]") for index in np.ndindex(*leaf)]
+        return places
 
     def pack(self, numbers: Sequence[Any]) -> Any:
         """The nest with these numbers in it; arrays are float64, or object arrays if a number is a Variable."""
         packed, start = [], 0
         for leaf, size in zip(self.leaves, self.sizes, strict=True):
-            packed.append(numbers[start] if leaf is None else as_array(numbers[start : start + size], leaf))
+            if isinstance(leaf, Fixed):
+                packed.append(leaf.thing)
+            else:
+                packed.append(numbers[start] if leaf is None else as_array(numbers[start : start + size], leaf))
             start += size
         return optree.tree_unflatten(self.containers, packed)
 
@@ -48,6 +72,8 @@ class Shape:
         for row_leaf, height in zip(self.leaves, self.sizes, strict=True):
             blocks, left = [], 0
             for column_leaf, width in zip(columns.leaves, columns.sizes, strict=True):
+                if isinstance(row_leaf, Fixed) or isinstance(column_leaf, Fixed):
+                    raise OperandError(f"a derivative of or by {row_leaf} or {column_leaf}, which are no numbers.")
                 block = [entry for row in rows[top : top + height] for entry in row[left : left + width]]
                 scalar = row_leaf is None and column_leaf is None
                 blocks.append(block[0] if scalar else as_array(block, (row_leaf or ()) + (column_leaf or ())))
@@ -66,8 +92,12 @@ def as_array(numbers: Sequence[Any], shape: tuple[int, ...]) -> Any:
     return array.reshape(shape).view(VariableArray)
 
 
-def unravel(nest: Any, what: str = "the nest") -> tuple[list[Any], Shape]:
-    """The numbers of a nest, floats and Variables, in order; and its shape.
+def _nothing(_: Any) -> bool:
+    return False
+
+
+def unravel(nest: Any, what: str = "the nest", fixed: Callable[[Any], bool] = _nothing) -> tuple[list[Any], Shape]:
+    """The numbers of a nest, floats and Variables, in order; and its shape, which holds the leaves that are `fixed`.
 
     Raises
     ------
@@ -76,10 +106,12 @@ def unravel(nest: Any, what: str = "the nest") -> tuple[list[Any], Shape]:
     """
     leaves, containers = optree.tree_flatten(nest, namespace=NAMESPACE)
     numbers: list[Any] = []
-    shapes: list[tuple[int, ...] | None] = []
+    shapes: list[tuple[int, ...] | Fixed | None] = []
     for position, leaf in enumerate(leaves):
         try:
-            if isinstance(leaf, np.ndarray):
+            if fixed(leaf):
+                shapes.append(Fixed(leaf))
+            elif isinstance(leaf, np.ndarray):
                 shapes.append(leaf.shape)
                 numbers += _numbers_of(leaf)
             else:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 from typing import Any, Protocol
@@ -17,6 +18,9 @@ from autograd_lite.errors import NonFiniteError
 
 #: Number of contexts, over all threads, in which somebody watches. Recording a node tests this and no more.
 active = 0
+
+#: Number of contexts, over all threads, in which a function is being traced. Comparisons test this and no more.
+tracing = 0
 
 _lock = Lock()
 _PACKAGE = str(Path(__file__).parent) + os.sep
@@ -61,6 +65,47 @@ def observing(*observers: Observer, alone: bool = False) -> Iterator[None]:
             active -= 1
         with suppress(ValueError):  # a generator that was closed from another context, where there is nothing to undo
             _observers.reset(token)
+
+
+@dataclass
+class Recording:
+    """What a trace notes besides the nodes: how comparisons came out, and which results show that a lane needs care.
+
+    A sweep in a trace must be right for every lane, whichever branches that takes. `masked` sweeps carry along where an
+    adjoint was sent at all. The others leave that out, which can be half the program: into branches that were not taken
+    they send 0·∂y/∂x, NaN where ∂y/∂x is infinite. A NaN among their `doubtful` results asks for the masked program.
+    """
+
+    masked: bool = True
+    guards: list[tuple[str, Any, Any, bool, str]] = field(default_factory=list)
+    doubtful: list[Any] = field(default_factory=list)
+
+    def guard(self, relation: str, left: Any, right: Any, *, outcome: bool) -> None:
+        """Note that `left relation right` came out as `outcome` on the user's line."""
+        self.guards.append((relation, left, right, outcome, user_location()))
+
+
+_recording: ContextVar[Recording | None] = ContextVar("autograd_lite_recording", default=None)
+
+
+def recording() -> Recording | None:
+    """The trace that is under way in this context, if any."""
+    return _recording.get() if tracing else None
+
+
+@contextmanager
+def record_into(notes: Recording | None) -> Iterator[None]:
+    """Trace in this context; None suspends a trace."""
+    global tracing  # noqa: PLW0603 - as `active`
+    token = _recording.set(notes)
+    with _lock:
+        tracing += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            tracing -= 1
+        _recording.reset(token)
 
 
 def user_location() -> str:

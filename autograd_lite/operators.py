@@ -114,6 +114,10 @@ def _as_operand(other: Any) -> Any:
         other = other[()]
         if type(other) is _NODE_NAMES["Variable"]:
             return other
+    if isinstance(other, (str, bytes, list, tuple)):  # Python would repeat them, since a Variable can count
+        raise OperandError(
+            f"{type(other).__name__} {other!r:.60} is not a real number. Make it an array: np.array([1.0, 2.0]) * x."
+        )
     try:
         return as_float(other)
     except OperandError:
@@ -130,14 +134,18 @@ def _named(function: F, primitive: Primitive) -> F:
 
 
 def comparison(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
-    """Compare values, as floats are compared."""
+    """Compare values, as floats are compared. While tracing the outcome is noted: a guard."""
 
     def compared(self: Any, other: Any) -> bool:
         if type(other) is type(self):
-            return compare(self._value, other._value)
-        if isinstance(other, (int, float, np.number, np.bool_)) and not isinstance(other, np.complexfloating):
-            return bool(compare(self._value, other))
-        return NotImplemented  # type: ignore[no-any-return] # the other operand may know
+            outcome = compare(self._value, other._value)
+        elif isinstance(other, (int, float, np.number, np.bool_)) and not isinstance(other, np.complexfloating):
+            outcome = bool(compare(self._value, other))
+        else:
+            return NotImplemented  # type: ignore[no-any-return] # the other operand may know
+        if observers.tracing and (notes := observers.recording()):
+            notes.guard(compare.__name__, self, other, outcome=outcome)
+        return outcome
 
     return compared
 

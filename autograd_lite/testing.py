@@ -206,12 +206,9 @@ def _compared(f: Callable[..., Any], numbers: list[float], shape: Shape, order: 
 
 def _places(shape: Shape) -> list[str]:
     """Where each number stands: 'argument 0', 'argument 1['w'][2, 3]'."""
-    paths = shape.containers.paths()
-    places = []
-    for path, leaf in zip(paths, shape.leaves, strict=True):
-        head = f"argument {path[0]}" + "".join(f"[{entry!r}]" for entry in path[1:])
-        places += [head] if leaf is None else [f"{head}[{', '.join(map(str, index))}]" for index in np.ndindex(*leaf)]
-    return places
+    return [
+        f"argument {first}{''.join(f'[{step!r}]' for step in rest)}{index}" for (first, *rest), index in shape.places()
+    ]
 
 
 def _check_modes(f: Callable[..., Any], numbers: list[float], shape: Shape) -> None:

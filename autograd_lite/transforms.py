@@ -16,7 +16,7 @@ import optree
 from autograd_lite import primitives
 from autograd_lite.backward import Number, Reach, nan_if_nan, result
 from autograd_lite.errors import ArgumentError, OperandError, OutputError
-from autograd_lite.nests import Shape, mapped, unravel
+from autograd_lite.nests import Fixed, Shape, mapped, unravel
 from autograd_lite.variable import Variable
 
 Argnums = int | tuple[int, ...]
@@ -358,7 +358,10 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tupl
 
 def _outline(shape: Shape) -> str:
     """The structure of a nest as text: [*, (3,)] for a list of a number and an array of three."""
-    leaves = ["*" if leaf is None else f"array{list(leaf)}" for leaf in shape.leaves]
+    leaves = [
+        "*" if leaf is None else repr(leaf.thing) if isinstance(leaf, Fixed) else f"array{list(leaf)}"
+        for leaf in shape.leaves
+    ]
     return str(optree.tree_unflatten(shape.containers, leaves)).replace("'", "")
 
 

@@ -287,7 +287,19 @@ class Variable:
     __hash__ = object.__hash__  # by identity: nodes are dictionary keys
 
     def __bool__(self) -> bool:
-        return self._value != 0.0
+        return self != 0.0
+
+    # A step function: nothing is lost with the derivative, which is 0. While tracing the outcome is a guard.
+    def __int__(self) -> int:
+        whole = int(self._value)
+        if observers.tracing and (notes := observers.recording()):
+            notes.guard("eq", primitives.trunc(self), float(whole), outcome=True)
+        return whole
+
+    def __index__(self) -> int:
+        if not self._value.is_integer():
+            raise OperandError(f"{self!r} is not a whole number and cannot index or count. Use int(x) to cut it off.")
+        return int(self)
 
     # ------------------------------------------------------------------------------- what would drop the derivative
 
@@ -295,12 +307,6 @@ class Variable:
         raise OperandError(
             f"float() of {self!r} would drop its derivative. Use the functions of autograd_lite (al.sin for math.sin, "
             "np.array without dtype=float), or x.value if the plain number is intended."
-        )
-
-    def __int__(self) -> NoReturn:
-        raise OperandError(
-            f"int() of {self!r} would drop its derivative. Use al.trunc(x), al.floor(x) or al.round(x), or int(x.value) "
-            "if the plain number is intended."
         )
 
     def __complex__(self) -> NoReturn:

@@ -160,7 +160,6 @@ def test_repr_tells_value_gradient_operation_name():
     ("escape", "remedy"),
     [
         (float, "x.value"),
-        (int, "al.trunc"),
         (complex, "x.value"),
         (math.sin, "al.sin"),
         (math.sqrt, "al.sin for math.sin"),
@@ -397,3 +396,13 @@ class TestCopies:
         with pytest.raises(al.StaleGraphError):
             w = pickle.loads(pickle.dumps(y))
             al.gradients(w, al.topological_order(w)[0], create_graph=True)
+
+
+def test_int_cuts_off_and_a_whole_number_counts():
+    """The derivative of a step function is 0: int(x), range(x) and indexing lose nothing."""
+    x = al.Variable(-2.7)
+    assert int(x) == -2
+    assert list(range(al.Variable(3.0))) == [0, 1, 2]
+    assert "abc"[al.Variable(1.0)] == "b"
+    with pytest.raises(al.OperandError, match="not a whole number"):
+        "abc"[x]

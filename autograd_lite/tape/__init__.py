@@ -1,0 +1,1 @@
+"""The tape: a recorded graph as a straight-line program, its passes, and what runs it."""

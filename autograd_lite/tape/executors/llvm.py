@@ -1,0 +1,414 @@
+"""The tape as LLVM IR, cut into functions of moderate length.
+
+LLVM's time for one long block grows faster than its length, so the program is cut into functions of some hundred
+instructions. They pass values on through a scratch array, whose places are used again as soon as they are free.
+"""
+
+import ctypes
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from autograd_lite import primitives
+from autograd_lite.primitives import Primitive
+from autograd_lite.tape.executors import machine, support
+from autograd_lite.tape.executors.ir import Builder, literal
+from autograd_lite.tape.executors.operations import INLINE, LIBRARY, NATIVE
+from autograd_lite.tape.lowering import lowered
+from autograd_lite.tape.passes import FEW, Straight, sunk, with_doubt_as_guards
+
+#: Instructions of one function: long enough to share loads, short enough for LLVM.
+FUNCTION_LENGTH = 1000
+
+#: LLVM's name of a comparison of doubles as Python compares floats: ordered, but for "unequal".
+RELATIONS = {"lt": "olt", "le": "ole", "gt": "ogt", "ge": "oge", "eq": "oeq", "ne": "une"}
+OPPOSITES = {"lt": "uge", "le": "ugt", "gt": "ule", "ge": "ult", "eq": "une", "ne": "oeq"}
+
+#: The number of the first guard that failed, while none has.
+HELD = 1e300
+
+
+@dataclass
+class Places:
+    """Where values lie: names of pointers and byte offsets.
+
+    Attributes
+    ----------
+    inputs, outputs : dict
+        From slot to the place of an input, and to the places an output is written to.
+    uniform : set of int
+        Slots of inputs that are one double for all lanes.
+    stride : int
+        Bytes from one place of the scratch array to the next.
+    reserved : int
+        Places of the scratch array that are taken.
+    """
+
+    inputs: dict[int, tuple[str, int]]
+    outputs: dict[int, list[tuple[str, int]]]
+    uniform: set[int] = field(default_factory=set)
+    sums: dict[int, list[int]] = field(default_factory=dict)
+    stride: int = 8
+    reserved: int = 0
+
+
+class Body:
+    """Writes the functions of a program, each of them `void(ptr %in, ptr %s, ptr %out)`."""
+
+    def __init__(self, tape: Straight, width: int, places: Places) -> None:
+        self.tape, self.width, self.places = tape, width, places
+        self.first = tape.first_instruction
+        self.functions: list[str] = []
+        self.declarations: set[str] = set()
+        self.library_functions: set[tuple[str, int]] = set()
+        self.callbacks: dict[Primitive, machine.Callback] = {}
+        self.scratch = places.reserved
+        self._crossing = self._find_crossing()
+
+    def _find_crossing(self) -> dict[int, int]:
+        """From each slot that a later function uses to the last such function."""
+        last: dict[int, int] = {}
+        uses = [(position, arguments) for position, (_, arguments) in enumerate(self.tape.code)]
+        uses += [(max(g.position - 1, 0), (g.left, g.right)) for g in self.tape.guards]
+        for position, slots in uses:
+            here = position // FUNCTION_LENGTH
+            for slot in slots:
+                if slot >= self.first and (slot - self.first) // FUNCTION_LENGTH < here:
+                    last[slot] = max(here, last.get(slot, 0))
+        return last
+
+    def write(self) -> list[str]:
+        """Names of the functions in the order in which they are to be called; `functions` has their text."""
+        code = self.tape.code
+        guards = defaultdict(list)
+        for number, guard in enumerate(self.tape.guards):
+            guards[max(guard.position - 1, 0)].append((number, guard))
+        free: list[int] = []
+        self._place: dict[int, int] = {}
+        released: dict[int, list[int]] = defaultdict(list)
+        names = []
+        status = ("", 0) if not guards else ("%s", self._take(free))
+        for start in range(0, max(len(code), 1), FUNCTION_LENGTH):
+            index = start // FUNCTION_LENGTH
+            free += [self._place[slot] for slot in released.pop(index - 1, ())]
+            function = _Function(self, status)
+            for position in range(start, min(start + FUNCTION_LENGTH, len(code))):
+                slot = self.first + position
+                function.instruction(slot, *code[position])
+                if slot in self._crossing:
+                    self._place[slot] = self._take(free)
+                    released[self._crossing[slot]].append(slot)
+                    function.store(function.names[slot], "%s", self._place[slot] * self.places.stride)
+                for number, guard in guards.get(position, ()):
+                    function.guard(number, guard)
+            if start == 0 and not code:
+                for number, guard in guards.get(0, ()):
+                    function.guard(number, guard)
+            if start + FUNCTION_LENGTH >= len(code):
+                function.passed_on()
+            names.append(f"f{index}")
+            self.functions.append(function.text(names[-1]))
+            self.declarations |= function.builder.declarations
+            self.library_functions |= function.builder.library_functions
+        return names
+
+    def _take(self, free: list[int]) -> int:
+        if free:
+            return free.pop()
+        self.scratch += 1
+        return self.scratch - 1
+
+    def place(self, slot: int) -> int:
+        """Place of a value in the scratch array."""
+        return self._place[slot]
+
+
+class _Function:
+    """One of the functions."""
+
+    def __init__(self, body: Body, status: tuple[str, int]) -> None:
+        self.body, self.tape, self.places = body, body.tape, body.places
+        self.builder = Builder(body.width)
+        self.names: dict[int, str] = {}
+        self.comparisons: dict[int, tuple[str, str]] = {}
+        self.status = status
+
+    def text(self, name: str) -> str:
+        lines = "\n".join(self.builder.lines)
+        return f"define internal void @{name}(ptr %in, ptr %s, ptr %out) #0 {{\n{lines}\nret void\n}}"
+
+    def pointer(self, base: str, offset: int) -> str:
+        return self.builder.emit(f"getelementptr i8, ptr {base}, i64 {offset}") if offset else base
+
+    def load(self, base: str, offset: int) -> str:
+        return self.builder.emit(f"load {self.builder.double}, ptr {self.pointer(base, offset)}, align 8")
+
+    def store(self, value: str, base: str, offset: int) -> None:
+        self.builder.lines.append(f"store {self.builder.double} {value}, ptr {self.pointer(base, offset)}, align 8")
+
+    def value(self, slot: int) -> str:
+        """Name of a value, loaded where it is not at hand."""
+        name = self.names.get(slot)
+        if name is not None:
+            return name
+        b = self.builder
+        if self.tape.first_constant <= slot < self.tape.first_instruction:
+            return b.constant(self.tape.constants[slot - self.tape.first_constant])
+        if slot in self.places.uniform:  # loaded at each use: the load becomes part of the instruction
+            number = b.emit(f"load double, ptr {self.pointer(*self.places.inputs[slot])}, align 8")
+            return number if b.width == 1 else b.spread(number)
+        if slot in self.places.inputs:
+            name = self.load(*self.places.inputs[slot])
+        else:
+            name = self.load("%s", self.body.place(slot) * self.places.stride)
+        self.names[slot] = name
+        return name
+
+    def instruction(self, slot: int, primitive: Primitive, arguments: tuple[int, ...]) -> None:
+        """One operation, and the output it may be."""
+        b = self.builder
+        if primitive is primitives.where and arguments[0] in self.comparisons:
+            # where(less(p, q), …) without making the number 1, 0 or nan: p < q, or not comparable.
+            p, q = self.comparisons[arguments[0]]
+            name = b.select(b.compare("ult", p, q), self.value(arguments[1]), self.value(arguments[2]))
+        else:
+            name = self.operation(primitive, [self.value(a) for a in arguments])
+        if primitive is primitives.less:
+            self.comparisons[slot] = self.value(arguments[0]), self.value(arguments[1])
+        self.names[slot] = name
+        self.output(slot, name)
+
+    def operation(self, primitive: Primitive, arguments: Sequence[str]) -> str:
+        b = self.builder
+        if primitive in INLINE:
+            return INLINE[primitive](b, *arguments)
+        if primitive in LIBRARY:
+            return b.library(LIBRARY[primitive], *arguments)
+        back = machine.callback(primitive)
+        self.body.callbacks[primitive] = back
+        return b.library(back.name, *arguments)
+
+    def accumulate(self, name: str, index: int) -> None:
+        """Add the lanes that exist to a sum; the mask of these lies before the sums."""
+        b = self.builder
+        size = 8 * b.width
+        mask = b.emit(f"load {b.integer}, ptr %out, align 64")
+        counted = b.from_bits(b.integer_op("and", b.bits(name), mask))
+        place = self.pointer("%out", size * (index + 1))
+        total = b.emit(f"load {b.double}, ptr {place}, align 64")
+        b.lines.append(f"store {b.double} {b.add(total, counted)}, ptr {place}, align 64")
+
+    def output(self, slot: int, name: str) -> None:
+        for base, offset in self.places.outputs.get(slot, ()):
+            self.store(name, base, offset)
+        for offset in self.places.sums.get(slot, ()):
+            self.accumulate(name, offset)
+
+    def passed_on(self) -> None:
+        """Outputs that are inputs or constants."""
+        for slot in {*self.places.outputs, *self.places.sums}:
+            if slot < self.tape.first_instruction:
+                self.output(slot, self.value(slot))
+
+    def guard(self, number: int, guard: Any) -> None:
+        """Keep the number of the first guard that failed."""
+        b = self.builder
+        relation = RELATIONS[guard.relation] if guard.outcome else OPPOSITES[guard.relation]
+        holds = b.compare(relation, self.value(guard.left), self.value(guard.right))
+        offset = self.status[1] * self.places.stride
+        before = self.load(self.status[0], offset)
+        failed = b.constant(float(number + 1))
+        first = b.select(b.compare("olt", before, failed), before, failed)
+        self.store(b.select(holds, before, first), self.status[0], offset)
+
+
+@dataclass(eq=False)
+class SingleLane:
+    """A compiled program of one lane.
+
+    Call `run(inputs, outputs, scratch)` with addresses; it returns 0, the number (from 1) of the first guard that failed, or
+    -1 if a doubtful value is NaN.
+    """
+
+    inputs: int
+    outputs: int
+    scratch: int
+    run: Callable[[Any, Any, Any], int]
+    address: int
+    callbacks: Sequence[machine.Callback]
+    module: machine.Module
+
+
+@dataclass(eq=False)
+class Lanes:
+    """A compiled program of many lanes; see `lanes`."""
+
+    outputs: int
+    sums: int
+    guarded: bool
+    block: int
+    scratch: int
+    width: int
+    run: Callable[..., None]
+    callbacks: Sequence[machine.Callback]
+    module: machine.Module
+
+
+#: Doubles of scratch that a compiled function takes from the stack; beyond, the caller brings them.
+ON_STACK = 8192
+
+
+def single_lane(tape: Straight, level: int | None = None) -> SingleLane:
+    """Compile a tape for one lane. Values are bit for bit those of the eager run."""
+    guards = len(tape.guards)
+    tape = lowered(tape, NATIVE)
+    many = len(tape.doubtful) > FEW
+    if not many:
+        tape = with_doubt_as_guards(tape)
+    tape = sunk(tape)
+    results = [*tape.outputs, *(slot for slot in tape.doubtful if slot not in set(tape.outputs))]
+    outputs = defaultdict(list)
+    for k, slot in enumerate(results):
+        outputs[slot].append(("%out", 8 * k))
+    places = Places(
+        {slot: ("%in", 8 * slot) for slot in range(tape.first_constant)}, outputs, set(range(tape.first_constant))
+    )
+    body = Body(tape, 1, places)
+    calls = "\n".join(f"call void @{name}(ptr %in, ptr %s, ptr %out)" for name in body.write())
+    on_stack = body.scratch <= ON_STACK
+    scratch = f"%s = alloca [{max(body.scratch, 1)} x double], align 64" if on_stack else ""
+    status = f"store double {literal(HELD)}, ptr %s, align 8" if tape.guards else ""
+    text = f"""
+{_unique(body.declarations)}
+{chr(10).join(body.functions)}
+define i64 @main(ptr %in, ptr %out, ptr %{"unused" if on_stack else "s"}) #0 {{
+{scratch}
+{status}
+{calls}
+{_guards(guards) if tape.guards else "%failed = add i64 0, 0"}
+{_doubt(len(results)) if many else _CERTAIN}
+}}
+attributes #0 = {{ nounwind }}
+"""
+    support.load()
+    module = machine.Module(text, (2 if len(tape.code) <= 2000 else 0) if level is None else level)
+    address = module.address("main")
+    callbacks = list(body.callbacks.values())
+    pointers = [ctypes.c_void_p] * 3
+    run = machine.function(address, ctypes.c_int64, *pointers, hold_gil=len(tape.code) < 500)
+    return SingleLane(
+        tape.first_constant, len(results), 0 if on_stack else body.scratch, run, address, callbacks, module
+    )
+
+
+_CERTAIN = "ret i64 %failed"
+
+
+def _guards(count: int) -> str:
+    """0 if all held, the number of the first that failed, or -1 if only the tests for NaN after the first `count` did."""
+    return f"""%status = load double, ptr %s, align 8
+%held = fcmp oeq double %status, {literal(HELD)}
+%number = fptosi double %status to i64
+%real = icmp sle i64 %number, {count}
+%failure = select i1 %real, i64 %number, i64 -1
+%failed = select i1 %held, i64 0, i64 %failure"""
+
+
+def _doubt(count: int) -> str:
+    """-1 if a result is NaN; or if infinities cancel in their sum: then the careful program finds nothing new."""
+    return f"""%total = call double @al_total(ptr %out, i64 {count})
+%nan = fcmp uno double %total, %total
+%any = icmp ne i64 %failed, 0
+%doubt = select i1 %nan, i64 -1, i64 0
+%result = select i1 %any, i64 %failed, i64 %doubt
+ret i64 %result"""
+
+
+def _unique(declarations: Iterable[str]) -> str:
+    return "\n".join(sorted({*declarations, *support.DECLARATIONS}))
+
+
+def lanes(tape: Straight, varying: int, *, summed: bool, level: int | None = None) -> Lanes:
+    """Compile a program for many lanes: the first `varying` inputs have one value for each, the others one for all.
+
+    A block of lanes is gathered into the scratch array, worked through one vector register at a time, and its results are
+    scattered from there; so any strides will do, and what stands beside a lane never enters it. `summed` outputs are added up
+    over the lanes of a block and never stored for each.
+    """
+    guarded = bool(tape.guards)
+    tape = sunk(lowered(tape, NATIVE))
+    width = machine.width()
+    block = 256 if len(tape.code) < 1000 else 64
+    stride = 8 * block + 64  # not a power of two: places would fall into few sets of the cache
+    inputs = {k: ("%s", k * stride) if k < varying else ("%in", 8 * (k - varying)) for k in range(tape.first_constant)}
+    places = Places(inputs, {}, set(range(varying, tape.first_constant)), stride=stride, reserved=varying)
+    scattered = 0 if summed else len(tape.outputs)
+    if summed:
+        sums: dict[int, list[int]] = defaultdict(list)
+        for k, slot in enumerate(tape.outputs):
+            sums[slot].append(k)
+        places.sums = sums
+    else:
+        outputs = defaultdict(list)
+        for k, slot in enumerate(tape.outputs):
+            outputs[slot].append(("%s", (varying + k) * stride))
+        places.outputs = outputs
+        places.reserved += scattered
+    body = Body(tape, width, places)
+    calls = "\n".join(f"  call void @{name}(ptr %in, ptr %sv, ptr %acc)" for name in body.write())
+    scattered += guarded  # the first place after the outputs is the status
+    support.load()
+    helpers = vector_functions(body, width)
+    sums_count = len(tape.outputs) if summed else 0
+    main = support.lanes_main(
+        calls,
+        width=width,
+        block=block,
+        row=stride,
+        inputs=varying,
+        outputs=scattered,
+        sums=sums_count,
+        status=HELD if guarded else None,
+    )
+    text = f"""
+{_unique(body.declarations)}
+{helpers}
+{chr(10).join(body.functions)}
+{main}
+attributes #0 = {{ nounwind "min-legal-vector-width"="512" "prefer-vector-width"="512" }}
+"""
+    module = machine.Module(text, (2 if len(tape.code) <= 4000 else 0) if level is None else level)
+    kinds = [ctypes.c_void_p] * 8 + [ctypes.c_int64] * 3
+    run = machine.function(module.address("main"), None, *kinds)
+    scratch = body.scratch * stride // 8 + 16
+    callbacks = list(body.callbacks.values())
+    return Lanes(len(tape.outputs) - sums_count, sums_count, guarded, block, scratch, width, run, callbacks, module)
+
+
+def vector_functions(body: Body, width: int) -> str:
+    """Text of the functions that the program calls on vectors: our own, or one call for each lane."""
+    known = support.load_vector_functions(width)
+    text = []
+    for name, arity in sorted(body.library_functions):
+        vector = f"<{width} x double>"
+        arguments = [f"{vector} %a{k}" for k in range(arity)]
+        if name in known:
+            text.append(f"declare {vector} @{name}_v{width}({', '.join([vector] * arity)})")
+            continue
+        lines, result = [], "poison"
+        for lane in range(width):
+            lines += [f"%x{lane}_{k} = extractelement {vector} %a{k}, i32 {lane}" for k in range(arity)]
+            single = ", ".join(f"double %x{lane}_{k}" for k in range(arity))
+            lines += [
+                f"%y{lane} = call double @{name}({single})",
+                f"%r{lane} = insertelement {vector} {result}, double %y{lane}, i32 {lane}",
+            ]
+            result = f"%r{lane}"
+        text += [
+            f"declare double @{name}({', '.join(['double'] * arity)})",
+            f"define internal {vector} @{name}_v{width}({', '.join(arguments)}) #0 {{",
+            *lines,
+            f"ret {vector} {result}\n}}",
+        ]
+    return "\n".join(text)

@@ -1,0 +1,93 @@
+"""Lanes as arrays: a loop over the program with NumPy's functions, freeing what is not needed any more."""
+
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from autograd_lite import primitives as p
+from autograd_lite.primitives import PRIMITIVES, Primitive
+from autograd_lite.tape.lowering import lowered
+from autograd_lite.tape.passes import Straight, sunk
+
+Array = Any  # of float64, one number a lane; or a float
+
+
+def _less(a: Array, b: Array) -> Array:
+    return np.where(a < b, 1.0, np.where(a >= b, 0.0, np.nan))
+
+
+def _maximum(a: Array, b: Array) -> Array:  # np.maximum leaves open which zero it gives
+    return np.where((a > b) | np.isnan(a), a, b)
+
+
+def _minimum(a: Array, b: Array) -> Array:
+    return np.where((a < b) | np.isnan(a), a, b)
+
+
+_OWN: dict[Primitive, Callable[..., Array]] = {
+    p.less: _less,
+    p.where: lambda condition, a, b: np.where(condition != 0.0, a, b),
+    p.maximum: _maximum,
+    p.minimum: _minimum,
+}
+_UFUNCS = {
+    rule: getattr(np, rule.numpy) for rule in PRIMITIVES.values() if rule.numpy and rule.built_in and not rule.defaults
+}
+#: NumPy's function for each primitive that has one.
+FUNCTIONS: dict[Primitive, Callable[..., Array]] = {
+    rule: f for rule, f in (_UFUNCS | _OWN).items() if rule.expression is None
+}
+
+
+def function_of(primitive: Primitive) -> Callable[..., Array]:
+    """NumPy's function, or the rule's own value lane by lane."""
+    known = FUNCTIONS.get(primitive)
+    return known if known is not None else _LaneByLane(primitive)
+
+
+class _LaneByLane:
+    def __init__(self, primitive: Primitive) -> None:
+        self.ufunc = np.frompyfunc(primitive.value, primitive.arity, 1)
+
+    def __call__(self, *arguments: Array) -> Array:
+        result = self.ufunc(*[a.astype(object) if isinstance(a, np.ndarray) else float(a) for a in arguments])
+        return result.astype(np.float64) if isinstance(result, np.ndarray) else result
+
+
+class ArrayProgram:
+    """A program ready to run on arrays.
+
+    Parameters
+    ----------
+    tape : Straight
+        Its doubtful slots are tested as if by guards `x == x` after all others.
+    """
+
+    def __init__(self, tape: Straight) -> None:
+        self.tape = tape = sunk(lowered(tape, FUNCTIONS))
+        kept = {*tape.outputs, *tape.doubtful, *(s for g in tape.guards for s in (g.left, g.right))}
+        last = {a: position for position, (_, arguments) in enumerate(tape.code) for a in arguments}
+        free: dict[int, list[int]] = {}
+        for slot, position in last.items():
+            if slot not in kept and slot >= tape.first_instruction:
+                free.setdefault(position, []).append(slot)
+        self._steps = [(function_of(f), arguments, free.get(k, ())) for k, (f, arguments) in enumerate(tape.code)]
+
+    def run(self, inputs: Sequence[Array]) -> tuple[list[Array], Array]:
+        """The outputs, and for each lane 0, the number of the first guard that failed, or -1 for a doubtful NaN."""
+        tape = self.tape
+        values: list[Any] = [*inputs, *tape.constants]
+        with np.errstate(all="ignore"):
+            for function, arguments, finished in self._steps:
+                values.append(function(*[values[a] for a in arguments]))
+                for slot in finished:
+                    values[slot] = None
+            status: Array = 0.0
+            for slot in tape.doubtful:
+                status = np.where(np.isnan(values[slot]), -1.0, status)
+            for number, guard in reversed(list(enumerate(tape.guards, start=1))):
+                held = getattr(operator, guard.relation)(values[guard.left], values[guard.right])
+                status = np.where(held == guard.outcome, status, float(number))
+        return [values[slot] for slot in tape.outputs], status

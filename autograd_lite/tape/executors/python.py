@@ -1,0 +1,186 @@
+"""The reference executor: a loop over the tape, in any arithmetic.
+
+Floats take the values of the rule table. Variables apply the rules, so that a replay can be traced and differentiated
+again. Numbers of other kinds bring their own functions: Fraction and Decimal their operators and methods, complex numbers
+`cmath`, mpmath's its context.
+"""
+
+import cmath
+import operator
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Any, ClassVar
+
+import numpy as np
+import optree
+
+from autograd_lite import observers
+from autograd_lite.errors import ArgumentError, OperandError
+from autograd_lite.nests import NAMESPACE, Fixed, Shape
+from autograd_lite.primitives import Primitive, as_float
+from autograd_lite.variable import Variable
+
+Apply = Callable[[Primitive, Sequence[Any]], Any]
+
+
+def numbers_of(arguments: Any, shape: Shape, name: str) -> list[Any]:
+    """The numbers of a nest of arguments in slot order, in whatever arithmetic they are.
+
+    Raises
+    ------
+    ArgumentError
+        If their structure is not that of `shape`.
+    """
+    leaves, containers = optree.tree_flatten(arguments, namespace=NAMESPACE)
+    numbers: list[Any] = []
+    outlines: list[Any] = []
+    for leaf, expected in zip(leaves, [*shape.leaves, *[None] * len(leaves)], strict=False):
+        if isinstance(expected, Fixed):
+            outlines.append(Fixed(leaf))
+        elif isinstance(leaf, np.ndarray):
+            outlines.append(leaf.shape)
+            numbers += leaf.ravel().tolist()
+        else:
+            outlines.append(None)
+            numbers.append(leaf)
+    if containers != shape.containers or tuple(outlines) != shape.leaves:
+        raise ArgumentError(
+            f"the tape of {name} takes arguments of shapes {list(shape.leaves)} in {shape.containers} and got "
+            f"{outlines} in {containers}. Trace again with such arguments, or use jit, which does so by itself."
+        )
+    return numbers
+
+
+def replay(tape: Any, inputs: Sequence[Any]) -> list[Any]:
+    """The outputs for these inputs, captured ones last.
+
+    Raises
+    ------
+    BranchError
+        If a guard comes out otherwise than recorded.
+    """
+    notes = observers.recording()
+    if tape.careful and notes and notes.masked:
+        tape = tape.careful()
+    apply, convert, numbers = _arithmetic(inputs)
+    values = [*numbers, *map(convert, tape.constants)]
+    for primitive, arguments in tape.code:
+        values.append(apply(primitive, [values[a] for a in arguments]))
+    for guard in tape.guards:
+        left, right = values[guard.left], values[guard.right]
+        if getattr(operator, guard.relation)(_plain(left), _plain(right)) != guard.outcome:
+            raise tape.broken(guard)
+        if notes and (type(left) is Variable or type(right) is Variable):
+            notes.guards.append((guard.relation, left, right, guard.outcome, guard.location))
+    doubtful = [values[slot] for slot in tape.doubtful]
+    if any(_plain(x) != _plain(x) for x in doubtful):
+        return replay(tape.careful(), inputs)
+    if notes:
+        notes.doubtful += [x for x in doubtful if type(x) is Variable]
+    return [values[slot] for slot in tape.outputs]
+
+
+def _plain(number: Any) -> Any:
+    return number.value if type(number) is Variable else number
+
+
+def _arithmetic(inputs: Sequence[Any]) -> tuple[Apply, Callable[[float], Any], Sequence[Any]]:
+    """How to apply a primitive to such numbers, how to make one from a float, and the inputs made ready."""
+    other = next((x for x in inputs if not isinstance(x, (float, int, np.number, np.bool_, Variable))), None)
+    if isinstance(other, np.ndarray):
+        other = None
+    if other is None and not any(isinstance(x, (complex, np.complexfloating)) for x in inputs):
+        floats = [x if type(x) in (float, Variable) else as_float(x) for x in inputs]
+        if any(type(x) is Variable for x in floats):
+            return (lambda primitive, arguments: primitive(*arguments)), float, floats
+        return (lambda primitive, arguments: primitive.value(*arguments)), float, floats
+    kind = complex if other is None else type(other)
+    if kind in (str, bytes, list, tuple, dict, type(None)):
+        raise OperandError(f"{kind.__name__} {other!r:.40} is no number. A tape replays on numbers.")
+    plain = [x.value if type(x) is Variable else x for x in inputs]
+    return _Other(kind).apply, kind, [x if isinstance(x, kind) else kind(x) for x in plain]
+
+
+class _Other:
+    """An arithmetic of its own: operators, and functions found by name."""
+
+    OPERATORS: ClassVar[dict[str, Callable[..., Any]]] = {
+        name: getattr(operator, {"div": "truediv"}.get(name, name))
+        for name in ("add", "sub", "mul", "div", "neg", "abs")
+    } | {"floordiv": operator.floordiv, "mod": operator.mod, "pow": operator.pow}
+    NAMES: ClassVar[dict[str, str]] = {"lgamma": "loggamma"}  # of mpmath
+    METHODS: ClassVar[dict[str, str]] = {"log": "ln", "log10": "log10", "exp": "exp", "sqrt": "sqrt"}  # of Decimal
+
+    def __init__(self, kind: type) -> None:
+        self.kind = kind
+        self.module: Any = None
+        if kind is complex:
+            self.module = cmath
+        elif hasattr(kind, "context"):
+            self.module = kind.context
+        self.zero, self.one = kind(0), kind(1)
+
+    def apply(self, primitive: Primitive, arguments: Sequence[Any]) -> Any:
+        """The primitive in this arithmetic."""
+        name = primitive.name
+        try:
+            if name in self.OPERATORS:
+                return self.OPERATORS[name](*arguments)
+            if hasattr(self, name):
+                return getattr(self, name)(*arguments)
+            if self.kind is Decimal and name in self.METHODS:
+                return getattr(arguments[0], self.METHODS[name])()
+            function = getattr(self.module, self.NAMES.get(name, name), None)
+            if function is not None:
+                return function(*arguments)
+            if primitive.expression is not None:
+                return self.expand(primitive, arguments)
+        except TypeError as error:
+            raise self.missing(name, arguments) from error
+        raise self.missing(name, arguments)
+
+    def expand(self, primitive: Primitive, arguments: Sequence[Any]) -> Any:
+        """The primitive by its expression, replayed in this arithmetic."""
+        from autograd_lite.tape.lowering import expansion  # noqa: PLC0415 - traced when first needed
+
+        tape = expansion(primitive)
+        values = [*arguments, *map(self.kind, tape.constants)]
+        for inner, slots in tape.code:
+            values.append(self.apply(inner, [values[s] for s in slots]))
+        return values[tape.outputs[0]]
+
+    def missing(self, name: str, arguments: Sequence[Any]) -> OperandError:
+        """The error for a function that this arithmetic does not have."""
+        return OperandError(
+            f"{name} of {', '.join(map(repr, arguments))}: numbers of type {self.kind.__name__} have no such function. "
+            "Replay in floats, in mpmath numbers, or leave the function out."
+        )
+
+    # What the tape's own functions are for ordered numbers.
+
+    def where(self, condition: Any, a: Any, b: Any) -> Any:
+        return a if condition != 0 else b
+
+    def less(self, a: Any, b: Any) -> Any:
+        return self.one if a < b else self.zero
+
+    def maximum(self, a: Any, b: Any) -> Any:
+        return max(b, a)
+
+    def minimum(self, a: Any, b: Any) -> Any:
+        return min(b, a)
+
+    def sign(self, x: Any) -> Any:
+        return self.less(self.zero, x) - self.less(x, self.zero)
+
+    def copysign(self, x: Any, s: Any) -> Any:
+        return abs(x) if s >= 0 else -abs(x)
+
+    def floor(self, x: Any) -> Any:
+        return self.kind(x // 1) if self.kind is not Decimal else x.to_integral_value("ROUND_FLOOR")
+
+    def ceil(self, x: Any) -> Any:
+        return -self.floor(-x)
+
+    def trunc(self, x: Any) -> Any:
+        return self.floor(x) if x >= 0 else self.ceil(x)

@@ -1,0 +1,293 @@
+"""A tape made ready to run by one of the executors: on one lane or on many, compiled once for each content."""
+
+import operator
+import os
+import threading
+import warnings
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from math import isnan
+from typing import Any
+
+import numpy as np
+
+from autograd_lite.errors import ArgumentError, CompilationError
+from autograd_lite.tape.executors import machine
+from autograd_lite.tape.executors.numpy import ArrayProgram
+from autograd_lite.tape.passes import FEW, Straight, split, with_doubt_as_guards
+from autograd_lite.tape.tape import Tape
+
+BACKENDS = ("auto", "python", "numpy", "llvm")
+
+#: Lanes times instructions from which on a second thread pays.
+WORTH_A_THREAD = 4_000_000
+
+_NUMPY_BLOCK = 4096
+
+_cache: OrderedDict[Any, Any] = OrderedDict()
+_CACHED = 256
+_lock = threading.Lock()
+
+
+def chosen(backend: str) -> str:
+    """The executor that a name stands for on this machine."""
+    if backend not in BACKENDS:
+        raise ArgumentError(f"backend={backend!r}: choose one of {', '.join(BACKENDS)}.")
+    if backend == "llvm" and not machine.AVAILABLE:
+        raise CompilationError(
+            'backend="llvm" needs llvmlite, which is not installed. Install it with pip install "autograd-lite[jit]", or '
+            'pass backend="numpy".'
+        )
+    if backend != "auto":
+        return backend
+    if machine.AVAILABLE:
+        return "llvm"
+    _say_once()
+    return "numpy"
+
+
+_said: set[str] = set()
+
+
+def _say_once() -> None:
+    if "numpy" not in _said:
+        _said.add("numpy")
+        warnings.warn(
+            "llvmlite is not installed: jit and vmap replay tapes with NumPy, some ten times slower than machine code. "
+            'pip install "autograd-lite[jit]" brings it; backend="numpy" says that this is intended.',
+            RuntimeWarning,
+            stacklevel=4,
+        )
+
+
+def compiled(kind: str, tape: Straight, build: Callable[[], Any], *options: Any) -> Any:
+    """What `build` makes of a program, from the cache if this program was built before."""
+    constants = np.array(tape.constants).tobytes()  # by bits: 0.0 and -0.0 are different
+    guards = tuple((g.relation, g.left, g.right, g.outcome) for g in tape.guards)
+    key = (kind, options, tape.first_constant, constants, tape.code, tape.outputs, guards, tape.doubtful)
+    with _lock:
+        if key in _cache:
+            _cache.move_to_end(key)
+            return _cache[key]
+    program = build()
+    with _lock:
+        program = _cache.setdefault(key, program)
+        while len(_cache) > _CACHED:
+            _cache.popitem(last=False)
+    return program
+
+
+# --------------------------------------------------------------------------------------------------------- one lane
+
+
+class PythonSingle:
+    """One lane by the values of the rule table."""
+
+    def __init__(self, tape: Straight) -> None:
+        self.tape = tape
+        self._steps = [(primitive.value, arguments) for primitive, arguments in tape.code]
+
+    def run(self, inputs: Sequence[float]) -> tuple[int, Sequence[float]]:
+        """The status (see `ArrayProgram.run`) and the outputs."""
+        tape = self.tape
+        values = [*inputs, *tape.constants]
+        for value, arguments in self._steps:
+            values.append(value(*[values[a] for a in arguments]))
+        outputs = [values[slot] for slot in tape.outputs]
+        for number, guard in enumerate(tape.guards, start=1):
+            if getattr(operator, guard.relation)(values[guard.left], values[guard.right]) != guard.outcome:
+                return number, outputs
+        return (-1 if any(isnan(values[slot]) for slot in tape.doubtful) else 0), outputs
+
+
+class MachineSingle:
+    """One lane by machine code."""
+
+    def __init__(self, tape: Straight) -> None:
+        from autograd_lite.tape.executors import llvm  # noqa: PLC0415 - only where llvmlite is installed
+
+        self.code = llvm.single_lane(tape)
+        self.count = len(tape.outputs)
+
+    def run(self, inputs: Sequence[float]) -> tuple[int, Sequence[float]]:
+        """The status and the outputs."""
+        code = self.code
+        given, results = np.array(inputs, dtype=np.float64), np.empty(code.outputs)
+        scratch = np.empty(code.scratch)
+        status = code.run(given.ctypes.data, results.ctypes.data, scratch.ctypes.data)
+        if code.callbacks:
+            machine.raise_failures(code.callbacks)
+        return status, results[: self.count].tolist()
+
+
+def single(tape: Tape, backend: str) -> Any:
+    """A tape ready for one lane."""
+    straight = Straight.of(tape)
+    if backend == "llvm":
+        return compiled("single", straight, lambda: MachineSingle(straight))
+    return compiled("python", straight, lambda: PythonSingle(straight))
+
+
+# ------------------------------------------------------------------------------------------------------- many lanes
+
+
+class Columns:
+    """The inputs of many lanes: numbers that all share, and arrays of shape (lanes, numbers), in the order of the slots.
+
+    Parameters
+    ----------
+    count : int
+        How many lanes.
+    shared : array
+        The shared numbers.
+    arrays : list of array
+        float64, each with one row for each lane.
+    """
+
+    def __init__(self, count: int, shared: Any, arrays: list[Any]) -> None:
+        self.count, self.shared, self.arrays = count, shared, arrays
+
+    def rows(self, lanes: Any) -> "Columns":
+        """Only these lanes."""
+        return Columns(len(lanes), self.shared, [array[lanes] for array in self.arrays])
+
+    def column_list(self) -> list[Any]:
+        """Each varying input as an array over lanes."""
+        return [array[:, k] for array in self.arrays for k in range(array.shape[1])]
+
+    def pointers(self) -> tuple[Any, Any]:
+        """Address and stride in bytes of each varying input."""
+        bases = [a.__array_interface__["data"][0] + a.strides[1] * np.arange(a.shape[1]) for a in self.arrays]
+        strides = [np.full(a.shape[1], a.strides[0]) for a in self.arrays]
+        return np.concatenate(bases).astype(np.int64), np.concatenate(strides).astype(np.int64)
+
+
+class LaneProgram:
+    """A tape for many lanes: what is the same for all runs once, the rest for each.
+
+    Parameters
+    ----------
+    tape : Tape
+    varying : list of bool
+        For each input whether lanes have their own.
+    backend : {"numpy", "llvm"}
+    summed : bool
+        Add the outputs up over the lanes instead of returning each.
+    """
+
+    def __init__(self, tape: Tape, varying: Sequence[bool], backend: str, *, summed: bool) -> None:
+        straight = Straight.of(tape)
+        self.tested_after: Any = None
+        if len(straight.doubtful) <= FEW and not summed:
+            self.guards = len(straight.guards)
+            straight = with_doubt_as_guards(straight)
+        else:
+            self.guards = len(straight.guards)
+            if summed and straight.doubtful:
+                self.tested_after = slice(None)
+        self.doubtful = bool(tape.doubtful)
+        self.outputs, self.summed = len(tape.outputs), summed
+        if not summed and straight.doubtful:  # as further outputs
+            extra = tuple(s for s in straight.doubtful if s not in set(straight.outputs))
+            straight = replace(straight, outputs=(*straight.outputs, *extra), doubtful=())
+            self.tested_after = [straight.outputs.index(s) for s in tape.doubtful]
+        elif summed:
+            straight = replace(straight, doubtful=())
+        self.common, self.each, self.shared = split(straight, varying)
+        self.varying = sum(varying)
+        self.work = len(self.each.code) + 1
+        if backend == "llvm":
+            self._run: Any = compiled("lanes", self.each, self._machine_lanes, self.varying, summed)
+        else:
+            self._run = compiled("arrays", self.each, lambda: ArrayProgram(self.each), self.varying)
+        self.backend = backend
+        if self.common.code:
+            kind = MachineSingle if backend == "llvm" else PythonSingle
+            self._first = compiled(kind.__name__, self.common, lambda: kind(self.common))
+
+    def _machine_lanes(self) -> Any:
+        from autograd_lite.tape.executors import llvm  # noqa: PLC0415
+
+        return llvm.lanes(self.each, self.varying, summed=self.summed)
+
+    def _shared_results(self, shared: Any) -> Any:
+        if self.common.code:
+            return np.array(self._first.run(shared)[1], dtype=np.float64)
+        return np.array(shared, dtype=np.float64)[list(self.common.outputs)]
+
+    def each_lane(self, columns: Columns) -> tuple[Any, Any]:
+        """Outputs as an array (outputs, lanes), and the status of each lane: 0, a failed guard from 1, -1 for doubt."""
+        shared = self._shared_results(columns.shared)
+        run = self._arrays_each if self.backend == "numpy" else self._machine_each
+        outputs, status = run(columns, shared)
+        if self.tested_after is not None:
+            doubt = np.isnan(outputs[self.tested_after]).any(axis=0)
+            status = np.where((status == 0) & doubt, -1, status)
+        status = np.where(status > self.guards, -1, status)
+        return outputs[: self.outputs], status
+
+    def sums(self, columns: Columns) -> Any:
+        """Sums of the outputs over blocks of lanes: (blocks, outputs), and the lanes of a block."""
+        shared = self._shared_results(columns.shared)
+        if self.backend == "numpy":
+            outputs, _ = self._arrays_each(columns, shared)
+            starts = np.arange(0, columns.count, 64)
+            return np.add.reduceat(outputs, starts, axis=1).T, 64
+        code = self._run
+        blocks = -(-columns.count // code.block)
+        totals = np.empty((blocks, code.sums))
+        self._in_threads(columns, shared, np.empty((0, 0)), totals)
+        return totals, code.block
+
+    def _arrays_each(self, columns: Columns, shared: Any) -> tuple[Any, Any]:
+        outputs = np.empty((len(self.each.outputs), columns.count))
+        status = np.zeros(columns.count)
+        inputs = columns.column_list()
+        for start in range(0, columns.count, _NUMPY_BLOCK):
+            part = slice(start, start + _NUMPY_BLOCK)
+            results, state = self._run.run([*(c[part] for c in inputs), *shared.tolist()])
+            for k, result in enumerate(results):
+                outputs[k, part] = result
+            status[part] = state
+        return outputs, status
+
+    def _machine_each(self, columns: Columns, shared: Any) -> tuple[Any, Any]:
+        code = self._run
+        outputs = np.empty((code.outputs + code.guarded, columns.count))
+        self._in_threads(columns, shared, outputs, np.empty((0, 0)))
+        if code.callbacks:
+            machine.raise_failures(code.callbacks)
+        if not code.guarded:
+            return outputs, np.zeros(columns.count)
+        return outputs[:-1], np.where(outputs[-1] == 1e300, 0.0, outputs[-1])
+
+    def _in_threads(self, columns: Columns, shared: Any, outputs: Any, totals: Any) -> None:
+        """Run all blocks, on several threads if there is work for them; who runs a block changes nothing in it."""
+        code, count = self._run, columns.count
+        bases, strides = columns.pointers()
+        places = outputs.__array_interface__["data"][0] + 8 * count * np.arange(len(outputs), dtype=np.int64)
+        eights = np.full(len(outputs), 8, dtype=np.int64)
+        addresses = [a.ctypes.data for a in (shared, bases, strides, places, eights, totals)]
+        blocks = -(-count // code.block)
+
+        def work(first: int, last: int) -> None:
+            scratch, sums = _aligned(code.scratch), _aligned((code.sums + 1) * code.width)
+            code.run(*addresses, scratch.ctypes.data, sums.ctypes.data, count, first, last)
+
+        workers = min(os.cpu_count() or 1, blocks, max(1, count * self.work // WORTH_A_THREAD))
+        cuts = [blocks * k // workers for k in range(workers + 1)] if workers else [0]
+        threads = [threading.Thread(target=work, args=cut) for cut in pairwise(cuts[1:])]
+        for thread in threads:
+            thread.start()
+        if blocks:
+            work(0, cuts[1])
+        for thread in threads:
+            thread.join()
+
+
+def _aligned(count: int) -> Any:
+    """Doubles that begin at a cache line."""
+    memory = np.empty(count + 8)
+    return memory[-(memory.ctypes.data // 8) % 8 :]

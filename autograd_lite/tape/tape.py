@@ -1,0 +1,291 @@
+"""The tape: a graph flattened into a straight-line program.
+
+Slots are numbered: the inputs, the captured Variables, the constants, then one slot for each instruction. An instruction
+is a primitive and the slots of its arguments, all smaller than its own: static single assignment. Guards are the
+comparisons that the traced function decided by; the program is that of the function for every input for which they come
+out the same.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from autograd_lite.errors import ArgumentError, BranchError, TapeError
+from autograd_lite.nests import Shape
+from autograd_lite.tape.executors import python
+from autograd_lite.tape.passes import Guard, Instruction
+from autograd_lite.variable import Variable
+
+SIGNS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}
+_SHOWN = 60  # instructions that print(tape) shows before it leaves out the middle
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one replay costs.
+
+    Attributes
+    ----------
+    operations : dict
+        How often each primitive occurs.
+    bytes : int
+        Of all values of one lane, each kept.
+    ratio : float or None
+        Operations of value and gradient over operations of the value; None where there is no gradient.
+    bound : float
+        What theory allows for that ratio in reverse mode: 5 (Griewank & Walther 2008, section 4.6; moves not counted).
+    """
+
+    operations: dict[str, int]
+    bytes: int
+    ratio: float | None
+    bound: float = 5.0
+
+    def __str__(self) -> str:
+        total = sum(self.operations.values())
+        listed = ", ".join(f"{n} {name}" for name, n in sorted(self.operations.items(), key=lambda item: -item[1]))
+        ratio = "" if self.ratio is None else f"; with gradient {self.ratio:.2f} times as many (bound {self.bound:g})"
+        return f"{total} operations ({listed}), {self.bytes} bytes a lane{ratio}"
+
+
+@dataclass(frozen=True, eq=False)
+class Tape:
+    """A straight-line program with known inputs, outputs and guards; `trace` makes one.
+
+    Where a function selects by value (`where`, `relu`), its gradient as a tape sends 0·∂y/∂x into what was not taken, and
+    that is NaN where ∂y/∂x is infinite. If one of the `doubtful` slots is NaN, the `careful` tape is replayed instead: the
+    same derivative with the condition of every branch written out.
+
+    Calling it replays it: in floats, in Variables, or in any arithmetic whose numbers have the operators (Fraction,
+    Decimal, complex, mpmath), constants converted exactly.
+
+    Raises
+    ------
+    BranchError
+        If a guard comes out otherwise than recorded: the function would take another branch there. `jit` follows it.
+    TapeError
+        If the parts do not fit together.
+
+    Examples
+    --------
+    >>> import autograd_lite as al
+    >>> tape = al.trace(lambda x, y: x * y + al.sin(x), 2.0, 3.0)
+    >>> tape(0.0, 5.0)
+    0.0
+    >>> print(tape)
+    tape of <lambda>: 2 inputs, 3 instructions, 1 output
+        v2 = mul(x, y)
+        v3 = sin(x)
+        v4 = add(v2, v3)
+        return v4
+    >>> tape.gradient()(0.0, 5.0)
+    (6.0, 0.0)
+    """
+
+    name: str
+    parameters: tuple[str, ...]
+    input_shape: Shape
+    captured: tuple[Variable, ...]
+    constants: tuple[float, ...]
+    code: tuple[Instruction, ...]
+    outputs: tuple[int, ...]
+    output_shape: Shape
+    guards: tuple[Guard, ...] = ()
+    doubtful: tuple[int, ...] = ()
+    example: tuple[float, ...] = ()
+    careful: "Callable[[], Tape] | None" = None
+
+    def __post_init__(self) -> None:
+        """Refuse what does not fit together."""
+        problem = self._problem()
+        if problem:
+            raise TapeError(f"tape of {self.name}: {problem}. Make tapes with trace(f, *example) or Tape.load(path).")
+
+    def _problem(self) -> str | None:
+        start = self.first_instruction
+        for slot, (primitive, arguments) in enumerate(self.code, start=start):
+            if len(arguments) != primitive.arity:
+                return f"instruction {slot - start} gives {len(arguments)} arguments to {primitive.name}"
+            if not all(0 <= a < slot for a in arguments):
+                return f"instruction {slot - start}, {primitive.name}, uses slots {arguments} but stands at {slot}"
+        slots = [*self.outputs, *self.doubtful, *(s for g in self.guards for s in (g.left, g.right))]
+        if not all(0 <= slot < self.slots for slot in slots):
+            return f"an output or guard refers to a slot outside 0 … {self.slots - 1}"
+        if sum(self.output_shape.sizes) != len(self.outputs):
+            return f"{len(self.outputs)} outputs for a shape of {sum(self.output_shape.sizes)}"
+        if any(guard.relation not in SIGNS for guard in self.guards):
+            return "a guard has an unknown relation"
+        return None
+
+    @property
+    def __name__(self) -> str:
+        return self.name
+
+    def __len__(self) -> int:
+        return len(self.code)
+
+    def __reduce__(self) -> Any:
+        raise TapeError(f"the tape of {self.name} is not pickled; save it with tape.save(path).")
+
+    @cached_property
+    def arguments(self) -> int:
+        """How many numbers the arguments hold."""
+        return sum(self.input_shape.sizes)
+
+    @property
+    def first_constant(self) -> int:
+        """Slot of the first constant."""
+        return self.arguments + len(self.captured)
+
+    @property
+    def first_instruction(self) -> int:
+        """Slot of the first instruction."""
+        return self.first_constant + len(self.constants)
+
+    @property
+    def slots(self) -> int:
+        """How many values one replay has."""
+        return self.first_instruction + len(self.code)
+
+    # ------------------------------------------------------------------------------------------------------- replay
+
+    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
+        """Replay on arguments of the recorded shape."""
+        numbers = python.numbers_of((arguments, keywords), self.input_shape, self.name)
+        return self.output_shape.pack(python.replay(self, [*numbers, *self.captured]))
+
+    def broken(self, guard: Guard) -> BranchError:
+        """The error that a guard came out otherwise."""
+        condition = f"{self._term(guard.left)} {SIGNS[guard.relation]} {self._term(guard.right)}"
+        return BranchError(
+            f"the tape of {self.name} was recorded where {condition} was {guard.outcome} ({guard.location}); with these "
+            "arguments it is not, and the function takes another branch. Trace it with such arguments, or use jit, which "
+            "follows every branch."
+        )
+
+    def gradient(self) -> "Tape":
+        """The tape of the gradient with respect to all arguments: their structure, or a tuple of such if several.
+
+        Raises
+        ------
+        OutputError
+            If the tape does not return one number.
+        """
+        arguments, _ = self._example()
+        return self._transformed("grad", 0 if len(arguments) == 1 else tuple(range(len(arguments))))
+
+    def _example(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        arguments, keywords = self.input_shape.pack(list(self.example))
+        return arguments, keywords
+
+    def _transformed(self, transform: str, argnums: Any) -> "Tape":
+        from autograd_lite import transforms  # noqa: PLC0415 - a tape is differentiated by tracing its replay
+        from autograd_lite.tape.trace import trace  # noqa: PLC0415
+
+        arguments, keywords = self._example()
+        if not arguments:
+            raise ArgumentError(f"the tape of {self.name} has no positional arguments to differentiate by.")
+        return trace(getattr(transforms, transform)(self, argnums), *arguments, **keywords)
+
+    def cost(self) -> Cost:
+        """Operations, bytes, and the price of a gradient."""
+        counts: dict[str, int] = {}
+        for primitive, _ in self.code:
+            counts[primitive.name] = counts.get(primitive.name, 0) + 1
+        arguments, _ = self._example()
+        ratio = None
+        if len(self.outputs) == 1 and arguments and self.code:
+            ratio = len(self._transformed("value_and_grad", tuple(range(len(arguments))))) / len(self.code)
+        return Cost(dict(sorted(counts.items())), 8 * self.slots, ratio)
+
+    # --------------------------------------------------------------------------------------------------------- text
+
+    def source(self, language: str) -> str:
+        """The program as text in `"python"`, `"numpy"`, `"c"` or `"latex"`.
+
+        Notes
+        -----
+        Each defines one function of the flat list of inputs (captured Variables last) and returns the flat list of
+        outputs; LaTeX is a list of equations.
+        """
+        from autograd_lite.tape.source import source  # noqa: PLC0415 - that module writes what this one holds
+
+        return source(self, language)
+
+    def save(self, path: Any) -> None:
+        """Write the tape to a file that holds numbers and names only; captured Variables become constants."""
+        from autograd_lite.tape.storage import save  # noqa: PLC0415
+
+        save(self, path)
+
+    @staticmethod
+    def load(path: Any) -> "Tape":
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        TapeError
+            If the file is not a whole tape. Nothing in a file is ever executed.
+        """
+        from autograd_lite.tape.storage import load  # noqa: PLC0415
+
+        return load(path)
+
+    def __repr__(self) -> str:
+        return f"<{self._headline()}>"
+
+    def _headline(self) -> str:
+        counts = {
+            "input": self.arguments,
+            "captured Variable": len(self.captured),
+            "instruction": len(self.code),
+            "guard": len(self.guards),
+            "output": len(self.outputs),
+        }
+        listed = (f"{n} {what}{'s' * (n != 1)}" for what, n in counts.items() if n or what in ("instruction", "output"))
+        return f"tape of {self.name}: {', '.join(listed)}"
+
+    def __str__(self) -> str:
+        """All lines, or the first and last of a long tape."""
+        lines = list(self._lines())
+        if len(lines) > _SHOWN:
+            half = _SHOWN // 2
+            lines[half:-half] = [f"… {len(lines) - 2 * half} lines; tape.source('python') has them all"]
+        return "\n    ".join([self._headline(), *lines])
+
+    def _lines(self) -> Iterator[str]:
+        waiting = list(self.guards)[::-1]
+        names = self.input_names
+        for position, (primitive, arguments) in enumerate([*self.code, (None, ())]):
+            while waiting and waiting[-1].position <= position:
+                yield self._guard_line(waiting.pop())
+            if primitive is not None:
+                terms = ", ".join(self._term(a, names) for a in arguments)
+                yield f"v{self.first_instruction + position} = {primitive.name}({terms})"
+        if self.doubtful:
+            yield f"careful program if nan: {', '.join(self._term(slot, names) for slot in self.doubtful)}"
+        yield f"return {', '.join(self._term(slot, names) for slot in self.outputs)}"
+
+    def _guard_line(self, guard: Guard) -> str:
+        condition = f"{self._term(guard.left)} {SIGNS[guard.relation]} {self._term(guard.right)}"
+        return f"guard {condition} is {guard.outcome}    # {guard.location}"
+
+    def _term(self, slot: int, names: Sequence[str] | None = None) -> str:
+        if slot < self.first_constant:
+            return (names or self.input_names)[slot]
+        if slot < self.first_instruction:
+            return repr(self.constants[slot - self.first_constant])
+        return f"v{slot}"
+
+    @cached_property
+    def input_names(self) -> tuple[str, ...]:
+        """What the inputs are called in print: `x`, `w[2]`, and the names of captured Variables."""
+        names = (self._argument_name(path) + index for path, index in self.input_shape.places())
+        return (*names, *(v.name or f"captured{k}" for k, v in enumerate(self.captured)))
+
+    def _argument_name(self, path: tuple[Any, ...]) -> str:
+        by_keyword, which, *inside = path
+        named = not by_keyword and which < len(self.parameters)
+        name = self.parameters[which] if named else which if by_keyword else f"x{which}"
+        return name + "".join(f"[{step!r}]" for step in inside)
