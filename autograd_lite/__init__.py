@@ -33,6 +33,7 @@ from autograd_lite.primitives import (
 )
 from autograd_lite.tape.jit import jit
 from autograd_lite.tape.lanes import vmap
+from autograd_lite.tape.scan import scan
 from autograd_lite.tape.tape import Tape
 from autograd_lite.tape.trace import trace
 from autograd_lite.testing import check_grads
@@ -52,7 +53,7 @@ __all__ = [
     "floor", "floordiv", "gamma", "gelu", "grad", "gradients", "hessian", "hvp", "hypot", "inv", "jacobian", "jit",
     "jvp", "leaky_relu", "less", "lgamma", "log", "log1p", "log2", "log10", "log_softmax", "logaddexp", "logsumexp",
     "maximum", "mean", "minimum", "mod", "mul", "neg", "norm", "polygamma", "prod", "radians", "raise_on_nonfinite",
-    "reciprocal", "register_dataclass", "relu", "selu", "sigmoid", "sign", "silu", "sin", "sinc", "sinh", "softmax",
+    "reciprocal", "register_dataclass", "relu", "scan", "selu", "sigmoid", "sign", "silu", "sin", "sinc", "sinh", "softmax",
     "softplus", "softsign", "sqrt", "square", "step", "stop_gradient", "sub", "tan", "tanh", "topological_order",
     "trace", "trunc", "value_and_grad", "vjp", "vmap", "where", "xlogy", "zero_grad",
 ]

@@ -77,6 +77,7 @@ class Recording:
     """
 
     masked: bool = True
+    loops: bool = False  # whether `scan` may be recorded as one operation; not while something differentiates
     guards: list[tuple[str, Any, Any, bool, str]] = field(default_factory=list)
     doubtful: list[Any] = field(default_factory=list)
 
@@ -106,6 +107,20 @@ def record_into(notes: Recording | None) -> Iterator[None]:
         with _lock:
             tracing -= 1
         _recording.reset(token)
+
+
+@contextmanager
+def without_loops() -> Iterator[None]:
+    """Let `scan` record its steps one by one, for who is going to differentiate them."""
+    notes = recording()
+    if notes is None or not notes.loops:
+        yield
+        return
+    notes.loops = False
+    try:
+        yield
+    finally:
+        notes.loops = True
 
 
 def user_location() -> str:

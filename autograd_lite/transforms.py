@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import optree
 
-from autograd_lite import primitives
+from autograd_lite import observers, primitives
 from autograd_lite.backward import Number, Reach, nan_if_nan, result
 from autograd_lite.errors import ArgumentError, OperandError, OutputError
 from autograd_lite.nests import Fixed, Shape, mapped, unravel
@@ -39,7 +39,9 @@ class Run:
         numbers, shape = unravel(chosen, f"an argument of {name_of(f)}")
         oldest = Variable(0.0).number
         inputs = [primitives.positive(n) if type(n) is Variable else Variable(n) for n in numbers]
-        return cls(inputs, shape, f(*put_in(shape.pack(inputs)), **keywords), oldest)
+        with observers.without_loops():
+            output = f(*put_in(shape.pack(inputs)), **keywords)
+        return cls(inputs, shape, output, oldest)
 
     def reach(self, outputs: Sequence[Any]) -> tuple[Reach, bool]:
         """The nodes between inputs and outputs, and whether the outputs depend on Variables from outside."""

@@ -39,13 +39,21 @@ class Worker:
         Makes the object inside the new process; importable by name.
     *arguments
         Passed to `factory`.
+    environment : dict of str, optional
+        Environment variables that the new process has beside those of this one.
     """
 
-    def __init__(self, factory: Callable[..., Any], *arguments: Any) -> None:
+    def __init__(self, factory: Callable[..., Any], *arguments: Any, environment: dict[str, str] | None = None) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, other_end = context.Pipe()
         self._process = context.Process(target=_serve, args=(other_end, factory, arguments), daemon=True)
-        self._process.start()
+        before = dict(os.environ)
+        os.environ.update(environment or {})
+        try:
+            self._process.start()
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
         other_end.close()
 
     def ask(self, method: str, *arguments: Any, timeout: float) -> Any:

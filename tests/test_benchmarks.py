@@ -1,11 +1,14 @@
 """The benchmarks run, agree and say what is missing; how fast anything is, is never tested here."""
 
+import importlib
 import importlib.util
 import math
 
+import numpy as np
 import pytest
 
-from benchmarks import eager, engines, measure, programs, report
+import autograd_lite as al
+from benchmarks import contest, eager, engines, formulas, functions, measure, networks, programs, report, sections
 from benchmarks.contestant import Round
 
 
@@ -139,3 +142,118 @@ def test_every_engine_has_a_maker():
     """The names in the tables lead to engines; ours comes first, since ratios are to it."""
     assert next(iter(engines.ENGINES)) == engines.OURS
     assert isinstance(engines.ENGINES[engines.FLOOR][1](), engines.Floats)
+
+
+# ---- the benchmarks of replay, compile, lanes and scale ----------------------------------------------------------------
+
+SPIRALS, DIGITS = networks.spirals(6, small=True), networks.digits(6, small=True)
+
+
+def _mean_over_samples(loss, data):
+    rows = list(zip(data.inputs, data.targets, strict=True))
+    return al.grad(lambda params: sum((loss(params, x, t) for x, t in rows), 0.0) / len(rows))(data.params)
+
+
+def _squared_error(params, x, t):
+    return networks.scalar_sigmoids(params, x, t, networks.SMALL_SIGMOIDS, al.sigmoid)
+
+
+def _cross_entropy(params, x, t):
+    return networks.scalar_classifier(params, x, t, networks.SMALL_CLASSIFIER, al)
+
+
+# A dozen dependent operations on numbers of size one, each rounded once, on either side; amplified by little.
+CLOSE = {"rtol": 1e-12, "atol": 1e-14}
+
+
+def test_the_networks_by_hand_have_the_gradients_of_their_scalar_code():
+    """The references of rows 1, 7 and 9; the array code of the peers is checked against them in each run."""
+    assert networks.count(networks.SIGMOIDS) == 2702
+    assert networks.count(networks.CLASSIFIER) == 39_760
+    first = networks.sample_gradient(SPIRALS.params, SPIRALS.inputs[0], SPIRALS.targets[0], SPIRALS.widths)
+    scalar = al.grad(_squared_error)(SPIRALS.params, SPIRALS.inputs[0], SPIRALS.targets[0])
+    np.testing.assert_allclose(first, scalar, **CLOSE)
+    np.testing.assert_allclose(networks.mean_gradient(SPIRALS), _mean_over_samples(_squared_error, SPIRALS), **CLOSE)
+    np.testing.assert_allclose(
+        networks.classifier_gradient(DIGITS), _mean_over_samples(_cross_entropy, DIGITS), **CLOSE
+    )
+
+
+def test_training_by_hand_takes_one_sample_a_step():
+    """The reference of row 3; after the last sample comes the first."""
+    params = SPIRALS.params
+    for step in range(8):
+        sample = SPIRALS.inputs[step % 6], SPIRALS.targets[step % 6]
+        params = params - networks.RATE * networks.sample_gradient(params, *sample, SPIRALS.widths)
+    np.testing.assert_allclose(networks.trained(SPIRALS, 8), params, **CLOSE)
+
+
+def test_the_formulas_by_hand_have_the_gradients_of_their_scalar_code():
+    """The references of rows 2, 6 and 8."""
+    value, slopes = al.value_and_grad(formulas.tiny, argnums=(0, 1))(2.0, 3.0)
+    assert formulas.tiny_by_hand(2.0, 3.0) == (value, *slopes)
+    program = formulas.random_program(700)
+    counted = formulas.run_random(program, [al.Variable(x) for x in program.point.tolist()], al)
+    assert sum(node.primitive is not None for node in al.topological_order(counted)) == 700
+    gradient = al.grad(lambda x: formulas.run_random(program, x, al))(program.point)
+    np.testing.assert_allclose(formulas.random_gradient(program), gradient, rtol=1e-11, atol=1e-11)
+    pytest.importorskip("scipy")
+    points = formulas.options(3)
+    for option, by_hand in zip(points.T.tolist(), formulas.call_by_hand(points).T, strict=True):
+        value, slopes = al.value_and_grad(lambda *x: formulas.call(*x, al), argnums=(0, 1, 2, 3, 4))(*option)
+        np.testing.assert_allclose(by_hand, [value, *slopes], rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("name", functions.FUNCTIONS)
+def test_the_twenty_functions_are_smooth_where_they_are_differentiated(name):
+    """The slope along a direction is what differences give."""
+    function, point = functions.FUNCTIONS[name]
+    x = point()
+    direction, h = np.random.default_rng(0).normal(size=len(x)), 1e-5
+    ahead, behind = (function((x + step * direction).tolist(), math) for step in (h, -h))
+    slope = al.grad(lambda point: function(point, al))(x) @ direction
+    # h² times a third derivative of up to 1e5, and rounding 1e-16/h of values up to 1e4
+    assert (ahead - behind) / (2 * h) == pytest.approx(slope, rel=1e-5, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["replay", "compile", "lanes", "scale"])
+def test_each_benchmark_runs_and_writes_its_page(name, tmp_path, capsys):
+    """Quick sizes, without peers: the tables are formed, every result agrees, the rest is drawn."""
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("scipy")
+    main = importlib.import_module(f"benchmarks.{name}").main
+    assert main(["--quick", "--contestants", contest.OURS, contest.NUMPY, "--write", str(tmp_path)]) == 0
+    printed, written = capsys.readouterr().out, (tmp_path / f"{name}.md").read_text(encoding="utf-8")
+    assert "Every result that was timed agreed with the reference to 1e-9." in printed
+    assert "| autograd_lite" in written
+    assert (tmp_path / f"{name}.svg").read_text(encoding="utf-8").startswith("<?xml")
+
+
+def test_a_wrong_result_is_not_timed():
+    """Sizes, numbers and NaN are compared; a difference of rounding is none."""
+    right = np.array([1.0, -2.0, 0.0])
+    assert contest.difference(right * (1 + 1e-12) + 1e-13, right) == ""
+    assert contest.difference(right + 1e-6, right) == "off by 1.0e-06"
+    assert contest.difference(right * math.nan, right) == "off by nan"
+    assert contest.difference(right[:2], right) == "2 numbers for 3"
+
+
+def test_bars_say_whether_they_are_met():
+    """A ratio is the median of paired rounds; a bar against nobody is in seconds."""
+    ours = contest.Cell(0.2, [1e-6, 2e-6, 1e-6])
+    column = {contest.OURS: ours, "jax": contest.Cell(0.4, [5e-6, 10e-6, 7e-6]), "torch": contest.Cell(reason="no")}
+    against = contest.Bar(("jax", "torch"), 1 / 3, 1 / 10)
+    assert sections.verdict(against, column) == "Run: 0.2 of the time of jax (bar 1/3: met, reach 1/10: missed)."
+    assert sections.verdict(contest.Bar(bar=1e-6), column) == "Run: 1 µs (bar 1 µs: met)."
+    assert sections.verdict(contest.Bar(("jax",), 1.0, of="ready"), column) == (
+        "First result: 0.5 of the time of jax (bar 1: met)."
+    )
+    assert sections.verdict(contest.Bar(("torch",), 1.0), column) == ""
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(12.3, "12.3 s"), (1.5e-3, "1.5 ms"), (2e-6, "2 µs"), (4.56e-8, "45.6 ns")]
+)
+def test_durations_have_their_unit(seconds, text):
+    """Three digits."""
+    assert sections.duration(seconds) == text

@@ -164,7 +164,7 @@ class Family:
 
     def __init__(self, f: Callable[..., Any], shape: Shape, backend: str, max_paths: int) -> None:
         self.shape, self.backend = shape, backend
-        self.paths = Paths(f, shape, max_paths)
+        self.paths = Paths(f, shape, max_paths, loops=True)
         self.last: Path | None = None
 
     def __call__(self, numbers: Sequence[float]) -> Any:

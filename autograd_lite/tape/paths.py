@@ -87,10 +87,12 @@ class Paths:
     shape : Shape
     limit : int
         How many paths to keep; lanes that would need another run eagerly.
+    loops : bool
+        Whether `scan` may become a native loop.
     """
 
-    def __init__(self, f: Callable[..., Any], shape: Shape, limit: int) -> None:
-        self.f, self.shape, self.limit = f, shape, limit
+    def __init__(self, f: Callable[..., Any], shape: Shape, limit: int, *, loops: bool = False) -> None:
+        self.f, self.shape, self.limit, self.loops = f, shape, limit, loops
         self.known: list[Path] = []
         self._lock = threading.RLock()
         self._warned = False
@@ -102,11 +104,15 @@ class Paths:
             return max(self.known, key=lambda path: path.lanes)
         with self._lock:
             if not self.known:
-                path = Path(record(self.f, numbers, self.shape))
-                if len(path.tape) <= TRACED_TWICE:
-                    self._compare(path.tape, record(self.f, numbers, self.shape))
+                path = Path(self._traced(numbers))
+                looped = any(primitive.name == "scan" for primitive, _ in path.tape.code)  # tracing runs all its steps
+                if len(path.tape) <= TRACED_TWICE and not looped:
+                    self._compare(path.tape, self._traced(numbers))
                 self.known = [path]
             return self.known[0]
+
+    def _traced(self, numbers: Sequence[float]) -> Tape:
+        return record(self.f, numbers, self.shape, loops=self.loops)
 
     def _compare(self, tape: Tape, again: Tape) -> None:
         difference = _difference(tape, again)
@@ -138,7 +144,7 @@ class Paths:
             if len(self.known) >= self.limit:
                 self._warn()
                 return None
-            path = Path(record(self.f, numbers, self.shape))
+            path = Path(self._traced(numbers))
             count = len(path.guards)
             if any(
                 len(other.guards) == count and other.outcomes(count) == path.outcomes(count) for other in self.known

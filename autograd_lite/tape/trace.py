@@ -68,11 +68,16 @@ def _is_plain(leaf: Any) -> bool:
     )
 
 
-def record(f: Callable[..., Any], numbers: Sequence[Any], shape: Shape, *, masked: bool = False) -> Tape:
-    """Trace `f` on arguments of this shape, positional and by keyword, with these numbers in them."""
+def record(
+    f: Callable[..., Any], numbers: Sequence[Any], shape: Shape, *, masked: bool = False, loops: bool = False
+) -> Tape:
+    """Trace `f` on arguments of this shape, positional and by keyword, with these numbers in them.
+
+    `masked` and `loops`: see `observers.Recording`.
+    """
     oldest = Variable(0.0).number
     inputs = [Variable(n._value if type(n) is Variable else n) for n in numbers]
-    notes = observers.Recording(masked=masked)
+    notes = observers.Recording(masked, loops)
     with observers.record_into(notes):
         arguments, keywords = shape.pack(inputs)
         output = f(*arguments, **keywords)
@@ -82,7 +87,9 @@ def record(f: Callable[..., Any], numbers: Sequence[Any], shape: Shape, *, maske
     program.add(roots)
     parts = program.parts(outputs, notes)
     return Tape(
-        careful=functools.cache(lambda: record(f, numbers, shape, masked=True)) if parts["doubtful"] else None,
+        careful=functools.cache(lambda: record(f, numbers, shape, masked=True, loops=loops))
+        if parts["doubtful"]
+        else None,
         name=name_of(f),
         parameters=_parameters(f),
         input_shape=shape,

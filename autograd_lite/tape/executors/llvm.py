@@ -15,6 +15,7 @@ from autograd_lite.primitives import Primitive
 from autograd_lite.tape.executors import machine, support
 from autograd_lite.tape.executors.ir import Builder, literal
 from autograd_lite.tape.executors.operations import INLINE, LIBRARY, NATIVE
+from autograd_lite.tape.loops import Item, Loop
 from autograd_lite.tape.lowering import lowered
 from autograd_lite.tape.passes import FEW, Straight, sunk, with_doubt_as_guards
 
@@ -62,7 +63,8 @@ class Body:
         self.functions: list[str] = []
         self.declarations: set[str] = set()
         self.library_functions: set[tuple[str, int]] = set()
-        self.callbacks: dict[Primitive, machine.Callback] = {}
+        self.callbacks: dict[Any, machine.Callback] = {}
+        self.regions: dict[int, int] = {}  # of loops in the scratch array
         self.scratch = places.reserved
         self._crossing = self._find_crossing()
 
@@ -168,6 +170,9 @@ class _Function:
     def instruction(self, slot: int, primitive: Primitive, arguments: tuple[int, ...]) -> None:
         """One operation, and the output it may be."""
         b = self.builder
+        if isinstance(primitive, (Loop, Item)):
+            self.loop(slot, primitive, arguments)
+            return
         if primitive is primitives.where and arguments[0] in self.comparisons:
             # where(less(p, q), …) without making the number 1, 0 or nan: p < q, or not comparable.
             p, q = self.comparisons[arguments[0]]
@@ -178,6 +183,24 @@ class _Function:
             self.comparisons[slot] = self.value(arguments[0]), self.value(arguments[1])
         self.names[slot] = name
         self.output(slot, name)
+
+    def loop(self, slot: int, primitive: Any, arguments: tuple[int, ...]) -> None:
+        """A loop: its arguments into the scratch array, a call back that leaves its results there; or one of these."""
+        b = self.builder
+        if isinstance(primitive, Item):
+            self.names[slot] = self.load("%s", (self.body.regions[arguments[0]] + primitive.index) * 8)
+            self.output(slot, self.names[slot])
+            return
+        region = self.body.scratch
+        self.body.regions[slot] = region
+        self.body.scratch += max(len(arguments), primitive.results)
+        for k, a in enumerate(arguments):
+            self.store(self.value(a), "%s", (region + k) * 8)
+        back = machine.loop_callback(primitive)
+        self.body.callbacks[primitive] = back
+        b.declarations.add(f"declare void @{back.name}(ptr)")
+        b.lines.append(f"call void @{back.name}(ptr {self.pointer('%s', region * 8)})")
+        self.names[slot] = b.constant(0.0)
 
     def operation(self, primitive: Primitive, arguments: Sequence[str]) -> str:
         b = self.builder

@@ -6,6 +6,8 @@ from functools import cache
 from threading import Lock
 from typing import Any
 
+import numpy as np
+
 from autograd_lite.errors import CompilationError
 from autograd_lite.primitives import Primitive
 
@@ -67,28 +69,46 @@ def publish(name: str, address: int) -> None:
 
 
 class Callback:
-    """A primitive without an expression, to be called from machine code; what it raises is kept for the caller."""
+    """A way back into Python from machine code; what is raised there is kept for the caller.
 
-    def __init__(self, primitive: Primitive) -> None:
-        self.name = f"callback_{primitive.name}_{id(self)}"
+    Parameters
+    ----------
+    call : callable
+    kind : ctypes function type
+    failed : value to return where `call` raises
+    """
+
+    def __init__(self, call: Callable[..., Any], kind: Any, failed: Any) -> None:
+        self.name = f"callback_{id(self)}"
         self.failures: list[BaseException] = []
 
-        def call(*arguments: float) -> float:
+        def guarded(*arguments: Any) -> Any:
             try:
-                return primitive.value(*arguments)
+                return call(*arguments)
             except BaseException as failure:  # noqa: BLE001 - it is raised again when the machine code has returned
                 self.failures.append(failure)
-                return float("nan")
+                return failed
 
-        kind = ctypes.CFUNCTYPE(ctypes.c_double, *[ctypes.c_double] * primitive.arity)
-        self._function = kind(call)
+        self._function = kind(guarded)
         publish(self.name, ctypes.cast(self._function, ctypes.c_void_p).value or 0)
 
 
 @cache
 def callback(primitive: Primitive) -> Callback:
     """The way back into Python for a primitive, one for all programs."""
-    return Callback(primitive)
+    kind = ctypes.CFUNCTYPE(ctypes.c_double, *[ctypes.c_double] * primitive.arity)
+    return Callback(primitive.value, kind, float("nan"))
+
+
+def loop_callback(loop: Any) -> Callback:
+    """The way back for a loop: its arguments at the address that is passed, its results in their place."""
+
+    def run(address: int) -> None:
+        size = max(loop.arity, loop.results)
+        memory = np.ctypeslib.as_array((ctypes.c_double * size).from_address(address))
+        memory[: loop.results] = loop.value_of(memory[: loop.arity].copy())
+
+    return Callback(run, ctypes.CFUNCTYPE(None, ctypes.c_void_p), None)
 
 
 def raise_failures(callbacks: Sequence[Callback]) -> None:
@@ -104,3 +124,13 @@ def function(address: int, result: Any, *arguments: Any, hold_gil: bool = False)
     """A compiled function as a Python callable."""
     kind = (ctypes.PYFUNCTYPE if hold_gil else ctypes.CFUNCTYPE)(result, *arguments)
     return kind(address)
+
+
+@cache
+def scan() -> Callable[..., int]:
+    """The native loop of `support`."""
+    from autograd_lite.tape.executors import support  # noqa: PLC0415 - which compiles its text by this module
+
+    pointer, integer = ctypes.c_void_p, ctypes.c_int64
+    kinds = [pointer] * 6 + [integer] * 5 + [pointer]
+    return function(support.load().address("al_scan"), integer, *kinds)

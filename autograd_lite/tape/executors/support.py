@@ -12,6 +12,49 @@ DECLARATIONS = (
     "declare void @al_clear(ptr, i64)",
 )
 
+_SCAN = """
+declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
+
+; Steps t … n - 1 of a loop: row t of xs into the inputs of the body behind its carry, run it, its carry back into the inputs,
+; the rest of its outputs to row t of ys. Stops where the body's status is not 0, which goes to *status; returns the step.
+define i64 @al_scan(
+    ptr %body, ptr %in, ptr %out, ptr %s, ptr %xs, ptr %ys, i64 %carry, i64 %x, i64 %y, i64 %first, i64 %n, ptr %status
+) {
+start:
+  %carryb = mul i64 %carry, 8
+  %xb = mul i64 %x, 8
+  %yb = mul i64 %y, 8
+  %inx = getelementptr i8, ptr %in, i64 %carryb
+  %outy = getelementptr i8, ptr %out, i64 %carryb
+  store i64 0, ptr %status, align 8
+  br label %loop
+loop:
+  %t = phi i64 [ %first, %start ], [ %t1, %good ]
+  %going = icmp slt i64 %t, %n
+  br i1 %going, label %step, label %done
+step:
+  %skipx = mul i64 %t, %xb
+  %px = getelementptr i8, ptr %xs, i64 %skipx
+  call void @llvm.memcpy.p0.p0.i64(ptr %inx, ptr %px, i64 %xb, i1 false)
+  %st = call i64 %body(ptr %in, ptr %out, ptr %s)
+  %fine = icmp eq i64 %st, 0
+  br i1 %fine, label %good, label %bad
+good:
+  call void @llvm.memcpy.p0.p0.i64(ptr %in, ptr %out, i64 %carryb, i1 false)
+  %skipy = mul i64 %t, %yb
+  %py = getelementptr i8, ptr %ys, i64 %skipy
+  call void @llvm.memcpy.p0.p0.i64(ptr %py, ptr %outy, i64 %yb, i1 false)
+  %t1 = add i64 %t, 1
+  br label %loop
+bad:
+  store i64 %st, ptr %status, align 8
+  br label %done
+done:
+  ret i64 %t
+}
+"""
+
+
 _TEXT = """
 declare double @llvm.vector.reduce.fadd.v4f64(double, <4 x double>)
 
@@ -265,7 +308,7 @@ def _tree(width: int) -> str:
 @cache
 def load() -> machine.Module:
     """Compile the loops and make their names known to later modules."""
-    module = machine.Module(_TEXT, 2)
+    module = machine.Module(_TEXT + _SCAN, 2)
     for declaration in DECLARATIONS:
         name = declaration.partition("@")[2].partition("(")[0]
         machine.publish(name, module.address(name))

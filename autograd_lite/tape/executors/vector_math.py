@@ -1,4 +1,4 @@
-"""Elementary functions of several doubles at once, as LLVM IR: what a libm call per lane would do eight times slower.
+"""Elementary functions of several doubles at once, as LLVM IR: several times faster than one libm call per lane.
 
 Only IEEE operations and fused multiply-adds, no branch but the one to libm for huge angles: a lane has the same bits
 whatever the width and whatever its neighbours.
