@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from autograd_lite import observers
 from autograd_lite.errors import ArgumentError
 from autograd_lite.primitives import (
     abs,  # noqa: A004 - the rule
@@ -142,11 +143,21 @@ def _spread(reduced: Any, axis: int | None) -> Any:
     return reduced if axis is None or not isinstance(reduced, np.ndarray) else np.expand_dims(reduced, axis)
 
 
+def _is_infinite(largest: Any) -> bool:
+    """Whether any of some numbers is infinite; a trace takes that for a doubt and not for a branch of its own."""
+    notes = observers.recording()
+    if notes is None or notes.masked:
+        return bool(np.any(abs(largest) == math.inf))
+    each = largest.ravel() if isinstance(largest, np.ndarray) else [largest]
+    notes.doubtful += [x - x for x in each if hasattr(type(x), "__apply_primitive__")]  # NaN where x is infinite
+    return False
+
+
 def _shifted(array: Any, axis: int | None) -> tuple[Any, Any]:
     """Numbers minus their largest, and the largest held constant; 0 where both are the same infinity."""
     largest = hold(_reduced(maximum, array, axis, None))
     spread = _spread(largest, axis)
-    if np.any(abs(largest) == math.inf):  # inf - inf: what ties with the largest is at distance 0
+    if _is_infinite(largest):  # inf - inf: what ties with the largest is at distance 0
         unequal = less(array, spread)
         return where(unequal, sub(array, spread), 0.0 * unequal), largest
     return sub(array, spread), largest
@@ -174,7 +185,7 @@ def logsumexp(numbers: Any, axis: int | None = None) -> Any:
     if array.size == 0:
         return _unboxed(_reduced(add, array, axis, -math.inf))
     shifted, largest = _shifted(array, axis)
-    if np.any(abs(largest) == math.inf):  # the derivative of inf + log Σ would not pass through the held infinity
+    if _is_infinite(largest):  # the derivative of inf + log Σ would not pass through the held infinity
         return _unboxed(_reduced(logaddexp, array, axis, -math.inf))
     return _unboxed(largest + _log_sum(shifted, axis))
 

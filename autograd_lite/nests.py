@@ -22,6 +22,9 @@ C = TypeVar("C", bound=type)
 #: Dataclasses registered here are nests to this library only; what is registered globally with optree counts too.
 NAMESPACE = "autograd_lite"
 
+#: The dataclasses registered here, by module and name: what a saved tape may refer to.
+DATACLASSES: dict[str, type] = {}
+
 
 @dataclasses.dataclass(frozen=True)
 class Fixed:
@@ -215,4 +218,5 @@ def register_dataclass(cls: C) -> C:
         return instance
 
     optree.register_pytree_node(cls, take_apart, put_together, namespace=NAMESPACE)  # type: ignore[arg-type]
+    DATACLASSES[f"{cls.__module__}:{cls.__qualname__}"] = cls
     return cls

@@ -136,13 +136,13 @@ class Compiled:
         if mapped.holds_variables(arguments, keywords):
             return mapped(*arguments, **keywords)
         batch = batch_of(arguments, keywords, mapped.in_axes, self.__name__)
-        key = (batch.shape, tuple(batch.varying))
+        key = (batch.shape, batch.mapped)
         family = self._families.get(key)
         if family is None:
             backend = "numpy" if self.backend == "python" else self.backend
             family = self._families[key] = LanePaths(mapped.f, batch.shape, self.max_paths, backend, mapped.reduce)
         assert isinstance(family, LanePaths)
-        if family.paths.first(batch.example()).tape.captured:
+        if family.first(batch).tape.captured:
             return mapped(*arguments, **keywords)
         return family(batch)
 
@@ -174,7 +174,11 @@ class Family:
         while True:
             status, outputs = self.program(path).run([*numbers, *(v.value for v in path.tape.captured)])
             if status < 0:
-                _, outputs = self.program(path, careful=True).run([*numbers, *(v.value for v in path.tape.captured)])
+                status, outputs = self.program(path, careful=True).run(
+                    [*numbers, *(v.value for v in path.tape.captured)]
+                )
+                if status > 0:  # the careful program tests more, and has no paths of its own
+                    return self.paths.eager(numbers)
             if status <= 0:
                 break
             tried.append(path)

@@ -21,24 +21,44 @@ REDUCTIONS = (None, "sum", "mean")
 
 @dataclass
 class Batch:
-    """Arguments taken apart: columns of numbers, and the shape of one lane's arguments."""
+    """Arguments taken apart: columns of numbers, the shape of one lane's arguments, and which leaves differ by lane."""
 
     columns: Columns
     shape: Shape
-    varying: list[bool]
+    mapped: tuple[bool, ...]
+
+    @property
+    def varying(self) -> list[bool]:
+        """Which numbers differ from lane to lane, in slot order."""
+        flags: list[bool] = []
+        for differs, size in zip(self.mapped, self.shape.sizes, strict=True):
+            flags += [differs] * size
+        return flags
 
     def lane(self, k: int) -> list[float]:
         """The numbers of one lane in slot order."""
-        shared = iter(self.columns.shared.tolist())
-        own = iter([x for array in self.columns.arrays for x in array[k].tolist()])
-        return [next(own) if differs else next(shared) for differs in self.varying]
+        return self._numbers([array[k] for array in self.columns.arrays])
+
+    def of_lanes(self, lanes: Any) -> "Batch":
+        """Only these lanes."""
+        return Batch(self.columns.rows(lanes), self.shape, self.mapped)
 
     def example(self) -> list[float]:
         """Numbers to trace with: those of the first lane, ones where there is no lane."""
         if self.columns.count:
             return self.lane(0)
-        shared = iter(self.columns.shared.tolist())
-        return [1.0 if differs else next(shared) for differs in self.varying]
+        return self._numbers([np.ones(array.shape[1]) for array in self.columns.arrays])
+
+    def _numbers(self, own: list[Any]) -> list[float]:
+        numbers: list[float] = []
+        shared, start, rows = self.columns.shared.tolist(), 0, iter(own)
+        for differs, size in zip(self.mapped, self.shape.sizes, strict=True):
+            if differs:
+                numbers += next(rows).tolist()
+            else:
+                numbers += shared[start : start + size]
+                start += size
+        return numbers
 
 
 def batch_of(arguments: tuple[Any, ...], keywords: dict[str, Any], in_axes: Any, name: str) -> Batch:
@@ -53,16 +73,18 @@ def batch_of(arguments: tuple[Any, ...], keywords: dict[str, Any], in_axes: Any,
     leaves, containers = optree.tree_flatten(nest, namespace=NAMESPACE)
     axes = _axes(arguments, keywords, in_axes, name)
     count = None
-    shared: list[float] = []
+    shared: list[Any] = [np.empty(0)]
     arrays: list[Any] = []
     outlines: list[Any] = []
-    varying: list[bool] = []
     for leaf, axis in zip(leaves, axes, strict=True):
         if axis is None:
-            numbers, own = unravel(leaf, f"an argument of {name}", is_fixed)
-            shared += numbers
-            outlines += own.leaves
-            varying += [False] * len(numbers)
+            if isinstance(leaf, np.ndarray) and leaf.dtype == np.float64:
+                shared.append(leaf.ravel())
+                outlines.append(leaf.shape)
+            else:
+                numbers, own = unravel(leaf, f"an argument of {name}", is_fixed)
+                shared.append(np.array(numbers, dtype=np.float64))
+                outlines += own.leaves
             continue
         array = _array(leaf, name)
         if not -array.ndim <= axis < array.ndim:
@@ -77,13 +99,12 @@ def batch_of(arguments: tuple[Any, ...], keywords: dict[str, Any], in_axes: Any,
         outlines.append(rows.shape[1:] or None)
         size = int(np.prod(rows.shape[1:], dtype=np.int64))
         arrays.append(rows.reshape(count, size))
-        varying += [True] * size
     if count is None:
         raise ArgumentError(
             f"{name} maps over none of its arguments. Give in_axes=0 to those that have an axis of lanes."
         )
-    columns = Columns(count, np.array(shared, dtype=np.float64), arrays)
-    return Batch(columns, Shape(containers, tuple(outlines)), varying)
+    columns = Columns(count, np.concatenate(shared), arrays)
+    return Batch(columns, Shape(containers, tuple(outlines)), tuple(axis is not None for axis in axes))
 
 
 def _axes(arguments: tuple[Any, ...], keywords: Any, in_axes: Any, name: str) -> list[int | None]:
@@ -138,18 +159,22 @@ class LanePaths:
         self.paths = Paths(f, shape, limit)
         self.backend, self.reduce = backend, reduce
 
-    def program(self, path: Path, varying: list[bool], *, careful: bool = False, summed: bool = False) -> LaneProgram:
+    def program(self, path: Path, batch: Batch, *, careful: bool = False, summed: bool = False) -> LaneProgram:
         """The path compiled."""
         program: LaneProgram = path.program(
-            (tuple(varying), summed),
-            lambda tape: LaneProgram(tape, varying, self.backend, summed=summed),
+            (batch.mapped, summed),
+            lambda tape: LaneProgram(tape, batch.varying, self.backend, summed=summed),
             careful=careful,
         )
         return program
 
+    def first(self, batch: Batch) -> Path:
+        """The path to begin with."""
+        return self.paths.first(() if self.paths.known else batch.example())
+
     def __call__(self, batch: Batch) -> Any:
         """Run all lanes."""
-        path = self.paths.first(batch.example())
+        path = self.first(batch)
         results = Results(path.tape.output_shape, batch.columns.count)
         if self.reduce and not path.guards:
             totals = self._totals(path, batch)
@@ -162,31 +187,31 @@ class LanePaths:
         if self.reduce == "mean":
             with np.errstate(all="ignore"):
                 totals = totals / batch.columns.count
-        return results.shape.pack(totals.tolist())
+        return packed(results.shape, totals)
 
     def _totals(self, path: Path, batch: Batch) -> Any:
         """Sums over lanes, block by block; blocks that came out NaN once more by the careful program."""
-        program = self.program(path, batch.varying, summed=True)
+        program = self.program(path, batch, summed=True)
         if not batch.columns.count:
             return np.zeros(program.outputs)
         totals, block = program.sums(batch.columns)
         if program.doubtful:
-            careful = None
             for k in np.flatnonzero(np.isnan(totals).any(axis=1)):
-                careful = careful or self.program(path, batch.varying, careful=True, summed=True)
                 rows = np.arange(k * block, min((k + 1) * block, batch.columns.count))
-                totals[k] = careful.sums(batch.columns.rows(rows))[0].sum(axis=0)
+                again = Results(path.tape.output_shape, len(rows))
+                self._run(batch.of_lanes(rows), path, again, careful=True)
+                totals[k] = again.totals()
         return totals.sum(axis=0)
 
-    def _run(self, batch: Batch, first: Path, results: "Results") -> None:
+    def _run(self, batch: Batch, first: Path, results: "Results", *, careful: bool = False) -> None:
         """Serve every lane by the path it takes."""
-        waiting = [Waiting(None, first)]
+        waiting = [Waiting(None, first, careful=careful)]
         while waiting:
             some = waiting.pop()
             columns = batch.columns if some.lanes is None else batch.columns.rows(some.lanes)
             if not columns.count:
                 continue
-            outputs, status = self.program(some.path, batch.varying, careful=some.careful).each_lane(columns)
+            outputs, status = self.program(some.path, batch, careful=some.careful).each_lane(columns)
             done = status <= 0 if some.careful else status == 0
             some.path.lanes += results.write(some.path.tape.output_shape, outputs, some.lanes, done)
             numbers = np.arange(columns.count) if some.lanes is None else some.lanes
@@ -195,6 +220,8 @@ class LanePaths:
 
     def _continued(self, batch: Batch, some: "Waiting", code: int, lanes: Any, results: "Results") -> list["Waiting"]:
         """What to do with lanes that failed guard `code`."""
+        if some.careful:  # the careful program tests more, and has no paths of its own
+            return self._eagerly(batch, lanes, results)
         if code < 0:
             return [Waiting(lanes, some.path, some.tried, careful=True)]
         tried = (*some.tried, some.path)
@@ -205,6 +232,9 @@ class LanePaths:
         if len(self.paths.known) < self.paths.limit:  # this lane hangs on a last digit; the others may not
             results.write_eagerly(self.paths.eager(batch.lane(lanes[0])), lanes[0])
             return [Waiting(lanes[1:], some.path, some.tried)]
+        return self._eagerly(batch, lanes, results)
+
+    def _eagerly(self, batch: Batch, lanes: Any, results: "Results") -> list["Waiting"]:
         for lane in lanes:
             results.write_eagerly(self.paths.eager(batch.lane(lane)), lane)
         return []
@@ -218,6 +248,16 @@ class Waiting:
     path: Path
     tried: tuple[Path, ...] = ()
     careful: bool = False
+
+
+def packed(shape: Shape, numbers: Any) -> Any:
+    """The nest with the numbers of an array in it."""
+    leaves, start = [], 0
+    for leaf, size in zip(shape.leaves, shape.sizes, strict=True):
+        part = numbers[start : start + size]
+        leaves.append(part.item() if leaf is None else part.reshape(leaf))
+        start += size
+    return optree.tree_unflatten(shape.containers, leaves)
 
 
 class Results:
@@ -301,7 +341,7 @@ class Mapped:
             return self._one_by_one(arguments, keywords)
         batch = batch_of(arguments, keywords, self.in_axes, self.__name__)
         paths = LanePaths(self.f, batch.shape, 64, "numpy", self.reduce)
-        if paths.paths.first(batch.example()).tape.captured:
+        if paths.first(batch).tape.captured:
             return self._one_by_one(arguments, keywords)
         return paths(batch)
 

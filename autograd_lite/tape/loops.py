@@ -7,7 +7,8 @@ branches otherwise than recorded, that step is served by another tape and the lo
 
 import ctypes
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -16,11 +17,11 @@ import numpy as np
 
 from autograd_lite import observers
 from autograd_lite.errors import BranchError, TraceError
-from autograd_lite.nests import Shape
+from autograd_lite.nests import Shape, unravel
 from autograd_lite.tape.executors import machine, python
 from autograd_lite.tape.paths import Path, Paths
 from autograd_lite.tape.programs import single
-from autograd_lite.variable import Variable
+from autograd_lite.variable import Variable  # noqa: TC001 - imported as everywhere
 
 MAX_PATHS = 64
 
@@ -127,7 +128,9 @@ class Loop:
             tried = [path] if going.step > before else [*tried, path]
             numbers = [*going.carry, *going.rows[going.step]]
             if status < 0:
-                _, values = self._program(path, careful=True).run([*numbers, *self._own(path, captured)])
+                failed, values = self._program(path, careful=True).run([*numbers, *self._own(path, captured)])
+                if failed > 0:
+                    values = self._eager(numbers, captured)
                 going.advance(values, self.carry)
                 tried = []
                 continue
@@ -142,17 +145,29 @@ class Loop:
             return captured
         return [captured[self.captured.index(v)] if v in self.captured else v.value for v in path.tape.captured]
 
-    def _trace(self, numbers: Sequence[float], captured: Any) -> Path:
-        """A new path of the step. What it captures has the numbers of the first trace: lend it today's."""
+    @contextmanager
+    def _lent(self, captured: Any) -> Iterator[None]:
+        """What the step captured has the numbers of the first trace; for a while it gets today's."""
         with self._tracing:
             before = [v._value for v in self.captured]
             try:
                 for v, number in zip(self.captured, captured, strict=True):
                     v._value = float(number)
-                path = self.paths.new([float(n) for n in numbers])
+                yield
             finally:
                 for v, number in zip(self.captured, before, strict=True):
                     v._value = number
+
+    def _eager(self, numbers: Sequence[float], captured: Any) -> list[float]:
+        """One step by the function itself."""
+        with self._lent(captured):
+            results = unravel(self.paths.eager([float(n) for n in numbers]))[0]
+        return [getattr(y, "value", y) for y in results]
+
+    def _trace(self, numbers: Sequence[float], captured: Any) -> Path:
+        """A new path of the step."""
+        with self._lent(captured):
+            path = self.paths.new([float(n) for n in numbers])
         if path is None:
             raise TraceError(
                 f"a step of scan takes more than {MAX_PATHS} paths. Write its branches with where(condition, a, b)."

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from autograd_lite.copies import uncollected
 from autograd_lite.errors import ArgumentError, CompilationError
 from autograd_lite.tape.executors import machine
 from autograd_lite.tape.executors.numpy import ArrayProgram
@@ -71,7 +72,8 @@ def compiled(kind: str, tape: Straight, build: Callable[[], Any], *options: Any)
         if key in _cache:
             _cache.move_to_end(key)
             return _cache[key]
-    program = build()
+    with uncollected():
+        program = build()
     with _lock:
         program = _cache.setdefault(key, program)
         while len(_cache) > _CACHED:
@@ -190,13 +192,17 @@ class LaneProgram:
         self.doubtful = bool(tape.doubtful)
         self.outputs, self.summed = len(tape.outputs), summed
         if not summed and straight.doubtful:  # as further outputs
-            extra = tuple(s for s in straight.doubtful if s not in set(straight.outputs))
+            place = {slot: k for k, slot in enumerate(straight.outputs)}
+            extra = [slot for slot in straight.doubtful if slot not in place]
+            place |= {slot: self.outputs + k for k, slot in enumerate(extra)}
             straight = replace(straight, outputs=(*straight.outputs, *extra), doubtful=())
-            self.tested_after = [straight.outputs.index(s) for s in tape.doubtful]
+            self.tested_after = [place[slot] for slot in tape.doubtful]
         elif summed:
             straight = replace(straight, doubtful=())
         self.common, self.each, self.shared = split(straight, varying)
         self.varying = sum(varying)
+        picked = np.array(self.common.outputs, dtype=np.int64)
+        self._picked: Any = slice(len(picked)) if np.array_equal(picked, np.arange(len(picked))) else picked
         self.work = len(self.each.code) + 1
         if backend == "llvm":
             self._run: Any = compiled("lanes", self.each, self._machine_lanes, self.varying, summed)
@@ -215,7 +221,7 @@ class LaneProgram:
     def _shared_results(self, shared: Any) -> Any:
         if self.common.code:
             return np.array(self._first.run(shared)[1], dtype=np.float64)
-        return np.array(shared, dtype=np.float64)[list(self.common.outputs)]
+        return np.ascontiguousarray(shared[self._picked])
 
     def each_lane(self, columns: Columns) -> tuple[Any, Any]:
         """Outputs as an array (outputs, lanes), and the status of each lane: 0, a failed guard from 1, -1 for doubt."""
@@ -236,10 +242,10 @@ class LaneProgram:
             starts = np.arange(0, columns.count, 64)
             return np.add.reduceat(outputs, starts, axis=1).T, 64
         code = self._run
-        blocks = -(-columns.count // code.block)
-        totals = np.empty((blocks, code.sums))
+        block = code.block_of(columns.count)
+        totals = np.empty((-(-columns.count // block), code.sums))
         self._in_threads(columns, shared, np.empty((0, 0)), totals)
-        return totals, code.block
+        return totals, block
 
     def _arrays_each(self, columns: Columns, shared: Any) -> tuple[Any, Any]:
         outputs = np.empty((len(self.each.outputs), columns.count))
@@ -270,11 +276,12 @@ class LaneProgram:
         places = outputs.__array_interface__["data"][0] + 8 * count * np.arange(len(outputs), dtype=np.int64)
         eights = np.full(len(outputs), 8, dtype=np.int64)
         addresses = [a.ctypes.data for a in (shared, bases, strides, places, eights, totals)]
-        blocks = -(-count // code.block)
+        block = code.block_of(count)
+        blocks = -(-count // block)
 
         def work(first: int, last: int) -> None:
             scratch, sums = _aligned(code.scratch), _aligned((code.sums + 1) * code.width)
-            code.run(*addresses, scratch.ctypes.data, sums.ctypes.data, count, first, last)
+            code.run(*addresses, scratch.ctypes.data, sums.ctypes.data, count, block, first, last)
 
         workers = min(os.cpu_count() or 1, blocks, max(1, count * self.work // WORTH_A_THREAD))
         cuts = [blocks * k // workers for k in range(workers + 1)] if workers else [0]

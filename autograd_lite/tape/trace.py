@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from autograd_lite import observers
+from autograd_lite.copies import uncollected
 from autograd_lite.errors import ArgumentError, HandMadeNodeError
 from autograd_lite.nests import Shape, unravel
 from autograd_lite.tape.passes import Guard, Program
@@ -68,6 +69,7 @@ def _is_plain(leaf: Any) -> bool:
     )
 
 
+@uncollected()
 def record(
     f: Callable[..., Any], numbers: Sequence[Any], shape: Shape, *, masked: bool = False, loops: bool = False
 ) -> Tape:

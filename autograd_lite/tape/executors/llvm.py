@@ -12,7 +12,7 @@ from typing import Any
 
 from autograd_lite import primitives
 from autograd_lite.primitives import Primitive
-from autograd_lite.tape.executors import machine, support
+from autograd_lite.tape.executors import machine, products, support
 from autograd_lite.tape.executors.ir import Builder, literal
 from autograd_lite.tape.executors.operations import INLINE, LIBRARY, NATIVE
 from autograd_lite.tape.loops import Item, Loop
@@ -52,78 +52,137 @@ class Places:
     sums: dict[int, list[int]] = field(default_factory=dict)
     stride: int = 8
     reserved: int = 0
+    base: str = "%s"
+    results: str = "%out"
 
 
 class Body:
-    """Writes the functions of a program, each of them `void(ptr %in, ptr %s, ptr %out)`."""
+    """Writes the functions of a program, each of them `void(ptr %in, ptr %s, ptr %out)`, and the calls of its groups."""
 
-    def __init__(self, tape: Straight, width: int, places: Places) -> None:
+    def __init__(self, tape: Straight, width: int, places: Places, groups: products.Found | None = None) -> None:
         self.tape, self.width, self.places = tape, width, places
+        self.groups = groups or products.Found({}, [], set())
         self.first = tape.first_instruction
         self.functions: list[str] = []
+        self.tables: list[str] = []
         self.declarations: set[str] = set()
         self.library_functions: set[tuple[str, int]] = set()
         self.callbacks: dict[Any, machine.Callback] = {}
         self.regions: dict[int, int] = {}  # of loops in the scratch array
         self.scratch = places.reserved
-        self._crossing = self._find_crossing()
+        self._place: dict[int, int] = {}
+        self._free: list[int] = []
+        self.segments = self._segments()
 
-    def _find_crossing(self) -> dict[int, int]:
-        """From each slot that a later function uses to the last such function."""
+    def _segments(self) -> list[list[int] | products.Matrix]:
+        """Positions of instructions function by function, and the matrices between them."""
+        segments: list[list[int] | products.Matrix] = [[]]
+        for position in range(len(self.tape.code)):
+            last = segments[-1]
+            if position in self.groups.matrices:
+                segments += [self.groups.matrices[position], []]
+            elif position not in self.groups.absorbed:
+                if isinstance(last, list) and len(last) == FUNCTION_LENGTH:
+                    segments.append([])
+                segments[-1].append(position)  # type: ignore[union-attr]
+        return segments
+
+    def _last_uses(self) -> dict[int, int]:
+        """From each slot that a later segment uses to the last such segment; rows and factors of groups always count."""
+        made: dict[int, int] = {}
         last: dict[int, int] = {}
-        uses = [(position, arguments) for position, (_, arguments) in enumerate(self.tape.code)]
-        uses += [(max(g.position - 1, 0), (g.left, g.right)) for g in self.tape.guards]
-        for position, slots in uses:
-            here = position // FUNCTION_LENGTH
+        uses: list[tuple[int, Sequence[int]]] = []
+        position_of: dict[int, int] = {}
+        for number, segment in enumerate(self.segments):
+            if isinstance(segment, products.Matrix):
+                made.update(dict.fromkeys(segment.rows, number))
+                last.update(dict.fromkeys(segment.rows, number + 1))  # where it may be an output
+                uses.append((number, segment.vector))
+                continue
+            for position in segment:
+                made[self.first + position] = position_of[position] = number
+                uses.append((number, self.tape.code[position][1]))
+        uses += [(position_of.get(max(g.position - 1, 0), 0), (g.left, g.right)) for g in self.tape.guards]
+        uses += [(len(self.segments), [*outer.left, *outer.right]) for outer in self.groups.outers]
+        for number, slots in uses:
             for slot in slots:
-                if slot >= self.first and (slot - self.first) // FUNCTION_LENGTH < here:
-                    last[slot] = max(here, last.get(slot, 0))
+                if slot >= self.first and number > made[slot]:
+                    last[slot] = max(number, last.get(slot, 0))
         return last
 
     def write(self) -> list[str]:
-        """Names of the functions in the order in which they are to be called; `functions` has their text."""
-        code = self.tape.code
-        guards = defaultdict(list)
+        """The calls in their order, of functions whose text is in `functions` and of groups whose tables are in `tables`."""
+        self._guards = defaultdict(list)
         for number, guard in enumerate(self.tape.guards):
-            guards[max(guard.position - 1, 0)].append((number, guard))
-        free: list[int] = []
-        self._place: dict[int, int] = {}
-        released: dict[int, list[int]] = defaultdict(list)
-        names = []
-        status = ("", 0) if not guards else ("%s", self._take(free))
-        for start in range(0, max(len(code), 1), FUNCTION_LENGTH):
-            index = start // FUNCTION_LENGTH
-            free += [self._place[slot] for slot in released.pop(index - 1, ())]
-            function = _Function(self, status)
-            for position in range(start, min(start + FUNCTION_LENGTH, len(code))):
-                slot = self.first + position
-                function.instruction(slot, *code[position])
-                if slot in self._crossing:
-                    self._place[slot] = self._take(free)
-                    released[self._crossing[slot]].append(slot)
-                    function.store(function.names[slot], "%s", self._place[slot] * self.places.stride)
-                for number, guard in guards.get(position, ()):
-                    function.guard(number, guard)
-            if start == 0 and not code:
-                for number, guard in guards.get(0, ()):
-                    function.guard(number, guard)
-            if start + FUNCTION_LENGTH >= len(code):
-                function.passed_on()
-            names.append(f"f{index}")
-            self.functions.append(function.text(names[-1]))
-            self.declarations |= function.builder.declarations
-            self.library_functions |= function.builder.library_functions
-        return names
+            self._guards[max(guard.position - 1, 0)].append((number, guard))
+        self._last = self._last_uses()
+        self._released: dict[int, list[int]] = defaultdict(list)
+        self._status = ("%s", self._take()) if self._guards else ("", 0)
+        calls = []
+        for index, segment in enumerate(self.segments):
+            self._free += [self._place[slot] for slot in self._released.pop(index - 1, ())]
+            calls.append(
+                self._matrix(index, segment) if isinstance(segment, products.Matrix) else self._function(index, segment)
+            )
+        return calls
 
-    def _take(self, free: list[int]) -> int:
-        if free:
-            return free.pop()
+    def _function(self, index: int, positions: list[int]) -> str:
+        """Write a function; returns its call."""
+        function = _Function(self, self._status)
+        before = self.segments[index - 1] if index else None
+        if isinstance(before, products.Matrix):
+            for row in before.rows:
+                if row in self.places.outputs or row in self.places.sums:
+                    function.output(row, function.value(row))
+        for position in positions:
+            slot = self.first + position
+            function.instruction(slot, *self.tape.code[position])
+            if slot in self._last:
+                self._keep(slot)
+                function.store(function.names[slot], "%s", self._place[slot] * self.places.stride)
+            function.guards(self._guards.get(position, ()))
+        if not self.tape.code:
+            function.guards(self._guards.get(0, ()))
+        if index == len(self.segments) - 1:
+            function.passed_on()
+        self.functions.append(function.text(f"f{index}"))
+        self.declarations |= function.builder.declarations
+        self.library_functions |= function.builder.library_functions
+        return f"call void @f{index}(ptr %in, ptr {self.places.base}, ptr {self.places.results})"
+
+    def _keep(self, slot: int) -> None:
+        self._place[slot] = self._take()
+        self._released[self._last[slot]].append(slot)
+
+    def _take(self) -> int:
+        if self._free:
+            return self._free.pop()
         self.scratch += 1
         return self.scratch - 1
 
-    def place(self, slot: int) -> int:
-        """Place of a value in the scratch array."""
-        return self._place[slot]
+    def offset(self, slot: int) -> int:
+        """Byte offset of a value in the scratch array."""
+        known = self.places.inputs.get(slot)
+        return known[1] if known else self._place[slot] * self.places.stride
+
+    def _matrix(self, index: int, matrix: products.Matrix) -> str:
+        for row in matrix.rows:
+            self._keep(row)
+        shared = min(self.places.uniform)
+        rows, vector = [self.offset(row) for row in matrix.rows], [self.offset(x) for x in matrix.vector]
+        tables, call = products.call_matrix(index, matrix, shared, rows, vector)
+        self.tables.append(tables)
+        return call
+
+    def outer_calls(self) -> str:
+        """What is to be called for each block of lanes when its vectors are done."""
+        calls = []
+        for number, outer in enumerate(self.groups.outers):
+            left, right = [self.offset(d) for d in outer.left], [self.offset(x) for x in outer.right]
+            tables, call = products.call_outer(number, outer, left, right)
+            self.tables.append(tables)
+            calls.append(call)
+        return "\n".join(calls)
 
 
 class _Function:
@@ -160,12 +219,12 @@ class _Function:
         if slot in self.places.uniform:  # loaded at each use: the load becomes part of the instruction
             number = b.emit(f"load double, ptr {self.pointer(*self.places.inputs[slot])}, align 8")
             return number if b.width == 1 else b.spread(number)
-        if slot in self.places.inputs:
-            name = self.load(*self.places.inputs[slot])
-        else:
-            name = self.load("%s", self.body.place(slot) * self.places.stride)
+        name = self.load(*self.places.inputs[slot]) if slot in self.places.inputs else self._kept(slot)
         self.names[slot] = name
         return name
+
+    def _kept(self, slot: int) -> str:
+        return self.load("%s", self.body.offset(slot))
 
     def instruction(self, slot: int, primitive: Primitive, arguments: tuple[int, ...]) -> None:
         """One operation, and the output it may be."""
@@ -234,6 +293,11 @@ class _Function:
             if slot < self.tape.first_instruction:
                 self.output(slot, self.value(slot))
 
+    def guards(self, numbered: Sequence[tuple[int, Any]]) -> None:
+        """Test guards."""
+        for number, guard in numbered:
+            self.guard(number, guard)
+
     def guard(self, number: int, guard: Any) -> None:
         """Keep the number of the first guard that failed."""
         b = self.builder
@@ -277,6 +341,11 @@ class Lanes:
     callbacks: Sequence[machine.Callback]
     module: machine.Module
 
+    def block_of(self, count: int) -> int:
+        """Lanes of a block for so many lanes: a matter of their number alone, as the order of additions is."""
+        half = -(-count // (2 * self.width)) * self.width
+        return max(min(64, self.block), min(self.block, half))
+
 
 #: Doubles of scratch that a compiled function takes from the stack; beyond, the caller brings them.
 ON_STACK = 8192
@@ -298,7 +367,7 @@ def single_lane(tape: Straight, level: int | None = None) -> SingleLane:
         {slot: ("%in", 8 * slot) for slot in range(tape.first_constant)}, outputs, set(range(tape.first_constant))
     )
     body = Body(tape, 1, places)
-    calls = "\n".join(f"call void @{name}(ptr %in, ptr %s, ptr %out)" for name in body.write())
+    calls = "\n".join(body.write())
     on_stack = body.scratch <= ON_STACK
     scratch = f"%s = alloca [{max(body.scratch, 1)} x double], align 64" if on_stack else ""
     status = f"store double {literal(HELD)}, ptr %s, align 8" if tape.guards else ""
@@ -362,15 +431,20 @@ def lanes(tape: Straight, varying: int, *, summed: bool, level: int | None = Non
     guarded = bool(tape.guards)
     tape = sunk(lowered(tape, NATIVE))
     width = machine.width()
-    block = 256 if len(tape.code) < 1000 else 64
+    groups = products.found(tape, varying, summed=summed)
+    straight = len(tape.code) - len(groups.absorbed)
+    block = 256 if straight < 1000 else 64
     stride = 8 * block + 64  # not a power of two: places would fall into few sets of the cache
     inputs = {k: ("%s", k * stride) if k < varying else ("%in", 8 * (k - varying)) for k in range(tape.first_constant)}
     places = Places(inputs, {}, set(range(varying, tape.first_constant)), stride=stride, reserved=varying)
+    places.base, places.results = "%sv", "%acc"
+    in_outers = {k for outer in groups.outers for row in outer.results for k in row}
+    added = [k for k in range(len(tape.outputs) if summed else 0) if k not in in_outers]
     scattered = 0 if summed else len(tape.outputs)
     if summed:
         sums: dict[int, list[int]] = defaultdict(list)
-        for k, slot in enumerate(tape.outputs):
-            sums[slot].append(k)
+        for index, k in enumerate(added):
+            sums[tape.outputs[k]].append(index)
         places.sums = sums
     else:
         outputs = defaultdict(list)
@@ -378,31 +452,36 @@ def lanes(tape: Straight, varying: int, *, summed: bool, level: int | None = Non
             outputs[slot].append(("%s", (varying + k) * stride))
         places.outputs = outputs
         places.reserved += scattered
-    body = Body(tape, width, places)
-    calls = "\n".join(f"  call void @{name}(ptr %in, ptr %sv, ptr %acc)" for name in body.write())
+    body = Body(tape, width, places, groups)
+    calls = "\n".join(body.write())
     scattered += guarded  # the first place after the outputs is the status
     support.load()
     helpers = vector_functions(body, width)
     sums_count = len(tape.outputs) if summed else 0
+    if groups.matrices or groups.outers:
+        support.load_products(width)
+        body.declarations.update(products.LOOPS.values())
     main = support.lanes_main(
         calls,
+        body.outer_calls(),
         width=width,
-        block=block,
         row=stride,
         inputs=varying,
         outputs=scattered,
         sums=sums_count,
+        places=added,
         status=HELD if guarded else None,
     )
     text = f"""
 {_unique(body.declarations)}
 {helpers}
+{chr(10).join(body.tables)}
 {chr(10).join(body.functions)}
 {main}
 attributes #0 = {{ nounwind "min-legal-vector-width"="512" "prefer-vector-width"="512" }}
 """
-    module = machine.Module(text, (2 if len(tape.code) <= 4000 else 0) if level is None else level)
-    kinds = [ctypes.c_void_p] * 8 + [ctypes.c_int64] * 3
+    module = machine.Module(text, (2 if straight <= 4000 else 0) if level is None else level)
+    kinds = [ctypes.c_void_p] * 8 + [ctypes.c_int64] * 4
     run = machine.function(module.address("main"), None, *kinds)
     scratch = body.scratch * stride // 8 + 16
     callbacks = list(body.callbacks.values())

@@ -1,8 +1,9 @@
 """Loops that every compiled program calls: compiled once, with all optimisations."""
 
+from collections.abc import Sequence
 from functools import cache
 
-from autograd_lite.tape.executors import machine, vector_math
+from autograd_lite.tape.executors import machine, products, vector_math
 from autograd_lite.tape.executors.ir import literal
 
 DECLARATIONS = (
@@ -216,9 +217,21 @@ done:
 
 
 def lanes_main(
-    calls: str, *, width: int, block: int, row: int, inputs: int, outputs: int, sums: int, status: float | None
+    calls: str,
+    block_calls: str,
+    *,
+    width: int,
+    row: int,
+    inputs: int,
+    outputs: int,
+    sums: int,
+    places: Sequence[int],
+    status: float | None,
 ) -> str:
-    """The loop over blocks and vectors around the functions of a program."""
+    """The loop over blocks and vectors around the functions of a program.
+
+    `sums` doubles for each block, of which those at `places` are accumulated vector by vector, the others by `block_calls`.
+    """
     vector = f"<{width} x double>"
     steps = ", ".join(f"i64 {k}" for k in range(width))
     reset = ""
@@ -226,9 +239,11 @@ def lanes_main(
         held = ", ".join([f"double {literal(status)}"] * width)
         reset = f"""%st = getelementptr i8, ptr %sv, i64 {(inputs + outputs - 1) * row}
   store {vector} <{held}>, ptr %st, align 8"""
+    table = ", ".join(f"i64 {k}" for k in places)
     return f"""
+@places = internal constant [{len(places)} x i64] [{table}]
 define void @main(
-    ptr %in, ptr %vb, ptr %vs, ptr %ob, ptr %os, ptr %red, ptr %s, ptr %acc, i64 %n, i64 %from, i64 %to
+    ptr %in, ptr %vb, ptr %vs, ptr %ob, ptr %os, ptr %red, ptr %s, ptr %acc, i64 %n, i64 %size, i64 %from, i64 %to
 ) #0 {{
 start:
   %outs = getelementptr i8, ptr %s, i64 {inputs * row}
@@ -239,14 +254,14 @@ blocks:
   %more = icmp slt i64 %b, %to
   br i1 %more, label %block, label %done
 block:
-  %first = mul i64 %b, {block}
+  %first = mul i64 %b, %size
   %left = sub i64 %n, %first
-  %full = icmp sge i64 %left, {block}
-  %count = select i1 %full, i64 {block}, i64 %left
+  %full = icmp sge i64 %left, %size
+  %count = select i1 %full, i64 %size, i64 %left
   %up = add i64 %count, {width - 1}
   %padded = and i64 %up, {-width}
   call void @al_gather(ptr %vb, ptr %vs, i64 {inputs}, i64 %first, i64 %count, ptr %s, i64 {row}, i64 %padded)
-  call void @al_clear(ptr %sums, i64 {sums * width})
+  call void @al_clear(ptr %sums, i64 {len(places) * width})
   br label %vectors
 vectors:
   %v = phi i64 [ 0, %block ], [ %v1, %vec ]
@@ -271,17 +286,20 @@ end:
   br label %reduce
 reduce:
   %i = phi i64 [ 0, %end ], [ %i1, %one ]
-  %again = icmp slt i64 %i, {sums}
+  %again = icmp slt i64 %i, {len(places)}
   br i1 %again, label %one, label %reduced
 one:
   %pa = getelementptr {vector}, ptr %sums, i64 %i
   %va = load {vector}, ptr %pa, align 64
 {_tree(width)}
-  %pr = getelementptr double, ptr %redb, i64 %i
+  %ppl = getelementptr i64, ptr @places, i64 %i
+  %pl = load i64, ptr %ppl, align 8
+  %pr = getelementptr double, ptr %redb, i64 %pl
   store double %sum, ptr %pr, align 8
   %i1 = add i64 %i, 1
   br label %reduce
 reduced:
+{block_calls}
   %b1 = add i64 %b, 1
   br label %blocks
 done:
@@ -311,6 +329,16 @@ def load() -> machine.Module:
     module = machine.Module(_TEXT + _SCAN, 2)
     for declaration in DECLARATIONS:
         name = declaration.partition("@")[2].partition("(")[0]
+        machine.publish(name, module.address(name))
+    return module
+
+
+@cache
+def load_products(width: int) -> machine.Module:
+    """Compile the loops of `products` and make their names known."""
+    attributes = 'attributes #0 = { nounwind "min-legal-vector-width"="512" "prefer-vector-width"="512" }'
+    module = machine.Module(f"{products.loops(width, _tree(width))}\n{attributes}", 2)
+    for name in products.LOOPS:
         machine.publish(name, module.address(name))
     return module
 

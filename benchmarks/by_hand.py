@@ -1,0 +1,47 @@
+"""What is written by hand in NumPy, as contestants: the reference of every row."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from benchmarks import formulas, networks
+
+if TYPE_CHECKING:
+    from benchmarks.networks import Data
+
+Run = Any
+
+
+def network_gradient(data: Data) -> Run:
+    """Gradient for one sample."""
+    return lambda: networks.sample_gradient(data.params, data.inputs[0], data.targets[0], data.widths)
+
+
+def tiny(point: tuple[float, float]) -> Run:
+    """Value and gradient, on Python floats: NumPy would be slower."""
+    return lambda: formulas.tiny_by_hand(*point)
+
+
+def training(data: Data, steps: int) -> Run:
+    """Gradient steps in a Python loop."""
+    return lambda: networks.trained(data, steps)
+
+
+def mean_gradient(data: Data) -> Run:
+    """Mean gradient over samples."""
+    return lambda: networks.mean_gradient(data)
+
+
+def classifier(data: Data) -> Run:
+    """Mean gradient of the ReLU classifier."""
+    return lambda: networks.classifier_gradient(data)
+
+
+def black_scholes(points: Any) -> Run:
+    """Prices and sensitivities."""
+    return lambda: formulas.call_by_hand(points)
+
+
+def compiled(data: Data) -> Run:
+    """Nothing to compile."""
+    return network_gradient(data)

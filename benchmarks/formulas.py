@@ -1,0 +1,163 @@
+"""Black–Scholes, a tiny graph and a random program: written for any numbers, and differentiated by hand."""
+
+from __future__ import annotations
+
+import math
+import random
+from typing import Any, NamedTuple
+
+import numpy as np
+
+Array = Any
+
+
+# ---- the tiny graph ------------------------------------------------------------------------------------------------------
+
+
+def tiny(a: Any, b: Any) -> Any:
+    """Return g of c = a + b; d = ab + b³; e = c - d; f = e²; g = f/2."""
+    c = a + b
+    d = a * b + b**3
+    e = c - d
+    f = e**2
+    return f / 2
+
+
+def tiny_by_hand(a: float, b: float) -> tuple[float, float, float]:
+    """Return g, ∂g/∂a and ∂g/∂b."""
+    square = b * b
+    e = a + b - (a * b + square * b)
+    return e * e / 2, e * (1.0 - b), e * (1.0 - a - 3.0 * square)
+
+
+# ---- Black–Scholes -------------------------------------------------------------------------------------------------------
+
+
+def options(count: int) -> Array:
+    """Draw spots, strikes, rates, volatilities and times to expiry, a row each."""
+    draw = np.random.default_rng(0)
+    bounds = [(80.0, 120.0), (80.0, 120.0), (0.0, 0.08), (0.1, 0.5), (0.1, 2.0)]
+    return np.stack([draw.uniform(low, high, count) for low, high in bounds])
+
+
+def call(spot: Any, strike: Any, rate: Any, volatility: Any, time: Any, m: Any) -> Any:  # noqa: PLR0917 - as the formula has them
+    """Return the price of a European call; `m` has log, exp, sqrt and erfc."""
+    spread = volatility * m.sqrt(time)
+    d1 = (m.log(spot / strike) + (rate + volatility * volatility / 2) * time) / spread
+    below = 0.5 * m.erfc(-d1 * math.sqrt(0.5))
+    return spot * below - strike * m.exp(-rate * time) * 0.5 * m.erfc((spread - d1) * math.sqrt(0.5))
+
+
+def call_by_hand(points: Array) -> Array:
+    """Return prices and their five sensitivities, a row each, by the closed formulas."""
+    from scipy.special import ndtr
+
+    spot, strike, rate, volatility, time = points
+    result = np.empty((6, len(spot)))
+    root = np.sqrt(time)
+    spread = volatility * root
+    d1 = (np.log(spot / strike) + (rate + volatility * volatility / 2) * time) / spread
+    below, paid = ndtr(d1), np.exp(-rate * time) * ndtr(d1 - spread)
+    density = spot * np.exp(d1 * d1 * -0.5) * (1 / math.sqrt(2 * math.pi))
+    owed = strike * paid
+    result[0] = spot * below - owed
+    result[1] = below
+    result[2] = -paid
+    result[3] = time * owed
+    result[4] = density * root
+    result[5] = density * volatility / (2 * root) + rate * owed
+    return result
+
+
+# ---- a random straight-line program ------------------------------------------------------------------------------------
+
+INPUTS, LIVE, DIRECTIONS = 200, 300, 3
+BINARY, UNARY = ("add", "sub", "mul", "div"), ("exp", "sin", "sqrt")
+
+
+class Random(NamedTuple):
+    """Instructions `(operation, first, second)`, numbers of slots; the result takes the place of the first.
+
+    Slots from 0 on hold the live values, each of them an input to begin with; the inputs themselves follow.
+    """
+
+    point: Array
+    live: int
+    instructions: list[tuple[str, int, int]]
+
+
+def random_program(operations: int) -> Random:
+    """Draw a program without dead code, whose values and tangents stay in range: its gradient is well-conditioned."""
+    draw, live = random.Random(0), min(LIVE, operations // 2)
+    point = [draw.uniform(0.5, 2.0) for _ in range(INPUTS)]
+    duals = [(x, [draw.uniform(-1.0, 1.0) for _ in range(DIRECTIONS)]) for x in point]
+    slots = [*(duals[k % INPUTS] for k in range(live)), *duals]
+    instructions: list[tuple[str, int, int]] = []
+    while len(instructions) < operations - live + 1:
+        name, i, j = draw.choice(BINARY + UNARY), draw.randrange(live), draw.randrange(len(slots))
+        drawn = _dual(name, slots[i], slots[j])
+        if 0.2 < abs(drawn[0]) < 5 and max(map(abs, drawn[1])) < 1:
+            slots[i] = drawn
+            instructions.append((name, i, j))
+    return Random(np.array(point), live, instructions)
+
+
+def _dual(name: str, a: tuple[float, list[float]], b: tuple[float, list[float]]) -> tuple[float, list[float]]:
+    """Return value and tangents along some directions; zeros where there is no root."""
+    (x, dx), (y, dy) = a, b
+    if name == "sqrt" and x <= 0:
+        return 0.0, dx
+    value = operation(name, x, y, math)
+    first, second = partials(name, x, y, value)
+    return value, [first * s + second * t for s, t in zip(dx, dy, strict=True)]
+
+
+def operation(name: str, x: Any, y: Any, m: Any) -> Any:
+    """Apply an operation of the random program; `m` has exp, sin and sqrt."""
+    if name == "add":
+        return x + y
+    if name == "sub":
+        return x - y
+    if name == "mul":
+        return x * y
+    return x / y if name == "div" else getattr(m, name)(x)
+
+
+def partials(name: str, x: float, y: float, value: float) -> tuple[float, float]:
+    """Return the partial derivatives of an operation of the random program."""
+    if name in {"add", "sub"}:
+        return 1.0, 1.0 if name == "add" else -1.0
+    if name == "mul":
+        return y, x
+    if name == "div":
+        return 1.0 / y, -value / y
+    return {"exp": value, "sin": math.cos(x), "sqrt": 0.5 / value}[name], 0.0
+
+
+def run_random(program: Random, point: Any, m: Any) -> Any:
+    """Run the random program on any numbers and add up the values that are live at its end."""
+    slots = [*(point[k % INPUTS] for k in range(program.live)), *(point[k] for k in range(INPUTS))]
+    for name, i, j in program.instructions:
+        slots[i] = operation(name, slots[i], slots[j], m)
+    total = slots[0]
+    for value in slots[1 : program.live]:
+        total = total + value
+    return total
+
+
+def random_gradient(program: Random) -> Array:
+    """Return its gradient by a reverse sweep over the instructions, by hand."""
+    point, seen = program.point.tolist(), []
+    slots = [*(point[k % INPUTS] for k in range(program.live)), *point]
+    for name, i, j in program.instructions:
+        value = operation(name, slots[i], slots[j], math)
+        seen.append(partials(name, slots[i], slots[j], value))
+        slots[i] = value
+    adjoints = [1.0] * program.live + [0.0] * INPUTS
+    for (_, i, j), (first, second) in zip(reversed(program.instructions), reversed(seen), strict=True):
+        adjoint, adjoints[i] = adjoints[i], 0.0
+        adjoints[i] += adjoint * first
+        adjoints[j] += adjoint * second
+    gradient = np.array(adjoints[program.live :])
+    np.add.at(gradient, np.arange(program.live) % INPUTS, adjoints[: program.live])
+    return gradient

@@ -1,0 +1,76 @@
+"""Many lanes of one scalar program: a batch of samples, a million options; beside array code of the peers.
+
+python -m benchmarks.lanes                                              about two minutes
+python -m benchmarks.lanes --write docs/benchmarks                      writes page and plot
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from benchmarks import formulas, networks, sections
+from benchmarks.contest import ALL_CORES, NUMBA, NUMPY, OURS, Bar, Row
+
+if TYPE_CHECKING:
+    from benchmarks.networks import Data
+
+
+def spirals(samples: int, *, small: bool = False) -> tuple[Data]:
+    """Return the samples of row 7."""
+    return (networks.spirals(samples, small=small),)
+
+
+def digits(samples: int, *, small: bool = False) -> tuple[Data]:
+    """Return the samples of row 9."""
+    return (networks.digits(samples, small=small),)
+
+
+def options(count: int) -> tuple[Any]:
+    """Return the options of row 8."""
+    return (formulas.options(count),)
+
+
+BY_NUMPY = (NUMPY, NUMPY + ALL_CORES)
+ROWS = [
+    Row(
+        7,
+        "Mean gradient of the network 2-25-50-25-2, sigmoid, over 1,000 samples",
+        "mean_gradient",
+        partial(spirals, 1000),
+        partial(spirals, 20, small=True),
+        networks.mean_gradient,
+        (OURS, NUMPY, NUMPY + ALL_CORES, NUMBA, "jax", "casadi", "torch", "torch" + ALL_CORES, "autograd"),
+        (Bar(BY_NUMPY, 1.0), Bar(("jax",), reach=1.0)),
+    ),
+    Row(
+        8,
+        "One million Black–Scholes prices with five sensitivities each",
+        "black_scholes",
+        partial(options, 1_000_000),
+        partial(options, 1_000),
+        formulas.call_by_hand,
+        (OURS, NUMPY, NUMBA, "jax", "casadi", "torch" + ALL_CORES, "autograd"),
+        (Bar(("jax",), 0.6), Bar((NUMBA,), reach=0.5)),
+    ),
+    Row(
+        9,
+        "Mean gradient of 784-50-10, ReLU and softmax cross-entropy, over 100 samples, from scalar code",
+        "classifier",
+        partial(digits, 100),
+        partial(digits, 10, small=True),
+        networks.classifier_gradient,
+        (OURS, NUMPY, NUMPY + ALL_CORES, "jax", "casadi", "torch", "torch" + ALL_CORES, "autograd"),
+        (Bar(BY_NUMPY, 2.0, 1.0), Bar(bar=10.0, reach=3.0, of="ready")),
+    ),
+]
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the benchmark; return 0, or 1 if a result was wrong."""
+    return sections.main("lanes", ROWS, argv, (__doc__ or "").split("\n", 1)[0])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

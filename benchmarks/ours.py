@@ -1,0 +1,115 @@
+"""The library itself: scalar code, traced, differentiated, compiled."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import autograd_lite as al
+from benchmarks import formulas, networks
+from benchmarks.functions import FUNCTIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from benchmarks.formulas import Random
+    from benchmarks.networks import Data
+
+Run = Any
+PHASES = ("trace", "gradient", "compile")
+
+
+def _loss(data: Data) -> Callable[..., Any]:
+    def loss(params: Any, x: Any, target: Any) -> Any:
+        return networks.scalar_sigmoids(params, x, target, data.widths, al.sigmoid)
+
+    return loss
+
+
+def network_gradient(data: Data) -> Run:
+    """Gradient for one sample."""
+    gradient = al.jit(al.grad(_loss(data)))
+    return lambda: gradient(data.params, data.inputs[0], data.targets[0])
+
+
+def tiny(point: tuple[float, float]) -> Run:
+    """Value and gradient, called with Python floats."""
+    both = al.jit(al.value_and_grad(formulas.tiny, argnums=(0, 1)))
+    return lambda: both(*point)
+
+
+def training(data: Data, steps: int) -> Run:
+    """Gradient steps: one scan over samples."""
+    inputs, targets = (np.resize(a, (steps, a.shape[1])) for a in (data.inputs, data.targets))
+    gradient = al.grad(_loss(data))
+
+    def step(params: Any, sample: Any) -> Any:
+        return params - networks.RATE * gradient(params, *sample), ()
+
+    trained = al.jit(lambda params, x, t: al.scan(step, params, (x, t))[0])
+    return lambda: trained(data.params, inputs, targets)
+
+
+def mean_gradient(data: Data) -> Run:
+    """Mean gradient over samples: lanes."""
+    gradient = al.jit(al.vmap(al.grad(_loss(data)), in_axes=(None, 0, 0), reduce="mean"))
+    return lambda: gradient(data.params, data.inputs, data.targets)
+
+
+def classifier(data: Data) -> Run:
+    """Mean gradient of the ReLU classifier: lanes."""
+
+    def loss(params: Any, x: Any, target: Any) -> Any:
+        return networks.scalar_classifier(params, x, target, data.widths, al)
+
+    gradient = al.jit(al.vmap(al.grad(loss), in_axes=(None, 0, 0), reduce="mean"))
+    return lambda: gradient(data.params, data.inputs, data.targets)
+
+
+def black_scholes(points: Any) -> Run:
+    """Prices and sensitivities: lanes."""
+    both = al.jit(al.vmap(al.value_and_grad(partial(formulas.call, m=al), argnums=(0, 1, 2, 3, 4))))
+    return lambda: both(*points)
+
+
+def compiled(data: Data) -> Run:
+    """Trace, differentiate, compile and run; a fresh function each time."""
+
+    def run() -> Any:
+        return network_gradient(data)()
+
+    return run
+
+
+def value(name: str, points: Any) -> Run:
+    """One of the twenty functions, at a point or over rows of points."""
+    return _at(lambda x: FUNCTIONS[name][0](x, al), points)
+
+
+def gradient(name: str, points: Any) -> Run:
+    """Return the gradient of one of the twenty functions."""
+    return _at(al.grad(lambda x: FUNCTIONS[name][0](x, al)), points)
+
+
+def _at(f: Callable[[Any], Any], points: Any) -> Run:
+    compiled = al.jit(f if points.ndim == 1 else al.vmap(f))
+    return lambda: compiled(points)
+
+
+def phases(program: Random) -> tuple[dict[str, float], int, Any, Run]:
+    """Return seconds of each phase, how many operations were compiled, the gradient, and what runs it again."""
+    clock = time.perf_counter
+    times = [clock()]
+    tape = al.trace(lambda x: formulas.run_random(program, x, al), program.point)
+    times.append(clock())
+    both = tape.gradient()
+    times.append(clock())
+    compiled = al.jit(both)
+    result = compiled(program.point)
+    times.append(clock())
+    spent = [b - a for a, b in pairwise(times)]
+    return dict(zip(PHASES, spent, strict=True)), len(both), result, lambda: compiled(program.point)

@@ -1,0 +1,119 @@
+"""JAX, float64, jitted: array code as its users write it, and the scalar code of the others where that is the question."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from benchmarks import formulas, networks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from benchmarks.formulas import Random
+    from benchmarks.networks import Data
+
+jax.config.update("jax_enable_x64", True)
+jax.config.update("jax_cpu_enable_async_dispatch", False)  # a call returns three times as fast
+
+Run = Any
+MATHS = SimpleNamespace(
+    exp=jnp.exp, log=jnp.log, sqrt=jnp.sqrt, sin=jnp.sin, erfc=jax.scipy.special.erfc,
+    relu=jax.nn.relu, log_softmax=jax.nn.log_softmax,
+)  # fmt: skip
+
+
+def _ready(f: Callable[..., Any], *arguments: Any) -> Run:
+    """Jit a function and leave it its arguments, on the device already."""
+    compiled, placed = jax.jit(f), [jnp.asarray(a) for a in arguments]
+    return lambda: jax.block_until_ready(compiled(*placed))
+
+
+def network_gradient(data: Data) -> Run:
+    """Gradient for one sample; the arguments are JAX arrays already."""
+    loss = partial(networks.array_sigmoids, widths=data.widths, sigmoid=jax.nn.sigmoid)
+    return _ready(jax.grad(loss), data.params, data.inputs[0], data.targets[0])
+
+
+def tiny(point: tuple[float, float]) -> Run:
+    """Value and gradient, called with Python floats."""
+    compiled = jax.jit(jax.value_and_grad(formulas.tiny, argnums=(0, 1)))
+    return lambda: jax.block_until_ready(compiled(*point))
+
+
+def training(data: Data, steps: int) -> Run:
+    """Gradient steps by lax.scan over samples: not unrolled, which is faster here."""
+    loss = partial(networks.array_sigmoids, widths=data.widths, sigmoid=jax.nn.sigmoid)
+    inputs, targets = (jnp.asarray(np.resize(a, (steps, a.shape[1]))) for a in (data.inputs, data.targets))
+
+    def step(params: Any, sample: Any) -> Any:
+        return params - networks.RATE * jax.grad(loss)(params, *sample), None
+
+    compiled = jax.jit(lambda params: jax.lax.scan(step, params, (inputs, targets))[0])
+    start = jnp.asarray(data.params)
+    return lambda: compiled(start).block_until_ready()
+
+
+def mean_gradient(data: Data) -> Run:
+    """Mean gradient over samples: one loss over matrices of samples."""
+
+    def loss(params: Any, inputs: Any, targets: Any) -> Any:
+        return networks.array_sigmoids(params, inputs, targets, data.widths, jax.nn.sigmoid) / len(inputs)
+
+    return _ready(jax.grad(loss), data.params, data.inputs, data.targets)
+
+
+def classifier(data: Data) -> Run:
+    """Mean gradient of the ReLU classifier."""
+    loss = partial(networks.array_classifier, widths=data.widths, m=MATHS)
+    return _ready(jax.grad(loss), data.params, data.inputs, data.targets)
+
+
+def black_scholes(points: Any) -> Run:
+    """Prices and sensitivities: vmap of value_and_grad."""
+    f = jax.vmap(jax.value_and_grad(partial(formulas.call, m=MATHS), argnums=(0, 1, 2, 3, 4)))
+    return _ready(f, *points)
+
+
+def compiled_arrays(data: Data) -> Run:
+    """Trace, differentiate, compile and run array code; a fresh function each time."""
+
+    def run() -> Any:
+        jax.clear_caches()
+        return network_gradient(data)()
+
+    return run
+
+
+def compiled_scalars(data: Data) -> Run:
+    """Trace, differentiate, compile and run the scalar code that the others are given; a fresh function each time."""
+
+    def run() -> Any:
+        jax.clear_caches()
+        loss = partial(networks.scalar_sigmoids, widths=data.widths, sigmoid=jax.nn.sigmoid)
+        return jax.jit(jax.grad(loss))(data.params, data.inputs[0], data.targets[0]).block_until_ready()
+
+    return run
+
+
+def phases(program: Random) -> tuple[dict[str, float], int, Any, Run]:
+    """Return seconds of each phase, how many equations were compiled, the gradient, and what runs it again."""
+    clock, point = time.perf_counter, jnp.asarray(program.point)
+    times = [clock()]
+    traced = jax.jit(jax.grad(lambda x: formulas.run_random(program, x, MATHS))).trace(point)
+    times.append(clock())
+    compiled = traced.lower().compile()
+    result = compiled(point).block_until_ready()
+    times.append(clock())
+    spent = {
+        "trace": times[1] - times[0],
+        "gradient": 0.0,
+        "compile": times[2] - times[1],
+    }  # it differentiates as it traces
+    return spent, len(traced.jaxpr.eqns), result, lambda: compiled(point).block_until_ready()
