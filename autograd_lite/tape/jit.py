@@ -2,7 +2,6 @@
 
 import ctypes
 import functools
-import struct
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,7 +12,7 @@ from autograd_lite import observers
 from autograd_lite.backward import gradients
 from autograd_lite.errors import ArgumentError
 from autograd_lite.nests import Fixed, Shape, unravel
-from autograd_lite.tape.executors import machine, python
+from autograd_lite.tape.executors import python
 from autograd_lite.tape.lanes import LanePaths, Mapped, batch_of
 from autograd_lite.tape.paths import Path, Paths
 from autograd_lite.tape.programs import chosen, single
@@ -91,16 +90,12 @@ class Compiled:
         functools.update_wrapper(self, f, updated=())
         self.__name__ = self.__qualname__ = f"jit({name_of(f)})"
         self._families: dict[Any, Family | LanePaths] = {}
-        self._floats: dict[int, Callable[..., Any]] = {}
-        self._arrays: dict[Any, Callable[..., Any]] = {}
+        self._short: dict[int, Callable[..., Any]] = {}  # by number of arguments: the call for those seen last
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
         """Same results as the function."""
-        if not keywords and not observers.active:
-            call = self._floats.get(len(arguments))
-            if call is not None:
-                return call(*arguments)
-            call = self._arrays.get(tuple([a.shape if type(a) is np.ndarray else None for a in arguments]))
+        if not keywords:
+            call = self._short.get(len(arguments))
             if call is not None:
                 return call(*arguments)
         return self._general(arguments, keywords)
@@ -122,15 +117,11 @@ class Compiled:
         return result
 
     def _shorten(self, family: "Family", arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
-        """Remember a shorter way for further calls with arguments of this kind."""
-        path = family.paths.known[0] if family.paths.known else None
-        if self.backend != "llvm" or keywords or path is None or path.tape.captured:
-            return
-        if all(type(a) is float for a in arguments):
-            self._floats[len(arguments)] = _float_call(family, len(arguments), self._general)
-        elif all(type(a) is np.ndarray or type(a) is float for a in arguments):
-            key = tuple([a.shape if type(a) is np.ndarray else None for a in arguments])
-            self._arrays[key] = ArrayCall(family, self._general)
+        """Let further calls with arguments of this kind go a shorter way."""
+        if family.short is None and self.backend == "llvm" and not keywords and _are_plain(arguments):
+            family.short = short_call(family, arguments, self._general)
+        if family.short is not None:
+            self._short[len(arguments)] = family.short
 
     def _lanes(self, mapped: Mapped, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         if mapped.holds_variables(arguments, keywords):
@@ -166,6 +157,7 @@ class Family:
         self.shape, self.backend = shape, backend
         self.paths = Paths(f, shape, max_paths, loops=True)
         self.last: Path | None = None
+        self.short: Callable[..., Any] | None = None
 
     def __call__(self, numbers: Sequence[float]) -> Any:
         """The result for these numbers, by whichever path they take."""
@@ -220,137 +212,126 @@ def _jacobian(tape: Tape) -> Tape:
     return record(rows, example, shape, masked=True)
 
 
-def _float_call(family: Family, count: int, general: Callable[..., Any]) -> Callable[..., Any]:
-    """A function of `count` floats that calls the code of the family's latest path and falls back on `general`.
+def _are_plain(arguments: tuple[Any, ...]) -> bool:
+    return all(type(a) is float or (type(a) is np.ndarray and a.dtype == np.float64) for a in arguments)
 
-    Written out as source: no loop over the arguments, and the nest of results as a display.
+
+_SHORT = """
+def call({parameters}):
+    if {tests} and not rest and not observers.active:
+        try:
+            frame = frames.pop()
+        except IndexError:
+            frame = new_frame()
+        given, out, {views}go = frame
+        {copies_in}
+        status = go()
+        if status == 0:
+            path.lanes += 1
+            result = {result}
+            frames.append(frame)
+            return result
+        frames.append(frame)
+    return general(({names}*rest), {{}})
+"""
+
+
+def short_call(family: Family, arguments: tuple[Any, ...], general: Callable[..., Any]) -> Callable[..., Any] | None:
+    """A function that calls the code of the family's latest path, for arguments that are floats and float64 arrays.
+
+    Written out as source for their number and shapes: nothing is flattened, looked up or looped over in a call. What is
+    unusual goes the `general` way. Memory is kept in frames, one for each call that is under way.
     """
     path = family.last
-    assert path is not None
-    program = family.program(path)
-    names = [f"a{k}" for k in range(count)]
-    shape = path.tape.output_shape
-    result = _display(shape)
-    test = " and ".join(f"type({n}) is float" for n in names) or "True"
-    source = f"""
-def call({", ".join([*(f"{n}=None" for n in names), "*rest"])}):
-    if {test} and not rest and not observers.active:
-        out = Results()
-        if run(pack({", ".join(names)}), out, None) == 0:
-            path.lanes += 1
-            return {result}
-    return general(({"".join(f"{n}, " for n in names)}*rest), {{}})
-"""
+    if path is None or path.tape.captured or family.program(path).code.callbacks:
+        return None
+    code, shape = family.program(path).code, path.tape.output_shape
+    sizes = [1 if type(a) is float else a.size for a in arguments]
+    starts = [sum(sizes[:k]) for k in range(len(sizes))]
+    names = [f"a{k}" for k in range(len(arguments))]
+    copies, tests, views = [], [], []
+    for k, (name, argument) in enumerate(zip(names, arguments, strict=True)):
+        if type(argument) is float:
+            tests.append(f"type({name}) is float")
+            copies.append(f"given[{starts[k]}] = {name}")
+        else:
+            tests.append(f"type({name}) is ndarray and {name}.dtype is float64 and {name}.shape == {argument.shape}")
+            copies.append(f"g{k}[...] = {name}")
+            views.append(f"g{k}")
+    result, taken = _result(shape)
+
+    def new_frame() -> tuple[Any, ...]:
+        given, out, scratch = np.empty(code.inputs), np.empty(code.outputs), np.empty(code.scratch)
+        addresses = [ctypes.c_void_p(memory.ctypes.data) for memory in (given, out, scratch)]
+        parts = [
+            given[start : start + size].reshape(a.shape)
+            for start, size, a in zip(starts, sizes, arguments, strict=True)
+            if type(a) is not float
+        ]
+        kept = functools.partial(code.run, *addresses)
+        return (
+            given,
+            out,
+            *parts,
+            *(out[start : start + size].reshape(leaf) for start, size, leaf in taken),
+            kept,
+            scratch,
+        )
+
+    views += [f"r{k}" for k in range(len(taken))]
+    source = _SHORT.format(
+        parameters=", ".join([*(f"{n}=None" for n in names), "*rest"]),
+        names="".join(f"{n}, " for n in names),
+        tests=" and ".join(tests) or "True",
+        views="".join(f"{v}, " for v in views),
+        copies_in="; ".join(copies) or "pass",
+        result=result,
+    ).replace("go = frame", "go, _ = frame")
     scope = {
-        "Results": ctypes.c_double * max(program.code.outputs, 1),
-        "run": program.code.run,
-        "pack": struct.Struct(f"{count}d").pack,
+        "ndarray": np.ndarray,
+        "float64": np.dtype(np.float64),
+        "frames": [],
+        "new_frame": new_frame,
         "path": path,
         "general": general,
         "observers": observers,
-        "whole": shape.pack,
-        "size": len(path.tape.outputs),
+        "leaves": shape.leaves,
+        "unflatten": functools.partial(optree.tree_unflatten, shape.containers),
     }
     exec(compile(source, "<jit>", "exec"), scope)  # noqa: S102 - the text above
-    call: Callable[..., Any] = scope["call"]
+    call: Callable[..., Any] = scope["call"]  # type: ignore[assignment]
     return call
 
 
-def _display(shape: Shape) -> str:
-    """Source of the nest of results, numbers from `out`; by `pack` where it is not made of plain containers."""
-    if any(leaf is not None for leaf in shape.leaves):
-        return "whole(out[:size])"
-    nest = optree.tree_unflatten(shape.containers, [_Place(k) for k in range(len(shape.leaves))])
-    text = _text(nest)
-    return text if text is not None else "whole(out[:size])"
+def _result(shape: Shape) -> tuple[str, list[tuple[int, int, tuple[int, ...]]]]:
+    """Source of the nest of results, and the arrays in it as (start, size, shape)."""
+    texts, taken, start = [], [], 0
+    for k, (leaf, size) in enumerate(zip(shape.leaves, shape.sizes, strict=True)):
+        if leaf is None:
+            texts.append(f"out.item({start})")
+        elif isinstance(leaf, Fixed):
+            texts.append(f"leaves[{k}].thing")
+        else:
+            texts.append(f"r{len(taken)}.copy()")
+            taken.append((start, size, leaf))
+        start += size
+    nest: Any = optree.tree_unflatten(shape.containers, [_Source(text) for text in texts])
+    return _display(nest) or f"unflatten([{', '.join(texts)}])", taken
 
 
-class _Place:
-    def __init__(self, index: int) -> None:
-        self.index = index
+class _Source(str):
+    __slots__ = ()
 
 
-def _text(nest: Any) -> str | None:
-    if type(nest) is _Place:
-        return f"out[{nest.index}]"
+def _display(nest: Any) -> str | None:
+    """Source of a nest of plain containers; None if there are others in it."""
+    if type(nest) is _Source:
+        return nest
     if nest is None:
         return "None"
     if type(nest) in (tuple, list):
-        parts = [_text(part) for part in nest]
-        if any(part is None for part in parts):
-            return None
-        inner = ", ".join(part for part in parts if part)
-        return f"[{inner}]" if type(nest) is list else f"({inner}{',' * (len(parts) == 1)})"
-    if type(nest) is dict:
-        items = [(repr(key), _text(part)) for key, part in nest.items() if isinstance(key, (str, int))]
-        if len(items) < len(nest) or any(text is None for _, text in items):
-            return None
-        return "{" + ", ".join(f"{key}: {text}" for key, text in items) + "}"
+        parts = [_display(part) for part in nest]
+        inner = ", ".join(part or "" for part in parts)
+        shown = f"[{inner}]" if type(nest) is list else f"({inner}{',' * (len(parts) == 1)})"
+        return shown if all(parts) else None
     return None
-
-
-class _Frame:
-    """Memory for one call: inputs and outputs in the order of the slots, seen as the arrays that go in and come out."""
-
-    def __init__(self, path: Path, program: Any, shape: Shape) -> None:
-        self.inputs = np.empty(path.tape.first_constant)
-        self.outputs = np.empty(program.code.outputs)
-        self.scratch = np.empty(program.code.scratch)
-        self.addresses = self.inputs.ctypes.data, self.outputs.ctypes.data, self.scratch.ctypes.data
-        self.given = _views(self.inputs, shape)
-        self.results = _views(self.outputs, path.tape.output_shape)
-
-
-def _views(numbers: Any, shape: Shape) -> list[Any]:
-    views, start = [], 0
-    for leaf, size in zip(shape.leaves, shape.sizes, strict=True):
-        part = numbers[start : start + size]
-        views.append(leaf.thing if isinstance(leaf, Fixed) else part.reshape(leaf or ()))
-        start += size
-    return views
-
-
-class ArrayCall:
-    """The short way for calls whose arguments are float64 arrays and floats: no flattening, no list of numbers."""
-
-    def __init__(self, family: Family, general: Callable[..., Any]) -> None:
-        path = family.last
-        assert path is not None
-        self.path, self.general, self.shape = path, general, family.shape
-        self.program = family.program(path)
-        self.run = self.program.code.run
-        self.callbacks = self.program.code.callbacks
-        leaves = path.tape.output_shape.leaves
-        self.alone = path.tape.output_shape.containers.is_leaf() and leaves[0] is not None
-        self.arrays = [None if leaf is None else not isinstance(leaf, Fixed) for leaf in leaves]
-        self.containers = path.tape.output_shape.containers
-        self._frames: list[_Frame] = []
-
-    def __call__(self, *arguments: Any) -> Any:
-        """Copy in, run, copy out; whatever is unusual goes the general way."""
-        try:
-            frame = self._frames.pop()
-        except IndexError:
-            frame = _Frame(self.path, self.program, self.shape)
-        try:
-            for view, argument in zip(frame.given, arguments, strict=True):
-                if type(argument) is np.ndarray:
-                    if argument.dtype != np.float64:
-                        return self.general(arguments, {})
-                elif type(argument) is not float:
-                    return self.general(arguments, {})
-                view[...] = argument
-            if self.run(*frame.addresses) != 0:
-                return self.general(arguments, {})
-            if self.callbacks:
-                machine.raise_failures(self.callbacks)
-            self.path.lanes += 1
-            if self.alone:
-                return frame.results[0].copy()
-            leaves = [
-                result.copy() if is_array else result.item() if is_array is None else result
-                for result, is_array in zip(frame.results, self.arrays, strict=True)
-            ]
-            return optree.tree_unflatten(self.containers, leaves)
-        finally:
-            self._frames.append(frame)

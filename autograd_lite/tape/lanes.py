@@ -1,5 +1,6 @@
 """`vmap`: a function over many lanes at once."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -89,7 +90,7 @@ def batch_of(arguments: tuple[Any, ...], keywords: dict[str, Any], in_axes: Any,
         array = _array(leaf, name)
         if not -array.ndim <= axis < array.ndim:
             raise ArgumentError(f"{name} maps over axis {axis} of an array of shape {array.shape}. Check in_axes.")
-        rows = np.moveaxis(array, axis, 0)
+        rows = np.moveaxis(array, axis, 0) if axis else array
         if count not in (None, len(rows)):
             raise ArgumentError(
                 f"{name} got {count} lanes in one argument and {len(rows)} in another (shape {array.shape}, axis {axis}). "
@@ -97,7 +98,7 @@ def batch_of(arguments: tuple[Any, ...], keywords: dict[str, Any], in_axes: Any,
             )
         count = len(rows)
         outlines.append(rows.shape[1:] or None)
-        size = int(np.prod(rows.shape[1:], dtype=np.int64))
+        size = math.prod(rows.shape[1:])
         arrays.append(rows.reshape(count, size))
     if count is None:
         raise ArgumentError(
@@ -214,6 +215,8 @@ class LanePaths:
             outputs, status = self.program(some.path, batch, careful=some.careful).each_lane(columns)
             done = status <= 0 if some.careful else status == 0
             some.path.lanes += results.write(some.path.tape.output_shape, outputs, some.lanes, done)
+            if done.all():
+                continue
             numbers = np.arange(columns.count) if some.lanes is None else some.lanes
             for code in np.unique(status[~done]):
                 waiting += self._continued(batch, some, int(code), numbers[status == code], results)
@@ -350,6 +353,8 @@ class Mapped:
         """Whether an argument is a Variable or holds some: then lanes run one by one, and results are Variables."""
         nest: Any = (arguments, keywords)
         leaves: list[Any] = optree.tree_leaves(nest, namespace=NAMESPACE)
+        if all(type(leaf) is np.ndarray and leaf.dtype == np.float64 for leaf in leaves):
+            return False
         return bool(variables_of([leaf for leaf in leaves if not is_fixed(leaf)]))
 
     def _one_by_one(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:

@@ -131,13 +131,13 @@ class Program:
             "constants": tuple(self.constants[k] for k in constants),
             "code": tuple(code),
             "outputs": tuple(slots.get(s, s) for s in outputs),
-            "guards": tuple(_moved(guard, slots, first) for guard in guards),
+            "guards": tuple(moved(g, slots.get(g.left, g.left), slots.get(g.right, g.right), first) for g in guards),
             "doubtful": tuple(slots.get(s, s) for s in doubtful),
         }
 
 
-def sunk(tape: Straight) -> Straight:
-    """The same program with what is used once computed just before its use.
+def sunk(tape: Straight) -> list[int]:
+    """An order of the instructions in which what is used once is computed just before its use.
 
     A sweep adds up many adjoints side by side. Sunk, each sum is one run of products and additions whose partial sums never
     leave a register: a third less time for a network.
@@ -149,34 +149,28 @@ def sunk(tape: Straight) -> Straight:
             uses[a] += 1
     for slot in (*tape.outputs, *tape.doubtful, *(s for g in tape.guards for s in (g.left, g.right))):
         uses[slot] = 2
-    moved: dict[int, int] = {}
-    code: list[tuple[Primitive, tuple[int, ...]]] = []
+    done = bytearray(tape.slots)
+    done[:first] = b"\1" * first
+    order = []
     for root in range(first, tape.slots):
         if uses[root] == 1:
             continue
         stack = [root]
         while stack:
             slot = stack[-1]
-            primitive, arguments = tape.code[slot - first]
-            waiting = [a for a in arguments if a >= first and a not in moved]
+            waiting = [a for a in tape.code[slot - first][1] if not done[a]]
             if waiting:
                 stack += waiting[::-1]
                 continue
             stack.pop()
-            if slot not in moved:
-                moved[slot] = first + len(code)
-                code.append((primitive, tuple([moved.get(a, a) for a in arguments])))
-    return replace(
-        tape,
-        code=tuple(code),
-        outputs=tuple(moved.get(s, s) for s in tape.outputs),
-        doubtful=tuple(moved.get(s, s) for s in tape.doubtful),
-        guards=tuple(_moved(guard, moved, first) for guard in tape.guards),
-    )
+            if not done[slot]:
+                done[slot] = 1
+                order.append(slot - first)
+    return order
 
 
-def _moved(guard: Guard, slots: dict[int, int], first: int) -> Guard:
-    left, right = slots.get(guard.left, guard.left), slots.get(guard.right, guard.right)
+def moved(guard: Guard, left: int, right: int, first: int) -> Guard:
+    """A guard on other slots, where instructions begin at slot `first`."""
     return replace(guard, left=left, right=right, position=max(left, right, first - 1) - first + 1)
 
 
@@ -211,5 +205,5 @@ def split(tape: Straight, varying: Sequence[bool]) -> tuple[Straight, Straight, 
 def with_doubt_as_guards(tape: Straight) -> Straight:
     """The program with a guard `x == x` for each doubtful slot, after all others."""
     first = tape.first_instruction
-    checks = (_moved(Guard("eq", slot, slot, True, 0, ""), {}, first) for slot in tape.doubtful)
+    checks = (moved(Guard("eq", slot, slot, True, 0, ""), slot, slot, first) for slot in tape.doubtful)
     return replace(tape, guards=(*tape.guards, *checks), doubtful=())

@@ -26,6 +26,7 @@ BACKENDS = ("auto", "python", "numpy", "llvm")
 WORTH_A_THREAD = 4_000_000
 
 _NUMPY_BLOCK = 4096
+_CORES = os.cpu_count() or 1
 
 _cache: OrderedDict[Any, Any] = OrderedDict()
 _CACHED = 256
@@ -283,7 +284,7 @@ class LaneProgram:
             scratch, sums = _aligned(code.scratch), _aligned((code.sums + 1) * code.width)
             code.run(*addresses, scratch.ctypes.data, sums.ctypes.data, count, block, first, last)
 
-        workers = min(os.cpu_count() or 1, blocks, max(1, count * self.work // WORTH_A_THREAD))
+        workers = min(_CORES, blocks, max(1, count * self.work // WORTH_A_THREAD))
         cuts = [blocks * k // workers for k in range(workers + 1)] if workers else [0]
         threads = [threading.Thread(target=work, args=cut) for cut in pairwise(cuts[1:])]
         for thread in threads:

@@ -77,7 +77,7 @@ class Body:
     def _segments(self) -> list[list[int] | products.Matrix]:
         """Positions of instructions function by function, and the matrices between them."""
         segments: list[list[int] | products.Matrix] = [[]]
-        for position in range(len(self.tape.code)):
+        for position in sunk(self.tape):
             last = segments[-1]
             if position in self.groups.matrices:
                 segments += [self.groups.matrices[position], []]
@@ -358,7 +358,6 @@ def single_lane(tape: Straight, level: int | None = None) -> SingleLane:
     many = len(tape.doubtful) > FEW
     if not many:
         tape = with_doubt_as_guards(tape)
-    tape = sunk(tape)
     results = [*tape.outputs, *(slot for slot in tape.doubtful if slot not in set(tape.outputs))]
     outputs = defaultdict(list)
     for k, slot in enumerate(results):
@@ -429,7 +428,7 @@ def lanes(tape: Straight, varying: int, *, summed: bool, level: int | None = Non
     over the lanes of a block and never stored for each.
     """
     guarded = bool(tape.guards)
-    tape = sunk(lowered(tape, NATIVE))
+    tape = lowered(tape, NATIVE)
     width = machine.width()
     groups = products.found(tape, varying, summed=summed)
     straight = len(tape.code) - len(groups.absorbed)

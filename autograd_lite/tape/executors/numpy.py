@@ -9,7 +9,7 @@ import numpy as np
 from autograd_lite import primitives as p
 from autograd_lite.primitives import PRIMITIVES, Primitive
 from autograd_lite.tape.lowering import lowered
-from autograd_lite.tape.passes import Straight, sunk
+from autograd_lite.tape.passes import Straight
 
 Array = Any  # of float64, one number a lane; or a float
 
@@ -66,7 +66,7 @@ class ArrayProgram:
     """
 
     def __init__(self, tape: Straight) -> None:
-        self.tape = tape = sunk(lowered(tape, FUNCTIONS))
+        self.tape = tape = lowered(tape, FUNCTIONS)
         kept = {*tape.outputs, *tape.doubtful, *(s for g in tape.guards for s in (g.left, g.right))}
         last = {a: position for position, (_, arguments) in enumerate(tape.code) for a in arguments}
         free: dict[int, list[int]] = {}
