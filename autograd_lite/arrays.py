@@ -109,10 +109,61 @@ class VariableArray(np.ndarray[Any, Any]):
         by_rule = ufunc in _QUESTIONS or (_rule_of(ufunc) is not None and ufunc not in _OPERATORS)
         if by_rule and method == "__call__" and not options:
             result = array_ufunc(ufunc, method, *plain)
+        elif by_rule and method == "reduce":  # np.max of an array with a NaN is NaN
+            with np.errstate(all="ignore"):
+                result = np.frompyfunc(_rule_of(ufunc), 2, 1).reduce(*plain, **options)
         else:
             with np.errstate(all="ignore"):
                 result = getattr(ufunc, method)(*plain, **options)
         return result.view(VariableArray) if isinstance(result, np.ndarray) and result.dtype == object else result
+
+
+    # NumPy's order of numbers, in which NaN comes last and is the largest: comparisons of objects would lose it.
+
+    def argmax(self, axis: int | None = None, *_: Any, **__: Any) -> Any:
+        """Place of the first largest, or of the first NaN."""
+        return self._along(axis, lambda row: _extreme(row, operator.gt))
+
+    def argmin(self, axis: int | None = None, *_: Any, **__: Any) -> Any:
+        """Place of the first smallest, or of the first NaN."""
+        return self._along(axis, lambda row: _extreme(row, operator.lt))
+
+    def argsort(self, axis: int | None = -1, *_: Any, **__: Any) -> Any:  # type: ignore[override]
+        """Places in ascending order, equal ones in their own."""
+        return self._along(axis, _ascending)
+
+    def sort(self, axis: int = -1, *_: Any, **__: Any) -> None:  # type: ignore[override]
+        """Sort in place."""
+        self[...] = np.take_along_axis(np.asarray(self), np.asarray(self.argsort(axis)), axis)
+
+    def _along(self, axis: int | None, places: Callable[[Any], Any]) -> Any:
+        plain = np.asarray(self)
+        if axis is None:
+            return places(plain.ravel())
+        rows = np.moveaxis(plain, axis, -1)
+        found = np.array([places(rows[index]) for index in np.ndindex(rows.shape[:-1])], dtype=np.int64)
+        shaped = found.reshape(rows.shape[:-1] + found.shape[1:])
+        return np.moveaxis(shaped, -1, axis) if found.ndim > 1 else shaped[()]
+
+
+def _is_nan(x: Any) -> bool:
+    return bool(x != x)  # noqa: PLR0124 - true of NaN alone
+
+
+def _extreme(row: Any, better: Callable[[Any, Any], bool]) -> int:
+    best = 0
+    for place, x in enumerate(row):
+        if _is_nan(x):
+            return place
+        if better(x, row[best]):
+            best = place
+    return best
+
+
+def _ascending(row: Any) -> list[int]:
+    nans = [place for place, x in enumerate(row) if _is_nan(x)]
+    others = [place for place in range(len(row)) if place not in nans]
+    return [*sorted(others, key=lambda place: row[place]), *nans]
 
 
 def methods() -> dict[str, Primitive]:

@@ -205,14 +205,15 @@ def _locals(node: Variable, *, create_graph: bool) -> Iterable[Number]:
             "numbers it was computed from. Run the function again, then differentiate."
         )
     generic = observers.recording() is not None  # a trace holds for other values too, which may take other branches
-    return [
-        (None if local is None and not generic else partial(*node._arguments, node))
-        if callable(partial)
-        else partial or (None if node._primitive.selects else partial)
-        if type(argument) is Variable
-        else None
-        for partial, argument, local in zip(node._primitive.partials, node._arguments, node._locals, strict=True)
-    ]
+    selects = node._primitive.selects
+    found: list[Number] = []
+    for partial, argument, local in zip(node._primitive.partials, node._arguments, node._locals, strict=True):
+        if type(argument) is not Variable or (local is None and not generic):
+            found.append(None)
+            continue
+        number = partial(*node._arguments, node) if callable(partial) else partial
+        found.append(None if selects and type(number) is float and number == 0.0 else number)
+    return found
 
 
 def _may_send_nothing(node: Variable) -> bool:
@@ -238,7 +239,7 @@ def nan_if_nan(output: Variable, seed: Number, *, create_graph: bool) -> Number:
     """The seed; NaN if the output is: a linear operation would otherwise give a NaN value a finite derivative."""
     if create_graph and (notes := observers.recording()):
         if notes.masked:
-            return seed + less(output, output)  # + 0, or nan
+            return where(less(output, output), seed * output, seed)
         notes.doubtful += [number for number in (output, seed) if type(number) is Variable]
         return seed
     if not isnan(output._value):

@@ -88,6 +88,14 @@ def pow(x: float, p: float) -> float:  # noqa: A001 - the name of the operation
         return -inf if x < 0.0 and p % 2.0 == 1.0 else inf
 
 
+def hypot(x: float, y: float) -> float:
+    """√(x² + y²) by C's hypot, which `abs` of a complex number calls; `math.hypot` is Python's own."""
+    try:
+        return abs(complex(x, y))
+    except OverflowError:
+        return inf
+
+
 def mod(x: float, y: float) -> float:
     """x % y with Python's sign rule."""
     try:
@@ -134,6 +142,11 @@ def round_to(x: float, decimals: float = 0.0) -> float:
 def sign(x: float) -> float:
     """-1, 0 or 1; nan at nan."""
     return 1.0 if x > 0.0 else -1.0 if x < 0.0 else x
+
+
+def signed(x: float, s: float) -> float:
+    """|x| with the sign of s; nan where s is, whose sign says nothing."""
+    return nan if isnan(s) else copysign(x, s)
 
 
 def less(a: float, b: float) -> float:

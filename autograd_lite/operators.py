@@ -115,9 +115,7 @@ def _as_operand(other: Any) -> Any:
         if type(other) is _NODE_NAMES["Variable"]:
             return other
     if isinstance(other, (str, bytes, list, tuple)):  # Python would repeat them, since a Variable can count
-        raise OperandError(
-            f"{type(other).__name__} {other!r:.60} is not a real number. Make it an array: np.array([1.0, 2.0]) * x."
-        )
+        return as_float(other)  # which refuses them
     try:
         return as_float(other)
     except OperandError:

@@ -96,22 +96,26 @@ def _pow_by_base(x: Any, p: Any, y: Any) -> Any:
     """p·x**(p-1), with constant exponents peeled so that every order is right at x = 0.
 
     Where p - 1 is rounded, that costs |log x| ULP; p·y/x is the same function and exact to 3 ULP while y neither over-
-    nor underflows. An exponent that is itself differentiated is guarded only at base 0: a guard elsewhere would make
-    ∂²y/∂x∂p wrong.
+    nor underflows. Being the same function, the two may be chosen between by p; anything else would make ∂²y/∂x∂p wrong.
     """
+    lower = p * pow(x, p - 1.0)
     if type(p) is float:
         if p == 0.0:
-            return 0.0
-        if p == 1.0:
-            return 1.0
-        if p == 2.0:
-            return 2.0 * x
-        # p - 1 is exact, and the power overflows no earlier than p times it.
-        if not -1.0 < p < 0.5 and abs(p) < inf and math.fsum((p, -1.0, 1.0 - p)) == 0.0:
-            return p * pow(x, p - 1.0)
+            return less(x, x)
+        if _is_exact(p):
+            return lower
+        exact = 0.0
+    else:
+        equal = (1.0 - less(p - 1.0 + 1.0, p)) * (1.0 - less(p, p - 1.0 + 1.0))
+        exact = equal * (1.0 - less(-1.0, p) * less(p, 0.5)) * less(abs(p), inf)
     in_range = less(1e-290, abs(y)) * less(abs(y), 1e300)
-    away_from_zero = where(in_range, div(p * y, x), p * pow(x, p - 1.0))
+    away_from_zero = where(exact, lower, where(in_range, div(p * y, x), lower))
     return where(x, away_from_zero, p * pow(x, where(p, p - 1.0, 1.0)))
+
+
+def _is_exact(p: float) -> bool:
+    """Whether p - 1 is not rounded, and p·x**(p-1) overflows no earlier than p·x**p / x."""
+    return p - 1.0 + 1.0 == p and not -1.0 < p < 0.5 and abs(p) < inf
 
 
 def _pow_by_exponent(x: Any, p: Any, y: Any) -> Any:
@@ -245,7 +249,7 @@ atan: Primitive = rule(
     c="atan", latex=r"\arctan {0}",
 )
 hypot: Primitive = rule(
-    "hypot", math.hypot, lambda x, y, h: where(h, div(x, h), 0.0), lambda x, y, h: where(h, div(y, h), 0.0),
+    "hypot", ieee.hypot, lambda x, y, h: where(h, div(x, h), 0.0), lambda x, y, h: where(h, div(y, h), 0.0),
     formula="h = √(x² + y²),   ∂h/∂x = x/h, ∂h/∂y = y/h", kink="0 at the origin", source=C99,
     ulp=(1.0, 3.0), numpy="hypot",
     c="hypot", latex=r"\sqrt{{{0}^2 + {1}^2}}",
@@ -473,8 +477,8 @@ sign: Primitive = rule(
     expression=lambda x: where(x, less(0.0, x) - less(x, 0.0), x),
 )
 copysign: Primitive = rule(
-    "copysign", math.copysign, lambda x, s, y: sign(x) * copysign(1.0, s), lambda x, s, y: less(s, s),
-    formula="y = |x| with the sign of s,   ∂y/∂x = sign x·sign s, ∂y/∂s = 0", kink="0 at x = 0", source=IEEE,
+    "copysign", ieee.signed, lambda x, s, y: sign(x) * copysign(1.0, s), lambda x, s, y: less(s, s),
+    formula="y = |x| with the sign of s,   ∂y/∂x = sign x·sign s, ∂y/∂s = 0", kink="0 at x = 0; nan where s is", source=IEEE,
     ulp=(0.5, 0.5), numpy="copysign",
     c="copysign",
 )

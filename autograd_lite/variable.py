@@ -154,7 +154,12 @@ class Variable:
 
     @property
     def value(self) -> float:
-        """The number itself. A leaf's may be set, which is how one trains."""
+        """The number itself. A leaf's may be set, which is how one trains. While tracing, what it was is a guard."""
+        if observers.tracing and (notes := observers.recording()):
+            is_number = self._value == self._value  # noqa: PLR0124 - not NaN
+            notes.guard("eq", self, self._value if is_number else self, outcome=is_number)
+            if self._value == 0.0:  # or -0.0
+                bool(primitives.copysign(1.0, self) < 0.0)
         return self._value
 
     @value.setter

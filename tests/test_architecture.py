@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "copies": {"primitives", "variable"},
     "nests": {"arrays", "errors", "primitives", "variable"},
     "backward": {"errors", "nests", "observers", "primitives", "variable"},
-    "transforms": {"backward", "errors", "nests", "primitives", "variable"},
+    "transforms": {"backward", "errors", "nests", "observers", "primitives", "variable"},
     "tape": {
         "backward",
         "copies",

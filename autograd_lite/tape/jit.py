@@ -101,7 +101,7 @@ class Compiled:
         return self._general(arguments, keywords)
 
     def _general(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
-        if observers.active:  # somebody watches the nodes: let there be nodes
+        if observers.active or observers.recording():  # somebody watches the nodes, or traces them: let there be nodes
             return self.f(*arguments, **keywords)
         if isinstance(self.f, Mapped):
             return self._lanes(self.f, arguments, keywords)
@@ -232,7 +232,7 @@ def call({parameters}):
             frames.append(frame)
             return result
         frames.append(frame)
-    return general(({names}*rest), {{}})
+    return general(({names}*rest,), {{}})
 """
 
 

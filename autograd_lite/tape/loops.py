@@ -143,7 +143,7 @@ class Loop:
         """The numbers that this path captured, among those of all."""
         if path.tape.captured == self.captured:
             return captured
-        return [captured[self.captured.index(v)] if v in self.captured else v.value for v in path.tape.captured]
+        return [captured[self.captured.index(v)] if v in self.captured else v._value for v in path.tape.captured]
 
     @contextmanager
     def _lent(self, captured: Any) -> Iterator[None]:
@@ -162,7 +162,7 @@ class Loop:
         """One step by the function itself."""
         with self._lent(captured):
             results = unravel(self.paths.eager([float(n) for n in numbers]))[0]
-        return [getattr(y, "value", y) for y in results]
+        return [getattr(y, "_value", y) for y in results]
 
     def _trace(self, numbers: Sequence[float], captured: Any) -> Path:
         """A new path of the step."""
@@ -225,7 +225,7 @@ class Loop:
                 return python.replay(path.tape, [*numbers, *self._own(path, captured)])
             except BranchError:
                 continue
-        plain = [getattr(n, "value", n) for n in (*numbers, *captured)]
+        plain = [getattr(n, "_value", n) for n in (*numbers, *captured)]
         with observers.record_into(None):
             path = self._trace(plain[: len(numbers)], plain[len(numbers) :])
         return python.replay(path.tape, [*numbers, *self._own(path, captured)])

@@ -135,7 +135,7 @@ def _recorded(step: Callable[..., Any], init: Any, leaves: list[Any], containers
     flat = [a.reshape(count, int(np.prod(a.shape[1:], dtype=np.int64))) for a in arrays]
     rows = np.concatenate(flat, axis=1) if flat else np.empty((count, 0))
     x_shape = Shape(containers, tuple(a.shape[1:] or None for a in arrays))
-    first = [getattr(n, "value", n) for n in (*numbers, *rows[0].tolist())]
+    first = [getattr(n, "_value", n) for n in (*numbers, *rows[0].tolist())]
     _, shape = unravel(((carry_shape.pack([0.0] * len(numbers)), x_shape.pack([0.0] * rows.shape[1])), {}))
 
     def checked(carry: Any, row: Any) -> Any:
@@ -147,7 +147,7 @@ def _recorded(step: Callable[..., Any], init: Any, leaves: list[Any], containers
     loop = Loop(checked, shape, carry=len(numbers), x=rows.shape[1], rows=known, length=count, backend=chosen("auto"))
     path = loop.begin([float(n) for n in first])
     arguments = (*numbers, *loop.captured, *(rows.ravel().tolist() if traced else ()))
-    results = loop.value(*[getattr(a, "value", a) for a in arguments])
+    results = loop.value(*[getattr(a, "_value", a) for a in arguments])
     if any(type(a) is Variable for a in arguments):
         bundle = make_node(loop, 0.0, arguments, (None,) * len(arguments))  # type: ignore[arg-type]
         results = [make_node(item(k), value, (bundle,), (None,)) for k, value in enumerate(results)]  # type: ignore[arg-type]

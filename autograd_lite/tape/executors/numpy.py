@@ -31,6 +31,7 @@ _OWN: dict[Primitive, Callable[..., Array]] = {
     p.where: lambda condition, a, b: np.where(condition != 0.0, a, b),
     p.maximum: _maximum,
     p.minimum: _minimum,
+    p.copysign: lambda x, s: np.where(np.isnan(s), np.nan, np.copysign(x, s)),
 }
 _UFUNCS = {
     rule: getattr(np, rule.numpy) for rule in PRIMITIVES.values() if rule.numpy and rule.built_in and not rule.defaults

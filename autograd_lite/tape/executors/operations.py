@@ -29,7 +29,7 @@ def _extreme(relation: str) -> Emitter:
 def _floor_mod(b: Builder, x: str, y: str) -> tuple[str, str]:
     """CPython's `divmod` of floats: remainder with the sign of y, and (x - remainder)/y before rounding."""
     zero = b.constant(0.0)
-    remainder = b.call("fmod", x, y)
+    remainder = b.library("fmod", x, y)
     quotient = b.div(b.sub(x, remainder), y)
     negative, y_negative = b.compare("olt", remainder, zero), b.compare("olt", y, zero)
     other_sign = b.emit(f"xor {b.truth} {negative}, {y_negative}")
@@ -53,6 +53,10 @@ def _floordiv(b: Builder, x: str, y: str) -> str:
     return b.select(b.compare("oeq", y, zero), exact, whole)
 
 
+def _signed(b: Builder, x: str, s: str) -> str:
+    return b.select(b.compare("uno", s, s), b.constant(nan), b.call("llvm.copysign", x, s))
+
+
 def _called(name: str) -> Emitter:
     return lambda b, *arguments: b.call(name, *arguments)
 
@@ -69,7 +73,7 @@ INLINE: dict[Primitive, Emitter] = {
     p.floor: _called("llvm.floor"),
     p.ceil: _called("llvm.ceil"),
     p.trunc: _called("llvm.trunc"),
-    p.copysign: _called("llvm.copysign"),
+    p.copysign: _signed,
     p.less: _less,
     p.where: _where,
     p.maximum: _extreme("ogt"),

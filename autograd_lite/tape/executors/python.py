@@ -81,7 +81,7 @@ def replay(tape: Any, inputs: Sequence[Any]) -> list[Any]:
 
 
 def _plain(number: Any) -> Any:
-    return number.value if type(number) is Variable else number
+    return number._value if type(number) is Variable else number
 
 
 def _arithmetic(inputs: Sequence[Any]) -> tuple[Apply, Callable[[float], Any], Sequence[Any]]:
@@ -97,7 +97,7 @@ def _arithmetic(inputs: Sequence[Any]) -> tuple[Apply, Callable[[float], Any], S
     kind = complex if other is None else type(other)
     if kind in (str, bytes, list, tuple, dict, type(None)):
         raise OperandError(f"{kind.__name__} {other!r:.40} is no number. A tape replays on numbers.")
-    plain = [x.value if type(x) is Variable else x for x in inputs]
+    plain = [x._value if type(x) is Variable else x for x in inputs]
     return _Other(kind).apply, kind, [x if isinstance(x, kind) else kind(x) for x in plain]
 
 
@@ -108,7 +108,7 @@ class _Other:
         name: getattr(operator, {"div": "truediv"}.get(name, name))
         for name in ("add", "sub", "mul", "div", "neg", "abs")
     } | {"floordiv": operator.floordiv, "mod": operator.mod, "pow": operator.pow}
-    NAMES: ClassVar[dict[str, str]] = {"lgamma": "loggamma"}  # of mpmath
+    NAMES: ClassVar[dict[str, str]] = {"lgamma": "loggamma", "sinc": "sincpi"}  # of mpmath
     METHODS: ClassVar[dict[str, str]] = {"log": "ln", "log10": "log10", "exp": "exp", "sqrt": "sqrt"}  # of Decimal
 
     def __init__(self, kind: type) -> None:
@@ -172,6 +172,10 @@ class _Other:
 
     def sign(self, x: Any) -> Any:
         return self.less(self.zero, x) - self.less(x, self.zero)
+
+    def cbrt(self, x: Any) -> Any:
+        root = abs(x) ** (self.one / self.kind(3))
+        return root if x >= 0 else -root
 
     def copysign(self, x: Any, s: Any) -> Any:
         return abs(x) if s >= 0 else -abs(x)
