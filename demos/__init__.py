@@ -17,4 +17,6 @@ To add a rung: write the file, put its name where a reader should meet it, add i
 answers to tests/test_demos.py.
 """
 
-LADDER = ("worked_example", "chain_rule", "gradient_tape", "perceptron", "xor_one_sample", "xor", "himmelblau")
+LADDER = (
+    "worked_example", "chain_rule", "gradient_tape", "perceptron", "xor_one_sample", "xor", "himmelblau", "compiled",
+)  # fmt: skip
