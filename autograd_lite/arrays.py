@@ -3,6 +3,7 @@
 import math
 import operator
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -111,20 +112,20 @@ class VariableArray(np.ndarray[Any, Any]):
             result = array_ufunc(ufunc, method, *plain)
         elif by_rule and method == "reduce":  # np.max of an array with a NaN is NaN
             with np.errstate(all="ignore"):
-                result = np.frompyfunc(_rule_of(ufunc), 2, 1).reduce(*plain, **options)
+                reduction: Any = np.frompyfunc(partial(array_ufunc, ufunc, "__call__"), 2, 1)
+                result = reduction.reduce(*plain, **options)
         else:
             with np.errstate(all="ignore"):
                 result = getattr(ufunc, method)(*plain, **options)
         return result.view(VariableArray) if isinstance(result, np.ndarray) and result.dtype == object else result
 
-
     # NumPy's order of numbers, in which NaN comes last and is the largest: comparisons of objects would lose it.
 
-    def argmax(self, axis: int | None = None, *_: Any, **__: Any) -> Any:
+    def argmax(self, axis: int | None = None, *_: Any, **__: Any) -> Any:  # type: ignore[override]
         """Place of the first largest, or of the first NaN."""
         return self._along(axis, lambda row: _extreme(row, operator.gt))
 
-    def argmin(self, axis: int | None = None, *_: Any, **__: Any) -> Any:
+    def argmin(self, axis: int | None = None, *_: Any, **__: Any) -> Any:  # type: ignore[override]
         """Place of the first smallest, or of the first NaN."""
         return self._along(axis, lambda row: _extreme(row, operator.lt))
 

@@ -142,11 +142,47 @@ def _send_graphs(nodes: Iterable[Variable], adjoints: dict[Variable, Number]) ->
     for node in nodes:
         adjoint = adjoints[node]
         if adjoint is not None:
-            for argument, local in zip(node._arguments, _locals(node, create_graph=True), strict=True):
-                if local is not None and argument in adjoints:
+            for argument, product, _ in _shares(node, adjoint):
+                if argument in adjoints:
                     total = adjoints[argument]
-                    product = _times(local, adjoint)
                     adjoints[argument] = product if total is None else total + product
+
+
+class Cotangents(dict[int, Number]):
+    """Adjoints of some results of an operation that has many, by their places."""
+
+    def __add__(self, other: "Cotangents") -> "Cotangents":
+        both = Cotangents(self)
+        for place, adjoint in other.items():
+            both[place] = both[place] + adjoint if place in both else adjoint
+        return both
+
+    def masked(self, condition: Number | None) -> "Cotangents":
+        """0 where the condition does not hold."""
+        return self if condition is None else Cotangents({k: where(condition, a, 0.0) for k, a in self.items()})
+
+
+class Place:
+    """The local gradient of a result by all of them: 1 at its place."""
+
+    def __init__(self, place: int) -> None:
+        self.place = place
+
+    def __mul__(self, adjoint: Number) -> Cotangents:
+        return Cotangents({self.place: adjoint})
+
+
+def _shares(node: Variable, adjoint: Number) -> Iterable[tuple[Any, Number, Number]]:
+    """What the adjoint of a node gives to each of its arguments, and the local gradient there."""
+    if type(adjoint) is Cotangents:
+        operation: Any = node._primitive
+        for argument, share in zip(node._arguments, operation.pulled_back(node._arguments, adjoint), strict=True):
+            if share is not None:
+                yield argument, share, 1.0
+        return
+    for argument, local in zip(node._arguments, _locals(node, create_graph=True), strict=True):
+        if local is not None:
+            yield argument, local * adjoint if type(local) is Place else _times(local, adjoint), local
 
 
 def _send_masked(nodes: Iterable[Variable], adjoints: dict[Variable, Number]) -> None:
@@ -161,9 +197,9 @@ def _send_masked(nodes: Iterable[Variable], adjoints: dict[Variable, Number]) ->
         adjoint, condition = _added(waiting.pop(node, []))
         adjoints[node] = adjoint if condition is None else where(condition, adjoint, 0.0)
         if adjoint is not None:
-            for argument, local in zip(node._arguments, _locals(node, create_graph=True), strict=True):
-                if local is not None and argument in adjoints:
-                    waiting.setdefault(argument, []).append(_masked(node, _times(local, adjoint), local, condition))
+            for argument, product, local in _shares(node, adjoint):
+                if argument in adjoints:
+                    waiting.setdefault(argument, []).append(_masked(node, product, local, condition))
     for node, products in waiting.items():
         adjoint, condition = _added(products)
         adjoints[node] = adjoint if condition is None else where(condition, adjoint, 0.0)
@@ -171,6 +207,8 @@ def _send_masked(nodes: Iterable[Variable], adjoints: dict[Variable, Number]) ->
 
 def _masked(node: Variable, product: Number, local: Number, condition: Number | None) -> tuple[Number, Number | None]:
     """A product and the condition that it was sent: None where it always is."""
+    if type(product) is Cotangents:
+        return product.masked(condition), None
     if not _may_send_nothing(node) or type(local) is float or not (notes := observers.recording()) or not notes.masked:
         return product, condition
     return product, local if condition is None else where(condition, local, 0.0)

@@ -77,7 +77,9 @@ class Recording:
     """
 
     masked: bool = True
-    loops: bool = False  # whether `scan` may be recorded as one operation; not while something differentiates
+    loops: int = (
+        0  # 2: `scan` may be recorded as one operation; 1: also that, inside what differentiates once; 0: never
+    )
     guards: list[tuple[str, Any, Any, bool, str]] = field(default_factory=list)
     doubtful: list[Any] = field(default_factory=list)
 
@@ -110,17 +112,18 @@ def record_into(notes: Recording | None) -> Iterator[None]:
 
 
 @contextmanager
-def without_loops() -> Iterator[None]:
-    """Let `scan` record its steps one by one, for who is going to differentiate them."""
+def differentiated(*, once: bool) -> Iterator[None]:
+    """Record for a sweep; `once` if no sweep over that sweep can follow: a loop has a gradient, which has none itself."""
     notes = recording()
-    if notes is None or not notes.loops:
+    if notes is None:
         yield
         return
-    notes.loops = False
+    before = notes.loops
+    notes.loops = max(before - 1, 0) if once else 0
     try:
         yield
     finally:
-        notes.loops = True
+        notes.loops = before
 
 
 def user_location() -> str:

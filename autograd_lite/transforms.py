@@ -33,13 +33,19 @@ class Run:
 
     @classmethod
     def of(
-        cls, f: Callable[..., Any], chosen: Any, put_in: Callable[[Any], Sequence[Any]], keywords: dict[str, Any]
+        cls,
+        f: Callable[..., Any],
+        chosen: Any,
+        put_in: Callable[[Any], Sequence[Any]],
+        keywords: dict[str, Any],
+        *,
+        once: bool = False,
     ) -> "Run":
-        """Make `chosen` fresh, put it into the arguments, call `f`."""
+        """Make `chosen` fresh, put it into the arguments, call `f`; `once` if there will be one reverse sweep only."""
         numbers, shape = unravel(chosen, f"an argument of {name_of(f)}")
         oldest = Variable(0.0).number
         inputs = [primitives.positive(n) if type(n) is Variable else Variable(n) for n in numbers]
-        with observers.without_loops():
+        with observers.differentiated(once=once):
             output = f(*put_in(shape.pack(inputs)), **keywords)
         return cls(inputs, shape, output, oldest)
 
@@ -89,7 +95,9 @@ def _transform(
     return dressed
 
 
-def _run(f: Callable[..., Any], argnums: Argnums, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Run:
+def _run(
+    f: Callable[..., Any], argnums: Argnums, arguments: tuple[Any, ...], keywords: dict[str, Any], *, once: bool = False
+) -> Run:
     """Run `f` with the chosen arguments fresh."""
     positions = argnums if isinstance(argnums, tuple) else (argnums,)
     count = len(arguments)
@@ -108,7 +116,7 @@ def _run(f: Callable[..., Any], argnums: Argnums, arguments: tuple[Any, ...], ke
             full[position] = argument
         return full
 
-    return Run.of(f, chosen, put_in, keywords)
+    return Run.of(f, chosen, put_in, keywords, once=once)
 
 
 def _split(output: Any, f: Callable[..., Any], *, has_aux: bool) -> tuple[Any, Any]:
@@ -191,7 +199,7 @@ def value_and_grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = 
 
     @_transform("value_and_grad", f, argnums)
     def value_and_gradient(*arguments: Any, **keywords: Any) -> Any:
-        run = _run(f, argnums, arguments, keywords)
+        run = _run(f, argnums, arguments, keywords, once=True)
         output, aux = _split(run.output, f, has_aux=has_aux)
         y = _one_number(output, f)
         reach, outside = run.reach([y])

@@ -5,6 +5,7 @@ order; whoever needs one sorts by `number`. A node refers to its arguments and n
 and a graph that nobody holds is freed at once, however deep.
 """
 
+import math
 import operator
 from collections.abc import Callable, Iterable
 from itertools import count
@@ -156,7 +157,7 @@ class Variable:
     def value(self) -> float:
         """The number itself. A leaf's may be set, which is how one trains. While tracing, what it was is a guard."""
         if observers.tracing and (notes := observers.recording()):
-            is_number = self._value == self._value  # noqa: PLR0124 - not NaN
+            is_number = not math.isnan(self._value)
             notes.guard("eq", self, self._value if is_number else self, outcome=is_number)
             if self._value == 0.0:  # or -0.0
                 bool(primitives.copysign(1.0, self) < 0.0)

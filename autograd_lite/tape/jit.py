@@ -155,7 +155,7 @@ class Family:
 
     def __init__(self, f: Callable[..., Any], shape: Shape, backend: str, max_paths: int) -> None:
         self.shape, self.backend = shape, backend
-        self.paths = Paths(f, shape, max_paths, loops=True)
+        self.paths = Paths(f, shape, max_paths, loops=2)
         self.last: Path | None = None
         self.short: Callable[..., Any] | None = None
 
@@ -305,7 +305,9 @@ def short_call(family: Family, arguments: tuple[Any, ...], general: Callable[...
 
 def _result(shape: Shape) -> tuple[str, list[tuple[int, int, tuple[int, ...]]]]:
     """Source of the nest of results, and the arrays in it as (start, size, shape)."""
-    texts, taken, start = [], [], 0
+    texts: list[str] = []
+    taken: list[tuple[int, int, tuple[int, ...]]] = []
+    start = 0
     for k, (leaf, size) in enumerate(zip(shape.leaves, shape.sizes, strict=True)):
         if leaf is None:
             texts.append(f"out.item({start})")

@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 
 from autograd_lite import observers
+from autograd_lite.backward import Cotangents, Place, gradients
 from autograd_lite.errors import BranchError, TraceError
 from autograd_lite.nests import Shape, unravel
 from autograd_lite.tape.executors import machine, python
 from autograd_lite.tape.paths import Path, Paths
 from autograd_lite.tape.programs import single
-from autograd_lite.variable import Variable  # noqa: TC001 - imported as everywhere
+from autograd_lite.variable import Variable, make_node
 
 MAX_PATHS = 64
 
@@ -29,10 +30,11 @@ MAX_PATHS = 64
 class Item:
     """Takes result `index` out of a loop's results."""
 
-    arity, selects, expression, partials = 1, False, None, ()
+    arity, selects, expression = 1, False, None
 
     def __init__(self, index: int) -> None:
         self.index, self.name = index, f"item_{index}"
+        self.partials = (lambda results, result: Place(index),)  # noqa: ARG005 - as every partial
 
     def value(self, results: Sequence[Any]) -> Any:
         """The result."""
@@ -77,16 +79,28 @@ class Loop:
     rows : array or None
         xs of shape (length, x) where its numbers are known; None if they are arguments.
     length : int
+    segment : int, optional
+        Steps between carries that a reverse sweep keeps; all by default.
     """
 
     selects, expression, partials = False, None, ()
     name = "scan"
 
     def __init__(
-        self, step: Callable[..., Any], shape: Shape, *, carry: int, x: int, rows: Any, length: int, backend: str
+        self,
+        step: Callable[..., Any],
+        shape: Shape,
+        *,
+        carry: int,
+        x: int,
+        rows: Any,
+        length: int,
+        backend: str,
+        segment: int | None = None,
     ) -> None:
+        self.step, self.shape, self.segment = step, shape, segment
         self.carry, self.x, self.rows, self.length, self.backend = carry, x, rows, length, backend
-        self.paths = Paths(step, shape, MAX_PATHS, loops=True)
+        self.paths = Paths(step, shape, MAX_PATHS, loops=2)
         self.captured: tuple[Variable, ...] = ()
         self.results = 0
         self._tracing = threading.RLock()
@@ -109,15 +123,27 @@ class Loop:
 
     def value_of(self, arguments: Any) -> Any:
         """The same for an array of arguments, as an array."""
+        return self.run(*self.apart(arguments))
+
+    def apart(self, arguments: Any) -> tuple[Any, Any, Any]:
+        """First carry, captured numbers, rows."""
         start = self.carry + len(self.captured)
         rows = self.rows if self.rows is not None else arguments[start:].reshape(self.length, self.x)
-        return self.run(arguments[: self.carry], arguments[self.carry : start], rows)
+        return arguments[: self.carry], arguments[self.carry : start], rows
+
+    def like(self, step: Callable[..., Any], shape: Shape, carry: int, x: int, length: int) -> "Loop":
+        """Another loop over what this one captured, its rows given when it runs."""
+        other = Loop(step, shape, carry=carry, x=x, rows=None, length=length, backend=self.backend)
+        other.captured = self.captured
+        return other
 
     def run(self, carry: Any, captured: Any, rows: Any) -> Any:
         """All steps."""
-        results = np.empty(self.results)
-        going = Progress(0, carry, captured, np.ascontiguousarray(rows), results[self.carry :].reshape(self.length, -1))
-        path = max(self.paths.known, key=lambda known: known.lanes)
+        going = Progress(0, carry, captured, np.ascontiguousarray(rows), np.empty((0, 0)))
+        path = self.first(going)
+        width = len(path.tape.outputs) - self.carry
+        results = np.empty(self.carry + self.length * width)
+        going.outputs = results[self.carry :].reshape(self.length, width)
         tried: list[Path] = []
         while True:
             before = going.step
@@ -138,6 +164,13 @@ class Loop:
             path = others[0] if others else self._trace(numbers, captured)
         results[: self.carry] = going.carry
         return results
+
+    def first(self, going: "Progress") -> Path:
+        """The path to begin with."""
+        if not self.paths.known:
+            with self._lent(going.captured):
+                self.paths.first([float(n) for n in (*going.carry, *going.rows[0])])
+        return max(self.paths.known, key=lambda known: known.lanes)
 
     def _own(self, path: Path, captured: Any) -> Any:
         """The numbers that this path captured, among those of all."""
@@ -219,6 +252,14 @@ class Loop:
             outputs += values[self.carry :]
         return [*numbers, *outputs]
 
+    def pulled_back(self, arguments: tuple[Any, ...], cotangents: Cotangents) -> list[Any]:
+        """Adjoints of the arguments, as results of the reverse loop."""
+        given = [cotangents.get(k, 0.0) for k in range(self.results)]
+        if not any(k in cotangents for k in range(self.carry, self.results)):
+            given = given[: self.carry]  # no output was used
+        backward = LoopGradient(self, outputs=len(given) > self.carry)
+        return recorded(backward, (*arguments, *given))
+
     def _step(self, numbers: list[Any], captured: list[Any]) -> list[Any]:
         for path in self.paths.known:
             try:
@@ -229,3 +270,107 @@ class Loop:
         with observers.record_into(None):
             path = self._trace(plain[: len(numbers)], plain[len(numbers) :])
         return python.replay(path.tape, [*numbers, *self._own(path, captured)])
+
+
+def recorded(operation: Any, arguments: tuple[Any, ...]) -> list[Any]:
+    """Enter an operation with many results into the graph; returns these, plain numbers if nothing is traced."""
+    results = operation.value(*[getattr(a, "_value", a) for a in arguments])
+    if not any(type(a) is Variable for a in arguments):
+        return list(results)
+    bundle = make_node(operation, 0.0, arguments, (None,) * len(arguments))
+    return [make_node(item(k), value, (bundle,), (None,)) for k, value in enumerate(results)]  # type: ignore[arg-type]
+
+
+class LoopGradient:
+    """The reverse sweep over a loop, a loop itself.
+
+    Its arguments are those of the loop, then the adjoints of the last carry and, if `outputs`, of all outputs. Carries are
+    not passed on from the forward loop but computed again: all of them, or with a segment length those where a segment
+    begins, and then those of one segment at a time.
+    """
+
+    selects, expression, partials = False, None, ()
+    name = "scan_gradient"
+
+    def __init__(self, loop: Loop, *, outputs: bool) -> None:
+        self.loop, self.outputs = loop, outputs
+        self.each = (loop.results - loop.carry) // max(loop.length, 1) if outputs else 0
+        self.results = loop.arity
+        self._segments: dict[int, tuple[Loop, Loop]] = {}
+
+    @property
+    def arity(self) -> int:
+        """Arguments of the loop and adjoints of its results."""
+        return self.loop.arity + self.loop.carry + self.each * self.loop.length
+
+    def value(self, *arguments: float) -> Any:
+        """The adjoints of the loop's arguments."""
+        return self.value_of(np.array(arguments, dtype=np.float64)).tolist()
+
+    def value_of(self, arguments: Any) -> Any:
+        """The same for an array of arguments, as an array."""
+        loop = self.loop
+        first, captured, rows = loop.apart(arguments[: loop.arity])
+        adjoint = arguments[loop.arity : loop.arity + loop.carry]
+        given = arguments[loop.arity + loop.carry :].reshape(loop.length, self.each)
+        segment = loop.segment or loop.length
+        starts = list(range(0, loop.length, segment))
+        carries = [first]
+        for start in starts[:-1]:
+            carries.append(
+                self._steps(segment)[0].run(carries[-1], captured, rows[start : start + segment])[: loop.carry]
+            )
+        by_captured = np.zeros(len(captured))
+        by_rows = np.empty((loop.length, loop.x))
+        for start, carry in zip(starts[::-1], carries[::-1], strict=True):
+            part = slice(start, min(start + segment, loop.length))
+            forward, backward = self._steps(part.stop - start)
+            history = forward.run(carry, captured, rows[part])[loop.carry :].reshape(-1, loop.carry)
+            backward_rows = np.concatenate([history, rows[part], given[part]], axis=1)[::-1]
+            results = backward.run(np.concatenate([adjoint, by_captured]), captured, backward_rows)
+            size = loop.carry + len(captured)
+            adjoint, by_captured = results[: loop.carry], results[loop.carry : size]
+            by_rows[part] = results[size:].reshape(-1, loop.x)[::-1]
+        return np.concatenate([adjoint, by_captured, *([] if loop.rows is not None else [by_rows.ravel()])])
+
+    def _steps(self, length: int) -> tuple[Loop, Loop]:
+        """The loop with its carries as outputs, and the reverse one, of some length."""
+        if length not in self._segments:
+            self._segments[length] = self._forward(length), self._backward(length)
+        return self._segments[length]
+
+    def _forward(self, length: int) -> Loop:
+        loop = self.loop
+
+        def remembering(carry: Any, row: Any) -> Any:
+            return loop.step(carry, row)[0], carry
+
+        return loop.like(remembering, loop.shape, loop.carry, loop.x, length)
+
+    def _backward(self, length: int) -> Loop:
+        loop = self.loop
+        captured = list(loop.captured)
+
+        def step(adjoints: Any, row: Any) -> Any:
+            (adjoint, by_captured), (carry, x, given) = adjoints, row
+            with observers.differentiated(once=True):
+                following, y = loop.step(*loop.shape.pack([*carry, *x])[0])
+                outputs = [*unravel(following)[0], *(unravel(y)[0] if given else ())]
+            total = 0.0
+            for output, cotangent in zip(outputs, [*adjoint, *given], strict=True):
+                total = total + output * cotangent
+            slopes = gradients(total, [*carry, *x, *captured], create_graph=True)
+            ends = loop.carry, loop.carry + loop.x
+            sums = [a + b for a, b in zip(by_captured, slopes[ends[1] :], strict=True)]
+            return (slopes[: ends[0]], sums), slopes[ends[0] : ends[1]]
+
+        carry, x, each, kept = loop.carry, loop.x, self.each, len(captured)
+        _, shape = unravel(((([0.0] * carry, [0.0] * kept), ([0.0] * carry, [0.0] * x, [0.0] * each)), {}))
+        return loop.like(step, shape, carry + kept, carry + x + each, length)
+
+    def pulled_back(self, arguments: tuple[Any, ...], cotangents: Cotangents) -> list[Any]:  # noqa: ARG002 - as a loop's
+        """Not available: what differentiates twice records the steps of a scan one by one."""
+        raise TraceError(
+            "the gradient of a compiled scan is differentiated again. Put the scan inside both derivatives, as in "
+            "jit(grad(grad(f))), so that its steps are recorded one by one."
+        )

@@ -87,11 +87,11 @@ class Paths:
     shape : Shape
     limit : int
         How many paths to keep; lanes that would need another run eagerly.
-    loops : bool
-        Whether `scan` may become a native loop.
+    loops : int
+        Whether `scan` may become a native loop; see `observers.Recording`.
     """
 
-    def __init__(self, f: Callable[..., Any], shape: Shape, limit: int, *, loops: bool = False) -> None:
+    def __init__(self, f: Callable[..., Any], shape: Shape, limit: int, *, loops: int = 0) -> None:
         self.f, self.shape, self.limit, self.loops = f, shape, limit, loops
         self.known: list[Path] = []
         self._lock = threading.RLock()
@@ -108,7 +108,9 @@ class Paths:
                     self.known = [Path(self.f)]
                     return self.known[0]
                 path = Path(self._traced(numbers))
-                looped = any(primitive.name == "scan" for primitive, _ in path.tape.code)  # tracing runs all its steps
+                looped = any(
+                    primitive.name.startswith("scan") for primitive, _ in path.tape.code
+                )  # tracing runs all its steps
                 if len(path.tape) <= TRACED_TWICE and not looped:
                     self._compare(path.tape, self._traced(numbers))
                 self.known = [path]

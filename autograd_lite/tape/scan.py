@@ -9,13 +9,15 @@ import optree
 from autograd_lite import observers
 from autograd_lite.errors import ArgumentError
 from autograd_lite.nests import NAMESPACE, Shape, as_array, unravel
-from autograd_lite.tape.loops import Loop, item
+from autograd_lite.tape.loops import Loop, recorded
 from autograd_lite.tape.programs import chosen
 from autograd_lite.transforms import name_of
-from autograd_lite.variable import Variable, make_node
+from autograd_lite.variable import Variable
 
 
-def scan(step: Callable[..., Any], init: Any, xs: Any = None, length: int | None = None) -> tuple[Any, Any]:
+def scan(
+    step: Callable[..., Any], init: Any, xs: Any = None, length: int | None = None, *, checkpoint: int | None = None
+) -> tuple[Any, Any]:
     """Repeat a step that carries numbers on: `(carry, x) -> (carry, y)`.
 
     Parameters
@@ -28,6 +30,9 @@ def scan(step: Callable[..., Any], init: Any, xs: Any = None, length: int | None
         Rows along the first axis of each. Without it steps get None.
     length : int, optional
         How many steps; needed without `xs`.
+    checkpoint : int, optional
+        For the gradient of a compiled loop: keep the carry of every so many steps only, and compute those between once more.
+        About the square root of the length takes least memory.
 
     Returns
     -------
@@ -42,7 +47,8 @@ def scan(step: Callable[..., Any], init: Any, xs: Any = None, length: int | None
     Notes
     -----
     By itself a plain loop. Under `jit` a native loop: tracing and compiling take the time of one step, whatever the length,
-    and steps may branch. Where it is differentiated, also under `jit`, its steps are recorded one by one.
+    and steps may branch. So is its gradient, `jit(grad(f))` with the scan inside `f`: a reverse loop, after one more forward
+    loop that keeps the carries. Where it is differentiated twice or forward, its steps are recorded one by one.
 
     Examples
     --------
@@ -58,9 +64,11 @@ def scan(step: Callable[..., Any], init: Any, xs: Any = None, length: int | None
         raise ArgumentError(f"scan takes a function and got {step!r}. Write scan(step, init, xs).")
     leaves, containers = optree.tree_flatten(xs, namespace=NAMESPACE)
     count = _count(leaves, length)
+    if checkpoint is not None and (isinstance(checkpoint, bool) or not isinstance(checkpoint, int) or checkpoint < 1):
+        raise ArgumentError(f"checkpoint={checkpoint!r} of scan: give a number of steps from 1 on, or None.")
     notes = observers.recording()
     if notes is not None and notes.loops and count > 0:
-        return _recorded(step, init, leaves, containers, count)
+        return _recorded(step, init, (leaves, containers), count, checkpoint)
     carry, outputs = init, []
     shape = unravel(init, "the carry of scan")[1]
     for t in range(count):
@@ -127,8 +135,11 @@ def _rows(*leaves: Any) -> Any:
     return as_array(numbers, (len(leaves), *shape))
 
 
-def _recorded(step: Callable[..., Any], init: Any, leaves: list[Any], containers: Any, count: int) -> tuple[Any, Any]:
+def _recorded(
+    step: Callable[..., Any], init: Any, xs: tuple[list[Any], Any], count: int, checkpoint: int | None
+) -> tuple[Any, Any]:
     """The loop as one operation of the trace that is under way."""
+    leaves, containers = xs
     numbers, carry_shape = unravel(init, "the carry of scan")
     arrays = [np.asarray(leaf) for leaf in leaves]
     traced = any(a.dtype == object for a in arrays)
@@ -144,13 +155,19 @@ def _recorded(step: Callable[..., Any], init: Any, leaves: list[Any], containers
         return following, y
 
     known = None if traced else rows.astype(np.float64)
-    loop = Loop(checked, shape, carry=len(numbers), x=rows.shape[1], rows=known, length=count, backend=chosen("auto"))
+    loop = Loop(
+        checked,
+        shape,
+        carry=len(numbers),
+        x=rows.shape[1],
+        rows=known,
+        length=count,
+        backend=chosen("auto"),
+        segment=checkpoint,
+    )
     path = loop.begin([float(n) for n in first])
     arguments = (*numbers, *loop.captured, *(rows.ravel().tolist() if traced else ()))
-    results = loop.value(*[getattr(a, "_value", a) for a in arguments])
-    if any(type(a) is Variable for a in arguments):
-        bundle = make_node(loop, 0.0, arguments, (None,) * len(arguments))  # type: ignore[arg-type]
-        results = [make_node(item(k), value, (bundle,), (None,)) for k, value in enumerate(results)]  # type: ignore[arg-type]
+    results = recorded(loop, arguments)
     y_shape = _output_shape(path.tape.output_shape)
     width = len(path.tape.outputs) - len(numbers)
     stacked = Shape(y_shape.containers, tuple((count, *(leaf or ())) for leaf in y_shape.leaves))  # type: ignore[misc]

@@ -71,7 +71,7 @@ def _is_plain(leaf: Any) -> bool:
 
 @uncollected()
 def record(
-    f: Callable[..., Any], numbers: Sequence[Any], shape: Shape, *, masked: bool = False, loops: bool = False
+    f: Callable[..., Any], numbers: Sequence[Any], shape: Shape, *, masked: bool = False, loops: int = 0
 ) -> Tape:
     """Trace `f` on arguments of this shape, positional and by keyword, with these numbers in them.
 

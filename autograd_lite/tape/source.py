@@ -1,0 +1,508 @@
+r"""A tape as text in Python, NumPy, C or LaTeX: one line an instruction.
+
+In Python and LaTeX the lines are those of `print(tape)`. NumPy and C have fewer operations: what they lack is first written
+out by its `expression`, and slots are numbered anew. The careful program of a tape is a second function of the text, to
+which the first hands over as a replay does; LaTeX leaves it out, since as mathematics both are the same.
+"""
+
+import keyword
+import re
+import textwrap
+import unicodedata
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import accumulate
+from math import copysign, isinf, isnan
+
+from autograd_lite import primitives as p
+from autograd_lite.errors import ArgumentError, CompilationError, PrimitiveError
+from autograd_lite.primitives import PRIMITIVES, Primitive
+from autograd_lite.tape.executors.numpy import FUNCTIONS
+from autograd_lite.tape.lowering import lowered
+from autograd_lite.tape.passes import Guard, Straight
+from autograd_lite.tape.tape import SIGNS, Tape
+
+#: With more inputs than this a function of Python takes one sequence of them.
+FEW = 20
+
+
+def source(tape: Tape, language: str) -> str:
+    r"""Write a tape as text.
+
+    Parameters
+    ----------
+    tape : Tape
+    language : {"python", "numpy", "c", "latex"}
+        "python": a function of floats or Variables, with the results of the tape, bit for bit. "numpy": a function of arrays,
+        one number a lane. "c": a C99 translation unit with `int name(const double *x, double *y)`. "latex": an `aligned`
+        environment.
+
+    Returns
+    -------
+    str
+        Inputs are the numbers in the arguments, in order, then the captured Variables: in Python one parameter each if there
+        are at most 20, else one sequence. The result is one number, or the tuple of all.
+
+    Raises
+    ------
+    ArgumentError
+        If there is no such language.
+    CompilationError
+        If C has no function for an operation and that has no `expression`; or if the tape is a path of jit with a scan.
+
+    Notes
+    -----
+    Where a comparison comes out otherwise than recorded, Python raises ValueError, NumPy too if it does so in any lane, and
+    C returns the comparison's number, from 1. Time: linear in the length of the tape.
+
+    Examples
+    --------
+    >>> import autograd_lite as al
+    >>> tape = al.trace(lambda x, y: x * y + al.sin(x) if x > 1 else y, 2.0, 3.0)
+    >>> print(source(tape, "python"), end="")
+    # The tape of <lambda>, written by autograd_lite.
+    from autograd_lite import sin
+    <BLANKLINE>
+    <BLANKLINE>
+    def f(x, y):
+        if not x > 1.0:
+            raise ValueError('recorded where x > 1.0 (...)')
+        v3 = x * y
+        v4 = sin(x)
+        v5 = v3 + v4
+        return v5
+    >>> print(source(tape, "latex"), end="")
+    \begin{aligned}
+    &\text{given }x > 1 \\
+    v_{3} &= x \cdot y \\
+    v_{4} &= \sin x \\
+    v_{5} &= v_{3} + v_{4} \\
+    y_{0} &= v_{5}
+    \end{aligned}
+    """
+    if not isinstance(language, str) or language not in _LANGUAGES:
+        raise ArgumentError(f"language={language!r}: give 'python', 'numpy', 'c' or 'latex'.")
+    if not all(isinstance(rule, Primitive) for rule, _ in tape.code):
+        raise CompilationError(
+            f"the tape of {tape.name} holds a scan as one operation, as jit keeps them, and that has no text. Write trace(f, "
+            "*arguments).source(…), which records its steps one by one."
+        )
+    return "\n".join(_LANGUAGES[language](tape)) + "\n"
+
+
+# ------------------------------------------------------------------------------------------------- what languages share
+
+
+@dataclass(frozen=True)
+class _Language:
+    """How the parts of a program are written."""
+
+    operation: Callable[[Primitive, Sequence[str]], str]
+    constant: Callable[[float], str]
+    check: Callable[[int, Guard, str, str], str]  # the lines of a guard with its number and sides
+    line: str = "    {} = {}"
+    slot: str = "v{}"
+    native: Collection[Primitive] | None = None  # what is not written out by its expression; None is everything
+
+    def programs(self, tape: Tape) -> list[Straight]:
+        """The program of a tape, and its careful program if it has one."""
+        parts = [Straight.of(part) for part in ([tape, tape.careful()] if tape.doubtful and tape.careful else [tape])]
+        return parts if self.native is None else [lowered(part, self.native) for part in parts]
+
+    def terms(self, program: Straight, inputs: Sequence[str]) -> list[str]:
+        """What each slot is called."""
+        computed = range(program.first_instruction, program.slots)
+        return [*inputs, *map(self.constant, program.constants), *map(self.slot.format, computed)]
+
+    def statements(self, program: Straight, terms: Sequence[str]) -> Iterator[str]:
+        """Instructions, and each guard as soon as its sides and all guards before it are there."""
+        first = program.first_instruction
+        places = accumulate((max(g.left, g.right, first - 1) + 1 for g in program.guards), max)
+        waiting = deque(enumerate(zip(places, program.guards, strict=True), start=1))
+        for slot in range(first, program.slots + 1):
+            while waiting and waiting[0][1][0] <= slot:
+                number, (_, guard) = waiting.popleft()
+                yield self.check(number, guard, terms[guard.left], terms[guard.right])
+            if slot < program.slots:
+                primitive, arguments = program.code[slot - first]
+                yield self.line.format(terms[slot], self.operation(primitive, [terms[a] for a in arguments]))
+
+
+def _applied(template: str, terms: Sequence[str]) -> str:
+    return f"-({terms[0]})" if template == "-{0}" and terms[0].startswith("-") else template.format(*terms)
+
+
+def _rounds_to_whole(primitive: Primitive, terms: Sequence[str]) -> bool:
+    """Whether this is `round(x)`, which other languages have; not so `round(x, decimals)`."""
+    return primitive is p.round and terms[1] in ("0.0", "-0.0")
+
+
+def _identifier(name: str, otherwise: str, taken: set[str]) -> str:
+    """A name made an identifier that is not taken; it is then."""
+    name = re.sub(r"\W+", "_", unicodedata.normalize("NFKC", name.replace("<lambda>", "f"))).strip("_")
+    if not name.isidentifier():
+        name = otherwise
+    if keyword.iskeyword(name) or re.fullmatch(r"v\d+", name):
+        name += "_"
+    unique, count = name, 2
+    while unique in taken:
+        unique, count = f"{name}_{count}", count + 1
+    taken.add(unique)
+    return unique
+
+
+def _wrapped(terms: Sequence[str]) -> str:
+    return textwrap.fill(
+        ", ".join(terms), 108, subsequent_indent=" " * 8, break_long_words=False, break_on_hyphens=False
+    )
+
+
+def _on_one_line(text: str) -> str:
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
+# ----------------------------------------------------------------------------------------------------- Python and NumPy
+
+_INFIX = {p.add: "{0} + {1}", p.sub: "{0} - {1}", p.mul: "{0} * {1}", p.neg: "-{0}"}
+_ON_ARRAYS = _INFIX | {
+    p.less: "np.where({0} < {1}, 1.0, np.where({0} >= {1}, 0.0, np.nan))",
+    p.where: "np.where({0} != 0.0, {1}, {2})",
+    p.maximum: "np.where(({0} > {1}) | np.isnan({0}), {0}, {1})",
+    p.minimum: "np.where(({0} < {1}) | np.isnan({0}), {0}, {1})",
+    p.copysign: "np.where(np.isnan({1}), np.nan, np.copysign({0}, {1}))",
+}
+
+
+def _called(primitive: Primitive, terms: Sequence[str]) -> str:
+    name = primitive.name if primitive.built_in else f"PRIMITIVES[{primitive.name!r}]"
+    return f"{name}({', '.join(terms)})"
+
+
+def _on_numbers(primitive: Primitive, terms: Sequence[str]) -> str:
+    return _applied(_INFIX[primitive], terms) if primitive in _INFIX else _called(primitive, terms)
+
+
+def _on_arrays(primitive: Primitive, terms: Sequence[str]) -> str:
+    if primitive in _ON_ARRAYS:
+        return _applied(_ON_ARRAYS[primitive], terms)
+    if _rounds_to_whole(primitive, terms):
+        return f"np.rint({terms[0]})"
+    return f"np.{primitive.numpy}({', '.join(terms)})" if primitive in FUNCTIONS else _called(primitive, terms)
+
+
+def _float(number: float, infinity: str = 'float("inf")', nan: str = 'float("nan")') -> str:
+    """A number in digits that are read as the same float."""
+    sign = "-" if copysign(1.0, number) < 0.0 else ""
+    return nan if isnan(number) else f"{sign}{infinity}" if isinf(number) else repr(number)
+
+
+def _raised(guard: Guard, left: str, right: str, every: str = "{}", some: str = "{}") -> str:
+    condition = f"{left} {SIGNS[guard.relation]} {right}"
+    differs = f"not {every.format(condition)}" if guard.outcome else some.format(condition)
+    recorded = f"recorded where {'' if guard.outcome else 'not '}{condition} ({guard.location})"
+    return f"    if {differs}:\n        raise ValueError({recorded!r})"
+
+
+_PYTHON = _Language(_on_numbers, _float, lambda _, guard, left, right: _raised(guard, left, right))
+_NUMPY = _Language(
+    _on_arrays,
+    lambda number: _float(number, "np.inf", "np.nan"),
+    lambda _, guard, left, right: _raised(guard, left, right, "np.all({})", "np.any({})"),
+    native=FUNCTIONS,
+)
+
+
+def _module(tape: Tape, language: _Language) -> Iterator[str]:
+    """A module of Python with a function for the tape, and one for its careful program."""
+    programs = language.programs(tape)
+    taken = {
+        "PRIMITIVES",
+        "ValueError",
+        "any",
+        "float",
+        "np",
+        *(rule.name for part in programs for rule, _ in part.code),
+    }
+    names = [_identifier(tape.name, "f", taken)]
+    names.append(_identifier(f"{names[0]}_careful", "f", taken))
+    few = tape.first_constant <= FEW
+    parameters = [_identifier(name, "x", taken) for name in (tape.input_names if few else ["x"])]
+    inputs = parameters if few else [f"{parameters[0]}[{slot}]" for slot in range(tape.first_constant)]
+    functions = []
+    for program, name in zip(programs, names, strict=False):
+        terms = language.terms(program, inputs)
+        lines = [f"def {name}({', '.join(parameters)}):"]
+        if language is _NUMPY:
+            ready = "np.asarray({0}, dtype=np.float64)" if few else "[np.asarray(a, dtype=np.float64) for a in {0}]"
+            lines.insert(0, '@np.errstate(all="ignore")')
+            lines += [f"    {x} = {ready.format(x)}" for x in parameters]
+        lines += language.statements(program, terms)
+        if program is not programs[-1]:
+            unknown = "np.any(v != v)" if language is _NUMPY else "v != v"
+            lines.append(f"    if any({unknown} for v in [{_wrapped([terms[s] for s in program.doubtful])}]):")
+            lines.append(f"        return {names[1]}({', '.join(parameters)})")
+        outputs = [terms[s] for s in program.outputs]
+        lines.append(f"    return {outputs[0] if len(outputs) == 1 else f'({_wrapped(outputs)})'}")
+        functions.append("\n".join(lines))
+    yield f"# The tape of {_on_one_line(tape.name)}, written by autograd_lite."
+    yield from ["import numpy as np"] * (language is _NUMPY)
+    yield from _imports("\n".join(functions))
+    yield "\n\n" + "\n\n\n".join(functions)
+
+
+def _imports(text: str) -> Iterator[str]:
+    """Lines that bring in the operations that a text calls."""
+    import autograd_lite  # noqa: PLC0415 - whose names are asked for
+
+    called = sorted(set(re.findall(r"^    v\d+ = ((?!float\()\w+(?=\()|PRIMITIVES(?=\[))", text, re.MULTILINE)))
+    public = [name for name in called if hasattr(autograd_lite, name)]
+    if public:
+        yield f"from autograd_lite import {', '.join(public)}"
+    if len(public) < len(called):
+        yield f"from autograd_lite.primitives import {', '.join(name for name in called if name not in public)}"
+
+
+# -------------------------------------------------------------------------------------------------------------------- C
+
+_LIBRARY = {rule: rule.c for rule in PRIMITIVES.values() if rule.built_in and rule.c} | {
+    p.gamma: "tgamma",
+    p.lgamma: "lgamma",
+    p.less: "tape_less",
+    p.maximum: "tape_maximum",
+    p.minimum: "tape_minimum",
+    p.mod: "tape_mod",
+    p.floordiv: "tape_floordiv",
+    p.pow: "tape_pow",
+}
+_IN_C = _INFIX | {
+    p.div: "{0} / {1}",
+    p.where: "{0} != 0.0 ? {1} : {2}",
+    p.copysign: "isnan({1}) ? NAN : copysign({0}, {1})",
+}
+#: As the table has it: NaN, signs of zeros, CPython's remainder; x² is x·x, and compilers know nothing better than pow.
+_HELPERS = {
+    "tape_less": "double a, double b) { return a < b ? 1.0 : a >= b ? 0.0 : NAN; }",
+    "tape_maximum": "double a, double b) { return a > b || isnan(a) ? a : b; }",
+    "tape_minimum": "double a, double b) { return a < b || isnan(a) ? a : b; }",
+    "tape_mod": """double x, double y) {
+    const double r = fmod(x, y);
+    if (y == 0.0) return NAN;
+    if (r == 0.0) return copysign(0.0, y);
+    return (r < 0.0) != (y < 0.0) ? r + y : r;
+}""",
+    "tape_floordiv": """double x, double y) {
+    const double r = fmod(x, y);
+    const double q = r != 0.0 && (r < 0.0) != (y < 0.0) ? (x - r) / y - 1.0 : (x - r) / y;
+    if (y == 0.0) return x / y;
+    if (q == 0.0) return copysign(0.0, x / y);
+    return q - floor(q) > 0.5 ? floor(q) + 1.0 : floor(q);
+}""",
+    "tape_pow": """double x, double y) {
+    double (*volatile power)(double, double) = pow;  /* volatile: compilers replace some powers by other functions */
+    return y == 2.0 ? x * x : power(x, y);
+}""",
+}
+_TAKEN_IN_C = re.compile(
+    r"auto|break|case|char|const|continue|default|do|double|else|enum|extern|float|for|goto|if|inline|int|long|main|register"
+    r"|restrict|return|short|signed|sizeof|static|struct|switch|typedef|union|unsigned|void|volatile|while|[A-Z0-9_]+"
+    r"|(c?a?(sin|cos|tan)h?|c?(abs|arg|exp|imag|log|pow|proj|real|sqrt)|conj|atan2|cbrt|ceil|copysign|erfc?|exp2|expm1|fabs|fdim|floor"
+    r"|fma|fmax|fmin|fmod|frexp|hypot|ilogb|ldexp|l?gamma|ll?rint|ll?round|log10|log1p|log2|logb|modf|nan|nearbyint"
+    r"|nextafter|nexttoward|remainder|remquo|rint|round|scalbl?n|tgamma|trunc|j0|j1|jn|y0|y1|yn)[fl]?"
+    r"|abort|(imax|ll?)abs|[cm]alloc|realloc|free|exit|v?s?n?f?(printf|scanf)|f?put(s|c|char)|fwrite|index"
+    r"|(is|mem|str|wcs)[a-z]\w*|tow?(lower|upper)|fe(clear|get|set|hold|raise|test|update)\w+"
+)
+
+
+def _in_c(primitive: Primitive, terms: Sequence[str]) -> str:
+    if primitive in _IN_C:
+        return _applied(_IN_C[primitive], terms)
+    if _rounds_to_whole(primitive, terms):
+        return f"rint({terms[0]})"
+    if primitive not in _LIBRARY:
+        remedy = "Leave it out" if primitive.built_in else "Give the Primitive an `expression`"
+        raise CompilationError(
+            f"C has no function for {primitive.name}, and it has no `expression` to write out instead. {remedy}, or write "
+            "the tape as 'python' or 'numpy'."
+        )
+    return f"{_LIBRARY[primitive]}({', '.join(terms)})"
+
+
+def _hexadecimal(number: float) -> str:
+    """A number in digits that no compiler rounds; the decimal, where it is longer, beside it."""
+    text = _float(number, "INFINITY", "NAN")
+    if "N" in text or (len(text) < 8 and (number * 1024.0).is_integer()):
+        return text
+    return f"{re.sub(r'[.]?0*p', 'p', number.hex())} /* {text} */"
+
+
+_C = _Language(
+    _in_c,
+    _hexadecimal,
+    lambda number, guard, left, right: (
+        f"    if ({'!' * guard.outcome}({left} {SIGNS[guard.relation]} {right})) return {number};"
+        f"  /* {_in_comment(guard.location)} */"
+    ),
+    line="    const double {} = {};",
+    native=frozenset([*_IN_C, *_LIBRARY, p.round]),
+)
+
+
+def _in_comment(text: str) -> str:
+    """Without ends and beginnings of comments, and without trigraphs."""
+    return re.sub(r"[*](?=/)|/(?=[*])|[?](?=[?])", r"\g<0> ", _on_one_line(text))
+
+
+def _translation_unit(tape: Tape) -> Iterator[str]:
+    """A C file with a function for the tape, after one for its careful program."""
+    programs = _C.programs(tape)
+    helpers = [
+        _LIBRARY.get(rule, "") for rule in dict.fromkeys(rule for program in programs for rule, _ in program.code)
+    ]
+    taken = {"x", "y", *_HELPERS}
+    name = _identifier(tape.name.encode("ascii", "replace").decode(), "f", taken)
+    if _TAKEN_IN_C.fullmatch(name):
+        name = _identifier(f"{name}_tape", "f", taken)
+    careful = _identifier(f"{name}_careful", "f", taken) if len(programs) == 2 else ""
+    listed = ", ".join(tape.input_names[: FEW + 1]) if tape.first_constant <= FEW else "see the arguments of the tape"
+    yield f"""/* The tape of {_in_comment(tape.name)}, written by autograd_lite.
+ *
+ * x: {tape.first_constant} numbers: {_in_comment(listed)}
+ * y: {len(tape.outputs)} numbers, in memory of their own.
+ * Returns 0, or the number of the first comparison that came out otherwise than recorded; y is then left as it was.
+ *
+ * The same bits as the tape need the same libm (-lm) and neither -ffast-math nor fused multiply-add (-ffp-contract=off,
+ * part of -std=c99). gamma and lgamma are Python's own there, and may differ from the library's in the last digits.
+ */
+#include <math.h>
+
+#if defined(__GNUC__) && !defined(__clang__) /* which does not know the pragma of the standard */
+#pragma GCC optimize("fp-contract=off")
+#else
+#pragma STDC FP_CONTRACT OFF
+#endif"""
+    for helper, definition in _HELPERS.items():
+        if helper in helpers:
+            yield f"\nstatic double {helper}({definition}"
+    for program, function in zip(programs[::-1], (careful, name)[-len(programs) :], strict=True):
+        yield f"\n{'static ' * (function is careful)}int {function}(const double *x, double *y)\n{{"
+        yield from _body_in_c(program, careful if function is name else "")
+        yield "}"
+
+
+def _body_in_c(program: Straight, careful: str) -> Iterator[str]:
+    terms = _C.terms(program, [f"x[{slot}]" for slot in range(program.first_constant)])
+    yield from _C.statements(program, terms)
+    needed = {*program.outputs, *program.doubtful, *(s for g in program.guards for s in (g.left, g.right))}
+    needed.update(a for _, arguments in program.code for a in arguments)
+    for slot in range(program.first_instruction, program.slots):
+        if slot not in needed:  # of a tape made by hand: compilers warn
+            yield f"    (void){terms[slot]};"
+    if careful:
+        for slot in program.doubtful:
+            yield f"    if (isnan({terms[slot]})) return {careful}(x, y);"
+    for position, slot in enumerate(program.outputs):
+        yield f"    y[{position}] = {terms[slot]};"
+    yield "    return 0;"
+
+
+# ---------------------------------------------------------------------------------------------------------------- LaTeX
+
+_GREEK = re.compile(
+    "alpha|beta|gamma|delta|epsilon|zeta|eta|theta|iota|kappa|lambda|mu|nu|xi|pi|rho|sigma|tau|phi|chi|psi|omega"
+)
+_RELATIONS = {"lt": "<", "le": r"\le", "gt": ">", "ge": r"\ge", "eq": "=", "ne": r"\ne"}
+_DELIMITED = re.compile(r"(^|[{(\[|,:?]|\\[lr](floor|ceil)|\\,)\s*$")  # what stands after it needs no parentheses
+_BINDS = re.compile(r"\s*[\^_!']")  # except before this
+
+
+def _decimal(number: float) -> str:
+    sign = "-" if copysign(1.0, number) < 0.0 else ""
+    if isnan(number) or isinf(number):
+        return r"\mathrm{NaN}" if isnan(number) else rf"{sign}\infty"
+    digits, _, exponent = repr(abs(number)).partition("e")
+    digits = digits.removesuffix(".0")
+    power = f"10^{{{int(exponent)}}}" if exponent else ""
+    return sign + (power if power and digits == "1" else rf"{digits} \times {power}" if power else digits)
+
+
+@lru_cache
+def _pieces(primitive: Primitive) -> list[tuple[str, int, bool]]:
+    """A rule's LaTeX cut at its arguments: the text before, which argument, whether a sum there needs parentheses."""
+    name = primitive.name.replace("_", r"\_")
+    marks = [chr(0xE000 + k) for k in range(primitive.arity)]
+    try:
+        text = primitive.latex.format(*marks) if primitive.latex else rf"\operatorname{{{name}}}({', '.join(marks)})"
+    except (IndexError, KeyError, ValueError, AttributeError) as error:
+        raise PrimitiveError(
+            f"latex={primitive.latex!r} of {primitive.name!r} is no template: write {{0}}, {{1}} for the arguments and "
+            "{{ }} for braces."
+        ) from error
+    cut = re.split(f"([{''.join(marks)}])", text)
+    return [
+        (before, ord(mark) - 0xE000, not _DELIMITED.search(before) or bool(_BINDS.match(after)))
+        for before, mark, after in zip(cut[::2], cut[1::2], cut[2::2], strict=False)
+    ] + [(cut[-1], -1, False)]
+
+
+def _in_latex(primitive: Primitive, terms: Sequence[str]) -> str:
+    text = ""
+    for before, which, closed in _pieces(primitive):
+        term = terms[which] if which >= 0 else ""
+        text += before + (f"({term})" if closed and (term.startswith("-") or "10^" in term) else term)
+    return text
+
+
+def _symbol(name: str, seen: Counter[str]) -> str:
+    """An input's name with indices as subscripts: w[0, 2] is w_{0,2}; equal names are counted."""
+    base, *indices = re.sub(r"[\[\](), '\"]+", " ", name).split() or ["x"]
+    found = re.fullmatch(r"(.+?)_?(\d+)", base)
+    if found:
+        base, indices = found[1], [found[2], *indices]
+    seen[name := f"{base} {indices}"] += 1
+    subscripts = [_word(index) for index in indices] + [f"({seen[name]})"] * (seen[name] > 1)
+    return f"{_word(base)}_{{{','.join(subscripts)}}}" if subscripts else _word(base)
+
+
+def _word(text: str) -> str:
+    """A letter, a number or a Greek letter as it is; else upright."""
+    if text.isdecimal() or (len(text) == 1 and text.isalpha()):
+        return text
+    if _GREEK.fullmatch(text):
+        return f"\\{text}"
+    escaped = re.sub(r"[_{}#&%$]", r"\\\g<0>", re.sub(r"[\\^~]", "?", _on_one_line(text)))
+    return rf"\mathrm{{{escaped}}}"
+
+
+def _equations(tape: Tape) -> Iterator[str]:
+    seen: Counter[str] = Counter()
+    inputs = [_symbol(name, seen) for name in tape.input_names]
+    free = [letter for letter in "vutsrqponm" if not any(symbol.startswith(f"{letter}_{{") for symbol in inputs)]
+    language = _Language(
+        _in_latex,
+        _decimal,
+        lambda _, guard, left, right: (
+            rf"&\text{{given {'' if guard.outcome else 'not '}}}{left} {_RELATIONS[guard.relation]} {right}"
+        ),
+        line="{} &= {}",
+        slot=(free or ["v'"])[0] + "_{{{}}}",
+    )
+    program = Straight.of(tape)
+    terms = language.terms(program, inputs)
+    result = "y" if not any(symbol.startswith("y_{") for symbol in inputs) else "y'"
+    lines = [
+        *language.statements(program, terms),
+        *(f"{result}_{{{k}}} &= {terms[s]}" for k, s in enumerate(program.outputs)),
+    ]
+    yield r"\begin{aligned}"
+    yield " \\\\\n".join(lines)
+    yield r"\end{aligned}"
+
+
+_LANGUAGES: dict[str, Callable[[Tape], Iterator[str]]] = {
+    "python": lambda tape: _module(tape, _PYTHON),
+    "numpy": lambda tape: _module(tape, _NUMPY),
+    "c": _translation_unit,
+    "latex": _equations,
+}
