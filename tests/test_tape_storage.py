@@ -371,6 +371,10 @@ BAD_HEADERS = {
         item("tapes", 0, "inputs", value={"tuple": [{"tuple": [{"array": [3]}]}, {"dict": [[3, "number"]]}]}),
         "number of elements",
     ),
+    "keyword of another kind": (
+        item("tapes", 0, "inputs", value={"tuple": [{"tuple": [{"array": [3]}]}, {"dict": [[3, {"fixed": True}]]}]}),
+        "not of a call",
+    ),
     "key": (item("tapes", 0, "results", value={"dict": [[1.5, "number"]]}), "a key of a dict"),
     "shape": (item("tapes", 0, "results", value={"array": [True, 2]}), "the shape of an array is none"),
     "negative": (item("tapes", 0, "results", value={"array": [-1, -2]}), "non-negative"),
@@ -431,6 +435,13 @@ def test_arrays_that_lie_are_refused(kind, file):
     _, data = small(file)
     members, message = BAD_ARRAYS[kind]
     refused(file, rewritten(data, members), message)
+
+
+def test_careful_program_must_fit(file):
+    """One that returns fewer numbers is refused, though it is a tape."""
+    _, data = small(file)
+    data = rewritten(data, {"careful_outputs.npy": array(0)}, item("tapes", 1, "results", value="number"))
+    refused(file, data, "its careful program takes or returns other numbers")
 
 
 def test_doubtful_tape_needs_its_careful_program(file):

@@ -13,7 +13,6 @@ from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import accumulate
 from math import copysign, isinf, isnan
 
 from autograd_lite import primitives as p
@@ -118,15 +117,13 @@ class _Language:
 
     def statements(self, program: Straight, terms: Sequence[str]) -> Iterator[str]:
         """Instructions, and each guard as soon as its sides and all guards before it are there."""
-        first = program.first_instruction
-        places = accumulate((max(g.left, g.right, first - 1) + 1 for g in program.guards), max)
-        waiting = deque(enumerate(zip(places, program.guards, strict=True), start=1))
-        for slot in range(first, program.slots + 1):
-            while waiting and waiting[0][1][0] <= slot:
-                number, (_, guard) = waiting.popleft()
+        waiting = deque(enumerate(program.guards, start=1))
+        for slot in range(program.first_instruction, program.slots + 1):
+            while waiting and max(waiting[0][1].left, waiting[0][1].right) < slot:
+                number, guard = waiting.popleft()
                 yield self.check(number, guard, terms[guard.left], terms[guard.right])
             if slot < program.slots:
-                primitive, arguments = program.code[slot - first]
+                primitive, arguments = program.code[slot - program.first_instruction]
                 yield self.line.format(terms[slot], self.operation(primitive, [terms[a] for a in arguments]))
 
 
@@ -428,15 +425,14 @@ def _decimal(number: float) -> str:
 
 
 @lru_cache
-def _pieces(primitive: Primitive) -> list[tuple[str, int, bool]]:
+def _pieces(name: str, template: str, arity: int) -> list[tuple[str, int, bool]]:
     """A rule's LaTeX cut at its arguments: the text before, which argument, whether a sum there needs parentheses."""
-    name = primitive.name.replace("_", r"\_")
-    marks = [chr(0xE000 + k) for k in range(primitive.arity)]
+    marks = [chr(0xE000 + k) for k in range(arity)]
     try:
-        text = primitive.latex.format(*marks) if primitive.latex else rf"\operatorname{{{name}}}({', '.join(marks)})"
+        text = template.format(*marks) if template else rf"\operatorname{{{_escaped(name)}}}({', '.join(marks)})"
     except (IndexError, KeyError, ValueError, AttributeError) as error:
         raise PrimitiveError(
-            f"latex={primitive.latex!r} of {primitive.name!r} is no template: write {{0}}, {{1}} for the arguments and "
+            f"latex={template!r} of {name!r} is no template: write {{0}}, {{1}} for the arguments and "
             "{{ }} for braces."
         ) from error
     cut = re.split(f"([{''.join(marks)}])", text)
@@ -448,7 +444,7 @@ def _pieces(primitive: Primitive) -> list[tuple[str, int, bool]]:
 
 def _in_latex(primitive: Primitive, terms: Sequence[str]) -> str:
     text = ""
-    for before, which, closed in _pieces(primitive):
+    for before, which, closed in _pieces(primitive.name, primitive.latex, primitive.arity):
         term = terms[which] if which >= 0 else ""
         text += before + (f"({term})" if closed and (term.startswith("-") or "10^" in term) else term)
     return text
@@ -471,8 +467,11 @@ def _word(text: str) -> str:
         return text
     if _GREEK.fullmatch(text):
         return f"\\{text}"
-    escaped = re.sub(r"[_{}#&%$]", r"\\\g<0>", re.sub(r"[\\^~]", "?", _on_one_line(text)))
-    return rf"\mathrm{{{escaped}}}"
+    return rf"\mathrm{{{_escaped(text)}}}"
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r"[_{}#&%$]", r"\\\g<0>", re.sub(r"[\\^~]", "?", _on_one_line(text)))
 
 
 def _equations(tape: Tape) -> Iterator[str]:

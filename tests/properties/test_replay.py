@@ -255,11 +255,14 @@ def test_lanes_of_smooth_programs(backend, program, rows):
 @given(programs(most=8), points(INPUTS), st.integers(1, 5))
 @settings(max_examples=12)
 def test_tapes_of_smooth_programs(program, where, times):
-    """Traced at one point, replayed at another: eager's bits, and so for its gradient tape."""
+    """Traced at one point, replayed at another: eager's bits; its gradient tape adds in another order."""
     tape = al.trace(lambda x, y, z: program([x, y, z]), *where)
     gradient = tape.gradient()
     for k in range(times):
         moved = [x * (1 + k / 8) for x in where]
         assert same_bits(tape(*moved), program(moved))
-        expected = al.grad(program)(moved)
-        assert all(a == b or (a != a and b != b) for a, b in zip(gradient(*moved), expected, strict=True))
+        variables = [al.Variable(x) for x in moved]
+        exact = al.gradients(program(variables), variables, create_graph=True)
+        for node, got in zip(exact, gradient(*moved), strict=True):
+            bound = 2 * running_bound(node) + 8 * EPS * abs(node.value)
+            assert got == node.value or (got != got and node.value != node.value) or abs(got - node.value) <= bound
