@@ -92,8 +92,8 @@ def hypot(x: float, y: float) -> float:
     """√(x² + y²) by C's hypot, which `abs` of a complex number calls; `math.hypot` is Python's own."""
     try:
         return abs(complex(x, y))
-    except OverflowError:
-        return inf
+    except OverflowError:  # also for a NaN, after an overflow elsewhere: CPython forgets to clear the error
+        return nan if isnan(x) or isnan(y) else inf
 
 
 def mod(x: float, y: float) -> float:

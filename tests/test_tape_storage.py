@@ -455,7 +455,7 @@ def test_doubtful_tape_needs_its_careful_program(file):
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, content in (members | {"header.json": json.dumps(header).encode()}).items():
             archive.writestr(name, content)
-    refused(file, buffer.getvalue(), "its careful program is missing")
+    refused(file, buffer.getvalue(), "careful program")
 
 
 # ------------------------------------------------------------------------------------------------ what cannot be saved

@@ -9,18 +9,16 @@ import io
 import json
 import os
 import zipfile
-from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import numpy as np
-import optree
 
 from autograd_lite.errors import TapeError
-from autograd_lite.nests import DATACLASSES, NAMESPACE, Fixed, Shape
 from autograd_lite.primitives import PRIMITIVES, Primitive
+from autograd_lite.tape.outlines import MissingError, coded, require, shape_of
 from autograd_lite.tape.passes import Guard
 from autograd_lite.tape.tape import Tape
 
@@ -127,17 +125,13 @@ def load(path: Any) -> Tape:
     data = Path(path).read_bytes()
     try:
         return _tape(_members(data))
-    except _MissingError as error:
+    except MissingError as error:
         raise TapeError(f"{path} {error}") from None
     except Exception as error:  # a broken file breaks zipfile, NumPy, json and optree in a dozen ways
         reason = f"{error}".rstrip(".") or type(error).__name__
         raise TapeError(
             f"{path} is no tape, or not a whole one: {reason}. Save it again with tape.save(path), or find the right file."
         ) from error
-
-
-class _MissingError(Exception):
-    """The file is whole, but this process cannot use it."""
 
 
 # --------------------------------------------------------------------------------------------------------------- writing
@@ -162,10 +156,7 @@ def _write(path: Path, members: dict[str, bytes]) -> None:
 
 def _words(tape: Tape) -> dict[str, Any]:
     """What is no number."""
-    shapes = {
-        name: _coded(optree.tree_unflatten(shape.containers, [_Leaf(leaf) for leaf in shape.leaves]))
-        for name, shape in (("inputs", tape.input_shape), ("results", tape.output_shape))
-    }
+    shapes = {name: coded(shape) for name, shape in (("inputs", tape.input_shape), ("results", tape.output_shape))}
     guards = [dataclasses.astuple(guard) for guard in tape.guards]
     return {"name": tape.name, "parameters": tape.parameters, "guards": guards, **shapes}
 
@@ -182,44 +173,7 @@ def _columns(tape: Tape, numbers: dict[Primitive, int]) -> dict[str, list[Any]]:
     }
 
 
-@dataclasses.dataclass(frozen=True)
-class _Leaf:
-    """Stands in a nest for the leaf that has this entry in `Shape.leaves`."""
-
-    outline: Any
-
-
-def _coded(nest: Any) -> Any:
-    """A nest in JSON; every container says what it is."""
-    kind = type(nest)
-    if nest is None:
-        return None
-    if kind is _Leaf and not isinstance(nest.outline, Fixed):
-        return "number" if nest.outline is None else {"array": list(nest.outline)}
-    thing = nest.outline.thing if kind is _Leaf else nest
-    if type(thing) in (bool, int, float, str):
-        return {"fixed": thing}
-    if kind in (tuple, list):
-        return {kind.__name__: [_coded(part) for part in nest]}
-    if kind is dict and all(type(key) in (str, int) for key in nest):
-        return {"dict": [[key, _coded(part)] for key, part in nest.items()]}
-    name = f"{kind.__module__}:{kind.__qualname__}"
-    if name in DATACLASSES:
-        parts = {field.name: _coded(getattr(nest, field.name)) for field in dataclasses.fields(kind)}
-        return {"dataclass": name, "fields": parts}
-    raise TapeError(
-        f"a tape with {thing!r:.60} among its arguments or results cannot be saved: files hold numbers, arrays, bools, "
-        "texts, None, and tuples, lists, dicts with texts or ints as keys, and registered dataclasses of these. Trace a "
-        "function without it."
-    )
-
-
 # --------------------------------------------------------------------------------------------------------------- reading
-
-
-def _require(fact: bool, otherwise: str) -> None:
-    if not fact:
-        raise ValueError(otherwise)
 
 
 def _members(data: bytes) -> dict[str, bytes]:
@@ -227,22 +181,22 @@ def _members(data: bytes) -> dict[str, bytes]:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         found = archive.namelist()
         names = [_HEADER, *(f"{prefix}{name}.npy" for prefix in _PREFIXES for name in _ARRAYS)]
-        _require(found in (names, names[: 1 + len(_ARRAYS)]), f"it holds {', '.join(found)[:60]}")
-        _require(all(m.compress_type == zipfile.ZIP_STORED for m in archive.infolist()), "it is compressed")
+        require(found in (names, names[: 1 + len(_ARRAYS)]), f"it holds {', '.join(found)[:60]}")
+        require(all(m.compress_type == zipfile.ZIP_STORED for m in archive.infolist()), "it is compressed")
         return {name: archive.read(name) for name in found}
 
 
 def _tape(members: dict[str, bytes]) -> Tape:
     header = json.loads(members[_HEADER])
-    _require(header["format"] == FORMAT, "it is of another kind")
+    require(header["format"] == FORMAT, "it is of another kind")
     if header["version"] != VERSION:
-        raise _MissingError(
+        raise MissingError(
             f"is in version {header['version']!r:.20} of the format, and this autograd_lite reads version {VERSION}. Read it "
             "with the release that wrote it, or trace and save again."
         )
     primitives = [_primitive(name, arity) for name, arity in header["primitives"]]
     descriptions = header["tapes"]
-    _require(
+    require(
         len(members) == 1 + len(descriptions) * len(_ARRAYS), "the number of its programs is not that of its arrays"
     )
     tape = None
@@ -256,7 +210,7 @@ def _tape(members: dict[str, bytes]) -> Tape:
 def _primitive(name: str, arity: int) -> Primitive:
     primitive = PRIMITIVES.get(name)
     if primitive is None or primitive.arity != arity:
-        raise _MissingError(
+        raise MissingError(
             f"uses a primitive {name!r} of {arity} arguments, and this process has none. If it is your own, import the "
             "module that defines it first."
         )
@@ -266,7 +220,7 @@ def _primitive(name: str, arity: int) -> Primitive:
 def _numbers(content: bytes, kind: type) -> list[Any]:
     stream = io.BytesIO(content)
     array = np.lib.format.read_array(stream, allow_pickle=False)
-    _require(array.dtype == kind and array.ndim == 1 and not stream.read(1), "an array is of another kind")
+    require(array.dtype == kind and array.ndim == 1 and not stream.read(1), "an array is of another kind")
     return array.tolist()  # type: ignore[no-any-return]
 
 
@@ -275,23 +229,21 @@ def _assembled(
 ) -> Tape:
     """The tape, which checks its slots itself, if everything else fits together too."""
     operations, slots, example = arrays["operations"], iter(arrays["arguments"]), arrays["example"]
-    _require(all(0 <= k < len(primitives) for k in operations), "an instruction has an unknown operation")
+    require(all(0 <= k < len(primitives) for k in operations), "an instruction has an unknown operation")
     used = [primitives[k] for k in operations]
-    _require(
-        sum(p.arity for p in used) == len(arrays["arguments"]), "its instructions take other arguments than it has"
-    )
-    _require(all(type(text) is str for text in (words["name"], *words["parameters"])), "a name is no text")
+    require(sum(p.arity for p in used) == len(arrays["arguments"]), "its instructions take other arguments than it has")
+    require(all(type(text) is str for text in (words["name"], *words["parameters"])), "a name is no text")
     guards = tuple(Guard(*guard) for guard in words["guards"])
-    _require(all([*map(type, dataclasses.astuple(g))] == _GUARD for g in guards), "a guard is malformed")
+    require(all([*map(type, dataclasses.astuple(g))] == _GUARD for g in guards), "a guard is malformed")
     tape = Tape(
         name=words["name"],
         parameters=tuple(words["parameters"]),
-        input_shape=_shape(words["inputs"], example),
+        input_shape=shape_of(words["inputs"], example),
         captured=(),
         constants=tuple(arrays["constants"]),
         code=tuple((p, tuple(islice(slots, p.arity))) for p in used),
         outputs=tuple(arrays["outputs"]),
-        output_shape=_shape(words["results"], arrays["outputs"]),
+        output_shape=shape_of(words["results"], arrays["outputs"]),
         guards=guards,
         doubtful=tuple(arrays["doubtful"]),
         example=tuple(example),
@@ -299,67 +251,12 @@ def _assembled(
     )
     places = [max(g.left, g.right, tape.first_instruction - 1) - tape.first_instruction + 1 for g in guards]
     in_range = (place <= g.position <= len(tape) for place, g in zip(places, guards, strict=True))
-    _require(all(in_range), "a guard stands before what it compares")
+    require(all(in_range), "a guard stands before what it compares")
     arguments, keywords = tape._example()  # noqa: SLF001
-    _require(
-        type(arguments) is tuple and all(type(word) is str for word in keywords), "its arguments are not of a call"
-    )
+    require(type(arguments) is tuple and all(type(word) is str for word in keywords), "its arguments are not of a call")
     if careful is None:
-        _require(not tape.doubtful, "its careful program is missing")
+        require(not tape.doubtful, "its careful program is missing")
     else:
         sizes = [(part.arguments, len(part.outputs)) for part in (tape, careful)]
-        _require(sizes[0] == sizes[1], "its careful program takes or returns other numbers")
+        require(sizes[0] == sizes[1], "its careful program takes or returns other numbers")
     return tape
-
-
-def _shape(code: Any, numbers: list[Any]) -> Shape:
-    """The shape that is so coded, of so many numbers."""
-    leaves, containers = optree.tree_flatten(_nest(code, _Leaf), namespace=NAMESPACE)
-    shape = Shape(containers, tuple(leaf.outline for leaf in leaves))
-    _require(sum(shape.sizes) == len(numbers), "its arguments or results have another number of elements than it says")
-    return shape
-
-
-def _nest(code: Any, leaf: Callable[[Any], Any]) -> Any:
-    """The nest that `_coded` wrote, with `leaf(entry)` for each leaf."""
-    match code:
-        case None:
-            return None
-        case "number":
-            return leaf(None)
-        case {"array": [*sizes]}:
-            _require(all(type(n) is int for n in sizes), "the shape of an array is none")
-            np.broadcast_to(0.0, sizes)  # refuses sizes that no array has, without memory for it
-            return leaf(tuple(sizes))
-        case {"fixed": bool() | int() | float() | str() as thing}:
-            return leaf(Fixed(thing))
-        case {"tuple": [*parts]}:
-            return tuple(_nest(part, leaf) for part in parts)
-        case {"list": [*parts]}:
-            return [_nest(part, leaf) for part in parts]
-        case {"dict": [*pairs]}:
-            _require(all(type(key) in (str, int) for key, _ in pairs), "a key of a dict is neither text nor int")
-            return {key: _nest(part, leaf) for key, part in pairs}
-        case {"dataclass": str(name), "fields": dict(parts)}:
-            return _instance(name, parts, leaf)
-    raise ValueError(f"it has {str(code)[:40]} among its arguments or results")
-
-
-def _instance(name: str, parts: dict[str, Any], leaf: Callable[[Any], Any]) -> Any:
-    """An instance of a registered dataclass, made without `__init__` as in `register_dataclass`."""
-    cls: Any = DATACLASSES.get(name)
-    if cls is None or [field.name for field in dataclasses.fields(cls)] != list(parts):
-        raise _MissingError(
-            f"needs a registered dataclass {name} with fields {', '.join(parts)}, and this process has none. Import the "
-            "module that defines it first; if the class has changed, trace and save again."
-        )
-    instance: Any = object.__new__(cls)
-    for field in dataclasses.fields(cls):
-        static = field.metadata.get("static")
-        object.__setattr__(instance, field.name, _nest(parts[field.name], _fact if static else leaf))
-    return instance
-
-
-def _fact(outline: Any) -> Any:
-    _require(isinstance(outline, Fixed), "a static field is a number that varies")
-    return outline.thing

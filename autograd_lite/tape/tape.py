@@ -114,6 +114,8 @@ class Tape:
             return f"an output or guard refers to a slot outside 0 … {self.slots - 1}"
         if sum(self.output_shape.sizes) != len(self.outputs):
             return f"{len(self.outputs)} outputs for a shape of {sum(self.output_shape.sizes)}"
+        if self.doubtful and self.careful is None:
+            return "results are doubtful, but there is no careful program"
         if any(guard.relation not in SIGNS for guard in self.guards):
             return "a guard has an unknown relation"
         return None
@@ -206,15 +208,23 @@ class Tape:
 
         Notes
         -----
-        Each defines one function of the flat list of inputs (captured Variables last) and returns the flat list of
-        outputs; LaTeX is a list of equations.
+        Each defines one function of the flat list of inputs (captured Variables last) and returns one number or the tuple of
+        outputs; C writes them to `y`. LaTeX is a list of equations.
         """
         from autograd_lite.tape.source import source  # noqa: PLC0415 - that module writes what this one holds
 
         return source(self, language)
 
     def save(self, path: Any) -> None:
-        """Write the tape to a file that holds numbers and names only; captured Variables become constants."""
+        """Write the tape to a file that holds numbers and names only; captured Variables become constants.
+
+        Traces the careful program if none was needed yet.
+
+        Raises
+        ------
+        TapeError
+            If the tape holds what a file cannot: a function among the arguments, a compiled scan.
+        """
         from autograd_lite.tape.storage import save  # noqa: PLC0415
 
         save(self, path)
