@@ -170,7 +170,7 @@ class Body:
             self._keep(row)
         shared = min(self.places.uniform)
         rows, vector = [self.offset(row) for row in matrix.rows], [self.offset(x) for x in matrix.vector]
-        tables, call = products.call_matrix(index, matrix, shared, rows, vector)
+        tables, call = products.call_matrix(index, matrix, shared, rows, vector, single=self.width == 1)
         self.tables.append(tables)
         return call
 
@@ -179,7 +179,7 @@ class Body:
         calls = []
         for number, outer in enumerate(self.groups.outers):
             left, right = [self.offset(d) for d in outer.left], [self.offset(x) for x in outer.right]
-            tables, call = products.call_outer(number, outer, left, right)
+            tables, call = products.call_outer(number, outer, left, right, single=self.width == 1)
             self.tables.append(tables)
             calls.append(call)
         return "\n".join(calls)
@@ -365,13 +365,18 @@ def single_lane(tape: Straight, level: int | None = None) -> SingleLane:
     places = Places(
         {slot: ("%in", 8 * slot) for slot in range(tape.first_constant)}, outputs, set(range(tape.first_constant))
     )
-    body = Body(tape, 1, places)
-    calls = "\n".join(body.write())
+    groups = products.found(tape, 0, summed=True)
+    body = Body(tape, 1, places, groups)
+    calls = "\n".join([*body.write(), body.outer_calls()])
+    if groups.matrices or groups.outers:
+        support.load_products(1)
+        body.declarations.update(products.SINGLE_LOOPS.values())
     on_stack = body.scratch <= ON_STACK
     scratch = f"%s = alloca [{max(body.scratch, 1)} x double], align 64" if on_stack else ""
     status = f"store double {literal(HELD)}, ptr %s, align 8" if tape.guards else ""
     text = f"""
 {_unique(body.declarations)}
+{chr(10).join(body.tables)}
 {chr(10).join(body.functions)}
 define i64 @main(ptr %in, ptr %out, ptr %{"unused" if on_stack else "s"}) #0 {{
 {scratch}
@@ -383,7 +388,9 @@ define i64 @main(ptr %in, ptr %out, ptr %{"unused" if on_stack else "s"}) #0 {{
 attributes #0 = {{ nounwind }}
 """
     support.load()
-    module = machine.Module(text, (2 if len(tape.code) <= 2000 else 0) if level is None else level)
+    module = machine.Module(
+        text, (2 if len(tape.code) - len(groups.absorbed) <= 2000 else 0) if level is None else level
+    )
     address = module.address("main")
     callbacks = list(body.callbacks.values())
     pointers = [ctypes.c_void_p] * 3

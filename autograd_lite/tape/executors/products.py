@@ -47,11 +47,14 @@ class Found:
 
 
 def found(tape: Straight, varying: int, *, summed: bool) -> Found:
-    """Find groups in a program whose first `varying` inputs differ from lane to lane."""
-    nothing = Found({}, [], set())
-    if tape.guards:
-        return nothing
-    return _Search(tape, varying).groups(summed=summed)
+    """Find groups in a program whose first `varying` inputs differ from lane to lane.
+
+    With none the program is of one lane: weights are inputs, and what they are multiplied by is computed. `summed` asks for
+    outer products too.
+    """
+    found = _Search(tape, varying).groups(summed=summed)
+    tested = {side - tape.first_instruction for guard in tape.guards for side in (guard.left, guard.right)}
+    return Found({}, [], set()) if tested & found.absorbed else found
 
 
 #: Last addition, start, and weights of a row.
@@ -65,7 +68,7 @@ class _Search:
         for _, arguments in tape.code:
             for a in arguments:
                 self.uses[a] += 1
-        for slot in tape.outputs:
+        for slot in (*tape.outputs, *tape.doubtful, *(s for g in tape.guards for s in (g.left, g.right))):
             self.uses[slot] += 1
 
     def groups(self, *, summed: bool) -> Found:
@@ -166,8 +169,10 @@ class _Search:
             by_partners[tuple(sorted(xs))].append(d)
         outers = []
         for xs_of, ds in by_partners.items():
-            if len(ds) * len(xs_of) >= WORTH_A_LOOP:
-                outers.append(Outer(ds, xs_of, [[partners[d][x] for x in xs_of] for d in ds]))
+            results = [[partners[d][x] for x in xs_of] for d in ds]
+            neighbours = all(row == list(range(row[0], row[0] + len(row))) for row in results)
+            if len(ds) * len(xs_of) >= WORTH_A_LOOP and (self.varying or neighbours):
+                outers.append(Outer(ds, xs_of, results))
                 absorbed.update(self.tape.outputs[partners[d][x]] - self.first for d in ds for x in xs_of)
         return outers
 
@@ -187,9 +192,16 @@ def table(name: str, numbers: Sequence[int]) -> str:
 ROW_COUNTS = (8, 2, 1)
 TILE = 4  # factors on each side of an outer product at a time
 
+LANES = 8  # of the vectors that run along rows where the program has one lane
+
 LOOPS = {
     "al_matrix": "declare void @al_matrix(ptr, ptr, ptr, ptr, ptr, ptr, i64, i64, i64)",
     "al_outer": "declare void @al_outer(ptr, ptr, i64, ptr, i64, ptr, ptr, i64)",
+}
+SINGLE_LOOPS = {
+    "al_matrix1": "declare void @al_matrix1(ptr, ptr, ptr, ptr, ptr, ptr, i64, i64, i64)",
+    "al_columns": "declare void @al_columns(ptr, ptr, ptr, ptr, ptr, ptr, i64, i64, i64)",
+    "al_products": "declare void @al_products(ptr, ptr, i64, ptr, i64, ptr, ptr)",
 }
 
 
@@ -197,11 +209,19 @@ def loops(width: int, tree: str) -> str:
     """IR of `al_matrix` and `al_outer`, which `call_matrix` and `call_outer` call."""
     rows = [_rows(width, count) for count in ROW_COUNTS]
     tiles = [_tile(width, count, tree) for count in (TILE, 1)]
-    return "\n".join([*rows, _over_rows(), *tiles, _over_tiles()])
+    return "\n".join([*rows, _over_rows("al_matrix", ROW_COUNTS), *tiles, _over_tiles()])
+
+
+def single_loops() -> str:
+    """IR of the loops for one lane: rows side by side, in scalars or, where their weights are neighbours, in a vector."""
+    rows = [_rows(1, count) for count in ROW_COUNTS]
+    columns = [_columns(vectors) for vectors in (2, 1)]
+    over = _over_rows("al_columns", (2 * LANES, LANES, *ROW_COUNTS[1:]))
+    return "\n".join([*rows, _over_rows("al_matrix1", ROW_COUNTS), *columns, over, _all_products()])
 
 
 def call_matrix(
-    number: int, matrix: Matrix, shared: int, place: Sequence[int], vector: Sequence[int]
+    number: int, matrix: Matrix, shared: int, place: Sequence[int], vector: Sequence[int], *, single: bool
 ) -> tuple[str, str]:
     """Tables and call of a matrix: weights from input `shared` on, byte offsets of its results and of its vector."""
     weights = [8 * (w - shared) for w in matrix.weights]
@@ -209,16 +229,25 @@ def call_matrix(
     names = [f"m{number}{kind}" for kind in "wbyx"]
     tables = zip(names, (weights, starts, place, vector), strict=True)
     pointers = ", ".join(f"ptr @{name}" for name in names)
-    call = f"call void @al_matrix(ptr %in, ptr %sv, {pointers}, i64 {8 * matrix.stride}, i64 {len(vector)}, i64 {len(place)})"
+    function, scratch = "al_matrix", "%sv"
+    if single:
+        neighbours = matrix.weights == list(range(matrix.weights[0], matrix.weights[0] + len(place)))
+        function, scratch = "al_columns" if neighbours else "al_matrix1", "%s"
+    sizes = f"i64 {8 * matrix.stride}, i64 {len(vector)}, i64 {len(place)}"
+    call = f"call void @{function}(ptr %in, ptr {scratch}, {pointers}, {sizes})"
     return "\n".join(_table(name, numbers) for name, numbers in tables), call
 
 
-def call_outer(number: int, outer: Outer, left: Sequence[int], right: Sequence[int]) -> tuple[str, str]:
+def call_outer(
+    number: int, outer: Outer, left: Sequence[int], right: Sequence[int], *, single: bool
+) -> tuple[str, str]:
     """Tables and call of an outer product: byte offsets of its factors."""
-    results = [8 * k for row in outer.results for k in row]
+    results = [8 * row[0] for row in outer.results] if single else [8 * k for row in outer.results for k in row]
     names = [f"o{number}{kind}" for kind in "dxy"]
     tables = "\n".join(_table(name, numbers) for name, numbers in zip(names, (left, right, results), strict=True))
     d, x, y = (f"ptr @{name}" for name in names)
+    if single:
+        return tables, f"call void @al_products(ptr %s, {d}, i64 {len(left)}, {x}, i64 {len(right)}, {y}, ptr %out)"
     return (
         tables,
         f"call void @al_outer(ptr %s, {d}, i64 {len(left)}, {x}, i64 {len(right)}, {y}, ptr %redb, i64 %count)",
@@ -229,16 +258,17 @@ def _table(name: str, numbers: Sequence[int]) -> str:
     return f"@{name} = internal constant [{len(numbers)} x i64] [{', '.join(f'i64 {n}' for n in numbers)}]"
 
 
-def _over_rows() -> str:
-    """Rows in groups of the counts there are functions for."""
+def _over_rows(name: str, counts: tuple[int, ...]) -> str:
+    """Rows in groups of the counts there are functions for, largest first."""
     lines = [
-        "define void @al_matrix(ptr %in, ptr %s, ptr %w, ptr %b, ptr %y, ptr %x, i64 %stride, i64 %n, i64 %rows) {",
+        f"define void @{name}(ptr %in, ptr %s, ptr %w, ptr %b, ptr %y, ptr %x, i64 %stride, i64 %n, i64 %rows) {{",
         "start:",
-        f"  br label %loop{ROW_COUNTS[0]}",
+        f"  br label %loop{counts[0]}",
     ]
     before = "%start"
-    for count, following in zip(ROW_COUNTS, (*ROW_COUNTS[1:], None), strict=True):
+    for count, following in zip(counts, (*counts[1:], None), strict=True):
         first = "0" if before == "%start" else before.replace("%loop", "%r")
+        kind = "wide" if name == "al_columns" and count >= LANES else "rows"
         given = f"ptr %in, ptr %s, ptr %w{count}, ptr %b{count}, ptr %y{count}, ptr %x"
         lines += [
             f"loop{count}:",
@@ -248,7 +278,7 @@ def _over_rows() -> str:
             f"  br i1 %fits{count}, label %step{count}, label %{f'loop{following}' if following else 'done'}",
             f"step{count}:",
             *(f"  %{k}{count} = getelementptr i64, ptr %{k}, i64 %r{count}" for k in "wby"),
-            f"  call void @al_rows{count}({given}, i64 %stride, i64 %n)",
+            f"  call void @al_{kind}{count}({given}, i64 %stride, i64 %n)",
             f"  br label %loop{count}",
         ]
         before = f"%loop{count}"
@@ -297,6 +327,114 @@ def _rows(width: int, rows: int) -> str:
     for r in range(rows):
         lines += [*_place(f"%y{r}", "%s", "%y", str(r)), f"  store {v} %t{r}, ptr %y{r}, align 8"]
     return "\n".join([*lines, "  ret void", "}"])
+
+
+def _columns(vectors: int) -> str:
+    """Rows whose weights are neighbours, in `vectors` vectors."""
+    v, rows = f"<{LANES} x double>", LANES * vectors
+    parameters = "ptr %in, ptr %s, ptr %w, ptr %b, ptr %y, ptr %x, i64 %stride, i64 %n"
+    lines = [f"define void @al_wide{rows}({parameters}) #0 {{", "start:", *_place("%w0", "%in", "%w", "0")]
+    for r in range(rows):
+        before = "poison" if r % LANES == 0 else f"%a{r - 1}"
+        lines += [
+            f"  %bq{r} = getelementptr i64, ptr %b, i64 {r}",
+            f"  %bo{r} = load i64, ptr %bq{r}, align 8",
+            f"  %none{r} = icmp slt i64 %bo{r}, 0",
+            f"  %safe{r} = select i1 %none{r}, i64 0, i64 %bo{r}",
+            f"  %bp{r} = getelementptr i8, ptr %in, i64 %safe{r}",
+            f"  %bv{r} = load double, ptr %bp{r}, align 8",
+            f"  %c{r} = select i1 %none{r}, double -0.0, double %bv{r}",
+            f"  %a{r} = insertelement {v} {before}, double %c{r}, i32 {r % LANES}",
+        ]
+    lines += ["  br label %loop", "loop:"]
+    lines += [f"  %t{k} = phi {v} [ %a{LANES * (k + 1) - 1}, %start ], [ %n{k}, %step ]" for k in range(vectors)]
+    lines += [
+        "  %i = phi i64 [ 0, %start ], [ %i1, %step ]",
+        "  %o = phi i64 [ 0, %start ], [ %o1, %step ]",
+        "  %going = icmp slt i64 %i, %n",
+        "  br i1 %going, label %step, label %done",
+        "step:",
+        *_load("double", "%xs", "%s", "%x", "%i"),
+        *_spread(LANES, "%xs", "%xv"),
+    ]
+    for k in range(vectors):
+        lines += [
+            f"  %o{k}k = add i64 %o, {8 * LANES * k}",
+            f"  %p{k} = getelementptr i8, ptr %w0, i64 %o{k}k",
+            f"  %l{k} = load {v}, ptr %p{k}, align 8",
+            f"  %m{k} = fmul {v} %l{k}, %xv",
+            f"  %n{k} = fadd {v} %t{k}, %m{k}",
+        ]
+    lines += ["  %i1 = add i64 %i, 1", "  %o1 = add i64 %o, %stride", "  br label %loop", "done:"]
+    for r in range(rows):
+        lines += [
+            f"  %e{r} = extractelement {v} %t{r // LANES}, i32 {r % LANES}",
+            *_place(f"%y{r}", "%s", "%y", str(r)),
+            f"  store double %e{r}, ptr %y{r}, align 8",
+        ]
+    return "\n".join([*lines, "  ret void", "}"])
+
+
+def _all_products() -> str:
+    """Products of each left factor with all right ones, which are neighbours in the results."""
+    v = f"<{LANES} x double>"
+    gather = []
+    for k in range(LANES):
+        gather += [
+            f"  %c{k} = add i64 %c, {k}",
+            *_load("double", f"%x{k}", "%s", "%x", f"%c{k}"),
+            f"  %v{k} = insertelement {v} {f'%v{k - 1}' if k else 'poison'}, double %x{k}, i32 {k}",
+        ]
+
+    def rows(label: str, kind: str, factor: str, following: str) -> list[str]:
+        spread = _spread(LANES, f"%f{label}", f"%fv{label}") if kind == v else []
+        return [
+            f"  br label %{label}",
+            f"{label}:",
+            f"  %r{label} = phi i64 [ 0, %{label}s ], [ %n{label}, %do{label} ]",
+            f"  %go{label} = icmp slt i64 %r{label}, %rows",
+            f"  br i1 %go{label}, label %do{label}, label %{following}",
+            f"do{label}:",
+            *_load("double", f"%f{label}", "%s", "%d", f"%r{label}"),
+            *spread,
+            f"  %m{label} = fmul {kind} {f'%fv{label}' if spread else f'%f{label}'}, {factor}",
+            *_place(f"%y{label}", "%out", "%y", f"%r{label}"),
+            f"  %q{label} = getelementptr double, ptr %y{label}, i64 %{'c' if spread else 'e'}",
+            f"  store {kind} %m{label}, ptr %q{label}, align 8",
+            f"  %n{label} = add i64 %r{label}, 1",
+            f"  br label %{label}",
+        ]
+
+    lines = [
+        "define void @al_products(ptr %s, ptr %d, i64 %rows, ptr %x, i64 %columns, ptr %y, ptr %out) #0 {",
+        "start:",
+        f"  %whole = and i64 %columns, {-LANES}",
+        "  br label %across",
+        "across:",
+        "  %c = phi i64 [ 0, %start ], [ %next, %wided ]",
+        "  %more = icmp slt i64 %c, %whole",
+        "  br i1 %more, label %wides, label %rest",
+        "wides:",
+        *gather,
+        *rows("wide", v, f"%v{LANES - 1}", "wided"),
+        "wided:",
+        f"  %next = add i64 %c, {LANES}",
+        "  br label %across",
+        "rest:",
+        "  %e = phi i64 [ %whole, %across ], [ %e1, %oned ]",
+        "  %left = icmp slt i64 %e, %columns",
+        "  br i1 %left, label %ones, label %done",
+        "ones:",
+        *_load("double", "%xe", "%s", "%x", "%e"),
+        *rows("one", "double", "%xe", "oned"),
+        "oned:",
+        "  %e1 = add i64 %e, 1",
+        "  br label %rest",
+        "done:",
+        "  ret void",
+        "}",
+    ]
+    return "\n".join(lines)
 
 
 def _spread(width: int, number: str, name: str) -> list[str]:

@@ -337,8 +337,9 @@ def load() -> machine.Module:
 def load_products(width: int) -> machine.Module:
     """Compile the loops of `products` and make their names known."""
     attributes = 'attributes #0 = { nounwind "min-legal-vector-width"="512" "prefer-vector-width"="512" }'
-    module = machine.Module(f"{products.loops(width, _tree(width))}\n{attributes}", 2)
-    for name in products.LOOPS:
+    text = products.loops(width, _tree(width)) if width > 1 else products.single_loops()
+    module = machine.Module(f"{text}\n{attributes}", 2)
+    for name in products.LOOPS if width > 1 else products.SINGLE_LOOPS:
         machine.publish(name, module.address(name))
     return module
 

@@ -1,0 +1,92 @@
+"""Layers written as loops become matrices and outer products, and every bit stays."""
+
+import numpy as np
+import pytest
+
+import autograd_lite as al
+from autograd_lite.tape.executors import products
+from autograd_lite.tape.executors.operations import NATIVE
+from autograd_lite.tape.lowering import lowered
+from autograd_lite.tape.passes import Straight
+
+pytest.importorskip("llvmlite")
+
+
+def network(sizes, bias, activation):
+    """A squared error of layers as scalar loops; the bias stands first, last or nowhere."""
+
+    def loss(p, x, t):
+        k, h = 0, list(x)
+        for inputs, outputs in zip(sizes, sizes[1:], strict=False):
+            row = []
+            for _ in range(outputs):
+                terms = [p[k + i + (bias == "first")] * h[i] for i in range(inputs)]
+                if bias == "first":
+                    s = p[k]
+                    for term in terms:
+                        s = s + term
+                else:
+                    s = terms[0]
+                    for term in terms[1:]:
+                        s = term + s
+                    s = s + p[k + inputs] if bias == "last" else s
+                k += inputs + (bias != "none")
+                row.append(activation(s))
+            h = row
+        return al.sum([(u - v) ** 2 for u, v in zip(h, t, strict=True)])
+
+    count = sum(b * (a + (bias != "none")) for a, b in zip(sizes, sizes[1:], strict=False))
+    return loss, count
+
+
+SHAPES = ([1, 2, 1], [3, 5, 4], [7, 9, 8, 3], [16, 17, 33, 2], [8, 8, 8, 8], [2, 64, 3])
+
+
+@pytest.mark.parametrize("bias", ["first", "last", "none"])
+@pytest.mark.parametrize("sizes", SHAPES, ids=str)
+def test_layers_keep_every_bit(sizes, bias):
+    """One lane, each of many lanes, and sums over lanes that are not a multiple of anything."""
+    f, count = network(sizes, bias, al.relu)
+    rng = np.random.default_rng(1)
+    p, x, t = rng.normal(size=count), rng.normal(size=(70, sizes[0])), rng.normal(size=(70, sizes[-1]))
+    both = al.value_and_grad(f)
+    value, gradient = both(p, x[0], t[0])
+    compiled = al.jit(both)(p, x[0], t[0])
+    assert compiled[0] == value
+    np.testing.assert_array_equal(compiled[1], gradient)
+    values, gradients = al.jit(al.vmap(both, (None, 0, 0)))(p, x, t)
+    for lane in (0, 9, 69):
+        value, gradient = both(p, x[lane], t[lane])
+        assert values[lane] == value
+        np.testing.assert_array_equal(gradients[lane], gradient)
+    total = al.jit(al.vmap(both, (None, 0, 0), reduce="sum"))(p, x, t)
+    scale = np.abs(gradients).sum(axis=0) + 1e-300
+    assert np.max(np.abs(total[1] - gradients.sum(axis=0)) / scale) < 70 * 2.3e-16
+
+
+def test_what_is_found():
+    """Both directions of the layers, and the gradients of the weights: most of the program."""
+    f, count = network([16, 17, 33, 2], "first", al.relu)
+    tape = al.trace(al.grad(f), np.ones(count), np.ones(16), np.ones(2))
+    straight = lowered(Straight.of(tape), NATIVE)
+    found = products.found(straight, 0, summed=True)
+    assert len(found.matrices) >= 3
+    assert len(found.outers) >= 1
+    assert len(found.absorbed) > len(straight.code) / 2
+
+
+def test_threads_do_not_change_a_sum(monkeypatch):
+    """Sums over lanes are the same bits on one core and on many."""
+    from autograd_lite.tape import programs
+
+    f, count = network([16, 17, 33, 2], "first", al.sigmoid)
+    rng = np.random.default_rng(2)
+    p, x, t = rng.normal(size=count), rng.normal(size=(3001, 16)), rng.normal(size=(3001, 2))
+    step = al.jit(al.vmap(al.value_and_grad(f), (None, 0, 0), reduce="mean"))
+    results = []
+    for cores in (1, 2, 5):
+        monkeypatch.setattr(programs, "_CORES", cores)
+        monkeypatch.setattr(programs, "WORTH_A_THREAD", 1)
+        value, gradient = step(p, x, t)
+        results.append((value, gradient.tobytes()))
+    assert results[0] == results[1] == results[2]
