@@ -464,3 +464,10 @@ def test_jacobians_and_hessians_in_lanes(runner):
     g = lambda v: [v[0] * v[1], v[0] / v[1]]
     got = run(al.vmap(al.jacobian(g)))(points)
     assert np.array_equal(np.stack(got, 1), np.stack([np.stack(al.jacobian(g)(p)) for p in points]))
+
+
+@pytest.mark.parametrize("backend", ["llvm", "numpy"])
+def test_square_is_a_product(backend):
+    """x**2 is x·x, correctly rounded, in lanes as elsewhere."""
+    x = np.random.default_rng(0).normal(size=1000)
+    np.testing.assert_array_equal(al.jit(al.vmap(lambda t: t**2), backend=backend)(x), x * x)

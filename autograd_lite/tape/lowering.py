@@ -33,7 +33,7 @@ def expansion(primitive: Primitive) -> Tape:
 
 def lowered(tape: Straight, native: Collection[Primitive]) -> Straight:
     """The same program in which every operation that is not `native` is written out by its expression, if it has one."""
-    foreign = {p for p, _ in tape.code if p not in native and (p.expression is not None or p is pow)}
+    foreign = {p for p, _ in tape.code if p is pow or (p not in native and p.expression is not None)}
     if not foreign:
         return tape
     lowering = _Lowering(tape, native)

@@ -61,7 +61,7 @@ class Body:
 
     def __init__(self, tape: Straight, width: int, places: Places, groups: products.Found | None = None) -> None:
         self.tape, self.width, self.places = tape, width, places
-        self.groups = groups or products.Found({}, [], set())
+        self.groups = groups or products.Found([], [], set())
         self.first = tape.first_instruction
         self.functions: list[str] = []
         self.tables: list[str] = []
@@ -77,10 +77,14 @@ class Body:
     def _segments(self) -> list[list[int] | products.Matrix]:
         """Positions of instructions function by function, and the matrices between them."""
         segments: list[list[int] | products.Matrix] = [[]]
+        matrix_of = {row - self.first: matrix for matrix in self.groups.matrices for row in matrix.rows}
+        written: set[int] = set()
         for position in sunk(self.tape):
-            last = segments[-1]
-            if position in self.groups.matrices:
-                segments += [self.groups.matrices[position], []]
+            last, matrix = segments[-1], matrix_of.get(position)
+            if matrix is not None:
+                if id(matrix) not in written:  # at the first row that is needed: all rows need the same numbers
+                    written.add(id(matrix))
+                    segments += [matrix, []]
             elif position not in self.groups.absorbed:
                 if isinstance(last, list) and len(last) == FUNCTION_LENGTH:
                     segments.append([])

@@ -39,9 +39,9 @@ class Outer:
 
 @dataclass
 class Found:
-    """The groups of a program: matrices by the position of their first row's last addition, and what they absorbed."""
+    """The groups of a program, and the positions of the instructions that they stand for."""
 
-    matrices: dict[int, Matrix]
+    matrices: list[Matrix]
     outers: list[Outer]
     absorbed: set[int]
 
@@ -54,7 +54,7 @@ def found(tape: Straight, varying: int, *, summed: bool) -> Found:
     """
     found = _Search(tape, varying).groups(summed=summed)
     tested = {side - tape.first_instruction for guard in tape.guards for side in (guard.left, guard.right)}
-    return Found({}, [], set()) if tested & found.absorbed else found
+    return Found([], [], set()) if tested & found.absorbed else found
 
 
 #: Last addition, start, and weights of a row.
@@ -73,7 +73,7 @@ class _Search:
 
     def groups(self, *, summed: bool) -> Found:
         """Everything that is worth a loop."""
-        found = Found({}, [], set())
+        found = Found([], [], set())
         steps = {slot: step for slot in range(self.first, self.tape.slots) if (step := self._step(slot)) is not None}
         followed = {before for before, *_ in steps.values() if before in steps and self.uses[before] == 1}
         by_vector: dict[tuple[int, ...], list[Chain]] = defaultdict(list)
@@ -84,7 +84,7 @@ class _Search:
                     by_vector[tuple(x for _, x in terms)].append((slot, start, [w for w, _ in terms]))
         for vector, chains in by_vector.items():
             for matrix in self._matrices(vector, chains):
-                found.matrices[matrix.rows[0] - self.first] = matrix
+                found.matrices.append(matrix)
                 for row in matrix.rows:
                     self._absorb(row, steps, found.absorbed)
         if summed:
