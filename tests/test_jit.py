@@ -1034,3 +1034,15 @@ def test_processes(method):
             for result in pool.map_async(work, [x, x]).get(timeout=60):
                 assert result == expected
     assert replay_inherited(x) == expected
+
+
+def test_contraction_only_on_request():
+    """a·b - c with a·b inexact: zero when rounded twice, the rounding error when fused."""
+    pytest.importorskip("llvmlite")
+    a = 1.0 + 2.0**-30
+    f = lambda a, b, c: a * b - c
+    assert al.jit(f)(a, a, a * a) == 0.0
+    assert al.jit(f, contract=True)(a, a, a * a) == 2.0**-60
+    lanes = np.full(9, a)
+    assert not al.jit(al.vmap(f))(lanes, lanes, lanes * lanes).any()
+    assert (al.jit(al.vmap(f), contract=True)(lanes, lanes, lanes * lanes) == 2.0**-60).all()

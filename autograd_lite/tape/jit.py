@@ -24,7 +24,9 @@ from autograd_lite.variable import Variable, make_node
 MAX_PATHS = 64
 
 
-def jit(f: Callable[..., Any], *, backend: str = "auto", max_paths: int = MAX_PATHS) -> "Compiled":
+def jit(
+    f: Callable[..., Any], *, backend: str = "auto", max_paths: int = MAX_PATHS, contract: bool = False
+) -> "Compiled":
     """Return a function with the same results as `f`, computed by machine code.
 
     Parameters
@@ -35,6 +37,9 @@ def jit(f: Callable[..., Any], *, backend: str = "auto", max_paths: int = MAX_PA
         Who runs the tapes. "auto" is machine code where llvmlite is installed, else NumPy, which it says once.
     max_paths : int, default 64
         How many branch paths to compile for arguments of one structure. Beyond, calls run `f` itself, with one warning.
+    contract : bool, default False
+        Let machine code fuse a product and a sum into one operation, which rounds once: a little faster, and no longer bit
+        for bit what Python gives.
 
     Returns
     -------
@@ -71,7 +76,7 @@ def jit(f: Callable[..., Any], *, backend: str = "auto", max_paths: int = MAX_PA
         raise ArgumentError(f"jit takes a function and got {f!r}. Write jit(f)(x), not jit(f(x)).")
     if isinstance(max_paths, bool) or not isinstance(max_paths, int) or max_paths < 1:
         raise ArgumentError(f"max_paths={max_paths!r}: give a whole number from 1 on.")
-    return Compiled(f, chosen(backend), max_paths)
+    return Compiled(f, chosen(backend), max_paths, contract=contract)
 
 
 class PathReport(list[Path]):
@@ -85,8 +90,8 @@ class PathReport(list[Path]):
 class Compiled:
     """What `jit` returns."""
 
-    def __init__(self, f: Callable[..., Any], backend: str, max_paths: int) -> None:
-        self.f, self.backend, self.max_paths = f, backend, max_paths
+    def __init__(self, f: Callable[..., Any], backend: str, max_paths: int, *, contract: bool) -> None:
+        self.f, self.backend, self.max_paths, self.contract = f, backend, max_paths, contract
         functools.update_wrapper(self, f, updated=())
         self.__name__ = self.__qualname__ = f"jit({name_of(f)})"
         self._families: dict[Any, Family | LanePaths] = {}
@@ -110,7 +115,7 @@ class Compiled:
             return self.f(*arguments, **keywords)
         family = self._families.get(shape)
         if family is None:
-            family = self._families[shape] = Family(self.f, shape, self.backend, self.max_paths)
+            family = self._families[shape] = Family(self.f, shape, self.backend, self.max_paths, contract=self.contract)
         assert isinstance(family, Family)
         result = family(numbers)
         self._shorten(family, arguments, keywords)
@@ -131,7 +136,9 @@ class Compiled:
         family = self._families.get(key)
         if family is None:
             backend = "numpy" if self.backend == "python" else self.backend
-            family = self._families[key] = LanePaths(mapped.f, batch.shape, self.max_paths, backend, mapped.reduce)
+            family = self._families[key] = LanePaths(
+                mapped.f, batch.shape, self.max_paths, backend, mapped.reduce, contract=self.contract
+            )
         assert isinstance(family, LanePaths)
         if family.first(batch).tape.captured:
             return mapped(*arguments, **keywords)
@@ -153,8 +160,10 @@ class Compiled:
 class Family:
     """One function for arguments of one shape, on one lane."""
 
-    def __init__(self, f: Callable[..., Any], shape: Shape, backend: str, max_paths: int) -> None:
-        self.shape, self.backend = shape, backend
+    def __init__(
+        self, f: Callable[..., Any], shape: Shape, backend: str, max_paths: int, *, contract: bool = False
+    ) -> None:
+        self.shape, self.backend, self.contract = shape, backend, contract
         self.paths = Paths(f, shape, max_paths, loops=2)
         self.last: Path | None = None
         self.short: Callable[..., Any] | None = None
@@ -187,7 +196,9 @@ class Family:
 
     def program(self, path: Path, *, careful: bool = False) -> Any:
         """The path compiled."""
-        return path.program(self.backend, lambda tape: single(tape, self.backend), careful=careful)
+        return path.program(
+            self.backend, lambda tape: single(tape, self.backend, contract=self.contract), careful=careful
+        )
 
     def _connected(self, path: Path, numbers: Sequence[float], outputs: Sequence[float]) -> list[Any]:
         """Outputs as nodes over the captured Variables, with their derivatives from compiled code too."""

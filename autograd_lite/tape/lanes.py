@@ -156,15 +156,24 @@ def _array(leaf: Any, name: str) -> Any:
 class LanePaths:
     """The paths of one function over lanes of one shape."""
 
-    def __init__(self, f: Callable[..., Any], shape: Shape, limit: int, backend: str, reduce: str | None) -> None:
+    def __init__(
+        self,
+        f: Callable[..., Any],
+        shape: Shape,
+        limit: int,
+        backend: str,
+        reduce: str | None,
+        *,
+        contract: bool = False,
+    ) -> None:
         self.paths = Paths(f, shape, limit)
-        self.backend, self.reduce = backend, reduce
+        self.backend, self.reduce, self.contract = backend, reduce, contract
 
     def program(self, path: Path, batch: Batch, *, careful: bool = False, summed: bool = False) -> LaneProgram:
         """The path compiled."""
         program: LaneProgram = path.program(
             (batch.mapped, summed),
-            lambda tape: LaneProgram(tape, batch.varying, self.backend, summed=summed),
+            lambda tape: LaneProgram(tape, batch.varying, self.backend, summed=summed, contract=self.contract),
             careful=careful,
         )
         return program

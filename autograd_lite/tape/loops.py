@@ -218,16 +218,22 @@ class Loop:
     def _native(self, path: Path, going: "Progress") -> int:
         """Go on by one path as far as it leads; returns the status of the step that it does not serve."""
         code = self._program(path).code
-        given = np.array([*going.carry, *np.zeros(self.x), *self._own(path, going.captured)], dtype=np.float64)
-        results, scratch, status = np.empty(code.outputs), np.empty(code.scratch), ctypes.c_int64()
+        own = self._own(path, going.captured)
+        # Inputs and outputs may change places if outputs never reach the captured numbers behind carry and row.
+        swap = code.outputs <= self.carry + self.x
+        buffers = np.empty((2, max(code.inputs, code.outputs)))
+        buffers[0, : self.carry] = going.carry
+        buffers[:, self.carry + self.x : code.inputs] = own
+        scratch, status, before = np.empty(code.scratch), ctypes.c_int64(), going.step
         going.step = machine.scan()(
             code.address,
-            *(a.ctypes.data for a in (given, results, scratch, going.rows, going.outputs)),
+            *(a.ctypes.data for a in (buffers[0], buffers[1], scratch, going.rows, going.outputs)),
             *(self.carry, self.x, going.outputs.shape[1], going.step, self.length),
             ctypes.addressof(status),
+            swap,
         )
         machine.raise_failures(code.callbacks)
-        going.carry = given[: self.carry]
+        going.carry = buffers[(going.step - before) % 2 if swap else 0, : self.carry].copy()
         return status.value
 
     def _by_python(self, path: Path, going: "Progress") -> int:

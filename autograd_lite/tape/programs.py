@@ -82,6 +82,12 @@ def compiled(kind: str, tape: Straight, build: Callable[[], Any], *options: Any)
     return program
 
 
+def forget() -> None:
+    """Drop all compiled programs from the cache: what holds them keeps them, what comes is compiled anew."""
+    with _lock:
+        _cache.clear()
+
+
 # --------------------------------------------------------------------------------------------------------- one lane
 
 
@@ -108,10 +114,10 @@ class PythonSingle:
 class MachineSingle:
     """One lane by machine code."""
 
-    def __init__(self, tape: Straight) -> None:
+    def __init__(self, tape: Straight, *, contract: bool = False) -> None:
         from autograd_lite.tape.executors import llvm  # noqa: PLC0415 - only where llvmlite is installed
 
-        self.code = llvm.single_lane(tape)
+        self.code = llvm.single_lane(tape, contract=contract)
         self.count = len(tape.outputs)
 
     def run(self, inputs: Sequence[float]) -> tuple[int, Sequence[float]]:
@@ -125,11 +131,11 @@ class MachineSingle:
         return status, results[: self.count].tolist()
 
 
-def single(tape: Tape, backend: str) -> Any:
+def single(tape: Tape, backend: str, *, contract: bool = False) -> Any:
     """A tape ready for one lane."""
     straight = Straight.of(tape)
     if backend == "llvm":
-        return compiled("single", straight, lambda: MachineSingle(straight))
+        return compiled("single", straight, lambda: MachineSingle(straight, contract=contract), contract)
     return compiled("python", straight, lambda: PythonSingle(straight))
 
 
@@ -178,9 +184,14 @@ class LaneProgram:
     backend : {"numpy", "llvm"}
     summed : bool
         Add the outputs up over the lanes instead of returning each.
+    contract : bool
+        Allow fused products and sums.
     """
 
-    def __init__(self, tape: Tape, varying: Sequence[bool], backend: str, *, summed: bool) -> None:
+    def __init__(
+        self, tape: Tape, varying: Sequence[bool], backend: str, *, summed: bool, contract: bool = False
+    ) -> None:
+        self.contract = contract
         straight = Straight.of(tape)
         self.tested_after: Any = None
         if len(straight.doubtful) <= FEW and not summed:
@@ -206,7 +217,7 @@ class LaneProgram:
         self._picked: Any = slice(len(picked)) if np.array_equal(picked, np.arange(len(picked))) else picked
         self.work = len(self.each.code) + 1
         if backend == "llvm":
-            self._run: Any = compiled("lanes", self.each, self._machine_lanes, self.varying, summed)
+            self._run: Any = compiled("lanes", self.each, self._machine_lanes, self.varying, summed, contract)
         else:
             self._run = compiled("arrays", self.each, lambda: ArrayProgram(self.each), self.varying)
         self.backend = backend
@@ -217,7 +228,7 @@ class LaneProgram:
     def _machine_lanes(self) -> Any:
         from autograd_lite.tape.executors import llvm  # noqa: PLC0415
 
-        return llvm.lanes(self.each, self.varying, summed=self.summed)
+        return llvm.lanes(self.each, self.varying, summed=self.summed, contract=self.contract)
 
     def _shared_results(self, shared: Any) -> Any:
         if self.common.code:

@@ -18,10 +18,12 @@ class Builder:
     ----------
     width : int
         Lanes of a value; 1 for plain doubles.
+    contract : bool
+        Whether a product and a sum may become one fused operation, which rounds once.
     """
 
-    def __init__(self, width: int) -> None:
-        self.width = width
+    def __init__(self, width: int, *, contract: bool = False) -> None:
+        self.width, self.flags = width, "contract " if contract else ""
         self.double, self.integer, self.truth = (
             t if width == 1 else f"<{width} x {t}>" for t in ("double", "i64", "i1")
         )
@@ -50,15 +52,15 @@ class Builder:
 
     def add(self, a: str, b: str) -> str:
         """a + b."""
-        return self.emit(f"fadd {self.double} {a}, {b}")
+        return self.emit(f"fadd {self.flags}{self.double} {a}, {b}")
 
     def sub(self, a: str, b: str) -> str:
         """a - b."""
-        return self.emit(f"fsub {self.double} {a}, {b}")
+        return self.emit(f"fsub {self.flags}{self.double} {a}, {b}")
 
     def mul(self, a: str, b: str) -> str:
         """a·b."""
-        return self.emit(f"fmul {self.double} {a}, {b}")
+        return self.emit(f"fmul {self.flags}{self.double} {a}, {b}")
 
     def div(self, a: str, b: str) -> str:
         """a / b."""

@@ -59,9 +59,10 @@ class Places:
 class Body:
     """Writes the functions of a program, each of them `void(ptr %in, ptr %s, ptr %out)`, and the calls of its groups."""
 
-    def __init__(self, tape: Straight, width: int, places: Places, groups: products.Found | None = None) -> None:
-        self.tape, self.width, self.places = tape, width, places
-        self.groups = groups or products.Found([], [], set())
+    def __init__(
+        self, tape: Straight, width: int, places: Places, groups: products.Found, *, contract: bool = False
+    ) -> None:
+        self.tape, self.width, self.places, self.groups, self.contract = tape, width, places, groups, contract
         self.first = tape.first_instruction
         self.functions: list[str] = []
         self.tables: list[str] = []
@@ -194,7 +195,7 @@ class _Function:
 
     def __init__(self, body: Body, status: tuple[str, int]) -> None:
         self.body, self.tape, self.places = body, body.tape, body.places
-        self.builder = Builder(body.width)
+        self.builder = Builder(body.width, contract=body.contract)
         self.names: dict[int, str] = {}
         self.comparisons: dict[int, tuple[str, str]] = {}
         self.status = status
@@ -355,8 +356,8 @@ class Lanes:
 ON_STACK = 8192
 
 
-def single_lane(tape: Straight, level: int | None = None) -> SingleLane:
-    """Compile a tape for one lane. Values are bit for bit those of the eager run."""
+def single_lane(tape: Straight, level: int | None = None, *, contract: bool = False) -> SingleLane:
+    """Compile a tape for one lane. Values are bit for bit those of the eager run, unless `contract`."""
     guards = len(tape.guards)
     tape = lowered(tape, NATIVE)
     many = len(tape.doubtful) > FEW
@@ -369,8 +370,8 @@ def single_lane(tape: Straight, level: int | None = None) -> SingleLane:
     places = Places(
         {slot: ("%in", 8 * slot) for slot in range(tape.first_constant)}, outputs, set(range(tape.first_constant))
     )
-    groups = products.found(tape, 0, summed=True)
-    body = Body(tape, 1, places, groups)
+    groups = NO_GROUPS if contract else products.found(tape, 0, summed=True)
+    body = Body(tape, 1, places, groups, contract=contract)
     calls = "\n".join([*body.write(), body.outer_calls()])
     if groups.matrices or groups.outers:
         support.load_products(1)
@@ -393,7 +394,7 @@ attributes #0 = {{ nounwind }}
 """
     support.load()
     module = machine.Module(
-        text, (2 if len(tape.code) - len(groups.absorbed) <= 2000 else 0) if level is None else level
+        text, _level(len(tape.code) - len(groups.absorbed), 300, contract=contract) if level is None else level
     )
     address = module.address("main")
     callbacks = list(body.callbacks.values())
@@ -403,6 +404,13 @@ attributes #0 = {{ nounwind }}
         tape.first_constant, len(results), 0 if on_stack else body.scratch, run, address, callbacks, module
     )
 
+
+def _level(instructions: int, few: int, *, contract: bool) -> int:
+    """LLVM's level of optimisation: all of it for short programs; level 0 fuses nothing."""
+    return 2 if instructions <= few else int(contract)
+
+
+NO_GROUPS = products.Found([], [], set())
 
 _CERTAIN = "ret i64 %failed"
 
@@ -431,7 +439,7 @@ def _unique(declarations: Iterable[str]) -> str:
     return "\n".join(sorted({*declarations, *support.DECLARATIONS}))
 
 
-def lanes(tape: Straight, varying: int, *, summed: bool, level: int | None = None) -> Lanes:
+def lanes(tape: Straight, varying: int, *, summed: bool, level: int | None = None, contract: bool = False) -> Lanes:
     """Compile a program for many lanes: the first `varying` inputs have one value for each, the others one for all.
 
     A block of lanes is gathered into the scratch array, worked through one vector register at a time, and its results are
@@ -441,7 +449,7 @@ def lanes(tape: Straight, varying: int, *, summed: bool, level: int | None = Non
     guarded = bool(tape.guards)
     tape = lowered(tape, NATIVE)
     width = machine.width()
-    groups = products.found(tape, varying, summed=summed)
+    groups = NO_GROUPS if contract else products.found(tape, varying, summed=summed)
     straight = len(tape.code) - len(groups.absorbed)
     block = 256 if straight < 1000 else 64
     stride = 8 * block + 64  # not a power of two: places would fall into few sets of the cache
@@ -462,7 +470,7 @@ def lanes(tape: Straight, varying: int, *, summed: bool, level: int | None = Non
             outputs[slot].append(("%s", (varying + k) * stride))
         places.outputs = outputs
         places.reserved += scattered
-    body = Body(tape, width, places, groups)
+    body = Body(tape, width, places, groups, contract=contract)
     calls = "\n".join(body.write())
     scattered += guarded  # the first place after the outputs is the status
     support.load()
@@ -490,7 +498,7 @@ def lanes(tape: Straight, varying: int, *, summed: bool, level: int | None = Non
 {main}
 attributes #0 = {{ nounwind "min-legal-vector-width"="512" "prefer-vector-width"="512" }}
 """
-    module = machine.Module(text, (2 if straight <= 4000 else 0) if level is None else level)
+    module = machine.Module(text, _level(straight, 1000, contract=contract) if level is None else level)
     kinds = [ctypes.c_void_p] * 8 + [ctypes.c_int64] * 4
     run = machine.function(module.address("main"), None, *kinds)
     scratch = body.scratch * stride // 8 + 16

@@ -132,5 +132,5 @@ def scan() -> Callable[..., int]:
     from autograd_lite.tape.executors import support  # noqa: PLC0415 - which compiles its text by this module
 
     pointer, integer = ctypes.c_void_p, ctypes.c_int64
-    kinds = [pointer] * 6 + [integer] * 5 + [pointer]
+    kinds = [pointer] * 6 + [integer] * 5 + [pointer, ctypes.c_bool]
     return function(support.load().address("al_scan"), integer, *kinds)

@@ -16,24 +16,26 @@ DECLARATIONS = (
 _SCAN = """
 declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 
-; Steps t … n - 1 of a loop: row t of xs into the inputs of the body behind its carry, run it, its carry back into the inputs,
-; the rest of its outputs to row t of ys. Stops where the body's status is not 0, which goes to *status; returns the step.
+; Steps t … n - 1 of a loop: row t of xs into the inputs of the body behind its carry, run it, the rest of its outputs to row
+; t of ys; its carry is the next one's, by changing inputs and outputs over if `swap`, else by copying. Stops where the body's
+; status is not 0, which goes to *status; returns the step.
 define i64 @al_scan(
-    ptr %body, ptr %in, ptr %out, ptr %s, ptr %xs, ptr %ys, i64 %carry, i64 %x, i64 %y, i64 %first, i64 %n, ptr %status
+    ptr %body, ptr %a, ptr %b, ptr %s, ptr %xs, ptr %ys, i64 %carry, i64 %x, i64 %y, i64 %first, i64 %n, ptr %status, i1 %swap
 ) {
 start:
   %carryb = mul i64 %carry, 8
   %xb = mul i64 %x, 8
   %yb = mul i64 %y, 8
-  %inx = getelementptr i8, ptr %in, i64 %carryb
-  %outy = getelementptr i8, ptr %out, i64 %carryb
   store i64 0, ptr %status, align 8
   br label %loop
 loop:
-  %t = phi i64 [ %first, %start ], [ %t1, %good ]
+  %t = phi i64 [ %first, %start ], [ %t1, %good ], [ %t1, %copy ]
+  %in = phi ptr [ %a, %start ], [ %out, %good ], [ %in, %copy ]
+  %out = phi ptr [ %b, %start ], [ %in, %good ], [ %out, %copy ]
   %going = icmp slt i64 %t, %n
   br i1 %going, label %step, label %done
 step:
+  %inx = getelementptr i8, ptr %in, i64 %carryb
   %skipx = mul i64 %t, %xb
   %px = getelementptr i8, ptr %xs, i64 %skipx
   call void @llvm.memcpy.p0.p0.i64(ptr %inx, ptr %px, i64 %xb, i1 false)
@@ -41,11 +43,14 @@ step:
   %fine = icmp eq i64 %st, 0
   br i1 %fine, label %good, label %bad
 good:
-  call void @llvm.memcpy.p0.p0.i64(ptr %in, ptr %out, i64 %carryb, i1 false)
+  %outy = getelementptr i8, ptr %out, i64 %carryb
   %skipy = mul i64 %t, %yb
   %py = getelementptr i8, ptr %ys, i64 %skipy
   call void @llvm.memcpy.p0.p0.i64(ptr %py, ptr %outy, i64 %yb, i1 false)
   %t1 = add i64 %t, 1
+  br i1 %swap, label %loop, label %copy
+copy:
+  call void @llvm.memcpy.p0.p0.i64(ptr %in, ptr %out, i64 %carryb, i1 false)
   br label %loop
 bad:
   store i64 %st, ptr %status, align 8
