@@ -292,8 +292,12 @@ class LaneProgram:
         blocks = -(-count // block)
 
         def work(first: int, last: int) -> None:
-            scratch, sums = _aligned(code.scratch), _aligned((code.sums + 1) * code.width)
-            code.run(*addresses, scratch.ctypes.data, sums.ctypes.data, count, block, first, last)
+            try:
+                memory = code.spare.pop()  # what was used before: fresh memory costs more than the work on it
+            except IndexError:
+                memory = _aligned(code.scratch), _aligned((code.sums + 1) * code.width)
+            code.run(*addresses, *(part.ctypes.data for part in memory), count, block, first, last)
+            code.spare.append(memory)
 
         workers = min(_CORES, blocks, max(1, count * self.work // WORTH_A_THREAD))
         cuts = [blocks * k // workers for k in range(workers + 1)] if workers else [0]

@@ -345,6 +345,7 @@ class Lanes:
     run: Callable[..., None]
     callbacks: Sequence[machine.Callback]
     module: machine.Module
+    spare: list[Any] = field(default_factory=list)
 
     def block_of(self, count: int) -> int:
         """Lanes of a block for so many lanes: a matter of their number alone, as the order of additions is."""
@@ -451,7 +452,7 @@ def lanes(tape: Straight, varying: int, *, summed: bool, level: int | None = Non
     width = machine.width()
     groups = NO_GROUPS if contract else products.found(tape, varying, summed=summed)
     straight = len(tape.code) - len(groups.absorbed)
-    block = 256 if straight < 1000 else 64
+    block = 256 if straight < 1000 and varying < 200 else 64  # a block's numbers should stay in the cache
     stride = 8 * block + 64  # not a power of two: places would fall into few sets of the cache
     inputs = {k: ("%s", k * stride) if k < varying else ("%in", 8 * (k - varying)) for k in range(tape.first_constant)}
     places = Places(inputs, {}, set(range(varying, tape.first_constant)), stride=stride, reserved=varying)
