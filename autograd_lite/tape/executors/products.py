@@ -500,18 +500,40 @@ def _tile(width: int, size: int, tree: str) -> str:
         ]
     lines += ["  br label %done", "done:"]
     lines += [f"  %a{r}_{c} = phi {v} [ %t{r}_{c}, %rest ], [ %l{r}_{c}, %last ]" for r, c in pairs]
-    for r, c in pairs:
-        here = tree.replace("%va", f"%a{r}_{c}")
-        for name in ("%lo", "%hi", "%h", "%sum"):
-            here = here.replace(f" {name}", f" %z{r}_{c}{name[1:]}")
+    names = [f"%a{r}_{c}" for r, c in pairs]
+    texts, sums = _added_up(width, names) if size > 1 else ([tree.replace("%va", names[0])], ["%sum"])
+    lines += texts
+    for (r, c), total in zip(pairs, sums, strict=True):
         lines += [
-            here,
             f"  %yr{r}_{c} = mul i64 %row, {r}",
             f"  %yi{r}_{c} = add i64 %yr{r}_{c}, {c}",
             *_place(f"%y{r}_{c}", "%red", "%y", f"%yi{r}_{c}"),
-            f"  store double %z{r}_{c}sum, ptr %y{r}_{c}, align 8",
+            f"  store double {total}, ptr %y{r}_{c}, align 8",
         ]
     return "\n".join([*lines, "  ret void", "}"])
+
+
+def _added_up(width: int, vectors: list[str]) -> tuple[list[str], list[str]]:
+    """The lanes of each vector added up by halves, as the tree does, two vectors at a time in one addition."""
+    v, lines, length = f"<{width} x double>", [], width
+    while length > 1:
+        starts = range(0, 2 * width, length)
+        halves = [[start + k for start in starts for k in range(length // 2)]]
+        halves.append([k + length // 2 for k in halves[0]])
+        low, high = (", ".join(f"i32 {k}" for k in half) for half in halves)
+        added = []
+        for a, b in zip(vectors[::2], vectors[1::2], strict=True):
+            name = f"%u{length}_{len(added)}"
+            lines += [
+                f"  {name}l = shufflevector {v} {a}, {v} {b}, <{width} x i32> <{low}>",
+                f"  {name}h = shufflevector {v} {a}, {v} {b}, <{width} x i32> <{high}>",
+                f"  {name} = fadd {v} {name}l, {name}h",
+            ]
+            added.append(name)
+        vectors, length = added, length // 2
+    sums = [f"%w{k}" for k in range(width * len(vectors))]
+    lines += [f"  {s} = extractelement {v} {vectors[k // width]}, i32 {k % width}" for k, s in enumerate(sums)]
+    return lines, sums
 
 
 def _products(v: str, size: int, prefix: str) -> list[str]:
