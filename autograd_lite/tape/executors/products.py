@@ -521,7 +521,7 @@ def _added_up(width: int, vectors: list[str]) -> tuple[list[str], list[str]]:
         halves = [[start + k for start in starts for k in range(length // 2)]]
         halves.append([k + length // 2 for k in halves[0]])
         low, high = (", ".join(f"i32 {k}" for k in half) for half in halves)
-        added = []
+        added: list[str] = []
         for a, b in zip(vectors[::2], vectors[1::2], strict=True):
             name = f"%u{length}_{len(added)}"
             lines += [
