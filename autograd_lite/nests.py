@@ -48,6 +48,14 @@ class Shape:
             for leaf in self.leaves
         ]
 
+    def outline(self) -> str:
+        """The structure as text: [*, array[3]] for a list of a number and an array of three."""
+        leaves = [
+            "*" if leaf is None else repr(leaf.thing) if isinstance(leaf, Fixed) else f"array{list(leaf)}"
+            for leaf in self.leaves
+        ]
+        return str(optree.tree_unflatten(self.containers, leaves)).replace("'", "")
+
     def places(self) -> list[tuple[tuple[Any, ...], str]]:
         """For each number the path of its leaf, and its index in that as text: `(0, 'w'), '[2, 3]'`."""
         places: list[tuple[tuple[Any, ...], str]] = []

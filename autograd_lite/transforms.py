@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import optree
 
 from autograd_lite import observers, primitives
 from autograd_lite.backward import Number, Reach, nan_if_nan, result
 from autograd_lite.errors import ArgumentError, OperandError, OutputError
-from autograd_lite.nests import Fixed, Shape, mapped, unravel
+from autograd_lite.nests import Shape, mapped, unravel
 from autograd_lite.variable import Variable
 
 Argnums = int | tuple[int, ...]
@@ -366,20 +365,11 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tupl
     return output_shape.pack([_primal(y, keep=outside) for y in outputs]), pullback
 
 
-def _outline(shape: Shape) -> str:
-    """The structure of a nest as text: [*, (3,)] for a list of a number and an array of three."""
-    leaves = [
-        "*" if leaf is None else repr(leaf.thing) if isinstance(leaf, Fixed) else f"array{list(leaf)}"
-        for leaf in shape.leaves
-    ]
-    return str(optree.tree_unflatten(shape.containers, leaves)).replace("'", "")
-
-
 def _matching(nest: Any, shape: Shape, what: str, like: str) -> list[Number]:
     numbers, own = unravel(nest, what)
     if own.leaves != shape.leaves or own.containers != shape.containers:
         raise ArgumentError(
-            f"{what} {_outline(own)} do not match {like}, {_outline(shape)}. Give one number for each number."
+            f"{what} {own.outline()} do not match {like}, {shape.outline()}. Give one number for each number."
         )
     return numbers
 

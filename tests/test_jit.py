@@ -7,6 +7,7 @@ import itertools
 import math
 import multiprocessing
 import random
+import subprocess
 import sys
 import threading
 import warnings
@@ -1046,3 +1047,28 @@ def test_contraction_only_on_request():
     lanes = np.full(9, a)
     assert not al.jit(al.vmap(f))(lanes, lanes, lanes * lanes).any()
     assert (al.jit(al.vmap(f), contract=True)(lanes, lanes, lanes * lanes) == 2.0**-60).all()
+
+
+WITHOUT_LLVMLITE = """
+import sys, warnings
+sys.modules["llvmlite"] = sys.modules["llvmlite.binding"] = None
+import numpy as np, autograd_lite as al
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    f = al.jit(lambda x: x * x if x > 1 else -x)
+    assert (f(2.0), f(0.5)) == (4.0, -0.5)
+    slope = al.jit(al.vmap(al.grad(lambda x: al.where(x < 1, x, al.sqrt(x)))))
+    assert slope(np.array([0.0, 4.0])).tolist() == [1.0, 0.25]
+    total = al.jit(al.grad(lambda a: al.scan(lambda c, x: (c * a + x, None), 1.0, np.arange(5.0))[0]))
+    assert total(0.5) == 6.0625
+assert len(caught) == 1 and "NumPy" in str(caught[0].message), caught
+try:
+    al.jit(abs, backend="llvm")
+except al.CompilationError as error:
+    assert "autograd-lite[jit]" in str(error)
+"""
+
+
+def test_without_llvmlite():
+    """NumPy and Python do the work, which is said once."""
+    subprocess.run([sys.executable, "-c", WITHOUT_LLVMLITE], check=True, timeout=60)

@@ -44,9 +44,12 @@ def numbers_of(arguments: Any, shape: Shape, name: str) -> list[Any]:
             outlines.append(None)
             numbers.append(leaf)
     if containers != shape.containers or tuple(outlines) != shape.leaves:
+        taken, given = (
+            Shape(c, tuple(leaves)) for c, leaves in ((shape.containers, shape.leaves), (containers, outlines))
+        )
         raise ArgumentError(
-            f"the tape of {name} takes arguments of shapes {list(shape.leaves)} in {shape.containers} and got "
-            f"{outlines} in {containers}. Trace again with such arguments, or use jit, which does so by itself."
+            f"the tape of {name} takes arguments {taken.outline()} and got {given.outline()} (positional ones, then those by "
+            "keyword). Trace again with such arguments, or use jit, which does so by itself."
         )
     return numbers
 
