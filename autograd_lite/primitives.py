@@ -98,10 +98,10 @@ def _pow_by_base(x: Any, p: Any, y: Any) -> Any:
     Where p - 1 is rounded, that costs |log x| ULP; p·y/x is the same function and exact to 3 ULP while y neither over-
     nor underflows. Being the same function, the two may be chosen between by p; anything else would make ∂²y/∂x∂p wrong.
     """
+    if type(p) is float and p in (0.0, 1.0, 2.0):
+        return less(x, x) if p == 0.0 else 1.0 if p == 1.0 else 2.0 * x
     lower = p * pow(x, p - 1.0)
     if type(p) is float:
-        if p == 0.0:
-            return less(x, x)
         if _is_exact(p):
             return lower
         exact = 0.0
