@@ -66,14 +66,18 @@ class Shape:
                 places += [(path, f"[{', '.join(map(str, index))}]") for index in np.ndindex(*leaf)]
         return places
 
-    def pack(self, numbers: Sequence[Any]) -> Any:
-        """The nest with these numbers in it; arrays are float64, or object arrays if a number is a Variable."""
+    def pack(self, numbers: Any) -> Any:
+        """The nest with these numbers in it, a sequence or an array.
+
+        Its arrays are float64, or object arrays if a number is a Variable.
+        """
         packed, start = [], 0
         for leaf, size in zip(self.leaves, self.sizes, strict=True):
             if isinstance(leaf, Fixed):
                 packed.append(leaf.thing)
             else:
-                packed.append(numbers[start] if leaf is None else as_array(numbers[start : start + size], leaf))
+                part = numbers[start : start + size]
+                packed.append(_as_number(part[0]) if leaf is None else as_array(part, leaf))
             start += size
         return optree.tree_unflatten(self.containers, packed)
 
@@ -94,8 +98,14 @@ class Shape:
         return optree.tree_unflatten(self.containers, packed)
 
 
-def as_array(numbers: Sequence[Any], shape: tuple[int, ...]) -> Any:
+def _as_number(number: Any) -> Any:
+    return number.item() if isinstance(number, np.generic) else number
+
+
+def as_array(numbers: Any, shape: tuple[int, ...]) -> Any:
     """A float64 array, or an object array if not every number is a float."""
+    if isinstance(numbers, np.ndarray):
+        return numbers.reshape(shape)
     if all(type(number) is float for number in numbers):
         return np.array(numbers, dtype=np.float64).reshape(shape)
     array = np.empty(len(numbers), dtype=object)

@@ -112,7 +112,7 @@ class Primitive:
         Largest errors of value and partials in units in the last place; each a number or a function of the arguments.
     expression : callable, optional
         `expression(*arguments)`: the same function written with operators and functions of this library. With it the
-        operation compiles; without it compiled code calls `value` back, about a microsecond each time.
+        operation compiles; without it compiled code calls `value` back, 0.2 µs each time if it is short.
     numpy : str, optional
         Of a built-in entry: the NumPy ufunc that is the same function.
     c : str, optional

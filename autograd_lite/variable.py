@@ -402,9 +402,9 @@ def _local(primitive: Primitive, position: int, values: list[float], value: floa
         ) from error
 
 
-def reachable(roots: Iterable[Variable]) -> list[Variable]:
-    """`roots` and every node under them, parents first."""
-    return sorted(search(roots)[0], key=creation_number)
+def reachable(roots: Iterable[Variable], oldest: int = -1) -> list[Variable]:
+    """`roots` and every node under them, parents first; what is older than `oldest` is met and not entered."""
+    return sorted(search(roots, oldest)[0], key=creation_number)
 
 
 def search(  # noqa: C901 - half the time of a sweep, hence written out for both arguments

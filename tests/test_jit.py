@@ -1072,3 +1072,13 @@ except al.CompilationError as error:
 def test_without_llvmlite():
     """NumPy and Python do the work, which is said once."""
     subprocess.run([sys.executable, "-c", WITHOUT_LLVMLITE], check=True, timeout=60)
+
+
+def test_short_way_follows_the_path_taken_last():
+    """A function that settles on another branch is not run twice a call."""
+    pytest.importorskip("llvmlite")
+    f = al.jit(lambda x: x * x if x > 1 else -x)
+    assert [f(x) for x in (2.0, 0.5, 0.25, 0.125)] == [4.0, -0.5, -0.25, -0.125]
+    assert f._short[1].__globals__["path"].guards[0].outcome is False
+    assert f(3.0) == 9.0
+    assert f._short[1].__globals__["path"].guards[0].outcome is True

@@ -201,3 +201,17 @@ def test_a_million_steps_compile_as_fast_as_a_thousand():
         f(0.9)
         first[n] = 2 * middle - start - time.perf_counter()
     assert first[1_000_000] < 10 * abs(first[1000]) + 0.5
+
+
+def test_steps_with_too_many_paths_run_eagerly(monkeypatch):
+    """Right results, as for jit."""
+    from autograd_lite.tape import loops
+
+    monkeypatch.setattr(loops, "MAX_PATHS", 2)
+    step = lambda c, x: (c + int(x), c)
+    rows = np.array([0.5, 1.5, 2.5, 3.5, 0.7, 3.1])
+    with pytest.warns(RuntimeWarning, match="different paths"):
+        last, carries = al.jit(lambda a: al.scan(step, a, rows))(0.25)
+    expected, others = al.scan(step, 0.25, rows)
+    assert last == expected
+    assert carries.tolist() == others.tolist()

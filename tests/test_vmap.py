@@ -471,3 +471,19 @@ def test_square_is_a_product(backend):
     """x**2 is x·x, correctly rounded, in lanes as elsewhere."""
     x = np.random.default_rng(0).normal(size=1000)
     np.testing.assert_array_equal(al.jit(al.vmap(lambda t: t**2), backend=backend)(x), x * x)
+
+
+def test_what_a_primitive_raises_reaches_the_caller_of_a_sum():
+    """Not the next caller, and not nobody."""
+
+    def refuse(x):
+        if x > 2:
+            raise KeyError("too large")
+        return x
+
+    rule = al.Primitive(name="refusing", value=refuse, partials=(1.0,), replace=True)
+    total = al.jit(al.vmap(lambda x: rule(x), reduce="sum"))
+    assert total(np.array([1.0, 2.0])) == 3.0
+    with pytest.raises(KeyError, match="too large"):
+        total(np.array([1.0, 3.0]))
+    assert total(np.array([1.0, 2.0])) == 3.0

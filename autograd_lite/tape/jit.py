@@ -123,10 +123,10 @@ class Compiled:
 
     def _shorten(self, family: "Family", arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
         """Let further calls with arguments of this kind go a shorter way."""
-        if family.short is None and self.backend == "llvm" and not keywords and _are_plain(arguments):
-            family.short = short_call(family, arguments, self._general)
-        if family.short is not None:
-            self._short[len(arguments)] = family.short
+        if self.backend == "llvm" and not keywords and family.last is not None and _are_plain(arguments):
+            short = family.last.program("short", lambda _: short_call(family, arguments, self._general))
+            if short is not None:
+                self._short[len(arguments)] = short
 
     def _lanes(self, mapped: Mapped, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         if mapped.holds_variables(arguments, keywords):
@@ -166,7 +166,6 @@ class Family:
         self.shape, self.backend, self.contract = shape, backend, contract
         self.paths = Paths(f, shape, max_paths, loops=2)
         self.last: Path | None = None
-        self.short: Callable[..., Any] | None = None
 
     def __call__(self, numbers: Sequence[float]) -> Any:
         """The result for these numbers, by whichever path they take."""
@@ -234,7 +233,7 @@ def call({parameters}):
             frame = frames.pop()
         except IndexError:
             frame = new_frame()
-        given, out, {views}go = frame
+        given, out, {views}go, _ = frame
         {copies_in}
         status = go()
         if status == 0:
@@ -297,7 +296,7 @@ def short_call(family: Family, arguments: tuple[Any, ...], general: Callable[...
         views="".join(f"{v}, " for v in views),
         copies_in="; ".join(copies) or "pass",
         result=result,
-    ).replace("go = frame", "go, _ = frame")
+    )
     scope = {
         "ndarray": np.ndarray,
         "float64": np.dtype(np.float64),

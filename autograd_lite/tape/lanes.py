@@ -14,7 +14,7 @@ from autograd_lite.nests import NAMESPACE, Fixed, Shape, unravel, variables_of
 from autograd_lite.primitives import as_float
 from autograd_lite.tape.paths import Path, Paths
 from autograd_lite.tape.programs import Columns, LaneProgram
-from autograd_lite.tape.trace import is_fixed
+from autograd_lite.tape.trace import is_fixed, is_plain
 from autograd_lite.transforms import name_of
 
 REDUCTIONS = (None, "sum", "mean")
@@ -197,7 +197,7 @@ class LanePaths:
         if self.reduce == "mean":
             with np.errstate(all="ignore"):
                 totals = totals / batch.columns.count
-        return packed(results.shape, totals)
+        return results.shape.pack(totals)
 
     def _totals(self, path: Path, batch: Batch) -> Any:
         """Sums over lanes, block by block; blocks that came out NaN once more by the careful program."""
@@ -262,16 +262,6 @@ class Waiting:
     careful: bool = False
 
 
-def packed(shape: Shape, numbers: Any) -> Any:
-    """The nest with the numbers of an array in it."""
-    leaves, start = [], 0
-    for leaf, size in zip(shape.leaves, shape.sizes, strict=True):
-        part = numbers[start : start + size]
-        leaves.append(part.item() if leaf is None else part.reshape(leaf))
-        start += size
-    return optree.tree_unflatten(shape.containers, leaves)
-
-
 class Results:
     """Outputs of all lanes, written as the lanes are served."""
 
@@ -298,9 +288,7 @@ class Results:
 
     def write_eagerly(self, result: Any, lane: int) -> None:
         """Keep what the function itself gave for one lane."""
-        numbers, shape = unravel(
-            result, "the output", lambda leaf: not isinstance(leaf, (float, np.floating, np.ndarray))
-        )
+        numbers, shape = unravel(result, "the output", is_plain)
         column = np.array(numbers, dtype=np.float64)[:, None]
         self.write(shape, column, np.array([lane]), np.array([True]))
 

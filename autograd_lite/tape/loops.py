@@ -161,7 +161,12 @@ class Loop:
                 tried = []
                 continue
             others = self.paths.others(path, status - 1, tried)
-            path = others[0] if others else self._trace(numbers, captured)
+            following = others[0] if others else self._trace(numbers, captured)
+            if following is None:
+                going.advance(self._eager(numbers, captured), self.carry)
+                tried = []
+            else:
+                path = following
         results[: self.carry] = going.carry
         return results
 
@@ -197,15 +202,11 @@ class Loop:
             results = unravel(self.paths.eager([float(n) for n in numbers]))[0]
         return [getattr(y, "_value", y) for y in results]
 
-    def _trace(self, numbers: Sequence[float], captured: Any) -> Path:
-        """A new path of the step."""
+    def _trace(self, numbers: Sequence[float], captured: Any) -> Path | None:
+        """A new path of the step; None if there are too many."""
         with self._lent(captured):
             path = self.paths.new([float(n) for n in numbers])
-        if path is None:
-            raise TraceError(
-                f"a step of scan takes more than {MAX_PATHS} paths. Write its branches with where(condition, a, b)."
-            )
-        if any(v not in self.captured and v._first is not None for v in path.tape.captured):
+        if path is not None and any(v not in self.captured and v._first is not None for v in path.tape.captured):
             raise TraceError(
                 "a branch of a step of scan uses a computed number from outside that the first branch did not use. Put it "
                 "into the carry or into xs."
@@ -267,14 +268,18 @@ class Loop:
         return recorded(backward, (*arguments, *given))
 
     def _step(self, numbers: list[Any], captured: list[Any]) -> list[Any]:
-        for path in self.paths.known:
+        for known in self.paths.known:
             try:
-                return python.replay(path.tape, [*numbers, *self._own(path, captured)])
+                return python.replay(known.tape, [*numbers, *self._own(known, captured)])
             except BranchError:
                 continue
         plain = [getattr(n, "_value", n) for n in (*numbers, *captured)]
         with observers.record_into(None):
             path = self._trace(plain[: len(numbers)], plain[len(numbers) :])
+        if path is None:
+            raise TraceError(
+                f"a step of scan takes more than {MAX_PATHS} paths. Write its branches with where(condition, a, b)."
+            )
         return python.replay(path.tape, [*numbers, *self._own(path, captured)])
 
 

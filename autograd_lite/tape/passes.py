@@ -34,16 +34,12 @@ class Guard:
     location: str
 
 
-@dataclass(frozen=True)
-class Straight:
-    """The bare program of a tape: what executors compile."""
+class Slots:
+    """How the slots of a program are numbered: inputs, constants, instructions."""
 
     first_constant: int
     constants: tuple[float, ...]
     code: tuple[Instruction, ...]
-    outputs: tuple[int, ...]
-    guards: tuple[Guard, ...] = ()
-    doubtful: tuple[int, ...] = ()
 
     @property
     def first_instruction(self) -> int:
@@ -52,8 +48,20 @@ class Straight:
 
     @property
     def slots(self) -> int:
-        """How many values there are."""
+        """How many values one replay has."""
         return self.first_instruction + len(self.code)
+
+
+@dataclass(frozen=True)
+class Straight(Slots):
+    """The bare program of a tape: what executors compile."""
+
+    first_constant: int
+    constants: tuple[float, ...]
+    code: tuple[Instruction, ...]
+    outputs: tuple[int, ...]
+    guards: tuple[Guard, ...] = ()
+    doubtful: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, tape: Any) -> "Straight":
@@ -84,10 +92,6 @@ class Program:
         """Whether the value of a slot is known."""
         return _CONSTANT <= slot < _INSTRUCTION
 
-    def value_of(self, slot: int) -> float | None:
-        """The value of a slot, if it is known."""
-        return self.constants[slot - _CONSTANT] if _CONSTANT <= slot < _INSTRUCTION else None
-
     def instruction(self, primitive: Primitive, arguments: tuple[int, ...]) -> int:
         """The slot of this operation, entered unless it was done before."""
         if primitive in _COMMUTATIVE and arguments[0] > arguments[1]:
@@ -107,8 +111,16 @@ class Program:
             for one, other in (arguments, arguments[::-1]):
                 if _CONSTANT <= one < _INSTRUCTION and self.constants[one - _CONSTANT] == 1.0:
                     return other
+        return self.append(primitive, arguments)
+
+    def append(self, primitive: Primitive, arguments: tuple[int, ...]) -> int:
+        """Enter an operation as it is."""
         self.code.append((primitive, arguments))
         return _INSTRUCTION + len(self.code) - 1
+
+    def value_of(self, slot: int) -> float | None:
+        """The value of a slot, if it is known."""
+        return self.constants[slot - _CONSTANT] if self.is_constant(slot) else None
 
     def finished(
         self, outputs: Sequence[int], guards: Sequence[Guard] = (), doubtful: Sequence[int] = ()
@@ -140,7 +152,7 @@ def sunk(tape: Straight) -> list[int]:
     """An order of the instructions in which what is used once is computed just before its use.
 
     A sweep adds up many adjoints side by side. Sunk, each sum is one run of products and additions whose partial sums never
-    leave a register: a third less time for a network.
+    leave a register: 10 to 35 % less time for a network over 1,000 lanes without matrices (see `products`), 2 % for one.
     """
     first = tape.first_instruction
     uses = [0] * tape.slots
@@ -174,8 +186,8 @@ def moved(guard: Guard, left: int, right: int, first: int) -> Guard:
     return replace(guard, left=left, right=right, position=max(left, right, first - 1) - first + 1)
 
 
-def split(tape: Straight, varying: Sequence[bool]) -> tuple[Straight, Straight, list[int]]:
-    """The part that is the same for all lanes, the part of each lane, and the inputs of the first.
+def split(tape: Straight, varying: Sequence[bool]) -> tuple[Straight, Straight]:
+    """The part that is the same for all lanes, on the inputs that are, and the part of each lane.
 
     The second has the varying inputs in their order, then the results of the first.
     """
@@ -199,7 +211,7 @@ def split(tape: Straight, varying: Sequence[bool]) -> tuple[Straight, Straight, 
     guards = [replace(g, left=lane_slots[g.left], right=lane_slots[g.right]) for g in tape.guards]
     common = Straight(len(shared_inputs), **shared.finished([shared_slots[s] for s in passed_on]))
     each = lanes.finished([lane_slots[s] for s in tape.outputs], guards, [lane_slots[s] for s in tape.doubtful])
-    return common, Straight(len(lane_inputs) + len(passed_on), **each), shared_inputs
+    return common, Straight(len(lane_inputs) + len(passed_on), **each)
 
 
 def with_doubt_as_guards(tape: Straight) -> Straight:

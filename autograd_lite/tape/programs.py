@@ -126,8 +126,7 @@ class MachineSingle:
         given, results = np.array(inputs, dtype=np.float64), np.empty(code.outputs)
         scratch = np.empty(code.scratch)
         status = code.run(given.ctypes.data, results.ctypes.data, scratch.ctypes.data)
-        if code.callbacks:
-            machine.raise_failures(code.callbacks)
+        machine.raise_failures(code.callbacks)
         return status, results[: self.count].tolist()
 
 
@@ -191,27 +190,21 @@ class LaneProgram:
     def __init__(
         self, tape: Tape, varying: Sequence[bool], backend: str, *, summed: bool, contract: bool = False
     ) -> None:
-        self.contract = contract
+        self.contract, self.summed = contract, summed
+        self.outputs, self.guards, self.doubtful = len(tape.outputs), len(tape.guards), bool(tape.doubtful)
         straight = Straight.of(tape)
         self.tested_after: Any = None
-        if len(straight.doubtful) <= FEW and not summed:
-            self.guards = len(straight.guards)
+        if summed:  # who asks for sums tests those
+            straight = replace(straight, doubtful=())
+        elif len(straight.doubtful) <= FEW:
             straight = with_doubt_as_guards(straight)
-        else:
-            self.guards = len(straight.guards)
-            if summed and straight.doubtful:
-                self.tested_after = slice(None)
-        self.doubtful = bool(tape.doubtful)
-        self.outputs, self.summed = len(tape.outputs), summed
-        if not summed and straight.doubtful:  # as further outputs
+        else:  # as further outputs
             place = {slot: k for k, slot in enumerate(straight.outputs)}
             extra = [slot for slot in straight.doubtful if slot not in place]
             place |= {slot: self.outputs + k for k, slot in enumerate(extra)}
             straight = replace(straight, outputs=(*straight.outputs, *extra), doubtful=())
             self.tested_after = [place[slot] for slot in tape.doubtful]
-        elif summed:
-            straight = replace(straight, doubtful=())
-        self.common, self.each, self.shared = split(straight, varying)
+        self.common, self.each = split(straight, varying)
         self.varying = sum(varying)
         picked = np.array(self.common.outputs, dtype=np.int64)
         self._picked: Any = slice(len(picked)) if np.array_equal(picked, np.arange(len(picked))) else picked
@@ -275,11 +268,9 @@ class LaneProgram:
         code = self._run
         outputs = np.empty((code.outputs + code.guarded, columns.count))
         self._in_threads(columns, shared, outputs, np.empty((0, 0)))
-        if code.callbacks:
-            machine.raise_failures(code.callbacks)
         if not code.guarded:
             return outputs, np.zeros(columns.count)
-        return outputs[:-1], np.where(outputs[-1] == 1e300, 0.0, outputs[-1])
+        return outputs[:-1], np.where(outputs[-1] == code.held, 0.0, outputs[-1])
 
     def _in_threads(self, columns: Columns, shared: Any, outputs: Any, totals: Any) -> None:
         """Run all blocks, on several threads if there is work for them; who runs a block changes nothing in it."""
@@ -308,6 +299,7 @@ class LaneProgram:
             work(0, cuts[1])
         for thread in threads:
             thread.join()
+        machine.raise_failures(code.callbacks)
 
 
 def _aligned(count: int) -> Any:

@@ -14,7 +14,7 @@ from typing import Any
 from autograd_lite.errors import ArgumentError, BranchError, TapeError
 from autograd_lite.nests import Shape
 from autograd_lite.tape.executors import python
-from autograd_lite.tape.passes import Guard, Instruction
+from autograd_lite.tape.passes import Guard, Instruction, Slots
 from autograd_lite.variable import Variable
 
 SIGNS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}
@@ -50,7 +50,7 @@ class Cost:
 
 
 @dataclass(frozen=True, eq=False)
-class Tape:
+class Tape(Slots):
     """A straight-line program with known inputs, outputs and guards; `trace` makes one.
 
     Where a function selects by value (`where`, `relu`), its gradient as a tape sends 0·∂y/∂x into what was not taken, and
@@ -136,19 +136,9 @@ class Tape:
         return sum(self.input_shape.sizes)
 
     @property
-    def first_constant(self) -> int:
+    def first_constant(self) -> int:  # type: ignore[override] # known from the other fields
         """Slot of the first constant."""
         return self.arguments + len(self.captured)
-
-    @property
-    def first_instruction(self) -> int:
-        """Slot of the first instruction."""
-        return self.first_constant + len(self.constants)
-
-    @property
-    def slots(self) -> int:
-        """How many values one replay has."""
-        return self.first_instruction + len(self.code)
 
     # ------------------------------------------------------------------------------------------------------- replay
 

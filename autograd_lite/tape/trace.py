@@ -14,7 +14,7 @@ from autograd_lite.nests import Shape, unravel
 from autograd_lite.tape.passes import Guard, Program
 from autograd_lite.tape.tape import Tape
 from autograd_lite.transforms import name_of
-from autograd_lite.variable import Variable, creation_number, search
+from autograd_lite.variable import Variable, reachable
 
 
 def trace(f: Callable[..., Any], *example: Any, **keywords: Any) -> Tape:
@@ -60,7 +60,7 @@ def is_fixed(leaf: Any) -> bool:
     return isinstance(leaf, (bool, str, bytes)) or (callable(leaf) and type(leaf) is not Variable)
 
 
-def _is_plain(leaf: Any) -> bool:
+def is_plain(leaf: Any) -> bool:
     """Whether an output is passed through as it is: not a float, a Variable or an array of such."""
     return (
         leaf.dtype.kind not in "fO"
@@ -83,7 +83,7 @@ def record(
     with observers.record_into(notes):
         arguments, keywords = shape.pack(inputs)
         output = f(*arguments, **keywords)
-    outputs, output_shape = unravel(output, f"the output of {name_of(f)}", _is_plain)
+    outputs, output_shape = unravel(output, f"the output of {name_of(f)}", is_plain)
     program = Flattened(inputs, oldest)
     roots = [*outputs, *notes.doubtful, *(side for _, left, right, _, _ in notes.guards for side in (left, right))]
     program.add(roots)
@@ -121,7 +121,7 @@ class Flattened(Program):
 
     def add(self, roots: Sequence[Any]) -> None:
         """Enter the graph under `roots`, oldest node first."""
-        graph = under([node for node in roots if type(node) is Variable], self.oldest)
+        graph = reachable([node for node in roots if type(node) is Variable], self.oldest)
         self.captured = [n for n in graph if n._number < self.oldest and n not in self.slot_of]
         self.slot_of |= {node: self.inputs + k for k, node in enumerate(self.captured)}
         self.inputs += len(self.captured)
@@ -153,8 +153,3 @@ class Flattened(Program):
         return self.finished(
             [self.slot(y) for y in outputs], tuple(guards.values()), [self.slot(y) for y in notes.doubtful]
         )
-
-
-def under(roots: Sequence[Variable], oldest: int) -> list[Variable]:
-    """The nodes under `roots`, parents first; what is older than `oldest` is met and not entered."""
-    return sorted(search(roots, oldest)[0], key=creation_number)

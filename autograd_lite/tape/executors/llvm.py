@@ -346,6 +346,7 @@ class Lanes:
     callbacks: Sequence[machine.Callback]
     module: machine.Module
     spare: list[Any] = field(default_factory=list)
+    held: float = HELD
 
     def block_of(self, count: int) -> int:
         """Lanes of a block for so many lanes: a matter of their number alone, as the order of additions is."""

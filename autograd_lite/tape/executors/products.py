@@ -296,13 +296,7 @@ def _rows(width: int, rows: int) -> str:
             f"  %wq{r} = getelementptr i64, ptr %w, i64 {r}",
             f"  %wo{r} = load i64, ptr %wq{r}, align 8",
             f"  %wp{r} = getelementptr i8, ptr %in, i64 %wo{r}",
-            f"  %bq{r} = getelementptr i64, ptr %b, i64 {r}",
-            f"  %bo{r} = load i64, ptr %bq{r}, align 8",
-            f"  %none{r} = icmp slt i64 %bo{r}, 0",
-            f"  %safe{r} = select i1 %none{r}, i64 %wo{r}, i64 %bo{r}",
-            f"  %bp{r} = getelementptr i8, ptr %in, i64 %safe{r}",
-            f"  %bv{r} = load double, ptr %bp{r}, align 8",
-            f"  %b{r} = select i1 %none{r}, double -0.0, double %bv{r}",  # -0.0 + x is x
+            *_start(f"%b{r}", r),
             *_spread(width, f"%b{r}", f"%a{r}"),
         ]
     lines += ["  br label %loop", "loop:"]
@@ -329,6 +323,19 @@ def _rows(width: int, rows: int) -> str:
     return "\n".join([*lines, "  ret void", "}"])
 
 
+def _start(name: str, row: int) -> list[str]:
+    """What a row begins with; -0.0 where there is nothing, since -0.0 + x is x."""
+    return [
+        f"  {name}q = getelementptr i64, ptr %b, i64 {row}",
+        f"  {name}o = load i64, ptr {name}q, align 8",
+        f"  {name}none = icmp slt i64 {name}o, 0",
+        f"  {name}safe = select i1 {name}none, i64 0, i64 {name}o",
+        f"  {name}p = getelementptr i8, ptr %in, i64 {name}safe",
+        f"  {name}v = load double, ptr {name}p, align 8",
+        f"  {name} = select i1 {name}none, double -0.0, double {name}v",
+    ]
+
+
 def _columns(vectors: int) -> str:
     """Rows whose weights are neighbours, in `vectors` vectors."""
     v, rows = f"<{LANES} x double>", LANES * vectors
@@ -336,16 +343,7 @@ def _columns(vectors: int) -> str:
     lines = [f"define void @al_wide{rows}({parameters}) #0 {{", "start:", *_place("%w0", "%in", "%w", "0")]
     for r in range(rows):
         before = "poison" if r % LANES == 0 else f"%a{r - 1}"
-        lines += [
-            f"  %bq{r} = getelementptr i64, ptr %b, i64 {r}",
-            f"  %bo{r} = load i64, ptr %bq{r}, align 8",
-            f"  %none{r} = icmp slt i64 %bo{r}, 0",
-            f"  %safe{r} = select i1 %none{r}, i64 0, i64 %bo{r}",
-            f"  %bp{r} = getelementptr i8, ptr %in, i64 %safe{r}",
-            f"  %bv{r} = load double, ptr %bp{r}, align 8",
-            f"  %c{r} = select i1 %none{r}, double -0.0, double %bv{r}",
-            f"  %a{r} = insertelement {v} {before}, double %c{r}, i32 {r % LANES}",
-        ]
+        lines += [*_start(f"%c{r}", r), f"  %a{r} = insertelement {v} {before}, double %c{r}, i32 {r % LANES}"]
     lines += ["  br label %loop", "loop:"]
     lines += [f"  %t{k} = phi {v} [ %a{LANES * (k + 1) - 1}, %start ], [ %n{k}, %step ]" for k in range(vectors)]
     lines += [
