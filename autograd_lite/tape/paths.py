@@ -96,7 +96,6 @@ class Paths:
         self.known: list[Path] = []
         self._lock = threading.RLock()
         self._warned = False
-        self.eager_lanes = 0
 
     def first(self, numbers: Sequence[float]) -> Path:
         """The path that served most lanes, or that of these numbers if there is none."""
@@ -172,7 +171,6 @@ class Paths:
 
     def eager(self, numbers: Sequence[float]) -> Any:
         """What the function itself gives."""
-        self.eager_lanes += 1
         arguments, keywords = self.shape.pack(numbers)
         return self.f(*arguments, **keywords)
 

@@ -365,7 +365,8 @@ def single_lane(tape: Straight, level: int | None = None, *, contract: bool = Fa
     many = len(tape.doubtful) > FEW
     if not many:
         tape = with_doubt_as_guards(tape)
-    results = [*tape.outputs, *(slot for slot in tape.doubtful if slot not in set(tape.outputs))]
+    known = set(tape.outputs)
+    results = [*tape.outputs, *(slot for slot in tape.doubtful if slot not in known)]
     outputs = defaultdict(list)
     for k, slot in enumerate(results):
         outputs[slot].append(("%out", 8 * k))

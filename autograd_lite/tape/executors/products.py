@@ -183,11 +183,6 @@ class _Search:
 # ------------------------------------------------------------------------------------------------------------------- IR
 
 
-def table(name: str, numbers: Sequence[int]) -> str:
-    """A constant array of 64-bit integers."""
-    return f"@{name} = internal constant [{len(numbers)} x i64] [{', '.join(f'i64 {n}' for n in numbers)}]"
-
-
 #: Rows at a time: as many sums as hide the latency of an addition; what is left over goes by two and by one.
 ROW_COUNTS = (8, 2, 1)
 TILE = 4  # factors on each side of an outer product at a time
