@@ -91,3 +91,34 @@ def test_threads_do_not_change_a_sum(monkeypatch):
         value, gradient = step(p, x, t)
         results.append((value, gradient.tobytes()))
     assert results[0] == results[1] == results[2]
+
+
+@pytest.mark.parametrize("inputs", [7, 8, 9, 20])
+def test_weights_that_lie_by_input(inputs, monkeypatch):
+    """Weights stored column by column: outer products are found turned round, and sums stay."""
+
+    def loss(w, x, t):
+        hidden = [al.sum([w[i, j] * x[i] for i in range(inputs)]) for j in range(5)]
+        return al.sum([(al.tanh(h) - u) ** 2 for h, u in zip(hidden, t, strict=True)])
+
+    rng = np.random.default_rng(3)
+    w, x, t = rng.normal(size=(inputs, 5)), rng.normal(size=(70, inputs)), rng.normal(size=(70, 5))
+    outers = []
+    search = products.found
+    monkeypatch.setattr(products, "found", lambda *a, **k: outers.append(search(*a, **k).outers) or search(*a, **k))
+    gradients = np.array([al.grad(loss)(w, *row) for row in zip(x, t, strict=True)])
+    total = al.jit(al.vmap(al.grad(loss), (None, 0, 0), reduce="sum"))(w, x, t)
+    assert [len(outer.left) for outer in outers[-1]] == [inputs]
+    assert np.max(np.abs(total - gradients.sum(axis=0))) < 70 * 2.3e-16 * np.abs(gradients).sum(axis=0).max()
+
+
+@pytest.mark.parametrize("lanes", [1, 7, 8, 9, 65, 300])
+def test_inputs_are_gathered_from_any_layout(lanes):
+    """Rows side by side, columns side by side, steps and reversals: the same numbers reach the lanes."""
+    f = al.jit(al.vmap(lambda x, y: [a * 2.0 for a in x] + [y[1] - x[0]]))
+    numbers = np.random.default_rng(4).normal(size=(2 * lanes, 42))
+    x, y = numbers[:lanes, :19], numbers[:lanes, 20:23]
+    for given in (x.copy(), np.asfortranarray(x), x, x[::-1], x[:, ::-1], numbers[::2, 1:20], numbers[::2, :38:2]):
+        results = np.array(f(given, y))
+        np.testing.assert_array_equal(results[:-1], given.T * 2.0)
+        np.testing.assert_array_equal(results[-1], y[:, 1] - given[:, 0])

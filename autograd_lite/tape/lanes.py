@@ -74,7 +74,7 @@ def batch_of(arguments: tuple[Any, ...], keywords: dict[str, Any], in_axes: Any,
     leaves, containers = optree.tree_flatten(nest, namespace=NAMESPACE)
     axes = _axes(arguments, keywords, in_axes, name)
     count = None
-    shared: list[Any] = [np.empty(0)]
+    shared: list[Any] = []
     arrays: list[Any] = []
     outlines: list[Any] = []
     for leaf, axis in zip(leaves, axes, strict=True):
@@ -104,7 +104,8 @@ def batch_of(arguments: tuple[Any, ...], keywords: dict[str, Any], in_axes: Any,
         raise ArgumentError(
             f"{name} maps over none of its arguments. Give in_axes=0 to those that have an axis of lanes."
         )
-    columns = Columns(count, np.concatenate(shared), arrays)
+    together = shared[0] if len(shared) == 1 else np.concatenate(shared) if shared else np.empty(0)
+    columns = Columns(count, together, arrays)
     return Batch(columns, Shape(containers, tuple(outlines)), tuple(axis is not None for axis in axes))
 
 
@@ -196,7 +197,7 @@ class LanePaths:
             return results.packed()
         if self.reduce == "mean":
             with np.errstate(all="ignore"):
-                totals = totals / batch.columns.count
+                totals /= batch.columns.count
         return results.shape.pack(totals)
 
     def _totals(self, path: Path, batch: Batch) -> Any:
@@ -204,14 +205,16 @@ class LanePaths:
         program = self.program(path, batch, summed=True)
         if not batch.columns.count:
             return np.zeros(program.outputs)
-        totals, block = program.sums(batch.columns)
-        if program.doubtful:
-            for k in np.flatnonzero(np.isnan(totals).any(axis=1)):
+        with program.sums(batch.columns) as (totals, block), np.errstate(all="ignore"):
+            total = totals.sum(axis=0)
+            if not program.doubtful or not np.isnan(total.sum()):
+                return total
+            for k in map(int, np.flatnonzero(np.isnan(totals).any(axis=1))):
                 rows = np.arange(k * block, min((k + 1) * block, batch.columns.count))
                 again = Results(path.tape.output_shape, len(rows))
                 self._run(batch.of_lanes(rows), path, again, careful=True)
                 totals[k] = again.totals()
-        return totals.sum(axis=0)
+            return totals.sum(axis=0)
 
     def _run(self, batch: Batch, first: Path, results: "Results", *, careful: bool = False) -> None:
         """Serve every lane by the path it takes."""

@@ -5,7 +5,8 @@ import os
 import threading
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
 from math import isnan
@@ -208,7 +209,6 @@ class LaneProgram:
         self.varying = sum(varying)
         picked = np.array(self.common.outputs, dtype=np.int64)
         self._picked: Any = slice(len(picked)) if np.array_equal(picked, np.arange(len(picked))) else picked
-        self.work = len(self.each.code) + 1
         if backend == "llvm":
             self._run: Any = compiled("lanes", self.each, self._machine_lanes, self.varying, summed, contract)
         else:
@@ -239,18 +239,21 @@ class LaneProgram:
         status = np.where(status > self.guards, -1, status)
         return outputs[: self.outputs], status
 
-    def sums(self, columns: Columns) -> Any:
-        """Sums of the outputs over blocks of lanes: (blocks, outputs), and the lanes of a block."""
+    @contextmanager
+    def sums(self, columns: Columns) -> Iterator[tuple[Any, int]]:
+        """Sums of the outputs over blocks of lanes: (blocks, outputs), and the lanes of a block; good inside `with`."""
         shared = self._shared_results(columns.shared)
         if self.backend == "numpy":
             outputs, _ = self._arrays_each(columns, shared)
             starts = np.arange(0, columns.count, 64)
-            return np.add.reduceat(outputs, starts, axis=1).T, 64
+            yield np.add.reduceat(outputs, starts, axis=1).T, 64
+            return
         code = self._run
         block = code.block_of(columns.count)
-        totals = np.empty((-(-columns.count // block), code.sums))
-        self._in_threads(columns, shared, np.empty((0, 0)), totals)
-        return totals, block
+        with code.totals.borrowed(-(-columns.count // block) * code.sums) as memory:
+            totals = memory.reshape(-1, code.sums)
+            self._in_threads(columns, shared, np.empty((0, 0)), totals)
+            yield totals, block
 
     def _arrays_each(self, columns: Columns, shared: Any) -> tuple[Any, Any]:
         outputs = np.empty((len(self.each.outputs), columns.count))
@@ -283,14 +286,12 @@ class LaneProgram:
         blocks = -(-count // block)
 
         def work(first: int, last: int) -> None:
-            try:
-                memory = code.spare.pop()  # what was used before: fresh memory costs more than the work on it
-            except IndexError:
-                memory = _aligned(code.scratch), _aligned((code.sums + 1) * code.width)
-            code.run(*addresses, *(part.ctypes.data for part in memory), count, block, first, last)
-            code.spare.append(memory)
+            sums = (code.sums + 1) * code.width
+            with code.spare.borrowed(code.scratch + sums) as memory:
+                start = memory.ctypes.data
+                code.run(*addresses, start, start + 8 * code.scratch, count, block, first, last)
 
-        workers = min(_CORES, blocks, max(1, count * self.work // WORTH_A_THREAD))
+        workers = min(_CORES, blocks, max(1, count * code.work // WORTH_A_THREAD))
         cuts = [blocks * k // workers for k in range(workers + 1)] if workers else [0]
         threads = [threading.Thread(target=work, args=cut) for cut in pairwise(cuts[1:])]
         for thread in threads:
@@ -300,9 +301,3 @@ class LaneProgram:
         for thread in threads:
             thread.join()
         machine.raise_failures(code.callbacks)
-
-
-def _aligned(count: int) -> Any:
-    """Doubles that begin at a cache line."""
-    memory = np.empty(count + 8)
-    return memory[-(memory.ctypes.data // 8) % 8 :]

@@ -4,11 +4,103 @@ Text and not `llvmlite.ir`: building that object model for 8,000 instructions ta
 """
 
 import struct
+from collections.abc import Iterable
 
 
 def literal(value: float) -> str:
     """A double as LLVM writes it, to the last bit."""
     return f"0x{struct.unpack('<Q', struct.pack('<d', value))[0]:016X}"
+
+
+def counted(
+    index: str,
+    limit: str,
+    body: Iterable[str],
+    *,
+    first: str = "0",
+    step: int = 1,
+    carried: Iterable[tuple[str, str, str, str]] = (),
+) -> list[str]:
+    """A loop whose %index goes from `first` by `step` while it is below `limit`.
+
+    `carried` are values that turns hand on: type, name, what it is at first, and what the body makes of it. After the
+    loop the index and they are what they were when it ended.
+    """
+    phis = [("i64", index, first, f"%{index}.next"), *carried]
+    return [
+        f"br label %{index}.from",
+        f"{index}.from:",
+        f"br label %{index}.test",
+        f"{index}.test:",
+        *(f"%{name} = phi {t} [ {start}, %{index}.from ], [ {after}, %{index}.end ]" for t, name, start, after in phis),
+        f"%{index}.going = icmp slt i64 %{index}, {limit}",
+        f"br i1 %{index}.going, label %{index}.turn, label %{index}.done",
+        f"{index}.turn:",
+        *body,
+        f"br label %{index}.end",
+        f"{index}.end:",
+        f"%{index}.next = add i64 %{index}, {step}",
+        f"br label %{index}.test",
+        f"{index}.done:",
+    ]
+
+
+def chosen(label: str, truth: str, then: Iterable[str], otherwise: Iterable[str] = ()) -> list[str]:
+    """What is done if `truth` holds, and what if not."""
+    return [
+        f"br i1 {truth}, label %{label}.then, label %{label}.else",
+        f"{label}.then:",
+        *then,
+        f"br label %{label}.join",
+        f"{label}.else:",
+        *otherwise,
+        f"br label %{label}.join",
+        f"{label}.join:",
+    ]
+
+
+def function(name: str, parameters: str, body: Iterable[str], result: str = "void") -> str:
+    """A function; `body` ends with what it returns, unless that is nothing."""
+    lines = [*body, "ret void"] if result == "void" else list(body)
+    return "\n".join([f"define {result} @{name}({parameters}) #0 {{", *lines, "}"])
+
+
+def at(name: str, base: str, index: str, kind: str = "double") -> str:
+    """The address `index` elements of `kind` behind `base`; bytes are `i8`."""
+    return f"{name} = getelementptr {kind}, ptr {base}, i64 {index}"
+
+
+def load(name: str, base: str, index: str, kind: str = "i64", *, unit: str | None = None) -> list[str]:
+    """What lies `index` units behind `base`, a unit being what is loaded; vectors need no more than a double's alignment."""
+    return [at(f"{name}.at", base, index, unit or kind), f"{name} = load {kind}, ptr {name}.at, align 8"]
+
+
+def spread(width: int, number: str, name: str) -> list[str]:
+    """A double in every lane of a vector."""
+    v = f"<{width} x double>"
+    return [
+        f"{name}.one = insertelement {v} poison, double {number}, i32 0",
+        f"{name} = shufflevector {v} {name}.one, {v} poison, <{width} x i32> zeroinitializer",
+    ]
+
+
+def transposed(names: list[str]) -> tuple[list[str], list[str]]:
+    """As many vectors as each has lanes, rows made columns; returns lines and names."""
+    width, lines, half = len(names), [], 1
+    v = f"<{width} x double>"
+    while half < width:
+        made = list(names)
+        for k in range(width):
+            if not k & half:
+                low = [p if not p & half else width + p - half for p in range(width)]
+                high = [p + half if not p & half else width + p for p in range(width)]
+                for target, picked in ((k, low), (k + half, high)):
+                    made[target] = f"{names[target]}.{half}"
+                    mask = ", ".join(f"i32 {p}" for p in picked)
+                    pair = f"{v} {names[k]}, {v} {names[k + half]}"
+                    lines.append(f"{made[target]} = shufflevector {pair}, <{width} x i32> <{mask}>")
+        names, half = made, 2 * half
+    return lines, names
 
 
 class Builder:

@@ -12,7 +12,7 @@ from typing import Any
 
 from autograd_lite import primitives
 from autograd_lite.primitives import Primitive
-from autograd_lite.tape.executors import machine, products, support
+from autograd_lite.tape.executors import kernels, machine, products, support
 from autograd_lite.tape.executors.ir import Builder, literal
 from autograd_lite.tape.executors.operations import INLINE, LIBRARY, NATIVE
 from autograd_lite.tape.loops import Item, Loop, LoopGradient
@@ -175,19 +175,19 @@ class Body:
             self._keep(row)
         shared = min(self.places.uniform)
         rows, vector = [self.offset(row) for row in matrix.rows], [self.offset(x) for x in matrix.vector]
-        tables, call = products.call_matrix(index, matrix, shared, rows, vector, single=self.width == 1)
+        tables, call = kernels.call_matrix(index, matrix, shared, rows, vector, single=self.width == 1)
         self.tables.append(tables)
         return call
 
-    def outer_calls(self) -> str:
+    def outer_calls(self) -> list[str]:
         """What is to be called for each block of lanes when its vectors are done."""
         calls = []
         for number, outer in enumerate(self.groups.outers):
             left, right = [self.offset(d) for d in outer.left], [self.offset(x) for x in outer.right]
-            tables, call = products.call_outer(number, outer, left, right, single=self.width == 1)
+            tables, call = kernels.call_outer(number, outer, left, right, single=self.width == 1)
             self.tables.append(tables)
             calls.append(call)
-        return "\n".join(calls)
+        return calls
 
 
 class _Function:
@@ -342,10 +342,12 @@ class Lanes:
     block: int
     scratch: int
     width: int
+    work: int
     run: Callable[..., None]
     callbacks: Sequence[machine.Callback]
     module: machine.Module
-    spare: list[Any] = field(default_factory=list)
+    spare: machine.Memory = field(default_factory=machine.Memory)
+    totals: machine.Memory = field(default_factory=machine.Memory)
     held: float = HELD
 
     def block_of(self, count: int) -> int:
@@ -375,10 +377,10 @@ def single_lane(tape: Straight, level: int | None = None, *, contract: bool = Fa
     )
     groups = NO_GROUPS if contract else products.found(tape, 0, summed=True)
     body = Body(tape, 1, places, groups, contract=contract)
-    calls = "\n".join([*body.write(), body.outer_calls()])
+    calls = "\n".join([*body.write(), *body.outer_calls()])
     if groups.matrices or groups.outers:
         support.load_products(1)
-        body.declarations.update(products.SINGLE_LOOPS.values())
+        body.declarations.update(kernels.DECLARATIONS.values())
     on_stack = body.scratch <= ON_STACK
     scratch = f"%s = alloca [{max(body.scratch, 1)} x double], align 64" if on_stack else ""
     status = f"store double {literal(HELD)}, ptr %s, align 8" if tape.guards else ""
@@ -395,7 +397,7 @@ define i64 @main(ptr %in, ptr %out, ptr %{"unused" if on_stack else "s"}) #0 {{
 }}
 attributes #0 = {{ nounwind }}
 """
-    support.load()
+    support.load_support()
     module = machine.Module(
         text, _level(len(tape.code) - len(groups.absorbed), 300, contract=contract) if level is None else level
     )
@@ -459,7 +461,7 @@ def lanes(tape: Straight, varying: int, *, summed: bool, level: int | None = Non
     inputs = {k: ("%s", k * stride) if k < varying else ("%in", 8 * (k - varying)) for k in range(tape.first_constant)}
     places = Places(inputs, {}, set(range(varying, tape.first_constant)), stride=stride, reserved=varying)
     places.base, places.results = "%sv", "%acc"
-    in_outers = {k for outer in groups.outers for row in outer.results for k in row}
+    in_outers = {k for outer in groups.outers for k in outer.outputs}
     added = [k for k in range(len(tape.outputs) if summed else 0) if k not in in_outers]
     scattered = 0 if summed else len(tape.outputs)
     if summed:
@@ -474,14 +476,14 @@ def lanes(tape: Straight, varying: int, *, summed: bool, level: int | None = Non
         places.outputs = outputs
         places.reserved += scattered
     body = Body(tape, width, places, groups, contract=contract)
-    calls = "\n".join(body.write())
+    calls = body.write()
     scattered += guarded  # the first place after the outputs is the status
-    support.load()
+    support.load_support()
     helpers = vector_functions(body, width)
     sums_count = len(tape.outputs) if summed else 0
     if groups.matrices or groups.outers:
         support.load_products(width)
-        body.declarations.update(products.LOOPS.values())
+        body.declarations.update(kernels.DECLARATIONS.values())
     main = support.lanes_main(
         calls,
         body.outer_calls(),
@@ -499,14 +501,18 @@ def lanes(tape: Straight, varying: int, *, summed: bool, level: int | None = Non
 {chr(10).join(body.tables)}
 {chr(10).join(body.functions)}
 {main}
-attributes #0 = {{ nounwind "min-legal-vector-width"="512" "prefer-vector-width"="512" }}
+{support.ATTRIBUTES}
 """
     module = machine.Module(text, _level(straight, 1000, contract=contract) if level is None else level)
     kinds = [ctypes.c_void_p] * 8 + [ctypes.c_int64] * 4
     run = machine.function(module.address("main"), None, *kinds)
     scratch = body.scratch * stride // 8 + 16
+    scratch += -scratch % 8  # what follows begins at a cache line
     callbacks = list(body.callbacks.values())
-    return Lanes(len(tape.outputs) - sums_count, sums_count, guarded, block, scratch, width, run, callbacks, module)
+    work = straight + len(groups.absorbed) // 4  # matrices keep the adders busy: about so much less time for each
+    return Lanes(
+        len(tape.outputs) - sums_count, sums_count, guarded, block, scratch, width, work, run, callbacks, module
+    )
 
 
 def vector_functions(body: Body, width: int) -> str:

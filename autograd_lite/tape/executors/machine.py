@@ -1,7 +1,8 @@
 """Around LLVM: the host, compiling a module, and the functions that compiled code calls."""
 
 import ctypes
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from threading import Lock
 from typing import Any
@@ -48,7 +49,7 @@ class Module:
                 parsed = llvm.parse_assembly(text)
             except RuntimeError as error:
                 raise CompilationError(
-                    f"LLVM refused the program: {error}. Please report it with print(tape)."
+                    f"LLVM refused the program: {error!s:.300}. Please report it with print(tape)."
                 ) from error
             target = llvm.Target.from_default_triple().create_target_machine(
                 opt=level, cpu=processor, features=features
@@ -66,6 +67,32 @@ def publish(name: str, address: int) -> None:
     """Let modules compiled from now on call the function at `address` by this name."""
     _host()
     llvm.add_symbol(name, address)
+
+
+class Memory:
+    """Doubles that are used again by the next call: fresh pages cost more than the work on them."""
+
+    #: Doubles beyond which memory goes back to the system.
+    KEPT = 1 << 20
+
+    def __init__(self) -> None:
+        self._kept: list[Any] = []
+
+    @contextmanager
+    def borrowed(self, count: int) -> Iterator[Any]:
+        """`count` doubles from the start of a cache line, with whatever was left in them."""
+        try:
+            memory = self._kept.pop()
+        except IndexError:
+            memory = np.empty(0)
+        if len(memory) < count:
+            memory = np.empty(count + 8)
+            memory = memory[-(memory.ctypes.data // 8) % 8 :]
+        try:
+            yield memory[:count]
+        finally:
+            if len(memory) <= self.KEPT:
+                self._kept.append(memory)
 
 
 class Callback:
@@ -133,4 +160,4 @@ def scan() -> Callable[..., int]:
 
     pointer, integer = ctypes.c_void_p, ctypes.c_int64
     kinds = [pointer] * 6 + [integer] * 5 + [pointer, ctypes.c_bool]
-    return function(support.load().address("al_scan"), integer, *kinds)
+    return function(support.load_support().address("al_scan"), integer, *kinds)

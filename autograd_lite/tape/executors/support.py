@@ -1,10 +1,10 @@
 """Loops that every compiled program calls: compiled once, with all optimisations."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 
-from autograd_lite.tape.executors import machine, products, vector_math
-from autograd_lite.tape.executors.ir import literal
+from autograd_lite.tape.executors import kernels, machine, vector_math
+from autograd_lite.tape.executors.ir import at, chosen, counted, function, literal, load, transposed
 
 DECLARATIONS = (
     "declare double @al_total(ptr, i64)",
@@ -61,169 +61,136 @@ done:
 """
 
 
-_TEXT = """
-declare double @llvm.vector.reduce.fadd.v4f64(double, <4 x double>)
-
-; The sum of n doubles, in four chains of four lanes.
-define double @al_total(ptr %p, i64 %n) {
-start:
-  %whole = and i64 %n, -16
-  br label %loop
-loop:
-  %i = phi i64 [ 0, %start ], [ %next, %step ]
-  %a = phi <4 x double> [ zeroinitializer, %start ], [ %a1, %step ]
-  %b = phi <4 x double> [ zeroinitializer, %start ], [ %b1, %step ]
-  %c = phi <4 x double> [ zeroinitializer, %start ], [ %c1, %step ]
-  %d = phi <4 x double> [ zeroinitializer, %start ], [ %d1, %step ]
-  %going = icmp slt i64 %i, %whole
-  br i1 %going, label %step, label %rest
-step:
-  %pa = getelementptr double, ptr %p, i64 %i
-  %pb = getelementptr i8, ptr %pa, i64 32
-  %pc = getelementptr i8, ptr %pa, i64 64
-  %pd = getelementptr i8, ptr %pa, i64 96
-  %va = load <4 x double>, ptr %pa, align 8
-  %vb = load <4 x double>, ptr %pb, align 8
-  %vc = load <4 x double>, ptr %pc, align 8
-  %vd = load <4 x double>, ptr %pd, align 8
-  %a1 = fadd <4 x double> %a, %va
-  %b1 = fadd <4 x double> %b, %vb
-  %c1 = fadd <4 x double> %c, %vc
-  %d1 = fadd <4 x double> %d, %vd
-  %next = add i64 %i, 16
-  br label %loop
-rest:
-  %ab = fadd <4 x double> %a, %b
-  %cd = fadd <4 x double> %c, %d
-  %abcd = fadd <4 x double> %ab, %cd
-  %total = call double @llvm.vector.reduce.fadd.v4f64(double 0.0, <4 x double> %abcd)
-  br label %single
-single:
-  %j = phi i64 [ %whole, %rest ], [ %j1, %one ]
-  %s = phi double [ %total, %rest ], [ %s1, %one ]
-  %left = icmp slt i64 %j, %n
-  br i1 %left, label %one, label %done
-one:
-  %pj = getelementptr double, ptr %p, i64 %j
-  %vj = load double, ptr %pj, align 8
-  %s1 = fadd double %s, %vj
-  %j1 = add i64 %j, 1
-  br label %single
-done:
-  ret double %s
-}
-"""
+def _total() -> str:
+    """The sum of n doubles, in four chains of four lanes."""
+    v, chains, turn = "<4 x double>", range(4), [at("%here", "%p", "%i")]
+    for k in chains:
+        turn += [*load(f"%v{k}", "%here", str(k), v), f"%n{k} = fadd {v} %t{k}, %v{k}"]
+    carried = [(v, f"t{k}", "zeroinitializer", f"%n{k}") for k in chains]
+    rest = [*load("%x", "%p", "%j", "double"), "%s1 = fadd double %s, %x"]
+    lines = [
+        "%whole = and i64 %n, -16",
+        *counted("i", "%whole", turn, step=16, carried=carried),
+        f"%ab = fadd {v} %t0, %t1",
+        f"%cd = fadd {v} %t2, %t3",
+        f"%abcd = fadd {v} %ab, %cd",
+        f"%most = call double @llvm.vector.reduce.fadd.v4f64(double 0.0, {v} %abcd)",
+        *counted("j", "%n", rest, first="%whole", carried=[("double", "s", "%most", "%s1")]),
+        "ret double %s",
+    ]
+    return function("al_total", "ptr %p, i64 %n", lines, "double")
 
 
-_TEXT += """
-; Lanes first … first + count - 1 of k inputs, each with its base and stride, into rows of the scratch array; the rest of the
-; last vector is filled with the last lane.
-define void @al_gather(ptr %bases, ptr %strides, i64 %k, i64 %first, i64 %count, ptr %s, i64 %row, i64 %padded) {
-start:
-  br label %inputs
-inputs:
-  %j = phi i64 [ 0, %start ], [ %j1, %filled ]
-  %more = icmp slt i64 %j, %k
-  br i1 %more, label %input, label %done
-input:
-  %pb = getelementptr ptr, ptr %bases, i64 %j
-  %base = load ptr, ptr %pb, align 8
-  %ps = getelementptr i64, ptr %strides, i64 %j
-  %stride = load i64, ptr %ps, align 8
-  %skip = mul i64 %first, %stride
-  %from = getelementptr i8, ptr %base, i64 %skip
-  %place = mul i64 %j, %row
-  %to = getelementptr i8, ptr %s, i64 %place
-  br label %lanes
-lanes:
-  %l = phi i64 [ 0, %input ], [ %l1, %lane ]
-  %going = icmp slt i64 %l, %count
-  br i1 %going, label %lane, label %fill
-lane:
-  %offset = mul i64 %l, %stride
-  %p = getelementptr i8, ptr %from, i64 %offset
-  %v = load double, ptr %p, align 8
-  %q = getelementptr double, ptr %to, i64 %l
-  store double %v, ptr %q, align 8
-  %l1 = add i64 %l, 1
-  br label %lanes
-fill:
-  %m = phi i64 [ %count, %lanes ], [ %m1, %fill1 ]
-  %short = icmp slt i64 %m, %padded
-  br i1 %short, label %fill1, label %filled
-fill1:
-  %before = sub i64 %m, 1
-  %pl = getelementptr double, ptr %to, i64 %before
-  %vl = load double, ptr %pl, align 8
-  %ql = getelementptr double, ptr %to, i64 %m
-  store double %vl, ptr %ql, align 8
-  %m1 = add i64 %m, 1
-  br label %fill
-filled:
-  %j1 = add i64 %j, 1
-  br label %inputs
-done:
-  ret void
-}
+def _lane(name: str, number: str, lane: str) -> list[str]:
+    """Where a lane of input or output `number` begins, from the tables of bases and strides."""
+    return [
+        *load(f"{name}.base", "%bases", number, "ptr"),
+        *load(f"{name}.stride", "%strides", number),
+        f"{name}.skip = mul i64 {lane}, {name}.stride",
+        at(name, f"{name}.base", f"{name}.skip", "i8"),
+    ]
 
-; Rows of the scratch array to lanes first … first + count - 1 of k outputs.
-define void @al_scatter(ptr %bases, ptr %strides, i64 %k, i64 %first, i64 %count, ptr %s, i64 %row) {
-start:
-  br label %outputs
-outputs:
-  %j = phi i64 [ 0, %start ], [ %j1, %written ]
-  %more = icmp slt i64 %j, %k
-  br i1 %more, label %output, label %done
-output:
-  %pb = getelementptr ptr, ptr %bases, i64 %j
-  %base = load ptr, ptr %pb, align 8
-  %ps = getelementptr i64, ptr %strides, i64 %j
-  %stride = load i64, ptr %ps, align 8
-  %skip = mul i64 %first, %stride
-  %to = getelementptr i8, ptr %base, i64 %skip
-  %place = mul i64 %j, %row
-  %from = getelementptr i8, ptr %s, i64 %place
-  br label %lanes
-lanes:
-  %l = phi i64 [ 0, %output ], [ %l1, %lane ]
-  %going = icmp slt i64 %l, %count
-  br i1 %going, label %lane, label %written
-lane:
-  %p = getelementptr double, ptr %from, i64 %l
-  %v = load double, ptr %p, align 8
-  %offset = mul i64 %l, %stride
-  %q = getelementptr i8, ptr %to, i64 %offset
-  store double %v, ptr %q, align 8
-  %l1 = add i64 %l, 1
-  br label %lanes
-written:
-  %j1 = add i64 %j, 1
-  br label %outputs
-done:
-  ret void
-}
 
-define void @al_clear(ptr %p, i64 %n) {
-start:
-  br label %loop
-loop:
-  %i = phi i64 [ 0, %start ], [ %next, %step ]
-  %going = icmp slt i64 %i, %n
-  br i1 %going, label %step, label %done
-step:
-  %q = getelementptr double, ptr %p, i64 %i
-  store double 0.0, ptr %q, align 8
-  %next = add i64 %i, 1
-  br label %loop
-done:
-  ret void
-}
-"""
+def _row(name: str, number: str) -> list[str]:
+    """Where a row of the scratch array begins."""
+    return [f"{name}.skip = mul i64 {number}, %row", at(name, "%s", f"{name}.skip", "i8")]
+
+
+def _turned(width: int) -> str:
+    """If `width` inputs from the j-th on lie side by side, their lanes before %whole as rows of the scratch array.
+
+    Returns how many lanes were done: all or none.
+    """
+    v, names = f"<{width} x double>", [f"%x{k}" for k in range(width)]
+    beside = [*_lane("%from", "%j", "%first"), *_row("%to", "%j"), "%start = ptrtoint ptr %from.base to i64"]
+    beside += [f"%end = add i64 %j, {width}", "%b0 = icmp sle i64 %end, %k"]
+    for k in range(1, width):
+        beside += [
+            f"%j{k} = add i64 %j, {k}",
+            *load(f"%base{k}", "%bases", f"%j{k}"),
+            *load(f"%stride{k}", "%strides", f"%j{k}"),
+            f"%far{k} = sub i64 %base{k}, %start",
+            f"%near{k} = icmp eq i64 %far{k}, {8 * k}",
+            f"%alike{k} = icmp eq i64 %stride{k}, %from.stride",
+            f"%both{k} = and i1 %near{k}, %alike{k}",
+            f"%b{k} = and i1 %b{k - 1}, %both{k}",
+        ]
+    turn = []
+    for k, name in enumerate(names):
+        turn += [f"%l{k} = add i64 %l, {k}", f"%skip{k} = mul i64 %l{k}, %from.stride"]
+        turn += load(name, "%from", f"%skip{k}", v, unit="i8")
+    lines, columns = transposed(names)
+    turn += lines
+    for k, column in enumerate(columns):
+        turn += [f"%r{k} = mul i64 %row, {k}", at(f"%row{k}", "%to", f"%r{k}", "i8"), at(f"%y{k}", f"%row{k}", "%l")]
+        turn.append(f"store {v} {column}, ptr %y{k}, align 8")
+    lines = [
+        *beside,
+        f"%lanes = select i1 %b{width - 1}, i64 %whole, i64 0",
+        *counted("l", "%lanes", turn, step=width),
+        "ret i64 %lanes",
+    ]
+    return function("al_turned", f"{_MANY}, i64 %j, i64 %first, i64 %whole, ptr %s, i64 %row", lines, "i64")
+
+
+#: What an input or output begins with and how far apart its lanes are, for k of them.
+_MANY = "ptr %bases, ptr %strides, i64 %k"
+
+
+def _gather(width: int) -> str:
+    """Lanes first … first + count - 1 of k inputs into rows of the scratch array.
+
+    The rest of the last vector is filled with the last lane. Inputs that lie side by side go as vectors, `width` at a time.
+    """
+    lane = [
+        "%offset = mul i64 %l, %from.stride",
+        *load("%x", "%from", "%offset", "double", unit="i8"),
+        at("%q", "%to", "%l"),
+        "store double %x, ptr %q, align 8",
+    ]
+    together = "ptr %bases, ptr %strides, i64 %k, i64 %j, i64 %first, i64 %whole, ptr %s, i64 %row"
+    body = [
+        f"%phase = and i64 %j, {width - 1}",
+        "%new = icmp eq i64 %phase, 0",
+        *chosen("group", "%new", [f"%turned = call i64 @al_turned({together})"]),
+        "%done1 = phi i64 [ %turned, %group.then ], [ %done, %group.else ]",
+    ]
+    singles = [
+        *_lane("%from", "%j", "%first"),
+        *_row("%to", "%j"),
+        *counted("l", "%count", lane, first="%done1"),
+        "%last = sub i64 %count, 1",
+        *load("%filling", "%to", "%last", "double"),
+        *counted("m", "%padded", [at("%r", "%to", "%m"), "store double %filling, ptr %r, align 8"], first="%count"),
+    ]
+    whole = f"%whole = and i64 %count, {-width}"
+    loop = counted("j", "%k", [*body, *singles], carried=[("i64", "done", "0", "%done1")])
+    parameters = f"{_MANY}, i64 %first, i64 %count, ptr %s, i64 %row, i64 %padded"
+    return function("al_gather", parameters, [whole, *loop])
+
+
+def _scatter() -> str:
+    """Rows of the scratch array to lanes first … first + count - 1 of k outputs."""
+    lane = [
+        *load("%x", "%from", "%l", "double"),
+        "%offset = mul i64 %l, %to.stride",
+        at("%q", "%to", "%offset", "i8"),
+        "store double %x, ptr %q, align 8",
+    ]
+    body = [*_lane("%to", "%j", "%first"), *_row("%from", "%j"), *counted("l", "%count", lane)]
+    return function("al_scatter", f"{_MANY}, i64 %first, i64 %count, ptr %s, i64 %row", counted("j", "%k", body))
+
+
+def _clear() -> str:
+    """Zeros."""
+    return function(
+        "al_clear", "ptr %p, i64 %n", counted("i", "%n", [at("%q", "%p", "%i"), "store double 0.0, ptr %q, align 8"])
+    )
 
 
 def lanes_main(
-    calls: str,
-    block_calls: str,
+    calls: Sequence[str],
+    block_calls: Sequence[str],
     *,
     width: int,
     row: int,
@@ -237,82 +204,61 @@ def lanes_main(
 
     `sums` doubles for each block, of which those at `places` are accumulated vector by vector, the others by `block_calls`.
     """
-    vector = f"<{width} x double>"
-    steps = ", ".join(f"i64 {k}" for k in range(width))
-    reset = ""
+    v, integers = f"<{width} x double>", f"<{width} x i64>"
+    every = ", ".join(f"i64 {k}" for k in range(width))
+    reset = []
     if status is not None:  # it lies in the last place of the outputs
         held = ", ".join([f"double {literal(status)}"] * width)
-        reset = f"""%st = getelementptr i8, ptr %sv, i64 {(inputs + outputs - 1) * row}
-  store {vector} <{held}>, ptr %st, align 8"""
+        reset = [
+            at("%status", "%sv", str((inputs + outputs - 1) * row), "i8"),
+            f"store {v} <{held}>, ptr %status, align 8",
+        ]
+    one_vector = [
+        "%left = sub i64 %count, %v",
+        f"%left.one = insertelement {integers} poison, i64 %left, i32 0",
+        f"%left.all = shufflevector {integers} %left.one, {integers} poison, <{width} x i32> zeroinitializer",
+        f"%live = icmp sgt {integers} %left.all, <{every}>",
+        f"%mask = sext <{width} x i1> %live to {integers}",
+        f"store {integers} %mask, ptr %acc, align 64",
+        at("%sv", "%s", "%v"),
+        *reset,
+        *calls,
+    ]
+    one_sum = [
+        *load("%va", "%sums", "%i", v),
+        *_tree(width),
+        *load("%place", "@places", "%i"),
+        at("%result", "%redb", "%place"),
+        "store double %sum, ptr %result, align 8",
+    ]
+    block = [
+        "%first = mul i64 %b, %size",
+        "%ahead = sub i64 %n, %first",
+        "%full = icmp sge i64 %ahead, %size",
+        "%count = select i1 %full, i64 %size, i64 %ahead",
+        f"%up = add i64 %count, {width - 1}",
+        f"%padded = and i64 %up, {-width}",
+        f"call void @al_gather(ptr %vb, ptr %vs, i64 {inputs}, i64 %first, i64 %count, ptr %s, i64 {row}, i64 %padded)",
+        f"call void @al_clear(ptr %sums, i64 {len(places) * width})",
+        *counted("v", "%count", one_vector, step=width),
+        f"call void @al_scatter(ptr %ob, ptr %os, i64 {outputs}, i64 %first, i64 %count, ptr %outs, i64 {row})",
+        f"%redb.skip = mul i64 %b, {8 * sums}",
+        at("%redb", "%red", "%redb.skip", "i8"),
+        *counted("i", str(len(places)), one_sum),
+        *block_calls,
+    ]
     table = ", ".join(f"i64 {k}" for k in places)
-    return f"""
-@places = internal constant [{len(places)} x i64] [{table}]
-define void @main(
-    ptr %in, ptr %vb, ptr %vs, ptr %ob, ptr %os, ptr %red, ptr %s, ptr %acc, i64 %n, i64 %size, i64 %from, i64 %to
-) #0 {{
-start:
-  %outs = getelementptr i8, ptr %s, i64 {inputs * row}
-  %sums = getelementptr i8, ptr %acc, i64 {8 * width}
-  br label %blocks
-blocks:
-  %b = phi i64 [ %from, %start ], [ %b1, %reduced ]
-  %more = icmp slt i64 %b, %to
-  br i1 %more, label %block, label %done
-block:
-  %first = mul i64 %b, %size
-  %left = sub i64 %n, %first
-  %full = icmp sge i64 %left, %size
-  %count = select i1 %full, i64 %size, i64 %left
-  %up = add i64 %count, {width - 1}
-  %padded = and i64 %up, {-width}
-  call void @al_gather(ptr %vb, ptr %vs, i64 {inputs}, i64 %first, i64 %count, ptr %s, i64 {row}, i64 %padded)
-  call void @al_clear(ptr %sums, i64 {len(places) * width})
-  br label %vectors
-vectors:
-  %v = phi i64 [ 0, %block ], [ %v1, %vec ]
-  %going = icmp slt i64 %v, %count
-  br i1 %going, label %vec, label %end
-vec:
-  %rest = sub i64 %count, %v
-  %r1 = insertelement <{width} x i64> poison, i64 %rest, i32 0
-  %r = shufflevector <{width} x i64> %r1, <{width} x i64> poison, <{width} x i32> zeroinitializer
-  %live = icmp sgt <{width} x i64> %r, <{steps}>
-  %mask = sext <{width} x i1> %live to <{width} x i64>
-  store <{width} x i64> %mask, ptr %acc, align 64
-  %sv = getelementptr double, ptr %s, i64 %v
-  {reset}
-{calls}
-  %v1 = add i64 %v, {width}
-  br label %vectors
-end:
-  call void @al_scatter(ptr %ob, ptr %os, i64 {outputs}, i64 %first, i64 %count, ptr %outs, i64 {row})
-  %rowbytes = mul i64 %b, {8 * sums}
-  %redb = getelementptr i8, ptr %red, i64 %rowbytes
-  br label %reduce
-reduce:
-  %i = phi i64 [ 0, %end ], [ %i1, %one ]
-  %again = icmp slt i64 %i, {len(places)}
-  br i1 %again, label %one, label %reduced
-one:
-  %pa = getelementptr {vector}, ptr %sums, i64 %i
-  %va = load {vector}, ptr %pa, align 64
-{_tree(width)}
-  %ppl = getelementptr i64, ptr @places, i64 %i
-  %pl = load i64, ptr %ppl, align 8
-  %pr = getelementptr double, ptr %redb, i64 %pl
-  store double %sum, ptr %pr, align 8
-  %i1 = add i64 %i, 1
-  br label %reduce
-reduced:
-{block_calls}
-  %b1 = add i64 %b, 1
-  br label %blocks
-done:
-  ret void
-}}"""
+    parameters = "ptr %in, ptr %vb, ptr %vs, ptr %ob, ptr %os, ptr %red, ptr %s, ptr %acc"
+    body = [
+        at("%outs", "%s", str(inputs * row), "i8"),
+        at("%sums", "%acc", str(width)),
+        *counted("b", "%to", block, first="%from"),
+    ]
+    main = function("main", f"{parameters}, i64 %n, i64 %size, i64 %from, i64 %to", body)
+    return f"@places = internal constant [{len(places)} x i64] [{table}]\n{main}"
 
 
-def _tree(width: int) -> str:
+def _tree(width: int) -> list[str]:
     """The lanes of `%va` added up, halves onto halves, as `%sum`."""
     lines, name, size = [], "%va", width
     while size > 1:
@@ -320,39 +266,44 @@ def _tree(width: int) -> str:
         low, high = (", ".join(f"i32 {k}" for k in r) for r in (range(half), range(half, size)))
         kind, short = f"<{size} x double>", f"<{half} x double>"
         lines += [
-            f"  %lo{half} = shufflevector {kind} {name}, {kind} poison, <{half} x i32> <{low}>",
-            f"  %hi{half} = shufflevector {kind} {name}, {kind} poison, <{half} x i32> <{high}>",
-            f"  %h{half} = fadd {short} %lo{half}, %hi{half}",
+            f"%lo{half} = shufflevector {kind} {name}, {kind} poison, <{half} x i32> <{low}>",
+            f"%hi{half} = shufflevector {kind} {name}, {kind} poison, <{half} x i32> <{high}>",
+            f"%h{half} = fadd {short} %lo{half}, %hi{half}",
         ]
         name, size = f"%h{half}", half
-    return "\n".join([*lines, f"  %sum = extractelement <1 x double> {name}, i32 0"])
+    return [*lines, f"%sum = extractelement <1 x double> {name}, i32 0"]
+
+
+#: A vector of eight doubles stays in one register where there is one for it.
+ATTRIBUTES = 'attributes #0 = { nounwind "min-legal-vector-width"="512" "prefer-vector-width"="512" }'
+
+
+def _published(text: str, names: Iterable[str]) -> machine.Module:
+    """Compile functions with all optimisations and make their names known to later modules."""
+    module = machine.Module(f"{text}\n{ATTRIBUTES}", 2)
+    for name in names:
+        machine.publish(name, module.address(name))
+    return module
 
 
 @cache
-def load() -> machine.Module:
-    """Compile the loops and make their names known to later modules."""
-    module = machine.Module(_TEXT + _SCAN, 2)
-    for declaration in DECLARATIONS:
-        name = declaration.partition("@")[2].partition("(")[0]
-        machine.publish(name, module.address(name))
-    return module
+def load_support() -> machine.Module:
+    """What every program calls."""
+    width = machine.width()
+    declaration = "declare double @llvm.vector.reduce.fadd.v4f64(double, <4 x double>)"
+    functions = [_total(), _turned(width), _gather(width), _scatter(), _clear(), _SCAN]
+    names = [declaration.partition("@")[2].partition("(")[0] for declaration in DECLARATIONS]
+    return _published("\n".join([declaration, *functions]), names)
 
 
 @cache
 def load_products(width: int) -> machine.Module:
-    """Compile the loops of `products` and make their names known."""
-    attributes = 'attributes #0 = { nounwind "min-legal-vector-width"="512" "prefer-vector-width"="512" }'
-    text = products.loops(width, _tree(width)) if width > 1 else products.single_loops()
-    module = machine.Module(f"{text}\n{attributes}", 2)
-    for name in products.LOOPS if width > 1 else products.SINGLE_LOOPS:
-        machine.publish(name, module.address(name))
-    return module
+    """The loops of `kernels`, for vectors of `width` lanes or for one lane."""
+    return _published(*(kernels.of_lanes(width) if width > 1 else kernels.of_one_lane()))
 
 
 @cache
 def load_vector_functions(width: int) -> dict[str, machine.Module]:
-    """Compile the vector functions and make their names known; returns which there are."""
-    module = machine.Module(vector_math.module(width), 2)
-    for name in vector_math.FUNCTIONS:
-        machine.publish(f"{name}_v{width}", module.address(f"{name}_v{width}"))
+    """The vector functions; returns which there are."""
+    module = _published(vector_math.module(width), [f"{name}_v{width}" for name in vector_math.FUNCTIONS])
     return dict.fromkeys(vector_math.FUNCTIONS, module)

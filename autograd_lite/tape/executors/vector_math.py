@@ -615,8 +615,4 @@ def module(width: int) -> str:
         signature = f"{b.double} @{name}_v{width}({', '.join(f'{b.double} {a}' for a in arguments)})"
         text += [f"define {signature} #0 {{", *b.lines, f"ret {b.double} {result}", "}"]
         declarations |= b.declarations
-    return "\n".join([*sorted(declarations), *text, ATTRIBUTES])
-
-
-#: A vector of eight doubles stays in one register where there is one for it.
-ATTRIBUTES = 'attributes #0 = { nounwind "min-legal-vector-width"="512" "prefer-vector-width"="512" }'
+    return "\n".join([*sorted(declarations), *text])
