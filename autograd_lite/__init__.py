@@ -11,12 +11,13 @@
 """
 
 from autograd_lite import copies as _copies  # gives Variable its copy protocol
+from autograd_lite import nn, optim
 from autograd_lite.backward import gradients, stop_gradient, topological_order, zero_grad
 from autograd_lite.drawing import draw
 from autograd_lite.errors import (
     ArgumentError, AutogradLiteError, BranchError, CompilationError, ConversionError, DrawingError, GradientCheckError,
-    GraphTooLarge, HandMadeNodeError, NonFiniteError, OperandError, OutputError, PrimitiveError, ReadOnlyError,
-    RendererNotFound, StaleGraphError, TapeError, TraceError, UnconnectedError,
+    GraphTooLarge, HandMadeNodeError, ModelFileError, NonFiniteError, OperandError, OutputError, PrimitiveError,
+    ReadOnlyError, RendererNotFound, StaleGraphError, TapeError, TraceError, UnconnectedError,
 )
 from autograd_lite.explain import explain
 from autograd_lite.functions import (
@@ -31,6 +32,7 @@ from autograd_lite.primitives import (
     radians, reciprocal, relu, round, sigmoid, sign, sin, sinc, sinh, softplus, sqrt, square, step, sub, tan, tanh,
     trunc, where, xlogy,
 )
+from autograd_lite.saving import load, save
 from autograd_lite.tape.jit import jit
 from autograd_lite.tape.lanes import vmap
 from autograd_lite.tape.scan import scan
@@ -45,15 +47,15 @@ __version__ = "0.1.0"
 #: `from autograd_lite import *` leaves the builtins abs, pow, round and sum alone: write al.abs, al.sum.
 __all__ = [
     "PRIMITIVES", "REAL", "ArgumentError", "AutogradLiteError", "BranchError", "CompilationError", "ConversionError",
-    "DrawingError", "GradientCheckError", "GraphTooLarge", "HandMadeNodeError", "Interval", "NonFiniteError",
-    "OperandError", "OutputError", "Primitive", "PrimitiveError", "ReadOnlyError", "RendererNotFound",
-    "StaleGraphError", "Tape", "TapeError", "TraceError", "UnconnectedError", "Variable", "__version__", "acos",
-    "acosh", "add", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "ceil", "check_grads", "clip", "copysign",
-    "cos", "cosh", "degrees", "digamma", "div", "dot", "draw", "elu", "erf", "erfc", "exp", "exp2", "explain", "expm1",
-    "floor", "floordiv", "gamma", "gelu", "grad", "gradients", "hessian", "hvp", "hypot", "inv", "jacobian", "jit",
-    "jvp", "leaky_relu", "less", "lgamma", "log", "log1p", "log2", "log10", "log_softmax", "logaddexp", "logsumexp",
-    "maximum", "mean", "minimum", "mod", "mul", "neg", "norm", "polygamma", "prod", "radians", "raise_on_nonfinite",
-    "reciprocal", "register_dataclass", "relu", "scan", "selu", "sigmoid", "sign", "silu", "sin", "sinc", "sinh", "softmax",
-    "softplus", "softsign", "sqrt", "square", "step", "stop_gradient", "sub", "tan", "tanh", "topological_order",
-    "trace", "trunc", "value_and_grad", "vjp", "vmap", "where", "xlogy", "zero_grad",
+    "DrawingError", "GradientCheckError", "GraphTooLarge", "HandMadeNodeError", "Interval", "ModelFileError",
+    "NonFiniteError", "OperandError", "OutputError", "Primitive", "PrimitiveError", "ReadOnlyError", "RendererNotFound",
+    "StaleGraphError", "Tape", "TapeError", "TraceError", "UnconnectedError", "Variable", "__version__", "acos", "acosh",
+    "add", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "ceil", "check_grads", "clip", "copysign", "cos", "cosh",
+    "degrees", "digamma", "div", "dot", "draw", "elu", "erf", "erfc", "exp", "exp2", "explain", "expm1", "floor",
+    "floordiv", "gamma", "gelu", "grad", "gradients", "hessian", "hvp", "hypot", "inv", "jacobian", "jit", "jvp",
+    "leaky_relu", "less", "lgamma", "load", "log", "log1p", "log2", "log10", "log_softmax", "logaddexp", "logsumexp",
+    "maximum", "mean", "minimum", "mod", "mul", "neg", "nn", "norm", "optim", "polygamma", "prod", "radians",
+    "raise_on_nonfinite", "reciprocal", "register_dataclass", "relu", "save", "scan", "selu", "sigmoid", "sign", "silu",
+    "sin", "sinc", "sinh", "softmax", "softplus", "softsign", "sqrt", "square", "step", "stop_gradient", "sub", "tan",
+    "tanh", "topological_order", "trace", "trunc", "value_and_grad", "vjp", "vmap", "where", "xlogy", "zero_grad",
 ]

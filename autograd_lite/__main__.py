@@ -8,6 +8,7 @@ import argparse
 import ast
 import importlib
 import importlib.util
+import inspect
 import io
 import os
 import sys
@@ -43,6 +44,8 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--out", default="out", metavar="DIR", help="where pictures go (default: out)")
     demo.add_argument("--seed", type=_seed, default=0, metavar="N", help="seed of whatever is random (default: 0)")
     demo.add_argument("--quick", action="store_true", help="the shorter settings")
+    demo.add_argument("--data", type=Path, metavar="DIR", help="the four IDX files of MNIST or Fashion-MNIST")
+    demo.add_argument("--download", action="store_true", help="fetch MNIST or Fashion-MNIST from OpenML")
     demo.set_defaults(run=_demo)
 
     draw = commands.add_parser("draw", help="draw the graph of an expression with its gradients", allow_abbrev=False)
@@ -110,6 +113,8 @@ def _demo(options: argparse.Namespace) -> int:
     if options.name not in (*ladder, "all"):
         remark = close_to(options.name, (*ladder, "all", "list")) or f"; there are: {', '.join(ladder)}, all, list"
         raise UsageError(f"there is no demo {shorten(options.name)}{remark}")
+    if options.data is not None and options.download:
+        raise UsageError("--data and --download both say where the images are; give one of them")
     out = _writable(Path(options.out))
     names = ladder if options.name == "all" else (options.name,)
     entries = [_run_demo(name, out, options, alone=len(names) == 1) for name in names]
@@ -130,14 +135,26 @@ def _run_demo(name: str, out: Path, options: argparse.Namespace, *, alone: bool)
     began = time.perf_counter()
     report, error = None, ""
     try:
-        report = importlib.import_module(f"{DEMOS}.{name}").main(out / name, seed=options.seed, quick=options.quick)
+        run = importlib.import_module(f"{DEMOS}.{name}").main
+        report = run(out / name, seed=options.seed, quick=options.quick, **_images(run, options, alone=alone))
     except Exception as failure:
+        if alone and type(failure).__name__ == "DataError":
+            raise UsageError(str(failure)) from None
         if alone:
             raise
         error = f"{type(failure).__name__}: {failure}"
     entry = page.Entry(name, title, text, report, error, time.perf_counter() - began)
     print(f"   {entry.verdict}, {entry.seconds:.1f} s" + (f", pictures in {out / name}" if entry.pictures else ""))
     return entry
+
+
+def _images(run: Any, options: argparse.Namespace, *, alone: bool) -> dict[str, Any]:
+    """Where images come from, for a demo that takes some."""
+    if "data" in inspect.signature(run).parameters:
+        return {"data": options.data, "download": options.download}
+    if alone and (options.data is not None or options.download):
+        raise UsageError(f"the demo {options.name} takes no images: leave --data and --download out")
+    return {}
 
 
 def _writable(folder: Path) -> Path:

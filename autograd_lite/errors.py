@@ -180,6 +180,10 @@ class TapeError(AutogradLiteError, ValueError):
     """A tape is malformed, or a file is no tape: corrupt, cut off, or of another kind."""
 
 
+class ModelFileError(AutogradLiteError, ValueError):
+    """A file is no saved model, or not the one expected: corrupt, cut off, of other names or shapes, or with NaN in it."""
+
+
 class CompilationError(AutogradLiteError, RuntimeError):
     """A program could not be compiled, or the executor that was asked for is not installed."""
 

@@ -10,13 +10,16 @@ the model, the run and the report, and
     def main(out: Path, seed: int = 0, *, quick: bool = False) -> Report
 
 `out` is the folder for its pictures; `seed` settles whatever is random; `quick` asks for a setting of a few seconds
-in which every check still holds. The `Report` (see `common.py`) holds the numbers that were printed, the pictures, and
-what failed: `report.ok` decides the exit code. A demo imports the library by its public names only.
+in which every check still holds. A demo of images takes `data` and `download` too (see `data.py`). The `Report` (see
+`common.py`) holds the numbers that were printed, the pictures, and what failed: `report.ok` decides the exit code. A
+demo imports the library by its public names only.
 
 To add a rung: write the file, put its name where a reader should meet it, add its row to docs/demos.md and its known
 answers to tests/test_demos.py.
 """
 
 LADDER = (
-    "worked_example", "chain_rule", "gradient_tape", "perceptron", "xor_one_sample", "xor", "himmelblau", "compiled",
+    "worked_example", "chain_rule", "gradient_tape", "activations", "layers", "perceptron", "xor_one_sample", "neuron",
+    "losses", "vanishing_gradient", "dead_relu", "leaky_relu", "himmelblau", "compiled", "xor", "two_moons", "mnist",
+    "fashion",
 )  # fmt: skip

@@ -7,17 +7,16 @@ looked up among those of the process, never imported. Nothing is compressed, so 
 import dataclasses
 import io
 import json
-import os
 import zipfile
 from itertools import islice
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 
 from autograd_lite.errors import TapeError
 from autograd_lite.primitives import PRIMITIVES, Primitive
+from autograd_lite.saving import write_archive
 from autograd_lite.tape.outlines import MissingError, coded, require, shape_of
 from autograd_lite.tape.passes import Guard
 from autograd_lite.tape.tape import Tape
@@ -93,7 +92,7 @@ def save(tape: Tape, path: Any) -> None:
             buffer = io.BytesIO()
             np.lib.format.write_array(buffer, np.array(column, dtype=_ARRAYS[name]), allow_pickle=False)
             members[f"{prefix}{name}.npy"] = buffer.getvalue()
-    _write(Path(path), members)
+    write_archive(Path(path), members)
 
 
 def load(path: Any) -> Tape:
@@ -135,23 +134,6 @@ def load(path: Any) -> Tape:
 
 
 # --------------------------------------------------------------------------------------------------------------- writing
-
-
-def _write(path: Path, members: dict[str, bytes]) -> None:
-    """Write an archive beside `path`, then put it there in one step."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, content in members.items():
-            archive.writestr(zipfile.ZipInfo(name), content)  # dated 1980: the same tape gives the same bytes
-    beside = path.with_name(f".{uuid4().hex}.part")
-    try:
-        beside.write_bytes(buffer.getvalue())
-        beside.replace(path)
-    except OSError as error:
-        error.filename, error.filename2 = os.fspath(path), None
-        raise
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def _words(tape: Tape) -> dict[str, Any]:

@@ -1,0 +1,199 @@
+"""Models in files: the numbers of a nest by their names, as `numpy.load` reads them; nothing in a file is ever executed."""
+
+import io
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import optree
+
+from autograd_lite.errors import ModelFileError
+from autograd_lite.nests import NAMESPACE, unravel
+
+FORMAT, VERSION = "autograd_lite model", 1
+
+#: The entry that says what the file is.
+_HEADER = "__autograd_lite__"
+
+
+def save(path: Any, nest: Any, *, allow_nan: bool = False) -> None:
+    """Write the numbers of a nest to an `.npz` file, each leaf under its name.
+
+    Parameters
+    ----------
+    path : str or path
+        A file that is there is replaced as a whole, or stays as it is if saving fails.
+    nest : nest
+        Floats, Variables and arrays of them: a network, the state of an optimiser, a dict of both.
+    allow_nan : bool, default False
+        Write numbers that are NaN, too.
+
+    Raises
+    ------
+    ModelFileError
+        If a number is NaN: what has diverged would replace what was good.
+    OperandError
+        If a leaf is no number.
+    OSError
+        If the file cannot be written.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> from autograd_lite import nn
+    >>> network = nn.Network.create([2, 3, 1], rng=0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "model.npz")
+    ...     save(path, network)
+    ...     again = load(path, like=nn.Network.create([2, 3, 1], rng=1))
+    >>> bool((again.layers[0].weight == network.layers[0].weight).all())
+    True
+    """
+    leaves = _named(nest)
+    for name, array in leaves.items():
+        if not allow_nan and np.isnan(array).any():
+            raise ModelFileError(
+                f"{name} holds NaN, and {path} is not written. Save a model from before it diverged, or pass allow_nan=True."
+            )
+    members = {}
+    for name, array in ({_HEADER: np.array(f"{FORMAT} {VERSION}")} | leaves).items():
+        buffer = io.BytesIO()
+        np.lib.format.write_array(buffer, array, allow_pickle=False)
+        members[f"{name}.npy"] = buffer.getvalue()
+    write_archive(Path(path), members)
+
+
+def load(path: Any, like: Any, *, allow_nan: bool = False) -> Any:
+    """Read a nest that `save` wrote.
+
+    Parameters
+    ----------
+    path : str or path
+    like : nest
+        With the names and shapes that are expected, such as a new network of the same sizes. It is not changed.
+    allow_nan : bool, default False
+        Accept numbers that are NaN.
+
+    Returns
+    -------
+    nest
+        Of the structure of `like`, static fields included; floats and float64 arrays.
+
+    Raises
+    ------
+    ModelFileError
+        If the file is corrupt, cut off or of another kind; if an entry is missing, is one too many, or has another shape;
+        if a number is NaN. Nothing is half-loaded.
+    OSError
+        If there is no such file, or it may not be read.
+
+    Examples
+    --------
+    >>> load(__file__, like=1.0)
+    Traceback (most recent call last):
+        ...
+    autograd_lite.errors.ModelFileError: ...saving.py is no saved model, or not a whole one: File is not a zip file. ...
+    """
+    data = Path(path).read_bytes()
+    try:
+        found = _arrays(data)
+    except ModelFileError as error:
+        raise ModelFileError(f"{path} {error}") from None
+    except Exception as error:  # a broken file breaks zipfile and NumPy in a dozen ways
+        reason = f"{error}".rstrip(".") or type(error).__name__
+        raise ModelFileError(
+            f"{path} is no saved model, or not a whole one: {reason}. Save it again with save(path, nest), or find the right "
+            "file."
+        ) from error
+    expected = _named(like)
+    _compare(str(path), found, expected)
+    for name, array in found.items():
+        if not allow_nan and np.isnan(array).any():
+            raise ModelFileError(f"{path}: {name} holds NaN. Load another file, or pass allow_nan=True.")
+    leaves, containers = optree.tree_flatten(like, namespace=NAMESPACE)
+    read = [
+        array if isinstance(leaf, np.ndarray) else float(array)
+        for leaf, array in zip(leaves, (found[name] for name in expected), strict=True)
+    ]
+    return optree.tree_unflatten(containers, read)
+
+
+def _named(nest: Any) -> dict[str, Any]:
+    """Each leaf as a float64 array, by a name such as `layers.0.weight`."""
+    numbers, shape = unravel(nest, "the model")
+    values = np.array([float(getattr(number, "value", number)) for number in numbers])
+    named, start = {}, 0
+    leaves = optree.tree_leaves(nest, namespace=NAMESPACE)
+    for path, leaf, size in zip(shape.containers.paths(), leaves, shape.sizes, strict=True):
+        name = ".".join(str(entry) for entry in path) or "value"
+        if name in named or name == _HEADER:
+            raise ModelFileError(f"two leaves of the model would be called {name}. Rename a key of one of its dicts.")
+        named[name] = values[start : start + size].reshape(np.shape(leaf))
+        start += size
+    return named
+
+
+def _compare(path: str, found: dict[str, Any], expected: dict[str, Any]) -> None:
+    missing, extra = [n for n in expected if n not in found], [n for n in found if n not in expected]
+    if missing or extra:
+        words = [f"{what} {', '.join(names[:5])}" for what, names in (("lacks", missing), ("has", extra)) if names]
+        raise ModelFileError(
+            f"{path} {' and '.join(words)}, other than the model in `like`. Pass a model of the same structure."
+        )
+    for name, array in expected.items():
+        if found[name].shape != array.shape:
+            raise ModelFileError(
+                f"{path}: {name} has shape {found[name].shape}, and {array.shape} in `like`. Pass a model of the same sizes."
+            )
+
+
+def _arrays(data: bytes) -> dict[str, Any]:
+    """The entries of an archive, checked against their checksums."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        members = archive.infolist()
+        if len({member.filename for member in members}) < len(members):
+            raise ValueError("an entry occurs twice")
+        if sum(member.file_size for member in members) > len(data):  # what was saved is not compressed
+            raise ValueError("its entries are larger than the file")
+        arrays = {member.filename.removesuffix(".npy"): _array(archive.read(member)) for member in members}
+    header = arrays.pop(_HEADER, None)
+    kind, _, version = str(header).rpartition(" ")
+    if header is None or kind != FORMAT:
+        raise ValueError("it is of another kind")
+    if version != str(VERSION):
+        raise ModelFileError(
+            f"is in version {version!r:.20} of the format, and this autograd_lite reads version {VERSION}. Read it with the "
+            "release that wrote it."
+        )
+    for name, array in arrays.items():
+        if array.dtype != np.float64:
+            raise ValueError(f"{name} is an array of {array.dtype}")
+    return arrays
+
+
+def _array(content: bytes) -> Any:
+    stream = io.BytesIO(content)
+    array = np.lib.format.read_array(stream, allow_pickle=False)
+    if stream.read(1):
+        raise ValueError("an entry goes on behind its array")
+    return array
+
+
+def write_archive(path: Path, members: dict[str, bytes]) -> None:
+    """Write an archive beside `path`, then put it there in one step."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(zipfile.ZipInfo(name), content)  # dated 1980: the same content gives the same bytes
+    beside = path.with_name(f".{uuid4().hex}.part")
+    try:
+        beside.write_bytes(buffer.getvalue())
+        beside.replace(path)
+    except OSError as error:
+        error.filename, error.filename2 = os.fspath(path), None
+        raise
+    finally:
+        beside.unlink(missing_ok=True)
