@@ -24,7 +24,7 @@ from autograd_lite.functions import (
     dot, elu, gelu, log_softmax, logsumexp, mean, norm, prod, selu, silu, softmax, softsign, sum,
 )
 from autograd_lite.nests import register_dataclass
-from autograd_lite.observers import raise_on_nonfinite
+from autograd_lite.observers import raise_on_nonfinite, record_locations, scope
 from autograd_lite.primitives import (
     PRIMITIVES, REAL, Interval, Primitive, abs, acos, acosh, add, asin, asinh, atan, atan2, atanh, cbrt, ceil, clip,
     copysign, cos, cosh, degrees, digamma, div, erf, erfc, exp, exp2, expm1, floor, floordiv, gamma, hypot, inv,
@@ -55,7 +55,8 @@ __all__ = [
     "floordiv", "gamma", "gelu", "grad", "gradients", "hessian", "hvp", "hypot", "inv", "jacobian", "jit", "jvp",
     "leaky_relu", "less", "lgamma", "load", "log", "log1p", "log2", "log10", "log_softmax", "logaddexp", "logsumexp",
     "maximum", "mean", "minimum", "mod", "mul", "neg", "nn", "norm", "optim", "polygamma", "prod", "radians",
-    "raise_on_nonfinite", "reciprocal", "register_dataclass", "relu", "save", "scan", "selu", "sigmoid", "sign", "silu",
-    "sin", "sinc", "sinh", "softmax", "softplus", "softsign", "sqrt", "square", "step", "stop_gradient", "sub", "tan",
-    "tanh", "topological_order", "trace", "trunc", "value_and_grad", "vjp", "vmap", "where", "xlogy", "zero_grad",
+    "raise_on_nonfinite", "reciprocal", "record_locations", "register_dataclass", "relu", "save", "scan", "scope", "selu",
+    "sigmoid", "sign", "silu", "sin", "sinc", "sinh", "softmax", "softplus", "softsign", "sqrt", "square", "step",
+    "stop_gradient", "sub", "tan", "tanh", "topological_order", "trace", "trunc", "value_and_grad", "vjp", "vmap",
+    "where", "xlogy", "zero_grad",
 ]

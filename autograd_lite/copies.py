@@ -31,7 +31,8 @@ def rebuilt(node: Variable, arguments: tuple[Any, ...]) -> Variable:
     copied = make_node(node._primitive, node._value, arguments, node._locals)
     copied._grad = node._grad
     if node._about is not None:
-        copied.about.name, copied.about.location = node._about.name, node._about.location
+        for fact in ("name", "location", "read", "scope"):
+            setattr(copied.about, fact, getattr(node._about, fact))
     if is_stale(node):
         copied.about.stale = True
     return copied

@@ -12,9 +12,9 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
-from typing import Any, Protocol
+from typing import Any
 
-from autograd_lite.errors import NonFiniteError
+from autograd_lite.errors import NonFiniteError, OperandError
 
 #: Number of contexts, over all threads, in which somebody watches. Recording a node tests this and no more.
 active = 0
@@ -26,11 +26,14 @@ _lock = Lock()
 _PACKAGE = str(Path(__file__).parent) + os.sep
 
 
-class Observer(Protocol):
-    """What may watch."""
+class Observer:
+    """What may watch; each method does nothing unless a subclass says what."""
 
     def node(self, node: Any) -> None:
         """Look at a node that was just made."""
+
+    def read(self, node: Any) -> None:
+        """Look at a node whose value is being read."""
 
     def sweep(self, order: Sequence[Any], adjoints: Mapping[Any, Any], *, forward: bool) -> None:
         """Look at a finished sweep, its nodes in the order of the sweep, before anything is written."""
@@ -43,6 +46,12 @@ def observe(node: Any) -> None:
     """Show a new node to who watches in this context."""
     for observer in _observers.get():
         observer.node(node)
+
+
+def observe_read(node: Any) -> None:
+    """Show a node whose value is read to who watches in this context."""
+    for observer in _observers.get():
+        observer.read(node)
 
 
 def observe_sweep(order: Sequence[Any], adjoints: Mapping[Any, Any], *, forward: bool = False) -> None:
@@ -138,7 +147,7 @@ def _is_library(filename: str) -> bool:
     return filename.startswith((_PACKAGE, "<operator ")) or "site-packages/numpy/" in filename.replace("\\", "/")
 
 
-class _NonFiniteWatch:
+class _NonFiniteWatch(Observer):
     """Raises at the first value or adjoint that is infinite or NaN."""
 
     def node(self, node: Any) -> None:
@@ -231,4 +240,72 @@ def raise_on_nonfinite() -> Iterator[None]:
     autograd_lite.errors.NonFiniteError: the adjoint of Variable(0.0, name='x') made at ... is inf: ...
     """
     with observing(_NonFiniteWatch()):
+        yield
+
+
+class _Locations(Observer):
+    """Notes the line that makes a node, and the one that reads its value."""
+
+    def node(self, node: Any) -> None:
+        node.about.location = user_location()
+
+    def read(self, node: Any) -> None:
+        node.about.read = user_location()
+
+
+@contextmanager
+def record_locations() -> Iterator[None]:
+    """Let nodes remember the file and line of the user's code that makes them: `x.location`.
+
+    Messages, `why`, `blame` and the pages of `draw` name these lines; `why` also names the line that took the number out
+    of a Variable with `.value`.
+
+    Notes
+    -----
+    Cost: about 3 µs a node inside, nothing outside. It holds for the thread or task that entered it.
+
+    Examples
+    --------
+    >>> import autograd_lite as al
+    >>> with record_locations():
+    ...     y = al.exp(al.Variable(1.0))
+    >>> y.location
+    '...:2'
+    """
+    with observing(_Locations()):
+        yield
+
+
+class _Scope(Observer):
+    """Notes a name on every node, behind the names of the scopes around it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def node(self, node: Any) -> None:
+        about = node.about
+        about.scope = self.name if about.scope is None else f"{about.scope}/{self.name}"
+
+
+@contextmanager
+def scope(name: str) -> Iterator[None]:
+    """Give the nodes made inside a common name: a box of its own in pictures that are folded.
+
+    Parameters
+    ----------
+    name : str
+        Scopes may lie in each other: `layer1/neuron0`.
+
+    Examples
+    --------
+    >>> import autograd_lite as al
+    >>> x = al.Variable(1.0)
+    >>> with scope("layer1"):
+    ...     h = al.tanh(x)
+    >>> h.scope, x.scope
+    ('layer1', None)
+    """
+    if not isinstance(name, str) or not name:
+        raise OperandError(f"scope({name!r}): name a scope with a text.")
+    with observing(_Scope(name)):
         yield

@@ -22,13 +22,19 @@ Operator = Callable[["Variable", Operand], Any]
 
 
 class About:
-    """What only few nodes have: a name, the user's line that made it, when its value was set, staleness when copied."""
+    """What only few nodes have.
 
-    __slots__ = ("changed", "location", "name", "stale")
+    A name, the user's lines that made the node and that last read its value, the scope that it was made in, when its value
+    was set, and whether a copy is stale.
+    """
+
+    __slots__ = ("changed", "location", "name", "read", "scope", "stale")
 
     def __init__(self) -> None:
         self.name: str | None = None
         self.location: str | None = None
+        self.read: str | None = None
+        self.scope: str | None = None
         self.changed = -1
         self.stale = False
 
@@ -161,6 +167,8 @@ class Variable:
             notes.guard("eq", self, self._value if is_number else self, outcome=is_number)
             if self._value == 0.0:  # or -0.0
                 bool(primitives.copysign(1.0, self) < 0.0)
+        if observers.active:
+            observers.observe_read(self)
         return self._value
 
     @value.setter
@@ -201,6 +209,16 @@ class Variable:
         if name is not None and not isinstance(name, str):
             raise OperandError(f"name={name!r} is a {type(name).__name__}; name a Variable with a str.")
         self.about.name = name
+
+    @property
+    def location(self) -> str | None:
+        """`file:line` of the user's code that made the node, if it was made inside `record_locations`."""
+        return None if self._about is None else self._about.location
+
+    @property
+    def scope(self) -> str | None:
+        """The names of the `scope`s that the node was made in, such as `layer1/neuron0`, or None."""
+        return None if self._about is None else self._about.scope
 
     @property
     def about(self) -> About:
