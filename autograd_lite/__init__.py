@@ -20,6 +20,7 @@ from autograd_lite.errors import (
     ReadOnlyError, RendererNotFound, StaleGraphError, TapeError, TraceError, UnconnectedError,
 )
 from autograd_lite.explain import explain
+from autograd_lite.flow import gradient_flow, plot_gradient_flow
 from autograd_lite.functions import (
     dot, elu, gelu, log_softmax, logsumexp, mean, norm, prod, selu, silu, softmax, softsign, sum,
 )
@@ -52,11 +53,11 @@ __all__ = [
     "StaleGraphError", "Tape", "TapeError", "TraceError", "UnconnectedError", "Variable", "__version__", "acos", "acosh",
     "add", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "ceil", "check_grads", "clip", "copysign", "cos", "cosh",
     "degrees", "digamma", "div", "dot", "draw", "elu", "erf", "erfc", "exp", "exp2", "explain", "expm1", "floor",
-    "floordiv", "gamma", "gelu", "grad", "gradients", "hessian", "hvp", "hypot", "inv", "jacobian", "jit", "jvp",
-    "leaky_relu", "less", "lgamma", "load", "log", "log1p", "log2", "log10", "log_softmax", "logaddexp", "logsumexp",
-    "maximum", "mean", "minimum", "mod", "mul", "neg", "nn", "norm", "optim", "polygamma", "prod", "radians",
-    "raise_on_nonfinite", "reciprocal", "record_locations", "register_dataclass", "relu", "save", "scan", "scope", "selu",
-    "sigmoid", "sign", "silu", "sin", "sinc", "sinh", "softmax", "softplus", "softsign", "sqrt", "square", "step",
-    "stop_gradient", "sub", "tan", "tanh", "topological_order", "trace", "trunc", "value_and_grad", "vjp", "vmap",
-    "where", "xlogy", "zero_grad",
+    "floordiv", "gamma", "gelu", "grad", "gradient_flow", "gradients", "hessian", "hvp", "hypot", "inv", "jacobian",
+    "jit", "jvp", "leaky_relu", "less", "lgamma", "load", "log", "log1p", "log2", "log10", "log_softmax", "logaddexp",
+    "logsumexp", "maximum", "mean", "minimum", "mod", "mul", "neg", "nn", "norm", "optim", "plot_gradient_flow",
+    "polygamma", "prod", "radians", "raise_on_nonfinite", "reciprocal", "record_locations", "register_dataclass", "relu",
+    "save", "scan", "scope", "selu", "sigmoid", "sign", "silu", "sin", "sinc", "sinh", "softmax", "softplus", "softsign",
+    "sqrt", "square", "step", "stop_gradient", "sub", "tan", "tanh", "topological_order", "trace", "trunc",
+    "value_and_grad", "vjp", "vmap", "where", "xlogy", "zero_grad",
 ]

@@ -128,6 +128,16 @@ class Report:
             figure.savefig(self.out / filename, dpi=150, metadata={"Software": None})
         self.pictures.append((self.out / filename, caption))
 
+    def flow(self, filename: str, caption: str, gradients: Any, graphs: Any = ()) -> None:
+        """Save the size of the gradient by layer, and the shares of units that let little through."""
+        self.out.mkdir(parents=True, exist_ok=True)
+        try:
+            al.plot_gradient_flow(gradients, graphs, path=self.out / filename)
+        except al.DrawingError as error:
+            self.say(f"  ({filename} is left out: {error})")
+        else:
+            self.pictures.append((self.out / filename, caption))
+
 
 def progress(turns: Iterable[int], label: str) -> Iterable[int]:
     """Show a progress bar, on a terminal only; else, or without tqdm, pass `turns` through."""

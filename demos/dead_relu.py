@@ -116,5 +116,9 @@ def main(out: Path, seed: int = 0, *, quick: bool = False) -> Report:
         report.number(f"share dead at depth {n}", share, 1 - 0.5**n, bound(0.5**n, len(weights)))
     signs = np.logical_or.accumulate(weights < 0, axis=1)
     report.check(f"of {len(weights):,} starts, those with a negative weight are dead", np.array_equal(found, signs))
+    graphs = [cost_of([al.Variable(v) for v in start[:LAYERS]])[0] for start in weights[:200]]
+    report.flow(
+        "flow.png", "The gradient of an all-positive start, and the dead units of 200", gradients(abs(start)), graphs
+    )
     report.plot("dead.png", "One chain, and many", panels(start, 1 - shares, len(weights)), (None, None))
     return report

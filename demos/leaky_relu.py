@@ -116,5 +116,12 @@ def main(out: Path, seed: int = 0, *, quick: bool = False) -> Report:
     for name, units in VARIANTS.items():
         zeros = sum(0.0 in gradients(start, *units) for start in starts)
         report.number(name, zeros, 0 if units[0] is leaky else None)
+    graph = network([al.Variable(v) for v in starts[0]], *VARIANTS["this library"])
+    report.flow(
+        "flow.png",
+        "The eight weights in order: small, never 0; and the units on the flat side",
+        found["this library"].tolist(),
+        (3.0 - graph) ** 2,
+    )
     report.plot("leaky.png", "At z = -2, and the gradients of one start", panels(found, known), (None, None))
     return report

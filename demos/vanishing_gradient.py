@@ -116,5 +116,10 @@ def main(out: Path, seed: int = 0, *, quick: bool = False) -> Report:
     report.number("typical factor", math.exp(np.log(np.abs(found)).mean()))
     report.check("every factor |dy_j/dy_(j-1)| is at most |w_j|/4", bool((np.abs(found) <= bounds).all()))
     report.number(f"median ratio, {DEEPEST} layers", float(np.median(ratios[:, -1])))
+    history, values = [], [v.value for v in w]
+    for _ in range(50 if quick else 300):
+        history.append(al.gradients(*(chain(leaves := [al.Variable(v) for v in values])[1], leaves)))
+        values = [v - 0.1 * g for v, g in zip(values, history[-1], strict=True)]
+    report.flow("flow.png", "The first layers stay behind while the chain learns", history, chain(w)[1])
     report.plot("vanishing.png", "One start by layer, many by depth", panels(ours, original, ratios), (None, None))
     return report

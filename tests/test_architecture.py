@@ -43,6 +43,7 @@ MAY_IMPORT = {
         "variable",
     },
     "testing": {"errors", "nests", "transforms", "variable"},
+    "flow": {"backward", "errors", "nests", "variable"},
     "drawing": {"backward", "drawing", "errors", "variable"},
     "explain": {"backward", "drawing", "errors", "variable"},
 }
