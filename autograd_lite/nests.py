@@ -32,6 +32,10 @@ class Fixed:
 
     thing: Any
 
+    def copy(self) -> Any:
+        """The thing to hand out: of an array, one that the caller may change."""
+        return self.thing.copy() if isinstance(self.thing, np.ndarray) else self.thing
+
 
 @dataclasses.dataclass(frozen=True)
 class Shape:
@@ -74,7 +78,7 @@ class Shape:
         packed, start = [], 0
         for leaf, size in zip(self.leaves, self.sizes, strict=True):
             if isinstance(leaf, Fixed):
-                packed.append(leaf.thing)
+                packed.append(leaf.copy())
             else:
                 part = numbers[start : start + size]
                 packed.append(_as_number(part[0]) if leaf is None else as_array(part, leaf))
@@ -195,12 +199,20 @@ def mapped(function: Callable[[Any], Any], nest: Any) -> Any:
     return optree.tree_map(leaf_mapped, nest, namespace=NAMESPACE)
 
 
+def _kind(fact: Any) -> Any:
+    """What `==` does not tell of a fact: its type, and the sign of a zero; of a tuple or list, those of its parts too."""
+    if isinstance(fact, (tuple, list)):
+        return (type(fact), *map(_kind, fact))
+    return repr(fact) if isinstance(fact, float) else type(fact)
+
+
 def register_dataclass(cls: C) -> C:
     """Let instances of a dataclass be nests of their fields; use as a decorator above `@dataclass`.
 
     A field made with `field(metadata={"static": True})` is a fact, not a number: it is carried along as it is and must
-    be comparable with `==`. Write whatever is no parameter so: a degree, an activation's name. A rebuilt instance has its
-    fields and nothing else: `__init__` and `__post_init__` do not run for it.
+    be comparable with `==`; facts of two types are different, as are 0.0 and -0.0, alone or in tuples and lists. Write
+    whatever is no parameter so: a degree, an activation's name. A rebuilt instance has its fields and nothing else:
+    `__init__` and `__post_init__` do not run for it.
 
     Raises
     ------
@@ -227,10 +239,12 @@ def register_dataclass(cls: C) -> C:
     dynamic = [field.name for field in fields if not field.metadata.get("static")]
 
     def take_apart(instance: Any) -> tuple[list[Any], tuple[Any, ...], list[str]]:
-        return [getattr(instance, n) for n in dynamic], tuple(getattr(instance, n) for n in static), dynamic
+        facts = tuple([getattr(instance, n) for n in static])
+        return [getattr(instance, n) for n in dynamic], (_kind(facts) if facts else (), facts), dynamic
 
-    def put_together(facts: tuple[Any, ...], numbers: Sequence[Any]) -> Any:
+    def put_together(known: tuple[Any, tuple[Any, ...]], numbers: Sequence[Any]) -> Any:
         instance = object.__new__(cls)  # not __init__: what it checks or converts holds for numbers, not for gradients
+        _, facts = known
         for name, value in zip((*dynamic, *static), (*numbers, *facts), strict=True):
             object.__setattr__(instance, name, value)
         return instance

@@ -462,6 +462,15 @@ def test_max_paths():
     assert len(jitted.paths()) == 3
 
 
+def test_comparisons_with_a_constant_nan_are_one_path():
+    """NaN differs from itself, but a branch by it does not."""
+    f = lambda x: x * 2 if x < float("nan") else (x if x > 0 else -x)
+    single, lanes = al.jit(f), al.jit(al.vmap(f))
+    for x in np.random.default_rng(0).normal(size=100).tolist():
+        assert single(x) == lanes(np.array([x]))[0] == f(x)
+    assert len(single.paths()) == len(lanes.paths()) == 2
+
+
 def test_path_report():
     """Number of lanes, condition, file and line."""
 
@@ -714,6 +723,32 @@ def test_one_and_true_are_different():
     assert [repr(g(1.0, s)) for s in (False, None, "", "0")] == [repr((1.0, s)) for s in (False, None, "", "0")]
 
 
+@al.register_dataclass
+@dataclasses.dataclass
+class Known:
+    """A number and a fact."""
+
+    number: float
+    fact: object = dataclasses.field(default=2, metadata={"static": True})
+
+
+@pytest.mark.parametrize("runner", [al.jit, lambda f: al.jit(al.vmap(f))])
+def test_facts_that_are_equal_but_different_have_tapes_of_their_own(runner):
+    """1, True and 1.0, 0.0 and -0.0, alone and inside of tuples and lists."""
+    facts = [1, True, 1.0, np.float64(1.0), 0.0, -0.0, 0, False, (0.0, 1), (-0.0, 1), (0.0, True), [1], [True], [1.0]]
+    told = {repr(fact): float(number) for number, fact in enumerate(facts)}
+    f = lambda known: known.number * told[repr(known.fact)]
+    compiled = runner(f)
+    number = 2.0 if runner is al.jit else np.array([2.0])
+    for _ in range(2):
+        assert [float(np.ravel(compiled(Known(number, fact)))[0]) for fact in facts] == [2.0 * v for v in told.values()]
+    assert len(compiled.paths()) == len(facts)
+    tape = al.trace(f, Known(2.0, 1))
+    assert tape(Known(3.0, 1)) == 0.0
+    with pytest.raises(errors.ArgumentError):
+        tape(Known(3.0, True))
+
+
 def test_number_types():
     """NumPy scalars, 0-d arrays and big whole numbers are converted exactly or refused, as eager does."""
     f = lambda x: al.sin(x) * 2.5
@@ -779,6 +814,27 @@ def test_results_are_fresh(backend):
     nest = al.jit(lambda x: {"a": [x, "s"]}, backend=backend)
     nest(1.0)["a"].append(3)
     assert nest(2.0) == {"a": [2.0, "s"]}
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_results_that_are_no_floats_belong_to_the_caller(backend):
+    """Changing an array of integers or texts changes no later result."""
+    for thing in (np.array([1, 2]), np.array(["a", "b"]), np.array([True, False])):
+        f = al.jit(lambda x, thing=thing: (x, {"k": thing.copy()}), backend=backend)
+        for _ in range(3):
+            result = f(1.0)[1]["k"]
+            assert np.array_equal(result, thing)
+            result[:] = result[::-1].copy()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_paths_that_return_integers_and_floats(backend):
+    """Each call's result has the type that the function gives."""
+    f = lambda x: x if x > 1 else 0 if x > 0 else False if x > -1 else "small"
+    compiled = al.jit(f, backend=backend)
+    for x in (2.0, 0.5, -0.5, -2.0) * 2:
+        assert compiled(x) == f(x)
+        assert type(compiled(x)) is type(f(x))
 
 
 def test_outputs_of_every_kind():

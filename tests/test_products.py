@@ -1,11 +1,13 @@
 """Layers written as loops become matrices and outer products, and every bit stays."""
 
+import dataclasses
 import itertools
 
 import numpy as np
 import pytest
 
 import autograd_lite as al
+from autograd_lite.tape import programs
 from autograd_lite.tape.executors import products
 from autograd_lite.tape.executors.operations import NATIVE
 from autograd_lite.tape.lowering import lowered
@@ -78,8 +80,6 @@ def test_what_is_found():
 
 def test_threads_do_not_change_a_sum(monkeypatch):
     """Sums over lanes are the same bits on one core and on many."""
-    from autograd_lite.tape import programs
-
     f, count = network([16, 17, 33, 2], "first", al.sigmoid)
     rng = np.random.default_rng(2)
     p, x, t = rng.normal(size=count), rng.normal(size=(3001, 16)), rng.normal(size=(3001, 2))
@@ -122,3 +122,48 @@ def test_inputs_are_gathered_from_any_layout(lanes):
         results = np.array(f(given, y))
         np.testing.assert_array_equal(results[:-1], given.T * 2.0)
         np.testing.assert_array_equal(results[-1], y[:, 1] - given[:, 0])
+
+
+def signed(w, x):
+    """A sum of products with the sign of a number, which is asked for first."""
+    sign = 1.0 if x[0] > 0.0 else -1.0
+    total = 0.0
+    for row in w:
+        s = row[0] * x[0]
+        for weight, number in zip(row[1:], x[1:], strict=True):
+            s = s + weight * number
+        total = total + s
+    return sign * total
+
+
+def hidden(w, x):
+    """The same with what is multiplied computed before, so that one lane has a matrix too."""
+    h = [v * v for v in x]
+    return signed(w, [x[0], *h[1:]]) + signed(w, h)
+
+
+@pytest.mark.parametrize("f", [signed, hidden])
+def test_a_branch_on_an_input_before_a_matrix_is_followed(f):
+    """Lanes and single calls that differ in the sign of an input, where the first operation belongs to a matrix."""
+    w, x = np.arange(1.0, 17.0).reshape(4, 4), np.array([[1.0, 1.0, 1.0, 1.0], [-1.0, 1.0, 1.0, 1.0]])
+    lanes, single = al.jit(al.vmap(f, in_axes=(None, 0))), al.jit(f)
+    assert lanes(w, x).tolist() == [single(w, row) for row in x] == [f(w, row) for row in x]
+    assert len(lanes.paths()) == len(single.paths()) == 2
+    both = al.jit(al.vmap(al.value_and_grad(f), in_axes=(None, 0), reduce="sum"))
+    value, gradient = both(w, x)
+    assert value == f(w, x[0]) + f(w, x[1])
+    assert np.array_equal(gradient, al.grad(f)(w, x[0]) + al.grad(f)(w, x[1]))
+
+
+@pytest.mark.parametrize("f", [signed, hidden])
+def test_a_branch_is_followed_wherever_its_guard_stands(f):
+    """A tape from a file may have a guard later than it was recorded: it is tested all the same."""
+    w, x = np.arange(2.0, 18.0).reshape(4, 4), np.ones(4)
+    tape = al.trace(f, w, x)
+    for position in range(len(tape) + 1):
+        moved = dataclasses.replace(tape, guards=tuple(dataclasses.replace(g, position=position) for g in tape.guards))
+        programs.forget()
+        for run, one in ((al.jit(moved), x), (al.jit(al.vmap(moved, in_axes=(None, 0))), x[None])):
+            assert run(w, one) == f(w, x)
+            with pytest.raises(al.errors.BranchError):
+                run(w, -one)

@@ -205,9 +205,9 @@ def test_a_million_steps_compile_as_fast_as_a_thousand():
 
 def test_steps_with_too_many_paths_run_eagerly(monkeypatch):
     """Right results, as for jit."""
-    from autograd_lite.tape import loops
+    from autograd_lite.tape import steps
 
-    monkeypatch.setattr(loops, "MAX_PATHS", 2)
+    monkeypatch.setattr(steps, "MAX_PATHS", 2)
     step = lambda c, x: (c + int(x), c)
     rows = np.array([0.5, 1.5, 2.5, 3.5, 0.7, 3.1])
     with pytest.warns(RuntimeWarning, match="different paths"):
@@ -215,3 +215,319 @@ def test_steps_with_too_many_paths_run_eagerly(monkeypatch):
     expected, others = al.scan(step, 0.25, rows)
     assert last == expected
     assert carries.tolist() == others.tolist()
+
+
+# ------------------------------------------------------------------------------------------- what once went wrong, by symptom
+
+SHORT = np.arange(1.0, 4.0)
+
+
+def numbers(nest):
+    """The numbers of a nest, without history."""
+    return [getattr(n, "value", n) for n in al.nests.unravel(nest)[0]]
+
+
+def agree(f, *points, backend="auto"):
+    """One compiled function gives what the eager one gives, at all points in turn; so do its first two derivatives."""
+    for g in (f, al.grad(f), al.grad(al.grad(f))):
+        compiled = al.jit(g, backend=backend)
+        for x in points:
+            np.testing.assert_allclose(numbers(compiled(x)), numbers(g(x)), rtol=1e-12, err_msg=f"{g.__name__} at {x}")
+
+
+def test_gradient_counted_twice_where_a_step_uses_p_and_what_is_computed_from_p():
+    """6 p³ from p and p·p."""
+
+    def f(p):
+        q = p * p
+        return al.scan(lambda c, x: (c + x * p * q, None), 0.0, SHORT)[0]
+
+    assert al.jit(al.grad(f))(2.0) == al.grad(f)(2.0) == 72.0
+
+
+def test_step_called_later_saw_its_loop_variables_next_turn():
+    """Two scans in a loop, by the loop's variable, a function that uses it, and a name bound again."""
+
+    def turns(p):
+        total = 0.0
+        for w in (p, 2.0 * p):
+            total = total + al.scan(lambda c, x: (c * 0.5 + x * w, None), 0.0, SHORT)[0]
+        return total
+
+    def by_function(p):
+        for k in (1.0, 2.0):
+            rate = lambda c: c * k if c < 2.0 else c * p * k
+            p = al.scan(lambda c, x: (rate(c) + x, None), p, SHORT)[0]
+        return p
+
+    def again(p):
+        p = al.scan(lambda c, x: (c * 0.5 + x * p, None), 0.0, SHORT)[0]
+        return p
+
+    assert al.jit(al.grad(turns))(2.0) == 12.75
+    for f in (turns, by_function, again):
+        agree(f, 2.0, 0.1, -1.0)
+
+
+def test_branch_found_later_saw_its_loop_variables_next_turn():
+    """Paths of plain values too."""
+    f = lambda p, q: [
+        al.scan(lambda c, x: (c + (w * k if c > q else w), None), p, SHORT)[0] for k, w in ((1.0, p), (2.0, q))
+    ]
+    compiled = al.jit(f)
+    for p, q in ((1.0, 9.0), (1.0, 2.0), (3.0, 0.5)):
+        assert compiled(p, q) == f(p, q)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        lambda p: lambda c, x: (c + p if x > 1 else c + 1.0, None),
+        lambda p: lambda c, x: (c + p * p if c > 2 * p else c + x, None),
+        lambda p: lambda c, x, a=2 * p, b=p * p: (c + a if p > 1 else c + b * x, None),
+    ],
+)
+def test_number_that_only_another_branch_uses_was_frozen(step):
+    """An argument, one computed from it, defaults: used in later steps, or only for other arguments."""
+    agree(lambda p: al.scan(step(p), 0.0, np.arange(4.0))[0], 2.0, 5.0, 0.5, 100.0, -1.0)
+
+
+@pytest.mark.parametrize("length", [4, 40_000])
+def test_late_captures_do_not_unroll_the_loop(length):
+    """Traced again, the scan is a loop again: a program of a few instructions."""
+    f = al.jit(lambda p: al.scan(lambda c, x: (c + p if c < p else c + p * p, None), 0.0, length=length)[0])
+    g = al.jit(lambda p: al.scan(lambda c, x: (c + 1.0 if p > c else c - p, None), 0.0, length=length)[0])
+    for x in (1e9, 0.5, 7.0):
+        assert f(x) == al.scan(lambda c, _, x=x: (c + x if c < x else c + x * x, None), 0.0, length=length)[0]
+        assert g(x) == al.scan(lambda c, _, x=x: (c + 1.0 if x > c else c - x, None), 0.0, length=length)[0]
+    assert {len(path.tape) < 10 for h in (f, g) for path in h.paths()} == {True}
+
+
+def test_number_that_only_another_branch_uses_where_the_closure_does_not_show_it():
+    """In an object, only for other arguments: recorded step by step."""
+
+    class Held:
+        pass
+
+    def f(p):
+        held = Held()
+        held.w = p * 3.0
+        return al.scan(lambda c, x: (c + held.w * x if c > p else c + x, None), 0.0, SHORT)[0]
+
+    agree(f, 100.0, 0.5, 2.0)
+
+
+def test_loop_in_a_loop_whose_later_branch_uses_more():
+    """In a later step of the outer loop, the inner one uses a number that it did not before."""
+
+    def f(p):
+        r = p * 3.0
+
+        def step(c, t):
+            inner = al.scan(lambda d, x: (d * p + x if d < 2 else d * r * 0.1 + c, None), c, SHORT)[0]
+            return inner * 0.1 + t, inner
+
+        last, inners = al.scan(step, 0.3, SHORT)
+        return last + inners[1]
+
+    agree(f, 0.05, 0.5, 1.5, -0.4)
+
+
+def test_two_captured_variables_of_one_value_were_confused():
+    """They are told apart by identity."""
+    a, b = al.Variable(1.0), al.Variable(1.0)
+    f = lambda p: al.scan(lambda c, x: (c + a * p if c < 3 else c * b + p, None), 0.0, SHORT)[0]
+    compiled = al.jit(f)
+    for a.value, b.value, p in ((1.0, 1.0, 2.0), (1.0, 5.0, 2.0), (3.0, 1.0, 0.1), (3.0, 2.0, 2.0)):
+        expected, got = f(p), compiled(p)
+        assert got.value == expected.value
+        assert al.gradients(got, [a, b]) == pytest.approx(al.gradients(expected, [a, b]), rel=1e-12)
+
+
+def test_captured_variable_of_another_branch_kept_its_value():
+    """Its new value, and its derivative."""
+    w = al.Variable(3.0)
+    f = lambda: al.scan(lambda c, x: (c + w if x > 1 else c + 1.0, None), 0.0, np.arange(4.0))[0]
+    compiled = al.jit(f)
+    for w.value in (3.0, 10.0):
+        assert compiled().value == f().value == 2 * w.value + 2
+        assert al.gradients(compiled(), w) == 2.0
+
+
+def test_derivative_by_a_captured_variable_was_that_of_the_first_path():
+    """Steps branch by an argument."""
+    w = al.Variable(1.0)
+    f = lambda p: al.scan(lambda c, x: (c + w * w if c < p else c + w, c * w), 0.0, length=4)
+    compiled = al.jit(f)
+    for p in (100.0, 2.0, 3.0):
+        for got, expected in zip(al.nests.unravel(compiled(p))[0], al.nests.unravel(f(p))[0], strict=True):
+            assert got.value == expected.value
+            assert al.gradients(got, w) == al.gradients(expected, w)
+
+
+def test_gradient_with_a_captured_variable_was_a_type_error():
+    """LoopGradient is not callable."""
+    w = al.Variable(1.0)
+    g = al.grad(lambda p: al.scan(lambda c, x: (c * p + w * x if c < 3 else c * w, None), 0.1, np.arange(4.0))[0])
+    compiled = al.jit(g)
+    for w.value in (1.0, -0.7, 2.0):
+        for p in (2.0, 0.5, 5.0):
+            assert compiled(p).value == pytest.approx(g(p).value, rel=1e-12)
+            assert al.gradients(compiled(p), w) == pytest.approx(al.gradients(g(p), w), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("step", "init"),
+    [
+        (lambda c, t, x: ((0 if c > 3 else c + x), c), 0.0),
+        (lambda c, t, x: (c + x, 0 if c > 3 else c * 2), 0.0),
+        (lambda c, t, x: (c + x, 1), 0.0),
+        (lambda c, t, x: (c + x, c > 3), 0.0),
+        (lambda c, t, x: (0, c * x), 1.0),
+        (lambda c, t, x: (c > 3, np.array([1, 2]) if t > 2 else np.array([c, x])), 1),
+        (lambda c, t, x: (np.array([1, 0]) if c[0] > 1 else c * x, None), np.array([1, 2])),
+    ],
+)
+def test_step_that_returned_integers_gave_garbage(step, init):
+    """Constants, flags and arrays of integers are numbers, in some branches or in all."""
+    f = lambda x: al.scan(lambda c, t: step(c, t, x), init, np.arange(6.0))
+    compiled = al.jit(f)
+    for x in (2.0, 0.5):
+        same(compiled(x), f(x))
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        lambda c, t, x: (c + x, [c, t] if c > 3 else (t, c)),
+        lambda c, t, x: (c + x, None if c > 3 else c * 2),
+        lambda c, t, x: (c + x, np.ones(2) if c > 3 else np.ones(3)),
+    ],
+)
+def test_outputs_of_different_structure_were_mixed_up(step):
+    """An error, the same one eagerly and compiled."""
+    f = lambda x: al.scan(lambda c, t: step(c, t, x), 0.0, np.arange(6.0))
+    with pytest.raises(al.ArgumentError, match="Return the same structure from every branch") as eager:
+        f(2.0)
+    compiled = al.jit(f)
+    same(compiled(0.1), f(0.1))
+    with pytest.raises(al.ArgumentError) as later:
+        compiled(2.0)
+    assert str(later.value) == str(eager.value)
+
+
+def test_gradient_without_rows_or_without_carry_was_a_value_error():
+    """Arrays with no column."""
+    f = lambda x: al.scan(lambda c, _: (c * x, None), 1.0, length=6)[0]
+    g = lambda x: al.sum(al.scan(lambda c, t: (c, t * x), (), np.arange(6.0))[1])
+    assert al.jit(al.grad(f))(2.0) == al.grad(f)(2.0) == 192.0
+    assert al.jit(al.grad(g))(2.0) == al.grad(g)(2.0) == 15.0
+
+
+def test_infinity_that_the_result_does_not_use_made_the_gradient_nan():
+    """In the carry as it is, and as the slope of a part that goes nowhere."""
+    f = lambda p: al.scan(lambda c, x: ((c[0] * p + x, c[1]), None), (1.0, float("inf")), SHORT)[0][0]
+    g = lambda p: al.scan(lambda c, x: ((c[0] * p + x, al.sqrt(c[1] * p)), None), (1.0, 0.0), SHORT)[0][0]
+    assert al.jit(al.grad(f))(2.0) == al.grad(f)(2.0) == 18.0
+    assert al.jit(al.grad(g))(2.0) == al.grad(g)(2.0) == 18.0
+
+
+@pytest.mark.parametrize("checkpoint", [None, 1, 2])
+@pytest.mark.parametrize("start", [0.05, 0.1, 0.3, 0.0])
+def test_branch_not_taken_in_a_later_step_made_the_gradient_nan(start, checkpoint):
+    """An adjoint of 0 that was sent is another thing than none."""
+    smaller = lambda c: al.less(c, 0.1)
+    step = lambda c, p: (al.where(smaller(c), c + p, al.sqrt(c - 0.1)), c)
+    f = lambda p: al.sum(al.scan(lambda c, _: step(c, p), p, np.arange(5.0), checkpoint=checkpoint)[1])
+    np.testing.assert_array_equal(al.jit(al.grad(f))(start), al.grad(f)(start))
+
+
+@pytest.mark.filterwarnings("ignore:.*different paths:RuntimeWarning")
+def test_gradient_of_more_paths_than_are_kept_was_an_operand_error():
+    """Steps beyond run eagerly, backwards too."""
+
+    def f(p):
+        def step(c, x):
+            k = 0
+            while k < x:
+                k += 1
+            return c + p * p * (k % 3), None
+
+        return al.scan(step, 0.0, np.arange(80.0))[0]
+
+    assert al.jit(al.grad(f))(2.0) == al.grad(f)(2.0) == 316.0
+
+
+@pytest.mark.parametrize(
+    ("rows", "step"),
+    [
+        (np.array([2**53 + 1, 2**60 + 3, 5]), lambda c, x, p: c * p + x % 10),
+        (np.array(["a", "b", "a"]), lambda c, x, p: c + p if x == "a" else c * p),
+    ],
+)
+def test_rows_that_float64_cannot_hold_were_rounded(rows, step):
+    """Their steps are recorded one by one."""
+    agree(lambda p: al.scan(lambda c, x: (step(c, x, p), None), 1.0, rows)[0], 0.5, 1.5)
+
+
+def test_step_that_assigns_a_name_from_outside():
+    """There is more to it than its results: recorded one by one."""
+
+    def f(p):
+        total = 0.0
+
+        def step(c, x):
+            nonlocal total
+            total = total + c * p
+            return c * p + x, None
+
+        return al.scan(step, 0.1, SHORT)[0] + total
+
+    agree(f, 0.5, 1.5)
+
+
+@pytest.mark.parametrize("backend", ["python", "numpy", "llvm"])
+def test_loop_by_each_backend(backend, monkeypatch):
+    """No machine code where none was asked for, once the trace is done."""
+    from autograd_lite.tape import steps
+
+    if backend == "llvm":
+        pytest.importorskip("llvmlite")
+    step = lambda c, x, p: (c * p + x if c < 2 else al.sin(c) * p, None)
+    agree(lambda p: al.scan(lambda c, x: step(c, x, p), 0.1, SHORT)[0], 0.5, 3.0, backend=backend)
+    f = al.jit(lambda p: al.scan(lambda c, x: (c * p + x, None), 0.1, SHORT)[0], backend=backend)
+    f(0.5)
+    if backend != "llvm":
+        monkeypatch.delattr(steps.Steps, "_native")
+    assert f(0.7) == al.scan(lambda c, x: (c * 0.7 + x, None), 0.1, SHORT)[0]
+
+
+def test_tape_with_a_loop_replays_on_variables_and_can_be_differentiated():
+    """As a tape without one; on numbers of a branch that uses more, it says so."""
+    f = lambda p: al.scan(lambda c, x: (c * p + x if c < 2 else c * p * p, c), 0.1, SHORT)[0]
+    for g in (f, al.grad(f)):
+        compiled = al.jit(g)
+        compiled(0.5)
+        tape = compiled.paths()[0].tape
+        assert tape(0.5) == tape(al.Variable(0.5)).value == pytest.approx(g(0.5), rel=1e-12)
+        assert tape.gradient()(0.5) == pytest.approx(al.grad(g)(0.5), rel=1e-12)
+        assert al.jit(lambda p, tape=tape: tape(p) * 2)(9.0) == pytest.approx(2 * g(9.0), rel=1e-12)
+    w = al.Variable(2.0)
+    compiled = al.jit(lambda p: al.scan(lambda c, x: (c * w if c > p else c + x, None), 0.1, SHORT)[0])
+    compiled(100.0)
+    with pytest.raises(al.TraceError, match="which no step did when the scan was recorded"):
+        compiled.paths()[0].tape(0.5)
+
+
+def test_loop_twice_in_one_program_crashed():
+    """Each instruction calls back by itself."""
+    f = lambda p: al.scan(lambda c, x: (c * p + x, c), 0.1, SHORT)[0]
+    compiled = al.jit(f)
+    compiled(0.5)
+    tape = compiled.paths()[0].tape
+    twice = al.jit(lambda p: tape(p) + tape(2.0 * p))
+    for p in (0.5, 1.5):
+        assert twice(p) == f(p) + f(2.0 * p)
+        assert al.jit(al.grad(lambda p: tape(p) + tape(2.0 * p)))(p) == pytest.approx(
+            al.grad(lambda p: f(p) + f(2.0 * p))(p), rel=1e-12
+        )

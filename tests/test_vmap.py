@@ -487,3 +487,95 @@ def test_what_a_primitive_raises_reaches_the_caller_of_a_sum():
     with pytest.raises(KeyError, match="too large"):
         total(np.array([1.0, 3.0]))
     assert total(np.array([1.0, 2.0])) == 3.0
+
+
+# --- results that are no floats -----------------------------------------------------------------------------
+
+
+@runners
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda v: "positive" if v > 0 else "no",
+        lambda v: "no" if v > 0 else "negative or nothing",
+        lambda v: True if v > 0 else 5,
+        lambda v: 5 if v > 0 else True,
+        lambda v: np.int8(3) if v > 0 else 1000,
+        lambda v: 2**63 if v > 0 else -1,
+        lambda v: 10**30 if v > 0 else 1,
+        lambda v: 1j if v > 0 else 2j,
+        lambda v: "text" if v > 0 else 5,
+        lambda v: b"bytes" if v > 0 else "text",
+        lambda v: abs if v > 0 else len,
+        lambda v: np.array([1, 2, 3]),
+        lambda v: np.array([1, 2]),
+        lambda v: np.array([1, 2]) if v > 0 else np.array([True, False]),
+        lambda v: np.array(["a", "b"]) if v > 0 else np.array(["longer", "text"]),
+        lambda v: np.array([1, 2]) if v > 0 else np.array([v, v]),
+        lambda v: v if v > 0.25 else 0,
+        lambda v: 0 if v > 0.25 else v,
+        lambda v: v if v > 0 else v > 1,
+    ],
+)
+def test_results_that_are_no_floats_are_kept_whole(runner, f):
+    """Texts, flags, integers, arrays and objects: each lane's is that of the function, whatever the others return."""
+    for x in (np.array([3.0, -1.0, 0.5]), np.array([-1.0, 3.0]), np.array([2.0]), np.array([-2.0, -3.0])):
+        for _ in range(2):
+            got, expected = RUNNERS[runner](al.vmap(f))(x), [f(v) for v in x.tolist()]
+            assert got.tolist() == [e.tolist() if isinstance(e, np.ndarray) else e for e in expected]
+
+
+@runners
+def test_the_usual_relu_returns_an_integer_zero(runner):
+    """`x if x > 0 else 0`: integers beside floats are floats, and are added up as such."""
+
+    def relu(v):
+        if v > 0:
+            return v
+        return 0
+
+    run, x = RUNNERS[runner], np.array([3.0, -1.0, 0.5])
+    assert same_bits(run(al.vmap(relu))(x), np.array([3.0, 0.0, 0.5]))
+    for reduce, scale in (("sum", 1.0), ("mean", 3.0)):
+        assert run(al.vmap(relu, reduce=reduce))(x) == 3.5 / scale
+        assert same_bits(run(al.vmap(relu, reduce=reduce))(-x), 1.0 / scale)
+        assert same_bits(run(al.vmap(relu, reduce=reduce))(-np.abs(x)), 0.0)
+    assert same_bits(run(al.grad(lambda v: al.sum(al.vmap(relu)(v))))(x), np.array([1.0, 0.0, 1.0]))
+    both = run(al.vmap(lambda v: (relu(v), v > 0, 1), reduce="sum"))(x)
+    assert both == (3.5, 2.0, 3.0)
+    with pytest.warns(match="path"):
+        assert run(al.vmap(lambda v: v if v > 150 else int(v)))(np.arange(200.0)).tolist() == list(range(200))
+
+
+@runners
+def test_results_that_fit_into_no_array_are_refused(runner):
+    """Texts beside floats, arrays of two lengths, integers that no float is equal to, sums of texts."""
+    run, x = RUNNERS[runner], np.array([3.0, -1.0, 0.5])
+    for f in (
+        lambda v: "text" if v > 1 else v,
+        lambda v: "text" if v > 1 else 1 if v > 0 else v,
+        lambda v: np.array([1, 2]) if v > 0 else np.array([1, 2, 3]),
+        lambda v: np.array([1, 2]) if v > 0 else v,
+    ):
+        for lanes in (x, x[::-1]):
+            with pytest.raises(errors.ArgumentError, match="in some lanes"):
+                run(al.vmap(f))(lanes)
+    with pytest.raises(errors.ConversionError, match="9007199254740993"):
+        run(al.vmap(lambda v: v if v > 0 else 2**53 + 1))(x)
+    for f in (lambda v: "text", lambda v: (v, "text"), lambda v: "text" if v > 0 else 1):
+        with pytest.raises(errors.ArgumentError, match="Return numbers only"):
+            run(al.vmap(f, reduce="sum"))(x)
+
+
+@runners
+def test_numbers_that_no_float_is_equal_to_are_refused(runner):
+    """Long doubles and integers are converted exactly or not at all; NaN and infinities are."""
+    f = RUNNERS[runner](al.vmap(lambda v: v * 2))
+    assert same_bits(f(np.array([0.5, math.nan, -math.inf], dtype="g")), np.array([1.0, math.nan, -math.inf]))
+    assert f(np.array([2**53, 2**60, 2**63], dtype="u8")).tolist() == [2.0**54, 2.0**61, 2.0**64]
+    wrong = [np.array([1, 2**64 - 1], dtype="u8"), np.array([1, 2**63 - 1]), np.array([2**53 + 1, 1])]
+    if np.finfo("g").nmant > 52:
+        wrong += [np.array([1, 3], dtype="g") / 3, np.array(["1e400"], dtype="g")]
+    for numbers in wrong:
+        with pytest.raises(errors.ConversionError, match="not exactly representable"):
+            f(numbers)

@@ -10,12 +10,14 @@ import optree
 
 from autograd_lite import observers
 from autograd_lite.backward import gradients
-from autograd_lite.errors import ArgumentError
+from autograd_lite.errors import ArgumentError, TraceError
 from autograd_lite.nests import Fixed, Shape, unravel
+from autograd_lite.tape.batches import batch_of
 from autograd_lite.tape.executors import python
-from autograd_lite.tape.lanes import LanePaths, Mapped, batch_of
+from autograd_lite.tape.lanes import LanePaths, Mapped
 from autograd_lite.tape.paths import Path, Paths
 from autograd_lite.tape.programs import chosen, single
+from autograd_lite.tape.steps import Uncaptured, wider
 from autograd_lite.tape.tape import Tape
 from autograd_lite.tape.trace import is_fixed, record
 from autograd_lite.transforms import name_of
@@ -168,7 +170,19 @@ class Family:
         self.last: Path | None = None
 
     def __call__(self, numbers: Sequence[float]) -> Any:
-        """The result for these numbers, by whichever path they take."""
+        """The result for these numbers."""
+        while True:
+            paths = self.paths
+            try:
+                return self._served(numbers)
+            except Uncaptured:
+                if not paths.loops:
+                    raise
+                if self.paths is paths:  # no other thread was faster
+                    self.paths, self.last = wider(paths), None
+
+    def _served(self, numbers: Sequence[float]) -> Any:
+        """The result by whichever path these numbers take."""
         path = self.last or self.paths.first(numbers)
         tried: list[Path] = []
         while True:
@@ -190,7 +204,8 @@ class Family:
         self.last = path
         path.lanes += 1
         if path.tape.captured:
-            outputs = self._connected(path, numbers, outputs)
+            connected = self._connected(path, numbers, outputs)
+            return self.paths.eager(numbers) if connected is None else path.tape.output_shape.pack(connected)
         return path.tape.output_shape.pack(outputs)
 
     def program(self, path: Path, *, careful: bool = False) -> Any:
@@ -199,11 +214,16 @@ class Family:
             self.backend, lambda tape: single(tape, self.backend, contract=self.contract), careful=careful
         )
 
-    def _connected(self, path: Path, numbers: Sequence[float], outputs: Sequence[float]) -> list[Any]:
-        """Outputs as nodes over the captured Variables, with their derivatives from compiled code too."""
+    def _connected(self, path: Path, numbers: Sequence[float], outputs: Sequence[float]) -> list[Any] | None:
+        """Outputs as nodes over the captured Variables, with their derivatives from compiled code too; None if it cannot."""
         captured = path.tape.captured
-        program = path.program((self.backend, "jacobian"), lambda tape: single(_jacobian(tape), self.backend))
-        _, rows = program.run([*numbers, *(v.value for v in captured)])
+        try:
+            program = path.program((self.backend, "jacobian"), lambda tape: single(_jacobian(tape), self.backend))
+        except TraceError:  # a step of a loop with too many branches
+            return None
+        status, rows = program.run([*numbers, *(v.value for v in captured)])
+        if status:  # another branch in the steps of a loop
+            return None
         width = len(captured)
         return [make_node(None, y, captured, tuple(rows[k * width : (k + 1) * width])) for k, y in enumerate(outputs)]
 
@@ -219,7 +239,7 @@ def _jacobian(tape: Tape) -> Tape:
 
     example = [*tape.example, *(v.value for v in tape.captured)]
     _, shape = unravel(((list(tape.example), [v.value for v in tape.captured]), {}))
-    return record(rows, example, shape, masked=True)
+    return record(rows, example, shape, masked=True, loops=1)
 
 
 def _are_plain(arguments: tuple[Any, ...]) -> bool:
@@ -322,7 +342,7 @@ def _result(shape: Shape) -> tuple[str, list[tuple[int, int, tuple[int, ...]]]]:
         if leaf is None:
             texts.append(f"out.item({start})")
         elif isinstance(leaf, Fixed):
-            texts.append(f"leaves[{k}].thing")
+            texts.append(f"leaves[{k}].copy()")
         else:
             texts.append(f"r{len(taken)}.copy()")
             taken.append((start, size, leaf))

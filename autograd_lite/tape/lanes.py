@@ -1,6 +1,5 @@
 """`vmap`: a function over many lanes at once."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -9,149 +8,16 @@ import numpy as np
 import optree
 
 from autograd_lite import functions, observers
-from autograd_lite.errors import ArgumentError, OperandError
-from autograd_lite.nests import NAMESPACE, Fixed, Shape, unravel, variables_of
-from autograd_lite.primitives import as_float
+from autograd_lite.errors import ArgumentError
+from autograd_lite.nests import NAMESPACE, Fixed, Shape, variables_of
+from autograd_lite.tape.batches import Batch, axes_of, batch_of
 from autograd_lite.tape.paths import Path, Paths
-from autograd_lite.tape.programs import Columns, LaneProgram
-from autograd_lite.tape.trace import is_fixed, is_plain
+from autograd_lite.tape.programs import LaneProgram
+from autograd_lite.tape.results import Results
+from autograd_lite.tape.trace import is_fixed
 from autograd_lite.transforms import name_of
 
 REDUCTIONS = (None, "sum", "mean")
-
-
-@dataclass
-class Batch:
-    """Arguments taken apart: columns of numbers, the shape of one lane's arguments, and which leaves differ by lane."""
-
-    columns: Columns
-    shape: Shape
-    mapped: tuple[bool, ...]
-
-    @property
-    def varying(self) -> list[bool]:
-        """Which numbers differ from lane to lane, in slot order."""
-        flags: list[bool] = []
-        for differs, size in zip(self.mapped, self.shape.sizes, strict=True):
-            flags += [differs] * size
-        return flags
-
-    def lane(self, k: int) -> list[float]:
-        """The numbers of one lane in slot order."""
-        return self._numbers([array[k] for array in self.columns.arrays])
-
-    def of_lanes(self, lanes: Any) -> "Batch":
-        """Only these lanes."""
-        return Batch(self.columns.rows(lanes), self.shape, self.mapped)
-
-    def example(self) -> list[float]:
-        """Numbers to trace with: those of the first lane, ones where there is no lane."""
-        if self.columns.count:
-            return self.lane(0)
-        return self._numbers([np.ones(array.shape[1]) for array in self.columns.arrays])
-
-    def _numbers(self, own: list[Any]) -> list[float]:
-        numbers: list[float] = []
-        shared, start, rows = self.columns.shared.tolist(), 0, iter(own)
-        for differs, size in zip(self.mapped, self.shape.sizes, strict=True):
-            if differs:
-                numbers += next(rows).tolist()
-            else:
-                numbers += shared[start : start + size]
-                start += size
-        return numbers
-
-
-def batch_of(arguments: tuple[Any, ...], keywords: dict[str, Any], in_axes: Any, name: str) -> Batch:
-    """Take the arguments of a mapped function apart.
-
-    Raises
-    ------
-    ArgumentError
-        If the axes do not fit the arguments, or arrays disagree on the number of lanes.
-    """
-    nest: Any = (arguments, keywords)
-    leaves, containers = optree.tree_flatten(nest, namespace=NAMESPACE)
-    axes = _axes(arguments, keywords, in_axes, name)
-    count = None
-    shared: list[Any] = []
-    arrays: list[Any] = []
-    outlines: list[Any] = []
-    for leaf, axis in zip(leaves, axes, strict=True):
-        if axis is None:
-            if isinstance(leaf, np.ndarray) and leaf.dtype == np.float64:
-                shared.append(leaf.ravel())
-                outlines.append(leaf.shape)
-            else:
-                numbers, own = unravel(leaf, f"an argument of {name}", is_fixed)
-                shared.append(np.array(numbers, dtype=np.float64))
-                outlines += own.leaves
-            continue
-        array = _array(leaf, name)
-        if not -array.ndim <= axis < array.ndim:
-            raise ArgumentError(f"{name} maps over axis {axis} of an array of shape {array.shape}. Check in_axes.")
-        rows = np.moveaxis(array, axis, 0) if axis else array
-        if count not in (None, len(rows)):
-            raise ArgumentError(
-                f"{name} got {count} lanes in one argument and {len(rows)} in another (shape {array.shape}, axis {axis}). "
-                "Give all mapped arguments one length, and in_axes=None to those that all lanes share."
-            )
-        count = len(rows)
-        outlines.append(rows.shape[1:] or None)
-        size = math.prod(rows.shape[1:])
-        arrays.append(rows.reshape(count, size))
-    if count is None:
-        raise ArgumentError(
-            f"{name} maps over none of its arguments. Give in_axes=0 to those that have an axis of lanes."
-        )
-    together = shared[0] if len(shared) == 1 else np.concatenate(shared) if shared else np.empty(0)
-    columns = Columns(count, together, arrays)
-    return Batch(columns, Shape(containers, tuple(outlines)), tuple(axis is not None for axis in axes))
-
-
-def _axes(arguments: tuple[Any, ...], keywords: Any, in_axes: Any, name: str) -> list[int | None]:
-    """The axis of each leaf; keyword arguments are mapped over their first."""
-    if isinstance(in_axes, list):
-        in_axes = tuple(in_axes)
-    if isinstance(in_axes, tuple) and len(in_axes) != len(arguments):
-        raise ArgumentError(
-            f"{name} got {len(arguments)} positional arguments for in_axes={in_axes}. Give one axis, or None, for each."
-        )
-    prefixes = in_axes if isinstance(in_axes, tuple) else (in_axes,) * len(arguments)
-    axes: list[int | None] = []
-    for prefix, argument in zip(prefixes, arguments, strict=True):
-        count = len(optree.tree_leaves(argument, namespace=NAMESPACE))
-        if prefix is None or isinstance(prefix, int):
-            axes += [prefix] * count
-            continue
-        try:
-            spread = optree.broadcast_prefix(prefix, argument, none_is_leaf=True, namespace=NAMESPACE)
-        except ValueError as error:
-            raise ArgumentError(f"in_axes {prefix!r} of {name} does not fit its argument: {error}") from error
-        axes += spread
-    axes += [0] * len(optree.tree_leaves(keywords, namespace=NAMESPACE))
-    for axis in axes:
-        if axis is not None and (isinstance(axis, bool) or not isinstance(axis, int)):
-            raise ArgumentError(f"in_axes of {name} holds {axis!r}; give the number of an axis, or None.")
-    return axes
-
-
-def _array(leaf: Any, name: str) -> Any:
-    """A float64 array equal to the leaf."""
-    if not isinstance(leaf, np.ndarray):
-        raise ArgumentError(
-            f"{name} maps over {leaf!r:.60}, which is no array. Pass an array with an axis of lanes, or give in_axes=None to "
-            "what all lanes share."
-        )
-    if leaf.dtype == np.float64:
-        return leaf
-    if leaf.dtype.kind not in "biuf":
-        raise OperandError(f"{name} maps over an array of {leaf.dtype}. Pass an array of real numbers.")
-    converted = leaf.astype(np.float64)
-    if leaf.dtype.kind in "iu" and leaf.dtype.itemsize == 8 and not np.array_equal(converted.astype(leaf.dtype), leaf):
-        for number in leaf.ravel():
-            as_float(number)  # refuses the one that is not exact
-    return converted
 
 
 class LanePaths:
@@ -186,19 +52,20 @@ class LanePaths:
     def __call__(self, batch: Batch) -> Any:
         """Run all lanes."""
         path = self.first(batch)
-        results = Results(path.tape.output_shape, batch.columns.count)
-        if self.reduce and not path.guards:
+        shape = path.tape.output_shape
+        if self.reduce and not path.guards and not any(isinstance(leaf, Fixed) for leaf in shape.leaves):
             totals = self._totals(path, batch)
             path.lanes += batch.columns.count
         else:
+            results = Results(shape, batch.columns.count)
             self._run(batch, path, results)
-            totals = results.totals() if self.reduce else None
-        if totals is None:
-            return results.packed()
+            if self.reduce is None:
+                return results.packed()
+            shape, totals = results.totals()
         if self.reduce == "mean":
             with np.errstate(all="ignore"):
                 totals /= batch.columns.count
-        return results.shape.pack(totals)
+        return shape.pack(totals)
 
     def _totals(self, path: Path, batch: Batch) -> Any:
         """Sums over lanes, block by block; blocks that came out NaN once more by the careful program."""
@@ -213,10 +80,10 @@ class LanePaths:
                 rows = np.arange(k * block, min((k + 1) * block, batch.columns.count))
                 again = Results(path.tape.output_shape, len(rows))
                 self._run(batch.of_lanes(rows), path, again, careful=True)
-                totals[k] = again.totals()
+                _, totals[k] = again.totals()
             return totals.sum(axis=0)
 
-    def _run(self, batch: Batch, first: Path, results: "Results", *, careful: bool = False) -> None:
+    def _run(self, batch: Batch, first: Path, results: Results, *, careful: bool = False) -> None:
         """Serve every lane by the path it takes."""
         waiting = [Waiting(None, first, careful=careful)]
         while waiting:
@@ -233,7 +100,7 @@ class LanePaths:
             for code in np.unique(status[~done]):
                 waiting += self._continued(batch, some, int(code), numbers[status == code], results)
 
-    def _continued(self, batch: Batch, some: "Waiting", code: int, lanes: Any, results: "Results") -> list["Waiting"]:
+    def _continued(self, batch: Batch, some: "Waiting", code: int, lanes: Any, results: Results) -> list["Waiting"]:
         """What to do with lanes that failed guard `code`."""
         if some.careful:  # the careful program tests more, and has no paths of its own
             return self._eagerly(batch, lanes, results)
@@ -249,7 +116,7 @@ class LanePaths:
             return [Waiting(lanes[1:], some.path, some.tried)]
         return self._eagerly(batch, lanes, results)
 
-    def _eagerly(self, batch: Batch, lanes: Any, results: "Results") -> list["Waiting"]:
+    def _eagerly(self, batch: Batch, lanes: Any, results: Results) -> list["Waiting"]:
         for lane in lanes:
             results.write_eagerly(self.paths.eager(batch.lane(lane)), lane)
         return []
@@ -263,71 +130,6 @@ class Waiting:
     path: Path
     tried: tuple[Path, ...] = ()
     careful: bool = False
-
-
-class Results:
-    """Outputs of all lanes, written as the lanes are served."""
-
-    def __init__(self, shape: Shape, count: int) -> None:
-        self.shape, self.count = shape, count
-        self.numbers: Any = None
-        self.fixed: dict[int, Any] = {}
-
-    def write(self, shape: Shape, outputs: Any, lanes: Any, done: Any) -> int:
-        """Keep the outputs (numbers, lanes) of those `lanes` that are `done`; returns how many these are."""
-        self._check(shape)
-        if lanes is None and done.all():
-            self.numbers = outputs
-        else:
-            if self.numbers is None:
-                self.numbers = np.empty((len(outputs), self.count))
-            target = np.arange(self.count)[done] if lanes is None else lanes[done]
-            self.numbers[:, target] = outputs[:, done]
-        for k, leaf in enumerate(shape.leaves):
-            if isinstance(leaf, Fixed):
-                held = self.fixed.setdefault(k, np.full(self.count, leaf.thing))
-                held[slice(None) if lanes is None else lanes[done]] = leaf.thing
-        return int(np.count_nonzero(done))
-
-    def write_eagerly(self, result: Any, lane: int) -> None:
-        """Keep what the function itself gave for one lane."""
-        numbers, shape = unravel(result, "the output", is_plain)
-        column = np.array(numbers, dtype=np.float64)[:, None]
-        self.write(shape, column, np.array([lane]), np.array([True]))
-
-    def _check(self, shape: Shape) -> None:
-        alike = shape.containers == self.shape.containers and [
-            isinstance(leaf, Fixed) or leaf for leaf in shape.leaves
-        ] == [isinstance(leaf, Fixed) or leaf for leaf in self.shape.leaves]
-        if not alike:
-            raise ArgumentError(
-                f"the mapped function returns {self.shape.leaves} in some lanes and {shape.leaves} in others. Return the "
-                "same structure from every branch."
-            )
-
-    def totals(self) -> Any:
-        """Sums over lanes, in their order."""
-        if self.fixed:
-            raise ArgumentError(
-                "reduce adds numbers up, but the mapped function returns something else. Return numbers only."
-            )
-        if self.numbers is None:
-            return np.zeros(sum(self.shape.sizes))
-        return self.numbers.sum(axis=1)
-
-    def packed(self) -> Any:
-        """The nest of outputs, each leaf with an axis of lanes first."""
-        if self.numbers is None:
-            self.numbers = np.empty((sum(self.shape.sizes), self.count))
-        leaves, start = [], 0
-        for k, (leaf, size) in enumerate(zip(self.shape.leaves, self.shape.sizes, strict=True)):
-            if isinstance(leaf, Fixed):
-                leaves.append(self.fixed.get(k, np.full(self.count, leaf.thing)))
-                continue
-            rows = self.numbers[start : start + size]
-            leaves.append(rows[0] if leaf is None else np.ascontiguousarray(rows.T).reshape(self.count, *leaf))
-            start += size
-        return optree.tree_unflatten(self.shape.containers, leaves)
 
 
 class Mapped:
@@ -360,7 +162,7 @@ class Mapped:
     def _one_by_one(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         nest: Any = (arguments, keywords)
         leaves, containers = optree.tree_flatten(nest, namespace=NAMESPACE)
-        axes = _axes(arguments, keywords, self.in_axes, self.__name__)
+        axes = axes_of(arguments, keywords, self.in_axes, self.__name__)
         rows = [
             leaf if axis is None else np.moveaxis(np.asarray(leaf), axis, 0)
             for leaf, axis in zip(leaves, axes, strict=True)

@@ -51,11 +51,13 @@ class Path:
         """How the first guards came out."""
         return tuple(self.outcome(k) for k in range(count))
 
-    def _constant(self, slot: int) -> float | None:
+    def _constant(self, slot: int) -> float | str | None:
+        """What a guard compares with if that is a constant; every NaN is the same one."""
         tape = self.tape
-        return (
-            tape.constants[slot - tape.first_constant] if tape.first_constant <= slot < tape.first_instruction else None
-        )
+        if not tape.first_constant <= slot < tape.first_instruction:
+            return None
+        constant = tape.constants[slot - tape.first_constant]
+        return constant if constant == constant else "nan"  # noqa: PLR0124 - a NaN
 
     def program(self, key: Any, build: Callable[[Tape], Any], *, careful: bool = False) -> Any:
         """The tape compiled as `build` does, once for each key."""

@@ -1,16 +1,20 @@
 """`scan`: a loop with a carry, which `jit` compiles without unrolling it."""
 
-from collections.abc import Callable
+import dis
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from types import CellType, CodeType, FunctionType
 from typing import Any
 
 import numpy as np
 import optree
 
 from autograd_lite import observers
-from autograd_lite.errors import ArgumentError
+from autograd_lite.errors import ArgumentError, ConversionError, OperandError
 from autograd_lite.nests import NAMESPACE, Shape, as_array, unravel
+from autograd_lite.primitives import as_float
 from autograd_lite.tape.loops import Loop, recorded
-from autograd_lite.tape.programs import chosen
+from autograd_lite.tape.steps import capturing_all
 from autograd_lite.transforms import name_of
 from autograd_lite.variable import Variable
 
@@ -37,18 +41,19 @@ def scan(
     Returns
     -------
     (carry, ys)
-        The last carry, and the outputs of all steps with a first axis of steps.
+        The last carry, and the outputs of all steps with a first axis of steps; integers become floats.
 
     Raises
     ------
     ArgumentError
-        If lengths disagree, or a step changes the structure of the carry.
+        If lengths disagree, or a step changes the structure of the carry, or that of its output.
 
     Notes
     -----
     By itself a plain loop. Under `jit` a native loop: tracing and compiling take the time of one step, whatever the length,
     and steps may branch. So is its gradient, `jit(grad(f))` with the scan inside `f`: a reverse loop, after one more forward
-    loop that keeps the carries. Where it is differentiated twice or forward, its steps are recorded one by one.
+    loop that keeps the carries. Where it is differentiated twice or forward, where a step assigns a `nonlocal` name, and
+    where xs holds something else than float64 can, its steps are recorded one by one.
 
     Examples
     --------
@@ -66,17 +71,20 @@ def scan(
     count = _count(leaves, length)
     if checkpoint is not None and (isinstance(checkpoint, bool) or not isinstance(checkpoint, int) or checkpoint < 1):
         raise ArgumentError(f"checkpoint={checkpoint!r} of scan: give a number of steps from 1 on, or None.")
+    numbers, carry_shape = unravel(init, "the carry of scan")
     notes = observers.recording()
-    if notes is not None and notes.loops and count > 0:
-        return _recorded(step, init, (leaves, containers), count, checkpoint)
+    if notes is not None and notes.loops and count > 0 and not _assigns_outside(step):
+        table = _table(leaves, count)
+        if table is not None:
+            x_shape = Shape(containers, tuple(np.shape(leaf)[1:] or None for leaf in leaves))
+            return _recorded(_Checked(_frozen(step, {}), carry_shape), numbers, table, x_shape, checkpoint)
+    checked = _Checked(step, carry_shape)
     carry, outputs = init, []
-    shape = unravel(init, "the carry of scan")[1]
     for t in range(count):
         row: Any = optree.tree_unflatten(containers, [_row(leaf, t) for leaf in leaves])
-        carry, y = _pair(step(carry, row), step)
-        _same(unravel(carry, "the carry of scan")[1], shape, step)
-        outputs.append(y)
-    return carry, _stacked(outputs)
+        carry, numbers, y = checked.call(carry, row)
+        outputs += y
+    return carry_shape.pack(numbers) if count else init, checked.stacked(outputs, count)
 
 
 def _row(array: Any, t: int) -> Any:
@@ -104,83 +112,153 @@ def _count(leaves: list[Any], length: int | None) -> int:
     return lengths.pop()
 
 
-def _pair(result: Any, step: Callable[..., Any]) -> tuple[Any, Any]:
-    if not (isinstance(result, tuple) and len(result) == 2):
-        raise ArgumentError(
-            f"{name_of(step)} returned {result!r:.80}; a step of scan returns a pair (carry, output), None for no output."
-        )
-    return result
+_NOTHING = unravel(None)[1]
 
 
-def _same(shape: Shape, before: Shape, step: Callable[..., Any]) -> None:
-    if shape != before:
-        raise ArgumentError(
-            f"{name_of(step)} turned a carry of shapes {list(before.leaves)} in {before.containers} into one of "
-            f"{list(shape.leaves)} in {shape.containers}. Return a carry like the one that came in."
-        )
+class _Checked:
+    """A step whose results are tested: the carry against the first one, outputs against those of the first step."""
+
+    def __init__(self, step: Callable[..., Any], carry: Shape) -> None:
+        self.step, self.carry = step, carry
+        self.y: Shape | None = None
+        self.__name__ = name_of(step)
+
+    def call(self, carry: Any, row: Any) -> tuple[Any, list[Any], list[Any]]:
+        """The next carry as the step gave it, its numbers, and those of the output."""
+        pair = self.step(carry, row)
+        if not (isinstance(pair, tuple) and len(pair) == 2):
+            raise ArgumentError(
+                f"{self.__name__} returned {pair!r:.80}; a step of scan returns a pair (carry, output), None for no output."
+            )
+        numbers, shape = unravel(pair[0], "the carry of scan")
+        if shape != self.carry:
+            raise ArgumentError(
+                f"{self.__name__} turned a carry {self.carry.outline()} into {shape.outline()}. Return a carry like the one "
+                "that came in."
+            )
+        outputs, shape = unravel(pair[1], "the output of a step of scan") if pair[1] is not None else ([], _NOTHING)
+        self.y = self.y or shape
+        if shape != self.y:
+            raise ArgumentError(
+                f"{self.__name__} returned an output {self.y.outline()} in the first step of scan and {shape.outline()} in "
+                "another. Return the same structure from every branch."
+            )
+        return pair[0], numbers, outputs
+
+    def __call__(self, carry: Any, row: Any) -> tuple[list[Any], list[Any]]:
+        """The numbers of the next carry and of the output."""
+        _, numbers, outputs = self.call(carry, row)
+        return numbers, outputs
+
+    def stacked(self, outputs: list[Any], count: int) -> Any:
+        """The outputs of all steps with a first axis of steps."""
+        if self.y is None:
+            return None
+        width = sum(self.y.sizes)
+        columns: list[Any] = []
+        start = 0
+        for size in self.y.sizes:
+            columns += [outputs[t * width + start + k] for t in range(count) for k in range(size)]
+            start += size
+        leaves = tuple((count, *(leaf or ())) for leaf in self.y.leaves)  # type: ignore[misc] # all are numbers
+        return Shape(self.y.containers, leaves).pack(columns)
 
 
-def _stacked(outputs: list[Any]) -> Any:
-    if not outputs:
-        return None
-    return optree.tree_map(_rows, *outputs, namespace=NAMESPACE)
-
-
-def _rows(*leaves: Any) -> Any:
-    shape = np.shape(leaves[0]) if isinstance(leaves[0], np.ndarray) else ()
-    numbers: list[Any] = []
-    for leaf in leaves:
-        numbers += leaf.ravel().tolist() if isinstance(leaf, np.ndarray) else [leaf]
-    numbers = [n if type(n) is Variable else float(n) for n in numbers]
-    return as_array(numbers, (len(leaves), *shape))
-
-
-def _recorded(
-    step: Callable[..., Any], init: Any, xs: tuple[list[Any], Any], count: int, checkpoint: int | None
-) -> tuple[Any, Any]:
+def _recorded(step: _Checked, first: list[Any], table: Any, x_shape: Shape, checkpoint: int | None) -> tuple[Any, Any]:
     """The loop as one operation of the trace that is under way."""
-    leaves, containers = xs
-    numbers, carry_shape = unravel(init, "the carry of scan")
-    arrays = [np.asarray(leaf) for leaf in leaves]
-    traced = any(a.dtype == object for a in arrays)
-    flat = [a.reshape(count, int(np.prod(a.shape[1:], dtype=np.int64))) for a in arrays]
-    rows = np.concatenate(flat, axis=1) if flat else np.empty((count, 0))
-    x_shape = Shape(containers, tuple(a.shape[1:] or None for a in arrays))
-    first = [getattr(n, "_value", n) for n in (*numbers, *rows[0].tolist())]
-    _, shape = unravel(((carry_shape.pack([0.0] * len(numbers)), x_shape.pack([0.0] * rows.shape[1])), {}))
-
-    def checked(carry: Any, row: Any) -> Any:
-        following, y = _pair(step(carry, row), step)
-        _same(unravel(following, "the carry of scan")[1], carry_shape, step)
-        return following, y
-
-    known = None if traced else rows.astype(np.float64)
+    count, width = table.shape
+    _, shape = unravel(((step.carry.pack([0.0] * len(first)), x_shape.pack([0.0] * width)), {}))
+    traced = table.dtype == object
     loop = Loop(
-        checked,
+        step,
         shape,
-        carry=len(numbers),
-        x=rows.shape[1],
-        rows=known,
+        carry=len(first),
+        rows=None if traced else table,
         length=count,
-        backend=chosen("auto"),
         segment=checkpoint,
+        captured=list(dict.fromkeys(_held(step.step, set()))) if capturing_all.get() else (),
     )
-    path = loop.begin([float(n) for n in first])
-    arguments = (*numbers, *loop.captured, *(rows.ravel().tolist() if traced else ()))
-    results = recorded(loop, arguments)
-    y_shape = _output_shape(path.tape.output_shape)
-    width = len(path.tape.outputs) - len(numbers)
-    stacked = Shape(y_shape.containers, tuple((count, *(leaf or ())) for leaf in y_shape.leaves))  # type: ignore[misc]
-    outputs = results[len(numbers) :]
-    columns: list[Any] = []
-    start = 0
-    for size in y_shape.sizes:
-        columns += [outputs[t * width + start + k] for t in range(count) for k in range(size)]
-        start += size
-    return carry_shape.pack(results[: len(numbers)]), stacked.pack(columns)
+    results = loop.begin(_values(first), _values(table) if traced else table)
+    arguments = (*first, *loop.captured, *(table.ravel().tolist() if traced else ()))
+    numbers = recorded(loop, arguments, results)
+    return step.carry.pack(numbers[: len(first)]), step.stacked(numbers[len(first) :], count)
 
 
-def _output_shape(pair: Shape) -> Shape:
-    """The shape of the second of a pair."""
-    containers = pair.containers.child(1)
-    return Shape(containers, pair.leaves[len(pair.leaves) - containers.num_leaves :])
+def _values(numbers: Any) -> Any:
+    """Numbers without history, as an array of the same shape."""
+    return np.array([getattr(n, "_value", n) for n in np.ravel(numbers)], dtype=np.float64).reshape(np.shape(numbers))
+
+
+def _table(leaves: list[Any], count: int) -> Any:
+    """xs as one array of a row for each step, of floats or of floats and Variables; None if it holds something else."""
+    columns = []
+    for leaf in leaves:
+        array = np.asarray(leaf)
+        if not _is_exact(array):
+            try:
+                numbers = [n if type(n) is Variable else as_float(n) for n in array.ravel().tolist()]
+            except (OperandError, ConversionError):
+                return None
+            array = as_array(numbers, array.shape)
+        columns.append(array.reshape(count, int(np.prod(array.shape[1:], dtype=np.int64))))
+    table = np.concatenate(columns, axis=1) if columns else np.empty((count, 0))
+    return table if table.dtype == object else table.astype(np.float64)
+
+
+def _is_exact(array: Any) -> bool:
+    """Whether float64 holds every number of such an array."""
+    if array.dtype.kind in "iu" and array.size:
+        return bool(array.min() >= -(2**53) and array.max() <= 2**53)
+    return array.dtype.kind in "biu" or array.dtype in (np.float64, np.float32, np.float16)
+
+
+# ------------------------------------------------------------------------------ what a step takes from outside: its closure
+
+
+def _assigns_outside(step: Any) -> bool:
+    """Whether a step assigns a `nonlocal` name, so that there is more to it than its results."""
+    return isinstance(step, FunctionType) and bool(_assigned(step.__code__))
+
+
+def _assigned(code: CodeType) -> set[str]:
+    """The names from outside that a function assigns, or a function made in it."""
+    names = {i.argval for i in dis.get_instructions(code) if i.opname in ("STORE_DEREF", "DELETE_DEREF")}
+    inner = [_assigned(constant) for constant in code.co_consts if isinstance(constant, CodeType)]
+    return names.union(*inner).intersection(code.co_freevars)
+
+
+def _frozen(f: Any, copies: dict[int, Any]) -> Any:
+    """A function for which names from outside stay what they are now, also in functions that it takes from there.
+
+    The steps of a loop are called again later, for its gradient and for new branches. By then, the next turn of a loop
+    around the scan may have given those names to other things.
+    """
+    if type(f) is not FunctionType or not f.__closure__:
+        return f
+    if id(f) not in copies:
+        cells = tuple(CellType() for _ in f.__closure__)
+        frozen = copies[id(f)] = FunctionType(f.__code__, f.__globals__, f.__name__, f.__defaults__, cells)
+        frozen.__kwdefaults__ = f.__kwdefaults__
+        frozen.__dict__.update(f.__dict__)
+        for cell, before in zip(cells, f.__closure__, strict=True):
+            with suppress(ValueError):  # one that is empty stays so
+                cell.cell_contents = _frozen(before.cell_contents, copies)
+    return copies[id(f)]
+
+
+def _held(f: Any, seen: set[int]) -> Iterator[Variable]:
+    """The Variables in the closure and the default arguments of a function, and of functions in these."""
+    if type(f) is not FunctionType or id(f) in seen:
+        return
+    seen.add(id(f))
+    things: Any = [*(f.__defaults__ or ()), *(f.__kwdefaults__ or {}).values()]
+    for cell in f.__closure__ or ():
+        with suppress(ValueError):
+            things.append(cell.cell_contents)
+    for leaf in optree.tree_leaves(things, namespace=NAMESPACE):
+        if type(leaf) is Variable:
+            yield leaf
+        elif isinstance(leaf, np.ndarray) and leaf.dtype == object:
+            yield from (item for item in leaf.ravel().tolist() if type(item) is Variable)
+        else:
+            yield from _held(leaf, seen)

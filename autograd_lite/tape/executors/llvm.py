@@ -17,7 +17,7 @@ from autograd_lite.tape.executors.ir import Builder, literal
 from autograd_lite.tape.executors.operations import INLINE, LIBRARY, NATIVE
 from autograd_lite.tape.loops import Item, Loop, LoopGradient
 from autograd_lite.tape.lowering import lowered
-from autograd_lite.tape.passes import FEW, Straight, sunk, with_doubt_as_guards
+from autograd_lite.tape.passes import FEW, Guard, Straight, sunk, with_doubt_as_guards
 
 #: Instructions of one function: long enough to share loads, short enough for LLVM.
 FUNCTION_LENGTH = 1000
@@ -74,6 +74,10 @@ class Body:
         self._place: dict[int, int] = {}
         self._free: list[int] = []
         self.segments = self._segments()
+        self._guards = self._guards_by_position()
+        self._last = self._last_uses()
+        self._released: dict[int, list[int]] = defaultdict(list)
+        self._status = ("%s", self._take()) if self._guards else ("", 0)
 
     def _segments(self) -> list[list[int] | products.Matrix]:
         """Positions of instructions function by function, and the matrices between them."""
@@ -92,37 +96,38 @@ class Body:
                 segments[-1].append(position)  # type: ignore[union-attr]
         return segments
 
+    def _guards_by_position(self) -> dict[int, list[tuple[int, Guard]]]:
+        """Numbered guards by the position of the later instruction that they compare; at -1 those that compare none."""
+        guards = defaultdict(list)
+        for number, guard in enumerate(self.tape.guards):
+            guards[max(guard.left - self.first, guard.right - self.first, -1)].append((number, guard))
+        return guards
+
     def _last_uses(self) -> dict[int, int]:
-        """From each slot that a later segment uses to the last such segment; rows and factors of groups always count."""
-        made: dict[int, int] = {}
-        last: dict[int, int] = {}
+        """From each slot that a later segment uses to the index of the last such segment."""
+        made: dict[int, int] = {}  # from slot to the index of its segment
         uses: list[tuple[int, Sequence[int]]] = []
-        position_of: dict[int, int] = {}
-        for number, segment in enumerate(self.segments):
+        for index, segment in enumerate(self.segments):
             if isinstance(segment, products.Matrix):
-                made.update(dict.fromkeys(segment.rows, number))
-                last.update(dict.fromkeys(segment.rows, number + 1))  # where it may be an output
-                uses.append((number, segment.vector))
+                made |= dict.fromkeys(segment.rows, index)
+                uses += [(index, segment.vector), (index + 1, segment.rows)]  # rows that are outputs are written there
                 continue
             for position in segment:
-                made[self.first + position] = position_of[position] = number
-                uses.append((number, self.tape.code[position][1]))
-        uses += [(position_of.get(max(g.position - 1, 0), 0), (g.left, g.right)) for g in self.tape.guards]
+                made[self.first + position] = index
+                uses.append((index, self.tape.code[position][1]))
+        for position, guards in self._guards.items():
+            index = made[self.first + position] if position >= 0 else 0
+            uses += [(index, (guard.left, guard.right)) for _, guard in guards]
         uses += [(len(self.segments), [*outer.left, *outer.right]) for outer in self.groups.outers]
-        for number, slots in uses:
+        last: dict[int, int] = {}
+        for index, slots in uses:
             for slot in slots:
-                if slot >= self.first and number > made[slot]:
-                    last[slot] = max(number, last.get(slot, 0))
+                if slot >= self.first and index > made[slot]:
+                    last[slot] = max(index, last.get(slot, 0))
         return last
 
     def write(self) -> list[str]:
         """The calls in their order, of functions whose text is in `functions` and of groups whose tables are in `tables`."""
-        self._guards = defaultdict(list)
-        for number, guard in enumerate(self.tape.guards):
-            self._guards[max(guard.position - 1, 0)].append((number, guard))
-        self._last = self._last_uses()
-        self._released: dict[int, list[int]] = defaultdict(list)
-        self._status = ("%s", self._take()) if self._guards else ("", 0)
         calls = []
         for index, segment in enumerate(self.segments):
             self._free += [self._place[slot] for slot in self._released.pop(index - 1, ())]
@@ -134,6 +139,8 @@ class Body:
     def _function(self, index: int, positions: list[int]) -> str:
         """Write a function; returns its call."""
         function = _Function(self, self._status)
+        if index == 0:
+            function.guards(self._guards.get(-1, ()))
         before = self.segments[index - 1] if index else None
         if isinstance(before, products.Matrix):
             for row in before.rows:
@@ -146,8 +153,6 @@ class Body:
                 self._keep(slot)
                 function.store(function.names[slot], "%s", self._place[slot] * self.places.stride)
             function.guards(self._guards.get(position, ()))
-        if not self.tape.code:
-            function.guards(self._guards.get(0, ()))
         if index == len(self.segments) - 1:
             function.passed_on()
         self.functions.append(function.text(f"f{index}"))
@@ -298,12 +303,12 @@ class _Function:
             if slot < self.tape.first_instruction:
                 self.output(slot, self.value(slot))
 
-    def guards(self, numbered: Sequence[tuple[int, Any]]) -> None:
+    def guards(self, numbered: Sequence[tuple[int, Guard]]) -> None:
         """Test guards."""
         for number, guard in numbered:
             self.guard(number, guard)
 
-    def guard(self, number: int, guard: Any) -> None:
+    def guard(self, number: int, guard: Guard) -> None:
         """Keep the number of the first guard that failed."""
         b = self.builder
         relation = RELATIONS[guard.relation] if guard.outcome else OPPOSITES[guard.relation]

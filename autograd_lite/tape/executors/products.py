@@ -9,12 +9,40 @@ Likewise the sums over lanes of products d·x, for all pairs of some d and some 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from autograd_lite.primitives import add, mul
 from autograd_lite.tape.passes import Straight
 
 #: Fewer products than this in a group are left as they are.
 WORTH_A_LOOP = 16
+
+
+class Step(NamedTuple):
+    """An addition `before + product`, where the product is `weight·x`: slots all."""
+
+    before: int
+    product: int
+    weight: int
+    x: int
+
+
+@dataclass
+class Chain:
+    """What may be a row: its result, start, weights and vector as slots, and the slots of all its instructions."""
+
+    row: int
+    start: int | None
+    weights: list[int]
+    vector: tuple[int, ...]
+    slots: list[int]
+
+    @property
+    def stride(self) -> int | None:
+        """How far apart its weights lie; None if not evenly."""
+        first, *others = self.weights
+        stride = others[0] - first if others else 1
+        return stride if others == [first + k * stride for k in range(1, len(self.weights))] else None
 
 
 @dataclass
@@ -26,6 +54,12 @@ class Matrix:
     weights: list[int]
     stride: int
     vector: tuple[int, ...]
+
+    @classmethod
+    def of(cls, rows: Sequence[Chain], stride: int) -> "Matrix":
+        """The matrix whose rows are chains over one vector."""
+        starts, weights = [chain.start for chain in rows], [chain.weights[0] for chain in rows]
+        return cls([chain.row for chain in rows], starts, weights, stride, rows[0].vector)
 
 
 @dataclass
@@ -62,10 +96,6 @@ def found(tape: Straight, varying: int, *, summed: bool) -> Found:
     return Found([], [], set()) if tested & found.absorbed else found
 
 
-#: Last addition, start, and weights of a row.
-Chain = tuple[int, int | None, list[int]]
-
-
 class _Search:
     def __init__(self, tape: Straight, varying: int) -> None:
         self.tape, self.varying, self.first = tape, varying, tape.first_instruction
@@ -75,23 +105,22 @@ class _Search:
                 self.uses[a] += 1
         for slot in (*tape.outputs, *tape.doubtful, *(s for g in tape.guards for s in (g.left, g.right))):
             self.uses[slot] += 1
+        steps = ((slot, self._step(slot)) for slot in range(self.first, tape.slots))
+        self.steps = {slot: step for slot, step in steps if step is not None}
 
     def groups(self, *, summed: bool) -> Found:
         """Everything that is worth a loop."""
         found = Found([], [], set())
-        steps = {slot: step for slot in range(self.first, self.tape.slots) if (step := self._step(slot)) is not None}
-        followed = {before for before, *_ in steps.values() if before in steps and self.uses[before] == 1}
+        inner = {step.before for step in self.steps.values() if self._follows(step.before)}
         by_vector: dict[tuple[int, ...], list[Chain]] = defaultdict(list)
-        for slot in steps:
-            if slot not in followed:
-                start, terms = self._chain(slot, steps)
-                if terms is not None:
-                    by_vector[tuple(x for _, x in terms)].append((slot, start, [w for w, _ in terms]))
-        for vector, chains in by_vector.items():
-            for matrix in self._matrices(vector, chains):
-                found.matrices.append(matrix)
-                for row in matrix.rows:
-                    self._absorb(row, steps, found.absorbed)
+        for slot in self.steps:
+            chain = None if slot in inner else self._chain(slot)
+            if chain is not None:
+                by_vector[chain.vector].append(chain)
+        for chains in by_vector.values():
+            for stride, rows in self._groups(chains):
+                found.matrices.append(Matrix.of(rows, stride))
+                found.absorbed.update(slot - self.first for chain in rows for slot in chain.slots)
         if summed:
             found.outers = self._outers(found.absorbed)
         return found
@@ -108,58 +137,52 @@ class _Search:
                 return weight, x
         return None
 
-    def _step(self, slot: int) -> tuple[int, int, int, int] | None:
+    def _step(self, slot: int) -> Step | None:
         primitive, arguments = self.tape.code[slot - self.first]
         if primitive is not add or arguments[0] == arguments[1]:
             return None
         for before, product in (arguments, arguments[::-1]):
             term = self._product(product)
             if term is not None:
-                return before, product, *term
+                return Step(before, product, *term)
         return None
 
-    def _chain(
-        self, slot: int, steps: dict[int, tuple[int, int, int, int]]
-    ) -> tuple[int | None, list[tuple[int, int]] | None]:
-        """Start and terms of the chain that ends with an addition; no terms if it cannot be a row."""
-        terms = []
-        while True:
-            before, _, weight, x = steps[slot]
-            terms.append((weight, x))
-            if before in steps and self.uses[before] == 1:
-                slot = before
-                continue
-            break
-        first = self._product(before)
+    def _follows(self, before: int) -> bool:
+        """Whether what a step adds to is itself a step, and of the same chain."""
+        return before in self.steps and self.uses[before] == 1
+
+    def _chain(self, row: int) -> Chain | None:
+        """The chain of steps that ends with `row`; None if it cannot be a row."""
+        step = self.steps[row]
+        slots, terms = [row, step.product], [(step.weight, step.x)]
+        while self._follows(step.before):
+            slots.append(step.before)
+            step = self.steps[step.before]
+            slots.append(step.product)
+            terms.append((step.weight, step.x))
+        start: int | None = step.before
+        first = self._product(step.before)
         if first is not None:
-            return None, [first, *terms[::-1]]
-        if self.varying <= before < self.tape.first_constant:
-            return before, terms[::-1]
-        return None, None
+            slots.append(step.before)
+            terms.append(first)
+            start = None
+        elif not self.varying <= step.before < self.tape.first_constant:
+            return None
+        weights, vector = zip(*reversed(terms), strict=True)
+        return Chain(row, start, list(weights), vector, slots)
 
-    def _matrices(self, vector: tuple[int, ...], chains: list[Chain]) -> list[Matrix]:
-        by_stride: dict[tuple[int, bool], list[Chain]] = defaultdict(list)
+    def _groups(self, chains: Sequence[Chain]) -> list[tuple[int, list[Chain]]]:
+        """Chains over one vector sorted into the rows of matrices that are worth a loop, with the stride of each."""
+        alike: dict[tuple[int, bool], list[Chain]] = defaultdict(list)
         for chain in chains:
-            weights = chain[2]
-            stride = weights[1] - weights[0] if len(weights) > 1 else 1
-            if weights == [weights[0] + k * stride for k in range(len(weights))]:
-                by_stride[stride, chain[1] is None].append(chain)
+            stride = chain.stride
+            if stride is not None:
+                alike[stride, chain.start is None].append(chain)
         return [
-            Matrix([c[0] for c in rows], [c[1] for c in rows], [c[2][0] for c in rows], stride, vector)
-            for (stride, _), rows in by_stride.items()
-            if len(rows) > 1 and len(rows) * len(vector) >= WORTH_A_LOOP
+            (stride, rows)
+            for (stride, _), rows in alike.items()
+            if len(rows) > 1 and len(rows) * len(rows[0].vector) >= WORTH_A_LOOP
         ]
-
-    def _absorb(self, slot: int, steps: dict[int, tuple[int, int, int, int]], absorbed: set[int]) -> None:
-        while True:
-            absorbed.add(slot - self.first)
-            before, product, _, _ = steps[slot]
-            absorbed.add(product - self.first)
-            if not (before in steps and self.uses[before] == 1):
-                if self._product(before) is not None:
-                    absorbed.add(before - self.first)
-                return
-            slot = before
 
     def _outers(self, absorbed: set[int]) -> list[Outer]:
         """Outputs that are products of two varying numbers and nothing else, as full grids."""
