@@ -19,7 +19,7 @@ from autograd_lite.errors import (
     GraphTooLarge, HandMadeNodeError, ModelFileError, NonFiniteError, OperandError, OutputError, PrimitiveError,
     ReadOnlyError, RendererNotFound, StaleGraphError, TapeError, TraceError, UnconnectedError,
 )
-from autograd_lite.explain import explain
+from autograd_lite.explain import blame, explain, why
 from autograd_lite.flow import gradient_flow, plot_gradient_flow
 from autograd_lite.functions import (
     dot, elu, gelu, log_softmax, logsumexp, mean, norm, prod, selu, silu, softmax, softsign, sum,
@@ -61,3 +61,21 @@ __all__ = [
     "sqrt", "square", "step", "stop_gradient", "sub", "tan", "tanh", "topological_order", "trace", "trunc",
     "value_and_grad", "vjp", "vmap", "where", "xlogy", "zero_grad",
 ]
+
+#: What people look for who come from elsewhere, and what it is called here.
+_ELSEWHERE = {
+    "backward": "y.backward(), a method of the output",
+    "max": "al.maximum(a, b), or Python's max",
+    "min": "al.minimum(a, b), or Python's min",
+    "no_grad": "al.stop_gradient(x), or plain numbers: x.value",
+    "tensor": "al.Variable(number), or np.array([...]) inside al.grad",
+    "array": "np.array([...]), which al.grad and its relatives take as it is",
+    "value_and_gradient": "al.value_and_grad",
+    "Tensor": "al.Variable(number), or np.array([...]) inside al.grad",
+    "Value": "al.Variable",
+}
+
+
+def __getattr__(name: str) -> object:
+    hint = f" Use {_ELSEWHERE[name]}." if name in _ELSEWHERE else ""
+    raise AttributeError(f"module 'autograd_lite' has no attribute {name!r}.{hint}")

@@ -49,9 +49,11 @@ def _parser() -> argparse.ArgumentParser:
     demo.set_defaults(run=_demo)
 
     draw = commands.add_parser("draw", help="draw the graph of an expression with its gradients", allow_abbrev=False)
+    draw.epilog = "Without -o and --html the graph is printed as a tree."
     draw.add_argument("expression", metavar="EXPR", help="such as 'tanh(x*w + b)'")
     draw.add_argument("assignments", nargs="*", metavar="name=value", help="a number for each name")
-    draw.add_argument("-o", "--output", metavar="FILE.svg", help="without it the graph is printed as a tree")
+    draw.add_argument("-o", "--output", metavar="FILE.svg", help="the graph as a picture")
+    draw.add_argument("--html", metavar="FILE.html", help="a page that plays the forward and the backward pass")
     draw.set_defaults(run=_draw)
 
     check = commands.add_parser("check", help="check every derivative against finite differences", allow_abbrev=False)
@@ -105,6 +107,7 @@ def _about(name: str) -> tuple[str, str]:
 
 def _demo(options: argparse.Namespace) -> int:
     ladder: tuple[str, ...] = load_demos().LADDER
+    options.name = options.name.lower()
     if options.name == "list":
         for name in ladder:
             print(f"{name:<16} {_about(name)[0]}")
@@ -188,27 +191,35 @@ def _draw(options: argparse.Namespace) -> int:
     for name, variable in variables.items():
         unused = "" if variable.grad is not None else "   (not used in the expression)"
         print(f"d/d{name} {variable.grad or 0.0!r}{unused}")
-    if options.output is None:
+    if options.html is not None and Path(options.html).suffix.lower() != ".html":
+        raise UsageError(f"cannot write a page to {shorten(options.html)}; pass a file such as g.html with --html")
+    if options.output is None and options.html is None:
         print(al.explain(y))
-        return 0
+    for option, file in (("-o", options.output), ("--html", options.html)):
+        if file is not None:
+            _save(y, option, file)
+            print(f"wrote {file}")
+    return 0
+
+
+def _save(y: al.Variable, option: str, file: str) -> None:
+    """Draw to a file, or say in one line why not."""
     try:
-        al.draw(y).save(options.output)
+        al.draw(y).save(file)
     except al.GraphTooLarge:
         nodes = len(al.topological_order(y))
-        raise UsageError(f"{nodes:,} nodes are too many for a picture; leave -o out for the tree in text") from None
+        raise UsageError(
+            f"{nodes:,} nodes are too many for a picture; leave {option} out for the tree in text"
+        ) from None
     except (al.AutogradLiteError, OSError, ValueError) as error:
         reason = " ".join(str(getattr(error, "strerror", None) or error).split())
-        what = (
-            reason.rstrip(".") if reason.startswith("cannot") else f"cannot write {shorten(options.output)}: {reason}"
-        )
-        raise UsageError(f"{what}; pass another file with -o") from None
-    print(f"wrote {options.output}")
-    return 0
+        what = reason.rstrip(".") if reason.startswith("cannot") else f"cannot write {shorten(file)}: {reason}"
+        raise UsageError(f"{what}; pass another file with {option}") from None
 
 
 def _shield_minus(argv: Sequence[str]) -> list[str]:
     """Let an expression begin with a minus: `draw '-x*x' x=2` would be read as an option."""
-    options = ("-o", "--output", "-h", "--help", "--")
+    options = ("-o", "--output", "--html", "-h", "--help", "--")
     return [f" {word}" if word.startswith("-") and not word.startswith(options) else word for word in argv]
 
 

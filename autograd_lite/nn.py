@@ -205,7 +205,7 @@ class Dense:
         >>> Dense.create(2, 3, rng=0).weight.shape
         (3, 2)
         """
-        if not (isinstance(inputs, int) and isinstance(outputs, int) and inputs > 0 and outputs > 0):
+        if not all(isinstance(size, (int, np.integer)) and size > 0 for size in (inputs, outputs)):
             raise ArgumentError(f"a layer of {inputs!r} inputs and {outputs!r} outputs: give whole numbers from 1.")
         rng = np.random.default_rng(rng)
         weight = weights(rng, inputs, outputs, (outputs, inputs))
@@ -219,8 +219,9 @@ class Dense:
                 f"a layer of {inputs} inputs and {outputs} outputs got inputs of shape {np.shape(x)}. Give an array whose "
                 f"last axis is {inputs} long."
             )
-        summed = x @ self.weight.T
-        return summed if self.bias is None else summed + self.bias
+        with np.errstate(all="ignore"):  # what overflows is inf, without a warning, as in all of the library
+            summed = x @ self.weight.T
+            return summed if self.bias is None else summed + self.bias
 
 
 @register_dataclass
@@ -285,12 +286,11 @@ class Network:
         >>> count(Network.create([784, 50, 10], "relu", rng=0))
         39760
         """
-        if len(sizes) < 2:
-            raise ArgumentError(f"sizes={list(sizes)}: give inputs and outputs, and the hidden layers between them.")
-        for name in (activation, output):
-            _activation(name)
+        if np.ndim(sizes) != 1 or len(sizes) < 2:
+            raise ArgumentError(f"sizes={sizes!r}: give inputs and outputs, and the hidden layers between them.")
+        between, _ = _activation(activation), _activation(output)
         if weights is None:
-            weights = he_normal if activation in _RECTIFIERS else glorot_uniform
+            weights = he_normal if any(between is ACTIVATIONS[name] for name in _RECTIFIERS) else glorot_uniform
         rng = np.random.default_rng(rng)
         pairs = itertools.pairwise(sizes)
         layers = [Dense.create(a, b, rng, weights=weights, biases=biases) for a, b in pairs]
@@ -307,7 +307,7 @@ class Network:
 def _activation(name: str | Callable[..., Any]) -> Callable[..., Any]:
     if callable(name):
         return name
-    if name not in ACTIVATIONS:
+    if not isinstance(name, str) or name not in ACTIVATIONS:
         raise ArgumentError(
             f"there is no activation {name!r}. Choose one of {', '.join(ACTIVATIONS)}, or pass a function."
         )
@@ -350,7 +350,7 @@ def squared_error(outputs: Any, targets: Any) -> Any:
     >>> squared_error(np.array([1.0, 2.0]), np.array([0.0, 4.0]))
     5.0
     """
-    return functions.sum((_alike(outputs, targets, "squared_error") - targets) ** 2)
+    return functions.sum(primitives.square(primitives.sub(*_alike(outputs, targets, "squared_error"))))
 
 
 def mean_squared_error(outputs: Any, targets: Any) -> Any:
@@ -361,7 +361,7 @@ def mean_squared_error(outputs: Any, targets: Any) -> Any:
     >>> mean_squared_error(np.array([1.0, 2.0]), np.array([0.0, 4.0]))
     2.5
     """
-    return functions.mean((_alike(outputs, targets, "mean_squared_error") - targets) ** 2)
+    return functions.mean(primitives.square(primitives.sub(*_alike(outputs, targets, "mean_squared_error"))))
 
 
 def binary_cross_entropy(logits: Any, targets: Any) -> Any:
@@ -385,15 +385,17 @@ def binary_cross_entropy(logits: Any, targets: Any) -> Any:
 
     Notes
     -----
-    log(1 + exp z) - t·z, which neither overflows nor cancels where σ(z) has rounded to 0 or 1.
+    t·log(1 + exp(-z)) + (1 - t)·log(1 + exp z): terms of one sign, which neither overflow nor cancel where σ(z) has rounded
+    to 0 or 1.
 
     Examples
     --------
     >>> round(binary_cross_entropy(np.array([0.0, -800.0]), np.array([1.0, 1.0])), 6)
     400.346574
     """
-    z = _alike(logits, targets, "binary_cross_entropy")
-    return functions.mean(primitives.softplus(z) - targets * z)
+    z, t = _alike(logits, targets, "binary_cross_entropy")
+    missed, false = primitives.mul(t, primitives.softplus(-z)), primitives.mul(1.0 - t, primitives.softplus(z))
+    return functions.mean(missed + false)
 
 
 def cross_entropy(logits: Any, target: Any) -> Any:
@@ -418,9 +420,9 @@ def cross_entropy(logits: Any, target: Any) -> Any:
 
     Examples
     --------
-    >>> float(round(cross_entropy(np.array([2.0, 1.0, 0.0]), 0), 6))
+    >>> round(cross_entropy(np.array([2.0, 1.0, 0.0]), 0), 6)
     0.407606
-    >>> float(round(cross_entropy(np.array([2.0, 1.0, 0.0]), one_hot(0, 3)), 6))
+    >>> round(cross_entropy(np.array([2.0, 1.0, 0.0]), one_hot(0, 3)), 6)
     0.407606
     """
     if np.ndim(logits) != 1:
@@ -429,13 +431,13 @@ def cross_entropy(logits: Any, target: Any) -> Any:
             "vmap(…, reduce='mean'), or write a loop."
         )
     if np.ndim(target) == 0:
-        if not 0 <= int(target) < len(logits):
+        if not (0 <= target < len(logits) and target == int(target)):
             raise ArgumentError(
-                f"cross_entropy got class {int(target)} for {len(logits)} logits. Count classes from 0."
+                f"cross_entropy got class {target} for {len(logits)} logits. Count classes from 0, in whole numbers."
             )
-        return functions.logsumexp(logits) - logits[int(target)]
-    logits = _alike(logits, target, "cross_entropy")
-    return functions.logsumexp(logits) - functions.dot(target, logits)
+        return 0.0 - functions.log_softmax(np.atleast_1d(logits)).item(int(target))  # 0 - 0 is 0, and -0 would be -0
+    logits, target = _alike(logits, target, "cross_entropy")
+    return 0.0 - functions.dot(target, functions.log_softmax(logits))
 
 
 def hinge(scores: Any, targets: Any) -> Any:
@@ -446,16 +448,18 @@ def hinge(scores: Any, targets: Any) -> Any:
     >>> hinge(np.array([0.5, 3.0]), np.array([1.0, 1.0]))
     0.25
     """
-    return functions.mean(primitives.relu(1.0 - _alike(scores, targets, "hinge") * targets))
+    return functions.mean(primitives.relu(primitives.sub(1.0, primitives.mul(*_alike(scores, targets, "hinge")))))
 
 
-def _alike(outputs: Any, targets: Any, name: str) -> Any:
-    """The outputs, if they are as many as the targets: (n,) against (n, 1) would spread to n² differences in silence."""
+def _alike(outputs: Any, targets: Any, name: str) -> tuple[Any, Any]:
+    """Both as arrays, if of one shape: (n,) against (n, 1) would spread to n² differences in silence."""
     if np.shape(outputs) != np.shape(targets):
         raise ArgumentError(
             f"{name} got outputs of shape {np.shape(outputs)} and targets of shape {np.shape(targets)}. Give both one shape."
         )
-    return np.asarray(outputs) if isinstance(outputs, (list, tuple)) else outputs
+    if not np.size(outputs):
+        raise ArgumentError(f"{name} got outputs of shape {np.shape(outputs)}, which hold no number. Give samples.")
+    return np.atleast_1d(outputs), np.atleast_1d(targets)
 
 
 def one_hot(labels: Any, classes: int) -> Any:
@@ -493,9 +497,10 @@ def accuracy(outputs: Any, labels: Any, *, threshold: float = 0.0) -> float:
 
     Parameters
     ----------
-    outputs : array (samples, classes) or (samples,)
-        The largest of a row is its class; a single output is class 1 if it is above `threshold`.
-    labels : array (samples,), or as one_hot makes them
+    outputs : array (samples, classes), (samples, 1) or (samples,)
+        The largest of a row is its class; a single output is class 1 if it is above `threshold`. NaN is of no class.
+    labels : array (samples,) or (samples, 1), or as one_hot makes them
+        Classes, counted from 0.
     threshold : float, default 0
         0 for logits, 0.5 for probabilities.
 
@@ -506,18 +511,28 @@ def accuracy(outputs: Any, labels: Any, *, threshold: float = 0.0) -> float:
     Raises
     ------
     ArgumentError
-        If outputs and labels are not equally many, or none.
+        If outputs and labels are not equally many, or none; if a label is no class.
 
     Examples
     --------
     >>> accuracy(np.array([[2.0, 1.0], [0.0, 3.0], [1.0, 0.0]]), [0, 1, 1])  # doctest: +ELLIPSIS
     0.666...
     """
-    outputs, labels = np.asarray(outputs, dtype=float), np.asarray(labels)
-    classes = outputs.argmax(axis=1) if outputs.ndim > 1 else outputs > threshold
-    labels = labels.argmax(axis=1) if labels.ndim > 1 else labels
-    if classes.shape != labels.shape or not len(labels):
+    scores, known = _without_last_one(np.asarray(outputs, dtype=float)), _without_last_one(np.asarray(labels))
+    classes = scores.argmax(axis=-1) if scores.ndim > 1 and scores.size else scores > threshold
+    known = known.argmax(axis=-1) if known.ndim > 1 and known.size else known
+    if classes.shape != known.shape or known.ndim != 1 or not known.size:
         raise ArgumentError(
-            f"accuracy got outputs of shape {outputs.shape} for {len(labels)} labels. Give a row for each."
+            f"accuracy got outputs of shape {np.shape(outputs)} and labels of shape {np.shape(labels)}. Give a row "
+            "of outputs for each label, and one or more."
         )
-    return float((classes == labels).mean())
+    last = scores.shape[1] - 1 if scores.ndim > 1 else 1
+    if not np.isin(known, np.arange(last + 1)).all():
+        raise ArgumentError(f"accuracy got labels {known!r:.60}. Give classes, whole numbers from 0 to {last}.")
+    lost = np.isnan(scores.reshape(len(known), -1)).any(axis=1)
+    return float(((classes == known) & ~lost).mean())
+
+
+def _without_last_one(array: Any) -> Any:
+    """An array (n, 1) as (n,): a column of single outputs or labels, of which argmax would make zeros."""
+    return array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array

@@ -7,6 +7,7 @@
 A rate is a number, or a function of the number of steps done so far: a schedule.
 """
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ import optree
 
 from autograd_lite import primitives
 from autograd_lite.errors import ArgumentError
-from autograd_lite.nests import NAMESPACE
+from autograd_lite.nests import NAMESPACE, as_array
 
 Rate = float | Callable[[Any], Any]
 
@@ -39,31 +40,75 @@ class State(NamedTuple):
 
 
 def _each(function: Callable[..., Any], *nests: Any) -> Any:
-    """A function applied leaf by leaf."""
+    """A function applied leaf by leaf, to leaves of one shape."""
+
+    def applied(*leaves: Any) -> Any:
+        shapes = [_shape(leaf) for leaf in leaves]
+        if len(set(shapes)) > 1:  # (n,) and (n, 1) would spread to n² numbers in silence
+            raise ValueError(f"leaves of shapes {' and '.join(map(str, shapes))}")
+        result = function(*map(_real, leaves))
+        if isinstance(leaves[0], np.ndarray) and not isinstance(result, np.ndarray):
+            return as_array(np.array(result), ())  # of arrays without axes NumPy makes numbers
+        return result
+
     try:
-        return optree.tree_map(function, *nests, namespace=NAMESPACE)
+        with np.errstate(all="ignore"):  # what overflows is inf, without a warning, as in all of the library
+            return optree.tree_map(applied, *nests, namespace=NAMESPACE)
     except ValueError as error:
         raise ArgumentError(
-            f"gradients, state and parameters are not nests of one structure: {error}. Pass the gradients by those "
-            "parameters, and the state that init made for them."
+            f"gradients, state and parameters are not nests of one structure: {f'{error}'.rstrip('.')}. Pass the gradients "
+            "by those parameters, and the state that init made for them."
         ) from error
 
 
+def _shape(leaf: Any) -> Any:
+    if isinstance(leaf, np.ndarray):
+        return leaf.shape
+    return () if optree.tree_is_leaf(leaf, namespace=NAMESPACE) else type(leaf).__name__
+
+
+def _real(leaf: Any) -> Any:
+    """A leaf in 64 bits: a float32 would make one of what it is multiplied by."""
+    if isinstance(leaf, np.ndarray):
+        return leaf if leaf.dtype == object else leaf.astype(np.float64, copy=False)
+    return float(leaf) if isinstance(leaf, np.generic) else leaf
+
+
 def _zeros(params: Any) -> Any:
-    return _each(lambda p: np.zeros(np.shape(p)) if isinstance(p, np.ndarray) else 0.0, params)
+    return _each(lambda p: np.zeros(p.shape) if isinstance(p, np.ndarray) else 0.0, params)
 
 
 def _sqrt(x: Any) -> Any:
-    return np.sqrt(x) if isinstance(x, np.ndarray) else primitives.sqrt(x)
+    return np.sqrt(x) if isinstance(x, np.ndarray) and x.dtype != object else primitives.sqrt(x)
 
 
 def _rate(rate: Rate, step: Any) -> Any:
     return rate(step) if callable(rate) else rate
 
 
+def _checked_rate(rate: Any) -> None:
+    if isinstance(rate, (int, float, str)):  # a Variable may go where a derivative by the rate takes it
+        _checked("rate", rate, 0.0, math.inf)
+
+
 def _checked(name: str, value: float, low: float, high: float) -> None:
-    if not low <= value < high:
+    if isinstance(value, str) or not low <= value < high:
         raise ArgumentError(f"{name}={value!r} is outside of {low:g} ≤ {name} < {high:g}.")
+
+
+def _positive(name: str, value: float) -> None:
+    if not value > 0:
+        raise ArgumentError(f"{name}={value!r} is not above 0.")
+
+
+def _own(state: Any, method: Any, *kept: bool) -> None:
+    """Refuse what `init` of this method cannot have made."""
+    if not isinstance(state, State) or kept != (state.first is not None, state.second is not None):
+        held = f"a {type(state).__name__}" if not isinstance(state, State) else "the state of another optimiser"
+        raise ArgumentError(
+            f"{type(method).__name__}.update got {held} for its state. Begin with state = optimiser.init(params), and call "
+            "update(gradients, state, params)."
+        )
 
 
 @dataclass(frozen=True)
@@ -105,6 +150,7 @@ class SGD:
     weight_decay: float = 0.0
 
     def __post_init__(self) -> None:
+        _checked_rate(self.rate)
         _checked("momentum", self.momentum, 0.0, 1.0)
         _checked("weight_decay", self.weight_decay, 0.0, math.inf)
         if self.nesterov and not self.momentum:
@@ -116,6 +162,7 @@ class SGD:
 
     def update(self, gradients: Any, state: State, params: Any) -> tuple[Any, State]:
         """New parameters and state."""
+        _own(state, self, self.momentum > 0.0, False)
         rate, keep = _rate(self.rate, state.step), self.momentum
         if self.weight_decay:
             gradients = _each(lambda g, p: g + self.weight_decay * p, gradients, params)
@@ -157,7 +204,9 @@ class RMSProp:
     momentum: float = 0.0
 
     def __post_init__(self) -> None:
+        _checked_rate(self.rate)
         _checked("decay", self.decay, 0.0, 1.0)
+        _positive("epsilon", self.epsilon)
         _checked("momentum", self.momentum, 0.0, 1.0)
 
     def init(self, params: Any) -> State:
@@ -166,6 +215,7 @@ class RMSProp:
 
     def update(self, gradients: Any, state: State, params: Any) -> tuple[Any, State]:
         """New parameters and state."""
+        _own(state, self, self.momentum > 0.0, True)
         rate = _rate(self.rate, state.step)
         squares = _each(lambda s, g: self.decay * s + (1 - self.decay) * (g * g), state.second, gradients)
         steps = _each(lambda g, s: g / (_sqrt(s) + self.epsilon), gradients, squares)
@@ -208,8 +258,10 @@ class Adam:
     weight_decay: float = 0.0
 
     def __post_init__(self) -> None:
+        _checked_rate(self.rate)
         _checked("beta1", self.beta1, 0.0, 1.0)
         _checked("beta2", self.beta2, 0.0, 1.0)
+        _positive("epsilon", self.epsilon)
         _checked("weight_decay", self.weight_decay, 0.0, math.inf)
 
     def init(self, params: Any) -> State:
@@ -218,11 +270,12 @@ class Adam:
 
     def update(self, gradients: Any, state: State, params: Any) -> tuple[Any, State]:
         """New parameters and state."""
-        gradients, params = self._decayed(gradients, params, _rate(self.rate, state.step))
-        step = state.step + 1.0
+        _own(state, self, True, True)
+        rate, step = _rate(self.rate, state.step), state.step + 1.0
+        gradients, params = self._decayed(gradients, params, rate)
         first = _each(lambda m, g: self.beta1 * m + (1 - self.beta1) * g, state.first, gradients)
         second = _each(lambda s, g: self.beta2 * s + (1 - self.beta2) * (g * g), state.second, gradients)
-        stride = _rate(self.rate, state.step) / (1 - self.beta1**step)
+        stride = rate / (1 - self.beta1**step)
         root = _sqrt(1 - self.beta2**step)
         params = _each(lambda p, m, s: p - stride * m / (_sqrt(s) / root + self.epsilon), params, first, second)
         return params, State(step, first, second)
@@ -265,6 +318,7 @@ def exponential_decay(rate: float, factor: float, every: float = 1.0) -> Callabl
     >>> exponential_decay(0.1, 0.5, every=10)(20.0)
     0.025
     """
+    _positive("every", every)
     return lambda step: rate * factor ** (step / every)
 
 
@@ -276,6 +330,7 @@ def step_decay(rate: float, factor: float, every: float) -> Callable[[Any], Any]
     >>> step_decay(0.1, 0.5, every=10)(19.0)
     0.05
     """
+    _positive("every", every)
     return lambda step: rate * factor ** primitives.floor(step / every)
 
 
@@ -291,6 +346,7 @@ def cosine_decay(rate: float, steps: float, floor: float = 0.0) -> Callable[[Any
     >>> cosine_decay(0.1, 100)(50.0)
     0.05
     """
+    _positive("steps", steps)
 
     def schedule(step: Any) -> Any:
         part = primitives.minimum(step / steps, 1.0)
@@ -307,6 +363,7 @@ def warmup(rate: Rate, steps: float) -> Callable[[Any], Any]:
     >>> warmup(0.1, 4)(1.0)
     0.05
     """
+    _positive("steps", steps)
     return lambda step: _rate(rate, step) * primitives.minimum((step + 1.0) / steps, 1.0)
 
 
@@ -332,10 +389,19 @@ def clip_by_norm(gradients: Any, limit: float) -> Any:
     >>> [round(g, 12) for g in clip_by_norm([3.0, 4.0], 1.0)]
     [0.6, 0.8]
     """
-    if not limit > 0:
-        raise ArgumentError(f"limit={limit!r}: a norm is above 0.")
-    total = 0.0
-    for leaf in optree.tree_leaves(gradients, namespace=NAMESPACE):
-        total = total + (np.sum(leaf * leaf) if isinstance(leaf, np.ndarray) else leaf * leaf)
-    factor = primitives.minimum(limit / _sqrt(total + 1e-300), 1.0)
+    _positive("limit", limit)
+    leaves = [np.atleast_1d(_real(leaf)) for leaf in optree.tree_leaves(gradients, namespace=NAMESPACE)]
+    largest: Any = 0.0
+    for leaf in leaves:
+        peaks = abs(leaf).ravel() if leaf.dtype == object else [np.max(abs(leaf), initial=0.0)]
+        largest = functools.reduce(primitives.maximum, peaks, largest)
+    largest = primitives.hold(largest)
+    # Divided by the largest, a constant, no square over- or underflows.
+    scale = primitives.where(primitives.less(0.0, largest) * primitives.less(largest, math.inf), largest, 1.0)
+    total: Any = 1e-300  # the root has a derivative where all are 0
+    with np.errstate(all="ignore"):
+        for leaf in leaves:
+            part = leaf / scale
+            total = total + np.sum(part * part)
+    factor = primitives.minimum(primitives.div(primitives.div(limit, scale), primitives.sqrt(total)), 1.0)
     return _each(lambda g: g * factor, gradients)

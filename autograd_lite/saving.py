@@ -1,5 +1,6 @@
 """Models in files: the numbers of a nest by their names, as `numpy.load` reads them; nothing in a file is ever executed."""
 
+import errno
 import io
 import os
 import zipfile
@@ -127,10 +128,12 @@ def _named(nest: Any) -> dict[str, Any]:
     values = np.array([float(getattr(number, "value", number)) for number in numbers])
     named, start = {}, 0
     leaves = optree.tree_leaves(nest, namespace=NAMESPACE)
-    for path, leaf, size in zip(shape.containers.paths(), leaves, shape.sizes, strict=True):
-        name = ".".join(str(entry) for entry in path) or "value"
+    for path, leaf, size in zip(shape.containers.accessors(), leaves, shape.sizes, strict=True):
+        name = ".".join(str(getattr(entry, "field", entry.entry)) for entry in path) or "value"
         if name in named or name == _HEADER:
             raise ModelFileError(f"two leaves of the model would be called {name}. Rename a key of one of its dicts.")
+        if "\0" in name or len(name.encode(errors="ignore")) > 60_000 or name.encode(errors="ignore").decode() != name:
+            raise ModelFileError(f"no file can hold the name {name!r:.60}. Rename a key of one of the model's dicts.")
         named[name] = values[start : start + size].reshape(np.shape(leaf))
         start += size
     return named
@@ -154,11 +157,13 @@ def _arrays(data: bytes) -> dict[str, Any]:
     """The entries of an archive, checked against their checksums."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         members = archive.infolist()
-        if len({member.filename for member in members}) < len(members):
+        if len({_name(member) for member in members}) < len(members):
             raise ValueError("an entry occurs twice")
-        if sum(member.file_size for member in members) > len(data):  # what was saved is not compressed
+        if any(member.compress_type != zipfile.ZIP_STORED for member in members):  # its size may be a lie
+            raise ValueError("it is compressed")
+        if sum(member.file_size for member in members) > len(data):
             raise ValueError("its entries are larger than the file")
-        arrays = {member.filename.removesuffix(".npy"): _array(archive.read(member)) for member in members}
+        arrays = {_name(member): _array(archive.read(member)) for member in members}
     header = arrays.pop(_HEADER, None)
     kind, _, version = str(header).rpartition(" ")
     if header is None or kind != FORMAT:
@@ -172,6 +177,10 @@ def _arrays(data: bytes) -> dict[str, Any]:
         if array.dtype != np.float64:
             raise ValueError(f"{name} is an array of {array.dtype}")
     return arrays
+
+
+def _name(member: zipfile.ZipInfo) -> str:
+    return member.filename.removesuffix(".npy")
 
 
 def _array(content: bytes) -> Any:
@@ -188,6 +197,8 @@ def write_archive(path: Path, members: dict[str, bytes]) -> None:
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, content in members.items():
             archive.writestr(zipfile.ZipInfo(name), content)  # dated 1980: the same content gives the same bytes
+    if not path.name:  # ".", "/": no name to put one beside
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
     beside = path.with_name(f".{uuid4().hex}.part")
     try:
         beside.write_bytes(buffer.getvalue())

@@ -21,6 +21,18 @@ _numbers = count()
 Operator = Callable[["Variable", Operand], Any]
 
 
+#: What people look for who come from elsewhere, and what it is called here.
+_ELSEWHERE = {
+    "item": "x.value",
+    "data": "x.value",
+    "numpy": "x.value",
+    "detach": "al.stop_gradient(x), or x.value",
+    "zero_grad": "al.zero_grad(x), or x.grad = None",
+    "requires_grad": "nothing: every Variable has a gradient",
+    "grad_fn": "x.primitive",
+}
+
+
 class About:
     """What only few nodes have.
 
@@ -338,6 +350,10 @@ class Variable:
             f"complex() of {self!r} would drop its derivative: derivatives here are of real functions. Use "
             "complex(x.value) if the plain number is intended."
         )
+
+    def __getattr__(self, name: str) -> NoReturn:
+        hint = _ELSEWHERE.get(name)
+        raise AttributeError(f"a Variable has no attribute {name!r}.{f' Use {hint}.' if hint else ''}")
 
     # --------------------------------------------------------------------------------------------- text, NumPy, copies
 
