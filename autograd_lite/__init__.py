@@ -19,7 +19,7 @@ from autograd_lite.errors import (
     GraphTooLarge, HandMadeNodeError, ModelFileError, NonFiniteError, OperandError, OutputError, PrimitiveError,
     ReadOnlyError, RendererNotFound, StaleGraphError, TapeError, TraceError, UnconnectedError,
 )
-from autograd_lite.explain import blame, explain, why
+from autograd_lite.explain import audit, blame, explain, kinks, why
 from autograd_lite.flow import gradient_flow, plot_gradient_flow
 from autograd_lite.functions import (
     dot, elu, gelu, log_softmax, logsumexp, mean, norm, prod, selu, silu, softmax, softsign, sum,
@@ -50,16 +50,16 @@ __all__ = [
     "PRIMITIVES", "REAL", "ArgumentError", "AutogradLiteError", "BranchError", "CompilationError", "ConversionError",
     "DrawingError", "GradientCheckError", "GraphTooLarge", "HandMadeNodeError", "Interval", "ModelFileError",
     "NonFiniteError", "OperandError", "OutputError", "Primitive", "PrimitiveError", "ReadOnlyError", "RendererNotFound",
-    "StaleGraphError", "Tape", "TapeError", "TraceError", "UnconnectedError", "Variable", "__version__", "acos", "acosh",
-    "add", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "ceil", "check_grads", "clip", "copysign", "cos", "cosh",
-    "degrees", "digamma", "div", "dot", "draw", "elu", "erf", "erfc", "exp", "exp2", "explain", "expm1", "floor",
-    "floordiv", "gamma", "gelu", "grad", "gradient_flow", "gradients", "hessian", "hvp", "hypot", "inv", "jacobian",
-    "jit", "jvp", "leaky_relu", "less", "lgamma", "load", "log", "log1p", "log2", "log10", "log_softmax", "logaddexp",
-    "logsumexp", "maximum", "mean", "minimum", "mod", "mul", "neg", "nn", "norm", "optim", "plot_gradient_flow",
-    "polygamma", "prod", "radians", "raise_on_nonfinite", "reciprocal", "record_locations", "register_dataclass", "relu",
-    "save", "scan", "scope", "selu", "sigmoid", "sign", "silu", "sin", "sinc", "sinh", "softmax", "softplus", "softsign",
-    "sqrt", "square", "step", "stop_gradient", "sub", "tan", "tanh", "topological_order", "trace", "trunc",
-    "value_and_grad", "vjp", "vmap", "where", "xlogy", "zero_grad",
+    "StaleGraphError", "Tape", "TapeError", "TraceError", "UnconnectedError", "Variable", "__version__", "acos",
+    "acosh", "add", "asin", "asinh", "atan", "atan2", "atanh", "audit", "blame", "cbrt", "ceil", "check_grads", "clip",
+    "copysign", "cos", "cosh", "degrees", "digamma", "div", "dot", "draw", "elu", "erf", "erfc", "exp", "exp2",
+    "explain", "expm1", "floor", "floordiv", "gamma", "gelu", "grad", "gradient_flow", "gradients", "hessian", "hvp",
+    "hypot", "inv", "jacobian", "jit", "jvp", "kinks", "leaky_relu", "less", "lgamma", "load", "log", "log1p", "log2",
+    "log10", "log_softmax", "logaddexp", "logsumexp", "maximum", "mean", "minimum", "mod", "mul", "neg", "nn", "norm",
+    "optim", "plot_gradient_flow", "polygamma", "prod", "radians", "raise_on_nonfinite", "reciprocal",
+    "record_locations", "register_dataclass", "relu", "save", "scan", "scope", "selu", "sigmoid", "sign", "silu", "sin",
+    "sinc", "sinh", "softmax", "softplus", "softsign", "sqrt", "square", "step", "stop_gradient", "sub", "tan", "tanh",
+    "topological_order", "trace", "trunc", "value_and_grad", "vjp", "vmap", "where", "why", "xlogy", "zero_grad",
 ]
 
 #: What people look for who come from elsewhere, and what it is called here.

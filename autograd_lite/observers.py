@@ -4,7 +4,6 @@ An observer lives in the context (thread or task) that entered it. `raise_on_non
 """
 
 import math
-import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -23,7 +22,7 @@ active = 0
 tracing = 0
 
 _lock = Lock()
-_PACKAGE = str(Path(__file__).parent) + os.sep
+_PACKAGE = f"{Path(__file__).parent.as_posix()}/"
 
 
 class Observer:
@@ -144,7 +143,8 @@ def user_location() -> str:
 
 
 def _is_library(filename: str) -> bool:
-    return filename.startswith((_PACKAGE, "<operator ")) or "site-packages/numpy/" in filename.replace("\\", "/")
+    plain = filename.replace("\\", "/")
+    return plain.startswith((_PACKAGE, "<operator ")) or "site-packages/numpy/" in plain or "site-packages/optree/" in plain
 
 
 class _NonFiniteWatch(Observer):

@@ -91,7 +91,7 @@ def _checked_rate(rate: Any) -> None:
         _checked("rate", rate, 0.0, math.inf)
 
 
-def _checked(name: str, value: float, low: float, high: float) -> None:
+def _checked(name: str, value: float | str, low: float, high: float) -> None:
     if isinstance(value, str) or not low <= value < high:
         raise ArgumentError(f"{name}={value!r} is outside of {low:g} ≤ {name} < {high:g}.")
 

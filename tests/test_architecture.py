@@ -45,7 +45,7 @@ MAY_IMPORT = {
     "testing": {"errors", "nests", "transforms", "variable"},
     "flow": {"backward", "errors", "nests", "variable"},
     "drawing": {"backward", "drawing", "errors", "variable"},
-    "explain": {"backward", "drawing", "errors", "variable"},
+    "explain": {"backward", "drawing", "errors", "explain", "observers", "primitives", "testing", "variable"},
 }
 
 

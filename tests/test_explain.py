@@ -1,11 +1,13 @@
 """The tree of a computation in the terminal."""
 
 import math
+from random import Random
 
 import pytest
 
 import autograd_lite as al
 from autograd_lite.explain import LEVELS
+from autograd_lite.explain.ways import Ways
 
 V = al.Variable
 
@@ -144,3 +146,171 @@ def test_wrong_argument():
     """What is no Variable is named."""
     with pytest.raises(al.OperandError, match=r"^explain got 3\.0, a float; give it a Variable\.$"):
         al.explain(3.0)
+
+
+# ------------------------------------------------------------------------------------------------- with respect to x
+
+
+def test_paths_to_the_letter():
+    """Same path multiply, different paths add."""
+    x, w = V(1.0, name="x"), V(3.0, name="w")
+    y = w * x + 2 * x
+    assert al.explain(y, x).splitlines() == [
+        "d n4 / d x = +5 over 2 paths (along a path the local gradients multiply, different paths add):",
+        "|- +3 = (+1) * (+3)   n4 -> n2 -> x",
+        "|- +2 = (+1) * (+2)   n4 -> n3 -> x",
+        "`- sum +5",
+    ]
+
+
+def test_table_to_the_letter():
+    """The chain rule, node by node, in the order of the sweep."""
+    x, w = V(1.0, name="x"), V(3.0, name="w")
+    y = w * x + 2 * x
+    rows = [
+        "grad(n4) = +1",
+        "grad(n3) = +1 = (+1) * (+1) [n4]",
+        "grad(n2) = +1 = (+1) * (+1) [n4]",
+        "grad(w)  = +1 = (+1) * (+1) [n2]",
+        "grad(x)  = +5 = (+1) * (+2) [n3] + (+1) * (+3) [n2]",
+    ]
+    assert al.explain(y).table.splitlines() == rows
+    assert al.explain(y, x).table.splitlines() == rows[:3] + rows[4:]
+
+
+def test_latex_to_the_letter():
+    """Symbols, numbers, the number."""
+    x, w = V(1.0, name="x"), V(-3.0, name="w_1")
+    y = w * x
+    assert al.explain(y, x).latex() == (
+        "\\begin{aligned}\n\\frac{\\partial n_{2}}{\\partial x} &= \\frac{\\partial n_{2}}{\\partial x} \\\\\n"
+        "&= (-3) \\\\\n&= -3\n\\end{aligned}"
+    )
+    assert al.explain(y).latex().splitlines() == [
+        "\\begin{aligned}",
+        "x &= 1 \\\\",
+        "\\mathrm{w\\_1} &= -3 \\\\",
+        "n_{2} &= \\mathrm{w\\_1} \\cdot x = -3 \\\\",
+        "\\overline{n_{2}} &= 1 \\\\",
+        "\\overline{\\mathrm{w\\_1}} &= \\overline{n_{2}} \\cdot 1 = 1 \\\\",
+        "\\overline{x} &= \\overline{n_{2}} \\cdot (-3) = -3",
+        "\\end{aligned}",
+    ]
+
+
+def test_every_template_of_the_table_gives_latex():
+    """Each rule, its braces balanced."""
+    for name, rule in al.PRIMITIVES.items():
+        if rule.built_in:
+            latex = al.explain(rule(*[V(0.5) for _ in range(rule.arity)])).latex()
+            assert latex.count("{") == latex.count("}"), name
+
+
+def test_html_holds_no_foreign_markup():
+    """Names are text, and a notebook shows the same piece."""
+    x = V(2.0, name="</pre><script>alert(1)</script>")
+    text = al.explain(x * x, x)
+    assert "<script" not in text.html()
+    assert "&lt;script&gt;" in text.html()
+    assert text._repr_html_() == text.html()
+
+
+def test_number_of_paths_is_exact_and_the_rest_is_told():
+    """2^60 paths are counted, ten of them listed, and the sum is the gradient."""
+    x = V(0.7, name="x")
+    y = x
+    for _ in range(60):
+        y = y * 0.6 + y * 0.6
+    text = al.explain(y, x)
+    assert text.paths == 2**60
+    lines = text.splitlines()
+    assert "over 1,152,921,504,606,846,976 paths" in lines[0]
+    assert lines[0].endswith(", the 10 largest:")
+    assert lines[-2] == "|- +56348 from the other 1,152,921,504,606,846,966 paths"
+    assert lines[-1] == "`- sum +56348"
+    assert len(lines) == 13
+    assert len(al.explain(y, x, top=3).splitlines()) == 6
+
+
+def test_branches_that_were_not_taken_and_no_path():
+    """Nothing is sent along the one; the other says so."""
+    x, z = V(2.0, name="x"), V(3.0, name="z")
+    assert "(not taken)" in al.explain(al.maximum(x * x, z), z)
+    assert al.explain(x * x, z) == "d n1 / d z = 0: no path leads from n1 to z. al.why says more."
+    assert al.explain(x, x).splitlines()[1:] == ["|- +1 = (+1)", "`- sum +1"]
+
+
+def random_graph(seed):
+    """A few operations on two leaves."""
+    random = Random(seed)
+    x = V(random.uniform(-2.0, 2.0))
+    pool = [x, V(1.3)]
+    for _ in range(random.randint(1, 9)):
+        a, b = random.choice(pool), random.choice(pool)
+        operations = (
+            lambda a, b: a * b,
+            lambda a, b: a + b,
+            lambda a, b: al.relu(a),
+            lambda a, b: al.sin(a),
+            al.maximum,
+        )
+        pool.append(random.choice(operations)(a, b))
+    return pool[-1], x
+
+
+def test_largest_paths_are_those_of_an_enumeration():
+    """Number, sum and the k largest products against all paths walked one by one."""
+    for seed in range(150):
+        y, x = random_graph(seed)
+        ways = Ways(y, x)
+
+        def walk(node, ways=ways, x=x):
+            return [[]] if node is x else [[e, *p] for e in ways.edges.get(node, ()) for p in walk(e.argument)]
+
+        paths = walk(y) if ways.connected else []
+        size = lambda path: abs(math.prod(edge.factor for edge in path))
+        assert ways.number == len(paths)
+        assert ways.adjoints.get(x, 0.0) == al.gradients(y, x)
+        assert math.isclose(math.fsum(p.product for p in ways.top(len(paths))), al.gradients(y, x), abs_tol=1e-9)
+        for k in (1, 3, 7):
+            top = ways.top(k)
+            assert len({path.edges for path in top}) == len(top) == min(k, len(paths))
+            assert [abs(p.product) for p in top] == pytest.approx(sorted(map(size, paths), reverse=True)[:k])
+
+
+def test_deep_graph_with_countless_paths():
+    """10,000 diamonds in a row: no recursion, the number of paths by its order of magnitude."""
+    x = V(0.7, name="x")
+    y = x
+    for _ in range(10_000):
+        y = al.tanh(y) + y * 0.3
+    text = al.explain(y, x, top=3)
+    assert "about 10^3010 paths" in text
+    assert max(map(len, text.splitlines())) < 300
+    assert text.paths == 2**10_000
+
+
+def test_wrong_number_of_paths():
+    """The argument is named."""
+    x = V(1.0)
+    with pytest.raises(al.ArgumentError, match=r"^top=0: give the number of paths to list, 1 or more\.$"):
+        al.explain(x, x, top=0)
+
+
+def test_looking_is_not_noticed():
+    """No watcher sees the values being read, and a trace records no guard."""
+    x = V(2.0, name="x")
+    with al.record_locations():
+        y = x * x
+        for look in (al.explain, al.blame, al.kinks, al.audit):
+            look(y)
+        al.why(y, x)
+        al.explain(y, x).html()
+    assert x.about.read is None
+    assert x.grad is None
+
+    def f(t):
+        al.why(t * t, t)
+        return t * t
+
+    assert al.trace(f, 3.0)(5.0) == 25.0
