@@ -94,7 +94,7 @@ def test_version_and_help(run):
         (["draw", "__import__('os').system('true')", "x=1"], "only functions by name"),
         (["draw", "eval('x')", "x=1"], "there is no function eval"),
         (["draw", "Variable(x)", "x=1"], "there is no function Variable"),
-        (["draw", "x*x", "x=1", "--html", "g.html"], "is not expected here"),
+        (["draw", "x*x", "x=1", "--htm", "g.html"], "is not expected here"),
     ],
 )
 def test_wrong_use_is_one_line(run, words, expected):

@@ -271,8 +271,8 @@ def test_too_large_says_how_large_and_what_to_do():
     with pytest.raises(al.GraphTooLarge) as caught:
         al.draw(chain(2030))
     assert str(caught.value) == (
-        "2,031 nodes; max_nodes=300. Pass max_nodes=None to draw them all, or depth=10 to draw only what lies that "
-        "many steps before the output."
+        "2,031 nodes; max_nodes=300. Pass max_nodes=None to draw them all, depth=10 to draw only what lies that "
+        "many steps before the output, or fold=True to draw what is repeated as one box."
     )
     assert al.draw(chain(299)).nodes == 300
     with pytest.raises(al.GraphTooLarge, match=r"^300 nodes; max_nodes=299\. .* depth=149 "):
@@ -591,13 +591,13 @@ def test_save(tmp_path):
         assert view.save(tmp_path / name).read_bytes() == view.source.encode()
 
 
-@pytest.mark.parametrize(("name", "suffix"), [("g.pdf", ".pdf"), ("g", ""), ("g.html", ".html")])
+@pytest.mark.parametrize(("name", "suffix"), [("g.pdf", ".pdf"), ("g", ""), ])
 def test_save_with_another_suffix(tmp_path, name, suffix):
     """Refused before anything is written."""
     with pytest.raises(al.ArgumentError) as caught:
         al.draw(neuron()).save(tmp_path / name)
     assert str(caught.value) == (
-        f"cannot save as {name!r}: its suffix is {suffix!r}. Give the file one of .svg, .png, .dot, .gv."
+        f"cannot save as {name!r}: its suffix is {suffix!r}. Give the file one of .svg, .png, .html, .dot, .gv."
     )
     assert not list(tmp_path.iterdir())
 

@@ -3,12 +3,15 @@
 import html
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, NamedTuple
 
 import graphviz
 
-from autograd_lite.drawing.labels import elide, formula, is_finite, name_of, number, steady, title, visible
+from autograd_lite.drawing.fold import Box
+from autograd_lite.drawing.labels import elide, formula, is_finite, name_of, number, operation, steady, title, visible
 from autograd_lite.drawing.select import Selection
 from autograd_lite.variable import Variable
 
@@ -18,6 +21,8 @@ PAPER, LEAF, INNER, ALARM = "#ffffff", "#cfe6f7", "#e5e7eb", "#b91c1c"
 POSITIVE, NEGATIVE = (0x6F, 0xB1, 0xE3), (0xF5, 0x8E, 0x7A)
 # In letters: a leaf's name, another node's name, a name in a formula, a whole header.
 LEAF_LENGTH, NAME_LENGTH, ARGUMENT_LENGTH, HEADER_LENGTH = 24, 16, 10, 40
+# A line in the title of a folded box, the title of a frame.
+TITLE_LENGTH, FRAME_LENGTH = 60, 80
 # One plain name: with a list of fonts, graphviz-pure measures the text with another font than it draws.
 FONT = "Helvetica"
 # How a backslash is written in each.
@@ -53,6 +58,91 @@ class Sketch:
             self._draw_arrow(arrow, largest)
         return str(self.graph.source)
 
+    def folded(self, boxes: Sequence[Box], frames: Sequence[Box]) -> str:
+        """Return the source of the folded picture: boxes of many nodes, inside the frames of those that are open."""
+        nodes = self.selection.nodes
+        bundles = self._bundles({nodes[i]: box.id for box in boxes for i in box.nodes})
+        results = self.selection.outputs.union(*(bundle.parents for bundle in bundles.values()))
+        drawn: dict[str, graphviz.Digraph] = {"": self.graph}
+        for frame in frames:
+            drawn[frame.id] = graphviz.Digraph(f"cluster_{frame.id}")
+            told = escape(elide(f"{frame.title[0]} {', '.join(frame.title[1:])}".strip(), FRAME_LENGTH), LABEL)
+            look = {"style": "dashed,rounded", "color": LINE, "fontname": FONT, "fontsize": "11", "fontcolor": FAINT}
+            drawn[frame.id].attr(label=f"<{told}>", id=frame.id, tooltip=tooltip(*frame.title), labeljust="l", **look)
+        if self.selection.hidden:
+            self._stub()
+        for box in boxes:
+            if box.id.startswith("n"):
+                self._box(nodes[box.nodes[0]], drawn[box.frame])
+            else:
+                self._group(box, [nodes[i] for i in box.nodes], results, drawn[box.frame])
+        for frame in reversed(frames):
+            drawn[frame.frame].subgraph(drawn[frame.id])
+        largest = _largest(bundle.flow for bundle in bundles.values())
+        for (parent, user), bundle in bundles.items():
+            for arrow in bundle.arrows:
+                self._draw_arrow(arrow, largest)
+            if not bundle.arrows:
+                self._draw_bundle(parent, user, bundle, largest)
+            self.edges += len(bundle.arrows) or 1
+        return str(self.graph.source)
+
+    def _bundles(self, place: Mapping[Variable, str]) -> dict[tuple[str, str], "Bundle"]:
+        """Return the arrows between each two boxes."""
+        bundles: dict[tuple[str, str], Bundle] = defaultdict(Bundle)
+        for arrow in self._arrows():
+            ends = place[arrow.parent], place[arrow.user]
+            if ends[0] != ends[1]:
+                bundles[ends].add(arrow, kept=ends[0].startswith("n") and ends[1].startswith("n"))
+        return bundles
+
+    def _group(self, box: Box, nodes: Sequence[Variable], results: AbstractSet[Variable], graph: Any) -> None:
+        gradients = [g for node in nodes if (g := self.gradients[node]) is not None]
+        shown = [node.value for node in nodes if node in results]
+        told = [escape(steady(elide(line, TITLE_LENGTH)), LABEL) for line in box.title]
+        bad = [node for node in nodes if not is_finite(node.value, self.gradients[node])]
+        leaves = not any(node.arguments for node in nodes)
+        ground, ink = (LEAF if leaves else INNER, INK) if not bad else (ALARM, PAPER)
+        strongest = max(gradients, key=abs, default=None) if not bad else _first_bad(gradients)
+        count = f"{len(nodes):,} {'leaves' if leaves else 'nodes'}"
+        counted = "" if count in box.title else f'<BR/><FONT POINT-SIZE="9" COLOR="{ink}">{count}</FONT>'
+        output = any(node in self.selection.outputs for node in nodes)
+        label = (
+            f'<<TABLE BORDER="{2 if output else 1}" CELLBORDER="0" CELLSPACING="0" CELLPADDING="4" COLOR="{LINE}">'
+            f'<TR><TD COLSPAN="2" BGCOLOR="{ground}"><FONT COLOR="{ink}"><B>{"<BR/>".join(told)}</B></FONT>'
+            f"{counted}</TD></TR><TR>"
+            f"{_cell('value' if leaves else 'results', _first_bad(shown), PAPER, span(shown))}"
+            f"{_cell('grad', strongest, shade(strongest, self.largest), span(gradients))}</TR></TABLE>>"
+        )
+        operations = Counter(operation(node) or "leaf" for node in nodes).most_common()
+        facts = [
+            *box.title,
+            f"{count} in {box.id}: {', '.join(f'{many:,} {what}' for what, many in operations)}",
+            f"results {span(shown, repr)}",
+            f"values {span([node.value for node in nodes], repr)}",
+            f"gradients {span(gradients, repr)}",
+            *[f"first that is not finite: {self._name(node)}" for node in bad[:1]],
+        ]
+        graph.node(box.id, label, id=box.id, tooltip=tooltip(*facts))
+
+    def _draw_bundle(self, parent: str, user: str, bundle: "Bundle", largest: float) -> None:
+        many = len(bundle.locals)
+        facts = [f"{many:,} arrows, local derivatives {span(bundle.locals, repr)}"]
+        if bundle.contributions:
+            facts.append(f"they add {span(bundle.contributions, repr)} to gradients")
+        told = tooltip(*facts)
+        fine = is_finite(*bundle.locals, *bundle.contributions)
+        self.graph.edge(
+            parent,
+            user,
+            id=f"e{user}_{parent}",
+            label=f" {number(bundle.locals[0]) if many == 1 else f'×{many:,}'} ",
+            penwidth=f"{width(bundle.flow, largest):.3g}",
+            tooltip=told,
+            labeltooltip=told,
+            **({} if fine else {"color": ALARM, "fontcolor": ALARM}),
+        )
+
     def _stub(self) -> None:
         count = self.selection.hidden
         text = f"+{count:,} node{'s' if count > 1 else ''}"
@@ -75,7 +165,7 @@ class Sketch:
     def _full(self, argument: Variable | float) -> str:
         return self._name(argument) if isinstance(argument, Variable) else repr(argument)
 
-    def _box(self, node: Variable) -> None:
+    def _box(self, node: Variable, graph: Any = None) -> None:
         gradient = self.gradients[node]
         name = self._name(node)
         short = steady(elide(name, NAME_LENGTH if node.parents else LEAF_LENGTH))
@@ -87,7 +177,8 @@ class Sketch:
             f"</FONT></TD></TR><TR>{_cell('value', node.value, PAPER)}"
             f"{_cell('grad', gradient, shade(gradient, self.largest))}</TR></TABLE>>"
         )
-        self.graph.node(self._id(node), label, id=self._id(node), tooltip=tooltip(*self._facts(node, name)))
+        facts = tooltip(*self._facts(node, name))
+        (graph or self.graph).node(self._id(node), label, id=self._id(node), tooltip=facts)
 
     def _facts(self, node: Variable, name: str) -> Iterator[str]:
         """Yield the lines of a box's tooltip: the formula with all its digits, the repr."""
@@ -135,6 +226,43 @@ class Arrow(NamedTuple):
     contribution: float | None
 
 
+class Bundle:
+    """All arrows between two boxes; as wide as the sum of what they pass back."""
+
+    def __init__(self) -> None:
+        self.arrows: list[Arrow] = []  # where each of them is drawn
+        self.parents: set[Variable] = set()
+        self.locals: list[float] = []
+        self.contributions: list[float] = []
+
+    def add(self, arrow: Arrow, *, kept: bool) -> None:
+        """Take one more."""
+        self.parents.add(arrow.parent)
+        self.locals.append(arrow.local)
+        if arrow.contribution is not None:
+            self.contributions.append(arrow.contribution)
+        if kept:
+            self.arrows.append(arrow)
+
+    @property
+    def flow(self) -> float | None:
+        """What all pass back."""
+        return sum(map(abs, self.contributions)) if self.contributions else None
+
+
+def span(numbers: Sequence[float], written: Callable[[float], str] = number) -> str:
+    """Return the range of some numbers; infinite ones and NaN come first.
+
+    >>> span([0.5, -0.25, 1.0]), span([2.0, 2.0]), span([1.0, math.nan]), span([])
+    ('-0.25 … 1', '2', 'nan, 1', '–')
+    """
+    finite = [x for x in numbers if math.isfinite(x)]
+    told = sorted({written(x) for x in numbers if not math.isfinite(x)})
+    low, high = (written(min(finite)), written(max(finite))) if finite else ("", "")
+    told += [low if low == high else f"{low} … {high}"] * bool(finite)
+    return ", ".join(told) or "–"
+
+
 def escape(text: str, backslash: str) -> str:
     r"""Return `text` such that Graphviz takes all of it as text.
 
@@ -180,11 +308,15 @@ def width(contribution: float | None, largest: float) -> float:
     return 0.7 + 3.0 * (1.0 if math.isinf(contribution) else abs(contribution) / largest if largest else 0.0)
 
 
-def _cell(caption: str, x: float | None, colour: str) -> str:
+def _first_bad(numbers: Sequence[float]) -> float | None:
+    return next((x for x in numbers if not math.isfinite(x)), None)
+
+
+def _cell(caption: str, x: float | None, colour: str, text: str = "") -> str:
     ink, faint = (INK, FAINT if colour == PAPER else INK) if is_finite(x) else (PAPER, PAPER)
     return (
         f'<TD BGCOLOR="{colour if is_finite(x) else ALARM}"><FONT POINT-SIZE="9" COLOR="{faint}">{caption}</FONT><BR/>'
-        f'<FONT COLOR="{ink}">{number(x)}</FONT></TD>'
+        f'<FONT COLOR="{ink}">{text or number(x)}</FONT></TD>'
     )
 
 

@@ -62,8 +62,14 @@ def number(x: float | None) -> str:
 
 def operation(node: Variable) -> str:
     """Return the sign or the name of the operation that made the node; empty for a leaf."""
+    name = primitive_name(node)
+    return SYMBOLS.get(name, name)
+
+
+def primitive_name(node: Variable) -> str:
+    """Return the name of the operation that made the node; empty for a leaf."""
     if node.primitive is not None:
-        return SYMBOLS.get(node.primitive.name, visible(node.primitive.name))
+        return visible(node.primitive.name)
     return "hand-made" if node.parents else ""
 
 

@@ -2,18 +2,21 @@
 
 import base64
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from autograd_lite.drawing.dot import Sketch
+from autograd_lite.drawing.fold import fold as fold_graph
+from autograd_lite.drawing.folded import Inside, insides, page
 from autograd_lite.drawing.render import render
 from autograd_lite.drawing.select import select
+from autograd_lite.drawing.stepper import Stepper
 from autograd_lite.errors import ArgumentError, DrawingError, OperandError
 from autograd_lite.variable import Variable
 
 RANKDIRS = ("LR", "RL", "TB", "BT")
-SUFFIXES = (".svg", ".png", ".dot", ".gv")
+SUFFIXES = (".svg", ".png", ".html", ".dot", ".gv")
 
 
 class Drawing:
@@ -24,14 +27,29 @@ class Drawing:
     source : str
         The picture in Graphviz's language.
     nodes, edges : int
-        How many of each are drawn.
+        How many of each are drawn; a folded box counts as one.
+    folded : dict of str to int
+        The ids of the folded boxes, each with the number of nodes that it holds.
     """
 
-    def __init__(self, source: str, nodes: int, edges: int, engine: str | os.PathLike[str] | None) -> None:
+    def __init__(
+        self,
+        source: str,
+        nodes: int,
+        edges: int,
+        engine: str | os.PathLike[str] | None,
+        *,
+        stepper: Stepper | None = None,
+        folded: Mapping[str, int] | None = None,
+        insides: Sequence[Inside] = (),
+    ) -> None:
         self.source = source
         self.nodes = nodes
         self.edges = edges
         self._engine = engine
+        self.folded = dict(folded or {})
+        self._stepper = stepper
+        self._insides = insides
         self._svg: str | None = None
 
     def __repr__(self) -> str:
@@ -45,17 +63,48 @@ class Drawing:
         and no reader goes looking for a document type on the network.
         """
         if self._svg is None:
-            text = render(self.source, "svg", self._engine).decode()
-            start = text.find("<svg")
-            if start < 0:
-                raise DrawingError(
-                    f"The renderer printed no <svg> element but {text[:80]!r}. Name another with engine=."
-                )
-            self._svg = text[start:]
+            self._svg = self._rendered(self.source)
         return self._svg
 
+    def _rendered(self, source: str) -> str:
+        text = render(source, "svg", self._engine).decode()
+        start = text.find("<svg")
+        if start < 0:
+            raise DrawingError(f"The renderer printed no <svg> element but {text[:80]!r}. Name another with engine=.")
+        return text[start:]
+
+    def html(self) -> str:
+        """Return one page that plays the forward pass and then the backward pass, step by step, in a browser.
+
+        It holds all it needs: no other file, no network. Forward, each step computes a node from its arguments; backward,
+        each step adds one share, local derivative times upstream gradient, to the gradient of an argument. The pass is
+        played from seed 1 (with `gradients=`, from the gradient given for the output); the page says where `.grad`
+        holds something else, such as a sum over several passes.
+
+        A folded picture is not played: its page opens a box on what computes the last of its results.
+
+        Raises
+        ------
+        RendererNotFound
+            If there is nothing to lay the graph out with.
+
+        Examples
+        --------
+        >>> import autograd_lite as al
+        >>> x = al.Variable(3.0, name="x")
+        >>> page = al.draw(x * x).html()
+        >>> page.splitlines()[0], x.grad
+        ('<!doctype html>', None)
+        """
+        if self._stepper is None:
+            nodes = sum(self.folded.values()) + self.nodes - len(self.folded)
+            parts = [(inside, self._rendered(inside.source)) for inside in self._insides]
+            return page(f"{nodes:,} nodes in {self.nodes} boxes", self.svg, parts)
+        roomy = Drawing(self._stepper.make_room(self.source), self.nodes, self.edges, self._engine)
+        return self._stepper.page(roomy.svg)
+
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the picture to a file; its suffix (.svg, .png, .dot, .gv) says as what. Return the path.
+        """Write the picture to a file; its suffix (.svg, .png, .html, .dot, .gv) says as what. Return the path.
 
         Raises
         ------
@@ -70,6 +119,8 @@ class Drawing:
             content = self.svg.encode()
         elif suffix == ".png":
             content = render(self.source, "png", self._engine)
+        elif suffix == ".html":
+            content = self.html().encode()
         elif suffix in SUFFIXES:
             content = self.source.encode()
         else:
@@ -105,6 +156,8 @@ def draw(
     gradients: Mapping[Variable, Any] | None = None,
     depth: int | None = None,
     max_nodes: int | None = 300,
+    fold: bool = False,
+    open: Iterable[str] = (),  # noqa: A002 - what one does with a folded box
     rankdir: str = "LR",
     engine: str | os.PathLike[str] | None = None,
 ) -> Drawing:
@@ -124,6 +177,12 @@ def draw(
         Draw only nodes at most this many edges before an output; one dashed box counts the others.
     max_nodes : int or None, default 300
         Refuse to draw more. None: no limit.
+    fold : bool, default False
+        Draw repeated blocks, scopes and turns of loops as one box each: at most about 60 boxes, whatever the graph. A box
+        says what it computes, how many nodes it holds, and the range of its results and gradients. Up to 60 nodes outside
+        of scopes stay as they are. `max_nodes` then does not matter.
+    open : iterable of str
+        Folded boxes to open: ids (`"g3"`; what is inside has ids such as `"g3-5"`) or scopes (`"layer1/neuron0"`).
     rankdir : {"LR", "RL", "TB", "BT"}
         Where the graph runs: left to right, ..., bottom to top.
     engine : str or path, optional
@@ -133,7 +192,8 @@ def draw(
     Returns
     -------
     Drawing
-        With `.svg`, `.source` and `.save(path)`. Rendered when first asked for; the numbers are those of this call.
+        With `.svg`, `.source`, `.html()` and `.save(path)`. Rendered when first asked for; the numbers are those of this
+        call.
 
     Raises
     ------
@@ -168,9 +228,21 @@ def draw(
         )
     if engine is not None and not isinstance(engine, (str, os.PathLike)):
         raise OperandError(f"engine={engine!r:.80} is a {type(engine).__name__}; give the name or path of a program.")
-    selection = select(outputs, depth=depth, max_nodes=max_nodes)
+    opened = (open,) if isinstance(open, str) else tuple(map(str, open))
+    if opened and not fold:
+        raise ArgumentError(
+            f"open={open!r:.80} without fold=True: there is no folded box to open. Pass fold=True as well."
+        )
+    selection = select(outputs, depth=depth, max_nodes=None if fold else max_nodes)
     sketch = Sketch(selection, gradients, rankdir)
-    return Drawing(sketch.source(), len(selection.nodes), sketch.edges, engine)
+    if fold:
+        boxes, frames = fold_graph(selection, opened)
+        source = sketch.folded(boxes, frames)
+        folded = {box.id: len(box.nodes) for box in boxes if not box.id.startswith("n")}
+        inner = insides(boxes, sketch, rankdir)
+        return Drawing(source, len(boxes), sketch.edges, engine, folded=folded, insides=inner)
+    stepper = Stepper(selection, sketch.gradients, ".grad" if gradients is None else "gradients=")
+    return Drawing(sketch.source(), len(selection.nodes), sketch.edges, engine, stepper=stepper)
 
 
 def _outputs(y: Any) -> list[Variable]:

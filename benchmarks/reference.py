@@ -1,0 +1,70 @@
+"""Run every program at its full size and keep what it printed, with small copies of its pictures.
+
+python -m benchmarks.reference [NAME ...]          about two minutes for all; needs the extra `demos`
+"""
+
+import contextlib
+import importlib
+import io
+import platform
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from PIL import Image  # which matplotlib brings
+
+import autograd_lite as al
+from autograd_lite.__main__ import DEMOS, load_demos
+
+HERE = Path(__file__).parent.parent / "docs" / "reference"
+WIDTH, COLOURS = 1100, 192
+
+
+def kept(picture: Path, name: str) -> str:
+    """Copy a picture into this folder, smaller; returns its file's name."""
+    target = HERE / f"{name}-{picture.name}"
+    if picture.suffix == ".png":
+        image = Image.open(picture).convert("RGB")
+        if image.width > WIDTH:
+            image = image.resize((WIDTH, round(image.height * WIDTH / image.width)), Image.Resampling.LANCZOS)
+        image.quantize(COLOURS, dither=Image.Dither.NONE).save(target, optimize=True)
+    else:
+        target.write_bytes(picture.read_bytes())
+    return target.name
+
+
+def section(name: str, out: Path) -> str:
+    """Run a demo; returns its part of the page."""
+    module, printed = importlib.import_module(f"{DEMOS}.{name}"), io.StringIO()
+    began = time.perf_counter()
+    with contextlib.redirect_stdout(printed):
+        report = module.main(out / name)
+    seconds = time.perf_counter() - began
+    print(f"{name}: {'all checks hold' if report.ok else report.failures}, {seconds:.1f} s", flush=True)
+    title = (module.__doc__ or name).partition("\n")[0].removesuffix(".")
+    pictures = [f"![{caption}]({kept(path, name)})\n\n*{caption}*" for path, caption in report.pictures]
+    verdict = "all checks hold" if report.ok else "; ".join(report.failures)
+    log = printed.getvalue().rstrip()
+    return "\n\n".join([f"## {title}", f"`demo {name}`: {verdict}, {seconds:.1f} s", *pictures, f"```text\n{log}\n```"])
+
+
+def main(names: list[str]) -> None:
+    """Write a page for each demo, and the page that links them."""
+    ladder = load_demos().LADDER
+    with tempfile.TemporaryDirectory() as folder:
+        for name in names or ladder:
+            for old in HERE.glob(f"{name}-*"):
+                old.unlink()
+            (HERE / f"{name}.md").write_text(section(name, Path(folder)) + "\n", encoding="utf-8")
+    machine = f"autograd_lite {al.__version__}, Python {platform.python_version()}, {platform.machine()}"
+    lines = [
+        "# Every program at its full size",
+        f"What each demo printed with seed 0, and its pictures. Written by `python -m benchmarks.reference`: {machine}.",
+        "\n".join(f"* [{name}]({name}.md)" for name in ladder),
+    ]
+    (HERE / "README.md").write_text("\n\n".join(lines) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
