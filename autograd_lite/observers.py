@@ -144,7 +144,11 @@ def user_location() -> str:
 
 def _is_library(filename: str) -> bool:
     plain = filename.replace("\\", "/")
-    return plain.startswith((_PACKAGE, "<operator ")) or "site-packages/numpy/" in plain or "site-packages/optree/" in plain
+    return (
+        plain.startswith((_PACKAGE, "<operator "))
+        or "site-packages/numpy/" in plain
+        or "site-packages/optree/" in plain
+    )
 
 
 class _NonFiniteWatch(Observer):

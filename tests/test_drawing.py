@@ -591,7 +591,7 @@ def test_save(tmp_path):
         assert view.save(tmp_path / name).read_bytes() == view.source.encode()
 
 
-@pytest.mark.parametrize(("name", "suffix"), [("g.pdf", ".pdf"), ("g", ""), ])
+@pytest.mark.parametrize(("name", "suffix"), [("g.pdf", ".pdf"), ("g", "")])
 def test_save_with_another_suffix(tmp_path, name, suffix):
     """Refused before anything is written."""
     with pytest.raises(al.ArgumentError) as caught:
