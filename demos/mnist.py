@@ -3,7 +3,7 @@
     784-50-10, ReLU, softmax and cross-entropy;  weights 0.01 N(0, 1);  batches of 100, rate 0.1, 10,000 steps
 
 The loss is written for one image and one network. `jit(vmap(value_and_grad(loss), reduce="mean"))` makes a batch of it:
-160,000 operations, recorded once, as machine code in which the sums over pixels are found to be matrices. You will see our
+120,000 operations, recorded once, as machine code in which the sums over pixels are found to be matrices. You will see our
 gradient beside differences of the loss, parameter by parameter; the loss beside NumPy's from the same start; what the
 hidden units look at, and the digits that the network gets wrong.
 
