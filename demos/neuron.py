@@ -1,11 +1,11 @@
-"""Neuron: a network as objects whose weights are Variables, the shortest way from a formula to something that learns.
+"""Neuron: a network as objects whose weights are Variables.
 
     neuron(x) = tanh(w . x + b)        layer = neurons side by side        network = layers one after the other
 
-Forty lines with nothing hidden: the numbers that learn are `Variable`s in lists; `backward` leaves a gradient in each; a
-step goes down it. You will see four points being learnt, the graph of a single neuron, and the same gradients from
-`al.nn`, where a network is a nest of arrays. That is the form for everything larger: it can be compiled, saved, and fed to
-an optimiser, and it is what the demos `two_moons`, `mnist` and `fashion` use.
+The shortest way from a formula to something that learns, with nothing hidden: the numbers that learn are `Variable`s in
+lists; `backward` leaves a gradient in each; a step goes down it. You will see four points being learnt, the graph of a
+single neuron, and the same gradients from `al.nn`, where a network is a nest of arrays. That is the form for everything
+larger: it can be compiled, saved, and fed to an optimiser, and it is what the demos `two_moons`, `mnist` and `fashion` use.
 
 Source: A. Karpathy, micrograd (2020), whose class `MLP` and whose four points these are.
 """

@@ -34,6 +34,7 @@ section { border-top: 1px solid var(--line); margin-top: 2.5rem; padding-top: 1.
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .9rem; margin: .5rem 0 1rem; }
 th, td { border-bottom: 1px solid var(--line); padding: .3rem 1.5rem .3rem 0; text-align: left; vertical-align: top; }
+td.good, td.bad { white-space: nowrap; }
 td.number { font-family: ui-monospace, Menlo, Consolas, monospace; white-space: nowrap; }
 figure { margin: 1rem 0 1.5rem; }
 figure a { display: block; background: #fff; border: 1px solid var(--line); border-radius: 8px; padding: 12px;
