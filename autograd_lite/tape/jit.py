@@ -292,20 +292,20 @@ def short_call(family: Family, arguments: tuple[Any, ...], general: Callable[...
 
     def new_frame() -> tuple[Any, ...]:
         given, out, scratch = np.empty(code.inputs), np.empty(code.outputs), np.empty(code.scratch)
-        addresses = [ctypes.c_void_p(memory.ctypes.data) for memory in (given, out, scratch)]
+        addresses = np.array([memory.ctypes.data for memory in (given, out, scratch)], dtype=np.int64)
         parts = [
             given[start : start + size].reshape(a.shape)
             for start, size, a in zip(starts, sizes, arguments, strict=True)
             if type(a) is not float
         ]
-        kept = functools.partial(code.run, *addresses)
+        kept = functools.partial(code.framed, ctypes.c_void_p(addresses.ctypes.data))  # each argument costs 0.1 µs
         return (
             given,
             out,
             *parts,
             *(out[start : start + size].reshape(leaf) for start, size, leaf in taken),
             kept,
-            scratch,
+            (addresses, scratch),
         )
 
     views += [f"r{k}" for k in range(len(taken))]

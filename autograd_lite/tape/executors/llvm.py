@@ -324,14 +324,15 @@ class _Function:
 class SingleLane:
     """A compiled program of one lane.
 
-    Call `run(inputs, outputs, scratch)` with addresses; it returns 0, the number (from 1) of the first guard that failed, or
-    -1 if a doubtful value is NaN.
+    Call `run(inputs, outputs, scratch)` with addresses, or `framed` with the address of these three; it returns 0, the number
+    (from 1) of the first guard that failed, or -1 if a doubtful value is NaN.
     """
 
     inputs: int
     outputs: int
     scratch: int
     run: Callable[[Any, Any, Any], int]
+    framed: Callable[[Any], int]
     address: int
     callbacks: Sequence[machine.Callback]
     module: machine.Module
@@ -400,6 +401,15 @@ define i64 @main(ptr %in, ptr %out, ptr %{"unused" if on_stack else "s"}) #0 {{
 {_guards(guards) if tape.guards else "%failed = add i64 0, 0"}
 {_doubt(len(results)) if many else _CERTAIN}
 }}
+define i64 @framed(ptr %frame) #0 {{
+%in = load ptr, ptr %frame, align 8
+%outp = getelementptr ptr, ptr %frame, i64 1
+%out = load ptr, ptr %outp, align 8
+%sp = getelementptr ptr, ptr %frame, i64 2
+%s = load ptr, ptr %sp, align 8
+%status = call i64 @main(ptr %in, ptr %out, ptr %s)
+ret i64 %status
+}}
 attributes #0 = {{ nounwind }}
 """
     support.load_support()
@@ -409,10 +419,11 @@ attributes #0 = {{ nounwind }}
     address = module.address("main")
     callbacks = list(body.callbacks.values())
     pointers = [ctypes.c_void_p] * 3
-    run = machine.function(address, ctypes.c_int64, *pointers, hold_gil=len(tape.code) < 500)
-    return SingleLane(
-        tape.first_constant, len(results), 0 if on_stack else body.scratch, run, address, callbacks, module
-    )
+    short = len(tape.code) < 500
+    run = machine.function(address, ctypes.c_int64, *pointers, hold_gil=short)
+    framed = machine.function(module.address("framed"), ctypes.c_int64, ctypes.c_void_p, hold_gil=short)
+    memory = 0 if on_stack else body.scratch
+    return SingleLane(tape.first_constant, len(results), memory, run, framed, address, callbacks, module)
 
 
 def _level(instructions: int, few: int, *, contract: bool) -> int:
