@@ -64,7 +64,6 @@ __all__ = [
 
 #: What people look for who come from elsewhere, and what it is called here.
 _ELSEWHERE = {
-    "backward": "y.backward(), a method of the output",
     "max": "al.maximum(a, b), or Python's max",
     "min": "al.minimum(a, b), or Python's min",
     "no_grad": "al.stop_gradient(x), or plain numbers: x.value",

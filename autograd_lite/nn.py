@@ -431,7 +431,7 @@ def cross_entropy(logits: Any, target: Any) -> Any:
             "vmap(…, reduce='mean'), or write a loop."
         )
     if np.ndim(target) == 0:
-        if not (0 <= target < len(logits) and target == int(target)):
+        if isinstance(target, str) or not (0 <= target < len(logits) and target == int(target)):
             raise ArgumentError(
                 f"cross_entropy got class {target} for {len(logits)} logits. Count classes from 0, in whole numbers."
             )

@@ -59,12 +59,8 @@ def save(path: Any, nest: Any, *, allow_nan: bool = False) -> None:
             raise ModelFileError(
                 f"{name} holds NaN, and {path} is not written. Save a model from before it diverged, or pass allow_nan=True."
             )
-    members = {}
-    for name, array in ({_HEADER: np.array(f"{FORMAT} {VERSION}")} | leaves).items():
-        buffer = io.BytesIO()
-        np.lib.format.write_array(buffer, array, allow_pickle=False)
-        members[f"{name}.npy"] = buffer.getvalue()
-    write_archive(Path(path), members)
+    arrays = {_HEADER: np.array(f"{FORMAT} {VERSION}")} | leaves
+    write_archive(Path(path), {f"{name}.npy": written(array) for name, array in arrays.items()})
 
 
 def load(path: Any, like: Any, *, allow_nan: bool = False) -> Any:
@@ -163,7 +159,7 @@ def _arrays(data: bytes) -> dict[str, Any]:
             raise ValueError("it is compressed")
         if sum(member.file_size for member in members) > len(data):
             raise ValueError("its entries are larger than the file")
-        arrays = {_name(member): _array(archive.read(member)) for member in members}
+        arrays = {_name(member): array_of(archive.read(member)) for member in members}
     header = arrays.pop(_HEADER, None)
     kind, _, version = str(header).rpartition(" ")
     if header is None or kind != FORMAT:
@@ -183,7 +179,15 @@ def _name(member: zipfile.ZipInfo) -> str:
     return member.filename.removesuffix(".npy")
 
 
-def _array(content: bytes) -> Any:
+def written(array: Any) -> bytes:
+    """An array as an entry of an archive."""
+    buffer = io.BytesIO()
+    np.lib.format.write_array(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def array_of(content: bytes) -> Any:
+    """The array that an entry holds, and nothing behind it."""
     stream = io.BytesIO(content)
     array = np.lib.format.read_array(stream, allow_pickle=False)
     if stream.read(1):

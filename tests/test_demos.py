@@ -124,7 +124,6 @@ def test_xor(reports):
     assert n["cost at the end"] == pytest.approx(float(((y - TARGETS) ** 2).sum()), abs=1e-9)
 
 
-@pytest.mark.slow
 def test_xor_in_full(tmp_path):
     """30,000 epochs: seed 0 gets below 0.002, seed 8 stays at 0.50 and says so."""
     xor = load("xor")
@@ -307,7 +306,7 @@ def test_the_ladder_is_complete():
     for name in DEMOS.LADDER:
         text = (FOLDER / f"{name}.py").read_text(encoding="utf-8")
         assert "Source:" in ast.get_docstring(ast.parse(text)), name
-        assert text.count("\n") <= 140, name
+        assert text.count("\n") <= 130, name
 
 
 def test_demos_import_only_the_public_names():

@@ -418,7 +418,7 @@ BAD_ARRAYS = {
     "example": ({"example.npy": array(1.0, kind=np.float64)}, "number of elements"),
     "dimensions": ({"example.npy": array([1.0, 2.0, 3.0], kind=np.float64)}, "another kind"),
     "shorter than said": ({"example.npy": array(1.0, 2.0, 3.0, kind=np.float64, shape=10**15)}, "[.]"),
-    "longer than said": ({"example.npy": array(1.0, 2.0, 3.0, kind=np.float64, shape=1)}, "another kind"),
+    "longer than said": ({"example.npy": array(1.0, 2.0, 3.0, kind=np.float64, shape=1)}, "goes on behind its array"),
     "no array": ({"example.npy": b""}, "[.]"),
     "no header": ({"header.json": b""}, "[.]"),
     "header of another shape": ({"header.json": b"[1]"}, "[.]"),

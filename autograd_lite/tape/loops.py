@@ -80,9 +80,7 @@ def recorded(operation: Operation, arguments: Sequence[Any], results: Any = None
     results = results.tolist()
     if not any(type(a) is Variable for a in arguments):
         return list(results)
-    own: Any = copy.copy(
-        operation
-    )  # compiled code keeps one way back for each operation, so each instruction has its own
+    own: Any = copy.copy(operation)  # compiled code keeps a way back for each operation: no two instructions share one
     bundle = make_node(own, 0.0, tuple(arguments), (None,) * len(arguments))
     return [make_node(item(k), value, (bundle,), (None,)) for k, value in enumerate(results)]  # type: ignore[arg-type]
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from autograd_lite.errors import TapeError
 from autograd_lite.primitives import PRIMITIVES, Primitive
-from autograd_lite.saving import write_archive
+from autograd_lite.saving import array_of, write_archive, written
 from autograd_lite.tape.outlines import MissingError, coded, require, shape_of
 from autograd_lite.tape.passes import Guard
 from autograd_lite.tape.tape import Tape
@@ -89,9 +89,7 @@ def save(tape: Tape, path: Any) -> None:
     numbers = {primitive: number for number, primitive in enumerate(used)}
     for prefix, part in zip(_PREFIXES, tapes, strict=False):
         for name, column in _columns(part, numbers).items():
-            buffer = io.BytesIO()
-            np.lib.format.write_array(buffer, np.array(column, dtype=_ARRAYS[name]), allow_pickle=False)
-            members[f"{prefix}{name}.npy"] = buffer.getvalue()
+            members[f"{prefix}{name}.npy"] = written(np.array(column, dtype=_ARRAYS[name]))
     write_archive(Path(path), members)
 
 
@@ -200,9 +198,8 @@ def _primitive(name: str, arity: int) -> Primitive:
 
 
 def _numbers(content: bytes, kind: type) -> list[Any]:
-    stream = io.BytesIO(content)
-    array = np.lib.format.read_array(stream, allow_pickle=False)
-    require(array.dtype == kind and array.ndim == 1 and not stream.read(1), "an array is of another kind")
+    array = array_of(content)
+    require(array.dtype == kind and array.ndim == 1, "an array is of another kind")
     return array.tolist()  # type: ignore[no-any-return]
 
 
