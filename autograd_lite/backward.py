@@ -21,6 +21,7 @@ from autograd_lite.primitives import as_float, hold, less, where
 from autograd_lite.variable import Variable, creation_number, is_stale, reachable, search
 
 Number = Any  # float, or a Variable where a gradient is to be differentiated again
+Sent = tuple[Number, Number | None]  # an adjoint and the condition that it was sent: None if it always is
 
 _writing = RLock()
 
@@ -79,10 +80,11 @@ class Reach:
         for output, seed in seeds.items():
             adjoints[output] = nan_if_nan(output, seed, create_graph=create_graph)
         notes = observers.recording() if create_graph else None
-        if notes is None or not any(map(_may_send_nothing, self.inner)):
+        if notes is None or not any(_may_send_nothing(node) or _has_many_results(node) for node in self.inner):
             (_send_graphs if create_graph else _send)(self.inner, adjoints)
         elif notes.masked:
-            _send_masked(self.inner, adjoints)
+            found = _send_masked(self, {n: [(a, None)] for n, a in adjoints.items() if a is not None})
+            adjoints.update({n: a if sent is None else where(sent, a, 0.0) for n, (a, sent) in found.items()})
         else:
             _send_graphs(self.inner, adjoints)
             visited = set(self.inner)
@@ -90,6 +92,21 @@ class Reach:
         if observers.active:
             observers.observe_sweep(sorted(adjoints, key=creation_number, reverse=True), adjoints)
         return adjoints
+
+    def sent(
+        self, seeds: Mapping[Variable, list[Sent]], *, masked: bool
+    ) -> dict[Variable, tuple[Number | None, Number | None]]:
+        """The reverse sweep of graphs from inside a larger one: seeds are adjoints of nodes within, each with its condition.
+
+        If `masked`, adjoints come out with the condition that anything was sent, else with None.
+        """
+        if masked:
+            return {**_send_masked(self, {node: list(products) for node, products in seeds.items()})}
+        adjoints: dict[Variable, Number] = dict(self.met)
+        for node, products in seeds.items():
+            adjoints[node] = _added(products)[0]
+        _send_graphs(self.inner, adjoints)
+        return {node: (adjoint, None) for node, adjoint in adjoints.items()}
 
     def tangents(self, seeds: Mapping[Variable, Number], *, create_graph: bool = False) -> dict[Variable, Number]:
         """The forward sweep: ẏ = Σ ∂y/∂x·ẋ over the arguments x of y; None where no tangent arrived."""
@@ -99,7 +116,7 @@ class Reach:
             if node in seeds:
                 continue
             products = [
-                _masked(node, _times(local, tangents[argument]), local, arrived.get(argument))
+                (_times(local, tangents[argument]), _arrival(node, local, arrived.get(argument)))
                 for argument, local in zip(node._arguments, _locals(node, create_graph=create_graph), strict=True)
                 if local is not None and tangents.get(argument) is not None
             ]
@@ -157,10 +174,6 @@ class Cotangents(dict[int, Number]):
             both[place] = both[place] + adjoint if place in both else adjoint
         return both
 
-    def masked(self, condition: Number | None) -> "Cotangents":
-        """0 where the condition does not hold."""
-        return self if condition is None else Cotangents({k: where(condition, a, 0.0) for k, a in self.items()})
-
 
 class Place:
     """The local gradient of a result by all of them: 1 at its place."""
@@ -185,33 +198,49 @@ def _shares(node: Variable, adjoint: Number) -> Iterable[tuple[Any, Number, Numb
             yield argument, local * adjoint if type(local) is Place else _times(local, adjoint), local
 
 
-def _send_masked(nodes: Iterable[Variable], adjoints: dict[Variable, Number]) -> None:
+def _send_masked(reach: Reach, waiting: dict[Variable, list[Sent]]) -> dict[Variable, Sent]:
     """The same in a trace, for whatever branches a lane takes: with each product goes the condition that it was sent.
 
     What was not sent counts as -0.0, which changes no sum; NaN stands for "sent", as it does for `where`.
     """
-    waiting: dict[Variable, list[tuple[Number, Number | None]]] = {
-        n: [(a, None)] for n, a in adjoints.items() if a is not None
-    }
-    for node in nodes:
-        adjoint, condition = _added(waiting.pop(node, []))
-        adjoints[node] = adjoint if condition is None else where(condition, adjoint, 0.0)
-        if adjoint is not None:
-            for argument, product, local in _shares(node, adjoint):
-                if argument in adjoints:
-                    waiting.setdefault(argument, []).append(_masked(node, product, local, condition))
-    for node, products in waiting.items():
-        adjoint, condition = _added(products)
-        adjoints[node] = adjoint if condition is None else where(condition, adjoint, 0.0)
+    found: dict[Variable, Sent] = {}
+    for node in reach.inner:
+        products = waiting.pop(node, [])
+        if not products:
+            continue
+        if type(products[0][0]) is Cotangents:
+            shares: Any = _masked_shares(node, products)
+        else:
+            adjoint, condition = found[node] = _added(products)
+            shares = (
+                (argument, (product, _together(condition, local) if _may_send_nothing(node) else condition))
+                for argument, product, local in _shares(node, adjoint)
+            )
+        for argument, share in shares:
+            if argument in reach.met:
+                waiting.setdefault(argument, []).append(share)
+    return found | {node: _added(products) for node, products in waiting.items()}
 
 
-def _masked(node: Variable, product: Number, local: Number, condition: Number | None) -> tuple[Number, Number | None]:
-    """A product and the condition that it was sent: None where it always is."""
-    if type(product) is Cotangents:
-        return product.masked(condition), None
-    if not _may_send_nothing(node) or type(local) is float or not (notes := observers.recording()) or not notes.masked:
-        return product, condition
-    return product, local if condition is None else where(condition, local, 0.0)
+def _masked_shares(node: Variable, products: list[Sent]) -> Iterable[tuple[Variable, Sent]]:
+    """What an operation with many results gives to its arguments; each of its results has a condition of its own."""
+    by_place: dict[int, list[Sent]] = {}
+    for cotangents, condition in products:
+        for place, adjoint in cotangents.items():
+            by_place.setdefault(place, []).append((adjoint, condition))
+    sums = {place: _added(sent) for place, sent in by_place.items()}
+    cotangents = Cotangents({place: adjoint for place, (adjoint, _) in sums.items()})
+    conditions = {place: condition for place, (_, condition) in sums.items()}
+    operation: Any = node._primitive
+    shares = operation.pulled_back(node._arguments, cotangents, conditions)
+    return ((a, share) for a, share in zip(node._arguments, shares, strict=True) if type(a) is Variable)
+
+
+def _together(condition: Number | None, local: Number) -> Number | None:
+    """The condition that an adjoint was sent to a node, and on to an argument that it selects if `local` is not 0."""
+    if type(local) is float:
+        return condition
+    return local if condition is None else where(condition, local, 0.0)
 
 
 def _added(products: list[tuple[Number, Number | None]]) -> tuple[Number | None, Number | None]:
@@ -252,6 +281,17 @@ def _locals(node: Variable, *, create_graph: bool) -> Iterable[Number]:
         number = partial(*node._arguments, node) if callable(partial) else partial
         found.append(None if selects and type(number) is float and number == 0.0 else number)
     return found
+
+
+def _arrival(node: Variable, local: Number, condition: Number | None) -> Number | None:
+    """The condition that a tangent arrived: None where it always does."""
+    notes = observers.recording()
+    return _together(condition, local) if notes and notes.masked and _may_send_nothing(node) else condition
+
+
+def _has_many_results(node: Variable) -> bool:
+    """Whether the node is a loop, whose steps may select."""
+    return hasattr(node._primitive, "pulled_back")
 
 
 def _may_send_nothing(node: Variable) -> bool:

@@ -90,6 +90,7 @@ class Recording:
     )
     guards: list[tuple[str, Any, Any, bool, str]] = field(default_factory=list)
     doubtful: list[Any] = field(default_factory=list)
+    scans: int = 0  # how many of them have become one operation so far
 
     def guard(self, relation: str, left: Any, right: Any, *, outcome: bool) -> None:
         """Note that `left relation right` came out as `outcome` on the user's line."""

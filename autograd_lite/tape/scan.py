@@ -3,7 +3,7 @@
 import dis
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from types import CellType, CodeType, FunctionType
+from types import CodeType, FunctionType
 from typing import Any
 
 import numpy as np
@@ -77,7 +77,7 @@ def scan(
         table = _table(leaves, count)
         if table is not None:
             x_shape = Shape(containers, tuple(np.shape(leaf)[1:] or None for leaf in leaves))
-            return _recorded(_Checked(_frozen(step, {}), carry_shape), numbers, table, x_shape, checkpoint)
+            return _recorded(_Checked(step, carry_shape), numbers, table, x_shape, checkpoint)
     checked = _Checked(step, carry_shape)
     carry, outputs = init, []
     for t in range(count):
@@ -225,25 +225,6 @@ def _assigned(code: CodeType) -> set[str]:
     names = {i.argval for i in dis.get_instructions(code) if i.opname in ("STORE_DEREF", "DELETE_DEREF")}
     inner = [_assigned(constant) for constant in code.co_consts if isinstance(constant, CodeType)]
     return names.union(*inner).intersection(code.co_freevars)
-
-
-def _frozen(f: Any, copies: dict[int, Any]) -> Any:
-    """A function for which names from outside stay what they are now, also in functions that it takes from there.
-
-    The steps of a loop are called again later, for its gradient and for new branches. By then, the next turn of a loop
-    around the scan may have given those names to other things.
-    """
-    if type(f) is not FunctionType or not f.__closure__:
-        return f
-    if id(f) not in copies:
-        cells = tuple(CellType() for _ in f.__closure__)
-        frozen = copies[id(f)] = FunctionType(f.__code__, f.__globals__, f.__name__, f.__defaults__, cells)
-        frozen.__kwdefaults__ = f.__kwdefaults__
-        frozen.__dict__.update(f.__dict__)
-        for cell, before in zip(cells, f.__closure__, strict=True):
-            with suppress(ValueError):  # one that is empty stays so
-                cell.cell_contents = _frozen(before.cell_contents, copies)
-    return copies[id(f)]
 
 
 def _held(f: Any, seen: set[int]) -> Iterator[Variable]:
