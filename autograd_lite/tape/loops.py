@@ -223,7 +223,7 @@ class LoopGradient(Operation):
         self.arity = loop.arity + self.forms * (loop.carry + self.y * loop.length)
         self.results = self.forms * loop.arity
         if masked:
-            self.name = "careful_scan_gradient"
+            self.name = "scan_gradient_careful"
         key = outputs, masked
         if key not in loop.reversed:
             state = [0.0] * (self.forms * (loop.carry + len(loop.captured)))

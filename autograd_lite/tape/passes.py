@@ -103,7 +103,7 @@ class Program:
         return slot
 
     def _simplified(self, primitive: Primitive, arguments: tuple[int, ...]) -> int:
-        if all(_CONSTANT <= a < _INSTRUCTION for a in arguments):
+        if all(_CONSTANT <= a < _INSTRUCTION for a in arguments) and not hasattr(primitive, "loop"):
             return self.constant(primitive.value(*(self.constants[a - _CONSTANT] for a in arguments)))
         if primitive is primitives.positive:
             return arguments[0]

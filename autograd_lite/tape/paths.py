@@ -150,9 +150,7 @@ class Paths:
                     self.known = [Path(self.f)]
                     return self.known[0]
                 path = Path(self._traced(numbers))
-                looped = any(
-                    primitive.name.startswith("scan") for primitive, _ in path.tape.code
-                )  # tracing runs all its steps
+                looped = any(hasattr(primitive, "loop") for primitive, _ in path.tape.code)  # tracing runs all its steps
                 if len(path.tape) <= TRACED_TWICE and not looped:
                     self._compare(path.tape, self._traced(numbers))
                 self.known = [path]
