@@ -311,7 +311,8 @@ class LoopGradient(Operation):
         given = arguments[self.loop.arity :]
         count = len(given) // self.forms
         conditions = given[count:] if self.masked else [None] * count
-        results = self.loop.replayed(inputs)[:count]
+        with observers.differentiated(once=True):
+            results = self.loop.replayed(inputs)[:count]
         shares = _sweep(results, given[:count], conditions, inputs, oldest, masked=self.masked)
         adjoints = [0.0 if adjoint is None else adjoint for adjoint, _ in shares]
         if not self.masked:

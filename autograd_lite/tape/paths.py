@@ -185,11 +185,14 @@ class Paths:
         self, path: Path, failed: int | None, tried: Sequence[Path], numbers: Sequence[float]
     ) -> Path | None:
         """The path to try where guard `failed` (from 1) came out otherwise, or where a loop is unserved: then it is None."""
-        if failed is None:  # before all guards were tested, so that it may be another path altogether
-            others = [other for other in self.known if other not in tried]
-        else:
-            others = self.others(path, failed - 1, tried)
+        others = self.candidates(path, failed, tried)
         return others[0] if others else self.new(numbers)
+
+    def candidates(self, path: Path, failed: int | None, tried: Sequence[Path]) -> list[Path]:
+        """The known paths to try there."""
+        if failed is None:  # before all guards were tested, so that it may be another path altogether
+            return [other for other in self.known if other not in tried]
+        return self.others(path, failed - 1, tried)
 
     def new(self, numbers: Sequence[float]) -> Path | None:
         """The path that these numbers take, traced now; None if they are to be run eagerly.

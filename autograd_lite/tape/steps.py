@@ -5,7 +5,6 @@ path may add to them. Afterwards the loop is closed: the Python function of the 
 that a closed loop adopts may not add to them; whoever traced the function around the scan then does so once more (`wider`).
 """
 
-import ctypes
 import functools
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -167,17 +166,12 @@ class Steps:
                 path = following
 
     def _along(self, path: Path, going: Progress, *, native: bool) -> int | None:
-        """Go on by one path as far as it leads.
+        """Go on by one path as far as it leads; returns the status of the step that it does not serve.
 
-        Returns the status of the step that it does not serve; None if a loop inside that step does not.
+        None if a loop inside that step does not.
         """
         try:
-            return (self._native if native else self._stepwise)(path, going, native=native)
-        except Unserved:
-            if self.closed:
-                raise
-        try:
-            return self._stepwise(path, going, native=native)  # as far as that step, which machine code does not tell
+            return (self._native if native else self._stepwise)(path, going)
         except Unserved:
             return None
 
@@ -186,7 +180,7 @@ class Steps:
         if not self.closed:
             with self.lent(going.captured):
                 return self._entered(self.paths.following(path, failed, tried, going.numbers()), going)
-        others = self.paths.others(path, failed - 1, tried) if failed is not None else []
+        others = self.paths.candidates(path, failed, tried)
         if not others:
             raise Unserved(self)
         return others[0]
@@ -278,30 +272,28 @@ class Steps:
 
         return path.program((backend, keep), build, careful=careful)
 
-    def _native(self, path: Path, going: Progress, *, native: bool) -> int:
+    def _native(self, path: Path, going: Progress) -> int:
         """By the native loop."""
-        code = self._program(path, native=native, keep=going.keep).code
+        code = self._program(path, native=True, keep=going.keep).code
         # Inputs and outputs may change places if outputs never reach the captured numbers behind carry and row.
         swap = code.outputs <= self.carry + self.x
         buffers = np.empty((2, max(code.inputs, code.outputs)))
         buffers[0, : self.carry] = going.carry
         buffers[:, self.carry + self.x : code.inputs] = going.captured[self._own(path.tape)]
-        scratch, status, before = np.empty(code.scratch), ctypes.c_int64(), going.step
-        done = machine.scan()(
+        scratch, before = np.empty(code.scratch), going.step
+        going.step, status = machine.scan(
             code.address,
             *(a.ctypes.data for a in (buffers[0], buffers[1], scratch, going.rows, going.outputs)),
             *(self.carry, self.x, going.outputs.shape[1], going.step, len(going.rows)),
-            ctypes.addressof(status),
             swap,
         )
-        machine.raise_failures(code.callbacks)
-        going.step = done
         going.carry = buffers[(going.step - before) % 2 if swap else 0, : self.carry].copy()
-        return status.value
+        machine.raise_failures(code.callbacks)
+        return status
 
-    def _stepwise(self, path: Path, going: Progress, *, native: bool) -> int:
-        """Step by step."""
-        program, own = self._program(path, native=native), going.captured[self._own(path.tape)].tolist()
+    def _stepwise(self, path: Path, going: Progress) -> int:
+        """By Python, step by step."""
+        program, own = self._program(path, native=False), going.captured[self._own(path.tape)].tolist()
         while going.step < len(going.rows):
             status, values = program.run([*going.numbers(), *own])
             if status:
@@ -315,7 +307,10 @@ class Steps:
         own = [getattr(n, "_value", n) for n in captured]
         notes = observers.recording()
         for path in self.paths.known:
-            status, _ = self._program(path, native=False).run([*values, *(own[k] for k in self._own(path.tape))])
+            try:
+                status, _ = self._program(path, native=False).run([*values, *(own[k] for k in self._own(path.tape))])
+            except Unserved:  # a loop inside, which need not be on the path of these numbers
+                continue
             if status <= 0:
                 doubtful = status < 0 or (notes is not None and notes.masked)
                 tape = both(path.tape)[-1 if doubtful else 0]
