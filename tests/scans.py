@@ -36,6 +36,9 @@ BINARY = (
     lambda a, b: a if b > 0.5 else b,
     lambda a, b: a if a > b else al.sqrt(b),
     lambda a, b: b,
+    lambda a, b: a + b if a > -0.25 else a * b,
+    lambda a, b: al.sqrt(a) if a > 1.0 else a - b,
+    lambda a, b: b * b if -1.0 < b < 1.0 else a,
 )
 
 

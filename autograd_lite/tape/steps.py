@@ -314,7 +314,8 @@ class Steps:
             if status <= 0:
                 doubtful = status < 0 or (notes is not None and notes.masked)
                 tape = both(path.tape)[-1 if doubtful else 0]
-                return python.replay(tape, [*numbers, *(captured[k] for k in self._own(tape))])
+                inputs = [*numbers, *(captured[k] for k in self._own(tape))]
+                return path.carefully(lambda: python.replay(tape, inputs))  # type: ignore[no-any-return]
         raise Unserved(self)
 
 
