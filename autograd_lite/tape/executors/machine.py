@@ -164,11 +164,13 @@ def loop_callback(loop: Any) -> Callback:
 
 def raise_failures(callbacks: Sequence[Callback]) -> None:
     """Raise what a primitive raised while machine code was calling it."""
+    first = None
     for called in callbacks:
         if called.failures:
-            failure = called.failures[0]
-            called.failures.clear()
-            raise failure
+            first = first or called.failures[0]
+            called.failures.clear()  # of all of them: the next run is another one
+    if first is not None:
+        raise first
 
 
 def function(address: int, result: Any, *arguments: Any, hold_gil: bool = False) -> Callable[..., Any]:
