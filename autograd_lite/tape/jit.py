@@ -168,11 +168,11 @@ class Family:
         self.shape, self.backend, self.contract = shape, backend, contract
         self.paths = Paths(f, shape, max_paths, loops=2)
         self.last: Path | None = None
-        self.crowded = False  # the steps of a scan take more paths than are kept, so that there is no trace
+        self.untraceable = False  # a scan in it cannot be recorded: its steps take more paths than are kept
 
     def __call__(self, numbers: Sequence[float]) -> Any:
         """The result for these numbers."""
-        while not self.crowded:
+        while not self.untraceable:
             paths = self.paths
             try:
                 return self._served(numbers)
@@ -181,10 +181,8 @@ class Family:
                     raise
                 if self.paths is paths:  # no other thread was faster
                     self.paths, self.last = wider(paths), None
-            except Unserved as late:
-                if not late.steps.full:
-                    raise
-                self.crowded = True
+            except Unserved:  # raised while the function was being traced
+                self.untraceable = True
         return self.paths.eager(numbers)
 
     def _served(self, numbers: Sequence[float]) -> Any:

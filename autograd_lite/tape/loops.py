@@ -236,8 +236,8 @@ class LoopGradient(Operation):
     def _reversed(self, state: list[Any], row: list[Any]) -> Any:
         """The step of the reverse loop.
 
-        Its state are the adjoints of the carry and, added up so far, of what was captured, then the conditions of these. A row
-        is the carry before the step, its x, the adjoints of its outputs and their conditions.
+        Its state: the adjoints of the carry and, added up so far, of what was captured, then the conditions of these. A row:
+        the carry before the step, its x, the adjoints of its outputs and their conditions.
         """
         loop = self.loop
         oldest = Variable(0.0).number  # what was captured is older and so a leaf: the sweep outside goes on from there
@@ -263,8 +263,8 @@ class LoopGradient(Operation):
         loop = self.loop
         carry, captured, rows = loop.apart(arguments[: loop.arity])
         seeds = arguments[loop.arity :].reshape(self.forms, loop.carry + self.y * loop.length)
-        given = seeds[:, loop.carry :].reshape(self.forms, loop.length, self.y)
-        given = np.moveaxis(given, 0, 1).reshape(loop.length, self.forms * self.y)
+        by_form = seeds[:, loop.carry :].reshape(self.forms, loop.length, self.y)
+        given = np.moveaxis(by_form, 0, 1).reshape(loop.length, self.forms * self.y)
         segments = []
         for start in range(0, loop.length, loop.segment):
             part = slice(start, start + loop.segment)
@@ -273,14 +273,14 @@ class LoopGradient(Operation):
                 carry = loop.steps.run(carry, captured, rows[part], native=native)[: loop.carry]
         first = np.zeros((self.forms, len(captured)))
         first[0] = -0.0  # which changes no sum
-        state = np.concatenate([seeds[:, : loop.carry], first], axis=1).ravel()
+        state: Any = np.concatenate([seeds[:, : loop.carry], first], axis=1).ravel()
         by_rows = []
         for segment in segments[::-1]:
             state, by_row = self._swept(segment, captured, state, native=native)
             by_rows.append(by_row)
         state = state.reshape(self.forms, loop.carry + len(captured))
         self._unsent(state[0, loop.carry :])
-        parts = [state]
+        parts: list[Any] = [state]
         if loop.rows is None:
             ordered = np.concatenate(by_rows)[::-1].reshape(loop.length, self.forms, self.x)
             parts.append(np.moveaxis(ordered, 1, 0).reshape(self.forms, loop.length * self.x))

@@ -32,8 +32,8 @@ class Unserved(TraceError):  # noqa: N818 - reads as the fact it states
     def __init__(self, steps: Any) -> None:
         self.steps = steps
         super().__init__(
-            f"with these arguments, a step of a compiled scan ({name_of(steps.paths.f)}) takes a branch which no step did when "
-            "the scan was recorded. Trace the function with such arguments, or use jit, which does so by itself."
+            f"with these arguments, a step of a compiled scan ({name_of(steps.paths.f)}) takes a branch which no step did "
+            "when the scan was recorded. Trace the function with such arguments, or use jit, which does so by itself."
         )
 
 
@@ -150,16 +150,14 @@ class Paths:
                     self.known = [Path(self.f)]
                     return self.known[0]
                 path = Path(self._traced(numbers))
-                looped = any(hasattr(primitive, "loop") for primitive, _ in path.tape.code)  # tracing runs all its steps
+                looped = any(hasattr(op, "loop") for op, _ in path.tape.code)  # tracing runs all its steps
                 if len(path.tape) <= TRACED_TWICE and not looped:
                     self._compare(path.tape, self._traced(numbers))
                 self.known = [path]
             return self.known[0]
 
     def _traced(self, numbers: Sequence[float]) -> Tape:
-        return record(
-            self.f, numbers, self.shape, masked=self.masked, loops=self.loops, merging=self.merging
-        )
+        return record(self.f, numbers, self.shape, masked=self.masked, loops=self.loops, merging=self.merging)
 
     def _compare(self, tape: Tape, again: Tape) -> None:
         difference = _difference(tape, again)
@@ -181,9 +179,7 @@ class Paths:
             and other.outcome(failed) != path.outcome(failed)
         ]
 
-    def following(
-        self, path: Path, failed: int | None, tried: Sequence[Path], numbers: Sequence[float]
-    ) -> Path | None:
+    def following(self, path: Path, failed: int | None, tried: Sequence[Path], numbers: Sequence[float]) -> Path | None:
         """The path to try where guard `failed` (from 1) came out otherwise, or where a loop is unserved: then it is None."""
         others = self.candidates(path, failed, tried)
         return others[0] if others else self.new(numbers)
@@ -197,8 +193,8 @@ class Paths:
     def new(self, numbers: Sequence[float]) -> Path | None:
         """The path that these numbers take, traced now; None if they are to be run eagerly.
 
-        That is when there are too many paths, or when the path is known and its loops learn nothing: compiled functions differ
-        from Python's in the last digit, and a comparison may hang on that.
+        That is when there are too many paths, or when the path is known and its loops learn nothing: compiled functions
+        differ from Python's in the last digit, and a comparison may hang on that.
         """
         with self._lock:
             if len(self.known) >= self.limit:
@@ -209,7 +205,7 @@ class Paths:
             if known is None:
                 self.known = [*self.known, path]
                 return path
-            learnt, lacking = adopt(known.tape, path.tape)
+            learnt, lacking = adopt(known.tape, path.tape, name_of(self.f))
             if lacking and not learnt:
                 raise Uncaptured(
                     f"a step of a scan in {name_of(self.f)} uses a number from outside that its loop is not given."
@@ -257,13 +253,17 @@ def _difference(tape: Tape, again: Tape) -> str | None:
 # ------------------------------------------------------------------------------------------ loops of one scan in two traces
 
 
-def adopt(tape: Tape, other: Tape, names: Sequence[Any] = (), other_names: Sequence[Any] = ()) -> tuple[bool, bool]:
+def adopt(
+    tape: Tape, other: Tape, function: str = "", names: Sequence[Any] = (), other_names: Sequence[Any] = ()
+) -> tuple[bool, bool]:
     """Let loops serve the steps that those in another tape of the same path of the same function serve.
 
     Parameters
     ----------
     tape, other : Tape
         The first one learns.
+    function : str
+        What was traced, if the same results were asked for both times.
     names, other_names : sequence
         What to call the captured Variables, alike in both tapes; themselves by default.
 
@@ -271,9 +271,21 @@ def adopt(tape: Tape, other: Tape, names: Sequence[Any] = (), other_names: Seque
     -------
     (learnt, lacking)
         Whether there was anything to learn, and whether there was more that uses numbers which the first loop is not given.
+
+    Raises
+    ------
+    TraceError
+        If the function computed something else the second time.
     """
     known: dict[Any, int] = {}
-    loops, others = _loops(tape, names or tape.captured, known), _loops(other, other_names or other.captured, known)
+    loops, outputs = _loops(tape, names or tape.captured, known)
+    others, other_outputs = _loops(other, other_names or other.captured, known)
+    alike = all(number in others and others[number][1] == captured for number, (_, captured) in loops.items())
+    if function and alike and outputs != other_outputs:
+        raise TraceError(
+            f"{function} gave another program when it was traced again for a new branch in the steps of a scan. Something that "
+            "it uses has changed between the calls: pass that in as an argument, or do not use jit."
+        )
     learnt = lacking = False
     for number, (steps, captured) in loops.items():
         if number in others and others[number][0] is not steps:
@@ -282,8 +294,10 @@ def adopt(tape: Tape, other: Tape, names: Sequence[Any] = (), other_names: Seque
     return learnt, lacking
 
 
-def _loops(tape: Tape, captured: Sequence[Any], known: dict[Any, int]) -> dict[int, tuple[Any, list[int]]]:
-    """The steps of each loop by the number of its scan, and the names of what it captured.
+def _loops(
+    tape: Tape, captured: Sequence[Any], known: dict[Any, int]
+) -> tuple[dict[int, tuple[Any, list[int]]], list[int]]:
+    """The steps of each loop by the number of its scan with the names of what it captured; and the names of the outputs.
 
     A name stands for an expression of the inputs: equal ones have one name, in whichever tape they are.
     """
@@ -304,5 +318,5 @@ def _loops(tape: Tape, captured: Sequence[Any], known: dict[Any, int]) -> dict[i
             arguments[first:last] = []
             names.append(name(primitive.name, loop.number, *arguments))
         else:
-            names.append(name(primitive, *(sorted(arguments) if primitive in COMMUTATIVE else arguments)))
-    return loops
+            names.append(name(primitive.name, *(sorted(arguments) if primitive in COMMUTATIVE else arguments)))
+    return loops, [names[s] for s in tape.outputs]

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from autograd_lite import observers
+from autograd_lite.errors import BranchError
 from autograd_lite.nests import Shape, unravel
 from autograd_lite.tape.executors import machine, python
 from autograd_lite.tape.passes import Straight, merged
@@ -211,13 +212,15 @@ class Steps:
                 for tape, theirs in zip(both(known.tape), both(path.tape), strict=False):
                     own_names = [self.captured[v] for v in tape.captured]
                     their_names = [places[other.captured[v]] for v in theirs.captured]
-                    more, less = adopt(tape, theirs, own_names, their_names)
+                    more, less = adopt(tape, theirs, name_of(self.paths.f), own_names, their_names)
                     learnt, lacking = learnt or more, lacking or less
             elif any(places[other.captured[v]] is None for tape in both(path.tape) for v in tape.captured):
                 lacking = True
             elif not self.full:
-                own = list(self.captured)
-                translated = {v: own[places[place]] for v, place in other.captured.items() if places[place] is not None}
+                own = dict(enumerate(self.captured))
+                translated = {
+                    v: own[place] for v, place in zip(other.captured, places, strict=True) if place is not None
+                }
                 self.paths.known = [*self.paths.known, Path(_with_captured(path.tape, translated))]
                 learnt = True
         return learnt, lacking
@@ -226,13 +229,14 @@ class Steps:
     def lent(self, captured: Any) -> Iterator[None]:
         """What the step captured has the numbers of the first trace; for a while it gets today's."""
         with self.tracing:
-            before = [v._value for v in self.captured]
+            lent = list(self.captured)  # a path that is met meanwhile may add to them
+            before = [v._value for v in lent]
             try:
-                for v, number in zip(self.captured, captured, strict=True):
+                for v, number in zip(lent, captured, strict=True):
                     v._value = float(number)
                 yield
             finally:
-                for v, number in zip(self.captured, before, strict=False):  # a path that was met meanwhile may have more
+                for v, number in zip(lent, before, strict=True):
                     v._value = number
 
     def _eagerly(self, going: Progress) -> list[float]:
@@ -315,7 +319,10 @@ class Steps:
                 doubtful = status < 0 or (notes is not None and notes.masked)
                 tape = both(path.tape)[-1 if doubtful else 0]
                 inputs = [*numbers, *(captured[k] for k in self._own(tape))]
-                return path.carefully(lambda: python.replay(tape, inputs))  # type: ignore[no-any-return]
+                try:
+                    return path.carefully(functools.partial(python.replay, tape, inputs))  # type: ignore[no-any-return]
+                except BranchError as error:  # the careful program tests more, and has no paths of its own
+                    raise Unserved(self) from error
         raise Unserved(self)
 
 
