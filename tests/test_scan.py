@@ -536,7 +536,7 @@ def test_loop_twice_in_one_program_crashed():
         )
 
 
-# -------------------------------------------------------------------------- what a step sees in objects, when they change later
+# ------------------------------------------------------------------------ what a step sees in objects, when they change later
 
 
 class Holder:
@@ -552,8 +552,8 @@ class Holder:
 
 def turned(kind, x):
     """Three scans in a row by steps that read an object, which is changed before the next one and after the last."""
-    global SHARED  # noqa: PLW0603 - what is tested
-    held: dict = {"k": 0.0}
+    global SHARED
+    held = {"k": 0.0}
     listed, buffer, holder, total = [0.0], np.zeros(1), Holder(0.0), x
     steps = {
         "dict": lambda c, r: (c * x + held["k"] if c < 2.0 else c * 0.5 * held["k"] + r, None),
@@ -657,7 +657,7 @@ def test_exception_of_one_call_was_raised_by_the_next():
     assert f(1.0) == 2.0
 
 
-# ------------------------------------------------------------------------ "was not sent", a true 0, and NaN at a loop's border
+# ---------------------------------------------------------------------- "was not sent", a true 0, and NaN at a loop's border
 
 
 @pytest.mark.parametrize("checkpoint", [None, 1, 2])
@@ -702,15 +702,10 @@ def test_adam_on_a_dead_unit_in_a_compiled_scan_was_a_key_error():
     loss = lambda w, row: (al.relu(w[0] * row[0] - 9.0) * w[1] + w[1] * row[1] - 1.0) ** 2
 
     def trained(scale):
-        first, step = al.optim.adam(0.1)
-
-        def go(state, row):
-            w, memory = state
-            w, memory = step(w, al.grad(loss)(w, row), memory)
-            return (w, memory), None
-
+        adam = al.optim.Adam(0.1)
+        step = lambda state, row: (adam.update(al.grad(loss)(state[0], row), state[1], state[0]), None)
         start = [1.0 * scale, 0.5 * scale]
-        (w, _), _ = al.scan(go, (start, first(start)), rows)
+        (w, _), _ = al.scan(step, (start, adam.init(start)), rows)
         return w[0] + w[1] * w[1]
 
     np.testing.assert_allclose(al.jit(al.grad(trained))(1.0), al.grad(trained)(1.0), rtol=1e-12)

@@ -283,8 +283,8 @@ def adopt(
     alike = all(number in others and others[number][1] == captured for number, (_, captured) in loops.items())
     if function and alike and outputs != other_outputs:
         raise TraceError(
-            f"{function} gave another program when it was traced again for a new branch in the steps of a scan. Something that "
-            "it uses has changed between the calls: pass that in as an argument, or do not use jit."
+            f"{function} gave another program when it was traced again for a new branch in the steps of a scan. Something "
+            "that it uses has changed between the calls: pass that in as an argument, or do not use jit."
         )
     learnt = lacking = False
     for number, (steps, captured) in loops.items():

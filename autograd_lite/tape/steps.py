@@ -210,7 +210,7 @@ class Steps:
             known = self.paths.like(path)
             if known is not None:
                 for tape, theirs in zip(both(known.tape), both(path.tape), strict=False):
-                    own_names = [self.captured[v] for v in tape.captured]
+                    own_names = [names.index(names[self.captured[v]]) for v in tape.captured]  # two may have one name
                     their_names = [places[other.captured[v]] for v in theirs.captured]
                     more, less = adopt(tape, theirs, name_of(self.paths.f), own_names, their_names)
                     learnt, lacking = learnt or more, lacking or less
