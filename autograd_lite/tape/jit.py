@@ -19,7 +19,7 @@ from autograd_lite.tape.paths import Path, Paths
 from autograd_lite.tape.programs import chosen, single
 from autograd_lite.tape.steps import Uncaptured, wider
 from autograd_lite.tape.tape import Tape
-from autograd_lite.tape.trace import is_fixed, record
+from autograd_lite.tape.trace import is_fixed, record, sees_order
 from autograd_lite.transforms import name_of
 from autograd_lite.variable import Variable, make_node
 
@@ -98,6 +98,7 @@ class Compiled:
         self.__name__ = self.__qualname__ = f"jit({name_of(f)})"
         self._families: dict[Any, Family | LanePaths] = {}
         self._short: dict[int, Callable[..., Any]] = {}  # by number of arguments: the call for those seen last
+        self._ordered: bool | None = None
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
         """Same results as the function."""
@@ -110,6 +111,8 @@ class Compiled:
     def _general(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         if observers.active or observers.recording():  # somebody watches the nodes, or traces them: let there be nodes
             return self.f(*arguments, **keywords)
+        if len(keywords) > 1:
+            keywords = self._in_order(keywords)
         if isinstance(self.f, Mapped):
             return self._lanes(self.f, arguments, keywords)
         numbers, shape = unravel((arguments, keywords), f"an argument of {self.__name__}", is_fixed)
@@ -122,6 +125,12 @@ class Compiled:
         result = family(numbers)
         self._shorten(family, arguments, keywords)
         return result
+
+    def _in_order(self, keywords: dict[str, Any]) -> dict[str, Any]:
+        """Keyword arguments by name where the function cannot see their order: one tape serves them in any."""
+        if self._ordered is None:
+            self._ordered = sees_order(self.f.f if isinstance(self.f, Mapped) else self.f)
+        return keywords if self._ordered else dict(sorted(keywords.items()))
 
     def _shorten(self, family: "Family", arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
         """Let further calls with arguments of this kind go a shorter way."""

@@ -138,7 +138,8 @@ def _words(tape: Tape) -> dict[str, Any]:
     """What is no number."""
     shapes = {name: coded(shape) for name, shape in (("inputs", tape.input_shape), ("results", tape.output_shape))}
     guards = [dataclasses.astuple(guard) for guard in tape.guards]
-    return {"name": tape.name, "parameters": tape.parameters, "guards": guards, **shapes}
+    facts = {"ordered": True} if tape.ordered and len(tape._example()[1]) > 1 else {}  # noqa: SLF001
+    return {"name": tape.name, "parameters": tape.parameters, "guards": guards, **facts, **shapes}
 
 
 def _columns(tape: Tape, numbers: dict[Primitive, int]) -> dict[str, list[Any]]:
@@ -227,6 +228,7 @@ def _assembled(
         doubtful=tuple(arrays["doubtful"]),
         example=tuple(example),
         careful=None if careful is None else lambda: careful,
+        ordered=words.get("ordered", False) is True,
     )
     places = [max(g.left, g.right, tape.first_instruction - 1) - tape.first_instruction + 1 for g in guards]
     in_range = (place <= g.position <= len(tape) for place, g in zip(places, guards, strict=True))

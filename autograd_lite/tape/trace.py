@@ -1,5 +1,7 @@
 """From a function to a tape: run it on Variables, then flatten what it recorded."""
 
+import datetime as dt
+import enum
 import functools
 import inspect
 from collections.abc import Callable, Sequence
@@ -56,8 +58,14 @@ def trace(f: Callable[..., Any], *example: Any, **keywords: Any) -> Tape:
 
 
 def is_fixed(leaf: Any) -> bool:
-    """Whether an argument is a fact of the call, not a number: a flag, a text, a function."""
-    return isinstance(leaf, (bool, str, bytes)) or (callable(leaf) and type(leaf) is not Variable)
+    """Whether an argument is a fact of the call, not a number: a flag, a text, a function, a member of an Enum, a date."""
+    return isinstance(leaf, _FACTS) or (callable(leaf) and type(leaf) is not Variable)
+
+
+_FACTS = (
+    *(bool, np.bool_, str, bytes, enum.Enum, slice, range, type(...)),
+    *(dt.date, dt.time, dt.timedelta, dt.tzinfo),
+)
 
 
 def is_plain(leaf: Any) -> bool:
@@ -94,6 +102,7 @@ def record(
         else None,
         name=name_of(f),
         parameters=_parameters(f),
+        ordered=sees_order(f),
         input_shape=shape,
         captured=tuple(program.captured),
         example=tuple(x._value for x in inputs),
@@ -102,12 +111,22 @@ def record(
     )
 
 
-def _parameters(f: Callable[..., Any]) -> tuple[str, ...]:
+def _signature(f: Callable[..., Any]) -> list[inspect.Parameter] | None:
     try:
-        parameters = inspect.signature(f).parameters.values()
+        return list(inspect.signature(f).parameters.values())
     except (TypeError, ValueError):
-        return ()
+        return None
+
+
+def _parameters(f: Callable[..., Any]) -> tuple[str, ...]:
+    parameters = _signature(f) or []
     return tuple(p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD))
+
+
+def sees_order(f: Callable[..., Any]) -> bool:
+    """Whether a function can see in which order its keyword arguments are written: it collects them in `**keywords`."""
+    parameters = _signature(f)
+    return parameters is None or any(p.kind is p.VAR_KEYWORD for p in parameters)
 
 
 class Flattened(Program):

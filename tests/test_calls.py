@@ -1,0 +1,223 @@
+"""What a call of a compiled function is made for: structure, facts, captured numbers, and what it may cost."""
+
+import collections
+import copy
+import datetime as dt
+import enum
+import itertools
+
+import numpy as np
+import pytest
+
+import autograd_lite as al
+from autograd_lite import errors
+
+BACKENDS = ("llvm", "numpy", "python")
+
+
+def weighted(d):
+    """Depends on the order of keys: the first counts ten times as much as the second, and so on."""
+    total = 0.0
+    for k, value in enumerate(d.values()):
+        total = total + 10.0**-k * (weighted(value) if isinstance(value, dict) else value)
+    return total
+
+
+def orders(d):
+    """The dictionary with its keys in every order."""
+    return [dict(items) for items in itertools.permutations(d.items())]
+
+
+# --- dictionaries: the function sees the caller's order ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(
+    "runner",
+    [
+        lambda f, backend: al.jit(f, backend=backend),
+        lambda f, backend: al.jit(lambda d: al.jit(f, backend=backend)(d), backend=backend),
+        lambda f, backend: lambda d: al.trace(f, d)(d),
+        lambda f, backend: lambda d: al.jit(al.trace(f, d), backend=backend)(d),
+    ],
+    ids=["jit", "jit of jit", "trace", "jit of trace"],
+)
+def test_dictionaries_in_another_order_do_not_share_a_tape(runner, backend):
+    """`fast({"b": 1, "a": 2})`, then `fast({"a": 2, "b": 1})`: each has the result of its own order."""
+    fast = runner(weighted, backend)
+    for d in orders({"b": 1.0, "a": 2.0, "c": 4.0}):
+        assert fast(d) == weighted(d)
+        nested = {"z": d, "y": 3.0}
+        assert fast(nested) == weighted(nested)
+
+
+@pytest.mark.parametrize("lanes", [al.vmap, lambda f: al.jit(al.vmap(f))], ids=["vmap", "jit of vmap"])
+def test_lanes_see_the_order_of_keys(lanes):
+    """Over lanes too."""
+    fast = lanes(weighted)
+    for d in orders({"b": np.array([1.0, 5.0]), "a": np.array([2.0, 7.0])}):
+        rows = [weighted({key: value[k] for key, value in d.items()}) for k in range(2)]
+        assert fast(d).tolist() == rows
+
+
+@pytest.mark.parametrize("d", orders({"b": 1.0, "a": 2.0}))
+def test_derivatives_see_the_order_of_keys(d):
+    """Gradient and Hessian of each order, in the structure that was passed."""
+    f = lambda d: weighted({k: v * v for k, v in d.items()})
+    fast = al.jit(al.grad(f))
+    for each in (d, dict(reversed(d.items())), d):
+        assert fast(each) == al.grad(f)(each)
+        assert list(fast(each)) == list(each)
+        assert al.jit(al.hessian(f))(each) == al.hessian(f)(each)
+
+
+def test_scan_sees_the_order_of_keys_of_its_carry_and_rows():
+    """A compiled step and one that Python runs see the same order: that of the first carry, that of xs."""
+
+    def f(x, row):
+        def step(carry, d):
+            after = weighted(carry) * x + weighted(d)
+            return {"a": after, "b": carry["b"] * 0.5}, after  # the other order
+
+        carry, ys = al.scan(step, {"b": x, "a": 2.0}, row)
+        return weighted(carry) + ys.sum()
+
+    for row in orders({"v": np.array([1.0, 2.0, 3.0]), "u": np.array([0.5, 0.25, 0.125])}):
+        assert al.jit(f)(0.5, row) == f(0.5, row)
+        assert al.jit(al.grad(f))(0.5, row) == pytest.approx(al.grad(f)(0.5, row), rel=1e-14)
+
+
+def test_a_tape_refuses_keys_in_another_order():
+    """The function would give something else."""
+    tape = al.trace(weighted, {"b": 1.0, "a": 2.0})
+    with pytest.raises(errors.ArgumentError, match=r"takes arguments \(\({b: \*, a: \*},\), {}\) and got"):
+        tape({"a": 2.0, "b": 1.0})
+    assert tape({"b": 3.0, "a": 4.0}) == weighted({"b": 3.0, "a": 4.0})
+
+
+def test_a_saved_tape_keeps_the_order_of_keys(tmp_path):
+    """For dictionaries among the arguments and for `**keywords`."""
+    al.trace(weighted, {"b": 1.0, "a": 2.0}).save(tmp_path / "d.tape")
+    tape = al.Tape.load(tmp_path / "d.tape")
+    assert tape({"b": 3.0, "a": 4.0}) == weighted({"b": 3.0, "a": 4.0})
+    with pytest.raises(errors.ArgumentError):
+        tape({"a": 4.0, "b": 3.0})
+    for traced in (al.trace(lambda **d: weighted(d), b=1.0, a=2.0), al.trace(lambda b, a: b - a, b=1.0, a=2.0)):
+        traced.save(tmp_path / "k.tape")
+        again = al.Tape.load(tmp_path / "k.tape")
+        assert again.ordered is traced.ordered
+
+
+@pytest.mark.parametrize("kind", [dict, collections.OrderedDict, lambda d: collections.defaultdict(float, d)])
+def test_all_kinds_of_dictionaries(kind):
+    """OrderedDict and defaultdict as dict."""
+    fast = al.jit(weighted)
+    for d in orders({"b": 1.0, "a": 2.0}):
+        assert fast(kind(d)) == weighted(d)
+
+
+def test_keys_of_different_types_are_different():
+    """{1: x}, {True: x} and {1.0: x}; 0.0 and -0.0."""
+    fast = al.jit(lambda d: len(str(next(iter(d)))) * d[1])
+    assert [fast({key: 2.0}) for key in (1, True, 1.0, 1)] == [2.0, 8.0, 6.0, 2.0]
+    sign = al.jit(lambda d: np.copysign(1.0, next(iter(d))) * d[0])
+    assert [sign({key: 2.0}) for key in (0.0, -0.0, 0.0)] == [2.0, -2.0, 2.0]
+
+
+def test_keyword_arguments_in_any_order():
+    """A function that cannot see the order has one tape; one that can has one for each."""
+    fast = al.jit(lambda b, *, a: b - a)
+    assert fast(b=3.0, a=1.0) == fast(a=1.0, b=3.0) == 2.0
+    assert len(fast.paths()) == 1
+    tape = al.trace(lambda b, *, a: b - a, b=3.0, a=1.0)
+    assert tape(a=1.0, b=5.0) == 4.0
+    free = al.jit(lambda **d: weighted(d))
+    assert free(b=3.0, a=1.0) == 3.1
+    assert free(a=1.0, b=3.0) == 1.3
+    with pytest.raises(errors.ArgumentError):
+        al.trace(lambda **d: weighted(d), b=3.0, a=1.0)(a=1.0, b=3.0)
+
+
+def test_derivatives_are_matched_by_key_not_by_order():
+    """A tangent or cotangent says by its keys where it belongs."""
+    assert al.jvp(weighted, ({"b": 1.0, "a": 2.0},), ({"a": 1.0, "b": 0.0},)) == (1.2, 0.1)
+
+
+# --- facts ------------------------------------------------------------------------------------------------------------
+
+
+class Mode(enum.Enum):
+    """A fact."""
+
+    DOUBLE = 1
+    TRIPLE = 2
+
+
+class Whole(enum.IntEnum):
+    """One that is a number, too."""
+
+    ONE = 1
+    TWO = 2
+
+
+class Other(enum.IntEnum):
+    """Another, whose members are equal to those."""
+
+    ONE = 1
+
+
+FACTS = [
+    *Mode,
+    *Whole,
+    *Other,
+    enum.Flag("Bits", "A B").A,
+    True,
+    np.True_,
+    np.False_,
+    "text",
+    dt.date(2024, 2, 29),
+    dt.datetime(2024, 2, 29),  # noqa: DTZ001
+    dt.timedelta(days=3),
+    range(3),
+    slice(0, 2),
+    ...,
+]
+
+
+def by_fact(x, fact):
+    """Another number for each fact."""
+    return x * (1 + [type(f) is type(fact) and f == fact for f in FACTS].index(True)) if fact is not None else -x
+
+
+@pytest.mark.parametrize(
+    "runner",
+    [
+        al.jit,
+        lambda f: al.jit(al.grad(lambda x, fact: f(x, fact) * x)),
+        lambda f: lambda x, fact: al.trace(f, x, fact)(x, fact),
+        lambda f: lambda x, fact: al.vmap(f, (0, None))(np.array([x]), fact)[0],
+        lambda f: lambda x, fact: al.jit(al.vmap(f, (0, None)))(np.array([x]), fact)[0],
+        lambda f: lambda x, fact: al.jit(lambda x, facts: f(x, facts["fact"]))(x, {"fact": fact}),
+    ],
+    ids=["jit", "jit of grad", "trace", "vmap", "jit of vmap", "in a nest"],
+)
+def test_enum_members_and_other_facts_are_static(runner, request):
+    """`jit(f)(2.0, Mode.A)` was refused; members of two IntEnums that are equal are two facts."""
+    fast = runner(by_fact)
+    twice = 2.0 if "grad" in request.node.callspec.id else 1.0
+    for fact in [*FACTS, None, *FACTS]:
+        assert fast(1.0, fact) == twice * by_fact(1.0, fact), fact
+
+
+def test_numpy_flags_are_flags():
+    """`~flag` of np.True_: "bad operand type for unary ~"."""
+    f = lambda x, flag: x if ~flag else -x
+    fast = al.jit(f)
+    assert [fast(2.0, flag) for flag in (np.True_, np.False_)] == [f(2.0, np.True_), f(2.0, np.False_)] == [-2.0, 2.0]
+
+
+def test_facts_are_copied_with_their_shapes():
+    """Shapes that hold what cannot be hashed are equal all the same."""
+    fast = al.jit(lambda a, part: a[part].sum())
+    assert fast(np.arange(4.0), slice(1, 3)) == fast(np.arange(4.0), copy.copy(slice(1, 3))) == 3.0
+    assert len(fast.paths()) == 1
