@@ -13,6 +13,7 @@ from autograd_lite.backward import gradients
 from autograd_lite.errors import ArgumentError, TraceError
 from autograd_lite.nests import Fixed, Shape, unravel
 from autograd_lite.tape.batches import batch_of
+from autograd_lite.tape.connected import connected
 from autograd_lite.tape.executors import python
 from autograd_lite.tape.lanes import LanePaths, Mapped
 from autograd_lite.tape.paths import Path, Paths
@@ -21,7 +22,7 @@ from autograd_lite.tape.steps import Uncaptured, wider
 from autograd_lite.tape.tape import Tape
 from autograd_lite.tape.trace import is_fixed, record, sees_order
 from autograd_lite.transforms import name_of
-from autograd_lite.variable import Variable, make_node
+from autograd_lite.variable import Variable
 
 MAX_PATHS = 64
 
@@ -233,8 +234,7 @@ class Family:
         status, rows = program.run([*numbers, *(v.value for v in captured)])
         if status:  # another branch in the steps of a loop
             return None
-        width = len(captured)
-        return [make_node(None, y, captured, tuple(rows[k * width : (k + 1) * width])) for k, y in enumerate(outputs)]
+        return connected(path.tape, numbers, outputs, rows)
 
 
 def _jacobian(tape: Tape) -> Tape:
