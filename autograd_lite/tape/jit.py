@@ -2,6 +2,7 @@
 
 import ctypes
 import functools
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,12 +13,14 @@ from autograd_lite import observers
 from autograd_lite.backward import gradients
 from autograd_lite.errors import ArgumentError, TraceError
 from autograd_lite.nests import Fixed, Shape, unravel
+from autograd_lite.primitives import Primitive
 from autograd_lite.tape.batches import batch_of
 from autograd_lite.tape.connected import connected
 from autograd_lite.tape.executors import python
 from autograd_lite.tape.lanes import LanePaths, Mapped
+from autograd_lite.tape.passes import Straight
 from autograd_lite.tape.paths import Path, Paths
-from autograd_lite.tape.programs import chosen, single
+from autograd_lite.tape.programs import PythonSingle, chosen, single
 from autograd_lite.tape.steps import Uncaptured, wider
 from autograd_lite.tape.tape import Tape
 from autograd_lite.tape.trace import is_fixed, record, sees_order
@@ -135,10 +138,13 @@ class Compiled:
 
     def _shorten(self, family: "Family", arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
         """Let further calls with arguments of this kind go a shorter way."""
-        if self.backend == "llvm" and not keywords and family.last is not None and _are_plain(arguments):
-            short = family.last.program("short", lambda _: short_call(family, arguments, self._general))
-            if short is not None:
-                self._short[len(arguments)] = short
+        path = family.last
+        if self.backend != "llvm" or keywords or path is None or path.unpaid > 0 or not _are_plain(arguments):
+            return
+        short = path.program("short", lambda _: short_call(family, path, arguments, self._general))
+        if short is not None:
+            self._short[len(arguments)] = short
+            path.forget = functools.partial(_forget, weakref.ref(self), len(arguments))
 
     def _lanes(self, mapped: Mapped, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         if mapped.holds_variables(arguments, keywords):
@@ -219,7 +225,12 @@ class Family:
         return path.tape.output_shape.pack(outputs)
 
     def program(self, path: Path, *, careful: bool = False) -> Any:
-        """The path compiled."""
+        """The path compiled; for a while as Python if its code was dropped: who calls 800 programs in turn compiles none."""
+        if path.unpaid > 0 and not careful and self.backend == "llvm" and not self.contract:
+            path.unpaid -= 1
+            if all(type(rule) is Primitive and rule.built_in for rule, _ in path.tape.code):
+                return PythonSingle(Straight.of(path.tape))  # with the same bits
+            path.unpaid = 0
         return path.program(
             self.backend, lambda tape: single(tape, self.backend, contract=self.contract), careful=careful
         )
@@ -275,16 +286,26 @@ def call({parameters}):
 """
 
 
-def short_call(family: Family, arguments: tuple[Any, ...], general: Callable[..., Any]) -> Callable[..., Any] | None:
-    """A function that calls the code of the family's latest path, for arguments that are floats and float64 arrays.
+def _forget(compiled: "weakref.ref[Compiled]", count: int) -> None:
+    """Let the short way for so many arguments go; what is in use stays alive until it returns."""
+    holder = compiled()
+    if holder is not None:
+        holder._short.pop(count, None)  # noqa: SLF001
+
+
+def short_call(
+    family: Family, path: Path, arguments: tuple[Any, ...], general: Callable[..., Any]
+) -> Callable[..., Any] | None:
+    """A function that calls the code of a path, for arguments that are floats and float64 arrays.
 
     Written out as source for their number and shapes: nothing is flattened, looked up or looped over in a call. What is
     unusual goes the `general` way. Memory is kept in frames, one for each call that is under way.
     """
-    path = family.last
-    if path is None or path.tape.captured or family.program(path).code.callbacks:
+    if path.tape.captured:
         return None
     code, shape = family.program(path).code, path.tape.output_shape
+    if code.callbacks:
+        return None
     sizes = [1 if type(a) is float else a.size for a in arguments]
     starts = [sum(sizes[:k]) for k in range(len(sizes))]
     names = [f"a{k}" for k in range(len(arguments))]

@@ -6,6 +6,8 @@ tried; if none is left, the function is traced with the numbers at hand.
 
 import threading
 import warnings
+import weakref
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +22,12 @@ from autograd_lite.transforms import name_of
 #: Programs up to this length are traced twice, to see that the function gives the same both times.
 TRACED_TWICE = 50_000
 
+#: How many paths keep their compiled code: those used last.
+KEPT = 256
+
+#: How many replays by Python cost as much as compiling a program again: 5 ms and 30 µs an operation; 0.3 µs each time.
+WORTH_COMPILING = 100
+
 
 @dataclass(eq=False)
 class Path:
@@ -31,11 +39,19 @@ class Path:
         Its program.
     lanes : int
         How many calls, or lanes of calls, it has served.
+    programs : dict
+        Its compiled code; see `keep`.
+    unpaid : int
+        How many calls it is still to serve without, since its code was dropped, before it is compiled again.
+    forget : callable, optional
+        Lets the short way of a call go, which holds compiled code, too.
     """
 
     tape: Tape
     lanes: int = 0
     programs: dict[Any, Any] = field(default_factory=dict, repr=False)
+    unpaid: int = 0
+    forget: Callable[[], None] | None = field(default=None, repr=False)
 
     @property
     def guards(self) -> tuple[Guard, ...]:
@@ -65,7 +81,15 @@ class Path:
         if program is None:
             tape = self.tape.careful() if careful and self.tape.careful else self.tape
             program = self.programs[key, careful] = build(tape)
+            if program is not None:
+                keep(self)
         return program
+
+    def drop(self) -> None:
+        """Let go of the compiled code. A call that is under way holds what it runs."""
+        self.programs, self.unpaid = {}, WORTH_COMPILING
+        if self.forget is not None:
+            self.forget()
 
     def __str__(self) -> str:
         """Conditions with file and line, and how many lanes."""
@@ -77,6 +101,31 @@ class Path:
     def _condition(self, guard: Guard) -> str:
         left, right = self.tape._term(guard.left), self.tape._term(guard.right)
         return f"{left} {SIGNS[guard.relation]} {right} is {guard.outcome}  ({guard.location})"
+
+
+_kept: OrderedDict["weakref.ref[Path]", int] = OrderedDict()
+_keeping = threading.Lock()
+
+
+def keep(path: Path) -> None:
+    """Count a path among those that have compiled code; the code of what was used longest ago is dropped for it.
+
+    Calls are not slowed down by notes of when they were. A path that has served lanes since it was looked at last goes to the
+    end of the queue instead (the clock algorithm).
+    """
+    idle = []
+    with _keeping:
+        _kept.pop(weakref.ref(path), None)
+        while len(_kept) >= KEPT:
+            place, before = _kept.popitem(last=False)
+            oldest = place()
+            if oldest is not None and oldest.lanes != before:
+                _kept[place] = oldest.lanes
+            elif oldest is not None:
+                idle.append(oldest)
+        _kept[weakref.ref(path)] = path.lanes + 1  # the call that it is compiled for is no second use
+    for oldest in idle:
+        oldest.drop()
 
 
 class Paths:
