@@ -142,6 +142,14 @@ def user_location() -> str:
     return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
 
 
+def library_frames() -> int:
+    """How many frames of this package and NumPy lie between the caller, which counts, and the user's code."""
+    frame, count = sys._getframe(1), 0
+    while frame.f_back is not None and _is_library(frame.f_code.co_filename):
+        frame, count = frame.f_back, count + 1
+    return count
+
+
 def _is_library(filename: str) -> bool:
     plain = filename.replace("\\", "/")
     return (

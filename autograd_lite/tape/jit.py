@@ -11,9 +11,9 @@ import optree
 
 from autograd_lite import observers
 from autograd_lite.backward import gradients
-from autograd_lite.errors import ArgumentError, TraceError
+from autograd_lite.errors import ArgumentError, OperandError, TraceError
 from autograd_lite.nests import Fixed, Shape, unravel
-from autograd_lite.primitives import Primitive
+from autograd_lite.primitives import Primitive, as_float
 from autograd_lite.tape.batches import batch_of
 from autograd_lite.tape.connected import connected
 from autograd_lite.tape.executors import python
@@ -28,6 +28,10 @@ from autograd_lite.transforms import name_of
 from autograd_lite.variable import Variable
 
 MAX_PATHS = 64
+
+#: After so many calls in a row that no kept path served, calls of their kind run the function at once: 2⁸ of them before
+#: paths are tried again, then 2⁹, then 2¹⁰ each time.
+PATIENCE = 8
 
 
 def jit(
@@ -103,6 +107,8 @@ class Compiled:
         self._families: dict[Any, Family | LanePaths] = {}
         self._short: dict[int, Callable[..., Any]] = {}  # by number of arguments: the call for those seen last
         self._ordered: bool | None = None
+        self._crowded: dict[Any, Family] = {}  # by sketch of the arguments: families with more paths than are kept
+        self._said: set[str] = set()
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
         """Same results as the function."""
@@ -124,11 +130,27 @@ class Compiled:
             return self.f(*arguments, **keywords)
         family = self._families.get(shape)
         if family is None:
-            family = self._families[shape] = Family(self.f, shape, self.backend, self.max_paths, contract=self.contract)
+            family = self._families[shape] = Family(
+                self.f, shape, self.backend, self.max_paths, contract=self.contract, said=self._said
+            )
         assert isinstance(family, Family)
         result = family(numbers)
-        self._shorten(family, arguments, keywords)
+        if family.skips and not keywords:
+            self._crowded[_sketched(arguments)[0]] = family
+            self._short[len(arguments)] = self._at_once
+        else:
+            self._shorten(family, arguments, keywords)
         return result
+
+    def _at_once(self, *arguments: Any) -> Any:
+        """The function itself, if for some calls paths are not tried for arguments of this kind."""
+        if not observers.active and not observers.tracing:
+            sketch, copied = _sketched(arguments)
+            family = self._crowded.get(sketch)
+            if family is not None and family.skips > 0:
+                family.skips -= 1
+                return self.f(*copied)
+        return self._general(arguments, {})
 
     def _in_order(self, keywords: dict[str, Any]) -> dict[str, Any]:
         """Keyword arguments by name where the function cannot see their order: one tape serves them in any."""
@@ -179,11 +201,19 @@ class Family:
     """One function for arguments of one shape, on one lane."""
 
     def __init__(
-        self, f: Callable[..., Any], shape: Shape, backend: str, max_paths: int, *, contract: bool = False
+        self,
+        f: Callable[..., Any],
+        shape: Shape,
+        backend: str,
+        max_paths: int,
+        *,
+        contract: bool = False,
+        said: set[str] | None = None,
     ) -> None:
         self.shape, self.backend, self.contract = shape, backend, contract
-        self.paths = Paths(f, shape, max_paths, loops=2)
+        self.paths = Paths(f, shape, max_paths, loops=2, said=said)
         self.last: Path | None = None
+        self.skips = self._missed = 0
 
     def __call__(self, numbers: Sequence[float]) -> Any:
         """The result for these numbers."""
@@ -196,6 +226,7 @@ class Family:
                     raise
                 if self.paths is paths:  # no other thread was faster
                     self.paths, self.last = wider(paths), None
+                    self.paths.said = paths.said
 
     def _served(self, numbers: Sequence[float]) -> Any:
         """The result by whichever path these numbers take."""
@@ -215,9 +246,13 @@ class Family:
             others = self.paths.others(path, status - 1, tried)
             following = others[0] if others else self.paths.new(numbers)
             if following is None:
+                if self.paths.full:
+                    self._missed = min(self._missed + 1, PATIENCE + 2)
+                    self.skips = 0 if self._missed < PATIENCE else 1 << self._missed
                 return self.paths.eager(numbers)
             path = following
-        self.last = path
+        self.last, self.skips = path, 0
+        self._missed = max(self._missed - 2, 0)
         path.lanes += 1
         if path.tape.captured:
             connected = self._connected(path, numbers, outputs)
@@ -260,6 +295,52 @@ def _jacobian(tape: Tape) -> Tape:
     example = [*tape.example, *(v.value for v in tape.captured)]
     _, shape = unravel(((list(tape.example), [v.value for v in tape.captured]), {}))
     return record(rows, example, shape, masked=True, loops=1)
+
+
+def _sketched(arguments: tuple[Any, ...]) -> tuple[Any, Any]:
+    """What tells kinds of arguments apart in a microsecond, and what the function gets to see: floats and fresh arrays.
+
+    (None, ()) for arguments of which that is not known.
+    """
+    if _FLOATS.issuperset(map(type, arguments)):
+        return len(arguments), arguments
+    found: list[Any] = []
+    try:
+        copied = [_sketch(argument, found) for argument in arguments]
+    except OperandError:
+        return None, ()
+    return tuple(found), copied
+
+
+def _sketch(thing: Any, found: list[Any]) -> Any:
+    """A nest with floats for its numbers and copies of its containers; notes its outline."""
+    kind = type(thing)
+    if kind is float:
+        found.append(kind)
+        return thing
+    if kind is list or kind is tuple:
+        found += kind, len(thing)
+        if _FLOATS.issuperset(map(type, thing)):
+            return thing.copy() if kind is list else thing
+        return kind([_sketch(part, found) for part in thing])
+    if kind is np.ndarray and thing.dtype is _FLOAT64:
+        found += kind, thing.shape
+        return thing.copy()
+    if kind is dict:
+        found += kind, *thing
+        if _FLOATS.issuperset(map(type, thing.values())):
+            return thing.copy()
+        return {key: _sketch(part, found) for key, part in thing.items()}
+    if kind is bool or kind is str or thing is None:
+        found += kind, thing
+        return thing
+    if kind is int or kind is np.float64:
+        found.append(float)
+        return as_float(thing)
+    raise OperandError(f"{kind.__name__} is of another kind.")
+
+
+_FLOATS, _FLOAT64 = frozenset({float}), np.dtype(np.float64)
 
 
 def _are_plain(arguments: tuple[Any, ...]) -> bool:

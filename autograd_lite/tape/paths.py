@@ -10,10 +10,12 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from autograd_lite.errors import TraceError
 from autograd_lite.nests import Shape
+from autograd_lite.observers import library_frames
 from autograd_lite.tape.passes import Guard
 from autograd_lite.tape.tape import SIGNS, Tape
 from autograd_lite.tape.trace import record
@@ -45,6 +47,8 @@ class Path:
         How many calls it is still to serve without, since its code was dropped, before it is compiled again.
     forget : callable, optional
         Lets the short way of a call go, which holds compiled code, too.
+    forks : dict
+        From a guard to the other paths that agree up to it and differ there.
     """
 
     tape: Tape
@@ -52,6 +56,7 @@ class Path:
     programs: dict[Any, Any] = field(default_factory=dict, repr=False)
     unpaid: int = 0
     forget: Callable[[], None] | None = field(default=None, repr=False)
+    forks: dict[int, list["Path"]] = field(default_factory=dict, repr=False)
 
     @property
     def guards(self) -> tuple[Guard, ...]:
@@ -63,9 +68,15 @@ class Path:
         guard = self.tape.guards[number]
         return guard.relation, guard.outcome, self._constant(guard.left), self._constant(guard.right)
 
-    def outcomes(self, count: int) -> tuple[Any, ...]:
-        """How the first guards came out."""
-        return tuple(self.outcome(k) for k in range(count))
+    @cached_property
+    def outcomes(self) -> tuple[Any, ...]:
+        """How the guards came out."""
+        return tuple(self.outcome(k) for k in range(len(self.guards)))
+
+    def fork(self, other: "Path") -> int | None:
+        """The first guard, from 0, that came out otherwise on another path; None if there is none."""
+        pairs = zip(self.outcomes, other.outcomes, strict=False)
+        return next((k for k, (mine, its) in enumerate(pairs) if mine != its), None)
 
     def _constant(self, slot: int) -> float | str | None:
         """What a guard compares with if that is a constant; every NaN is the same one."""
@@ -140,13 +151,17 @@ class Paths:
         How many paths to keep; lanes that would need another run eagerly.
     loops : int
         Whether `scan` may become a native loop; see `observers.Recording`.
+    said : set, optional
+        Warnings that were given, shared with the paths for arguments of other shapes.
     """
 
-    def __init__(self, f: Callable[..., Any], shape: Shape, limit: int, *, loops: int = 0) -> None:
+    def __init__(
+        self, f: Callable[..., Any], shape: Shape, limit: int, *, loops: int = 0, said: set[str] | None = None
+    ) -> None:
         self.f, self.shape, self.limit, self.loops = f, shape, limit, loops
+        self.said: set[str] = set() if said is None else said
         self.known: list[Path] = []
         self._lock = threading.RLock()
-        self._warned = False
 
     def first(self, numbers: Sequence[float]) -> Path:
         """The path that served most lanes, or that of these numbers if there is none."""
@@ -179,15 +194,7 @@ class Paths:
 
     def others(self, path: Path, failed: int, tried: Sequence[Path]) -> list[Path]:
         """Paths that agree with `path` before guard `failed` (from 0) and differ there."""
-        before = path.outcomes(failed)
-        return [
-            other
-            for other in self.known
-            if other not in tried
-            and len(other.guards) > failed
-            and other.outcomes(failed) == before
-            and other.outcome(failed) != path.outcome(failed)
-        ]
+        return [other for other in path.forks.get(failed, ()) if other not in tried and other in self.known]
 
     def new(self, numbers: Sequence[float]) -> Path | None:
         """The path that these numbers take, traced now; None if they are to be run eagerly.
@@ -196,28 +203,35 @@ class Paths:
         digit, and a comparison may hang on that.
         """
         with self._lock:
-            if len(self.known) >= self.limit:
+            if self.full:
                 self._warn()
                 return None
             path = Path(self._traced(numbers))
-            count = len(path.guards)
-            if any(
-                len(other.guards) == count and other.outcomes(count) == path.outcomes(count) for other in self.known
-            ):
+            forks = [(other, path.fork(other)) for other in self.known]
+            if any(fork is None and len(other.guards) == len(path.guards) for other, fork in forks):
                 return None
+            for other, fork in forks:
+                if fork is not None:
+                    path.forks.setdefault(fork, []).append(other)
+                    other.forks.setdefault(fork, []).append(path)
             self.known = [*self.known, path]
             return path
 
+    @property
+    def full(self) -> bool:
+        """Whether there are as many paths as are kept."""
+        return len(self.known) >= self.limit
+
     def _warn(self) -> None:
-        if not self._warned:
-            self._warned = True
+        if "full" not in self.said:
+            self.said.add("full")
             lines = [path.guards[-1].location for path in self.known if path.guards]
             where = max(set(lines), key=lines.count) if lines else "?"
             warnings.warn(
                 f"{name_of(self.f)} has taken {self.limit} different paths, most of them at the branch in {where}: "
                 "further ones run eagerly, which is slow. Raise max_paths, or write the branch with where(condition, a, b).",
                 RuntimeWarning,
-                stacklevel=6,
+                stacklevel=1 + library_frames(),
             )
 
     def eager(self, numbers: Sequence[float]) -> Any:
