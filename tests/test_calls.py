@@ -4,8 +4,10 @@ import collections
 import copy
 import datetime as dt
 import enum
+import functools
 import gc
 import itertools
+import multiprocessing
 import pickle
 import subprocess
 import sys
@@ -546,3 +548,155 @@ def test_forks_of_paths():
         assert one.outcomes[fork] != other.outcomes[fork]
         assert other in known.others(one, fork, [])
         assert other not in known.others(one, fork, [other])
+
+
+# --- copies and pickles -------------------------------------------------------------------------------------------------
+
+
+def bent(x):
+    """Found by its name."""
+    return x * x * x if x > 0 else -x
+
+
+def waved(x):
+    """One path."""
+    return x * al.sin(x)
+
+
+@al.jit
+def decorated(x):
+    """The name stands for the compiled function."""
+    return x * x
+
+
+@al.jit
+@al.grad
+def twice_decorated(x):
+    """A transform between."""
+    return x**3
+
+
+@al.vmap
+def mapped(x):
+    """Over lanes."""
+    return al.sin(x)
+
+
+class Holder:
+    """Has jitted functions in every place."""
+
+    def __init__(self, factor):
+        self.factor = factor
+        self.fast = al.jit(self.loss)
+        self.slope = al.jit(al.grad(self.loss))
+        self.several = {"rows": [al.jit(al.vmap(self.loss))]}
+
+    def loss(self, x):
+        """Depends on the object."""
+        return self.factor * x * x
+
+    @al.jit
+    def method(self, x):
+        """Bound by name."""
+        return 3.0 * x
+
+    def __call__(self, x):
+        """The object itself is the function."""
+        return self.factor * x
+
+
+ROWS = np.array([1.0, -2.0, 3.0])
+PICKLED = {
+    "function": (lambda: al.jit(bent), 2.0),
+    "options": (lambda: al.jit(bent, backend="numpy", max_paths=7), 2.0),
+    "contracted": (lambda: al.jit(bent, contract=True), 2.0),
+    "grad": (lambda: al.jit(al.grad(bent)), 2.0),
+    "grad of grad": (lambda: al.jit(al.grad(al.grad(bent))), 2.0),
+    "value_and_grad": (lambda: al.jit(al.value_and_grad(bent, 0)), 2.0),
+    "has_aux": (lambda: al.jit(al.grad(with_aux, 0, True)), 2.0),
+    "jacobian": (lambda: al.jit(al.jacobian(bent)), 2.0),
+    "hessian": (lambda: al.jit(al.hessian(bent)), 2.0),
+    "vmap": (lambda: al.jit(al.vmap(al.grad(bent), reduce="sum")), ROWS),
+    "vmap alone": (lambda: al.vmap(al.grad(bent), in_axes=0), ROWS),
+    "tape": (lambda: al.jit(al.trace(waved, 2.0)), 3.0),
+    "gradient of a tape": (lambda: al.jit(al.grad(al.trace(waved, 2.0))), 3.0),
+    "jit of jit": (lambda: al.jit(al.jit(bent)), 2.0),
+    "decorated": (lambda: decorated, 2.0),
+    "twice decorated": (lambda: twice_decorated, 2.0),
+    "mapped": (lambda: mapped, ROWS),
+    "jit of decorated": (lambda: al.jit(al.vmap(decorated)), ROWS),
+    "object": (lambda: al.jit(Holder(4.0)), 2.0),
+    "method": (lambda: Holder(4.0).method, 2.0),
+    "method of an object": (lambda: al.jit(Holder(4.0).loss), 2.0),
+    "primitive": (lambda: al.jit(al.sin), 2.0),
+    "NumPy's function": (lambda: al.jit(np.tanh), 2.0),
+}
+
+
+def with_aux(x):
+    """A pair."""
+    return x * x, 2.0 * x
+
+
+@pytest.mark.parametrize("how", [lambda f: pickle.loads(pickle.dumps(f)), copy.copy, copy.deepcopy])
+@pytest.mark.parametrize("used", [False, True])
+@pytest.mark.parametrize("name", PICKLED)
+def test_jitted_functions_are_copied_and_pickled(name, used, how):
+    """After its first call: "the tape of f is not pickled"."""
+    make, x = PICKLED[name]
+    f = make()
+    if used:
+        f(x)
+        f(-x)
+    again = how(f)
+    for at in (x, -x):
+        assert np.array_equal(again(at), f(at))
+    for option in ("__name__", "backend", "max_paths", "contract", "in_axes", "reduce", "asked"):
+        assert getattr(again, option, None) == getattr(f, option, None)
+
+
+def test_objects_that_hold_jitted_functions_are_copied_and_pickled():
+    """The copy's functions are those of the copy."""
+    holder = Holder(2.0)
+    assert (holder.fast(1.0), holder.slope(1.0)) == (2.0, 4.0)
+    for how in (copy.deepcopy, lambda thing: pickle.loads(pickle.dumps(thing))):
+        again = how(holder)
+        again.factor = 5.0
+        assert (again.fast(1.0), again.slope(1.0)) == (5.0, 10.0)
+        assert again.several["rows"][0](ROWS).tolist() == [5.0, 20.0, 45.0]
+    assert (holder.fast(1.0), holder.slope(1.0)) == (2.0, 4.0)
+
+
+def test_copies_compile_for_themselves():
+    """Shared caches would count the calls of both."""
+    fast = al.jit(bent)
+    fast(2.0)
+    again = copy.copy(fast)
+    again(2.0)
+    again(-2.0)
+    assert (len(fast.paths()), len(again.paths())) == (1, 2)
+
+
+def test_a_wrapper_of_the_users_is_no_transform():
+    """`functools.wraps` copies attributes; the pickle must not lose the wrapper."""
+
+    @functools.wraps(al.grad(bent))
+    def doubled(x):
+        return 2.0 * bent(x)
+
+    again = copy.deepcopy(al.jit(doubled))
+    assert again(2.0) == 16.0
+    with pytest.raises((pickle.PicklingError, AttributeError)):
+        pickle.dumps(al.jit(doubled))
+
+
+def test_pickles_in_another_process():
+    """With `spawn`, which imports the module anew."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        assert pool.map(al.jit(al.grad(bent)), [2.0, -1.0]) == [12.0, -1.0]
+
+
+def test_tapes_are_copied():
+    """A tape does not change: a copy is the tape itself."""
+    tape = al.trace(bent, 2.0)
+    assert copy.copy(tape) is copy.deepcopy(tape) is tape

@@ -14,6 +14,7 @@ from autograd_lite.backward import gradients
 from autograd_lite.errors import ArgumentError, OperandError, TraceError
 from autograd_lite.nests import Fixed, Shape, unravel
 from autograd_lite.primitives import Primitive, as_float
+from autograd_lite.tape import pickles
 from autograd_lite.tape.batches import batch_of
 from autograd_lite.tape.connected import connected
 from autograd_lite.tape.executors import python
@@ -86,7 +87,9 @@ def jit(
         raise ArgumentError(f"jit takes a function and got {f!r}. Write jit(f)(x), not jit(f(x)).")
     if isinstance(max_paths, bool) or not isinstance(max_paths, int) or max_paths < 1:
         raise ArgumentError(f"max_paths={max_paths!r}: give a whole number from 1 on.")
-    return Compiled(f, chosen(backend), max_paths, contract=contract)
+    compiled = Compiled(f, chosen(backend), max_paths, contract=contract)
+    compiled.asked = backend
+    return compiled
 
 
 class PathReport(list[Path]):
@@ -102,6 +105,7 @@ class Compiled:
 
     def __init__(self, f: Callable[..., Any], backend: str, max_paths: int, *, contract: bool) -> None:
         self.f, self.backend, self.max_paths, self.contract = f, backend, max_paths, contract
+        self.asked = backend  # a name that stands for another executor on another machine, if the user left it open
         functools.update_wrapper(self, f, updated=())
         self.__name__ = self.__qualname__ = f"jit({name_of(f)})"
         self._families: dict[Any, Family | LanePaths] = {}
@@ -192,9 +196,29 @@ class Compiled:
     def __repr__(self) -> str:
         return f"<{self.__name__}, {self.backend}, {len(self.paths())} paths>"
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """The function and the options: what was compiled is compiled again."""
+        place = pickles.place_of(self)
+        return (pickles.at, place) if place else (_jit_again, (pickles.stored(self.f), *self._options()))
+
+    def __copy__(self) -> "Compiled":
+        return self if pickles.place_of(self) else _jit_again(self.f, *self._options())
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Compiled":
+        if pickles.place_of(self):
+            return self
+        return _jit_again(pickles.deeply_copied(self.f, memo), *self._options())
+
+    def _options(self) -> tuple[str, int, bool]:
+        return self.asked, self.max_paths, self.contract
+
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         """As a method, bound like a function: the instance is an argument."""
         return self if instance is None else functools.partial(self, instance)
+
+
+def _jit_again(f: Callable[..., Any], backend: str, max_paths: int, contract: bool) -> Compiled:
+    return jit(f, backend=backend, max_paths=max_paths, contract=contract)
 
 
 class Family:

@@ -131,6 +131,12 @@ class Tape(Slots):
     def __reduce__(self) -> Any:
         raise TapeError(f"the tape of {self.name} is not pickled; save it with tape.save(path).")
 
+    def __copy__(self) -> "Tape":
+        return self  # nothing in it changes
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Tape":
+        return self
+
     @cached_property
     def arguments(self) -> int:
         """How many numbers the arguments hold."""
