@@ -2,6 +2,7 @@
 
 import collections
 import copy
+import dataclasses
 import datetime as dt
 import enum
 import functools
@@ -226,6 +227,46 @@ def test_numpy_flags_are_flags():
     f = lambda x, flag: x if ~flag else -x
     fast = al.jit(f)
     assert [fast(2.0, flag) for flag in (np.True_, np.False_)] == [f(2.0, np.True_), f(2.0, np.False_)] == [-2.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda a, i: a[i],
+        lambda a, i: a[list(i)],
+        lambda a, i: np.take(a, i),
+        lambda a, i: np.repeat(a, i),
+        lambda a, i: np.ones(9)[i] * a[0],
+        lambda a, i: al.vmap(lambda row: row[i])(np.ones((2, 3))) * a[0],
+    ],
+)
+@pytest.mark.parametrize(
+    "runner", [al.jit, lambda f: lambda *xs: al.trace(f, *xs), lambda f: al.vmap(f, (None, None, 0))]
+)
+def test_arrays_of_integers_and_flags_are_floats_and_no_indices(f, runner):
+    """NumPy's bare "arrays used as indices must be of integer (or boolean) type"."""
+    lanes = lambda a, i, x: f(a, i) * x
+    with pytest.raises(
+        errors.OperandError, match=r"are floats there, those of integers .*\. Write index.astype\(int\)"
+    ):
+        runner(lanes)(np.arange(4.0), np.array([0, 2, 1, 1]), np.ones(2))
+
+
+def test_indices_as_the_message_says():
+    """Each remedy works."""
+
+    @al.register_dataclass
+    @dataclasses.dataclass
+    class Picked:
+        at: tuple = dataclasses.field(metadata={"static": True})
+
+    a, picked = np.arange(4.0), al.jit(lambda a, i: a[i.astype(int)])
+    for i in ([0, 2], [3, 3], [0, 2]):
+        assert picked(a, np.array(i)).tolist() == a[i].tolist()
+    assert len(picked.paths()) == 2
+    assert al.jit(lambda a, mask: a[mask.astype(bool)])(a, a > 1).tolist() == [2.0, 3.0]
+    assert al.jit(lambda a: a[np.array([0, 2])])(a).tolist() == [0.0, 2.0]
+    assert al.jit(lambda a, p: a[list(p.at)])(a, Picked((0, 2))).tolist() == [0.0, 2.0]
 
 
 def test_facts_are_copied_with_their_shapes():

@@ -11,7 +11,7 @@ import numpy as np
 
 from autograd_lite import observers
 from autograd_lite.copies import uncollected
-from autograd_lite.errors import ArgumentError, HandMadeNodeError
+from autograd_lite.errors import ArgumentError, AutogradLiteError, HandMadeNodeError, OperandError
 from autograd_lite.nests import Shape, unravel
 from autograd_lite.tape.passes import Guard, Program
 from autograd_lite.tape.tape import Tape
@@ -90,7 +90,11 @@ def record(
     notes = observers.Recording(masked, loops)
     with observers.record_into(notes):
         arguments, keywords = shape.pack(inputs)
-        output = f(*arguments, **keywords)
+        try:
+            output = f(*arguments, **keywords)
+        except (IndexError, TypeError) as error:
+            _explain(error, name_of(f))
+            raise
     outputs, output_shape = unravel(output, f"the output of {name_of(f)}", is_plain)
     program = Flattened(inputs, oldest)
     roots = [*outputs, *notes.doubtful, *(side for _, left, right, _, _ in notes.guards for side in (left, right))]
@@ -109,6 +113,32 @@ def record(
         output_shape=output_shape,
         **parts,
     )
+
+
+#: What NumPy and Python say of arrays of integers and flags that have become arrays of traced numbers.
+_FOREIGN = {
+    "used as indices": "index",
+    "are valid indices": "index",
+    "from dtype('O') to dtype('int": "index",
+    "bad operand type for unary ~: 'Variable'": "flag",
+}
+_CURES = {
+    "index": "Write index.astype(int), which makes a path of each set of indices; or let the function take the indices from "
+    "outside; or pass them as a tuple in a static field of a registered dataclass.",
+    "flag": "Write flag == 0 instead of ~flag, or pass a single flag as a bool.",
+}
+
+
+def _explain(error: Exception, name: str) -> None:
+    """Say in words of this library what stands in the way."""
+    if isinstance(error, AutogradLiteError):
+        return
+    cure = next((_CURES[kind] for words, kind in _FOREIGN.items() if words in str(error)), None)
+    if cure is not None:
+        raise OperandError(
+            f"in {name}, which is being traced: {error}. The numbers and arrays that a compiled or mapped function takes are "
+            f"floats there, those of integers and flags too. {cure}"
+        ) from error
 
 
 def _signature(f: Callable[..., Any]) -> list[inspect.Parameter] | None:
