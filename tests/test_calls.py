@@ -741,3 +741,96 @@ def test_tapes_are_copied():
     """A tape does not change: a copy is the tape itself."""
     tape = al.trace(bent, 2.0)
     assert copy.copy(tape) is copy.deepcopy(tape) is tape
+
+
+# --- functions that make their own primitives ----------------------------------------------------------------------------
+
+
+def cubed_here(x):
+    """Makes one in each call."""
+    cube = al.Primitive(name="cubed_here", value=lambda t: t**3, partials=(lambda t, y: 3.0 * t * t,))
+    return cube(x) * x
+
+
+def powered_here(x, text):
+    """Another one for each text."""
+    n = len(text)
+    power = al.Primitive(name="powered_here", value=lambda t: t**n, partials=(lambda t, y: n * t ** (n - 1),))
+    return power(x) * x
+
+
+def twice_here(x):
+    """Two that know each other, made in a helper that is called several times; another branch has others."""
+
+    def both(u):
+        outer = al.Primitive(name="outer_here", value=lambda t: t**3, partials=(lambda t, y: inner(t),))
+        inner = al.Primitive(name="inner_here", value=lambda t: 3.0 * t * t, partials=(lambda t, y: 6.0 * t,))
+        return outer(u)
+
+    if x > 0:
+        return both(x) + both(2.0 * x)
+    return al.Primitive(name="other_here", value=lambda t: -t, partials=(-1.0,), expression=lambda t: -t)(x)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("f", [cubed_here, twice_here])
+def test_a_function_that_makes_its_own_primitive_can_be_jitted(f, backend):
+    """Traced twice, the name of the second was taken; and the two were taken for different programs."""
+    for transform in (lambda f: f, al.grad, al.value_and_grad, al.hessian):
+        fast = al.jit(transform(f), backend=backend)
+        for x in (2.0, -1.0, 0.5):
+            assert fast(x) == transform(f)(x)
+    rows = np.array([1.0, -2.0, 3.0])
+    for lanes in (al.vmap(f), al.jit(al.vmap(f), backend=backend)):
+        assert lanes(rows) == pytest.approx([f(x) for x in rows], rel=1e-15)
+    assert al.trace(f, 1.0).gradient()(2.0) == al.grad(f)(2.0)
+    loop = lambda x: al.scan(lambda c, _: (f(c) * 0.1, None), x, length=3)[0]
+    assert al.jit(al.grad(loop), backend=backend)(1.1) == pytest.approx(al.grad(loop)(1.1), rel=1e-14)
+
+
+def test_another_primitive_of_that_name_for_another_fact():
+    """As eagerly, where the first is gone by then."""
+    fast = al.jit(al.grad(powered_here))
+    for text in ("aa", "aaa", "aa", "a"):
+        assert fast(2.0, text) == al.grad(powered_here)(2.0, text)
+
+
+def test_the_same_definition_again_while_the_first_is_in_use():
+    """A graph, or a tape, holds the first; names still tell different definitions apart."""
+    graphs = [cubed_here(al.Variable(2.0)) for _ in range(3)]
+    assert {y.value for y in graphs} == {16.0}
+    assert pickle.loads(pickle.dumps(graphs[2])).value == 16.0
+    kept = powered_here(al.Variable(2.0), "aa")
+    with pytest.raises(errors.PrimitiveError, match="'powered_here' exists already"):
+        powered_here(al.Variable(2.0), "aaa")
+    assert kept.value == 8.0
+
+
+def test_a_pickle_never_finds_another_primitive_by_the_name():
+    """What a later one replaced is refused."""
+    old = al.Primitive(name="replaced_here", value=lambda t: t * 2.0, partials=(2.0,), replace=True)
+    y = old(al.Variable(1.0))
+    new = al.Primitive(name="replaced_here", value=lambda t: t * 3.0, partials=(3.0,), replace=True)
+    with pytest.raises(errors.PrimitiveError, match="another one has its name"):
+        pickle.dumps(y)
+    assert pickle.loads(pickle.dumps(new)) is new
+
+
+def test_primitives_that_differ_from_trace_to_trace_are_different_programs():
+    """A random number in it is one."""
+    rng = np.random.default_rng(0)
+
+    def f(x):
+        k = rng.random()
+        return al.Primitive(name="random_here", value=lambda t: k * t, partials=(lambda t, y: k,))(x)
+
+    with pytest.raises(errors.TraceError, match="of another definition"):
+        al.jit(f)(1.0)
+
+
+def test_a_tape_with_a_primitive_of_the_function_is_saved(tmp_path):
+    """Found by its name while it exists."""
+    tape = al.trace(cubed_here, 1.0)
+    al.jit(cubed_here)(1.0)
+    tape.save(tmp_path / "f.tape")
+    assert al.Tape.load(tmp_path / "f.tape")(2.0) == 16.0

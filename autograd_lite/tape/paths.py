@@ -16,6 +16,7 @@ from typing import Any
 from autograd_lite.errors import TraceError
 from autograd_lite.nests import Shape
 from autograd_lite.observers import library_frames
+from autograd_lite.primitives import Primitive
 from autograd_lite.tape.passes import Guard
 from autograd_lite.tape.tape import SIGNS, Tape
 from autograd_lite.tape.trace import record
@@ -240,12 +241,18 @@ class Paths:
         return self.f(*arguments, **keywords)
 
 
+def _same_rule(one: Any, other: Any) -> bool:
+    """Whether two operations are the same; a function that makes a primitive of its own makes it anew in each trace."""
+    return one is other or (type(one) is type(other) is Primitive and one.same_as(other))
+
+
 def _difference(tape: Tape, again: Tape) -> str | None:
     if len(tape.code) != len(again.code) or len(tape.guards) != len(again.guards):
         return f"{len(tape.code)} instructions and {len(tape.guards)} guards, then {len(again.code)} and {len(again.guards)}"
     for position, (one, other) in enumerate(zip(tape.code, again.code, strict=True)):
-        if one != other:
-            return f"instruction {position} was {one[0].name}{one[1]}, then {other[0].name}{other[1]}"
+        if one[1] != other[1] or not _same_rule(one[0], other[0]):
+            kind = " of another definition" if one[0].name == other[0].name and one[1] == other[1] else ""
+            return f"instruction {position} was {one[0].name}{one[1]}, then {other[0].name}{other[1]}{kind}"
     for one_constant, other_constant in zip(tape.constants, again.constants, strict=False):
         if repr(one_constant) != repr(other_constant):
             return f"a constant was {one_constant!r}, then {other_constant!r}"

@@ -85,7 +85,7 @@ def _parts(tape: Tape) -> dict[str, bytes]:
     """The entries of the archive."""
     tapes = [tape, tape.careful()] if tape.careful else [tape]
     used = {primitive: None for part in tapes for primitive, _ in part.code}
-    lost = next((primitive.name for primitive in used if PRIMITIVES.get(primitive.name) is not primitive), None)
+    lost = next((primitive.name for primitive in used if not _is_found(primitive)), None)
     if lost is not None:
         raise TapeError(
             f"the tape of {tape.name} cannot be saved: {lost} is a scan of jit, or a primitive that was replaced, and is not "
@@ -147,6 +147,12 @@ def load(path: Any) -> Tape:
 
 
 # --------------------------------------------------------------------------------------------------------------- writing
+
+
+def _is_found(primitive: Any) -> bool:
+    """Whether its name leads to it."""
+    found = PRIMITIVES.get(primitive.name)
+    return found is primitive or (found is not None and type(primitive) is Primitive and primitive.same_as(found))
 
 
 def _words(tape: Tape) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from autograd_lite import observers
 from autograd_lite.copies import uncollected
 from autograd_lite.errors import ArgumentError, AutogradLiteError, HandMadeNodeError, OperandError
 from autograd_lite.nests import Shape, unravel
+from autograd_lite.primitives import PRIMITIVES
 from autograd_lite.tape.passes import Guard, Program
 from autograd_lite.tape.tape import Tape
 from autograd_lite.transforms import name_of
@@ -88,6 +89,7 @@ def record(
     oldest = Variable(0.0).number
     inputs = [Variable(n._value if type(n) is Variable else n) for n in numbers]
     notes = observers.Recording(masked, loops)
+    before = set(map(id, PRIMITIVES.values()))
     with observers.record_into(notes):
         arguments, keywords = shape.pack(inputs)
         try:
@@ -95,6 +97,10 @@ def record(
         except (IndexError, TypeError) as error:
             _explain(error, name_of(f))
             raise
+        finally:
+            for primitive in [*PRIMITIVES.values()]:
+                if id(primitive) not in before:
+                    primitive.belongs_to_trace()
     outputs, output_shape = unravel(output, f"the output of {name_of(f)}", is_plain)
     program = Flattened(inputs, oldest)
     roots = [*outputs, *notes.doubtful, *(side for _, left, right, _, _ in notes.guards for side in (left, right))]

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from functools import cache
 from threading import Lock
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -130,11 +131,16 @@ class Callback:
         publish(self.name, ctypes.cast(self._function, ctypes.c_void_p).value or 0)
 
 
-@cache
+_callbacks: "WeakKeyDictionary[Primitive, Callback]" = WeakKeyDictionary()
+
+
 def callback(primitive: Primitive) -> Callback:
-    """The way back into Python for a primitive, one for all programs."""
-    kind = ctypes.CFUNCTYPE(ctypes.c_double, *[ctypes.c_double] * primitive.arity)
-    return Callback(primitive.value, kind, float("nan"))
+    """The way back into Python for a primitive, one for all programs while it exists."""
+    found = _callbacks.get(primitive)
+    if found is None:
+        kind = ctypes.CFUNCTYPE(ctypes.c_double, *[ctypes.c_double] * primitive.arity)
+        found = _callbacks.setdefault(primitive, Callback(primitive.value, kind, float("nan")))
+    return found
 
 
 def loop_callback(loop: Any) -> Callback:
