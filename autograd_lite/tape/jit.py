@@ -127,6 +127,10 @@ class Compiled:
             return self.f(*arguments, **keywords)
         if len(keywords) > 1:
             keywords = self._in_order(keywords)
+        if keywords and self._crowded:
+            skipping, copied = self._skipping((*arguments, keywords))
+            if skipping:
+                return self.f(*copied[:-1], **copied[-1])
         if isinstance(self.f, Mapped):
             return self._lanes(self.f, arguments, keywords)
         numbers, shape = unravel((arguments, keywords), f"an argument of {self.__name__}", is_fixed)
@@ -139,9 +143,10 @@ class Compiled:
             )
         assert isinstance(family, Family)
         result = family(numbers)
-        if family.skips and not keywords:
-            self._crowded[_sketched(arguments)[0]] = family
-            self._short[len(arguments)] = self._at_once
+        if family.skips:
+            self._crowded[_sketched((*arguments, keywords) if keywords else arguments)[0]] = family
+            if not keywords:
+                self._short[len(arguments)] = self._at_once
         else:
             self._shorten(family, arguments, keywords)
         return result
@@ -149,12 +154,19 @@ class Compiled:
     def _at_once(self, *arguments: Any) -> Any:
         """The function itself, if for some calls paths are not tried for arguments of this kind."""
         if not observers.active and not observers.tracing:
-            sketch, copied = _sketched(arguments)
-            family = self._crowded.get(sketch)
-            if family is not None and family.skips > 0:
-                family.skips -= 1
+            skipping, copied = self._skipping(arguments)
+            if skipping:
                 return self.f(*copied)
         return self._general(arguments, {})
+
+    def _skipping(self, arguments: tuple[Any, ...]) -> tuple[bool, Any]:
+        """Whether it is one of those calls, and what the function gets to see."""
+        sketch, copied = _sketched(arguments)
+        family = self._crowded.get(sketch)
+        if sketch is None or family is None or family.skips <= 0:
+            return False, ()
+        family.skips -= 1
+        return True, copied
 
     def _in_order(self, keywords: dict[str, Any]) -> dict[str, Any]:
         """Keyword arguments by name where the function cannot see their order: one tape serves them in any."""
@@ -241,6 +253,9 @@ class Family:
 
     def __call__(self, numbers: Sequence[float]) -> Any:
         """The result for these numbers."""
+        if self.skips > 0:  # for arguments that cannot be sketched
+            self.skips -= 1
+            return self.paths.eager(numbers)
         while True:
             paths = self.paths
             try:
@@ -355,8 +370,8 @@ def _sketch(thing: Any, found: list[Any]) -> Any:
         if _FLOATS.issuperset(map(type, thing.values())):
             return thing.copy()
         return {key: _sketch(part, found) for key, part in thing.items()}
-    if kind is bool or kind is str or thing is None:
-        found += kind, thing
+    if thing is None or is_fixed(thing):
+        found += kind, Fixed(thing)
         return thing
     if kind is int or kind is np.float64:
         found.append(float)
