@@ -8,6 +8,7 @@ import enum
 import functools
 import gc
 import itertools
+import math
 import multiprocessing
 import pickle
 import subprocess
@@ -322,6 +323,39 @@ def test_derivatives_through_a_jitted_function_that_captured_the_numbers(name, b
     assert al.jvp(fast, at, direction) == near(al.jvp(plain, at, direction))
     assert al.hvp(fast, at, direction) == near(al.hvp(plain, at, direction))
     assert al.jit(al.grad(al.grad(fast)))(*at) == near(al.grad(al.grad(plain))(*at))
+
+
+UNSENT = {
+    "not selected": lambda s, x: al.where(x > 0, x, s),
+    "not selected by a traced number": lambda s, x: al.where(al.less(0.0, x), x, s),
+    "another branch": lambda s, x: x * x if x > 0 else s,
+    "not used": lambda s, x: (x, s)[0],
+    "zero": lambda s, x: (x - x) * s,
+    "the larger": lambda s, x: al.maximum(x, s),
+    "both": lambda s, x: al.where(al.less(0.0, x), x, s) + s * 2.0,
+}
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("name", UNSENT)
+def test_what_is_not_sent_crosses_a_jitted_function(name, backend):
+    """An adjoint that is not sent is no 0: times the infinite slope of a root at 0, that is NaN."""
+    f = UNSENT[name]
+
+    def inside(w, run):
+        return run(lambda x: f(al.sqrt(w), x))(1.0)
+
+    def outside(w, run):
+        s = al.sqrt(w)
+        return run(lambda x: f(s, x))(1.0)
+
+    def above(w, run):  # an infinite adjoint comes in
+        return al.sqrt(run(lambda x: f(w, x) - f(0.0, 1.0))(1.0))
+
+    for case in (inside, outside, above):
+        found = al.grad(lambda w, case=case: case(w, lambda g: al.jit(g, backend=backend)))(0.0)
+        expected = al.grad(lambda w, case=case: case(w, lambda g: g))(0.0)
+        assert found == expected or (math.isnan(found) and math.isnan(expected)), case
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -6,7 +6,6 @@ needs the partials as graphs: only then the tape is replayed on Variables.
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from threading import get_ident
 from typing import Any
 
 from autograd_lite import observers
@@ -44,7 +43,7 @@ class Output(Primitive):
     index: int
 
     def __init__(self, call: Call, index: int) -> None:
-        self.__dict__.update(name="jit", call=call, index=index, _rows={})  # of a frozen dataclass
+        self.__dict__.update(name="jit", call=call, index=index, _row=(None, None, []))  # of a frozen dataclass
 
     def __post_init__(self) -> None:
         """Nothing to check and nothing to enter."""
@@ -65,15 +64,13 @@ class Output(Primitive):
         return tuple(partial(self._partial, position) for position in range(self.arity))
 
     def _partial(self, position: int, *captured_and_result: Any) -> Any:
-        """One of them. A sweep asks for each in turn, from the first on, and one sweep over the replay gives all."""
-        row = self._rows.get(get_ident()) if position else None  # type: ignore[attr-defined]
-        if row is None:
+        """One of them. A sweep asks for each in turn, and one sweep over the replay gives all."""
+        notes, node, row = self._row  # type: ignore[attr-defined]
+        if node is not captured_and_result[-1] or notes is not observers.recording():
             fresh, outputs = self.call.replayed(captured_and_result[:-1])
             y = outputs[self.index]
             row = gradients(y, fresh, create_graph=True) if type(y) is Variable else [0.0] * self.arity
-            self._rows[get_ident()] = row  # type: ignore[attr-defined]
-        if position == self.arity - 1:
-            self._rows.pop(get_ident(), None)  # type: ignore[attr-defined]
+            self.__dict__["_row"] = observers.recording(), captured_and_result[-1], row
         return row[position]
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -84,8 +81,10 @@ def nothing() -> None:
     """What a pickled `Output` comes back as: no operation."""
 
 
-def connected(tape: Tape, numbers: Sequence[float], outputs: Sequence[float], rows: Sequence[float]) -> list[Variable]:
-    """The outputs as nodes; `rows` are the derivatives of each with respect to each captured Variable."""
+def connected(
+    tape: Tape, numbers: Sequence[float], outputs: Sequence[float], rows: Sequence[float | None]
+) -> list[Variable]:
+    """The outputs as nodes; `rows` are the derivatives of each by each captured Variable, None where nothing is sent."""
     call, captured, width = Call(tape, numbers), tape.captured, len(tape.captured)
     return [
         make_node(Output(call, k), y, captured, tuple(rows[k * width : (k + 1) * width])) for k, y in enumerate(outputs)

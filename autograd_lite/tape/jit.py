@@ -4,6 +4,7 @@ import ctypes
 import functools
 import weakref
 from collections.abc import Callable, Sequence
+from math import nan
 from typing import Any
 
 import numpy as np
@@ -311,24 +312,30 @@ class Family:
 
     def _connected(self, path: Path, numbers: Sequence[float], outputs: Sequence[float]) -> list[Any] | None:
         """Outputs as nodes over the captured Variables, with their derivatives from compiled code too; None if it cannot."""
-        captured = path.tape.captured
         try:
-            program = path.program((self.backend, "jacobian"), lambda tape: single(_jacobian(tape), self.backend))
+            rows = self._rows(path, numbers, "jacobian", 1.0)
+            if rows is not None and 0.0 in rows:  # 0, or not sent at all? Times an infinite slope, 0 is NaN
+                sent = self._rows(path, numbers, "sent", nan)
+                rows = sent and [None if row == 0.0 and s == 0.0 else row for row, s in zip(rows, sent, strict=True)]
         except TraceError:  # a step of a loop with too many branches
             return None
-        status, rows = program.run([*numbers, *(v.value for v in captured)])
-        if status:  # another branch in the steps of a loop
-            return None
-        return connected(path.tape, numbers, outputs, rows)
+        return rows and connected(path.tape, numbers, outputs, rows)
+
+    def _rows(self, path: Path, numbers: Sequence[float], name: str, seed: float) -> list[float | None] | None:
+        """The derivatives of the outputs times a seed; with NaN, what is not sent is 0 and all else NaN."""
+        program = path.program((self.backend, name), lambda tape: single(_jacobian(tape, seed), self.backend))
+        status, rows = program.run([*numbers, *(v.value for v in path.tape.captured)])
+        return None if status else rows  # another branch in the steps of a loop
 
 
-def _jacobian(tape: Tape) -> Tape:
-    """The tape of all derivatives of the outputs with respect to the captured Variables, which become inputs."""
+def _jacobian(tape: Tape, seed: float) -> Tape:
+    """The tape of all derivatives of the outputs, times a seed, by the captured Variables, which become inputs."""
 
     def rows(numbers: list[Any], captured: list[Any]) -> list[Any]:
         outputs = python.replay(tape, [*numbers, *captured])
         return [
-            gradients(y, captured, create_graph=True) if type(y) is Variable else [0.0] * len(captured) for y in outputs
+            gradients(y, captured, seed=seed, create_graph=True) if type(y) is Variable else [0.0] * len(captured)
+            for y in outputs
         ]
 
     example = [*tape.example, *(v.value for v in tape.captured)]
