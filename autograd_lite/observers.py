@@ -272,6 +272,14 @@ def _user_frame() -> FrameType:
     return frame
 
 
+def library_frames() -> int:
+    """How many frames of this package and NumPy lie between the caller, which counts, and the user's code."""
+    frame, count = sys._getframe(1), 0
+    while frame.f_back is not None and is_library(frame.f_code.co_filename):
+        frame, count = frame.f_back, count + 1
+    return count
+
+
 @functools.cache
 def _file_name(filename: str) -> str:
     return Path(filename).name

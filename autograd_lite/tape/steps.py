@@ -85,7 +85,7 @@ class Progress:
         self.step += 1
 
 
-def paths_of(step: Callable[..., Any], shape: Shape, **options: bool) -> Paths:
+def paths_of(step: Callable[..., Any], shape: Shape, **options: Any) -> Paths:
     """The paths of a step."""
     return Paths(step, shape, MAX_PATHS, loops=2, **options)
 
