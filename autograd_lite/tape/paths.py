@@ -359,7 +359,7 @@ def adopt(
     learnt = lacking = False
     for number, (steps, captured) in loops.items():
         if number in others and others[number][0] is not steps:
-            steps_learnt, steps_lacking = steps.adopt(others[number][0], captured, others[number][1])
+            steps_learnt, steps_lacking = steps.adopt(others[number][0], function, captured, others[number][1])
             learnt, lacking = learnt or steps_learnt, lacking or steps_lacking
     return learnt, lacking
 

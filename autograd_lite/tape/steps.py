@@ -199,7 +199,9 @@ class Steps:
             going.captured = np.append(going.captured, [v._value for v in late])
         return path
 
-    def adopt(self, other: "Steps", names: Sequence[Any], other_names: Sequence[Any]) -> tuple[bool, bool]:
+    def adopt(
+        self, other: "Steps", function: str, names: Sequence[Any], other_names: Sequence[Any]
+    ) -> tuple[bool, bool]:
         """Serve the steps that those of the same scan in another trace serve; see `paths.adopt`.
 
         Names are those of the captured Variables, in the order of their places.
@@ -212,7 +214,8 @@ class Steps:
                 for tape, theirs in zip(both(known.tape), both(path.tape), strict=False):
                     own_names = [names.index(names[self.captured[v]]) for v in tape.captured]  # two may have one name
                     their_names = [places[other.captured[v]] for v in theirs.captured]
-                    more, less = adopt(tape, theirs, name_of(self.paths.f), own_names, their_names)
+                    same = name_of(self.paths.f) if function and None not in their_names else ""
+                    more, less = adopt(tape, theirs, same, own_names, their_names)
                     learnt, lacking = learnt or more, lacking or less
             elif any(places[other.captured[v]] is None for tape in both(path.tape) for v in tape.captured):
                 lacking = True
