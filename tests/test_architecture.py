@@ -42,7 +42,7 @@ MAY_IMPORT = {
         "transforms",
         "variable",
     },
-    "testing": {"errors", "nests", "transforms", "variable"},
+    "testing": {"backward", "errors", "nests", "transforms", "variable"},
     "flow": {"backward", "errors", "nests", "variable"},
     "drawing": {"backward", "drawing", "errors", "variable"},
     "explain": {"backward", "drawing", "errors", "explain", "observers", "primitives", "testing", "variable"},
