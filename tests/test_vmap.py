@@ -5,6 +5,7 @@ import math
 import os
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from corpus import EPS, NAMES, ORDERS, TABLE, bound_at, bounds, sample
 
 import autograd_lite as al
 from autograd_lite import errors
+from autograd_lite.tape.paths import Paths
 
 SIZES = (0, 1, 2, 7, 8, 9, 63, 64, 65, 255, 256, 257, 1003)
 RUNNERS = {
@@ -579,3 +581,74 @@ def test_numbers_that_no_float_is_equal_to_are_refused(runner):
     for numbers in wrong:
         with pytest.raises(errors.ConversionError, match="not exactly representable"):
             f(numbers)
+
+
+# --- threads ------------------------------------------------------------------------------------------------
+
+
+def branching(t):
+    """Four paths, none of which vector code and libm compute alike."""
+    if t > 1:
+        return al.exp(-t) * al.sin(t)
+    if t > 0:
+        return al.log1p(t) * al.tanh(t)
+    return al.sin(t) / (2 + t * t) if t > -1 else al.cosh(t)
+
+
+@pytest.mark.parametrize("kind", ["lanes", "one lane", "scan"])
+def test_a_path_that_another_thread_has_just_added_serves(kind, monkeypatch):
+    """A thread that finds no path waits; another adds that path; the first one runs it, and not the function itself."""
+    x = np.array([2.0, 0.5, -0.5, -2.0])
+    make = {
+        "lanes": lambda: al.jit(al.vmap(branching)),
+        "one lane": lambda: (lambda f: lambda x: np.array([f(t) for t in x.tolist()]))(al.jit(branching)),
+        "scan": lambda: al.jit(lambda x: al.scan(lambda c, t: (branching(c) + t, c), 1.5, x)[1]),
+    }[kind]
+    serial, f = make()(x), make()
+    f(np.full(4, 2.0))  # both know one path
+    other, waited, eager = threading.Thread(target=f, args=(x,)), threading.Event(), []
+    others, run = Paths.others, Paths.eager
+
+    def late(self, path, failed, tried):
+        found = others(self, path, failed, tried)
+        if not found and threading.current_thread() is not other and not waited.is_set():
+            waited.set()
+            other.start()
+            other.join()
+        return found
+
+    monkeypatch.setattr(Paths, "others", late)
+    monkeypatch.setattr(Paths, "eager", lambda self, numbers: eager.append(numbers) or run(self, numbers))
+    assert same_bits(f(x), serial)
+    assert waited.is_set() and not eager
+
+
+@pytest.mark.parametrize("backend", ["llvm", "numpy"])
+def test_eight_threads_cold_and_warm(backend):
+    """Concurrent calls of one mapped function that branches give the serial bits, at the smallest switch interval."""
+    x = np.random.default_rng(0).normal(size=64) * 2
+    make = lambda: [
+        al.jit(al.vmap(al.value_and_grad(branching)), backend=backend),
+        al.jit(al.vmap(branching, reduce="sum"), backend=backend),
+    ]
+    bits = lambda f: np.concatenate([np.ravel(part) for part in np.atleast_1d(f(x))]).tobytes()
+    expected = [bits(f) for f in make()]
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(4):
+            functions, found, barrier = make(), [], threading.Barrier(8)
+
+            def work(functions=functions, found=found, barrier=barrier):
+                barrier.wait()
+                for _ in range(2):  # cold, then warm
+                    found.append([bits(f) for f in functions])
+
+            threads = [threading.Thread(target=work) for _ in range(8)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            assert found == [expected] * 16
+    finally:
+        sys.setswitchinterval(before)

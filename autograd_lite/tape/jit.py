@@ -196,8 +196,7 @@ class Family:
             if status <= 0:
                 break
             tried.append(path)
-            others = self.paths.others(path, status - 1, tried)
-            following = others[0] if others else self.paths.new(numbers)
+            following = self.paths.following(path, status, tried, numbers)
             if following is None:
                 return self.paths.eager(numbers)
             path = following

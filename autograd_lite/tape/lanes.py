@@ -107,8 +107,7 @@ class LanePaths:
         if code < 0:
             return [Waiting(lanes, some.path, some.tried, careful=True)]
         tried = (*some.tried, some.path)
-        others = self.paths.others(some.path, code - 1, tried)
-        following = others[0] if others else self.paths.new(batch.lane(lanes[0]))
+        following = self.paths.following(some.path, code, tried, batch.lane(lanes[0]))
         if following is not None:
             return [Waiting(lanes, following, tried)]
         if len(self.paths.known) < self.paths.limit:  # this lane hangs on a last digit; the others may not

@@ -140,6 +140,18 @@ class Paths:
             and other.outcome(failed) != path.outcome(failed)
         ]
 
+    def following(self, path: Path, failed: int, tried: Sequence[Path], numbers: Sequence[float]) -> Path | None:
+        """The path to try where guard `failed` (from 1) came out otherwise; None if these numbers are to be run eagerly."""
+        others = self.others(path, failed - 1, tried)
+        if not others:
+            with (
+                self._lock
+            ):  # another thread may have added that very path since: `new` would take it for one that failed
+                others = self.others(path, failed - 1, tried)
+                if not others:
+                    return self.new(numbers)
+        return others[0]
+
     def new(self, numbers: Sequence[float]) -> Path | None:
         """The path that these numbers take, traced now; None if they are to be run eagerly.
 

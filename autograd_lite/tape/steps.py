@@ -155,13 +155,22 @@ class Steps:
                 going.advance(self._carefully(path, going, native=native), self.carry)
                 tried = []
                 continue
-            others = self.paths.others(path, status - 1, tried)
-            following = others[0] if others else self._trace(going, fixed=fixed)
+            following = self._following(path, status, tried, going, fixed=fixed)
             if following is None:
                 going.advance(self._eagerly(going), self.carry)
                 tried = []
             else:
                 path = following
+
+    def _following(self, path: Path, failed: int, tried: list[Path], going: Progress, *, fixed: bool) -> Path | None:
+        """The path to try where guard `failed` came out otherwise; as `Paths.following`."""
+        others = self.paths.others(path, failed - 1, tried)
+        if not others:
+            with self._tracing:  # another thread may have added that very path since
+                others = self.paths.others(path, failed - 1, tried)
+                if not others:
+                    return self._trace(going, fixed=fixed)
+        return others[0]
 
     def _trace(self, going: Progress, *, fixed: bool) -> Path | None:
         """The path of the next step; None if there are too many."""
