@@ -595,13 +595,18 @@ def branching(t):
     return al.sin(t) / (2 + t * t) if t > -1 else al.cosh(t)
 
 
+def one_by_one(f):
+    """A function of arrays that calls `f` for each number."""
+    return lambda x: np.array([f(t) for t in x.tolist()])
+
+
 @pytest.mark.parametrize("kind", ["lanes", "one lane", "scan"])
 def test_a_path_that_another_thread_has_just_added_serves(kind, monkeypatch):
     """A thread that finds no path waits; another adds that path; the first one runs it, and not the function itself."""
     x = np.array([2.0, 0.5, -0.5, -2.0])
     make = {
         "lanes": lambda: al.jit(al.vmap(branching)),
-        "one lane": lambda: (lambda f: lambda x: np.array([f(t) for t in x.tolist()]))(al.jit(branching)),
+        "one lane": lambda: one_by_one(al.jit(branching)),
         "scan": lambda: al.jit(lambda x: al.scan(lambda c, t: (branching(c) + t, c), 1.5, x)[1]),
     }[kind]
     serial, f = make()(x), make()
@@ -652,3 +657,41 @@ def test_eight_threads_cold_and_warm(backend):
             assert found == [expected] * 16
     finally:
         sys.setswitchinterval(before)
+
+
+# --- a NaN row in a sum -------------------------------------------------------------------------------------
+
+WITH_A_BAD_ROW = {
+    "gradient": al.grad(lambda w, x: w * 2 + x),
+    "second derivative": al.grad(al.grad(lambda w, x: w * w * 2 + x)),
+    "gradient behind a branch": al.grad(lambda w, x: w * 2 + x if w > 0 else w * 3 + x),
+    "Hessian": lambda w, x: al.hessian(lambda v: v[0] * v[1] + x)(np.array([1.0, 2.0]) * w),
+    "one of two": lambda w, x: (al.grad(lambda w: w * 2 + x)(w), w * x),
+    "many parameters": lambda w, x: al.grad(lambda v: al.sum(v) * w + x)(np.arange(40.0)),
+    "inner gradient": lambda w, x: w * al.grad(lambda t: 3 * t + x)(w),
+}
+
+
+@pytest.mark.parametrize("reduce", ["sum", "mean"])
+@pytest.mark.parametrize("runner", RUNNERS)
+@pytest.mark.parametrize("name", WITH_A_BAD_ROW)
+def test_a_nan_row_reaches_the_sum(name, runner, reduce):
+    """A sum of derivatives is NaN where one row's is, also if the NaN value of that row does not reach the derivative."""
+    f, x = WITH_A_BAD_ROW[name], np.linspace(-1.0, 2.0, 150)
+    run = RUNNERS[runner]
+    total, separate = run(al.vmap(f, (None, 0), reduce=reduce)), run(al.vmap(f, (None, 0)))
+    parts = lambda result: result if isinstance(result, tuple) else (result,)
+    for place in (None, 0, 77, 149):
+        rows = x.copy()
+        if place is not None:
+            rows[place] = math.nan
+        for each, added in zip(parts(separate(1.5, rows)), parts(total(1.5, rows)), strict=True):
+            assert np.array_equal(np.isnan(each).any(axis=0), np.isnan(added))
+            assert np.isnan(added).all() == (place is not None)
+
+
+@pytest.mark.parametrize("runner", RUNNERS)
+def test_a_sum_without_doubt_is_the_same_beside_infinite_values(runner):
+    """Values of +inf and -inf whose sum is NaN do not make a finite sum of derivatives NaN."""
+    f = al.vmap(al.grad(lambda w, x: w * 2 + x), (None, 0), reduce="sum")
+    assert RUNNERS[runner](f)(1.0, np.array([math.inf, 1.0, -math.inf])) == 6.0

@@ -72,11 +72,11 @@ class LanePaths:
         program = self.program(path, batch, summed=True)
         if not batch.columns.count:
             return np.zeros(program.outputs)
-        with program.sums(batch.columns) as (totals, block), np.errstate(all="ignore"):
-            total = totals.sum(axis=0)
-            if not program.doubtful or not np.isnan(total.sum()):
-                return total
-            for k in map(int, np.flatnonzero(np.isnan(totals).any(axis=1))):
+        with program.sums(batch.columns) as (sums, block), np.errstate(all="ignore"):
+            totals = sums[:, : program.outputs]
+            if not program.doubtful or not np.isnan(sums.sum()):
+                return totals.sum(axis=0)
+            for k in map(int, np.flatnonzero(np.isnan(sums).any(axis=1))):
                 rows = np.arange(k * block, min((k + 1) * block, batch.columns.count))
                 again = Results(path.tape.output_shape, len(rows))
                 self._run(batch.of_lanes(rows), path, again, careful=True)

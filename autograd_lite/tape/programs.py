@@ -195,11 +195,9 @@ class LaneProgram:
         self.outputs, self.guards, self.doubtful = len(tape.outputs), len(tape.guards), bool(tape.doubtful)
         straight = Straight.of(tape)
         self.tested_after: Any = None
-        if summed:  # who asks for sums tests those
-            straight = replace(straight, doubtful=())
-        elif len(straight.doubtful) <= FEW:
+        if not summed and len(straight.doubtful) <= FEW:
             straight = with_doubt_as_guards(straight)
-        else:  # as further outputs
+        else:  # as further outputs; `sums` adds those up too, and a NaN in one lane is one in the sum
             place = {slot: k for k, slot in enumerate(straight.outputs)}
             extra = [slot for slot in straight.doubtful if slot not in place]
             place |= {slot: self.outputs + k for k, slot in enumerate(extra)}
@@ -241,12 +239,17 @@ class LaneProgram:
 
     @contextmanager
     def sums(self, columns: Columns) -> Iterator[tuple[Any, int]]:
-        """Sums of the outputs over blocks of lanes: (blocks, outputs), and the lanes of a block; good inside `with`."""
+        """Sums over blocks of lanes: (blocks, outputs), behind those the doubtful slots, and the lanes of a block.
+
+        Good inside `with`.
+        """
         shared = self._shared_results(columns.shared)
         if self.backend == "numpy":
             outputs, _ = self._arrays_each(columns, shared)
             starts = np.arange(0, columns.count, 64)
-            yield np.add.reduceat(outputs, starts, axis=1).T, 64
+            with np.errstate(all="ignore"):
+                sums = np.add.reduceat(outputs, starts, axis=1).T
+            yield sums, 64
             return
         code = self._run
         block = code.block_of(columns.count)
