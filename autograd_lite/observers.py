@@ -90,6 +90,10 @@ class Recording:
     )
     guards: list[tuple[str, Any, Any, bool, str]] = field(default_factory=list)
     doubtful: list[Any] = field(default_factory=list)
+    lanes: bool = field(init=False)  # whether a `vmap` may be recorded as one operation
+
+    def __post_init__(self) -> None:
+        self.lanes = self.loops > 0
 
     def guard(self, relation: str, left: Any, right: Any, *, outcome: bool) -> None:
         """Note that `left relation right` came out as `outcome` on the user's line."""
@@ -126,12 +130,13 @@ def differentiated(*, once: bool) -> Iterator[None]:
     if notes is None:
         yield
         return
-    before = notes.loops
-    notes.loops = max(before - 1, 0) if once else 0
+    before = notes.loops, notes.lanes
+    notes.loops = max(notes.loops - 1, 0) if once else 0
+    notes.lanes = notes.lanes and once  # a `vmap` has reverse sweeps of every order, and no forward one
     try:
         yield
     finally:
-        notes.loops = before
+        notes.loops, notes.lanes = before
 
 
 def user_location() -> str:

@@ -12,12 +12,12 @@ from autograd_lite import observers
 from autograd_lite.backward import gradients
 from autograd_lite.errors import ArgumentError, TraceError
 from autograd_lite.nests import Fixed, Shape, unravel
-from autograd_lite.tape.batches import batch_of
 from autograd_lite.tape.executors import python
-from autograd_lite.tape.lanes import LanePaths, Mapped
+from autograd_lite.tape.lane_paths import LanePaths, Unmapped
+from autograd_lite.tape.lanes import Mapped
 from autograd_lite.tape.paths import Path, Paths
 from autograd_lite.tape.programs import chosen, single
-from autograd_lite.tape.steps import Uncaptured, wider
+from autograd_lite.tape.steps import Uncaptured, one_by_one, wider
 from autograd_lite.tape.tape import Tape
 from autograd_lite.tape.trace import is_fixed, record
 from autograd_lite.transforms import name_of
@@ -131,20 +131,16 @@ class Compiled:
                 self._short[len(arguments)] = short
 
     def _lanes(self, mapped: Mapped, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
-        if mapped.holds_variables(arguments, keywords):
-            return mapped(*arguments, **keywords)
-        batch = batch_of(arguments, keywords, mapped.in_axes, self.__name__)
-        key = (batch.shape, batch.mapped)
+        call = mapped.apart(arguments, keywords, self.__name__)
+        key = (call.batch.shape, call.batch.mapped)
         family = self._families.get(key)
         if family is None:
             backend = "numpy" if self.backend == "python" else self.backend
             family = self._families[key] = LanePaths(
-                mapped.f, batch.shape, self.max_paths, backend, mapped.reduce, contract=self.contract
+                mapped.f, call.batch.shape, self.max_paths, backend, mapped.reduce, contract=self.contract
             )
         assert isinstance(family, LanePaths)
-        if family.first(batch).tape.captured:
-            return mapped(*arguments, **keywords)
-        return family(batch)
+        return mapped.run(family, call, arguments, keywords)
 
     def paths(self) -> PathReport:
         """The paths taken so far, with conditions, file and line, and how many lanes each has served."""
@@ -180,6 +176,11 @@ class Family:
                     raise
                 if self.paths is paths:  # no other thread was faster
                     self.paths, self.last = wider(paths), None
+            except Unmapped:  # lanes one by one
+                if not paths.loops:
+                    raise
+                if self.paths is paths:
+                    self.paths, self.last = one_by_one(paths), None
 
     def _served(self, numbers: Sequence[float]) -> Any:
         """The result by whichever path these numbers take."""

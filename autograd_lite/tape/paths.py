@@ -91,10 +91,14 @@ class Paths:
         How many paths to keep; lanes that would need another run eagerly.
     loops : int
         Whether `scan` may become a native loop; see `observers.Recording`.
+    masked : bool
+        Record the careful program at once.
     """
 
-    def __init__(self, f: Callable[..., Any], shape: Shape, limit: int, *, loops: int = 0) -> None:
-        self.f, self.shape, self.limit, self.loops = f, shape, limit, loops
+    def __init__(
+        self, f: Callable[..., Any], shape: Shape, limit: int, *, loops: int = 0, masked: bool = False
+    ) -> None:
+        self.f, self.shape, self.limit, self.loops, self.masked = f, shape, limit, loops, masked
         self.known: list[Path] = []
         self._lock = threading.RLock()
         self._warned = False
@@ -109,16 +113,15 @@ class Paths:
                     self.known = [Path(self.f)]
                     return self.known[0]
                 path = Path(self._traced(numbers))
-                looped = any(
-                    primitive.name.startswith("scan") for primitive, _ in path.tape.code
-                )  # tracing runs all its steps
+                # tracing runs all steps of a loop, and all lanes
+                looped = any(hasattr(primitive, "computed") for primitive, _ in path.tape.code)
                 if len(path.tape) <= TRACED_TWICE and not looped:
                     self._compare(path.tape, self._traced(numbers))
                 self.known = [path]
             return self.known[0]
 
     def _traced(self, numbers: Sequence[float]) -> Tape:
-        return record(self.f, numbers, self.shape, loops=self.loops)
+        return record(self.f, numbers, self.shape, masked=self.masked, loops=self.loops)
 
     def _compare(self, tape: Tape, again: Tape) -> None:
         difference = _difference(tape, again)

@@ -67,8 +67,13 @@ class CapturingAll:
 def wider(paths: Paths) -> Paths:
     """Fresh paths of a function in which a scan was `Uncaptured`: it now captures all in reach, or else is no loop at all."""
     if isinstance(paths.f, CapturingAll):
-        return Paths(paths.f.f, paths.shape, paths.limit)
+        return one_by_one(paths)
     return Paths(CapturingAll(paths.f), paths.shape, paths.limit, loops=paths.loops)
+
+
+def one_by_one(paths: Paths) -> Paths:
+    """Fresh paths of a function in which steps of loops, and lanes, are recorded one by one."""
+    return Paths(paths.f.f if isinstance(paths.f, CapturingAll) else paths.f, paths.shape, paths.limit)
 
 
 # --------------------------------------------------------------------------------------------------------- running steps

@@ -15,7 +15,7 @@ from autograd_lite.primitives import Primitive
 from autograd_lite.tape.executors import kernels, machine, products, support
 from autograd_lite.tape.executors.ir import Builder, literal
 from autograd_lite.tape.executors.operations import INLINE, LIBRARY, NATIVE
-from autograd_lite.tape.loops import Item, Loop, LoopGradient
+from autograd_lite.tape.loops import Item, Operation
 from autograd_lite.tape.lowering import lowered
 from autograd_lite.tape.passes import FEW, Guard, Straight, sunk, with_doubt_as_guards
 
@@ -239,7 +239,7 @@ class _Function:
     def instruction(self, slot: int, primitive: Primitive, arguments: tuple[int, ...]) -> None:
         """One operation, and the output it may be."""
         b = self.builder
-        if isinstance(primitive, (Loop, LoopGradient, Item)):
+        if isinstance(primitive, (Operation, Item)):
             self.loop(slot, primitive, arguments)
             return
         if primitive is primitives.where and arguments[0] in self.comparisons:
