@@ -124,15 +124,18 @@ def record_into(notes: Recording | None) -> Iterator[None]:
 
 
 @contextmanager
-def differentiated(*, once: bool) -> Iterator[None]:
-    """Record for a sweep; `once` if no sweep over that sweep can follow: a loop has a gradient, which has none itself."""
+def differentiated(*, once: bool, reverse: bool = False) -> Iterator[None]:
+    """Record for a sweep; `once` if no sweep over that sweep can follow: a loop has a gradient, which has none itself.
+
+    `reverse` if only reverse sweeps follow: a `vmap` has those of every order, and no forward one.
+    """
     notes = recording()
     if notes is None:
         yield
         return
     before = notes.loops, notes.lanes
     notes.loops = max(notes.loops - 1, 0) if once else 0
-    notes.lanes = notes.lanes and once  # a `vmap` has reverse sweeps of every order, and no forward one
+    notes.lanes = notes.lanes and (once or reverse)
     try:
         yield
     finally:
