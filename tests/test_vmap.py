@@ -695,3 +695,44 @@ def test_a_sum_without_doubt_is_the_same_beside_infinite_values(runner):
     """Values of +inf and -inf whose sum is NaN do not make a finite sum of derivatives NaN."""
     f = al.vmap(al.grad(lambda w, x: w * 2 + x), (None, 0), reduce="sum")
     assert RUNNERS[runner](f)(1.0, np.array([math.inf, 1.0, -math.inf])) == 6.0
+
+
+# --- special values, one by one -----------------------------------------------------------------------------
+
+EVERY_SPECIAL = [
+    sign * x
+    for x in (0.0, 0.5, 1 / 3, 1.0, 1 + EPS, 1 - EPS / 2, math.pi / 2, 2.0, 3.0, 2.0**53)
+    + (5e-324, 2.2e-308, 1e200, 1e-200, sys.float_info.max, math.inf)
+    for sign in (1.0, -1.0)
+] + [math.nan]
+
+
+def alike(got, expected, points):
+    """The same infinity, NaN and zero with its sign; what is finite within 16 ULP of the largest number involved."""
+    with np.errstate(all="ignore"):
+        largest = np.maximum(np.abs(expected), np.abs(np.where(np.isfinite(points), points, 0.0)).max(axis=1))
+        near = np.abs(got - expected) <= 16 * EPS * largest  # 8 ULP on either side; a difference may cancel
+    finite = np.isfinite(got) & np.isfinite(expected) & ((got == 0.0) == (expected == 0.0)) & near
+    zero = (got == 0.0) & (expected == 0.0)
+    same = (got == expected) | (np.isnan(got) & np.isnan(expected)) | finite
+    return same & (~zero | (np.signbit(got) == np.signbit(expected)))
+
+
+@pytest.mark.parametrize("runner", ["plain", "llvm", "numpy"])
+@pytest.mark.parametrize("name", NAMES)
+def test_lanes_follow_the_rule_at_every_special_value(name, runner):
+    """A primitive over lanes at each special value is the rule's own value, also where one argument is a constant or shared."""
+    rule, run = TABLE[name], RUNNERS[runner]
+    points = np.array(list(itertools.product(EVERY_SPECIAL, repeat=rule.arity)))
+    expected = np.array([rule.value(*point) for point in points.tolist()])
+    assert alike(run(al.vmap(rule))(*points.T.copy()), expected, points).all()
+    assert alike(run(al.vmap(rule))(*points[:1].T.copy()), expected[:1], points[:1]).all()
+    if rule.arity != 2 or name in ORDERS:
+        return
+    shared, mapped = run(al.vmap(rule, (0, None))), np.array(EVERY_SPECIAL)
+    for exponent in (0.5, -0.5, 1 / 3, 2.0, 3.0, -1.0, 0.0, -0.0, math.inf, math.nan):
+        column = np.array([[x, exponent] for x in EVERY_SPECIAL])
+        wanted = np.array([rule.value(x, exponent) for x in EVERY_SPECIAL])
+        constant = run(al.vmap(lambda x, c=exponent: rule(x, c)))
+        for got in (shared(mapped, exponent), constant(mapped)):
+            assert alike(np.asarray(got), wanted, column).all(), (exponent, mapped[~alike(got, wanted, column)])
