@@ -701,8 +701,10 @@ def test_a_sum_without_doubt_is_the_same_beside_infinite_values(runner):
 
 EVERY_SPECIAL = [
     sign * x
-    for x in (0.0, 0.5, 1 / 3, 1.0, 1 + EPS, 1 - EPS / 2, math.pi / 2, 2.0, 3.0, 2.0**53)
-    + (5e-324, 2.2e-308, 1e200, 1e-200, sys.float_info.max, math.inf)
+    for x in (
+        *(0.0, 0.5, 1 / 3, 1.0, 1 + EPS, 1 - EPS / 2, math.pi / 2, 2.0, 3.0, 2.0**53),
+        *(5e-324, 2.2e-308, 1e200, 1e-200, sys.float_info.max, math.inf),
+    )
     for sign in (1.0, -1.0)
 ] + [math.nan]
 
@@ -721,7 +723,7 @@ def alike(got, expected, points):
 @pytest.mark.parametrize("runner", ["plain", "llvm", "numpy"])
 @pytest.mark.parametrize("name", NAMES)
 def test_lanes_follow_the_rule_at_every_special_value(name, runner):
-    """A primitive over lanes at each special value is the rule's own value, also where one argument is a constant or shared."""
+    """A primitive over lanes at each special value is the rule's own value; also where an argument is constant or shared."""
     rule, run = TABLE[name], RUNNERS[runner]
     points = np.array(list(itertools.product(EVERY_SPECIAL, repeat=rule.arity)))
     expected = np.array([rule.value(*point) for point in points.tolist()])

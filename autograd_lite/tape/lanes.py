@@ -94,6 +94,7 @@ class Mapped:
         return bool(variables_of([leaf for leaf in leaves if not is_fixed(leaf)]))
 
     def one_by_one(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+        """All lanes by the function itself, one after the other."""
         nest: Any = (arguments, keywords)
         leaves, containers = optree.tree_flatten(nest, namespace=NAMESPACE)
         axes = axes_of(arguments, keywords, self.in_axes, self.__name__)

@@ -297,7 +297,7 @@ class _Function:
         self.names[slot] = b.constant(0.0)
 
     def _passed(self, arguments: tuple[int, ...], region: int) -> None:
-        """Arguments into the scratch array; runs of them at once, since LLVM's time is quadratic in copies of single numbers."""
+        """Arguments into the scratch array; runs of them at once: LLVM's time is quadratic in copies of single numbers."""
         start = 0
         while start < len(arguments):
             alike = _alike(arguments, start)

@@ -27,6 +27,8 @@ _ON_ARRAYS = INFIX | {
     p.minimum: "np.where(({0} < {1}) | np.isnan({0}), {0}, {1})",
     p.copysign: "np.where(np.isnan({1}), np.nan, np.copysign({0}, {1}))",
 }
+#: NumPy takes a root for the power ½ where one exponent serves a whole array; that is nan at -inf and -0.0 at -0.0.
+_ROOT = "np.where(({1} == 0.5) & (({0} == 0.0) | ({0} == -np.inf)), np.abs({0}), np.power({0}, {1}))"
 
 
 def _called(primitive: Primitive, terms: Sequence[str]) -> str:
@@ -43,6 +45,8 @@ def _on_arrays(primitive: Primitive, terms: Sequence[str]) -> str:
         return applied(_ON_ARRAYS[primitive], terms)
     if rounds_to_whole(primitive, terms):
         return f"np.rint({terms[0]})"
+    if primitive is p.pow and not (terms[1] != "0.5" and terms[1][:1] in "-0123456789"):
+        return applied(_ROOT, terms)
     return f"np.{primitive.numpy}({', '.join(terms)})" if primitive in FUNCTIONS else _called(primitive, terms)
 
 
