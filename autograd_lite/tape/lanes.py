@@ -70,7 +70,8 @@ class Mapped:
         nest: Any = (arguments, keywords)
         leaves: list[Any] = optree.tree_leaves(nest, namespace=NAMESPACE)
         plain: Any = optree.tree_map(_numbers, nest, namespace=NAMESPACE)
-        batch = batch_of(*plain, self.in_axes, name)
+        numbers, words = plain
+        batch = batch_of(numbers, words, self.in_axes, name)
         shared: list[Any] = []
         arrays: list[Any] = []
         for leaf, axis in zip(leaves, axes_of(arguments, keywords, self.in_axes, name), strict=True):
@@ -79,8 +80,8 @@ class Mapped:
             else:
                 arrays.append(np.moveaxis(_boxed(leaf), axis, 0).ravel().tolist())
         shared = [n for n in shared if n is not None]
-        found = [[p for p, n in enumerate(numbers) if type(n) is Variable] for numbers in (shared, *arrays)]
-        variables = [numbers[p] for numbers, places in zip((shared, *arrays), found, strict=True) for p in places]
+        found = [[p for p, n in enumerate(column) if type(n) is Variable] for column in (shared, *arrays)]
+        variables = [column[p] for column, places in zip((shared, *arrays), found, strict=True) for p in places]
         indices = [np.array(places, dtype=np.int64) for places in found]
         return Call(batch, Places(indices[0], indices[1:]), variables)
 
@@ -176,7 +177,9 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, *, reduce: str | None = None) 
     Notes
     -----
     Lanes may branch differently. A lane's result depends neither on its neighbours nor on its place. `jit(vmap(f))` compiles
-    it to vector instructions; without `jit` it runs by NumPy, traced anew in each call.
+    it to vector instructions; without `jit` it runs by NumPy, traced anew in each call. On Variables, and where `f` uses some
+    from outside, results are Variables, whose derivatives run over lanes too; inside a jitted function a `vmap` is one
+    operation, whatever the number of lanes.
 
     Examples
     --------
