@@ -29,6 +29,7 @@ MAY_IMPORT = {
     "nn": {"errors", "functions", "nests", "primitives"},
     "optim": {"errors", "nests", "primitives"},
     "tape": {
+        "arrays",
         "backward",
         "copies",
         "errors",

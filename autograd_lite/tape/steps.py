@@ -56,8 +56,14 @@ class CapturingAll:
 def wider(paths: Paths) -> Paths:
     """Fresh paths of a function in which a scan was `Uncaptured`: it now captures all in reach, or else is no loop at all."""
     if isinstance(paths.f, CapturingAll):
-        return Paths(paths.f.f, paths.shape, paths.limit, merging=paths.merging)
+        return one_by_one(paths)
     return Paths(CapturingAll(paths.f), paths.shape, paths.limit, loops=paths.loops, merging=paths.merging)
+
+
+def one_by_one(paths: Paths) -> Paths:
+    """Fresh paths of a function in which steps of loops, and lanes, are recorded one by one."""
+    f = paths.f.f if isinstance(paths.f, CapturingAll) else paths.f
+    return Paths(f, paths.shape, paths.limit, merging=paths.merging)
 
 
 # --------------------------------------------------------------------------------------------------------- running steps
@@ -224,7 +230,7 @@ class Steps:
                 translated = {
                     v: own[place] for v, place in zip(other.captured, places, strict=True) if place is not None
                 }
-                self.paths.known = [*self.paths.known, Path(_with_captured(path.tape, translated))]
+                self.paths.add(Path(_with_captured(path.tape, translated)))
                 learnt = True
         return learnt, lacking
 
