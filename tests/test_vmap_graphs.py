@@ -147,6 +147,31 @@ def test_a_gradient_of_a_mean_costs_what_the_mean_of_gradients_costs():
     assert min(ratios) < 1.2
 
 
+INCLUDED = {
+    "beside a regulariser": (lambda m, w: m(w) + 0.1 * w * w, 1),
+    "inside a function": (lambda m, w: al.log(2 + m(w)), 2),  # the gradient depends on the value
+    "a product of two": (
+        lambda m, w: m(w) * m(2 * w),
+        3,
+    ),  # one value comes first, then its gradient with the other value
+    "a branch on the value": (lambda m, w: m(w) if m(w) > 0 else -w, 2),  # it calls twice
+}
+
+
+@runners
+@pytest.mark.parametrize("name", INCLUDED)
+def test_a_gradient_brings_the_value_with_it(name, runner):
+    """Lanes run once for value and gradient where the gradient does not depend on the value; both are right."""
+    f, lanes = INCLUDED[name]
+    outer = lambda w: f(lambda v: al.vmap(smooth, (None, 0), reduce="mean")(v, ROWS + 2), w)
+    plain = lambda w: f(lambda v: sum(smooth(v, x) for x in (ROWS + 2).tolist()) / 5, w)
+    run = RUNNERS[runner](al.value_and_grad(outer))
+    for w in (0.7, 1.3):
+        assert run(w) == pytest.approx(al.value_and_grad(plain)(w), rel=1e-14)
+    if runner != "eager":
+        assert [p.name for p, _ in run.paths()[0].tape.code].count("vmap") == lanes
+
+
 def test_an_eager_gradient_of_a_vmap_takes_little_memory():
     """10,000 rows of 40 operations without jit: a few megabytes, where a graph of all lanes takes 80."""
     rows = np.random.default_rng(0).normal(size=10_000)

@@ -11,6 +11,7 @@ from autograd_lite import observers
 from autograd_lite.copies import uncollected
 from autograd_lite.errors import ArgumentError, HandMadeNodeError
 from autograd_lite.nests import Shape, unravel
+from autograd_lite.primitives import div
 from autograd_lite.tape.passes import Guard, Program
 from autograd_lite.tape.tape import Tape
 from autograd_lite.transforms import name_of
@@ -110,6 +111,10 @@ def _parameters(f: Callable[..., Any]) -> tuple[str, ...]:
     return tuple(p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD))
 
 
+#: Nodes times operations with many results up to which these are compared.
+_WORTH_SORTING = 10_000_000
+
+
 class Flattened(Program):
     """The program of a recorded graph."""
 
@@ -117,6 +122,7 @@ class Flattened(Program):
         super().__init__(len(inputs))
         self.oldest = oldest
         self.captured: list[Variable] = []
+        self._instead: dict[Variable, tuple[Variable, int, float | None]] = {}
         self.slot_of: dict[Variable, int] = {x: slot for slot, x in enumerate(inputs)}
 
     def add(self, roots: Sequence[Any]) -> None:
@@ -125,11 +131,42 @@ class Flattened(Program):
         self.captured = [n for n in graph if n._number < self.oldest and n not in self.slot_of]
         self.slot_of |= {node: self.inputs + k for k, node in enumerate(self.captured)}
         self.inputs += len(self.captured)
-        for node in graph:
+        for node in self._without_doubles(graph):
             if node not in self.slot_of:
                 self.slot_of[node] = self._enter(node)
 
+    def _without_doubles(self, graph: list[Variable]) -> list[Variable]:
+        """An order in which operations whose results others include can be left out: their users come after those.
+
+        A gradient of a `vmap` computes the values of all lanes on its way. The `vmap` itself is needed only where what goes
+        into the gradient depends on its results.
+        """
+        made = {node._primitive: node for node in graph if hasattr(node._primitive, "includes")}
+        if len(made) * len(graph) > _WORTH_SORTING:
+            return graph
+        for operation, node in list(made.items()):
+            included = operation.includes  # type: ignore[union-attr] # one of many results
+            primal = made.get(included.operation) if included else None
+            if primal is None:
+                continue
+            after = {primal: None}
+            for n in graph:
+                arguments = (*n._arguments, self._instead[n][0]) if n in self._instead else n._arguments
+                if any(type(a) is Variable and a in after for a in arguments):
+                    after[n] = None
+            if node in after:
+                continue
+            graph = [n for n in graph if n not in after] + [n for n in graph if n in after]
+            for n in after:
+                if n._first is primal:
+                    self._instead[n] = node, included.first + n._primitive.index, included.scale  # type: ignore[union-attr]
+        return graph
+
     def _enter(self, node: Variable) -> int:
+        if node in self._instead:
+            other, place, scale = self._instead[node]
+            total = self.instruction(node._primitive.other(place), (self.slot_of[other],))  # type: ignore[union-attr]
+            return total if scale is None else self.instruction(div, (total, self.constant(scale)))
         if node._first is None:  # a leaf made inside: Variable(3.0)
             return self.constant(node._value)
         if node._primitive is None:
