@@ -432,3 +432,23 @@ def test_arguments_of_every_kind(runner, count):
     for a, b in zip(got, expected, strict=True):
         assert np.shape(a) == np.shape(b)
         assert np.allclose(a, b, rtol=1e-13, atol=1e-15)  # sums of 40 terms below 100
+
+
+@pytest.mark.parametrize("backend", ["llvm", "numpy", "python"])
+def test_an_operation_on_variables_made_inside(backend):
+    """A vmap, or a scan, of nothing but a Variable made inside the traced function is an instruction on a constant."""
+    rows = np.array([1.0, 2.0, 3.0])
+    mapped = lambda x: al.vmap(lambda w, t: w * t, (None, 0), reduce="sum")(al.Variable(2.0), rows) + x
+    scanned = lambda x: al.scan(lambda c, t: (c * t, None), al.Variable(2.0), rows)[0] + x
+    assert [al.jit(f, backend=backend)(1.0) for f in (mapped, scanned)] == [13.0, 13.0]
+    assert [al.jit(al.grad(f), backend=backend)(1.0) for f in (mapped, scanned)] == [1.0, 1.0]
+
+
+@pytest.mark.parametrize("runner", ["eager", "llvm"])
+def test_integers_beside_variables(runner):
+    """An integer in every lane stays one outside of jit; beside Variables it is the float equal to it."""
+    f = RUNNERS[runner](lambda v: al.vmap(lambda x: (v * x, x * v if x > 0 else 0))(np.arange(3.0)))
+    assert [part.tolist() for part in f(2.0)] == [[0.0, 2.0, 4.0], [0.0, 2.0, 4.0]]
+    w = al.Variable(2.0)
+    products, facts = al.vmap(lambda x: (w * x, 3))(np.arange(2.0))
+    assert type(products[0]) is al.Variable and facts.dtype.kind == "i"
