@@ -1,13 +1,21 @@
-"""Which tests are quick, which are full: `python -m pytest` runs the quick ones, `-m full` the others but the slow."""
+"""Which tests are quick and which are full.
+
+`python -m pytest` runs the quick tests, `python -m pytest -m full` the complete sweeps, `-m slow` what takes minutes more.
+A sweep keeps a sample among the quick tests, so that every module of the library is tested in both.
+"""
 
 import pytest
 
+full = pytest.mark.full
+
 
 def mostly_full(cases, quick):
-    """Return the cases as parameters; those whose position is not in `quick` carry the mark `full`.
-
-    A sweep keeps a sample in the quick suite: `quick` is a slice or a collection of positions.
-    """
+    """Return the cases as parameters; those whose position is not in `quick`, a slice or positions, carry `full`."""
     cases = list(cases)
     kept = set(range(len(cases))[quick]) if isinstance(quick, slice) else {k % len(cases) for k in quick}
-    return [case if k in kept else pytest.param(case, marks=pytest.mark.full) for k, case in enumerate(cases)]
+    return [case if k in kept else pytest.param(case, marks=full) for k, case in enumerate(cases)]
+
+
+def sizes(quick, complete):
+    """Return two sizes of one test as parameters: a small one, and the complete one, which carries `full`."""
+    return [quick, pytest.param(complete, marks=full)]
