@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from tiers import mostly_full
+from tiers import full, mostly_full
 
 import autograd_lite as al
 from benchmarks import contest, eager, engines, formulas, functions, measure, networks, programs, report, sections
@@ -50,12 +50,13 @@ def no_peers(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: find(name) if name in here else None)
 
 
+@full
 def test_runs_without_any_peer_and_says_so(no_peers, capsys, tmp_path):
     """Peers are never needed; those that are not there are named."""
     pytest.importorskip("matplotlib")
     page = tmp_path / "eager.md"
     page.write_text("# Words of people\n\n<!-- measured -->\nold\n<!-- end of measured -->\n\nMore words.\n", "utf-8")
-    assert eager.main(["--sizes", "50", "100", "--rounds", "1", "--write", str(tmp_path)]) == 0
+    assert eager.main(["--sizes", "100", "200", "--rounds", "1", "--write", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
     assert "Not installed, hence not measured: autograd, micrograd, torch, xad." in printed
     assert "All engines agree on every value and gradient." in printed

@@ -165,7 +165,7 @@ def titles(y, opened=()):
 # -------------------------------------------------------------------------------------------------------- what always holds
 
 
-@pytest.mark.parametrize("name", GRAPHS)
+@pytest.mark.parametrize("name", mostly_full(GRAPHS, slice(1, None, 3)))
 def test_few_boxes_hold_every_node_once_without_a_cycle(name):
     """At most sixty boxes; the numbers that they show add up to the whole graph."""
     y = GRAPHS[name]()
