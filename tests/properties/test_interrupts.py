@@ -295,7 +295,7 @@ def interrupted(action, failure):
             raise
 
 
-@pytest.mark.parametrize("most", sizes(10, 400))
+@pytest.mark.parametrize("most", sizes(10, 150))
 @pytest.mark.parametrize("action", ACTIONS)
 def test_a_line_that_fails(action, most, tmp_path):
     """Whatever line of the library an interrupt falls on."""
