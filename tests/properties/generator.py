@@ -151,8 +151,8 @@ class Generator:
             kinds.append((3, lambda: f"al.where({self.comparison()}, {a()}, {b()})"))
         if self.on("condition as data"):
             kinds += [
-                (1.5, lambda: f"({self.comparison()}) * {a()}"),
-                (1, lambda: f"(({self.comparison()}) {self.pick('&|')} ({self.comparison()})) * {a()}"),
+                (1.5, lambda: f"(({self.comparison()}) * {a()})"),
+                (1, lambda: f"((({self.comparison()}) {self.pick('&|')} ({self.comparison()})) * {a()} + 0.0)"),
                 (0.5, lambda: f"al.where(({self.comparison()}) {self.pick('&|')} ({self.comparison()}), {a()}, {b()})"),
             ]
         if self.on("order"):
@@ -461,10 +461,11 @@ class Generator:
         else:
             xs, r = "np.array([" + ", ".join(self.constant() for _ in range(length)) + "])", ["r"]
         form = self.pick(["number", "tuple", "dict"])
-        carry = {"number": ["c"], "tuple": ["c[0]", "c[1]"], "dict": ["c['p']", "c['q']"]}[form]
+        k = self.name("k")
+        carry = {"number": [k], "tuple": [f"{k}[0]", f"{k}[1]"], "dict": [f"{k}['p']", f"{k}['q']"]}[form]
         start = [f"{self.leaf()} * 1.0" for _ in carry]
         # What a step captures must not be too long a list, or every gradient overflows: few names, short expressions.
-        restore = self.local_function(f"{s}(c, r)", [*carry, *r])
+        restore = self.local_function(f"{s}({k}, r)", [*carry, *r])
         self.numbers = self.numbers[-8:]
         if cfg:
             self.numbers.append(f"{cfg}['k']")
@@ -479,8 +480,8 @@ class Generator:
         if cfg:
             self.write(f"{cfg}['k'] = {self.leaf()} + 1.0")
             self.write(f"{c}b, _ = al.scan({s}, {c}, {xs}{checkpoint})")
-            self.numbers += [n.replace("c", f"{c}b", 1) for n in carry]
-        self.numbers += [n.replace("c", c, 1) for n in carry]
+            self.numbers += [n.replace(k, f"{c}b", 1) for n in carry]
+        self.numbers += [n.replace(k, c, 1) for n in carry]
         if has_ys:
             t = self.name()
             self.write(

@@ -325,7 +325,7 @@ class Runner:
         """The calls whose numbers are captured alike as the rows of one batch."""
         i = len(self.case.calls) - 1
         rows = [*range(len(self.case.calls)), 0]  # captured numbers are those of the last call
-        alone = Runner(dataclasses.replace(self.case, calls=[self.case.calls[r] for r in rows]))
+        alone = Runner(dataclasses.replace(self.case, calls=copy.deepcopy([self.case.calls[r] for r in rows])))
         alone.case.captured = [self.case.captured[i]] * len(rows)
         orders_of_keys = self.keys(0)
         if any(self.keys(r) != orders_of_keys for r in rows):
@@ -553,7 +553,7 @@ def kind(difference):
     """Return what must stay while a case is shrunk: an exception's type and place, or that numbers differ."""
     if " raises " in difference:
         who = "eager" if "eager: raises" in difference and "; eager: raises" not in difference else "both"
-        found = re.findall(r"raises (\w+).*?\(([\w.<> ]+):\d+\)", difference)
+        found = re.findall(r"raises (\w+: [^\d(]{0,40}).*?\(([\w.<> ]+):\d+\)", difference)
         return who, found[0] if found else difference
     return re.sub(r"-?\d[\d.e+-]*|nan|-?inf", "#", difference)[:20]
 
