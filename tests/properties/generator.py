@@ -36,7 +36,7 @@ FEATURES = {
     "stop_gradient": True,
     "reductions": True,
     "reductions over axes": True,  # np.max(m, axis=0)
-    "membership": True,  # x in {…}, {…}[x]
+    "membership": True,  # x in […], x.value in {…}; a traced number itself is refused there
     "recursion": True,
     "big integers": True,  # 10**23 as an operand
     "special inputs": True,  # NaN, infinities, -0.0, huge and tiny numbers
@@ -46,9 +46,9 @@ FEATURES = {
 
 ROUNDED = ("sqrt", "square", "relu", "abs", "floor", "ceil", "trunc", "round", "sign", "step", "neg", "inv")
 TRANSCENDENTAL = (
-    "acos acosh asin asinh atan atanh cbrt cos cosh erf erfc exp exp2 expm1 log log10 log1p log2 sigmoid sin sinh "
-    "sinc softplus tan tanh lgamma digamma"
-).split()
+    "acos", "acosh", "asin", "asinh", "atan", "atanh", "cbrt", "cos", "cosh", "erf", "erfc", "exp", "exp2", "expm1",
+    "log", "log10", "log1p", "log2", "sigmoid", "sin", "sinh", "sinc", "softplus", "tan", "tanh", "lgamma", "digamma",
+)  # fmt: skip
 CONSTANTS = (0.5, -0.5, 0.25, 1.5, 2.0, -2.0, 3.0, -0.75, 1.0, 0.0, -1.0, 0.1, 10.0)
 SPECIAL = (math.nan, math.inf, -math.inf, -0.0, 0.0, 1e200, -1e200, 1e-200, 5e-324, 1.7e308, 2.0**53, 1.0, -1.0)
 
@@ -85,6 +85,7 @@ class Generator:
     def __init__(self, seed):
         self.random = random.Random(f"structured {seed}")
         self.exact = self.random.random() < 0.6
+        self.captures = FEATURES["captured Variables"] and self.random.random() < 0.5
         self.lines, self.indent, self.count = [], 1, 0
         self.numbers, self.arrays, self.lists = [], [], []  # texts of expressions; arrays with their length
         self.depth = 0
@@ -116,7 +117,7 @@ class Generator:
         return repr(self.pick(CONSTANTS))
 
     def leaf(self):
-        if self.on("captured Variables") and self.chance(0.1):
+        if self.captures and self.chance(0.12):
             return self.pick(["W[0]", "W[1]"])
         if self.chance(0.15):
             return self.constant()
@@ -252,7 +253,7 @@ class Generator:
             kinds.append((1, lambda: f"val({self.traced()}) {self.pick('<>')} {self.constant()}"))
         if self.on("membership"):
             kinds.append((0.3, lambda: f"{self.traced()} in [0.0, 1.0, -0.5]"))
-            kinds.append((0.3, lambda: f"{self.traced()} in {{0.0, 1.0, 0.5}}"))
+            kinds.append((0.3, lambda: f"val({self.traced()}) in {{0.0, 1.0, 0.5}}"))
         if self.on("condition as data"):
             kinds.append((0.7, lambda: f"({self.comparison()}) {self.pick('&|')} ({self.comparison()})"))
         return self.weighted(kinds)()
@@ -484,11 +485,8 @@ class Generator:
         self.numbers += [n.replace(k, c, 1) for n in carry]
         if has_ys:
             t = self.name()
-            self.write(
-                f"{t} = {self.pick([f'ys{c}[-1]', f'np.sum(ys{c})', f'ys{c}[0] * ys{c}[1]' if xs in arrays else f'ys{c}.sum()'])}"
-            )
-            if "[1]" in self.lines[-1]:
-                self.lines[-1] = "    " * self.indent + f"{t} = ys{c}[0]"
+            uses = [f"ys{c}[-1]", f"ys{c}[0]", f"(np.sum(ys{c}) + 0.0)", f"(ys{c}.sum() + 0.0)"]
+            self.write(f"{t} = {self.pick(uses)}")
             self.numbers.append(t)
 
     def vmap(self):
@@ -544,14 +542,16 @@ class Generator:
 
     def inner_pass(self):
         t, y, q = self.name(), self.name("y"), self.name("q")
-        if self.chance(0.5) and self.may_cut:
+        # A trace refuses to write .grad of a Variable from outside, so backward() stays where nothing is captured.
+        if self.chance(0.5) and self.may_cut and not self.captures:
             self.write(f"{q} = al.Variable({self.pick(CONSTANTS)!r})")
             self.write(f"{y} = ({q} * {self.traced()} - {self.leaf()})**2")
             self.write(f"{y}.backward()")
             self.write(f"{t} = {q}.grad + 0.0")
         elif self.may_cut and self.chance(0.5):
             self.write(f"{y} = {self.number()} * {self.traced()} + 0.0")
-            self.write(f"{t} = al.gradients({y}, [{self.argument_name()}, W[0]])[{self.pick([0, 1])}] + 0.0")
+            wrt = f"[{self.argument_name()}, {self.argument_name()}]"
+            self.write(f"{t} = al.gradients({y}, {wrt})[{self.pick([0, 1])}] + 0.0")
         else:
             self.write(f"{y} = {self.number()} * {self.traced()} + 0.0")
             self.write(f"{t} = al.gradients({y}, {self.argument_name()}, create_graph=True) + 0.0")

@@ -25,13 +25,13 @@ import warnings
 
 sys.path[:0] = [str(pathlib.Path(__file__).parent), str(pathlib.Path(__file__).parent.parent)]  # as a script, as pytest
 
-import numpy as np
-from checkers import running_bound
-from corpus import EPS, same_bits
-from generator import Case, Pair, generate
-from naive import NAIVE, Undefined
+import numpy as np  # noqa: E402 - after the path
+from checkers import running_bound  # noqa: E402
+from corpus import EPS, same_bits  # noqa: E402
+from generator import Case, Pair, generate  # noqa: E402
+from naive import NAIVE, Undefined  # noqa: E402
 
-import autograd_lite as al
+import autograd_lite as al  # noqa: E402
 
 KEPT = pathlib.Path(__file__).parent / "kept"
 ORDERS = ("value", "gradient", "jacobian", "hessian", "gradient of gradient", "tangent")
@@ -142,7 +142,7 @@ def ones(nest):
     if isinstance(nest, np.ndarray):
         return np.ones(nest.shape)
     if isinstance(nest, dict):
-        return {key: 1.0 for key in nest}
+        return dict.fromkeys(nest, 1.0)
     if isinstance(nest, (list, tuple)):
         return type(nest)(1.0 for _ in nest)
     return Pair(1.0, 1.0) if isinstance(nest, Pair) else 1.0
@@ -400,7 +400,7 @@ class Runner:
                 with warnings.catch_warnings(), np.errstate(all="ignore"):
                     warnings.simplefilter("ignore")
                     structure, numbers = flat(program(*(object_array(a) for a in self.arguments(i))))
-            except (Undefined, ZeroDivisionError, OverflowError, ValueError):
+            except (Undefined, ZeroDivisionError, OverflowError, ValueError, TypeError):  # TypeError: math on an array
                 continue
             if len(numbers) != len(expected.numbers):
                 return f"call {i}: structure {expected.structure}; naive: {structure}"
