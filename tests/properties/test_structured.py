@@ -44,6 +44,40 @@ def all_failures(seeds, checks):
     return found
 
 
+LEAKS = {  # what a trace cannot see, written into a program: each must be found
+    "a number that leaves by a private name": ("x * 1.0 * float(x._value)", "jit python"),
+    "a captured number that is bound at trace time": ("x * W[0]._value", "jit numpy"),
+    "an eager result behind the back": ("x * (2.0 if x._value > 1.0 else 3.0)", "jit llvm"),
+    "lanes that share a number": ("x * 1.0 + x._value", "vmap"),
+    "lanes summed with a wrong number": ("x * 1.0 + x._value", "vmap sum"),
+    "a tape of another number": ("x * 1.0 + x._value", "tape"),
+}
+
+
+@pytest.mark.parametrize("name", LEAKS)
+@pytest.mark.parametrize("order", ["value", "gradient"])
+def test_a_planted_leak_is_found(name, order):
+    """The comparison fails where a replay differs."""
+    expression, executor = LEAKS[name]
+    head = "def program(x):\n    x = x if isinstance(x, al.Variable) else al.Variable(x)\n"
+    source = f"{head}    t = {expression}\n    return t * x, t\n"
+    case = structured.Case(source, [[2.0], [0.5], [2.0]], [[0.75, 1.0], [0.75, 1.0], [3.0, 1.0]], exact=True, seed=-1)
+    assert structured.Runner(case).check(order, executor) is not None
+
+
+def test_failures_are_shrunk_and_come_back_from_their_file(tmp_path):
+    """A statement that does not matter is left out; the file holds the whole case."""
+    source = (
+        "def program(x):\n    a = x * 2.0\n    if a > 1.0:\n        b = a + 1.0\n"
+        "    t = x * float(x.value if 0 else x._value)\n    return t, t\n"
+    )
+    case = structured.Case(source, [[2.0], [0.5], [2.0], [3.0]], [[0.75, 1.0]] * 4, exact=True, seed=7)
+    small, difference = structured.shrunk(case, "gradient", "jit python", seconds=5.0)
+    assert difference and len(small.calls) == 2 and "if a" not in small.source and "b =" not in small.source
+    path = structured.keep(small, "gradient", "jit python", difference, tmp_path)
+    assert load(path) == (small, "gradient", "jit python")
+
+
 def test_quick_checks_cover_everything():
     """The plans of the quick seeds contain every order with every executor, and every executor with order 0."""
     drawn = {check for seed in range(QUICK) for check in quick_checks(seed)}
