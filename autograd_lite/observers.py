@@ -231,6 +231,13 @@ def record_into(notes: Recording | None) -> Iterator[None]:
 
 
 @contextmanager
+def unnoticed() -> Iterator[None]:
+    """Look at nodes without being noticed: no line of a read is noted, and a trace records no guard."""
+    with observing(alone=True), record_into(None):
+        yield
+
+
+@contextmanager
 def differentiated(*, once: bool) -> Iterator[None]:
     """Record for a sweep; `once` if no sweep over that sweep can follow: a loop has a gradient, which has none itself."""
     notes = recording()

@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "operators": {"arrays", "errors", "observers", "primitives"},
     "variable": {"arrays", "errors", "observers", "operators", "primitives"},
     "functions": {"errors", "observers", "primitives"},
-    "selection": {"functions", "observers", "variable"},
+    "selection": {"functions", "observers", "primitives", "variable"},
     "copies": {"errors", "observers", "primitives", "variable"},
     "nests": {"arrays", "errors", "primitives", "variable"},
     "backward": {"errors", "nests", "observers", "primitives", "variable"},
@@ -45,8 +45,8 @@ MAY_IMPORT = {
         "variable",
     },
     "testing": {"errors", "nests", "transforms", "variable"},
-    "flow": {"backward", "errors", "nests", "variable"},
-    "drawing": {"backward", "drawing", "errors", "variable"},
+    "flow": {"backward", "errors", "nests", "observers", "variable"},
+    "drawing": {"backward", "drawing", "errors", "observers", "variable"},
     "explain": {"backward", "drawing", "errors", "explain", "observers", "primitives", "testing", "variable"},
 }
 
