@@ -167,12 +167,19 @@ class Outcome:
         return f"{self.structure} {self.numbers}"
 
 
+def refuse_numpys_warnings():
+    """Make NumPy's warnings in the library's own code errors: the policy has none. Its own warnings are words for users."""
+    warnings.filterwarnings("error", category=RuntimeWarning, module="autograd_lite")
+    if hasattr(al.errors, "DerivativeWarning"):
+        warnings.simplefilter("ignore", al.errors.DerivativeWarning)
+
+
 def called(f, args):
     """Call a function; return the outcome."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            warnings.filterwarnings("error", category=RuntimeWarning, module="autograd_lite")  # NumPy's, in our code
+            refuse_numpys_warnings()
             structure, numbers = flat(f(*args))
             return Outcome(structure, plain(numbers))
     except Exception as error:  # noqa: BLE001 - whatever it is, it is compared
@@ -432,7 +439,7 @@ def called_nest(f, args):
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            warnings.filterwarnings("error", category=RuntimeWarning, module="autograd_lite")
+            refuse_numpys_warnings()
             return f(*args)
     except Exception as error:  # noqa: BLE001
         return Outcome(raised=error)

