@@ -228,7 +228,9 @@ class Runner:
             f, use = self.function(order)
             use(i)
             variables = self.arguments(i, lambda x: al.Variable(float(x)))
-            result = al.vjp(f, *variables)[0] if order == "value" else f(*variables)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                result = al.vjp(f, *variables)[0] if order == "value" else f(*variables)
             self.bounds[order, i] = [running_bound(x) if isinstance(x, al.Variable) else 0.0 for x in flat(result)[1]]
         return self.bounds[order, i]
 
