@@ -26,23 +26,63 @@ NAMESPACE = "autograd_lite"
 DATACLASSES: dict[str, type] = {}
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Fixed:
-    """A leaf that is no number: part of the shape."""
+    """A leaf that is no number: part of the shape. Things of two types differ: members of two IntEnums, True and 1."""
 
     thing: Any
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not Fixed:
+            return NotImplemented
+        return self.thing is other.thing or (_kind(self.thing) == _kind(other.thing) and self.thing == other.thing)
+
+    def __hash__(self) -> int:
+        try:
+            return hash(self.thing)
+        except TypeError:  # a slice, a callable object with `==`
+            return hash(type(self.thing))
 
     def copy(self) -> Any:
         """The thing to hand out: of an array, one that the caller may change."""
         return self.thing.copy() if isinstance(self.thing, np.ndarray) else self.thing
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Shape:
-    """The containers of a nest and the array shapes of its leaves; None marks a leaf that is a single number."""
+    """The containers of a nest and the array shapes of its leaves; None marks a leaf that is a single number.
+
+    Two shapes are equal if a function can see no difference: dictionaries have the same keys in the same order.
+    """
 
     containers: optree.PyTreeSpec
     leaves: tuple[tuple[int, ...] | Fixed | None, ...]
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Shape):
+            return NotImplemented
+        return self is other or (self.resembles(other) and self._keys == other._keys)
+
+    def __hash__(self) -> int:
+        return hash((self.containers, self.leaves))
+
+    def resembles(self, other: "Shape") -> bool:
+        """Whether the shapes are equal but for the order of keys."""
+        return self.containers == other.containers and self.leaves == other.leaves
+
+    @functools.cached_property
+    def _keys(self) -> list[Any]:
+        """The keys of each dictionary by type and in their order, neither of which `==` of containers tells."""
+        found: list[Any] = []
+
+        def note(container: Any) -> None:
+            if isinstance(container, dict):
+                found.append([(_kind(key), key) for key in container])
+
+        alone = self.containers.num_nodes == self.containers.num_leaves + 1
+        if not alone or issubclass(self.containers.type or object, dict):
+            self.containers.traverse(self.leaves, note)
+        return found
 
     @functools.cached_property
     def sizes(self) -> list[int]:

@@ -130,6 +130,7 @@ class Recording:
     doubtful: list[Any] = field(default_factory=list)
     elsewhere: list[tuple[Any, str]] = field(default_factory=list)
     numbers: dict[int, bool] = field(default_factory=dict, repr=False)  # see `variable.is_number`
+    scans: int = 0  # how many of them have become one operation so far
 
     def guard(self, relation: str, left: Any, right: Any, *, outcome: bool) -> None:
         """Note that `left relation right` came out as `outcome` on the user's line."""
@@ -269,6 +270,14 @@ def _user_frame() -> FrameType:
     while frame.f_back is not None and is_library(frame.f_code.co_filename):
         frame = frame.f_back
     return frame
+
+
+def library_frames() -> int:
+    """How many frames of this package and NumPy lie between the caller, which counts, and the user's code."""
+    frame, count = sys._getframe(1), 0
+    while frame.f_back is not None and is_library(frame.f_code.co_filename):
+        frame, count = frame.f_back, count + 1
+    return count
 
 
 @functools.cache

@@ -92,7 +92,7 @@ def name_of(f: Callable[..., Any]) -> str:
 
 
 def _transform(
-    label: str, f: Callable[..., Any], argnums: Argnums = 0
+    label: str, f: Callable[..., Any], argnums: Argnums = 0, **options: Any
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Dress a function up as `label` of f."""
     if not callable(f):
@@ -105,9 +105,19 @@ def _transform(
         functools.update_wrapper(function, f, updated=())
         function.__name__ = f"{label}({name_of(f)})"
         function.__qualname__ = function.__name__
+        function._recipe = function.__code__, (label, f, argnums, options)  # type: ignore[attr-defined]
         return function
 
     return dressed
+
+
+def recipe_of(function: Any) -> tuple[str, Callable[..., Any], Argnums, dict[str, Any]] | None:
+    """Which transform of which function this is: `(label, f, argnums, options)`; None if it is something else.
+
+    A function of the user's that was dressed up with `functools.wraps` has the attribute, and another code.
+    """
+    code, recipe = getattr(function, "_recipe", (None, None))
+    return recipe if code is not None and getattr(function, "__code__", None) is code else None
 
 
 def _run(
@@ -212,7 +222,7 @@ def value_and_grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = 
     (5.0, array([2., 4.]))
     """
 
-    @_transform("value_and_grad", f, argnums)
+    @_transform("value_and_grad", f, argnums, has_aux=has_aux)
     def value_and_gradient(*arguments: Any, **keywords: Any) -> Any:
         run = _run(f, argnums, arguments, keywords, once=True)
         output, aux = _split(run.output, f, has_aux=has_aux)
@@ -243,7 +253,7 @@ def grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> 
     >>> grad(grad(lambda x: x**3))(2.0)
     12.0
     """
-    dressed = _transform("grad", f, argnums)
+    dressed = _transform("grad", f, argnums, has_aux=has_aux)
     both = value_and_grad(f, argnums, has_aux)
 
     @dressed

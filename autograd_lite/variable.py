@@ -418,7 +418,7 @@ class Variable:
             f"~ of {self!r}: of one condition ~ is not what it looks like, since ~True is -2, which is true. Use "
             "al.logical_not(condition)."
             if is_condition(self)
-            else f"bad operand for ~: {self!r} is a real number."
+            else f"bad operand for ~: {self!r} is a real number, as a traced flag is. Write flag == 0, not ~flag."
         )
 
     # A step function: nothing is lost with the derivative, which is 0. While tracing the outcome is a guard.

@@ -10,6 +10,7 @@ import optree
 from autograd_lite import functions, observers
 from autograd_lite.errors import ArgumentError
 from autograd_lite.nests import NAMESPACE, Fixed, Shape, variables_of
+from autograd_lite.tape import pickles
 from autograd_lite.tape.batches import Batch, axes_of, batch_of
 from autograd_lite.tape.paths import Path, Paths
 from autograd_lite.tape.programs import LaneProgram
@@ -150,6 +151,17 @@ class Mapped:
             return self._one_by_one(arguments, keywords)
         return paths(batch)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        place = pickles.place_of(self)
+        return (pickles.at, place) if place else (vmap_again, (pickles.stored(self.f), self.in_axes, self.reduce))
+
+    def __copy__(self) -> "Mapped":
+        return self  # nothing in it changes
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Mapped":
+        f = self.f if pickles.place_of(self) else pickles.deeply_copied(self.f, memo)
+        return self if f is self.f else Mapped(f, self.in_axes, self.reduce)
+
     @staticmethod
     def holds_variables(arguments: tuple[Any, ...], keywords: dict[str, Any]) -> bool:
         """Whether an argument is a Variable or holds some: then lanes run one by one, and results are Variables."""
@@ -187,6 +199,11 @@ class Mapped:
         if self.reduce is None:
             return stacked
         return (functions.sum if self.reduce == "sum" else functions.mean)(stacked, axis=0)
+
+
+def vmap_again(f: Callable[..., Any], in_axes: Any, reduce: str | None) -> Mapped:
+    """What pickle makes of a mapped function."""
+    return Mapped(f, in_axes, reduce)
 
 
 def vmap(f: Callable[..., Any], in_axes: Any = 0, *, reduce: str | None = None) -> Mapped:
