@@ -449,6 +449,7 @@ class Generator:
 
     def scan(self):
         c, s, cfg = self.name("c"), self.name("step"), None
+        k, row = self.name("k"), self.name("row")
         if self.on("scan of changing objects") and self.chance(0.12):
             cfg = self.name("box")
             self.write(f"{cfg} = {{'k': {self.leaf()}}}")
@@ -458,15 +459,14 @@ class Generator:
         if rows == 0 or (rows == 1 and not arrays):
             xs, r = f"None, length={length}", []
         elif rows == 1:
-            xs, r = self.pick(arrays), ["r"]
+            xs, r = self.pick(arrays), [row]
         else:
-            xs, r = "np.array([" + ", ".join(self.constant() for _ in range(length)) + "])", ["r"]
+            xs, r = "np.array([" + ", ".join(self.constant() for _ in range(length)) + "])", [row]
         form = self.pick(["number", "tuple", "dict"])
-        k = self.name("k")
         carry = {"number": [k], "tuple": [f"{k}[0]", f"{k}[1]"], "dict": [f"{k}['p']", f"{k}['q']"]}[form]
         start = [f"{self.leaf()} * 1.0" for _ in carry]
         # What a step captures must not be too long a list, or every gradient overflows: few names, short expressions.
-        restore = self.local_function(f"{s}({k}, r)", [*carry, *r])
+        restore = self.local_function(f"{s}({k}, {row})", [*carry, *r])
         self.numbers = self.numbers[-8:]
         if cfg:
             self.numbers.append(f"{cfg}['k']")
