@@ -59,9 +59,11 @@ class Shape:
     leaves: tuple[tuple[int, ...] | Fixed | None, ...]
 
     def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
         if not isinstance(other, Shape):
             return NotImplemented
-        return self is other or (self.resembles(other) and self._keys == other._keys)
+        return self.resembles(other) and (not _has_keys(self.containers) or self._keys() == other._keys())
 
     def __hash__(self) -> int:
         return hash((self.containers, self.leaves))
@@ -70,18 +72,13 @@ class Shape:
         """Whether the shapes are equal but for the order of keys."""
         return self.containers == other.containers and self.leaves == other.leaves
 
-    @functools.cached_property
     def _keys(self) -> list[Any]:
         """The keys of each dictionary by type and in their order, neither of which `==` of containers tells."""
-        found: list[Any] = []
-
-        def note(container: Any) -> None:
-            if isinstance(container, dict):
-                found.append([(_kind(key), key) for key in container])
-
-        alone = self.containers.num_nodes == self.containers.num_leaves + 1
-        if not alone or issubclass(self.containers.type or object, dict):
-            self.containers.traverse(self.leaves, note)
+        found: list[Any] | None = self.__dict__.get("keys")
+        if found is None:
+            found = []
+            _visit(self.containers, lambda container: found.append([(_kind(key), key) for key in container]))
+            self.__dict__["keys"] = found
         return found
 
     @functools.cached_property
@@ -140,6 +137,24 @@ class Shape:
             packed.append(optree.tree_unflatten(columns.containers, blocks))
             top += height
         return optree.tree_unflatten(self.containers, packed)
+
+
+def _visit(containers: optree.PyTreeSpec, note: Callable[[dict[Any, Any]], Any]) -> None:
+    """Show every dictionary, innermost first, with its keys in their order."""
+
+    def look(container: Any) -> None:
+        if isinstance(container, dict):
+            note(container)
+
+    containers.traverse([None] * containers.num_leaves, look)
+
+
+@functools.lru_cache(maxsize=256)
+def _has_keys(containers: optree.PyTreeSpec) -> bool:
+    """Whether a dictionary among the containers has any: answered once for all calls of a kind."""
+    found: list[int] = []
+    _visit(containers, lambda container: found.append(len(container)))
+    return any(found)
 
 
 def _as_number(number: Any) -> Any:

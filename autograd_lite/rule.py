@@ -81,6 +81,33 @@ def as_float(number: object) -> float:
     )
 
 
+def as_operand(number: object) -> float:
+    """Convert a number that an operation is applied to: an integer to the nearest float, anything else as `as_float` does.
+
+    Python computes `float op int` this way: the integer is rounded once, ties to even. A leaf is data, which nothing may
+    change; an operand is part of a formula, and `x**k / math.factorial(k)` means what it means for floats.
+
+    Raises
+    ------
+    OverflowError
+        If an integer is beyond the largest float; with Python's own words.
+    ConversionError, OperandError
+        As `as_float`.
+
+    Examples
+    --------
+    >>> as_operand(2**53 + 1), as_operand(10**23)
+    (9007199254740992.0, 1e+23)
+    """
+    if type(number) is float:
+        return number
+    if isinstance(number, np.ndarray) and number.ndim == 0:
+        number = number[()]
+    if isinstance(number, (int, np.integer, np.bool_)):
+        return float(int(number))
+    return as_float(number)
+
+
 def _not_a_real_number(thing: object) -> str:
     kind = type(thing).__name__
     if hasattr(type(thing), "__apply_primitive__"):
@@ -218,8 +245,8 @@ class Primitive:
 
     def _check_defaults(self) -> None:
         try:
-            defaults = tuple(as_float(default) for default in self.defaults)
-        except (OperandError, ConversionError, TypeError) as error:
+            defaults = tuple(as_operand(default) for default in self.defaults)
+        except (OperandError, ConversionError, OverflowError, TypeError) as error:
             raise PrimitiveError(f"defaults={self.defaults!r} of {self.name!r}: give a tuple of numbers.") from error
         if len(defaults) > self.arity:
             raise PrimitiveError(
@@ -247,8 +274,8 @@ class Primitive:
                     f"{len(partials) + 1}: the {len(partials)} of the operation, then its result."
                 )
         try:
-            return tuple(p if callable(p) else as_float(p) for p in partials)
-        except (OperandError, ConversionError) as error:
+            return tuple(p if callable(p) else as_operand(p) for p in partials)
+        except (OperandError, ConversionError, OverflowError) as error:
             raise PrimitiveError(f"a partial of {self.name!r} is neither a function nor a number: {error}") from error
 
     @property
@@ -272,12 +299,12 @@ class Primitive:
                     if argument.ndim > 0:
                         return self._elementwise(arguments)
                     return self(*(a[()] if isinstance(a, np.ndarray) and a.ndim == 0 else a for a in arguments))
-                if apply is None or apply is as_float:
-                    apply = getattr(kind, "__apply_primitive__", as_float)
+                if apply is None or apply is as_operand:
+                    apply = getattr(kind, "__apply_primitive__", as_operand)
         if apply is None:
             return self.value(*arguments)
-        if apply is as_float:
-            return self.value(*map(as_float, arguments))
+        if apply is as_operand:
+            return self.value(*map(as_operand, arguments))
         return apply(self, arguments)
 
     def _completed(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> tuple[Any, ...]:
@@ -402,8 +429,8 @@ def _returning_float(value: Callable[..., float], what: str) -> Callable[..., fl
         if type(result) is float:
             return result
         try:
-            return as_float(result)
-        except (OperandError, ConversionError) as error:
+            return as_operand(result)
+        except (OperandError, ConversionError, OverflowError) as error:
             raise PrimitiveError(f"{what} returned {result!r} for {arguments}: {error}") from error
 
     return checked

@@ -41,12 +41,16 @@ class Run:
         keywords: dict[str, Any],
         *,
         once: bool = False,
+        reverse: bool = False,
     ) -> "Run":
-        """Make `chosen` fresh, put it into the arguments, call `f`; `once` if there will be one reverse sweep only."""
+        """Make `chosen` fresh, put it into the arguments, call `f`.
+
+        `once` if there will be one reverse sweep only, `reverse` if there will be reverse sweeps only.
+        """
         numbers, shape = unravel(chosen, f"an argument of {name_of(f)}")
         oldest = Variable(0.0).number
         inputs = [primitives.positive(n) if type(n) is Variable else Variable(n) for n in numbers]
-        with observers.differentiated(once=once), observers.running_on(inputs, oldest) as under_way:
+        with observers.differentiated(once=once, reverse=reverse), observers.running_on(inputs, oldest) as under_way:
             output = f(*put_in(shape.pack(inputs)), **keywords)
         return cls(inputs, shape, output, oldest, under_way)
 
@@ -121,7 +125,13 @@ def recipe_of(function: Any) -> tuple[str, Callable[..., Any], Argnums, dict[str
 
 
 def _run(
-    f: Callable[..., Any], argnums: Argnums, arguments: tuple[Any, ...], keywords: dict[str, Any], *, once: bool = False
+    f: Callable[..., Any],
+    argnums: Argnums,
+    arguments: tuple[Any, ...],
+    keywords: dict[str, Any],
+    *,
+    once: bool = False,
+    reverse: bool = False,
 ) -> Run:
     """Run `f` with the chosen arguments fresh."""
     positions = argnums if isinstance(argnums, tuple) else (argnums,)
@@ -141,7 +151,7 @@ def _run(
             full[position] = argument
         return full
 
-    return Run.of(f, chosen, put_in, keywords, once=once)
+    return Run.of(f, chosen, put_in, keywords, once=once, reverse=reverse)
 
 
 def _split(output: Any, f: Callable[..., Any], *, has_aux: bool) -> tuple[Any, Any]:
@@ -341,7 +351,7 @@ def hessian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
 
     @_transform("hessian", f, argnums)
     def hessian_matrix(*arguments: Any, **keywords: Any) -> Any:
-        run = _run(f, argnums, arguments, keywords)
+        run = _run(f, argnums, arguments, keywords, reverse=True)
         y = _one_number(run.output, f)
         reach, outside = run.reach([y])
         slopes = run.pulled_back(reach, [(y, 1.0)] if type(y) is Variable else [], create_graph=True)
@@ -373,7 +383,7 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tupl
     ([6.0, 5.0], (13.0, 12.0))
     """
     _transform("vjp", f)
-    run = Run.of(f, primals, lambda fresh: fresh, {})
+    run = Run.of(f, primals, lambda fresh: fresh, {}, reverse=True)
     outputs, output_shape = unravel(run.output, f"the output of {name_of(f)}")
     reach, outside = run.reach(outputs)
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from autograd_lite import arrays, observers, operators, primitives
 from autograd_lite.errors import AutogradLiteError, OperandError, PrimitiveError, ReadOnlyError, TraceError
-from autograd_lite.primitives import Primitive, as_float
+from autograd_lite.primitives import Primitive, as_float, as_operand
 
 Operand = Any  # a Variable, a real number, or an array of either
 
@@ -314,7 +314,7 @@ class Variable:
             node = operators.OPERATIONS[primitive](*arguments)
             if node is not NotImplemented:
                 return node  # type: ignore[no-any-return]
-        return record(primitive, tuple([a if type(a) is Variable else as_float(a) for a in arguments]))
+        return record(primitive, tuple([a if type(a) is Variable else as_operand(a) for a in arguments]))
 
     # `operators.install` writes these, after the class.
     __add__: Operator
@@ -539,8 +539,8 @@ def _local(primitive: Primitive, position: int, values: list[float], value: floa
     if type(local) is Variable:
         return local._value
     try:
-        return as_float(local)
-    except AutogradLiteError as error:
+        return as_operand(local)
+    except (AutogradLiteError, OverflowError) as error:
         raise PrimitiveError(
             f"partial {position} of {primitive.name!r} returned {local!r} for {tuple(values)} with result {value}: {error}"
         ) from error

@@ -29,6 +29,7 @@ MAY_IMPORT = {
     "nn": {"errors", "functions", "nests", "primitives"},
     "optim": {"errors", "nests", "primitives"},
     "tape": {
+        "arrays",
         "backward",
         "copies",
         "errors",
@@ -44,7 +45,7 @@ MAY_IMPORT = {
         "transforms",
         "variable",
     },
-    "testing": {"errors", "nests", "transforms", "variable"},
+    "testing": {"backward", "errors", "nests", "transforms", "variable"},
     "flow": {"backward", "errors", "nests", "observers", "variable"},
     "drawing": {"backward", "drawing", "errors", "observers", "variable"},
     "explain": {"backward", "drawing", "errors", "explain", "observers", "primitives", "testing", "variable"},

@@ -16,14 +16,14 @@ from autograd_lite.errors import ArgumentError, OperandError, TraceError
 from autograd_lite.nests import Fixed, Shape, unravel
 from autograd_lite.primitives import Primitive, as_float
 from autograd_lite.tape import pickles
-from autograd_lite.tape.batches import batch_of
 from autograd_lite.tape.connected import connected
 from autograd_lite.tape.executors import python
-from autograd_lite.tape.lanes import LanePaths, Mapped
+from autograd_lite.tape.lane_paths import LanePaths, Unmapped
+from autograd_lite.tape.lanes import Mapped
 from autograd_lite.tape.passes import Straight
 from autograd_lite.tape.paths import Path, Paths, Uncaptured, Unserved
 from autograd_lite.tape.programs import PythonSingle, chosen, single
-from autograd_lite.tape.steps import both, wider
+from autograd_lite.tape.steps import both, one_by_one, wider
 from autograd_lite.tape.tape import Tape
 from autograd_lite.tape.trace import is_fixed, record, sees_order
 from autograd_lite.transforms import name_of
@@ -186,20 +186,16 @@ class Compiled:
             path.forget = functools.partial(_forget, weakref.ref(self), len(arguments))
 
     def _lanes(self, mapped: Mapped, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
-        if mapped.holds_variables(arguments, keywords):
-            return mapped(*arguments, **keywords)
-        batch = batch_of(arguments, keywords, mapped.in_axes, self.__name__)
-        key = (batch.shape, batch.mapped)
+        call = mapped.apart(arguments, keywords, self.__name__)
+        key = (call.batch.shape, call.batch.mapped)
         family = self._families.get(key)
         if family is None:
             backend = "numpy" if self.backend == "python" else self.backend
             family = self._families[key] = LanePaths(
-                mapped.f, batch.shape, self.max_paths, backend, mapped.reduce, contract=self.contract
+                mapped.f, call.batch.shape, self.max_paths, backend, mapped.reduce, contract=self.contract
             )
         assert isinstance(family, LanePaths)
-        if family.first(batch).tape.captured:
-            return mapped(*arguments, **keywords)
-        return family(batch)
+        return mapped.run(family, call, arguments, keywords)
 
     def paths(self) -> PathReport:
         """The paths taken so far, with conditions, file and line, and how many lanes each has served."""
@@ -270,6 +266,12 @@ class Family:
                     self.paths.said = paths.said
             except Unserved:  # raised while the function was being traced
                 self.untraceable = True
+            except Unmapped:  # lanes one by one
+                if not paths.loops:
+                    raise
+                if self.paths is paths:
+                    self.paths, self.last = one_by_one(paths), None
+                    self.paths.said = paths.said
         return self.paths.eager(numbers)
 
     def _served(self, numbers: Sequence[float]) -> Any:

@@ -214,7 +214,8 @@ class Paths:
                     self.known = [Path(self.f)]
                     return self.known[0]
                 path = Path(self._traced(numbers))
-                looped = any(hasattr(op, "loop") for op, _ in path.tape.code)  # tracing runs all its steps
+                # tracing runs all steps of a loop, and all lanes
+                looped = any(hasattr(op, "loop") or hasattr(op, "computed") for op, _ in path.tape.code)
                 if len(path.tape) <= TRACED_TWICE and not looped:
                     self._compare(path.tape, self._traced(numbers))
                 self.known = [path]
@@ -238,7 +239,14 @@ class Paths:
     def following(self, path: Path, failed: int | None, tried: Sequence[Path], numbers: Sequence[float]) -> Path | None:
         """The path to try where guard `failed` (from 1) came out otherwise, or where a loop is unserved: then it is None."""
         others = self.candidates(path, failed, tried)
-        return others[0] if others else self.new(numbers)
+        if not others:
+            with (
+                self._lock
+            ):  # another thread may have added that path since, which `new` would take for one that failed
+                others = self.candidates(path, failed, tried)
+                if not others:
+                    return self.new(numbers)
+        return others[0]
 
     def candidates(self, path: Path, failed: int | None, tried: Sequence[Path]) -> list[Path]:
         """The known paths to try there."""
@@ -266,12 +274,16 @@ class Paths:
                         f"a step of a scan in {name_of(self.f)} uses a number from outside that its loop is not given."
                     )
                 return known if learnt else None
-            for other, fork in forks:
-                if fork is not None:
-                    path.forks.setdefault(fork, []).append(other)
-                    other.forks.setdefault(fork, []).append(path)
-            self.known = [*self.known, path]
+            self.add(path, forks)
             return path
+
+    def add(self, path: Path, forks: Sequence[tuple[Path, int | None]] | None = None) -> None:
+        """Keep a path, and note where it parts from each of the others."""
+        for other, fork in [(other, path.fork(other)) for other in self.known] if forks is None else forks:
+            if fork is not None:
+                path.forks.setdefault(fork, []).append(other)
+                other.forks.setdefault(fork, []).append(path)
+        self.known = [*self.known, path]
 
     def like(self, path: Path) -> Path | None:
         """The known path on which all guards come out as on this one."""
@@ -359,7 +371,7 @@ def adopt(
     learnt = lacking = False
     for number, (steps, captured) in loops.items():
         if number in others and others[number][0] is not steps:
-            steps_learnt, steps_lacking = steps.adopt(others[number][0], captured, others[number][1])
+            steps_learnt, steps_lacking = steps.adopt(others[number][0], function, captured, others[number][1])
             learnt, lacking = learnt or steps_learnt, lacking or steps_lacking
     return learnt, lacking
 
