@@ -105,7 +105,9 @@ def test_star_import_leaves_builtins_alone():
 
 def test_every_rule_is_public():
     """What the table has, a user can call; helpers of partials are reached through the table."""
-    helpers = {"sech_squared", "sigmoid_slope", "sinc_derivative", "hold", "positive"}
+    helpers = {
+        "sech_squared", "sigmoid_slope", "sinc_derivative", "hold", "positive", "share", "log_of_sum", "log_of_excess",
+    }  # fmt: skip
     for name, rule in al.primitives.PRIMITIVES.items():
         if rule.built_in and name not in helpers:
             assert getattr(al, name) is rule
