@@ -23,7 +23,7 @@ from autograd_lite.errors import (
 from autograd_lite.explain import audit, blame, explain, kinks, why
 from autograd_lite.flow import gradient_flow, plot_gradient_flow
 from autograd_lite.functions import (
-    dot, elu, gelu, log_softmax, logsumexp, mean, norm, prod, selu, silu, softmax, softsign, sum,
+    dot, elu, gelu, log_softmax, logsumexp, mean, norm, prod, selu, silu, softmax, sum,
 )
 from autograd_lite.nests import register_dataclass
 from autograd_lite.observers import raise_on_nonfinite, record_locations, scope
@@ -32,7 +32,7 @@ from autograd_lite.primitives import (
     copysign, cos, cosh, degrees, digamma, div, erf, erfc, exp, exp2, expm1, floor, floordiv, gamma, hypot, inv,
     leaky_relu, less, lgamma, log, log1p, log2, log10, logaddexp, logical_and, logical_not, logical_or, maximum,
     minimum, mod, mul, neg, polygamma, pow, radians, reciprocal, relu, round, sigmoid, sign, sin, sinc, sinh, softplus,
-    sqrt, square, step, sub, tan, tanh, trunc, where, xlogy,
+    softsign, sqrt, square, step, sub, tan, tanh, trunc, where, xlogy,
 )
 from autograd_lite.selection import all, any, equal, greater, greater_equal, less_equal, max, min, not_equal
 from autograd_lite.saving import load, save
