@@ -116,6 +116,7 @@ def record(
     program = Flattened(inputs, oldest, merging=merging)
     roots = [*outputs, *notes.doubtful, *(side for _, left, right, _, _ in notes.guards for side in (left, right))]
     program.add(roots)
+    _refuse_ended(program.captured)
     parts = program.parts(outputs, notes)
     return Tape(
         careful=functools.cache(lambda: record(f, numbers, shape, masked=True, loops=loops, merging=merging))
@@ -143,6 +144,16 @@ def decided(nest: Any) -> Any:
         return leaf
 
     return optree.tree_map(leaf_decided, nest, namespace=NAMESPACE)
+
+
+def _refuse_ended(captured: Sequence[Variable]) -> None:
+    """Refuse conditions from outside where no trace is under way around: the one that recorded them has ended."""
+    ended = None if observers.recording() or observers.suspended() else next(filter(is_condition, captured), None)
+    if ended is not None and not observers.lending.get():
+        raise TraceError(
+            f"a condition that a trace recorded, {ended!r}, is used after that trace has ended. Return it from the traced "
+            "function, or compare again."
+        )
 
 
 def _refuse_threads(f: Callable[..., Any], inputs: Sequence[Variable], notes: observers.Recording) -> None:
