@@ -451,7 +451,9 @@ class Variable:
             bool(primitives.copysign(1.0, self) < 0.0)
         return self._value
 
-    def __complex__(self) -> NoReturn:
+    def __complex__(self) -> complex:
+        if observers.tracing and (notes := observers.noticed(self)) and is_number(self, notes):
+            return complex(self._under_guard(notes))
         raise OperandError(
             f"complex() of {self!r} would drop its derivative: derivatives here are of real functions. Use "
             "complex(x.value) if the plain number is intended."
@@ -477,8 +479,12 @@ class Variable:
             facts.append(f"name={self.name!r}")
         return f"Variable({', '.join(facts)})"
 
+    def __str__(self) -> str:
+        notes = observers.recording()
+        return repr(self._value) if notes and is_number(self, notes) else repr(self)
+
     def __format__(self, specification: str) -> str:
-        return format(self._value, specification) if specification else repr(self)
+        return format(self._value, specification) if specification else str(self)
 
     def round(self, decimals: int = 0, out: None = None) -> "Variable":  # noqa: ARG002 - as NumPy calls it
         """Rounded to some decimals: what `np.round` asks for."""
