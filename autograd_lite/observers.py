@@ -137,12 +137,13 @@ def differentiated(*, once: bool) -> Iterator[None]:
 def user_location() -> str:
     """`file:line` of the innermost frame outside this package and NumPy."""
     frame = sys._getframe(1)
-    while frame.f_back is not None and _is_library(frame.f_code.co_filename):
+    while frame.f_back is not None and is_library(frame.f_code.co_filename):
         frame = frame.f_back
     return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
 
 
-def _is_library(filename: str) -> bool:
+def is_library(filename: str) -> bool:
+    """Whether a file belongs to this package, to NumPy or to optree."""
     plain = filename.replace("\\", "/")
     return (
         plain.startswith((_PACKAGE, "<operator "))

@@ -11,9 +11,12 @@ from collections.abc import Callable, Iterable
 from itertools import count
 from typing import Any, ClassVar, NoReturn, final
 
-from autograd_lite import arrays, observers, operators, primitives
+import numpy as np
+
+from autograd_lite import arrays, numpy_functions, observers, operators, primitives
 from autograd_lite.errors import AutogradLiteError, OperandError, PrimitiveError, ReadOnlyError
 from autograd_lite.primitives import Primitive, as_float
+from autograd_lite.refusals import refusal
 
 Operand = Any  # a Variable, a real number, or an array of either
 
@@ -340,13 +343,13 @@ class Variable:
     # ------------------------------------------------------------------------------- what would drop the derivative
 
     def __float__(self) -> NoReturn:
-        raise OperandError(
+        raise refusal(
             f"float() of {self!r} would drop its derivative. Use the functions of autograd_lite (al.sin for math.sin, "
             "np.array without dtype=float), or x.value if the plain number is intended."
         )
 
     def __complex__(self) -> NoReturn:
-        raise OperandError(
+        raise refusal(
             f"complex() of {self!r} would drop its derivative: derivatives here are of real functions. Use "
             "complex(x.value) if the plain number is intended."
         )
@@ -378,8 +381,28 @@ class Variable:
         """The number itself: what `np.std` and `np.linalg.norm` ask for."""
         return self
 
+    # What NumPy's functions ask of a number.
+    shape: ClassVar[tuple[int, ...]] = ()
+    ndim: ClassVar[int] = 0
+    size: ClassVar[int] = 1
+    dtype: ClassVar[np.dtype[np.object_]] = np.dtype(object)
+    imag: ClassVar[float] = 0.0
+
+    @property
+    def real(self) -> "Variable":
+        """The number itself."""
+        return self
+
+    @property
+    def T(self) -> "Variable":  # noqa: N802 - as NumPy calls it
+        """The number itself."""
+        return self
+
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         return arrays.array_ufunc(ufunc, method, *inputs, **options)
+
+    def __array_function__(self, function: Any, types: Any, inputs: Any, options: Any) -> Any:
+        return arrays.array_function(function, types, inputs, options)
 
 
 def record(primitive: Primitive, arguments: tuple[Any, ...]) -> Variable:
