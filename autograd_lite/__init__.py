@@ -29,10 +29,11 @@ from autograd_lite.observers import raise_on_nonfinite, record_locations, scope
 from autograd_lite.primitives import (
     PRIMITIVES, REAL, Interval, Primitive, abs, acos, acosh, add, asin, asinh, atan, atan2, atanh, cbrt, ceil, clip,
     copysign, cos, cosh, degrees, digamma, div, erf, erfc, exp, exp2, expm1, floor, floordiv, gamma, hypot, inv,
-    leaky_relu, less, lgamma, log, log1p, log2, log10, logaddexp, maximum, minimum, mod, mul, neg, polygamma, pow,
-    radians, reciprocal, relu, round, sigmoid, sign, sin, sinc, sinh, softplus, sqrt, square, step, sub, tan, tanh,
-    trunc, where, xlogy,
+    leaky_relu, less, lgamma, log, log1p, log2, log10, logaddexp, logical_and, logical_not, logical_or, maximum,
+    minimum, mod, mul, neg, polygamma, pow, radians, reciprocal, relu, round, sigmoid, sign, sin, sinc, sinh, softplus,
+    sqrt, square, step, sub, tan, tanh, trunc, where, xlogy,
 )
+from autograd_lite.selection import all, any, equal, greater, greater_equal, less_equal, max, min, not_equal
 from autograd_lite.saving import load, save
 from autograd_lite.tape.jit import jit
 from autograd_lite.tape.lanes import vmap
@@ -45,18 +46,19 @@ from autograd_lite.variable import Variable
 
 __version__ = "0.1.0"
 
-#: `from autograd_lite import *` leaves the builtins abs, pow, round and sum alone: write al.abs, al.sum.
+#: `from autograd_lite import *` leaves the builtins abs, all, any, max, min, pow, round and sum alone: write al.abs, al.sum.
 __all__ = [
     "PRIMITIVES", "REAL", "ArgumentError", "AutogradLiteError", "BranchError", "CompilationError", "ConversionError",
     "DrawingError", "GradientCheckError", "GraphTooLarge", "HandMadeNodeError", "Interval", "ModelFileError",
     "NonFiniteError", "OperandError", "OutputError", "Primitive", "PrimitiveError", "ReadOnlyError", "RendererNotFound",
     "StaleGraphError", "Tape", "TapeError", "TraceError", "UnconnectedError", "Variable", "__version__", "acos",
     "acosh", "add", "asin", "asinh", "atan", "atan2", "atanh", "audit", "blame", "cbrt", "ceil", "check_grads", "clip",
-    "copysign", "cos", "cosh", "degrees", "digamma", "div", "dot", "draw", "elu", "erf", "erfc", "exp", "exp2",
-    "explain", "expm1", "floor", "floordiv", "gamma", "gelu", "grad", "gradient_flow", "gradients", "hessian", "hvp",
-    "hypot", "inv", "jacobian", "jit", "jvp", "kinks", "leaky_relu", "less", "lgamma", "load", "log", "log1p", "log2",
-    "log10", "log_softmax", "logaddexp", "logsumexp", "maximum", "mean", "minimum", "mod", "mul", "neg", "nn", "norm",
-    "optim", "plot_gradient_flow", "polygamma", "prod", "radians", "raise_on_nonfinite", "reciprocal",
+    "copysign", "cos", "cosh", "degrees", "digamma", "div", "dot", "draw", "elu", "equal", "erf", "erfc", "exp", "exp2",
+    "explain", "expm1", "floor", "floordiv", "gamma", "gelu", "grad", "gradient_flow", "gradients", "greater",
+    "greater_equal", "hessian", "hvp", "hypot", "inv", "jacobian", "jit", "jvp", "kinks", "leaky_relu", "less",
+    "less_equal", "lgamma", "load", "log", "log1p", "log2", "log10", "log_softmax", "logaddexp", "logical_and",
+    "logical_not", "logical_or", "logsumexp", "maximum", "mean", "minimum", "mod", "mul", "neg", "nn", "norm",
+    "not_equal", "optim", "plot_gradient_flow", "polygamma", "prod", "radians", "raise_on_nonfinite", "reciprocal",
     "record_locations", "register_dataclass", "relu", "save", "scan", "scope", "selu", "sigmoid", "sign", "silu", "sin",
     "sinc", "sinh", "softmax", "softplus", "softsign", "sqrt", "square", "step", "stop_gradient", "sub", "tan", "tanh",
     "topological_order", "trace", "trunc", "value_and_grad", "vjp", "vmap", "where", "why", "xlogy", "zero_grad",
@@ -64,8 +66,6 @@ __all__ = [
 
 #: What people look for who come from elsewhere, and what it is called here.
 _ELSEWHERE = {
-    "max": "al.maximum(a, b), or Python's max",
-    "min": "al.minimum(a, b), or Python's min",
     "no_grad": "al.stop_gradient(x), or plain numbers: x.value",
     "tensor": "al.Variable(number), or np.array([...]) inside al.grad",
     "array": "np.array([...]), which al.grad and its relatives take as it is",

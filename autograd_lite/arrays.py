@@ -124,13 +124,16 @@ _QUESTIONS: dict[np.ufunc, Callable[..., Any]] = {
     np.isinf: lambda x: abs(x) == math.inf,
     np.signbit: lambda x: copysign(1.0, x) < 0.0,
 }
+def _is_condition(thing: Any) -> bool:
+    return is_variable(thing) and thing.primitive is not None and thing.primitive.condition
+
+
 def _logical(name: str, plainly: Callable[..., bool]) -> Callable[..., Any]:
     """A connective of truths: the rule where a traced condition is among them."""
 
-    def connective(*truths: Any) -> Any:
-        if observers.recording() is not None and any(map(is_variable, truths)):
-            return PRIMITIVES[name](*truths)
-        return plainly(*map(bool, truths))
+    def connective(*numbers: Any) -> Any:
+        truths = [number if _is_condition(number) else number != 0.0 for number in numbers]
+        return PRIMITIVES[name](*truths) if any(map(is_variable, truths)) else plainly(*map(bool, truths))
 
     return connective
 

@@ -6,7 +6,7 @@ partials applied to Variables instead of by the recorded numbers: the gradient i
 for tangents, is its mirror image.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from math import isnan, nan
 from threading import RLock
@@ -15,12 +15,20 @@ from typing import Any, Literal
 import numpy as np
 
 from autograd_lite import observers
-from autograd_lite.errors import ArgumentError, HandMadeNodeError, OperandError, StaleGraphError, UnconnectedError
+from autograd_lite.errors import (
+    ArgumentError,
+    HandMadeNodeError,
+    OperandError,
+    StaleGraphError,
+    TraceError,
+    UnconnectedError,
+)
 from autograd_lite.nests import mapped, unravel, variables_of
-from autograd_lite.primitives import as_float, hold, less, where
-from autograd_lite.variable import Variable, creation_number, is_stale, reachable, search
+from autograd_lite.primitives import as_float, hold, less, plain, where
+from autograd_lite.variable import Variable, is_number, is_stale, reachable, search
 
 Number = Any  # float, or a Variable where a gradient is to be differentiated again
+Seeds = Iterable[tuple[Variable, Number]]
 
 _writing = RLock()
 
@@ -53,9 +61,9 @@ def topological_order(y: Any) -> list[Variable]:
 
 @dataclass
 class Reach:
-    """What lies under some outputs (see `search`), and the sweeps over it."""
+    """What lies under some outputs (see `search`), and the sweeps over it; adjoints and tangents by the numbers of nodes."""
 
-    met: dict[Variable, None]
+    met: dict[int, Variable]
     inner: list[Variable]
 
     @classmethod
@@ -65,19 +73,21 @@ class Reach:
 
     def towards(self, targets: Iterable[Variable]) -> "Reach":
         """Only what lies between the outputs and `targets`: other nodes have no part in a gradient by `targets`."""
-        leading = {target: None for target in targets if target in self.met}
+        leading = {target._number: target for target in targets if target._number in self.met}
         visited = []
         for node in reversed(self.inner):
-            if any(type(argument) is Variable and argument in leading for argument in node._arguments):
-                leading[node] = None
+            if any(type(argument) is Variable and argument._number in leading for argument in node._arguments):
+                leading[node._number] = node
                 visited.append(node)
         return Reach(leading, visited[::-1])
 
-    def adjoints(self, seeds: Mapping[Variable, Number], *, create_graph: bool = False) -> dict[Variable, Number]:
+    def adjoints(self, seeds: Seeds, *, create_graph: bool = False) -> dict[int, Number]:
         """The reverse sweep: x̄ = Σ ȳ·∂y/∂x over the users y of x; None where no adjoint was sent."""
-        adjoints: dict[Variable, Number] = dict(self.met)
-        for output, seed in seeds.items():
-            adjoints[output] = nan_if_nan(output, seed, create_graph=create_graph)
+        adjoints: dict[int, Number] = dict.fromkeys(self.met)
+        for output, seed in seeds:
+            number = nan_if_nan(output, seed, create_graph=create_graph)
+            total = adjoints[output._number]
+            adjoints[output._number] = number if total is None else total + number
         notes = observers.recording() if create_graph else None
         if notes is None or not any(map(_may_send_nothing, self.inner)):
             (_send_graphs if create_graph else _send)(self.inner, adjoints)
@@ -85,67 +95,70 @@ class Reach:
             _send_masked(self.inner, adjoints)
         else:
             _send_graphs(self.inner, adjoints)
-            visited = set(self.inner)
+            visited = {node._number for node in self.inner}
             notes.doubtful += [a for node, a in adjoints.items() if type(a) is Variable and node not in visited]
         if observers.active:
-            observers.observe_sweep(sorted(adjoints, key=creation_number, reverse=True), adjoints)
+            observers.observe_sweep([self.met[k] for k in sorted(self.met, reverse=True)], adjoints)
         return adjoints
 
-    def tangents(self, seeds: Mapping[Variable, Number], *, create_graph: bool = False) -> dict[Variable, Number]:
+    def tangents(self, seeds: Seeds, *, create_graph: bool = False) -> dict[int, Number]:
         """The forward sweep: ẏ = Σ ∂y/∂x·ẋ over the arguments x of y; None where no tangent arrived."""
-        tangents: dict[Variable, Number] = {**self.met, **seeds}
-        arrived: dict[Variable, Number] = {}  # in a trace: where a tangent arrived at all; missing means everywhere
+        given = {x._number: tangent for x, tangent in seeds}
+        tangents: dict[int, Number] = {**dict.fromkeys(self.met), **given}
+        arrived: dict[int, Number] = {}  # in a trace: where a tangent arrived at all; missing means everywhere
         for node in reversed(self.inner):
-            if node in seeds:
+            if node._number in given:
                 continue
             products = [
-                _masked(node, _times(local, tangents[argument]), local, arrived.get(argument))
+                _masked(node, _times(local, tangents[argument._number]), local, arrived.get(argument._number))
                 for argument, local in zip(node._arguments, _locals(node, create_graph=create_graph), strict=True)
-                if local is not None and tangents.get(argument) is not None
+                if local is not None and tangents.get(argument._number) is not None
             ]
-            tangents[node], condition = _added(products)
+            tangents[node._number], condition = _added(products)
             if condition is not None:
-                arrived[node] = condition
-        for node, condition in arrived.items():
-            tangents[node] = where(condition, tangents[node], 0.0)
+                arrived[node._number] = condition
+        for number, condition in arrived.items():
+            tangents[number] = where(condition, tangents[number], 0.0)
         if observers.active:
-            observers.observe_sweep(sorted(tangents, key=creation_number), tangents, forward=True)
+            observers.observe_sweep([self.met[k] for k in sorted(self.met)], tangents, forward=True)
         return tangents
 
 
-def _send(nodes: Iterable[Variable], adjoints: dict[Variable, Number]) -> None:
+def _send(nodes: Iterable[Variable], adjoints: dict[int, Number]) -> None:
     """Pass each node's adjoint on to its arguments. The loop that a program spends its time in, so written out."""
     for node in nodes:
-        adjoint = adjoints[node]
+        adjoint = adjoints[node._number]
         if adjoint is None:  # behind a branch that was not taken
             continue
         local = node._by_first
         if local is not None:
-            argument = node._first
-            total = adjoints[argument]
-            adjoints[argument] = local * adjoint if total is None else total + local * adjoint
+            number = node._first._number
+            total = adjoints[number]
+            adjoints[number] = local * adjoint if total is None else total + local * adjoint
         elif type(node._first) is tuple:
             for argument, local in zip(node._first, node._second, strict=True):
                 if local is not None:
-                    total = adjoints[argument]
-                    adjoints[argument] = local * adjoint if total is None else total + local * adjoint
+                    number = argument._number
+                    total = adjoints[number]
+                    adjoints[number] = local * adjoint if total is None else total + local * adjoint
             continue
         local = node._by_second
         if local is not None:
-            argument = node._second
-            total = adjoints[argument]
-            adjoints[argument] = local * adjoint if total is None else total + local * adjoint
+            number = node._second._number
+            total = adjoints[number]
+            adjoints[number] = local * adjoint if total is None else total + local * adjoint
 
 
-def _send_graphs(nodes: Iterable[Variable], adjoints: dict[Variable, Number]) -> None:
+def _send_graphs(nodes: Iterable[Variable], adjoints: dict[int, Number]) -> None:
     """The same with local gradients as graphs."""
     for node in nodes:
-        adjoint = adjoints[node]
+        adjoint = adjoints[node._number]
         if adjoint is not None:
             for argument, product, _ in _shares(node, adjoint):
-                if argument in adjoints:
-                    total = adjoints[argument]
-                    adjoints[argument] = product if total is None else total + product
+                number = argument._number
+                if number in adjoints:
+                    total = adjoints[number]
+                    adjoints[number] = product if total is None else total + product
 
 
 class Cotangents(dict[int, Number]):
@@ -177,7 +190,7 @@ def _shares(node: Variable, adjoint: Number) -> Iterable[tuple[Any, Number, Numb
     if type(adjoint) is Cotangents:
         operation: Any = node._primitive
         for argument, share in zip(node._arguments, operation.pulled_back(node._arguments, adjoint), strict=True):
-            if share is not None:
+            if share is not None and type(argument) is Variable:
                 yield argument, share, 1.0
         return
     for argument, local in zip(node._arguments, _locals(node, create_graph=True), strict=True):
@@ -185,24 +198,24 @@ def _shares(node: Variable, adjoint: Number) -> Iterable[tuple[Any, Number, Numb
             yield argument, local * adjoint if type(local) is Place else _times(local, adjoint), local
 
 
-def _send_masked(nodes: Iterable[Variable], adjoints: dict[Variable, Number]) -> None:
+def _send_masked(nodes: Iterable[Variable], adjoints: dict[int, Number]) -> None:
     """The same in a trace, for whatever branches a lane takes: with each product goes the condition that it was sent.
 
     What was not sent counts as -0.0, which changes no sum; NaN stands for "sent", as it does for `where`.
     """
-    waiting: dict[Variable, list[tuple[Number, Number | None]]] = {
+    waiting: dict[int, list[tuple[Number, Number | None]]] = {
         n: [(a, None)] for n, a in adjoints.items() if a is not None
     }
     for node in nodes:
-        adjoint, condition = _added(waiting.pop(node, []))
-        adjoints[node] = adjoint if condition is None else where(condition, adjoint, 0.0)
+        adjoint, condition = _added(waiting.pop(node._number, []))
+        adjoints[node._number] = adjoint if condition is None else where(condition, adjoint, 0.0)
         if adjoint is not None:
             for argument, product, local in _shares(node, adjoint):
-                if argument in adjoints:
-                    waiting.setdefault(argument, []).append(_masked(node, product, local, condition))
-    for node, products in waiting.items():
+                if argument._number in adjoints:
+                    waiting.setdefault(argument._number, []).append(_masked(node, product, local, condition))
+    for number, products in waiting.items():
         adjoint, condition = _added(products)
-        adjoints[node] = adjoint if condition is None else where(condition, adjoint, 0.0)
+        adjoints[number] = adjoint if condition is None else where(condition, adjoint, 0.0)
 
 
 def _masked(node: Variable, product: Number, local: Number, condition: Number | None) -> tuple[Number, Number | None]:
@@ -307,22 +320,56 @@ def backward(self: Variable, seed: float = 1.0) -> None:
     >>> x.grad
     12.0
     """
-    adjoints = Reach.of([self]).adjoints({self: as_float(seed)})
+    if observers.tracing and (notes := observers.noticed(self)):
+        _backward_traced(self, seed, notes)
+        return
+    reach = Reach.of([self])
+    adjoints = reach.adjoints([(self, as_float(seed))])
+    nodes = reach.met.values()
     with _writing:  # two threads may meet on a shared leaf
-        before = [node._grad for node in adjoints]
+        before = [node._grad for node in nodes]
         try:
-            for node, adjoint in adjoints.items():
+            for node, adjoint in zip(nodes, adjoints.values(), strict=True):
                 grad = node._grad
                 if grad is None:
                     node._grad = 0.0 if adjoint is None else adjoint
                 elif adjoint is not None:
                     node._grad = grad + adjoint
         except BaseException:  # an interrupt from the keyboard
-            for node, grad in zip(adjoints, before, strict=True):
+            for node, grad in zip(nodes, before, strict=True):
                 node._grad = grad
             raise
 
 
+def _backward_traced(y: Variable, seed: Any, notes: observers.Recording) -> None:
+    """The same in a trace: gradients are held numbers, and only what the trace made itself can keep them."""
+    reach = Reach.of([y])
+    outside = next((node for node in reach.met.values() if node._number < notes.oldest), None)
+    if outside is not None:
+        raise TraceError(
+            f"backward() in a traced function would write the gradient of {outside!r}, which comes from outside, at "
+            f"{observers.user_location()}: replays run without Python and would not do it again. Pass the number as an "
+            "argument, or return gradients(y, x), which writes nothing."
+        )
+    adjoints = reach.adjoints([(y, seed if type(seed) is Variable else as_float(seed))], create_graph=True)
+    for node, adjoint in zip(list(reach.met.values()), adjoints.values(), strict=True):
+        number = 0.0 if adjoint is None else _held(adjoint)
+        node._grad = number if node._grad is None else node._grad + number
+
+
+def _held(number: Number) -> Number:
+    """A gradient as a plain number: in a trace a held one."""
+    return plain(number) if type(number) is Variable else number
+
+
+def _traced_locals(self: Variable) -> tuple[Number, ...]:
+    """Local gradients for whatever numbers a trace is replayed on."""
+    if self._primitive is None:
+        return self._locals
+    return tuple(map(_held, _locals(self, create_graph=True)))
+
+
+Variable._traced_locals = _traced_locals
 Variable.backward = backward
 
 
@@ -384,20 +431,48 @@ def gradients(
             raise OperandError(
                 f"wrt holds the number {node!r}; only a Variable has a gradient. Make it a Variable first."
             )
-    adjoints = _adjoints(y, seed, nodes if shape else None, create_graph=create_graph)
+    notes = observers.noticed(*[y] if type(y) is Variable else ()) if observers.tracing else None
+    found = _adjoints(y, seed, nodes if shape else None, create_graph=create_graph or notes is not None)
+
+    def given(number: Number | None) -> Number:
+        return result(number, create_graph=True) if create_graph else _held(result(number, create_graph=False))
+
     if shape is None:
-        return {node: result(adjoint, create_graph=create_graph) for node, adjoint in adjoints.items()}
-    lost = [node for node in nodes if node not in adjoints]
+        return Gradients({number: (node, given(adjoint)) for number, (node, adjoint) in found.items()})
+    lost = [node for node in nodes if node._number not in found]
     if lost and unconnected == "raise":
         raise UnconnectedError(
             f"{y!r} does not depend on {lost[0]!r}. Check that it was computed from this very Variable, or pass "
             'unconnected="zero" or "none".'
         )
-    missing = None if unconnected == "none" else result(None, create_graph=create_graph)
-    return shape.pack([result(adjoints[n], create_graph=create_graph) if n in adjoints else missing for n in nodes])
+    missing = None if unconnected == "none" else given(None)
+    return shape.pack([given(found[n._number][1]) if n._number in found else missing for n in nodes])
 
 
-def _adjoints(y: Any, seed: Any, wrt: list[Variable] | None, *, create_graph: bool) -> dict[Variable, Number]:
+class Gradients(Mapping[Variable, Any]):
+    """A gradient for each node, looked up by the node itself, inside transforms too."""
+
+    def __init__(self, found: dict[int, tuple[Variable, Any]]) -> None:
+        self._found = found
+
+    def __getitem__(self, node: Variable) -> Any:
+        if type(node) is not Variable or node._number not in self._found:
+            raise KeyError(node)
+        return self._found[node._number][1]
+
+    def __iter__(self) -> Iterator[Variable]:
+        return (node for node, _ in self._found.values())
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def __repr__(self) -> str:
+        return f"{{{', '.join(f'{node!r}: {number!r}' for node, number in self._found.values())}}}"
+
+
+def _adjoints(
+    y: Any, seed: Any, wrt: list[Variable] | None, *, create_graph: bool
+) -> dict[int, tuple[Variable, Number | None]]:
     if type(seed) is not Variable:
         seed = as_float(seed)
     elif not create_graph:
@@ -406,7 +481,8 @@ def _adjoints(y: Any, seed: Any, wrt: list[Variable] | None, *, create_graph: bo
         reach = Reach.of([y], -1 if wrt is None else min((node._number for node in wrt), default=-1))
         if wrt is not None and create_graph:  # what is recorded has a price: only what is asked for
             reach = reach.towards(wrt)
-        return reach.adjoints({y: seed} if y in reach.met else {}, create_graph=create_graph)
+        adjoints = reach.adjoints([(y, seed)] if y._number in reach.met else [], create_graph=create_graph)
+        return {number: (reach.met[number], adjoint) for number, adjoint in adjoints.items()}
     if isinstance(y, (list, tuple, np.ndarray)) and np.ndim(y) > 0:
         raise OperandError(
             f"gradients of a {type(y).__name__} of {len(y)} outputs: give one output; add them up first, call gradients for "
@@ -434,7 +510,10 @@ def zero_grad(nest: Any) -> None:
     >>> x.grad
     0.0
     """
+    notes = observers.recording()
     for node in variables_of(nest):
+        if notes:
+            node._refuse_outside(notes, "sets the gradient of")
         node._grad = 0.0
 
 
@@ -448,6 +527,6 @@ def stop_gradient(x: Any) -> Any:
     3.0
     """
     variables_of(x)  # refuses what it cannot see into
-    if observers.recording():
-        return mapped(hold, x)
+    if notes := observers.recording():
+        return mapped(lambda v: v if is_number(v, notes) else hold(v), x)
     return mapped(lambda variable: Variable(variable._value, name=variable.name), x)

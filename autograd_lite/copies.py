@@ -10,8 +10,10 @@ from contextlib import contextmanager
 from math import nan
 from typing import Any
 
-from autograd_lite.primitives import Primitive
-from autograd_lite.variable import Variable, is_stale, make_node, reachable
+from autograd_lite import observers
+from autograd_lite.errors import OperandError
+from autograd_lite.primitives import Primitive, positive
+from autograd_lite.variable import Variable, is_input_of, is_stale, make_node, reachable
 
 
 @contextmanager
@@ -38,11 +40,30 @@ def rebuilt(node: Variable, arguments: tuple[Any, ...]) -> Variable:
     return copied
 
 
+def _is_under_way(node: Variable) -> bool:
+    """Whether a node stands for a number in a run under way: a copy would lose its derivative."""
+    notes = observers.recording()
+    return notes is not None or is_input_of(node, observers.runs())
+
+
 def _copy(self: Variable) -> Variable:
+    if _is_under_way(self):
+        return _linked(self)
     return rebuilt(self, self._arguments)
 
 
+def _linked(node: Variable) -> Variable:
+    """A copy that depends on the node: what copies a nest, such as `dataclasses.asdict`, means its numbers."""
+    copied: Variable = positive(node)
+    if node.name is not None:
+        copied.name = node.name
+    return copied
+
+
 def _deepcopy(self: Variable, memo: dict[int, Any]) -> Variable:
+    if _is_under_way(self):
+        memo[id(self)] = _linked(self)
+        return memo[id(self)]  # type: ignore[no-any-return]
     with uncollected():
         for node in reachable([self]):
             if id(node) not in memo:
@@ -60,10 +81,15 @@ def _reduce(self: Variable) -> tuple[Any, ...]:
     Per argument: the place of a node (-1 for a constant), the constant (nan for a node), a local gradient, and whether
     there is one.
     """
+    if _is_under_way(self):
+        raise OperandError(
+            f"{self!r} belongs to a function that is being differentiated or traced: a pickle would cut its derivative off. "
+            "Pickle x.value, or pickle after the run."
+        )
     if not self._arguments:
         return restored_leaf, (self._value, self._grad, self.name)
     nodes = reachable([self])
-    place = {node: i for i, node in enumerate(nodes)}
+    place = {node._number: i for i, node in enumerate(nodes)}
     rules: dict[Primitive | None, int] = {None: 0}
     leaves, facts = [], {}
     kinds, counts, values, grads, graded = array("q"), array("q"), array("d"), array("d"), bytearray()
@@ -78,12 +104,12 @@ def _reduce(self: Variable) -> tuple[Any, ...]:
         graded.append(node._grad is not None)
         for argument, local in zip(node._arguments, node._locals, strict=True):
             is_node = type(argument) is Variable
-            places.append(place[argument] if is_node else -1)
+            places.append(place[argument._number] if is_node else -1)
             constants.append(nan if is_node else argument)
             locals_.append(0.0 if local is None else local)
             sent.append(local is not None)
         if node.name is not None or is_stale(node):
-            facts[place[node]] = node.name, is_stale(node)
+            facts[place[node._number]] = node.name, is_stale(node)
     columns = kinds, counts, values, grads, bytes(graded), places, constants, locals_, bytes(sent)
     return restored_graph, (leaves, list(rules), columns, facts)
 

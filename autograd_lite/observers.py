@@ -3,14 +3,19 @@
 An observer lives in the context (thread or task) that entered it. `raise_on_nonfinite` is the first.
 """
 
+import ast
+import functools
+import itertools
+import linecache
 import math
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
+from types import CodeType, FrameType
 from typing import Any
 
 from autograd_lite.errors import NonFiniteError, OperandError
@@ -18,8 +23,11 @@ from autograd_lite.errors import NonFiniteError, OperandError
 #: Number of contexts, over all threads, in which somebody watches. Recording a node tests this and no more.
 active = 0
 
-#: Number of contexts, over all threads, in which a function is being traced. Comparisons test this and no more.
+#: Number of contexts, over all threads, in which a function is being traced.
 tracing = 0
+
+#: The same of runs by transforms and of traces. Comparisons and reads of values test this and no more.
+running = 0
 
 _lock = Lock()
 _PACKAGE = f"{Path(__file__).parent.as_posix()}/"
@@ -34,8 +42,8 @@ class Observer:
     def read(self, node: Any) -> None:
         """Look at a node whose value is being read."""
 
-    def sweep(self, order: Sequence[Any], adjoints: Mapping[Any, Any], *, forward: bool) -> None:
-        """Look at a finished sweep, its nodes in the order of the sweep, before anything is written."""
+    def sweep(self, order: Sequence[Any], adjoints: Mapping[int, Any], *, forward: bool) -> None:
+        """Look at a finished sweep, adjoints by the numbers of nodes, before anything is written."""
 
 
 _observers: ContextVar[tuple[Observer, ...]] = ContextVar("autograd_lite_observers", default=())
@@ -53,7 +61,7 @@ def observe_read(node: Any) -> None:
         observer.read(node)
 
 
-def observe_sweep(order: Sequence[Any], adjoints: Mapping[Any, Any], *, forward: bool = False) -> None:
+def observe_sweep(order: Sequence[Any], adjoints: Mapping[int, Any], *, forward: bool = False) -> None:
     """Show a finished sweep to who watches in this context."""
     for observer in _observers.get():
         observer.sweep(order, adjoints, forward=forward)
@@ -75,47 +83,150 @@ def observing(*observers: Observer, alone: bool = False) -> Iterator[None]:
             _observers.reset(token)
 
 
-@dataclass
+@dataclass(eq=False)
+class Run:
+    """A function that a transform or a trace runs in this context: which nodes are its inputs, and what it decided by.
+
+    Attributes
+    ----------
+    oldest : int
+        The number before the first input: older nodes come from outside.
+    newest : int
+        The number of the last input.
+    traced : bool
+        Whether a trace records it.
+    decided : list
+        Nodes that were compared, or whose value was read, with the user's line: the first few.
+    """
+
+    oldest: int
+    newest: int
+    traced: bool = False
+    decided: list[tuple[Any, str]] = field(default_factory=list)
+
+
+@dataclass(eq=False)
 class Recording:
     """What a trace notes besides the nodes: how comparisons came out, and which results show that a lane needs care.
 
     A sweep in a trace must be right for every lane, whichever branches that takes. `masked` sweeps carry along where an
     adjoint was sent at all. The others leave that out, which can be half the program: into branches that were not taken
     they send 0·∂y/∂x, NaN where ∂y/∂x is infinite. A NaN among their `doubtful` results asks for the masked program.
+
+    Attributes
+    ----------
+    oldest : int
+        The number before the first input: older nodes come from outside, and the tape takes their values as inputs.
+    loops : int
+        2: `scan` may be recorded as one operation; 1: also that, inside what differentiates once; 0: never.
+    elsewhere : list
+        Nodes that another thread compared or read without recording it, with its line.
     """
 
     masked: bool = True
-    loops: int = (
-        0  # 2: `scan` may be recorded as one operation; 1: also that, inside what differentiates once; 0: never
-    )
+    loops: int = 0
+    oldest: int = -1
     guards: list[tuple[str, Any, Any, bool, str]] = field(default_factory=list)
     doubtful: list[Any] = field(default_factory=list)
+    elsewhere: list[tuple[Any, str]] = field(default_factory=list)
+    numbers: dict[int, bool] = field(default_factory=dict, repr=False)  # see `variable.is_number`
 
     def guard(self, relation: str, left: Any, right: Any, *, outcome: bool) -> None:
         """Note that `left relation right` came out as `outcome` on the user's line."""
-        self.guards.append((relation, left, right, outcome, user_location()))
+        self.guards.append((relation, left, right, outcome, _deciding_location()))
 
 
-_recording: ContextVar[Recording | None] = ContextVar("autograd_lite_recording", default=None)
+#: A trace is suspended: nodes are made and read as outside of any trace.
+SUSPENDED = "suspended"
+
+_recording: ContextVar[Recording | str | None] = ContextVar("autograd_lite_recording", default=None)
+_runs: ContextVar[tuple[Run, ...]] = ContextVar("autograd_lite_runs", default=())
+_traces: list[Recording] = []  # under way, in all threads
+
+#: How many decisions of a run are kept: enough to name a line.
+_DECISIONS = 8
 
 
 def recording() -> Recording | None:
     """The trace that is under way in this context, if any."""
-    return _recording.get() if tracing else None
+    if not tracing:
+        return None
+    notes = _recording.get()
+    return notes if type(notes) is Recording else None
+
+
+def runs() -> tuple[Run, ...]:
+    """The runs under way in this context, the outermost first; none where they are suspended."""
+    return () if tracing and _recording.get() is SUSPENDED else _runs.get()
+
+
+def suspended() -> bool:
+    """Whether a trace is suspended in this context."""
+    return tracing > 0 and _recording.get() is SUSPENDED
+
+
+def noticed(*nodes: Any) -> Recording | None:
+    """The trace that has to note that the values of `nodes` are being looked at, if any.
+
+    Whoever looks at values calls this while anything is `running`. Without a trace, the run under way notes what it decided
+    by. A thread that a traced function starts has no context: traces learn of what it looked at and refuse it at their end.
+    """
+    if tracing:
+        notes = _recording.get()
+        if type(notes) is Recording:
+            _decide(nodes)
+            return notes
+        if notes is SUSPENDED:
+            return None
+        if not _runs.get():
+            with _lock:
+                for trace in _traces:
+                    trace.elsewhere += [(node, user_location()) for node in nodes if node._number > trace.oldest]
+    _decide(nodes)
+    return None
+
+
+def _decide(nodes: Iterable[Any]) -> None:
+    """Let the runs under way know by what they decided."""
+    for run in _runs.get():
+        if len(run.decided) < _DECISIONS:
+            run.decided += [(node, user_location()) for node in nodes if node._number > run.oldest]
+
+
+@contextmanager
+def running_on(inputs: Sequence[Any], oldest: int, *, traced: bool = False) -> Iterator[Run]:
+    """Run a function on these inputs, all newer than `oldest`."""
+    global running  # noqa: PLW0603 - as `active`
+    run = Run(oldest, inputs[-1]._number if inputs else oldest, traced)
+    token = _runs.set((*_runs.get(), run))
+    with _lock:
+        running += 1
+    try:
+        yield run
+    finally:
+        with _lock:
+            running -= 1
+        _runs.reset(token)
 
 
 @contextmanager
 def record_into(notes: Recording | None) -> Iterator[None]:
     """Trace in this context; None suspends a trace."""
-    global tracing  # noqa: PLW0603 - as `active`
-    token = _recording.set(notes)
+    global tracing, running  # noqa: PLW0603 - as `active`
+    token = _recording.set(notes or SUSPENDED)
     with _lock:
         tracing += 1
+        running += 1
+        if notes is not None:
+            _traces.append(notes)
     try:
         yield
     finally:
         with _lock:
             tracing -= 1
+            running -= 1
+            if notes is not None:
+                _traces.remove(notes)
         _recording.reset(token)
 
 
@@ -136,14 +247,31 @@ def differentiated(*, once: bool) -> Iterator[None]:
 
 def user_location() -> str:
     """`file:line` of the innermost frame outside this package and NumPy."""
-    frame = sys._getframe(1)
+    frame = _user_frame()
+    return f"{_file_name(frame.f_code.co_filename)}:{frame.f_lineno}"
+
+
+def _deciding_location() -> str:
+    """The same, with ` in sorted()` behind it where that function compares there."""
+    frame = _user_frame()
+    return f"{_file_name(frame.f_code.co_filename)}:{frame.f_lineno}{_orders_at(frame.f_code, frame.f_lasti)}"
+
+
+def _user_frame() -> FrameType:
+    frame = sys._getframe(2)
     while frame.f_back is not None and is_library(frame.f_code.co_filename):
         frame = frame.f_back
-    return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
+    return frame
 
 
+@functools.cache
+def _file_name(filename: str) -> str:
+    return Path(filename).name
+
+
+@functools.cache
 def is_library(filename: str) -> bool:
-    """Whether a file belongs to this package, to NumPy or to optree."""
+    """Whether a file of code is part of this package, of NumPy or of optree."""
     plain = filename.replace("\\", "/")
     return (
         plain.startswith((_PACKAGE, "<operator "))
@@ -152,41 +280,68 @@ def is_library(filename: str) -> bool:
     )
 
 
+#: What puts numbers in order by comparing them.
+ORDERING = ("max", "min", "sorted", "sort")
+
+
+@functools.lru_cache(maxsize=4096)
+def _orders_at(code: CodeType, at: int) -> str:
+    """` in sorted()` if the instruction at byte `at` calls that or its like, else nothing."""
+    positions = next(itertools.islice(code.co_positions(), at // 2, None), (None,) * 4)
+    first, last, start, end = positions
+    if first is None or last is None or start is None or end is None:
+        return ""
+    lines = [linecache.getline(code.co_filename, number).encode() for number in range(first, last + 1)]
+    if not all(lines):
+        return ""
+    lines[-1] = lines[-1][:end]
+    lines[0] = lines[0][start:]
+    with suppress(SyntaxError, ValueError):
+        call = ast.parse(b"(" + b"".join(lines) + b")", mode="eval").body
+        if isinstance(call, ast.Call):
+            name = getattr(call.func, "id", getattr(call.func, "attr", ""))
+            return f" in {name}()" if name in ORDERING else ""
+    return ""
+
+
 class _NonFiniteWatch(Observer):
     """Raises at the first value or adjoint that is infinite or NaN."""
 
     def node(self, node: Any) -> None:
-        if math.isfinite(node.value):
+        if math.isfinite(node._value):
             node.about.location = user_location()
+            if notes := recording():  # a replay on other numbers watches too: where one fails, the function runs again
+                notes.guard("lt", node, math.inf, outcome=True)
+                notes.guard("gt", node, -math.inf, outcome=True)
             return
         raise NonFiniteError(
-            f"{_call(node)} is {node.value} for {_inputs(node)} at {user_location()}. Keep the inputs inside the domain "
+            f"{_call(node)} is {node._value} for {_inputs(node)} at {user_location()}. Keep the inputs inside the domain "
             "(where(condition, safe, other), clip, maximum), or use the form made for it (log1p, expm1, softplus, "
             "logaddexp, hypot, xlogy)."
             if node.arguments
-            else f"a leaf was given the value {node.value} at {user_location()}. Check the data before this line."
+            else f"a leaf was given the value {node._value} at {user_location()}. Check the data before this line."
         )
 
-    def sweep(self, order: Sequence[Any], adjoints: Mapping[Any, Any], *, forward: bool = False) -> None:
+    def sweep(self, order: Sequence[Any], adjoints: Mapping[int, Any], *, forward: bool = False) -> None:
         for node in order:
-            adjoint = adjoints[node]
-            value = getattr(adjoint, "value", adjoint)
+            adjoint = adjoints[node._number]
+            value = _number(adjoint)
             if value is None or math.isfinite(value):
                 continue
             if forward:
                 raise NonFiniteError(
                     f"the tangent of {node!r}{_made_at(node)} is {value}: the sum of local gradient × tangent over its "
-                    f"arguments, with local gradients {[local for _, local in node.local_gradients]}. Move the inputs away "
+                    f"arguments, with local gradients {[local or 0.0 for local in node._locals]}. Move the inputs away "
                     "from the singular point, or select with where()."
                 )
             raise NonFiniteError(self._adjoint_message(node, value, order, adjoints))
 
-    def _adjoint_message(self, node: Any, value: float, order: Sequence[Any], adjoints: Mapping[Any, Any]) -> str:
+    def _adjoint_message(self, node: Any, value: float, order: Sequence[Any], adjoints: Mapping[int, Any]) -> str:
         products = [
-            f"{getattr(adjoints[user], 'value', adjoints[user])} × {local}  (through {user!r}{_made_at(user)})"
+            f"{_number(adjoints[user._number])} × {local}  (through {user!r}{_made_at(user)})"
             for user in order
-            if adjoints[user] is not None
-            for parent, local in user.local_gradients
+            if adjoints[user._number] is not None
+            for parent, local in zip(user._arguments, user._locals, strict=True)
             if parent is node
         ]
         return (
@@ -196,13 +351,17 @@ class _NonFiniteWatch(Observer):
         )
 
 
+def _number(adjoint: Any) -> Any:
+    return getattr(adjoint, "_value", adjoint)
+
+
 def _call(node: Any) -> str:
     name = "a node made by hand" if node.primitive is None else node.primitive.name
     return f"{name}({', '.join(_input_names(node))})"
 
 
 def _inputs(node: Any) -> str:
-    values = (getattr(a, "value", a) for a in node.arguments)
+    values = (getattr(a, "_value", a) for a in node.arguments)
     return ", ".join(f"{n} = {v}" if n != repr(v) else n for n, v in zip(_input_names(node), values, strict=True))
 
 

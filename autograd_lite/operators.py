@@ -5,6 +5,8 @@ and no call for a partial that is constant or only passes an argument on. A prod
 over the partials took a third more. Built-in partials do not raise (they use `div`, `inv` and `pow`), so nothing is caught.
 """
 
+import math
+import operator
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
@@ -131,21 +133,46 @@ def _named(function: F, primitive: Primitive) -> F:
     return function
 
 
-def comparison(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
-    """Compare values, as floats are compared. While tracing the outcome is noted: a guard."""
+def comparison(relation: str) -> Callable[[Any, Any], Any]:
+    """Compare values, as floats are compared: a bool, and while tracing a condition."""
+    compare = getattr(operator, relation)
 
-    def compared(self: Any, other: Any) -> bool:
+    def compared(self: Any, other: Any) -> Any:
         if type(other) is type(self):
             outcome = compare(self._value, other._value)
         elif isinstance(other, (int, float, np.number, np.bool_)) and not isinstance(other, np.complexfloating):
             outcome = bool(compare(self._value, other))
         else:
-            return NotImplemented  # type: ignore[no-any-return] # the other operand may know
-        if observers.tracing and (notes := observers.recording()):
-            notes.guard(compare.__name__, self, other, outcome=outcome)
+            return NotImplemented  # the other operand may know
+        if observers.running and observers.noticed(self, *[other] if type(other) is type(self) else ()):
+            return condition(relation, self, other)
         return outcome
 
+    compared.__name__ = f"__{relation}__"
     return compared
+
+
+def condition(relation: str, left: Any, right: Any) -> Any:
+    """`left relation right` as a number, 1 or 0. A number that no float holds is compared exactly, as Python does."""
+    if type(right) is not type(left) and type(right) is not float:
+        relation, right = _exactly(relation, right)
+    return primitives.COMPARISONS[relation](left, right)
+
+
+def _exactly(relation: str, number: Any) -> tuple[str, float]:
+    """A comparison with a float that comes out as that with `number` does, for every float on the left."""
+    try:
+        nearest = float(number)
+    except OverflowError:  # an integer beyond all floats
+        nearest = math.inf if number > 0 else -math.inf
+    if nearest == number or nearest != nearest:  # noqa: PLR0124 - a NaN
+        return relation, nearest
+    below = nearest if nearest < number else math.nextafter(nearest, -math.inf)
+    if relation in ("lt", "le"):
+        return "le", below
+    if relation in ("gt", "ge"):
+        return "gt", below
+    return relation, math.nan  # equal to nothing
 
 
 def _method(rule: Primitive) -> Callable[..., Any]:

@@ -507,5 +507,56 @@ hold: Primitive = rule(
     formula="y = x, held constant in derivatives,   dy/dx = 0", source="definition", ulp=(0.5, 0.5), selects=True,
     expression=lambda x: x, latex="{0}",
 )
+#: A held number: what `x.value` is while a function is traced. Python has a plain float in its place.
+plain: Primitive = rule(
+    "plain", operator.pos, 0.0,
+    formula="y = x as a plain number,   dy/dx = 0", source="definition", ulp=(0.5, 0.5), selects=True,
+    expression=lambda x: x, latex="{0}",
+)
+
+# ------------------------------------------------------------------------------------------------------- conditions
+
+
+def _comparison(relation: str, sign: str, latex: str) -> Primitive:
+    """`a relation b` as 1 or 0, as Python decides it: of a NaN, only `!=` holds."""
+    compare = getattr(operator, relation)
+    return rule(
+        f"is_{relation}", lambda a, b: 1.0 if compare(a, b) else 0.0, 0.0, 0.0,
+        formula=f"y = 1 where a {sign} b, else 0,   ∂y/∂a = ∂y/∂b = 0", kink="0 at the jump",
+        source="Python language reference 6.10", latex=f"[{{0}} {latex} {{1}}]", condition=True,
+    )
+
+
+#: The comparisons of Python, by their names in `operator`: what comparing traced numbers records.
+COMPARISONS: dict[str, Primitive] = {
+    "lt": _comparison("lt", "<", "<"),
+    "le": _comparison("le", "≤", r"\le"),
+    "gt": _comparison("gt", ">", ">"),
+    "ge": _comparison("ge", "≥", r"\ge"),
+    "eq": _comparison("eq", "=", "="),
+    "ne": _comparison("ne", "≠", r"\ne"),
+}
+
+
+logical_and: Primitive = rule(
+    "logical_and", lambda a, b: nan if a != a or b != b else float(a != 0.0 and b != 0.0), zero,  # noqa: PLR0124
+    lambda a, b, y: less(b, b),
+    formula="y = 1 where a ≠ 0 and b ≠ 0, else 0", kink="0 at the jump; y = nan where a or b is", source="definition",
+    expression=lambda a, b: where(a, where(b, 1.0, 0.0), 0.0) + less(a, a) + less(b, b), latex=r"({0} \land {1})",
+    condition=True,
+)
+logical_or: Primitive = rule(
+    "logical_or", lambda a, b: nan if a != a or b != b else float(a != 0.0 or b != 0.0), zero,  # noqa: PLR0124
+    lambda a, b, y: less(b, b),
+    formula="y = 1 where a ≠ 0 or b ≠ 0, else 0", kink="0 at the jump; y = nan where a or b is", source="definition",
+    expression=lambda a, b: where(a, 1.0, where(b, 1.0, 0.0)) + less(a, a) + less(b, b), latex=r"({0} \lor {1})",
+    condition=True,
+)
+logical_not: Primitive = rule(
+    "logical_not", lambda x: nan if x != x else float(x == 0.0), zero,  # noqa: PLR0124
+    formula="y = 1 where x = 0, else 0", kink="0 at the jump; y = nan where x is", source="definition",
+    expression=lambda x: where(x, less(x, x), 1.0), latex=r"\lnot {0}", condition=True,
+)
+
 #: The same rule under NumPy's name.
 reciprocal = inv

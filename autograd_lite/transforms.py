@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from autograd_lite import observers, primitives
-from autograd_lite.backward import Number, Reach, nan_if_nan, result
+from autograd_lite.backward import Number, Reach, Seeds, nan_if_nan, result
 from autograd_lite.errors import ArgumentError, OperandError, OutputError
 from autograd_lite.nests import Shape, mapped, unravel
 from autograd_lite.refusals import watched
@@ -30,6 +30,7 @@ class Run:
     input_shape: Shape
     output: Any
     oldest: int  # number before the first input: what is older came from outside
+    under_way: observers.Run
 
     @classmethod
     def of(
@@ -45,26 +46,26 @@ class Run:
         numbers, shape = unravel(chosen, f"an argument of {name_of(f)}")
         oldest = Variable(0.0).number
         inputs = [primitives.positive(n) if type(n) is Variable else Variable(n) for n in numbers]
-        with observers.differentiated(once=once), watched(name_of(f)):
+        with watched(name_of(f)), observers.differentiated(once=once), observers.running_on(inputs, oldest) as under_way:
             output = f(*put_in(shape.pack(inputs)), **keywords)
-        return cls(inputs, shape, output, oldest)
+        return cls(inputs, shape, output, oldest, under_way)
 
     def reach(self, outputs: Sequence[Any]) -> tuple[Reach, bool]:
         """The nodes between inputs and outputs, and whether the outputs depend on Variables from outside."""
         reach = Reach.of((y for y in outputs if type(y) is Variable), self.oldest)
-        return reach, any(node.number < self.oldest for node in reach.met)
+        return reach, any(number < self.oldest for number in reach.met)
 
     def plain(self, nest: Any) -> Any:
         """The nest with numbers for Variables, but for those that depend on Variables from outside."""
         return mapped(lambda v: v if self.reach([v])[1] else v._value, nest)
 
-    def pulled_back(self, reach: Reach, seeds: dict[Variable, Number], *, create_graph: bool) -> list[Number]:
+    def pulled_back(self, reach: Reach, seeds: list[tuple[Variable, Number]], *, create_graph: bool) -> list[Number]:
         """Derivatives of Σ seed·output with respect to the inputs."""
         if create_graph:
             reach = reach.towards(self.inputs)
-            seeds = {y: seed for y, seed in seeds.items() if y in reach.met}
+            seeds = [(y, seed) for y, seed in seeds if y._number in reach.met]
         adjoints = reach.adjoints(seeds, create_graph=create_graph) if seeds else {}
-        return [result(adjoints.get(x), create_graph=create_graph) for x in self.inputs]
+        return [result(adjoints.get(x._number), create_graph=create_graph) for x in self.inputs]
 
 
 def _primal(number: Number, *, keep: bool) -> Number:
@@ -203,7 +204,7 @@ def value_and_grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = 
         output, aux = _split(run.output, f, has_aux=has_aux)
         y = _one_number(output, f)
         reach, outside = run.reach([y])
-        gradient = run.pulled_back(reach, {y: 1.0} if type(y) is Variable else {}, create_graph=outside)
+        gradient = run.pulled_back(reach, [(y, 1.0)] if type(y) is Variable else [], create_graph=outside)
         value = _primal(y, keep=outside)
         if has_aux:
             value = value, run.plain(aux)
@@ -266,28 +267,26 @@ def jacobian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
         reach, outside = run.reach(outputs)
         if len(outputs) <= len(run.inputs):
             rows = [
-                run.pulled_back(Reach.of([y], run.oldest), {y: 1.0}, create_graph=outside)
+                run.pulled_back(Reach.of([y], run.oldest), [(y, 1.0)], create_graph=outside)
                 if type(y) is Variable
                 else [result(None, create_graph=outside)] * len(run.inputs)
                 for y in outputs
             ]
         else:
-            columns = [_pushed_forward(reach, outputs, {x: 1.0}, create_graph=outside) for x in run.inputs]
+            columns = [_pushed_forward(reach, outputs, [(x, 1.0)], create_graph=outside) for x in run.inputs]
             rows = [list(row) for row in zip(*columns, strict=True)] if columns else [[] for _ in outputs]
         return output_shape.pack_matrix(rows, run.input_shape)
 
     return jacobian_matrix
 
 
-def _pushed_forward(
-    reach: Reach, outputs: Sequence[Any], seeds: dict[Variable, Number], *, create_graph: bool
-) -> list[Number]:
+def _pushed_forward(reach: Reach, outputs: Sequence[Any], seeds: Seeds, *, create_graph: bool) -> list[Number]:
     tangents = reach.tangents(seeds, create_graph=create_graph)
     return [
         result(
             None
-            if type(y) is not Variable or tangents[y] is None
-            else nan_if_nan(y, tangents[y], create_graph=create_graph),
+            if type(y) is not Variable or tangents[y._number] is None
+            else nan_if_nan(y, tangents[y._number], create_graph=create_graph),
             create_graph=create_graph,
         )
         for y in outputs
@@ -320,11 +319,11 @@ def hessian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
         run = _run(f, argnums, arguments, keywords)
         y = _one_number(run.output, f)
         reach, outside = run.reach([y])
-        slopes = run.pulled_back(reach, {y: 1.0} if type(y) is Variable else {}, create_graph=True)
+        slopes = run.pulled_back(reach, [(y, 1.0)] if type(y) is Variable else [], create_graph=True)
         count = len(slopes)
         matrix: list[list[Number]] = [[0.0] * count for _ in range(count)]
         for i, slope in enumerate(slopes):
-            row = run.pulled_back(Reach.of([slope], run.oldest), {slope: 1.0}, create_graph=outside)
+            row = run.pulled_back(Reach.of([slope], run.oldest), [(slope, 1.0)], create_graph=outside)
             for j in range(i + 1):
                 matrix[i][j] = matrix[j][i] = row[j]
         return run.input_shape.pack_matrix(matrix, run.input_shape)
@@ -356,10 +355,7 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tupl
     def pullback(cotangent: Any) -> tuple[Any, ...]:
         numbers = _matching(cotangent, output_shape, "cotangents", "the output")
         create_graph = outside or any(type(n) is Variable for n in numbers)
-        seeds: dict[Variable, Number] = {}
-        for y, number in zip(outputs, numbers, strict=True):
-            if type(y) is Variable:
-                seeds[y] = seeds[y] + number if y in seeds else number
+        seeds = [(y, number) for y, number in zip(outputs, numbers, strict=True) if type(y) is Variable]
         pulled: tuple[Any, ...] = run.input_shape.pack(run.pulled_back(reach, seeds, create_graph=create_graph))
         return pulled
 
@@ -406,7 +402,7 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     outputs, output_shape = unravel(run.output, f"the output of {name_of(f)}")
     reach, outside = run.reach(outputs)
     create_graph = outside or any(type(n) is Variable for n in directions)
-    tangent = _pushed_forward(reach, outputs, dict(zip(run.inputs, directions, strict=True)), create_graph=create_graph)
+    tangent = _pushed_forward(reach, outputs, zip(run.inputs, directions, strict=True), create_graph=create_graph)
     return output_shape.pack([_primal(y, keep=outside) for y in outputs]), output_shape.pack(tangent)
 
 

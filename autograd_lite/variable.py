@@ -6,7 +6,9 @@ and a graph that nobody holds is freed at once, however deep.
 """
 
 import math
+import numbers
 import operator
+import sys
 from collections.abc import Callable, Iterable
 from itertools import count
 from typing import Any, ClassVar, NoReturn, final
@@ -14,7 +16,7 @@ from typing import Any, ClassVar, NoReturn, final
 import numpy as np
 
 from autograd_lite import arrays, numpy_functions, observers, operators, primitives
-from autograd_lite.errors import AutogradLiteError, OperandError, PrimitiveError, ReadOnlyError
+from autograd_lite.errors import AutogradLiteError, OperandError, PrimitiveError, ReadOnlyError, TraceError
 from autograd_lite.primitives import Primitive, as_float
 from autograd_lite.refusals import refusal
 
@@ -40,10 +42,10 @@ class About:
     """What only few nodes have.
 
     A name, the user's lines that made the node and that last read its value, the scope that it was made in, when its value
-    was set, and whether a copy is stale.
+    was set, whether a copy is stale, and for a leaf of a trace the traced numbers that it was given.
     """
 
-    __slots__ = ("changed", "location", "name", "read", "scope", "stale")
+    __slots__ = ("changed", "given", "location", "name", "read", "scope", "stale")
 
     def __init__(self) -> None:
         self.name: str | None = None
@@ -52,6 +54,7 @@ class About:
         self.scope: str | None = None
         self.changed = -1
         self.stale = False
+        self.given: list[tuple[int, Any]] = []  # (creation number, number): what later nodes read
 
 
 @final
@@ -116,6 +119,7 @@ class Variable:
 
     # `backward` and `copies` add the reverse sweep and the copy protocol to the class.
     backward: Callable[..., None]
+    _traced_locals: Callable[..., tuple[Any, ...]]
 
     def __init_subclass__(cls) -> None:
         raise OperandError(
@@ -138,12 +142,16 @@ class Variable:
                     f"local_gradients holds {pair!r:.80}; give (parent, number) pairs, the parent a Variable, as in "
                     "Variable(6.0, ((x, 3.0), (y, 2.0)))."
                 )
-        self._value = as_float(value)
+        notes = observers.recording() if type(value) is Variable else None
+        held = value if notes and not pairs and is_number(value, notes) else None
+        self._value = as_float(value) if held is None else held._value
         self._set_arguments(tuple(parent for parent, _ in pairs), tuple(as_float(local) for _, local in pairs))
         self._primitive = None
         self._grad = None
         self._about = None
         self._number = next(_numbers)
+        if held is not None:
+            self.about.given.append((self._number, held))
         if name is not None:
             self.name = name
         if observers.active:
@@ -176,12 +184,13 @@ class Variable:
 
     @property
     def value(self) -> float:
-        """The number itself. A leaf's may be set, which is how one trains. While tracing, what it was is a guard."""
-        if observers.tracing and (notes := observers.recording()):
-            is_number = not math.isnan(self._value)
-            notes.guard("eq", self, self._value if is_number else self, outcome=is_number)
-            if self._value == 0.0:  # or -0.0
-                bool(primitives.copysign(1.0, self) < 0.0)
+        """The number itself. A leaf's may be set, which is how one trains.
+
+        While a function is traced it is a held number: a Variable without derivative, whose comparisons are conditions and
+        which `float`, `int`, `math` and look-ups take under a guard that it is the same.
+        """
+        if observers.running and observers.noticed(self):
+            return primitives.plain(self)  # type: ignore[no-any-return]
         if observers.active:
             observers.observe_read(self)
         return self._value
@@ -193,8 +202,12 @@ class Variable:
             raise ReadOnlyError(
                 f"value of {self!r} is computed {maker} and cannot be set. Set the leaves it depends on and compute it again."
             )
-        before, converted = self._value, as_float(value)
-        if converted == before:
+        notes = observers.recording()
+        if notes:
+            self._refuse_outside(notes, "sets the value of")
+        held = value if notes and type(value) is Variable and is_number(value, notes) else None
+        before, converted = self._value, as_float(value) if held is None else held._value
+        if converted == before and held is None and math.copysign(1.0, converted) == math.copysign(1.0, before):
             return
         self._value = converted
         if observers.active:
@@ -204,14 +217,33 @@ class Variable:
                 self._value = before
                 raise
         self.about.changed = next(_numbers)
+        if notes:
+            if not self.about.given:
+                self.about.given.append((self._number, before))
+            self.about.given.append((self.about.changed, converted if held is None else held))
+
+    def _refuse_outside(self, notes: observers.Recording, deed: str) -> None:
+        """Refuse what a replay would not do again."""
+        if self._number < notes.oldest:
+            raise TraceError(
+                f"a traced function {deed} {self!r}, which comes from outside, at {observers.user_location()}. Replays run "
+                "without Python and would not do it again. Pass the number as an argument, and return the new one."
+            )
 
     @property
     def grad(self) -> float | None:
         """What the passes of `backward` have added up here; None before the first."""
+        if observers.tracing and (notes := observers.recording()):
+            self._refuse_outside(notes, "reads the gradient of")
         return self._grad
 
     @grad.setter
     def grad(self, grad: Any) -> None:
+        if notes := observers.recording():
+            self._refuse_outside(notes, "sets the gradient of")
+            if type(grad) is Variable and is_number(grad, notes):
+                self._grad = grad  # type: ignore[assignment] # a held number
+                return
         self._grad = None if grad is None else as_float(grad)
 
     @property
@@ -259,10 +291,13 @@ class Variable:
 
     @property
     def local_gradients(self) -> tuple[tuple["Variable", float], ...]:
-        """`(parent, ∂self/∂parent)` for each parent, as it was when the node was made."""
+        """`(parent, ∂self/∂parent)` for each parent, as it was when the node was made; held numbers while traced."""
+        locals_ = self._locals
+        if observers.tracing and observers.noticed(self):
+            locals_ = self._traced_locals()
         return tuple(
             (argument, 0.0 if local is None else local)
-            for argument, local in zip(self._arguments, self._locals, strict=True)
+            for argument, local in zip(self._arguments, locals_, strict=True)
             if type(argument) is Variable
         )
 
@@ -317,21 +352,80 @@ class Variable:
         rounded: Variable = primitives.round(self, digits or 0)
         return rounded
 
-    __lt__ = operators.comparison(operator.lt)
-    __le__ = operators.comparison(operator.le)
-    __gt__ = operators.comparison(operator.gt)
-    __ge__ = operators.comparison(operator.ge)
-    __eq__ = operators.comparison(operator.eq)  # values are compared, as floats are
-    __ne__ = operators.comparison(operator.ne)
-    __hash__ = object.__hash__  # by identity: nodes are dictionary keys
+    __lt__ = operators.comparison("lt")
+    __le__ = operators.comparison("le")
+    __gt__ = operators.comparison("gt")
+    __ge__ = operators.comparison("ge")
+    __eq__ = operators.comparison("eq")  # values are compared, as floats are
+    __ne__ = operators.comparison("ne")
+
+    def __hash__(self) -> int:
+        """By identity, so that nodes are keys of dictionaries: Python's own look-up by value would miss."""
+        if observers.running and (found := self._looked_up()) is not None:
+            return found
+        return object.__hash__(self)
+
+    def _looked_up(self) -> int | None:
+        """The hash of a held number; an error for what stands for a number in a run under way; else None."""
+        if observers.is_library(sys._getframe(2).f_code.co_filename):  # our own dictionaries of nodes
+            return None
+        notes = observers.recording()
+        if notes and is_number(self, notes):
+            return hash(self._under_guard(notes))
+        if is_input_of(self, observers.runs()):
+            raise OperandError(
+                f"{self!r} is looked up in a set or a dictionary. Numbers are found there by their value and Variables by "
+                "their identity, so that it would be missed. Look up x.value, or use a list: x in [0.0, 1.0]."
+            )
+        return None
 
     def __bool__(self) -> bool:
-        return self != 0.0
+        outcome = self._value != 0.0
+        if observers.running and (notes := observers.noticed(self)):
+            relation = _RELATIONS.get(self._primitive)
+            if relation and self._number > notes.oldest:
+                notes.guard(relation, *self._arguments, outcome=outcome)
+            else:
+                notes.guard("ne", self, 0.0, outcome=outcome)
+        elif self._primitive in _RELATIONS and not observers.suspended():
+            raise TraceError(
+                f"a condition that a trace recorded, {self._primitive.formula.split(',')[0]}, is asked for its truth after "  # type: ignore[union-attr]
+                "the trace has ended. Return it from the traced function, or decide inside of that."
+            )
+        return outcome
+
+    # Conditions are data; Python's bools have these operators too.
+    def __and__(self, other: Operand) -> Any:
+        return self._joined(primitives.logical_and, other)
+
+    def __or__(self, other: Operand) -> Any:
+        return self._joined(primitives.logical_or, other)
+
+    def __xor__(self, other: Operand) -> Any:
+        return self._joined(primitives.COMPARISONS["ne"], other)
+
+    __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
+
+    def _joined(self, rule: Primitive, other: Operand) -> Any:
+        """The condition and another, or a bool; for other numbers Python has no such operator either."""
+        if isinstance(other, (bool, np.bool_)):
+            other = float(other)
+        elif not is_condition(other):
+            return NotImplemented
+        return rule(self, other) if is_condition(self) else NotImplemented
+
+    def __invert__(self) -> NoReturn:
+        raise OperandError(
+            f"~ of {self!r}: of one condition ~ is not what it looks like, since ~True is -2, which is true. Use "
+            "al.logical_not(condition)."
+            if is_condition(self)
+            else f"bad operand for ~: {self!r} is a real number."
+        )
 
     # A step function: nothing is lost with the derivative, which is 0. While tracing the outcome is a guard.
     def __int__(self) -> int:
         whole = int(self._value)
-        if observers.tracing and (notes := observers.recording()):
+        if observers.running and (notes := observers.noticed(self)):
             notes.guard("eq", primitives.trunc(self), float(whole), outcome=True)
         return whole
 
@@ -342,11 +436,21 @@ class Variable:
 
     # ------------------------------------------------------------------------------- what would drop the derivative
 
-    def __float__(self) -> NoReturn:
+    def __float__(self) -> float:
+        if observers.tracing and (notes := observers.noticed(self)) and is_number(self, notes):
+            return self._under_guard(notes)
         raise refusal(
             f"float() of {self!r} would drop its derivative. Use the functions of autograd_lite (al.sin for math.sin, "
             "np.array without dtype=float), or x.value if the plain number is intended."
         )
+
+    def _under_guard(self, notes: observers.Recording) -> float:
+        """The number of this trace, which holds for others that are equal, to the sign of a zero."""
+        is_number_ = not math.isnan(self._value)
+        notes.guard("eq", self, self._value if is_number_ else self, outcome=is_number_)
+        if self._value == 0.0:
+            bool(primitives.copysign(1.0, self) < 0.0)
+        return self._value
 
     def __complex__(self) -> NoReturn:
         raise refusal(
@@ -354,7 +458,11 @@ class Variable:
             "complex(x.value) if the plain number is intended."
         )
 
-    def __getattr__(self, name: str) -> NoReturn:
+    def __getattr__(self, name: str) -> Any:
+        if observers.tracing and not name.startswith("_") and hasattr(float, name):
+            notes = observers.recording()
+            if notes and is_number(self, notes):  # a float stands here when the function is not traced
+                return getattr(self._under_guard(notes), name)
         hint = _ELSEWHERE.get(name)
         raise AttributeError(f"a Variable has no attribute {name!r}.{f' Use {hint}.' if hint else ''}")
 
@@ -461,41 +569,81 @@ def _local(primitive: Primitive, position: int, values: list[float], value: floa
 
 def reachable(roots: Iterable[Variable], oldest: int = -1) -> list[Variable]:
     """`roots` and every node under them, parents first; what is older than `oldest` is met and not entered."""
-    return sorted(search(roots, oldest)[0], key=creation_number)
+    met, _ = search(roots, oldest)
+    return [met[number] for number in sorted(met)]
 
 
 def search(  # noqa: C901 - half the time of a sweep, hence written out for both arguments
     roots: Iterable[Variable], oldest: int = -1
-) -> tuple[dict[Variable, None], list[Variable]]:
-    """Every node under `roots`; and of these the ones that a sweep has to visit, newest first.
+) -> tuple[dict[int, Variable], list[Variable]]:
+    """Every node under `roots`, by number; and of these the ones that a sweep has to visit, newest first.
 
     Those are the nodes with arguments, numbered from `oldest` on: leaves pass nothing on, and what is older cannot depend
     on anything newer, so it is met and not entered.
     """
-    met: dict[Variable, None] = dict.fromkeys(roots)
-    inner = list(met)
+    met: dict[int, Variable] = {node._number: node for node in roots}
+    inner = list(met.values())
     for node in inner:  # grows while it is read
         if node._number < oldest:
             continue
         first, second = node._first, node._second
         if type(first) is tuple:
             for argument in first:
-                if type(argument) is Variable and argument not in met:
-                    met[argument] = None
+                if type(argument) is Variable and argument._number not in met:
+                    met[argument._number] = argument
                     inner.append(argument)
             continue
-        if type(first) is Variable and first not in met:
-            met[first] = None
+        if type(first) is Variable and first._number not in met:
+            met[first._number] = first
             if first._first is not None:
                 inner.append(first)
-        if type(second) is Variable and second not in met:
-            met[second] = None
+        if type(second) is Variable and second._number not in met:
+            met[second._number] = second
             if second._first is not None:
                 inner.append(second)
     if oldest >= 0:
         inner = [node for node in inner if node._number >= oldest]
     inner.sort(key=creation_number, reverse=True)
     return met, inner
+
+
+def is_input_of(node: Variable, runs: Iterable[observers.Run]) -> bool:
+    """Whether a node is an input of one of these runs, or was computed from one."""
+    ranges = [(run.oldest, run.newest) for run in runs]
+    if not ranges or node._number <= ranges[0][0]:
+        return False
+    met, _ = search([node], ranges[0][0])
+    return any(oldest < number <= newest for number in met for oldest, newest in ranges)
+
+
+def is_number(node: Variable, notes: observers.Recording) -> bool:
+    """Whether a plain number stands here when the function is not traced: what follows from `.value` and comparisons."""
+    known = notes.numbers
+    stack = [node]
+    while stack:
+        top = stack[-1]
+        primitive = top._primitive
+        if top._number in known:
+            stack.pop()
+        elif primitive is None or primitive is primitives.hold or primitive is primitives.plain or primitive.condition:
+            known[top._number] = primitive is primitives.plain or (primitive is not None and primitive.condition)
+        else:
+            parents = [a for a in top._arguments if type(a) is Variable]
+            waiting = [a for a in parents if a._number not in known]
+            if waiting:
+                stack += waiting
+            else:
+                known[top._number] = all(known[a._number] for a in parents)
+    return known[node._number]
+
+
+def is_condition(thing: Any) -> bool:
+    """Whether this is the answer to a question, which Python has a bool for."""
+    return type(thing) is Variable and thing._primitive is not None and thing._primitive.condition
+
+
+#: Which comparison a condition is.
+_RELATIONS: dict[Primitive | None, str] = {rule: relation for relation, rule in primitives.COMPARISONS.items()}
 
 
 creation_number = operator.attrgetter("_number")
@@ -510,4 +658,5 @@ def is_stale(node: Variable) -> bool:
     )
 
 
+numbers.Real.register(Variable)  # `np.isscalar` and others ask
 operators.install(Variable, _numbers)

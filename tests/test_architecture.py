@@ -22,7 +22,8 @@ MAY_IMPORT = {
     "operators": {"arrays", "errors", "observers", "primitives"},
     "variable": {"arrays", "errors", "numpy_functions", "observers", "operators", "primitives", "refusals"},
     "functions": {"errors", "observers", "primitives"},
-    "copies": {"primitives", "variable"},
+    "selection": {"functions", "observers", "variable"},
+    "copies": {"errors", "observers", "primitives", "variable"},
     "nests": {"arrays", "errors", "primitives", "variable"},
     "backward": {"errors", "nests", "observers", "primitives", "variable"},
     "transforms": {"backward", "errors", "nests", "observers", "primitives", "refusals", "variable"},
@@ -40,6 +41,7 @@ MAY_IMPORT = {
         "primitives",
         "rule",
         "saving",
+        "selection",
         "tape",
         "transforms",
         "variable",
@@ -107,7 +109,14 @@ def test_star_import_leaves_builtins_alone():
 
 def test_every_rule_is_public():
     """What the table has, a user can call; helpers of partials are reached through the table."""
-    helpers = {"sech_squared", "sigmoid_slope", "sinc_derivative", "hold", "positive"}
+    helpers = {rule.name for rule in al.primitives.COMPARISONS.values()} | {
+        "sech_squared",
+        "sigmoid_slope",
+        "sinc_derivative",
+        "hold",
+        "plain",
+        "positive",
+    }
     for name, rule in al.primitives.PRIMITIVES.items():
         if rule.built_in and name not in helpers:
             assert getattr(al, name) is rule

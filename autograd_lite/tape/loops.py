@@ -313,11 +313,12 @@ def _sweep(
     create_graph: bool,
 ) -> list[Number | None]:
     """Adjoints of `wrt`, with what is older than `oldest` as leaves; None where nothing was sent, and to send nothing."""
-    seeds: dict[Variable, Number] = {}
-    for output, adjoint in zip(outputs, adjoints, strict=True):
-        if type(output) is Variable and adjoint is not None:
-            seeds[output] = seeds[output] + adjoint if output in seeds else adjoint
-    reach = Reach.of(seeds, oldest).towards(wrt)
-    seeds = {y: seed for y, seed in seeds.items() if y in reach.met}
+    seeds = [
+        (output, adjoint)
+        for output, adjoint in zip(outputs, adjoints, strict=True)
+        if type(output) is Variable and adjoint is not None
+    ]
+    reach = Reach.of([y for y, _ in seeds], oldest).towards(wrt)
+    seeds = [(y, seed) for y, seed in seeds if y._number in reach.met]
     found = reach.adjoints(seeds, create_graph=create_graph)
-    return [found.get(v) for v in wrt]
+    return [found.get(v._number) for v in wrt]

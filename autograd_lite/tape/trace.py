@@ -3,18 +3,21 @@
 import functools
 import inspect
 from collections.abc import Callable, Sequence
+from math import inf
 from typing import Any
 
 import numpy as np
+import optree
 
 from autograd_lite import observers
 from autograd_lite.copies import uncollected
-from autograd_lite.errors import ArgumentError, HandMadeNodeError
-from autograd_lite.nests import Shape, unravel
+from autograd_lite.errors import ArgumentError, HandMadeNodeError, TraceError
+from autograd_lite.nests import NAMESPACE, Shape, unravel
+from autograd_lite.selection import selecting
 from autograd_lite.tape.passes import Guard, Program
 from autograd_lite.tape.tape import Tape
 from autograd_lite.transforms import name_of
-from autograd_lite.variable import Variable, reachable
+from autograd_lite.variable import Variable, is_condition, is_input_of, reachable
 
 
 def trace(f: Callable[..., Any], *example: Any, **keywords: Any) -> Tape:
@@ -79,10 +82,12 @@ def record(
     """
     oldest = Variable(0.0).number
     inputs = [Variable(n._value if type(n) is Variable else n) for n in numbers]
-    notes = observers.Recording(masked, loops)
-    with observers.record_into(notes):
+    notes = observers.Recording(masked, loops, oldest)
+    with observers.record_into(notes), observers.running_on(inputs, oldest, traced=True), selecting():
         arguments, keywords = shape.pack(inputs)
         output = f(*arguments, **keywords)
+        output = decided(output)
+    _refuse_threads(f, inputs, notes)
     outputs, output_shape = unravel(output, f"the output of {name_of(f)}", is_plain)
     program = Flattened(inputs, oldest)
     roots = [*outputs, *notes.doubtful, *(side for _, left, right, _, _ in notes.guards for side in (left, right))]
@@ -102,12 +107,41 @@ def record(
     )
 
 
+def decided(nest: Any) -> Any:
+    """A nest of outputs in which conditions are bools again, as where nothing is traced: each is a branch."""
+
+    def leaf_decided(leaf: Any) -> Any:
+        if type(leaf) is Variable:
+            return bool(leaf) if is_condition(leaf) else leaf
+        if isinstance(leaf, np.ndarray) and leaf.dtype == object and leaf.size and all(map(is_condition, leaf.flat)):
+            return np.array([bool(condition) for condition in leaf.flat]).reshape(leaf.shape)
+        return leaf
+
+    return optree.tree_map(leaf_decided, nest, namespace=NAMESPACE)
+
+
+def _refuse_threads(f: Callable[..., Any], inputs: Sequence[Variable], notes: observers.Recording) -> None:
+    """Refuse a function whose numbers were looked at in another thread: that decided, and nothing has noted how."""
+    run = observers.Run(notes.oldest, inputs[-1].number if inputs else notes.oldest)
+    for node, location in notes.elsewhere:
+        if is_input_of(node, [run]):
+            raise TraceError(
+                f"{name_of(f)} compares or reads traced numbers in another thread ({location}), where no trace notes how it "
+                "comes out. Do it in the thread that calls the function, or let the thread run in its context: "
+                "contextvars.copy_context().run(work, x)."
+            )
+
+
 def _parameters(f: Callable[..., Any]) -> tuple[str, ...]:
     try:
         parameters = inspect.signature(f).parameters.values()
     except (TypeError, ValueError):
         return ()
     return tuple(p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD))
+
+
+def _given(leaf: Variable) -> list[tuple[int, Any]]:
+    return [] if leaf._about is None else leaf._about.given
 
 
 class Flattened(Program):
@@ -117,17 +151,30 @@ class Flattened(Program):
         super().__init__(len(inputs))
         self.oldest = oldest
         self.captured: list[Variable] = []
-        self.slot_of: dict[Variable, int] = {x: slot for slot, x in enumerate(inputs)}
+        self.slot_of: dict[int, int] = {x.number: slot for slot, x in enumerate(inputs)}
+        self._given: dict[int, list[tuple[int, Any]]] = {}  # leaves whose value was a traced number, or was set
 
     def add(self, roots: Sequence[Any]) -> None:
         """Enter the graph under `roots`, oldest node first."""
-        graph = reachable([node for node in roots if type(node) is Variable], self.oldest)
-        self.captured = [n for n in graph if n._number < self.oldest and n not in self.slot_of]
-        self.slot_of |= {node: self.inputs + k for k, node in enumerate(self.captured)}
+        graph = self._graph([node for node in roots if type(node) is Variable])
+        self.captured = [n for n in graph if n.number < self.oldest and n.number not in self.slot_of]
+        self.slot_of |= {node.number: self.inputs + k for k, node in enumerate(self.captured)}
         self.inputs += len(self.captured)
         for node in graph:
-            if node not in self.slot_of:
-                self.slot_of[node] = self._enter(node)
+            if node.number not in self.slot_of and node.number not in self._given:
+                self.slot_of[node.number] = self._enter(node)
+
+    def _graph(self, roots: list[Variable]) -> list[Variable]:
+        """The nodes under `roots`, and those under the traced numbers that leaves were given."""
+        while True:
+            graph = reachable(roots, self.oldest)
+            new = [
+                leaf for leaf in graph if leaf.number > self.oldest and _given(leaf) and leaf.number not in self._given
+            ]
+            if not new:
+                return graph
+            self._given |= {leaf.number: _given(leaf) for leaf in new}
+            roots += [number for leaf in new for _, number in _given(leaf) if type(number) is Variable]
 
     def _enter(self, node: Variable) -> int:
         if node._first is None:  # a leaf made inside: Variable(3.0)
@@ -137,11 +184,17 @@ class Flattened(Program):
                 f"{node!r} was made by hand inside the traced function: nobody knows its value for other inputs. Define the "
                 "operation as an autograd_lite.Primitive instead."
             )
-        return self.instruction(node._primitive, tuple([self.slot(a) for a in node._arguments]))
+        return self.instruction(node._primitive, tuple([self.slot(a, node.number) for a in node._arguments]))
 
-    def slot(self, number: Any) -> int:
-        """Where a Variable or a constant lies."""
-        return self.slot_of[number] if type(number) is Variable else self.constant(float(number))
+    def slot(self, number: Any, read: float = inf) -> int:
+        """Where a Variable or a constant lies; of a leaf whose value was set, as the node numbered `read` saw it."""
+        if type(number) is not Variable:
+            return self.constant(float(number))
+        versions = self._given.get(number.number)
+        if versions is None:
+            return self.slot_of[number.number]
+        seen = [given for since, given in versions if since < read]
+        return self.slot(seen[-1], read)
 
     def parts(self, outputs: Sequence[Any], notes: observers.Recording) -> dict[str, Any]:
         """The fields of a tape."""

@@ -26,6 +26,11 @@ def _minimum(a: Array, b: Array) -> Array:
     return np.where((a < b) | np.isnan(a), a, b)
 
 
+def _comparison(relation: str) -> Callable[..., Array]:
+    compare = getattr(operator, relation)
+    return lambda a, b: np.where(compare(a, b), 1.0, 0.0)
+
+
 _OWN: dict[Primitive, Callable[..., Array]] = {
     p.less: _less,
     p.where: lambda condition, a, b: np.where(condition != 0.0, a, b),
@@ -33,6 +38,7 @@ _OWN: dict[Primitive, Callable[..., Array]] = {
     p.minimum: _minimum,
     p.copysign: lambda x, s: np.where(np.isnan(s), np.nan, np.copysign(x, s)),
 }
+_OWN |= {rule: _comparison(relation) for relation, rule in p.COMPARISONS.items()}
 _UFUNCS = {
     rule: getattr(np, rule.numpy) for rule in PRIMITIVES.values() if rule.numpy and rule.built_in and not rule.defaults
 }

@@ -15,6 +15,11 @@ def _less(b: Builder, x: str, y: str) -> str:
     return b.select(b.compare("uno", x, y), b.constant(nan), known)
 
 
+def _comparison(relation: str) -> Emitter:
+    code = {"ne": "une"}.get(relation, f"o{relation}")  # ordered: a NaN compares with nothing, but is unequal to all
+    return lambda b, x, y: b.select(b.compare(code, x, y), b.constant(1.0), b.constant(0.0))
+
+
 def _where(b: Builder, condition: str, x: str, y: str) -> str:
     return b.select(b.compare("une", condition, b.constant(0.0)), x, y)
 
@@ -81,6 +86,7 @@ INLINE: dict[Primitive, Emitter] = {
     p.mod: _mod,
     p.floordiv: _floordiv,
 }
+INLINE |= {rule: _comparison(relation) for relation, rule in p.COMPARISONS.items()}
 
 #: Operations that are a function of C's mathematical library.
 LIBRARY: dict[Primitive, str] = {

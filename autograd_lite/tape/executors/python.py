@@ -17,7 +17,7 @@ import optree
 from autograd_lite import observers
 from autograd_lite.errors import ArgumentError, OperandError
 from autograd_lite.nests import NAMESPACE, Fixed, Shape
-from autograd_lite.primitives import Primitive, as_float
+from autograd_lite.primitives import COMPARISONS, Primitive, as_float
 from autograd_lite.variable import Variable
 
 Apply = Callable[[Primitive, Sequence[Any]], Any]
@@ -111,6 +111,9 @@ class _Other:
         name: getattr(operator, {"div": "truediv"}.get(name, name))
         for name in ("add", "sub", "mul", "div", "neg", "abs")
     } | {"floordiv": operator.floordiv, "mod": operator.mod, "pow": operator.pow}
+    COMPARISONS: ClassVar[dict[str, Callable[..., Any]]] = {
+        rule.name: getattr(operator, relation) for relation, rule in COMPARISONS.items()
+    }
     NAMES: ClassVar[dict[str, str]] = {"lgamma": "loggamma", "sinc": "sincpi"}  # of mpmath
     METHODS: ClassVar[dict[str, str]] = {"log": "ln", "log10": "log10", "exp": "exp", "sqrt": "sqrt"}  # of Decimal
 
@@ -127,6 +130,8 @@ class _Other:
         """The primitive in this arithmetic."""
         name = primitive.name
         try:
+            if name in self.COMPARISONS:
+                return self.one if self.COMPARISONS[name](*arguments) else self.zero
             if name in self.OPERATORS:
                 return self.OPERATORS[name](*arguments)
             if hasattr(self, name):

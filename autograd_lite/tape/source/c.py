@@ -29,11 +29,11 @@ _LIBRARY = {rule: rule.c for rule in PRIMITIVES.values() if rule.built_in and ru
     p.floordiv: "tape_floordiv",
     p.pow: "tape_pow",
 }
-_IN_C = INFIX | {
-    p.div: "{0} / {1}",
-    p.where: "{0} != 0.0 ? {1} : {2}",
-    p.copysign: "isnan({1}) ? NAN : copysign({0}, {1})",
-}
+_IN_C = (
+    INFIX
+    | {p.div: "{0} / {1}", p.where: "{0} != 0.0 ? {1} : {2}", p.copysign: "isnan({1}) ? NAN : copysign({0}, {1})"}
+    | {rule: f"{{0}} {SIGNS[relation]} {{1}} ? 1.0 : 0.0" for relation, rule in p.COMPARISONS.items()}
+)
 #: As the table has it: NaN, signs of zeros, CPython's remainder; x² is x·x, and compilers know nothing better than pow.
 _HELPERS = {
     "tape_less": "double a, double b) { return a < b ? 1.0 : a >= b ? 0.0 : NAN; }",

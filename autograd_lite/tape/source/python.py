@@ -20,13 +20,18 @@ from autograd_lite.tape.source.language import (
 )
 from autograd_lite.tape.tape import SIGNS, Tape
 
-_ON_ARRAYS = INFIX | {
-    p.less: "np.where({0} < {1}, 1.0, np.where({0} >= {1}, 0.0, np.nan))",
-    p.where: "np.where({0} != 0.0, {1}, {2})",
-    p.maximum: "np.where(({0} > {1}) | np.isnan({0}), {0}, {1})",
-    p.minimum: "np.where(({0} < {1}) | np.isnan({0}), {0}, {1})",
-    p.copysign: "np.where(np.isnan({1}), np.nan, np.copysign({0}, {1}))",
-}
+_ON_NUMBERS = INFIX | {rule: f"float({{0}} {SIGNS[relation]} {{1}})" for relation, rule in p.COMPARISONS.items()}
+_ON_ARRAYS = (
+    INFIX
+    | {
+        p.less: "np.where({0} < {1}, 1.0, np.where({0} >= {1}, 0.0, np.nan))",
+        p.where: "np.where({0} != 0.0, {1}, {2})",
+        p.maximum: "np.where(({0} > {1}) | np.isnan({0}), {0}, {1})",
+        p.minimum: "np.where(({0} < {1}) | np.isnan({0}), {0}, {1})",
+        p.copysign: "np.where(np.isnan({1}), np.nan, np.copysign({0}, {1}))",
+    }
+    | {rule: f"np.where({{0}} {SIGNS[relation]} {{1}}, 1.0, 0.0)" for relation, rule in p.COMPARISONS.items()}
+)
 
 
 def _called(primitive: Primitive, terms: Sequence[str]) -> str:
@@ -35,7 +40,7 @@ def _called(primitive: Primitive, terms: Sequence[str]) -> str:
 
 
 def _on_numbers(primitive: Primitive, terms: Sequence[str]) -> str:
-    return applied(INFIX[primitive], terms) if primitive in INFIX else _called(primitive, terms)
+    return applied(_ON_NUMBERS[primitive], terms) if primitive in _ON_NUMBERS else _called(primitive, terms)
 
 
 def _on_arrays(primitive: Primitive, terms: Sequence[str]) -> str:
