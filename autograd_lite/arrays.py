@@ -108,6 +108,21 @@ SCIPY: dict[str, Callable[..., Any]] = {
     "exp10": lambda x: pow(10.0, x),
     "rel_entr": lambda x, y: where(x, mul(x, log(div(x, y))), 0.0 * y),
 }
+#: What is near to a ufunc that has no rule.
+_NEAREST = {
+    "log_ndtr": "al.log(0.5 * al.erfc(-x / math.sqrt(2))) where x > -37",
+    "erfcx": "al.exp(x * x) * al.erfc(x) where x < 26",
+    "beta": "al.exp(al.lgamma(a) + al.lgamma(b) - al.lgamma(a + b)) for positive a and b",
+    "betaln": "al.lgamma(a) + al.lgamma(b) - al.lgamma(a + b)",
+    "rgamma": "1 / al.gamma(x)",
+    "boxcox": "al.expm1(p * al.log(x)) / p",
+    "huber": "al.where(abs(r) <= d, 0.5 * r * r, d * (abs(r) - 0.5 * d))",
+    "kl_div": "scipy.special.rel_entr(x, y) - x + y",
+    "cosm1": "-2 * al.sin(x / 2) ** 2",
+    "sindg": "al.sin(al.radians(x))",
+    "cosdg": "al.cos(al.radians(x))",
+    "nextafter": "x: its derivative is that of x",
+}
 _COMPARISONS: dict[np.ufunc, Callable[[Any, Any], Any]] = {
     np.less: operator.lt,
     np.less_equal: operator.le,
@@ -200,8 +215,11 @@ def as_variable_array(result: Any) -> Any:
 
 def name_of(ufunc: np.ufunc) -> str:
     """A ufunc's name with its library."""
-    name = ufunc.__name__
-    return f"np.{name}" if hasattr(np, name) else f"scipy.special.{name}"
+    return f"np.{ufunc.__name__}" if _is_numpys(ufunc) else f"scipy.special.{ufunc.__name__}"
+
+
+def _is_numpys(ufunc: np.ufunc) -> bool:
+    return getattr(np, ufunc.__name__, None) is ufunc or ufunc.__name__ == "clip"
 
 
 def _function_of(ufunc: np.ufunc) -> Callable[..., Any] | None:
@@ -211,7 +229,7 @@ def _function_of(ufunc: np.ufunc) -> Callable[..., Any] | None:
     for table in (RULES, COMPOSED, _QUESTIONS, _CONNECTIVES):
         if ufunc in table:
             return table[ufunc]
-    return None if hasattr(np, ufunc.__name__) else SCIPY.get(ufunc.__name__)
+    return None if _is_numpys(ufunc) else SCIPY.get(ufunc.__name__)
 
 
 def _generic(ufunc: np.ufunc) -> Any:
@@ -275,10 +293,11 @@ def _refuse_dtype(ufunc: np.ufunc, options: dict[str, Any]) -> None:
 def _on_numbers(ufunc: np.ufunc, method: str, operands: tuple[Any, ...], options: dict[str, Any]) -> Any:
     """A ufunc without a rule: of arrays of objects that hold plain numbers only."""
     if any(is_variable(entry) for operand in operands for entry in _boxed(operand).flat):
+        near = _NEAREST.get(ufunc.__name__, "")
         raise refusal(
-            f"{name_of(ufunc)} has no derivative rule. autograd_lite has {len(RULES) + len(COMPOSED)} of NumPy's ufuncs, "
-            f"{len(SCIPY)} of scipy.special's and others (print autograd_lite.__all__); define your own with "
-            "autograd_lite.Primitive."
+            f"{name_of(ufunc)} has no derivative rule. {f'Write {near}. ' if near else ''}autograd_lite has "
+            f"{len(RULES) + len(COMPOSED)} of NumPy's ufuncs, {len(SCIPY)} of scipy.special's and others (print "
+            "autograd_lite.__all__); define your own with autograd_lite.Primitive."
         )
     numbers = [_boxed(o).astype(np.float64) if _holds_objects(o) else o for o in operands]
     return getattr(ufunc, method)(*numbers, **options)

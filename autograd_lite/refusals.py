@@ -22,7 +22,8 @@ _noted: ContextVar[list[tuple[str, str]] | None] = ContextVar("autograd_lite_ref
 #: What NumPy and SciPy say of an array that holds objects.
 _FOREIGN = re.compile(
     r"dtype\('O'\)|[Oo]bject arrays? |dtype object|has no callable \w+ method|'Variable'|"
-    r"'float' object has no attribute '(shape|dtype|sqrt|exp|log|conjugate)'"
+    r"'float' object has no attribute '(shape|dtype|sqrt|exp|log|conjugate)'|"
+    r"ufunc '\w+' not supported for the input types|not a proper array of floats"
 )
 
 
@@ -77,18 +78,47 @@ def _levels_of_the_library() -> int:
 
 def _in_our_words(error: Exception, noted: list[tuple[str, str]]) -> OperandError | None:
     if isinstance(error, AutogradLiteError):
-        return None
+        asker = _asked_by(error)
+        if type(error) is not OperandError or not asker or not str(error).startswith("float()"):
+            return None
+        return OperandError(f"{asker} was given a Variable: {error}{_remedy(asker)}")
     if isinstance(error, SystemError):  # compiled code that lost our error, or wrapped it
         causes: list[BaseException | None] = [error.__cause__, error.__context__]
         ours = [str(cause) for cause in causes if isinstance(cause, AutogradLiteError)] or [text for text, _ in noted[-1:]]
-        return OperandError(f"compiled code at {_line_of(error)} was given a Variable: {ours[0]}") if ours else None
-    if isinstance(error, (TypeError, ValueError, AttributeError)) and _FOREIGN.search(str(error)):
+        return OperandError(f"{_asked_by(error, anywhere=True) or 'compiled code'} was given a Variable: {ours[0]}") if ours else None
+    if _FOREIGN.search(str(error)):
+        asker = _asked_by(error) or "NumPy"
         return OperandError(
-            f"NumPy or SciPy refused an array of Variables at {_line_of(error)}: {error}. In an array made by al.array, "
-            "al.zeros or al.full every function with a rule works; others are written with the functions of autograd_lite, "
-            "or as scalar code."
+            f"{asker} at {_line_of(error)} refused Variables: {error}.{_remedy(asker)} In an array made by al.array, al.zeros "
+            "or al.full every function with a rule works; others are written with the functions of autograd_lite, or as "
+            "scalar code."
         )
     return None
+
+
+def _asked_by(error: Exception, *, anywhere: bool = False) -> str:
+    """The function of another library that the user's code called and that raised, with its library."""
+    frames = traceback.extract_tb(error.__traceback__)
+    if anywhere:  # it may have called the user's code in turn
+        places = [place for place, frame in enumerate(frames) if "site-packages" in frame.filename]
+        del frames[places[-1] + 1 if places else 0 :]
+    while frames and is_library(frames[-1].filename) and "site-packages" not in frames[-1].filename:
+        frames.pop()  # our refusal itself
+    foreign: list[traceback.FrameSummary] = []
+    while frames and "site-packages" in frames[-1].filename:
+        foreign.append(frames.pop())
+    foreign = [frame for frame in foreign if not frame.name.startswith("_") and frame.name not in ("wrapper", "<lambda>")]
+    if not foreign:
+        return ""
+    outermost = foreign[-1]
+    library = outermost.filename.replace("\\", "/").rpartition("site-packages/")[2].split("/")[0]
+    return f"{library}'s {outermost.name}"
+
+
+def _remedy(asker: str) -> str:
+    name = asker.rpartition(" ")[2]
+    known = hasattr(sys.modules["autograd_lite"], name)
+    return f" Use autograd_lite.{name}." if known else ""
 
 
 def _line_of(error: Exception) -> str:

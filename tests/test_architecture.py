@@ -39,6 +39,7 @@ MAY_IMPORT = {
         "nests",
         "observers",
         "primitives",
+        "refusals",
         "rule",
         "saving",
         "selection",

@@ -13,6 +13,7 @@ from autograd_lite import observers
 from autograd_lite.copies import uncollected
 from autograd_lite.errors import ArgumentError, HandMadeNodeError, TraceError
 from autograd_lite.nests import NAMESPACE, Shape, unravel
+from autograd_lite.refusals import watched
 from autograd_lite.selection import selecting
 from autograd_lite.tape.passes import Guard, Program
 from autograd_lite.tape.tape import Tape
@@ -83,7 +84,8 @@ def record(
     oldest = Variable(0.0).number
     inputs = [Variable(n._value if type(n) is Variable else n) for n in numbers]
     notes = observers.Recording(masked, loops, oldest)
-    with observers.record_into(notes), observers.running_on(inputs, oldest, traced=True), selecting():
+    running = observers.running_on(inputs, oldest, traced=True)
+    with watched(name_of(f)), observers.record_into(notes), running, selecting():
         arguments, keywords = shape.pack(inputs)
         output = f(*arguments, **keywords)
         output = decided(output)
