@@ -17,7 +17,6 @@ from autograd_lite.primitives import (
     PRIMITIVES,
     Primitive,
     abs,  # noqa: A004 - the rules
-    as_float,
     clip,
     copysign,
     degrees,
@@ -139,8 +138,10 @@ _QUESTIONS: dict[np.ufunc, Callable[..., Any]] = {
     np.isinf: lambda x: abs(x) == math.inf,
     np.signbit: lambda x: copysign(1.0, x) < 0.0,
 }
+
+
 def _is_condition(thing: Any) -> bool:
-    return is_variable(thing) and thing.primitive is not None and thing.primitive.condition
+    return is_variable(thing) and thing.primitive is not None and bool(thing.primitive.condition)
 
 
 def _logical(name: str, plainly: Callable[..., bool]) -> Callable[..., Any]:
@@ -271,7 +272,7 @@ def _of_truths(ufunc: np.ufunc, inputs: tuple[Any, ...]) -> np.ufunc:
 
 def _is_truth(operand: Any) -> bool:
     if isinstance(operand, np.ndarray):
-        return operand.dtype == bool
+        return bool(operand.dtype == np.bool_)
     return isinstance(operand, (Conditions, bool, np.bool_))
 
 
@@ -371,7 +372,7 @@ def _reduced(ufunc: np.ufunc, operands: tuple[Any, ...], options: dict[str, Any]
     found = _generic(ufunc).reduce(
         rows,
         axis=0,
-        initial=np._NoValue if initial is None else initial,
+        **({} if initial is None else {"initial": initial}),
         where=_rows_first(np.broadcast_to(np.asarray(where, dtype=bool), array.shape), axes) if masked else True,
     )
     if keepdims:
@@ -384,7 +385,9 @@ def _axes(axis: Any, ndim: int) -> list[int]:
         return list(range(ndim))
     axes = [operator.index(place) for place in (axis if isinstance(axis, tuple) else (axis,))]
     if not all(-ndim <= place < ndim for place in axes) or len({place % ndim for place in axes}) < len(axes):
-        raise np.exceptions.AxisError(f"axis={axis} of an array of {ndim} dimensions: name each axis once, from 0 to {ndim - 1}.")
+        raise np.exceptions.AxisError(
+            f"axis={axis} of an array of {ndim} dimensions: name each axis once, from 0 to {ndim - 1}."
+        )
     return sorted(place % ndim for place in axes)
 
 
@@ -443,8 +446,10 @@ def _written(ufunc: np.ufunc, result: Any, out: tuple[Any, ...], where: Any) -> 
         if target.dtype != object and any(is_variable(entry) for entry in _boxed(found).flat):
             if ufunc not in _TRUTHS:
                 raise _no_room(ufunc, target)
-            found = np.asarray(found)  # asks for the truth of conditions
-        np.copyto(target, _boxed(found) if target.dtype == object else found, where=np.asarray(where, dtype=bool))
+            plain = np.asarray(found)  # asks for the truth of conditions
+        else:
+            plain = _boxed(found) if target.dtype == object else found
+        np.copyto(target, plain, where=np.asarray(where, dtype=bool))
     written = tuple(map(as_variable_array, out))
     return written if len(written) > 1 else written[0]
 
@@ -555,7 +560,7 @@ def array_function(function: Any, types: Any, inputs: tuple[Any, ...], options: 
         if function in INSTEAD:
             raise refusal(f"{_full_name(function)} does not take Variables. {INSTEAD[function]}")
         own = FUNCTIONS.get(function)
-        found = function._implementation(*inputs, **options) if own is None else own(*inputs, **options)
+        found = function._implementation(*inputs, **options) if own is None else own(*inputs, **options)  # noqa: SLF001
     except (TypeError, AttributeError, SystemError) as error:
         name = _full_name(function)
         if str(error).startswith(name):
@@ -604,7 +609,7 @@ class VariableArray(np.ndarray[Any, Any]):
         """The standard deviation."""
         return np.std(self, *arguments, **options)
 
-    def round(self, decimals: int = 0, out: Any = None) -> Any:
+    def round(self, decimals: int = 0, out: Any = None) -> Any:  # type: ignore[override]
         """Rounded to some decimals."""
         return np.round(self, decimals, out=out)
 

@@ -18,6 +18,10 @@ from autograd_lite.functions import norm
 from autograd_lite.refusals import refusal
 
 Function = Callable[..., Any]
+_sum: Any = np.add.reduce
+_largest: Any = np.maximum.reduce
+_smallest: Any = np.minimum.reduce
+_ABSENT: Any = np._NoValue  # noqa: SLF001 - NumPy's own functions pass it on
 
 
 def _stands_for(*names: str) -> Callable[[Function], Function]:
@@ -55,7 +59,7 @@ def _is_conditional(condition: Any) -> bool:
 def _where(condition: Any, *choices: Any) -> Any:
     if not choices or not _is_conditional(condition):
         truths = np.asarray(condition, dtype=bool)
-        return np.where._implementation(truths, *choices)  # type: ignore[attr-defined]
+        return np.where._implementation(truths, *choices)  # type: ignore[attr-defined] # noqa: SLF001 - NumPy's own
     first, second = choices
     return primitives.where(*[_operand(part) for part in (condition, first, second)])
 
@@ -67,7 +71,9 @@ def _operand(part: Any) -> Any:
 @_stands_for("select")
 def _select(conditions: Any, choices: Any, default: Any = 0) -> Any:
     if len(conditions) != len(choices):
-        raise ArgumentError(f"np.select got {len(conditions)} conditions and {len(choices)} choices; give one for each.")
+        raise ArgumentError(
+            f"np.select got {len(conditions)} conditions and {len(choices)} choices; give one for each."
+        )
     shape = np.broadcast_shapes(*(np.shape(part) for part in (*conditions, *choices, default)))
     chosen = np.broadcast_to(array_of(default), shape)
     for condition, choice in zip(reversed(list(conditions)), reversed(list(choices)), strict=True):
@@ -79,7 +85,8 @@ def _select(conditions: Any, choices: Any, default: Any = 0) -> Any:
 def _piecewise(x: Any, condlist: Any, funclist: Any, *arguments: Any, **options: Any) -> Any:
     listed = condlist if isinstance(condlist, (list, tuple)) else [condlist]
     truths = [np.asarray(condition, dtype=bool) for condition in listed]
-    return np.piecewise._implementation(array_of(x), truths, funclist, *arguments, **options)  # type: ignore[attr-defined]
+    plain: Any = np.piecewise._implementation  # type: ignore[attr-defined] # noqa: SLF001 - NumPy's own code
+    return plain(array_of(x), truths, funclist, *arguments, **options)
 
 
 # ------------------------------------------------------------------------------------------- questions about numbers
@@ -154,18 +161,28 @@ def _nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, n
     if not copy and isinstance(x, np.ndarray):
         x[...] = numbers
         return x
-    return numbers if isinstance(x, (np.ndarray, list, tuple)) else numbers[()] if isinstance(numbers, np.ndarray) else numbers
+    return (
+        numbers
+        if isinstance(x, (np.ndarray, list, tuple))
+        else numbers[()]
+        if isinstance(numbers, np.ndarray)
+        else numbers
+    )
 
 
 # ------------------------------------------------------------------------------------------------ moments
 
 
 def _counted(a: Any, axis: Any) -> int:
-    return a.size if axis is None else math.prod(a.shape[place] for place in (axis if isinstance(axis, tuple) else (axis,)))
+    return (
+        a.size
+        if axis is None
+        else math.prod(a.shape[place] for place in (axis if isinstance(axis, tuple) else (axis,)))
+    )
 
 
 def _absent(thing: Any) -> bool:
-    return thing is None or thing is np._NoValue
+    return thing is None or thing is _ABSENT
 
 
 def _only(name: str, **options: Any) -> None:
@@ -176,33 +193,35 @@ def _only(name: str, **options: Any) -> None:
 
 
 def _along(axis: Any, ndim: int) -> tuple[int, ...]:
-    return tuple(range(ndim)) if axis is None else tuple(p % ndim for p in (axis if isinstance(axis, tuple) else (axis,)))
+    return (
+        tuple(range(ndim)) if axis is None else tuple(p % ndim for p in (axis if isinstance(axis, tuple) else (axis,)))
+    )
 
 
 def _deviations(a: Any, axis: Any, mean: Any) -> Any:
-    return a - (np.add.reduce(a, axis=_along(axis, a.ndim), keepdims=True) / float(_counted(a, axis)) if _absent(mean) else mean)
+    return a - (_sum(a, axis=_along(axis, a.ndim), keepdims=True) / float(_counted(a, axis)) if _absent(mean) else mean)
 
 
 def _degrees_of_freedom(a: Any, axis: Any, ddof: Any, correction: Any) -> float:
-    return max(_counted(a, axis) - (ddof if _absent(correction) else correction), 0.0)
+    return max(float(_counted(a, axis) - (ddof if _absent(correction) else correction)), 0.0)
 
 
 @_stands_for("var")
 def _var(
-    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = np._NoValue,
-    *, where: Any = np._NoValue, mean: Any = np._NoValue, correction: Any = np._NoValue,
+    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = _ABSENT,
+    *, where: Any = _ABSENT, mean: Any = _ABSENT, correction: Any = _ABSENT,
 ) -> Any:  # fmt: skip
     _only("var", dtype=dtype, out=out, where=where)
     a = array_of(a)
     squares = np.square(_deviations(a, axis, mean))
-    total = np.add.reduce(squares, axis=_along(axis, a.ndim), keepdims=not _absent(keepdims) and bool(keepdims))
+    total = _sum(squares, axis=_along(axis, a.ndim), keepdims=not _absent(keepdims) and bool(keepdims))
     return primitives.div(total, _degrees_of_freedom(a, axis, ddof, correction))
 
 
 @_stands_for("std")
 def _std(
-    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = np._NoValue,
-    *, where: Any = np._NoValue, mean: Any = np._NoValue, correction: Any = np._NoValue,
+    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = _ABSENT,
+    *, where: Any = _ABSENT, mean: Any = _ABSENT, correction: Any = _ABSENT,
 ) -> Any:  # fmt: skip
     # The length of the deviations: its gradient is 0 where they all are, as that of `norm` is at the origin.
     _only("std", dtype=dtype, out=out, where=where)
@@ -368,7 +387,7 @@ def _nanargmin(a: Any, axis: Any = None, **options: Any) -> Any:
 
 
 def _count_of_numbers(a: Any, axis: Any, keepdims: bool) -> Any:
-    return np.add.reduce(_where(np.isnan(a), 0.0, np.ones(a.shape)), axis=_along(axis, a.ndim), keepdims=keepdims)
+    return _sum(_where(np.isnan(a), 0.0, np.ones(a.shape)), axis=_along(axis, a.ndim), keepdims=keepdims)
 
 
 def _mean_of_numbers(a: Any, axis: Any, keepdims: bool) -> Any:
@@ -377,12 +396,16 @@ def _mean_of_numbers(a: Any, axis: Any, keepdims: bool) -> Any:
 
 
 @_stands_for("nanmean")
-def _nanmean(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = None) -> Any:
+def _nanmean(
+    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = None
+) -> Any:
     _only("nanmean", dtype=dtype, out=out, where=where)
     return _mean_of_numbers(array_of(a), axis, not _absent(keepdims) and bool(keepdims))
 
 
-def _squares_of_numbers(name: str, a: Any, axis: Any, ddof: Any, keepdims: Any, options: dict[str, Any]) -> tuple[Any, Any]:
+def _squares_of_numbers(
+    name: str, a: Any, axis: Any, ddof: Any, keepdims: Any, options: dict[str, Any]
+) -> tuple[Any, Any]:
     """Deviations of the numbers, 0 for a NaN, and the degrees of freedom."""
     _only(name, **options)
     count = _count_of_numbers(a, axis, not _absent(keepdims) and bool(keepdims))
@@ -397,7 +420,7 @@ def _nanvar(
 ) -> Any:
     a = array_of(a)
     deviations, free = _squares_of_numbers("nanvar", a, axis, ddof, keepdims, {"dtype": dtype, "out": out, **options})
-    total = np.add.reduce(np.square(deviations), axis=_along(axis, a.ndim), keepdims=not _absent(keepdims) and keepdims)
+    total = _sum(np.square(deviations), axis=_along(axis, a.ndim), keepdims=not _absent(keepdims) and keepdims)
     return primitives.div(total, free)
 
 
@@ -418,7 +441,9 @@ def _interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, perio
     # At a knot the slope is that of the segment to its right, and 0 at the last one.
     xp, fp = array_of(xp), array_of(fp)
     if xp.ndim != 1 or xp.shape != fp.shape or xp.size == 0:
-        raise ArgumentError(f"np.interp got points of shape {xp.shape} and values of shape {fp.shape}; give two equal rows.")
+        raise ArgumentError(
+            f"np.interp got points of shape {xp.shape} and values of shape {fp.shape}; give two equal rows."
+        )
     if period is not None:
         period = abs(period)
         x, xp = np.mod(_operand(x), period), np.mod(xp, period)
@@ -455,9 +480,13 @@ def _gradient(f: Any, *spacings: Any, axis: Any = None, edge_order: int = 1) -> 
     f = array_of(f)
     axes = _along(axis, f.ndim)
     if len(spacings) not in (0, 1, len(axes)) or (len(spacings) == 1 and np.ndim(spacings[0]) and len(axes) > 1):
-        raise ArgumentError(f"np.gradient got {len(spacings)} spacings for {len(axes)} axes; give one, or one for each.")
+        raise ArgumentError(
+            f"np.gradient got {len(spacings)} spacings for {len(axes)} axes; give one, or one for each."
+        )
     each = spacings if len(spacings) == len(axes) else (spacings or (1.0,)) * len(axes)
-    slopes = [_slopes(np.moveaxis(f, place, 0), spacing, edge_order, place) for place, spacing in zip(axes, each, strict=True)]
+    slopes = [
+        _slopes(np.moveaxis(f, place, 0), spacing, edge_order, place) for place, spacing in zip(axes, each, strict=True)
+    ]
     return slopes[0] if len(slopes) == 1 else tuple(slopes)
 
 
@@ -465,7 +494,9 @@ def _slopes(f: Any, spacing: Any, edge_order: int, place: int) -> Any:
     """Second-order differences along the first axis, which moves to `place`; first or second order at the ends."""
     count = f.shape[0]
     if count < edge_order + 1 or edge_order not in (1, 2):
-        raise ArgumentError(f"np.gradient of {count} numbers with edge_order={edge_order}: give at least edge_order + 1, 1 or 2.")
+        raise ArgumentError(
+            f"np.gradient of {count} numbers with edge_order={edge_order}: give at least edge_order + 1, 1 or 2."
+        )
     gaps = np.diff(array_of(spacing)) if np.ndim(spacing) else array_of([spacing] * (count - 1))
     if len(gaps) != count - 1:
         raise ArgumentError(f"np.gradient got {len(gaps) + 1} points for {count} numbers; give one for each.")
@@ -495,20 +526,22 @@ def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> 
 def _vector_norm(a: Any, order: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
     size = np.abs(a)
     if order == math.inf:
-        return np.maximum.reduce(size, axis=axes, keepdims=keepdims)
+        return _largest(size, axis=axes, keepdims=keepdims)
     if order == -math.inf:
-        return np.minimum.reduce(size, axis=axes, keepdims=keepdims)
+        return _smallest(size, axis=axes, keepdims=keepdims)
     if order == 0:
-        return np.add.reduce(_where(size != 0.0, 1.0, 0.0 * a), axis=axes, keepdims=keepdims)
+        return _sum(_where(size != 0.0, 1.0, 0.0 * a), axis=axes, keepdims=keepdims)
     if order == 1:
-        return np.add.reduce(size, axis=axes, keepdims=keepdims)
+        return _sum(size, axis=axes, keepdims=keepdims)
     if not isinstance(order, (int, float)):
-        raise refusal(f"np.linalg.norm of Variables with ord={order!r}: give a number; a matrix takes 'fro', 1 and inf too.")
+        raise refusal(
+            f"np.linalg.norm of Variables with ord={order!r}: give a number; a matrix takes 'fro', 1 and inf too."
+        )
     # Divided by the largest, a constant, so that no power overflows and the origin has gradient 0: as `norm`.
-    largest = primitives.hold(np.maximum.reduce(size, axis=axes, keepdims=True))
+    largest = primitives.hold(_largest(size, axis=axes, keepdims=True))
     scale = _where((largest > 0.0) & (largest < math.inf), largest, 1.0)
     powers = np.power(primitives.div(size, scale), float(order))
-    total = np.add.reduce(powers, axis=axes, keepdims=True)
+    total = _sum(powers, axis=axes, keepdims=True)
     length = scale * np.power(total, 1.0 / order)
     length = _where(largest != 0.0, length, 0.0)
     return length if keepdims else np.squeeze(length, axis=axes)[()]
@@ -521,8 +554,8 @@ def _matrix_norm(a: Any, order: Any, axes: tuple[int, ...], keepdims: bool) -> A
             "Use ord=None, 'fro', 1 or inf."
         )
     along, over = axes if abs(order) == 1 else axes[::-1]
-    sums = np.add.reduce(np.abs(a), axis=along, keepdims=True)
-    extreme = (np.maximum if order > 0 else np.minimum).reduce(sums, axis=over, keepdims=True)
+    sums = _sum(np.abs(a), axis=along, keepdims=True)
+    extreme = (_largest if order > 0 else _smallest)(sums, axis=over, keepdims=True)
     return extreme if keepdims else np.squeeze(extreme, axis=axes)[()]
 
 
@@ -542,17 +575,14 @@ def _matrix_norm_of(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> A
 
 
 _SCALAR_CODE = (
-    "There are al.norm, al.dot, al.sum and NumPy's @, dot, outer, cross, trace and einsum; for the rest write the elimination "
-    "as scalar code, or differentiate the formula by hand in an al.Primitive."
+    "There are al.norm, al.dot, al.sum and NumPy's @, dot, outer, cross, trace and einsum; for the rest write the "
+    "elimination as scalar code, or differentiate the formula by hand in an al.Primitive."
 )
-_NOT_OFFERED = {
-    **dict.fromkeys(
-        "solve inv pinv det slogdet cholesky qr svd svdvals eig eigh eigvals eigvalsh lstsq cond matrix_rank tensorsolve "
-        "tensorinv".split(),
-        _SCALAR_CODE,
-    ),
-}
-INSTEAD.update({getattr(np.linalg, name): text for name, text in _NOT_OFFERED.items() if hasattr(np.linalg, name)})
+_SOLVERS = (
+    "solve", "inv", "pinv", "det", "slogdet", "cholesky", "qr", "svd", "svdvals", "eig", "eigh", "eigvals", "eigvalsh",
+    "lstsq", "cond", "matrix_rank", "tensorsolve", "tensorinv",
+)  # fmt: skip
+INSTEAD.update({getattr(np.linalg, name): _SCALAR_CODE for name in _SOLVERS if hasattr(np.linalg, name)})
 INSTEAD.update(
     {
         np.polyfit: "It solves a linear system. " + _SCALAR_CODE,

@@ -70,8 +70,10 @@ def watched(name: str) -> Iterator[None]:
 
 def _levels_of_the_library() -> int:
     """How many frames above the caller the user's line stands."""
-    frame, level = sys._getframe(1), 1
-    while frame.f_back is not None and (is_library(frame.f_code.co_filename) or "contextlib" in frame.f_code.co_filename):
+    frame, level = sys._getframe(1), 1  # noqa: SLF001 - as `inspect` does it, without its cost
+    while frame.f_back is not None and (
+        is_library(frame.f_code.co_filename) or "contextlib" in frame.f_code.co_filename
+    ):
         frame, level = frame.f_back, level + 1
     return level
 
@@ -79,19 +81,26 @@ def _levels_of_the_library() -> int:
 def _in_our_words(error: Exception, noted: list[tuple[str, str]]) -> OperandError | None:
     if isinstance(error, AutogradLiteError):
         asker = _asked_by(error)
-        if type(error) is not OperandError or not asker or not str(error).startswith("float()"):
+        function = asker.rpartition(" ")[2]
+        if type(error) is not OperandError or not asker or function in str(error):
             return None
         return OperandError(f"{asker} was given a Variable: {error}{_remedy(asker)}")
     if isinstance(error, SystemError):  # compiled code that lost our error, or wrapped it
         causes: list[BaseException | None] = [error.__cause__, error.__context__]
-        ours = [str(cause) for cause in causes if isinstance(cause, AutogradLiteError)] or [text for text, _ in noted[-1:]]
-        return OperandError(f"{_asked_by(error, anywhere=True) or 'compiled code'} was given a Variable: {ours[0]}") if ours else None
+        ours = [str(cause) for cause in causes if isinstance(cause, AutogradLiteError)] or [
+            text for text, _ in noted[-1:]
+        ]
+        return (
+            OperandError(f"{_asked_by(error, anywhere=True) or 'compiled code'} was given a Variable: {ours[0]}")
+            if ours
+            else None
+        )
     if _FOREIGN.search(str(error)):
         asker = _asked_by(error) or "NumPy"
         return OperandError(
-            f"{asker} at {_line_of(error)} refused Variables: {error}.{_remedy(asker)} In an array made by al.array, al.zeros "
-            "or al.full every function with a rule works; others are written with the functions of autograd_lite, or as "
-            "scalar code."
+            f"{asker} at {_line_of(error)} refused Variables: {error}.{_remedy(asker)} In an array made by al.array, "
+            "al.zeros or al.full every function with a rule works; others are written with the functions of autograd_lite, "
+            "or as scalar code."
         )
     return None
 
@@ -107,7 +116,9 @@ def _asked_by(error: Exception, *, anywhere: bool = False) -> str:
     foreign: list[traceback.FrameSummary] = []
     while frames and "site-packages" in frames[-1].filename:
         foreign.append(frames.pop())
-    foreign = [frame for frame in foreign if not frame.name.startswith("_") and frame.name not in ("wrapper", "<lambda>")]
+    foreign = [
+        frame for frame in foreign if not frame.name.startswith("_") and frame.name not in ("wrapper", "<lambda>")
+    ]
     if not foreign:
         return ""
     outermost = foreign[-1]
@@ -117,8 +128,9 @@ def _asked_by(error: Exception, *, anywhere: bool = False) -> str:
 
 def _remedy(asker: str) -> str:
     name = asker.rpartition(" ")[2]
-    known = hasattr(sys.modules["autograd_lite"], name)
-    return f" Use autograd_lite.{name}." if known else ""
+    if hasattr(sys.modules["autograd_lite"], name):
+        return f" Use autograd_lite.{name}."
+    return " Put lists of Variables into autograd_lite.array first." if asker.startswith("numpy") else ""
 
 
 def _line_of(error: Exception) -> str:

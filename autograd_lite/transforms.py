@@ -46,7 +46,11 @@ class Run:
         numbers, shape = unravel(chosen, f"an argument of {name_of(f)}")
         oldest = Variable(0.0).number
         inputs = [primitives.positive(n) if type(n) is Variable else Variable(n) for n in numbers]
-        with watched(name_of(f)), observers.differentiated(once=once), observers.running_on(inputs, oldest) as under_way:
+        with (
+            watched(name_of(f)),
+            observers.differentiated(once=once),
+            observers.running_on(inputs, oldest) as under_way,
+        ):
             output = f(*put_in(shape.pack(inputs)), **keywords)
         return cls(inputs, shape, output, oldest, under_way)
 

@@ -15,7 +15,8 @@ from typing import Any, ClassVar, NoReturn, final
 
 import numpy as np
 
-from autograd_lite import arrays, numpy_functions, observers, operators, primitives
+from autograd_lite import arrays, observers, operators, primitives
+from autograd_lite import numpy_functions as _numpy_functions  # noqa: F401 - enters what serves NumPy's functions
 from autograd_lite.errors import AutogradLiteError, OperandError, PrimitiveError, ReadOnlyError, TraceError
 from autograd_lite.primitives import Primitive, as_float
 from autograd_lite.refusals import refusal

@@ -34,7 +34,7 @@ def assert_right(f, x):
     value, gradient = al.value_and_grad(f)(x)
     assert np.allclose(value, f(x), rtol=1e-13, atol=0)
     assert np.allclose(gradient, differences(f, x), rtol=1e-6, atol=1e-6)
-    slopes = np.array([differences(lambda p: al.grad(f)(p)[place], x) for place in np.ndindex(x.shape)])  # noqa: B023
+    slopes = np.array([differences(lambda p: al.grad(f)(p)[place], x) for place in np.ndindex(x.shape)])
     assert np.allclose(al.hessian(f)(x), slopes.reshape(x.shape * 2), rtol=1e-5, atol=1e-5)
     compiled = al.jit(al.value_and_grad(f), backend="python")(x)
     assert np.array_equal(compiled[0], value)
@@ -52,10 +52,14 @@ def differences(f, x, h=1e-5):
     return slopes
 
 
-REDUCTIONS = (
-    "sum prod mean max min amax amin ptp var std median nansum nanprod nanmean nanmax nanmin nanvar nanstd nanmedian".split()
-)
-ELEMENTWISE = "cumsum cumprod sort diff trapezoid unwrap sinc real nan_to_num abs square nancumsum nancumprod ediff1d".split()
+REDUCTIONS = [
+    "sum", "prod", "mean", "max", "min", "amax", "amin", "ptp", "var", "std", "median", "nansum", "nanprod", "nanmean",
+    "nanmax", "nanmin", "nanvar", "nanstd", "nanmedian",
+]  # fmt: skip
+ELEMENTWISE = [
+    "cumsum", "cumprod", "sort", "diff", "trapezoid", "unwrap", "sinc", "real", "nan_to_num", "abs", "square", "nancumsum",
+    "nancumprod", "ediff1d",
+]  # fmt: skip
 
 
 class TestReductions:
@@ -318,10 +322,9 @@ class TestFunctions:
 
     def test_ufunc_without_a_rule_says_so(self):
         """And is NumPy's on plain numbers."""
-        for ufunc in (np.nextafter, np.gcd, np.bitwise_and, np.arctan2.outer):
-            if isinstance(ufunc, np.ufunc):
-                with pytest.raises(al.OperandError, match=f"np.{ufunc.__name__} has no derivative rule"):
-                    ufunc(al.array([Variable(1.0)]), 2)
+        for ufunc in (np.nextafter, np.gcd, np.bitwise_and):
+            with pytest.raises(al.OperandError, match=f"np.{ufunc.__name__} has no derivative rule"):
+                ufunc(al.array([Variable(1.0)]), 2)
         assert np.nextafter(al.zeros(1), 1.0).tolist() == [5e-324]
 
 
@@ -370,6 +373,31 @@ class TestScipy:
             al.grad(f)(2.0)
 
 
+def test_lists_of_variables_in_numpys_own_code():
+    """NumPy asks nobody about a list: it serves or is refused with its name and the remedy."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for function in (
+            np.sum,
+            np.mean,
+            np.std,
+            np.var,
+            np.median,
+            np.max,
+            np.diff,
+            np.cumsum,
+            np.sort,
+            np.prod,
+            np.dot,
+        ):
+            both = (lambda x: ([x, x * x, 1.0],)) if function is not np.dot else (lambda x: ([x, x], [x, 1.0]))
+            f = lambda x: weighted(function(*both(x)))
+            assert al.grad(f)(1.5) == pytest.approx((f(1.5 + 1e-6) - f(1.5 - 1e-6)) / 2e-6, rel=1e-7)
+    for function in (np.gradient, lambda a: np.percentile(a, 30.0)):
+        with pytest.raises(al.OperandError, match=r"numpy's (gradient|percentile) .* autograd_lite.array first"):
+            al.grad(lambda x: weighted(function([x, x * x, 1.0])))(1.5)
+
+
 class TestAttributes:
     """What NumPy asks of a number."""
 
@@ -392,7 +420,7 @@ class TestAttributes:
         assert np.stack([x, x]).shape == (2,)
         assert np.atleast_1d(x)[0] is x
         assert np.broadcast_to(x, (2,))[1] is x
-        assert np.result_type(x, 1.0) == object
+        assert np.result_type(x, 1.0).kind == "O"
         assert (np.full(2, x)[0] is x, (np.zeros(2) + x).shape) == (True, (2,))
 
 
@@ -422,7 +450,7 @@ class TestConstructors:
         a = al.array([[1, x], [np.float32(0.5), True]])
         assert a.shape == (2, 2)
         assert a[0, 1] is x
-        assert [type(entry) for entry in (a[0, 0], a[1, 0], a[1, 1])] == [float, float, float]
+        assert all(type(entry) is float for entry in (a[0, 0], a[1, 0], a[1, 1]))
         assert type(al.array([1.0, 2.0])) is VariableArray
         assert np.exp(al.array([x, 1.0]))[1] == math.e
         assert al.full((2, 2), x)[1, 1] is x
@@ -453,7 +481,9 @@ class TestSwallowedRefusals:
             return out[0] + x
 
         for transform in (al.grad, al.value_and_grad, al.hessian, al.jacobian, lambda f: lambda x: al.vjp(f, x)):
-            with pytest.warns(RuntimeWarning, match=r"f went on after a refusal at test_arrays.py:\d+: float\(\)") as caught:
+            with pytest.warns(
+                RuntimeWarning, match=r"f went on after a refusal at test_arrays.py:\d+: float\(\)"
+            ) as caught:
                 transform(f)(1.0)
             assert len(caught) == 1
             assert caught[0].filename == __file__
@@ -484,8 +514,20 @@ class TestSwallowedRefusals:
         def f(v):
             a = np.array([v[0], 1.0])
             np.array(list(v)), np.stack(v), np.asarray(v), np.shape(v[0]), np.isscalar(v[0]), repr(v), str(a)
-            np.array_equal(v, v), np.float64(2.0) * v[0], v[0] in [1.0], np.broadcast_arrays(v, 1.0), np.allclose(v, v)
-            np.result_type(v, 1.0), np.iscomplexobj(v), np.ndim(v[0]), hasattr(v[0], "__array__"), np.float64(1.0) < v[0]
+            (
+                np.array_equal(v, v),
+                np.float64(2.0) * v[0],
+                v[0] in [1.0, 2.0],
+                np.broadcast_arrays(v, 1.0),
+                np.allclose(v, v),
+            )
+            (
+                np.result_type(v, 1.0),
+                np.iscomplexobj(v),
+                np.ndim(v[0]),
+                hasattr(v[0], "__array__"),
+                np.float64(1.0) < v[0],
+            )
             with pytest.raises(ZeroDivisionError):
                 1 / 0
             return (a * v[1]).sum()
@@ -508,15 +550,20 @@ class TestSwallowedRefusals:
 def test_array_of_one_number_is_a_number():
     """Other libraries take it."""
     for shape in ((), (1,), (1, 1)):
-        assert al.value_and_grad(lambda x: np.full(shape, x * x))(3.0) == (9.0, 6.0)  # noqa: B023
-        assert al.grad(lambda v: np.full(shape, v @ v))(np.ones(2)).tolist() == [2.0, 2.0]  # noqa: B023
-        assert al.hessian(lambda v: al.full(shape, v @ v))(np.ones(2)).tolist() == [[2.0, 0.0], [0.0, 2.0]]  # noqa: B023
-        assert al.jit(al.value_and_grad(lambda x: al.full(shape, x * x)))(3.0) == (9.0, 6.0)  # noqa: B023
+        assert al.value_and_grad(lambda x: np.full(shape, x * x))(3.0) == (9.0, 6.0)
+        assert al.grad(lambda v: np.full(shape, v @ v))(np.ones(2)).tolist() == [2.0, 2.0]
+        assert al.hessian(lambda v: al.full(shape, v @ v))(np.ones(2)).tolist() == [[2.0, 0.0], [0.0, 2.0]]
+        assert al.jit(al.value_and_grad(lambda x: al.full(shape, x * x)))(3.0) == (9.0, 6.0)
     with pytest.raises(al.OutputError, match="2 numbers"):
         al.grad(lambda v: v)(np.ones(2))
 
 
-POINTS = [np.array([0.3, -1.2, 2.5]), np.array([-0.3, 1.2, -2.5]), np.array([1.0, 2.0, 3.0]), np.array([math.nan, 0.0, 5.0])]
+POINTS = [
+    np.array([0.3, -1.2, 2.5]),
+    np.array([-0.3, 1.2, -2.5]),
+    np.array([1.0, 2.0, 3.0]),
+    np.array([math.nan, 0.0, 5.0]),
+]
 
 
 def paths(f, points):
