@@ -141,7 +141,7 @@ _QUESTIONS: dict[np.ufunc, Callable[..., Any]] = {
 
 
 def _is_condition(thing: Any) -> bool:
-    return is_variable(thing) and thing.primitive is not None and bool(thing.primitive.condition)
+    return is_variable(thing) and bool(getattr(thing.primitive, "condition", False))
 
 
 def _logical(name: str, plainly: Callable[..., bool]) -> Callable[..., Any]:
@@ -176,6 +176,7 @@ _TRUTHS = _QUESTIONS.keys() | _CONNECTIVES.keys()
 #: NumPy's own loops over objects call the operators, and are faster than a loop over a rule.
 _OPERATORS = frozenset((np.add, np.subtract, np.multiply, np.negative, np.positive, np.absolute))
 _PRODUCTS = frozenset(getattr(np, name) for name in ("matmul", "vecdot", "matvec", "vecmat") if hasattr(np, name))
+_NATIVE = _OPERATORS | _PRODUCTS
 #: The like, but where two plain floats meet, Python raises or turns complex, and a rule does not.
 _GUARDED = frozenset((np.divide, np.power))
 
@@ -245,13 +246,12 @@ def array_ufunc(ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> A
     if len(inputs) > 1 or ufunc is np.invert:
         ufunc = _of_truths(ufunc, inputs)
     operands = tuple([_plain(operand) for operand in inputs])
-    if method == "__call__" and not options and ufunc in RULES:  # the usual ones, for their speed
-        arrays = [isinstance(operand, (np.ndarray, list, tuple)) for operand in operands]
-        if not any(arrays):
-            return RULES[ufunc](*operands)
-        if ufunc in _OPERATORS and all(arrays):
+    if method == "__call__" and not options:  # the usual ones, for their speed
+        if ufunc in _NATIVE and all(isinstance(operand, np.ndarray) for operand in operands):
             with np.errstate(all="ignore"):
                 return as_variable_array(ufunc(*operands))
+        if ufunc in RULES and not any(isinstance(operand, (np.ndarray, list, tuple)) for operand in operands):
+            return RULES[ufunc](*operands)
     out = tuple([_plain(o) for o in options.pop("out", None) or ()])
     options = {name: option for name, option in options.items() if option is not None or name == "axis"}
     if not any(map(_holds_objects, (*operands, *out))):
