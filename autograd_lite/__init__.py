@@ -15,7 +15,8 @@ from autograd_lite import nn, optim
 from autograd_lite.backward import gradients, stop_gradient, topological_order, zero_grad
 from autograd_lite.drawing import draw
 from autograd_lite.errors import (
-    ArgumentError, AutogradLiteError, BranchError, CompilationError, ConversionError, DrawingError, GradientCheckError,
+    ArgumentError, AutogradLiteError, BranchError, CompilationError, ConversionError, DerivativeWarning, DrawingError,
+    GradientCheckError,
     GraphTooLarge, HandMadeNodeError, ModelFileError, NonFiniteError, OperandError, OutputError, PrimitiveError,
     ReadOnlyError, RendererNotFound, StaleGraphError, TapeError, TraceError, UnconnectedError,
 )
@@ -48,21 +49,21 @@ __version__ = "0.1.0"
 
 #: `from autograd_lite import *` leaves the builtins abs, all, any, max, min, pow, round and sum alone: write al.abs, al.sum.
 __all__ = [
-    "PRIMITIVES", "REAL", "ArgumentError", "AutogradLiteError", "BranchError", "CompilationError",
-    "ConversionError", "DrawingError", "GradientCheckError", "GraphTooLarge", "HandMadeNodeError", "Interval",
-    "ModelFileError", "NonFiniteError", "OperandError", "OutputError", "Primitive", "PrimitiveError",
-    "ReadOnlyError", "RendererNotFound", "StaleGraphError", "Tape", "TapeError", "TraceError", "UnconnectedError",
-    "Variable", "__version__", "acos", "acosh", "add", "array", "asin", "asinh", "atan", "atan2", "atanh", "audit",
-    "blame", "cbrt", "ceil", "check_grads", "clip", "copysign", "cos", "cosh", "degrees", "digamma", "div", "dot",
-    "draw", "elu", "equal", "erf", "erfc", "exp", "exp2", "explain", "expm1", "floor", "floordiv", "full", "gamma",
-    "gelu", "grad", "gradient_flow", "gradients", "greater", "greater_equal", "hessian", "hvp", "hypot", "inv",
-    "jacobian", "jit", "jvp", "kinks", "leaky_relu", "less", "less_equal", "lgamma", "load", "log", "log1p", "log2",
-    "log10", "log_softmax", "logaddexp", "logical_and", "logical_not", "logical_or", "logsumexp", "maximum", "mean",
-    "minimum", "mod", "mul", "neg", "nn", "norm", "not_equal", "ones", "optim", "plot_gradient_flow", "polygamma",
-    "prod", "radians", "raise_on_nonfinite", "reciprocal", "record_locations", "register_dataclass", "relu", "save",
-    "scan", "scope", "selu", "sigmoid", "sign", "silu", "sin", "sinc", "sinh", "softmax", "softplus", "softsign",
-    "sqrt", "square", "step", "stop_gradient", "sub", "tan", "tanh", "topological_order", "trace", "trunc",
-    "value_and_grad", "vjp", "vmap", "where", "why", "xlogy", "zero_grad", "zeros",
+    "PRIMITIVES", "REAL", "ArgumentError", "AutogradLiteError", "BranchError", "CompilationError", "ConversionError",
+    "DerivativeWarning", "DrawingError", "GradientCheckError", "GraphTooLarge", "HandMadeNodeError", "Interval",
+    "ModelFileError", "NonFiniteError", "OperandError", "OutputError", "Primitive", "PrimitiveError", "ReadOnlyError",
+    "RendererNotFound", "StaleGraphError", "Tape", "TapeError", "TraceError", "UnconnectedError", "Variable",
+    "__version__", "acos", "acosh", "add", "array", "asin", "asinh", "atan", "atan2", "atanh", "audit", "blame",
+    "cbrt", "ceil", "check_grads", "clip", "copysign", "cos", "cosh", "degrees", "digamma", "div", "dot", "draw", "elu", "equal", "erf",
+    "erfc", "exp", "exp2", "explain", "expm1", "floor", "floordiv", "full", "gamma", "gelu", "grad", "gradient_flow",
+    "gradients", "greater", "greater_equal", "hessian", "hvp", "hypot", "inv", "jacobian", "jit", "jvp", "kinks",
+    "leaky_relu", "less", "less_equal", "lgamma", "load", "log", "log1p", "log2", "log10", "log_softmax", "logaddexp",
+    "logical_and", "logical_not", "logical_or", "logsumexp", "maximum", "mean", "minimum", "mod", "mul", "neg", "nn",
+    "norm", "not_equal", "ones", "optim", "plot_gradient_flow", "polygamma", "prod", "radians", "raise_on_nonfinite",
+    "reciprocal", "record_locations", "register_dataclass", "relu", "save", "scan", "scope", "selu", "sigmoid", "sign",
+    "silu", "sin", "sinc", "sinh", "softmax", "softplus", "softsign", "sqrt", "square", "step", "stop_gradient", "sub",
+    "tan", "tanh", "topological_order", "trace", "trunc", "value_and_grad", "vjp", "vmap", "where", "why", "xlogy",
+    "zero_grad", "zeros",
 ]
 
 #: What people look for who come from elsewhere, and what it is called here.

@@ -29,6 +29,7 @@ from autograd_lite.variable import Variable, is_number, is_stale, reachable, sea
 
 Number = Any  # float, or a Variable where a gradient is to be differentiated again
 Seeds = Iterable[tuple[Variable, Number]]
+Sent = tuple[Number, Number | None]  # an adjoint and the condition that it was sent: None if it always is
 
 _writing = RLock()
 
@@ -89,10 +90,11 @@ class Reach:
             total = adjoints[output._number]
             adjoints[output._number] = number if total is None else total + number
         notes = observers.recording() if create_graph else None
-        if notes is None or not any(map(_may_send_nothing, self.inner)):
+        if notes is None or not any(_may_send_nothing(node) or _has_many_results(node) for node in self.inner):
             (_send_graphs if create_graph else _send)(self.inner, adjoints)
         elif notes.masked:
-            _send_masked(self.inner, adjoints)
+            found = _send_masked(self, {n: [(a, None)] for n, a in adjoints.items() if a is not None})
+            adjoints.update({n: a if sent is None else where(sent, a, 0.0) for n, (a, sent) in found.items()})
         else:
             _send_graphs(self.inner, adjoints)
             visited = {node._number for node in self.inner}
@@ -100,6 +102,24 @@ class Reach:
         if observers.active:
             observers.observe_sweep([self.met[k] for k in sorted(self.met, reverse=True)], adjoints)
         return adjoints
+
+    def sent(
+        self, seeds: Iterable[tuple[Variable, Sent]], *, masked: bool
+    ) -> dict[int, tuple[Number | None, Number | None]]:
+        """The reverse sweep of graphs from inside a larger one: seeds are adjoints of nodes within, each with its condition.
+
+        If `masked`, adjoints come out with the condition that anything was sent, else with None.
+        """
+        waiting: dict[int, list[Sent]] = {}
+        for node, product in seeds:
+            waiting.setdefault(node._number, []).append(product)
+        if masked:
+            return {**_send_masked(self, waiting)}
+        adjoints: dict[int, Number] = dict.fromkeys(self.met)
+        for number, products in waiting.items():
+            adjoints[number] = _added(products)[0]
+        _send_graphs(self.inner, adjoints)
+        return {number: (adjoint, None) for number, adjoint in adjoints.items()}
 
     def tangents(self, seeds: Seeds, *, create_graph: bool = False) -> dict[int, Number]:
         """The forward sweep: ẏ = Σ ∂y/∂x·ẋ over the arguments x of y; None where no tangent arrived."""
@@ -110,7 +130,7 @@ class Reach:
             if node._number in given:
                 continue
             products = [
-                _masked(node, _times(local, tangents[argument._number]), local, arrived.get(argument._number))
+                (_times(local, tangents[argument._number]), _arrival(node, local, arrived.get(argument._number)))
                 for argument, local in zip(node._arguments, _locals(node, create_graph=create_graph), strict=True)
                 if local is not None and tangents.get(argument._number) is not None
             ]
@@ -170,10 +190,6 @@ class Cotangents(dict[int, Number]):
             both[place] = both[place] + adjoint if place in both else adjoint
         return both
 
-    def masked(self, condition: Number | None) -> "Cotangents":
-        """0 where the condition does not hold."""
-        return self if condition is None else Cotangents({k: where(condition, a, 0.0) for k, a in self.items()})
-
 
 class Place:
     """The local gradient of a result by all of them: 1 at its place."""
@@ -198,33 +214,49 @@ def _shares(node: Variable, adjoint: Number) -> Iterable[tuple[Any, Number, Numb
             yield argument, local * adjoint if type(local) is Place else _times(local, adjoint), local
 
 
-def _send_masked(nodes: Iterable[Variable], adjoints: dict[int, Number]) -> None:
+def _send_masked(reach: Reach, waiting: dict[int, list[Sent]]) -> dict[int, Sent]:
     """The same in a trace, for whatever branches a lane takes: with each product goes the condition that it was sent.
 
     What was not sent counts as -0.0, which changes no sum; NaN stands for "sent", as it does for `where`.
     """
-    waiting: dict[int, list[tuple[Number, Number | None]]] = {
-        n: [(a, None)] for n, a in adjoints.items() if a is not None
-    }
-    for node in nodes:
-        adjoint, condition = _added(waiting.pop(node._number, []))
-        adjoints[node._number] = adjoint if condition is None else where(condition, adjoint, 0.0)
-        if adjoint is not None:
-            for argument, product, local in _shares(node, adjoint):
-                if argument._number in adjoints:
-                    waiting.setdefault(argument._number, []).append(_masked(node, product, local, condition))
-    for number, products in waiting.items():
-        adjoint, condition = _added(products)
-        adjoints[number] = adjoint if condition is None else where(condition, adjoint, 0.0)
+    found: dict[int, Sent] = {}
+    for node in reach.inner:
+        products = waiting.pop(node._number, [])
+        if not products:
+            continue
+        if type(products[0][0]) is Cotangents:
+            shares: Any = _masked_shares(node, products)
+        else:
+            adjoint, condition = found[node._number] = _added(products)
+            shares = (
+                (argument, (product, _together(condition, local) if _may_send_nothing(node) else condition))
+                for argument, product, local in _shares(node, adjoint)
+            )
+        for argument, share in shares:
+            if argument._number in reach.met:
+                waiting.setdefault(argument._number, []).append(share)
+    return found | {number: _added(products) for number, products in waiting.items()}
 
 
-def _masked(node: Variable, product: Number, local: Number, condition: Number | None) -> tuple[Number, Number | None]:
-    """A product and the condition that it was sent: None where it always is."""
-    if type(product) is Cotangents:
-        return product.masked(condition), None
-    if not _may_send_nothing(node) or type(local) is float or not (notes := observers.recording()) or not notes.masked:
-        return product, condition
-    return product, local if condition is None else where(condition, local, 0.0)
+def _masked_shares(node: Variable, products: list[Sent]) -> Iterable[tuple[Variable, Sent]]:
+    """What an operation with many results gives to its arguments; each of its results has a condition of its own."""
+    by_place: dict[int, list[Sent]] = {}
+    for cotangents, condition in products:
+        for place, adjoint in cotangents.items():
+            by_place.setdefault(place, []).append((adjoint, condition))
+    sums = {place: _added(sent) for place, sent in by_place.items()}
+    cotangents = Cotangents({place: adjoint for place, (adjoint, _) in sums.items()})
+    conditions = {place: condition for place, (_, condition) in sums.items()}
+    operation: Any = node._primitive
+    shares = operation.pulled_back(node._arguments, cotangents, conditions)
+    return ((a, share) for a, share in zip(node._arguments, shares, strict=True) if type(a) is Variable)
+
+
+def _together(condition: Number | None, local: Number) -> Number | None:
+    """The condition that an adjoint was sent to a node, and on to an argument that it selects if `local` is not 0."""
+    if type(local) is float:
+        return condition
+    return local if condition is None else where(condition, local, 0.0)
 
 
 def _added(products: list[tuple[Number, Number | None]]) -> tuple[Number | None, Number | None]:
@@ -265,6 +297,17 @@ def _locals(node: Variable, *, create_graph: bool) -> Iterable[Number]:
         number = partial(*node._arguments, node) if callable(partial) else partial
         found.append(None if selects and type(number) is float and number == 0.0 else number)
     return found
+
+
+def _arrival(node: Variable, local: Number, condition: Number | None) -> Number | None:
+    """The condition that a tangent arrived: None where it always does."""
+    notes = observers.recording()
+    return _together(condition, local) if notes and notes.masked and _may_send_nothing(node) else condition
+
+
+def _has_many_results(node: Variable) -> bool:
+    """Whether the node is a loop, whose steps may select."""
+    return hasattr(node._primitive, "pulled_back")
 
 
 def _may_send_nothing(node: Variable) -> bool:

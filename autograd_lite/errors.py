@@ -176,6 +176,26 @@ class BranchError(AutogradLiteError, RuntimeError):
     """
 
 
+class DerivativeWarning(RuntimeWarning):
+    """A derivative is 0 because branches cut it off: the function compared or read its argument, and returned something else.
+
+    >>> import warnings
+    >>> import autograd_lite as al
+    >>> def bisected(a):                        # the root of x² - a: floats, chosen by comparing with a
+    ...     low, high = 0.0, 2.0
+    ...     for _ in range(50):
+    ...         middle = (low + high) / 2
+    ...         low, high = (middle, high) if middle * middle < a else (low, middle)
+    ...     return low
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     al.grad(bisected)(2.0)
+    0.0
+    >>> print(caught[0].message)
+    the result of bisected does not depend on its argument, although it was compared or read at ... Branches cut ...
+    """
+
+
 class TapeError(AutogradLiteError, ValueError):
     """A tape is malformed, or a file is no tape: corrupt, cut off, or of another kind."""
 

@@ -11,6 +11,7 @@ import optree
 from autograd_lite.backward import topological_order
 from autograd_lite.errors import ArgumentError, DrawingError, OperandError
 from autograd_lite.nests import NAMESPACE
+from autograd_lite.observers import unnoticed
 from autograd_lite.variable import Variable
 
 #: Largest slope of the activations that end a unit, by the name of their primitive; what is not here is no activation.
@@ -127,6 +128,7 @@ class GradientFlow:
         axes.legend(fontsize=8, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2)
 
 
+@unnoticed()
 def gradient_flow(gradients: Any, graphs: Variable | Iterable[Variable] = ()) -> GradientFlow:
     """Measure gradients layer by layer.
 

@@ -146,9 +146,9 @@ def _spread(reduced: Any, axis: int | None) -> Any:
 def _is_infinite(largest: Any) -> bool:
     """Whether any of some numbers is infinite; a trace takes that for a doubt and not for a branch of its own."""
     notes = observers.recording()
-    if notes is None or notes.masked:
-        return bool(np.any(abs(largest) == math.inf))
     each = largest.ravel() if isinstance(largest, np.ndarray) else [largest]
+    if notes is None or notes.masked:
+        return any(abs(x) == math.inf for x in each)
     notes.doubtful += [x - x for x in each if hasattr(type(x), "__apply_primitive__")]  # NaN where x is infinite
     return False
 

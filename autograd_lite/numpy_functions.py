@@ -48,18 +48,21 @@ def array_of(numbers: Any) -> Any:
     return as_variable_array(np.array(numbers, dtype=object))
 
 
-def _is_conditional(condition: Any) -> bool:
-    """Whether a condition is data: its truth is not known before somebody asks."""
-    if isinstance(condition, np.ndarray):
-        return condition.dtype == object and any(is_variable(entry) for entry in condition.flat)
-    return is_variable(condition)
+def _holds_variables(part: Any) -> bool:
+    if isinstance(part, (list, tuple)):
+        return any(map(_holds_variables, part))
+    if isinstance(part, np.ndarray):
+        return part.dtype == object and any(is_variable(entry) for entry in part.flat)
+    return is_variable(part)
 
 
 @_stands_for("where")
 def _where(condition: Any, *choices: Any) -> Any:
-    if not choices or not _is_conditional(condition):
+    if not any(map(_holds_variables, (condition, *choices) if choices else ())):
         truths = np.asarray(condition, dtype=bool)
         return np.where._implementation(truths, *choices)  # type: ignore[attr-defined] # noqa: SLF001 - NumPy's own
+    # By the rule also where the condition is known: what was not taken stays an argument, for `why`, and for the warning
+    # that a result depends on nothing.
     first, second = choices
     return primitives.where(*[_operand(part) for part in (condition, first, second)])
 

@@ -130,6 +130,7 @@ class Recording:
     doubtful: list[Any] = field(default_factory=list)
     elsewhere: list[tuple[Any, str]] = field(default_factory=list)
     numbers: dict[int, bool] = field(default_factory=dict, repr=False)  # see `variable.is_number`
+    scans: int = 0  # how many of them have become one operation so far
 
     def guard(self, relation: str, left: Any, right: Any, *, outcome: bool) -> None:
         """Note that `left relation right` came out as `outcome` on the user's line."""
@@ -228,6 +229,13 @@ def record_into(notes: Recording | None) -> Iterator[None]:
             if notes is not None:
                 _traces.remove(notes)
         _recording.reset(token)
+
+
+@contextmanager
+def unnoticed() -> Iterator[None]:
+    """Look at nodes without being noticed: no line of a read is noted, and a trace records no guard."""
+    with observing(alone=True), record_into(None):
+        yield
 
 
 @contextmanager

@@ -517,24 +517,24 @@ plain: Primitive = rule(
 # ------------------------------------------------------------------------------------------------------- conditions
 
 
-def _comparison(relation: str, sign: str, latex: str) -> Primitive:
+def _comparison(relation: str, sign: str) -> Primitive:
     """`a relation b` as 1 or 0, as Python decides it: of a NaN, only `!=` holds."""
     compare = getattr(operator, relation)
     return rule(
         f"is_{relation}", lambda a, b: 1.0 if compare(a, b) else 0.0, 0.0, 0.0,
         formula=f"y = 1 where a {sign} b, else 0,   ∂y/∂a = ∂y/∂b = 0", kink="0 at the jump",
-        source="Python language reference 6.10", latex=f"[{{0}} {latex} {{1}}]", condition=True,
+        source="Python language reference 6.10",
     )
 
 
 #: The comparisons of Python, by their names in `operator`: what comparing traced numbers records.
 COMPARISONS: dict[str, Primitive] = {
-    "lt": _comparison("lt", "<", "<"),
-    "le": _comparison("le", "≤", r"\le"),
-    "gt": _comparison("gt", ">", ">"),
-    "ge": _comparison("ge", "≥", r"\ge"),
-    "eq": _comparison("eq", "=", "="),
-    "ne": _comparison("ne", "≠", r"\ne"),
+    "lt": _comparison("lt", "<"),
+    "le": _comparison("le", "≤"),
+    "gt": _comparison("gt", ">"),
+    "ge": _comparison("ge", "≥"),
+    "eq": _comparison("eq", "="),
+    "ne": _comparison("ne", "≠"),
 }
 
 
@@ -542,20 +542,18 @@ logical_and: Primitive = rule(
     "logical_and", lambda a, b: nan if a != a or b != b else float(a != 0.0 and b != 0.0), zero,  # noqa: PLR0124
     lambda a, b, y: less(b, b),
     formula="y = 1 where a ≠ 0 and b ≠ 0, else 0", kink="0 at the jump; y = nan where a or b is", source="definition",
-    expression=lambda a, b: where(a, where(b, 1.0, 0.0), 0.0) + less(a, a) + less(b, b), latex=r"({0} \land {1})",
-    condition=True,
+    expression=lambda a, b: where(a, where(b, 1.0, 0.0), 0.0) + less(a, a) + less(b, b),
 )
 logical_or: Primitive = rule(
     "logical_or", lambda a, b: nan if a != a or b != b else float(a != 0.0 or b != 0.0), zero,  # noqa: PLR0124
     lambda a, b, y: less(b, b),
     formula="y = 1 where a ≠ 0 or b ≠ 0, else 0", kink="0 at the jump; y = nan where a or b is", source="definition",
-    expression=lambda a, b: where(a, 1.0, where(b, 1.0, 0.0)) + less(a, a) + less(b, b), latex=r"({0} \lor {1})",
-    condition=True,
+    expression=lambda a, b: where(a, 1.0, where(b, 1.0, 0.0)) + less(a, a) + less(b, b),
 )
 logical_not: Primitive = rule(
     "logical_not", lambda x: nan if x != x else float(x == 0.0), zero,  # noqa: PLR0124
     formula="y = 1 where x = 0, else 0", kink="0 at the jump; y = nan where x is", source="definition",
-    expression=lambda x: where(x, less(x, x), 1.0), latex=r"\lnot {0}", condition=True,
+    expression=lambda x: where(x, less(x, x), 1.0),
 )
 
 #: The same rule under NumPy's name.

@@ -123,8 +123,6 @@ class Primitive:
         Values of trailing arguments that a call leaves out.
     selects : bool, default False
         The result is one of the arguments; an argument with partial 0 was not taken, and no adjoint is sent into it.
-    condition : bool, default False
-        The result is the answer to a question: 1 or 0. Python has a bool in its place, so that it is no number to lose.
     built_in : bool, default False
         An entry of this library: `value` is trusted to return a float and the name cannot be taken over.
     replace : bool, default False
@@ -163,7 +161,6 @@ class Primitive:
     latex: str = ""
     defaults: tuple[float, ...] = ()
     selects: bool = False
-    condition: bool = False
     built_in: bool = False
     replace: bool = False
 

@@ -6,6 +6,7 @@ the context of that trace alone: other threads, other types of arguments and `ke
 """
 
 import builtins
+import operator
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import reduce
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from autograd_lite import functions, observers
-from autograd_lite.primitives import less, logical_and, logical_or, where
+from autograd_lite.primitives import less, where
 from autograd_lite.variable import Variable
 
 
@@ -68,32 +69,27 @@ def not_equal(a: Any, b: Any) -> Any:
 
 
 def any(numbers: Any, axis: int | None = None) -> Any:  # noqa: A001 - named as in NumPy
-    """Whether any is true: a bool for plain numbers, a condition (1 or 0) where there are Variables. Nothing branches.
+    """Whether any number is not 0: a bool, and while a function is traced a condition. Nothing branches.
 
     >>> any([False, True]), any([])
     (True, False)
     """
-    return _answered(logical_or, numbers, axis, 0.0)
+    return _answered(operator.or_, numbers, axis, empty=False)
 
 
 def all(numbers: Any, axis: int | None = None) -> Any:  # noqa: A001
-    """Whether all are true, as `any`.
+    """Whether no number is 0, as `any`.
 
     >>> all([True, 1.0]), all([])
     (True, True)
     """
-    return _answered(logical_and, numbers, axis, 1.0)
+    return _answered(operator.and_, numbers, axis, empty=True)
 
 
-def _answered(combine: Callable[[Any, Any], Any], numbers: Any, axis: int | None, empty: float) -> Any:
+def _answered(combine: Callable[[Any, Any], Any], numbers: Any, axis: int | None, *, empty: bool) -> Any:
     array = functions._array(numbers)
-    answer = functions._reduced(combine, array, axis, empty)
-    if array.size and array.size == np.size(answer):  # one number each, which nothing was combined with
-        answer = combine(answer, answer)
-    if isinstance(answer, np.ndarray):
-        plain = functions._unboxed(answer)
-        return plain != 0.0 if plain.dtype != object else plain
-    return answer != 0.0 if type(answer) is float else answer
+    answers = np.frompyfunc(lambda number: number != 0.0, 1, 1)(array)
+    return functions._unboxed(functions._reduced(combine, answers, axis, empty))
 
 
 def larger(best: Any, item: Any) -> Any:

@@ -6,6 +6,7 @@ since each derivative is taken with respect to its own fresh nodes.
 """
 
 import functools
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,10 +15,10 @@ import numpy as np
 
 from autograd_lite import observers, primitives
 from autograd_lite.backward import Number, Reach, Seeds, nan_if_nan, result
-from autograd_lite.errors import ArgumentError, OperandError, OutputError
+from autograd_lite.errors import ArgumentError, DerivativeWarning, OperandError, OutputError
 from autograd_lite.nests import Shape, mapped, unravel
 from autograd_lite.refusals import watched
-from autograd_lite.variable import Variable
+from autograd_lite.variable import Variable, is_input_of
 
 Argnums = int | tuple[int, ...]
 
@@ -58,6 +59,20 @@ class Run:
         """The nodes between inputs and outputs, and whether the outputs depend on Variables from outside."""
         reach = Reach.of((y for y in outputs if type(y) is Variable), self.oldest)
         return reach, any(number < self.oldest for number in reach.met)
+
+    def warn_if_cut(self, reach: Reach, f: Callable[..., Any]) -> None:
+        """Say so where the outputs do not depend on the inputs, by which the function decided all the same."""
+        if not self.under_way.decided or any(x._number in reach.met for x in self.inputs):
+            return
+        where = next((at for node, at in self.under_way.decided if is_input_of(node, [self.under_way])), None)
+        if where is not None:
+            warnings.warn(
+                f"the result of {name_of(f)} does not depend on its argument, although it was compared or read at {where}. "
+                "Branches cut the derivative: it is 0 here, which may not be meant. Select with where(condition, a, b), "
+                "or take the derivative of the equation that a search solves.",
+                DerivativeWarning,
+                stacklevel=3,
+            )
 
     def plain(self, nest: Any) -> Any:
         """The nest with numbers for Variables, but for those that depend on Variables from outside."""
@@ -208,6 +223,7 @@ def value_and_grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = 
         output, aux = _split(run.output, f, has_aux=has_aux)
         y = _one_number(output, f)
         reach, outside = run.reach([y])
+        run.warn_if_cut(reach, f)
         gradient = run.pulled_back(reach, [(y, 1.0)] if type(y) is Variable else [], create_graph=outside)
         value = _primal(y, keep=outside)
         if has_aux:

@@ -397,23 +397,23 @@ class Variable:
 
     # Conditions are data; Python's bools have these operators too.
     def __and__(self, other: Operand) -> Any:
-        return self._joined(primitives.logical_and, other)
+        return self._joined(other, lambda a, b: a + b > 1.0)
 
     def __or__(self, other: Operand) -> Any:
-        return self._joined(primitives.logical_or, other)
+        return self._joined(other, lambda a, b: a + b > 0.0)
 
     def __xor__(self, other: Operand) -> Any:
-        return self._joined(primitives.COMPARISONS["ne"], other)
+        return self._joined(other, operator.ne)
 
     __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
 
-    def _joined(self, rule: Primitive, other: Operand) -> Any:
+    def _joined(self, other: Operand, combine: Callable[[Any, Any], Any]) -> Any:
         """The condition and another, or a bool; for other numbers Python has no such operator either."""
         if isinstance(other, (bool, np.bool_)):
             other = float(other)
         elif not is_condition(other):
             return NotImplemented
-        return rule(self, other) if is_condition(self) else NotImplemented
+        return combine(self, other) if is_condition(self) else NotImplemented
 
     def __invert__(self) -> NoReturn:
         raise OperandError(
@@ -626,8 +626,10 @@ def is_number(node: Variable, notes: observers.Recording) -> bool:
         primitive = top._primitive
         if top._number in known:
             stack.pop()
-        elif primitive is None or primitive is primitives.hold or primitive is primitives.plain or primitive.condition:
-            known[top._number] = primitive is primitives.plain or (primitive is not None and primitive.condition)
+        elif primitive in _RELATIONS or primitive is primitives.plain:
+            known[top._number] = True
+        elif primitive is None or primitive is primitives.hold:
+            known[top._number] = False
         else:
             parents = [a for a in top._arguments if type(a) is Variable]
             waiting = [a for a in parents if a._number not in known]
@@ -640,7 +642,7 @@ def is_number(node: Variable, notes: observers.Recording) -> bool:
 
 def is_condition(thing: Any) -> bool:
     """Whether this is the answer to a question, which Python has a bool for."""
-    return type(thing) is Variable and thing._primitive is not None and thing._primitive.condition
+    return type(thing) is Variable and thing._primitive in _RELATIONS
 
 
 #: Which comparison a condition is.

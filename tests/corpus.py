@@ -12,16 +12,24 @@ from itertools import pairwise
 import numpy as np
 
 import autograd_lite as al
-from autograd_lite.primitives import PRIMITIVES
+from autograd_lite.primitives import COMPARISONS, PRIMITIVES
 
-TABLE = {name: primitive for name, primitive in PRIMITIVES.items() if primitive.built_in}
+#: The comparisons of Python are left out: their results are bools to a user (`test_conditions`).
+TABLE = {
+    name: primitive
+    for name, primitive in PRIMITIVES.items()
+    if primitive.built_in and primitive not in COMPARISONS.values()
+}
 NAMES = sorted(TABLE)
 ORDERS = {
     "polygamma": 0,
     "sinc_derivative": 1,
     "round": 1,
 }  # the argument that is a whole number and never differentiated by
-CONSTANT = {"hold"}  # the rule for stopping a gradient: its derivative is not that of its value, on purpose
+CONSTANT = {
+    "hold",
+    "plain",
+}  # the rules for stopping a gradient: their derivatives are not those of their values, on purpose
 DIFFERENTIATED = [name for name in NAMES if name not in CONSTANT]
 EPS = 2.0**-52
 ULP_1 = math.ulp(1.0)

@@ -323,6 +323,10 @@ REFERENCE: dict[str, Reference] = {
         lambda n, x: (False, x > 0),
     ),
     "hold": Reference(lambda x: x, (_zero,), lambda x: (False,)),  # its rule is to have none of its derivatives
+    "plain": Reference(lambda x: x, (_zero,), lambda x: (False,)),
+    "logical_and": Reference(lambda x, y: mpf(x != 0 and y != 0), (_zero, _zero), lambda x, y: (x != 0, y != 0)),
+    "logical_or": Reference(lambda x, y: mpf(x != 0 or y != 0), (_zero, _zero), lambda x, y: (x != 0, y != 0)),
+    "logical_not": Reference(lambda x: mpf(x == 0), (_zero,), _nonzero),
 }
 
 

@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "operators": {"arrays", "errors", "observers", "primitives"},
     "variable": {"arrays", "errors", "numpy_functions", "observers", "operators", "primitives", "refusals"},
     "functions": {"errors", "observers", "primitives"},
-    "selection": {"functions", "observers", "variable"},
+    "selection": {"functions", "observers", "primitives", "variable"},
     "copies": {"errors", "observers", "primitives", "variable"},
     "nests": {"arrays", "errors", "primitives", "variable"},
     "backward": {"errors", "nests", "observers", "primitives", "variable"},
@@ -31,6 +31,7 @@ MAY_IMPORT = {
     "nn": {"errors", "functions", "nests", "primitives"},
     "optim": {"errors", "nests", "primitives"},
     "tape": {
+        "arrays",
         "backward",
         "copies",
         "errors",
@@ -48,8 +49,8 @@ MAY_IMPORT = {
         "variable",
     },
     "testing": {"errors", "nests", "transforms", "variable"},
-    "flow": {"backward", "errors", "nests", "variable"},
-    "drawing": {"backward", "drawing", "errors", "variable"},
+    "flow": {"backward", "errors", "nests", "observers", "variable"},
+    "drawing": {"backward", "drawing", "errors", "observers", "variable"},
     "explain": {"backward", "drawing", "errors", "explain", "observers", "primitives", "testing", "variable"},
 }
 

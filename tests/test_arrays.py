@@ -267,6 +267,14 @@ class TestFunctions:
         """Value, gradient, Hessian, compiled."""
         assert_right(f, M)
 
+    def test_where_that_takes_no_variable_is_no_cut(self):
+        """Its derivative is 0 as it should be, so there is nothing to warn about."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert al.grad(lambda v: np.where(v > 9, v, 1.0).sum())(V).tolist() == [0.0] * 4
+            assert al.grad(lambda v: np.select([v > 9], [v * v], 1.0).sum())(V).tolist() == [0.0] * 4
+            assert al.grad(lambda x: np.where(x > 9, x, 1.0))(1.0) == 0.0
+
     def test_nan_to_num_replaces(self):
         """It returned its argument unchanged: NumPy skips arrays of objects."""
         spoilt = np.array([0.0, math.nan, math.inf])

@@ -1,9 +1,12 @@
 """`scan`: eager, compiled and differentiated, the same numbers; compiled in the time of one step."""
 
+import random
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import scans
 
 import autograd_lite as al
 
@@ -531,3 +534,222 @@ def test_loop_twice_in_one_program_crashed():
         assert al.jit(al.grad(lambda p: tape(p) + tape(2.0 * p)))(p) == pytest.approx(
             al.grad(lambda p: f(p) + f(2.0 * p))(p), rel=1e-12
         )
+
+
+# ------------------------------------------------------------------------ what a step sees in objects, when they change later
+
+
+class Holder:
+    """An object with a number, and a method that is a step."""
+
+    def __init__(self, k):
+        self.k = k
+
+    def step(self, c, x):
+        """A step of a scan."""
+        return (c + self.k * x if c < 2.0 else c * self.k + x), None
+
+
+def turned(kind, x):
+    """Three scans in a row by steps that read an object, which is changed before the next one and after the last."""
+    global SHARED
+    held = {"k": 0.0}
+    listed, buffer, holder, total = [0.0], np.zeros(1), Holder(0.0), x
+    steps = {
+        "dict": lambda c, r: (c * x + held["k"] if c < 2.0 else c * 0.5 * held["k"] + r, None),
+        "list": lambda c, r: (c * x + listed[-1] if c < 2.0 else c * 0.5 * listed[-1] + r, None),
+        "array": lambda c, r: (c * x + buffer[0] if c < 2.0 else c * 0.5 * buffer[0] + r, None),
+        "attribute": lambda c, r: (c * x + holder.k if c < 2.0 else c * 0.5 * holder.k + r, None),
+        "method": holder.step,
+        "global": lambda c, r: (c * x + SHARED if c < 2.0 else c * 0.5 * SHARED + r, None),
+        "only later": lambda c, r: (c * x if c < 2.0 else c * 0.5 * held["k"] + r, None),
+    }
+    for k in (1.0, 2.0, 0.5):
+        held["k"], buffer[0], holder.k, SHARED = k, k, k * x, k
+        listed.append(k * x)
+        total = total + al.scan(steps[kind], total * 0.5, SHORT)[0]
+    held["k"], buffer[0], holder.k, SHARED, listed = 9.0, 9.0, 9.0, 9.0, [9.0]
+    return total
+
+
+SHARED = 0.0
+
+
+@pytest.mark.parametrize("kind", ["dict", "list", "array", "attribute", "method", "global", "only later"])
+def test_step_called_later_saw_changed_objects(kind):
+    """13.8 for 7.8: value and gradient are of what the objects held when the scan was reached, in branches met later too."""
+    f = lambda x: turned(kind, x)
+    compiled = [al.jit(g) for g in (f, al.grad(f), al.value_and_grad(f))]
+    for x in (0.1, 3.0, 0.5, 1.0, -2.0, 0.1):
+        for got, g in zip(compiled, (f, al.grad(f), al.value_and_grad(f)), strict=True):
+            np.testing.assert_allclose(numbers(got(x)), numbers(g(x)), rtol=1e-12)
+
+
+def test_scan_in_a_scan_whose_step_changes_an_object():
+    """The inner scan is recorded in the turn that it is reached in."""
+
+    def f(x):
+        seen = {}
+
+        def step(c, r):
+            seen["k"] = c * r
+            inner = al.scan(lambda d, t: (d + seen["k"] * t if d < 3.0 else d - seen["k"], None), c, SHORT)[0]
+            seen["k"] = 100.0
+            return inner * 0.5, inner
+
+        last, inners = al.scan(step, x, SHORT)
+        return last + inners[0] * x
+
+    agree(f, 0.1, 2.0, -1.0, 5.0)
+    lanes = np.array([0.1, 2.0, -1.0, 5.0])
+    got = al.jit(al.vmap(al.value_and_grad(f)))(lanes)
+    np.testing.assert_allclose(np.transpose(got), [al.value_and_grad(f)(x) for x in lanes.tolist()], rtol=1e-12)
+
+
+def test_object_that_changed_between_calls_was_mixed_with_what_it_was():
+    """Numbers from outside are those of the trace; where a branch is traced later, with others, that is an error."""
+    held = {"k": 1.0}
+    f = lambda x: al.scan(lambda c, r: (c * held["k"] + r if c < 4.0 else c * 0.5 * held["k"], None), x, SHORT)[0]
+    compiled = al.jit(f)
+    assert compiled(-9.0) == f(-9.0)
+    held["k"] = 2.0
+    with pytest.raises(
+        al.TraceError, match="gave another program when it was traced again for a new branch in the steps"
+    ):
+        compiled(3.0)
+    held["k"] = 1.0
+    assert compiled(3.0) == f(3.0)
+    assert compiled(-9.0) == f(-9.0)
+
+
+def test_branch_met_later_keeps_the_program():
+    """The loop learns the step; nothing is compiled anew around it."""
+    f = al.jit(lambda p: al.scan(lambda c, x: (c + p if c < x else c * p, None), 0.0, SHORT)[0])
+    f(0.1)
+    tape = f.paths()[0].tape
+    for p in (5.0, 0.1, -3.0, 1.5):
+        assert f(p) == al.scan(lambda c, x, p=p: (c + p if c < x else c * p, None), 0.0, SHORT)[0]
+    assert [path.tape for path in f.paths()] == [tape]
+
+
+def test_loop_of_numbers_made_inside_was_a_type_error():
+    """A list is no constant to fold."""
+    f = lambda p: al.scan(lambda c, _: (c * 2.0, c), al.Variable(1.0), length=3)[0] + p
+    assert al.jit(f)(1.0) == al.jit(al.value_and_grad(f))(1.0)[0] == 9.0
+
+
+def test_exception_of_one_call_was_raised_by_the_next():
+    """Two operations that raise: the second one's exception was kept."""
+
+    def strict(name):
+        def value(x):
+            if x > 5.0:
+                raise KeyError(name)
+            return x
+
+        return al.Primitive(name=name, value=value, partials=(1.0,))
+
+    one, other = strict("strict_one"), strict("strict_other")
+    f = al.jit(lambda x: one(x) + other(x))
+    assert f(1.0) == 2.0
+    with pytest.raises(KeyError, match="strict_one"):
+        f(7.0)
+    assert f(1.0) == 2.0
+
+
+# ---------------------------------------------------------------------- "was not sent", a true 0, and NaN at a loop's border
+
+
+@pytest.mark.parametrize("checkpoint", [None, 1, 2])
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda p, q, scan: scan(lambda c, r: (r * 2.0, None), al.sqrt(p), SHORT)[0] + p,  # the first carry is not used
+        lambda p, q, scan: q * scan(lambda c, r: (al.sqrt(c), None), p, SHORT)[0],  # 0·inf is sent
+        lambda p, q, scan: 0.0 * scan(lambda c, r: (al.sqrt(c * p), None), q, SHORT)[0] + p,
+        lambda p, q, scan: scan(lambda c, r: (c if r > 0 else al.sqrt(p), None), q, SHORT)[0] + p,  # a branch
+        lambda p, q, scan: scan(lambda c, r: (al.where(q, c, al.sqrt(p)), None), 1.0, SHORT)[0] + p,
+        lambda p, q, scan: scan(lambda c, r: (al.where(al.less(-1.0, c), c, r), None), q, al.sqrt(p) * SHORT)[0] + p,
+        lambda p, q, scan: scan(lambda c, r: (c + 1.0, al.sqrt(p)), q, SHORT)[0] + p,  # an output is not used
+        lambda p, q, scan: scan(lambda c, r: (c, c * r), al.sqrt(p), SHORT)[1][0] * q,
+        lambda p, q, scan: scan(lambda c, r: ((c[0] * q, al.sqrt(c[1])), None), (1.0, p), SHORT)[0][
+            0
+        ],  # nor half a carry
+        lambda p, q, scan: al.where(al.less(q, 1.0), q, scan(lambda c, r: (al.sqrt(c), None), p, SHORT)[0]),
+        lambda p, q, scan: al.where(al.less(q, 1.0), scan(lambda c, r: (al.sqrt(c), None), p, SHORT)[0], q),
+        lambda p, q, scan: (
+            scan(lambda c, r: (scan(lambda d, t: (t, None), al.sqrt(c), SHORT)[0], None), p, SHORT)[0] + p
+        ),
+        lambda p, q, scan: scan(lambda c, r: (al.sqrt(c) * 0.0 + al.sqrt(c), None), p, SHORT)[0],  # equal, not the same
+        lambda p, q, scan: scan(lambda c, r: (al.sqrt(c) * al.Variable(2.0), None), p, SHORT)[0],
+        lambda p, q, scan: scan(lambda c, r: (c * al.stop_gradient(al.sqrt(c)) * q, None), p, SHORT)[0],
+        lambda p, q, scan: scan(lambda c, r: (al.grad(lambda t: al.sqrt(t) * q)(c), None), p, SHORT)[0],
+    ],
+)
+def test_what_was_not_sent_left_a_compiled_scan_as_nan_and_a_true_zero_was_lost(f, checkpoint):
+    """As the eager sweep does at infinite slopes, whichever part of the loop they are in."""
+    by_carry = lambda step, init, xs: al.scan(step, init, xs, checkpoint=checkpoint)
+    g = al.value_and_grad(lambda p, q: f(p, q, by_carry), (0, 1))
+    compiled = al.jit(g)
+    for p in (1.0, 0.0, -0.0, -1.0, 4.0):
+        for q in (0.0, 1.0, 2.0, -0.0, -1.0, float("inf"), float("nan")):
+            np.testing.assert_allclose(numbers(compiled(p, q)), numbers(g(p, q)), rtol=1e-12, err_msg=f"{p}, {q}")
+
+
+def test_adam_on_a_dead_unit_in_a_compiled_scan_was_a_key_error():
+    """Training differentiated, by a gradient inside each step."""
+    rows = np.array([[0.5, 1.0], [-0.25, 0.5], [1.0, -1.0]])
+    loss = lambda w, row: (al.relu(w[0] * row[0] - 9.0) * w[1] + w[1] * row[1] - 1.0) ** 2
+
+    def trained(scale):
+        adam = al.optim.Adam(0.1)
+        step = lambda state, row: (adam.update(al.grad(loss)(state[0], row), state[1], state[0]), None)
+        start = [1.0 * scale, 0.5 * scale]
+        (w, _), _ = al.scan(step, (start, adam.init(start)), rows)
+        return w[0] + w[1] * w[1]
+
+    np.testing.assert_allclose(al.jit(al.grad(trained))(1.0), al.grad(trained)(1.0), rtol=1e-12)
+
+
+def one_program(seed):
+    """Compare value and gradients of one random program at five points, most of them special."""
+    program, rng = scans.Program(seed), random.Random(seed)
+    fixed = program.arguments(rng)[2]
+    if program.plain_rows:
+        f, wrt = lambda p, q: program(p, q, fixed), (0, 1)
+    else:
+        f, wrt = program, (0, 1, 2)
+    g = al.value_and_grad(f, wrt)
+    value, both = al.jit(f), al.jit(g)
+    for _ in range(5):
+        arguments = program.arguments(rng)[: len(wrt)]
+        where = f"program {seed} at {arguments}"
+        np.testing.assert_array_equal(numbers(value(*arguments)), numbers(f(*arguments)), err_msg=where)
+        # Sums of up to some twenty products in another order: 20·eps of the largest term, which is rarely 1e4 times the sum.
+        np.testing.assert_allclose(numbers(both(*arguments)), numbers(g(*arguments)), rtol=1e-10, err_msg=where)
+
+
+@pytest.mark.parametrize("block", range(4))
+def test_random_programs_around_a_scan_are_as_when_unrolled(block):
+    """Branches, selections, nests, captured numbers and objects that change, at 0, -0, infinities and NaN."""
+    for seed in range(8 * block, 8 * block + 8):
+        one_program(seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("block", range(20))
+def test_many_random_programs_around_a_scan_are_as_when_unrolled(block):
+    """The same, five hundred of them."""
+    for seed in range(100 + 25 * block, 125 + 25 * block):
+        one_program(seed)
+
+
+def test_threads_that_meet_new_branches_at_once():
+    """Each gets its own result."""
+    f = lambda p: al.scan(lambda c, x: (c + p if c < x else (c * p if c < 2 * x else c - x), None), 0.0, SHORT)[0]
+    compiled = al.jit(al.value_and_grad(f))
+    compiled(0.1)
+    points = [0.1 + 0.37 * k for k in range(40)]
+    with ThreadPoolExecutor(8) as pool:
+        got = list(pool.map(compiled, points))
+    assert got == [al.value_and_grad(f)(p) for p in points]

@@ -8,7 +8,22 @@ import pytest
 import autograd_lite as al
 from autograd_lite.primitives import PRIMITIVES
 
-FLAT = {"where", "less", "step", "sign", "floor", "ceil", "trunc", "round", "floordiv", "hold"}
+FLAT = {
+    "where",
+    "less",
+    "step",
+    "sign",
+    "floor",
+    "ceil",
+    "trunc",
+    "round",
+    "floordiv",
+    "hold",
+    "plain",
+    "logical_and",
+    "logical_or",
+    "logical_not",
+}
 WHOLE_NUMBER = {"polygamma", "sinc_derivative"}  # have an argument that is not differentiated by
 NAMES = sorted(name for name, rule in PRIMITIVES.items() if rule.built_in and name not in FLAT | WHOLE_NUMBER)
 

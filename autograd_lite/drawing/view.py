@@ -13,6 +13,7 @@ from autograd_lite.drawing.render import render
 from autograd_lite.drawing.select import select
 from autograd_lite.drawing.stepper import Stepper
 from autograd_lite.errors import ArgumentError, DrawingError, OperandError
+from autograd_lite.observers import unnoticed
 from autograd_lite.variable import Variable
 
 RANKDIRS = ("LR", "RL", "TB", "BT")
@@ -150,6 +151,7 @@ class Drawing:
         return {kind: content for kind, content in bundle.items() if kind in wanted}
 
 
+@unnoticed()
 def draw(
     y: Variable | Iterable[Variable],
     *,

@@ -9,7 +9,8 @@ from autograd_lite.backward import topological_order
 from autograd_lite.errors import ArgumentError
 from autograd_lite.explain import references
 from autograd_lite.explain.places import PLACES
-from autograd_lite.explain.report import Names, Report, check_variable, counted, number, unnoticed
+from autograd_lite.explain.report import Names, Report, check_variable, counted, number
+from autograd_lite.observers import unnoticed
 from autograd_lite.primitives import Primitive
 from autograd_lite.testing import difference
 from autograd_lite.variable import Variable, is_stale
@@ -24,7 +25,7 @@ TOLERANCE = 1e-9
 FLAT = 1e-10
 
 #: Held constant, and flat on purpose: what is recorded is not the derivative of the value.
-ON_PURPOSE = frozenset({"hold"})
+ON_PURPOSE = frozenset({"hold", "plain"})
 
 #: Arguments that are whole numbers and have no derivative.
 WHOLE = {"round": 1, "polygamma": 0, "sinc_derivative": 1}

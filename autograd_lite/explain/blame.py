@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from autograd_lite.drawing.labels import operation
 from autograd_lite.explain.cures import Birth, cure, operation_name
-from autograd_lite.explain.report import Report, check_variable, counted, number, unnoticed
+from autograd_lite.explain.report import Report, check_variable, counted, number
 from autograd_lite.explain.ways import Ways, shortened
+from autograd_lite.observers import unnoticed
 from autograd_lite.variable import Variable
 
 #: Between a birth and its effect these are passed through when the table asks who uses it.

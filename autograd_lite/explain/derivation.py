@@ -6,9 +6,10 @@ from typing import Any, Self
 
 from autograd_lite.errors import ArgumentError
 from autograd_lite.explain import latex
-from autograd_lite.explain.report import check_variable, counted, number, signed, unnoticed
+from autograd_lite.explain.report import check_variable, counted, number, signed
 from autograd_lite.explain.tree import tree
 from autograd_lite.explain.ways import Edge, Ways, shortened
+from autograd_lite.observers import unnoticed
 from autograd_lite.variable import Variable
 
 #: Rows that a table, a page or a formula holds; the rest is counted.

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from autograd_lite.backward import gradients
 from autograd_lite.errors import ArgumentError
 from autograd_lite.explain.places import PLACES
-from autograd_lite.explain.report import Names, Report, check_variable, counted, number, signed, unnoticed
+from autograd_lite.explain.report import Names, Report, check_variable, counted, number, signed
 from autograd_lite.explain.ways import Ways
+from autograd_lite.observers import unnoticed
 from autograd_lite.primitives import Primitive
 from autograd_lite.variable import Variable
 

@@ -1,14 +1,12 @@
 """What the answers of this package have in common: a sentence, then the evidence; and how nodes are named in them."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from autograd_lite.drawing.labels import elide, formula, name_of, operation
 from autograd_lite.errors import OperandError
-from autograd_lite.observers import observing, record_into
 from autograd_lite.variable import Variable
 
 NAME_LENGTH = 40
@@ -58,13 +56,6 @@ class Why(Report):
 
     gradient: float | None = None
     paths: int = 0
-
-
-@contextmanager
-def unnoticed() -> Iterator[None]:
-    """Look at nodes without being noticed: no line of a read is noted, and a trace records no guard."""
-    with observing(alone=True), record_into(None):
-        yield
 
 
 def check_variable(caller: str, thing: Any) -> None:

@@ -8,9 +8,10 @@ from autograd_lite.drawing.labels import operation
 from autograd_lite.errors import ArgumentError
 from autograd_lite.explain.blame import blame
 from autograd_lite.explain.capture import missing
-from autograd_lite.explain.report import Why, check_variable, counted, number, signed, unnoticed
+from autograd_lite.explain.report import Why, check_variable, counted, number, signed
 from autograd_lite.explain.ways import Edge, Path, Ways
 from autograd_lite.explain.zeros import PRECEDENCE, SATURATING, zero
+from autograd_lite.observers import unnoticed
 from autograd_lite.variable import Variable
 
 #: How many lines of evidence of one kind are given.

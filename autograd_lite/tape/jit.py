@@ -15,9 +15,9 @@ from autograd_lite.nests import Fixed, Shape, unravel
 from autograd_lite.tape.batches import batch_of
 from autograd_lite.tape.executors import python
 from autograd_lite.tape.lanes import LanePaths, Mapped
-from autograd_lite.tape.paths import Path, Paths
+from autograd_lite.tape.paths import Path, Paths, Uncaptured, Unserved
 from autograd_lite.tape.programs import chosen, single
-from autograd_lite.tape.steps import Uncaptured, wider
+from autograd_lite.tape.steps import both, wider
 from autograd_lite.tape.tape import Tape
 from autograd_lite.tape.trace import is_fixed, record
 from autograd_lite.transforms import name_of
@@ -168,10 +168,11 @@ class Family:
         self.shape, self.backend, self.contract = shape, backend, contract
         self.paths = Paths(f, shape, max_paths, loops=2)
         self.last: Path | None = None
+        self.untraceable = False  # a scan in it cannot be recorded: its steps take more paths than are kept
 
     def __call__(self, numbers: Sequence[float]) -> Any:
         """The result for these numbers."""
-        while True:
+        while not self.untraceable:
             paths = self.paths
             try:
                 return self._served(numbers)
@@ -180,24 +181,22 @@ class Family:
                     raise
                 if self.paths is paths:  # no other thread was faster
                     self.paths, self.last = wider(paths), None
+            except Unserved:  # raised while the function was being traced
+                self.untraceable = True
+        return self.paths.eager(numbers)
 
     def _served(self, numbers: Sequence[float]) -> Any:
         """The result by whichever path these numbers take."""
         path = self.last or self.paths.first(numbers)
         tried: list[Path] = []
         while True:
-            status, outputs = self.program(path).run([*numbers, *(v.value for v in path.tape.captured)])
-            if status < 0:
-                status, outputs = self.program(path, careful=True).run(
-                    [*numbers, *(v.value for v in path.tape.captured)]
-                )
-                if status > 0:  # the careful program tests more, and has no paths of its own
-                    return self.paths.eager(numbers)
-            if status <= 0:
+            status, outputs = self._run(path, numbers)
+            if status == 0:
                 break
+            if status is not None and status < 0:
+                return self.paths.eager(numbers)
             tried.append(path)
-            others = self.paths.others(path, status - 1, tried)
-            following = others[0] if others else self.paths.new(numbers)
+            following = self.paths.following(path, status, tried, numbers)
             if following is None:
                 return self.paths.eager(numbers)
             path = following
@@ -207,6 +206,29 @@ class Family:
             connected = self._connected(path, numbers, outputs)
             return self.paths.eager(numbers) if connected is None else path.tape.output_shape.pack(connected)
         return path.tape.output_shape.pack(outputs)
+
+    def _run(self, path: Path, numbers: Sequence[float]) -> tuple[int | None, Sequence[float]]:
+        """The status and the outputs of a path.
+
+        The status is 0 if it serves these numbers, k if guard k came out otherwise, None if a loop in it is unserved, and -1
+        if only the function itself will do.
+        """
+        try:
+            status, outputs = self._by(path, numbers)
+        except Unserved as late:
+            return (-1 if late.steps.full else None), ()
+        if status >= 0:
+            return status, outputs
+        try:
+            status, outputs = path.carefully(lambda: self._by(path, numbers, careful=True))
+        except Unserved:
+            return -1, ()
+        return (-1 if status > 0 else 0), outputs  # the careful program tests more, and has no paths of its own
+
+    def _by(self, path: Path, numbers: Sequence[float], *, careful: bool = False) -> tuple[int, Sequence[float]]:
+        program, tape = self.program(path, careful=careful), both(path.tape)[-1] if careful else path.tape
+        status, outputs = program.run([*numbers, *(v.value for v in tape.captured)])
+        return status, outputs
 
     def program(self, path: Path, *, careful: bool = False) -> Any:
         """The path compiled."""
@@ -219,9 +241,9 @@ class Family:
         captured = path.tape.captured
         try:
             program = path.program((self.backend, "jacobian"), lambda tape: single(_jacobian(tape), self.backend))
+            status, rows = program.run([*numbers, *(v.value for v in captured)])
         except TraceError:  # a step of a loop with too many branches
             return None
-        status, rows = program.run([*numbers, *(v.value for v in captured)])
         if status:  # another branch in the steps of a loop
             return None
         width = len(captured)

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from autograd_lite import observers
-from autograd_lite.backward import Cotangents, Number, Place, Reach
+from autograd_lite.backward import Cotangents, Number, Place, Reach, Sent
 from autograd_lite.errors import TraceError
 from autograd_lite.nests import Shape, unravel
 from autograd_lite.primitives import positive
 from autograd_lite.tape.executors import machine
-from autograd_lite.tape.steps import Steps
+from autograd_lite.tape.steps import Steps, paths_of
 from autograd_lite.variable import Variable, make_node
 
 
@@ -57,10 +57,15 @@ class Operation:
     name: str
     arity: int
     results: int
+    loop: "Loop"  # whose steps it runs
 
     def computed(self, arguments: Any, *, native: bool) -> Any:
         """The results for an array of arguments, as an array."""
         raise NotImplementedError
+
+    def another(self) -> "Operation":
+        """The operation for another instruction."""
+        return copy.copy(self)
 
     def value_of(self, arguments: Any) -> Any:
         """The same by machine code."""
@@ -80,7 +85,7 @@ def recorded(operation: Operation, arguments: Sequence[Any], results: Any = None
     results = results.tolist()
     if not any(type(a) is Variable for a in arguments):
         return list(results)
-    own: Any = copy.copy(operation)  # compiled code keeps a way back for each operation: no two instructions share one
+    own: Any = operation.another()  # compiled code keeps a way back for each operation: no two instructions share one
     bundle = make_node(own, 0.0, tuple(arguments), (None,) * len(arguments))
     return [make_node(item(k), value, (bundle,), (None,)) for k, value in enumerate(results)]  # type: ignore[arg-type]
 
@@ -119,17 +124,27 @@ class Loop(Operation):
         captured: Sequence[Variable] = (),
     ) -> None:
         self.step, self.shape, self.carry, self.rows = step, shape, carry, rows
-        self.length, self.segment = length, segment or length
-        self.steps = Steps(step, shape, carry, captured)
-        self._gradients: dict[bool, LoopGradient] = {}
+        self.length, self.segment, self.number = length, segment or length, 0
+        self.steps = Steps(paths_of(step, shape, merging=False), carry, captured)
+        self.loop = self
+        self.reversed: dict[tuple[bool, bool], Steps] = {}
 
     def begin(self, carry: Any, rows: Any) -> Any:
         """The results for the numbers of the trace under way; fixes what the loop captures and how much it returns."""
         results = self.steps.run(carry, None, rows, native=machine.AVAILABLE)
+        self.steps.closed = True
         self.captured = tuple(self.steps.captured)
         self.results = len(results)
         self.arity = self.carry + len(self.captured) + (0 if self.rows is not None else self.length * self.steps.x)
         return results
+
+    def another(self) -> "Loop":
+        """The loop for another instruction, numbered within the trace under way."""
+        own = copy.copy(self)
+        own.loop = own
+        if notes := observers.recording():
+            own.number, notes.scans = notes.scans, notes.scans + 1
+        return own
 
     def apart(self, arguments: Any) -> tuple[Any, Any, Any]:
         """First carry, captured numbers, rows."""
@@ -160,126 +175,132 @@ class Loop(Operation):
             outputs += values[self.carry :]
         return [*numbers, *outputs]
 
-    def pulled_back(self, arguments: tuple[Any, ...], cotangents: Cotangents) -> list[Any]:
-        """Adjoints of the arguments, as results of the reverse loop."""
+    def pulled_back(
+        self, arguments: tuple[Any, ...], cotangents: Cotangents, conditions: dict[int, Number | None] | None = None
+    ) -> list[Any]:
+        """Adjoints of the arguments, as results of the reverse loop.
+
+        With the conditions that the cotangents were sent, each adjoint comes with the condition that anything was.
+        """
         outputs = any(k >= self.carry for k in cotangents)
-        if outputs not in self._gradients:
-            self._gradients[outputs] = LoopGradient(self, outputs=outputs)
-        given = [cotangents.get(k, 0.0) for k in range(self.results if outputs else self.carry)]
-        return recorded(self._gradients[outputs], (*arguments, *given))
+        gradient = LoopGradient(self, outputs=outputs, masked=conditions is not None)
+        places = range(self.results if outputs else self.carry)
+        given = [cotangents.get(k, 0.0) for k in places]
+        if conditions is None:
+            return recorded(gradient, (*arguments, *given))
+        certain = {k: 1.0 if condition is None else condition for k, condition in conditions.items()}
+        results = recorded(gradient, (*arguments, *given, *(certain.get(k, 0.0) for k in places)))
+        return list(zip(results[: self.arity], results[self.arity :], strict=True))
 
 
 @dataclass
 class Segment:
-    """Some steps of a loop: the carry before them, what they use, their rows, and the adjoints of their outputs."""
+    """Some steps of a loop: the carry before them, their rows, and what comes from the adjoints of their outputs."""
 
     carry: Any
-    captured: Any
     rows: Any
     given: Any
 
 
 class LoopGradient(Operation):
-    """The reverse sweep over a loop, a loop itself.
+    """The reverse sweep over a loop, a loop itself: over the tapes of the steps, not by the function that they recorded.
 
-    Its arguments are those of the loop, then the adjoints of the last carry and, if `outputs`, of all outputs. Carries are
-    not passed on from the forward loop but computed again: all of them, or with a segment length those where a segment
-    begins, and then those of one segment at a time.
+    Its arguments are those of the loop, then the adjoints of the last carry and, if `outputs`, of all outputs. If `masked`,
+    the conditions that these were sent follow, and behind the adjoints of the loop's arguments come the conditions that
+    anything was sent to them: 0 if nothing was. Else 0 stands for what was not sent, and 0·inf makes NaN of it: the careful
+    program around the loop has the masked form.
+
+    Carries are not passed on from the forward loop but computed again: all of them, or with a segment length those where a
+    segment begins, and then those of one segment at a time.
     """
 
     name = "scan_gradient"
 
-    def __init__(self, loop: Loop, *, outputs: bool) -> None:
-        self.loop = loop
+    def __init__(self, loop: Loop, *, outputs: bool, masked: bool) -> None:
+        self.loop, self.masked, self.forms = loop, masked, 2 if masked else 1
         self.y = (loop.results - loop.carry) // loop.length if outputs else 0
-        self.arity = loop.arity + loop.carry + self.y * loop.length
-        self.results = loop.arity
-        carry, captured, x = [0.0] * loop.carry, [0.0] * len(loop.captured), [0.0] * loop.steps.x
-        _, shape = unravel((((carry, captured), (carry, x, [0.0] * self.y)), {}))
-        self.forward = Steps(self._remembering, loop.shape, loop.carry, loop.captured)
-        self.backward = Steps(self._reversed, shape, len(carry) + len(captured), loop.captured)
+        self.x = 0 if loop.rows is not None else loop.steps.x  # rows that are known need no adjoints
+        self.arity = loop.arity + self.forms * (loop.carry + self.y * loop.length)
+        self.results = self.forms * loop.arity
+        if masked:
+            self.name = "scan_gradient_careful"
+        key = outputs, masked
+        if key not in loop.reversed:
+            state = [0.0] * (self.forms * (loop.carry + len(loop.captured)))
+            row = [0.0] * (loop.carry + loop.steps.x + self.forms * self.y)
+            paths = paths_of(self._reversed, unravel(((state, row), {}))[1], masked=masked)
+            loop.reversed[key] = Steps(paths, len(state), loop.captured)
+            loop.reversed[key].tracing = loop.steps.tracing
+        self.backward = loop.reversed[key]
 
-    def _remembering(self, carry: Any, x: Any) -> Any:
-        """The step of the forward loop: its outputs are the carries."""
-        return self.loop.step(carry, x)[0], carry
+    def _reversed(self, state: list[Any], row: list[Any]) -> Any:
+        """The step of the reverse loop.
 
-    def _reversed(self, adjoints: Any, row: Any) -> Any:
-        """The step of the reverse loop: its carry are the adjoints of the carry and, added up, of what was captured."""
-        (adjoint, by_captured), (carry, x, given) = adjoints, row
-        inputs = [n if type(n) is Variable else Variable(n) for n in (*carry, *x)]
-        shares = self._pulled_back(inputs, [*adjoint, *given])
-        by_inputs = [0.0 if share is None else share for share in shares[: len(inputs)]]
-        sums = [a if b is None else a + b for a, b in zip(by_captured, shares[len(inputs) :], strict=True)]
-        return (by_inputs[: len(carry)], sums), by_inputs[len(carry) :]
-
-    def _pulled_back(self, inputs: list[Variable], adjoints: Sequence[Number | None]) -> list[Number | None]:
-        """Adjoints of carry, x and captured from those of the results of a step; None for what was not reached."""
-        oldest = Variable(0.0).number  # what was captured is older and so a leaf: the sweep outside goes on from there
-        with observers.differentiated(once=True):
-            following, y = self.loop.step(*self.loop.shape.pack(inputs)[0])
-        notes = observers.recording()
-        known = len(notes.doubtful) if notes else 0
-        wrt = [*inputs, *self.loop.captured]
-        shares = _sweep([*following, *y[: self.y]], adjoints, wrt, oldest, create_graph=notes is not None)
-        if notes:
-            del notes.doubtful[known:]  # `computed` looks for NaN itself
-        return shares
-
-    def computed(self, arguments: Any, *, native: bool) -> Any:
-        """The adjoints of the loop's arguments.
-
-        Natively what was not sent is a 0, and 0·inf is NaN. Where a NaN comes out, sweeps over recorded steps decide.
+        Its state: the adjoints of the carry and, added up so far, of what was captured, then the conditions of these. A row:
+        the carry before the step, its x, the adjoints of its outputs and their conditions.
         """
         loop = self.loop
+        oldest = Variable(0.0).number  # what was captured is older and so a leaf: the sweep outside goes on from there
+        inputs = [n if type(n) is Variable else Variable(n) for n in row[: loop.carry + loop.steps.x]]
+        captured = list(loop.captured)
+        with observers.differentiated(once=True):
+            results = loop.steps.replayed(inputs, captured)[: loop.carry + self.y]
+        given = np.reshape(np.array(row[len(inputs) :], dtype=object), (self.forms, self.y)).tolist()
+        carried = np.reshape(np.array(state, dtype=object), (self.forms, loop.carry + len(captured))).tolist()
+        seeds = [[*numbers, *own] for numbers, own in zip(carried, given, strict=True)]
+        conditions = seeds[1] if self.masked else [None] * len(seeds[0])
+        roots = [*results[: loop.carry], *captured, *results[loop.carry :]]
+        shares = _sweep(roots, seeds[0], conditions, [*inputs, *captured], oldest, masked=self.masked)
+        forms = [[0.0 if adjoint is None else adjoint for adjoint, _ in shares]]
+        if self.masked:
+            forms.append([0.0 if a is None else 1.0 if condition is None else condition for a, condition in shares])
+        by_carry, by_x = slice(loop.carry), slice(loop.carry, loop.carry + self.x)
+        following = [[*numbers[by_carry], *numbers[len(inputs) :]] for numbers in forms]
+        return [n for numbers in following for n in numbers], [n for numbers in forms for n in numbers[by_x]]
+
+    def computed(self, arguments: Any, *, native: bool) -> Any:
+        """The adjoints of the loop's arguments."""
+        loop = self.loop
         carry, captured, rows = loop.apart(arguments[: loop.arity])
-        given_from = loop.arity + loop.carry
-        adjoint = arguments[loop.arity : given_from]
-        given = arguments[given_from:].reshape(loop.length, self.y)
+        seeds = arguments[loop.arity :].reshape(self.forms, loop.carry + self.y * loop.length)
+        by_form = seeds[:, loop.carry :].reshape(self.forms, loop.length, self.y)
+        given = np.moveaxis(by_form, 0, 1).reshape(loop.length, self.forms * self.y)
         segments = []
         for start in range(0, loop.length, loop.segment):
             part = slice(start, start + loop.segment)
-            segments.append(Segment(carry, captured, rows[part], given[part]))
+            segments.append(Segment(carry, rows[part], given[part]))
             if start + loop.segment < loop.length:
                 carry = loop.steps.run(carry, captured, rows[part], native=native)[: loop.carry]
-        results = self._swept(segments, adjoint, native=native)
-        return self._swept(segments, adjoint, native=native, exactly=True) if np.isnan(results).any() else results
-
-    def _swept(self, segments: "list[Segment]", adjoint: Any, *, native: bool, exactly: bool = False) -> Any:
-        """The same, segment by segment from the last one, natively or `exactly`."""
-        loop = self.loop
-        by_captured, by_rows = np.zeros(len(loop.captured)), []
-        if exactly:
-            adjoint = _sent(adjoint)
+        first = np.zeros((self.forms, len(captured)))
+        first[0] = -0.0  # which changes no sum
+        state: Any = np.concatenate([seeds[:, : loop.carry], first], axis=1).ravel()
+        by_rows = []
         for segment in segments[::-1]:
-            history = self.forward.run(segment.carry, segment.captured, segment.rows, native=native)
-            carries = history[loop.carry :].reshape(len(segment.rows), loop.carry)
-            if exactly:
-                adjoint, by_captured, by_row = self._one_by_one(segment, carries, adjoint, by_captured)
-            else:
-                reverse = np.concatenate([carries, segment.rows, segment.given], axis=1)[::-1]
-                first = np.concatenate([adjoint, by_captured])
-                found = self.backward.run(first, segment.captured, reverse, native=native)
-                adjoint, by_captured = found[: loop.carry], found[loop.carry : self.backward.carry]
-                by_row = found[self.backward.carry :]
-            by_rows.append(by_row.reshape(segment.rows.shape)[::-1])
-        parts = [[a or 0.0 for a in adjoint] if exactly else adjoint, by_captured]
+            state, by_row = self._swept(segment, captured, state, native=native)
+            by_rows.append(by_row)
+        state = state.reshape(self.forms, loop.carry + len(captured))
+        self._unsent(state[0, loop.carry :])
+        parts: list[Any] = [state]
         if loop.rows is None:
-            parts += [by_row.ravel() for by_row in by_rows[::-1]]
-        return np.concatenate(parts)
+            ordered = np.concatenate(by_rows)[::-1].reshape(loop.length, self.forms, self.x)
+            parts.append(np.moveaxis(ordered, 1, 0).reshape(self.forms, loop.length * self.x))
+        return np.concatenate(parts, axis=1).ravel()
 
-    def _one_by_one(
-        self, segment: "Segment", carries: Any, adjoint: list[Number | None], by_captured: Any
-    ) -> tuple[list[Number | None], Any, Any]:
-        """A segment backwards by sweeps over recorded steps, which know what was sent."""
-        x, by_rows = self.loop.carry + self.loop.steps.x, []
-        with self.backward.lent(segment.captured), observers.record_into(None):
-            for t in range(len(segment.rows))[::-1]:
-                inputs = [Variable(n) for n in (*carries[t].tolist(), *segment.rows[t].tolist())]
-                shares = self._pulled_back(inputs, [*adjoint, *_sent(segment.given[t])])
-                adjoint = shares[: self.loop.carry]
-                by_rows.append([share or 0.0 for share in shares[self.loop.carry : x]])
-                by_captured = by_captured + [share or 0.0 for share in shares[x:]]
-        return adjoint, by_captured, np.array(by_rows)
+    def _swept(self, segment: Segment, captured: Any, state: Any, *, native: bool) -> tuple[Any, Any]:
+        """The state before a segment, and the adjoints of its rows from the last one on."""
+        loop, count = self.loop, len(segment.rows)
+        history = loop.steps.run(segment.carry, captured, segment.rows, native=native, keep=True)
+        carries = history[loop.carry :].reshape(count, loop.carry)
+        reverse = np.concatenate([carries, segment.rows, segment.given], axis=1)[::-1]
+        found = self.backward.run(state, captured, reverse, native=native)
+        return found[: len(state)], found[len(state) :].reshape(count, self.forms * self.x)
+
+    def _unsent(self, sums: Any) -> None:
+        """Make the sums 0.0 to which no step adds anything."""
+        carry, paths = self.loop.carry, self.backward.paths.known
+        for k in np.flatnonzero((sums == 0.0) & np.signbit(sums)).tolist():
+            if all(path.tape.outputs[carry + k] == carry + k for path in paths):
+                sums[k] = 0.0
 
     def __call__(self, *arguments: Any) -> list[Any]:
         """The same on Variables: entered into a trace that allows it, else a sweep over the loop step by step."""
@@ -288,10 +309,17 @@ class LoopGradient(Operation):
         oldest = Variable(0.0).number
         inputs = [positive(a) if type(a) is Variable else Variable(a) for a in arguments[: self.loop.arity]]
         given = arguments[self.loop.arity :]
-        shares = _sweep(self.loop.replayed(inputs)[: len(given)], given, inputs, oldest, create_graph=True)
-        return [0.0 if share is None else share for share in shares]
+        count = len(given) // self.forms
+        conditions = given[count:] if self.masked else [None] * count
+        with observers.differentiated(once=True):
+            results = self.loop.replayed(inputs)[:count]
+        shares = _sweep(results, given[:count], conditions, inputs, oldest, masked=self.masked)
+        adjoints = [0.0 if adjoint is None else adjoint for adjoint, _ in shares]
+        if not self.masked:
+            return adjoints
+        return adjoints + [0.0 if a is None else 1.0 if condition is None else condition for a, condition in shares]
 
-    def pulled_back(self, arguments: tuple[Any, ...], cotangents: Cotangents) -> list[Any]:  # noqa: ARG002 - as a loop's
+    def pulled_back(self, *_: Any) -> list[Any]:
         """Not available: what differentiates twice records the steps of a scan one by one."""
         raise TraceError(
             "the gradient of a compiled scan is differentiated again. Put the scan inside both derivatives, as in "
@@ -299,26 +327,21 @@ class LoopGradient(Operation):
         )
 
 
-def _sent(adjoints: Any) -> list[float | None]:
-    """Adjoints from outside, where a 0 stands for what was not sent too."""
-    return [a or None for a in adjoints.tolist()]
-
-
 def _sweep(
     outputs: Sequence[Any],
-    adjoints: Sequence[Number | None],
+    adjoints: Sequence[Number],
+    conditions: Sequence[Number | None],
     wrt: Sequence[Variable],
     oldest: int,
     *,
-    create_graph: bool,
-) -> list[Number | None]:
-    """Adjoints of `wrt`, with what is older than `oldest` as leaves; None where nothing was sent, and to send nothing."""
+    masked: bool,
+) -> list[Sent]:
+    """Adjoints of `wrt` and, if `masked`, their conditions; what is older than `oldest` is a leaf, None was not sent."""
     seeds = [
-        (output, adjoint)
-        for output, adjoint in zip(outputs, adjoints, strict=True)
-        if type(output) is Variable and adjoint is not None
+        (output, (adjoint, condition))
+        for output, adjoint, condition in zip(outputs, adjoints, conditions, strict=True)
+        if type(output) is Variable
     ]
     reach = Reach.of([y for y, _ in seeds], oldest).towards(wrt)
-    seeds = [(y, seed) for y, seed in seeds if y._number in reach.met]
-    found = reach.adjoints(seeds, create_graph=create_graph)
-    return [found.get(v._number) for v in wrt]
+    found = reach.sent([(y, sent) for y, sent in seeds if y._number in reach.met], masked=masked)
+    return [found.get(v._number, (None, None)) for v in wrt]

@@ -14,7 +14,7 @@ from autograd_lite.primitives import Primitive
 
 Instruction = tuple[Primitive, tuple[int, ...]]
 
-_COMMUTATIVE = (primitives.add, primitives.mul)
+COMMUTATIVE = (primitives.add, primitives.mul)
 #: Doubtful results that are tested one by one, as if by guards; more are tested after the run.
 FEW = 32
 
@@ -72,8 +72,8 @@ class Straight(Slots):
 class Program:
     """Instructions in the making, with slots of three kinds: inputs, constants, instructions."""
 
-    def __init__(self, inputs: int) -> None:
-        self.inputs = inputs
+    def __init__(self, inputs: int, *, merging: bool = True) -> None:
+        self.inputs, self.merging = inputs, merging
         self.constants: list[float] = []
         self.code: list[tuple[Primitive, tuple[int, ...]]] = []
         self._constant_slots: dict[Any, int] = {}
@@ -94,16 +94,16 @@ class Program:
 
     def instruction(self, primitive: Primitive, arguments: tuple[int, ...]) -> int:
         """The slot of this operation, entered unless it was done before."""
-        if primitive in _COMMUTATIVE and arguments[0] > arguments[1]:
+        if primitive in COMMUTATIVE and arguments[0] > arguments[1]:
             arguments = arguments[::-1]
         key = (primitive, arguments)
         slot = self._known.get(key)
-        if slot is None:
+        if slot is None or not self.merging:
             slot = self._known[key] = self._simplified(primitive, arguments)
         return slot
 
     def _simplified(self, primitive: Primitive, arguments: tuple[int, ...]) -> int:
-        if all(_CONSTANT <= a < _INSTRUCTION for a in arguments):
+        if all(_CONSTANT <= a < _INSTRUCTION for a in arguments) and not hasattr(primitive, "loop"):
             return self.constant(primitive.value(*(self.constants[a - _CONSTANT] for a in arguments)))
         if primitive is primitives.positive:
             return arguments[0]
@@ -146,6 +146,18 @@ class Program:
             "guards": tuple(moved(g, slots.get(g.left, g.left), slots.get(g.right, g.right), first) for g in guards),
             "doubtful": tuple(slots.get(s, s) for s in doubtful),
         }
+
+
+def merged(tape: Straight) -> Straight:
+    """The program with equal operations done once, and without those that no output needs; guards keep their numbers."""
+    program, slots = Program(tape.first_constant), {slot: slot for slot in range(tape.first_constant)}
+    for slot, value in enumerate(tape.constants, start=tape.first_constant):
+        slots[slot] = program.constant(value)
+    for slot, (primitive, arguments) in enumerate(tape.code, start=tape.first_instruction):
+        slots[slot] = program.instruction(primitive, tuple([slots[a] for a in arguments]))
+    guards = [replace(g, left=slots[g.left], right=slots[g.right]) for g in tape.guards]
+    parts = program.finished([slots[s] for s in tape.outputs], guards, [slots[s] for s in tape.doubtful])
+    return Straight(tape.first_constant, **parts)
 
 
 def sunk(tape: Straight) -> list[int]:

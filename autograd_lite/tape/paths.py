@@ -2,6 +2,11 @@
 
 Two paths agree up to some guard and differ there. Where a replay fails a guard, the other paths that agree up to it are
 tried; if none is left, the function is traced with the numbers at hand.
+
+The steps of a `scan` are recorded while the function around it is traced, and at no other time: only then is all that they
+use from outside what it was when the scan was reached. Where a step later takes a path that no step took, the loop reports
+itself `Unserved`, the function around it is traced with the numbers at hand, and the loops of a path that is known already
+adopt the steps that the new trace has met.
 """
 
 import threading
@@ -12,13 +17,28 @@ from typing import Any
 
 from autograd_lite.errors import TraceError
 from autograd_lite.nests import Shape
-from autograd_lite.tape.passes import Guard
+from autograd_lite.tape.passes import COMMUTATIVE, Guard
 from autograd_lite.tape.tape import SIGNS, Tape
 from autograd_lite.tape.trace import record
 from autograd_lite.transforms import name_of
 
 #: Programs up to this length are traced twice, to see that the function gives the same both times.
 TRACED_TWICE = 50_000
+
+
+class Unserved(TraceError):  # noqa: N818 - reads as the fact it states
+    """A step of a loop takes a path that none took while the scan was recorded."""
+
+    def __init__(self, steps: Any) -> None:
+        self.steps = steps
+        super().__init__(
+            f"with these arguments, a step of a compiled scan ({name_of(steps.paths.f)}) takes a branch which no step did "
+            "when the scan was recorded. Trace the function with such arguments, or use jit, which does so by itself."
+        )
+
+
+class Uncaptured(TraceError):  # noqa: N818 - reads as the fact it states
+    """A step that a known loop should adopt uses a number from outside which that loop is not given."""
 
 
 @dataclass(eq=False)
@@ -67,6 +87,15 @@ class Path:
             program = self.programs[key, careful] = build(tape)
         return program
 
+    def carefully(self, run: Callable[[], Any]) -> Any:
+        """What `run` gives by the careful program; the loops of that have met only the steps of its own trace."""
+        try:
+            return run()
+        except Unserved:
+            if not self.tape.careful or not adopt(self.tape.careful(), self.tape)[0]:
+                raise
+            return run()
+
     def __str__(self) -> str:
         """Conditions with file and line, and how many lanes."""
         conditions = [self._condition(guard) for guard in self.guards]
@@ -91,10 +120,22 @@ class Paths:
         How many paths to keep; lanes that would need another run eagerly.
     loops : int
         Whether `scan` may become a native loop; see `observers.Recording`.
+    masked, merging : bool
+        See `record`.
     """
 
-    def __init__(self, f: Callable[..., Any], shape: Shape, limit: int, *, loops: int = 0) -> None:
+    def __init__(
+        self,
+        f: Callable[..., Any],
+        shape: Shape,
+        limit: int,
+        *,
+        loops: int = 0,
+        masked: bool = False,
+        merging: bool = True,
+    ) -> None:
         self.f, self.shape, self.limit, self.loops = f, shape, limit, loops
+        self.masked, self.merging = masked, merging
         self.known: list[Path] = []
         self._lock = threading.RLock()
         self._warned = False
@@ -109,16 +150,14 @@ class Paths:
                     self.known = [Path(self.f)]
                     return self.known[0]
                 path = Path(self._traced(numbers))
-                looped = any(
-                    primitive.name.startswith("scan") for primitive, _ in path.tape.code
-                )  # tracing runs all its steps
+                looped = any(hasattr(op, "loop") for op, _ in path.tape.code)  # tracing runs all its steps
                 if len(path.tape) <= TRACED_TWICE and not looped:
                     self._compare(path.tape, self._traced(numbers))
                 self.known = [path]
             return self.known[0]
 
     def _traced(self, numbers: Sequence[float]) -> Tape:
-        return record(self.f, numbers, self.shape, loops=self.loops)
+        return record(self.f, numbers, self.shape, masked=self.masked, loops=self.loops, merging=self.merging)
 
     def _compare(self, tape: Tape, again: Tape) -> None:
         difference = _difference(tape, again)
@@ -140,24 +179,44 @@ class Paths:
             and other.outcome(failed) != path.outcome(failed)
         ]
 
+    def following(self, path: Path, failed: int | None, tried: Sequence[Path], numbers: Sequence[float]) -> Path | None:
+        """The path to try where guard `failed` (from 1) came out otherwise, or where a loop is unserved: then it is None."""
+        others = self.candidates(path, failed, tried)
+        return others[0] if others else self.new(numbers)
+
+    def candidates(self, path: Path, failed: int | None, tried: Sequence[Path]) -> list[Path]:
+        """The known paths to try there."""
+        if failed is None:  # before all guards were tested, so that it may be another path altogether
+            return [other for other in self.known if other not in tried]
+        return self.others(path, failed - 1, tried)
+
     def new(self, numbers: Sequence[float]) -> Path | None:
         """The path that these numbers take, traced now; None if they are to be run eagerly.
 
-        That is when there are too many paths, or when the path is known: compiled functions differ from Python's in the last
-        digit, and a comparison may hang on that.
+        That is when there are too many paths, or when the path is known and its loops learn nothing: compiled functions
+        differ from Python's in the last digit, and a comparison may hang on that.
         """
         with self._lock:
             if len(self.known) >= self.limit:
                 self._warn()
                 return None
             path = Path(self._traced(numbers))
-            count = len(path.guards)
-            if any(
-                len(other.guards) == count and other.outcomes(count) == path.outcomes(count) for other in self.known
-            ):
-                return None
-            self.known = [*self.known, path]
-            return path
+            known = self.like(path)
+            if known is None:
+                self.known = [*self.known, path]
+                return path
+            learnt, lacking = adopt(known.tape, path.tape, name_of(self.f))
+            if lacking and not learnt:
+                raise Uncaptured(
+                    f"a step of a scan in {name_of(self.f)} uses a number from outside that its loop is not given."
+                )
+            return known if learnt else None
+
+    def like(self, path: Path) -> Path | None:
+        """The known path on which all guards come out as on this one."""
+        count = len(path.guards)
+        outcomes = path.outcomes(count)
+        return next((k for k in self.known if len(k.guards) == count and k.outcomes(count) == outcomes), None)
 
     def _warn(self) -> None:
         if not self._warned:
@@ -189,3 +248,75 @@ def _difference(tape: Tape, again: Tape) -> str | None:
     if tape.outputs != again.outputs or repr(tape.output_shape) != repr(again.output_shape):
         return "the outputs differ"
     return None
+
+
+# ------------------------------------------------------------------------------------------ loops of one scan in two traces
+
+
+def adopt(
+    tape: Tape, other: Tape, function: str = "", names: Sequence[Any] = (), other_names: Sequence[Any] = ()
+) -> tuple[bool, bool]:
+    """Let loops serve the steps that those in another tape of the same path of the same function serve.
+
+    Parameters
+    ----------
+    tape, other : Tape
+        The first one learns.
+    function : str
+        What was traced, if the same results were asked for both times.
+    names, other_names : sequence
+        What to call the captured Variables, alike in both tapes; themselves by default.
+
+    Returns
+    -------
+    (learnt, lacking)
+        Whether there was anything to learn, and whether there was more that uses numbers which the first loop is not given.
+
+    Raises
+    ------
+    TraceError
+        If the function computed something else the second time.
+    """
+    known: dict[Any, int] = {}
+    loops, outputs = _loops(tape, names or tape.captured, known)
+    others, other_outputs = _loops(other, other_names or other.captured, known)
+    alike = all(number in others and others[number][1] == captured for number, (_, captured) in loops.items())
+    if function and alike and outputs != other_outputs:
+        raise TraceError(
+            f"{function} gave another program when it was traced again for a new branch in the steps of a scan. Something "
+            "that it uses has changed between the calls: pass that in as an argument, or do not use jit."
+        )
+    learnt = lacking = False
+    for number, (steps, captured) in loops.items():
+        if number in others and others[number][0] is not steps:
+            steps_learnt, steps_lacking = steps.adopt(others[number][0], captured, others[number][1])
+            learnt, lacking = learnt or steps_learnt, lacking or steps_lacking
+    return learnt, lacking
+
+
+def _loops(
+    tape: Tape, captured: Sequence[Any], known: dict[Any, int]
+) -> tuple[dict[int, tuple[Any, list[int]]], list[int]]:
+    """The steps of each loop by the number of its scan with the names of what it captured; and the names of the outputs.
+
+    A name stands for an expression of the inputs: equal ones have one name, in whichever tape they are.
+    """
+
+    def name(*expression: Any) -> int:
+        return known.setdefault(expression, len(known))
+
+    names = [name("input", k) for k in range(tape.arguments)]
+    names += [name("captured", v) for v in captured]
+    names += [name("constant", repr(c)) for c in tape.constants]
+    loops: dict[int, tuple[Any, list[int]]] = {}
+    for primitive, slots in tape.code:
+        arguments = [names[s] for s in slots]
+        loop = getattr(primitive, "loop", None)
+        if loop is not None:
+            first, last = loop.carry, loop.carry + len(loop.captured)
+            loops[loop.number] = loop.steps, arguments[first:last]
+            arguments[first:last] = []
+            names.append(name(primitive.name, loop.number, *arguments))
+        else:
+            names.append(name(primitive.name, *(sorted(arguments) if primitive in COMMUTATIVE else arguments)))
+    return loops, [names[s] for s in tape.outputs]

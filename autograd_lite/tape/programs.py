@@ -131,8 +131,8 @@ class MachineSingle:
         return status, results[: self.count].tolist()
 
 
-def single(tape: Tape, backend: str, *, contract: bool = False) -> Any:
-    """A tape ready for one lane."""
+def single(tape: Tape | Straight, backend: str, *, contract: bool = False) -> Any:
+    """A tape, or its bare program, ready for one lane."""
     straight = Straight.of(tape)
     if backend == "llvm":
         return compiled("single", straight, lambda: MachineSingle(straight, contract=contract), contract)

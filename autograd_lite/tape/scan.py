@@ -3,7 +3,7 @@
 import dis
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from types import CellType, CodeType, FunctionType
+from types import CodeType, FunctionType
 from typing import Any
 
 import numpy as np
@@ -11,12 +11,12 @@ import optree
 
 from autograd_lite import observers
 from autograd_lite.errors import ArgumentError, ConversionError, OperandError
-from autograd_lite.nests import NAMESPACE, Shape, as_array, unravel
-from autograd_lite.primitives import as_float
+from autograd_lite.nests import NAMESPACE, Shape, as_array, mapped, unravel
+from autograd_lite.primitives import as_float, positive
 from autograd_lite.tape.loops import Loop, recorded
 from autograd_lite.tape.steps import capturing_all
 from autograd_lite.transforms import name_of
-from autograd_lite.variable import Variable
+from autograd_lite.variable import Variable, is_condition
 
 
 def scan(
@@ -77,7 +77,7 @@ def scan(
         table = _table(leaves, count)
         if table is not None:
             x_shape = Shape(containers, tuple(np.shape(leaf)[1:] or None for leaf in leaves))
-            return _recorded(_Checked(_frozen(step, {}), carry_shape), numbers, table, x_shape, checkpoint)
+            return _recorded(_Checked(step, carry_shape), numbers, table, x_shape, checkpoint)
     checked = _Checked(step, carry_shape)
     carry, outputs = init, []
     for t in range(count):
@@ -115,6 +115,11 @@ def _count(leaves: list[Any], length: int | None) -> int:
 _NOTHING = unravel(None)[1]
 
 
+def _numeric(nest: Any) -> Any:
+    """A nest with numbers for conditions: a scan's carry and outputs are floats, 1 and 0 for bools."""
+    return mapped(lambda v: positive(v) if is_condition(v) else v, nest)
+
+
 class _Checked:
     """A step whose results are tested: the carry against the first one, outputs against those of the first step."""
 
@@ -130,13 +135,13 @@ class _Checked:
             raise ArgumentError(
                 f"{self.__name__} returned {pair!r:.80}; a step of scan returns a pair (carry, output), None for no output."
             )
-        numbers, shape = unravel(pair[0], "the carry of scan")
+        numbers, shape = unravel(_numeric(pair[0]), "the carry of scan")
         if shape != self.carry:
             raise ArgumentError(
                 f"{self.__name__} turned a carry {self.carry.outline()} into {shape.outline()}. Return a carry like the one "
                 "that came in."
             )
-        outputs, shape = unravel(pair[1], "the output of a step of scan") if pair[1] is not None else ([], _NOTHING)
+        outputs, shape = unravel(_numeric(pair[1]), "the output of a step of scan") if pair[1] is not None else ([], _NOTHING)
         self.y = self.y or shape
         if shape != self.y:
             raise ArgumentError(
@@ -225,25 +230,6 @@ def _assigned(code: CodeType) -> set[str]:
     names = {i.argval for i in dis.get_instructions(code) if i.opname in ("STORE_DEREF", "DELETE_DEREF")}
     inner = [_assigned(constant) for constant in code.co_consts if isinstance(constant, CodeType)]
     return names.union(*inner).intersection(code.co_freevars)
-
-
-def _frozen(f: Any, copies: dict[int, Any]) -> Any:
-    """A function for which names from outside stay what they are now, also in functions that it takes from there.
-
-    The steps of a loop are called again later, for its gradient and for new branches. By then, the next turn of a loop
-    around the scan may have given those names to other things.
-    """
-    if type(f) is not FunctionType or not f.__closure__:
-        return f
-    if id(f) not in copies:
-        cells = tuple(CellType() for _ in f.__closure__)
-        frozen = copies[id(f)] = FunctionType(f.__code__, f.__globals__, f.__name__, f.__defaults__, cells)
-        frozen.__kwdefaults__ = f.__kwdefaults__
-        frozen.__dict__.update(f.__dict__)
-        for cell, before in zip(cells, f.__closure__, strict=True):
-            with suppress(ValueError):  # one that is empty stays so
-                cell.cell_contents = _frozen(before.cell_contents, copies)
-    return copies[id(f)]
 
 
 def _held(f: Any, seen: set[int]) -> Iterator[Variable]:

@@ -1,26 +1,26 @@
 """The steps of a loop: the tapes of a step with all its paths, run natively over rows.
 
 What a step uses from outside, its captured Variables, are arguments of the loop. While the scan is being recorded, each new
-path may add to them. A path that would do so later raises `Uncaptured`: nobody passes that number. Whoever traced the
-function around the scan then traces it once more (`wider`).
+path may add to them. Afterwards the loop is closed: the Python function of the step is not called again (see `paths`). A path
+that a closed loop adopts may not add to them; whoever traced the function around the scan then does so once more (`wider`).
 """
 
-import ctypes
 import functools
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from autograd_lite import observers
-from autograd_lite.errors import TraceError
+from autograd_lite.errors import BranchError
 from autograd_lite.nests import Shape, unravel
 from autograd_lite.tape.executors import machine, python
-from autograd_lite.tape.paths import Path, Paths
+from autograd_lite.tape.passes import Straight, merged
+from autograd_lite.tape.paths import Path, Paths, Uncaptured, Unserved, adopt
 from autograd_lite.tape.programs import single
 from autograd_lite.tape.tape import Tape
 from autograd_lite.transforms import name_of
@@ -30,17 +30,6 @@ MAX_PATHS = 64
 
 
 # ------------------------------------------------------------------------------------------- what steps use from outside
-
-
-class Uncaptured(TraceError):  # noqa: N818 - reads as the fact it states
-    """A branch of a step uses a Variable from outside that no branch did while the scan was recorded."""
-
-    def __init__(self, steps: "Steps", variable: Variable) -> None:
-        self.steps = steps
-        super().__init__(
-            f"with these arguments, a step of a compiled scan takes a branch that uses {variable!r}, which no step did when "
-            "the scan was recorded. Trace the function with such arguments, or use jit, which does so by itself."
-        )
 
 
 #: Whether a scan that is being recorded takes for captured whatever its step can reach.
@@ -67,8 +56,8 @@ class CapturingAll:
 def wider(paths: Paths) -> Paths:
     """Fresh paths of a function in which a scan was `Uncaptured`: it now captures all in reach, or else is no loop at all."""
     if isinstance(paths.f, CapturingAll):
-        return Paths(paths.f.f, paths.shape, paths.limit)
-    return Paths(CapturingAll(paths.f), paths.shape, paths.limit, loops=paths.loops)
+        return Paths(paths.f.f, paths.shape, paths.limit, merging=paths.merging)
+    return Paths(CapturingAll(paths.f), paths.shape, paths.limit, loops=paths.loops, merging=paths.merging)
 
 
 # --------------------------------------------------------------------------------------------------------- running steps
@@ -82,6 +71,7 @@ class Progress:
     carry: Any
     captured: Any
     rows: Any
+    keep: bool = False  # the carry before each step, instead of its outputs
     outputs: Any = None
 
     def numbers(self) -> list[float]:
@@ -90,8 +80,14 @@ class Progress:
 
     def advance(self, values: Sequence[float], carry: int) -> None:
         """Take the results of a step."""
-        self.carry, self.outputs[self.step] = values[:carry], values[carry:]
+        self.outputs[self.step] = self.carry if self.keep else values[carry:]
+        self.carry = values[:carry]
         self.step += 1
+
+
+def paths_of(step: Callable[..., Any], shape: Shape, **options: bool) -> Paths:
+    """The paths of a step."""
+    return Paths(step, shape, MAX_PATHS, loops=2, **options)
 
 
 class Steps:
@@ -99,95 +95,148 @@ class Steps:
 
     Parameters
     ----------
-    step : callable
-        `(carry, row) -> (carry, outputs)` on nests.
-    shape : Shape
-        Of the arguments of a step.
+    paths : Paths
+        Of the function `(carry, row) -> (carry, outputs)` on nests.
     carry : int
         How many numbers the carry holds.
     captured : sequence of Variable
         What the step is known to use from outside.
     """
 
-    def __init__(self, step: Callable[..., Any], shape: Shape, carry: int, captured: Sequence[Variable] = ()) -> None:
-        self.paths = Paths(step, shape, MAX_PATHS, loops=2)
-        self.carry, self.x = carry, sum(shape.sizes) - carry
+    def __init__(self, paths: Paths, carry: int, captured: Sequence[Variable] = ()) -> None:
+        self.paths = paths
+        self.carry, self.x = carry, sum(paths.shape.sizes) - carry
         self.captured = {v: place for place, v in enumerate(captured)}
+        self.closed = False
         self._places: dict[Tape, Any] = {}
-        self._tracing = threading.RLock()
+        self.tracing = threading.RLock()
 
-    def run(self, carry: Any, captured: Any, rows: Any, *, native: bool) -> Any:
-        """The last carry and the outputs of all steps, one after the other, as an array.
+    @property
+    def full(self) -> bool:
+        """Whether no more paths are kept."""
+        return len(self.paths.known) >= self.paths.limit
+
+    def run(self, carry: Any, captured: Any, rows: Any, *, native: bool, keep: bool = False) -> Any:
+        """The last carry and the outputs of all steps, one after the other, as an array; if `keep`, the carry before each.
 
         `captured` are the numbers of the captured Variables. None: those of the trace under way, in which a path may capture
         more.
+
+        Raises
+        ------
+        Unserved
+            If the loop is closed and has no path for a step.
         """
         while True:
             paths = self.paths
             try:
-                return self._run(carry, captured, np.ascontiguousarray(rows), native=native)
-            except Uncaptured as late:
-                if late.steps is self or not paths.loops:
+                return self._run(carry, captured, np.ascontiguousarray(rows), native=native, keep=keep)
+            except Uncaptured:
+                if self.closed or not paths.loops:
                     raise
-                if self.paths is paths:  # no other thread was faster
-                    self.paths = wider(paths)  # for a scan inside the step
+                self.paths = wider(paths)  # for a scan inside the step
 
-    def _run(self, carry: Any, captured: Any, rows: Any, *, native: bool) -> Any:
-        fixed = captured is not None
-        going = Progress(0, carry, captured if fixed else np.array([v._value for v in self.captured]), rows)
+    def _run(self, carry: Any, captured: Any, rows: Any, *, native: bool, keep: bool) -> Any:
+        own = np.array([v._value for v in self.captured]) if captured is None else captured
+        going = Progress(0, carry, own, rows, keep)
         path: Path | None = max(self.paths.known, key=lambda known: known.lanes, default=None)
-        path = path or self._trace(going, fixed=fixed)
+        path = path or self._trace(going)
         assert path is not None
-        width = len(path.tape.outputs) - self.carry
+        width = self.carry if keep else len(path.tape.outputs) - self.carry
         results = np.empty(self.carry + len(rows) * width)
         going.outputs = results[self.carry :].reshape(len(rows), width)
         tried: list[Path] = []
         while True:
-            assert len(path.tape.outputs) == self.carry + width
+            assert keep or len(path.tape.outputs) == self.carry + width
             before = going.step
-            status = (self._native if native else self._by_python)(path, going)
+            failed = self._along(path, going, native=native)
             path.lanes += going.step - before
             if going.step == len(rows):
                 results[: self.carry] = going.carry
                 return results
             tried = [path] if going.step > before else [*tried, path]
-            if status < 0:
+            if failed is not None and failed < 0:
                 going.advance(self._carefully(path, going, native=native), self.carry)
                 tried = []
                 continue
-            others = self.paths.others(path, status - 1, tried)
-            following = others[0] if others else self._trace(going, fixed=fixed)
+            following = self._following(path, failed, tried, going)
             if following is None:
                 going.advance(self._eagerly(going), self.carry)
                 tried = []
             else:
                 path = following
 
-    def _trace(self, going: Progress, *, fixed: bool) -> Path | None:
-        """The path of the next step; None if there are too many."""
-        numbers = going.numbers()
+    def _along(self, path: Path, going: Progress, *, native: bool) -> int | None:
+        """Go on by one path as far as it leads; returns the status of the step that it does not serve.
+
+        None if a loop inside that step does not.
+        """
+        try:
+            return (self._native if native else self._stepwise)(path, going)
+        except Unserved:
+            return None
+
+    def _following(self, path: Path, failed: int | None, tried: Sequence[Path], going: Progress) -> Path | None:
+        """The path to try for the next step; None if it is to be run eagerly."""
+        if not self.closed:
+            with self.lent(going.captured):
+                return self._entered(self.paths.following(path, failed, tried, going.numbers()), going)
+        others = self.paths.candidates(path, failed, tried)
+        if not others:
+            raise Unserved(self)
+        return others[0]
+
+    def _trace(self, going: Progress) -> Path | None:
+        """The first path."""
         with self.lent(going.captured):
-            path = self.paths.new(numbers) if self.paths.known else self.paths.first(numbers)
-        late = [v for v in path.tape.captured if v not in self.captured] if path is not None else []
-        if late and fixed:
-            self.paths.known = [known for known in self.paths.known if known is not path]
-            raise Uncaptured(self, late[0])
-        for v in late:
-            self.captured[v] = len(self.captured)
-        going.captured = np.append(going.captured, [v._value for v in late])
+            return self._entered(self.paths.first(going.numbers()), going)
+
+    def _entered(self, path: Path | None, going: Progress) -> Path | None:
+        """A path that may be new, when all that it captures is known."""
+        if path is not None:
+            late = dict.fromkeys(v for tape in both(path.tape) for v in tape.captured if v not in self.captured)
+            self.captured |= {v: place for place, v in enumerate(late, start=len(self.captured))}
+            going.captured = np.append(going.captured, [v._value for v in late])
         return path
+
+    def adopt(self, other: "Steps", names: Sequence[Any], other_names: Sequence[Any]) -> tuple[bool, bool]:
+        """Serve the steps that those of the same scan in another trace serve; see `paths.adopt`.
+
+        Names are those of the captured Variables, in the order of their places.
+        """
+        places = [names.index(name) if name in names else None for name in other_names]
+        learnt = lacking = False
+        for path in other.paths.known:
+            known = self.paths.like(path)
+            if known is not None:
+                for tape, theirs in zip(both(known.tape), both(path.tape), strict=False):
+                    own_names = [names.index(names[self.captured[v]]) for v in tape.captured]  # two may have one name
+                    their_names = [places[other.captured[v]] for v in theirs.captured]
+                    more, less = adopt(tape, theirs, name_of(self.paths.f), own_names, their_names)
+                    learnt, lacking = learnt or more, lacking or less
+            elif any(places[other.captured[v]] is None for tape in both(path.tape) for v in tape.captured):
+                lacking = True
+            elif not self.full:
+                own = dict(enumerate(self.captured))
+                translated = {
+                    v: own[place] for v, place in zip(other.captured, places, strict=True) if place is not None
+                }
+                self.paths.known = [*self.paths.known, Path(_with_captured(path.tape, translated))]
+                learnt = True
+        return learnt, lacking
 
     @contextmanager
     def lent(self, captured: Any) -> Iterator[None]:
         """What the step captured has the numbers of the first trace; for a while it gets today's."""
-        with self._tracing:
-            before = [v._value for v in self.captured]
+        with self.tracing:
+            lent = list(self.captured)  # a path that is met meanwhile may add to them
+            before = [v._value for v in lent]
             try:
-                for v, number in zip(self.captured, captured, strict=True):
+                for v, number in zip(lent, captured, strict=True):
                     v._value = float(number)
                 yield
             finally:
-                for v, number in zip(self.captured, before, strict=True):
+                for v, number in zip(lent, before, strict=True):
                     v._value = number
 
     def _eagerly(self, going: Progress) -> list[float]:
@@ -199,10 +248,15 @@ class Steps:
 
     def _carefully(self, path: Path, going: Progress, *, native: bool) -> Sequence[float]:
         """The next step by the careful program of a path, which tests more and has no paths of its own."""
-        tape = path.tape.careful() if path.tape.careful else path.tape
+        tape = both(path.tape)[-1]
         program = self._program(path, native=native, careful=True)
-        status, values = program.run([*going.numbers(), *going.captured[self._own(tape)].tolist()])
-        return self._eagerly(going) if status > 0 else values
+        arguments = [*going.numbers(), *going.captured[self._own(tape)].tolist()]
+        status, values = path.carefully(lambda: program.run(arguments))
+        if status <= 0:
+            return values  # type: ignore[no-any-return]
+        if self.closed:
+            raise Unserved(self)
+        return self._eagerly(going)
 
     def _own(self, tape: Tape) -> Any:
         """Which of the captured Variables a tape uses."""
@@ -211,32 +265,38 @@ class Steps:
             places = self._places[tape] = np.array([self.captured[v] for v in tape.captured], dtype=np.int64)
         return places
 
-    def _program(self, path: Path, *, native: bool, careful: bool = False) -> Any:
+    def _program(self, path: Path, *, native: bool, careful: bool = False, keep: bool = False) -> Any:
         backend = "llvm" if native else "python"
-        return path.program(backend, lambda tape: single(tape, backend), careful=careful)
+
+        def build(tape: Tape) -> Any:
+            straight = Straight.of(tape)
+            if keep:
+                straight = replace(straight, outputs=(*straight.outputs[: self.carry], *range(self.carry)))
+            return single(merged(straight), backend)
+
+        return path.program((backend, keep), build, careful=careful)
 
     def _native(self, path: Path, going: Progress) -> int:
-        """Go on by one path as far as it leads; returns the status of the step that it does not serve."""
-        code = self._program(path, native=True).code
+        """By the native loop."""
+        code = self._program(path, native=True, keep=going.keep).code
         # Inputs and outputs may change places if outputs never reach the captured numbers behind carry and row.
         swap = code.outputs <= self.carry + self.x
         buffers = np.empty((2, max(code.inputs, code.outputs)))
         buffers[0, : self.carry] = going.carry
         buffers[:, self.carry + self.x : code.inputs] = going.captured[self._own(path.tape)]
-        scratch, status, before = np.empty(code.scratch), ctypes.c_int64(), going.step
-        going.step = machine.scan()(
+        scratch, before = np.empty(code.scratch), going.step
+        going.step, status = machine.scan(
             code.address,
             *(a.ctypes.data for a in (buffers[0], buffers[1], scratch, going.rows, going.outputs)),
             *(self.carry, self.x, going.outputs.shape[1], going.step, len(going.rows)),
-            ctypes.addressof(status),
             swap,
         )
-        machine.raise_failures(code.callbacks)
         going.carry = buffers[(going.step - before) % 2 if swap else 0, : self.carry].copy()
-        return status.value
+        machine.raise_failures(code.callbacks)
+        return status
 
-    def _by_python(self, path: Path, going: Progress) -> int:
-        """The same without machine code."""
+    def _stepwise(self, path: Path, going: Progress) -> int:
+        """By Python, step by step."""
         program, own = self._program(path, native=False), going.captured[self._own(path.tape)].tolist()
         while going.step < len(going.rows):
             status, values = program.run([*going.numbers(), *own])
@@ -247,19 +307,32 @@ class Steps:
 
     def replayed(self, numbers: Sequence[Any], captured: Sequence[Any]) -> list[Any]:
         """One step on Variables, by the tape of the path that they take."""
-        first, own_numbers = (np.array([getattr(n, "_value", n) for n in given]) for given in (numbers, captured))
-        going = Progress(0, first[: self.carry], own_numbers, first[None, self.carry :])
+        values = [getattr(n, "_value", n) for n in numbers]
+        own = [getattr(n, "_value", n) for n in captured]
+        notes = observers.recording()
         for path in self.paths.known:
-            own = self._own(path.tape)
-            status, _ = self._program(path, native=False).run([*first.tolist(), *going.captured[own].tolist()])
+            try:
+                status, _ = self._program(path, native=False).run([*values, *(own[k] for k in self._own(path.tape))])
+            except Unserved:  # a loop inside, which need not be on the path of these numbers
+                continue
             if status <= 0:
-                break
-        else:
-            with observers.record_into(None):
-                traced = self._trace(going, fixed=True)
-            if traced is None:
-                raise TraceError(
-                    f"a step of scan takes more than {MAX_PATHS} paths. Write its branches with where(condition, a, b)."
-                )
-            path, own = traced, self._own(traced.tape)
-        return python.replay(path.tape, [*numbers, *(captured[k] for k in own)])
+                doubtful = status < 0 or (notes is not None and notes.masked)
+                tape = both(path.tape)[-1 if doubtful else 0]
+                inputs = [*numbers, *(captured[k] for k in self._own(tape))]
+                try:
+                    return path.carefully(functools.partial(python.replay, tape, inputs))  # type: ignore[no-any-return]
+                except BranchError as error:  # the careful program tests more, and has no paths of its own
+                    raise Unserved(self) from error
+        raise Unserved(self)
+
+
+def both(tape: Tape) -> list[Tape]:
+    """A tape and its careful form, if it has one."""
+    return [tape, tape.careful()] if tape.careful else [tape]
+
+
+def _with_captured(tape: Tape, translated: dict[Variable, Variable]) -> Tape:
+    """The tape with other Variables for those that it captured."""
+    careful = _with_captured(tape.careful(), translated) if tape.careful else None
+    own = tuple(translated[v] for v in tape.captured)
+    return replace(tape, captured=own, careful=None if careful is None else lambda: careful)

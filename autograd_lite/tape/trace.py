@@ -10,6 +10,7 @@ import numpy as np
 import optree
 
 from autograd_lite import observers
+from autograd_lite.arrays import Conditions
 from autograd_lite.copies import uncollected
 from autograd_lite.errors import ArgumentError, HandMadeNodeError, TraceError
 from autograd_lite.nests import NAMESPACE, Shape, unravel
@@ -75,11 +76,18 @@ def is_plain(leaf: Any) -> bool:
 
 @uncollected()
 def record(
-    f: Callable[..., Any], numbers: Sequence[Any], shape: Shape, *, masked: bool = False, loops: int = 0
+    f: Callable[..., Any],
+    numbers: Sequence[Any],
+    shape: Shape,
+    *,
+    masked: bool = False,
+    loops: int = 0,
+    merging: bool = True,
 ) -> Tape:
     """Trace `f` on arguments of this shape, positional and by keyword, with these numbers in them.
 
-    `masked` and `loops`: see `observers.Recording`.
+    `masked` and `loops`: see `observers.Recording`. Without `merging`, equal operations stay apart, as a sweep needs them:
+    one may have an adjoint of 0 where the other has another.
     """
     oldest = Variable(0.0).number
     inputs = [Variable(n._value if type(n) is Variable else n) for n in numbers]
@@ -91,12 +99,12 @@ def record(
         output = decided(output)
     _refuse_threads(f, inputs, notes)
     outputs, output_shape = unravel(output, f"the output of {name_of(f)}", is_plain)
-    program = Flattened(inputs, oldest)
+    program = Flattened(inputs, oldest, merging=merging)
     roots = [*outputs, *notes.doubtful, *(side for _, left, right, _, _ in notes.guards for side in (left, right))]
     program.add(roots)
     parts = program.parts(outputs, notes)
     return Tape(
-        careful=functools.cache(lambda: record(f, numbers, shape, masked=True, loops=loops))
+        careful=functools.cache(lambda: record(f, numbers, shape, masked=True, loops=loops, merging=merging))
         if parts["doubtful"]
         else None,
         name=name_of(f),
@@ -115,6 +123,8 @@ def decided(nest: Any) -> Any:
     def leaf_decided(leaf: Any) -> Any:
         if type(leaf) is Variable:
             return bool(leaf) if is_condition(leaf) else leaf
+        if type(leaf) is Conditions:
+            return np.asarray(leaf)
         if isinstance(leaf, np.ndarray) and leaf.dtype == object and leaf.size and all(map(is_condition, leaf.flat)):
             return np.array([bool(condition) for condition in leaf.flat]).reshape(leaf.shape)
         return leaf
@@ -149,8 +159,8 @@ def _given(leaf: Variable) -> list[tuple[int, Any]]:
 class Flattened(Program):
     """The program of a recorded graph."""
 
-    def __init__(self, inputs: Sequence[Variable], oldest: int) -> None:
-        super().__init__(len(inputs))
+    def __init__(self, inputs: Sequence[Variable], oldest: int, *, merging: bool = True) -> None:
+        super().__init__(len(inputs), merging=merging)
         self.oldest = oldest
         self.captured: list[Variable] = []
         self.slot_of: dict[int, int] = {x.number: slot for slot, x in enumerate(inputs)}

@@ -1,10 +1,12 @@
 """Around LLVM: the host, compiling a module, and the functions that compiled code calls."""
 
 import ctypes
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from threading import Lock
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -103,21 +105,43 @@ class Callback:
     call : callable
     kind : ctypes function type
     failed : value to return where `call` raises
+    own : bool
+        Whether who runs the code is in the thread that calls back; else it may have started that thread.
     """
 
-    def __init__(self, call: Callable[..., Any], kind: Any, failed: Any) -> None:
+    def __init__(self, call: Callable[..., Any], kind: Any, failed: Any, *, own: bool = False) -> None:
         self.name = f"callback_{id(self)}"
-        self.failures: list[BaseException] = []
+        self._kept: Any = threading.local() if own else SimpleNamespace()
 
         def guarded(*arguments: Any) -> Any:
             try:
                 return call(*arguments)
             except BaseException as failure:  # noqa: BLE001 - it is raised again when the machine code has returned
                 self.failures.append(failure)
+                if loops := _loops():
+                    loops[-1].value = STOPPED
                 return failed
 
         self._function = kind(guarded)
         publish(self.name, ctypes.cast(self._function, ctypes.c_void_p).value or 0)
+
+    @property
+    def failures(self) -> list[BaseException]:
+        """What was raised, first things first."""
+        kept: list[BaseException] = vars(self._kept).setdefault("failures", [])
+        return kept
+
+
+_thread = threading.local()
+
+#: The status of a native loop in which something failed.
+STOPPED = -2
+
+
+def _loops() -> list[Any]:
+    """The statuses of the native loops that this thread is in, innermost last."""
+    loops: list[Any] = vars(_thread).setdefault("loops", [])
+    return loops
 
 
 @cache
@@ -135,16 +159,18 @@ def loop_callback(loop: Any) -> Callback:
         memory = np.ctypeslib.as_array((ctypes.c_double * size).from_address(address))
         memory[: loop.results] = loop.value_of(memory[: loop.arity].copy())
 
-    return Callback(run, ctypes.CFUNCTYPE(None, ctypes.c_void_p), None)
+    return Callback(run, ctypes.CFUNCTYPE(None, ctypes.c_void_p), None, own=True)
 
 
 def raise_failures(callbacks: Sequence[Callback]) -> None:
     """Raise what a primitive raised while machine code was calling it."""
+    first = None
     for called in callbacks:
         if called.failures:
-            failure = called.failures[0]
-            called.failures.clear()
-            raise failure
+            first = first or called.failures[0]
+            called.failures.clear()  # of all of them: the next run is another one
+    if first is not None:
+        raise first
 
 
 def function(address: int, result: Any, *arguments: Any, hold_gil: bool = False) -> Callable[..., Any]:
@@ -153,9 +179,19 @@ def function(address: int, result: Any, *arguments: Any, hold_gil: bool = False)
     return kind(address)
 
 
+def scan(*arguments: Any) -> tuple[int, int]:
+    """The native loop of `support`, which a failure stops: the step that it has come to, and the status of that."""
+    *most, swap = arguments
+    status, loops = ctypes.c_int64(), _loops()
+    loops.append(status)
+    try:
+        return _scan()(*most, ctypes.addressof(status), swap), status.value
+    finally:
+        loops.pop()
+
+
 @cache
-def scan() -> Callable[..., int]:
-    """The native loop of `support`."""
+def _scan() -> Callable[..., int]:
     from autograd_lite.tape.executors import support  # noqa: PLC0415 - which compiles its text by this module
 
     pointer, integer = ctypes.c_void_p, ctypes.c_int64

@@ -18,7 +18,7 @@ declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 
 ; Steps t … n - 1 of a loop: row t of xs into the inputs of the body behind its carry, run it, the rest of its outputs to row
 ; t of ys; its carry is the next one's, by changing inputs and outputs over if `swap`, else by copying. Stops where the body's
-; status is not 0, which goes to *status; returns the step.
+; status is not 0, which goes to *status, or where something that the body calls has set *status; returns the step.
 define i64 @al_scan(
     ptr %body, ptr %a, ptr %b, ptr %s, ptr %xs, ptr %ys, i64 %carry, i64 %x, i64 %y, i64 %first, i64 %n, ptr %status, i1 %swap
 ) {
@@ -40,7 +40,9 @@ step:
   %px = getelementptr i8, ptr %xs, i64 %skipx
   call void @llvm.memcpy.p0.p0.i64(ptr %inx, ptr %px, i64 %xb, i1 false)
   %st = call i64 %body(ptr %in, ptr %out, ptr %s)
-  %fine = icmp eq i64 %st, 0
+  %set = load i64, ptr %status, align 8
+  %any = or i64 %st, %set
+  %fine = icmp eq i64 %any, 0
   br i1 %fine, label %good, label %bad
 good:
   %outy = getelementptr i8, ptr %out, i64 %carryb
@@ -53,7 +55,7 @@ copy:
   call void @llvm.memcpy.p0.p0.i64(ptr %in, ptr %out, i64 %carryb, i1 false)
   br label %loop
 bad:
-  store i64 %st, ptr %status, align 8
+  store i64 %any, ptr %status, align 8
   br label %done
 done:
   ret i64 %t
