@@ -185,10 +185,10 @@ class Cotangents(dict[int, Number]):
     """Adjoints of some results of an operation that has many, by their places."""
 
     def __add__(self, other: "Cotangents") -> "Cotangents":
-        both = Cotangents(self)
+        """Adds into this one, which a sweep alone holds: a copy for each of many results would be quadratic."""
         for place, adjoint in other.items():
-            both[place] = both[place] + adjoint if place in both else adjoint
-        return both
+            self[place] = self[place] + adjoint if place in self else adjoint
+        return self
 
 
 class Place:

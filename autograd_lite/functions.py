@@ -15,7 +15,7 @@ from autograd_lite.errors import ArgumentError
 from autograd_lite.primitives import (
     abs,  # noqa: A004 - the rule
     add,
-    as_float,
+    as_operand,
     div,
     erfc,
     exp,
@@ -42,7 +42,7 @@ def _array(numbers: Any) -> Any:
         listed = numbers if isinstance(numbers, list) or not isinstance(numbers, Iterable) else list(numbers)
         numbers = np.array(listed, dtype=object)
     boxed = np.empty(numbers.shape, dtype=object)
-    boxed.ravel()[:] = [n if hasattr(type(n), "__apply_primitive__") else as_float(n) for n in numbers.ravel()]
+    boxed.ravel()[:] = [n if hasattr(type(n), "__apply_primitive__") else as_operand(n) for n in numbers.ravel()]
     return boxed
 
 
@@ -118,8 +118,9 @@ def dot(a: Any, b: Any) -> Any:
             raise ArgumentError(
                 f"dot of vectors with {left.size} and {right.size} elements; give vectors of one length."
             )
-        return _reduced(add, left * right, None, 0.0)
-    return _unboxed(np.dot(left, right))
+        return _reduced(add, mul(left, right), None, 0.0)
+    with np.errstate(all="ignore"):
+        return _unboxed(np.dot(left, right))
 
 
 def norm(numbers: Any, axis: int | None = None) -> Any:

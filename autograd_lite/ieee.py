@@ -83,9 +83,9 @@ def pow(x: float, p: float) -> float:  # noqa: A001 - the name of the operation
     try:
         return math.pow(x, p)
     except ValueError:  # zero to a negative power, or a negative number to a broken one
-        return (copysign(inf, x) if p % 2.0 == 1.0 else inf) if x == 0.0 else nan
+        return (copysign(inf, x) if abs(math.fmod(p, 2.0)) == 1.0 else inf) if x == 0.0 else nan
     except OverflowError:
-        return -inf if x < 0.0 and p % 2.0 == 1.0 else inf
+        return -inf if x < 0.0 and abs(math.fmod(p, 2.0)) == 1.0 else inf
 
 
 def hypot(x: float, y: float) -> float:

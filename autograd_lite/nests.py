@@ -26,23 +26,60 @@ NAMESPACE = "autograd_lite"
 DATACLASSES: dict[str, type] = {}
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Fixed:
-    """A leaf that is no number: part of the shape."""
+    """A leaf that is no number: part of the shape. Things of two types differ: members of two IntEnums, True and 1."""
 
     thing: Any
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not Fixed:
+            return NotImplemented
+        return self.thing is other.thing or (_kind(self.thing) == _kind(other.thing) and self.thing == other.thing)
+
+    def __hash__(self) -> int:
+        try:
+            return hash(self.thing)
+        except TypeError:  # a slice, a callable object with `==`
+            return hash(type(self.thing))
 
     def copy(self) -> Any:
         """The thing to hand out: of an array, one that the caller may change."""
         return self.thing.copy() if isinstance(self.thing, np.ndarray) else self.thing
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Shape:
-    """The containers of a nest and the array shapes of its leaves; None marks a leaf that is a single number."""
+    """The containers of a nest and the array shapes of its leaves; None marks a leaf that is a single number.
+
+    Two shapes are equal if a function can see no difference: dictionaries have the same keys in the same order.
+    """
 
     containers: optree.PyTreeSpec
     leaves: tuple[tuple[int, ...] | Fixed | None, ...]
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        if not isinstance(other, Shape):
+            return NotImplemented
+        return self.resembles(other) and (not _has_keys(self.containers) or self._keys() == other._keys())
+
+    def __hash__(self) -> int:
+        return hash((self.containers, self.leaves))
+
+    def resembles(self, other: "Shape") -> bool:
+        """Whether the shapes are equal but for the order of keys."""
+        return self.containers == other.containers and self.leaves == other.leaves
+
+    def _keys(self) -> list[Any]:
+        """The keys of each dictionary by type and in their order, neither of which `==` of containers tells."""
+        found: list[Any] | None = self.__dict__.get("keys")
+        if found is None:
+            found = []
+            _visit(self.containers, lambda container: found.append([(_kind(key), key) for key in container]))
+            self.__dict__["keys"] = found
+        return found
 
     @functools.cached_property
     def sizes(self) -> list[int]:
@@ -100,6 +137,24 @@ class Shape:
             packed.append(optree.tree_unflatten(columns.containers, blocks))
             top += height
         return optree.tree_unflatten(self.containers, packed)
+
+
+def _visit(containers: optree.PyTreeSpec, note: Callable[[dict[Any, Any]], Any]) -> None:
+    """Show every dictionary, innermost first, with its keys in their order."""
+
+    def look(container: Any) -> None:
+        if isinstance(container, dict):
+            note(container)
+
+    containers.traverse([None] * containers.num_leaves, look)
+
+
+@functools.lru_cache(maxsize=256)
+def _has_keys(containers: optree.PyTreeSpec) -> bool:
+    """Whether a dictionary among the containers has any: answered once for all calls of a kind."""
+    found: list[int] = []
+    _visit(containers, lambda container: found.append(len(container)))
+    return any(found)
 
 
 def _as_number(number: Any) -> Any:

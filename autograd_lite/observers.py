@@ -131,6 +131,10 @@ class Recording:
     elsewhere: list[tuple[Any, str]] = field(default_factory=list)
     numbers: dict[int, bool] = field(default_factory=dict, repr=False)  # see `variable.is_number`
     scans: int = 0  # how many of them have become one operation so far
+    lanes: bool = field(init=False)  # whether a `vmap` may be recorded as one operation
+
+    def __post_init__(self) -> None:
+        self.lanes = self.loops > 0
 
     def guard(self, relation: str, left: Any, right: Any, *, outcome: bool) -> None:
         """Note that `left relation right` came out as `outcome` on the user's line."""
@@ -239,18 +243,22 @@ def unnoticed() -> Iterator[None]:
 
 
 @contextmanager
-def differentiated(*, once: bool) -> Iterator[None]:
-    """Record for a sweep; `once` if no sweep over that sweep can follow: a loop has a gradient, which has none itself."""
+def differentiated(*, once: bool, reverse: bool = False) -> Iterator[None]:
+    """Record for a sweep; `once` if no sweep over that sweep can follow: a loop has a gradient, which has none itself.
+
+    `reverse` if only reverse sweeps follow: a `vmap` has those of every order, and no forward one.
+    """
     notes = recording()
     if notes is None:
         yield
         return
-    before = notes.loops
-    notes.loops = max(before - 1, 0) if once else 0
+    before = notes.loops, notes.lanes
+    notes.loops = max(notes.loops - 1, 0) if once else 0
+    notes.lanes = notes.lanes and (once or reverse)
     try:
         yield
     finally:
-        notes.loops = before
+        notes.loops, notes.lanes = before
 
 
 def user_location() -> str:
@@ -270,6 +278,14 @@ def _user_frame() -> FrameType:
     while frame.f_back is not None and is_library(frame.f_code.co_filename):
         frame = frame.f_back
     return frame
+
+
+def library_frames() -> int:
+    """How many frames of this package and NumPy lie between the caller, which counts, and the user's code."""
+    frame, count = sys._getframe(1), 0
+    while frame.f_back is not None and is_library(frame.f_code.co_filename):
+        frame, count = frame.f_back, count + 1
+    return count
 
 
 @functools.cache

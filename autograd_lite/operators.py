@@ -14,9 +14,7 @@ import numpy as np
 
 from autograd_lite import arrays, observers, primitives
 from autograd_lite.errors import OperandError
-from autograd_lite.primitives import PRIMITIVES, Partial, Primitive, as_float
-
-MAX_EXACT_INT = 2**53
+from autograd_lite.primitives import PRIMITIVES, Partial, Primitive, as_operand
 
 #: What the source below means by these names; `install` adds the node class and what belongs to it.
 _NODE_NAMES: dict[str, Any] = {"new": object.__new__, "observers": observers}
@@ -108,8 +106,8 @@ def _expression(partial: Partial, position: int, arguments: str) -> str:
 
 def _as_operand(other: Any) -> Any:
     """A float; NotImplemented leaves the operation to the other operand."""
-    if type(other) is int and -MAX_EXACT_INT <= other <= MAX_EXACT_INT:
-        return float(other)
+    if type(other) is int:
+        return float(other)  # rounded once, and OverflowError beyond the largest float, as in `float op int`
     if isinstance(other, np.ndarray):
         if other.ndim > 0:
             return NotImplemented
@@ -117,9 +115,9 @@ def _as_operand(other: Any) -> Any:
         if type(other) is _NODE_NAMES["Variable"]:
             return other
     if isinstance(other, (str, bytes, list, tuple)):  # Python would repeat them, since a Variable can count
-        return as_float(other)  # which refuses them
+        return as_operand(other)  # which refuses them
     try:
-        return as_float(other)
+        return as_operand(other)
     except OperandError:
         return NotImplemented
 

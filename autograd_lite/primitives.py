@@ -12,9 +12,9 @@ from math import inf, nan, pi
 from typing import Any
 
 from autograd_lite import ieee
-from autograd_lite.rule import PRIMITIVES, REAL, Interval, Partial, Primitive, as_float
+from autograd_lite.rule import PRIMITIVES, REAL, Interval, Partial, Primitive, as_float, as_operand
 
-__all__ = ["PRIMITIVES", "REAL", "Interval", "Partial", "Primitive", "as_float"]
+__all__ = ["PRIMITIVES", "REAL", "Interval", "Partial", "Primitive", "as_float", "as_operand"]
 
 POSITIVE = Interval(0.0, inf, open_ends=True)
 NON_NEGATIVE = Interval(0.0, inf)

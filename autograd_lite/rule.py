@@ -11,6 +11,7 @@ import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import inf, nan
+from types import FunctionType
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -80,6 +81,33 @@ def as_float(number: object) -> float:
     )
 
 
+def as_operand(number: object) -> float:
+    """Convert a number that an operation is applied to: an integer to the nearest float, anything else as `as_float` does.
+
+    Python computes `float op int` this way: the integer is rounded once, ties to even. A leaf is data, which nothing may
+    change; an operand is part of a formula, and `x**k / math.factorial(k)` means what it means for floats.
+
+    Raises
+    ------
+    OverflowError
+        If an integer is beyond the largest float; with Python's own words.
+    ConversionError, OperandError
+        As `as_float`.
+
+    Examples
+    --------
+    >>> as_operand(2**53 + 1), as_operand(10**23)
+    (9007199254740992.0, 1e+23)
+    """
+    if type(number) is float:
+        return number
+    if isinstance(number, np.ndarray) and number.ndim == 0:
+        number = number[()]
+    if isinstance(number, (int, np.integer, np.bool_)):
+        return float(int(number))
+    return as_float(number)
+
+
 def _not_a_real_number(thing: object) -> str:
     kind = type(thing).__name__
     if hasattr(type(thing), "__apply_primitive__"):
@@ -98,7 +126,7 @@ class Primitive:
     Parameters
     ----------
     name : str
-        Unique in the table.
+        Unique in the table. The same definition may be made again, as by a function that makes it in its body.
     value : callable
         `value(*floats) -> float`. Takes one positional float for each partial.
     partials : tuple of (callable or float)
@@ -177,8 +205,10 @@ class Primitive:
             raise PrimitiveError(
                 f"{self.name!r} has {self.arity} arguments and {len(self.domain)} domains; give one each."
             )
+        object.__setattr__(self, "_made_of", (self.value, self.partials, self.expression, self.selects))
         other = PRIMITIVES.get(self.name)
-        if other is not None and (other.built_in or not self.replace):
+        again = other is not None and self.same_as(other)
+        if other is not None and (other.built_in or not (self.replace or again or hasattr(other, "_of_trace"))):
             remedy = "." if other.built_in else ", or pass replace=True to redefine it."
             raise PrimitiveError(f"a primitive named {self.name!r} exists already. Choose another name{remedy}")
         self._check_defaults()
@@ -200,7 +230,8 @@ class Primitive:
                 )
             ),
         )
-        PRIMITIVES[self.name] = self
+        if not again:
+            PRIMITIVES[self.name] = self
 
     def _check_expression(self) -> None:
         if self.expression is None:
@@ -214,8 +245,8 @@ class Primitive:
 
     def _check_defaults(self) -> None:
         try:
-            defaults = tuple(as_float(default) for default in self.defaults)
-        except (OperandError, ConversionError, TypeError) as error:
+            defaults = tuple(as_operand(default) for default in self.defaults)
+        except (OperandError, ConversionError, OverflowError, TypeError) as error:
             raise PrimitiveError(f"defaults={self.defaults!r} of {self.name!r}: give a tuple of numbers.") from error
         if len(defaults) > self.arity:
             raise PrimitiveError(
@@ -243,8 +274,8 @@ class Primitive:
                     f"{len(partials) + 1}: the {len(partials)} of the operation, then its result."
                 )
         try:
-            return tuple(p if callable(p) else as_float(p) for p in partials)
-        except (OperandError, ConversionError) as error:
+            return tuple(p if callable(p) else as_operand(p) for p in partials)
+        except (OperandError, ConversionError, OverflowError) as error:
             raise PrimitiveError(f"a partial of {self.name!r} is neither a function nor a number: {error}") from error
 
     @property
@@ -268,12 +299,12 @@ class Primitive:
                     if argument.ndim > 0:
                         return self._elementwise(arguments)
                     return self(*(a[()] if isinstance(a, np.ndarray) and a.ndim == 0 else a for a in arguments))
-                if apply is None or apply is as_float:
-                    apply = getattr(kind, "__apply_primitive__", as_float)
+                if apply is None or apply is as_operand:
+                    apply = getattr(kind, "__apply_primitive__", as_operand)
         if apply is None:
             return self.value(*arguments)
-        if apply is as_float:
-            return self.value(*map(as_float, arguments))
+        if apply is as_operand:
+            return self.value(*map(as_operand, arguments))
         return apply(self, arguments)
 
     def _completed(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> tuple[Any, ...]:
@@ -308,7 +339,21 @@ class Primitive:
     def __repr__(self) -> str:
         return f"<primitive {self.name}: {self.formula}>" if self.formula else f"<primitive {self.name}>"
 
+    def same_as(self, other: "Primitive") -> bool:
+        """Whether both come from the same lines with the same numbers: a function that makes one does so in each call."""
+        return self is other or (self.name == other.name and same(_made_of(self), _made_of(other)))
+
+    def belongs_to_trace(self) -> None:
+        """Note that a function made it while it was traced: its tapes keep it, and the next trace may use the name."""
+        object.__setattr__(self, "_of_trace", True)
+
     def __reduce__(self) -> tuple[Any, ...]:
+        found = PRIMITIVES.setdefault(self.name, self)
+        if not self.same_as(found):
+            raise PrimitiveError(
+                f"primitive {self.name!r} cannot be pickled: another one has its name now, by which it would be looked up. "
+                "Give each a name of its own."
+            )
         return primitive_named, (self.name,)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Primitive":
@@ -323,6 +368,49 @@ def primitive_named(name: str) -> Primitive:
         raise PrimitiveError(
             f"no primitive is named {name!r} in this process. If it is your own, import the module that defines it first."
         ) from None
+
+
+def _made_of(primitive: Primitive) -> Any:
+    return primitive._made_of  # type: ignore[attr-defined] # noqa: SLF001 - the functions as they were given
+
+
+def same(one: Any, other: Any, assumed: frozenset[tuple[int, int]] = frozenset()) -> bool:
+    """Whether two things are equal, functions by their code and by what they hold, and numbers by their bits."""
+    if one is other or one is _UNASSIGNED or other is _UNASSIGNED or (id(one), id(other)) in assumed:
+        return True
+    if type(one) is not type(other) or hasattr(type(one), "__apply_primitive__"):
+        return False  # a Variable is compared by who it is: `==` would be a guard of a trace
+    assumed |= {(id(one), id(other))}  # things that hold themselves
+    if isinstance(one, (tuple, list)):
+        return len(one) == len(other) and all(same(a, b, assumed) for a, b in zip(one, other, strict=True))
+    if isinstance(one, FunctionType):
+        return one.__code__ == other.__code__ and same(_held(one), _held(other), assumed)
+    if isinstance(one, Primitive):
+        return one.name == other.name and same(_made_of(one), _made_of(other), assumed)
+    if isinstance(one, np.ndarray):
+        return one.dtype == other.dtype and one.shape == other.shape and same(one.tolist(), other.tolist(), assumed)
+    if isinstance(one, float):
+        return repr(one) == repr(other)
+    try:
+        return bool(one == other)
+    except Exception:  # noqa: BLE001 - whatever a stranger's `==` raises
+        return False
+
+
+#: Stands for a name from around a function that is assigned further down, which the same lines will do.
+_UNASSIGNED = object()
+
+
+def _held(function: FunctionType) -> Any:
+    """What a function holds besides its code: default arguments and the names from around it."""
+    cells = []
+    for cell in function.__closure__ or ():
+        try:
+            cells.append(cell.cell_contents)
+        except ValueError:
+            cells.append(_UNASSIGNED)
+    keywords = function.__kwdefaults__ or {}
+    return function.__defaults__, [*keywords], [*keywords.values()], cells
 
 
 def _is_number(argument: object) -> bool:
@@ -343,8 +431,8 @@ def _returning_float(value: Callable[..., float], what: str) -> Callable[..., fl
         if type(result) is float:
             return result
         try:
-            return as_float(result)
-        except (OperandError, ConversionError) as error:
+            return as_operand(result)
+        except (OperandError, ConversionError, OverflowError) as error:
             raise PrimitiveError(f"{what} returned {result!r} for {arguments}: {error}") from error
 
     return checked

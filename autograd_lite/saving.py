@@ -2,6 +2,7 @@
 
 import errno
 import io
+import math
 import os
 import zipfile
 from pathlib import Path
@@ -188,6 +189,7 @@ def written(array: Any) -> bytes:
 
 def array_of(content: bytes) -> Any:
     """The array that an entry holds, and nothing behind it."""
+    _refuse_false_claims(content)
     stream = io.BytesIO(content)
     array = np.lib.format.read_array(stream, allow_pickle=False)
     if stream.read(1):
@@ -195,17 +197,38 @@ def array_of(content: bytes) -> Any:
     return array
 
 
-def write_archive(path: Path, members: dict[str, bytes]) -> None:
-    """Write an archive beside `path`, then put it there in one step."""
+_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+
+
+def _refuse_false_claims(content: bytes) -> None:
+    """Compare the shape in an entry's header with the entry: NumPy takes memory for whatever is claimed."""
+    stream = io.BytesIO(content)
+    read_header = _HEADERS.get(np.lib.format.read_magic(stream))
+    if read_header is None:
+        raise ValueError("an entry is in a version of NumPy's format that is not read here")
+    shape, _, kind = read_header(stream)
+    claimed, there = math.prod(shape) * kind.itemsize, len(content) - stream.tell()
+    if min(shape, default=0) < 0 or (claimed > there and not kind.hasobject):
+        raise ValueError(f"an entry claims shape {shape!s:.60} of {kind!s:.20}, and has {there} bytes")
+
+
+def archived(members: dict[str, bytes]) -> bytes:
+    """An archive of these entries."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, content in members.items():
             archive.writestr(zipfile.ZipInfo(name), content)  # dated 1980: the same content gives the same bytes
+    return buffer.getvalue()
+
+
+def write_archive(path: Path, members: dict[str, bytes]) -> None:
+    """Write an archive beside `path`, then put it there in one step."""
+    content = archived(members)
     if not path.name:  # ".", "/": no name to put one beside
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
     beside = path.with_name(f".{uuid4().hex}.part")
     try:
-        beside.write_bytes(buffer.getvalue())
+        beside.write_bytes(content)
         beside.replace(path)
     except OSError as error:
         error.filename, error.filename2 = os.fspath(path), None

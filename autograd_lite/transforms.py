@@ -42,14 +42,18 @@ class Run:
         keywords: dict[str, Any],
         *,
         once: bool = False,
+        reverse: bool = False,
     ) -> "Run":
-        """Make `chosen` fresh, put it into the arguments, call `f`; `once` if there will be one reverse sweep only."""
+        """Make `chosen` fresh, put it into the arguments, call `f`.
+
+        `once` if there will be one reverse sweep only, `reverse` if there will be reverse sweeps only.
+        """
         numbers, shape = unravel(chosen, f"an argument of {name_of(f)}")
         oldest = Variable(0.0).number
         inputs = [primitives.positive(n) if type(n) is Variable else Variable(n) for n in numbers]
         with (
             watched(name_of(f)),
-            observers.differentiated(once=once),
+            observers.differentiated(once=once, reverse=reverse),
             observers.running_on(inputs, oldest) as under_way,
         ):
             output = f(*put_in(shape.pack(inputs)), **keywords)
@@ -97,7 +101,7 @@ def name_of(f: Callable[..., Any]) -> str:
 
 
 def _transform(
-    label: str, f: Callable[..., Any], argnums: Argnums = 0
+    label: str, f: Callable[..., Any], argnums: Argnums = 0, **options: Any
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Dress a function up as `label` of f."""
     if not callable(f):
@@ -110,13 +114,29 @@ def _transform(
         functools.update_wrapper(function, f, updated=())
         function.__name__ = f"{label}({name_of(f)})"
         function.__qualname__ = function.__name__
+        function._recipe = function.__code__, (label, f, argnums, options)  # type: ignore[attr-defined]
         return function
 
     return dressed
 
 
+def recipe_of(function: Any) -> tuple[str, Callable[..., Any], Argnums, dict[str, Any]] | None:
+    """Which transform of which function this is: `(label, f, argnums, options)`; None if it is something else.
+
+    A function of the user's that was dressed up with `functools.wraps` has the attribute, and another code.
+    """
+    code, recipe = getattr(function, "_recipe", (None, None))
+    return recipe if code is not None and getattr(function, "__code__", None) is code else None
+
+
 def _run(
-    f: Callable[..., Any], argnums: Argnums, arguments: tuple[Any, ...], keywords: dict[str, Any], *, once: bool = False
+    f: Callable[..., Any],
+    argnums: Argnums,
+    arguments: tuple[Any, ...],
+    keywords: dict[str, Any],
+    *,
+    once: bool = False,
+    reverse: bool = False,
 ) -> Run:
     """Run `f` with the chosen arguments fresh."""
     positions = argnums if isinstance(argnums, tuple) else (argnums,)
@@ -136,7 +156,7 @@ def _run(
             full[position] = argument
         return full
 
-    return Run.of(f, chosen, put_in, keywords, once=once)
+    return Run.of(f, chosen, put_in, keywords, once=once, reverse=reverse)
 
 
 def _split(output: Any, f: Callable[..., Any], *, has_aux: bool) -> tuple[Any, Any]:
@@ -217,7 +237,7 @@ def value_and_grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = 
     (5.0, array([2., 4.]))
     """
 
-    @_transform("value_and_grad", f, argnums)
+    @_transform("value_and_grad", f, argnums, has_aux=has_aux)
     def value_and_gradient(*arguments: Any, **keywords: Any) -> Any:
         run = _run(f, argnums, arguments, keywords, once=True)
         output, aux = _split(run.output, f, has_aux=has_aux)
@@ -248,7 +268,7 @@ def grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> 
     >>> grad(grad(lambda x: x**3))(2.0)
     12.0
     """
-    dressed = _transform("grad", f, argnums)
+    dressed = _transform("grad", f, argnums, has_aux=has_aux)
     both = value_and_grad(f, argnums, has_aux)
 
     @dressed
@@ -336,7 +356,7 @@ def hessian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
 
     @_transform("hessian", f, argnums)
     def hessian_matrix(*arguments: Any, **keywords: Any) -> Any:
-        run = _run(f, argnums, arguments, keywords)
+        run = _run(f, argnums, arguments, keywords, reverse=True)
         y = _one_number(run.output, f)
         reach, outside = run.reach([y])
         slopes = run.pulled_back(reach, [(y, 1.0)] if type(y) is Variable else [], create_graph=True)
@@ -368,7 +388,7 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tupl
     ([6.0, 5.0], (13.0, 12.0))
     """
     _transform("vjp", f)
-    run = Run.of(f, primals, lambda fresh: fresh, {})
+    run = Run.of(f, primals, lambda fresh: fresh, {}, reverse=True)
     outputs, output_shape = unravel(run.output, f"the output of {name_of(f)}")
     reach, outside = run.reach(outputs)
 

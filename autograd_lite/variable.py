@@ -18,7 +18,7 @@ import numpy as np
 from autograd_lite import arrays, observers, operators, primitives
 from autograd_lite import numpy_functions as _numpy_functions  # noqa: F401 - enters what serves NumPy's functions
 from autograd_lite.errors import AutogradLiteError, OperandError, PrimitiveError, ReadOnlyError, TraceError
-from autograd_lite.primitives import Primitive, as_float
+from autograd_lite.primitives import Primitive, as_float, as_operand
 from autograd_lite.refusals import refusal
 
 Operand = Any  # a Variable, a real number, or an array of either
@@ -316,7 +316,7 @@ class Variable:
             node = operators.OPERATIONS[primitive](*arguments)
             if node is not NotImplemented:
                 return node  # type: ignore[no-any-return]
-        return record(primitive, tuple([a if type(a) is Variable else as_float(a) for a in arguments]))
+        return record(primitive, tuple([a if type(a) is Variable else as_operand(a) for a in arguments]))
 
     # `operators.install` writes these, after the class.
     __add__: Operator
@@ -420,7 +420,7 @@ class Variable:
             f"~ of {self!r}: of one condition ~ is not what it looks like, since ~True is -2, which is true. Use "
             "al.logical_not(condition)."
             if is_condition(self)
-            else f"bad operand for ~: {self!r} is a real number."
+            else f"bad operand for ~: {self!r} is a real number, as a traced flag is. Write flag == 0, not ~flag."
         )
 
     # A step function: nothing is lost with the derivative, which is 0. While tracing the outcome is a guard.
@@ -561,8 +561,8 @@ def _local(primitive: Primitive, position: int, values: list[float], value: floa
     if type(local) is Variable:
         return local._value
     try:
-        return as_float(local)
-    except AutogradLiteError as error:
+        return as_operand(local)
+    except (AutogradLiteError, OverflowError) as error:
         raise PrimitiveError(
             f"partial {position} of {primitive.name!r} returned {local!r} for {tuple(values)} with result {value}: {error}"
         ) from error

@@ -100,7 +100,7 @@ class Program:
                 return values[: self.carry], values[self.carry] if self.given else None
 
             last, ys = al.scan(step, carry, rows, checkpoint=self.checkpoint)
-            ends = [*last, *([ys[self.length // 2]] if self.given else [])]
+            ends = [*last, *([ys.tolist()[self.length // 2]] if self.given else [])]
             total = total + self.after([*ends, p, q])[0]
         seen["a"] = 7.0
         return total

@@ -48,7 +48,7 @@ MAY_IMPORT = {
         "transforms",
         "variable",
     },
-    "testing": {"errors", "nests", "transforms", "variable"},
+    "testing": {"backward", "errors", "nests", "transforms", "variable"},
     "flow": {"backward", "errors", "nests", "observers", "variable"},
     "drawing": {"backward", "drawing", "errors", "observers", "variable"},
     "explain": {"backward", "drawing", "errors", "explain", "observers", "primitives", "testing", "variable"},

@@ -300,7 +300,7 @@ BRANCHING = {
     "where of where": lambda x: al.where(x > 0, al.where(x > 2, x * x, 1 / x), al.log(-x)),
     "relu": lambda x: al.relu(x) * 3 + al.relu(-x),
     "contains": lambda x: x in (1.0, 2.0),
-    "booleans": lambda x: ((x > 0) ^ (x > 1), sum([x > 0, x > 1, x > 2]), (x > 0) * x),
+    "booleans": lambda x: ((x > 0) ^ (x > 1), 1.0 * sum([x > 0, x > 1, x > 2]), (x > 0) * x),
     "value": lambda x: x.value if isinstance(x, al.Variable) else x,
 }
 

@@ -77,11 +77,130 @@ def test_real_numbers_become_floats_unchanged(given):
     ids=lambda n: f"{n:.3g}"[:9] if abs(int(n)) < 1e300 else "huge",
 )
 def test_integers_that_no_float_holds_are_refused(given):
-    """2**53+1 and 10**400 are refused where a Variable is made, under ValueError."""
-    with pytest.raises(ConversionError):
-        al.Variable(given)
+    """2**53+1 and 10**400 are refused where a Variable is made, under ValueError; and as arguments of transforms."""
+    for make in (
+        al.Variable,
+        al.grad(lambda x: x * x),
+        al.jit(lambda x: x * x),
+        lambda n: al.jvp(al.sin, (n,), (1.0,)),
+    ):
+        with pytest.raises(ConversionError):
+            make(given)
     with pytest.raises(ValueError):
-        al.Variable(1.0) + given
+        al.Variable(given)
+    x = al.Variable(1.0)
+    with pytest.raises(ConversionError):
+        x.value = given
+
+
+#: Integers that lie between two floats, on a tie, or that NumPy holds.
+LARGE_INTEGERS = [
+    2**53 + 1, -(2**53) - 1, 2**54 + 2, 2**54 + 6, 2**60 + 1, 10**23, -(10**23), math.factorial(25), math.comb(70, 35),
+    10**308, 2**1024 - 2**970 - 1, np.int64(2**53 + 1), np.uint64(2**64 - 1), np.int64(-(2**60) - 1),
+]  # fmt: skip
+
+#: An operation with one number x and one integer n, on floats and on Variables.
+WITH_AN_INTEGER = {
+    "x + n": lambda x, n: x + n,
+    "n + x": lambda x, n: n + x,
+    "x - n": lambda x, n: x - n,
+    "n - x": lambda x, n: n - x,
+    "x * n": lambda x, n: x * n,
+    "n * x": lambda x, n: n * x,
+    "x / n": lambda x, n: x / n,
+    "n / x": lambda x, n: n / x,
+    "x % n": lambda x, n: x % n,
+    "n % x": lambda x, n: n % x,
+    "x // n": lambda x, n: x // n,
+    "n // x": lambda x, n: n // x,
+    "al.add": lambda x, n: al.add(x, n),
+    "al.mul, reflected": lambda x, n: al.mul(n, x),
+    "al.maximum": lambda x, n: al.maximum(x, n),
+    "al.minimum, reflected": lambda x, n: al.minimum(n, x),
+    "al.where": lambda x, n: al.where(0.0, x, n) + x,
+    "al.clip": lambda x, n: al.clip(x, -abs(int(n)), n),
+    "al.hypot": lambda x, n: al.hypot(x, n),
+    "al.sum": lambda x, n: al.sum([x, n]),
+    "al.dot": lambda x, n: al.dot([x, 2.0], [n, n]),
+    "al.leaky_relu": lambda x, n: al.leaky_relu(-x, n),
+    "object array": lambda x, n: (np.array([x, x], dtype=object) * np.array([n, int(n)], dtype=object))[1],
+    "zero-dimensional array": lambda x, n: x * np.array(n),
+    "object array of no dimension": lambda x, n: x * np.array(int(n), dtype=object),
+}
+
+
+def _rounded_once(f, x, n):
+    """What `f` is when the integer has been rounded by Python before."""
+    return f(x, float(int(n)))
+
+
+@pytest.mark.parametrize("name", WITH_AN_INTEGER)
+def test_an_integer_operand_is_rounded_once_as_python_does(name):
+    """Value and derivative, eager, compiled and in lanes, are those with the nearest float in the integer's place."""
+    f, x = WITH_AN_INTEGER[name], 0.75
+    for n in LARGE_INTEGERS:
+        expected = al.value_and_grad(lambda t, n=n: _rounded_once(f, t, n))(x)
+        taken = lambda t, n=n: f(t, n)
+        found = al.value_and_grad(taken)(x)
+        assert found == expected, n
+        assert al.jit(al.value_and_grad(taken), backend="python")(x) == expected, n
+        lanes = al.vmap(al.value_and_grad(taken))(np.array([x, x]))
+        assert [tuple(row) for row in zip(*lanes, strict=True)] == [expected] * 2, n
+        assert f(x, n) == expected[0], n  # on plain numbers
+
+
+def test_taylor_series_with_factorials_can_be_differentiated():
+    """Σ xᵏ/k! to k = 24: 25!/1! and the like are no floats. The gradient is the series to k = 23."""
+
+    def series(x, count):
+        return sum(x**k / math.factorial(k) for k in range(count))
+
+    assert al.value_and_grad(lambda x: series(x, 25))(0.5) == pytest.approx((math.exp(0.5), math.exp(0.5)), rel=1e-15)
+    assert al.grad(al.grad(lambda x: series(x, 25)))(0.5) == pytest.approx(math.exp(0.5), rel=1e-15)
+    assert al.jit(al.grad(lambda x: series(x, 25)))(0.5) == al.grad(lambda x: series(x, 25))(0.5)
+
+
+@pytest.mark.parametrize("name", WITH_AN_INTEGER)
+def test_an_integer_operand_beyond_the_largest_float_overflows_as_in_python(name):
+    """OverflowError with Python's words; 2**1024 - 2**970 is the first integer that rounds to infinity."""
+    f = WITH_AN_INTEGER[name]
+    for n in (10**400, -(10**400), 2**1024 - 2**970):
+        for run in (lambda t, n=n: f(t, n), lambda t, n=n: f(al.Variable(t), n), al.jit(lambda t, n=n: f(t, n))):
+            with pytest.raises(OverflowError, match="int too large to convert to float"):
+                run(0.75)
+
+
+def test_other_exact_numbers_stay_as_they_are():
+    """A fraction or a decimal is no float; neither is a long double between two of them."""
+    for other in (Fraction(1, 3), Decimal("0.1")):
+        with pytest.raises(TypeError):
+            al.Variable(1.0) * other
+        with pytest.raises(OperandError):
+            al.add(1.0, other)
+    if np.finfo(np.longdouble).nmant > 52:
+        with pytest.raises(ConversionError):
+            al.add(al.Variable(1.0), np.longdouble(1) + np.finfo(np.longdouble).eps)
+
+
+def test_comparisons_with_integers_stay_exact():
+    """As Python's are: no float equals 2**53 + 1."""
+    x = al.Variable(2.0**53)
+    assert (x == 2**53 + 1) is False
+    assert x < 2**53 + 1
+    assert x < 10**400
+    assert x > -(10**400)
+
+
+def test_integers_that_a_users_operation_gives_are_rounded():
+    """A factorial, as a value or as a partial, is an integer of any length."""
+    falling = al.Primitive(
+        name="falling_power",
+        value=lambda x: math.factorial(25) if x > 0.0 else 0,
+        partials=(lambda x, y: math.factorial(25),),
+        replace=True,
+    )
+    assert falling(1.0) == float(math.factorial(25))
+    assert al.grad(falling)(1.0) == float(math.factorial(25))
 
 
 @pytest.mark.skipif(np.finfo(np.longdouble).nmant <= 52, reason="long double is double here")

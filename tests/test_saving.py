@@ -631,6 +631,44 @@ def test_headers_of_arrays_that_lie(header, file):
         al.load(file, like=np.zeros(1))
 
 
+CLAIMS = {
+    "8 GB": ("<f8", False, "(1000000000,)"),
+    "8 TB": ("<f8", False, "(1000000000000,)"),
+    "by columns": ("<f8", True, "(40000, 25000)"),
+    "beyond 64 bits": ("<f8", False, "(4294967296, 4294967296)"),
+    "one byte each": ("|u1", False, "(2000000000,)"),
+    "long texts": ("<U500000000", False, "(1,)"),
+    "a bit too much": ("<f8", False, "(7,)"),
+    "no axes": ("|V2000000000", False, "()"),
+}
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+@pytest.mark.parametrize("place", ["value.npy", KIND[0], "tape"])
+def test_a_file_that_claims_a_shape_never_allocates_it(name, place, file):
+    """`(10**9,)` over 48 bytes asked for 8 GB before "EOF": in a model, in its header, in a tape."""
+    kind, by_columns, shape = CLAIMS[name]
+    header = f"{{'descr': '{kind}', 'fortran_order': {by_columns}, 'shape': {shape}, }}\n".encode()
+    content = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + bytes(48)
+    if place == "tape":
+        al.trace(lambda x: x * 2.0, 1.0).save(file)
+        with zipfile.ZipFile(file) as archive:
+            members = {name: archive.read(name) for name in archive.namelist()} | {"constants.npy": content}
+        crafted(file, *members.items(), kind=None)
+    else:
+        members = dict([KIND, ("value.npy", entry(1.0))]) | {place: content}
+        crafted(file, *members.items(), kind=None)
+    load = al.Tape.load if place == "tape" else lambda file: al.load(file, like=np.zeros(6))
+    tracemalloc.start()
+    try:
+        with pytest.raises((ModelFileError, al.TapeError), match="an entry claims shape .*, and has 48 bytes"):
+            load(file)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 1_000_000
+
+
 def test_an_entry_that_goes_on_behind_its_array(file):
     """What is not read would be lost in silence."""
     crafted(file, ("value.npy", entry(1.0) + b"x"))

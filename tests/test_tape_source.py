@@ -875,3 +875,15 @@ def test_text_of_a_loaded_tape(tmp_path):
     for language in ("python", "numpy", "c", "latex"):
         assert al.Tape.load(tmp_path / "f").source(language) == tape.source(language)
     assert defined(tape.source("python"))(-1.0) == 0.0
+
+
+def test_numpy_source_of_a_root_at_minus_infinity():
+    """x**0.5 is +inf at -inf and +0.0 at -0.0 in the text too, for arrays and for single numbers."""
+    tapes = [al.trace(lambda x: x**0.5, 2.0), al.trace(lambda x, p: x**p, 2.0, 0.5)]
+    for tape, more in zip(tapes, ((), (0.5,)), strict=True):
+        scope = {}
+        exec(tape.source("numpy"), scope)  # noqa: S102 - the text under test
+        root = next(f for name, f in scope.items() if callable(f) and name == "f")
+        assert list(root(np.array([-math.inf, 4.0]), *more)) == [math.inf, 2.0]
+        for x, y in ((-math.inf, math.inf), (-0.0, 0.0), (9.0, 3.0)):
+            assert float(root(x, *more)) == y and not np.signbit(root(x, *more))

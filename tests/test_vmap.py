@@ -5,6 +5,7 @@ import math
 import os
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from corpus import EPS, NAMES, ORDERS, TABLE, bound_at, bounds, sample
 
 import autograd_lite as al
 from autograd_lite import errors
+from autograd_lite.tape.paths import Paths
 
 SIZES = (0, 1, 2, 7, 8, 9, 63, 64, 65, 255, 256, 257, 1003)
 RUNNERS = {
@@ -579,3 +581,160 @@ def test_numbers_that_no_float_is_equal_to_are_refused(runner):
     for numbers in wrong:
         with pytest.raises(errors.ConversionError, match="not exactly representable"):
             f(numbers)
+
+
+# --- threads ------------------------------------------------------------------------------------------------
+
+
+def branching(t):
+    """Four paths, none of which vector code and libm compute alike."""
+    if t > 1:
+        return al.exp(-t) * al.sin(t)
+    if t > 0:
+        return al.log1p(t) * al.tanh(t)
+    return al.sin(t) / (2 + t * t) if t > -1 else al.cosh(t)
+
+
+def one_by_one(f):
+    """A function of arrays that calls `f` for each number."""
+    return lambda x: np.array([f(t) for t in x.tolist()])
+
+
+@pytest.mark.parametrize("kind", ["lanes", "one lane", "scan"])
+def test_a_path_that_another_thread_has_just_added_serves(kind, monkeypatch):
+    """A thread that finds no path waits; another adds that path; the first one runs it, and not the function itself."""
+    x = np.array([2.0, 0.5, -0.5, -2.0])
+    make = {
+        "lanes": lambda: al.jit(al.vmap(branching)),
+        "one lane": lambda: one_by_one(al.jit(branching)),
+        "scan": lambda: al.jit(lambda x: al.scan(lambda c, t: (branching(c) + t, c), 1.5, x)[1]),
+    }[kind]
+    serial, f = make()(x), make()
+    f(np.full(4, 2.0))  # both know one path
+    other, waited, eager = threading.Thread(target=f, args=(x,)), threading.Event(), []
+    others, run = Paths.others, Paths.eager
+
+    def late(self, path, failed, tried):
+        found = others(self, path, failed, tried)
+        if not found and threading.current_thread() is not other and not waited.is_set():
+            waited.set()
+            other.start()
+            other.join()
+        return found
+
+    monkeypatch.setattr(Paths, "others", late)
+    monkeypatch.setattr(Paths, "eager", lambda self, numbers: eager.append(numbers) or run(self, numbers))
+    assert same_bits(f(x), serial)
+    assert waited.is_set() and not eager
+
+
+@pytest.mark.parametrize("backend", ["llvm", "numpy"])
+def test_eight_threads_cold_and_warm(backend):
+    """Concurrent calls of one mapped function that branches give the serial bits, at the smallest switch interval."""
+    x = np.random.default_rng(0).normal(size=64) * 2
+    make = lambda: [
+        al.jit(al.vmap(al.value_and_grad(branching)), backend=backend),
+        al.jit(al.vmap(branching, reduce="sum"), backend=backend),
+    ]
+    bits = lambda f: np.concatenate([np.ravel(part) for part in np.atleast_1d(f(x))]).tobytes()
+    expected = [bits(f) for f in make()]
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(4):
+            functions, found, barrier = make(), [], threading.Barrier(8)
+
+            def work(functions=functions, found=found, barrier=barrier):
+                barrier.wait()
+                for _ in range(2):  # cold, then warm
+                    found.append([bits(f) for f in functions])
+
+            threads = [threading.Thread(target=work) for _ in range(8)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            assert found == [expected] * 16
+    finally:
+        sys.setswitchinterval(before)
+
+
+# --- a NaN row in a sum -------------------------------------------------------------------------------------
+
+WITH_A_BAD_ROW = {
+    "gradient": al.grad(lambda w, x: w * 2 + x),
+    "second derivative": al.grad(al.grad(lambda w, x: w * w * 2 + x)),
+    "gradient behind a branch": al.grad(lambda w, x: w * 2 + x if w > 0 else w * 3 + x),
+    "Hessian": lambda w, x: al.hessian(lambda v: v[0] * v[1] + x)(np.array([1.0, 2.0]) * w),
+    "one of two": lambda w, x: (al.grad(lambda w: w * 2 + x)(w), w * x),
+    "many parameters": lambda w, x: al.grad(lambda v: al.sum(v) * w + x)(np.arange(40.0)),
+    "inner gradient": lambda w, x: w * al.grad(lambda t: 3 * t + x)(w),
+}
+
+
+@pytest.mark.parametrize("reduce", ["sum", "mean"])
+@pytest.mark.parametrize("runner", RUNNERS)
+@pytest.mark.parametrize("name", WITH_A_BAD_ROW)
+def test_a_nan_row_reaches_the_sum(name, runner, reduce):
+    """A sum of derivatives is NaN where one row's is, also if the NaN value of that row does not reach the derivative."""
+    f, x = WITH_A_BAD_ROW[name], np.linspace(-1.0, 2.0, 150)
+    run = RUNNERS[runner]
+    total, separate = run(al.vmap(f, (None, 0), reduce=reduce)), run(al.vmap(f, (None, 0)))
+    parts = lambda result: result if isinstance(result, tuple) else (result,)
+    for place in (None, 0, 77, 149):
+        rows = x.copy()
+        if place is not None:
+            rows[place] = math.nan
+        for each, added in zip(parts(separate(1.5, rows)), parts(total(1.5, rows)), strict=True):
+            assert np.array_equal(np.isnan(each).any(axis=0), np.isnan(added))
+            assert np.isnan(added).all() == (place is not None)
+
+
+@pytest.mark.parametrize("runner", RUNNERS)
+def test_a_sum_without_doubt_is_the_same_beside_infinite_values(runner):
+    """Values of +inf and -inf whose sum is NaN do not make a finite sum of derivatives NaN."""
+    f = al.vmap(al.grad(lambda w, x: w * 2 + x), (None, 0), reduce="sum")
+    assert RUNNERS[runner](f)(1.0, np.array([math.inf, 1.0, -math.inf])) == 6.0
+
+
+# --- special values, one by one -----------------------------------------------------------------------------
+
+EVERY_SPECIAL = [
+    sign * x
+    for x in (
+        *(0.0, 0.5, 1 / 3, 1.0, 1 + EPS, 1 - EPS / 2, math.pi / 2, 2.0, 3.0, 2.0**53),
+        *(5e-324, 2.2e-308, 1e200, 1e-200, sys.float_info.max, math.inf),
+    )
+    for sign in (1.0, -1.0)
+] + [math.nan]
+
+
+def alike(got, expected, points):
+    """The same infinity, NaN and zero with its sign; what is finite within 16 ULP of the largest number involved."""
+    with np.errstate(all="ignore"):
+        largest = np.maximum(np.abs(expected), np.abs(np.where(np.isfinite(points), points, 0.0)).max(axis=1))
+        near = np.abs(got - expected) <= 16 * EPS * largest  # 8 ULP on either side; a difference may cancel
+    finite = np.isfinite(got) & np.isfinite(expected) & ((got == 0.0) == (expected == 0.0)) & near
+    zero = (got == 0.0) & (expected == 0.0)
+    same = (got == expected) | (np.isnan(got) & np.isnan(expected)) | finite
+    return same & (~zero | (np.signbit(got) == np.signbit(expected)))
+
+
+@pytest.mark.parametrize("runner", ["plain", "llvm", "numpy"])
+@pytest.mark.parametrize("name", NAMES)
+def test_lanes_follow_the_rule_at_every_special_value(name, runner):
+    """A primitive over lanes at each special value is the rule's own value; also where an argument is constant or shared."""
+    rule, run = TABLE[name], RUNNERS[runner]
+    points = np.array(list(itertools.product(EVERY_SPECIAL, repeat=rule.arity)))
+    expected = np.array([rule.value(*point) for point in points.tolist()])
+    assert alike(run(al.vmap(rule))(*points.T.copy()), expected, points).all()
+    assert alike(run(al.vmap(rule))(*points[:1].T.copy()), expected[:1], points[:1]).all()
+    if rule.arity != 2 or name in ORDERS:
+        return
+    shared, mapped = run(al.vmap(rule, (0, None))), np.array(EVERY_SPECIAL)
+    for exponent in (0.5, -0.5, 1 / 3, 2.0, 3.0, -1.0, 0.0, -0.0, math.inf, math.nan):
+        column = np.array([[x, exponent] for x in EVERY_SPECIAL])
+        wanted = np.array([rule.value(x, exponent) for x in EVERY_SPECIAL])
+        constant = run(al.vmap(lambda x, c=exponent: rule(x, c)))
+        for got in (shared(mapped, exponent), constant(mapped)):
+            assert alike(np.asarray(got), wanted, column).all(), (exponent, mapped[~alike(got, wanted, column)])

@@ -21,8 +21,8 @@ MOST = 10_000
 #: An error beyond this is a fault: against mpmath a local gradient is good to some units of the last place.
 TOLERANCE = 1e-9
 
-#: A difference known this well may be judged however small it is: that of a constant is 0 but for rounding.
-FLAT = 1e-10
+#: Below the smallest normal double a local gradient is not good to some units of its last place.
+SMALLEST = 2.0**-1022
 
 #: Held constant, and flat on purpose: what is recorded is not the derivative of the value.
 ON_PURPOSE = frozenset({"hold", "plain"})
@@ -187,12 +187,12 @@ def _compare(primitive: Primitive, values: tuple[float, ...], place: int, record
     if primitive.name == "where" and place == 0:
         return "", 0.0, abs(recorded)
     places = PLACES.get(primitive.name) if primitive.built_in else None
-    if places and any(abs(values[i] - at) <= 1e-7 * max(1.0, abs(at)) for i, at in places(*values)):
+    if places and any(abs(values[i] - at) <= 1e-7 * abs(at) for i, at in places(*values)):
         return "at a kink, where it is a convention", math.nan, 0.0
     expected = references.derivative(primitive.name, values, place) if primitive.built_in else None
     if expected is not None:
         error = abs(recorded - expected)
-        return "", expected, 0.0 if error <= 1e-300 else error / max(abs(expected), 1e-300)
+        return "", expected, 0.0 if error <= SMALLEST else error / max(abs(expected), SMALLEST)
 
     def along(t: float) -> float:
         return float(primitive.value(*values[:place], t, *values[place + 1 :]))
@@ -202,14 +202,14 @@ def _compare(primitive: Primitive, values: tuple[float, ...], place: int, record
 
 def _by_difference(along: Callable[[float], float], x: float, recorded: float) -> tuple[str, float, float]:
     try:
-        estimate, uncertainty, size = difference(along, x)
+        found = difference(along, x, recorded)
     except (ArithmeticError, ValueError):
         return "where finite differences leave the domain", math.nan, 0.0
-    scale = max(size, abs(recorded), 1e-12)
-    if not (math.isfinite(estimate) and (uncertainty <= 1e-4 * scale or uncertainty <= FLAT)):
-        return "where finite differences do not settle", math.nan, 0.0
-    error = abs(recorded - estimate)
-    return "", estimate, 0.0 if error <= max(4.0 * uncertainty, 1e-7 * scale) else error / scale
+    agrees = found.judge(recorded)
+    if agrees is None:
+        return "where finite differences do not resolve the function", math.nan, 0.0
+    error, scale = abs(recorded - found.estimate), max(abs(found.estimate), abs(recorded))
+    return "", found.estimate, 0.0 if agrees else error / scale
 
 
 def _faults(judged: dict[tuple[Primitive, int], list[_Judged]], names: Names) -> tuple[Fault, ...]:

@@ -34,9 +34,13 @@ class Batch:
         """The numbers of one lane in slot order."""
         return self._numbers([array[k] for array in self.columns.arrays])
 
+    def of(self, columns: Columns) -> "Batch":
+        """With other numbers."""
+        return Batch(columns, self.shape, self.mapped)
+
     def of_lanes(self, lanes: Any) -> "Batch":
         """Only these lanes."""
-        return Batch(self.columns.rows(lanes), self.shape, self.mapped)
+        return self.of(self.columns.rows(lanes))
 
     def example(self) -> list[float]:
         """Numbers to trace with: those of the first lane, ones where there is no lane."""

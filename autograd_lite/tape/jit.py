@@ -2,7 +2,9 @@
 
 import ctypes
 import functools
+import weakref
 from collections.abc import Callable, Sequence
+from math import nan
 from typing import Any
 
 import numpy as np
@@ -10,20 +12,28 @@ import optree
 
 from autograd_lite import observers
 from autograd_lite.backward import gradients
-from autograd_lite.errors import ArgumentError, TraceError
+from autograd_lite.errors import ArgumentError, OperandError, TraceError
 from autograd_lite.nests import Fixed, Shape, unravel
-from autograd_lite.tape.batches import batch_of
+from autograd_lite.primitives import Primitive, as_float
+from autograd_lite.tape import pickles
+from autograd_lite.tape.connected import connected
 from autograd_lite.tape.executors import python
-from autograd_lite.tape.lanes import LanePaths, Mapped
+from autograd_lite.tape.lane_paths import LanePaths, Unmapped
+from autograd_lite.tape.lanes import Mapped
+from autograd_lite.tape.passes import Straight
 from autograd_lite.tape.paths import Path, Paths, Uncaptured, Unserved
-from autograd_lite.tape.programs import chosen, single
-from autograd_lite.tape.steps import both, wider
+from autograd_lite.tape.programs import PythonSingle, chosen, single
+from autograd_lite.tape.steps import both, one_by_one, wider
 from autograd_lite.tape.tape import Tape
-from autograd_lite.tape.trace import is_fixed, record
+from autograd_lite.tape.trace import is_fixed, record, sees_order
 from autograd_lite.transforms import name_of
-from autograd_lite.variable import Variable, make_node
+from autograd_lite.variable import Variable
 
 MAX_PATHS = 64
+
+#: After so many calls in a row that no kept path served, calls of their kind run the function at once: 2⁸ of them before
+#: paths are tried again, then 2⁹, then 2¹⁰ each time.
+PATIENCE = 8
 
 
 def jit(
@@ -78,7 +88,9 @@ def jit(
         raise ArgumentError(f"jit takes a function and got {f!r}. Write jit(f)(x), not jit(f(x)).")
     if isinstance(max_paths, bool) or not isinstance(max_paths, int) or max_paths < 1:
         raise ArgumentError(f"max_paths={max_paths!r}: give a whole number from 1 on.")
-    return Compiled(f, chosen(backend), max_paths, contract=contract)
+    compiled = Compiled(f, chosen(backend), max_paths, contract=contract)
+    compiled.asked = backend
+    return compiled
 
 
 class PathReport(list[Path]):
@@ -94,10 +106,14 @@ class Compiled:
 
     def __init__(self, f: Callable[..., Any], backend: str, max_paths: int, *, contract: bool) -> None:
         self.f, self.backend, self.max_paths, self.contract = f, backend, max_paths, contract
+        self.asked = backend  # a name that stands for another executor on another machine, if the user left it open
         functools.update_wrapper(self, f, updated=())
         self.__name__ = self.__qualname__ = f"jit({name_of(f)})"
         self._families: dict[Any, Family | LanePaths] = {}
         self._short: dict[int, Callable[..., Any]] = {}  # by number of arguments: the call for those seen last
+        self._ordered: bool | None = None
+        self._crowded: dict[Any, Family] = {}  # by sketch of the arguments: families with more paths than are kept
+        self._said: set[str] = set()
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
         """Same results as the function."""
@@ -110,6 +126,12 @@ class Compiled:
     def _general(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         if observers.active or observers.recording():  # somebody watches the nodes, or traces them: let there be nodes
             return self.f(*arguments, **keywords)
+        if len(keywords) > 1:
+            keywords = self._in_order(keywords)
+        if keywords and self._crowded:
+            skipping, copied = self._skipping((*arguments, keywords))
+            if skipping:
+                return self.f(*copied[:-1], **copied[-1])
         if isinstance(self.f, Mapped):
             return self._lanes(self.f, arguments, keywords)
         numbers, shape = unravel((arguments, keywords), f"an argument of {self.__name__}", is_fixed)
@@ -117,34 +139,63 @@ class Compiled:
             return self.f(*arguments, **keywords)
         family = self._families.get(shape)
         if family is None:
-            family = self._families[shape] = Family(self.f, shape, self.backend, self.max_paths, contract=self.contract)
+            family = self._families[shape] = Family(
+                self.f, shape, self.backend, self.max_paths, contract=self.contract, said=self._said
+            )
         assert isinstance(family, Family)
         result = family(numbers)
-        self._shorten(family, arguments, keywords)
+        if family.skips:
+            self._crowded[_sketched((*arguments, keywords) if keywords else arguments)[0]] = family
+            if not keywords:
+                self._short[len(arguments)] = self._at_once
+        else:
+            self._shorten(family, arguments, keywords)
         return result
+
+    def _at_once(self, *arguments: Any) -> Any:
+        """The function itself, if for some calls paths are not tried for arguments of this kind."""
+        if not observers.active and not observers.tracing:
+            skipping, copied = self._skipping(arguments)
+            if skipping:
+                return self.f(*copied)
+        return self._general(arguments, {})
+
+    def _skipping(self, arguments: tuple[Any, ...]) -> tuple[bool, Any]:
+        """Whether it is one of those calls, and what the function gets to see."""
+        sketch, copied = _sketched(arguments)
+        family = self._crowded.get(sketch)
+        if sketch is None or family is None or family.skips <= 0:
+            return False, ()
+        family.skips -= 1
+        return True, copied
+
+    def _in_order(self, keywords: dict[str, Any]) -> dict[str, Any]:
+        """Keyword arguments by name where the function cannot see their order: one tape serves them in any."""
+        if self._ordered is None:
+            self._ordered = sees_order(self.f.f if isinstance(self.f, Mapped) else self.f)
+        return keywords if self._ordered else dict(sorted(keywords.items()))
 
     def _shorten(self, family: "Family", arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
         """Let further calls with arguments of this kind go a shorter way."""
-        if self.backend == "llvm" and not keywords and family.last is not None and _are_plain(arguments):
-            short = family.last.program("short", lambda _: short_call(family, arguments, self._general))
-            if short is not None:
-                self._short[len(arguments)] = short
+        path = family.last
+        if self.backend != "llvm" or keywords or path is None or path.unpaid > 0 or not _are_plain(arguments):
+            return
+        short = path.program("short", lambda _: short_call(family, path, arguments, self._general))
+        if short is not None:
+            self._short[len(arguments)] = short
+            path.forget = functools.partial(_forget, weakref.ref(self), len(arguments))
 
     def _lanes(self, mapped: Mapped, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
-        if mapped.holds_variables(arguments, keywords):
-            return mapped(*arguments, **keywords)
-        batch = batch_of(arguments, keywords, mapped.in_axes, self.__name__)
-        key = (batch.shape, batch.mapped)
+        call = mapped.apart(arguments, keywords, self.__name__)
+        key = (call.batch.shape, call.batch.mapped)
         family = self._families.get(key)
         if family is None:
             backend = "numpy" if self.backend == "python" else self.backend
             family = self._families[key] = LanePaths(
-                mapped.f, batch.shape, self.max_paths, backend, mapped.reduce, contract=self.contract
+                mapped.f, call.batch.shape, self.max_paths, backend, mapped.reduce, contract=self.contract
             )
         assert isinstance(family, LanePaths)
-        if family.first(batch).tape.captured:
-            return mapped(*arguments, **keywords)
-        return family(batch)
+        return mapped.run(family, call, arguments, keywords)
 
     def paths(self) -> PathReport:
         """The paths taken so far, with conditions, file and line, and how many lanes each has served."""
@@ -154,24 +205,55 @@ class Compiled:
     def __repr__(self) -> str:
         return f"<{self.__name__}, {self.backend}, {len(self.paths())} paths>"
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """The function and the options: what was compiled is compiled again."""
+        place = pickles.place_of(self)
+        return (pickles.at, place) if place else (_jit_again, (pickles.stored(self.f), *self._options()))
+
+    def __copy__(self) -> "Compiled":
+        return self if pickles.place_of(self) else _jit_again(self.f, *self._options())
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Compiled":
+        if pickles.place_of(self):
+            return self
+        return _jit_again(pickles.deeply_copied(self.f, memo), *self._options())
+
+    def _options(self) -> tuple[str, int, bool]:
+        return self.asked, self.max_paths, self.contract
+
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         """As a method, bound like a function: the instance is an argument."""
         return self if instance is None else functools.partial(self, instance)
+
+
+def _jit_again(f: Callable[..., Any], backend: str, max_paths: int, contract: bool) -> Compiled:
+    return jit(f, backend=backend, max_paths=max_paths, contract=contract)
 
 
 class Family:
     """One function for arguments of one shape, on one lane."""
 
     def __init__(
-        self, f: Callable[..., Any], shape: Shape, backend: str, max_paths: int, *, contract: bool = False
+        self,
+        f: Callable[..., Any],
+        shape: Shape,
+        backend: str,
+        max_paths: int,
+        *,
+        contract: bool = False,
+        said: set[str] | None = None,
     ) -> None:
         self.shape, self.backend, self.contract = shape, backend, contract
-        self.paths = Paths(f, shape, max_paths, loops=2)
+        self.paths = Paths(f, shape, max_paths, loops=2, said=said)
         self.last: Path | None = None
         self.untraceable = False  # a scan in it cannot be recorded: its steps take more paths than are kept
+        self.skips = self._missed = 0
 
     def __call__(self, numbers: Sequence[float]) -> Any:
         """The result for these numbers."""
+        if self.skips > 0:  # for arguments that cannot be sketched
+            self.skips -= 1
+            return self.paths.eager(numbers)
         while not self.untraceable:
             paths = self.paths
             try:
@@ -181,8 +263,15 @@ class Family:
                     raise
                 if self.paths is paths:  # no other thread was faster
                     self.paths, self.last = wider(paths), None
+                    self.paths.said = paths.said
             except Unserved:  # raised while the function was being traced
                 self.untraceable = True
+            except Unmapped:  # lanes one by one
+                if not paths.loops:
+                    raise
+                if self.paths is paths:
+                    self.paths, self.last = one_by_one(paths), None
+                    self.paths.said = paths.said
         return self.paths.eager(numbers)
 
     def _served(self, numbers: Sequence[float]) -> Any:
@@ -198,9 +287,13 @@ class Family:
             tried.append(path)
             following = self.paths.following(path, status, tried, numbers)
             if following is None:
+                if self.paths.full:
+                    self._missed = min(self._missed + 1, PATIENCE + 2)
+                    self.skips = 0 if self._missed < PATIENCE else 1 << self._missed
                 return self.paths.eager(numbers)
             path = following
-        self.last = path
+        self.last, self.skips = path, 0
+        self._missed = max(self._missed - 2, 0)
         path.lanes += 1
         if path.tape.captured:
             connected = self._connected(path, numbers, outputs)
@@ -231,37 +324,93 @@ class Family:
         return status, outputs
 
     def program(self, path: Path, *, careful: bool = False) -> Any:
-        """The path compiled."""
+        """The path compiled; for a while as Python if its code was dropped: who calls 800 programs in turn compiles none."""
+        if path.unpaid > 0 and not careful and self.backend == "llvm" and not self.contract:
+            path.unpaid -= 1
+            if all(type(rule) is Primitive and rule.built_in for rule, _ in path.tape.code):
+                return PythonSingle(Straight.of(path.tape))  # with the same bits
+            path.unpaid = 0
         return path.program(
             self.backend, lambda tape: single(tape, self.backend, contract=self.contract), careful=careful
         )
 
     def _connected(self, path: Path, numbers: Sequence[float], outputs: Sequence[float]) -> list[Any] | None:
         """Outputs as nodes over the captured Variables, with their derivatives from compiled code too; None if it cannot."""
-        captured = path.tape.captured
         try:
-            program = path.program((self.backend, "jacobian"), lambda tape: single(_jacobian(tape), self.backend))
-            status, rows = program.run([*numbers, *(v.value for v in captured)])
+            rows = self._rows(path, numbers, "jacobian", 1.0)
+            if rows is not None and 0.0 in rows:  # 0, or not sent at all? Times an infinite slope, 0 is NaN
+                sent = self._rows(path, numbers, "sent", nan)
+                rows = sent and [None if row == 0.0 and s == 0.0 else row for row, s in zip(rows, sent, strict=True)]
         except TraceError:  # a step of a loop with too many branches
             return None
-        if status:  # another branch in the steps of a loop
-            return None
-        width = len(captured)
-        return [make_node(None, y, captured, tuple(rows[k * width : (k + 1) * width])) for k, y in enumerate(outputs)]
+        return rows and connected(path.tape, numbers, outputs, rows)
+
+    def _rows(self, path: Path, numbers: Sequence[float], name: str, seed: float) -> list[float | None] | None:
+        """The derivatives of the outputs times a seed; with NaN, what is not sent is 0 and all else NaN."""
+        program = path.program((self.backend, name), lambda tape: single(_jacobian(tape, seed), self.backend))
+        status, rows = program.run([*numbers, *(v.value for v in path.tape.captured)])
+        return None if status else rows  # another branch in the steps of a loop
 
 
-def _jacobian(tape: Tape) -> Tape:
-    """The tape of all derivatives of the outputs with respect to the captured Variables, which become inputs."""
+def _jacobian(tape: Tape, seed: float) -> Tape:
+    """The tape of all derivatives of the outputs, times a seed, by the captured Variables, which become inputs."""
 
     def rows(numbers: list[Any], captured: list[Any]) -> list[Any]:
         outputs = python.replay(tape, [*numbers, *captured])
         return [
-            gradients(y, captured, create_graph=True) if type(y) is Variable else [0.0] * len(captured) for y in outputs
+            gradients(y, captured, seed=seed, create_graph=True) if type(y) is Variable else [0.0] * len(captured)
+            for y in outputs
         ]
 
     example = [*tape.example, *(v.value for v in tape.captured)]
     _, shape = unravel(((list(tape.example), [v.value for v in tape.captured]), {}))
     return record(rows, example, shape, masked=True, loops=1)
+
+
+def _sketched(arguments: tuple[Any, ...]) -> tuple[Any, Any]:
+    """What tells kinds of arguments apart in a microsecond, and what the function gets to see: floats and fresh arrays.
+
+    (None, ()) for arguments of which that is not known.
+    """
+    if _FLOATS.issuperset(map(type, arguments)):
+        return len(arguments), arguments
+    found: list[Any] = []
+    try:
+        copied = [_sketch(argument, found) for argument in arguments]
+    except OperandError:
+        return None, ()
+    return tuple(found), copied
+
+
+def _sketch(thing: Any, found: list[Any]) -> Any:
+    """A nest with floats for its numbers and copies of its containers; notes its outline."""
+    kind = type(thing)
+    if kind is float:
+        found.append(kind)
+        return thing
+    if kind is list or kind is tuple:
+        found += kind, len(thing)
+        if _FLOATS.issuperset(map(type, thing)):
+            return thing.copy() if kind is list else thing
+        return kind([_sketch(part, found) for part in thing])
+    if kind is np.ndarray and thing.dtype is _FLOAT64:
+        found += kind, thing.shape
+        return thing.copy()
+    if kind is dict:
+        found += kind, *thing
+        if _FLOATS.issuperset(map(type, thing.values())):
+            return thing.copy()
+        return {key: _sketch(part, found) for key, part in thing.items()}
+    if thing is None or is_fixed(thing):
+        found += kind, Fixed(thing)
+        return thing
+    if kind is int or kind is np.float64:
+        found.append(float)
+        return as_float(thing)
+    raise OperandError(f"{kind.__name__} is of another kind.")
+
+
+_FLOATS, _FLOAT64 = frozenset({float}), np.dtype(np.float64)
 
 
 def _are_plain(arguments: tuple[Any, ...]) -> bool:
@@ -288,16 +437,26 @@ def call({parameters}):
 """
 
 
-def short_call(family: Family, arguments: tuple[Any, ...], general: Callable[..., Any]) -> Callable[..., Any] | None:
-    """A function that calls the code of the family's latest path, for arguments that are floats and float64 arrays.
+def _forget(compiled: "weakref.ref[Compiled]", count: int) -> None:
+    """Let the short way for so many arguments go; what is in use stays alive until it returns."""
+    holder = compiled()
+    if holder is not None:
+        holder._short.pop(count, None)  # noqa: SLF001
+
+
+def short_call(
+    family: Family, path: Path, arguments: tuple[Any, ...], general: Callable[..., Any]
+) -> Callable[..., Any] | None:
+    """A function that calls the code of a path, for arguments that are floats and float64 arrays.
 
     Written out as source for their number and shapes: nothing is flattened, looked up or looped over in a call. What is
     unusual goes the `general` way. Memory is kept in frames, one for each call that is under way.
     """
-    path = family.last
-    if path is None or path.tape.captured or family.program(path).code.callbacks:
+    if path.tape.captured:
         return None
     code, shape = family.program(path).code, path.tape.output_shape
+    if code.callbacks:
+        return None
     sizes = [1 if type(a) is float else a.size for a in arguments]
     starts = [sum(sizes[:k]) for k in range(len(sizes))]
     names = [f"a{k}" for k in range(len(arguments))]

@@ -9,127 +9,28 @@ import optree
 
 from autograd_lite import functions, observers
 from autograd_lite.errors import ArgumentError
-from autograd_lite.nests import NAMESPACE, Fixed, Shape, variables_of
+from autograd_lite.nests import NAMESPACE, as_array, variables_of
+from autograd_lite.primitives import as_float
+from autograd_lite.tape import pickles
 from autograd_lite.tape.batches import Batch, axes_of, batch_of
-from autograd_lite.tape.paths import Path, Paths
-from autograd_lite.tape.programs import LaneProgram
-from autograd_lite.tape.results import Results
+from autograd_lite.tape.executors import machine
+from autograd_lite.tape.lane_operations import Places, entered
+from autograd_lite.tape.lane_paths import LanePaths, Unmapped
 from autograd_lite.tape.trace import is_fixed
 from autograd_lite.transforms import name_of
+from autograd_lite.variable import Variable
 
 REDUCTIONS = (None, "sum", "mean")
-
-
-class LanePaths:
-    """The paths of one function over lanes of one shape."""
-
-    def __init__(
-        self,
-        f: Callable[..., Any],
-        shape: Shape,
-        limit: int,
-        backend: str,
-        reduce: str | None,
-        *,
-        contract: bool = False,
-    ) -> None:
-        self.paths = Paths(f, shape, limit)
-        self.backend, self.reduce, self.contract = backend, reduce, contract
-
-    def program(self, path: Path, batch: Batch, *, careful: bool = False, summed: bool = False) -> LaneProgram:
-        """The path compiled."""
-        program: LaneProgram = path.program(
-            (batch.mapped, summed),
-            lambda tape: LaneProgram(tape, batch.varying, self.backend, summed=summed, contract=self.contract),
-            careful=careful,
-        )
-        return program
-
-    def first(self, batch: Batch) -> Path:
-        """The path to begin with."""
-        return self.paths.first(() if self.paths.known else batch.example())
-
-    def __call__(self, batch: Batch) -> Any:
-        """Run all lanes."""
-        path = self.first(batch)
-        shape = path.tape.output_shape
-        if self.reduce and not path.guards and not any(isinstance(leaf, Fixed) for leaf in shape.leaves):
-            totals = self._totals(path, batch)
-            path.lanes += batch.columns.count
-        else:
-            results = Results(shape, batch.columns.count)
-            self._run(batch, path, results)
-            if self.reduce is None:
-                return results.packed()
-            shape, totals = results.totals()
-        if self.reduce == "mean":
-            with np.errstate(all="ignore"):
-                totals /= batch.columns.count
-        return shape.pack(totals)
-
-    def _totals(self, path: Path, batch: Batch) -> Any:
-        """Sums over lanes, block by block; blocks that came out NaN once more by the careful program."""
-        program = self.program(path, batch, summed=True)
-        if not batch.columns.count:
-            return np.zeros(program.outputs)
-        with program.sums(batch.columns) as (totals, block), np.errstate(all="ignore"):
-            total = totals.sum(axis=0)
-            if not program.doubtful or not np.isnan(total.sum()):
-                return total
-            for k in map(int, np.flatnonzero(np.isnan(totals).any(axis=1))):
-                rows = np.arange(k * block, min((k + 1) * block, batch.columns.count))
-                again = Results(path.tape.output_shape, len(rows))
-                self._run(batch.of_lanes(rows), path, again, careful=True)
-                _, totals[k] = again.totals()
-            return totals.sum(axis=0)
-
-    def _run(self, batch: Batch, first: Path, results: Results, *, careful: bool = False) -> None:
-        """Serve every lane by the path it takes."""
-        waiting = [Waiting(None, first, careful=careful)]
-        while waiting:
-            some = waiting.pop()
-            columns = batch.columns if some.lanes is None else batch.columns.rows(some.lanes)
-            if not columns.count:
-                continue
-            outputs, status = self.program(some.path, batch, careful=some.careful).each_lane(columns)
-            done = status <= 0 if some.careful else status == 0
-            some.path.lanes += results.write(some.path.tape.output_shape, outputs, some.lanes, done)
-            if done.all():
-                continue
-            numbers = np.arange(columns.count) if some.lanes is None else some.lanes
-            for code in np.unique(status[~done]):
-                waiting += self._continued(batch, some, int(code), numbers[status == code], results)
-
-    def _continued(self, batch: Batch, some: "Waiting", code: int, lanes: Any, results: Results) -> list["Waiting"]:
-        """What to do with lanes that failed guard `code`."""
-        if some.careful:  # the careful program tests more, and has no paths of its own
-            return self._eagerly(batch, lanes, results)
-        if code < 0:
-            return [Waiting(lanes, some.path, some.tried, careful=True)]
-        tried = (*some.tried, some.path)
-        others = self.paths.others(some.path, code - 1, tried)
-        following = others[0] if others else self.paths.new(batch.lane(lanes[0]))
-        if following is not None:
-            return [Waiting(lanes, following, tried)]
-        if len(self.paths.known) < self.paths.limit:  # this lane hangs on a last digit; the others may not
-            results.write_eagerly(self.paths.eager(batch.lane(lanes[0])), lanes[0])
-            return [Waiting(lanes[1:], some.path, some.tried)]
-        return self._eagerly(batch, lanes, results)
-
-    def _eagerly(self, batch: Batch, lanes: Any, results: Results) -> list["Waiting"]:
-        for lane in lanes:
-            results.write_eagerly(self.paths.eager(batch.lane(lane)), lane)
-        return []
+MAX_PATHS = 64
 
 
 @dataclass
-class Waiting:
-    """Lanes to be run by a path, all if None; and the paths that they failed."""
+class Call:
+    """The arguments of a mapped call: numbers, and which of them are Variables, where."""
 
-    lanes: Any
-    path: Path
-    tried: tuple[Path, ...] = ()
-    careful: bool = False
+    batch: Batch
+    places: Places
+    variables: list[Variable]
 
 
 class Mapped:
@@ -141,14 +42,60 @@ class Mapped:
         self.__doc__ = f.__doc__
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
-        """Run all lanes: as arrays on numbers, one after the other on Variables."""
-        if observers.active or self.holds_variables(arguments, keywords):
-            return self._one_by_one(arguments, keywords)
-        batch = batch_of(arguments, keywords, self.in_axes, self.__name__)
-        paths = LanePaths(self.f, batch.shape, 64, "numpy", self.reduce)
-        if paths.first(batch).tape.captured:
-            return self._one_by_one(arguments, keywords)
-        return paths(batch)
+        """Run all lanes, by NumPy."""
+        if observers.active:
+            return self.one_by_one(arguments, keywords)
+        notes = observers.recording()
+        if notes and not notes.lanes and self.holds_variables(arguments, keywords):
+            return self.one_by_one(arguments, keywords)
+        call = self.apart(arguments, keywords, self.__name__)
+        backend = "llvm" if notes and machine.AVAILABLE else "numpy"
+        return self.run(LanePaths(self.f, call.batch.shape, MAX_PATHS, backend, self.reduce), call, arguments, keywords)
+
+    def run(self, family: LanePaths, call: Call, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+        """Run all lanes of a call; where Variables go in, or are captured, such come out."""
+        served = family(call.batch)
+        if not call.variables and not served.captured:
+            return served.packed()
+        try:
+            found = entered(family, call.batch, call.places, call.variables, served)
+        except Unmapped:
+            found = None
+        return self.one_by_one(arguments, keywords) if found is None else found
+
+    def apart(self, arguments: tuple[Any, ...], keywords: dict[str, Any], name: str) -> Call:
+        """Numbers and Variables of the arguments."""
+        if not self.holds_variables(arguments, keywords):
+            batch = batch_of(arguments, keywords, self.in_axes, name)
+            return Call(batch, Places.none(batch.columns), [])
+        nest: Any = (arguments, keywords)
+        leaves: list[Any] = optree.tree_leaves(nest, namespace=NAMESPACE)
+        plain: Any = optree.tree_map(_numbers, nest, namespace=NAMESPACE)
+        numbers, words = plain
+        batch = batch_of(numbers, words, self.in_axes, name)
+        shared: list[Any] = []
+        arrays: list[Any] = []
+        for leaf, axis in zip(leaves, axes_of(arguments, keywords, self.in_axes, name), strict=True):
+            if axis is None:
+                shared += [None] if is_fixed(leaf) else np.ravel(_boxed(leaf)).tolist()
+            else:
+                arrays.append(np.moveaxis(_boxed(leaf), axis, 0).ravel().tolist())
+        shared = [n for n in shared if n is not None]
+        found = [[p for p, n in enumerate(column) if type(n) is Variable] for column in (shared, *arrays)]
+        variables = [column[p] for column, places in zip((shared, *arrays), found, strict=True) for p in places]
+        indices = [np.array(places, dtype=np.int64) for places in found]
+        return Call(batch, Places(indices[0], indices[1:]), variables)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        place = pickles.place_of(self)
+        return (pickles.at, place) if place else (vmap_again, (pickles.stored(self.f), self.in_axes, self.reduce))
+
+    def __copy__(self) -> "Mapped":
+        return self  # nothing in it changes
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Mapped":
+        f = self.f if pickles.place_of(self) else pickles.deeply_copied(self.f, memo)
+        return self if f is self.f else Mapped(f, self.in_axes, self.reduce)
 
     @staticmethod
     def holds_variables(arguments: tuple[Any, ...], keywords: dict[str, Any]) -> bool:
@@ -159,7 +106,8 @@ class Mapped:
             return False
         return bool(variables_of([leaf for leaf in leaves if not is_fixed(leaf)]))
 
-    def _one_by_one(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+    def one_by_one(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+        """All lanes by the function itself, one after the other."""
         nest: Any = (arguments, keywords)
         leaves, containers = optree.tree_flatten(nest, namespace=NAMESPACE)
         axes = axes_of(arguments, keywords, self.in_axes, self.__name__)
@@ -170,23 +118,54 @@ class Mapped:
         counts = {len(row) for row, axis in zip(rows, axes, strict=True) if axis is not None}
         if len(counts) != 1:
             raise ArgumentError(f"{self.__name__} got {sorted(counts)} lanes; give all mapped arguments one length.")
+        lanes = counts.pop()
+        if not lanes:
+            return self._without_lanes(arguments, keywords)
         results = []
-        for k in range(counts.pop()):
+        for k in range(lanes):
             lane = [row if axis is None else row[k] for row, axis in zip(rows, axes, strict=True)]
             rebuilt: Any = optree.tree_unflatten(containers, lane)
             inner, words = rebuilt
             results.append(self.f(*inner, **words))
-        if not results:
-            raise ArgumentError(f"{self.__name__} on Variables needs at least one lane.")
         return optree.tree_map(self._joined, *results, namespace=NAMESPACE)
+
+    def _without_lanes(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+        """Empty arrays, or sums of nothing."""
+        call = self.apart(arguments, keywords, self.__name__)
+        with observers.observing(alone=True), observers.record_into(None):
+            return LanePaths(self.f, call.batch.shape, 1, "numpy", self.reduce)(call.batch).packed()
 
     def _joined(self, *leaves: Any) -> Any:
         stacked = np.empty((len(leaves), *np.shape(leaves[0])), dtype=object)
         for k, leaf in enumerate(leaves):
             stacked[k] = leaf
         if self.reduce is None:
-            return stacked
+            return as_array(stacked.ravel().tolist(), stacked.shape)
         return (functions.sum if self.reduce == "sum" else functions.mean)(stacked, axis=0)
+
+
+def vmap_again(f: Callable[..., Any], in_axes: Any, reduce: str | None) -> Mapped:
+    """What pickle makes of a mapped function."""
+    return Mapped(f, in_axes, reduce)
+
+
+def _numbers(leaf: Any) -> Any:
+    """A leaf without history."""
+    if type(leaf) is Variable:
+        return leaf._value
+    if isinstance(leaf, np.ndarray) and leaf.dtype == object:
+        numbers = [n._value if type(n) is Variable else as_float(n) for n in leaf.ravel().tolist()]
+        return np.array(numbers, dtype=np.float64).reshape(leaf.shape)
+    return leaf
+
+
+def _boxed(leaf: Any) -> Any:
+    """A leaf as an array; of objects if it is a Variable."""
+    if isinstance(leaf, np.ndarray):
+        return leaf
+    box = np.empty((), dtype=object)
+    box[()] = leaf
+    return box
 
 
 def vmap(f: Callable[..., Any], in_axes: Any = 0, *, reduce: str | None = None) -> Mapped:
@@ -215,7 +194,9 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, *, reduce: str | None = None) 
     Notes
     -----
     Lanes may branch differently. A lane's result depends neither on its neighbours nor on its place. `jit(vmap(f))` compiles
-    it to vector instructions; without `jit` it runs by NumPy, traced anew in each call.
+    it to vector instructions; without `jit` it runs by NumPy, traced anew in each call. On Variables, and where `f` uses some
+    from outside, results are Variables, whose derivatives run over lanes too; inside a jitted function a `vmap` is one
+    operation, whatever the number of lanes.
 
     Examples
     --------

@@ -11,12 +11,17 @@ adopt the steps that the new trace has met.
 
 import threading
 import warnings
+import weakref
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from autograd_lite.errors import TraceError
 from autograd_lite.nests import Shape
+from autograd_lite.observers import library_frames
+from autograd_lite.primitives import Primitive
 from autograd_lite.tape.passes import COMMUTATIVE, Guard
 from autograd_lite.tape.tape import SIGNS, Tape
 from autograd_lite.tape.trace import record
@@ -24,6 +29,12 @@ from autograd_lite.transforms import name_of
 
 #: Programs up to this length are traced twice, to see that the function gives the same both times.
 TRACED_TWICE = 50_000
+
+#: How many paths keep their compiled code: those used last.
+KEPT = 256
+
+#: How many replays by Python cost as much as compiling a program again: 5 ms and 30 µs an operation; 0.3 µs each time.
+WORTH_COMPILING = 100
 
 
 class Unserved(TraceError):  # noqa: N818 - reads as the fact it states
@@ -51,11 +62,22 @@ class Path:
         Its program.
     lanes : int
         How many calls, or lanes of calls, it has served.
+    programs : dict
+        Its compiled code; see `keep`.
+    unpaid : int
+        How many calls it is still to serve without, since its code was dropped, before it is compiled again.
+    forget : callable, optional
+        Lets the short way of a call go, which holds compiled code, too.
+    forks : dict
+        From a guard to the other paths that agree up to it and differ there.
     """
 
     tape: Tape
     lanes: int = 0
     programs: dict[Any, Any] = field(default_factory=dict, repr=False)
+    unpaid: int = 0
+    forget: Callable[[], None] | None = field(default=None, repr=False)
+    forks: dict[int, list["Path"]] = field(default_factory=dict, repr=False)
 
     @property
     def guards(self) -> tuple[Guard, ...]:
@@ -67,9 +89,15 @@ class Path:
         guard = self.tape.guards[number]
         return guard.relation, guard.outcome, self._constant(guard.left), self._constant(guard.right)
 
-    def outcomes(self, count: int) -> tuple[Any, ...]:
-        """How the first guards came out."""
-        return tuple(self.outcome(k) for k in range(count))
+    @cached_property
+    def outcomes(self) -> tuple[Any, ...]:
+        """How the guards came out."""
+        return tuple(self.outcome(k) for k in range(len(self.guards)))
+
+    def fork(self, other: "Path") -> int | None:
+        """The first guard, from 0, that came out otherwise on another path; None if there is none."""
+        pairs = zip(self.outcomes, other.outcomes, strict=False)
+        return next((k for k, (mine, its) in enumerate(pairs) if mine != its), None)
 
     def _constant(self, slot: int) -> float | str | None:
         """What a guard compares with if that is a constant; every NaN is the same one."""
@@ -85,6 +113,8 @@ class Path:
         if program is None:
             tape = self.tape.careful() if careful and self.tape.careful else self.tape
             program = self.programs[key, careful] = build(tape)
+            if program is not None:
+                keep(self)
         return program
 
     def carefully(self, run: Callable[[], Any]) -> Any:
@@ -96,6 +126,12 @@ class Path:
                 raise
             return run()
 
+    def drop(self) -> None:
+        """Let go of the compiled code. A call that is under way holds what it runs."""
+        self.programs, self.unpaid = {}, WORTH_COMPILING
+        if self.forget is not None:
+            self.forget()
+
     def __str__(self) -> str:
         """Conditions with file and line, and how many lanes."""
         conditions = [self._condition(guard) for guard in self.guards]
@@ -106,6 +142,31 @@ class Path:
     def _condition(self, guard: Guard) -> str:
         left, right = self.tape._term(guard.left), self.tape._term(guard.right)
         return f"{left} {SIGNS[guard.relation]} {right} is {guard.outcome}  ({guard.location})"
+
+
+_kept: OrderedDict["weakref.ref[Path]", int] = OrderedDict()
+_keeping = threading.Lock()
+
+
+def keep(path: Path) -> None:
+    """Count a path among those that have compiled code; the code of what was used longest ago is dropped for it.
+
+    Calls are not slowed down by notes of when they were. A path that has served lanes since it was looked at last goes to the
+    end of the queue instead (the clock algorithm).
+    """
+    idle = []
+    with _keeping:
+        _kept.pop(weakref.ref(path), None)
+        while len(_kept) >= KEPT:
+            place, before = _kept.popitem(last=False)
+            oldest = place()
+            if oldest is not None and oldest.lanes != before:
+                _kept[place] = oldest.lanes
+            elif oldest is not None:
+                idle.append(oldest)
+        _kept[weakref.ref(path)] = path.lanes + 1  # the call that it is compiled for is no second use
+    for oldest in idle:
+        oldest.drop()
 
 
 class Paths:
@@ -122,6 +183,8 @@ class Paths:
         Whether `scan` may become a native loop; see `observers.Recording`.
     masked, merging : bool
         See `record`.
+    said : set, optional
+        Warnings that were given, shared with the paths for arguments of other shapes.
     """
 
     def __init__(
@@ -133,12 +196,13 @@ class Paths:
         loops: int = 0,
         masked: bool = False,
         merging: bool = True,
+        said: set[str] | None = None,
     ) -> None:
         self.f, self.shape, self.limit, self.loops = f, shape, limit, loops
         self.masked, self.merging = masked, merging
+        self.said: set[str] = set() if said is None else said
         self.known: list[Path] = []
         self._lock = threading.RLock()
-        self._warned = False
 
     def first(self, numbers: Sequence[float]) -> Path:
         """The path that served most lanes, or that of these numbers if there is none."""
@@ -150,7 +214,8 @@ class Paths:
                     self.known = [Path(self.f)]
                     return self.known[0]
                 path = Path(self._traced(numbers))
-                looped = any(hasattr(op, "loop") for op, _ in path.tape.code)  # tracing runs all its steps
+                # tracing runs all steps of a loop, and all lanes
+                looped = any(hasattr(op, "loop") or hasattr(op, "computed") for op, _ in path.tape.code)
                 if len(path.tape) <= TRACED_TWICE and not looped:
                     self._compare(path.tape, self._traced(numbers))
                 self.known = [path]
@@ -169,20 +234,19 @@ class Paths:
 
     def others(self, path: Path, failed: int, tried: Sequence[Path]) -> list[Path]:
         """Paths that agree with `path` before guard `failed` (from 0) and differ there."""
-        before = path.outcomes(failed)
-        return [
-            other
-            for other in self.known
-            if other not in tried
-            and len(other.guards) > failed
-            and other.outcomes(failed) == before
-            and other.outcome(failed) != path.outcome(failed)
-        ]
+        return [other for other in path.forks.get(failed, ()) if other not in tried and other in self.known]
 
     def following(self, path: Path, failed: int | None, tried: Sequence[Path], numbers: Sequence[float]) -> Path | None:
         """The path to try where guard `failed` (from 1) came out otherwise, or where a loop is unserved: then it is None."""
         others = self.candidates(path, failed, tried)
-        return others[0] if others else self.new(numbers)
+        if not others:
+            with (
+                self._lock
+            ):  # another thread may have added that path since, which `new` would take for one that failed
+                others = self.candidates(path, failed, tried)
+                if not others:
+                    return self.new(numbers)
+        return others[0]
 
     def candidates(self, path: Path, failed: int | None, tried: Sequence[Path]) -> list[Path]:
         """The known paths to try there."""
@@ -197,37 +261,49 @@ class Paths:
         differ from Python's in the last digit, and a comparison may hang on that.
         """
         with self._lock:
-            if len(self.known) >= self.limit:
+            if self.full:
                 self._warn()
                 return None
             path = Path(self._traced(numbers))
-            known = self.like(path)
-            if known is None:
-                self.known = [*self.known, path]
-                return path
-            learnt, lacking = adopt(known.tape, path.tape, name_of(self.f))
-            if lacking and not learnt:
-                raise Uncaptured(
-                    f"a step of a scan in {name_of(self.f)} uses a number from outside that its loop is not given."
-                )
-            return known if learnt else None
+            forks = [(other, path.fork(other)) for other in self.known]
+            known = _alike(path, forks)
+            if known is not None:
+                learnt, lacking = adopt(known.tape, path.tape, name_of(self.f))
+                if lacking and not learnt:
+                    raise Uncaptured(
+                        f"a step of a scan in {name_of(self.f)} uses a number from outside that its loop is not given."
+                    )
+                return known if learnt else None
+            self.add(path, forks)
+            return path
+
+    def add(self, path: Path, forks: Sequence[tuple[Path, int | None]] | None = None) -> None:
+        """Keep a path, and note where it parts from each of the others."""
+        for other, fork in [(other, path.fork(other)) for other in self.known] if forks is None else forks:
+            if fork is not None:
+                path.forks.setdefault(fork, []).append(other)
+                other.forks.setdefault(fork, []).append(path)
+        self.known = [*self.known, path]
 
     def like(self, path: Path) -> Path | None:
         """The known path on which all guards come out as on this one."""
-        count = len(path.guards)
-        outcomes = path.outcomes(count)
-        return next((k for k in self.known if len(k.guards) == count and k.outcomes(count) == outcomes), None)
+        return _alike(path, [(other, path.fork(other)) for other in self.known])
+
+    @property
+    def full(self) -> bool:
+        """Whether there are as many paths as are kept."""
+        return len(self.known) >= self.limit
 
     def _warn(self) -> None:
-        if not self._warned:
-            self._warned = True
+        if "full" not in self.said:
+            self.said.add("full")
             lines = [path.guards[-1].location for path in self.known if path.guards]
             where = max(set(lines), key=lines.count) if lines else "?"
             warnings.warn(
                 f"{name_of(self.f)} has taken {self.limit} different paths, most of them at the branch in {where}: "
                 "further ones run eagerly, which is slow. Raise max_paths, or write the branch with where(condition, a, b).",
                 RuntimeWarning,
-                stacklevel=6,
+                stacklevel=1 + library_frames(),
             )
 
     def eager(self, numbers: Sequence[float]) -> Any:
@@ -236,12 +312,18 @@ class Paths:
         return self.f(*arguments, **keywords)
 
 
+def _same_rule(one: Any, other: Any) -> bool:
+    """Whether two operations are the same; a function that makes a primitive of its own makes it anew in each trace."""
+    return one is other or (type(one) is type(other) is Primitive and one.same_as(other))
+
+
 def _difference(tape: Tape, again: Tape) -> str | None:
     if len(tape.code) != len(again.code) or len(tape.guards) != len(again.guards):
         return f"{len(tape.code)} instructions and {len(tape.guards)} guards, then {len(again.code)} and {len(again.guards)}"
     for position, (one, other) in enumerate(zip(tape.code, again.code, strict=True)):
-        if one != other:
-            return f"instruction {position} was {one[0].name}{one[1]}, then {other[0].name}{other[1]}"
+        if one[1] != other[1] or not _same_rule(one[0], other[0]):
+            kind = " of another definition" if one[0].name == other[0].name and one[1] == other[1] else ""
+            return f"instruction {position} was {one[0].name}{one[1]}, then {other[0].name}{other[1]}{kind}"
     for one_constant, other_constant in zip(tape.constants, again.constants, strict=False):
         if repr(one_constant) != repr(other_constant):
             return f"a constant was {one_constant!r}, then {other_constant!r}"
@@ -289,7 +371,7 @@ def adopt(
     learnt = lacking = False
     for number, (steps, captured) in loops.items():
         if number in others and others[number][0] is not steps:
-            steps_learnt, steps_lacking = steps.adopt(others[number][0], captured, others[number][1])
+            steps_learnt, steps_lacking = steps.adopt(others[number][0], function, captured, others[number][1])
             learnt, lacking = learnt or steps_learnt, lacking or steps_lacking
     return learnt, lacking
 
@@ -320,3 +402,7 @@ def _loops(
         else:
             names.append(name(primitive.name, *(sorted(arguments) if primitive in COMMUTATIVE else arguments)))
     return loops, [names[s] for s in tape.outputs]
+
+
+def _alike(path: Path, forks: list[tuple[Path, int | None]]) -> Path | None:
+    return next((other for other, fork in forks if fork is None and len(other.guards) == len(path.guards)), None)

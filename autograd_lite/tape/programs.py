@@ -162,6 +162,10 @@ class Columns:
         """Only these lanes."""
         return Columns(len(lanes), self.shared, [array[lanes] for array in self.arrays])
 
+    def also_shared(self, numbers: Sequence[float]) -> "Columns":
+        """With further numbers that all share, behind the others."""
+        return Columns(self.count, np.concatenate([self.shared, np.array(numbers, dtype=np.float64)]), self.arrays)
+
     def column_list(self) -> list[Any]:
         """Each varying input as an array over lanes."""
         return [array[:, k] for array in self.arrays for k in range(array.shape[1])]
@@ -180,7 +184,7 @@ class LaneProgram:
     ----------
     tape : Tape
     varying : list of bool
-        For each input whether lanes have their own.
+        For each number of the arguments whether lanes have their own; all share what is captured.
     backend : {"numpy", "llvm"}
     summed : bool
         Add the outputs up over the lanes instead of returning each.
@@ -191,21 +195,19 @@ class LaneProgram:
     def __init__(
         self, tape: Tape, varying: Sequence[bool], backend: str, *, summed: bool, contract: bool = False
     ) -> None:
-        self.contract, self.summed = contract, summed
+        self.contract, self.summed, self.captured = contract, summed, tape.captured
         self.outputs, self.guards, self.doubtful = len(tape.outputs), len(tape.guards), bool(tape.doubtful)
         straight = Straight.of(tape)
         self.tested_after: Any = None
-        if summed:  # who asks for sums tests those
-            straight = replace(straight, doubtful=())
-        elif len(straight.doubtful) <= FEW:
+        if not summed and len(straight.doubtful) <= FEW:
             straight = with_doubt_as_guards(straight)
-        else:  # as further outputs
+        else:  # as further outputs; `sums` adds those up too, and a NaN in one lane is one in the sum
             place = {slot: k for k, slot in enumerate(straight.outputs)}
             extra = [slot for slot in straight.doubtful if slot not in place]
             place |= {slot: self.outputs + k for k, slot in enumerate(extra)}
             straight = replace(straight, outputs=(*straight.outputs, *extra), doubtful=())
             self.tested_after = [place[slot] for slot in tape.doubtful]
-        self.common, self.each = split(straight, varying)
+        self.common, self.each = split(straight, [*varying, *[False] * len(tape.captured)])
         self.varying = sum(varying)
         picked = np.array(self.common.outputs, dtype=np.int64)
         self._picked: Any = slice(len(picked)) if np.array_equal(picked, np.arange(len(picked))) else picked
@@ -241,12 +243,17 @@ class LaneProgram:
 
     @contextmanager
     def sums(self, columns: Columns) -> Iterator[tuple[Any, int]]:
-        """Sums of the outputs over blocks of lanes: (blocks, outputs), and the lanes of a block; good inside `with`."""
+        """Sums over blocks of lanes: (blocks, outputs), behind those the doubtful slots, and the lanes of a block.
+
+        Good inside `with`.
+        """
         shared = self._shared_results(columns.shared)
         if self.backend == "numpy":
             outputs, _ = self._arrays_each(columns, shared)
             starts = np.arange(0, columns.count, 64)
-            yield np.add.reduceat(outputs, starts, axis=1).T, 64
+            with np.errstate(all="ignore"):
+                sums = np.add.reduceat(outputs, starts, axis=1).T
+            yield sums, 64
             return
         code = self._run
         block = code.block_of(columns.count)

@@ -1,11 +1,13 @@
 """The results of a mapped function: outputs of all lanes, put together from the paths that served them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import optree
 
+from autograd_lite.arrays import VariableArray
 from autograd_lite.errors import ArgumentError
 from autograd_lite.nests import Fixed, Shape, unravel
 from autograd_lite.primitives import as_float
@@ -24,14 +26,37 @@ class Part:
         """Its numbers as those of another shape, in which more leaves are numbers."""
         if self.shape.sizes == shape.sizes:
             return self.numbers
-        rows, start = [], 0
-        for leaf, size, wanted in zip(self.shape.leaves, self.shape.sizes, shape.sizes, strict=True):
-            rows.append(self.numbers[start : start + size])
-            if isinstance(leaf, Fixed) and wanted:
-                floats = np.array([as_float(number) for number in np.ravel(leaf.thing)])
-                rows.append(np.repeat(floats[:, None], self.numbers.shape[1], axis=1))
-            start += size
-        return np.concatenate(rows)
+        count = self.numbers.shape[1]
+        rows = spread(list(self.numbers), self.shape, shape)
+        return np.array([np.full(count, row) if isinstance(row, float) else row for row in rows]).reshape(-1, count)
+
+
+def spread(numbers: list[Any], own: Shape, shape: Shape) -> list[Any]:
+    """Numbers of a shape as those of another, in which more leaves are numbers."""
+    if own.sizes == shape.sizes:
+        return numbers
+    found: list[Any] = []
+    start = 0
+    for leaf, size, wanted in zip(own.leaves, own.sizes, shape.sizes, strict=True):
+        found += numbers[start : start + size]
+        if isinstance(leaf, Fixed) and wanted:
+            found += [as_float(number) for number in np.ravel(leaf.thing)]
+        start += size
+    return found
+
+
+def stacked(shape: Shape, numbers: Any, facts: Mapping[int, Any]) -> Any:
+    """The nest of outputs (numbers, lanes), each leaf with an axis of lanes first; `facts` are those that are no numbers."""
+    leaves, start, count = [], 0, numbers.shape[1]
+    for k, (leaf, size) in enumerate(zip(shape.leaves, shape.sizes, strict=True)):
+        rows = numbers[start : start + size]
+        if isinstance(leaf, Fixed):
+            leaves.append(facts[k])
+        else:
+            column = rows[0] if leaf is None else np.ascontiguousarray(rows.T).reshape(count, *leaf)
+            leaves.append(column.view(VariableArray) if column.dtype == object else column)
+        start += size
+    return optree.tree_unflatten(shape.containers, leaves)
 
 
 class Results:
@@ -56,7 +81,8 @@ class Results:
     def write_eagerly(self, result: Any, lane: int) -> None:
         """Keep what the function itself gave for one lane."""
         numbers, shape = unravel(result, "the output", is_plain)
-        self.parts.append(Part(shape, np.array(numbers, dtype=np.float64)[:, None], np.array([lane])))
+        column = np.array([getattr(number, "_value", number) for number in numbers], dtype=np.float64)
+        self.parts.append(Part(shape, column[:, None], np.array([lane])))
 
     def totals(self) -> tuple[Shape, Any]:
         """Sums over lanes, in their order, and the shape that they have."""
@@ -68,18 +94,11 @@ class Results:
             )
         return shape, self._numbers(shape).sum(axis=1)
 
-    def packed(self) -> Any:
-        """The nest of outputs, each leaf with an axis of lanes first."""
+    def columns(self) -> tuple[Shape, Any, dict[int, Any]]:
+        """The shape of one lane's outputs, the numbers (numbers, lanes), and what is a float in no lane, by its place."""
         shape = self._common()
-        numbers, leaves, start = self._numbers(shape), [], 0
-        for k, (leaf, size) in enumerate(zip(shape.leaves, shape.sizes, strict=True)):
-            rows = numbers[start : start + size]
-            if isinstance(leaf, Fixed):
-                leaves.append(self._facts(k))
-            else:
-                leaves.append(rows[0] if leaf is None else np.ascontiguousarray(rows.T).reshape(self.count, *leaf))
-            start += size
-        return optree.tree_unflatten(shape.containers, leaves)
+        facts = {k: self._facts(k) for k, leaf in enumerate(shape.leaves) if isinstance(leaf, Fixed)}
+        return shape, self._numbers(shape), facts
 
     def _common(self) -> Shape:
         """The shape of the outputs of all lanes."""

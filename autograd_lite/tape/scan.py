@@ -117,7 +117,7 @@ _NOTHING = unravel(None)[1]
 
 def _numeric(nest: Any) -> Any:
     """A nest with numbers for conditions: a scan's carry and outputs are floats, 1 and 0 for bools."""
-    return mapped(lambda v: positive(v) if is_condition(v) else v, nest)
+    return mapped(lambda v: positive(v) if is_condition(v) else v, nest) if observers.recording() else nest
 
 
 class _Checked:
@@ -136,19 +136,24 @@ class _Checked:
                 f"{self.__name__} returned {pair!r:.80}; a step of scan returns a pair (carry, output), None for no output."
             )
         numbers, shape = unravel(_numeric(pair[0]), "the carry of scan")
-        if shape != self.carry:
+        if not shape.resembles(self.carry):
             raise ArgumentError(
                 f"{self.__name__} turned a carry {self.carry.outline()} into {shape.outline()}. Return a carry like the one "
                 "that came in."
             )
-        outputs, shape = unravel(_numeric(pair[1]), "the output of a step of scan") if pair[1] is not None else ([], _NOTHING)
+        outputs, shape = (
+            unravel(_numeric(pair[1]), "the output of a step of scan") if pair[1] is not None else ([], _NOTHING)
+        )
         self.y = self.y or shape
-        if shape != self.y:
+        if not shape.resembles(self.y):
             raise ArgumentError(
                 f"{self.__name__} returned an output {self.y.outline()} in the first step of scan and {shape.outline()} in "
                 "another. Return the same structure from every branch."
             )
-        return pair[0], numbers, outputs
+        same = (
+            pair[0] if shape == self.carry else self.carry.pack(numbers)
+        )  # a compiled loop keeps the order of its keys
+        return same, numbers, outputs
 
     def __call__(self, carry: Any, row: Any) -> tuple[list[Any], list[Any]]:
         """The numbers of the next carry and of the output."""

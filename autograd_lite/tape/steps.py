@@ -56,8 +56,14 @@ class CapturingAll:
 def wider(paths: Paths) -> Paths:
     """Fresh paths of a function in which a scan was `Uncaptured`: it now captures all in reach, or else is no loop at all."""
     if isinstance(paths.f, CapturingAll):
-        return Paths(paths.f.f, paths.shape, paths.limit, merging=paths.merging)
+        return one_by_one(paths)
     return Paths(CapturingAll(paths.f), paths.shape, paths.limit, loops=paths.loops, merging=paths.merging)
+
+
+def one_by_one(paths: Paths) -> Paths:
+    """Fresh paths of a function in which steps of loops, and lanes, are recorded one by one."""
+    f = paths.f.f if isinstance(paths.f, CapturingAll) else paths.f
+    return Paths(f, paths.shape, paths.limit, merging=paths.merging)
 
 
 # --------------------------------------------------------------------------------------------------------- running steps
@@ -85,7 +91,7 @@ class Progress:
         self.step += 1
 
 
-def paths_of(step: Callable[..., Any], shape: Shape, **options: bool) -> Paths:
+def paths_of(step: Callable[..., Any], shape: Shape, **options: Any) -> Paths:
     """The paths of a step."""
     return Paths(step, shape, MAX_PATHS, loops=2, **options)
 
@@ -199,7 +205,9 @@ class Steps:
             going.captured = np.append(going.captured, [v._value for v in late])
         return path
 
-    def adopt(self, other: "Steps", names: Sequence[Any], other_names: Sequence[Any]) -> tuple[bool, bool]:
+    def adopt(
+        self, other: "Steps", function: str, names: Sequence[Any], other_names: Sequence[Any]
+    ) -> tuple[bool, bool]:
         """Serve the steps that those of the same scan in another trace serve; see `paths.adopt`.
 
         Names are those of the captured Variables, in the order of their places.
@@ -212,7 +220,8 @@ class Steps:
                 for tape, theirs in zip(both(known.tape), both(path.tape), strict=False):
                     own_names = [names.index(names[self.captured[v]]) for v in tape.captured]  # two may have one name
                     their_names = [places[other.captured[v]] for v in theirs.captured]
-                    more, less = adopt(tape, theirs, name_of(self.paths.f), own_names, their_names)
+                    same = name_of(self.paths.f) if function and None not in their_names else ""
+                    more, less = adopt(tape, theirs, same, own_names, their_names)
                     learnt, lacking = learnt or more, lacking or less
             elif any(places[other.captured[v]] is None for tape in both(path.tape) for v in tape.captured):
                 lacking = True
@@ -221,7 +230,7 @@ class Steps:
                 translated = {
                     v: own[place] for v, place in zip(other.captured, places, strict=True) if place is not None
                 }
-                self.paths.known = [*self.paths.known, Path(_with_captured(path.tape, translated))]
+                self.paths.add(Path(_with_captured(path.tape, translated)))
                 learnt = True
         return learnt, lacking
 

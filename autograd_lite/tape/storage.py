@@ -16,7 +16,7 @@ import numpy as np
 
 from autograd_lite.errors import TapeError
 from autograd_lite.primitives import PRIMITIVES, Primitive
-from autograd_lite.saving import array_of, write_archive, written
+from autograd_lite.saving import archived, array_of, write_archive, written
 from autograd_lite.tape.outlines import MissingError, coded, require, shape_of
 from autograd_lite.tape.passes import Guard
 from autograd_lite.tape.tape import Tape
@@ -68,9 +68,24 @@ def save(tape: Tape, path: Any) -> None:
     ...     load(path).gradient()(0.0)
     1.0
     """
+    write_archive(Path(path), _parts(tape))
+
+
+def to_bytes(tape: Tape) -> bytes:
+    """What `save` would write."""
+    return archived(_parts(tape))
+
+
+def from_bytes(data: bytes) -> Tape:
+    """The tape of such bytes."""
+    return _tape(_members(data))
+
+
+def _parts(tape: Tape) -> dict[str, bytes]:
+    """The entries of the archive."""
     tapes = [tape, tape.careful()] if tape.careful else [tape]
     used = {primitive: None for part in tapes for primitive, _ in part.code}
-    lost = next((primitive.name for primitive in used if PRIMITIVES.get(primitive.name) is not primitive), None)
+    lost = next((primitive.name for primitive in used if not _is_found(primitive)), None)
     if lost is not None:
         raise TapeError(
             f"the tape of {tape.name} cannot be saved: {lost} is a scan of jit, or a primitive that was replaced, and is not "
@@ -90,7 +105,7 @@ def save(tape: Tape, path: Any) -> None:
     for prefix, part in zip(_PREFIXES, tapes, strict=False):
         for name, column in _columns(part, numbers).items():
             members[f"{prefix}{name}.npy"] = written(np.array(column, dtype=_ARRAYS[name]))
-    write_archive(Path(path), members)
+    return members
 
 
 def load(path: Any) -> Tape:
@@ -121,7 +136,7 @@ def load(path: Any) -> Tape:
     """
     data = Path(path).read_bytes()
     try:
-        return _tape(_members(data))
+        return from_bytes(data)
     except MissingError as error:
         raise TapeError(f"{path} {error}") from None
     except Exception as error:  # a broken file breaks zipfile, NumPy, json and optree in a dozen ways
@@ -134,11 +149,18 @@ def load(path: Any) -> Tape:
 # --------------------------------------------------------------------------------------------------------------- writing
 
 
+def _is_found(primitive: Any) -> bool:
+    """Whether its name leads to it."""
+    found = PRIMITIVES.get(primitive.name)
+    return found is primitive or (found is not None and type(primitive) is Primitive and primitive.same_as(found))
+
+
 def _words(tape: Tape) -> dict[str, Any]:
     """What is no number."""
     shapes = {name: coded(shape) for name, shape in (("inputs", tape.input_shape), ("results", tape.output_shape))}
     guards = [dataclasses.astuple(guard) for guard in tape.guards]
-    return {"name": tape.name, "parameters": tape.parameters, "guards": guards, **shapes}
+    facts = {"ordered": True} if tape.ordered and len(tape._example()[1]) > 1 else {}  # noqa: SLF001
+    return {"name": tape.name, "parameters": tape.parameters, "guards": guards, **facts, **shapes}
 
 
 def _columns(tape: Tape, numbers: dict[Primitive, int]) -> dict[str, list[Any]]:
@@ -163,6 +185,7 @@ def _members(data: bytes) -> dict[str, bytes]:
         names = [_HEADER, *(f"{prefix}{name}.npy" for prefix in _PREFIXES for name in _ARRAYS)]
         require(found in (names, names[: 1 + len(_ARRAYS)]), f"it holds {', '.join(found)[:60]}")
         require(all(m.compress_type == zipfile.ZIP_STORED for m in archive.infolist()), "it is compressed")
+        require(sum(m.file_size for m in archive.infolist()) <= len(data), "its entries are larger than the file")
         return {name: archive.read(name) for name in found}
 
 
@@ -227,6 +250,7 @@ def _assembled(
         doubtful=tuple(arrays["doubtful"]),
         example=tuple(example),
         careful=None if careful is None else lambda: careful,
+        ordered=words.get("ordered", False) is True,
     )
     places = [max(g.left, g.right, tape.first_instruction - 1) - tape.first_instruction + 1 for g in guards]
     in_range = (place <= g.position <= len(tape) for place, g in zip(places, guards, strict=True))

@@ -95,6 +95,7 @@ class Tape(Slots):
     doubtful: tuple[int, ...] = ()
     example: tuple[float, ...] = ()
     careful: "Callable[[], Tape] | None" = None
+    ordered: bool = False  # whether the function sees in which order its keyword arguments are written
 
     def __post_init__(self) -> None:
         """Refuse what does not fit together."""
@@ -130,6 +131,12 @@ class Tape(Slots):
     def __reduce__(self) -> Any:
         raise TapeError(f"the tape of {self.name} is not pickled; save it with tape.save(path).")
 
+    def __copy__(self) -> "Tape":
+        return self  # nothing in it changes
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Tape":
+        return self
+
     @cached_property
     def arguments(self) -> int:
         """How many numbers the arguments hold."""
@@ -144,6 +151,8 @@ class Tape(Slots):
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
         """Replay on arguments of the recorded shape."""
+        if len(keywords) > 1 and not self.ordered and keywords.keys() == self._keywords.keys():
+            keywords = {name: keywords[name] for name in self._keywords}
         numbers = python.numbers_of((arguments, keywords), self.input_shape, self.name)
         return self.output_shape.pack(python.replay(self, [*numbers, *self.captured]))
 
@@ -155,6 +164,10 @@ class Tape(Slots):
             "arguments it is not, and the function takes another branch. Trace it with such arguments, or use jit, which "
             "follows every branch."
         )
+
+    @cached_property
+    def _keywords(self) -> dict[str, Any]:
+        return self._example()[1]
 
     def gradient(self) -> "Tape":
         """The tape of the gradient with respect to all arguments: their structure, or a tuple of such if several.

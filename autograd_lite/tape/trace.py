@@ -1,5 +1,7 @@
 """From a function to a tape: run it on Variables, then flatten what it recorded."""
 
+import datetime as dt
+import enum
 import functools
 import inspect
 from collections.abc import Callable, Sequence
@@ -12,8 +14,9 @@ import optree
 from autograd_lite import observers
 from autograd_lite.arrays import Conditions
 from autograd_lite.copies import uncollected
-from autograd_lite.errors import ArgumentError, HandMadeNodeError, TraceError
+from autograd_lite.errors import ArgumentError, AutogradLiteError, HandMadeNodeError, OperandError, TraceError
 from autograd_lite.nests import NAMESPACE, Shape, unravel
+from autograd_lite.primitives import PRIMITIVES
 from autograd_lite.refusals import watched
 from autograd_lite.selection import selecting
 from autograd_lite.tape.passes import Guard, Program
@@ -61,8 +64,14 @@ def trace(f: Callable[..., Any], *example: Any, **keywords: Any) -> Tape:
 
 
 def is_fixed(leaf: Any) -> bool:
-    """Whether an argument is a fact of the call, not a number: a flag, a text, a function."""
-    return isinstance(leaf, (bool, str, bytes)) or (callable(leaf) and type(leaf) is not Variable)
+    """Whether an argument is a fact of the call, not a number: a flag, a text, a function, a member of an Enum, a date."""
+    return isinstance(leaf, _FACTS) or (callable(leaf) and type(leaf) is not Variable)
+
+
+_FACTS = (
+    *(bool, np.bool_, str, bytes, enum.Enum, slice, range, type(...)),
+    *(dt.date, dt.time, dt.timedelta, dt.tzinfo),
+)
 
 
 def is_plain(leaf: Any) -> bool:
@@ -93,10 +102,18 @@ def record(
     inputs = [Variable(n._value if type(n) is Variable else n) for n in numbers]
     notes = observers.Recording(masked, loops, oldest)
     running = observers.running_on(inputs, oldest, traced=True)
+    before = set(map(id, PRIMITIVES.values()))
     with watched(name_of(f)), observers.record_into(notes), running, selecting():
         arguments, keywords = shape.pack(inputs)
-        output = f(*arguments, **keywords)
-        output = decided(output)
+        try:
+            output = decided(f(*arguments, **keywords))
+        except (IndexError, TypeError) as error:
+            _explain(error, name_of(f))
+            raise
+        finally:
+            for primitive in [*PRIMITIVES.values()]:
+                if id(primitive) not in before:
+                    primitive.belongs_to_trace()
     _refuse_threads(f, inputs, notes)
     outputs, output_shape = unravel(output, f"the output of {name_of(f)}", is_plain)
     program = Flattened(inputs, oldest, merging=merging)
@@ -109,6 +126,7 @@ def record(
         else None,
         name=name_of(f),
         parameters=_parameters(f),
+        ordered=sees_order(f),
         input_shape=shape,
         captured=tuple(program.captured),
         example=tuple(x._value for x in inputs),
@@ -144,12 +162,48 @@ def _refuse_threads(f: Callable[..., Any], inputs: Sequence[Variable], notes: ob
             )
 
 
-def _parameters(f: Callable[..., Any]) -> tuple[str, ...]:
+#: What NumPy and Python say of arrays of integers and flags that have become arrays of traced numbers.
+_FOREIGN = {
+    "used as indices": "index",
+    "are valid indices": "index",
+    "from dtype('O') to dtype('int": "index",
+    "bad operand type for unary ~: 'Variable'": "flag",
+}
+_CURES = {
+    "index": "Write index.astype(int), which makes a path of each set of indices; or let the function take the indices from "
+    "outside; or pass them as a tuple in a static field of a registered dataclass.",
+    "flag": "Write flag == 0 instead of ~flag, or pass a single flag as a bool.",
+}
+
+
+def _explain(error: Exception, name: str) -> None:
+    """Say in words of this library what stands in the way."""
+    if isinstance(error, AutogradLiteError):
+        return
+    cure = next((_CURES[kind] for words, kind in _FOREIGN.items() if words in str(error)), None)
+    if cure is not None:
+        raise OperandError(
+            f"in {name}, which is being traced: {error}. The numbers and arrays that a compiled or mapped function takes are "
+            f"floats there, those of integers and flags too. {cure}"
+        ) from error
+
+
+def _signature(f: Callable[..., Any]) -> list[inspect.Parameter] | None:
     try:
-        parameters = inspect.signature(f).parameters.values()
+        return list(inspect.signature(f).parameters.values())
     except (TypeError, ValueError):
-        return ()
+        return None
+
+
+def _parameters(f: Callable[..., Any]) -> tuple[str, ...]:
+    parameters = _signature(f) or []
     return tuple(p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD))
+
+
+def sees_order(f: Callable[..., Any]) -> bool:
+    """Whether a function can see in which order its keyword arguments are written: it collects them in `**keywords`."""
+    parameters = _signature(f)
+    return parameters is None or any(p.kind is p.VAR_KEYWORD for p in parameters)
 
 
 def _given(leaf: Variable) -> list[tuple[int, Any]]:

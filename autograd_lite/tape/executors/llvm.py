@@ -15,7 +15,7 @@ from autograd_lite.primitives import Primitive
 from autograd_lite.tape.executors import kernels, machine, products, support
 from autograd_lite.tape.executors.ir import Builder, literal
 from autograd_lite.tape.executors.operations import INLINE, LIBRARY, NATIVE
-from autograd_lite.tape.loops import Item, Loop, LoopGradient
+from autograd_lite.tape.loops import Item, Operation
 from autograd_lite.tape.lowering import lowered
 from autograd_lite.tape.passes import FEW, Guard, Straight, sunk, with_doubt_as_guards
 
@@ -54,6 +54,32 @@ class Places:
     reserved: int = 0
     base: str = "%s"
     results: str = "%out"
+
+
+#: As many arguments of a loop as this are copied together where they lie together, or are one number.
+RUN = 16
+
+FILL = """define internal void @fill(ptr %to, double %x, i64 %count) #0 {
+entry:
+br label %again
+again:
+%k = phi i64 [ 0, %entry ], [ %next, %again ]
+%place = getelementptr double, ptr %to, i64 %k
+store double %x, ptr %place, align 8
+%next = add i64 %k, 1
+%more = icmp ult i64 %next, %count
+br i1 %more, label %again, label %done
+done:
+ret void
+}"""
+
+
+def _alike(arguments: tuple[int, ...], start: int) -> int:
+    """How many arguments from `start` on are one number."""
+    end = start + 1
+    while end < len(arguments) and arguments[end] == arguments[start]:
+        end += 1
+    return end - start
 
 
 class Body:
@@ -239,7 +265,7 @@ class _Function:
     def instruction(self, slot: int, primitive: Primitive, arguments: tuple[int, ...]) -> None:
         """One operation, and the output it may be."""
         b = self.builder
-        if isinstance(primitive, (Loop, LoopGradient, Item)):
+        if isinstance(primitive, (Operation, Item)):
             self.loop(slot, primitive, arguments)
             return
         if primitive is primitives.where and arguments[0] in self.comparisons:
@@ -263,13 +289,50 @@ class _Function:
         region = self.body.scratch
         self.body.regions[slot] = region
         self.body.scratch += max(len(arguments), primitive.results)
-        for k, a in enumerate(arguments):
-            self.store(self.value(a), "%s", (region + k) * 8)
+        self._passed(arguments, region)
         back = machine.loop_callback(primitive)
         self.body.callbacks[primitive] = back
         b.declarations.add(f"declare void @{back.name}(ptr)")
         b.lines.append(f"call void @{back.name}(ptr {self.pointer('%s', region * 8)})")
         self.names[slot] = b.constant(0.0)
+
+    def _passed(self, arguments: tuple[int, ...], region: int) -> None:
+        """Arguments into the scratch array; runs of them at once: LLVM's time is quadratic in copies of single numbers."""
+        start = 0
+        while start < len(arguments):
+            alike = _alike(arguments, start)
+            place = self._address(arguments[start])
+            row = 1
+            while place and start + row < len(arguments) and self._address(arguments[start + row]) == (
+                place[0], place[1] + 8 * row
+            ):  # fmt: skip
+                row += 1
+            target = self.pointer("%s", (region + start) * 8)
+            if row >= RUN and place:
+                self.builder.declarations.add("declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)")
+                source = self.pointer(*place)
+                self.builder.lines.append(
+                    f"call void @llvm.memcpy.p0.p0.i64(ptr {target}, ptr {source}, i64 {8 * row}, i1 false)"
+                )
+            elif alike >= RUN:
+                if FILL not in self.body.functions:
+                    self.body.functions.append(FILL)
+                value = self.value(arguments[start])
+                self.builder.lines.append(f"call void @fill(ptr {target}, double {value}, i64 {alike})")
+                row = alike
+            else:
+                self.store(self.value(arguments[start]), "%s", (region + start) * 8)
+                row = 1
+            start += row
+
+    def _address(self, slot: int) -> tuple[str, int] | None:
+        """Where a number lies in memory among its like: an input, or the result of a loop."""
+        position = slot - self.tape.first_instruction
+        if position < 0:
+            return self.places.inputs.get(slot)
+        primitive, arguments = self.tape.code[position]
+        region = self.body.regions.get(arguments[0]) if isinstance(primitive, Item) else None
+        return None if region is None else ("%s", (region + primitive.index) * 8)  # type: ignore[attr-defined]
 
     def operation(self, primitive: Primitive, arguments: Sequence[str]) -> str:
         b = self.builder

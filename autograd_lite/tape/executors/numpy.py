@@ -31,9 +31,15 @@ def _comparison(relation: str) -> Callable[..., Array]:
     return lambda a, b: np.where(compare(a, b), 1.0, 0.0)
 
 
+def _pow(x: Array, p: Array) -> Array:
+    """NumPy takes a root for the power ½ where one exponent serves all lanes, and that is nan at -inf: each gets its own."""
+    return np.power(x, p if isinstance(p, np.ndarray) else np.full(np.shape(x) or 1, p))
+
+
 _OWN: dict[Primitive, Callable[..., Array]] = {
     p.less: _less,
     p.where: lambda condition, a, b: np.where(condition != 0.0, a, b),
+    p.pow: _pow,
     p.maximum: _maximum,
     p.minimum: _minimum,
     p.copysign: lambda x, s: np.where(np.isnan(s), np.nan, np.copysign(x, s)),

@@ -43,12 +43,10 @@ def numbers_of(arguments: Any, shape: Shape, name: str) -> list[Any]:
         else:
             outlines.append(None)
             numbers.append(leaf)
-    if containers != shape.containers or tuple(outlines) != shape.leaves:
-        taken, given = (
-            Shape(c, tuple(leaves)) for c, leaves in ((shape.containers, shape.leaves), (containers, outlines))
-        )
+    given = Shape(containers, tuple(outlines))
+    if given != shape:
         raise ArgumentError(
-            f"the tape of {name} takes arguments {taken.outline()} and got {given.outline()} (positional ones, then those by "
+            f"the tape of {name} takes arguments {shape.outline()} and got {given.outline()} (positional ones, then those by "
             "keyword). Trace again with such arguments, or use jit, which does so by itself."
         )
     return numbers

@@ -32,6 +32,8 @@ _ON_ARRAYS = (
     }
     | {rule: f"np.where({{0}} {SIGNS[relation]} {{1}}, 1.0, 0.0)" for relation, rule in p.COMPARISONS.items()}
 )
+#: NumPy takes a root for the power ½ where one exponent serves a whole array; that is nan at -inf and -0.0 at -0.0.
+_ROOT = "np.where(({1} == 0.5) & (({0} == 0.0) | ({0} == -np.inf)), np.abs({0}), np.power({0}, {1}))"
 
 
 def _called(primitive: Primitive, terms: Sequence[str]) -> str:
@@ -48,6 +50,8 @@ def _on_arrays(primitive: Primitive, terms: Sequence[str]) -> str:
         return applied(_ON_ARRAYS[primitive], terms)
     if rounds_to_whole(primitive, terms):
         return f"np.rint({terms[0]})"
+    if primitive is p.pow and not (terms[1] != "0.5" and terms[1][:1] in "-0123456789"):
+        return applied(_ROOT, terms)
     return f"np.{primitive.numpy}({', '.join(terms)})" if primitive in FUNCTIONS else _called(primitive, terms)
 
 

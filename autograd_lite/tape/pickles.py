@@ -1,0 +1,70 @@
+"""Copies and pickles of functions that were compiled or mapped: the function and the options, never what was compiled.
+
+Pickle finds functions by their name. What `grad` and its like return has none, so it is stored as the transform and its
+function. A function under a decorator, `@jit`, is found by name itself.
+"""
+
+import copy
+import importlib
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from autograd_lite import transforms
+from autograd_lite.tape import storage
+from autograd_lite.tape.tape import Tape
+
+
+class Stored:
+    """Stands in a pickle for what is made again when it is read."""
+
+    def __init__(self, make: Callable[..., Any], *arguments: Any) -> None:
+        self.made = make, arguments
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self.made
+
+
+def stored(f: Any) -> Any:
+    """A function as pickle can write it."""
+    recipe = transforms.recipe_of(f)
+    if recipe is not None:
+        label, inner, argnums, options = recipe
+        return Stored(_transformed, label, stored(inner), argnums, options)
+    return Stored(storage.from_bytes, storage.to_bytes(f)) if type(f) is Tape else f
+
+
+def deeply_copied(f: Any, memo: dict[int, Any]) -> Any:
+    """A function over deep copies of the objects that it is a method of, or a transform of."""
+    recipe = transforms.recipe_of(f)
+    if recipe is not None:
+        label, inner, argnums, options = recipe
+        again = deeply_copied(inner, memo)
+        return f if again is inner else _transformed(label, again, argnums, options)
+    return copy.deepcopy(f, memo)
+
+
+def place_of(wrapper: Any) -> tuple[str, str] | None:
+    """The module and the name under which a decorated function is found; None if it is not."""
+    f = wrapper
+    while (inner := getattr(f, "__wrapped__", None) or getattr(f, "f", None)) is not None:
+        f = inner
+    module, name = getattr(f, "__module__", None), getattr(f, "__qualname__", None)
+    if not isinstance(module, str) or not isinstance(name, str) or module not in sys.modules:
+        return None
+    found: Any = sys.modules[module]
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return (module, name) if found is wrapper else None
+
+
+def at(module: str, name: str) -> Any:
+    """What stands there."""
+    found: Any = importlib.import_module(module)
+    for part in name.split("."):
+        found = getattr(found, part)
+    return found
+
+
+def _transformed(label: str, f: Callable[..., Any], argnums: Any, options: dict[str, Any]) -> Any:
+    return getattr(transforms, label)(f, argnums, **options)
