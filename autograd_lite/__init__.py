@@ -25,7 +25,7 @@ from autograd_lite.flow import gradient_flow, plot_gradient_flow
 from autograd_lite.functions import (
     dot, elu, gelu, log_softmax, logsumexp, mean, norm, prod, selu, silu, softmax, sum,
 )
-from autograd_lite.nests import register_dataclass
+from autograd_lite.nests import array, full, ones, register_dataclass, zeros
 from autograd_lite.observers import raise_on_nonfinite, record_locations, scope
 from autograd_lite.primitives import (
     PRIMITIVES, REAL, Interval, Primitive, abs, acos, acosh, add, asin, asinh, atan, atan2, atanh, cbrt, ceil, clip,
@@ -53,27 +53,42 @@ __all__ = [
     "DerivativeWarning", "DrawingError", "GradientCheckError", "GraphTooLarge", "HandMadeNodeError", "Interval",
     "ModelFileError", "NonFiniteError", "OperandError", "OutputError", "PathWarning", "Primitive", "PrimitiveError",
     "ReadOnlyError", "RendererNotFound", "StaleGraphError", "Tape", "TapeError", "TraceError", "UnconnectedError",
-    "Variable", "__version__", "acos", "acosh", "add", "asin", "asinh", "atan", "atan2", "atanh", "audit", "blame",
+    "Variable", "__version__", "acos", "acosh", "add", "array", "asin", "asinh", "atan", "atan2", "atanh", "audit", "blame",
     "cbrt", "ceil", "check_grads", "clip", "copysign", "cos", "cosh", "degrees", "digamma", "div", "dot", "draw", "elu",
-    "equal", "erf", "erfc", "exp", "exp2", "explain", "expm1", "floor", "floordiv", "gamma", "gelu", "grad",
-    "gradient_flow", "gradients", "greater", "greater_equal", "hessian", "hvp", "hypot", "inv", "jacobian", "jit",
+    "equal", "erf", "erfc", "exp", "exp2", "explain", "expm1", "floor", "floordiv", "full", "gamma", "gelu",
+    "grad", "gradient_flow", "gradients", "greater", "greater_equal", "hessian", "hvp", "hypot", "inv", "jacobian", "jit",
     "jvp", "kinks", "leaky_relu", "less", "less_equal", "lgamma", "load", "log", "log1p", "log2", "log10",
     "log_softmax", "logaddexp", "logical_and", "logical_not", "logical_or", "logsumexp", "maximum", "mean", "minimum",
-    "mod", "mul", "neg", "nn", "norm", "not_equal", "optim", "plot_gradient_flow", "polygamma", "prod", "radians",
+    "mod", "mul", "neg", "nn", "norm", "not_equal", "ones", "optim", "plot_gradient_flow", "polygamma", "prod", "radians",
     "raise_on_nonfinite", "reciprocal", "record_locations", "register_dataclass", "relu", "save", "scan", "scope",
     "selu", "sigmoid", "sign", "silu", "sin", "sinc", "sinh", "softmax", "softplus", "softsign", "sqrt", "square",
     "step", "stop_gradient", "sub", "tan", "tanh", "topological_order", "trace", "trunc", "value_and_grad", "vjp",
-    "vmap", "where", "why", "xlogy", "zero_grad",
+    "vmap", "where", "why", "xlogy", "zero_grad", "zeros",
 ]
 
 #: What people look for who come from elsewhere, and what it is called here.
 _ELSEWHERE = {
     "no_grad": "al.stop_gradient(x), or plain numbers: x.value",
     "tensor": "al.Variable(number), or np.array([...]) inside al.grad",
-    "array": "np.array([...]), which al.grad and its relatives take as it is",
     "value_and_gradient": "al.value_and_grad",
     "Tensor": "al.Variable(number), or np.array([...]) inside al.grad",
     "Value": "al.Variable",
+    "gammaln": "al.lgamma",
+    "psi": "al.digamma",
+    "expit": "al.sigmoid",
+    "arcsin": "al.asin",
+    "arccos": "al.acos",
+    "arctan": "al.atan",
+    "arctan2": "al.atan2",
+    "arcsinh": "al.asinh",
+    "arccosh": "al.acosh",
+    "arctanh": "al.atanh",
+    "power": "al.pow",
+    "asarray": "al.array",
+    "empty": "al.zeros(shape)",
+    "jacrev": "al.jacobian",
+    "jacfwd": "al.jacobian",
+    "elementwise_grad": "al.vmap(al.grad(f))",
 }
 
 

@@ -1,14 +1,18 @@
-"""NumPy meets Variables: which rule serves which ufunc, for single Variables and for object arrays of them."""
+"""NumPy meets Variables: which rule serves which ufunc, and the array that knows it.
+
+A ufunc acts by its rule where an argument is a Variable or an array of objects; arrays of plain numbers stay NumPy's.
+`numpy_functions` does the like for functions that are no ufuncs.
+"""
 
 import math
 import operator
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
-from autograd_lite.errors import OperandError
+from autograd_lite import observers
+from autograd_lite.errors import ArgumentError, OperandError
 from autograd_lite.primitives import (
     PRIMITIVES,
     Primitive,
@@ -16,15 +20,109 @@ from autograd_lite.primitives import (
     clip,
     copysign,
     degrees,
+    digamma,
+    div,
+    erf,
+    erfc,
+    exp2,
+    expm1,
+    floordiv,
+    lgamma,
+    log,
+    log1p,
+    logaddexp,
+    maximum,
+    minimum,
+    mod,
+    mul,
     pow,  # noqa: A004
     radians,
+    sigmoid,
+    softplus,
+    step,
+    sub,
+    trunc,
+    where,
 )
+from autograd_lite.refusals import refusal
+
+LN2 = math.log(2.0)
 
 #: The rule that is the same function as a ufunc.
 RULES: dict[np.ufunc, Primitive] = {getattr(np, rule.numpy): rule for rule in PRIMITIVES.values() if rule.numpy}
 RULES |= {np.float_power: pow, np.fabs: abs, np.deg2rad: radians, np.rad2deg: degrees}
 
-_COMPARISONS: dict[np.ufunc, Callable[[Any, Any], bool]] = {
+
+def _is_nan(x: Any) -> Any:
+    return x != x  # noqa: PLR0124 - true of NaN alone
+
+
+def heaviside(x: Any, at_zero: Any) -> Any:
+    """0 left of zero, 1 right of it, `at_zero` at it."""
+    return where(x, step(x), at_zero)
+
+
+def _fmod(a: Any, b: Any) -> Any:
+    """The remainder with the sign of a: that of C."""
+    remainder = mod(abs(a), abs(b))
+    return where(a < 0.0, -remainder, remainder)
+
+
+#: Ufuncs that are composed of rules, as functions of numbers.
+COMPOSED: dict[np.ufunc, Callable[..., Any]] = {
+    np.heaviside: heaviside,
+    np.logaddexp2: lambda a, b: div(logaddexp(mul(a, LN2), mul(b, LN2)), LN2),
+    np.fmod: _fmod,
+    np.fmax: lambda a, b: where(_is_nan(a), b, where(_is_nan(b), a, maximum(a, b))),
+    np.fmin: lambda a, b: where(_is_nan(a), b, where(_is_nan(b), a, minimum(a, b))),
+    np.ldexp: lambda x, n: mul(x, exp2(n)),
+    np.conjugate: lambda x: x,
+}
+#: Those with two results.
+_PAIRS: dict[np.ufunc, tuple[Callable[..., Any], Callable[..., Any]]] = {
+    np.divmod: (floordiv, mod),
+    np.modf: (lambda x: sub(x, trunc(x)), trunc),
+}
+#: SciPy's ufuncs, which are known by name since SciPy need not be there.
+SCIPY: dict[str, Callable[..., Any]] = {
+    "gammaln": lgamma,
+    "loggamma": lgamma,
+    "gamma": PRIMITIVES["gamma"],
+    "psi": digamma,
+    "digamma": digamma,
+    "expit": sigmoid,
+    "log_expit": lambda x: -softplus(-x),
+    "logit": lambda p: sub(log(p), log1p(-p)),
+    "softplus": softplus,
+    "erf": erf,
+    "erfc": erfc,
+    "ndtr": lambda x: 0.5 * erfc(-math.sqrt(0.5) * x),
+    "xlogy": PRIMITIVES["xlogy"],
+    "xlog1py": lambda x, y: where(x, mul(x, log1p(y)), 0.0 * y),
+    "entr": lambda x: -PRIMITIVES["xlogy"](x, x),
+    "log1p": log1p,
+    "expm1": expm1,
+    "exp2": exp2,
+    "cbrt": PRIMITIVES["cbrt"],
+    "exp10": lambda x: pow(10.0, x),
+    "rel_entr": lambda x, y: where(x, mul(x, log(div(x, y))), 0.0 * y),
+}
+#: What is near to a ufunc that has no rule.
+_NEAREST = {
+    "log_ndtr": "al.log(0.5 * al.erfc(-x / math.sqrt(2))) where x > -37",
+    "erfcx": "al.exp(x * x) * al.erfc(x) where x < 26",
+    "beta": "al.exp(al.lgamma(a) + al.lgamma(b) - al.lgamma(a + b)) for positive a and b",
+    "betaln": "al.lgamma(a) + al.lgamma(b) - al.lgamma(a + b)",
+    "rgamma": "1 / al.gamma(x)",
+    "boxcox": "al.expm1(p * al.log(x)) / p",
+    "huber": "al.where(abs(r) <= d, 0.5 * r * r, d * (abs(r) - 0.5 * d))",
+    "kl_div": "scipy.special.rel_entr(x, y) - x + y",
+    "cosm1": "-2 * al.sin(x / 2) ** 2",
+    "sindg": "al.sin(al.radians(x))",
+    "cosdg": "al.cos(al.radians(x))",
+    "nextafter": "x: its derivative is that of x",
+}
+_COMPARISONS: dict[np.ufunc, Callable[[Any, Any], Any]] = {
     np.less: operator.lt,
     np.less_equal: operator.le,
     np.greater: operator.gt,
@@ -33,70 +131,459 @@ _COMPARISONS: dict[np.ufunc, Callable[[Any, Any], bool]] = {
     np.not_equal: operator.ne,
 }
 #: Written as comparisons, so that a trace notes how they came out.
-_QUESTIONS: dict[np.ufunc, Callable[[Any], bool]] = {
-    np.isnan: lambda x: x != x,  # noqa: PLR0124 - true of NaN alone
+_QUESTIONS: dict[np.ufunc, Callable[..., Any]] = {
+    **_COMPARISONS,
+    np.isnan: _is_nan,
     np.isfinite: lambda x: abs(x) < math.inf,
     np.isinf: lambda x: abs(x) == math.inf,
     np.signbit: lambda x: copysign(1.0, x) < 0.0,
 }
-_OPERATORS = (np.add, np.subtract, np.multiply, np.divide, np.power, np.negative, np.positive, np.absolute)
 
 
-def _rule_of(ufunc: np.ufunc) -> Primitive | None:
-    # np.clip is a function around a ufunc that has no public name.
-    return clip if ufunc.__name__ == "clip" else RULES.get(ufunc)
+def _is_condition(thing: Any) -> bool:
+    return is_variable(thing) and bool(getattr(thing.primitive, "condition", False))
 
 
-def array_ufunc(ufunc: np.ufunc, method: str, *inputs: Any, out: Any = None, **options: Any) -> Any:
-    """What `ufunc` gives where an input is a single Variable."""
-    if method == "reduce" and _rule_of(ufunc) is not None:  # np.sum(x): all there is to add up
-        return inputs[0]
-    if method != "__call__" or any(option is not None for option in options.values()):
-        raise OperandError(
-            f"np.{ufunc.__name__}{'' if method == '__call__' else '.' + method} with {', '.join(options) or method} does "
-            "not take a Variable. Put the Variables into an object array, np.array([x, y], dtype=object), and use "
-            "sum, dot or plain operators."
+def _logical(name: str, plainly: Callable[..., bool]) -> Callable[..., Any]:
+    """A connective of truths: the rule where a traced condition is among them."""
+
+    def connective(*numbers: Any) -> Any:
+        truths = [number if _is_condition(number) else number != 0.0 for number in numbers]
+        return PRIMITIVES[name](*truths) if any(map(is_variable, truths)) else plainly(*map(bool, truths))
+
+    return connective
+
+
+_AND = _logical("logical_and", operator.and_)
+_OR = _logical("logical_or", operator.or_)
+_NOT = _logical("logical_not", operator.not_)
+_CONNECTIVES: dict[np.ufunc, Callable[..., Any]] = {
+    np.logical_and: _AND,
+    np.logical_or: _OR,
+    np.logical_not: _NOT,
+    np.logical_xor: lambda a, b: _AND(_OR(a, b), _NOT(_AND(a, b))),
+}
+#: What these are of truths; of other numbers they are nothing.
+_OF_TRUTHS: dict[np.ufunc, np.ufunc] = {
+    np.bitwise_and: np.logical_and,
+    np.bitwise_or: np.logical_or,
+    np.bitwise_xor: np.logical_xor,
+    np.invert: np.logical_not,
+    np.add: np.logical_or,
+    np.multiply: np.logical_and,
+}
+_TRUTHS = _QUESTIONS.keys() | _CONNECTIVES.keys()
+#: NumPy's own loops over objects call the operators, and are faster than a loop over a rule.
+_OPERATORS = frozenset((np.add, np.subtract, np.multiply, np.negative, np.positive, np.absolute))
+_PRODUCTS = frozenset(getattr(np, name) for name in ("matmul", "vecdot", "matvec", "vecmat") if hasattr(np, name))
+_NATIVE = _OPERATORS | _PRODUCTS
+#: The like, but where two plain floats meet, Python raises or turns complex, and a rule does not.
+_GUARDED = frozenset((np.divide, np.power))
+
+
+def is_variable(thing: Any) -> bool:
+    """Whether a thing is a Variable."""
+    return hasattr(type(thing), "__apply_primitive__")
+
+
+def _plain(operand: Any) -> Any:
+    if isinstance(operand, Conditions):
+        operand = operand.each
+    return np.asarray(operand) if isinstance(operand, VariableArray) else operand
+
+
+def _holds_objects(operand: Any) -> bool:
+    return operand.dtype == object if isinstance(operand, np.ndarray) else is_variable(operand)
+
+
+def _boxed(operand: Any) -> np.ndarray[Any, Any]:
+    if isinstance(operand, np.ndarray):
+        return operand.astype(object, copy=False)
+    if isinstance(operand, (list, tuple)):
+        return np.array(operand, dtype=object)
+    box = np.empty((), dtype=object)
+    box[()] = operand
+    return box
+
+
+def as_variable_array(result: Any) -> Any:
+    """An array of objects as one that follows the rules; anything else as plain NumPy has it."""
+    if not isinstance(result, np.ndarray):
+        return result
+    if result.dtype == object:
+        return result if type(result) is VariableArray else result.view(VariableArray)
+    return np.asarray(result) if isinstance(result, VariableArray) else result
+
+
+def name_of(ufunc: np.ufunc) -> str:
+    """A ufunc's name with its library."""
+    return f"np.{ufunc.__name__}" if _is_numpys(ufunc) else f"scipy.special.{ufunc.__name__}"
+
+
+def _is_numpys(ufunc: np.ufunc) -> bool:
+    return getattr(np, ufunc.__name__, None) is ufunc or ufunc.__name__ == "clip"
+
+
+def _function_of(ufunc: np.ufunc) -> Callable[..., Any] | None:
+    """The function of numbers and Variables that a ufunc is."""
+    if ufunc.__name__ == "clip":  # np.clip is a function around a ufunc that has no public name
+        return clip
+    for table in (RULES, COMPOSED, _QUESTIONS, _CONNECTIVES):
+        if ufunc in table:
+            return table[ufunc]
+    return None if _is_numpys(ufunc) else SCIPY.get(ufunc.__name__)
+
+
+def _generic(ufunc: np.ufunc) -> Any:
+    """The ufunc as a ufunc of objects."""
+    function = _function_of(ufunc)
+    assert function is not None
+    return np.frompyfunc(function, ufunc.nin, 1, identity=None)
+
+
+def array_ufunc(ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+    """What `ufunc` gives where an argument is a Variable or a `VariableArray`."""
+    if len(inputs) > 1 or ufunc is np.invert:
+        ufunc = _of_truths(ufunc, inputs)
+    operands = tuple([_plain(operand) for operand in inputs])
+    if method == "__call__" and not options:  # the usual ones, for their speed
+        if ufunc in _NATIVE and all(isinstance(operand, np.ndarray) for operand in operands):
+            with np.errstate(all="ignore"):
+                return as_variable_array(ufunc(*operands))
+        if ufunc in RULES and not any(isinstance(operand, (np.ndarray, list, tuple)) for operand in operands):
+            return RULES[ufunc](*operands)
+    out = tuple([_plain(o) for o in options.pop("out", None) or ()])
+    options = {name: option for name, option in options.items() if option is not None or name == "axis"}
+    if not any(map(_holds_objects, (*operands, *out))):
+        return getattr(ufunc, method)(*operands, **options, **({"out": out} if out else {}))
+    _refuse_dtype(ufunc, options)
+    if _function_of(ufunc) is None and ufunc not in _PAIRS | dict.fromkeys(_PRODUCTS) and not _is_of_objects(ufunc):
+        return _on_numbers(ufunc, method, operands, options)
+    with np.errstate(all="ignore"):
+        result = _METHODS[method](ufunc, operands, options)
+    return _written(ufunc, result, out, options.get("where", True)) if out else as_variable_array(result)
+
+
+def _of_truths(ufunc: np.ufunc, inputs: tuple[Any, ...]) -> np.ufunc:
+    if ufunc in _OF_TRUTHS and all(_is_truth(operand) for operand in inputs):
+        return _OF_TRUTHS[ufunc]
+    return ufunc
+
+
+def _is_truth(operand: Any) -> bool:
+    if isinstance(operand, np.ndarray):
+        return bool(operand.dtype == np.bool_)
+    return isinstance(operand, (Conditions, bool, np.bool_))
+
+
+def _is_of_objects(ufunc: np.ufunc) -> bool:
+    """Whether a ufunc was made of a Python function."""
+    return all(set(types) <= {"O", "-", ">"} for types in ufunc.types)
+
+
+def _refuse_dtype(ufunc: np.ufunc, options: dict[str, Any]) -> None:
+    dtype = options.pop("dtype", None)
+    for ignored in ("casting", "order", "subok"):
+        options.pop(ignored, None)
+    if dtype is not None and np.dtype(dtype) != object and ufunc not in _TRUTHS:
+        raise refusal(
+            f"{name_of(ufunc)} with dtype={np.dtype(dtype)} would drop the derivatives of Variables; leave dtype out."
         )
-    if ufunc in _COMPARISONS:
-        result = _mapped(_COMPARISONS[ufunc], inputs, bool)
-    elif ufunc in _QUESTIONS:
-        result = _mapped(_QUESTIONS[ufunc], inputs, bool)
-    elif ufunc is np.divmod:
-        result = _mapped(operator.floordiv, inputs, object), _mapped(operator.mod, inputs, object)
-    elif (rule := _rule_of(ufunc)) is not None:
-        result = rule(*inputs)
-    else:
-        raise OperandError(
-            f"{ufunc.__name__} of a Variable: use autograd_lite.{ufunc.__name__}."
-            if ufunc.__name__ in PRIMITIVES
-            else f"np.{ufunc.__name__} has no derivative rule. autograd_lite has {len(RULES)} of NumPy's functions and "
-            "others (print autograd_lite.__all__); define your own with autograd_lite.Primitive."
+
+
+def _on_numbers(ufunc: np.ufunc, method: str, operands: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    """A ufunc without a rule: of arrays of objects that hold plain numbers only."""
+    if any(is_variable(entry) for operand in operands for entry in _boxed(operand).flat):
+        near = _NEAREST.get(ufunc.__name__, "")
+        raise refusal(
+            f"{name_of(ufunc)} has no derivative rule. {f'Write {near}. ' if near else ''}autograd_lite has "
+            f"{len(RULES) + len(COMPOSED)} of NumPy's ufuncs, {len(SCIPY)} of scipy.special's and others (print "
+            "autograd_lite.__all__); define your own with autograd_lite.Primitive."
         )
-    return result if out is None else _written(ufunc, result, out[0])
+    numbers = [_boxed(o).astype(np.float64) if _holds_objects(o) else o for o in operands]
+    return getattr(ufunc, method)(*numbers, **options)
 
 
-def _mapped(function: Callable[..., Any], inputs: tuple[Any, ...], dtype: type) -> Any:
-    boxed = []
-    for item in inputs:
-        box = np.empty(np.shape(item) if isinstance(item, np.ndarray) else (), dtype=object)
-        box[...] = item
-        boxed.append(box)
-    result = np.frompyfunc(function, len(inputs), 1)(*boxed)
-    return result.astype(dtype) if isinstance(result, np.ndarray) else result
+def _called(ufunc: np.ufunc, operands: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    arrays = any(isinstance(operand, (np.ndarray, list, tuple)) for operand in operands)
+    if ufunc in _PAIRS:
+        return tuple([_each(function, operands) for function in _PAIRS[ufunc]])
+    if ufunc in _PRODUCTS or _is_of_objects(ufunc):
+        return ufunc(*map(_boxed, operands), **options)
+    if ufunc in _TRUTHS:
+        if ufunc in _COMPARISONS and arrays and not options and observers.recording() is None:
+            return ufunc(*map(_boxed, operands))
+        return _truths(_generic(ufunc)(*map(_boxed, operands), **_where_of(options, operands)))
+    if not arrays:
+        function = _function_of(ufunc)
+        assert function is not None
+        return function(*operands)
+    boxed = [_boxed(operand) for operand in operands]
+    if not options and ufunc in _OPERATORS:
+        return ufunc(*boxed)
+    if not options and ufunc in _GUARDED:
+        try:
+            result = ufunc(*boxed)
+        except (ZeroDivisionError, OverflowError):
+            result = None
+        if result is not None and not (ufunc is np.power and any(isinstance(y, complex) for y in _boxed(result).flat)):
+            return result
+    return _generic(ufunc)(*boxed, **_where_of(options, operands))
 
 
-def _written(ufunc: np.ufunc, result: Any, out: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    if out.dtype != object or isinstance(result, tuple):
-        raise OperandError(
-            f"np.{ufunc.__name__} writes Variables into an array of {out.dtype}, which would drop their derivatives. "
-            "Write a = a + x instead of a += x, or start from an object array."
+def _each(function: Callable[..., Any], operands: tuple[Any, ...]) -> Any:
+    return np.frompyfunc(function, len(operands), 1)(*map(_boxed, operands))
+
+
+def _where_of(options: dict[str, Any], operands: tuple[Any, ...]) -> dict[str, Any]:
+    where = options.get("where", True)
+    if where is True:
+        return {}
+    mask = np.asarray(where, dtype=bool)
+    return {"where": mask, "out": np.zeros(np.broadcast_shapes(mask.shape, *map(np.shape, operands)), dtype=object)}
+
+
+def _truths(found: Any) -> Any:
+    """Outcomes of questions: bools, and while tracing conditions, whose truth nobody has asked for yet."""
+    if observers.recording() is None:
+        return found.astype(bool) if isinstance(found, np.ndarray) else bool(found)
+    return Conditions(found) if isinstance(found, np.ndarray) else found
+
+
+def _reduced(ufunc: np.ufunc, operands: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    (array,) = operands
+    if is_variable(array) and not isinstance(array, Conditions) and "initial" not in options:
+        return array if ufunc not in _TRUTHS else _truths(_generic(ufunc)(array, array))  # all there is to add up
+    array = _boxed(array)
+    initial, keepdims, where = options.get("initial"), options.get("keepdims", False), options.get("where", True)
+    axis = options.get("axis", 0)
+    masked = where is not True
+    if ufunc in (np.add, np.multiply) and not masked:
+        return ufunc.reduce(array, axis=axis, keepdims=keepdims, **({} if initial is None else {"initial": initial}))
+    if initial is None and (masked or array.size == 0):
+        initial = ufunc.identity
+    axes = _axes(axis, array.ndim)
+    rows = _rows_first(array, axes)
+    if initial is None and (masked or len(rows) == 0):
+        raise ArgumentError(
+            f"{name_of(ufunc)} of no numbers has no value. Pass at least one number"
+            f"{', or initial= beside where=' if masked else ', or initial='}."
         )
-    out[...] = result
-    return out
+    found = _generic(ufunc).reduce(
+        rows,
+        axis=0,
+        **({} if initial is None else {"initial": initial}),
+        where=_rows_first(np.broadcast_to(np.asarray(where, dtype=bool), array.shape), axes) if masked else True,
+    )
+    if keepdims:
+        found = np.expand_dims(_boxed(found), tuple(axes))
+    return _truths(found) if ufunc in _TRUTHS else found
+
+
+def _axes(axis: Any, ndim: int) -> list[int]:
+    if axis is None:
+        return list(range(ndim))
+    axes = [operator.index(place) for place in (axis if isinstance(axis, tuple) else (axis,))]
+    if not all(-ndim <= place < ndim for place in axes) or len({place % ndim for place in axes}) < len(axes):
+        raise np.exceptions.AxisError(
+            f"axis={axis} of an array of {ndim} dimensions: name each axis once, from 0 to {ndim - 1}."
+        )
+    return sorted(place % ndim for place in axes)
+
+
+def _rows_first(array: np.ndarray[Any, Any], axes: Any) -> np.ndarray[Any, Any]:
+    """The axes that are reduced as one, in front and in C order: the order of reduction, whatever the memory's."""
+    front = np.moveaxis(array, tuple(axes), range(len(axes)))
+    height = math.prod(front.shape[: len(axes)])
+    return np.ascontiguousarray(front.reshape((height, *front.shape[len(axes) :])))
+
+
+def _other_method(method: str) -> Callable[..., Any]:
+    def apply(ufunc: np.ufunc, operands: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        served = ufunc if ufunc in _OPERATORS or _is_of_objects(ufunc) else _generic(ufunc)
+        count = 2 if method == "outer" else 1
+        boxed = [_boxed(operand) for operand in operands[:count]]
+        if method != "outer" and boxed[0].ndim == 0:
+            raise refusal(
+                f"{name_of(ufunc)}.{method} takes an array. Put the Variables into one that keeps them: "
+                "autograd_lite.array([x, y]), or another object array."
+            )
+        found = getattr(served, method)(*boxed, *operands[count:], **options)
+        return _truths(found) if ufunc in _TRUTHS else found
+
+    return apply
+
+
+def _at(ufunc: np.ufunc, operands: tuple[Any, ...], options: dict[str, Any]) -> None:
+    target, indices, *others = operands
+    if not isinstance(target, np.ndarray) or target.dtype != object:
+        raise _no_room(ufunc, target)
+    served = ufunc if ufunc in _OPERATORS else _generic(ufunc)
+    served.at(target, indices, *map(_boxed, others), **options)
+
+
+_METHODS: dict[str, Callable[..., Any]] = {
+    "__call__": _called,
+    "reduce": _reduced,
+    "at": _at,
+    **{method: _other_method(method) for method in ("accumulate", "outer", "reduceat")},
+}
+
+
+def _no_room(ufunc: np.ufunc, out: Any) -> OperandError:
+    return refusal(
+        f"{name_of(ufunc)} writes Variables into an array of {getattr(out, 'dtype', type(out).__name__)}, which would drop "
+        "their derivatives. Write a = a + x instead of a += x, or start from an array that keeps them: "
+        "autograd_lite.zeros(shape), autograd_lite.full(shape, value) or autograd_lite.array(nest)."
+    )
+
+
+def _written(ufunc: np.ufunc, result: Any, out: tuple[Any, ...], where: Any) -> Any:
+    results = result if isinstance(result, tuple) else (result,)
+    for found, target in zip(results, out, strict=True):
+        if target is None:
+            raise refusal(f"{name_of(ufunc)} with out= for some of its results only: give an array for each.")
+        if target.dtype != object and any(is_variable(entry) for entry in _boxed(found).flat):
+            if ufunc not in _TRUTHS:
+                raise _no_room(ufunc, target)
+            plain = np.asarray(found)  # asks for the truth of conditions
+        else:
+            plain = _boxed(found) if target.dtype == object else found
+        np.copyto(target, plain, where=np.asarray(where, dtype=bool))
+    written = tuple(map(as_variable_array, out))
+    return written if len(written) > 1 else written[0]
+
+
+class Conditions(np.lib.mixins.NDArrayOperatorsMixin):
+    """What a comparison of arrays gives while tracing: conditions that are data until their truth is asked for.
+
+    `where`, products, `&`, `|`, `~`, `any`, `all`, `sum` and `mean` use them as numbers 0 and 1. `np.asarray`, an index
+    and whatever else needs a bool array asks for the truth of each, which the trace notes as a branch.
+    """
+
+    __slots__ = ("each",)
+    __hash__ = None  # type: ignore[assignment] # as arrays have it
+
+    def __init__(self, each: Any) -> None:
+        self.each = as_variable_array(_boxed(each))
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray[Any, Any]:
+        del copy  # always made anew
+        if dtype is not None and np.dtype(dtype) == object:
+            return np.array(np.asarray(self.each))
+        truths = np.frompyfunc(bool, 1, 1)(np.asarray(self.each))
+        return np.asarray(truths, dtype=bool).astype(bool if dtype is None else dtype)
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        return array_ufunc(ufunc, method, *inputs, **options)
+
+    def __array_function__(self, function: Any, types: Any, inputs: Any, options: Any) -> Any:
+        return array_function(function, types, inputs, options)
+
+    @staticmethod
+    def __apply_primitive__(primitive: Primitive, arguments: tuple[Any, ...]) -> Any:
+        return as_variable_array(primitive(*[a.each if isinstance(a, Conditions) else a for a in arguments]))
+
+    dtype = np.dtype(bool)
+    shape = property(lambda self: self.each.shape)
+    ndim = property(lambda self: self.each.ndim)
+    size = property(lambda self: self.each.size)
+    T = property(lambda self: Conditions(self.each.T))
+    flat = property(lambda self: self.each.flat)
+
+    def __len__(self) -> int:
+        return len(self.each)
+
+    def __iter__(self) -> Iterator[Any]:
+        return (_conditions(each) for each in self.each)
+
+    def __getitem__(self, index: Any) -> Any:
+        return _conditions(self.each[index])
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        self.each[index] = value.each if isinstance(value, Conditions) else value
+
+    def __bool__(self) -> bool:
+        return bool(np.asarray(self))
+
+    def __repr__(self) -> str:
+        return f"Conditions({self.each.tolist()})"
+
+    def any(self, axis: Any = None, **options: Any) -> Any:
+        """Whether any of them holds: a condition."""
+        return np.logical_or.reduce(self, axis=axis, **options)
+
+    def all(self, axis: Any = None, **options: Any) -> Any:
+        """Whether all of them hold: a condition."""
+        return np.logical_and.reduce(self, axis=axis, **options)
+
+    def sum(self, axis: Any = None, **options: Any) -> Any:
+        """How many hold."""
+        return np.add.reduce(self, axis=axis, **options)
+
+    def mean(self, axis: Any = None, **options: Any) -> Any:
+        """What share of them holds."""
+        return self.each.mean(axis=axis, **options)
+
+    def astype(self, dtype: Any, **_: Any) -> Any:
+        """As numbers 0.0 and 1.0 for a floating dtype; whole numbers and bools ask for the truth."""
+        return self.each if np.dtype(dtype).kind in "fO" else np.asarray(self).astype(dtype)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("copy", "ravel", "flatten", "reshape", "transpose", "squeeze", "swapaxes", "take", "repeat"):
+            method = getattr(self.each, name)
+            return lambda *places, **options: Conditions(method(*places, **options))
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(np.asarray(self), name)
+
+
+def _conditions(each: Any) -> Any:
+    return Conditions(each) if isinstance(each, np.ndarray) else each
+
+
+#: What stands for a function of NumPy that is no ufunc; `numpy_functions` enters it.
+FUNCTIONS: dict[Any, Callable[..., Any]] = {}
+#: What to write instead of a function that arrays of Variables do not have.
+INSTEAD: dict[Any, str] = {}
+
+
+def array_function(function: Any, types: Any, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    """What a function of NumPy gives where a Variable or an array of them is among its arguments.
+
+    NumPy's own code serves but for the functions in `FUNCTIONS`. Errors in which it says that it cannot do objects leave
+    in our words.
+    """
+    if not all(issubclass(kind, np.ndarray) or hasattr(kind, "__apply_primitive__") for kind in types):
+        return NotImplemented
+    try:
+        if function in INSTEAD:
+            raise refusal(f"{_full_name(function)} does not take Variables. {INSTEAD[function]}")
+        own = FUNCTIONS.get(function)
+        found = function._implementation(*inputs, **options) if own is None else own(*inputs, **options)  # noqa: SLF001
+    except (TypeError, AttributeError, SystemError) as error:
+        name = _full_name(function)
+        if str(error).startswith(name):
+            raise
+        raise OperandError(
+            f"{name} of Variables: {error} Write it with functions of autograd_lite (print autograd_lite.__all__) or as "
+            "scalar code."
+        ) from error
+    if options.get("out") is not None:
+        return found
+    if isinstance(found, (tuple, list)):
+        kind = type(found)
+        each = [as_variable_array(part) for part in found]
+        return kind(*each) if hasattr(found, "_fields") else kind(each)
+    return as_variable_array(found)
+
+
+def _full_name(function: Any) -> str:
+    return f"{function.__module__.replace('numpy', 'np', 1)}.{function.__name__}"
 
 
 class VariableArray(np.ndarray[Any, Any]):
-    """An object array of Variables whose ufuncs are the rules of the table.
+    """An object array of Variables and numbers whose ufuncs are the rules of the table.
 
     NumPy's own loops over objects compare in `maximum` (a tie or a NaN would get the wrong derivative), know no
     `logaddexp`, and fail where a float stands among the Variables. Arithmetic stays NumPy's: it calls the operators.
@@ -104,20 +591,27 @@ class VariableArray(np.ndarray[Any, Any]):
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
         """Apply a ufunc: by its rule if it has one."""
-        plain = [np.asarray(i) if isinstance(i, VariableArray) else i for i in inputs]
-        if "out" in options:
-            options["out"] = tuple(np.asarray(o) if isinstance(o, VariableArray) else o for o in options["out"])
-        by_rule = ufunc in _QUESTIONS or (_rule_of(ufunc) is not None and ufunc not in _OPERATORS)
-        if by_rule and method == "__call__" and not options:
-            result = array_ufunc(ufunc, method, *plain)
-        elif by_rule and method == "reduce":  # np.max of an array with a NaN is NaN
-            with np.errstate(all="ignore"):
-                reduction: Any = np.frompyfunc(partial(array_ufunc, ufunc, "__call__"), 2, 1)
-                result = reduction.reduce(*plain, **options)
-        else:
-            with np.errstate(all="ignore"):
-                result = getattr(ufunc, method)(*plain, **options)
-        return result.view(VariableArray) if isinstance(result, np.ndarray) and result.dtype == object else result
+        return array_ufunc(ufunc, method, *inputs, **options)
+
+    def __array_function__(self, function: Any, types: Any, inputs: Any, options: Any) -> Any:
+        """Apply a function that is no ufunc."""
+        return array_function(function, types, inputs, options)
+
+    def astype(self, dtype: Any, *arguments: Any, **options: Any) -> Any:
+        """A copy; a plain array unless it holds objects again."""
+        return as_variable_array(np.asarray(self).astype(dtype, *arguments, **options))
+
+    def var(self, *arguments: Any, **options: Any) -> Any:
+        """The variance."""
+        return np.var(self, *arguments, **options)
+
+    def std(self, *arguments: Any, **options: Any) -> Any:
+        """The standard deviation."""
+        return np.std(self, *arguments, **options)
+
+    def round(self, decimals: int = 0, out: Any = None) -> Any:  # type: ignore[override]
+        """Rounded to some decimals."""
+        return np.round(self, decimals, out=out)
 
     # NumPy's order of numbers, in which NaN comes last and is the largest: comparisons of objects would lose it.
 
@@ -137,6 +631,16 @@ class VariableArray(np.ndarray[Any, Any]):
         """Sort in place."""
         self[...] = np.take_along_axis(np.asarray(self), np.asarray(self.argsort(axis)), axis)
 
+    def partition(self, kth: Any, axis: int = -1, *_: Any, **__: Any) -> None:  # type: ignore[override]
+        """Sort in place, which puts the places `kth` in order too."""
+        del kth
+        self.sort(axis)
+
+    def argpartition(self, kth: Any, axis: int | None = -1, *_: Any, **__: Any) -> Any:  # type: ignore[override]
+        """Places in ascending order, `kth` among them."""
+        del kth
+        return self.argsort(axis)
+
     def _along(self, axis: int | None, places: Callable[[Any], Any]) -> Any:
         plain = np.asarray(self)
         if axis is None:
@@ -145,10 +649,6 @@ class VariableArray(np.ndarray[Any, Any]):
         found = np.array([places(rows[index]) for index in np.ndindex(rows.shape[:-1])], dtype=np.int64)
         shaped = found.reshape(rows.shape[:-1] + found.shape[1:])
         return np.moveaxis(shaped, -1, axis) if found.ndim > 1 else shaped[()]
-
-
-def _is_nan(x: Any) -> bool:
-    return bool(x != x)  # noqa: PLR0124 - true of NaN alone
 
 
 def _extreme(row: Any, better: Callable[[Any, Any], bool]) -> int:

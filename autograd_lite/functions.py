@@ -194,13 +194,31 @@ def _stacked(rows: list[Any], shape: tuple[int, ...], axis: int | None) -> Any:
     return np.stack(rows, axis=axis).astype(object)
 
 
-def logsumexp(numbers: Any, axis: int | None = None) -> Any:
-    """log Σ eˣ without overflow; -inf for none. Its gradient is the softmax.
+def logsumexp(numbers: Any, axis: int | tuple[int, ...] | None = None, *, keepdims: bool = False) -> Any:
+    """log Σ eˣ without overflow, along one axis or several; -inf for none. Its gradient is the softmax.
 
     >>> logsumexp([1000.0, 1000.0]), logsumexp([0.0, -40.0])
     (1000.6931471805599, 4.248354255291589e-18)
     """
     array = _array(numbers)
+    axes = tuple(range(array.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    if isinstance(axis, tuple):
+        array, axis = _joined(array, axis), 0
+    total = _log_of_sum(array, axis)
+    if not keepdims:
+        return total
+    boxed = np.empty(np.shape(total), dtype=object)
+    boxed[...] = total
+    return _unboxed(np.expand_dims(boxed, axes))
+
+
+def _joined(array: Any, axes: tuple[int, ...]) -> Any:
+    """Several axes as one, in front."""
+    front = np.moveaxis(array, axes, range(len(axes)))
+    return front.reshape((math.prod(front.shape[: len(axes)]), *front.shape[len(axes) :]))
+
+
+def _log_of_sum(array: Any, axis: int | None) -> Any:
     if array.size == 0:
         return _unboxed(_reduced(add, array, axis, -math.inf))
     shifted, largest = _shifted(array, axis)

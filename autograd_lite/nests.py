@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 import optree
 
-from autograd_lite.arrays import VariableArray
+from autograd_lite.arrays import Conditions, VariableArray
 from autograd_lite.errors import ArgumentError, OperandError
 from autograd_lite.primitives import as_float
 from autograd_lite.variable import Variable
@@ -167,9 +167,82 @@ def as_array(numbers: Any, shape: tuple[int, ...]) -> Any:
         return numbers.reshape(shape)
     if all(type(number) is float for number in numbers):
         return np.array(numbers, dtype=np.float64).reshape(shape)
-    array = np.empty(len(numbers), dtype=object)
-    array[:] = numbers
-    return array.reshape(shape).view(VariableArray)
+    return _keeping(numbers, shape)
+
+
+def array(nest: Any) -> Any:
+    """An array of numbers that keeps Variables: NumPy's, in which every function with a rule works by its rule.
+
+    Parameters
+    ----------
+    nest : number, array or nested lists of numbers and Variables
+        Variables may be assigned into the result later, whether there are any now or not.
+
+    Returns
+    -------
+    array of objects
+        A copy. Its numbers are Python floats.
+
+    Raises
+    ------
+    OperandError
+        If an entry is no number, or rows differ in length.
+
+    Examples
+    --------
+    >>> import autograd_lite as al
+    >>> al.grad(lambda x: np.sqrt(array([x, 4.0]) * x).sum())(1.0)
+    2.0
+    """
+    try:
+        boxed = np.array(nest, dtype=object)
+    except ValueError as error:
+        raise OperandError(f"al.array of parts that differ in shape: {error}. Give rows of equal length.") from error
+    entries = boxed.ravel()
+    if any(isinstance(entry, (list, tuple, np.ndarray)) for entry in entries):
+        raise OperandError(f"al.array of parts that differ in shape, {nest!r:.80}. Give rows of equal length.")
+    return _keeping([number if type(number) is Variable else as_float(number) for number in entries], boxed.shape)
+
+
+def zeros(shape: Any) -> Any:
+    """An array of zeros into which Variables can be assigned.
+
+    >>> import autograd_lite as al
+    >>> def powers(x):
+    ...     out = zeros(3)
+    ...     for k in range(3):
+    ...         out[k] = x**k
+    ...     return out.sum()
+    >>> al.grad(powers)(2.0)
+    5.0
+    """
+    return full(shape, 0.0)
+
+
+def ones(shape: Any) -> Any:
+    """An array of ones into which Variables can be assigned.
+
+    >>> ones((1, 2)).tolist()
+    [[1.0, 1.0]]
+    """
+    return full(shape, 1.0)
+
+
+def full(shape: Any, value: Any) -> Any:
+    """An array of one number or Variable, broadcast from an array of them, into which Variables can be assigned.
+
+    >>> full(2, 0.5).tolist()
+    [0.5, 0.5]
+    """
+    filled = np.empty(shape, dtype=object)
+    filled[...] = array(value)
+    return filled.view(VariableArray)
+
+
+def _keeping(numbers: Sequence[Any], shape: tuple[int, ...]) -> Any:
+    boxed = np.empty(len(numbers), dtype=object)
+    boxed[:] = numbers
+    return boxed.reshape(shape).view(VariableArray)
 
 
 def _nothing(_: Any) -> bool:
@@ -188,6 +261,8 @@ def unravel(nest: Any, what: str = "the nest", fixed: Callable[[Any], bool] = _n
     numbers: list[Any] = []
     shapes: list[tuple[int, ...] | Fixed | None] = []
     for position, leaf in enumerate(leaves):
+        if type(leaf) is Conditions:
+            leaf = leaf.each  # noqa: PLW2901
         try:
             if fixed(leaf):
                 shapes.append(Fixed(leaf))

@@ -418,6 +418,8 @@ def _is_number(argument: object) -> bool:
 
 
 def _boxed(argument: object) -> Any:
+    if hasattr(type(argument), "__array__"):
+        return np.asarray(argument, dtype=object)
     box = np.empty((), dtype=object)
     box[()] = argument
     return box

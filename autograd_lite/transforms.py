@@ -17,6 +17,7 @@ from autograd_lite import observers, primitives
 from autograd_lite.backward import Number, Reach, Seeds, nan_if_nan, result
 from autograd_lite.errors import ArgumentError, DerivativeWarning, OperandError, OutputError
 from autograd_lite.nests import Shape, mapped, unravel
+from autograd_lite.refusals import watched
 from autograd_lite.variable import Variable, is_input_of
 
 Argnums = int | tuple[int, ...]
@@ -50,7 +51,11 @@ class Run:
         numbers, shape = unravel(chosen, f"an argument of {name_of(f)}")
         oldest = Variable(0.0).number
         inputs = [primitives.positive(n) if type(n) is Variable else Variable(n) for n in numbers]
-        with observers.differentiated(once=once, reverse=reverse), observers.running_on(inputs, oldest) as under_way:
+        with (
+            watched(name_of(f)),
+            observers.differentiated(once=once, reverse=reverse),
+            observers.running_on(inputs, oldest) as under_way,
+        ):
             output = f(*put_in(shape.pack(inputs)), **keywords)
         return cls(inputs, shape, output, oldest, under_way)
 
@@ -168,8 +173,8 @@ def _one_number(output: Any, f: Callable[..., Any]) -> Number:
     """The output of `f` as a single number."""
     if type(output) is Variable:
         return output
-    if isinstance(output, np.ndarray) and output.ndim == 0 and output.dtype == object:
-        return _one_number(output[()], f)
+    if isinstance(output, np.ndarray) and output.size == 1 and output.dtype == object:
+        return _one_number(output.item(), f)
     if isinstance(output, (bool, np.bool_)):
         raise OutputError(
             f"{name_of(f)} returned {output}, the outcome of a comparison; a gradient needs one number. Return the number "
@@ -183,7 +188,7 @@ def _one_number(output: Any, f: Callable[..., Any]) -> Number:
         return numbers[0]
     if output is None:
         raise OutputError(f"{name_of(f)} returned None; a gradient needs one number. Is a return statement missing?")
-    if isinstance(output, np.ndarray) and output.ndim == 0:
+    if isinstance(output, np.ndarray) and output.size == 1:
         return numbers[0]
     raise OutputError(
         f"{name_of(f)} returned a {type(output).__name__} of {len(numbers)} number{'s' * (len(numbers) != 1)}; a gradient "

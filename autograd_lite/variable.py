@@ -16,8 +16,10 @@ from typing import Any, ClassVar, NoReturn, final
 import numpy as np
 
 from autograd_lite import arrays, observers, operators, primitives
+from autograd_lite import numpy_functions as _numpy_functions  # noqa: F401 - enters what serves NumPy's functions
 from autograd_lite.errors import AutogradLiteError, OperandError, PrimitiveError, ReadOnlyError, TraceError
 from autograd_lite.primitives import Primitive, as_float, as_operand
+from autograd_lite.refusals import refusal
 
 Operand = Any  # a Variable, a real number, or an array of either
 
@@ -438,7 +440,7 @@ class Variable:
     def __float__(self) -> float:
         if observers.tracing and (notes := observers.noticed(self)) and is_number(self, notes):
             return self._under_guard(notes)
-        raise OperandError(
+        raise refusal(
             f"float() of {self!r} would drop its derivative. Use the functions of autograd_lite (al.sin for math.sin, "
             "np.array without dtype=float), or x.value if the plain number is intended."
         )
@@ -454,7 +456,7 @@ class Variable:
     def __complex__(self) -> complex:
         if observers.tracing and (notes := observers.noticed(self)) and is_number(self, notes):
             return complex(self._under_guard(notes))
-        raise OperandError(
+        raise refusal(
             f"complex() of {self!r} would drop its derivative: derivatives here are of real functions. Use "
             "complex(x.value) if the plain number is intended."
         )
@@ -494,8 +496,28 @@ class Variable:
         """The number itself: what `np.std` and `np.linalg.norm` ask for."""
         return self
 
+    # What NumPy's functions ask of a number.
+    shape: ClassVar[tuple[int, ...]] = ()
+    ndim: ClassVar[int] = 0
+    size: ClassVar[int] = 1
+    dtype: ClassVar[np.dtype[np.object_]] = np.dtype(object)
+    imag: ClassVar[float] = 0.0
+
+    @property
+    def real(self) -> "Variable":
+        """The number itself."""
+        return self
+
+    @property
+    def T(self) -> "Variable":  # noqa: N802 - as NumPy calls it
+        """The number itself."""
+        return self
+
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         return arrays.array_ufunc(ufunc, method, *inputs, **options)
+
+    def __array_function__(self, function: Any, types: Any, inputs: Any, options: Any) -> Any:
+        return arrays.array_function(function, types, inputs, options)
 
 
 def record(primitive: Primitive, arguments: tuple[Any, ...]) -> Variable:

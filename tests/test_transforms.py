@@ -155,7 +155,7 @@ class TestOutputsAndErrors:
         ("f", "message"),
         [
             (lambda x: [x, x], "returned a list of 2 numbers; a gradient needs one number. Use jacobian"),
-            (lambda x: np.array([x]), "returned a ndarray of 1 number;"),
+            (lambda x: np.array([x, x]), "returned a ndarray of 2 numbers;"),
             (lambda x: None, "returned None; a gradient needs one number. Is a return statement missing?"),
             (lambda x: "text", "returned 'text'; a gradient needs one number"),
             (lambda x: {"a": x}, "returned a dict of 1 number;"),

@@ -12,10 +12,12 @@ import numpy as np
 import optree
 
 from autograd_lite import observers
+from autograd_lite.arrays import Conditions
 from autograd_lite.copies import uncollected
 from autograd_lite.errors import ArgumentError, AutogradLiteError, HandMadeNodeError, OperandError, TraceError
 from autograd_lite.nests import NAMESPACE, Shape, unravel
 from autograd_lite.primitives import PRIMITIVES, div
+from autograd_lite.refusals import watched
 from autograd_lite.selection import selecting
 from autograd_lite.tape.passes import Guard, Program
 from autograd_lite.tape.tape import Tape
@@ -99,8 +101,9 @@ def record(
     oldest = Variable(0.0).number
     inputs = [Variable(n._value if type(n) is Variable else n) for n in numbers]
     notes = observers.Recording(masked, loops, oldest)
+    running = observers.running_on(inputs, oldest, traced=True)
     before = set(map(id, PRIMITIVES.values()))
-    with observers.record_into(notes), observers.running_on(inputs, oldest, traced=True), selecting():
+    with watched(name_of(f)), observers.record_into(notes), running, selecting():
         arguments, keywords = shape.pack(inputs)
         try:
             output = decided(f(*arguments, **keywords))
@@ -139,6 +142,8 @@ def decided(nest: Any) -> Any:
     def leaf_decided(leaf: Any) -> Any:
         if type(leaf) is Variable:
             return bool(leaf) if is_condition(leaf) else leaf
+        if type(leaf) is Conditions:
+            return np.asarray(leaf)
         if isinstance(leaf, np.ndarray) and leaf.dtype == object and leaf.size and all(map(is_condition, leaf.flat)):
             return np.array([bool(condition) for condition in leaf.flat]).reshape(leaf.shape)
         return leaf

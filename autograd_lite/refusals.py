@@ -1,0 +1,139 @@
+"""Refusals: what the library does not do because a derivative would be lost, and how a transform hears of it.
+
+A program that catches the error and goes on returns a wrong number without a word. So each refusal is noted in the
+context of the function that is being differentiated, which warns if that function returns all the same. Other libraries
+wrap a refusal in errors of their own, or refuse arrays of Variables in their own words; both leave as our error.
+"""
+
+import re
+import sys
+import traceback
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from autograd_lite.errors import AutogradLiteError, OperandError
+from autograd_lite.observers import is_library, user_location
+
+#: Refusals inside the function that is being differentiated: message and the user's line.
+_noted: ContextVar[list[tuple[str, str]] | None] = ContextVar("autograd_lite_refusals", default=None)
+
+#: What NumPy and SciPy say of an array that holds objects.
+_FOREIGN = re.compile(
+    r"dtype\('O'\)|[Oo]bject arrays? |dtype object|has no callable \w+ method|'Variable'|"
+    r"'float' object has no attribute '(shape|dtype|sqrt|exp|log|conjugate)'|"
+    r"ufunc '\w+' not supported for the input types|not a proper array of floats"
+)
+
+
+def refusal(message: str) -> OperandError:
+    """The error to raise where a derivative would be lost."""
+    noted = _noted.get()
+    if noted is not None:
+        noted.append((message, user_location()))
+    return OperandError(message)
+
+
+@contextmanager
+def watched(name: str) -> Iterator[None]:
+    """Run the function `name`: warn of refusals that it swallows, and say in our words what others refuse.
+
+    Raises
+    ------
+    OperandError
+        For an error of NumPy or SciPy that is about Variables; that error is its cause.
+    """
+    mine: list[tuple[str, str]] = []
+    before = _noted.get()
+    token = _noted.set(mine)
+    try:
+        yield
+    except Exception as error:
+        if before is not None:  # who catches this error swallows what was refused here
+            before.extend(mine)
+        ours = _in_our_words(error, mine)
+        if ours is None:
+            raise
+        raise ours from error
+    finally:
+        _noted.reset(token)
+    if mine:
+        message, place = mine[0]
+        warnings.warn(
+            f"{name} went on after a refusal at {place}: {message} The error was caught on the way, so the value and the "
+            "derivative may be wrong. Let it pass, or catch only the errors that are meant.",
+            RuntimeWarning,
+            stacklevel=_levels_of_the_library(),
+        )
+
+
+def _levels_of_the_library() -> int:
+    """How many frames above the caller the user's line stands."""
+    frame, level = sys._getframe(1), 1  # noqa: SLF001 - as `inspect` does it, without its cost
+    while frame.f_back is not None and (
+        is_library(frame.f_code.co_filename) or "contextlib" in frame.f_code.co_filename
+    ):
+        frame, level = frame.f_back, level + 1
+    return level
+
+
+def _in_our_words(error: Exception, noted: list[tuple[str, str]]) -> OperandError | None:
+    if isinstance(error, AutogradLiteError):
+        asker = _asked_by(error)
+        function = asker.rpartition(" ")[2]
+        if type(error) is not OperandError or not asker or function in str(error):
+            return None
+        return OperandError(f"{asker} was given a Variable: {error}{_remedy(asker)}")
+    if isinstance(error, SystemError):  # compiled code that lost our error, or wrapped it
+        causes: list[BaseException | None] = [error.__cause__, error.__context__]
+        ours = [str(cause) for cause in causes if isinstance(cause, AutogradLiteError)] or [
+            text for text, _ in noted[-1:]
+        ]
+        return (
+            OperandError(f"{_asked_by(error, anywhere=True) or 'compiled code'} was given a Variable: {ours[0]}")
+            if ours
+            else None
+        )
+    if _FOREIGN.search(str(error)):
+        asker = _asked_by(error) or "NumPy"
+        return OperandError(
+            f"{asker} at {_line_of(error)} refused Variables: {error}.{_remedy(asker)} In an array made by al.array, "
+            "al.zeros or al.full every function with a rule works; others are written with the functions of autograd_lite, "
+            "or as scalar code."
+        )
+    return None
+
+
+def _asked_by(error: Exception, *, anywhere: bool = False) -> str:
+    """The function of another library that the user's code called and that raised, with its library."""
+    frames = traceback.extract_tb(error.__traceback__)
+    if anywhere:  # it may have called the user's code in turn
+        places = [place for place, frame in enumerate(frames) if "site-packages" in frame.filename]
+        del frames[places[-1] + 1 if places else 0 :]
+    while frames and is_library(frames[-1].filename) and "site-packages" not in frames[-1].filename:
+        frames.pop()  # our refusal itself
+    foreign: list[traceback.FrameSummary] = []
+    while frames and "site-packages" in frames[-1].filename:
+        foreign.append(frames.pop())
+    foreign = [
+        frame for frame in foreign if not frame.name.startswith("_") and frame.name not in ("wrapper", "<lambda>")
+    ]
+    if not foreign:
+        return ""
+    outermost = foreign[-1]
+    library = outermost.filename.replace("\\", "/").rpartition("site-packages/")[2].split("/")[0]
+    return f"{library}'s {outermost.name}"
+
+
+def _remedy(asker: str) -> str:
+    name = asker.rpartition(" ")[2]
+    if hasattr(sys.modules["autograd_lite"], name):
+        return f" Use autograd_lite.{name}."
+    return " Put lists of Variables into autograd_lite.array first." if asker.startswith("numpy") else ""
+
+
+def _line_of(error: Exception) -> str:
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not is_library(frame.filename)]
+    own = [frame for frame in frames if "site-packages" not in frame.filename] or frames
+    return f"{own[-1].filename.replace(chr(92), '/').rpartition('/')[2]}:{own[-1].lineno}" if own else "an unknown line"
