@@ -16,14 +16,14 @@ from autograd_lite.backward import gradients, stop_gradient, topological_order, 
 from autograd_lite.drawing import draw
 from autograd_lite.errors import (
     ArgumentError, AutogradLiteError, BranchError, CompilationError, ConversionError, DerivativeWarning, DrawingError,
-    GradientCheckError,
-    GraphTooLarge, HandMadeNodeError, ModelFileError, NonFiniteError, OperandError, OutputError, PrimitiveError,
-    ReadOnlyError, RendererNotFound, StaleGraphError, TapeError, TraceError, UnconnectedError,
+    GradientCheckError, GraphTooLarge, HandMadeNodeError, ModelFileError, NonFiniteError, OperandError, OutputError,
+    PathWarning, PrimitiveError, ReadOnlyError, RendererNotFound, StaleGraphError, TapeError, TraceError,
+    UnconnectedError,
 )
 from autograd_lite.explain import audit, blame, explain, kinks, why
 from autograd_lite.flow import gradient_flow, plot_gradient_flow
 from autograd_lite.functions import (
-    dot, elu, gelu, log_softmax, logsumexp, mean, norm, prod, selu, silu, softmax, softsign, sum,
+    dot, elu, gelu, log_softmax, logsumexp, mean, norm, prod, selu, silu, softmax, sum,
 )
 from autograd_lite.nests import register_dataclass
 from autograd_lite.observers import raise_on_nonfinite, record_locations, scope
@@ -32,7 +32,7 @@ from autograd_lite.primitives import (
     copysign, cos, cosh, degrees, digamma, div, erf, erfc, exp, exp2, expm1, floor, floordiv, gamma, hypot, inv,
     leaky_relu, less, lgamma, log, log1p, log2, log10, logaddexp, logical_and, logical_not, logical_or, maximum,
     minimum, mod, mul, neg, polygamma, pow, radians, reciprocal, relu, round, sigmoid, sign, sin, sinc, sinh, softplus,
-    sqrt, square, step, sub, tan, tanh, trunc, where, xlogy,
+    softsign, sqrt, square, step, sub, tan, tanh, trunc, where, xlogy,
 )
 from autograd_lite.selection import all, any, equal, greater, greater_equal, less_equal, max, min, not_equal
 from autograd_lite.saving import load, save
@@ -51,19 +51,19 @@ __version__ = "0.1.0"
 __all__ = [
     "PRIMITIVES", "REAL", "ArgumentError", "AutogradLiteError", "BranchError", "CompilationError", "ConversionError",
     "DerivativeWarning", "DrawingError", "GradientCheckError", "GraphTooLarge", "HandMadeNodeError", "Interval",
-    "ModelFileError", "NonFiniteError", "OperandError", "OutputError", "Primitive", "PrimitiveError", "ReadOnlyError",
-    "RendererNotFound", "StaleGraphError", "Tape", "TapeError", "TraceError", "UnconnectedError", "Variable",
-    "__version__", "acos", "acosh", "add", "asin", "asinh", "atan", "atan2", "atanh", "audit", "blame", "cbrt", "ceil",
-    "check_grads", "clip", "copysign", "cos", "cosh", "degrees", "digamma", "div", "dot", "draw", "elu", "equal", "erf",
-    "erfc", "exp", "exp2", "explain", "expm1", "floor", "floordiv", "gamma", "gelu", "grad", "gradient_flow",
-    "gradients", "greater", "greater_equal", "hessian", "hvp", "hypot", "inv", "jacobian", "jit", "jvp", "kinks",
-    "leaky_relu", "less", "less_equal", "lgamma", "load", "log", "log1p", "log2", "log10", "log_softmax", "logaddexp",
-    "logical_and", "logical_not", "logical_or", "logsumexp", "maximum", "mean", "minimum", "mod", "mul", "neg", "nn",
-    "norm", "not_equal", "optim", "plot_gradient_flow", "polygamma", "prod", "radians", "raise_on_nonfinite",
-    "reciprocal", "record_locations", "register_dataclass", "relu", "save", "scan", "scope", "selu", "sigmoid", "sign",
-    "silu", "sin", "sinc", "sinh", "softmax", "softplus", "softsign", "sqrt", "square", "step", "stop_gradient", "sub",
-    "tan", "tanh", "topological_order", "trace", "trunc", "value_and_grad", "vjp", "vmap", "where", "why", "xlogy",
-    "zero_grad",
+    "ModelFileError", "NonFiniteError", "OperandError", "OutputError", "PathWarning", "Primitive", "PrimitiveError",
+    "ReadOnlyError", "RendererNotFound", "StaleGraphError", "Tape", "TapeError", "TraceError", "UnconnectedError",
+    "Variable", "__version__", "acos", "acosh", "add", "asin", "asinh", "atan", "atan2", "atanh", "audit", "blame",
+    "cbrt", "ceil", "check_grads", "clip", "copysign", "cos", "cosh", "degrees", "digamma", "div", "dot", "draw", "elu",
+    "equal", "erf", "erfc", "exp", "exp2", "explain", "expm1", "floor", "floordiv", "gamma", "gelu", "grad",
+    "gradient_flow", "gradients", "greater", "greater_equal", "hessian", "hvp", "hypot", "inv", "jacobian", "jit",
+    "jvp", "kinks", "leaky_relu", "less", "less_equal", "lgamma", "load", "log", "log1p", "log2", "log10",
+    "log_softmax", "logaddexp", "logical_and", "logical_not", "logical_or", "logsumexp", "maximum", "mean", "minimum",
+    "mod", "mul", "neg", "nn", "norm", "not_equal", "optim", "plot_gradient_flow", "polygamma", "prod", "radians",
+    "raise_on_nonfinite", "reciprocal", "record_locations", "register_dataclass", "relu", "save", "scan", "scope",
+    "selu", "sigmoid", "sign", "silu", "sin", "sinc", "sinh", "softmax", "softplus", "softsign", "sqrt", "square",
+    "step", "stop_gradient", "sub", "tan", "tanh", "topological_order", "trace", "trunc", "value_and_grad", "vjp",
+    "vmap", "where", "why", "xlogy", "zero_grad",
 ]
 
 #: What people look for who come from elsewhere, and what it is called here.

@@ -196,6 +196,21 @@ class DerivativeWarning(RuntimeWarning):
     """
 
 
+class PathWarning(RuntimeWarning):
+    """A function that is compiled takes a path of its own for every order of some numbers: `sorted`, or `max` with a key.
+
+    >>> import warnings
+    >>> import autograd_lite as al
+    >>> median = al.jit(lambda v: sorted(v)[1])
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     [median(list(v)) for v in ((1.0, 2.0, 3.0), (2.0, 1.0, 3.0), (3.0, 2.0, 1.0))]
+    [2.0, 2.0, 2.0]
+    >>> [warning.category.__name__ for warning in caught]
+    ['PathWarning']
+    """
+
+
 class TapeError(AutogradLiteError, ValueError):
     """A tape is malformed, or a file is no tape: corrupt, cut off, or of another kind."""
 

@@ -22,10 +22,12 @@ from autograd_lite.primitives import (
     expm1,
     hold,
     less,
-    log1p,
+    log_of_excess,
+    log_of_sum,
     logaddexp,
     maximum,
     mul,
+    share,
     sigmoid,
     sqrt,
     square,
@@ -164,16 +166,32 @@ def _shifted(array: Any, axis: int | None) -> tuple[Any, Any]:
     return sub(array, spread), largest
 
 
-def _log_sum(shifted: Any, axis: int | None) -> Any:
-    """log Σ eˣ of numbers of which the largest is 0.
+def _beside_largest(shifted: Any, axis: int | None) -> tuple[Any, Any, list[Any], list[Any]]:
+    """For numbers of which the largest is 0: the first such one, Σ eˣ of all others, and for each number a mark and eˣ.
 
-    log1p of the sum without one of the largest, so that nothing is lost where the others are tiny. The largest enter by
-    expm1, which is 0 there and has the same derivative, and all but one of them are counted.
+    The mark is 1 at the first of the largest and 0 elsewhere. It is set apart since its share is 1 - Σ of the other shares,
+    of which no digit is left where those are small: see `log_of_sum`.
     """
-    smaller = less(shifted, 0.0)
-    rest = _reduced(add, where(smaller, exp(shifted), expm1(shifted)), axis, 0.0)
-    ties = _reduced(add, hold(1.0 - smaller), axis, 0.0) - 1.0
-    return log1p(rest + ties)
+    numbers = list(shifted.ravel() if axis is None else np.moveaxis(shifted, axis, 0))
+    largest: Any = 0.0
+    before, others, marks, powers = 1.0, None, [], []
+    for number in numbers:
+        after = where(less(number, 0.0), before, 0.0)  # 1 while none has been the largest; NaN is among the others
+        marks.append(sub(before, after))
+        powers.append(exp(number))
+        largest = where(marks[-1], number, largest)
+        other = where(marks[-1], 0.0, powers[-1])
+        before, others = after, other if others is None else add(others, other)
+    return largest, others, marks, powers
+
+
+def _stacked(rows: list[Any], shape: tuple[int, ...], axis: int | None) -> Any:
+    """Numbers, or arrays along an axis, as one array of a shape."""
+    if axis is None or len(shape) == 1:
+        stacked = np.empty(len(rows), dtype=object)
+        stacked[:] = rows
+        return stacked.reshape(shape)
+    return np.stack(rows, axis=axis).astype(object)
 
 
 def logsumexp(numbers: Any, axis: int | None = None) -> Any:
@@ -188,7 +206,8 @@ def logsumexp(numbers: Any, axis: int | None = None) -> Any:
     shifted, largest = _shifted(array, axis)
     if _is_infinite(largest):  # the derivative of inf + log Σ would not pass through the held infinity
         return _unboxed(_reduced(logaddexp, array, axis, -math.inf))
-    return _unboxed(largest + _log_sum(shifted, axis))
+    top, others, _, _ = _beside_largest(shifted, axis)
+    return _unboxed(add(largest, log_of_sum(top, others)))
 
 
 def softmax(numbers: Any, axis: int | None = -1) -> Any:
@@ -200,8 +219,11 @@ def softmax(numbers: Any, axis: int | None = -1) -> Any:
     array = _array(numbers)
     if array.size == 0:
         return _like(array, numbers)
-    powers = exp(_shifted(array, axis)[0])
-    return _like(div(powers, _spread(_reduced(add, powers, axis, 0.0), axis)), numbers)
+    top, others, marks, powers = _beside_largest(_shifted(array, axis)[0], axis)
+    power = exp(top)
+    largest, total = share(power, others), add(power, others)
+    rows = [where(mark, largest, div(each, total)) for mark, each in zip(marks, powers, strict=True)]
+    return _like(_stacked(rows, array.shape, axis), numbers)
 
 
 def log_softmax(numbers: Any, axis: int | None = -1) -> Any:
@@ -213,8 +235,16 @@ def log_softmax(numbers: Any, axis: int | None = -1) -> Any:
     array = _array(numbers)
     if array.size == 0:
         return _like(array, numbers)
-    shifted, _ = _shifted(array, axis)
-    return _like(sub(shifted, _spread(_log_sum(shifted, axis), axis)), numbers)
+    return _like(_stacked([sub(0.0, row) for row in surprises(array, axis)], array.shape, axis), numbers)
+
+
+def surprises(array: Any, axis: int | None = None) -> list[Any]:
+    """logsumexp(x) - x along an axis, one after the other: never negative, and accurate where it is nearly 0."""
+    shifted, _ = _shifted(_array(array), axis)
+    top, others, marks, _ = _beside_largest(shifted, axis)
+    least, total = log_of_excess(top, others), log_of_sum(top, others)
+    numbers = list(shifted.ravel() if axis is None else np.moveaxis(shifted, axis, 0))
+    return [where(mark, least, sub(total, number)) for mark, number in zip(marks, numbers, strict=True)]
 
 
 def gelu(x: Any) -> Any:
@@ -251,12 +281,3 @@ def selu(x: Any) -> Any:
     1.0507009873554805
     """
     return SELU_SCALE * elu(x, SELU_ALPHA)
-
-
-def softsign(x: Any) -> Any:
-    """x / (1 + |x|).
-
-    >>> softsign(1.0)
-    0.5
-    """
-    return div(x, 1.0 + abs(x))

@@ -192,6 +192,27 @@ def softplus(x: float) -> float:
     return max(x, 0.0) + math.log1p(math.exp(-abs(x)))
 
 
+def softsign(x: float) -> float:
+    """x / (1 + |x|); ±1 at ±inf."""
+    return x / (1.0 + abs(x)) if not isinf(x) else copysign(1.0, x)
+
+
+def share(a: float, b: float) -> float:
+    """a / (a + b); halved where the sum may overflow."""
+    half = 1.0 if a < 1.0 else 0.5
+    return div(a * half, a * half + b * half)
+
+
+def log_of_sum(t: float, r: float) -> float:
+    """log(eᵗ + r), for t ≥ 0."""
+    return t + log1p(r * exp(-t))
+
+
+def log_of_excess(t: float, r: float) -> float:
+    """log(1 + r·e⁻ᵗ), for t ≥ 0."""
+    return log1p(r * exp(-t))
+
+
 def logaddexp(a: float, b: float) -> float:
     """log(eᵃ + eᵇ); fine at ties and at infinities."""
     if a == b:  # also where a - b is inf - inf

@@ -41,7 +41,7 @@ ACTIVATIONS: dict[str, Callable[..., Any]] = {
     "silu": functions.silu,
     "softmax": functions.softmax,
     "softplus": primitives.softplus,
-    "softsign": functions.softsign,
+    "softsign": primitives.softsign,
     "tanh": primitives.tanh,
 }
 
@@ -435,9 +435,9 @@ def cross_entropy(logits: Any, target: Any) -> Any:
             raise ArgumentError(
                 f"cross_entropy got class {target} for {len(logits)} logits. Count classes from 0, in whole numbers."
             )
-        return 0.0 - functions.log_softmax(np.atleast_1d(logits)).item(int(target))  # 0 - 0 is 0, and -0 would be -0
+        return functions.surprises(np.atleast_1d(logits))[int(target)]
     logits, target = _alike(logits, target, "cross_entropy")
-    return 0.0 - functions.dot(target, functions.log_softmax(logits))
+    return functions.dot(target, functions.surprises(logits))
 
 
 def hinge(scores: Any, targets: Any) -> Any:

@@ -144,6 +144,9 @@ class Recording:
 #: A trace is suspended: nodes are made and read as outside of any trace.
 SUSPENDED = "suspended"
 
+#: Whether captured Variables of an earlier trace have got today's numbers for a while, conditions among them.
+lending: ContextVar[bool] = ContextVar("autograd_lite_lending", default=False)
+
 _recording: ContextVar[Recording | str | None] = ContextVar("autograd_lite_recording", default=None)
 _runs: ContextVar[tuple[Run, ...]] = ContextVar("autograd_lite_runs", default=())
 _traces: list[Recording] = []  # under way, in all threads

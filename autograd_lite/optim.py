@@ -78,8 +78,11 @@ def _zeros(params: Any) -> Any:
     return _each(lambda p: np.zeros(p.shape) if isinstance(p, np.ndarray) else 0.0, params)
 
 
-def _sqrt(x: Any) -> Any:
-    return np.sqrt(x) if isinstance(x, np.ndarray) and x.dtype != object else primitives.sqrt(x)
+def _root(x: Any) -> Any:
+    """√ of a mean of squares; at 0 its derivative is 0, as that of the absolute value, where √ has an infinite one."""
+    if isinstance(x, np.ndarray) and x.dtype != object:
+        return np.sqrt(x)
+    return primitives.where(x, primitives.sqrt(x), 0.0)
 
 
 def _rate(rate: Rate, step: Any) -> Any:
@@ -218,7 +221,7 @@ class RMSProp:
         _own(state, self, self.momentum > 0.0, True)
         rate = _rate(self.rate, state.step)
         squares = _each(lambda s, g: self.decay * s + (1 - self.decay) * (g * g), state.second, gradients)
-        steps = _each(lambda g, s: g / (_sqrt(s) + self.epsilon), gradients, squares)
+        steps = _each(lambda g, s: g / (_root(s) + self.epsilon), gradients, squares)
         velocity = None
         if self.momentum:
             steps = velocity = _each(lambda v, d: self.momentum * v + d, state.first, steps)
@@ -276,8 +279,8 @@ class Adam:
         first = _each(lambda m, g: self.beta1 * m + (1 - self.beta1) * g, state.first, gradients)
         second = _each(lambda s, g: self.beta2 * s + (1 - self.beta2) * (g * g), state.second, gradients)
         stride = rate / (1 - self.beta1**step)
-        root = _sqrt(1 - self.beta2**step)
-        params = _each(lambda p, m, s: p - stride * m / (_sqrt(s) / root + self.epsilon), params, first, second)
+        root = _root(1 - self.beta2**step)
+        params = _each(lambda p, m, s: p - stride * m / (_root(s) / root + self.epsilon), params, first, second)
         return params, State(step, first, second)
 
     def _decayed(self, gradients: Any, params: Any, _rate: Any) -> tuple[Any, Any]:

@@ -119,8 +119,10 @@ def _is_exact(p: float) -> bool:
 
 
 def _pow_by_exponent(x: Any, p: Any, y: Any) -> Any:
-    """y·log x; 0 at base 0 where p > 0."""
-    return where(x, y * log(x), where(less(0.0, p), 0.0, y * log(x)))
+    """y·log x; 0 at base 0 where p > 0. Where y is out of range, by two halves of it: 1.1**7448 is inf, its slope is not."""
+    half = pow(x, 0.5 * p)
+    slope = where(less(1e-290, abs(y)) * less(abs(y), inf), y * log(x), half * log(x) * half)
+    return where(x, slope, where(less(0.0, p), 0.0, y * log(x)))
 
 
 pow: Primitive = rule(  # noqa: A001 - named like the builtin it stands for; so are abs and round
@@ -160,7 +162,7 @@ exp: Primitive = rule(
     c="exp", latex="e^{{{0}}}",
 )
 exp2: Primitive = rule(
-    "exp2", ieee.exp2, lambda x, y: y * LN2,
+    "exp2", ieee.exp2, lambda x, y: where(less(y, inf), y * LN2, exp2(x - 1.0) * (2.0 * LN2)),  # 2¹⁰²⁴·log 2 is finite
     formula="y = 2ˣ,   dy/dx = y·log 2", source=f"{AS} 4.2", ulp=(1.0, 1.5), numpy="exp2",
     c="exp2", latex="2^{{{0}}}",
 )
@@ -169,18 +171,19 @@ expm1: Primitive = rule(
     formula="y = eˣ - 1,   dy/dx = eˣ", source=f"{AS} 4.2", ulp=(1.0, 1.0), numpy="expm1",
     c="expm1", latex="e^{{{0}}} - 1",
 )
+# In what follows + 0.0 turns -0.0 into 0.0: the domain lies to the right of it, and so does the limit of the derivative.
 log: Primitive = rule(
-    "log", ieee.log, lambda x, y: inv(x), domain=(POSITIVE,),
+    "log", ieee.log, lambda x, y: inv(x + 0.0), domain=(POSITIVE,),
     formula="y = log x,   dy/dx = 1/x", source=f"{AS} 4.1", ulp=(1.0, 1.0), numpy="log",
     c="log", latex=r"\log {0}",
 )
 log2: Primitive = rule(
-    "log2", ieee.log2, lambda x, y: inv(x * LN2), domain=(POSITIVE,),
+    "log2", ieee.log2, lambda x, y: inv(x * LN2 + 0.0), domain=(POSITIVE,),
     formula="y = log₂ x,   dy/dx = 1/(x·log 2)", source=f"{AS} 4.1", ulp=(1.0, 2.0), numpy="log2",
     c="log2", latex=r"\log_2 {0}",
 )
 log10: Primitive = rule(
-    "log10", ieee.log10, lambda x, y: inv(x * LN10), domain=(POSITIVE,),
+    "log10", ieee.log10, lambda x, y: inv(x * LN10 + 0.0), domain=(POSITIVE,),
     formula="y = log₁₀ x,   dy/dx = 1/(x·log 10)", source=f"{AS} 4.1", ulp=(2.0, 3.0), numpy="log10",
     c="log10", latex=r"\log_{{10}} {0}",
 )
@@ -190,7 +193,7 @@ log1p: Primitive = rule(
     c="log1p", latex=r"\log(1 + {0})",
 )
 xlogy: Primitive = rule(
-    "xlogy", ieee.xlogy, lambda x, y, r: log(y), lambda x, y, r: where(x, div(x, y), 0.0), domain=(REAL, POSITIVE),
+    "xlogy", ieee.xlogy, lambda x, y, r: log(y), lambda x, y, r: where(x, div(x, y + 0.0), 0.0), domain=(REAL, POSITIVE),
     formula="r = x·log y,   ∂r/∂x = log y, ∂r/∂y = x/y", kink="r = ∂r/∂y = 0 at x = 0", source="SciPy special.xlogy",
     ulp=(2.0, 2.0),
     expression=lambda x, y: where(x, x * log(y), 0.0 * less(y, y)),
@@ -249,7 +252,7 @@ atan: Primitive = rule(
     c="atan", latex=r"\arctan {0}",
 )
 hypot: Primitive = rule(
-    "hypot", ieee.hypot, lambda x, y, h: where(h, div(x, h), 0.0), lambda x, y, h: where(h, div(y, h), 0.0),
+    "hypot", ieee.hypot, lambda x, y, h: _over_length(x, x, y, h), lambda x, y, h: _over_length(y, x, y, h),
     formula="h = √(x² + y²),   ∂h/∂x = x/h, ∂h/∂y = y/h", kink="0 at the origin", source=C99,
     ulp=(1.0, 3.0), numpy="hypot",
     c="hypot", latex=r"\sqrt{{{0}^2 + {1}^2}}",
@@ -262,10 +265,17 @@ atan2: Primitive = rule(
 )
 
 
+def _over_length(a: Any, x: Any, y: Any, h: Any) -> Any:
+    """a/h with h = hypot(x, y); of x, y and a scaled where h overflows or has lost digits below the normal doubles."""
+    scale = where(less(h, 1e-290), 2.0**100, 0.5)
+    in_range = less(1e-290, h) * less(h, inf)
+    return where(h, where(in_range, div(a, h), div(scale * a, hypot(scale * x, scale * y))), 0.0)
+
+
 def _over_squared_length(a: Any, x: Any, y: Any) -> Any:
     """(a/h)/h with h = hypot(x, y): no square that overflows."""
     h = hypot(x, y)
-    return where(h, div(div(a, h), h), 0.0)
+    return where(h, div(0.5 * _over_length(a, x, y, h), hypot(0.5 * x, 0.5 * y)), 0.0)
 
 
 sinc: Primitive = rule(
@@ -395,6 +405,39 @@ softplus: Primitive = rule(
     "softplus", ieee.softplus, lambda x, y: sigmoid(x),
     formula="y = log(1 + eˣ),   dy/dx = σ(x)", source="max(x, 0) + log1p(e^-|x|)", ulp=(2.0, 3.0),
     expression=lambda x: maximum(x, 0.0) + log1p(exp(-abs(x))),
+)
+softsign: Primitive = rule(
+    "softsign", ieee.softsign, lambda x, y: square(inv(1.0 + abs(x))),  # not by the rule for quotients, whose terms cancel
+    formula="y = x/(1 + |x|),   dy/dx = 1/(1 + |x|)²", source="Turian, Bergstra & Bengio 2009", ulp=(1.5, 4.0),
+    expression=lambda x: where(less(abs(x), inf), div(x, 1.0 + abs(x)), sign(x)),
+)
+share: Primitive = rule(
+    "share", ieee.share, lambda a, b, y: share(b, a) * inv(a + b), lambda a, b, y: -share(a, b) * inv(a + b),
+    domain=(NON_NEGATIVE, NON_NEGATIVE),
+    formula="y = a/(a + b),   ∂y/∂a = b/(a + b)², ∂y/∂b = -a/(a + b)²", source="softmax of two; 1 - y is share(b, a)",
+    ulp=(1.5, 4.0), expression=lambda a, b: div(a * _halved(a), a * _halved(a) + b * _halved(a)),
+)
+
+
+def _halved(a: Any) -> Any:
+    """½ where a + b may overflow, which is no digit of a, and none of b that counts."""
+    return where(less(a, 1.0), 1.0, 0.5)
+
+
+# The largest of some numbers beside all others, for softmax and its logarithm: t is its logarithm (0 when it is divided by
+# itself), r the sum of the others. Derivatives are shares, products of positive numbers, at every order: that of
+# log Σ would be 1 - Σ, which is 0 where the others are below 1e-16.
+log_of_sum: Primitive = rule(
+    "log_of_sum", ieee.log_of_sum, lambda t, r, y: share(exp(t), r), lambda t, r, y: inv(exp(t) + r),
+    domain=(Interval(0.0, 700.0), NON_NEGATIVE),
+    formula="y = log(eᵗ + r),   ∂y/∂t = eᵗ/(eᵗ + r), ∂y/∂r = 1/(eᵗ + r)", source="t + log1p(r·e⁻ᵗ)", ulp=(2.0, 4.0),
+    expression=lambda t, r: t + log1p(r * exp(-t)),
+)
+log_of_excess: Primitive = rule(
+    "log_of_excess", ieee.log_of_excess, lambda t, r, y: -share(r, exp(t)), lambda t, r, y: inv(exp(t) + r),
+    domain=(Interval(0.0, 700.0), NON_NEGATIVE),
+    formula="y = log(1 + r·e⁻ᵗ),   ∂y/∂t = -r/(eᵗ + r), ∂y/∂r = 1/(eᵗ + r)", source="log1p(r·e⁻ᵗ)", ulp=(2.5, 4.0),
+    expression=lambda t, r: log1p(r * exp(-t)),
 )
 relu: Primitive = rule(
     "relu", lambda x: x if not x < 0.0 else 0.0, lambda x, y: less(0.0, x),

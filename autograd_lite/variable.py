@@ -572,14 +572,18 @@ def search(  # noqa: C901 - half the time of a sweep, hence written out for both
                     met[argument._number] = argument
                     inner.append(argument)
             continue
-        if type(first) is Variable and first._number not in met:
-            met[first._number] = first
-            if first._first is not None:
-                inner.append(first)
-        if type(second) is Variable and second._number not in met:
-            met[second._number] = second
-            if second._first is not None:
-                inner.append(second)
+        if type(first) is Variable:
+            number = first._number
+            if number not in met:
+                met[number] = first
+                if first._first is not None:
+                    inner.append(first)
+        if type(second) is Variable:
+            number = second._number
+            if number not in met:
+                met[number] = second
+                if second._first is not None:
+                    inner.append(second)
     if oldest >= 0:
         inner = [node for node in inner if node._number >= oldest]
     inner.sort(key=creation_number, reverse=True)

@@ -108,6 +108,12 @@ BOUNDS |= {
     **dict.fromkeys(("neg", "positive", "abs", "relu", "maximum", "minimum", "clip", "where", "copysign"), (0.0, 0.0)),
     **dict.fromkeys(("step", "less", "sign", "floor", "ceil", "trunc"), (0.0, 0.0)),
     "round": (0.5, 0.0),  # to decimals: one division
+    # a/(a + b): two roundings of half a ULP, of which the first counts double across a binade; its partials are two such
+    # and a product. eᵗ within 1 ULP, then one or two operations each.
+    "softsign": (1.5, 4.0),
+    "share": (1.5, 4.0),
+    "log_of_sum": (2.0, 4.0),
+    "log_of_excess": (2.5, 4.0),
     "square": (0.5, 0.5),
 }
 
@@ -253,6 +259,11 @@ SAMPLES: dict[str, tuple[Callable, ...]] = {
     "polygamma": (lambda rng, n: (rng.integers(1, 4, n).astype(float), spread(-3, 3, 1)(rng, n)),),
     "round": (lambda rng, n: (spread(-3, 6)(rng, n), rng.integers(-2, 5, n).astype(float)),),
     "square": (each(spread(-150, 150)),),
+    "share": (each(spread(-150, 150, 1), spread(-150, 150, 1)), lambda rng, n: tuple(map(np.abs, _close_pairs(rng, n)))),
+    **dict.fromkeys(
+        ("log_of_sum", "log_of_excess"),
+        (each(spread(-300, 2.84, 1), spread(-300, 300, 1)), each(lambda _rng, n: np.zeros(n), spread(-300, 3, 1))),
+    ),
 }  # fmt: skip
 
 

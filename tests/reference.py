@@ -278,6 +278,22 @@ REFERENCE: dict[str, Reference] = {
         lambda x, y: x != 0 and y > 0,
     ),
     "sinc": Reference(mpmath.sincpi, (lambda x, y: _sinc_derivative(x),)),
+    "softsign": Reference(lambda x: x / (1 + abs(x)), (lambda x, y: 1 / (1 + abs(x)) ** 2,), _nonzero),
+    "share": Reference(
+        lambda a, b: a / (a + b),
+        (lambda a, b, y: b / (a + b) ** 2, lambda a, b, y: -a / (a + b) ** 2),
+        lambda a, b: a >= 0 and b >= 0 and a + b > 0,
+    ),
+    "log_of_sum": Reference(
+        lambda t, r: t + mpmath.log1p(r * mpmath.exp(-t)),
+        (lambda t, r, y: mpmath.exp(t) / (mpmath.exp(t) + r), lambda t, r, y: 1 / (mpmath.exp(t) + r)),
+        lambda t, r: 0 <= t <= 700 and r >= 0,
+    ),
+    "log_of_excess": Reference(
+        lambda t, r: mpmath.log1p(r * mpmath.exp(-t)),
+        (lambda t, r, y: -r / (mpmath.exp(t) + r), lambda t, r, y: 1 / (mpmath.exp(t) + r)),
+        lambda t, r: 0 <= t <= 700 and r >= 0,
+    ),
     "relu": Reference(lambda x: max(x, mpf(0)), (lambda x, y: mpf(x > 0),), _nonzero),
     "leaky_relu": Reference(
         lambda x, s: x if x > 0 else s * x,

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from tiers import full, mostly_full
 
 import autograd_lite as al
 from benchmarks import contest, eager, engines, formulas, functions, measure, networks, programs, report, sections
@@ -49,6 +50,7 @@ def no_peers(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: find(name) if name in here else None)
 
 
+@full
 def test_runs_without_any_peer_and_says_so(no_peers, capsys, tmp_path):
     """Peers are never needed; those that are not there are named."""
     pytest.importorskip("matplotlib")
@@ -216,7 +218,7 @@ def test_the_twenty_functions_are_smooth_where_they_are_differentiated(name):
     assert (ahead - behind) / (2 * h) == pytest.approx(slope, rel=1e-5, abs=1e-6)
 
 
-@pytest.mark.parametrize("name", ["replay", "compile", "lanes", "scale"])
+@pytest.mark.parametrize("name", mostly_full(["compile", "lanes", "scale", "replay"], [0]))
 def test_each_benchmark_runs_and_writes_its_page(name, tmp_path, capsys):
     """Quick sizes, without peers: the tables are formed, every result agrees, the rest is drawn."""
     pytest.importorskip("matplotlib")

@@ -485,3 +485,34 @@ def test_special_numbers_compare_as_in_python():
             assert [jitted(a, b) for a, b in pairs] == expected
         assert al.vmap(f)(*arrays).tolist() == expected
         assert al.jit(al.vmap(f))(*arrays).tolist() == expected
+
+
+def test_orders_that_become_paths_are_said_once():
+    """At the third path that `sorted`, or `max` with a key, makes: one warning with line and remedy."""
+    middle = lambda v: sorted(v)[1] * 2.0
+    largest = lambda v: max(v, key=lambda x: x * x)
+    for f, remedy in ((middle, "sorted"), (largest, "max")):
+        jitted = al.jit(f)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            for order in itertools.permutations([1.0, 2.0, 3.0]):
+                assert jitted(list(order)) == f(list(order))
+        assert [w.category for w in caught] == [al.PathWarning]
+        assert remedy in str(caught[0].message) and "test_conditions.py" in str(caught[0].message)
+        assert caught[0].filename == __file__
+    branches = al.jit(lambda x: x if x < 1 else 2 * x if x < 2 else 3 * x if x < 3 else 4 * x)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert [branches(x) for x in (0.0, 1.0, 2.0, 3.0)] == [0.0, 2.0, 6.0, 12.0]
+
+
+def test_condition_of_an_ended_trace_in_the_next_one():
+    """It holds no number of the new trace."""
+    kept = []
+    al.jit(lambda x: (kept.append(x > 0), x)[1])(1.0)
+    with pytest.raises(TraceError, match="ended"):
+        al.jit(lambda x: x if kept[0] else -x)(1.0)
+    with pytest.raises(TraceError, match="ended"):
+        al.jit(lambda x: al.where(kept[0], x, -x))(1.0)
+    outer = al.jit(lambda x, rows: al.scan(lambda c, r: (al.where(x > 0, c + r, c), None), 0.0, rows)[0])
+    assert [outer(x, np.ones(3)) for x in (1.0, -1.0)] == [3.0, 0.0]

@@ -351,9 +351,21 @@ IMAGES, LABELS = arrays(10)
         ("t10k-images", idx(IMAGES[:, 1:]), "has magic number and size [2051, 27, 28], expected [2051, 28, 28]"),
         ("t10k-labels", idx(IMAGES), "has magic number and size [2051], expected [2049]; pass the labels of MNIST"),
         ("t10k-labels", b"<!DOCTYPE html>", "has magic number and size [1008813135], expected [2049]"),
-        ("t10k-images", gzip.compress(idx(IMAGES))[:-9], "cannot be read (Compressed file ended before the end"),
-        ("t10k-images", gzip.compress(idx(IMAGES))[:-4] + b"\1\2\3\4", "cannot be read (Incorrect length of data"),
-        ("t10k-images", gzip.compress(idx(IMAGES))[:10] + b"\xff" * 40, "cannot be read (Error -3 while decompressing"),
+        (
+            "t10k-images",
+            gzip.compress(idx(IMAGES), mtime=0)[:-9],
+            "cannot be read (Compressed file ended before the end",
+        ),
+        (
+            "t10k-images",
+            gzip.compress(idx(IMAGES), mtime=0)[:-4] + b"\1\2\3\4",
+            "cannot be read (Incorrect length of data",
+        ),
+        (
+            "t10k-images",
+            gzip.compress(idx(IMAGES), mtime=0)[:10] + b"\xff" * 40,
+            "cannot be read (Error -3 while decompressing",
+        ),
         ("t10k-images", b"\x1f\x8b", "cannot be read ("),
     ],
 )

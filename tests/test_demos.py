@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tiers import full
 
 from autograd_lite.__main__ import load_demos
 
@@ -18,14 +19,28 @@ def load(name):
     return importlib.import_module(f"{DEMOS.__name__}.{name}")
 
 
+class Reports(dict):
+    """What each demo returns in its quick setting; run when it is first asked for."""
+
+    def __init__(self, out):
+        self.out = out
+
+    def __missing__(self, name):
+        self[name] = load(name).main(self.out / name, seed=0, quick=True)
+        return self[name]
+
+
 @pytest.fixture(scope="module")
 def reports(tmp_path_factory):
-    """Every demo, run once in its quick setting."""
-    out = tmp_path_factory.mktemp("out")
-    return {name: load(name).main(out / name, seed=0, quick=True) for name in DEMOS.LADDER}
+    """Every demo's report."""
+    return Reports(tmp_path_factory.mktemp("out"))
 
 
-@pytest.mark.parametrize("name", DEMOS.LADDER)
+LONG = {"two_moons", "mnist", "fashion"}  # seconds each, even in their quick setting
+each_demo = pytest.mark.parametrize("name", [pytest.param(n, marks=full) if n in LONG else n for n in DEMOS.LADDER])
+
+
+@each_demo
 def test_every_check_holds(reports, name):
     """A demo's own checks hold, and it says what it found."""
     report = reports[name]
@@ -34,7 +49,7 @@ def test_every_check_holds(reports, name):
     assert report.numbers
 
 
-@pytest.mark.parametrize("name", DEMOS.LADDER)
+@each_demo
 def test_pictures_are_there(reports, name):
     """Every picture is a file of the kind its name says, with a caption."""
     for path, caption in reports[name].pictures:
@@ -124,6 +139,7 @@ def test_xor(reports):
     assert n["cost at the end"] == pytest.approx(float(((y - TARGETS) ** 2).sum()), abs=1e-9)
 
 
+@full
 def test_xor_in_full(tmp_path):
     """30,000 epochs: seed 0 gets below 0.002, seed 8 stays at 0.50 and says so."""
     xor = load("xor")

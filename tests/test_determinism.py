@@ -8,6 +8,7 @@ import threading
 from itertools import pairwise
 
 import pytest
+from tiers import sizes
 
 import autograd_lite as al
 
@@ -31,11 +32,12 @@ w in weights.values()))
 """
 
 
-def test_twenty_processes_with_random_hash_seeds_give_the_same_bits():
+@pytest.mark.parametrize("processes", sizes(3, 20))
+def test_processes_with_random_hash_seeds_give_the_same_bits(processes):
     """Values, gradients of every node in sweep order, and second gradients."""
     rng = random.Random(20)
     seen = set()
-    for _ in range(20):
+    for _ in range(processes):
         environment = {**os.environ, "PYTHONHASHSEED": str(rng.randrange(2**32))}
         done = subprocess.run(
             [sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True, env=environment

@@ -14,6 +14,7 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tiers import sizes
 
 import autograd_lite as al
 from autograd_lite.drawing import dot, render
@@ -307,11 +308,12 @@ def test_depth_follows_the_shortest_way():
     assert [header for header, _, _ in boxes(al.draw(y, depth=1)).values()] == ["x", "n3 = exp", "n4 = *"]
 
 
-def test_deep_graph_needs_no_recursion():
-    """Twenty thousand nodes behind one another, twenty times Python's stack."""
-    view = al.draw(chain(20_000), max_nodes=None)
-    assert (view.nodes, view.edges) == (20_001, 20_000)
-    assert view.source.count(" -> ") == 20_000
+@pytest.mark.parametrize("length", sizes(4_000, 20_000))
+def test_deep_graph_needs_no_recursion(length):
+    """Nodes behind one another, many times Python's stack."""
+    view = al.draw(chain(length), max_nodes=None)
+    assert (view.nodes, view.edges) == (length + 1, length)
+    assert view.source.count(" -> ") == length
 
 
 # ------------------------------------------------------------------------------- nothing changes, nothing is random

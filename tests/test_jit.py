@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from corpus import EPS, EXAMPLES, NAMES, ORDERS, SPECIAL, TABLE, by_name, same_bits, sample
+from tiers import full, sizes
 
 import autograd_lite as al
 from autograd_lite import errors
@@ -174,11 +175,12 @@ def test_gradients_at_special_points(name):
         assert not wrong, f"{backend}: {len(wrong)} of {len(expected)} differ: {wrong[:3]}"
 
 
+@pytest.mark.parametrize("every", sizes(5, 1))
 @pytest.mark.parametrize("name", NAMES)
-def test_second_derivatives_at_special_points(name):
+def test_second_derivatives_at_special_points(name, every):
     """And so do second derivatives, all of them."""
     f = second(name)
-    points = special_points(name)[:: 3 if TABLE[name].arity > 2 else 1]
+    points = special_points(name)[:: every if TABLE[name].arity == 2 else 3 if TABLE[name].arity > 2 else 1]
     expected = [(p, flat_numbers(f(*p))) for p in points]
     for backend in BACKENDS:
         jitted = al.jit(f, backend=backend)
@@ -1080,7 +1082,7 @@ def replay_inherited(x):
 
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
-@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize("method", ["fork", pytest.param("spawn", marks=full)])
 def test_processes(method):
     """A child that was forked after a replay, or spawned, gives the parent's bits."""
     if method not in multiprocessing.get_all_start_methods():

@@ -8,9 +8,10 @@ import re
 import mpmath
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from strategies import signed
+from tiers import mostly_full
 
 import autograd_lite as al
 from autograd_lite import nn
@@ -185,7 +186,9 @@ def test_forward_by_every_route(activation):
         near(al.jit(loop)(network), expected)
 
 
-@each_activation
+@pytest.mark.parametrize(
+    "activation", mostly_full(ACTIVATIONS, [ACTIVATIONS.index("relu"), ACTIVATIONS.index("softmax")])
+)
 def test_gradients_by_every_route(activation):
     """Eager over the batch, row by row, compiled, mapped with a mean, in a loop: one gradient, which check_grads confirms."""
     network = drawn(activation, activation, (2, 3, 3))
@@ -272,14 +275,17 @@ def test_binary_cross_entropy_against_mpmath(z, t):
             assert abs(gradient - (sigma[0] - t)) <= 4 * EPS
 
 
-@given(finite_logits, st.data())
-def test_cross_entropy_against_mpmath(logits, data):
+@example([0.0, -300.0], 0)
+@example([-300.0, 0.0, 0.0, -95.0], 3)
+@given(finite_logits, st.integers(0, 4))
+def test_cross_entropy_against_mpmath(logits, label):
     """Relative accuracy however large the logits and however sure the network; the gradient is p - t."""
-    label = data.draw(st.integers(0, len(logits) - 1))
+    label %= len(logits)
     with mpmath.workdps(60):
         z = [mpmath.mpf(x) for x in logits]
         powers = [mpmath.exp(max(x - max(z), -10_000)) for x in z]  # exp(-10000) is beyond 60 digits and all doubles
-        rest = mpmath.fsum(powers) - 1
+        top = z.index(max(z))
+        rest = mpmath.fsum(p for k, p in enumerate(powers) if k != top)  # not Σ - 1, which is 0 from exp(-140) on
         tail = mpmath.log1p(rest) if rest > 1e-40 else rest
         exact = max(z) - z[label] + tail
         # Rounding max - x by ½ ULP moves its power by as many ULP as its size; then exp, sums and log1p, no cancellation.

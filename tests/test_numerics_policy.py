@@ -225,7 +225,7 @@ def test_long_doubles_are_converted_exactly_or_refused():
         {},
         np.array([1.0]),
         np.array([[1.0]]),
-        object(),
+        pytest.param(object(), id="object()"),
         np.datetime64("2020-01-01"),
         np.array("1"),
     ],

@@ -307,7 +307,9 @@ def test_keys_that_no_file_can_hold(key, file):
     untouched(file, {key: 1.0}, ModelFileError, text)
 
 
-@pytest.mark.parametrize("leaf", ["text", 1j, object(), np.array(["a"]), np.array([None]), {1, 2}], ids=repr)
+@pytest.mark.parametrize(
+    "leaf", ["text", 1j, pytest.param(object(), id="object()"), np.array(["a"]), np.array([None]), {1, 2}], ids=repr
+)
 def test_leaves_that_are_no_numbers(leaf, file):
     """The message says where it stands; `like` is judged the same."""
     untouched(file, {"w": [leaf]}, OperandError, "the model at ['w'][0] is not a number: ")

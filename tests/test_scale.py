@@ -11,6 +11,8 @@ import sys
 import tracemalloc
 
 import pytest
+from garbage import alive
+from tiers import sizes
 
 import autograd_lite as al
 
@@ -53,7 +55,7 @@ def run(n):
         nonlocal x, y
         x = y = None
     timed("free", free)
-    facts["left"] = sum(isinstance(o, al.Variable) for o in gc.get_objects())
+    facts["left"] = sum(issubclass(type(o), al.Variable) for o in gc.get_objects())
     return {"times": times, "facts": facts}
 
 gc.disable()
@@ -78,10 +80,10 @@ def total(run):
     return sum(run["times"].values())
 
 
-@pytest.fixture(scope="module")
-def deep():
-    """Run the chain of 10⁶ nodes once."""
-    return {"large": run_deep(MILLION)}
+@pytest.fixture(scope="module", params=sizes(MILLION // 10, MILLION))
+def deep(request):
+    """Run the chain once; how long it is and what it found."""
+    return request.param, run_deep(request.param)["facts"]
 
 
 @pytest.fixture(scope="module")
@@ -95,25 +97,25 @@ def timed():
     return {"small": small, "large": min((run_deep(MILLION) for _ in range(3)), key=total)}
 
 
-def test_a_million_deep_chain_is_built_swept_copied_pickled_and_freed(deep):
+def test_a_deep_chain_is_built_swept_copied_and_pickled(deep):
     """All of it without recursion, and the copies are whole."""
-    facts = deep["large"]["facts"]
+    size, facts = deep
     gradient = 1.0
-    for _ in range(MILLION):
+    for _ in range(size):
         gradient *= 0.9999999
     value = 0.5
-    for _ in range(MILLION):
+    for _ in range(size):
         value *= 0.9999999
     assert facts["gradient"] == facts["gradients"] == facts["pickled gradient"] == gradient
-    assert facts["nodes"] == MILLION + 1
-    assert facts["copied"] == facts["pickled"] == [value, 1.0, MILLION + 1]
+    assert facts["nodes"] == size + 1
+    assert facts["copied"] == facts["pickled"] == [value, 1.0, size + 1]
     assert facts["apart"]
     assert facts["repr"] < 200
 
 
-def test_a_million_deep_chain_is_freed_by_reference_counts(deep):
+def test_a_deep_chain_is_freed_by_reference_counts(deep):
     """With the cyclic collector off, no node is left."""
-    assert deep["large"]["facts"]["left"] == 0
+    assert deep[1]["left"] == 0
 
 
 @pytest.mark.slow
@@ -205,11 +207,6 @@ def test_hessian_vector_products_of_a_deep_chain():
     assert al.gradients(first, x) == 20_001.0 * 20_000.0
 
 
-def alive():
-    """Count the Variables that exist."""
-    return sum(isinstance(o, al.Variable) for o in gc.get_objects())
-
-
 @pytest.mark.parametrize("route", ["backward", "gradients", "grad", "second order", "failed pass"])
 def test_a_thousand_training_steps_leave_nothing_but_the_leaves(route):
     """With the cyclic collector off: as many Variables as before, and not a block of memory more for each step."""
@@ -246,10 +243,10 @@ def test_a_thousand_training_steps_leave_nothing_but_the_leaves(route):
     try:
         for _ in range(1000):  # the interpreter's free lists fill up: 2,000 tuples of each size
             step()
-        before, blocks = alive(), sys.getallocatedblocks()
+        before, blocks = len(alive()), sys.getallocatedblocks()
         for _ in range(1000):
             step()
-        assert alive() == before
+        assert len(alive()) == before
         # Each step of a leak would leave a block at least; caches of the interpreter may grow by a few.
         assert sys.getallocatedblocks() - blocks < 500
         assert gc.collect() == 0

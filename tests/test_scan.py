@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import scans
+from tiers import full
 
 import autograd_lite as al
 
@@ -295,7 +296,7 @@ def test_number_that_only_another_branch_uses_was_frozen(step):
     agree(lambda p: al.scan(step(p), 0.0, np.arange(4.0))[0], 2.0, 5.0, 0.5, 100.0, -1.0)
 
 
-@pytest.mark.parametrize("length", [4, 40_000])
+@pytest.mark.parametrize("length", [4, pytest.param(40_000, marks=full)])
 def test_late_captures_do_not_unroll_the_loop(length):
     """Traced again, the scan is a loop again: a program of a few instructions."""
     f = al.jit(lambda p: al.scan(lambda c, x: (c + p if c < p else c + p * p, None), 0.0, length=length)[0])
@@ -446,6 +447,7 @@ def test_branch_not_taken_in_a_later_step_made_the_gradient_nan(start, checkpoin
 
 
 @pytest.mark.filterwarnings("ignore:.*different paths:RuntimeWarning")
+@full
 def test_gradient_of_more_paths_than_are_kept_was_an_operand_error():
     """Steps beyond run eagerly, backwards too."""
 

@@ -10,6 +10,7 @@ import threading
 import numpy as np
 import pytest
 from corpus import EPS, NAMES, ORDERS, TABLE, bound_at, bounds, sample
+from tiers import full
 
 import autograd_lite as al
 from autograd_lite import errors
@@ -327,7 +328,7 @@ print(al.jit(al.vmap(f, in_axes=(None, 0, 0)), backend=sys.argv[1])(0.7, x, y).t
 """
 
 
-@pytest.mark.parametrize("backend", ["llvm", "numpy"])
+@pytest.mark.parametrize("backend", ["llvm", pytest.param("numpy", marks=full)])
 def test_sums_are_reproducible(backend):
     """Same bits from process to process, and on one core as on all."""
 

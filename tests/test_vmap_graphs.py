@@ -147,6 +147,31 @@ def test_a_gradient_of_a_mean_costs_what_the_mean_of_gradients_costs():
     assert min(ratios) < 1.2
 
 
+INCLUDED = {
+    "beside a regulariser": (lambda m, w: m(w) + 0.1 * w * w, 1),
+    "inside a function": (lambda m, w: al.log(2 + m(w)), 2),  # the gradient depends on the value
+    "a product of two": (
+        lambda m, w: m(w) * m(2 * w),
+        3,
+    ),  # one value comes first, then its gradient with the other value
+    "a branch on the value": (lambda m, w: m(w) if m(w) > 0 else -w, 2),  # it calls twice
+}
+
+
+@runners
+@pytest.mark.parametrize("name", INCLUDED)
+def test_a_gradient_brings_the_value_with_it(name, runner):
+    """Lanes run once for value and gradient where the gradient does not depend on the value; both are right."""
+    f, lanes = INCLUDED[name]
+    outer = lambda w: f(lambda v: al.vmap(smooth, (None, 0), reduce="mean")(v, ROWS + 2), w)
+    plain = lambda w: f(lambda v: sum(smooth(v, x) for x in (ROWS + 2).tolist()) / 5, w)
+    run = RUNNERS[runner](al.value_and_grad(outer))
+    for w in (0.7, 1.3):
+        assert run(w) == pytest.approx(al.value_and_grad(plain)(w), rel=1e-14)
+    if runner != "eager":
+        assert [p.name for p, _ in run.paths()[0].tape.code].count("vmap") == lanes
+
+
 def test_an_eager_gradient_of_a_vmap_takes_little_memory():
     """10,000 rows of 40 operations without jit: a few megabytes, where a graph of all lanes takes 80."""
     rows = np.random.default_rng(0).normal(size=10_000)
@@ -407,3 +432,23 @@ def test_arguments_of_every_kind(runner, count):
     for a, b in zip(got, expected, strict=True):
         assert np.shape(a) == np.shape(b)
         assert np.allclose(a, b, rtol=1e-13, atol=1e-15)  # sums of 40 terms below 100
+
+
+@pytest.mark.parametrize("backend", ["llvm", "numpy", "python"])
+def test_an_operation_on_variables_made_inside(backend):
+    """A vmap, or a scan, of nothing but a Variable made inside the traced function is an instruction on a constant."""
+    rows = np.array([1.0, 2.0, 3.0])
+    mapped = lambda x: al.vmap(lambda w, t: w * t, (None, 0), reduce="sum")(al.Variable(2.0), rows) + x
+    scanned = lambda x: al.scan(lambda c, t: (c * t, None), al.Variable(2.0), rows)[0] + x
+    assert [al.jit(f, backend=backend)(1.0) for f in (mapped, scanned)] == [13.0, 13.0]
+    assert [al.jit(al.grad(f), backend=backend)(1.0) for f in (mapped, scanned)] == [1.0, 1.0]
+
+
+@pytest.mark.parametrize("runner", ["eager", "llvm"])
+def test_integers_beside_variables(runner):
+    """An integer in every lane stays one outside of jit; beside Variables it is the float equal to it."""
+    f = RUNNERS[runner](lambda v: al.vmap(lambda x: (v * x, x * v if x > 0 else 0))(np.arange(3.0)))
+    assert [part.tolist() for part in f(2.0)] == [[0.0, 2.0, 4.0], [0.0, 2.0, 4.0]]
+    w = al.Variable(2.0)
+    products, facts = al.vmap(lambda x: (w * x, 3))(np.arange(2.0))
+    assert type(products[0]) is al.Variable and facts.dtype.kind == "i"

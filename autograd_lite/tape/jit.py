@@ -286,6 +286,10 @@ class Family:
                 return self.paths.eager(numbers)
             tried.append(path)
             following = self.paths.following(path, status, tried, numbers)
+            if following is None and status is None:  # another thread may have taught the loop that step since
+                status, outputs = self._run(path, numbers)
+                if status == 0:
+                    break
             if following is None:
                 if self.paths.full:
                     self._missed = min(self._missed + 1, PATIENCE + 2)

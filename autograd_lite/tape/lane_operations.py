@@ -20,7 +20,7 @@ from autograd_lite.nests import Fixed, Shape, unravel
 from autograd_lite.primitives import where
 from autograd_lite.tape.batches import Batch
 from autograd_lite.tape.lane_paths import LanePaths, Served, Unmapped
-from autograd_lite.tape.loops import Operation, recorded
+from autograd_lite.tape.loops import Included, Operation, recorded
 from autograd_lite.tape.programs import Columns
 from autograd_lite.tape.results import spread
 from autograd_lite.transforms import name_of
@@ -177,8 +177,10 @@ class Lanes(Operation):
         given = [cotangents.get(k, 0.0) for k in range(self.results)]
         shares: list[Any] = [None] * self.arity
         for kind in ("shared", "rows"):
+            masked = conditions is not None
+            values = kind == "shared" and self.summed and not masked
             gradient = Gradient(
-                self, kind, by_lane=not self.summed, sent=sent is not None, masked=conditions is not None
+                self, kind, by_lane=not self.summed, sent=sent is not None, masked=masked, values=values
             )
             if gradient.targets:
                 found = gradient.operation(*gradient.arguments(arguments, given, sent))
@@ -236,9 +238,13 @@ class Gradient:
         Whether further arguments say which cotangents were sent.
     masked : bool
         Whether further results say which adjoints were sent.
+    values : bool
+        Whether further results are those of the primal, which a tape can then do without; see `Flattened`.
     """
 
-    def __init__(self, primal: Lanes, kind: str, *, by_lane: bool, sent: bool, masked: bool) -> None:
+    def __init__(
+        self, primal: Lanes, kind: str, *, by_lane: bool, sent: bool, masked: bool, values: bool = False
+    ) -> None:
         self.primal, self.kind, self.by_lane, self.masked = primal, kind, by_lane, masked
         batch, places, outputs = primal.batch, primal.places, primal.outputs
         own, rows = _slots(batch)
@@ -263,6 +269,7 @@ class Gradient:
             by_lane,
             sent,
             masked,
+            values,
             tuple(primal.shape.sizes),
             tuple(v._number for v in primal.captured),
         )
@@ -271,7 +278,7 @@ class Gradient:
         flags = [m for m, leaf in zip(batch.mapped, batch.shape.leaves, strict=True) if not isinstance(leaf, Fixed)]
         _, shape = unravel(((*leaves, np.zeros(captured), np.zeros(extra)), {}))
         if family is None:
-            sweep = Sweep(primal, wanted, sent=sent, masked=masked)
+            sweep = Sweep(primal, wanted, sent=sent, masked=masked, values=values)
             reduce = "sum" if kind == "shared" else None
             family = LanePaths(
                 sweep, shape, primal.family.paths.limit, primal.family.backend, reduce,
@@ -285,7 +292,7 @@ class Gradient:
             np.concatenate([places.shared, np.arange(first, len(shared))]),
             [*places.arrays, np.arange(columns.count * extra)] if by_lane else places.arrays,
         )
-        _, out = unravel([0.0] * (len(wanted) * (2 if masked else 1)))
+        _, out = unravel([0.0] * (len(wanted) * (2 if masked else 1) + (outputs if values else 0)))
         self.extra = extra
         self.operation = Lanes(
             family.on(primal.family.backend),
@@ -294,6 +301,9 @@ class Gradient:
             (),
             out,
         )
+        if values:
+            scale = float(batch.columns.count) if primal.family.reduce == "mean" else None
+            self.operation.includes = Included(primal, len(wanted), scale)
 
     def arguments(self, own: Sequence[Any], cotangents: Sequence[Any], sent: Sequence[Any] | None) -> list[Any]:
         """The arguments of the operation, from those of the primal and its cotangents in the order of its results."""
@@ -318,7 +328,7 @@ class Gradient:
         """The adjoints of the targets among the results; pairs with the condition that it was sent if `masked`."""
         count, width = self.primal.count, len(self.wanted)
         if self.kind == "shared":
-            return list(zip(found[:width], found[width:], strict=True)) if self.masked else list(found)
+            return list(zip(found[:width], found[width:], strict=True)) if self.masked else list(found[:width])
         lanes = [found[k * count : (k + 1) * count] for k in range(self.operation.outputs)]
         parts: Any = list(zip(lanes[:width], lanes[width:], strict=True)) if self.masked else lanes
         if self.kind == "all":
@@ -349,28 +359,30 @@ class Sweep:
     It replays the recorded lane and never calls the function again: what that takes from outside may have changed.
     """
 
-    def __init__(self, primal: Lanes, wanted: Sequence[int], *, sent: bool, masked: bool) -> None:
+    def __init__(self, primal: Lanes, wanted: Sequence[int], *, sent: bool, masked: bool, values: bool) -> None:
         self.family = copy.copy(primal.family)
         self.family.derived = {}  # no way back to what holds this one
         self.captured, self.shape, self.wanted = primal.captured, primal.shape, wanted
-        self.sent, self.masked = sent, masked
+        self.sent, self.masked, self.values = sent, masked, values
         self.size = sum(primal.batch.shape.sizes)
         self.__name__ = f"gradient of {name_of(self.family.paths.f)}"
 
     def __call__(self, *leaves: Any) -> list[Any]:
-        """The adjoints of the wanted numbers, and behind them NaN for each that was sent and 0 for the others."""
+        """The adjoints of the wanted numbers; behind them NaN for each that was sent and 0 for the others, or the outputs."""
         numbers = [n if type(n) is Variable else Variable(n) for n in unravel(leaves)[0]]
         inputs = numbers[: self.size + len(self.captured)]
         given = {v._number: n for v, n in zip(self.captured, inputs[self.size :], strict=True)}
         own, outputs = self.family.replayed(inputs[: self.size], given)
         outputs = spread(outputs, own, self.shape)
-        count = len(outputs)
+        count, values = len(outputs), outputs
         cotangents = numbers[len(inputs) : len(inputs) + count]
         if self.sent:
             asked = numbers[len(inputs) + count :]
             outputs = [where(s, y, 0.0) if type(y) is Variable else y for s, y in zip(asked, outputs, strict=True)]
-        targets = [inputs[k] for k in self.wanted]
+        targets, notes = [inputs[k] for k in self.wanted], observers.recording()
         adjoints = _swept(outputs, cotangents, targets)
+        if self.values:
+            return [*adjoints, *(y if notes else getattr(y, "_value", y) for y in values)]
         return adjoints + _swept(outputs, [nan] * count, targets) if self.masked else adjoints
 
 

@@ -107,11 +107,13 @@ class LanePaths:
         with self.paths._lock:
             captured = {v._number: v for path in self.paths.known for v in path.tape.captured}
             before = {number: v._value for number, v in captured.items()}
+            token = observers.lending.set(True)
             try:
                 for number, v in captured.items():
                     v._value = float(given.get(number, v._value))
                 yield
             finally:
+                observers.lending.reset(token)
                 for number, v in captured.items():
                     v._value = before[number]
 

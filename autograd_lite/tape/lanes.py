@@ -136,12 +136,16 @@ class Mapped:
             return LanePaths(self.f, call.batch.shape, 1, "numpy", self.reduce)(call.batch).packed()
 
     def _joined(self, *leaves: Any) -> Any:
+        """One leaf of all lanes; what is a float in one lane is one in all."""
         stacked = np.empty((len(leaves), *np.shape(leaves[0])), dtype=object)
         for k, leaf in enumerate(leaves):
             stacked[k] = leaf
-        if self.reduce is None:
-            return as_array(stacked.ravel().tolist(), stacked.shape)
-        return (functions.sum if self.reduce == "sum" else functions.mean)(stacked, axis=0)
+        if self.reduce is not None:
+            return (functions.sum if self.reduce == "sum" else functions.mean)(stacked, axis=0)
+        items = stacked.ravel().tolist()
+        if not any(type(item) is Variable for item in items):
+            return np.array(list(leaves))
+        return as_array([as_float(n) if isinstance(n, (int, np.number)) else n for n in items], stacked.shape)
 
 
 def vmap_again(f: Callable[..., Any], in_axes: Any, reduce: str | None) -> Mapped:

@@ -39,11 +39,24 @@ class Item:
 
     __call__ = value
 
+    def other(self, index: int) -> "Item":
+        """The same of another result."""
+        return item(index)
+
 
 @lru_cache(maxsize=1 << 16)
 def item(index: int) -> Item:
     """The operation that takes out result `index`: always the same one, so that it is done once."""
     return Item(index)
+
+
+@dataclass(frozen=True, eq=False)
+class Included:
+    """That an operation gives the results of another one too, from result `first` on, to be divided by `scale`."""
+
+    operation: "Operation"
+    first: int
+    scale: float | None
 
 
 class Operation:
@@ -54,6 +67,7 @@ class Operation:
     """
 
     selects, expression, partials = False, None, ()
+    includes: Included | None = None
     name: str
     arity: int
     results: int

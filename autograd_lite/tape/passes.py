@@ -103,7 +103,8 @@ class Program:
         return slot
 
     def _simplified(self, primitive: Primitive, arguments: tuple[int, ...]) -> int:
-        if all(_CONSTANT <= a < _INSTRUCTION for a in arguments) and not hasattr(primitive, "loop"):
+        # An operation with many results is not folded: it has no value to be a constant.
+        if all(_CONSTANT <= a < _INSTRUCTION for a in arguments) and not hasattr(primitive, "computed"):
             return self.constant(primitive.value(*(self.constants[a - _CONSTANT] for a in arguments)))
         if primitive is primitives.positive:
             return arguments[0]

@@ -12,13 +12,13 @@ adopt the steps that the new trace has met.
 import threading
 import warnings
 import weakref
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from autograd_lite.errors import TraceError
+from autograd_lite.errors import PathWarning, TraceError
 from autograd_lite.nests import Shape
 from autograd_lite.observers import library_frames
 from autograd_lite.primitives import Primitive
@@ -202,6 +202,7 @@ class Paths:
         self.masked, self.merging = masked, merging
         self.said: set[str] = set() if said is None else said
         self.known: list[Path] = []
+        self._orders: Counter[str] = Counter()  # paths that parted where numbers were put in order
         self._lock = threading.RLock()
 
     def first(self, numbers: Sequence[float]) -> Path:
@@ -275,7 +276,31 @@ class Paths:
                     )
                 return known if learnt else None
             self.add(path, forks)
+            self._warn_of_order(path, forks)
             return path
+
+    def _warn_of_order(self, path: Path, forks: Sequence[tuple[Path, int | None]]) -> None:
+        """Say once that `sorted` or its like makes a path of every order of the numbers: at the third such path."""
+        parting = max((fork for _, fork in forks if fork is not None), default=None)
+        if parting is None or parting >= len(path.guards):
+            return
+        place, _, called = path.guards[parting].location.partition(" in ")
+        if not called:
+            return
+        self._orders[place] += 1
+        if self._orders[place] == 2 and "order" not in self.said:
+            self.said.add("order")
+            cure = (
+                "al.max and al.min select"
+                if called in ("max()", "min()")
+                else "al.max, al.min, al.maximum and where select"
+            )
+            warnings.warn(
+                f"{called} in {place} compares traced numbers of {name_of(self.f)}: every order of them becomes a path "
+                f"of its own, to be traced and compiled. {cure} without a branch; or put the numbers in order outside.",
+                PathWarning,
+                stacklevel=1 + library_frames(),
+            )
 
     def add(self, path: Path, forks: Sequence[tuple[Path, int | None]] | None = None) -> None:
         """Keep a path, and note where it parts from each of the others."""

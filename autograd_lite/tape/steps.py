@@ -240,11 +240,13 @@ class Steps:
         with self.tracing:
             lent = list(self.captured)  # a path that is met meanwhile may add to them
             before = [v._value for v in lent]
+            token = observers.lending.set(True)
             try:
                 for v, number in zip(lent, captured, strict=True):
                     v._value = float(number)
                 yield
             finally:
+                observers.lending.reset(token)
                 for v, number in zip(lent, before, strict=True):
                     v._value = number
 

@@ -15,7 +15,7 @@ from autograd_lite import observers
 from autograd_lite.copies import uncollected
 from autograd_lite.errors import ArgumentError, AutogradLiteError, HandMadeNodeError, OperandError, TraceError
 from autograd_lite.nests import NAMESPACE, Shape, unravel
-from autograd_lite.primitives import PRIMITIVES
+from autograd_lite.primitives import PRIMITIVES, div
 from autograd_lite.selection import selecting
 from autograd_lite.tape.passes import Guard, Program
 from autograd_lite.tape.tape import Tape
@@ -116,6 +116,7 @@ def record(
     program = Flattened(inputs, oldest, merging=merging)
     roots = [*outputs, *notes.doubtful, *(side for _, left, right, _, _ in notes.guards for side in (left, right))]
     program.add(roots)
+    _refuse_ended(program.captured)
     parts = program.parts(outputs, notes)
     return Tape(
         careful=functools.cache(lambda: record(f, numbers, shape, masked=True, loops=loops, merging=merging))
@@ -143,6 +144,16 @@ def decided(nest: Any) -> Any:
         return leaf
 
     return optree.tree_map(leaf_decided, nest, namespace=NAMESPACE)
+
+
+def _refuse_ended(captured: Sequence[Variable]) -> None:
+    """Refuse conditions from outside where no trace is under way around: the one that recorded them has ended."""
+    ended = None if observers.recording() or observers.suspended() else next(filter(is_condition, captured), None)
+    if ended is not None and not observers.lending.get():
+        raise TraceError(
+            f"a condition that a trace recorded, {ended!r}, is used after that trace has ended. Return it from the traced "
+            "function, or compare again."
+        )
 
 
 def _refuse_threads(f: Callable[..., Any], inputs: Sequence[Variable], notes: observers.Recording) -> None:
@@ -205,6 +216,10 @@ def _given(leaf: Variable) -> list[tuple[int, Any]]:
     return [] if leaf._about is None else leaf._about.given
 
 
+#: Nodes times operations with many results up to which these are compared.
+_WORTH_SORTING = 10_000_000
+
+
 class Flattened(Program):
     """The program of a recorded graph."""
 
@@ -214,6 +229,7 @@ class Flattened(Program):
         self.captured: list[Variable] = []
         self.slot_of: dict[int, int] = {x.number: slot for slot, x in enumerate(inputs)}
         self._given: dict[int, list[tuple[int, Any]]] = {}  # leaves whose value was a traced number, or was set
+        self._instead: dict[int, tuple[Variable, int, float | None]] = {}
 
     def add(self, roots: Sequence[Any]) -> None:
         """Enter the graph under `roots`, oldest node first."""
@@ -221,7 +237,7 @@ class Flattened(Program):
         self.captured = [n for n in graph if n.number < self.oldest and n.number not in self.slot_of]
         self.slot_of |= {node.number: self.inputs + k for k, node in enumerate(self.captured)}
         self.inputs += len(self.captured)
-        for node in graph:
+        for node in self._without_doubles(graph):
             if node.number not in self.slot_of and node.number not in self._given:
                 self.slot_of[node.number] = self._enter(node)
 
@@ -237,7 +253,39 @@ class Flattened(Program):
             self._given |= {leaf.number: _given(leaf) for leaf in new}
             roots += [number for leaf in new for _, number in _given(leaf) if type(number) is Variable]
 
+    def _without_doubles(self, graph: list[Variable]) -> list[Variable]:
+        """An order in which operations whose results others include can be left out: their users come after those.
+
+        A gradient of a `vmap` computes the values of all lanes on its way. The `vmap` itself is needed only where what goes
+        into the gradient depends on its results.
+        """
+        made = {node._primitive: node for node in graph if hasattr(node._primitive, "includes")}
+        if len(made) * len(graph) > _WORTH_SORTING:
+            return graph
+        for operation, node in list(made.items()):
+            included = operation.includes  # type: ignore[union-attr] # one of many results
+            primal = made.get(included.operation) if included else None
+            if primal is None:
+                continue
+            after = {primal.number: primal}
+            for n in graph:
+                known = self._instead.get(n.number)
+                arguments = n._arguments if known is None else (*n._arguments, known[0])
+                if any(type(a) is Variable and a.number in after for a in arguments):
+                    after[n.number] = n
+            if node.number in after:
+                continue
+            graph = [n for n in graph if n.number not in after] + [n for n in graph if n.number in after]
+            for n in after.values():
+                if n._first is primal:
+                    self._instead[n.number] = node, included.first + n._primitive.index, included.scale  # type: ignore[union-attr]
+        return graph
+
     def _enter(self, node: Variable) -> int:
+        if node.number in self._instead:
+            other, place, scale = self._instead[node.number]
+            total = self.instruction(node._primitive.other(place), (self.slot_of[other.number],))  # type: ignore[union-attr]
+            return total if scale is None else self.instruction(div, (total, self.constant(scale)))
         if node._first is None:  # a leaf made inside: Variable(3.0)
             return self.constant(node._value)
         if node._primitive is None:

@@ -12,6 +12,7 @@ from checkers import check_partials, check_second, check_value
 from corpus import DIFFERENTIATED, NAMES, ORDERS, SPECIAL, TABLE, sample
 from mpmath import mp, mpf
 from reference import REFERENCE, evaluate
+from tiers import sizes
 
 COVERED = [name for name in DIFFERENTIATED if name in REFERENCE]
 FINITE = [x for x in SPECIAL if math.isfinite(x)]
@@ -28,9 +29,12 @@ def moderate_rows(name, count, seed):
     return kept[:count]
 
 
-def special_rows(name):
-    """Return all tuples of finite special values; for three arguments of a shorter list."""
-    few = FINITE if TABLE[name].arity <= 2 else [0.0, -1.0, 2.0**53, 5e-324, 1e200]
+def special_rows(name, pairs):
+    """Return all tuples of finite special values; for three arguments, or if not all pairs are wanted, of shorter lists."""
+    short = [-0.0, 0.5, -1.0, 5e-324, 1e200]
+    few = (FINITE, FINITE if pairs == "all pairs" else short, [0.0, -1.0, 2.0**53, 5e-324, 1e200])[
+        TABLE[name].arity - 1
+    ]
     columns = [few] * TABLE[name].arity
     if name in ORDERS:
         columns[ORDERS[name]] = [1.0, 2.0]
@@ -83,12 +87,13 @@ def test_second_derivatives_at_sampled_points(name):
     assert settled >= len(points) / 2 > 2
 
 
+@pytest.mark.parametrize("pairs", sizes("some pairs", "all pairs"))
 @pytest.mark.parametrize("name", COVERED)
-def test_special_values(name):
+def test_special_values(name, pairs):
     """Orders 0, 1 and 2 at every pair of special values where the function is smooth."""
     primitive, reference = TABLE[name], REFERENCE[name]
     done = 0
-    for args in special_rows(name):
+    for args in special_rows(name, pairs):
         if not any(reference.is_regular(args, i) for i in range(primitive.arity)):
             continue
         check_value(primitive, reference, args)

@@ -1,0 +1,21 @@
+"""Which tests are quick and which are full.
+
+`python -m pytest` runs the quick tests, `python -m pytest -m full` the complete sweeps, `-m slow` what takes minutes more.
+A sweep keeps a sample among the quick tests, so that every module of the library is tested in both.
+"""
+
+import pytest
+
+full = pytest.mark.full
+
+
+def mostly_full(cases, quick):
+    """Return the cases as parameters; those whose position is not in `quick`, a slice or positions, carry `full`."""
+    cases = list(cases)
+    kept = set(range(len(cases))[quick]) if isinstance(quick, slice) else {k % len(cases) for k in quick}
+    return [case if k in kept else pytest.param(case, marks=full) for k, case in enumerate(cases)]
+
+
+def sizes(quick, complete):
+    """Return two sizes of one test as parameters: a small one, and the complete one, which carries `full`."""
+    return [quick, pytest.param(complete, marks=full)]
