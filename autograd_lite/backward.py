@@ -24,8 +24,8 @@ from autograd_lite.errors import (
     UnconnectedError,
 )
 from autograd_lite.nests import mapped, unravel, variables_of
-from autograd_lite.primitives import as_float, hold, less, plain, where
-from autograd_lite.variable import Variable, is_number, is_stale, reachable, search
+from autograd_lite.primitives import as_float, hold, less, plain, positive, where
+from autograd_lite.variable import Variable, is_condition, is_number, is_stale, reachable, search
 
 Number = Any  # float, or a Variable where a gradient is to be differentiated again
 Seeds = Iterable[tuple[Variable, Number]]
@@ -539,6 +539,8 @@ def result(number: Number | None, *, create_graph: bool) -> Number:
     """A derivative as the caller gets it: 0 for None, a Variable if it may be differentiated again."""
     if number is None:
         number = 0.0
+    if is_condition(number):  # as a factor of what is differentiated
+        number = positive(number)
     return Variable(number) if create_graph and type(number) is not Variable else number
 
 

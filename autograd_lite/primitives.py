@@ -568,6 +568,7 @@ def _comparison(relation: str, sign: str) -> Primitive:
         f"is_{relation}", lambda a, b: 1.0 if compare(a, b) else 0.0, 0.0, 0.0,
         formula=f"y = 1 where a {sign} b, else 0,   ∂y/∂a = ∂y/∂b = 0", kink="0 at the jump",
         source="Python language reference 6.10",
+        selects=True,  # nothing is sent into what is compared: Python has a bool here
     )
 
 

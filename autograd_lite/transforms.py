@@ -204,7 +204,7 @@ def _packed(run: Run, gradient: list[Number], reach: Reach, unconnected: str, f:
     shape = run.input_shape
     leaves, start = optree.tree_leaves(shape.pack(gradient), namespace=NAMESPACE), 0
     for position, (path, size) in enumerate(zip(shape.containers.paths(), shape.sizes, strict=True)):
-        lost = size > 0 and not any(x in reach.met for x in run.inputs[start : start + size])
+        lost = size > 0 and not any(x._number in reach.met for x in run.inputs[start : start + size])
         start += size
         if lost and unconnected == "raise":
             place = "".join(f"[{step!r}]" for step in path)

@@ -143,6 +143,8 @@ def _array(leaf: Any, name: str) -> Any:
         )
     if leaf.dtype == np.float64:
         return leaf
+    if leaf.dtype == object:  # plain numbers, as NumPy's functions leave them where no Variable was chosen
+        return np.array([as_float(number) for number in leaf.ravel().tolist()], dtype=np.float64).reshape(leaf.shape)
     if leaf.dtype.kind not in "biuf":
         raise OperandError(f"{name} maps over an array of {leaf.dtype}. Pass an array of real numbers.")
     with np.errstate(over="ignore"):

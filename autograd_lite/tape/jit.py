@@ -324,7 +324,7 @@ class Family:
 
     def _by(self, path: Path, numbers: Sequence[float], *, careful: bool = False) -> tuple[int, Sequence[float]]:
         program, tape = self.program(path, careful=careful), both(path.tape)[-1] if careful else path.tape
-        status, outputs = program.run([*numbers, *(v.value for v in tape.captured)])
+        status, outputs = program.run([*numbers, *(v._value for v in tape.captured)])
         return status, outputs
 
     def program(self, path: Path, *, careful: bool = False) -> Any:
@@ -352,7 +352,7 @@ class Family:
     def _rows(self, path: Path, numbers: Sequence[float], name: str, seed: float) -> list[float | None] | None:
         """The derivatives of the outputs times a seed; with NaN, what is not sent is 0 and all else NaN."""
         program = path.program((self.backend, name), lambda tape: single(_jacobian(tape, seed), self.backend))
-        status, rows = program.run([*numbers, *(v.value for v in path.tape.captured)])
+        status, rows = program.run([*numbers, *(v._value for v in path.tape.captured)])
         return None if status else rows  # another branch in the steps of a loop
 
 
@@ -366,9 +366,12 @@ def _jacobian(tape: Tape, seed: float) -> Tape:
             for y in outputs
         ]
 
-    example = [*tape.example, *(v.value for v in tape.captured)]
-    _, shape = unravel(((list(tape.example), [v.value for v in tape.captured]), {}))
-    return record(rows, example, shape, masked=True, loops=1)
+    example = [*tape.example, *(v._value for v in tape.captured)]
+    _, shape = unravel(((list(tape.example), [v._value for v in tape.captured]), {}))
+    found = record(rows, example, shape, masked=True, loops=1)
+    if found.captured:
+        raise TraceError(f"the careful program of {tape.name} uses Variables from outside that its program does not.")
+    return found
 
 
 def _sketched(arguments: tuple[Any, ...]) -> tuple[Any, Any]:

@@ -62,7 +62,7 @@ def replay(tape: Any, inputs: Sequence[Any]) -> list[Any]:
     """
     notes = observers.recording()
     if tape.careful and notes and notes.masked:
-        tape = tape.careful()
+        tape, inputs = _carefully(tape, inputs)
     apply, convert, numbers = _arithmetic(inputs)
     values = [*numbers, *map(convert, tape.constants)]
     for primitive, arguments in tape.code:
@@ -75,10 +75,17 @@ def replay(tape: Any, inputs: Sequence[Any]) -> list[Any]:
             notes.guards.append((guard.relation, left, right, guard.outcome, guard.location))
     doubtful = [values[slot] for slot in tape.doubtful]
     if any(_plain(x) != _plain(x) for x in doubtful):
-        return replay(tape.careful(), inputs)
+        return replay(*_carefully(tape, inputs))
     if notes:
         notes.doubtful += [x for x in doubtful if type(x) is Variable]
     return [values[slot] for slot in tape.outputs]
+
+
+def _carefully(tape: Any, inputs: Sequence[Any]) -> tuple[Any, Sequence[Any]]:
+    """The careful tape and its inputs: it may use other Variables from outside, which it then takes as they are."""
+    careful = tape.careful()
+    given = {v._number: x for v, x in zip(tape.captured, inputs[tape.arguments :], strict=True)}
+    return careful, [*inputs[: tape.arguments], *(given.get(v._number, v) for v in careful.captured)]
 
 
 def _plain(number: Any) -> Any:
