@@ -475,13 +475,13 @@ def gradients(
                 f"wrt holds the number {node!r}; only a Variable has a gradient. Make it a Variable first."
             )
     notes = observers.noticed(*[y] if type(y) is Variable else ()) if observers.tracing else None
-    found = _adjoints(y, seed, nodes if shape else None, create_graph=create_graph or notes is not None)
+    met, found = _adjoints(y, seed, nodes if shape else None, create_graph=create_graph or notes is not None)
 
     def given(number: Number | None) -> Number:
         return result(number, create_graph=True) if create_graph else _held(result(number, create_graph=False))
 
     if shape is None:
-        return Gradients({number: (node, given(adjoint)) for number, (node, adjoint) in found.items()})
+        return Gradients({number: (met[number], given(adjoint)) for number, adjoint in found.items()})
     lost = [node for node in nodes if node._number not in found]
     if lost and unconnected == "raise":
         raise UnconnectedError(
@@ -489,7 +489,7 @@ def gradients(
             'unconnected="zero" or "none".'
         )
     missing = None if unconnected == "none" else given(None)
-    return shape.pack([given(found[n._number][1]) if n._number in found else missing for n in nodes])
+    return shape.pack([given(found[n._number]) if n._number in found else missing for n in nodes])
 
 
 class Gradients(Mapping[Variable, Any]):
@@ -515,7 +515,7 @@ class Gradients(Mapping[Variable, Any]):
 
 def _adjoints(
     y: Any, seed: Any, wrt: list[Variable] | None, *, create_graph: bool
-) -> dict[int, tuple[Variable, Number | None]]:
+) -> tuple[dict[int, Variable], dict[int, Number | None]]:
     if type(seed) is not Variable:
         seed = as_float(seed)
     elif not create_graph:
@@ -524,15 +524,15 @@ def _adjoints(
         reach = Reach.of([y], -1 if wrt is None else min((node._number for node in wrt), default=-1))
         if wrt is not None and create_graph:  # what is recorded has a price: only what is asked for
             reach = reach.towards(wrt)
-        adjoints = reach.adjoints([(y, seed)] if y._number in reach.met else [], create_graph=create_graph)
-        return {number: (reach.met[number], adjoint) for number, adjoint in adjoints.items()}
+        seeds = [(y, seed)] if y._number in reach.met else []
+        return reach.met, reach.adjoints(seeds, create_graph=create_graph)
     if isinstance(y, (list, tuple, np.ndarray)) and np.ndim(y) > 0:
         raise OperandError(
             f"gradients of a {type(y).__name__} of {len(y)} outputs: give one output; add them up first, call gradients for "
             "each, or use jacobian(f)."
         )
     as_float(y)  # a number depends on nothing; anything else is refused
-    return {}
+    return {}, {}
 
 
 def result(number: Number | None, *, create_graph: bool) -> Number:

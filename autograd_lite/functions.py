@@ -16,6 +16,7 @@ from autograd_lite.primitives import (
     abs,  # noqa: A004 - the rule
     add,
     as_operand,
+    clip,
     div,
     erfc,
     exp,
@@ -136,7 +137,7 @@ def norm(numbers: Any, axis: int | None = None) -> Any:
         return _unboxed(_reduced(add, array, axis, 0.0))
     # Divided by the largest, a constant: smooth in every coordinate, as a chain of hypot would not be where one is 0.
     largest = hold(_reduced(maximum, abs(array), axis, None))
-    scale = where(less(0.0, largest) * less(largest, math.inf), largest, 1.0)
+    scale = clip(largest, 2.0**-1000, 2.0**1000)  # whose inverse has all its digits
     length = scale * sqrt(_reduced(add, square(div(array, _spread(scale, axis))), axis, 0.0))
     return _unboxed(where(largest, length, 0.0))
 

@@ -275,7 +275,8 @@ def _over_length(a: Any, x: Any, y: Any, h: Any) -> Any:
 def _over_squared_length(a: Any, x: Any, y: Any) -> Any:
     """(a/h)/h with h = hypot(x, y): no square that overflows."""
     h = hypot(x, y)
-    return where(h, div(0.5 * _over_length(a, x, y, h), hypot(0.5 * x, 0.5 * y)), 0.0)
+    once = _over_length(a, x, y, h)
+    return where(h, where(less(h, inf), div(once, h), 0.5 * div(once, hypot(0.5 * x, 0.5 * y))), 0.0)
 
 
 sinc: Primitive = rule(
@@ -412,7 +413,7 @@ softsign: Primitive = rule(
     expression=lambda x: where(less(abs(x), inf), div(x, 1.0 + abs(x)), sign(x)),
 )
 share: Primitive = rule(
-    "share", ieee.share, lambda a, b, y: share(b, a) * inv(a + b), lambda a, b, y: -share(a, b) * inv(a + b),
+    "share", ieee.share, lambda a, b, y: div(share(b, a), a + b), lambda a, b, y: -div(share(a, b), a + b),
     domain=(NON_NEGATIVE, NON_NEGATIVE),
     formula="y = a/(a + b),   ∂y/∂a = b/(a + b)², ∂y/∂b = -a/(a + b)²", source="softmax of two; 1 - y is share(b, a)",
     ulp=(1.5, 4.0), expression=lambda a, b: div(a * _halved(a), a * _halved(a) + b * _halved(a)),

@@ -9,14 +9,15 @@ import functools
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+import optree
 
 from autograd_lite import observers, primitives
 from autograd_lite.backward import Number, Reach, Seeds, nan_if_nan, result
-from autograd_lite.errors import ArgumentError, DerivativeWarning, OperandError, OutputError
-from autograd_lite.nests import Shape, mapped, unravel
+from autograd_lite.errors import ArgumentError, DerivativeWarning, OperandError, OutputError, UnconnectedError
+from autograd_lite.nests import NAMESPACE, Shape, mapped, unravel
 from autograd_lite.refusals import watched
 from autograd_lite.variable import Variable, is_input_of
 
@@ -196,7 +197,33 @@ def _one_number(output: Any, f: Callable[..., Any]) -> Number:
     )
 
 
-def value_and_grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[..., Any]:
+def _packed(run: Run, gradient: list[Number], reach: Reach, unconnected: str, f: Callable[..., Any]) -> Any:
+    """The gradient as a nest; what is asked for in place of leaves that the output does not depend on."""
+    if unconnected == "zero":
+        return run.input_shape.pack(gradient)
+    shape = run.input_shape
+    leaves, start = optree.tree_leaves(shape.pack(gradient), namespace=NAMESPACE), 0
+    for position, (path, size) in enumerate(zip(shape.containers.paths(), shape.sizes, strict=True)):
+        lost = size > 0 and not any(x in reach.met for x in run.inputs[start : start + size])
+        start += size
+        if lost and unconnected == "raise":
+            place = "".join(f"[{step!r}]" for step in path)
+            raise UnconnectedError(
+                f"{name_of(f)} does not depend on {place or 'its argument'}{' of its argument' if place else ''}. Check that "
+                'it is used, and not through a plain number taken from it; or pass unconnected="zero" or "none".'
+            )
+        if lost:
+            leaves[position] = None
+    return optree.tree_unflatten(shape.containers, leaves)
+
+
+def value_and_grad(
+    f: Callable[..., Any],
+    argnums: Argnums = 0,
+    has_aux: bool = False,
+    *,
+    unconnected: Literal["zero", "none", "raise"] = "zero",
+) -> Callable[..., Any]:
     """Return a function that computes a scalar function and its gradient in one run.
 
     Parameters
@@ -207,6 +234,9 @@ def value_and_grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = 
         Which positional arguments to differentiate with respect to.
     has_aux : bool, default False
         Whether `f` returns a second value that is only passed on.
+    unconnected : {"zero", "none", "raise"}
+        What to give for a number or an array of the argument that the output does not depend on, in the branches that were
+        taken. In an array that is used in part, the other numbers are 0 in any case.
 
     Returns
     -------
@@ -220,6 +250,8 @@ def value_and_grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = 
         If `f` does not return one number; see `jacobian`.
     OperandError
         If the argument holds something that is not a real number.
+    UnconnectedError
+        With `unconnected="raise"`, with the place of the unused leaf.
 
     Notes
     -----
@@ -235,9 +267,13 @@ def value_and_grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = 
     >>> import numpy as np
     >>> value_and_grad(lambda x: (x * x).sum())(np.array([1.0, 2.0]))
     (5.0, array([2., 4.]))
+    >>> value_and_grad(lambda p: p["a"] * 3.0, unconnected="none")({"a": 2.0, "b": np.ones(3)})
+    (6.0, {'a': 3.0, 'b': None})
     """
+    if unconnected not in ("zero", "none", "raise"):
+        raise ArgumentError(f'unconnected={unconnected!r}: choose "zero", "none" or "raise".')
 
-    @_transform("value_and_grad", f, argnums, has_aux=has_aux)
+    @_transform("value_and_grad", f, argnums, has_aux=has_aux, unconnected=unconnected)
     def value_and_gradient(*arguments: Any, **keywords: Any) -> Any:
         run = _run(f, argnums, arguments, keywords, once=True)
         output, aux = _split(run.output, f, has_aux=has_aux)
@@ -248,12 +284,18 @@ def value_and_grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = 
         value = _primal(y, keep=outside)
         if has_aux:
             value = value, run.plain(aux)
-        return value, run.input_shape.pack(gradient)
+        return value, _packed(run, gradient, reach, unconnected, f)
 
     return value_and_gradient
 
 
-def grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[..., Any]:
+def grad(
+    f: Callable[..., Any],
+    argnums: Argnums = 0,
+    has_aux: bool = False,
+    *,
+    unconnected: Literal["zero", "none", "raise"] = "zero",
+) -> Callable[..., Any]:
     """Return a function that computes the gradient of a scalar function.
 
     As `value_and_grad`, without the value: returns the gradient, or `(gradient, aux)` with `has_aux`.
@@ -268,8 +310,8 @@ def grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> 
     >>> grad(grad(lambda x: x**3))(2.0)
     12.0
     """
-    dressed = _transform("grad", f, argnums, has_aux=has_aux)
-    both = value_and_grad(f, argnums, has_aux)
+    dressed = _transform("grad", f, argnums, has_aux=has_aux, unconnected=unconnected)
+    both = value_and_grad(f, argnums, has_aux, unconnected=unconnected)
 
     @dressed
     def gradient(*arguments: Any, **keywords: Any) -> Any:

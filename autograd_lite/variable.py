@@ -453,7 +453,9 @@ class Variable:
             bool(primitives.copysign(1.0, self) < 0.0)
         return self._value
 
-    def __complex__(self) -> NoReturn:
+    def __complex__(self) -> complex:
+        if observers.tracing and (notes := observers.noticed(self)) and is_number(self, notes):
+            return complex(self._under_guard(notes))
         raise refusal(
             f"complex() of {self!r} would drop its derivative: derivatives here are of real functions. Use "
             "complex(x.value) if the plain number is intended."
@@ -479,8 +481,12 @@ class Variable:
             facts.append(f"name={self.name!r}")
         return f"Variable({', '.join(facts)})"
 
+    def __str__(self) -> str:
+        notes = observers.recording()
+        return repr(self._value) if notes and is_number(self, notes) else repr(self)
+
     def __format__(self, specification: str) -> str:
-        return format(self._value, specification) if specification else repr(self)
+        return format(self._value, specification) if specification else str(self)
 
     def round(self, decimals: int = 0, out: None = None) -> "Variable":  # noqa: ARG002 - as NumPy calls it
         """Rounded to some decimals: what `np.round` asks for."""
@@ -594,14 +600,18 @@ def search(  # noqa: C901 - half the time of a sweep, hence written out for both
                     met[argument._number] = argument
                     inner.append(argument)
             continue
-        if type(first) is Variable and first._number not in met:
-            met[first._number] = first
-            if first._first is not None:
-                inner.append(first)
-        if type(second) is Variable and second._number not in met:
-            met[second._number] = second
-            if second._first is not None:
-                inner.append(second)
+        if type(first) is Variable:
+            number = first._number
+            if number not in met:
+                met[number] = first
+                if first._first is not None:
+                    inner.append(first)
+        if type(second) is Variable:
+            number = second._number
+            if number not in met:
+                met[number] = second
+                if second._first is not None:
+                    inner.append(second)
     if oldest >= 0:
         inner = [node for node in inner if node._number >= oldest]
     inner.sort(key=creation_number, reverse=True)

@@ -273,6 +273,7 @@ DOORS = {
     "value in a branch": lambda x: x if x.value > 1.5 else -x,
     "float of value": lambda x: float(x.value) * x,
     "math of value": lambda x: math.sin(x.value) * x,
+    "complex of value": lambda x: abs(complex(x.value, 1.0)) * x,
     "int of value": lambda x: int(x.value) * x,
     "floor of value": lambda x: math.floor(x.value) * x,
     "method of a float": lambda x: (2.0 if x.value.is_integer() else 3.0) * x,

@@ -997,10 +997,11 @@ def test_no_floating_point_warnings():
 # --- size ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("turns", sizes(2_000, 10_000))
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_deep_chains(backend):
-    """20,000 operations in a row, value and gradient, without recursion."""
-    f = lambda x: functools.reduce(lambda s, _: s * 0.9998 + x, range(10_000), x)
+def test_deep_chains(backend, turns):
+    """Thousands of operations in a row, value and gradient, without recursion."""
+    f = lambda x: functools.reduce(lambda s, _: s * 0.9998 + x, range(turns), x)
     jitted, slope = al.jit(f, backend=backend), al.jit(al.grad(f), backend=backend)
     depth = sys.getrecursionlimit()
     for x in (1.0, 0.3):

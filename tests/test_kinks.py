@@ -1,7 +1,9 @@
 """The ledger of kinks: where, how far, the slopes on both sides, the slope used."""
 
 import math
+import re
 
+import numpy as np
 import pytest
 
 import autograd_lite as al
@@ -122,3 +124,28 @@ def test_wrong_arguments():
         al.kinks(V(1.0), within=-1.0)
     with pytest.raises(al.OperandError, match=r"^kinks got 1\.0, a float; give it a Variable\.$"):
         al.kinks(1.0)
+
+
+@pytest.mark.parametrize(
+    ("through", "instead", "name", "write"),
+    [
+        (lambda x, y: al.norm([x, y]) ** 2, lambda x, y: np.array([x, y]) @ np.array([x, y]), "norm", "v @ v"),
+        (lambda x, y: al.square(al.norm([x, y])), lambda x, y: al.dot([x, y], [x, y]), "norm", "v @ v"),
+        (lambda x, y: al.hypot(x, y) ** 2, lambda x, y: x * x + y * y, "hypot", r"x\*x \+ y\*y"),
+        (lambda x, y: al.hypot(x, y) * al.hypot(x, y), lambda x, y: x * x + y * y, "hypot", r"x\*x \+ y\*y"),
+        (lambda x, y: abs(x) ** 2 + abs(y) ** 2, lambda x, y: x * x + y * y, "abs", r"x\*x"),
+        (lambda x, y: 3.0 * al.norm([x, y]) ** 2.0 + 1.0, lambda x, y: 3.0 * (x * x + y * y), "norm", "v @ v"),
+    ],
+)
+def test_the_square_of_a_length_at_the_origin_is_named_with_its_cure(through, instead, name, write):
+    """Its Hessian there is 0 through the length, 2 in truth; the cure has it."""
+    x, y = V(0.0), V(0.0)
+    answer = al.kinks(through(x, y))
+    assert re.search(rf"square of {name} is smooth at the origin.* are 0 there, not 2: write {write}\.", str(answer))
+    hessian = lambda f: al.hessian(lambda v: f(v[0], v[1]))(np.zeros(2))
+    assert not hessian(through).any()
+    assert (hessian(instead) == hessian(instead)[0, 0] * np.eye(2)).all()
+    assert hessian(instead)[0, 0] >= 2.0
+    assert al.kinks(instead(x, y)).found == ()
+    for other in (al.norm([x, y]), al.hypot(x, y), abs(x), through(x + 1.0, y + 1.0)):
+        assert "square of" not in str(al.kinks(other))

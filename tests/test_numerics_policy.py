@@ -1177,3 +1177,62 @@ def test_what_would_drop_the_derivative_raises(function):
     with pytest.raises(TypeError, match=r"derivative|al\.|value"):
         function(al.Variable(1.0))
     assert issubclass(OperandError, TypeError)
+
+
+@pytest.mark.parametrize("name", ["log", "log2", "log10"])
+def test_logarithms_have_the_slope_of_their_domain_at_a_negative_zero(name):
+    """log(-x) at 0 is the limit from the left, where the function lives: slope -inf, not +inf."""
+    f = getattr(al, name)
+    assert al.grad(f)(-0.0) == al.grad(f)(0.0) == INF
+    assert al.grad(al.grad(f))(-0.0) == al.grad(al.grad(f))(0.0) == -INF
+    for run in (lambda g: g, lambda g: al.jit(g, backend="python"), al.jit):
+        assert run(al.grad(lambda x: f(-x)))(0.0) == -INF
+        assert run(al.grad(lambda x: f(-al.expm1(x))))(0.0) == -INF
+    assert al.vmap(al.grad(f))(np.array([0.0, -0.0])).tolist() == [INF, INF]
+
+
+def test_xlogy_and_log1p_have_the_slope_of_their_domain_at_its_end():
+    """x/y at y = -0.0 as at 0.0; 1/(1 + x) at -1."""
+    for y in (0.0, -0.0):
+        assert al.grad(al.xlogy, 1)(2.0, y) == INF
+        assert al.grad(al.xlogy, 1)(-2.0, y) == -INF
+        assert al.grad(al.xlogy, 1)(0.0, y) == 0.0
+    assert al.grad(al.log1p)(-1.0) == INF
+
+
+@pytest.mark.parametrize(
+    ("f", "x", "slope"),
+    [
+        (al.exp2, 1024.2, math.log(2.0) * 2.0 * 2.0**1023.2),
+        (al.exp2, 1023.99, math.log(2.0) * 2.0**1023.99),
+        (lambda x: 2.0**x, 1024.2, math.log(2.0) * 2.0 * 2.0**1023.2),
+        (lambda x: 1.1**x, 7450.0, math.log(1.1) * 1.1**7440 * 1.1**10),
+        (lambda x: 1.001**x, 710_200.0, math.log(1.001) * 1.001**710_000 * 1.001**200),
+        (lambda x: 1e-200**x, 1.54, math.log(1e-200) * 1e-200**1.54),
+    ],
+)
+def test_slopes_of_powers_are_finite_where_the_truth_is(f, x, slope):
+    """The value overflows, its derivative does not."""
+    # The power's condition number, x·log b ≤ 740, times half a unit for the rounding of x·log b here and there.
+    assert al.grad(f)(x) == pytest.approx(slope, rel=740 * 2.0**-52)
+    for run in (al.jit(al.grad(f), backend="python"), al.jit(al.grad(f))):
+        assert run(x) == al.grad(f)(x)
+
+
+def test_exp2_is_infinite_at_infinity():
+    """The other branch is not taken."""
+    assert (al.grad(al.exp2)(INF), al.grad(al.exp2)(-INF), al.grad(al.exp2)(2000.0)) == (INF, 0.0, INF)
+    assert math.isnan(al.grad(al.exp2)(NAN))
+
+
+@pytest.mark.parametrize("size", [5e-324, 1e-323, 1e-310, 1e-300, 1.0, 1e300, 1.5e308, 1.7976931348623157e308])
+def test_lengths_near_the_ends_of_the_range(size):
+    """hypot overflows at 1.27e308 twice; its slopes were 0 there. Below the normal doubles it has lost digits."""
+    half = math.sqrt(0.5)
+    for f in (lambda v: al.hypot(v[0], v[1]), al.norm):
+        assert al.grad(f)([size, -size]) == pytest.approx([half, -half], rel=4 * 2.0**-52)
+        assert al.grad(f)([size, 0.0]) == pytest.approx([1.0, 0.0], rel=2.0**-52)
+    if size > 1e-300:
+        assert al.grad(al.atan2, (0, 1))(size, size) == pytest.approx((0.5 / size, -0.5 / size), rel=1e-15, abs=1e-323)
+    for run in (al.jit(al.grad(al.hypot, (0, 1)), backend="python"), al.jit(al.grad(al.hypot, (0, 1)))):
+        assert run(size, -size) == al.grad(al.hypot, (0, 1))(size, -size)

@@ -561,3 +561,41 @@ def test_a_rate_that_is_none(method, rate):
     """Below 0, NaN, infinite or a text: said when the optimiser is made."""
     with pytest.raises(al.ArgumentError, match="rate="):
         method(rate)
+
+
+@pytest.mark.parametrize("make", [Adam, AdamW, RMSProp, lambda rate: RMSProp(rate, momentum=0.9)])
+def test_optimisers_can_be_differentiated_at_gradient_zero(make):
+    """The root of the mean square has an infinite slope at 0, times 0: derivatives of a step were NaN.
+
+    A parameter whose gradient is 0, a dead unit, stands still: p - rate·0; with respect to the gradient itself the slope is
+    that of rate·g/(√… + ε), the root held at 0.
+    """
+    optimiser = make(0.1)
+
+    def after(count):
+        def parameter(start, gradient):
+            params, state = np.array([start, 1.0]), optimiser.init(np.zeros(2))
+            for _ in range(count):
+                params, state = optimiser.update(np.array([gradient, 2.0]), state, params)
+            return params[0]
+
+        return parameter
+
+    for count in (1, 2, 3):
+        for run in (lambda f: f, al.jit):
+            by_start, by_gradient = run(al.grad(after(count), (0, 1)))(1.0, 0.0)
+            assert math.isfinite(by_start), (count, by_start)
+            assert by_start == pytest.approx(1.0, abs=0.01)
+            assert by_gradient < -1e5, (count, by_gradient)  # rate/ε: ε is all that divides
+            assert np.isfinite(al.hessian(lambda v, count=count: after(count)(v[0], v[1]))(np.array([1.0, 0.0]))).all()
+    meta = lambda rate: after_rate(make, rate)
+    assert al.grad(meta)(0.1) == pytest.approx(0.0, abs=0.02)
+
+
+def after_rate(make, rate):
+    """A parameter with gradient 0 after two steps of some rate."""
+    optimiser = make(rate)
+    params, state = np.array([1.0]), optimiser.init(np.zeros(1))
+    for _ in range(2):
+        params, state = optimiser.update(0.0 * params, state, params)
+    return params[0]

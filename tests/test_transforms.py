@@ -376,3 +376,44 @@ class TestSciPy:
         got = scipy.optimize.least_squares(residuals, [-1.2, 1.0], jac=al.jacobian(residuals))
         assert np.allclose(got.x, 1.0)
         assert np.allclose(scipy.optimize.root(residuals, [-1.2, 1.0], jac=al.jacobian(residuals)).x, 1.0)
+
+
+# ------------------------------------------------------------------------------------------------------- unconnected
+
+
+def test_unconnected_leaves_are_zero_none_or_an_error():
+    """A layer that is not used: leaf by leaf, in nests, tuples of arguments, with aux, compiled."""
+    f = lambda p, q: p["a"] * 3.0 + p["v"][0]
+    p = {"a": 2.0, "b": np.ones(2), "v": np.ones(3), "none": np.ones(0)}
+    zero = al.grad(f)(p, 1.0)
+    assert (zero["a"], zero["b"].tolist(), zero["v"].tolist()) == (3.0, [0.0, 0.0], [1.0, 0.0, 0.0])
+    for run in (lambda g: g, al.jit):
+        none = run(al.grad(f, unconnected="none"))(p, 1.0)
+        assert (none["a"], none["b"], none["v"].tolist(), none["none"].tolist()) == (3.0, None, [1.0, 0.0, 0.0], [])
+        assert run(al.grad(f, (0, 1), unconnected="none"))(p, 1.0)[1] is None
+    value, aux = al.value_and_grad(lambda x, y: (x * x, "aux"), (0, 1), has_aux=True, unconnected="none")(3.0, 1.0)
+    assert (value, aux) == ((9.0, "aux"), (6.0, None))
+    with pytest.raises(
+        al.UnconnectedError, match=r"^<lambda> does not depend on \['b'\] of its argument\. Check that it is"
+    ):
+        al.grad(f, unconnected="raise")(p, 1.0)
+    with pytest.raises(al.UnconnectedError, match=r"depend on \[1\] of its argument"):
+        al.grad(f, (0, 1), unconnected="raise")({"a": 1.0, "v": np.ones(1)}, 1.0)
+    with pytest.raises(al.UnconnectedError, match="depend on its argument"):
+        al.grad(lambda x: 3.0, unconnected="raise")(1.0)
+
+
+def test_connected_with_derivative_zero_is_not_unconnected():
+    """x·0, a constant branch of `where`, relu of a negative number: the output depends on x."""
+    for f in (lambda x: x * 0.0, lambda x: al.where(0.0, x, 1.0), lambda x: al.relu(x - 2.0)):
+        assert al.grad(f, unconnected="raise")(1.0) == 0.0
+    assert al.grad(lambda x: x if x < 0 else 2.0, unconnected="none")(1.0) is None
+    assert al.grad(lambda x: al.grad(lambda y: x * y, unconnected="raise")(1.0), unconnected="raise")(3.0) == 1.0
+
+
+def test_unconnected_is_one_of_three():
+    """The argument is named."""
+    for wrong in ("None", None, 0):
+        for transform in (al.grad, al.value_and_grad):
+            with pytest.raises(al.ArgumentError, match='choose "zero", "none" or "raise"'):
+                transform(al.sin, unconnected=wrong)

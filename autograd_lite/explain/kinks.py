@@ -87,7 +87,8 @@ def kinks(y: Variable, *, within: float = 1e-3) -> Kinks:
     -----
     Only what contributes to the gradient, or decides about it (the condition of a `where`), is listed. A condition written
     with Python's `<` is a plain bool in the graph: such a kink cannot be seen, and the evidence says how many there are. The
-    slopes are the rule's own partials at 1e-9 to the left and to the right. Time
+    slopes are the rule's own partials at 1e-9 to the left and to the right. A length at the origin that is squared is named
+    with what to write instead: the square is smooth, but its second derivatives are lost through the length. Time
     grows linearly with the graph, and with the graph again for each `where` at whose kink the point lies.
 
     Examples
@@ -108,7 +109,7 @@ def kinks(y: Variable, *, within: float = 1e-3) -> Kinks:
         relevant = _relevant(ways)
         found = [kink for node in relevant for kink in _of_node(node, ways.names, within)]
         found.sort(key=lambda kink: (abs(kink.distance), kink.node.number))
-        notes = _unseen(relevant)
+        notes = _squares(found, ways) + _unseen(relevant)
     if not found:
         sentence = f"No kink within {within:g}: the function is smooth around this point, as far as the graph shows."
         return Kinks("none", sentence, tuple(notes))
@@ -231,6 +232,21 @@ def _of_where(node: Variable, names: Names, within: float) -> Iterator[Kink]:
     yield Kink(
         node, moved, names.call(node), "where", at, distance, low[0], high[0], jump, used, node.location
     )  # fmt: skip
+
+
+#: Lengths, and what to write for their squares.
+_SQUARES = {"norm": "v @ v", "hypot": "x*x + y*y", "abs": "x*x"}
+
+
+def _squares(found: list[Kink], ways: Ways) -> list[str]:
+    """Lengths at the origin that are squared, or otherwise of adjoint 0: smooth, but not through the length."""
+    squared = {kink.operation for kink in found if kink.distance == 0.0 and ways.adjoints.get(kink.node) == 0.0}
+    return [
+        f"the square of {name} is smooth at the origin, but through {name} its second derivatives are 0 there, not 2: write "
+        f"{instead}."
+        for name, instead in _SQUARES.items()
+        if name in squared
+    ]
 
 
 def _slope(branch: object, moved: Variable) -> float:

@@ -85,7 +85,7 @@ class Generator:
     def __init__(self, seed):
         self.random = random.Random(f"structured {seed}")
         self.exact = self.random.random() < 0.6
-        self.captures = FEATURES["captured Variables"] and self.random.random() < 0.5
+        self.captures = FEATURES["captured Variables"] and self.random.random() < 0.35
         self.lines, self.indent, self.count = [], 1, 0
         self.numbers, self.arrays, self.lists = [], [], []  # texts of expressions; arrays with their length
         self.depth = 0
@@ -278,9 +278,9 @@ class Generator:
             ("for", 2, self.for_loop),
             ("order", 1, self.ordering),
             ("integers", 1.2, self.integer),
-            ("value", 0.7, self.reading),
-            ("scan", 2, self.scan),
-            ("vmap", 1.5, self.vmap),
+            ("value", 1.2, self.reading),
+            ("scan", 1.5, self.scan),
+            ("vmap", 1, self.vmap),
             ("nests", 1, self.nest),
             ("inner grad", 1.5, self.inner_gradient),
             ("inner jit", 0.4, self.inner_jit),
@@ -450,7 +450,7 @@ class Generator:
     def scan(self):
         c, s, cfg = self.name("c"), self.name("step"), None
         k, row = self.name("k"), self.name("row")
-        if self.on("scan of changing objects") and self.chance(0.12):
+        if self.on("scan of changing objects") and self.chance(0.25):
             cfg = self.name("box")
             self.write(f"{cfg} = {{'k': {self.leaf()}}}")
         rows = self.random.randrange(4)

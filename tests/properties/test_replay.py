@@ -206,19 +206,19 @@ def _quiet_about_paths():
         yield
 
 
-@pytest.mark.parametrize("first", mostly_full(range(0, 2000, 100), slice(0, None, 5)))
+@pytest.mark.parametrize("first", mostly_full(range(0, 2000, 100), slice(0, None, 7)))
 def test_branching_programs(first):
     """2,000 programs: value and gradient at one lane by loop and by NumPy."""
     check_single_lane(range(first, first + 100), ("python", "numpy"), 4)
 
 
-@pytest.mark.parametrize("first", mostly_full(range(0, 240, 40), [0, -1]))
+@pytest.mark.parametrize("first", mostly_full(range(0, 240, 40), [0]))
 def test_branching_programs_as_machine_code(first):
     """240 of them compiled."""
     check_single_lane(range(first, first + 40), ("llvm",), 3)
 
 
-@pytest.mark.parametrize("first", mostly_full(range(0, 160, 20), [0, -1]))
+@pytest.mark.parametrize("first", mostly_full(range(0, 160, 20), [0]))
 def test_branching_programs_over_lanes(first):
     """160 programs of exact operations over 9 lanes: rows that go different ways keep eager's bits."""
     check_lanes(range(first, first + 20), ("numpy", "llvm"), 9)
