@@ -5,6 +5,7 @@ objects, compares, or calls compiled code for floats. Those functions are writte
 remedy. Entries that are not numbers are refused by the rules themselves.
 """
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -302,7 +303,18 @@ def _quantile_of(row: list[Any], q: float, method: str) -> Any:
     if bool(row[-1] != row[-1]):  # NaN is sorted last
         return row[-1]
     below, share = _PLACES[method](q * (len(row) - 1))
-    return row[below] if share == 0.0 else row[below] + (row[below + 1] - row[below]) * share
+    low = _shared(row, below)
+    return low if share == 0.0 else low + (_shared(row, below + 1) - low) * share
+
+
+def _shared(row: list[Any], place: int) -> Any:
+    """The number at a place of a sorted row; those that tie with it share the derivative, as in `maximum`."""
+    first = last = place
+    while first > 0 and row[first - 1] == row[place]:
+        first -= 1
+    while last + 1 < len(row) and row[last + 1] == row[place]:
+        last += 1
+    return functools.reduce(primitives.maximum, row[first : last + 1])
 
 
 def _quantiles(name: str, scale: float, *, skips: bool) -> None:

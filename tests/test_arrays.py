@@ -104,6 +104,13 @@ class TestReductions:
             assert al.grad(np.max)(m).tolist() == [[0.125, 0.125], [0.25, 0.5]]
             assert al.grad(lambda m: np.min(m, axis=(0, 1)))(m).tolist() == [[0.125, 0.125], [0.25, 0.5]]
 
+    def test_ties_of_order_statistics_share_too(self):
+        """The median of equal numbers, and a percentile between them and others."""
+        assert al.grad(np.median)(np.array([2.0, 1.0, 2.0])).tolist() == [0.5, 0.0, 0.5]
+        m = np.array([[3.0, 1.0], [1.0, 4.0]])
+        al.check_grads(lambda m: np.quantile(m, 0.6), (m,), order=1)
+        assert al.jit(al.grad(np.median))(np.ones(2)).tolist() == al.grad(np.median)(np.ones(2)).tolist() == [0.5, 0.5]
+
     def test_nan_is_not_laundered(self):
         """In value and derivative."""
         m = np.array([[1.0, math.nan], [3.0, 4.0]])
