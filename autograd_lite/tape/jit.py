@@ -18,10 +18,10 @@ from autograd_lite.primitives import Primitive, as_float
 from autograd_lite.tape import pickles
 from autograd_lite.tape.connected import connected
 from autograd_lite.tape.executors import python
-from autograd_lite.tape.lane_paths import LanePaths, Unmapped
+from autograd_lite.tape.lane_paths import LanePaths
 from autograd_lite.tape.lanes import Mapped
 from autograd_lite.tape.passes import Straight
-from autograd_lite.tape.paths import Path, Paths, Uncaptured, Unserved
+from autograd_lite.tape.paths import Path, Paths, Uncaptured, Unmapped, Unserved
 from autograd_lite.tape.programs import PythonSingle, chosen, single
 from autograd_lite.tape.steps import both, one_by_one, wider
 from autograd_lite.tape.tape import Tape
@@ -448,7 +448,7 @@ def _forget(compiled: "weakref.ref[Compiled]", count: int) -> None:
     """Let the short way for so many arguments go; what is in use stays alive until it returns."""
     holder = compiled()
     if holder is not None:
-        holder._short.pop(count, None)  # noqa: SLF001
+        holder._short.pop(count, None)
 
 
 def short_call(

@@ -19,8 +19,9 @@ from autograd_lite.backward import Cotangents, Number, Reach
 from autograd_lite.nests import Fixed, Shape, unravel
 from autograd_lite.primitives import where
 from autograd_lite.tape.batches import Batch
-from autograd_lite.tape.lane_paths import LanePaths, Served, Unmapped
+from autograd_lite.tape.lane_paths import LanePaths, Served
 from autograd_lite.tape.loops import Included, Operation, recorded
+from autograd_lite.tape.paths import Unmapped
 from autograd_lite.tape.programs import Columns
 from autograd_lite.tape.results import spread
 from autograd_lite.transforms import name_of

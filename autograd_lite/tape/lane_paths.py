@@ -9,20 +9,14 @@ from typing import Any
 import numpy as np
 
 from autograd_lite import observers
-from autograd_lite.errors import TraceError
 from autograd_lite.nests import Fixed, Shape
 from autograd_lite.tape.batches import Batch
 from autograd_lite.tape.executors import python
-from autograd_lite.tape.paths import Path, Paths, _difference
+from autograd_lite.tape.paths import Path, Paths, Unmapped, _difference
 from autograd_lite.tape.programs import LaneProgram, single
 from autograd_lite.tape.results import Results, stacked
 from autograd_lite.transforms import name_of
 from autograd_lite.variable import Variable
-
-
-class Unmapped(TraceError):  # noqa: N818 - reads as the fact it states
-    """A `vmap` that was recorded as one operation cannot serve some lanes: they use what it is not given."""
-
 
 #: Numbers of captured Variables, by the numbers of the nodes.
 Given = Mapping[int, Any]

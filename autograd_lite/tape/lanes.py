@@ -15,7 +15,8 @@ from autograd_lite.tape import pickles
 from autograd_lite.tape.batches import Batch, axes_of, batch_of
 from autograd_lite.tape.executors import machine
 from autograd_lite.tape.lane_operations import Places, entered
-from autograd_lite.tape.lane_paths import LanePaths, Unmapped
+from autograd_lite.tape.lane_paths import LanePaths
+from autograd_lite.tape.paths import Unmapped
 from autograd_lite.tape.trace import is_fixed
 from autograd_lite.transforms import name_of
 from autograd_lite.variable import Variable

@@ -16,10 +16,10 @@ import numpy as np
 
 from autograd_lite import observers
 from autograd_lite.backward import Cotangents, Number, Place, Reach, Sent
-from autograd_lite.errors import TraceError
 from autograd_lite.nests import Shape, unravel
 from autograd_lite.primitives import positive
 from autograd_lite.tape.executors import machine
+from autograd_lite.tape.paths import Unmapped
 from autograd_lite.tape.steps import Steps, paths_of
 from autograd_lite.variable import Variable, make_node
 
@@ -334,8 +334,8 @@ class LoopGradient(Operation):
         return adjoints + [0.0 if a is None else 1.0 if condition is None else condition for a, condition in shares]
 
     def pulled_back(self, *_: Any) -> list[Any]:
-        """Not available: what differentiates twice records the steps of a scan one by one."""
-        raise TraceError(
+        """Not available: what differentiates twice records the steps of a scan one by one, to which `jit` returns."""
+        raise Unmapped(
             "the gradient of a compiled scan is differentiated again. Put the scan inside both derivatives, as in "
             "jit(grad(grad(f))), so that its steps are recorded one by one."
         )

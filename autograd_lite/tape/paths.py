@@ -48,6 +48,10 @@ class Unserved(TraceError):  # noqa: N818 - reads as the fact it states
         )
 
 
+class Unmapped(TraceError):  # noqa: N818 - reads as the fact it states
+    """What was recorded as one operation cannot serve: lanes use what it is not given, or a loop is differentiated again."""
+
+
 class Uncaptured(TraceError):  # noqa: N818 - reads as the fact it states
     """A step that a known loop should adopt uses a number from outside which that loop is not given."""
 

@@ -227,7 +227,7 @@ class LaneProgram:
 
     def _shared_results(self, shared: Any) -> Any:
         if self.common.code:
-            return np.array(self._first.run(shared)[1], dtype=np.float64)
+            return np.array(self._first.run(shared.tolist())[1], dtype=np.float64)
         return np.ascontiguousarray(shared[self._picked])
 
     def each_lane(self, columns: Columns) -> tuple[Any, Any]:
