@@ -8,20 +8,7 @@ from structured import KEPT, every_check, failures, load, quick_checks
 QUICK, FULL, GROUP = 200, 2000, 10
 
 #: Kept cases that still fail, each with the reason. A case that passes again must leave the list.
-CONDITION = "a condition as data sends an adjoint or tangent into what it compares, or is itself a derivative"
-GUARD = "the program for captured numbers tests guards on made-up numbers"
-KNOWN = {
-    "a_condition_as_data_sends_an_adjoint": CONDITION,
-    "a_condition_as_data_sends_a_tangent": CONDITION,
-    "a_condition_times_infinity": CONDITION,
-    "a_guard_beside_an_unused_gradient_of_a_captured_number": GUARD,
-    "a_look_up_beside_captured_numbers": GUARD,
-    "lanes_with_captured_numbers_and_a_branch": GUARD,
-    "gradients_of_a_dot_with_captured_numbers_in_lanes": "IndexError where lanes capture numbers that gradients use",
-    "lanes_of_an_array_of_constants": "vmap refuses an array of object that happens to hold plain numbers only",
-    "a_scan_inside_a_gradient_inside": "TraceError: gradients(create_graph=True) of a scan inside a function under jit(grad)",
-    "a_lane_of_numpy_numbers_warns": "lanes hand NumPy's scalars to f, which warn on overflow",
-}
+KNOWN = {}
 
 
 @pytest.mark.parametrize("path", sorted(KEPT.glob("*.json")), ids=lambda path: path.stem)
