@@ -33,6 +33,11 @@ class Birth:
         """Whether an argument came straight out of one of these operations."""
         return operation_name(self.node.arguments[argument]) in names
 
+    def chosen_of(self, *names: str) -> bool:
+        """Whether the first argument was chosen by `where` among these operations, as the units of `softmax` are."""
+        chosen = self.node.arguments[0]
+        return operation_name(chosen) == "where" and {operation_name(a) for a in chosen.arguments[1:]} == set(names)
+
     def sums(self, *names: str, argument: int = 0) -> bool:
         """Whether an argument is a sum with a term out of one of these operations, or such a term itself."""
         return _is_sum(self.node.arguments[argument], names)
@@ -87,7 +92,7 @@ FORWARD = (
         "write -softplus(-x) for log(sigmoid(x)), and -softplus(x) for log(1 - sigmoid(x))",
     ),
     Cure(
-        LOGARITHMS, lambda b: b.x == 0.0 and b.made_by("div"), "log at 0",
+        LOGARITHMS, lambda b: b.x == 0.0 and (b.made_by("div") or b.chosen_of("share", "div")), "log at 0",
         "write log_softmax(x) for the log of a softmax, log a - log b for the log of another quotient",
     ),
     Cure(

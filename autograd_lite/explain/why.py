@@ -10,7 +10,7 @@ from autograd_lite.explain.blame import blame
 from autograd_lite.explain.capture import missing
 from autograd_lite.explain.report import Why, check_variable, counted, number, signed
 from autograd_lite.explain.ways import Edge, Path, Ways
-from autograd_lite.explain.zeros import PRECEDENCE, SATURATING, zero
+from autograd_lite.explain.zeros import PRECEDENCE, SATURATING, softmax_unit, zero
 from autograd_lite.observers import unnoticed
 from autograd_lite.variable import Variable
 
@@ -169,9 +169,7 @@ def _cancellation(ways: Ways, gradient: float) -> Why:
     if quotient is not None:
         cause, location = "saturated", quotient.location
         nodes: tuple[Variable, ...] = (quotient, here)
-        sentence = (
-            f"{names.at(quotient)} is {number(quotient.value)}: a saturated unit of softmax, which lost all others"
-        )
+        sentence = softmax_unit(quotient, names)
     else:
         how = "exactly" if left == 0.0 else "to rounding" if _is_rounding(ways, here) else f"but for {number(left)}"
         amounts = " and ".join(path.amount() for path in paths[:2])
@@ -204,10 +202,12 @@ def _tiny(ways: Ways, gradient: float) -> Why:
     saturated = least.user.primitive is not None and least.user.primitive.name in SATURATING
     if saturated and 2.0 * least.size[1] <= sum(edge.size[1] for edge in shrinking):
         names, argument = ways.names, least.argument
-        sentence = (
-            f"{_derivative(ways)} = {number(gradient)}: {names.at(least.user)} is saturated: at {number(argument.value)} its "
-            f"slope is {number(least.local)}."
+        what = (
+            softmax_unit(least.user, names)
+            if operation(least.user) == "share"
+            else f"{names.at(least.user)} is saturated: at {number(argument.value)} its slope is {number(least.local)}"
         )
+        sentence = f"{_derivative(ways)} = {number(gradient)}: {what}."
         evidence = (f"{path.amount()} along {path.written(names)}",)
         return Why("saturated", sentence, evidence, (least.user,), least.user.location, gradient, ways.number)
     return _vanishing(ways, gradient, path)

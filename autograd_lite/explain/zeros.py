@@ -16,7 +16,8 @@ PRECEDENCE = (
 #: Operations whose derivative dies away with the argument.
 SATURATING = frozenset({
     "sigmoid", "tanh", "erf", "erfc", "exp", "exp2", "expm1", "softplus", "logaddexp", "sigmoid_slope", "sech_squared",
-    "atan", "atan2", "clip", "log", "log1p", "log2", "log10", "inv", "asinh", "acosh", "cbrt", "sqrt", "sinc",
+    "atan", "atan2", "clip", "share", "log_of_excess", "softsign",
+    "log", "log1p", "log2", "log10", "inv", "asinh", "acosh", "cbrt", "sqrt", "sinc",
 })  # fmt: skip
 
 #: Piecewise constant: derivative 0 wherever there is one.
@@ -142,6 +143,15 @@ def _hold(edge: Edge, values: list[float], names: Names) -> Finding | None:  # n
     )
 
 
+def softmax_unit(node: Variable, names: Names) -> str:
+    """The clause about a share that has rounded to 1."""
+    return f"{names.at(node)} is {number(node.value)}: a saturated unit of softmax, which lost all others"
+
+
+def _share(edge: Edge, values: list[float], names: Names) -> Finding | None:  # noqa: ARG001 - called like the others
+    return "saturated", softmax_unit(edge.user, names)
+
+
 def _lost(edge: Edge, values: list[float], names: Names) -> Finding | None:
     return "saturated", (
         f"{names.at(edge.user)} has lost its argument {number(values[edge.place])} against {number(values[1 - edge.place])}"
@@ -166,4 +176,5 @@ _SPECIAL: dict[str, Callable[[Edge, list[float], Names], Finding | None]] = {
     "xlogy": _xlogy,
     "hold": _hold,
     "logaddexp": _lost,
+    "share": _share,
 }

@@ -291,7 +291,9 @@ class Runner:
         if "al.scan" in self.case.source and order != "value":
             return False
         # A trace keeps both sides of a selection, so that further derivatives add adjoints in another order (docs/tape.md).
-        if order in ("hessian", "gradient of gradient") and re.search(r"where\(|max\(|min\(|select\(", self.case.source):
+        if order in ("hessian", "gradient of gradient") and re.search(
+            r"where\(|max\(|min\(|select\(", self.case.source
+        ):
             return False
         if "al.vmap" in self.case.source and ("reduce" in self.case.source or not self.case.exact or order != "value"):
             return False

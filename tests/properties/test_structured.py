@@ -9,7 +9,7 @@ QUICK, FULL, GROUP = 200, 2000, 10
 
 #: Kept cases that still fail, each with the reason. A case that passes again must leave the list.
 KNOWN = {
-    "a_step_with_a_branch_beside_lanes_and_jit": "a refusal (TraceError), no wrong number: adoption takes two traces for different",
+    "a_step_with_a_branch_beside_lanes_and_jit": "a refusal, no wrong number: two traces are taken for different ones"
 }
 
 
