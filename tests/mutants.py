@@ -16,11 +16,13 @@ import ast
 import copy
 import fnmatch
 import functools
+import gc
 import hashlib
 import importlib.abc
 import importlib.util
 import itertools
 import json
+import operator
 import os
 import pathlib
 import random
@@ -29,15 +31,16 @@ import signal
 import sys
 import threading
 import time
+import types
 from dataclasses import dataclass, field
 
 os.environ.setdefault("CI", "1")  # the same examples of hypothesis in every run
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 # What children share; autograd_lite itself must not be here.
-import hypothesis  # noqa: E402, F401
-import numpy as np  # noqa: E402, F401
-import pytest  # noqa: E402
+import hypothesis  # noqa: F401
+import numpy as np  # noqa: F401
+import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 LIBRARY = ROOT / "autograd_lite"
@@ -86,8 +89,18 @@ ROOMS = {
     "guards": Room(
         {
             "tape/paths.py": (),
-            "observers.py": ("Recording", "recording", "runs", "suspended", "noticed", "_decide", "running_on")
-            + ("record_into", "unnoticed", "differentiated"),
+            "observers.py": (
+                "Recording",
+                "_decide",
+                "differentiated",
+                "noticed",
+                "record_into",
+                "recording",
+                "running_on",
+                "runs",
+                "suspended",
+                "unnoticed",
+            ),
             "operators.py": ("comparison", "condition", "_exactly"),
             "selection.py": (),
         },
@@ -172,8 +185,8 @@ def with_other(node, **changes):
 def replacements(node):
     """Yield (kind, node instead) for one node."""
     if isinstance(node, ast.Compare):
-        for k, operator in enumerate(node.ops):
-            ops = [*node.ops[:k], COMPARISONS[type(operator)](), *node.ops[k + 1 :]]
+        for k, op in enumerate(node.ops):
+            ops = [*node.ops[:k], COMPARISONS[type(op)](), *node.ops[k + 1 :]]
             yield "comparison", with_other(node, ops=ops)
     elif isinstance(node, (ast.BinOp, ast.AugAssign)) and type(node.op) in OPERATORS:
         yield "operator", with_other(node, op=OPERATORS[type(node.op)]())
@@ -185,9 +198,13 @@ def replacements(node):
         yield "or/and", with_other(node, op=ast.And() if isinstance(node.op, ast.Or) else ast.Or())
     elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
         yield "not", node.operand
-    elif isinstance(node, ast.Call) and len(node.args) > 1 and not any(isinstance(a, ast.Starred) for a in node.args[:2]):
+    elif (
+        isinstance(node, ast.Call) and len(node.args) > 1 and not any(isinstance(a, ast.Starred) for a in node.args[:2])
+    ):
         called = node.func.id if isinstance(node.func, ast.Name) else ""
-        if called not in ("isinstance", "hasattr", "getattr", "zip") and ast.dump(node.args[0]) != ast.dump(node.args[1]):
+        if called not in ("isinstance", "hasattr", "getattr", "zip") and ast.dump(node.args[0]) != ast.dump(
+            node.args[1]
+        ):
             yield "arguments", with_other(node, args=[node.args[1], node.args[0], *node.args[2:]])
     elif isinstance(node, ast.Return) and node.value is not None and not is_none(node.value):
         yield "returned", with_other(node, value=ast.copy_location(ast.Constant(None), node.value))
@@ -258,7 +275,9 @@ def mutants_of(file):
                 if seen[name] > 1:
                     name += f" #{seen[name]}"
                 changed = put(tree, (*path, *step), other)
-                found.setdefault(function, []).append(Mutant(name, file, function, node.lineno, definition.lineno, changed))
+                found.setdefault(function, []).append(
+                    Mutant(name, file, function, node.lineno, definition.lineno, changed)
+                )
     return found
 
 
@@ -348,6 +367,65 @@ class Chosen:
             self.failed = report.nodeid
 
 
+class Warm:
+    """Runs mutants one after the other in children of a session that has collected all tests of a room.
+
+    Nothing is imported again: the child gives the functions of the library the changed code. What that cannot show, such as
+    a function that runs during the import, counts as survived here and is run again by `verdict`.
+    """
+
+    def __init__(self, jobs, tell):
+        self.jobs, self.tell = jobs, tell
+        self.failed = None
+
+    def pytest_runtest_logreport(self, report):
+        """Note the first failure."""
+        if report.failed and self.failed is None:
+            self.failed = report.nodeid
+
+    def pytest_runtestloop(self, session):
+        """Run the mutants instead of the tests."""
+        items = {item.nodeid: item for item in session.items}
+        for mutant, tests, seconds in self.jobs:
+            work = functools.partial(self.run, mutant, [items[t] for t in tests if t in items])
+            answer = in_child(work, 10 + 3 * seconds, 120 + 20 * seconds)
+            self.tell([mutant.name, "time" if answer is None else answer[0]])
+        return True
+
+    def run(self, mutant, items):
+        """Return, in a child, which test failed."""
+        if change(mutant):
+            for item, following in zip(items, [*items[1:], None], strict=True):
+                item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+                if self.failed:
+                    break
+        return [self.failed]
+
+
+def code_of(code):
+    """Yield the code objects of functions in a code object."""
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield constant
+            yield from code_of(constant)
+
+
+def change(mutant):
+    """Give the functions that exist the changed code; return whether that was possible."""
+    path = str(LIBRARY / mutant.file)
+    place = operator.attrgetter("co_qualname", "co_firstlineno", "co_freevars")
+    new = {place(code): code for code in code_of(compile(mutant.tree, path, "exec"))}
+    changed = False
+    for f in gc.get_objects():
+        if type(f) is types.FunctionType and f.__code__.co_filename == path:
+            within = f.__code__.co_qualname.startswith(mutant.function) and "<lambda>" not in f.__code__.co_qualname
+            code = new.get(place(f.__code__)) if within else None
+            if code is not None:
+                f.__code__ = code
+                changed = True
+    return changed
+
+
 class Reached:
     """Notes which lines of the library each test reaches, and its processor time."""
 
@@ -391,30 +469,41 @@ class Reached:
         self.failed = self.failed or report.outcome != "passed"
 
 
-def in_child(work, limit, wall):
-    """Return what `work()` gives in a forked child, or None where it needs more than `limit` seconds or crashes."""
+def forked(work, limit):
+    """Return the process and the pipe of a child that writes what `work(write)` gives, as its last line."""
     read, write = os.pipe()
     child = os.fork()
-    if not child:
-        os.close(read)
-        sink = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(sink, 1)
-        os.dup2(sink, 2)
+    if child:
+        os.close(write)
+        return child, os.fdopen(read, "r")
+    os.close(read)
+    sink = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(sink, 1)
+    os.dup2(sink, 2)
+    if limit:
         resource.setrlimit(resource.RLIMIT_CPU, (int(limit) + 1, int(limit) + 2))
         resource.setrlimit(resource.RLIMIT_AS, (6 << 30, 6 << 30))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        try:
-            answer = {"given": work()}
-        except BaseException as error:  # noqa: BLE001 - for the parent to raise
-            answer = {"error": repr(error)}
-        with os.fdopen(write, "w") as pipe:
-            json.dump(answer, pipe)
-        os._exit(0)
-    os.close(write)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    pipe = os.fdopen(write, "w", buffering=1)
+
+    def tell(fact):
+        pipe.write(json.dumps(fact) + "\n")
+
+    try:
+        answer = {"given": work(tell)}
+    except BaseException as error:  # noqa: BLE001 - for the parent to raise
+        answer = {"error": repr(error)}
+    tell(answer)
+    os._exit(0)
+
+
+def in_child(work, limit, wall):
+    """Return what `work()` gives in a forked child, or None where it needs more than `limit` seconds or crashes."""
+    child, pipe = forked(lambda tell: work(), limit)
     timer = threading.Timer(wall, os.kill, (child, signal.SIGKILL))  # one that waits uses no processor time
     timer.start()
     try:
-        with os.fdopen(read, "rb") as pipe:
+        with pipe:
             text = pipe.read()
         os.waitpid(child, 0)
     finally:
@@ -423,6 +512,22 @@ def in_child(work, limit, wall):
     if "error" in answer:
         raise RuntimeError(answer["error"])
     return answer["given"]
+
+
+def verdicts(jobs):
+    """Yield (name, killer) for each (mutant, tests, seconds), from one warm session."""
+    files = dict.fromkeys(t.partition("::")[0] for _, tests, _ in jobs for t in tests)
+    child, pipe = forked(lambda tell: int(pytest.main([*OPTIONS[1:], *files], plugins=[Warm(jobs, tell)])), None)
+    with pipe:
+        for line in pipe:
+            answer = json.loads(line)
+            if isinstance(answer, list):
+                yield answer
+            elif answer.get("given"):
+                raise RuntimeError(answer)
+            elif "error" in answer:
+                raise RuntimeError(answer["error"])
+    os.waitpid(child, 0)
 
 
 def digest():
@@ -442,7 +547,7 @@ def reached(file, files):
     return in_child(work, 600, 1800)
 
 
-def tests_for(mutant, coverage):
+def reaching(mutant, coverage, budget=BUDGET):
     """Return the tests that reach a mutant's line, the cheapest case of each first, and the time they take."""
     near = []
     for line in range(mutant.line, mutant.first, -1):  # a part of a statement may have no line of its own
@@ -458,7 +563,7 @@ def tests_for(mutant, coverage):
     chosen, total = [], 0.0
     for row in itertools.zip_longest(*cases.values()):
         for seconds, name in filter(None, row):
-            if total + seconds <= BUDGET:
+            if total + seconds <= budget:
                 chosen.append(name)
                 total += seconds
     return chosen, total
@@ -518,19 +623,28 @@ def coverage_of(room, state):
     return found
 
 
-def run(room, state, count, again):
+def run(room, state, count, again, budget=BUDGET):
     """Run the mutants of a room that have no verdict yet; with `again`, those that survived, too."""
     coverage = coverage_of(room, state)
     results = state.part("results").setdefault(room, {})
-    for mutant in selected(room, count):
-        if results.get(mutant.name) or (mutant.name in results and not again):
-            continue
-        tests, seconds = tests_for(mutant, coverage)
-        start = time.monotonic()
-        results[mutant.name] = verdict(mutant, tests, seconds)
+    waiting = {
+        m.name: m for m in selected(room, count) if not (results.get(m.name) or (m.name in results and not again))
+    }
+    jobs = {name: (mutant, *reaching(mutant, coverage, budget)) for name, mutant in waiting.items()}
+
+    def learnt(name, killer):
+        results[name] = killer
         state.save()
-        seconds = time.monotonic() - start
-        print(f"{seconds:5.1f} s  {mutant.name}  (line {mutant.line})  {told(results[mutant.name])}", flush=True)
+        print(f"{time.strftime('%X')}  {name}  (line {waiting[name].line})  {told(killer)}", flush=True)
+
+    survived = []
+    for name, killer in verdicts(list(jobs.values())) if jobs else ():
+        if killer:
+            learnt(name, killer)
+        else:
+            survived.append(name)
+    for name in survived:
+        learnt(name, verdict(*jobs[name]))
 
 
 def told(killer):
@@ -546,7 +660,9 @@ def report(room, state, count):
     excluded = sum(bool(reason(m)) for pile in all_mutants(room).values() for m in pile)
     total = sum(map(len, all_mutants(room).values()))
     share = 100 * (1 - len(survivors) / max(len(run_), 1))
-    print(f"{room}: {total} mutants, {excluded} equivalent; {len(run_)} run, {len(run_) - len(survivors)} killed, {share:.1f} %")
+    print(
+        f"{room}: {total} mutants, {excluded} equivalent; {len(run_)} run, {len(run_) - len(survivors)} killed, {share:.1f} %"
+    )
     for mutant in survivors:
         print(f"  survived: {mutant.name}  (line {mutant.line})")
     return len(run_), survivors
@@ -559,20 +675,21 @@ def main():
     parser.add_argument("--state", default="mutants.json", help="a file to go on from")
     parser.add_argument("--count", type=int, default=COUNT, help="how many mutants of each room")
     parser.add_argument("--again", action="store_true", help="run survivors again, after tests were added")
+    parser.add_argument("--budget", type=float, default=BUDGET, help="seconds of tests for one mutant")
     parser.add_argument("--report", action="store_true", help="only print what is known")
-    parser.add_argument("--mutant", metavar="PATTERN", help="run only the mutants of such names")
+    parser.add_argument("--mutant", metavar="PATTERN", action="append", help="run only the mutants of such names")
     parser.add_argument("--tests", nargs="*", help="on these files or tests")
     options = parser.parse_args()
     os.chdir(ROOT)
     if options.mutant:
-        for mutant in named(options.mutant):
+        for mutant in itertools.chain.from_iterable(map(named, options.mutant)):
             print(mutant.name, told(verdict(mutant, options.tests, 20.0)), sep="\n  ", flush=True)
         return
     state = State(options.state)
     rooms = options.room or list(ROOMS)
     if not options.report:
         for room in rooms:
-            run(room, state, options.count, options.again)
+            run(room, state, options.count, options.again, options.budget)
     for room in rooms:
         report(room, state, options.count)
 
