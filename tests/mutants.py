@@ -25,7 +25,6 @@ import json
 import operator
 import os
 import pathlib
-import random
 import resource
 import signal
 import sys
@@ -232,7 +231,8 @@ def inside(node, path=()):
         if name in SKIPPED or isinstance(node, ast.Assert):
             continue
         for index, child in enumerate(value) if isinstance(value, list) else [(None, value)]:
-            if isinstance(child, ast.AST) and not isinstance(child, ast.JoinedStr):
+            checked = isinstance(child, ast.keyword) and child.arg == "strict"  # an assertion, too
+            if isinstance(child, ast.AST) and not isinstance(child, ast.JoinedStr) and not checked:
                 step = (*path, (name, index))
                 yield step, child
                 yield from inside(child, step)
@@ -310,13 +310,11 @@ def named(pattern):
 
 def selected(room, count=COUNT):
     """Return mutants of a room, drawn in rounds over its functions; those that are known to be equivalent are left out."""
-    draw = random.Random(f"{SEED} {room}")
-    piles = []
-    for _, mutants in sorted(all_mutants(room).items()):
-        pile = sorted((m for m in mutants if not reason(m)), key=lambda m: m.name)
-        draw.shuffle(pile)
-        piles.append(pile)
-    draw.shuffle(piles)
+    def draw(name):  # by name, so that a change elsewhere in the library changes nothing here
+        return hashlib.sha256(f"{SEED} {name}".encode()).hexdigest()
+
+    found = sorted(all_mutants(room).items(), key=lambda item: draw(" ".join(item[0])))
+    piles = [sorted((m for m in pile if not reason(m)), key=lambda m: draw(m.name)) for _, pile in found]
     rounds = (m for row in itertools.zip_longest(*piles) for m in row if m is not None)
     return list(itertools.islice(rounds, count))
 
@@ -652,10 +650,10 @@ def told(killer):
     return f"killed by {killer}" if killer else "SURVIVED"
 
 
-def report(room, state, count):
+def report(room, state):
     """Print the counts of a room and its survivors; return both."""
     results = state.part("results").get(room, {})
-    run_ = [m for m in selected(room, count) if m.name in results]
+    run_ = [m for pile in all_mutants(room).values() for m in pile if m.name in results and not reason(m)]
     survivors = [m for m in run_ if results[m.name] is None]
     excluded = sum(bool(reason(m)) for pile in all_mutants(room).values() for m in pile)
     total = sum(map(len, all_mutants(room).values()))
@@ -691,7 +689,7 @@ def main():
         for room in rooms:
             run(room, state, options.count, options.again, options.budget)
     for room in rooms:
-        report(room, state, options.count)
+        report(room, state)
 
 
 if __name__ == "__main__":
