@@ -1,0 +1,72 @@
+"""Details of the sweep, the passes, the guards, the loops and the emitter of which mutants showed that nothing tested them."""
+
+import builtins
+import contextlib
+import math
+import operator
+
+import numpy as np
+import pytest
+
+import autograd_lite as al
+from autograd_lite import Variable, gradients, jit, observers
+
+# --- the sweep ----------------------------------------------------------------------------------------------
+
+
+def test_gradients_by_all_nodes_are_a_mapping():
+    """It has a length, a text, and no entry for what the output does not depend on or what is no Variable."""
+    x, other = Variable(2.0), Variable(1.0)
+    found = gradients(x * 3.0)
+    assert len(found) == 2
+    assert repr(found) == "{Variable(2.0): 3.0, Variable(6.0, op='mul'): 1.0}" or "Variable(2.0): 3.0" in repr(found)
+    assert x in found and other not in found and 2.0 not in found
+    for missing in (other, 2.0):
+        with pytest.raises(KeyError):
+            found[missing]
+
+
+def test_gradient_of_a_number_in_an_array_without_axes():
+    """A number depends on nothing, in whatever holds it."""
+    assert gradients(np.array(3.0), Variable(1.0)) == 0.0
+
+
+# --- guards -------------------------------------------------------------------------------------------------
+
+
+def fails(x):
+    """Stop a trace in its middle."""
+    raise ZeroDivisionError
+
+
+def test_nothing_is_left_under_way():
+    """After a transform and after a trace, whether it succeeded or not, the counts are 0 and the builtins are Python's."""
+    before = builtins.max, builtins.min
+    for f in (lambda x: x * x if x > 0 else x, fails):
+        for run in (al.grad(f), jit(f), jit(al.grad(f)), al.value_and_grad(f)):
+            with contextlib.suppress(ZeroDivisionError):
+                run(2.0)
+            assert observers.running == observers.tracing == 0
+            assert not observers._traces and observers.recording() is None and observers.runs() == ()
+            assert (builtins.max, builtins.min) == before
+
+
+def test_a_transform_that_runs_is_counted():
+    """The first one of a process, too: whoever looks at values asks for that."""
+    seen = []
+    al.grad(lambda x: [seen.append((observers.running, observers.tracing)), x * x][1])(2.0)
+    assert seen == [(1, 0)]
+
+
+@pytest.mark.parametrize("a, b", [(1.0, 2.0), (2.0, 1.0), (1.0, 1.0), (math.inf, math.inf), (0.0, -0.0)])
+def test_comparisons_by_name_are_those_of_python(a, b):
+    """As 1.0 and 0.0, of numbers outside of a trace and inside."""
+    for name, relation in (
+        ("greater", operator.gt),
+        ("less_equal", operator.le),
+        ("greater_equal", operator.ge),
+        ("equal", operator.eq),
+        ("not_equal", operator.ne),
+    ):
+        question = getattr(al, name)
+        assert question(a, b) == jit(question)(a, b) == float(relation(a, b)), name
