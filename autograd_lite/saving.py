@@ -100,6 +100,8 @@ def load(path: Any, like: Any, *, allow_nan: bool = False) -> Any:
         found = _arrays(data)
     except ModelFileError as error:
         raise ModelFileError(f"{path} {error}") from None
+    except MemoryError:  # no fault of the file, whose claims were tested against its length
+        raise
     except Exception as error:  # a broken file breaks zipfile and NumPy in a dozen ways
         reason = f"{error}".rstrip(".") or type(error).__name__
         raise ModelFileError(

@@ -320,6 +320,7 @@ def named(pattern):
 
 def selected(room, count=COUNT):
     """Return mutants of a room, drawn in rounds over its functions; those that are known to be equivalent are left out."""
+
     def draw(name):  # by name, so that a change elsewhere in the library changes nothing here
         return hashlib.sha256(f"{SEED} {name}".encode()).hexdigest()
 

@@ -1,4 +1,4 @@
-"""Details of the sweep, the passes, the guards, the loops and the emitter of which mutants showed that nothing tested them."""
+"""Details of the sweep, the passes, the guards, the loops and the emitter that mutants showed untested."""
 
 import builtins
 import contextlib
@@ -58,7 +58,7 @@ def test_a_transform_that_runs_is_counted():
     assert seen == [(1, 0)]
 
 
-@pytest.mark.parametrize("a, b", [(1.0, 2.0), (2.0, 1.0), (1.0, 1.0), (math.inf, math.inf), (0.0, -0.0)])
+@pytest.mark.parametrize(("a", "b"), [(1.0, 2.0), (2.0, 1.0), (1.0, 1.0), (math.inf, math.inf), (0.0, -0.0)])
 def test_comparisons_by_name_are_those_of_python(a, b):
     """As 1.0 and 0.0, of numbers outside of a trace and inside."""
     for name, relation in (

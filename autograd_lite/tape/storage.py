@@ -139,6 +139,8 @@ def load(path: Any) -> Tape:
         return from_bytes(data)
     except MissingError as error:
         raise TapeError(f"{path} {error}") from None
+    except MemoryError:  # no fault of the file, whose claims were tested against its length
+        raise
     except Exception as error:  # a broken file breaks zipfile, NumPy, json and optree in a dozen ways
         reason = f"{error}".rstrip(".") or type(error).__name__
         raise TapeError(
