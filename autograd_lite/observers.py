@@ -26,8 +26,9 @@ active = 0
 #: Number of contexts, over all threads, in which a function is being traced.
 tracing = 0
 
-#: The same of runs by transforms and of traces. Comparisons and reads of values test this and no more.
-running = 0
+#: Runs by transforms and traces under way, over all threads. Comparisons and reads of values test this and no more. A set,
+#: since entering and leaving one needs no lock, which an interrupt could leave locked.
+running: set[object] = set()
 
 _lock = Lock()
 _PACKAGE = f"{Path(__file__).parent.as_posix()}/"
@@ -149,7 +150,6 @@ lending: ContextVar[bool] = ContextVar("autograd_lite_lending", default=False)
 
 _recording: ContextVar[Recording | str | None] = ContextVar("autograd_lite_recording", default=None)
 _runs: ContextVar[tuple[Run, ...]] = ContextVar("autograd_lite_runs", default=())
-_traces: list[Recording] = []  # under way, in all threads
 
 #: How many decisions of a run are kept: enough to name a line.
 _DECISIONS = 8
@@ -187,9 +187,8 @@ def noticed(*nodes: Any) -> Recording | None:
         if notes is SUSPENDED:
             return None
         if not _runs.get():
-            with _lock:
-                for trace in _traces:
-                    trace.elsewhere += [(node, user_location()) for node in nodes if node._number > trace.oldest]
+            for trace in [mark for mark in running.copy() if type(mark) is Recording]:
+                trace.elsewhere += [(node, user_location()) for node in nodes if node._number > trace.oldest]
     _decide(nodes)
     return None
 
@@ -204,37 +203,31 @@ def _decide(nodes: Iterable[Any]) -> None:
 @contextmanager
 def running_on(inputs: Sequence[Any], oldest: int, *, traced: bool = False) -> Iterator[Run]:
     """Run a function on these inputs, all newer than `oldest`."""
-    global running  # noqa: PLW0603 - as `active`
     run = Run(oldest, inputs[-1]._number if inputs else oldest, traced)
     token = _runs.set((*_runs.get(), run))
-    with _lock:
-        running += 1
+    running.add(run)
     try:
         yield run
     finally:
-        with _lock:
-            running -= 1
+        running.discard(run)
         _runs.reset(token)
 
 
 @contextmanager
 def record_into(notes: Recording | None) -> Iterator[None]:
     """Trace in this context; None suspends a trace."""
-    global tracing, running  # noqa: PLW0603 - as `active`
+    global tracing  # noqa: PLW0603 - as `active`
     token = _recording.set(notes or SUSPENDED)
+    mark = notes or object()
+    running.add(mark)
     with _lock:
         tracing += 1
-        running += 1
-        if notes is not None:
-            _traces.append(notes)
     try:
         yield
     finally:
+        running.discard(mark)
         with _lock:
             tracing -= 1
-            running -= 1
-            if notes is not None:
-                _traces.remove(notes)
         _recording.reset(token)
 
 

@@ -19,7 +19,7 @@ LIBRARY = f"{Path(al.__file__).parent}/"
 FAILURES = [KeyboardInterrupt, MemoryError]
 
 #: The first line of a clean-up cannot be protected by another one; these are the managers whose clean-up restores state.
-MANAGERS = {"observing", "record_into", "differentiated"}
+MANAGERS = {"observing", "record_into", "differentiated", "running_on", "selecting", "watched", "lent"}
 
 
 def failing_square(countdown):
