@@ -100,10 +100,13 @@ def test_a_wrong_factor_in_any_rule_is_rejected(name, factor):
             )
         planted += 1
     flat = {"floor", "ceil", "round", "trunc", "sign", "step", "less", "floordiv"}
+    flat |= {"logical_and", "logical_or", "logical_not"}
     assert planted or name in flat, "no point where a wrong factor would show"
 
 
-@pytest.mark.parametrize("name", ["floor", "ceil", "round", "trunc", "sign", "step", "floordiv", "less"])
+@pytest.mark.parametrize(
+    "name", ["floor", "ceil", "round", "trunc", "sign", "step", "floordiv", "less", "logical_and", "logical_not"]
+)
 def test_a_derivative_where_there_is_none_is_rejected(name):
     """A piecewise constant function with slope 0.0005 instead of 0."""
     wrong = mutant(name, [0.0005] * TABLE[name].arity)

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import autograd_lite as al
-from autograd_lite.primitives import PRIMITIVES
+from autograd_lite.primitives import COMPARISONS, PRIMITIVES
 
-FLAT = {
+FLAT = {rule.name for rule in COMPARISONS.values()} | {
     "where",
     "less",
     "step",
