@@ -46,6 +46,10 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "logaddexp": lambda mp, a, b: max(a, b) + mp.log1p(mp.exp(-abs(a - b))),
     "xlogy": lambda mp, x, y: x * mp.log(y),
     "sinc": lambda mp, x: mp.sincpi(x),
+    "softsign": lambda _, x: x / (1 + abs(x)),
+    "share": lambda _, a, b: a / (a + b),
+    "log_of_sum": lambda mp, t, r: mp.log(mp.exp(t) + r),
+    "log_of_excess": lambda mp, t, r: mp.log1p(r * mp.exp(-t)),
 }  # fmt: skip
 
 
