@@ -45,6 +45,8 @@ class Difference:
         What it may make of it at most: a disagreement of that size is no sign of a kink.
     variation : float
         The steepest chord that was seen: the scale on which a derivative of 0 is known to be 0.
+    step : float
+        The step of the estimate.
     """
 
     estimate: float = math.nan
@@ -52,6 +54,7 @@ class Difference:
     rounding: float = 0.0
     explained: float = 0.0
     variation: float = 0.0
+    step: float = 0.0
 
     @property
     def uncertainty(self) -> float:
@@ -102,7 +105,13 @@ HEADER = "order  with respect to               gradient           finite differe
 
 
 def difference(
-    f: Callable[[float], float], x: float, claimed: float = 0.0, known: float = 0.0, unit: float = 1.0
+    f: Callable[[float], float],
+    x: float,
+    claimed: float = 0.0,
+    *,
+    known: float = 0.0,
+    unit: float = 1.0,
+    limit: float = math.inf,
 ) -> Difference:
     """f'(x) by the 6-point stencil, with what is known about its error.
 
@@ -117,6 +126,8 @@ def difference(
         A bound of the rounding of the values: scatter of that size is rounding, and no fast variation.
     unit : float, default 1
         The size of x where it is 0.
+    limit : float, optional
+        The distance to the nearest place where f is known not to be smooth: no step goes further.
 
     Notes
     -----
@@ -137,15 +148,17 @@ def difference(
             return math.nan
 
     noise, samples, best = _noise(value, x, at, abs(x) or unit), dict[float, _Sample](), Difference()
-    for units in _lengths(x, unit):
+    for turn, units in enumerate(_lengths(x, unit)):
         for h in (STEP * unit * shrink for unit in units for shrink in SHRINKING):
             h = (x + h) - x  # noqa: PLW2901 - a step that is exact
-            if 0.0 < h < math.inf and h not in samples and (sample := _sampled(value, x, at, h)):
+            if 0.0 < h < math.inf and 3.0 * h < limit and h not in samples and (sample := _sampled(value, x, at, h)):
                 samples[h] = sample
         best = _best([samples[h] for h in sorted(samples)], x, noise, known)
         agrees = best.judge(claimed)
-        doubtful = x == 0.0 and not (agrees and best.uncertainty <= abs(claimed or math.inf))  # 0 is small on any scale
-        if agrees is not None and not doubtful:
+        told = agrees and (best.uncertainty <= abs(claimed) or claimed == x == 0.0)
+        # Beyond |x| there may be another function: 1/(1e-200 + x) at 1e-300 changes neither within 1e-300 nor around 1.
+        last = turn > 0 or abs(x) <= 10.0  # sin at 1e6 looks noisy and not wrong
+        if told or (agrees is not None and best.step <= abs(x) and (agrees or last)):
             break
     return best
 
@@ -206,7 +219,7 @@ def _best(samples: list[_Sample], x: float, noise: float, known: float) -> Diffe
         apart = max(abs(sample.estimate - larger.estimate), sample.estimate - high, low - sample.estimate)
         if apart + rounding < best.uncertainty:
             chosen, explained = sample, max(4.0 * rounding, known / sample.step)
-            best = Difference(sample.estimate, apart, rounding, explained)
+            best = Difference(sample.estimate, apart, rounding, explained, step=sample.step)
         low = max(low, sample.estimate - 4.0 * rounding)
         high = min(high, sample.estimate + 4.0 * rounding)
     if chosen is None:
@@ -353,7 +366,9 @@ def _compared(f: Callable[..., Any], numbers: list[float], shape: Shape, order: 
             # would be complex).
             return _value(f(*shape.pack([Variable(n) for n in (*numbers[:i], t, *numbers[i + 1 :])])))
 
-        rows.append(Comparison(order, places[i], exact, difference(along, x, exact, noise, units[i]), rounded[i]))
+        rows.append(
+            Comparison(order, places[i], exact, difference(along, x, exact, known=noise, unit=units[i]), rounded[i])
+        )
     return rows
 
 

@@ -197,12 +197,15 @@ def _compare(primitive: Primitive, values: tuple[float, ...], place: int, record
     def along(t: float) -> float:
         return float(primitive.value(*values[:place], t, *values[place + 1 :]))
 
-    return _by_difference(along, values[place], recorded)
+    ends = [at for i, at in places(*values) if i == place] if places else []
+    ends += [primitive.domain[place].lower, primitive.domain[place].upper]
+    away = min(abs(values[place] - end) for end in ends)
+    return _by_difference(along, values[place], recorded, away)
 
 
-def _by_difference(along: Callable[[float], float], x: float, recorded: float) -> tuple[str, float, float]:
+def _by_difference(along: Callable[[float], float], x: float, recorded: float, away: float) -> tuple[str, float, float]:
     try:
-        found = difference(along, x, recorded)
+        found = difference(along, x, recorded, limit=away)
     except (ArithmeticError, ValueError):
         return "where finite differences leave the domain", math.nan, 0.0
     agrees = found.judge(recorded)

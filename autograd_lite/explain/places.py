@@ -28,13 +28,19 @@ def _whole_but_zero(x: float) -> tuple[tuple[int, float], ...]:
 
 
 def _half(x: float, digits: float) -> tuple[tuple[int, float], ...]:
+    if digits < -300.0:
+        return ()
+    if digits > 300.0 or abs(x * 10.0**digits) >= 2.0**52:  # nothing is left to round
+        return ((0, x),)
     scale = 10.0**digits
     return ((0, (math.floor(x * scale) + 0.5) / scale),)
 
 
 def _multiple(x: float, y: float) -> tuple[tuple[int, float], ...]:
-    if not (y and math.isfinite(x / y)):
+    if not y:
         return ()
+    if not math.isfinite(x / y):  # a multiple lies within the last place of any number
+        return (0, x), (1, y)
     whole = float(round(x / y))
     return ((0, y * whole), (1, x / whole)) if whole else ((0, 0.0),)
 

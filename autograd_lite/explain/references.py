@@ -10,8 +10,11 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-#: Digits to work with, and of the step: as many are lost to the difference, and as many again to its truncation.
-DIGITS, STEP = 60, 20
+#: Digits of the step, of the smallest argument; the truncation of a central difference has twice as many.
+STEP = 30
+
+#: Digits that the derivative must have, and most digits to compute with: sums of 1e300 and 1e-300 take 650.
+ENOUGH, MOST = 18, 4000
 
 
 def _same(name: str) -> Callable[..., Any]:
@@ -46,6 +49,10 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "logaddexp": lambda mp, a, b: max(a, b) + mp.log1p(mp.exp(-abs(a - b))),
     "xlogy": lambda mp, x, y: x * mp.log(y),
     "sinc": lambda mp, x: mp.sincpi(x),
+    "softsign": lambda _, x: x / (1 + abs(x)),
+    "share": lambda _, a, b: a / (a + b),
+    "log_of_sum": lambda mp, t, r: t + mp.log1p(r * mp.exp(-t)),
+    "log_of_excess": lambda mp, t, r: mp.log1p(r * mp.exp(-t)),
 }  # fmt: skip
 
 
@@ -56,26 +63,39 @@ def _mpmath() -> Any:
         context = importlib.import_module("mpmath").mp.clone()
     except ImportError:
         return None
-    context.dps = DIGITS
     return context
 
 
 def derivative(name: str, values: tuple[float, ...], place: int) -> float | None:
-    """Return ∂name/∂argument by a central difference at 60 digits; None where mpmath cannot tell."""
+    """Return ∂name/∂argument by a central difference, with as many digits as it takes; None where mpmath cannot tell."""
     mp, function = _mpmath(), FUNCTIONS.get(name)
     if mp is None or function is None:
         return None
+    digits = 3 * STEP + max(abs(math.frexp(v)[1]) for v in values) // 3
+    while digits <= MOST:
+        with mp.workdps(digits):
+            slope = _difference(mp, function, values, place, digits)
+        if slope is not None:
+            return slope if math.isfinite(slope) else None
+        digits *= 2
+    return None
+
+
+def _difference(
+    mp: Any, function: Callable[..., Any], values: tuple[float, ...], place: int, digits: int
+) -> float | None:
+    """The difference as a float, nan where there is none; None if too few digits are left of it."""
     arguments = [mp.mpf(v) for v in values]
-    step = mp.mpf(10) ** -STEP * (min(abs(arguments[place]), 1) or 1)
-    ends = []
+    step = mp.mpf(10) ** -STEP * min([abs(a) for a in arguments if a] + [1])
     try:
-        for side in (step, -step):
-            moved = [*arguments[:place], arguments[place] + side, *arguments[place + 1 :]]
-            ends.append(function(mp, *moved))
-        slope = (ends[0] - ends[1]) / (2 * step)
+        above, below = (
+            function(mp, *arguments[:place], arguments[place] + side, *arguments[place + 1 :]) for side in (step, -step)
+        )
+        slope = (above - below) / (2 * step)
     except (ArithmeticError, ValueError, TypeError):
-        return None
-    if isinstance(slope, mp.mpc):  # outside the domain on one side
-        return None
-    result = float(slope)
-    return result if math.isfinite(result) else None
+        return math.nan
+    if isinstance(slope, mp.mpc) or not mp.isfinite(slope):  # outside the domain on one side
+        return math.nan
+    noise = mp.mpf(10) ** (2 - digits) * (max(abs(above), abs(below)) + abs(arguments[place] * slope)) / step
+    enough = noise <= mp.mpf(10) ** -ENOUGH * abs(slope) or noise < mp.mpf(10) ** -340
+    return float(slope) if enough else None

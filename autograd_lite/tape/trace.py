@@ -189,7 +189,7 @@ _CURES = {
 
 def _explain(error: Exception, name: str) -> None:
     """Say in words of this library what stands in the way."""
-    if isinstance(error, AutogradLiteError):
+    if isinstance(error, AutogradLiteError) and not isinstance(error, OperandError):
         return
     cure = next((_CURES[kind] for words, kind in _FOREIGN.items() if words in str(error)), None)
     if cure is not None:
