@@ -154,6 +154,7 @@ ROOMS = {
 EQUIVALENT = {
     "backward.py Cotangents.__add__: operator: *": "each result of an operation is one node, which a sweep visits once",
     "variable.py is_input_of: comparison: node._number <= *": "a node with that very number is found to be none later",
+    "observers.py noticed: comparison: node._number > trace.oldest -> *": "no node that a function meets has that number",
     "backward.py _changed_argument: comparison: *": "a change and a node never have the same number",
 }
 
@@ -320,6 +321,7 @@ def named(pattern):
 
 def selected(room, count=COUNT):
     """Return mutants of a room, drawn in rounds over its functions; those that are known to be equivalent are left out."""
+
     def draw(name):  # by name, so that a change elsewhere in the library changes nothing here
         return hashlib.sha256(f"{SEED} {name}".encode()).hexdigest()
 
@@ -396,7 +398,7 @@ class Warm:
         items = {item.nodeid: item for item in session.items}
         for mutant, tests, seconds in self.jobs:
             work = functools.partial(self.run, mutant, [items[t] for t in tests if t in items])
-            answer = in_child(work, 10 + 3 * seconds, 120 + 20 * seconds)
+            answer = in_child(work, 3 + 2 * seconds, 120 + 20 * seconds)
             self.tell([mutant.name, "time" if answer is None else answer[0]])
         return True
 

@@ -10,6 +10,9 @@ import pytest
 
 import autograd_lite as al
 from autograd_lite import Variable, gradients, jit, observers
+from autograd_lite.primitives import PRIMITIVES
+from autograd_lite.tape.lowering import lowered
+from autograd_lite.tape.passes import Straight
 
 # --- the sweep ----------------------------------------------------------------------------------------------
 
@@ -29,6 +32,27 @@ def test_gradients_by_all_nodes_are_a_mapping():
 def test_gradient_of_a_number_in_an_array_without_axes():
     """A number depends on nothing, in whatever holds it."""
     assert gradients(np.array(3.0), Variable(1.0)) == 0.0
+
+
+# --- the passes ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("backend", ["llvm", "python", "numpy"])
+def test_a_guard_between_inputs_comes_before_everything(backend):
+    """In a program with constants, too, which lie between the inputs and the instructions."""
+    f = jit(lambda x, y: x * 2.0 + 5.0 if x > y else y * 3.0 + 7.0, backend=backend)
+    assert [f(2.0, 1.0), f(1.0, 2.0), f(1.0, 1.0)] == [9.0, 13.0, 10.0]
+
+
+def test_a_program_that_an_executor_has_code_for_stays_as_it_is():
+    """Only a power is looked at: a square is a product, as in the rule's own value."""
+    every = frozenset(PRIMITIVES.values())
+    plain = Straight.of(al.trace(lambda x, y: al.sin(x) * y + al.tanh(y), 1.0, 2.0))
+    assert lowered(plain, every) is plain
+    squared = al.trace(lambda x, k: al.pow(x, k), 1.0, 2.0)
+    assert [p.name for p, _ in lowered(Straight.of(squared), every).code] == ["pow"]
+    squared = al.trace(lambda x: al.pow(x, 2.0), 1.0)
+    assert [p.name for p, _ in lowered(Straight.of(squared), every).code] == ["mul"]
 
 
 # --- guards -------------------------------------------------------------------------------------------------

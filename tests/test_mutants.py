@@ -9,13 +9,13 @@ import sys
 import mutants
 import pytest
 
-#: A mutant of each room by a pattern of its name, and tests that kill it.
+#: A mutant of each room by a pattern of its name, and a test that kills it.
 KNOWN = {
-    "backward.py Reach.adjoints: comparison: total is None -> *": "tests/test_backward.py",
-    "tape/passes.py Program.constant: comparison: * == value -> value != value": "tests/test_tape.py",
-    "operators.py _exactly: returned: return ('le', below) -> *": "tests/test_conditions.py",
-    "tape/steps.py Progress.advance: constant: 1 -> 2": "tests/test_scan.py",
-    "tape/executors/ir.py Builder.div: returned: *": "tests/test_jit.py",
+    "backward.py Reach.adjoints: dropped: (_send_graphs if *": "tests/test_backward.py::test_adjoints_accumulate_over_paths",
+    "tape/passes.py Program.append: operator: * + 1": "tests/test_tape.py::test_captured_nodes_keep_their_graph",
+    "observers.py record_into: comparison: notes is not None -> *": "tests/test_conditions.py::test_tilde_of_one_condition_is_refused",
+    "tape/loops.py Loop.replayed: operator: outputs += *": "tests/test_scan.py::test_tape_with_a_loop_replays_on_variables_and_can_be_differentiated",
+    "tape/lane_operations.py _boxed: dropped: *": "tests/test_vmap.py::test_mapping_variables[python]",
 }
 
 
@@ -29,11 +29,11 @@ def run(*arguments, **options):
 
 
 def test_a_known_mutant_of_each_room_is_killed():
-    """By one test each; the same test passes without the change."""
+    """By the tests that notice such a change."""
     for pattern in KNOWN:
-        assert len(mutants.named(pattern)) == 1, f"{pattern} does not fit one mutant any more; choose another one"
+        assert mutants.named(pattern), f"{pattern} fits no mutant any more; choose another one"
     said = run(*itertools.chain.from_iterable(("--mutant", pattern) for pattern in KNOWN), "--tests", *KNOWN.values())
-    assert said.count("killed by tests/") == len(KNOWN), said
+    assert said.count("killed by tests/") >= len(KNOWN) and "SURVIVED" not in said, said
 
 
 def test_what_is_called_equivalent_exists_and_is_little():
