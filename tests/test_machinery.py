@@ -10,6 +10,7 @@ import pytest
 
 import autograd_lite as al
 from autograd_lite import Variable, gradients, jit, observers
+from autograd_lite.errors import OperandError
 from autograd_lite.primitives import PRIMITIVES
 from autograd_lite.tape.lowering import lowered
 from autograd_lite.tape.passes import Straight
@@ -32,6 +33,14 @@ def test_gradients_by_all_nodes_are_a_mapping():
 def test_gradient_of_a_number_in_an_array_without_axes():
     """A number depends on nothing, in whatever holds it."""
     assert gradients(np.array(3.0), Variable(1.0)) == 0.0
+
+
+def test_gradients_of_several_outputs_are_refused():
+    """Lists, tuples and arrays, by how many there are."""
+    x = Variable(2.0)
+    for outputs in ([x, x * x], (x, x), np.array([x, x])):
+        with pytest.raises(OperandError, match="of 2 outputs: give one output"):
+            gradients(outputs, x)
 
 
 # --- the passes ---------------------------------------------------------------------------------------------
@@ -82,7 +91,7 @@ def test_a_transform_that_runs_is_counted():
     assert seen == [(1, 0)]
 
 
-@pytest.mark.parametrize("a, b", [(1.0, 2.0), (2.0, 1.0), (1.0, 1.0), (math.inf, math.inf), (0.0, -0.0)])
+@pytest.mark.parametrize(("a", "b"), [(1.0, 2.0), (2.0, 1.0), (1.0, 1.0), (math.inf, math.inf), (0.0, -0.0)])
 def test_comparisons_by_name_are_those_of_python(a, b):
     """As 1.0 and 0.0, of numbers outside of a trace and inside."""
     for name, relation in (
