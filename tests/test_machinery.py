@@ -1,4 +1,4 @@
-"""Details of the sweep, the passes, the guards, the loops and the emitter of which mutants showed that nothing tested them."""
+"""Details of the sweep, the passes, the guards and the loops that nothing tested, as mutants showed."""
 
 import builtins
 import contextlib
@@ -41,6 +41,17 @@ def test_gradients_of_several_outputs_are_refused():
     for outputs in ([x, x * x], (x, x), np.array([x, x])):
         with pytest.raises(OperandError, match="of 2 outputs: give one output"):
             gradients(outputs, x)
+
+
+def test_backward_in_a_trace_writes_zero_where_nothing_was_sent():
+    """As outside of a trace: the condition of a selection is under the output and has no part in its derivative."""
+
+    def f(x):
+        condition = x * 2.0
+        al.where(condition, x * 3.0, x).backward()
+        return condition.grad
+
+    assert f(Variable(3.0)) == jit(f)(3.0) == 0.0
 
 
 # --- the passes ---------------------------------------------------------------------------------------------
