@@ -2,6 +2,7 @@
 
 import builtins
 import contextlib
+import functools
 import math
 import operator
 
@@ -52,6 +53,20 @@ def test_backward_in_a_trace_writes_zero_where_nothing_was_sent():
         return condition.grad
 
     assert f(Variable(3.0)) == jit(f)(3.0) == 0.0
+
+
+def test_sweeps_in_a_trace_are_shown_from_the_output_back():
+    """With branches in what is swept, too."""
+    orders = []
+
+    class Watch(observers.Observer):
+        def sweep(self, order, adjoints, *, forward):
+            orders.append([node.number for node in order])
+
+    with observers.observing(Watch()):
+        al.jit(al.grad(lambda x: al.where(x, al.sin(x) * x, x)))(2.0)
+        al.grad(lambda x: al.where(x, al.sin(x) * x, x))(2.0)
+    assert orders and all(order == sorted(order, reverse=True) for order in orders)
 
 
 # --- the passes ---------------------------------------------------------------------------------------------
@@ -114,3 +129,18 @@ def test_comparisons_by_name_are_those_of_python(a, b):
     ):
         question = getattr(al, name)
         assert question(a, b) == jit(question)(a, b) == float(relation(a, b)), name
+
+
+# --- the emitter --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("outputs", [8, 16, 19])
+def test_rows_of_neighbouring_weights_begin_with_their_own_numbers(outputs):
+    """A matrix stored by inputs, times a vector, added to a vector: every bit of the eager run, in one lane."""
+
+    def f(w, b, x):
+        return [functools.reduce(lambda s, i: s + w[i, j] * x[i], range(len(x)), b[j]) for j in range(outputs)]
+
+    rng = np.random.default_rng(4)
+    w, b, x = rng.normal(size=(12, outputs)), rng.normal(size=outputs), rng.normal(size=12)
+    np.testing.assert_array_equal(jit(f, backend="llvm")(w, b, x), f(w, b, x))
