@@ -157,6 +157,7 @@ EQUIVALENT = {
     "backward.py *: arguments: _times(*": "a product is the same in either order of its factors",
     "tape/steps.py Steps.full: comparison: *": "a limit of what is kept: one path more changes no result",
     "tape/executors/ir.py Builder.call: comparison: self.width == 1 -> *": "LLVM names an intrinsic by its types itself",
+    "tape/executors/llvm.py _Function._address: returned: *": "only speed: numbers are then passed one by one",
     "observers.py noticed: comparison: node._number > trace.oldest -> *": "no node that a function meets has that number",
     "backward.py _changed_argument: comparison: *": "a change and a node never have the same number",
 }

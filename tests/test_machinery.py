@@ -78,6 +78,8 @@ def test_a_guard_between_inputs_comes_before_everything(backend):
     """In a program with constants, too, which lie between the inputs and the instructions."""
     f = jit(lambda x, y: x * 2.0 + 5.0 if x > y else y * 3.0 + 7.0, backend=backend)
     assert [f(2.0, 1.0), f(1.0, 2.0), f(1.0, 1.0)] == [9.0, 13.0, 10.0]
+    guards = al.trace(lambda x, y: x * 2.0 + 5.0 if x > y and x * y > x else y, 2.0, 1.5).guards
+    assert [guard.position for guard in guards] == [0, 1]
 
 
 def test_a_program_that_an_executor_has_code_for_stays_as_it_is():
