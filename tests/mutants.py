@@ -158,6 +158,10 @@ EQUIVALENT = {
     "tape/steps.py Steps.full: comparison: *": "a limit of what is kept: one path more changes no result",
     "tape/executors/ir.py Builder.call: comparison: self.width == 1 -> *": "LLVM names an intrinsic by its types itself",
     "tape/executors/llvm.py _Function._address: returned: *": "only speed: numbers are then passed one by one",
+    "tape/executors/llvm.py _level: constant: *": "how much LLVM optimises",
+    "tape/executors/kernels.py call_matrix: constant: 0 -> 1*": "only speed: the general kernel gives the same bits",
+    "tape/lane_operations.py _replaced: constant: 1 -> 2": "NumPy finds the length for any negative number",
+    "tape/loops.py Loop.another: operator: notes.scans + 1 -> *": "numbers of scans need only differ",
     "observers.py noticed: comparison: node._number > trace.oldest -> *": "no node that a function meets has that number",
     "backward.py _changed_argument: comparison: *": "a change and a node never have the same number",
 }
