@@ -554,7 +554,7 @@ def test_beyond_max_paths_calls_go_to_the_function_at_once(form, backend, monkey
     rows = [CROWDS[form](rng.random(25).tolist()) for _ in range(1000)]
     with pytest.warns(RuntimeWarning, match="4 different paths") as warned:
         results = [fast(*given) for given in rows]
-    assert len(warned) == 1
+    assert len([w for w in warned if w.category is RuntimeWarning]) == 1  # and one of the orders that sorted makes
     assert results == [third(*given) for given in rows]
     assert {type(result) for result in results} <= {float, np.float64}
     assert len(tried) < 30 or form == "dataclass"
@@ -587,7 +587,7 @@ def test_one_warning_for_arguments_of_all_lengths():
     with pytest.warns(RuntimeWarning, match="2 different paths") as warned:
         results = [fast(numbers) for numbers in rows]
     assert results == [third(numbers) for numbers in rows]
-    assert len(warned) == 1
+    assert len([w for w in warned if w.category is RuntimeWarning]) == 1  # and one of the orders that sorted makes
     assert warned[0].filename == __file__
 
 
