@@ -51,7 +51,7 @@ COMPOSED: dict[str, tuple[Callable[..., Any], Sequence[tuple[Any, ...]]]] = {
 
 
 # The rule that stops a gradient: its derivative is, on purpose, not that of its value.
-ON_PURPOSE = frozenset({"hold"})
+ON_PURPOSE = frozenset({"hold", "plain"})
 
 
 def cases() -> Iterator[tuple[str, Callable[..., Any], list[tuple[Any, ...]]]]:

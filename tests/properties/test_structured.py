@@ -8,9 +8,7 @@ from structured import KEPT, every_check, failures, load, quick_checks
 QUICK, FULL, GROUP = 200, 2000, 10
 
 #: Kept cases that still fail, each with the reason. A case that passes again must leave the list.
-KNOWN = {
-    "a_step_with_a_branch_beside_lanes_and_jit": "a refusal, no wrong number: two traces are taken for different ones"
-}
+KNOWN = {}
 
 
 @pytest.mark.parametrize("path", sorted(KEPT.glob("*.json")), ids=lambda path: path.stem)
