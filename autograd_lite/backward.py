@@ -6,7 +6,7 @@ partials applied to Variables instead of by the recorded numbers: the gradient i
 for tangents, is its mirror image.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from math import isnan, nan
 from threading import RLock
@@ -24,12 +24,15 @@ from autograd_lite.errors import (
     UnconnectedError,
 )
 from autograd_lite.nests import mapped, unravel, variables_of
-from autograd_lite.primitives import as_float, hold, less, plain, positive, where
+from autograd_lite.primitives import COMPARISONS, as_float, hold, less, plain, positive, where
 from autograd_lite.variable import Variable, is_condition, is_number, is_stale, reachable, search
 
 Number = Any  # float, or a Variable where a gradient is to be differentiated again
 Seeds = Iterable[tuple[Variable, Number]]
 Sent = tuple[Number, Number | None]  # an adjoint and the condition that it was sent: None if it always is
+
+#: What makes numbers that Python has as floats and bools.
+_PLAIN = frozenset([plain, *COMPARISONS.values()])
 
 _writing = RLock()
 
@@ -81,6 +84,19 @@ class Reach:
                 leading[node._number] = node
                 visited.append(node)
         return Reach(leading, visited[::-1])
+
+    def connected(self, outputs: Iterable[Variable]) -> Container[int]:
+        """The numbers of the nodes under `outputs`, without those that only a held number or a condition leads to.
+
+        There Python has a plain number, which leads nowhere; a trace has a node, so that it finds its value.
+        """
+        if not observers.recording():
+            return self.met
+        found = {y._number for y in outputs}
+        for node in self.inner:
+            if node._number in found and node._primitive not in _PLAIN:
+                found.update(a._number for a in node._arguments if type(a) is Variable)
+        return found
 
     def adjoints(self, seeds: Seeds, *, create_graph: bool = False) -> dict[int, Number]:
         """The reverse sweep: x̄ = Σ ȳ·∂y/∂x over the users y of x; None where no adjoint was sent."""
@@ -387,7 +403,8 @@ def backward(self: Variable, seed: float = 1.0) -> None:
 def _backward_traced(y: Variable, seed: Any, notes: observers.Recording) -> None:
     """The same in a trace: gradients are held numbers, and only what the trace made itself can keep them."""
     reach = Reach.of([y])
-    outside = next((node for node in reach.met.values() if node._number < notes.oldest), None)
+    connected = reach.connected([y])
+    outside = next((node for k, node in reach.met.items() if k < notes.oldest and k in connected), None)
     if outside is not None:
         raise TraceError(
             f"backward() in a traced function would write the gradient of {outside!r}, which comes from outside, at "
@@ -395,7 +412,7 @@ def _backward_traced(y: Variable, seed: Any, notes: observers.Recording) -> None
             "argument, or return gradients(y, x), which writes nothing."
         )
     adjoints = reach.adjoints([(y, seed if type(seed) is Variable else as_float(seed))], create_graph=True)
-    for node, adjoint in zip(list(reach.met.values()), adjoints.values(), strict=True):
+    for node, adjoint in [(reach.met[k], adjoint) for k, adjoint in adjoints.items() if k in connected]:
         number = 0.0 if adjoint is None else _held(adjoint)
         node._grad = number if node._grad is None else node._grad + number
 
@@ -525,7 +542,11 @@ def _adjoints(
         if wrt is not None and create_graph:  # what is recorded has a price: only what is asked for
             reach = reach.towards(wrt)
         seeds = [(y, seed)] if y._number in reach.met else []
-        return reach.met, reach.adjoints(seeds, create_graph=create_graph)
+        adjoints = reach.adjoints(seeds, create_graph=create_graph)
+        connected = reach.connected([y])
+        if connected is not reach.met:
+            adjoints = {number: adjoint for number, adjoint in adjoints.items() if number in connected}
+        return reach.met, adjoints
     if isinstance(y, (list, tuple, np.ndarray)) and np.ndim(y) > 0:
         raise OperandError(
             f"gradients of a {type(y).__name__} of {len(y)} outputs: give one output; add them up first, call gradients for "
@@ -573,5 +594,5 @@ def stop_gradient(x: Any) -> Any:
     """
     variables_of(x)  # refuses what it cannot see into
     if notes := observers.recording():
-        return mapped(lambda v: v if is_number(v, notes) else hold(v), x)
+        return mapped(lambda v: v if is_number(v, notes) else hold(plain(v)), x)
     return mapped(lambda variable: Variable(variable._value, name=variable.name), x)

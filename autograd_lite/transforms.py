@@ -7,7 +7,7 @@ since each derivative is taken with respect to its own fresh nodes.
 
 import functools
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -65,9 +65,9 @@ class Run:
         reach = Reach.of((y for y in outputs if type(y) is Variable), self.oldest)
         return reach, any(number < self.oldest for number in reach.met)
 
-    def warn_if_cut(self, reach: Reach, f: Callable[..., Any]) -> None:
+    def warn_if_cut(self, connected: Container[int], f: Callable[..., Any]) -> None:
         """Say so where the outputs do not depend on the inputs, by which the function decided all the same."""
-        if not self.under_way.decided or any(x._number in reach.met for x in self.inputs):
+        if not self.under_way.decided or any(x._number in connected for x in self.inputs):
             return
         where = next((at for node, at in self.under_way.decided if is_input_of(node, [self.under_way])), None)
         if where is not None:
@@ -197,14 +197,16 @@ def _one_number(output: Any, f: Callable[..., Any]) -> Number:
     )
 
 
-def _packed(run: Run, gradient: list[Number], reach: Reach, unconnected: str, f: Callable[..., Any]) -> Any:
+def _packed(
+    run: Run, gradient: list[Number], connected: Container[int], unconnected: str, f: Callable[..., Any]
+) -> Any:
     """The gradient as a nest; what is asked for in place of leaves that the output does not depend on."""
     if unconnected == "zero":
         return run.input_shape.pack(gradient)
     shape = run.input_shape
     leaves, start = optree.tree_leaves(shape.pack(gradient), namespace=NAMESPACE), 0
     for position, (path, size) in enumerate(zip(shape.containers.paths(), shape.sizes, strict=True)):
-        lost = size > 0 and not any(x._number in reach.met for x in run.inputs[start : start + size])
+        lost = size > 0 and not any(x._number in connected for x in run.inputs[start : start + size])
         start += size
         if lost and unconnected == "raise":
             place = "".join(f"[{step!r}]" for step in path)
@@ -279,12 +281,13 @@ def value_and_grad(
         output, aux = _split(run.output, f, has_aux=has_aux)
         y = _one_number(output, f)
         reach, outside = run.reach([y])
-        run.warn_if_cut(reach, f)
+        connected = reach.connected([y] if type(y) is Variable else [])
+        run.warn_if_cut(connected, f)
         gradient = run.pulled_back(reach, [(y, 1.0)] if type(y) is Variable else [], create_graph=outside)
         value = _primal(y, keep=outside)
         if has_aux:
             value = value, run.plain(aux)
-        return value, _packed(run, gradient, reach, unconnected, f)
+        return value, _packed(run, gradient, connected, unconnected, f)
 
     return value_and_gradient
 

@@ -517,3 +517,44 @@ def test_condition_of_an_ended_trace_in_the_next_one():
         al.jit(lambda x: al.where(kept[0], x, -x))(1.0)
     outer = al.jit(lambda x, rows: al.scan(lambda c, r: (al.where(x > 0, c + r, c), None), 0.0, rows)[0])
     assert [outer(x, np.ones(3)) for x in (1.0, -1.0)] == [3.0, 0.0]
+
+
+CUTS = {
+    "stop_gradient": lambda x: al.stop_gradient(x * 2.0),
+    "value": lambda x: x.value * 2.0,
+    "float of value": lambda x: float(x.value),
+    "condition": lambda x: (x > 1) * 1.0,
+    "constant": lambda x: 3.0,
+}
+
+
+@pytest.mark.parametrize("name", CUTS)
+def test_what_is_cut_is_unconnected_traced_too(name):
+    """Where no path leads to a number, .grad stays None and `unconnected` says so, traced and not."""
+    cut = CUTS[name]
+
+    def passed(x):
+        node, own = x * 2.0, al.Variable(1.5)
+        (cut(node) * own).backward()
+        return float(node.grad is None) * own
+
+    def asked(x):
+        own = al.Variable(1.5)
+        found = al.gradients(cut(x) * own, [x, own], unconnected="none")
+        return float(found[0] is None) * own
+
+    for f in (passed, asked):
+        assert [al.jit(f)(x) for x in (2.0, 3.0)] == [f(al.Variable(x)).value for x in (2.0, 3.0)] == [1.5, 1.5]
+    lost = al.grad(lambda p: cut(p["a"]) * p["b"], unconnected="none")
+    assert lost({"a": 2.0, "b": 3.0})["a"] is None
+    raising = al.jit(al.grad(lambda p: cut(p["a"]) * p["b"], unconnected="raise"))
+    with pytest.raises(al.UnconnectedError):
+        raising({"a": 2.0, "b": 3.0})
+
+
+def test_tangents_through_selections_at_infinite_slopes():
+    """A tangent arrives where it is taken, traced as eagerly."""
+    f = lambda x: al.jvp(lambda t: al.where(t > 0, al.sqrt(t), t * 3.0) + al.relu(t), (x,), (1.0,))[1]
+    jitted = al.jit(f)
+    for x in (4.0, 0.0, -1.0, -0.0, NAN):
+        assert same_bits(jitted(x), f(x))
