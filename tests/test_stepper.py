@@ -613,6 +613,11 @@ def test_nothing_sticks_out(show, width, dark):
     """No sideways scrolling of the page, no number wider than its cell, at any step."""
     browser = show(network(), width=width, dark=dark)
     assert browser.run("matchMedia('(prefers-color-scheme: dark)').matches") is dark
+    ten = "(c => (c.font = '100px Helvetica, sans-serif', c.measureText('0123456789').width))"
+    if browser.run(f"{ten}(document.createElement('canvas').getContext('2d'))") > 575:  # 556 in Helvetica and its like
+        pytest.skip(
+            "the machine has no font of Helvetica's widths, for which pictures are laid out: install Liberation Sans"
+        )
     wide = "document.documentElement.scrollWidth > innerWidth"
     cell = "(b, cell, text) => b.querySelector(text).getBBox().width > b.querySelector(cell).getBBox().width"
     pairs = "[['.grad', '.g'], ['.value', '.v'], ['.head', '.title']]"
