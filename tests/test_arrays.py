@@ -9,6 +9,7 @@ import scipy.integrate
 import scipy.linalg
 import scipy.optimize
 import scipy.special
+from tiers import mostly_full
 
 import autograd_lite as al
 from autograd_lite import Variable
@@ -127,7 +128,7 @@ class TestReductions:
         assert_right(lambda v: weighted(np.maximum.outer(v, v * v)), V)
         assert_right(lambda v: weighted(np.add.reduceat(v * v, [0, 2]) + np.minimum.reduceat(v, [0, 2])), V)
 
-    @pytest.mark.parametrize("axis", [None, 0, (0, 1), (0, 2), -1])
+    @pytest.mark.parametrize("axis", mostly_full([(0, 2), None, 0, (0, 1), -1], [0]))
     @pytest.mark.parametrize("keepdims", [False, True])
     def test_logsumexp_over_axes(self, axis, keepdims):
         """Of several axes, with the axes kept."""

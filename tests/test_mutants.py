@@ -35,6 +35,7 @@ def run(*arguments):
     return subprocess.run(command, cwd=mutants.ROOT, env=environment, capture_output=True, text=True, check=True).stdout
 
 
+@pytest.mark.full
 def test_a_known_mutant_of_each_room_is_killed():
     """By the test that is known to notice it."""
     for pattern in KNOWN:

@@ -186,9 +186,7 @@ def test_forward_by_every_route(activation):
         near(al.jit(loop)(network), expected)
 
 
-@pytest.mark.parametrize(
-    "activation", mostly_full(ACTIVATIONS, [ACTIVATIONS.index("relu"), ACTIVATIONS.index("softmax")])
-)
+@pytest.mark.parametrize("activation", mostly_full(ACTIVATIONS, [ACTIVATIONS.index("relu")]))
 def test_gradients_by_every_route(activation):
     """Eager over the batch, row by row, compiled, mapped with a mean, in a loop: one gradient, which check_grads confirms."""
     network = drawn(activation, activation, (2, 3, 3))
@@ -333,7 +331,7 @@ LOSSES = {
 }
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", mostly_full(LOSSES, [0]))
 def test_losses_by_every_route(name):
     """Eager, on Variables, compiled, mapped, in a loop; their first and second derivatives too."""
     loss, outputs, targets = LOSSES[name]

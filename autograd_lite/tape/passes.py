@@ -108,6 +108,10 @@ class Program:
             return self.constant(primitive.value(*(self.constants[a - _CONSTANT] for a in arguments)))
         if primitive is primitives.positive:
             return arguments[0]
+        if primitive is primitives.hold and arguments[0] >= _INSTRUCTION:  # what is held need not be plain before
+            inner, its_arguments = self.code[arguments[0] - _INSTRUCTION]
+            if inner is primitives.plain:
+                return self.instruction(primitive, its_arguments)
         if primitive is primitives.mul:
             for one, other in (arguments, arguments[::-1]):
                 if _CONSTANT <= one < _INSTRUCTION and self.constants[one - _CONSTANT] == 1.0:
