@@ -5,7 +5,7 @@ import structured
 from generator import FEATURES, generate
 from structured import KEPT, every_check, failures, load, quick_checks
 
-QUICK, FULL, GROUP = 200, 2000, 10
+QUICK, FULL, WHOLE, GROUP = 200, 2000, 60, 10
 
 #: Kept cases that still fail, each with the reason. A case that passes again must leave the list.
 KNOWN = {}
@@ -30,6 +30,18 @@ def test_programs(first):
 
 @pytest.mark.full
 @pytest.mark.parametrize("first", range(QUICK, QUICK + FULL, GROUP))
+def test_many_programs(first):
+    """The same for more of them."""
+    assert all_failures(range(first, first + GROUP), quick_checks) == []
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        pytest.param(first, marks=pytest.mark.full if first < QUICK + WHOLE else pytest.mark.slow)
+        for first in range(QUICK, QUICK + FULL, GROUP)
+    ],
+)
 def test_programs_through_everything(first):
     """Each seed through every order and executor."""
     assert all_failures(range(first, first + GROUP), lambda seed: every_check()) == []
