@@ -14,6 +14,7 @@ import numpy as np
 from autograd_lite import observers
 from autograd_lite.errors import ArgumentError, OperandError
 from autograd_lite.primitives import (
+    COMPARISONS,
     PRIMITIVES,
     Primitive,
     abs,  # noqa: A004 - the rules
@@ -140,28 +141,37 @@ _QUESTIONS: dict[np.ufunc, Callable[..., Any]] = {
 }
 
 
+_CONDITIONS = frozenset(COMPARISONS.values())
+
+
 def _is_condition(thing: Any) -> bool:
-    return is_variable(thing) and bool(getattr(thing.primitive, "condition", False))
+    return is_variable(thing) and not isinstance(thing, Conditions) and thing.primitive in _CONDITIONS
 
 
-def _logical(name: str, plainly: Callable[..., bool]) -> Callable[..., Any]:
-    """A connective of truths: the rule where a traced condition is among them."""
-
-    def connective(*numbers: Any) -> Any:
-        truths = [number if _is_condition(number) else number != 0.0 for number in numbers]
-        return PRIMITIVES[name](*truths) if any(map(is_variable, truths)) else plainly(*map(bool, truths))
-
-    return connective
+def _truth(number: Any) -> Any:
+    """Whether a number is not 0: a bool, or where it is traced a condition."""
+    truth = number if _is_condition(number) else number != 0.0
+    return truth if is_variable(truth) else bool(truth)
 
 
-_AND = _logical("logical_and", operator.and_)
-_OR = _logical("logical_or", operator.or_)
-_NOT = _logical("logical_not", operator.not_)
+def _both(a: Any, b: Any) -> Any:
+    return _truth(a) & _truth(b)
+
+
+def _either(a: Any, b: Any) -> Any:
+    return _truth(a) | _truth(b)
+
+
+def _negated(x: Any) -> Any:
+    truth = _truth(x)
+    return truth == 0.0 if is_variable(truth) else not truth
+
+
 _CONNECTIVES: dict[np.ufunc, Callable[..., Any]] = {
-    np.logical_and: _AND,
-    np.logical_or: _OR,
-    np.logical_not: _NOT,
-    np.logical_xor: lambda a, b: _AND(_OR(a, b), _NOT(_AND(a, b))),
+    np.logical_and: _both,
+    np.logical_or: _either,
+    np.logical_not: _negated,
+    np.logical_xor: lambda a, b: _both(_either(a, b), _negated(_both(a, b))),
 }
 #: What these are of truths; of other numbers they are nothing.
 _OF_TRUTHS: dict[np.ufunc, np.ufunc] = {
@@ -273,7 +283,7 @@ def _of_truths(ufunc: np.ufunc, inputs: tuple[Any, ...]) -> np.ufunc:
 def _is_truth(operand: Any) -> bool:
     if isinstance(operand, np.ndarray):
         return bool(operand.dtype == np.bool_)
-    return isinstance(operand, (Conditions, bool, np.bool_))
+    return _is_condition(operand) or isinstance(operand, (Conditions, bool, np.bool_))
 
 
 def _is_of_objects(ufunc: np.ufunc) -> bool:

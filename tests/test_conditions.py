@@ -558,3 +558,26 @@ def test_tangents_through_selections_at_infinite_slopes():
     jitted = al.jit(f)
     for x in (4.0, 0.0, -1.0, -0.0, NAN):
         assert same_bits(jitted(x), f(x))
+
+
+def test_connectives_with_numpys_truths():
+    """One of NumPy's bools beside a condition, on either side, alone and in arrays: data, and bools where they come out."""
+    yes = np.bool_(True)
+    forms = [
+        lambda x: al.where(yes & (x > 1), x, -x),
+        lambda x: al.where((x > 1) | np.bool_(False), x, -x),
+        lambda x: al.where(np.logical_not(x > 1) ^ yes, x, -x),
+        lambda x: (
+            np.where(~(np.array([x, 2.0 * x]) > 1) & yes, x, -x).sum()
+            if not hasattr(x, "value")
+            else al.where(x > 1, x, -x)
+        ),
+        lambda x: (((x > 1) | np.array([True, False])) * x).sum(),
+        lambda x: ((np.array([True, False]) & (x > 1)) * x).sum(),
+    ]
+    for k, f in enumerate(forms):
+        jitted = al.jit(f)
+        for x in (0.5, 2.0, 1.0):
+            assert jitted(x) == f(al.Variable(x)).value, k
+        assert len(jitted.paths()) == 1
+    assert al.jit(lambda x: (yes & (x > 1), (x > 1) | yes))(0.5) == (False, True)
