@@ -62,7 +62,7 @@ def test_mutants_are_the_same_in_every_run():
         assert len({(m.file, m.function) for m in chosen}) >= 0.9 * len(mutants.all_mutants(room))
 
 
-@pytest.mark.full
+@pytest.mark.slow
 @pytest.mark.parametrize("room", mutants.ROOMS)
 def test_mutants_of_a_room_are_killed(room, tmp_path):
     """Eight of each room, by all its tests that reach them."""
