@@ -722,7 +722,7 @@ def test_a_planted_difference_is_found(plant, monkeypatch):
         run_state_machine_as_test(Machine, settings=QUICK)
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_machine_at_length():
     """Many long runs."""
     run_state_machine_as_test(Machine, settings=settings(max_examples=1000, stateful_step_count=50, **QUIET))
