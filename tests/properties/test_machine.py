@@ -713,7 +713,7 @@ def _RIGHT_OF_ONE_CAPTURED(self, m, x):
 _RIGHT = Machine.right
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.parametrize("plant", [_wrong_adjoint, _wrong_tie, _wrong_function, _wrong_captured])
 def test_a_planted_difference_is_found(plant, monkeypatch):
     """A model with one wrong rule disagrees with the library."""
