@@ -94,15 +94,12 @@ class Run:
         The number before the first input: older nodes come from outside.
     newest : int
         The number of the last input.
-    traced : bool
-        Whether a trace records it.
     decided : list
         Nodes that were compared, or whose value was read, with the user's line: the first few.
     """
 
     oldest: int
     newest: int
-    traced: bool = False
     decided: list[tuple[Any, str]] = field(default_factory=list)
 
 
@@ -201,9 +198,9 @@ def _decide(nodes: Iterable[Any]) -> None:
 
 
 @contextmanager
-def running_on(inputs: Sequence[Any], oldest: int, *, traced: bool = False) -> Iterator[Run]:
+def running_on(inputs: Sequence[Any], oldest: int) -> Iterator[Run]:
     """Run a function on these inputs, all newer than `oldest`."""
-    run = Run(oldest, inputs[-1]._number if inputs else oldest, traced)
+    run = Run(oldest, inputs[-1]._number if inputs else oldest)
     token = _runs.set((*_runs.get(), run))
     running.add(run)
     try:

@@ -46,7 +46,7 @@ def trace(f: Callable[..., Any], *example: Any, **keywords: Any) -> Tape:
 
     Notes
     -----
-    A Python `if`, `while`, `max`, `sorted`, `int(x)` on a traced number becomes a guard. Variables from outside the
+    What Python decides by a traced number (`if`, `while`, `sorted`, `int(x)`) becomes a guard. Variables from outside the
     function stay live inputs; plain numbers from outside, and what the function prints or stores, are those of this one
     run. Time: about 3 µs an operation.
 
@@ -101,7 +101,7 @@ def record(
     oldest = Variable(0.0).number
     inputs = [Variable(n._value if type(n) is Variable else n) for n in numbers]
     notes = observers.Recording(masked, loops, oldest)
-    running = observers.running_on(inputs, oldest, traced=True)
+    running = observers.running_on(inputs, oldest)
     before = set(map(id, PRIMITIVES.values()))
     with watched(name_of(f)), observers.record_into(notes), running, selecting():
         arguments, keywords = shape.pack(inputs)
