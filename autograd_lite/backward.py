@@ -6,7 +6,7 @@ partials applied to Variables instead of by the recorded numbers: the gradient i
 for tangents, is its mirror image.
 """
 
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isnan, nan
 from threading import RLock
@@ -137,8 +137,8 @@ class Reach:
         _send_graphs(self.inner, adjoints)
         return {number: (adjoint, None) for number, adjoint in adjoints.items()}
 
-    def tangents(self, seeds: Seeds, *, create_graph: bool = False) -> dict[int, Number]:
-        """The forward sweep: ẏ = Σ ∂y/∂x·ẋ over the arguments x of y; None where no tangent arrived."""
+    def tangents(self, outputs: Sequence[Any], seeds: Seeds, *, create_graph: bool = False) -> list[Number | None]:
+        """The forward sweep: ẏ = Σ ∂y/∂x·ẋ over the arguments x of y. Tangents of the outputs, None where none arrived."""
         given = {x._number: tangent for x, tangent in seeds}
         tangents: dict[int, Number] = {**dict.fromkeys(self.met), **given}
         arrived: dict[int, Number] = {}  # in a trace: where a tangent arrived at all; missing means everywhere
@@ -153,11 +153,17 @@ class Reach:
             tangents[node._number], condition = _added(products)
             if condition is not None:
                 arrived[node._number] = condition
-        for number, condition in arrived.items():
-            tangents[number] = where(condition, tangents[number], 0.0)
         if observers.active:
             observers.observe_sweep([self.met[k] for k in sorted(self.met)], tangents, forward=True)
-        return tangents
+        found: list[Number | None] = []
+        for y in outputs:
+            tangent = tangents[y._number] if type(y) is Variable else None
+            if tangent is not None:
+                tangent = nan_if_nan(y, tangent, create_graph=create_graph)
+                if y._number in arrived:
+                    tangent = where(arrived[y._number], tangent, 0.0)
+            found.append(tangent)
+        return found
 
 
 def _send(nodes: Iterable[Variable], adjoints: dict[int, Number]) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import optree
 
 from autograd_lite import observers, primitives
-from autograd_lite.backward import Number, Reach, Seeds, nan_if_nan, result
+from autograd_lite.backward import Number, Reach, Seeds, result
 from autograd_lite.errors import ArgumentError, DerivativeWarning, OperandError, OutputError, UnconnectedError
 from autograd_lite.nests import NAMESPACE, Shape, mapped, unravel
 from autograd_lite.refusals import watched
@@ -366,16 +366,8 @@ def jacobian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
 
 
 def _pushed_forward(reach: Reach, outputs: Sequence[Any], seeds: Seeds, *, create_graph: bool) -> list[Number]:
-    tangents = reach.tangents(seeds, create_graph=create_graph)
-    return [
-        result(
-            None
-            if type(y) is not Variable or tangents[y._number] is None
-            else nan_if_nan(y, tangents[y._number], create_graph=create_graph),
-            create_graph=create_graph,
-        )
-        for y in outputs
-    ]
+    found = reach.tangents(outputs, seeds, create_graph=create_graph)
+    return [result(tangent, create_graph=create_graph) for tangent in found]
 
 
 def hessian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:

@@ -395,7 +395,9 @@ def _swept(outputs: Sequence[Any], cotangents: Sequence[Any], targets: Sequence[
         for y, cotangent in zip(outputs, cotangents, strict=True)
         if type(y) is Variable
     ]
-    reach = Reach.of([y for y, _ in seeds], min((t._number for t in targets), default=0)).towards(targets)
+    reach = Reach.of([y for y, _ in seeds], min((t._number for t in targets), default=0))
+    if notes:
+        reach = reach.towards(targets)
     found = reach.adjoints([(y, seed) for y, seed in seeds if y._number in reach.met], create_graph=notes is not None)
     return [0.0 if found.get(t._number) is None else found[t._number] for t in targets]
 

@@ -7,6 +7,7 @@ for which the shorter form is wrong.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import isnan
 from typing import Any
 
 from autograd_lite import primitives
@@ -131,7 +132,9 @@ class Program:
         self, outputs: Sequence[int], guards: Sequence[Guard] = (), doubtful: Sequence[int] = ()
     ) -> dict[str, Any]:
         """The parts of a tape, without instructions and constants that nothing uses, and slots in their final order."""
-        doubtful = [s for s in dict.fromkeys(doubtful) if not self.is_constant(s)]
+        doubtful = [
+            s for s in dict.fromkeys(doubtful) if not self.is_constant(s) or isnan(self.constants[s - _CONSTANT])
+        ]
         needed = {*outputs, *doubtful, *(s for g in guards for s in (g.left, g.right))}
         for position in range(len(self.code) - 1, -1, -1):
             if _INSTRUCTION + position in needed:

@@ -218,16 +218,18 @@ class Paths:
                 if isinstance(self.f, Tape) and self.f.input_shape == self.shape:
                     self.known = [Path(self.f)]
                     return self.known[0]
-                path = Path(self._traced(numbers))
+                path = Path(self.traced(numbers))
                 # tracing runs all steps of a loop, and all lanes
                 looped = any(hasattr(op, "loop") or hasattr(op, "computed") for op, _ in path.tape.code)
                 if len(path.tape) <= TRACED_TWICE and not looped:
-                    self._compare(path.tape, self._traced(numbers))
+                    self._compare(path.tape, self.traced(numbers))
                 self.known = [path]
             return self.known[0]
 
-    def _traced(self, numbers: Sequence[float]) -> Tape:
-        return record(self.f, numbers, self.shape, masked=self.masked, loops=self.loops, merging=self.merging)
+    def traced(self, numbers: Sequence[float], *, masked: bool = False) -> Tape:
+        """The function as it runs with these numbers, traced anew; `masked`: see `observers.Recording`."""
+        masked = masked or self.masked
+        return record(self.f, numbers, self.shape, masked=masked, loops=self.loops, merging=self.merging)
 
     def _compare(self, tape: Tape, again: Tape) -> None:
         difference = _difference(tape, again)
@@ -269,7 +271,7 @@ class Paths:
             if self.full:
                 self._warn()
                 return None
-            path = Path(self._traced(numbers))
+            path = Path(self.traced(numbers))
             forks = [(other, path.fork(other)) for other in self.known]
             known = _alike(path, forks)
             if known is not None:

@@ -10,14 +10,6 @@ QUICK, FULL, WHOLE, GROUP = 200, 2000, 20, 10
 #: Kept cases that still fail, each with the reason. A case that passes again must leave the list.
 KNOWN = {}
 
-#: Programs in which something differs still: (order, executor) and what. One that passes again must leave the list.
-OPEN = {
-    340: ("value", "vmap", "NaN of a second derivative at a NaN is lost in lanes of NumPy"),
-    661: ("jacobian", "jit python", "-inf for NaN where an infinite adjoint meets a selection behind a sum of lanes"),
-    1333: ("tangent", "jit python", "NaN for 0 in the tangent of a sum of lanes"),
-    1657: ("value", "vmap", "BranchError where lanes capture a number beside a recursion"),
-}
-
 
 @pytest.mark.parametrize("path", sorted(KEPT.glob("*.json")), ids=lambda path: path.stem)
 def test_kept(path):
@@ -59,8 +51,6 @@ def all_failures(seeds, checks):
     """Return what differs, with the program."""
     found = []
     for seed in seeds:
-        if seed in OPEN:
-            continue
         case = generate(seed)
         found += [(seed, *failure, case.source) for failure in failures(case, checks(seed))]
     return found
@@ -119,12 +109,3 @@ def test_generator_writes_every_feature():
     }  # fmt: skip
     text = "".join(generate(seed).source for seed in range(QUICK))
     assert [feature for feature, mark in marks.items() if FEATURES[feature] and mark not in text] == []
-
-
-@pytest.mark.full
-@pytest.mark.parametrize("seed", OPEN)
-def test_programs_that_are_still_open(seed):
-    """Each fails as the list says; one that passes is to be taken off it."""
-    order, executor, reason = OPEN[seed]
-    assert failures(generate(seed), [(order, executor)]), f"{seed} passes: take it off the list"
-    pytest.xfail(reason)
