@@ -11,17 +11,21 @@
 """
 
 from autograd_lite import copies as _copies  # gives Variable its copy protocol
-from autograd_lite import nn, optim
+from autograd_lite.train import nn, optim
 from autograd_lite.backward import gradients, stop_gradient, topological_order, zero_grad
-from autograd_lite.drawing import draw
 from autograd_lite.errors import (
     ArgumentError, AutogradLiteError, BranchError, CompilationError, ConversionError, DerivativeWarning, DrawingError,
     GradientCheckError, GraphTooLarge, HandMadeNodeError, ModelFileError, NonFiniteError, OperandError, OutputError,
     PathWarning, PrimitiveError, ReadOnlyError, RendererNotFound, StaleGraphError, TapeError, TraceError,
     UnconnectedError,
 )
-from autograd_lite.explain import audit, blame, explain, kinks, why
-from autograd_lite.flow import gradient_flow, plot_gradient_flow
+from autograd_lite.see.audit import audit
+from autograd_lite.see.blame import blame
+from autograd_lite.see.derivation import explain
+from autograd_lite.see.flow import gradient_flow, plot_gradient_flow
+from autograd_lite.see.kinks import kinks
+from autograd_lite.see.view import draw
+from autograd_lite.see.why import why
 from autograd_lite.functions import (
     dot, elu, gelu, log_softmax, logsumexp, mean, norm, prod, selu, silu, softmax, sum,
 )

@@ -28,8 +28,9 @@ MAY_IMPORT = {
     "backward": {"errors", "nests", "observers", "primitives", "variable"},
     "transforms": {"backward", "errors", "nests", "observers", "primitives", "refusals", "variable"},
     "saving": {"errors", "nests"},
-    "nn": {"errors", "functions", "nests", "primitives"},
-    "optim": {"errors", "nests", "primitives"},
+    "train": {"errors", "functions", "nests", "primitives", "train"},
+    "nn": {"train"},
+    "optim": {"train"},
     "tape": {
         "arrays",
         "backward",
@@ -49,9 +50,7 @@ MAY_IMPORT = {
         "variable",
     },
     "testing": {"backward", "errors", "nests", "transforms", "variable"},
-    "flow": {"backward", "errors", "nests", "observers", "variable"},
-    "drawing": {"backward", "drawing", "errors", "observers", "variable"},
-    "explain": {"backward", "drawing", "errors", "explain", "observers", "primitives", "testing", "variable"},
+    "see": {"backward", "errors", "nests", "observers", "primitives", "see", "testing", "variable"},
 }
 
 

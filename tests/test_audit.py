@@ -7,7 +7,7 @@ import pytest
 from corpus import DIFFERENTIATED, TABLE
 
 import autograd_lite as al
-from autograd_lite.explain import references
+from autograd_lite.see import references
 
 V = al.Variable
 

@@ -24,7 +24,7 @@ import pytest
 import autograd_lite as al
 from autograd_lite import errors
 from autograd_lite.tape import jit, paths, programs
-from autograd_lite.tape.executors import machine
+from autograd_lite.tape.llvm import engine
 
 BACKENDS = ("llvm", "numpy", "python")
 
@@ -421,14 +421,14 @@ def test_code_of_dropped_paths_is_freed(monkeypatch):
     assert len(with_code(fast)) <= 8
 
 
-@pytest.mark.skipif(not machine.AVAILABLE, reason="machine code is what is freed")
+@pytest.mark.skipif(not engine.AVAILABLE, reason="machine code is what is freed")
 def test_machine_code_goes_when_nothing_holds_it(monkeypatch):
     """A module is freed with the last path, cached program and call that holds it."""
     monkeypatch.setattr(paths, "KEPT", 4)
     monkeypatch.setattr(programs, "_CACHED", 4)
     alive = weakref.WeakSet()
-    made = machine.Module.__init__
-    monkeypatch.setattr(machine.Module, "__init__", lambda self, *rest: (alive.add(self), made(self, *rest))[1])
+    made = engine.Module.__init__
+    monkeypatch.setattr(engine.Module, "__init__", lambda self, *rest: (alive.add(self), made(self, *rest))[1])
     fast = al.jit(lambda x, text: al.cosh(x) * len(text) + x)
     plain = al.jit(lambda v: al.sum(al.cosh(v)))  # the short way holds code, too
     for k in range(1, 21):

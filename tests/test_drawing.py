@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from tiers import sizes
 
 import autograd_lite as al
-from autograd_lite.drawing import dot, render
-from autograd_lite.drawing.labels import visible
+from autograd_lite.see import dot, render
+from autograd_lite.see.labels import visible
 
 SVG = "{http://www.w3.org/2000/svg}"
 TITLE = "{http://www.w3.org/1999/xlink}title"

@@ -6,8 +6,8 @@ from random import Random
 import pytest
 
 import autograd_lite as al
-from autograd_lite.explain import LEVELS
-from autograd_lite.explain.ways import Ways
+from autograd_lite.see.tree import LEVELS
+from autograd_lite.see.ways import Ways
 
 V = al.Variable
 

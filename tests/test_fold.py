@@ -19,9 +19,9 @@ from test_drawing import HOSTILE, boxes, fills, groups, parse, texts, tooltip
 from tiers import mostly_full, sizes
 
 import autograd_lite as al
-from autograd_lite.drawing import dot
-from autograd_lite.drawing.fold import fold
-from autograd_lite.drawing.select import levels, loops, select
+from autograd_lite.see import dot
+from autograd_lite.see.fold import fold
+from autograd_lite.see.select import levels, loops, select
 
 V = al.Variable
 LIMIT = 60

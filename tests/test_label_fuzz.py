@@ -8,7 +8,7 @@ from test_stepper import Page
 from tiers import mostly_full
 
 import autograd_lite as al
-from autograd_lite.drawing.labels import visible
+from autograd_lite.see.labels import visible
 
 GRAPHS, NAMES = 100, 100
 PIECES = [

@@ -9,8 +9,8 @@ from tiers import mostly_full
 
 import autograd_lite as al
 from autograd_lite.tape import programs
-from autograd_lite.tape.executors import products
-from autograd_lite.tape.executors.operations import NATIVE
+from autograd_lite.tape.llvm import matrices
+from autograd_lite.tape.llvm.operations import NATIVE
 from autograd_lite.tape.lowering import lowered
 from autograd_lite.tape.passes import Straight
 
@@ -74,7 +74,7 @@ def test_what_is_found():
     f, count = network([16, 17, 33, 2], "first", al.relu)
     tape = al.trace(al.grad(f), np.ones(count), np.ones(16), np.ones(2))
     straight = lowered(Straight.of(tape), NATIVE)
-    found = products.found(straight, 0, summed=True)
+    found = matrices.found(straight, 0, summed=True)
     assert len(found.matrices) >= 3
     assert len(found.absorbed) > len(straight.code) / 2
 
@@ -105,8 +105,8 @@ def test_weights_that_lie_by_input(inputs, monkeypatch):
     rng = np.random.default_rng(3)
     w, x, t = rng.normal(size=(inputs, 5)), rng.normal(size=(70, inputs)), rng.normal(size=(70, 5))
     outers = []
-    search = products.found
-    monkeypatch.setattr(products, "found", lambda *a, **k: outers.append(search(*a, **k).outers) or search(*a, **k))
+    search = matrices.found
+    monkeypatch.setattr(matrices, "found", lambda *a, **k: outers.append(search(*a, **k).outers) or search(*a, **k))
     gradients = np.array([al.grad(loss)(w, *row) for row in zip(x, t, strict=True)])
     total = al.jit(al.vmap(al.grad(loss), (None, 0, 0), reduce="sum"))(w, x, t)
     assert [len(outer.left) for outer in outers[-1]] == [inputs]

@@ -20,9 +20,9 @@ from test_drawing import HOSTILE, bare, chain, luminance, neuron  # noqa: F401 -
 
 import autograd_lite as al
 from autograd_lite import __main__ as cli
-from autograd_lite.drawing import stepper
-from autograd_lite.drawing.labels import visible
-from autograd_lite.drawing.select import select
+from autograd_lite.see import stepper
+from autograd_lite.see.labels import visible
+from autograd_lite.see.select import select
 
 V = al.Variable
 PICTURES = Path(__file__).parents[1] / "docs" / "pictures"

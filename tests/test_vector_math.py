@@ -10,7 +10,7 @@ import pytest
 
 llvm = pytest.importorskip("llvmlite.binding")
 
-from autograd_lite.tape.executors import vector_math  # noqa: E402 - of no use without LLVM
+from autograd_lite.tape.llvm import vector_math  # noqa: E402 - of no use without LLVM
 
 INF, NAN = math.inf, math.nan
 NAMES = list(vector_math.FUNCTIONS)

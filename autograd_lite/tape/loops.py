@@ -18,7 +18,7 @@ from autograd_lite import observers
 from autograd_lite.backward import Cotangents, Number, Place, Reach, Sent
 from autograd_lite.nests import Shape, unravel
 from autograd_lite.primitives import positive
-from autograd_lite.tape.executors import machine
+from autograd_lite.tape.llvm import engine
 from autograd_lite.tape.paths import Unmapped
 from autograd_lite.tape.steps import Steps, paths_of
 from autograd_lite.variable import Variable, make_node
@@ -95,7 +95,7 @@ def recorded(operation: Operation, arguments: Sequence[Any], results: Any = None
     """Enter an operation with many results into the graph; returns these, plain numbers if nothing is traced."""
     if results is None:
         numbers = np.array([getattr(a, "_value", a) for a in arguments], dtype=np.float64)
-        results = operation.computed(numbers, native=machine.AVAILABLE)
+        results = operation.computed(numbers, native=engine.AVAILABLE)
     results = results.tolist()
     if not any(type(a) is Variable for a in arguments):
         return list(results)
@@ -145,7 +145,7 @@ class Loop(Operation):
 
     def begin(self, carry: Any, rows: Any) -> Any:
         """The results for the numbers of the trace under way; fixes what the loop captures and how much it returns."""
-        results = self.steps.run(carry, None, rows, native=machine.AVAILABLE)
+        results = self.steps.run(carry, None, rows, native=engine.AVAILABLE)
         self.steps.closed = True
         self.captured = tuple(self.steps.captured)
         self.results = len(results)

@@ -16,8 +16,8 @@ import numpy as np
 
 from autograd_lite.copies import uncollected
 from autograd_lite.errors import ArgumentError, CompilationError
-from autograd_lite.tape.executors import machine
 from autograd_lite.tape.executors.numpy import ArrayProgram
+from autograd_lite.tape.llvm import engine
 from autograd_lite.tape.passes import FEW, Straight, split, with_doubt_as_guards
 from autograd_lite.tape.tape import Tape
 
@@ -38,14 +38,14 @@ def chosen(backend: str) -> str:
     """The executor that a name stands for on this machine."""
     if backend not in BACKENDS:
         raise ArgumentError(f"backend={backend!r}: choose one of {', '.join(BACKENDS)}.")
-    if backend == "llvm" and not machine.AVAILABLE:
+    if backend == "llvm" and not engine.AVAILABLE:
         raise CompilationError(
             'backend="llvm" needs llvmlite, which is not installed. Install it with pip install "autograd-lite[jit]", or '
             'pass backend="numpy".'
         )
     if backend != "auto":
         return backend
-    if machine.AVAILABLE:
+    if engine.AVAILABLE:
         return "llvm"
     _say_once()
     return "numpy"
@@ -116,9 +116,9 @@ class MachineSingle:
     """One lane by machine code."""
 
     def __init__(self, tape: Straight, *, contract: bool = False) -> None:
-        from autograd_lite.tape.executors import llvm  # noqa: PLC0415 - only where llvmlite is installed
+        from autograd_lite.tape.llvm import emit  # noqa: PLC0415 - only where llvmlite is installed
 
-        self.code = llvm.single_lane(tape, contract=contract)
+        self.code = emit.single_lane(tape, contract=contract)
         self.count = len(tape.outputs)
 
     def run(self, inputs: Sequence[float]) -> tuple[int, Sequence[float]]:
@@ -127,7 +127,7 @@ class MachineSingle:
         given, results = np.array(inputs, dtype=np.float64), np.empty(code.outputs)
         scratch = np.empty(code.scratch)
         status = code.run(given.ctypes.data, results.ctypes.data, scratch.ctypes.data)
-        machine.raise_failures(code.callbacks)
+        engine.raise_failures(code.callbacks)
         return status, results[: self.count].tolist()
 
 
@@ -221,9 +221,9 @@ class LaneProgram:
             self._first = compiled(kind.__name__, self.common, lambda: kind(self.common))
 
     def _machine_lanes(self) -> Any:
-        from autograd_lite.tape.executors import llvm  # noqa: PLC0415
+        from autograd_lite.tape.llvm import emit  # noqa: PLC0415
 
-        return llvm.lanes(self.each, self.varying, summed=self.summed, contract=self.contract)
+        return emit.lanes(self.each, self.varying, summed=self.summed, contract=self.contract)
 
     def _shared_results(self, shared: Any) -> Any:
         if self.common.code:
@@ -307,4 +307,4 @@ class LaneProgram:
             work(0, cuts[1])
         for thread in threads:
             thread.join()
-        machine.raise_failures(code.callbacks)
+        engine.raise_failures(code.callbacks)

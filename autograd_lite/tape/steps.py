@@ -18,7 +18,8 @@ import numpy as np
 from autograd_lite import observers
 from autograd_lite.errors import BranchError
 from autograd_lite.nests import Shape, unravel
-from autograd_lite.tape.executors import machine, python
+from autograd_lite.tape.executors import python
+from autograd_lite.tape.llvm import engine
 from autograd_lite.tape.passes import Straight, merged
 from autograd_lite.tape.paths import Path, Paths, Uncaptured, Unserved, adopt
 from autograd_lite.tape.programs import single
@@ -296,14 +297,14 @@ class Steps:
         buffers[0, : self.carry] = going.carry
         buffers[:, self.carry + self.x : code.inputs] = going.captured[self._own(path.tape)]
         scratch, before = np.empty(code.scratch), going.step
-        going.step, status = machine.scan(
+        going.step, status = engine.scan(
             code.address,
             *(a.ctypes.data for a in (buffers[0], buffers[1], scratch, going.rows, going.outputs)),
             *(self.carry, self.x, going.outputs.shape[1], going.step, len(going.rows)),
             swap,
         )
         going.carry = buffers[(going.step - before) % 2 if swap else 0, : self.carry].copy()
-        machine.raise_failures(code.callbacks)
+        engine.raise_failures(code.callbacks)
         return status
 
     def _stepwise(self, path: Path, going: Progress) -> int:

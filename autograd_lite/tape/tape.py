@@ -214,7 +214,7 @@ class Tape(Slots):
         Each defines one function of the flat list of inputs (captured Variables last) and returns one number or the tuple of
         outputs; C writes them to `y`. LaTeX is a list of equations.
         """
-        from autograd_lite.tape.source import source  # noqa: PLC0415 - that module writes what this one holds
+        from autograd_lite.tape.text import source  # noqa: PLC0415 - that module writes what this one holds
 
         return source(self, language)
 

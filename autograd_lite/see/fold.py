@@ -1,0 +1,301 @@
+"""Folding: which nodes of a large graph are drawn as one box.
+
+Nodes of one scope become one box. The others are cut into blocks: a node joins the only node that uses it, as long as
+their common formula stays short and no operation stands inside itself, so that a neuron is `tanh(Σ w·x + b)` however many
+inputs it has. Blocks of one formula at one level (the longest way from a leaf) are copies of each other and share a box;
+levels that recur are turns of a loop; what has no pattern is drawn in bands of levels. Each step joins only what no path
+leaves and enters again, so the folded picture has no cycle either. Time and memory grow linearly with the graph.
+"""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain, compress
+from operator import and_
+from typing import Any
+
+import numpy as np
+
+from autograd_lite.errors import ArgumentError
+from autograd_lite.see import formulas
+from autograd_lite.see.formulas import BLANK, PLAIN, Formula
+from autograd_lite.see.labels import elide, operation, visible
+from autograd_lite.see.select import Block, Selection, loops, pieces, untangle
+from autograd_lite.variable import Variable
+
+# Up to SMALL nodes are drawn one by one; else at most INNER boxes of what is computed, LEAVES of leaves. Without a pattern
+# BANDS boxes are enough: each has arrows to most others. A turn of more than TURN boxes is drawn as one.
+SMALL, INNER, LEAVES, BANDS, TURN = 60, 40, 16, 12, 4
+# Letters of a scope's path, lines of a loop; what the results of a loop are called.
+PATH_LENGTH, FORMULAS, LOOP_LETTERS = 30, 4, "yzuvpqrs"
+
+
+@dataclass(frozen=True)
+class Box:
+    """Nodes that are drawn as one: their indices in the selection, and what the box says.
+
+    `scope` is the path of the scope that it holds, `depth` the number of open scopes around it, `frame` the id of the
+    open box around it.
+    """
+
+    id: str
+    title: tuple[str, ...]
+    nodes: tuple[int, ...]
+    scope: str = ""
+    depth: int = 0
+    frame: str = ""
+
+
+@dataclass
+class Group:
+    """Blocks that share a box: kinds of copies; with `turns`, those of so many turns of a loop."""
+
+    kinds: list[list[Block]]
+    turns: int = 0
+
+
+def fold(selection: Selection, opened: Iterable[str] = ()) -> tuple[list[Box], list[Box]]:
+    """Return the boxes to draw, and the open ones, which are drawn as frames around others.
+
+    Every node is in exactly one box. `opened` names boxes by id or scope; what is inside `g3` has ids such as `g3-5`. A
+    scope that is named opens those around it.
+
+    Raises
+    ------
+    ArgumentError
+        If there is no box of that name.
+
+    Examples
+    --------
+    >>> from autograd_lite.see.select import select
+    >>> y, a = Variable(1.0, name="y"), Variable(2.0, name="a")
+    >>> for _ in range(1000):
+    ...     y = 0.5 * (y + a / y)
+    >>> boxes, _ = fold(select([y], depth=None, max_nodes=None))
+    >>> [(box.id, " ".join(box.title), len(box.nodes)) for box in boxes][3:]
+    [('g5', '998 turns of y = 0.5·(y + a/y)', 2994), ('g2999', 'y = 0.5·(y + a/y)', 3)]
+    """
+    graph, wanted = _Graph(selection), {*opened}
+    found, done, frames = set[str](), list[Box](), list[Box]()
+    waiting = graph.children(Box("", (), tuple(range(len(selection.nodes)))))[::-1]
+    while waiting:
+        box = waiting.pop()
+        named = {w for w in wanted if w == box.id or (box.scope and f"{w}/".startswith(f"{box.scope}/"))}
+        if named and (len(box.nodes) > 1 or box.scope):
+            found |= {w for w in named if w in {box.id, box.scope}}
+            frames.append(box)
+            waiting += graph.children(box)[::-1]
+        else:
+            done.append(box)
+    if missing := sorted(wanted - found):
+        known = [box.scope or box.id for box in (*frames, *done) if len(box.nodes) > 1 or box.scope]
+        raise ArgumentError(
+            f"open={missing[0]!r:.80} is no folded box of this picture. Give ids or scopes of boxes that are there, such as "
+            f"{', '.join(map(repr, known[:5])) or 'none: nothing is folded'}."
+        )
+    return done, frames
+
+
+class _Graph:
+    """A selection by index: the parents of each node, and its only user."""
+
+    def __init__(self, selection: Selection) -> None:
+        self.selection, self.nodes = selection, selection.nodes
+        self.index = {node: i for i, node in enumerate(self.nodes)}
+        self.parents = [tuple([self.index[p] for p in node.parents if p in self.index]) for node in self.nodes]
+        self.leaf = [not node.arguments for node in self.nodes]
+        self.user: list[int | None] = [None] * len(self.nodes)
+        several = {*map(self.index.__getitem__, selection.outputs)}
+        for i, parents in enumerate(self.parents):
+            for p in parents:
+                if self.user[p] not in {None, i}:
+                    several.add(p)
+                self.user[p] = i
+        for i in several:
+            self.user[i] = None
+        self.letters: dict[int, str] = {}  # what inputs are called
+        self.results: dict[Block, str] = {}  # what the results of loops are called
+
+    def children(self, box: Box) -> list[Box]:
+        """Return the boxes inside `box`, in the order of their first nodes."""
+        depth = box.depth + bool(box.scope)
+        layout = _Layout(self, box.nodes, depth)
+        if layout.small and len(layout.content) > SMALL:
+            layout = _Layout(self, box.nodes, depth, small=False)
+        parts = layout.parts(divide=not box.scope)
+        if parts[0].nodes == box.nodes and not (box.scope or parts[0].scope) and len(box.nodes) > 1:
+            cut = pieces(box.nodes, BANDS)
+            parts = [Box("", (f"part {k} of {len(cut)}",), tuple(piece)) for k, piece in enumerate(cut, 1)]
+        for k, part in enumerate(parts):
+            first = self.selection.position[self.nodes[part.nodes[0]]]
+            folded = f"{box.id}-{first}" if box.id else f"g{first}"
+            id_ = folded if len(part.nodes) > 1 or part.scope else f"n{first}"
+            parts[k] = replace(part, id=id_, depth=depth, frame=box.id)
+        return sorted(parts, key=lambda part: part.nodes[0])
+
+
+class _Layout:
+    """Some nodes of a graph, cut into blocks, and the blocks grouped."""
+
+    def __init__(self, graph: _Graph, members: Sequence[int], depth: int, *, small: bool = True) -> None:
+        self.graph, self.depth = graph, depth
+        self.closed = {i: path for i in members if graph.nodes[i].scope and (path := self._closed(i))}
+        self.small = small and len(members) - len(self.closed) <= SMALL  # each node that is in no scope is a box
+        self.computed = [i for i in members if i in self.closed or self.small or not graph.leaf[i]]
+        self.leaves = [i for i in members if graph.leaf[i] and not (i in self.closed or self.small)]
+        self.block: dict[int, Block] = {}
+        self.formulas: dict[int, Formula] = {}
+        self._cut()
+        self.level = untangle(graph.parents, self.block, self.closed)
+        self.content: dict[Block, list[int]] = defaultdict(list)
+        for i in self.computed:
+            self.content[self.block[i]].append(i)
+        self.kinds = {b: f"\2{_path(b)}" if _path(b) else self.formulas[b].shape.text for b in self.content}
+
+    def _closed(self, i: int) -> str:
+        """Return the path of the outermost scope of node `i` that is not open; empty if it is in none."""
+        parts = (self.graph.nodes[i].scope or "").split("/")
+        return "/".join(parts[: self.depth + 1]) if parts[0] and len(parts) > self.depth else ""
+
+    def _cut(self) -> None:
+        """Find the block of each node: that of its only user, if their common formula can be written."""
+        joins: dict[int, int] = {}
+        for i in self.computed:
+            if i in self.closed:
+                continue
+            op, arguments = formulas.call(self.graph.nodes[i])
+            operands: tuple[Any, ...] = tuple(
+                [self.graph.index.get(a, -1) if type(a) is Variable else (a,) for a in arguments]
+            )
+            fits = [j in self.formulas and not self.small and self.graph.user[j] == i for j in operands]
+            given = zip(operands, fits, strict=True)
+            shapes = [self.formulas[j].shape if fit else PLAIN if type(j) is tuple else BLANK for j, fit in given]
+            shape, kept = formulas.combine(op, tuple(shapes)) if arguments else (BLANK, ())
+            self.formulas[i] = Formula(shape, operands, tuple(map(and_, fits, kept)))
+            joins.update(dict.fromkeys(compress(operands, self.formulas[i].joined), i))
+        last: dict[int, Block] = {}
+        for i in reversed(self.computed):
+            last[i] = self.closed.get(i) or (last[joins[i]] if i in joins else i)
+        self.block = {i: last[i] for i in self.computed}
+
+    def parts(self, *, divide: bool) -> list[Box]:
+        """Return the boxes, without their ids; with `divide`, more than one for many copies."""
+        blocks = sorted(self.content, key=lambda b: (self.level[b], self.content[b][0]))
+        groups = [Group([[b]]) for b in blocks] if self.small else _arrange(self, blocks)
+        if divide and len(groups) == 1 and not self.leaves and len(blocks) > 1:
+            groups = [_gathered(self, [Group([[*piece]])]) for piece in pieces(blocks, INNER)]
+        parts, used = list[Box](), defaultdict[int, set[int]](set)
+        for g, group in enumerate(groups):
+            members = [*chain.from_iterable(group.kinds)]
+            nodes = sorted(chain.from_iterable(self.content[b] for b in members))
+            for p in chain.from_iterable(self.graph.parents[i] for i in nodes):
+                used[p].add(g)
+            scope = _path(members[0]) if len(members) == 1 else ""
+            parts.append(Box("", self._title(group, nodes) if len(nodes) > 1 or scope else (), tuple(nodes), scope))
+        return parts + self._leaf_parts({i: sorted(used[i]) for i in self.leaves})
+
+    def _leaf_parts(self, used: Mapping[int, list[int]]) -> list[Box]:
+        """Group leaves by the boxes that use them and by the letter that they have there; coarser if these are many."""
+        letters = {i: self.graph.letters.get(i) or formulas.stem(visible(self.graph.nodes[i].name or "")) for i in used}
+        for named, uses in ((True, None), (True, 1), (True, 0), (False, 0)):
+            groups: dict[Any, list[int]] = defaultdict(list)
+            for i, boxes in used.items():
+                groups[letters[i] if named else "", *boxes[:uses]].append(i)
+            if len(groups) <= LEAVES:
+                break
+        parts = []
+        for group in groups.values():
+            letter = letters[group[0]] if len({letters[i] for i in group}) == 1 else ""
+            parts.append(Box("", (f"{len(group):,} " + (f"× {letter}" if letter else "leaves"),), tuple(group)))
+        return parts
+
+    def _title(self, group: Group, nodes: Sequence[int]) -> tuple[str, ...]:
+        if group.turns:
+            lines = [self._formula(kind, len(kind) // group.turns) for kind in group.kinds[:FORMULAS]]
+            lines += ["…"] * (len(group.kinds) > FORMULAS)
+            return (f"{group.turns:,} turn{'s' * (group.turns > 1)} of", *lines)
+        if len(group.kinds) == 1:
+            return (self._formula(group.kinds[0], len(group.kinds[0])),)
+        counts = Counter(operation(self.graph.nodes[i]) for i in nodes if not self.graph.leaf[i]).most_common()
+        told = ", ".join(f"{count:,} {op}" for op, count in counts[:FORMULAS])
+        return (
+            f"{sum(map(len, group.kinds)):,} blocks of {len(group.kinds):,} kinds",
+            told + ", …" * (len(counts) > FORMULAS),
+        )
+
+    def _formula(self, blocks: Sequence[Block], copies: int) -> str:
+        """Return `25 × tanh(Σ w·x + b)`, the name of a scope."""
+        times, first = f"{copies:,} × " if copies > 1 else "", blocks[0]
+        if path := _path(first):
+            several = len({*map(_path, blocks)}) > 1
+            return times + elide(
+                visible(re.sub(r"\d+", "#", path) if several else path).strip() or "scope", PATH_LENGTH
+            )
+        shape, each = self.formulas[first].shape, [formulas.inputs(self.content[b], self.formulas) for b in blocks]
+        slots = [formulas.union(same) for same in zip(*each, strict=True)]
+        letters = formulas.letters(shape, slots, self.graph.nodes, self.graph.results)
+        for slot, letter in zip(slots, letters, strict=True):
+            for i in slot:
+                self.graph.letters.setdefault(i, letter)
+        own = visible(self.graph.nodes[first].name or "").strip() if len(blocks) == 1 else ""
+        result = elide(own, 16) or self.graph.results.get(first)
+        return times + (f"{result} = " if result else "") + formulas.fill(shape, letters)
+
+
+def _arrange(layout: _Layout, blocks: Sequence[Block]) -> list[Group]:
+    """Group copies, then turns of loops, then whatever is left over in bands, until there are few enough."""
+    units: list[list[Group]] = []
+    for exact in (True, False):
+        rows: dict[int, dict[str, list[Block]]] = defaultdict(lambda: defaultdict(list))
+        for b in blocks:
+            kind = layout.kinds[b]
+            rows[layout.level[b]][kind if exact or not _path(b) else re.sub(r"\d+", "#", kind)].append(b)
+        levels = [rows[k] for k in sorted(rows)]
+        marks: dict[Any, int] = {}
+        row = [tuple(sorted((kind, len(of) if exact else 0) for kind, of in level.items())) for level in levels]
+        found = loops(np.array([marks.setdefault(mark, len(marks)) for mark in row]))
+        units, k = [], 0
+        for start, period, turns in [*found, (len(levels), 1, 0)]:
+            units += [[Group([of]) for of in level.values()] for level in levels[k:start]]
+            k = start + period * turns
+            if turns:
+                units.append(_turns(levels[start:k], period, turns, layout.graph.results))
+        if sum(map(len, units)) <= INNER:
+            return [*chain.from_iterable(units)]
+    mixed = 0
+    for unit in sorted(units, key=len, reverse=True):
+        if sum(map(len, units)) > INNER and len(unit) > 1:
+            unit[:] = [_gathered(layout, unit)]
+            mixed += 1
+    few = sum(map(len, units)) <= INNER and mixed <= BANDS
+    parts = units if few else [[*chain.from_iterable(piece)] for piece in pieces(units, BANDS)]
+    return [g for piece in parts for g in (piece if few or len(piece) == 1 else [_gathered(layout, piece)])]
+
+
+def _turns(levels: Sequence[dict[str, Any]], period: int, turns: int, results: dict[Block, str]) -> list[Group]:
+    """Return the first turn of a loop, all between, the last; note what their results are called."""
+    kinds: dict[tuple[int, str], list[Block]] = defaultdict(list)
+    names: dict[tuple[int, str], str] = {}
+    for k, level in enumerate(levels):
+        for kind, blocks in level.items():
+            letter = names.setdefault((k % period, kind), LOOP_LETTERS[len(names) % len(LOOP_LETTERS)])
+            results |= dict.fromkeys(blocks, letter)
+            if period <= k < len(levels) - period:
+                kinds[k % period, kind] += blocks
+    ends = [[blocks for level in part for blocks in level.values()] for part in (levels[:period], levels[-period:])]
+    first, last = ([Group([kind]) for kind in end] if len(end) <= TURN else [Group(end, 1)] for end in ends)
+    return [*first, Group([*kinds.values()], turns - 2), *last]
+
+
+def _gathered(layout: _Layout, groups: Iterable[Group]) -> Group:
+    """Return one box for all, whatever they are."""
+    kinds: dict[str, list[Block]] = defaultdict(list)
+    for b in chain.from_iterable(kind for group in groups for kind in group.kinds):
+        kinds[layout.kinds[b]].append(b)
+    return Group([*kinds.values()])
+
+
+def _path(block: Block) -> str:
+    """Return the path if the block is a scope, else an empty text."""
+    return block if isinstance(block, str) else block[0] if isinstance(block, tuple) else ""

@@ -1,0 +1,265 @@
+"""Every kink at or near the point: where an operation is not smooth, how far away, its slopes on both sides."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from autograd_lite.backward import gradients
+from autograd_lite.errors import ArgumentError
+from autograd_lite.observers import unnoticed
+from autograd_lite.primitives import Primitive
+from autograd_lite.see.places import PLACES
+from autograd_lite.see.report import Names, Report, check_variable, counted, number, signed
+from autograd_lite.see.ways import Ways
+from autograd_lite.variable import Variable
+
+
+@dataclass(frozen=True)
+class Kink:
+    """A place where an operation has no derivative, or one that jumps.
+
+    Attributes
+    ----------
+    node, argument : Variable
+        The operation and the argument that lies at or near the place.
+    name, operation : str
+        The node as it is called in messages, and its primitive.
+    at : float
+        The place.
+    distance : float
+        argument - place: 0 at the kink, negative on its left.
+    left, right : float
+        The slope on either side; nan where the operation has no value.
+    jump : float
+        The value on the right minus that on the left.
+    used : float
+        The local gradient that was recorded.
+    location : str or None
+        The user's line, where recorded.
+    """
+
+    node: Variable
+    argument: Variable
+    name: str
+    operation: str
+    at: float
+    distance: float
+    left: float
+    right: float
+    jump: float
+    used: float
+    location: str | None
+
+    def __str__(self) -> str:
+        jump = f", jump {signed(self.jump)}" if self.jump else ""
+        where = "at its kink" if self.distance == 0.0 else f"{signed(self.distance)} from its kink"
+        line = f" ({self.location})" if self.location else ""
+        return (
+            f"{self.name} is {where} {number(self.at)}: slope {number(self.left)} on the left, {number(self.right)} on the "
+            f"right, {number(self.used)} used{jump}{line}"
+        )
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Kinks(Report):
+    """The answer of `kinks`; `cause` is "kink", "jump" (a value jumps) or "none", `found` the ledger, nearest first."""
+
+    found: tuple[Kink, ...] = ()
+
+
+def kinks(y: Variable, *, within: float = 1e-3) -> Kinks:
+    """List every kink at or near the point: operations under `y` that are not smooth there.
+
+    Parameters
+    ----------
+    y : Variable
+        The output.
+    within : float, default 1e-3
+        How near counts, absolute for arguments of size below 1, relative above.
+
+    Returns
+    -------
+    Kinks
+        `found` is a tuple of `Kink`, the nearest first: signed distance, slopes on both sides, jump of the value, and the
+        slope that was used. Prints itself.
+
+    Notes
+    -----
+    Only what contributes to the gradient, or decides about it (the condition of a `where`), is listed. A condition written
+    with Python's `<` is a plain bool in the graph: such a kink cannot be seen, and the evidence says how many there are. The
+    slopes are the rule's own partials at 1e-9 to the left and to the right. A length at the origin that is squared is named
+    with what to write instead: the square is smooth, but its second derivatives are lost through the length. Time
+    grows linearly with the graph, and with the graph again for each `where` at whose kink the point lies.
+
+    Examples
+    --------
+    >>> import autograd_lite as al
+    >>> x = al.Variable(0.0, name="x")
+    >>> al.kinks(al.relu(x) + al.floor(x + 0.5))
+    1 kink within 0.001; the gradient there is a convention.
+      n1 = relu(x) is at its kink 0: slope 0 on the left, 1 on the right, 0 used
+    >>> al.kinks(al.sin(x)).found
+    ()
+    """
+    check_variable("kinks", y)
+    if not (isinstance(within, float) and within >= 0.0):
+        raise ArgumentError(f"within={within!r}: give a distance, 0.0 or more.")
+    with unnoticed():
+        ways = Ways(y, None)
+        relevant = _relevant(ways)
+        found = [kink for node in relevant for kink in _of_node(node, ways.names, within)]
+        found.sort(key=lambda kink: (abs(kink.distance), kink.node.number))
+        notes = _squares(found, ways) + _unseen(relevant)
+    if not found:
+        sentence = f"No kink within {within:g}: the function is smooth around this point, as far as the graph shows."
+        return Kinks("none", sentence, tuple(notes))
+    jumps = any(kink.jump for kink in found)
+    at = sum(kink.distance == 0.0 for kink in found)
+    there = "the gradient there is a convention" if at == len(found) else f"{at or 'none'} of them exactly at the point"
+    sentence = f"{counted(len(found), 'kink')} within {within:g}; {there}."
+    lines = [str(kink) for kink in found[:20]] + [f"… and {len(found) - 20:,} more"] * (len(found) > 20)
+    nodes = tuple(dict.fromkeys(kink.node for kink in found))
+    return Kinks("jump" if jumps else "kink", sentence, (*lines, *notes), nodes, nodes[0].location, tuple(found))
+
+
+def _relevant(ways: Ways) -> list[Variable]:
+    """The nodes that an adjoint reaches, and the comparisons in the conditions of the `where` nodes among them."""
+    reached = dict.fromkeys(node for node in ways.order if node in ways.adjoints)
+    stack = [
+        node.arguments[0] for node in reached if _name(node) == "where" and isinstance(node.arguments[0], Variable)
+    ]
+    seen = set(stack)
+    stack = [condition for condition in stack if _name(condition) not in ("less", "step")]  # `_of_where` has these
+    while stack:
+        node = stack.pop()
+        if _name(node) in ("less", "step"):
+            if not _is_inner(node):
+                reached[node] = None
+        elif _name(node) != "hold":
+            stack += [parent for parent in node.parents if parent not in seen]
+            seen.update(node.parents)
+    return sorted(reached, key=lambda node: node.number)
+
+
+def _is_inner(condition: Variable) -> bool:
+    """Whether what is compared is a distance to a held number: `softmax` and `logsumexp` do that and are smooth."""
+    return any(_name(parent) == "hold" for argument in condition.parents for parent in argument.parents)
+
+
+def _name(node: Variable) -> str:
+    return "" if node.primitive is None else node.primitive.name
+
+
+def _of_node(node: Variable, names: Names, within: float) -> Iterator[Kink]:
+    primitive = node.primitive
+    if primitive is None:
+        return
+    values = [float(getattr(a, "value", a)) for a in node.arguments]
+    if primitive.name == "where":
+        yield from _of_where(node, names, within)
+    elif primitive.name in PLACES and all(map(math.isfinite, values)):
+        seen: set[int] = set()
+        for argument, at in PLACES[primitive.name](*values):
+            variable = node.arguments[argument]
+            # A tie is one kink, whichever argument is moved; the two bounds of clip are two.
+            if isinstance(variable, Variable) and (argument == 0 or not seen) and _near(values[argument], at, within):
+                seen.add(argument)
+                yield _kink(node, names.call(node), values, argument, at)
+
+
+def _near(x: float, at: float, within: float) -> bool:
+    return abs(x - at) <= within * max(1.0, abs(at))
+
+
+def _kink(node: Variable, call: str, values: list[float], place: int, at: float) -> Kink:
+    primitive = node.primitive
+    assert primitive is not None
+    step = 1e-9 * max(1.0, abs(at))
+    left, below, nearer_below = _side(primitive, values, place, at, -step)
+    right, above, nearer_above = _side(primitive, values, place, at, step)
+    jump = nearer_above - nearer_below
+    if not abs(jump) > 0.9 * abs(above - below) > 0.0:  # it shrinks with the step
+        jump = 0.0
+    argument, used = _argument(node, place)
+    return Kink(
+        node, argument, call, primitive.name, at, values[place] - at, left, right, jump, used, node.location
+    )  # fmt: skip
+
+
+def _side(primitive: Primitive, values: list[float], place: int, at: float, step: float) -> tuple[float, float, float]:
+    """The slope of an operation on one side, infinite where it grows towards the place; its value there, and nearer."""
+    slopes, ends = [], []
+    for moved in (at + step, at + step / 256.0):
+        there = [*values[:place], moved, *values[place + 1 :]]
+        ends.append(primitive.value(*there))
+        partial = primitive.partials[place]
+        slopes.append(float(partial(*there, ends[-1])) if callable(partial) else partial)
+    grows = abs(slopes[1]) > 2.0 * abs(slopes[0]) > 0.0
+    return (math.copysign(math.inf, slopes[1]) if grows else slopes[0]), ends[0], ends[1]
+
+
+def _argument(node: Variable, place: int) -> tuple[Variable, float]:
+    """The Variable at a place among the arguments, and the local gradient there."""
+    before = sum(isinstance(a, Variable) for a in node.arguments[:place])
+    return node.local_gradients[before]
+
+
+def _of_where(node: Variable, names: Names, within: float) -> Iterator[Kink]:
+    """`where(less(a, b), …)`: the slopes of the two branches with respect to what is compared."""
+    condition, first, second = node.arguments
+    if not isinstance(condition, Variable):
+        return
+    if _name(condition) == "hold" and condition.value == 0.0:  # `norm` holds the largest coordinate: this is the origin
+        largest = condition.parents[0]
+        yield Kink(node, largest, names.call(node), "norm", 0.0, 0.0, -1.0, 1.0, 0.0, 0.0, node.location)
+    if _name(condition) not in ("less", "step") or _is_inner(condition):
+        return
+    values = [float(getattr(a, "value", a)) for a in condition.arguments]
+    place = next(i for i, a in enumerate(condition.arguments) if isinstance(a, Variable))
+    at = values[1 - place] if len(values) == 2 else 0.0
+    if not all(map(math.isfinite, values)) or not _near(values[place], at, within):
+        return
+    moved = condition.arguments[place]
+    low = _slope(first, moved), float(getattr(first, "value", first))
+    high = _slope(second, moved), float(getattr(second, "value", second))
+    used = (low if condition.value != 0.0 else high)[0]
+    if _name(condition) == "step" or place == 1:
+        low, high = high, low  # the condition holds on the right
+    distance = values[place] - at
+    jump = high[1] - low[1]
+    if abs(jump) <= 2.0 * abs(distance) * (abs(low[0]) + abs(high[0])) + 1e-12:
+        jump = 0.0
+    yield Kink(
+        node, moved, names.call(node), "where", at, distance, low[0], high[0], jump, used, node.location
+    )  # fmt: skip
+
+
+#: Lengths, and what to write for their squares.
+_SQUARES = {"norm": "v @ v", "hypot": "x*x + y*y", "abs": "x*x"}
+
+
+def _squares(found: list[Kink], ways: Ways) -> list[str]:
+    """Lengths at the origin that are squared, or otherwise of adjoint 0: smooth, but not through the length."""
+    squared = {kink.operation for kink in found if kink.distance == 0.0 and ways.adjoints.get(kink.node) == 0.0}
+    return [
+        f"the square of {name} is smooth at the origin, but through {name} its second derivatives are 0 there, not 2: write "
+        f"{instead}."
+        for name, instead in _SQUARES.items()
+        if name in squared
+    ]
+
+
+def _slope(branch: object, moved: Variable) -> float:
+    return float(gradients(branch, moved)) if isinstance(branch, Variable) else 0.0
+
+
+def _unseen(nodes: list[Variable]) -> list[str]:
+    """What may hide a kink: conditions that are plain numbers, and rules that name a kink without a place."""
+    plain = sum(_name(node) == "where" and not isinstance(node.arguments[0], Variable) for node in nodes)
+    own = {_name(n) for n in nodes if n.primitive and n.primitive.kink != "none" and not n.primitive.built_in}
+    notes = []
+    if plain:
+        notes.append(
+            f"{counted(plain, 'where')} with a plain condition: write al.less(a, b) for a < b to see its kink."
+        )
+    return notes + [f"{name} says that it has a kink, but not where." for name in sorted(own)]

@@ -1,0 +1,250 @@
+"""The stepper: one HTML page that plays the forward pass and then the backward pass of a drawn graph.
+
+The page holds the picture as Graphviz laid it out, the numbers of both passes as JSON, and `stepper.js`, which goes back
+and forth between them. It needs no other file and no network.
+"""
+
+import html
+import json
+import math
+import re
+import xml.etree.ElementTree as ET
+from base64 import b64encode
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from hashlib import sha256
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from autograd_lite.see.dot import NAME_LENGTH
+from autograd_lite.see.labels import SYMBOLS, elide, formula, name_of, number, steady, visible
+from autograd_lite.see.select import Selection
+from autograd_lite.variable import Variable, is_stale
+
+SVG = "{http://www.w3.org/2000/svg}"
+DIGIT, PADDING = 6.7, 8.0  # in points: the widest digit of a cell's font, the space around a cell's text
+# A place in the picture's source: the start of a cell that holds a gradient. In a name `<` and `"` are escaped.
+GRADIENT_CELL = re.compile(r'<TD (?=BGCOLOR="#\w{6}"><FONT POINT-SIZE="9" COLOR="#\w{6}">grad</FONT>)')
+KEPT: tuple[str, ...] = ("d", "points", "x", "y", "text-anchor")  # where things are; how they look, the page says
+# The parts of a box in the order in which Graphviz writes them.
+CELLS, TEXTS = ("head", "value", "grad"), ("title", "caption", "v", "caption", "g")
+
+
+class Stepper:
+    """Both passes over a selection, as its numbers are at this moment.
+
+    The backward pass is played from seed 1, whatever earlier passes left in `.grad`.
+
+    Parameters
+    ----------
+    selection : Selection
+        What is drawn. Nodes that are not drawn take part in the sweep all the same.
+    kept : mapping from Variable to float or None
+        The gradients that the picture shows; the page says where they are not those of its pass.
+    source : {".grad", "gradients="}
+        Where these come from. Those given by the user give the seed as well.
+
+    Examples
+    --------
+    >>> from autograd_lite.see.select import select
+    >>> x = Variable(3.0, name="x")
+    >>> stepper = Stepper(select([x * x], depth=None, max_nodes=None), {}, ".grad")
+    >>> [[stepper.numbers[place] for place in share[3:]] for share in stepper.shares]  # upstream, product, old, new
+    [['1.0', '3.0', '0.0', '3.0'], ['1.0', '3.0', '3.0', '6.0']]
+    """
+
+    def __init__(self, selection: Selection, kept: Mapping[Variable, float | None], source: str) -> None:
+        self.numbers: dict[int, str] = {}
+        self._places: dict[str, int] = {}
+        self._short: list[str] = []
+        self._index = {node: i for i, node in enumerate(selection.nodes)}
+        self._names = _names(selection)
+        outputs = sorted(selection.outputs, key=selection.position.__getitem__)
+        seeds = {y: math.nan if math.isnan(y.value) else 1.0 for y in outputs}
+        if source == "gradients=" and len(outputs) == 1 and (given := kept.get(outputs[0])) is not None:
+            seeds = {outputs[0]: given}
+        self.shares: list[list[int | None]] = []
+        gradients = self._sweep(selection, seeds)
+        self.rules: dict[str, int] = {}
+        self.nodes = [self._facts(n, selection.position[n], gradients[n], kept.get(n)) for n in selection.nodes]
+        self.outputs = {self._index[y]: self._place(seed) for y, seed in seeds.items()}
+        self.title = " and ".join(self._names[y] for y in outputs[:3]) + " and others" * (len(outputs) > 3)
+        self.notes = list(_notes(selection, seeds, gradients, kept, names=self._names, source=source))
+        self._index, self._names = {}, {}  # numbers and words keep no graph alive
+
+    def _place(self, x: float) -> int:
+        """Return the place of a number in `numbers`, where each stands once."""
+        place = self._places.setdefault(repr(x), len(self._short))
+        if place == len(self._short):
+            self.numbers[place] = repr(x)
+            self._short.append(number(x))
+        return place
+
+    def _sweep(self, selection: Selection, seeds: Mapping[Variable, float]) -> dict[Variable, float]:
+        """Return the gradients, found from newest to oldest as in `backward`, and note every share of them on the way.
+
+        A share: user, which of its arguments, the argument, upstream, product, old and new sum; without the last three
+        where the argument was not taken, so that nothing is sent. A user that is not drawn is None.
+        """
+        adjoints = dict(seeds)
+        for user in reversed(selection.position):
+            upstream = adjoints.get(user)
+            if upstream is None:  # behind an argument that was not taken
+                continue
+            for k, (argument, local) in enumerate(user.local_gradients):
+                sent = local != 0.0 or user.primitive is None or not user.primitive.selects
+                product = local * upstream
+                old = adjoints.get(argument)
+                if sent:
+                    adjoints[argument] = product if old is None else old + product
+                if argument in self._index:
+                    sums = [product, 0.0 if old is None else old, adjoints[argument]] if sent else []
+                    places = map(self._place, [upstream, *sums])
+                    self.shares.append([self._index.get(user), k, self._index[argument], *places])
+        return {node: adjoints.get(node, 0.0) for node in selection.position}
+
+    def _facts(self, node: Variable, position: int, gradient: float, kept: float | None) -> dict[str, Any]:
+        """Return what the page says of a node; what there is not is left out."""
+        name, full = self._names[node], name_of(node, position)
+        facts: dict[str, Any] = {
+            "id": f"n{position}",
+            "name": name,
+            "full": full if full != name else None,
+            "value": self._place(node.value),
+            "grad": self._place(gradient),
+            "kept": None if kept is None or _same(kept, gradient) else self._place(kept),
+            "line": node.location and visible(node.location),
+            "scope": node.scope and visible(node.scope),
+        }
+        if node.parents:
+            rule = node.primitive
+            infix = rule is not None and rule.name in SYMBOLS
+            facts["made"] = formula(node, lambda a: self._names[a] if isinstance(a, Variable) else number(a))
+            values = [number(a.value if isinstance(a, Variable) else a) for a in node.arguments]
+            digits = iter([f"({text})" if infix and text.startswith("-") else text for text in values])
+            facts["sum"] = formula(node, lambda _: next(digits))
+            facts["from"] = [self._index.get(parent) for parent in node.parents]
+            facts["locals"] = [self._place(local) for _, local in node.local_gradients]
+            if rule and rule.formula:
+                facts["rule"] = self.rules.setdefault(visible(f"{rule.name}: {rule.formula}"), len(self.rules))
+        return {key: fact for key, fact in facts.items() if fact is not None}
+
+    def make_room(self, source: str) -> str:
+        """Return the picture's source with gradient cells as wide as the longest number that they will show."""
+        letters = [len(self._short[node["grad"]]) for node in self.nodes]
+        for _, _, argument, _, *sums in self.shares:
+            letters[argument or 0] = max(letters[argument or 0], *(len(self._short[place or 0]) for place in sums), 0)
+        widths = iter([math.ceil(DIGIT * count + PADDING) for count in letters])
+        return GRADIENT_CELL.sub(lambda _: f'<TD WIDTH="{next(widths)}" ', source)
+
+    def page(self, svg: str) -> str:
+        """Return the page that plays both passes on this picture."""
+        files = [Path(__file__).with_suffix(suffix) for suffix in (".html", ".css", ".js")]
+        template, style, script = (file.read_text(encoding="utf-8") for file in files)
+        inner = sum("made" in node for node in self.nodes)
+        shown = {place for share in self.shares for place in share[5:]} | {node["grad"] for node in self.nodes}
+        sizes = [abs(float(self.numbers[place])) for place in shown if place is not None]
+        data = {
+            "numbers": [[n, s] if n != s else n for n, s in zip(self.numbers.values(), self._short, strict=True)],
+            "nodes": self.nodes,
+            "rules": list(self.rules),
+            "outputs": list(self.outputs.items()),
+            "shares": self.shares,
+            "largest": max((size for size in sizes if 0.0 < size < math.inf), default=1.0),
+        }
+        return Template(template).substitute(
+            title=html.escape(self.title),
+            notes="".join(f"<p>{html.escape(note)}</p>" for note in self.notes),
+            seed=inner + 1,
+            last=inner + len(self.shares) + 2,
+            picture=stage(svg, {node["id"]: node for node in self.nodes}, {self.nodes[i]["id"] for i in self.outputs}),
+            data=json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c"),
+            style=style,
+            script=script,
+            hash=b64encode(sha256(script.encode()).digest()).decode(),
+        )
+
+
+def stage(svg: str, nodes: Mapping[str, Mapping[str, Any]], outputs: set[str]) -> str:
+    """Return Graphviz's picture as the page needs it: arrows before boxes, boxes in order, no colours and no tooltips.
+
+    The style sheet colours it, light and dark; the script writes the numbers.
+    """
+    root = ET.fromstring(svg)  # noqa: S314 - our own renderer's output
+    _, _, width, height = root.get("viewBox", "").split()
+    about = {"viewBox": f"0 0 {width} {height}", "style": f"--w:{width}pt"}
+    picture = ET.Element("svg", {**about, "role": "group", "aria-label": f"{len(nodes)} nodes"})
+    layer = ET.SubElement(picture, "g", transform=next(root.iter(SVG + "g")).get("transform", ""))
+    groups = {g.get("id", ""): g for g in root.iter(SVG + "g") if g.get("class") in {"node", "edge"}}
+    for id_ in [*(id_ for id_ in groups if id_ not in nodes), *nodes]:
+        group = groups[id_]
+        if id_ in nodes:
+            _box(layer, group, nodes[id_], is_output=id_ in outputs)
+        elif group.get("class") == "edge":
+            thickness = next(group.iter(SVG + "path")).get("stroke-width", "1")
+            _copy(group, ET.SubElement(layer, "g", {"class": "edge", "id": id_, "style": f"--w:{thickness}"}), {})
+        else:
+            _copy(group, ET.SubElement(layer, "g", {"class": "stub"}), {})
+    return ET.tostring(picture, encoding="unicode")
+
+
+def _box(layer: ET.Element, group: ET.Element, node: Mapping[str, Any], *, is_output: bool) -> None:
+    """Add a box: its frame, three filled cells, five texts."""
+    kind = "node" + " inner" * ("made" in node) + " output" * is_output
+    label = f"{node['name']} = {node['made']}" if "made" in node else node["name"]
+    about = {"class": kind, "id": node["id"], "role": "button", "tabindex": "0", "aria-label": label}
+    cells = [polygon for polygon in group.iter(SVG + "polygon") if polygon.get("fill") != "none"]
+    texts = list(group.iter(SVG + "text"))
+    classes = {**dict(zip(cells, CELLS, strict=True)), **dict(zip(texts, TEXTS, strict=True))}
+    for cell, text in ((cells[1], texts[2]), (cells[2], texts[4])):  # in the middle: the number will change
+        xs = [float(point.split(",")[0]) for point in cell.get("points", "").split()]
+        text.attrib |= {"x": f"{(min(xs) + max(xs)) / 2:.2f}", "text-anchor": "middle"}
+    _copy(group, ET.SubElement(layer, "g", about), classes)
+
+
+def _copy(group: ET.Element, target: ET.Element, classes: Mapping[ET.Element, str]) -> None:
+    """Add the shapes and texts of a group; a shape without a class of its own is a frame or a line."""
+    for shape in group.iter():
+        tag = shape.tag.removeprefix(SVG)
+        if tag in {"polygon", "path", "text"}:
+            kept = {key: shape.attrib[key] for key in KEPT if key in shape.attrib}
+            ET.SubElement(target, tag, {"class": classes.get(shape, "line"), **kept}).text = shape.text
+
+
+def _names(selection: Selection) -> dict[Variable, str]:
+    """Return what each node is called in a formula; nodes that share a name get their number behind it."""
+    short = {node: elide(name_of(node, i), NAME_LENGTH) for node, i in selection.position.items()}
+    uses = Counter(short.values())
+    return {node: steady(name) + f" (n{selection.position[node]})" * (uses[name] > 1) for node, name in short.items()}
+
+
+def _same(a: float, b: float) -> bool:
+    """Return whether two numbers agree but for rounding: several outputs swept together are added in another order."""
+    return math.isclose(a, b, rel_tol=1e-12) or (math.isnan(a) and math.isnan(b))
+
+
+def _notes(
+    selection: Selection,
+    seeds: Mapping[Variable, float],
+    gradients: Mapping[Variable, float],
+    kept: Mapping[Variable, float | None],
+    *,
+    names: Mapping[Variable, str],
+    source: str,
+) -> Iterator[str]:
+    """Yield what a reader must know before the numbers can be understood."""
+    if len(seeds) > 1:
+        yield f"{len(seeds)} outputs, each with the seed 1: the gradients are those of their sum."
+    if selection.hidden:
+        yield f"{selection.hidden:,} of the {len(selection.position):,} nodes take part without being drawn."
+    stale = next((names[node] for node in selection.position if is_stale(node)), None)
+    if stale:
+        yield f"An argument of {stale} was set after {stale} was computed: run the function again, then draw."
+    given = [(node, x) for node in selection.nodes if (x := kept.get(node)) is not None]
+    if others := [(node, x) for node, x in given if not _same(x, gradients[node])]:
+        node, x = others[0]
+        yield (
+            f"This page plays one pass by itself. {source} holds other numbers, as after several passes: {x!r} for "
+            f"{names[node]}, where this pass gives {gradients[node]!r}. Click a box to see both."
+        )

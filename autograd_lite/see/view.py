@@ -1,0 +1,263 @@
+"""`draw`, and the view it returns."""
+
+import base64
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from autograd_lite.errors import ArgumentError, DrawingError, OperandError
+from autograd_lite.observers import unnoticed
+from autograd_lite.see.dot import Sketch
+from autograd_lite.see.fold import fold as fold_graph
+from autograd_lite.see.folded import Inside, insides, page
+from autograd_lite.see.render import render
+from autograd_lite.see.select import select
+from autograd_lite.see.stepper import Stepper
+from autograd_lite.variable import Variable
+
+RANKDIRS = ("LR", "RL", "TB", "BT")
+SUFFIXES = (".svg", ".png", ".html", ".dot", ".gv")
+
+
+class Drawing:
+    """A picture of a graph as it was when `draw` was called. Made by `draw`; shows itself in a notebook.
+
+    Attributes
+    ----------
+    source : str
+        The picture in Graphviz's language.
+    nodes, edges : int
+        How many of each are drawn; a folded box counts as one.
+    folded : dict of str to int
+        The ids of the folded boxes, each with the number of nodes that it holds.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        nodes: int,
+        edges: int,
+        engine: str | os.PathLike[str] | None,
+        *,
+        stepper: Stepper | None = None,
+        folded: Mapping[str, int] | None = None,
+        insides: Sequence[Inside] = (),
+    ) -> None:
+        self.source = source
+        self.nodes = nodes
+        self.edges = edges
+        self._engine = engine
+        self.folded = dict(folded or {})
+        self._stepper = stepper
+        self._insides = insides
+        self._svg: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Drawing({self.nodes} nodes, {self.edges} edges)"
+
+    @property
+    def svg(self) -> str:
+        """The picture as an `<svg>` element, rendered on first use.
+
+        It starts with the element itself: without the XML declaration and the DOCTYPE it can be pasted into a page,
+        and no reader goes looking for a document type on the network.
+        """
+        if self._svg is None:
+            self._svg = self._rendered(self.source)
+        return self._svg
+
+    def _rendered(self, source: str) -> str:
+        text = render(source, "svg", self._engine).decode()
+        start = text.find("<svg")
+        if start < 0:
+            raise DrawingError(f"The renderer printed no <svg> element but {text[:80]!r}. Name another with engine=.")
+        return text[start:]
+
+    def html(self) -> str:
+        """Return one page that plays the forward pass and then the backward pass, step by step, in a browser.
+
+        It holds all it needs: no other file, no network. Forward, each step computes a node from its arguments; backward,
+        each step adds one share, local derivative times upstream gradient, to the gradient of an argument. The pass is
+        played from seed 1 (with `gradients=`, from the gradient given for the output); the page says where `.grad`
+        holds something else, such as a sum over several passes.
+
+        A folded picture is not played: its page opens a box on what computes the last of its results.
+
+        Raises
+        ------
+        RendererNotFound
+            If there is nothing to lay the graph out with.
+
+        Examples
+        --------
+        >>> import autograd_lite as al
+        >>> x = al.Variable(3.0, name="x")
+        >>> page = al.draw(x * x).html()
+        >>> page.splitlines()[0], x.grad
+        ('<!doctype html>', None)
+        """
+        if self._stepper is None:
+            nodes = sum(self.folded.values()) + self.nodes - len(self.folded)
+            parts = [(inside, self._rendered(inside.source)) for inside in self._insides]
+            return page(f"{nodes:,} nodes in {self.nodes} boxes", self.svg, parts)
+        roomy = Drawing(self._stepper.make_room(self.source), self.nodes, self.edges, self._engine)
+        return self._stepper.page(roomy.svg)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the picture to a file; its suffix (.svg, .png, .html, .dot, .gv) says as what. Return the path.
+
+        Raises
+        ------
+        ArgumentError
+            If the suffix is none of these.
+        DrawingError
+            If the file cannot be written, or the renderer fails.
+        """
+        path = Path(path)
+        suffix = path.suffix.lower()
+        if suffix == ".svg":
+            content = self.svg.encode()
+        elif suffix == ".png":
+            content = render(self.source, "png", self._engine)
+        elif suffix == ".html":
+            content = self.html().encode()
+        elif suffix in SUFFIXES:
+            content = self.source.encode()
+        else:
+            raise ArgumentError(
+                f"cannot save as {path.name!r}: its suffix is {suffix!r}. Give the file one of {', '.join(SUFFIXES)}."
+            )
+        try:
+            path.write_bytes(content)
+        except OSError as error:
+            raise DrawingError(
+                f"cannot write {str(path)!r}: {error.strerror}. Choose a folder that exists and may be written to."
+            ) from error
+        return path
+
+    def _repr_mimebundle_(
+        self, include: Iterable[str] | None = None, exclude: Iterable[str] | None = None
+    ) -> dict[str, str]:
+        """Return what a notebook shows."""
+        encoded = base64.b64encode(self.svg.encode()).decode()
+        bundle = {
+            "image/svg+xml": self.svg,
+            # JupyterLab hides raw SVG in a notebook that is not trusted; an image runs no script and is always shown.
+            "text/html": f'<img alt="{self!r}" src="data:image/svg+xml;base64,{encoded}">',
+            "text/plain": repr(self),
+        }
+        wanted = set(bundle if include is None else include) - set(exclude or ())
+        return {kind: content for kind, content in bundle.items() if kind in wanted}
+
+
+@unnoticed()
+def draw(
+    y: Variable | Iterable[Variable],
+    *,
+    gradients: Mapping[Variable, Any] | None = None,
+    depth: int | None = None,
+    max_nodes: int | None = 300,
+    fold: bool = False,
+    open: Iterable[str] = (),  # noqa: A002 - what one does with a folded box
+    rankdir: str = "LR",
+    engine: str | os.PathLike[str] | None = None,
+) -> Drawing:
+    """Draw the graph under `y`: a box for every Variable, an arrow from every argument to the node that used it.
+
+    A box holds `name = operation`, the value and the gradient (blue above 0, red below, stronger where it is larger,
+    `–` where none was computed). An arrow carries the local derivative and is wider where more gradient flows back
+    through it. A leaf is light blue; a red header means an infinite value or NaN. Pointing at a box shows every digit.
+
+    Parameters
+    ----------
+    y : Variable, or an iterable of them
+        The outputs; their boxes have a thicker frame.
+    gradients : mapping from Variable to number, optional
+        Shown instead of `.grad`; what `gradients(y)` returns.
+    depth : int, optional
+        Draw only nodes at most this many edges before an output; one dashed box counts the others.
+    max_nodes : int or None, default 300
+        Refuse to draw more. None: no limit.
+    fold : bool, default False
+        Draw repeated blocks, scopes and turns of loops as one box each: at most about 60 boxes, whatever the graph. A box
+        says what it computes, how many nodes it holds, and the range of its results and gradients. Up to 60 nodes outside
+        of scopes stay as they are. `max_nodes` then does not matter.
+    open : iterable of str
+        Folded boxes to open: ids (`"g3"`; what is inside has ids such as `"g3-5"`) or scopes (`"layer1/neuron0"`).
+    rankdir : {"LR", "RL", "TB", "BT"}
+        Where the graph runs: left to right, ..., bottom to top.
+    engine : str or path, optional
+        The renderer: a program that reads Graphviz source. Default: the environment variable AUTOGRAD_LITE_DOT, the
+        package graphviz-pure, `dot` on the PATH, in this order.
+
+    Returns
+    -------
+    Drawing
+        With `.svg`, `.source`, `.html()` and `.save(path)`. Rendered when first asked for; the numbers are those of this
+        call.
+
+    Raises
+    ------
+    GraphTooLarge
+        If there are more than `max_nodes` nodes to draw.
+
+    Notes
+    -----
+    Time and memory grow linearly with the number of nodes, for the source; the renderer's layout takes longer.
+    Changes no value and no gradient. The same program gives the same bytes in every run with the same renderer.
+
+    Examples
+    --------
+    >>> import autograd_lite as al
+    >>> o = al.tanh(al.Variable(0.5, name="n") * 2)
+    >>> o.backward()
+    >>> picture = al.draw(o)
+    >>> picture
+    Drawing(3 nodes, 2 edges)
+    >>> picture.svg[:4]
+    '<svg'
+    """
+    outputs = _outputs(y)
+    for name, value, least in (("depth", depth, 0), ("max_nodes", max_nodes, 1)):
+        if value is not None and (not isinstance(value, int) or value < least):
+            raise ArgumentError(f"{name}={value!r}; give a whole number from {least}, or None for no limit.")
+    if rankdir not in RANKDIRS:
+        raise ArgumentError(f"rankdir={rankdir!r}; give one of {', '.join(RANKDIRS)}.")
+    if gradients is not None and not isinstance(gradients, Mapping):
+        raise OperandError(
+            f"gradients={gradients!r:.80} is a {type(gradients).__name__}; give a mapping such as al.gradients(y)."
+        )
+    if engine is not None and not isinstance(engine, (str, os.PathLike)):
+        raise OperandError(f"engine={engine!r:.80} is a {type(engine).__name__}; give the name or path of a program.")
+    opened = (open,) if isinstance(open, str) else tuple(map(str, open))
+    if opened and not fold:
+        raise ArgumentError(
+            f"open={open!r:.80} without fold=True: there is no folded box to open. Pass fold=True as well."
+        )
+    selection = select(outputs, depth=depth, max_nodes=None if fold else max_nodes)
+    sketch = Sketch(selection, gradients, rankdir)
+    if fold:
+        boxes, frames = fold_graph(selection, opened)
+        source = sketch.folded(boxes, frames)
+        folded = {box.id: len(box.nodes) for box in boxes if not box.id.startswith("n")}
+        inner = insides(boxes, sketch, rankdir)
+        return Drawing(source, len(boxes), sketch.edges, engine, folded=folded, insides=inner)
+    stepper = Stepper(selection, sketch.gradients, ".grad" if gradients is None else "gradients=")
+    return Drawing(sketch.source(), len(selection.nodes), sketch.edges, engine, stepper=stepper)
+
+
+def _outputs(y: Any) -> list[Variable]:
+    """Return the Variables to start from, or say what else was given."""
+    if isinstance(y, Variable):
+        return [y]
+    if not isinstance(y, Iterable) or isinstance(y, (str, bytes)):
+        raise OperandError(f"draw got {y!r:.80}, a {type(y).__name__}; give it a Variable or a list of Variables.")
+    outputs = list(y)
+    for output in outputs:
+        if not isinstance(output, Variable):
+            kind = type(output).__name__
+            raise OperandError(f"draw got {output!r:.80}, a {kind}, in its list; give it Variables only.")
+    if not outputs:
+        raise ArgumentError("draw got an empty list; give it at least one Variable.")
+    return outputs

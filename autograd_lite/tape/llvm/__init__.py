@@ -1,0 +1,1 @@
+"""Machine code by LLVM: programs written as its text, compiled and run."""

@@ -1,0 +1,215 @@
+"""Around LLVM: the host, compiling a module, and the functions that compiled code calls."""
+
+import ctypes
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from threading import Lock
+from types import SimpleNamespace
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from autograd_lite.errors import CompilationError
+from autograd_lite.primitives import Primitive
+
+try:
+    import llvmlite.binding as llvm
+except ImportError:  # the extra `jit` is not installed
+    llvm = None
+
+#: Whether machine code can be had at all.
+AVAILABLE = llvm is not None
+
+_lock = Lock()
+
+
+@cache
+def _host() -> tuple[str, str, int]:
+    """Name of the processor, its features, and lanes of a vector register."""
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    features = llvm.get_host_cpu_features()
+    width = 8 if features.get("avx512f") else 4 if features.get("avx2") else 2
+    return llvm.get_host_cpu_name(), features.flatten(), width
+
+
+def width() -> int:
+    """How many doubles a vector register of this machine holds."""
+    return _host()[2]
+
+
+def _target(level: int) -> Any:
+    processor, features, _ = _host()
+    return llvm.Target.from_default_triple().create_target_machine(opt=level, cpu=processor, features=features)
+
+
+@cache
+def _compiler(level: int) -> Any:
+    """What turns a module into machine code at an optimisation level; used by one thread at a time."""
+    return _target(level)
+
+
+class Module:
+    """Compiled code, alive as long as this object is."""
+
+    def __init__(self, text: str, level: int) -> None:
+        """Compile IR at an optimisation level from 0 (fast to compile) to 3."""
+        with _lock:
+            try:
+                parsed = llvm.parse_assembly(text)
+            except RuntimeError as error:
+                raise CompilationError(
+                    f"LLVM refused the program: {error!s:.300}. Please report it with print(tape)."
+                ) from error
+            # As an object file: an engine that compiles itself keeps 0.7 MB of tables, whatever the length of the code.
+            code = llvm.ObjectFileRef.from_data(_compiler(level).emit_object(parsed))
+            self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _target(0))
+            self._engine.add_object_file(code)
+            self._engine.finalize_object()
+
+    def address(self, name: str) -> int:
+        """Where a function starts."""
+        address: int = self._engine.get_function_address(name)
+        return address
+
+
+def publish(name: str, address: int) -> None:
+    """Let modules compiled from now on call the function at `address` by this name."""
+    _host()
+    llvm.add_symbol(name, address)
+
+
+class Memory:
+    """Doubles that are used again by the next call: fresh pages cost more than the work on them."""
+
+    #: Doubles beyond which memory goes back to the system.
+    KEPT = 1 << 20
+
+    def __init__(self) -> None:
+        self._kept: list[Any] = []
+
+    @contextmanager
+    def borrowed(self, count: int) -> Iterator[Any]:
+        """`count` doubles from the start of a cache line, with whatever was left in them."""
+        try:
+            memory = self._kept.pop()
+        except IndexError:
+            memory = np.empty(0)
+        if len(memory) < count:
+            memory = np.empty(count + 8)
+            memory = memory[-(memory.ctypes.data // 8) % 8 :]
+        try:
+            yield memory[:count]
+        finally:
+            if len(memory) <= self.KEPT:
+                self._kept.append(memory)
+
+
+class Callback:
+    """A way back into Python from machine code; what is raised there is kept for the caller.
+
+    Parameters
+    ----------
+    call : callable
+    kind : ctypes function type
+    failed : value to return where `call` raises
+    own : bool
+        Whether who runs the code is in the thread that calls back; else it may have started that thread.
+    """
+
+    def __init__(self, call: Callable[..., Any], kind: Any, failed: Any, *, own: bool = False) -> None:
+        self.name = f"callback_{id(self)}"
+        self._kept: Any = threading.local() if own else SimpleNamespace()
+
+        def guarded(*arguments: Any) -> Any:
+            try:
+                return call(*arguments)
+            except BaseException as failure:  # noqa: BLE001 - it is raised again when the machine code has returned
+                self.failures.append(failure)
+                if loops := _loops():
+                    loops[-1].value = STOPPED
+                return failed
+
+        self._function = kind(guarded)
+        publish(self.name, ctypes.cast(self._function, ctypes.c_void_p).value or 0)
+
+    @property
+    def failures(self) -> list[BaseException]:
+        """What was raised, first things first."""
+        kept: list[BaseException] = vars(self._kept).setdefault("failures", [])
+        return kept
+
+
+_thread = threading.local()
+
+#: The status of a native loop in which something failed.
+STOPPED = -2
+
+
+def _loops() -> list[Any]:
+    """The statuses of the native loops that this thread is in, innermost last."""
+    loops: list[Any] = vars(_thread).setdefault("loops", [])
+    return loops
+
+
+_callbacks: "WeakKeyDictionary[Primitive, Callback]" = WeakKeyDictionary()
+
+
+def callback(primitive: Primitive) -> Callback:
+    """The way back into Python for a primitive, one for all programs while it exists."""
+    found = _callbacks.get(primitive)
+    if found is None:
+        kind = ctypes.CFUNCTYPE(ctypes.c_double, *[ctypes.c_double] * primitive.arity)
+        found = _callbacks.setdefault(primitive, Callback(primitive.value, kind, float("nan")))
+    return found
+
+
+def loop_callback(loop: Any) -> Callback:
+    """The way back for a loop: its arguments at the address that is passed, its results in their place."""
+
+    def run(address: int) -> None:
+        size = max(loop.arity, loop.results)
+        memory = np.ctypeslib.as_array((ctypes.c_double * size).from_address(address))
+        memory[: loop.results] = loop.value_of(memory[: loop.arity].copy())
+
+    return Callback(run, ctypes.CFUNCTYPE(None, ctypes.c_void_p), None, own=True)
+
+
+def raise_failures(callbacks: Sequence[Callback]) -> None:
+    """Raise what a primitive raised while machine code was calling it."""
+    first = None
+    for called in callbacks:
+        if called.failures:
+            first = first or called.failures[0]
+            called.failures.clear()  # of all of them: the next run is another one
+    if first is not None:
+        raise first
+
+
+def function(address: int, result: Any, *arguments: Any, hold_gil: bool = False) -> Callable[..., Any]:
+    """A compiled function as a Python callable."""
+    kind = (ctypes.PYFUNCTYPE if hold_gil else ctypes.CFUNCTYPE)(result, *arguments)
+    return kind(address)
+
+
+def scan(*arguments: Any) -> tuple[int, int]:
+    """The native loop of `support`, which a failure stops: the step that it has come to, and the status of that."""
+    *most, swap = arguments
+    status, loops = ctypes.c_int64(), _loops()
+    loops.append(status)
+    try:
+        return _scan()(*most, ctypes.addressof(status), swap), status.value
+    finally:
+        loops.pop()
+
+
+@cache
+def _scan() -> Callable[..., int]:
+    from autograd_lite.tape.llvm import runtime  # noqa: PLC0415 - which compiles its text by this module
+
+    pointer, integer = ctypes.c_void_p, ctypes.c_int64
+    kinds = [pointer] * 6 + [integer] * 5 + [pointer, ctypes.c_bool]
+    return function(runtime.load_support().address("al_scan"), integer, *kinds)

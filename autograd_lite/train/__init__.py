@@ -1,0 +1,1 @@
+"""Training: layers, losses and initialisers (`nn`), and optimisers (`optim`)."""
