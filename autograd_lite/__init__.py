@@ -25,12 +25,12 @@ from autograd_lite.see.derivation import explain
 from autograd_lite.see.flow import gradient_flow, plot_gradient_flow
 from autograd_lite.see.kinks import kinks
 from autograd_lite.see.view import draw
+from autograd_lite.see.watch import raise_on_nonfinite, record_locations, scope
 from autograd_lite.see.why import why
 from autograd_lite.functions import (
     dot, elu, gelu, log_softmax, logsumexp, mean, norm, prod, selu, silu, softmax, sum,
 )
 from autograd_lite.nests import array, full, ones, register_dataclass, zeros
-from autograd_lite.observers import raise_on_nonfinite, record_locations, scope
 from autograd_lite.primitives import (
     PRIMITIVES, REAL, Interval, Primitive, abs, acos, acosh, add, asin, asinh, atan, atan2, atanh, cbrt, ceil, clip,
     copysign, cos, cosh, degrees, digamma, div, erf, erfc, exp, exp2, expm1, floor, floordiv, gamma, hypot, inv,

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd_lite import observers
+from autograd_lite import context
 from autograd_lite.errors import ArgumentError, OperandError
 from autograd_lite.primitives import (
     COMPARISONS,
@@ -321,7 +321,7 @@ def _called(ufunc: np.ufunc, operands: tuple[Any, ...], options: dict[str, Any])
     if ufunc in _PRODUCTS or _is_of_objects(ufunc):
         return ufunc(*map(_boxed, operands), **options)
     if ufunc in _TRUTHS:
-        if ufunc in _COMPARISONS and arrays and not options and observers.recording() is None:
+        if ufunc in _COMPARISONS and arrays and not options and context.recording() is None:
             return ufunc(*map(_boxed, operands))
         return _truths(_generic(ufunc)(*map(_boxed, operands), **_where_of(options, operands)))
     if not arrays:
@@ -355,7 +355,7 @@ def _where_of(options: dict[str, Any], operands: tuple[Any, ...]) -> dict[str, A
 
 def _truths(found: Any) -> Any:
     """Outcomes of questions: bools, and while tracing conditions, whose truth nobody has asked for yet."""
-    if observers.recording() is None:
+    if context.recording() is None:
         return found.astype(bool) if isinstance(found, np.ndarray) else bool(found)
     return Conditions(found) if isinstance(found, np.ndarray) else found
 

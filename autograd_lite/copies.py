@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from math import nan
 from typing import Any
 
-from autograd_lite import observers
+from autograd_lite import context
 from autograd_lite.errors import OperandError
 from autograd_lite.primitives import Primitive, positive
 from autograd_lite.variable import Variable, is_input_of, is_stale, make_node, reachable
@@ -42,8 +42,8 @@ def rebuilt(node: Variable, arguments: tuple[Any, ...]) -> Variable:
 
 def _is_under_way(node: Variable) -> bool:
     """Whether a node stands for a number in a run under way: a copy would lose its derivative."""
-    notes = observers.recording()
-    return notes is not None or is_input_of(node, observers.runs())
+    notes = context.recording()
+    return notes is not None or is_input_of(node, context.runs())
 
 
 def _copy(self: Variable) -> Variable:

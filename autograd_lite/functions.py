@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd_lite import observers
+from autograd_lite import context
 from autograd_lite.errors import ArgumentError
 from autograd_lite.primitives import (
     abs,  # noqa: A004 - the rule
@@ -149,12 +149,11 @@ def _spread(reduced: Any, axis: int | None) -> Any:
 
 def _is_infinite(largest: Any) -> bool:
     """Whether any of some numbers is infinite; a trace takes that for a doubt and not for a branch of its own."""
-    notes = observers.recording()
+    trace = context.recording()
     each = largest.ravel() if isinstance(largest, np.ndarray) else [largest]
-    if notes is None or notes.masked:
-        return any(abs(x) == math.inf for x in each)
-    notes.doubtful += [x - x for x in each if hasattr(type(x), "__apply_primitive__")]  # NaN where x is infinite
-    return False
+    if trace and trace.doubt(x - x for x in each if hasattr(type(x), "__apply_primitive__")):  # NaN where x is infinite
+        return False
+    return any(abs(x) == math.inf for x in each)
 
 
 def _shifted(array: Any, axis: int | None) -> tuple[Any, Any]:

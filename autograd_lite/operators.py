@@ -12,12 +12,12 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from autograd_lite import arrays, observers, primitives
+from autograd_lite import arrays, context, primitives
 from autograd_lite.errors import OperandError
 from autograd_lite.primitives import PRIMITIVES, Partial, Primitive, as_operand
 
 #: What the source below means by these names; `install` adds the node class and what belongs to it.
-_NODE_NAMES: dict[str, Any] = {"new": object.__new__, "observers": observers}
+_NODE_NAMES: dict[str, Any] = {"new": object.__new__, "context": context}
 
 #: The fast form of each rule of one or two arguments, for calls such as `exp(x)`.
 OPERATIONS: dict[Primitive, Callable[..., Any]] = {}
@@ -32,8 +32,8 @@ _MAKE_NODE = """
     node._by_second = by_second
     node._grad = node._about = None
     node._number = next(numbers)
-    if observers.active:
-        observers.observe(node)
+    if context.active:
+        context.observe(node)
     return node
 """
 _UNARY = """
@@ -142,7 +142,7 @@ def comparison(relation: str) -> Callable[[Any, Any], Any]:
             outcome = bool(compare(self._value, other))
         else:
             return NotImplemented  # the other operand may know
-        if observers.running and observers.noticed(self, *[other] if type(other) is type(self) else ()):
+        if context.running and context.noticed(self, *[other] if type(other) is type(self) else ()):
             return condition(relation, self, other)
         return outcome
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 from autograd_lite.errors import AutogradLiteError, OperandError
-from autograd_lite.observers import is_library, user_location
+from autograd_lite.frames import is_library, user_location
 
 #: Refusals inside the function that is being differentiated: message and the user's line.
 _noted: ContextVar[list[tuple[str, str]] | None] = ContextVar("autograd_lite_refusals", default=None)

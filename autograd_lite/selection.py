@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd_lite import functions, observers
+from autograd_lite import context, functions
 from autograd_lite.primitives import less, where
 from autograd_lite.variable import Variable
 
@@ -142,7 +142,7 @@ _traces = 0
 
 def _lifted(builtin: Callable[..., Any], step: Callable[[Any, Any], Any]) -> Callable[..., Any]:
     def selection(*arguments: Any, **keywords: Any) -> Any:
-        if keywords or observers.recording() is None:
+        if keywords or context.recording() is None:
             return builtin(*arguments, **keywords)
         if len(arguments) == 1 and isinstance(arguments[0], Iterable):
             arguments = (list(arguments[0]),)  # an iterator can be gone through once

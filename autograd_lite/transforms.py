@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import optree
 
-from autograd_lite import observers, primitives
+from autograd_lite import context, primitives
 from autograd_lite.backward import Number, Reach, Seeds, result
 from autograd_lite.errors import ArgumentError, DerivativeWarning, OperandError, OutputError, UnconnectedError
 from autograd_lite.nests import NAMESPACE, Shape, mapped, unravel
@@ -32,7 +32,7 @@ class Run:
     input_shape: Shape
     output: Any
     oldest: int  # number before the first input: what is older came from outside
-    under_way: observers.Run
+    under_way: context.Run
 
     @classmethod
     def of(
@@ -54,8 +54,8 @@ class Run:
         inputs = [primitives.positive(n) if type(n) is Variable else Variable(n) for n in numbers]
         with (
             watched(name_of(f)),
-            observers.differentiated(once=once, reverse=reverse),
-            observers.running_on(inputs, oldest) as under_way,
+            context.differentiated(once=once, reverse=reverse),
+            context.running_on(inputs, oldest) as under_way,
         ):
             output = f(*put_in(shape.pack(inputs)), **keywords)
         return cls(inputs, shape, output, oldest, under_way)

@@ -15,9 +15,10 @@ from typing import Any, ClassVar, NoReturn, final
 
 import numpy as np
 
-from autograd_lite import arrays, observers, operators, primitives
+from autograd_lite import arrays, context, operators, primitives
 from autograd_lite import numpy_functions as _numpy_functions  # noqa: F401 - enters what serves NumPy's functions
 from autograd_lite.errors import AutogradLiteError, OperandError, PrimitiveError, ReadOnlyError, TraceError
+from autograd_lite.frames import is_library, user_location
 from autograd_lite.primitives import Primitive, as_float, as_operand
 from autograd_lite.refusals import refusal
 
@@ -143,8 +144,8 @@ class Variable:
                     f"local_gradients holds {pair!r:.80}; give (parent, number) pairs, the parent a Variable, as in "
                     "Variable(6.0, ((x, 3.0), (y, 2.0)))."
                 )
-        notes = observers.recording() if type(value) is Variable else None
-        held = value if notes and not pairs and is_number(value, notes) else None
+        trace = context.recording() if type(value) is Variable else None
+        held = value if trace and not pairs and trace.is_number(value) else None
         self._value = as_float(value) if held is None else held._value
         self._set_arguments(tuple(parent for parent, _ in pairs), tuple(as_float(local) for _, local in pairs))
         self._primitive = None
@@ -155,8 +156,8 @@ class Variable:
             self.about.given.append((self._number, held))
         if name is not None:
             self.name = name
-        if observers.active:
-            observers.observe(self)
+        if context.active:
+            context.observe(self)
 
     def _set_arguments(self, arguments: tuple[Any, ...], locals_: tuple[float | None, ...]) -> None:
         self._first = self._second = self._by_first = self._by_second = None
@@ -190,10 +191,10 @@ class Variable:
         While a function is traced it is a held number: a Variable without derivative, whose comparisons are conditions and
         which `float`, `int`, `math` and look-ups take under a guard that it is the same.
         """
-        if observers.running and observers.noticed(self):
+        if context.running and context.noticed(self):
             return primitives.plain(self)  # type: ignore[no-any-return]
-        if observers.active:
-            observers.observe_read(self)
+        if context.active:
+            context.observe_read(self)
         return self._value
 
     @value.setter
@@ -203,46 +204,46 @@ class Variable:
             raise ReadOnlyError(
                 f"value of {self!r} is computed {maker} and cannot be set. Set the leaves it depends on and compute it again."
             )
-        notes = observers.recording()
-        if notes:
-            self._refuse_outside(notes, "sets the value of")
-        held = value if notes and type(value) is Variable and is_number(value, notes) else None
+        trace = context.recording()
+        if trace:
+            self._refuse_outside(trace, "sets the value of")
+        held = value if trace and type(value) is Variable and trace.is_number(value) else None
         before, converted = self._value, as_float(value) if held is None else held._value
         if converted == before and held is None and math.copysign(1.0, converted) == math.copysign(1.0, before):
             return
         self._value = converted
-        if observers.active:
+        if context.active:
             try:
-                observers.observe(self)
+                context.observe(self)
             except BaseException:
                 self._value = before
                 raise
         self.about.changed = next(_numbers)
-        if notes:
+        if trace:
             if not self.about.given:
                 self.about.given.append((self._number, before))
             self.about.given.append((self.about.changed, converted if held is None else held))
 
-    def _refuse_outside(self, notes: observers.Recording, deed: str) -> None:
+    def _refuse_outside(self, trace: context.Trace, deed: str) -> None:
         """Refuse what a replay would not do again."""
-        if self._number < notes.oldest:
+        if self._number < trace.oldest:
             raise TraceError(
-                f"a traced function {deed} {self!r}, which comes from outside, at {observers.user_location()}. Replays run "
+                f"a traced function {deed} {self!r}, which comes from outside, at {user_location()}. Replays run "
                 "without Python and would not do it again. Pass the number as an argument, and return the new one."
             )
 
     @property
     def grad(self) -> float | None:
         """What the passes of `backward` have added up here; None before the first."""
-        if observers.tracing and (notes := observers.recording()):
-            self._refuse_outside(notes, "reads the gradient of")
+        if context.tracing and (trace := context.recording()):
+            self._refuse_outside(trace, "reads the gradient of")
         return self._grad
 
     @grad.setter
     def grad(self, grad: Any) -> None:
-        if notes := observers.recording():
-            self._refuse_outside(notes, "sets the gradient of")
-            if type(grad) is Variable and is_number(grad, notes):
+        if trace := context.recording():
+            self._refuse_outside(trace, "sets the gradient of")
+            if type(grad) is Variable and trace.is_number(grad):
                 self._grad = grad  # type: ignore[assignment] # a held number
                 return
         self._grad = None if grad is None else as_float(grad)
@@ -294,7 +295,7 @@ class Variable:
     def local_gradients(self) -> tuple[tuple["Variable", float], ...]:
         """`(parent, ∂self/∂parent)` for each parent, as it was when the node was made; held numbers while traced."""
         locals_ = self._locals
-        if observers.tracing and observers.noticed(self):
+        if context.tracing and context.noticed(self):
             locals_ = self._traced_locals()
         return tuple(
             (argument, 0.0 if local is None else local)
@@ -362,18 +363,18 @@ class Variable:
 
     def __hash__(self) -> int:
         """By identity, so that nodes are keys of dictionaries: Python's own look-up by value would miss."""
-        if observers.running and (found := self._looked_up()) is not None:
+        if context.running and (found := self._looked_up()) is not None:
             return found
         return object.__hash__(self)
 
     def _looked_up(self) -> int | None:
         """The hash of a held number; an error for what stands for a number in a run under way; else None."""
-        if observers.is_library(sys._getframe(2).f_code.co_filename):  # our own dictionaries of nodes
+        if is_library(sys._getframe(2).f_code.co_filename):  # our own dictionaries of nodes
             return None
-        notes = observers.recording()
-        if notes and is_number(self, notes):
-            return hash(self._under_guard(notes))
-        if is_input_of(self, observers.runs()):
+        trace = context.recording()
+        if trace and trace.is_number(self):
+            return hash(self._under_guard(trace))
+        if is_input_of(self, context.runs()):
             raise OperandError(
                 f"{self!r} is looked up in a set or a dictionary. Numbers are found there by their value and Variables by "
                 "their identity, so that it would be missed. Look up x.value, or use a list: x in [0.0, 1.0]."
@@ -382,13 +383,13 @@ class Variable:
 
     def __bool__(self) -> bool:
         outcome = self._value != 0.0
-        if observers.running and (notes := observers.noticed(self)):
+        if context.running and (trace := context.noticed(self)):
             relation = _RELATIONS.get(self._primitive)
-            if relation and self._number > notes.oldest:
-                notes.guard(relation, *self._arguments, outcome=outcome)
+            if relation and self._number > trace.oldest:
+                trace.guard(relation, *self._arguments, outcome=outcome)
             else:
-                notes.guard("ne", self, 0.0, outcome=outcome)
-        elif self._primitive in _RELATIONS and not observers.suspended():
+                trace.guard("ne", self, 0.0, outcome=outcome)
+        elif self._primitive in _RELATIONS and not context.suspended():
             raise TraceError(
                 f"a condition that a trace recorded, {self._primitive.formula.split(',')[0]}, is asked for its truth after "  # type: ignore[union-attr]
                 "the trace has ended. Return it from the traced function, or decide inside of that."
@@ -426,8 +427,8 @@ class Variable:
     # A step function: nothing is lost with the derivative, which is 0. While tracing the outcome is a guard.
     def __int__(self) -> int:
         whole = int(self._value)
-        if observers.running and (notes := observers.noticed(self)):
-            notes.guard("eq", primitives.trunc(self), float(whole), outcome=True)
+        if context.running and (trace := context.noticed(self)):
+            trace.guard("eq", primitives.trunc(self), float(whole), outcome=True)
         return whole
 
     def __index__(self) -> int:
@@ -438,34 +439,34 @@ class Variable:
     # ------------------------------------------------------------------------------- what would drop the derivative
 
     def __float__(self) -> float:
-        if observers.tracing and (notes := observers.noticed(self)) and is_number(self, notes):
-            return self._under_guard(notes)
+        if context.tracing and (trace := context.noticed(self)) and trace.is_number(self):
+            return self._under_guard(trace)
         raise refusal(
             f"float() of {self!r} would drop its derivative. Use the functions of autograd_lite (al.sin for math.sin, "
             "np.array without dtype=float, al.zeros for an array to write into), or x.value if the plain number is intended."
         )
 
-    def _under_guard(self, notes: observers.Recording) -> float:
+    def _under_guard(self, trace: context.Trace) -> float:
         """The number of this trace, which holds for others that are equal, to the sign of a zero."""
         is_number_ = not math.isnan(self._value)
-        notes.guard("eq", self, self._value if is_number_ else self, outcome=is_number_)
+        trace.guard("eq", self, self._value if is_number_ else self, outcome=is_number_)
         if self._value == 0.0:
             bool(primitives.copysign(1.0, self) < 0.0)
         return self._value
 
     def __complex__(self) -> complex:
-        if observers.tracing and (notes := observers.noticed(self)) and is_number(self, notes):
-            return complex(self._under_guard(notes))
+        if context.tracing and (trace := context.noticed(self)) and trace.is_number(self):
+            return complex(self._under_guard(trace))
         raise refusal(
             f"complex() of {self!r} would drop its derivative: derivatives here are of real functions. Use "
             "complex(x.value) if the plain number is intended."
         )
 
     def __getattr__(self, name: str) -> Any:
-        if observers.tracing and not name.startswith("_") and hasattr(float, name):
-            notes = observers.recording()
-            if notes and is_number(self, notes):  # a float stands here when the function is not traced
-                return getattr(self._under_guard(notes), name)
+        if context.tracing and not name.startswith("_") and hasattr(float, name):
+            trace = context.recording()
+            if trace and trace.is_number(self):  # a float stands here when the function is not traced
+                return getattr(self._under_guard(trace), name)
         hint = _ELSEWHERE.get(name)
         raise AttributeError(f"a Variable has no attribute {name!r}.{f' Use {hint}.' if hint else ''}")
 
@@ -482,8 +483,8 @@ class Variable:
         return f"Variable({', '.join(facts)})"
 
     def __str__(self) -> str:
-        notes = observers.recording()
-        return repr(self._value) if notes and is_number(self, notes) else repr(self)
+        trace = context.recording()
+        return repr(self._value) if trace and trace.is_number(self) else repr(self)
 
     def __format__(self, specification: str) -> str:
         return format(self._value, specification) if specification else str(self)
@@ -545,8 +546,8 @@ def make_node(
     node._set_arguments(arguments, locals_)
     node._grad = node._about = None
     node._number = next(_numbers)
-    if observers.active:
-        observers.observe(node)
+    if context.active:
+        context.observe(node)
     return node
 
 
@@ -560,7 +561,7 @@ def _local(primitive: Primitive, position: int, values: list[float], value: floa
     except (ZeroDivisionError, OverflowError):
         local = None
     if local is None or isinstance(local, complex):  # floats do that where IEEE 754 has inf or nan; Variables do not
-        with observers.observing(alone=True):
+        with context.observing(alone=True):
             local = partial(*map(Variable, values), Variable(value))
     if type(local) is float:
         return local
@@ -618,36 +619,13 @@ def search(  # noqa: C901 - half the time of a sweep, hence written out for both
     return met, inner
 
 
-def is_input_of(node: Variable, runs: Iterable[observers.Run]) -> bool:
+def is_input_of(node: Variable, runs: Iterable[context.Run]) -> bool:
     """Whether a node is an input of one of these runs, or was computed from one."""
     ranges = [(run.oldest, run.newest) for run in runs]
     if not ranges or node._number <= ranges[0][0]:
         return False
     met, _ = search([node], ranges[0][0])
     return any(oldest < number <= newest for number in met for oldest, newest in ranges)
-
-
-def is_number(node: Variable, notes: observers.Recording) -> bool:
-    """Whether a plain number stands here when the function is not traced: what follows from `.value` and comparisons."""
-    known = notes.numbers
-    stack = [node]
-    while stack:
-        top = stack[-1]
-        primitive = top._primitive
-        if top._number in known:
-            stack.pop()
-        elif primitive in _RELATIONS or primitive is primitives.plain:
-            known[top._number] = True
-        elif primitive is None or primitive is primitives.hold:
-            known[top._number] = False
-        else:
-            parents = [a for a in top._arguments if type(a) is Variable]
-            waiting = [a for a in parents if a._number not in known]
-            if waiting:
-                stack += waiting
-            else:
-                known[top._number] = all(known[a._number] for a in parents)
-    return known[node._number]
 
 
 def is_condition(thing: Any) -> bool:

@@ -62,7 +62,7 @@ class Room:
 
 ROOMS = {
     "sweep": Room(
-        {"backward.py": (), "variable.py": ("reachable", "search", "is_number", "is_input_of", "is_stale")},
+        {"backward.py": (), "tape/recording.py": (), "variable.py": ("reachable", "search", "is_input_of", "is_stale")},
         (
             "tests/test_machinery.py",
             "tests/test_backward.py",
@@ -91,8 +91,7 @@ ROOMS = {
     "guards": Room(
         {
             "tape/paths.py": (),
-            "observers.py": (
-                "Recording",
+            "context.py": (
                 "_decide",
                 "differentiated",
                 "noticed",
@@ -152,9 +151,9 @@ ROOMS = {
 
 #: Mutants that no test can notice: a pattern of names, and why. `tests/test_mutants.py` refuses a pattern that fits none.
 EQUIVALENT = {
-    "backward.py Cotangents.__add__: operator: *": "each result of an operation is one node, which a sweep visits once",
+    "tape/recording.py Cotangents.__add__: operator: *": "each result of an operation is one node, which a sweep visits once",
     "variable.py is_input_of: comparison: node._number <= *": "a node with that very number is found to be none later",
-    "backward.py *: arguments: _times(*": "a product is the same in either order of its factors",
+    "backward.py *: arguments: times(*": "a product is the same in either order of its factors",
     "tape/steps.py Steps.full: comparison: *": "a limit of what is kept: one path more changes no result",
     "tape/llvm/ir.py Builder.call: comparison: self.width == 1 -> *": "LLVM names an intrinsic by its types itself",
     "tape/llvm/emit.py _Function._address: returned: *": "only speed: numbers are then passed one by one",
@@ -162,8 +161,8 @@ EQUIVALENT = {
     "tape/llvm/matrix_loops.py call_matrix: constant: 0 -> 1*": "only speed: the general kernel gives the same bits",
     "tape/lane_operations.py _replaced: constant: 1 -> 2": "NumPy finds the length for any negative number",
     "tape/loops.py Loop.another: operator: notes.scans + 1 -> *": "numbers of scans need only differ",
-    "observers.py noticed: comparison: node._number > trace.oldest -> *": "no node that a function meets has that number",
-    "backward.py _changed_argument: comparison: *": "a change and a node never have the same number",
+    "context.py noticed: comparison: node._number > other.oldest -> *": "no node that a function meets has that number",
+    "backward.py local_graphs: comparison: a._about.changed > node._number -> *": "a change and a node never have the same number",
 }
 
 

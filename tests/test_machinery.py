@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import autograd_lite as al
-from autograd_lite import Variable, gradients, jit, observers
+from autograd_lite import Variable, context, gradients, jit
 from autograd_lite.errors import OperandError
 from autograd_lite.primitives import PRIMITIVES
 from autograd_lite.tape.lowering import lowered
@@ -60,11 +60,11 @@ def test_sweeps_in_a_trace_are_shown_from_the_output_back():
     """With branches in what is swept, too."""
     orders = []
 
-    class Watch(observers.Observer):
+    class Watch(context.Observer):
         def sweep(self, order, adjoints, *, forward):
             orders.append([node.number for node in order])
 
-    with observers.observing(Watch()):
+    with context.observing(Watch()):
         al.jit(al.grad(lambda x: al.where(x, al.sin(x) * x, x)))(2.0)
         al.grad(lambda x: al.where(x, al.sin(x) * x, x))(2.0)
     assert orders and all(order == sorted(order, reverse=True) for order in orders)
@@ -107,15 +107,15 @@ def test_nothing_is_left_under_way():
         for run in (al.grad(f), jit(f), jit(al.grad(f)), al.value_and_grad(f)):
             with contextlib.suppress(ZeroDivisionError):
                 run(2.0)
-            assert not observers.running and observers.tracing == 0
-            assert observers.recording() is None and observers.runs() == ()
+            assert not context.running and context.tracing == 0
+            assert context.recording() is None and context.runs() == ()
             assert type(builtins.max) is type(builtins.min) is types.BuiltinFunctionType
 
 
 def test_a_transform_that_runs_is_counted():
     """The first one of a process, too: whoever looks at values asks for that."""
     seen = []
-    al.grad(lambda x: [seen.append((len(observers.running), observers.tracing)), x * x][1])(2.0)
+    al.grad(lambda x: [seen.append((len(context.running), context.tracing)), x * x][1])(2.0)
     assert seen == [(1, 0)]
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from autograd_lite.backward import topological_order
+from autograd_lite.context import unnoticed
 from autograd_lite.errors import ArgumentError
-from autograd_lite.observers import unnoticed
 from autograd_lite.primitives import Primitive
 from autograd_lite.see import references
 from autograd_lite.see.places import PLACES

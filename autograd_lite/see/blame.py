@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from autograd_lite.observers import unnoticed
+from autograd_lite.context import unnoticed
 from autograd_lite.see.cures import Birth, cure, operation_name
 from autograd_lite.see.labels import operation
 from autograd_lite.see.report import Report, check_variable, counted, number

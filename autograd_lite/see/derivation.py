@@ -4,8 +4,8 @@ import math
 from html import escape
 from typing import Any, Self
 
+from autograd_lite.context import unnoticed
 from autograd_lite.errors import ArgumentError
-from autograd_lite.observers import unnoticed
 from autograd_lite.see import latex
 from autograd_lite.see.report import check_variable, counted, number, signed
 from autograd_lite.see.tree import tree

@@ -9,9 +9,9 @@ import numpy as np
 import optree
 
 from autograd_lite.backward import topological_order
+from autograd_lite.context import unnoticed
 from autograd_lite.errors import ArgumentError, DrawingError, OperandError
 from autograd_lite.nests import NAMESPACE
-from autograd_lite.observers import unnoticed
 from autograd_lite.variable import Variable
 
 #: Largest slope of the activations that end a unit, by the name of their primitive; what is not here is no activation.

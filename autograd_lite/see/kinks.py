@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from autograd_lite.backward import gradients
+from autograd_lite.context import unnoticed
 from autograd_lite.errors import ArgumentError
-from autograd_lite.observers import unnoticed
 from autograd_lite.primitives import Primitive
 from autograd_lite.see.places import PLACES
 from autograd_lite.see.report import Names, Report, check_variable, counted, number, signed

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from autograd_lite.context import unnoticed
 from autograd_lite.errors import ArgumentError, DrawingError, OperandError
-from autograd_lite.observers import unnoticed
 from autograd_lite.see.dot import Sketch
 from autograd_lite.see.fold import fold as fold_graph
 from autograd_lite.see.folded import Inside, insides, page

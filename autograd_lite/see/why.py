@@ -4,8 +4,8 @@ import math
 from collections import Counter
 from itertools import islice
 
+from autograd_lite.context import unnoticed
 from autograd_lite.errors import ArgumentError
-from autograd_lite.observers import unnoticed
 from autograd_lite.see.blame import blame
 from autograd_lite.see.capture import missing
 from autograd_lite.see.labels import operation

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from autograd_lite import observers
 from autograd_lite.backward import gradients
 from autograd_lite.primitives import Primitive, positive
+from autograd_lite.tape import recording
 from autograd_lite.tape.executors import python
 from autograd_lite.tape.tape import Tape
 from autograd_lite.variable import Variable, make_node
@@ -25,7 +25,7 @@ class Call:
 
     def replayed(self, captured: Sequence[Any]) -> tuple[list[Variable], list[Any]]:
         """Fresh nodes for what was captured, and the outputs as graphs over them; once for all outputs in one trace."""
-        notes, last = observers.recording(), self._last
+        notes, last = recording.current(), self._last
         if last is not None and last[0] is notes and all(a is b for a, b in zip(last[1], captured, strict=True)):
             return last[2:]
         # One of them may be made from another: a partial holds all but one fixed.
@@ -66,11 +66,11 @@ class Output(Primitive):
     def _partial(self, position: int, *captured_and_result: Any) -> Any:
         """One of them. A sweep asks for each in turn, and one sweep over the replay gives all."""
         notes, node, row = self._row  # type: ignore[attr-defined]
-        if node is not captured_and_result[-1] or notes is not observers.recording():
+        if node is not captured_and_result[-1] or notes is not recording.current():
             fresh, outputs = self.call.replayed(captured_and_result[:-1])
             y = outputs[self.index]
             row = gradients(y, fresh, create_graph=True) if type(y) is Variable else [0.0] * self.arity
-            self.__dict__["_row"] = observers.recording(), captured_and_result[-1], row
+            self.__dict__["_row"] = recording.current(), captured_and_result[-1], row
         return row[position]
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import optree
 
-from autograd_lite import observers
+from autograd_lite import context
 from autograd_lite.backward import gradients
 from autograd_lite.errors import ArgumentError, OperandError, TraceError
 from autograd_lite.nests import Fixed, Shape, unravel
 from autograd_lite.primitives import Primitive, as_float
-from autograd_lite.tape import pickles
+from autograd_lite.tape import pickles, recording
 from autograd_lite.tape.connected import connected
 from autograd_lite.tape.executors import python
 from autograd_lite.tape.lane_paths import LanePaths
@@ -124,7 +124,7 @@ class Compiled:
         return self._general(arguments, keywords)
 
     def _general(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
-        if observers.active or observers.recording():  # somebody watches the nodes, or traces them: let there be nodes
+        if context.active or recording.current():  # somebody watches the nodes, or traces them: let there be nodes
             return self.f(*arguments, **keywords)
         if len(keywords) > 1:
             keywords = self._in_order(keywords)
@@ -154,7 +154,7 @@ class Compiled:
 
     def _at_once(self, *arguments: Any) -> Any:
         """The function itself, if for some calls paths are not tried for arguments of this kind."""
-        if not observers.active and not observers.tracing:
+        if not context.active and not context.tracing:
             skipping, copied = self._skipping(arguments)
             if skipping:
                 return self.f(*copied)
@@ -426,7 +426,7 @@ def _are_plain(arguments: tuple[Any, ...]) -> bool:
 
 _SHORT = """
 def call({parameters}):
-    if {tests} and not rest and not observers.active:
+    if {tests} and not rest and not context.active:
         try:
             frame = frames.pop()
         except IndexError:
@@ -512,7 +512,7 @@ def short_call(
         "new_frame": new_frame,
         "path": path,
         "general": general,
-        "observers": observers,
+        "context": context,
         "leaves": shape.leaves,
         "unflatten": functools.partial(optree.tree_unflatten, shape.containers),
     }

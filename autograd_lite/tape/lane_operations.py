@@ -14,16 +14,18 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from autograd_lite import functions, observers
-from autograd_lite.backward import Cotangents, Number, Reach
+from autograd_lite import context
+from autograd_lite.backward import Number, Reach
 from autograd_lite.nests import Fixed, Shape, unravel
 from autograd_lite.primitives import where
+from autograd_lite.tape import recording
 from autograd_lite.tape.batches import Batch
 from autograd_lite.tape.lane_paths import LanePaths, Served
 from autograd_lite.tape.loops import Included, Operation, recorded
 from autograd_lite.tape.paths import Unmapped
 from autograd_lite.tape.programs import Columns
-from autograd_lite.tape.results import spread
+from autograd_lite.tape.recording import Cotangents
+from autograd_lite.tape.results import reduced, spread
 from autograd_lite.transforms import name_of
 from autograd_lite.variable import Variable, make_node
 
@@ -135,10 +137,10 @@ class Lanes(Operation):
 
     def __call__(self, *arguments: Any) -> list[Any]:
         """The same on Variables: one instruction of a trace that allows it, else nodes."""
-        notes = observers.recording()
+        notes = recording.current()
         if notes and notes.lanes:
             return recorded(self, arguments)
-        if notes or observers.active:
+        if notes or context.active:
             return self.one_by_one(arguments)
         numbers = np.array([getattr(a, "_value", a) for a in arguments], dtype=np.float64)
         if not any(type(a) is Variable for a in arguments):
@@ -157,8 +159,10 @@ class Lanes(Operation):
             found.append(spread(numbers, shape, self.shape))
         if not self.summed:
             return [row[k] for k in range(self.outputs) for row in found]
-        add = functions.sum if self.family.reduce == "sum" else functions.mean
-        return [add(_boxed([row[k] for row in found])) if found else 0.0 for k in range(self.outputs)]
+        return [
+            reduced(_boxed([row[k] for row in found]), self.family.reduce) if found else 0.0
+            for k in range(self.outputs)
+        ]
 
     # --------------------------------------------------------------------------------------------------- derivatives
 
@@ -380,7 +384,7 @@ class Sweep:
         if self.sent:
             asked = numbers[len(inputs) + count :]
             outputs = [where(s, y, 0.0) if type(y) is Variable else y for s, y in zip(asked, outputs, strict=True)]
-        targets, notes = [inputs[k] for k in self.wanted], observers.recording()
+        targets, notes = [inputs[k] for k in self.wanted], recording.current()
         adjoints = _swept(outputs, cotangents, targets)
         if self.values:
             return [*adjoints, *(y if notes else getattr(y, "_value", y) for y in values)]
@@ -389,7 +393,7 @@ class Sweep:
 
 def _swept(outputs: Sequence[Any], cotangents: Sequence[Any], targets: Sequence[Variable]) -> list[Any]:
     """Adjoints of the targets; 0 where nothing was sent."""
-    notes = observers.recording()
+    notes = recording.current()
     seeds = [
         (y, cotangent if notes else getattr(cotangent, "_value", cotangent))
         for y, cotangent in zip(outputs, cotangents, strict=True)
@@ -487,10 +491,10 @@ class Graph:
 
     def slope(self, output: int, lane: int | None, place: int) -> Any:
         """A derivative as a node."""
-        found = None if observers.recording() else self._slopes.get(output)
+        found = None if recording.current() else self._slopes.get(output)
         if found is None:
             found = self._slopes_of(output)
-            if not observers.recording():
+            if not recording.current():
                 self._slopes[output] = found
         return found[place] if lane is None else found[list(self._rows(lane))[place]][lane]
 
@@ -544,7 +548,7 @@ def entered(family: LanePaths, batch: Batch, places: Places, variables: Sequence
     That is where a trace does not allow one operation, and where there are more outputs than lanes: a node for each needs
     a sweep for each.
     """
-    notes = observers.recording()
+    notes = recording.current()
     if notes is None and sum(served.shape.sizes) > max(batch.columns.count, 1):
         return None
     if notes is not None and (not notes.lanes or served.facts):

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd_lite import observers
+from autograd_lite import context
 from autograd_lite.errors import BranchError
 from autograd_lite.nests import Fixed, Shape
 from autograd_lite.tape.batches import Batch
@@ -102,13 +102,13 @@ class LanePaths:
         with self.paths._lock:
             captured = {v._number: v for path in self.paths.known for v in path.tape.captured}
             before = {number: v._value for number, v in captured.items()}
-            token = observers.lending.set(True)
+            token = context.lending.set(True)
             try:
                 for number, v in captured.items():
                     v._value = float(given.get(number, v._value))
                 yield
             finally:
-                observers.lending.reset(token)
+                context.lending.reset(token)
                 for number, v in captured.items():
                     v._value = before[number]
 
@@ -134,7 +134,7 @@ class LanePaths:
         path = next((path for path in self.paths.known if self._serves(path, plain, given)), None)
         if path is None:
             values = {number: getattr(n, "_value", n) for number, n in given.items()}
-            with observers.record_into(None), self.lent(values):
+            with context.record_into(None), self.lent(values):
                 self._test_unchanged()
                 path = self.paths.new(plain)
         if path is None:
@@ -148,7 +148,7 @@ class LanePaths:
             BranchError
         ):  # its careful program compares derivatives, which came out otherwise: one for this lane alone
             values = {number: getattr(n, "_value", n) for number, n in given.items()}
-            with observers.record_into(None), self.lent(values):
+            with context.record_into(None), self.lent(values):
                 tape = self.paths.traced(plain, masked=True)
             return tape.output_shape, python.replay(tape, [*numbers, *_own(tape.captured, given)])
 
@@ -246,7 +246,7 @@ class Run:
 
     def _eagerly(self, lanes: Any, results: Results) -> list["Waiting"]:
         """These lanes by the function itself."""
-        with self.family.lent(self.given), observers.record_into(None):
+        with self.family.lent(self.given), context.record_into(None):
             for lane in lanes:
                 results.write_eagerly(self.family.paths.eager(self.batch.lane(lane)), lane)
         return []

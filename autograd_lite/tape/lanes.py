@@ -7,16 +7,17 @@ from typing import Any
 import numpy as np
 import optree
 
-from autograd_lite import functions, observers
+from autograd_lite import context
 from autograd_lite.errors import ArgumentError
 from autograd_lite.nests import NAMESPACE, as_array, variables_of
 from autograd_lite.primitives import as_float
-from autograd_lite.tape import pickles
+from autograd_lite.tape import pickles, recording
 from autograd_lite.tape.batches import Batch, axes_of, batch_of
 from autograd_lite.tape.lane_operations import Places, entered
 from autograd_lite.tape.lane_paths import LanePaths
 from autograd_lite.tape.llvm import engine
 from autograd_lite.tape.paths import Unmapped
+from autograd_lite.tape.results import reduced
 from autograd_lite.tape.trace import is_fixed
 from autograd_lite.transforms import name_of
 from autograd_lite.variable import Variable
@@ -44,9 +45,9 @@ class Mapped:
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
         """Run all lanes, by NumPy."""
-        if observers.active:
+        if context.active:
             return self.one_by_one(arguments, keywords)
-        notes = observers.recording()
+        notes = recording.current()
         if notes and not notes.lanes and self.holds_variables(arguments, keywords):
             return self.one_by_one(arguments, keywords)
         call = self.apart(arguments, keywords, self.__name__)
@@ -133,7 +134,7 @@ class Mapped:
     def _without_lanes(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         """Empty arrays, or sums of nothing."""
         call = self.apart(arguments, keywords, self.__name__)
-        with observers.observing(alone=True), observers.record_into(None):
+        with context.observing(alone=True), context.record_into(None):
             return LanePaths(self.f, call.batch.shape, 1, "numpy", self.reduce)(call.batch).packed()
 
     def _joined(self, *leaves: Any) -> Any:
@@ -142,7 +143,7 @@ class Mapped:
         for k, leaf in enumerate(leaves):
             stacked[k] = leaf
         if self.reduce is not None:
-            return (functions.sum if self.reduce == "sum" else functions.mean)(stacked, axis=0)
+            return reduced(stacked, self.reduce)
         items = stacked.ravel().tolist()
         if not any(type(item) is Variable for item in items):
             return np.array(list(leaves))

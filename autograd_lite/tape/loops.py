@@ -14,12 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from autograd_lite import observers
-from autograd_lite.backward import Cotangents, Number, Place, Reach, Sent
+from autograd_lite import context
+from autograd_lite.backward import Number, Reach
 from autograd_lite.nests import Shape, unravel
 from autograd_lite.primitives import positive
+from autograd_lite.tape import recording
 from autograd_lite.tape.llvm import engine
 from autograd_lite.tape.paths import Unmapped
+from autograd_lite.tape.recording import Cotangents, Sent, sent
 from autograd_lite.tape.steps import Steps, paths_of
 from autograd_lite.variable import Variable, make_node
 
@@ -27,17 +29,20 @@ from autograd_lite.variable import Variable, make_node
 class Item:
     """Takes result `index` out of a loop's results."""
 
-    arity, selects, expression = 1, False, None
+    arity, selects, expression, partials = 1, False, None, (None,)
 
     def __init__(self, index: int) -> None:
         self.index, self.name = index, f"item_{index}"
-        self.partials = (lambda results, result: Place(index),)  # noqa: ARG005 - as every partial
 
     def value(self, results: Sequence[Any]) -> Any:
         """The result."""
         return results[self.index]
 
     __call__ = value
+
+    def shares(self, node: Variable, adjoint: Number) -> list[tuple[Any, Cotangents]]:
+        """The adjoint, at its place among those of all results."""
+        return [(node._arguments[0], Cotangents({self.index: adjoint}))]
 
     def other(self, index: int) -> "Item":
         """The same of another result."""
@@ -80,6 +85,15 @@ class Operation:
     def another(self) -> "Operation":
         """The operation for another instruction."""
         return copy.copy(self)
+
+    def pulled_back(self, arguments: tuple[Any, ...], cotangents: Cotangents) -> list[Any]:
+        """Adjoints of the arguments."""
+        raise NotImplementedError
+
+    def shares(self, node: Variable, cotangents: Cotangents) -> list[tuple[Variable, Number]]:
+        """What the adjoints of the results give to each argument that is a Variable."""
+        pulled = zip(node._arguments, self.pulled_back(node._arguments, cotangents), strict=True)
+        return [(argument, share) for argument, share in pulled if share is not None and type(argument) is Variable]
 
     def value_of(self, arguments: Any) -> Any:
         """The same by machine code."""
@@ -156,7 +170,7 @@ class Loop(Operation):
         """The loop for another instruction, numbered within the trace under way."""
         own = copy.copy(self)
         own.loop = own
-        if notes := observers.recording():
+        if notes := recording.current():
             own.number, notes.scans = notes.scans, notes.scans + 1
         return own
 
@@ -172,7 +186,7 @@ class Loop(Operation):
 
     def __call__(self, *arguments: Any) -> list[Any]:
         """The same on Variables: entered into a trace that allows it, else step by step."""
-        if (notes := observers.recording()) and notes.loops:
+        if (notes := recording.current()) and notes.loops:
             return recorded(self, arguments)
         return self.replayed(arguments)
 
@@ -257,7 +271,7 @@ class LoopGradient(Operation):
         oldest = Variable(0.0).number  # what was captured is older and so a leaf: the sweep outside goes on from there
         inputs = [n if type(n) is Variable else Variable(n) for n in row[: loop.carry + loop.steps.x]]
         captured = list(loop.captured)
-        with observers.differentiated(once=True):
+        with context.differentiated(once=True):
             results = loop.steps.replayed(inputs, captured)[: loop.carry + self.y]
         given = np.reshape(np.array(row[len(inputs) :], dtype=object), (self.forms, self.y)).tolist()
         carried = np.reshape(np.array(state, dtype=object), (self.forms, loop.carry + len(captured))).tolist()
@@ -318,14 +332,14 @@ class LoopGradient(Operation):
 
     def __call__(self, *arguments: Any) -> list[Any]:
         """The same on Variables: entered into a trace that allows it, else a sweep over the loop step by step."""
-        if (notes := observers.recording()) and notes.loops > 1:
+        if (notes := recording.current()) and notes.loops > 1:
             return recorded(self, arguments)
         oldest = Variable(0.0).number
         inputs = [positive(a) if type(a) is Variable else Variable(a) for a in arguments[: self.loop.arity]]
         given = arguments[self.loop.arity :]
         count = len(given) // self.forms
         conditions = given[count:] if self.masked else [None] * count
-        with observers.differentiated(once=True):
+        with context.differentiated(once=True):
             results = self.loop.replayed(inputs)[:count]
         shares = _sweep(results, given[:count], conditions, inputs, oldest, masked=self.masked)
         adjoints = [0.0 if adjoint is None else adjoint for adjoint, _ in shares]
@@ -357,5 +371,5 @@ def _sweep(
         if type(output) is Variable
     ]
     reach = Reach.of([y for y, _ in seeds], oldest).towards(wrt)
-    found = reach.sent([(y, sent) for y, sent in seeds if y._number in reach.met], masked=masked)
+    found = sent(reach, [(y, seed) for y, seed in seeds if y._number in reach.met], masked=masked)
     return [found.get(v._number, (None, None)) for v in wrt]

@@ -19,8 +19,8 @@ from functools import cached_property
 from typing import Any
 
 from autograd_lite.errors import PathWarning, TraceError
+from autograd_lite.frames import library_frames
 from autograd_lite.nests import Shape
-from autograd_lite.observers import library_frames
 from autograd_lite.primitives import Primitive
 from autograd_lite.tape.passes import COMMUTATIVE, Guard
 from autograd_lite.tape.tape import SIGNS, Tape
@@ -184,7 +184,7 @@ class Paths:
     limit : int
         How many paths to keep; lanes that would need another run eagerly.
     loops : int
-        Whether `scan` may become a native loop; see `observers.Recording`.
+        Whether `scan` may become a native loop; see `recording.Recording`.
     masked, merging : bool
         See `record`.
     said : set, optional
@@ -227,7 +227,7 @@ class Paths:
             return self.known[0]
 
     def traced(self, numbers: Sequence[float], *, masked: bool = False) -> Tape:
-        """The function as it runs with these numbers, traced anew; `masked`: see `observers.Recording`."""
+        """The function as it runs with these numbers, traced anew; `masked`: see `recording.Recording`."""
         masked = masked or self.masked
         return record(self.f, numbers, self.shape, masked=masked, loops=self.loops, merging=self.merging)
 

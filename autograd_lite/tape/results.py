@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import optree
 
+from autograd_lite import functions
 from autograd_lite.arrays import VariableArray
 from autograd_lite.errors import ArgumentError
 from autograd_lite.nests import Fixed, Shape, unravel
@@ -165,3 +166,9 @@ def _common_type(types: set[Any]) -> Any:
         return np.dtype(object)
     kept = (kind == common.kind or (kind in "biu" and common.kind in "iu") for kind in (t.kind for t in types))
     return common if all(kept) else np.dtype(object)
+
+
+def reduced(lanes: Any, reduce: str | None) -> Any:
+    """Lanes that are Variables, added up or averaged over the first axis; sums over lanes start with 0.0, so none is -0.0."""
+    total = functions.sum(lanes, axis=0) + 0.0
+    return total / len(lanes) if reduce == "mean" else total

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import optree
 
-from autograd_lite import observers
 from autograd_lite.errors import ArgumentError, ConversionError, OperandError
 from autograd_lite.nests import NAMESPACE, Shape, as_array, mapped, unravel
 from autograd_lite.primitives import as_float, positive
+from autograd_lite.tape import recording
 from autograd_lite.tape.loops import Loop, recorded
 from autograd_lite.tape.steps import capturing_all
 from autograd_lite.transforms import name_of
@@ -72,7 +72,7 @@ def scan(
     if checkpoint is not None and (isinstance(checkpoint, bool) or not isinstance(checkpoint, int) or checkpoint < 1):
         raise ArgumentError(f"checkpoint={checkpoint!r} of scan: give a number of steps from 1 on, or None.")
     numbers, carry_shape = unravel(init, "the carry of scan")
-    notes = observers.recording()
+    notes = recording.current()
     if notes is not None and notes.loops and count > 0 and not _assigns_outside(step):
         table = _table(leaves, count)
         if table is not None:
@@ -117,7 +117,7 @@ _NOTHING = unravel(None)[1]
 
 def _numeric(nest: Any) -> Any:
     """A nest with numbers for conditions: a scan's carry and outputs are floats, 1 and 0 for bools."""
-    return mapped(lambda v: positive(v) if is_condition(v) else v, nest) if observers.recording() else nest
+    return mapped(lambda v: positive(v) if is_condition(v) else v, nest) if recording.current() else nest
 
 
 class _Checked:

@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from autograd_lite import observers
+from autograd_lite import context
 from autograd_lite.errors import BranchError
 from autograd_lite.nests import Shape, unravel
+from autograd_lite.tape import recording
 from autograd_lite.tape.executors import python
 from autograd_lite.tape.llvm import engine
 from autograd_lite.tape.passes import Straight, merged
@@ -241,20 +242,20 @@ class Steps:
         with self.tracing:
             lent = list(self.captured)  # a path that is met meanwhile may add to them
             before = [v._value for v in lent]
-            token = observers.lending.set(True)
+            token = context.lending.set(True)
             try:
                 for v, number in zip(lent, captured, strict=True):
                     v._value = float(number)
                 yield
             finally:
-                observers.lending.reset(token)
+                context.lending.reset(token)
                 for v, number in zip(lent, before, strict=True):
                     v._value = number
 
     def _eagerly(self, going: Progress) -> list[float]:
         """The next step by the function itself."""
         numbers = going.numbers()
-        with self.lent(going.captured), observers.record_into(None):
+        with self.lent(going.captured), context.record_into(None):
             results = unravel(self.paths.eager(numbers))[0]
         return [getattr(y, "_value", y) for y in results]
 
@@ -321,7 +322,7 @@ class Steps:
         """One step on Variables, by the tape of the path that they take."""
         values = [getattr(n, "_value", n) for n in numbers]
         own = [getattr(n, "_value", n) for n in captured]
-        notes = observers.recording()
+        notes = recording.current()
         for path in self.paths.known:
             try:
                 status, _ = self._program(path, native=False).run([*values, *(own[k] for k in self._own(path.tape))])

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import optree
 
-from autograd_lite import observers
+from autograd_lite import context
 from autograd_lite.arrays import Conditions
 from autograd_lite.copies import uncollected
 from autograd_lite.errors import ArgumentError, AutogradLiteError, HandMadeNodeError, OperandError, TraceError
@@ -19,7 +19,9 @@ from autograd_lite.nests import NAMESPACE, Shape, unravel
 from autograd_lite.primitives import PRIMITIVES, div
 from autograd_lite.refusals import watched
 from autograd_lite.selection import selecting
+from autograd_lite.tape import recording
 from autograd_lite.tape.passes import Guard, Program
+from autograd_lite.tape.recording import Recording
 from autograd_lite.tape.tape import Tape
 from autograd_lite.transforms import name_of
 from autograd_lite.variable import Variable, is_condition, is_input_of, reachable
@@ -95,15 +97,15 @@ def record(
 ) -> Tape:
     """Trace `f` on arguments of this shape, positional and by keyword, with these numbers in them.
 
-    `masked` and `loops`: see `observers.Recording`. Without `merging`, equal operations stay apart, as a sweep needs them:
+    `masked` and `loops`: see `recording.Recording`. Without `merging`, equal operations stay apart, as a sweep needs them:
     one may have an adjoint of 0 where the other has another.
     """
     oldest = Variable(0.0).number
     inputs = [Variable(n._value if type(n) is Variable else n) for n in numbers]
-    notes = observers.Recording(masked, loops, oldest)
-    running = observers.running_on(inputs, oldest)
+    notes = Recording(masked, loops, oldest)
+    running = context.running_on(inputs, oldest)
     before = set(map(id, PRIMITIVES.values()))
-    with watched(name_of(f)), observers.record_into(notes), running, selecting():
+    with watched(name_of(f)), context.record_into(notes), running, selecting():
         arguments, keywords = shape.pack(inputs)
         try:
             output = decided(f(*arguments, **keywords))
@@ -153,17 +155,17 @@ def decided(nest: Any) -> Any:
 
 def _refuse_ended(captured: Sequence[Variable]) -> None:
     """Refuse conditions from outside where no trace is under way around: the one that recorded them has ended."""
-    ended = None if observers.recording() or observers.suspended() else next(filter(is_condition, captured), None)
-    if ended is not None and not observers.lending.get():
+    ended = None if recording.current() or context.suspended() else next(filter(is_condition, captured), None)
+    if ended is not None and not context.lending.get():
         raise TraceError(
             f"a condition that a trace recorded, {ended!r}, is used after that trace has ended. Return it from the traced "
             "function, or compare again."
         )
 
 
-def _refuse_threads(f: Callable[..., Any], inputs: Sequence[Variable], notes: observers.Recording) -> None:
+def _refuse_threads(f: Callable[..., Any], inputs: Sequence[Variable], notes: Recording) -> None:
     """Refuse a function whose numbers were looked at in another thread: that decided, and nothing has noted how."""
-    run = observers.Run(notes.oldest, inputs[-1].number if inputs else notes.oldest)
+    run = context.Run(notes.oldest, inputs[-1].number if inputs else notes.oldest)
     for node, location in notes.elsewhere:
         if is_input_of(node, [run]):
             raise TraceError(
@@ -310,7 +312,7 @@ class Flattened(Program):
         seen = [given for since, given in versions if since < read]
         return self.slot(seen[-1], read)
 
-    def parts(self, outputs: Sequence[Any], notes: observers.Recording) -> dict[str, Any]:
+    def parts(self, outputs: Sequence[Any], notes: Recording) -> dict[str, Any]:
         """The fields of a tape."""
         guards: dict[tuple[str, int, int], Guard] = {}
         for relation, left, right, outcome, location in notes.guards:

@@ -88,7 +88,7 @@ class Generator:
         self.captures = FEATURES["captured Variables"] and self.random.random() < 0.35
         self.lines, self.indent, self.count = [], 1, 0
         self.numbers, self.arrays, self.lists = [], [], []  # texts of expressions; arrays with their length
-        self.depth = 0
+        self.depth, self.in_lane = 0, False
         # Lanes and gradients of loops are compared within a bound that follows the graph, which a plain number leaves;
         # so a program either cuts its graph or is made of correctly rounded operations only.
         self.may_cut = self.exact
@@ -493,11 +493,13 @@ class Generator:
         t, f = self.name("v"), self.name("lane")
         mapped, n = self.array()
         shared = self.chance(0.5)
+        around, self.in_lane = self.in_lane, True
         restore = self.local_function(f"{f}(r{', s' if shared else ''})", ["r", *(["s"] if shared else [])])
         self.numbers = self.numbers[-8:]
         self.write(f"return {self.number(2)}")
         self.indent -= 1
         restore()
+        self.in_lane = around
         axes = ", in_axes=(0, None)" if shared else ""
         reduce = self.pick([None, None, "sum", "mean"])
         call = f"al.vmap({f}{axes}{f', reduce={reduce!r}' if reduce else ''})({mapped}{f', {self.leaf()}' if shared else ''})"
@@ -543,7 +545,8 @@ class Generator:
     def inner_pass(self):
         t, y, q = self.name(), self.name("y"), self.name("q")
         # A trace refuses to write .grad of a Variable from outside, so backward() stays where nothing is captured.
-        if self.chance(0.5) and self.may_cut and not self.captures:
+        # … and so it would in the trace of lanes, of the Variables of the function around them.
+        if self.chance(0.5) and self.may_cut and not self.captures and not self.in_lane:
             self.write(f"{q} = al.Variable({self.pick(CONSTANTS)!r})")
             self.write(f"{y} = ({q} * {self.traced()} - {self.leaf()})**2")
             self.write(f"{y}.backward()")

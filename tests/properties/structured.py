@@ -447,7 +447,7 @@ def object_array(a):
 def as_variables(a):
     """Return an argument with Variables for its numbers."""
     if isinstance(a, np.ndarray):
-        return np.array([al.Variable(float(x)) for x in a] + [None], dtype=object)[:-1]
+        return al.array([al.Variable(float(x)) for x in a])  # NumPy's own clip and maximum lose a NaN among objects
     if isinstance(a, dict):
         return {key: al.Variable(x) for key, x in a.items()}
     if isinstance(a, (list, tuple)):

@@ -13,7 +13,7 @@ import pytest
 from tiers import sizes
 
 import autograd_lite as al
-from autograd_lite import observers
+from autograd_lite import context
 
 LIBRARY = f"{Path(al.__file__).parent}/"
 FAILURES = [KeyboardInterrupt, MemoryError]
@@ -74,10 +74,10 @@ class Lines:
 
 def clean():
     """Nobody watches and nothing is traced, in this context or another."""
-    assert observers.active == 0
-    assert observers.tracing == 0
-    assert observers.recording() is None
-    assert observers._observers.get() == ()
+    assert context.active == 0
+    assert context.tracing == 0
+    assert context.recording() is None
+    assert context._observers.get() == ()
 
 
 def in_time(action):
@@ -371,7 +371,7 @@ def test_a_rule_that_fails(route, failure):
         assert bits(run()) == expected, f"after a failure at call {k} of {total}"
 
 
-class Watcher(observers.Observer):
+class Watcher(context.Observer):
     """Counts everything that it is shown."""
 
     def __init__(self, count):
@@ -384,13 +384,13 @@ def test_an_observer_that_fails(route, failure):
     """At each node, reading and sweep that it is shown."""
     run = routes(failing_square(lambda: None))[route]
     count = Countdown(0, failure)
-    with observers.observing(Watcher(count)):
+    with context.observing(Watcher(count)):
         expected = bits(run())
     total = count.calls
     assert total > 5
     for k in range(1, total + 1):
         count.calls, count.at = 0, k
-        with pytest.raises(failure), observers.observing(Watcher(count)):
+        with pytest.raises(failure), context.observing(Watcher(count)):
             run()
         clean()
         assert bits(run()) == expected, f"after a failure at call {k} of {total}"

@@ -332,7 +332,7 @@ class _Function:
             return self.places.inputs.get(slot)
         primitive, arguments = self.tape.code[position]
         region = self.body.regions.get(arguments[0]) if isinstance(primitive, Item) else None
-        return None if region is None else ("%s", (region + primitive.index) * 8)  # type: ignore[attr-defined]
+        return None if region is None else ("%s", (region + primitive.index) * 8)
 
     def operation(self, primitive: Primitive, arguments: Sequence[str]) -> str:
         b = self.builder

@@ -1,0 +1,79 @@
+"""Lines of the user's code: the innermost frame outside this package, NumPy and optree."""
+
+import ast
+import functools
+import itertools
+import linecache
+import sys
+from contextlib import suppress
+from pathlib import Path
+from types import CodeType, FrameType
+
+_PACKAGE = f"{Path(__file__).parent.as_posix()}/"
+
+
+def user_location() -> str:
+    """`file:line` of the innermost frame outside this package and NumPy."""
+    frame = _user_frame()
+    return f"{_file_name(frame.f_code.co_filename)}:{frame.f_lineno}"
+
+
+def deciding_location() -> str:
+    """The same, with ` in sorted()` behind it where that function compares there."""
+    frame = _user_frame()
+    return f"{_file_name(frame.f_code.co_filename)}:{frame.f_lineno}{_orders_at(frame.f_code, frame.f_lasti)}"
+
+
+def _user_frame() -> FrameType:
+    frame = sys._getframe(2)
+    while frame.f_back is not None and is_library(frame.f_code.co_filename):
+        frame = frame.f_back
+    return frame
+
+
+def library_frames() -> int:
+    """How many frames of this package and NumPy lie between the caller, which counts, and the user's code."""
+    frame, count = sys._getframe(1), 0
+    while frame.f_back is not None and is_library(frame.f_code.co_filename):
+        frame, count = frame.f_back, count + 1
+    return count
+
+
+@functools.cache
+def _file_name(filename: str) -> str:
+    return Path(filename).name
+
+
+@functools.cache
+def is_library(filename: str) -> bool:
+    """Whether a file of code is part of this package, of NumPy or of optree."""
+    plain = filename.replace("\\", "/")
+    return (
+        plain.startswith((_PACKAGE, "<operator "))
+        or "site-packages/numpy/" in plain
+        or "site-packages/optree/" in plain
+    )
+
+
+#: What puts numbers in order by comparing them.
+ORDERING = ("max", "min", "sorted", "sort")
+
+
+@functools.lru_cache(maxsize=4096)
+def _orders_at(code: CodeType, at: int) -> str:
+    """` in sorted()` if the instruction at byte `at` calls that or its like, else nothing."""
+    positions = next(itertools.islice(code.co_positions(), at // 2, None), (None,) * 4)
+    first, last, start, end = positions
+    if first is None or last is None or start is None or end is None:
+        return ""
+    lines = [linecache.getline(code.co_filename, number).encode() for number in range(first, last + 1)]
+    if not all(lines):
+        return ""
+    lines[-1] = lines[-1][:end]
+    lines[0] = lines[0][start:]
+    with suppress(SyntaxError, ValueError):
+        call = ast.parse(b"(" + b"".join(lines) + b")", mode="eval").body
+        if isinstance(call, ast.Call):
+            name = getattr(call.func, "id", getattr(call.func, "attr", ""))
+            return f" in {name}()" if name in ORDERING else ""
+    return ""

@@ -1,0 +1,280 @@
+"""What a trace notes besides the nodes, and its sweeps, which must be right for whatever numbers a lane has.
+
+A sweep outside a trace leaves out the branches that were not taken. In a trace other numbers may take them. A `masked`
+sweep carries with each adjoint the condition that it was sent at all. Other sweeps leave the conditions out, which can be
+half the program: into a branch that was not taken they send 0·∂y/∂x, which is NaN where ∂y/∂x is infinite. A NaN among the
+`doubtful` numbers of a replay therefore asks for the masked program.
+"""
+
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from autograd_lite import context
+from autograd_lite.backward import Number, Reach, held, local_graphs, send_graphs, shares, times
+from autograd_lite.errors import TraceError
+from autograd_lite.frames import deciding_location, user_location
+from autograd_lite.primitives import COMPARISONS, as_float, hold, less, plain, where
+from autograd_lite.variable import Variable
+
+Sent = tuple[Number, Number | None]  # an adjoint and the condition that it was sent: None if it always is
+
+#: Operations whose results Python has as floats and bools.
+_PLAIN = frozenset([plain, *COMPARISONS.values()])
+
+
+@dataclass(eq=False)
+class Recording:
+    """What a trace notes: how comparisons came out, and which numbers show that a lane needs care.
+
+    Attributes
+    ----------
+    masked : bool
+        Whether sweeps carry conditions.
+    loops : int
+        2: `scan` may be recorded as one operation; 1: also that, inside a function that is differentiated once; 0: never.
+    oldest : int
+        The number before the first input: older nodes come from outside, and the tape takes their values as inputs.
+    elsewhere : list
+        Nodes that another thread compared or read without recording it, with its line.
+    scans : int
+        How many scans have become one operation so far.
+    lanes : bool
+        Whether a `vmap` may be recorded as one operation.
+    """
+
+    masked: bool = True
+    loops: int = 0
+    oldest: int = -1
+    guards: list[tuple[str, Any, Any, bool, str]] = field(default_factory=list)
+    doubtful: list[Any] = field(default_factory=list)
+    elsewhere: list[tuple[Any, str]] = field(default_factory=list)
+    scans: int = 0
+    lanes: bool = field(init=False)
+    _held: dict[int, bool] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        self.lanes = self.loops > 0
+
+    def guard(self, relation: str, left: Any, right: Any, *, outcome: bool) -> None:
+        """Note that `left relation right` came out as `outcome` on the user's line."""
+        self.guards.append((relation, left, right, outcome, deciding_location()))
+
+    def doubt(self, numbers: Iterable[Any]) -> bool:
+        """Note numbers that are NaN where this program must not be followed; False if it is masked, for all numbers."""
+        if not self.masked:
+            self.doubtful += [number for number in numbers if type(number) is Variable]
+        return not self.masked
+
+    def is_number(self, node: Variable) -> bool:
+        """Whether a node is a held number: it follows from `.value` and comparisons alone."""
+        known, stack = self._held, [node]
+        while stack:
+            top = stack[-1]
+            primitive = top._primitive
+            if top._number in known:
+                stack.pop()
+            elif primitive in _PLAIN:
+                known[top._number] = True
+            elif primitive is None or primitive is hold:
+                known[top._number] = False
+            else:
+                parents = [a for a in top._arguments if type(a) is Variable]
+                waiting = [a for a in parents if a._number not in known]
+                if waiting:
+                    stack += waiting
+                else:
+                    known[top._number] = all(known[a._number] for a in parents)
+        return known[node._number]
+
+    @contextmanager
+    def differentiated(self, *, once: bool, reverse: bool) -> Iterator[None]:
+        """Record for a sweep: a loop has a gradient, which has none itself; a `vmap` reverse sweeps of every order."""
+        before = self.loops, self.lanes
+        self.loops = max(self.loops - 1, 0) if once else 0
+        self.lanes = self.lanes and (once or reverse)
+        try:
+            yield
+        finally:
+            self.loops, self.lanes = before
+
+    # --- sweeps -------------------------------------------------------------------------------------------
+
+    def connected(self, reach: Reach, outputs: Iterable[Variable]) -> Container[int]:
+        """The numbers of the nodes under `outputs`, without those that only a held number or a condition leads to.
+
+        There Python has a plain number, which leads nowhere; a trace has a node, so that it finds its value.
+        """
+        found = {y._number for y in outputs}
+        for node in reach.inner:
+            if node._number in found and node._primitive not in _PLAIN:
+                found.update(a._number for a in node._arguments if type(a) is Variable)
+        return found
+
+    def nan_if_nan(self, output: Variable, seed: Number) -> Number:
+        """The seed, as NaN wherever the output is."""
+        return seed if self.doubt([output, seed]) else where(less(output, output), seed * output, seed)
+
+    def send(self, reach: Reach, adjoints: dict[int, Number]) -> None:
+        """The reverse sweep from the seeds in `adjoints`."""
+        if not any(_may_send_nothing(node) or hasattr(node._primitive, "pulled_back") for node in reach.inner):
+            send_graphs(reach.inner, adjoints, generic=True)
+        elif self.masked:
+            found = _send_masked(reach, {n: [(a, None)] for n, a in adjoints.items() if a is not None})
+            adjoints.update({n: a if sent is None else where(sent, a, 0.0) for n, (a, sent) in found.items()})
+        else:
+            send_graphs(reach.inner, adjoints, generic=True)
+            visited = {node._number for node in reach.inner}
+            self.doubt(a for number, a in adjoints.items() if number not in visited)
+
+    def tangents(self, reach: Reach, outputs: Sequence[Any], given: dict[int, Number]) -> list[Number | None]:
+        """The forward sweep. Where a tangent arrived is known for each node: missing among `arrived` means everywhere."""
+        tangents: dict[int, Number] = {**dict.fromkeys(reach.met), **given}
+        arrived: dict[int, Number] = {}
+        for node in reversed(reach.inner):
+            if node._number in given:
+                continue
+            selects = self.masked and _may_send_nothing(node)
+            products = [
+                (times(local, tangents[argument._number]), _together(condition, local) if selects else condition)
+                for argument, local in zip(node._arguments, local_graphs(node, generic=True), strict=True)
+                if local is not None and tangents.get(argument._number) is not None
+                for condition in [arrived.get(argument._number)]
+            ]
+            tangents[node._number], condition = _added(products)
+            if condition is not None:
+                arrived[node._number] = condition
+        if context.active:
+            context.observe_sweep([reach.met[k] for k in sorted(reach.met)], tangents, forward=True)
+        found: list[Number | None] = []
+        for y in outputs:
+            tangent = tangents[y._number] if type(y) is Variable else None
+            if tangent is not None:
+                tangent = self.nan_if_nan(y, tangent)
+                if y._number in arrived:
+                    tangent = where(arrived[y._number], tangent, 0.0)
+            found.append(tangent)
+        return found
+
+    def backward(self, y: Variable, seed: Any) -> None:
+        """The pass of `y.backward(seed)`: gradients are held numbers, kept by nodes that this trace made itself."""
+        reach = Reach.of([y])
+        connected = self.connected(reach, [y])
+        outside = next((node for k, node in reach.met.items() if k < self.oldest and k in connected), None)
+        if outside is not None:
+            raise TraceError(
+                f"backward() in a traced function would write the gradient of {outside!r}, which comes from outside, at "
+                f"{user_location()}: replays run without Python and would not do it again. Pass the number as an "
+                "argument, or return gradients(y, x), which writes nothing."
+            )
+        adjoints = reach.adjoints([(y, seed if type(seed) is Variable else as_float(seed))], create_graph=True)
+        for node, adjoint in [(reach.met[k], adjoint) for k, adjoint in adjoints.items() if k in connected]:
+            number = 0.0 if adjoint is None else held(adjoint)
+            node._grad = number if node._grad is None else node._grad + number
+
+
+def current() -> Recording | None:
+    """The trace that is under way in this context, if any."""
+    trace: Any = context.recording()
+    return trace  # type: ignore[no-any-return]
+
+
+class Cotangents(dict[int, Number]):
+    """Adjoints of some results of an operation that has many, by their places."""
+
+    def __add__(self, other: "Cotangents") -> "Cotangents":
+        """Adds into this one, which a sweep alone holds: a copy for each of many results would be quadratic."""
+        for place, adjoint in other.items():
+            self[place] = self[place] + adjoint if place in self else adjoint
+        return self
+
+
+def sent(
+    reach: Reach, seeds: Iterable[tuple[Variable, Sent]], *, masked: bool
+) -> Mapping[int, tuple[Number | None, Number | None]]:
+    """The reverse sweep of a part of a larger one: seeds are adjoints of its outputs, each with its condition.
+
+    If `masked`, adjoints come out with the condition that anything was sent, else with None.
+    """
+    waiting: dict[int, list[Sent]] = {}
+    for node, product in seeds:
+        waiting.setdefault(node._number, []).append(product)
+    if masked:
+        return _send_masked(reach, waiting)
+    adjoints: dict[int, Number] = dict.fromkeys(reach.met)
+    for number, products in waiting.items():
+        adjoints[number] = _added(products)[0]
+    send_graphs(reach.inner, adjoints, generic=True)
+    return {number: (adjoint, None) for number, adjoint in adjoints.items()}
+
+
+def _send_masked(reach: Reach, waiting: dict[int, list[Sent]]) -> dict[int, Sent]:
+    """The reverse sweep with conditions, from the products that are `waiting` at some nodes.
+
+    A product that was not sent counts as -0.0, which changes no sum; a condition that is NaN means sent, as for `where`.
+    """
+    found: dict[int, Sent] = {}
+    for node in reach.inner:
+        products = waiting.pop(node._number, [])
+        if not products:
+            continue
+        if type(products[0][0]) is Cotangents:
+            passed_on = _masked_shares(node, products)
+        else:
+            adjoint, condition = found[node._number] = _added(products)
+            passed_on = _conditional(node, adjoint, condition)
+        for argument, share in passed_on:
+            if argument._number in reach.met:
+                waiting.setdefault(argument._number, []).append(share)
+    return found | {number: _added(products) for number, products in waiting.items()}
+
+
+def _conditional(node: Variable, adjoint: Number, condition: Number | None) -> Iterable[tuple[Variable, Sent]]:
+    """What a node passes on to each argument, and the condition that it does."""
+    if not _may_send_nothing(node):
+        return [(argument, (product, condition)) for argument, product in shares(node, adjoint, generic=True)]
+    return [
+        (argument, (times(local, adjoint), _together(condition, local)))
+        for argument, local in zip(node._arguments, local_graphs(node, generic=True), strict=True)
+        if local is not None
+    ]
+
+
+def _masked_shares(node: Variable, products: list[Sent]) -> Iterable[tuple[Variable, Sent]]:
+    """What an operation with many results gives to its arguments; each of its results has a condition of its own."""
+    by_place: dict[int, list[Sent]] = {}
+    for cotangents, condition in products:
+        for place, adjoint in cotangents.items():
+            by_place.setdefault(place, []).append((adjoint, condition))
+    sums = {place: _added(sent) for place, sent in by_place.items()}
+    cotangents = Cotangents({place: adjoint for place, (adjoint, _) in sums.items()})
+    conditions = {place: condition for place, (_, condition) in sums.items()}
+    operation: Any = node._primitive
+    passed_on = operation.pulled_back(node._arguments, cotangents, conditions)
+    return [(a, share) for a, share in zip(node._arguments, passed_on, strict=True) if type(a) is Variable]
+
+
+def _together(condition: Number | None, local: Number) -> Number | None:
+    """The condition that an adjoint was sent to a node, and on to an argument that it selects if `local` is not 0."""
+    if type(local) is float:
+        return condition
+    return local if condition is None else where(condition, local, 0.0)
+
+
+def _added(products: list[Sent]) -> Sent:
+    """The sum of what was sent, and the condition that anything was."""
+    if len(products) < 2:
+        return products[0] if products else (None, None)
+    total, anywhere = None, products[0][1]
+    for product, condition in products:
+        number = product if condition is None else where(condition, product, -0.0)
+        total = number if total is None else total + number
+        anywhere = None if anywhere is None or condition is None else where(anywhere, anywhere, condition)
+    return total, anywhere
+
+
+def _may_send_nothing(node: Variable) -> bool:
+    """Whether the node selects among its arguments by their values."""
+    primitive = node._primitive
+    return primitive is not None and primitive.selects and any(map(callable, primitive.partials))
