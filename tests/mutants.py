@@ -162,7 +162,7 @@ EQUIVALENT = {
     "tape/lane_operations.py _replaced: constant: 1 -> 2": "NumPy finds the length for any negative number",
     "tape/loops.py Loop.another: operator: notes.scans + 1 -> *": "numbers of scans need only differ",
     "context.py noticed: comparison: node._number > other.oldest -> *": "no node that a function meets has that number",
-    "context.py noticed: comparison: node._number > other.oldest -> *": "no node that a function meets has it",
+    "backward.py local_graphs: comparison: a._about.changed > node._number -> *": "no change has the number of a node",
 }
 
 

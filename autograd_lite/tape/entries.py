@@ -19,6 +19,7 @@ import optree
 
 from autograd_lite import context
 from autograd_lite.nests import NAMESPACE, Fixed, Shape
+from autograd_lite.tape.programs import Columns
 
 FLOATS, FLOAT64 = frozenset({float}), np.dtype(np.float64)
 
@@ -78,6 +79,8 @@ class Way:
         Of `(arguments, keywords)`.
     arguments, keywords
         An example, whose containers the source is written for.
+    axes : list, optional
+        For each leaf the axis of lanes; such leaves become `rows`, arrays (lanes, numbers), all of `lanes` lanes.
 
     Raises
     ------
@@ -85,7 +88,13 @@ class Way:
         If they hold what source cannot tell apart in a moment.
     """
 
-    def __init__(self, shape: Shape, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        shape: Shape,
+        arguments: tuple[Any, ...],
+        keywords: dict[str, Any],
+        axes: Sequence[int | None] | None = None,
+    ) -> None:
         self.lines: list[str] = []
         self.stores: list[str] = []
         self.views: list[tuple[int, int, tuple[int, ...]]] = []  # start, size and shape of the arrays in the buffer
@@ -93,8 +102,12 @@ class Way:
             "Other": Other, "number": number, "numbers": numbers, "ndarray": np.ndarray, "float64": FLOAT64,
             "EXACT": _EXACT, "same": _same,
         }  # fmt: skip
-        starts = itertools.accumulate(shape.sizes, initial=0)
-        self._leaves = zip(shape.leaves, shape.sizes, starts, strict=False)
+        self.rows: list[str] = []
+        axes = [None] * len(shape.leaves) if axes is None else axes
+        own = [size if axis is None else 0 for size, axis in zip(shape.sizes, axes, strict=True)]
+        self.count = sum(own)
+        starts = itertools.accumulate(own, initial=0)
+        self._leaves = zip(shape.leaves, shape.sizes, starts, axes, strict=False)
         self._names = (f"c{k}" for k in itertools.count())
         positional, named = shape.containers.children()
         self.names = [f"a{k}" for k in range(len(arguments) + len(keywords))]
@@ -117,7 +130,7 @@ class Way:
 
     def _take(self, name: str, thing: Any, spec: Any) -> None:
         if spec.is_leaf():
-            self._leaf(name, *next(self._leaves), type(thing))
+            self._leaf(name, type(thing))
             return
         if thing is None:
             self._unless(f"{name} is None")
@@ -165,15 +178,22 @@ class Way:
         return len(specs) > 3 and all(spec.is_leaf() for spec in specs) and all(_is_number(x) for x in things)
 
     def _run(self, name: str, count: int) -> None:
-        _, _, start = next(self._leaves)
+        _, _, start, _ = next(self._leaves)
         for _ in range(count - 1):
             next(self._leaves)
         run = next(self._names)
         self.lines.append(f"{run} = numbers({name})")
         self.stores.append(f"{self._kept(struct.Struct(f'{count}d').pack_into)}(given, {8 * start}, *{run})")
 
-    def _leaf(self, name: str, leaf: Any, size: int, start: int, kind: type) -> None:
-        if leaf is None:
+    def _leaf(self, name: str, kind: type) -> None:
+        leaf, size, start, axis = next(self._leaves)
+        if axis is not None:
+            if axis:
+                raise Other
+            self._unless(f"type({name}) is ndarray and {name}.dtype is float64 and {name}.shape[1:] == {leaf or ()}")
+            self._unless(f"len({name}) == lanes") if self.rows else self.lines.append(f"lanes = len({name})")
+            self.rows.append(f"{name}.reshape(lanes, {size})")
+        elif leaf is None:
             self.lines.append(f"if type({name}) is not float: {name} = number({name})")
             self.stores.append(f"given[{start}] = {name}")
         elif isinstance(leaf, Fixed):
@@ -259,6 +279,33 @@ def short_call(code: Any, path: Any, way: Way, general: Callable[..., Any]) -> C
     exec(compile(source, __file__, "exec"), scope)  # noqa: S102 - the text above
     call: Callable[..., Any] = scope["call"]
     return call
+
+
+_BATCH = """
+def columns({parameters}):
+    {lines}
+    given = empty({count})
+    {stores}
+    return Columns(lanes, given, [{rows}])
+"""
+
+
+def short_columns(way: Way) -> Callable[..., Columns]:
+    """A function that takes the arguments of a mapped function apart, all that all lanes share and the rows of each."""
+    views = [
+        f"g{k} = given[{start} : {start + size}].reshape({leaf})" for k, (start, size, leaf) in enumerate(way.views)
+    ]
+    source = _BATCH.format(
+        parameters=", ".join(way.names),
+        lines="\n    ".join(way.lines) or "pass",
+        count=way.count,
+        stores="\n    ".join([*views, *way.stores]) or "pass",
+        rows=", ".join(way.rows),
+    )
+    scope = way.scope | {"empty": np.empty, "Columns": Columns}
+    exec(compile(source, __file__, "exec"), scope)  # noqa: S102 - the text above
+    columns: Callable[..., Columns] = scope["columns"]
+    return columns
 
 
 def _result(shape: Shape) -> tuple[str, list[tuple[int, int, tuple[int, ...]]]]:
