@@ -12,6 +12,8 @@ import pytest
 import autograd_lite as al
 from autograd_lite.arrays import VariableArray
 from autograd_lite.backward import Reach
+from autograd_lite.tape.executors import machine
+from autograd_lite.tape.programs import LaneProgram
 
 RUNNERS = {
     "eager": lambda f: f,
@@ -343,6 +345,45 @@ def test_a_mapped_function_that_has_changed_when_a_new_branch_comes(runner):
     run = RUNNERS[runner](al.grad(f))
     for rows in (np.ones(3), np.array([1.0, -1.0, 2.0]), -np.ones(3)):
         assert run(0.5, rows) == pytest.approx(al.grad(f)(0.5, rows, mapped=False), rel=1e-14)
+
+
+# --- who runs the lanes ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("backend", ["llvm", "numpy", "python"])
+def test_lanes_of_a_trace_run_by_its_executor(backend, monkeypatch):
+    """No machine code where none was asked for, and nothing else where it was, once the trace is done."""
+    if backend == "llvm":
+        pytest.importorskip("llvmlite")
+    compiled = al.jit(lambda w: al.vmap(lambda w, x: w * x, (None, 0), reduce="sum")(w, ROWS), backend=backend)
+    compiled(0.5)
+    monkeypatch.delattr(LaneProgram, "_arrays_each" if backend == "llvm" else "_in_threads")
+    assert compiled(0.7) == pytest.approx(0.7 * ROWS.sum(), rel=1e-14)
+
+
+def test_a_tape_with_lanes_that_take_no_variable_replays_on_variables(monkeypatch):
+    """They give numbers, by the executor that lanes have outside of a trace."""
+    f = al.jit(lambda x: al.vmap(lambda w, t: w * t, (None, 0), reduce="sum")(al.Variable(2.0), ROWS) + x)
+    f(1.0)
+    tape = f.paths()[0].tape
+    if machine.AVAILABLE:
+        monkeypatch.delattr(LaneProgram, "_arrays_each")
+    y = tape(al.Variable(1.0))
+    assert y.value == pytest.approx(2 * ROWS.sum() + 1.0, rel=1e-14)
+    assert len(al.topological_order(y)) == 2
+
+
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_nodes_of_lanes_know_their_own_arguments(outputs):
+    """Outside of jit, each with a slope by each number of its row and by what all lanes share."""
+    a, b = al.Variable(0.5), al.Variable(2.0)
+    x = [[al.Variable(float(3 * lane + k)) for k in range(3)] for lane in range(2)]
+    f = lambda a, b, r: tuple((k + 1) * (a * r[0] + b * r[1] * r[2]) for k in range(outputs))
+    parts = al.vmap(f, (None, None, 0))(a, b, np.array(x, dtype=object))
+    for k, part in enumerate(parts):
+        for (p, q, r), y in zip(x, part, strict=True):
+            slopes = [p.value, q.value * r.value, a.value, b.value * r.value, b.value * q.value]
+            assert al.gradients(y, [a, b, p, q, r]) == [(k + 1) * slope for slope in slopes]
 
 
 # --- around it ------------------------------------------------------------------------------------------------------

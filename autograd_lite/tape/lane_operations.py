@@ -140,13 +140,11 @@ class Lanes(Operation):
             return recorded(self, arguments)
         if notes or observers.active:
             return self.one_by_one(arguments)
-        numbers = np.array([getattr(a, "_value", a) for a in arguments], dtype=np.float64)
+        columns, given = self._apart(np.array([getattr(a, "_value", a) for a in arguments], dtype=np.float64))
+        numbers = self.flat(self.family(self.batch.of(columns), given))
         if not any(type(a) is Variable for a in arguments):
-            plain: list[Any] = self.computed(numbers, native=False).tolist()
-            return plain
-        columns, given = self._apart(numbers)
-        served = self.family(self.batch.of(columns), given)
-        return connected(self, arguments, self.flat(served))
+            return list(numbers.tolist())
+        return connected(self, arguments, numbers)
 
     def one_by_one(self, arguments: Sequence[Any]) -> list[Any]:
         """The same lane by lane, by replays of their tapes."""
