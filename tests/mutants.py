@@ -155,7 +155,6 @@ EQUIVALENT = {
     "backward.py Cotangents.__add__: operator: *": "each result of an operation is one node, which a sweep visits once",
     "variable.py is_input_of: comparison: node._number <= *": "a node with that very number is found to be none later",
     "backward.py *: arguments: _times(*": "a product is the same in either order of its factors",
-    "tape/steps.py Steps.full: comparison: *": "a limit of what is kept: one path more changes no result",
     "tape/executors/ir.py Builder.call: comparison: self.width == 1 -> *": "LLVM names an intrinsic by its types itself",
     "tape/executors/llvm.py _Function._address: returned: *": "only speed: numbers are then passed one by one",
     "tape/executors/llvm.py _level: constant: *": "how much LLVM optimises",

@@ -203,6 +203,28 @@ def test_no_steps():
     assert al.jit(lambda a: al.scan(lambda c, x: (c + x, None), a, length=0)[0])(2.0) == 2.0
 
 
+@pytest.mark.parametrize("checkpoint", [None, 1, 2])
+def test_zeros_of_a_compiled_gradient_have_the_signs_of_the_eager_one(checkpoint):
+    """-0.0 where all that was sent is -0.0; 0.0 where nothing was."""
+
+    def f(p, q):
+        return -al.scan(lambda c, x: (c * q if c > -p else c * p, None), 0.0, XS[:3], checkpoint=checkpoint)[0]
+
+    for g, signs in ((f, ["0.0", "-0.0"]), (lambda q, p: f(p, q), ["-0.0", "0.0"])):
+        slopes = al.grad(g, (0, 1))
+        assert list(map(str, al.jit(slopes)(2.0, 3.0))) == list(map(str, slopes(2.0, 3.0))) == signs
+
+
+def test_gradient_of_a_gradient_inside_a_compiled_function():
+    """Nobody can tell beforehand that a second one follows: the steps are recorded one by one after all."""
+
+    def f(p):
+        y = al.scan(lambda c, x: (c * p + x, None), 1.0, XS[:3])[0]
+        return al.gradients(al.gradients(y, p, create_graph=True), p)
+
+    assert al.jit(f)(2.0) == f(al.Variable(2.0))
+
+
 def test_what_a_step_raises_reaches_the_caller():
     """An exception in a branch that only later steps take; the next call works."""
 

@@ -13,6 +13,7 @@ import autograd_lite as al
 from autograd_lite.arrays import VariableArray
 from autograd_lite.backward import Reach
 from autograd_lite.tape.executors import machine
+from autograd_lite.tape.lane_paths import LanePaths
 from autograd_lite.tape.programs import LaneProgram
 
 RUNNERS = {
@@ -371,6 +372,45 @@ def test_a_tape_with_lanes_that_take_no_variable_replays_on_variables(monkeypatc
     y = tape(al.Variable(1.0))
     assert y.value == pytest.approx(2 * ROWS.sum() + 1.0, rel=1e-14)
     assert len(al.topological_order(y)) == 2
+
+
+@pytest.mark.parametrize(
+    ("reduce", "rows"), [(None, ROWS), ("sum", ROWS), ("mean", ROWS), (None, ROWS[:0]), ("sum", ROWS[:0])]
+)
+def test_a_tape_with_lanes_is_differentiated(reduce, rows):
+    """Its gradient as a tape, where the lanes are recorded one by one, and by a sweep, watched or not."""
+    mapped = lambda w: loss(flat(al.vmap(branching, (None, 0), reduce=reduce)(w, rows)), w)
+    plain = lambda w: loss(one_after_the_other(branching, reduce)(w, rows.tolist()) if len(rows) else [], w)
+    f = al.jit(mapped)
+    f(0.8)
+    tape = f.paths()[0].tape
+    expected = pytest.approx(al.grad(plain)(0.8), rel=1e-13)
+    assert tape.gradient()(0.8) == expected
+    assert al.grad(tape)(0.8) == expected
+    with al.raise_on_nonfinite():
+        assert al.grad(tape)(0.8) == expected
+
+
+def test_a_mean_of_no_lanes_is_nan_on_every_route():
+    """As `al.mean` of nothing is."""
+    f = al.jit(lambda w: al.vmap(smooth, (None, 0), reduce="mean")(w, np.empty(0)))
+    tape = (f(2.0), f.paths()[0].tape)[1]
+    found = [f(2.0), tape(2.0), tape(al.Variable(2.0)).value, al.trace(tape, 2.0)(2.0)]
+    assert all(math.isnan(y) for y in found)
+
+
+def test_a_gradient_as_a_graph_runs_once_for_all_lanes(monkeypatch):
+    """Each lane's node takes its own out of it: 20 rows take as many runs as 5."""
+    w, runs, run = al.Variable(2.0), [], LanePaths.__call__
+    monkeypatch.setattr(LanePaths, "__call__", lambda *arguments: runs.append(1) or run(*arguments))
+    counts = []
+    for count in (5, 20):
+        ys = al.vmap(lambda w, t: w * w * t, (None, 0))(w, np.arange(float(count)))
+        runs.clear()
+        slope = al.gradients(al.sum(ys), w, create_graph=True)
+        counts.append(len(runs))
+        assert al.gradients(slope, w) == 2.0 * sum(range(count))
+    assert counts[0] == counts[1] > 0
 
 
 @pytest.mark.parametrize("outputs", [1, 2])

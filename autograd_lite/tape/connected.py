@@ -11,6 +11,7 @@ from typing import Any
 from autograd_lite import observers
 from autograd_lite.backward import gradients
 from autograd_lite.primitives import Primitive, positive
+from autograd_lite.rule import REAL, Interval
 from autograd_lite.tape.executors import python
 from autograd_lite.tape.tape import Tape
 from autograd_lite.variable import Variable, make_node
@@ -52,6 +53,11 @@ class Output(Primitive):
     def arity(self) -> int:
         """How many Variables the function captured."""
         return len(self.call.tape.captured)
+
+    @property
+    def domain(self) -> tuple[Interval, ...]:
+        """All numbers, as far as anybody knows."""
+        return (REAL,) * self.arity
 
     def value(self, *captured: float) -> float:
         """The output for other numbers in what was captured."""

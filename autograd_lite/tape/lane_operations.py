@@ -18,6 +18,7 @@ from autograd_lite import functions, observers
 from autograd_lite.backward import Cotangents, Number, Reach
 from autograd_lite.nests import Fixed, Shape, unravel
 from autograd_lite.primitives import where
+from autograd_lite.rule import REAL, Interval
 from autograd_lite.tape.batches import Batch
 from autograd_lite.tape.lane_paths import LanePaths, Served
 from autograd_lite.tape.loops import Included, Operation, recorded
@@ -117,9 +118,12 @@ class Lanes(Operation):
 
     def computed(self, arguments: Any, *, native: bool) -> Any:
         """The sums, or each output of all lanes."""
+        return self.run(self.family.on("llvm" if native else "numpy"), arguments)
+
+    def run(self, family: LanePaths, arguments: Any) -> Any:
+        """The same by the executor of a family."""
         columns, given = self._apart(arguments)
-        served = self.family.on("llvm" if native else "numpy")(self.batch.of(columns), given)
-        return self.flat(served)
+        return self.flat(family(self.batch.of(columns), given))
 
     def flat(self, served: Served) -> Any:
         """The numbers in the order of the results.
@@ -140,8 +144,7 @@ class Lanes(Operation):
             return recorded(self, arguments)
         if notes or observers.active:
             return self.one_by_one(arguments)
-        columns, given = self._apart(np.array([getattr(a, "_value", a) for a in arguments], dtype=np.float64))
-        numbers = self.flat(self.family(self.batch.of(columns), given))
+        numbers = self.run(self.family, np.array([getattr(a, "_value", a) for a in arguments], dtype=np.float64))
         if not any(type(a) is Variable for a in arguments):
             return list(numbers.tolist())
         return connected(self, arguments, numbers)
@@ -156,7 +159,7 @@ class Lanes(Operation):
         if not self.summed:
             return [row[k] for k in range(self.outputs) for row in found]
         add = functions.sum if self.family.reduce == "sum" else functions.mean
-        return [add(_boxed([row[k] for row in found])) if found else 0.0 for k in range(self.outputs)]
+        return [add(_boxed([row[k] for row in found])) for k in range(self.outputs)]
 
     # --------------------------------------------------------------------------------------------------- derivatives
 
@@ -202,7 +205,7 @@ class Lanes(Operation):
                 if not gradient.targets:
                     break
                 numbers = np.array(gradient.arguments(values, one, one if self.outputs > 1 else None))
-                results = gradient.operation.computed(numbers, native=self.family.backend == "llvm").tolist()
+                results = gradient.operation.run(gradient.operation.family, numbers).tolist()
                 parts = gradient.chosen(results)
                 if not masked and all(0.0 not in part if kind == "all" else part != 0.0 for part in parts):
                     break
@@ -393,9 +396,7 @@ def _swept(outputs: Sequence[Any], cotangents: Sequence[Any], targets: Sequence[
         for y, cotangent in zip(outputs, cotangents, strict=True)
         if type(y) is Variable
     ]
-    reach = Reach.of([y for y, _ in seeds], min((t._number for t in targets), default=0))
-    if notes:
-        reach = reach.towards(targets)
+    reach = Reach.of([y for y, _ in seeds], min((t._number for t in targets), default=0)).towards(targets)
     found = reach.adjoints([(y, seed) for y, seed in seeds if y._number in reach.met], create_graph=notes is not None)
     return [0.0 if found.get(t._number) is None else found[t._number] for t in targets]
 
@@ -411,7 +412,6 @@ class Result:
 
     selects, built_in, expression = False, False, None
     name, formula, kink, source, numpy, c, latex = "vmap", "", "none", "", "", "", ""
-    domain: ClassVar[tuple[Any, ...]] = ()
     defaults: ClassVar[tuple[float, ...]] = ()
     ulp = None
 
@@ -422,6 +422,11 @@ class Result:
     def arity(self) -> int:
         """How many arguments the node has."""
         return len(self.graph.arguments_of(self.lane))
+
+    @property
+    def domain(self) -> tuple[Interval, ...]:
+        """All numbers, as far as anybody knows."""
+        return (REAL,) * self.arity
 
     @property
     def partials(self) -> tuple[Callable[..., Any], ...]:
@@ -515,7 +520,7 @@ class Graph:
         else:
             start = len(operation.places.shared)
             values[[*self._shared, *(start + k for k in self._own[lane])]] = numbers
-        results = operation.computed(values, native=operation.family.backend == "llvm")
+        results = operation.run(operation.family, values)
         return float(results[output if lane is None else output * operation.count + lane])
 
 
