@@ -126,6 +126,7 @@ ROOMS = {
             "tests/test_vmap_graphs.py",
             "tests/test_routes_agree.py",
             "tests/test_conditions.py",
+            "tests/test_audit.py",
             "tests/properties/test_replay.py",
         ),
     ),
