@@ -368,6 +368,25 @@ def test_number_that_only_a_later_step_uses_does_not_unroll_the_loop():
     assert [len(path.tape) for path in compiled.paths()] == [3]
 
 
+def test_numbers_that_no_step_uses_are_no_part_of_a_later_loop():
+    """A loop that captures all in reach, and then one that does not: its results are floats."""
+    q, w = 3.0, al.Variable(2.0)
+    late = al.jit(lambda p: al.scan(lambda c, x, r=p * q: (c + x if c < p else c + r, None), 0.0, SHORT)[0])
+    assert [late(100.0), late(0.5)] == [6.0, 4.0]
+    f = al.jit(lambda p: al.scan(lambda c, x, w=w: (c + p, None), 0.0, SHORT)[0])
+    assert type(f(1.0)) is float and f.paths()[0].tape.captured == ()
+
+
+def test_tape_with_a_loop_is_a_loop_in_another_program():
+    """Replayed in a trace that allows loops."""
+    f = al.jit(lambda p: al.scan(lambda c, x: (c * p + x, None), 0.1, XS)[0])
+    f(0.5)
+    tape = f.paths()[0].tape
+    twice = al.jit(lambda p: tape(p) * 2.0)
+    assert twice(0.7) == 2.0 * f(0.7)
+    assert len(twice.paths()[0].tape) < 5
+
+
 def test_number_that_only_another_branch_uses_where_the_closure_does_not_show_it():
     """In an object, only for other arguments: recorded step by step."""
 

@@ -503,7 +503,7 @@ class Graph:
         sent = one if operation.outputs > 1 else None
         if not operation.summed:
             return self._gradient.chosen(self._gradient.operation(*self._gradient.arguments(self.arguments, one, sent)))
-        found: list[Any] = [0.0] * operation.arity
+        found: list[Any] = [None] * operation.arity
         for kind in ("shared", "rows"):
             gradient = Gradient(operation, kind, by_lane=False, sent=sent is not None, masked=False)
             if gradient.targets:
