@@ -349,7 +349,7 @@ class Family:
         try:
             status, outputs = self._by(path, numbers)
         except Unserved as late:
-            return (-1 if late.steps.full else None), ()
+            return (-1 if late.steps.paths.full else None), ()
         if status >= 0:
             return status, outputs
         try:
