@@ -11,6 +11,8 @@
 """
 
 from autograd_lite import copies as _copies  # gives Variable its copy protocol
+from autograd_lite.tape import storage as _storage, text as _text  # give Tape its files and texts
+from autograd_lite.tape.llvm import backend as _backend  # machine code among the backends
 from autograd_lite.train import nn, optim
 from autograd_lite.backward import gradients, stop_gradient, topological_order, zero_grad
 from autograd_lite.errors import (
@@ -43,8 +45,7 @@ from autograd_lite.saving import load, save
 from autograd_lite.tape.jit import jit
 from autograd_lite.tape.lanes import vmap
 from autograd_lite.tape.scan import scan
-from autograd_lite.tape.tape import Tape
-from autograd_lite.tape.trace import trace
+from autograd_lite.tape.tape import Tape, trace
 from autograd_lite.testing import check_grads
 from autograd_lite.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from autograd_lite.variable import Variable

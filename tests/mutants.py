@@ -75,7 +75,7 @@ ROOMS = {
         ),
     ),
     "passes": Room(
-        {"tape/passes.py": (), "tape/trace.py": (), "tape/lowering.py": ()},
+        {"tape/program.py": (), "tape/trace.py": (), "tape/lowering.py": ()},
         (
             "tests/test_machinery.py",
             "tests/test_tape.py",

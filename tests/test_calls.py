@@ -23,7 +23,8 @@ import pytest
 
 import autograd_lite as al
 from autograd_lite import errors
-from autograd_lite.tape import jit, paths, programs
+from autograd_lite.tape import jit, paths
+from autograd_lite.tape.backends import registry
 from autograd_lite.tape.llvm import engine
 
 BACKENDS = ("llvm", "numpy", "python")
@@ -425,7 +426,7 @@ def test_code_of_dropped_paths_is_freed(monkeypatch):
 def test_machine_code_goes_when_nothing_holds_it(monkeypatch):
     """A module is freed with the last path, cached program and call that holds it."""
     monkeypatch.setattr(paths, "KEPT", 4)
-    monkeypatch.setattr(programs, "_CACHED", 4)
+    monkeypatch.setattr(registry, "_CACHED", 4)
     alive = weakref.WeakSet()
     made = engine.Module.__init__
     monkeypatch.setattr(engine.Module, "__init__", lambda self, *rest: (alive.add(self), made(self, *rest))[1])
@@ -468,7 +469,7 @@ def test_what_is_used_all_the_time_keeps_its_code(monkeypatch):
 def test_code_is_not_freed_under_a_thread_that_runs_it(many, monkeypatch):
     """Each of eight threads makes the others' code go."""
     monkeypatch.setattr(paths, "KEPT", 1)
-    monkeypatch.setattr(programs, "_CACHED", 1)
+    monkeypatch.setattr(registry, "_CACHED", 1)
     monkeypatch.setattr(paths, "WORTH_COMPILING", 1)
     fast = many(lambda x, text: al.exp(x) * len(text) - x)
     rows = np.array([0.5, 1.5]) if many is not al.jit else 0.5

@@ -1,6 +1,7 @@
 """Tapes as text: what the text computes is what the tape computes, in Python, NumPy, C and LaTeX."""
 
 import ctypes
+import dataclasses
 import functools
 import itertools
 import math
@@ -19,8 +20,8 @@ from tiers import sizes
 import autograd_lite as al
 from autograd_lite.errors import ArgumentError, BranchError, CompilationError, PrimitiveError
 from autograd_lite.nests import unravel
-from autograd_lite.tape.executors.numpy import ArrayProgram
-from autograd_lite.tape.passes import Guard, Straight
+from autograd_lite.tape.backends.numpy import ArrayProgram
+from autograd_lite.tape.program import Guard, Program
 from autograd_lite.tape.tape import Tape
 
 CORPUS = [*EXAMPLES, *COMPOSED, *HOMOGENEOUS, *MAPS]
@@ -185,9 +186,7 @@ def test_no_name_breaks_the_text(name, key, keyword):
 
     f.__name__ = name
     tape = al.trace(f, {key: 3.0})
-    tape = Tape(
-        **{field: getattr(tape, field) for field in tape.__dataclass_fields__} | {"guards": evil(tape, keyword)}
-    )
+    tape = dataclasses.replace(tape, program=dataclasses.replace(tape.program, guards=evil(tape, keyword)))
     for language in ("python", "numpy"):
         assert defined(tape.source(language))(3.0, 2.0) == 6.0
         with pytest.raises(ValueError, match="recorded where"):
@@ -266,19 +265,8 @@ def test_language_must_be_one_of_four():
 def by_hand(numbers, results, code=(), guards=()):
     """A tape of one input with these constants."""
     _, shape = unravel(((0.0,), {}))
-    return Tape(
-        "f",
-        ("x",),
-        shape,
-        (),
-        tuple(numbers),
-        tuple(code),
-        tuple(results),
-        unravel([0.0] * len(results))[1],
-        guards,
-        (),
-        (0.0,),
-    )
+    program = Program(1, tuple(numbers), tuple(code), tuple(results), guards)
+    return Tape("f", ("x",), shape, (), program, unravel([0.0] * len(results))[1], (0.0,))
 
 
 NUMBERS = [
@@ -358,7 +346,7 @@ def test_long_programs_are_written_in_linear_time(language):
 
 def run_lanes(tape, columns):
     """What the NumPy executor gives, careful program included."""
-    results, status = ArrayProgram(Straight.of(tape)).run(columns)
+    results, status = ArrayProgram(tape.program).run(columns)
     if np.any(np.asarray(status) > 0):
         return None
     if np.any(np.asarray(status) < 0):
@@ -462,7 +450,7 @@ class Library:
     def __call__(self, key, numbers):
         """Results and status."""
         tape = self.tapes[key]
-        x = (ctypes.c_double * max(1, tape.first_constant))(*numbers)
+        x = (ctypes.c_double * max(1, tape.program.inputs))(*numbers)
         y = (ctypes.c_double * max(1, len(tape.outputs)))(*[12345.0] * len(tape.outputs))
         status = self.code[key](x, y)
         return status, list(y)[: len(tape.outputs)]
@@ -782,10 +770,13 @@ class Reader:
 
 def symbols_of(tape):
     """What the inputs are called in the text: found by a tape that gives each of them back."""
-    everything = Tape(
-        tape.name, tape.parameters, tape.input_shape, tape.captured, (), (), tuple(range(tape.first_constant)),
-        unravel([0.0] * tape.first_constant)[1], example=tape.example,
-    )  # fmt: skip
+    inputs = tape.program.inputs
+    everything = dataclasses.replace(
+        tape,
+        program=Program(inputs, (), (), tuple(range(inputs))),
+        output_shape=unravel([0.0] * inputs)[1],
+        careful=None,
+    )
     lines = everything.source("latex").splitlines()[1:-1]
     return [re.sub(r" \\\\$", "", line).split(" &= ")[1] for line in lines]
 
@@ -814,10 +805,7 @@ def test_latex_of_primitives_means_the_same(name):
     for key in (name, f"{name}'"):
         tape = tapes_of_primitives()[key]
         for point in points_of(TABLE[name], 5)[:5]:
-            bare = Tape(
-                **{field: getattr(tape, field) for field in tape.__dataclass_fields__}
-                | {"doubtful": (), "careful": None}
-            )
+            bare = dataclasses.replace(tape, program=dataclasses.replace(tape.program, doubtful=()), careful=None)
             assert read_latex(tape, point) == pytest.approx(flat(bare(*point)), rel=1e-12, nan_ok=True)
 
 

@@ -12,9 +12,10 @@ import pytest
 import autograd_lite as al
 from autograd_lite.arrays import VariableArray
 from autograd_lite.backward import Reach
+from autograd_lite.tape.backends.numpy import ArrayLanes
 from autograd_lite.tape.lane_paths import LanePaths
 from autograd_lite.tape.llvm import engine
-from autograd_lite.tape.programs import LaneProgram
+from autograd_lite.tape.llvm.backend import MachineLanes
 
 RUNNERS = {
     "eager": lambda f: f,
@@ -358,7 +359,7 @@ def test_lanes_of_a_trace_run_by_its_executor(backend, monkeypatch):
         pytest.importorskip("llvmlite")
     compiled = al.jit(lambda w: al.vmap(lambda w, x: w * x, (None, 0), reduce="sum")(w, ROWS), backend=backend)
     compiled(0.5)
-    monkeypatch.delattr(LaneProgram, "_arrays_each" if backend == "llvm" else "_in_threads")
+    monkeypatch.delattr(*((ArrayLanes, "each") if backend == "llvm" else (MachineLanes, "_in_threads")))
     assert compiled(0.7) == pytest.approx(0.7 * ROWS.sum(), rel=1e-14)
 
 
@@ -368,7 +369,7 @@ def test_a_tape_with_lanes_that_take_no_variable_replays_on_variables(monkeypatc
     f(1.0)
     tape = f.paths()[0].tape
     if engine.AVAILABLE:
-        monkeypatch.delattr(LaneProgram, "_arrays_each")
+        monkeypatch.delattr(ArrayLanes, "each")
     y = tape(al.Variable(1.0))
     assert y.value == pytest.approx(2 * ROWS.sum() + 1.0, rel=1e-14)
     assert len(al.topological_order(y)) == 2

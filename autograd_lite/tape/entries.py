@@ -19,7 +19,7 @@ import optree
 
 from autograd_lite import context
 from autograd_lite.nests import NAMESPACE, Fixed, Shape
-from autograd_lite.tape.programs import Columns
+from autograd_lite.tape.backends.lanes import Columns
 
 FLOATS, FLOAT64 = frozenset({float}), np.dtype(np.float64)
 
@@ -242,12 +242,13 @@ def call({parameters}):
 """
 
 
-def short_call(code: Any, path: Any, way: Way, general: Callable[..., Any]) -> Callable[..., Any] | None:
+def short_call(program: Any, path: Any, way: Way, general: Callable[..., Any]) -> Callable[..., Any] | None:
     """A function that calls the compiled code of a path for arguments of one structure; None if there is no short way.
 
     Memory is kept in frames, one for each call that is under way.
     """
-    if path.tape.captured or code.callbacks:
+    code = getattr(program, "code", None)
+    if code is None or path.tape.captured or code.callbacks:
         return None
     returned = path.tape.output_shape
     result, taken = _result(returned)

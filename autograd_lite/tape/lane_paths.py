@@ -12,10 +12,11 @@ import numpy as np
 from autograd_lite import context
 from autograd_lite.errors import BranchError
 from autograd_lite.nests import Fixed, Shape
+from autograd_lite.tape.backends import python
+from autograd_lite.tape.backends.lanes import LaneProgram
+from autograd_lite.tape.backends.registry import single
 from autograd_lite.tape.batches import Batch
-from autograd_lite.tape.executors import python
 from autograd_lite.tape.paths import Path, Paths, Unmapped, _difference
-from autograd_lite.tape.programs import LaneProgram, single
 from autograd_lite.tape.results import Results, stacked
 from autograd_lite.transforms import name_of
 from autograd_lite.variable import Variable
@@ -156,7 +157,7 @@ class LanePaths:
     def _serves(self, path: Path, numbers: list[float], given: Given) -> bool:
         if any(v._number not in given for v in path.tape.captured):
             return False
-        program = path.program("python", lambda tape: single(tape, "python"))
+        program = path.program("python", lambda tape: single(tape.program, "python"))
         own = [getattr(n, "_value", n) for n in _own(path.tape.captured, given)]
         return bool(program.run([*numbers, *own])[0] <= 0)
 

@@ -22,9 +22,8 @@ from autograd_lite.errors import PathWarning, TraceError
 from autograd_lite.frames import library_frames
 from autograd_lite.nests import Shape
 from autograd_lite.primitives import Primitive
-from autograd_lite.tape.passes import COMMUTATIVE, Guard
-from autograd_lite.tape.tape import SIGNS, Tape
-from autograd_lite.tape.trace import record
+from autograd_lite.tape.program import COMMUTATIVE, SIGNS, Guard
+from autograd_lite.tape.tape import Tape, record
 from autograd_lite.transforms import name_of
 
 #: Programs up to this length are traced twice, to see that the function gives the same both times.
@@ -106,9 +105,9 @@ class Path:
     def _constant(self, slot: int) -> float | str | None:
         """What a guard compares with if that is a constant; every NaN is the same one."""
         tape = self.tape
-        if not tape.first_constant <= slot < tape.first_instruction:
+        if not tape.program.inputs <= slot < tape.program.first_instruction:
             return None
-        constant = tape.constants[slot - tape.first_constant]
+        constant = tape.constants[slot - tape.program.inputs]
         return constant if constant == constant else "nan"  # noqa: PLR0124 - a NaN
 
     def program(self, key: Any, build: Callable[[Tape], Any], *, careful: bool = False) -> Any:
@@ -160,7 +159,7 @@ def keep(path: Path) -> None:
     """
     idle = []
     with _keeping:
-        _kept.pop(weakref.ref(path), None)
+        noted = _kept.pop(weakref.ref(path), path.lanes + 1)  # the call that it is compiled for is no second use
         while len(_kept) >= KEPT:
             place, before = _kept.popitem(last=False)
             oldest = place()
@@ -168,7 +167,7 @@ def keep(path: Path) -> None:
                 _kept[place] = oldest.lanes
             elif oldest is not None:
                 idle.append(oldest)
-        _kept[weakref.ref(path)] = path.lanes + 1  # the call that it is compiled for is no second use
+        _kept[weakref.ref(path)] = noted
     for oldest in idle:
         oldest.drop()
 

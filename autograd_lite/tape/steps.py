@@ -19,11 +19,11 @@ from autograd_lite import context
 from autograd_lite.errors import BranchError
 from autograd_lite.nests import Shape, unravel
 from autograd_lite.tape import recording
-from autograd_lite.tape.executors import python
+from autograd_lite.tape.backends import python
+from autograd_lite.tape.backends.registry import single
 from autograd_lite.tape.llvm import engine
-from autograd_lite.tape.passes import Straight, merged
 from autograd_lite.tape.paths import Path, Paths, Uncaptured, Unserved, adopt
-from autograd_lite.tape.programs import single
+from autograd_lite.tape.program import merged
 from autograd_lite.tape.tape import Tape
 from autograd_lite.transforms import name_of
 from autograd_lite.variable import Variable
@@ -277,10 +277,10 @@ class Steps:
         backend = "llvm" if native else "python"
 
         def build(tape: Tape) -> Any:
-            straight = Straight.of(tape)
+            program = tape.program
             if keep:
-                straight = replace(straight, outputs=(*straight.outputs[: self.carry], *range(self.carry)))
-            return single(merged(straight), backend)
+                program = replace(program, outputs=(*program.outputs[: self.carry], *range(self.carry)))
+            return single(merged(program), backend)
 
         return path.program((backend, keep), build, careful=careful)
 

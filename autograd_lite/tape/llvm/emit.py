@@ -17,7 +17,7 @@ from autograd_lite.tape.llvm.ir import Builder, literal
 from autograd_lite.tape.llvm.operations import INLINE, LIBRARY, NATIVE
 from autograd_lite.tape.loops import Item, Operation
 from autograd_lite.tape.lowering import lowered
-from autograd_lite.tape.passes import FEW, Guard, Straight, sunk, with_doubt_as_guards
+from autograd_lite.tape.program import FEW, Guard, Program, sunk
 
 #: Instructions of one function: long enough to share loads, short enough for LLVM.
 FUNCTION_LENGTH = 1000
@@ -85,7 +85,7 @@ def _alike(arguments: tuple[int, ...], start: int) -> int:
 class Body:
     """Writes the functions of a program, each of them `void(ptr %in, ptr %s, ptr %out)`, and the calls of its groups."""
 
-    def __init__(self, tape: Straight, width: int, places: Places, groups: matrices.Found, *, contract: bool) -> None:
+    def __init__(self, tape: Program, width: int, places: Places, groups: matrices.Found, *, contract: bool) -> None:
         self.tape, self.width, self.places, self.groups, self.contract = tape, width, places, groups, contract
         self.first = tape.first_instruction
         self.functions: list[str] = []
@@ -248,8 +248,8 @@ class _Function:
         if name is not None:
             return name
         b = self.builder
-        if self.tape.first_constant <= slot < self.tape.first_instruction:
-            return b.constant(self.tape.constants[slot - self.tape.first_constant])
+        if self.tape.inputs <= slot < self.tape.first_instruction:
+            return b.constant(self.tape.constants[slot - self.tape.inputs])
         if slot in self.places.uniform:  # loaded at each use: the load becomes part of the instruction
             number = b.emit(f"load double, ptr {self.pointer(*self.places.inputs[slot])}, align 8")
             return number if b.width == 1 else b.spread(number)
@@ -427,21 +427,19 @@ class Lanes:
 ON_STACK = 8192
 
 
-def single_lane(tape: Straight, level: int | None = None, *, contract: bool = False) -> SingleLane:
+def single_lane(tape: Program, level: int | None = None, *, contract: bool = False) -> SingleLane:
     """Compile a tape for one lane. Values are bit for bit those of the eager run, unless `contract`."""
     guards = len(tape.guards)
     tape = lowered(tape, NATIVE)
     many = len(tape.doubtful) > FEW
     if not many:
-        tape = with_doubt_as_guards(tape)
+        tape = tape.with_doubt_as_guards()
     known = set(tape.outputs)
     results = [*tape.outputs, *(slot for slot in tape.doubtful if slot not in known)]
     outputs = defaultdict(list)
     for k, slot in enumerate(results):
         outputs[slot].append(("%out", 8 * k))
-    places = Places(
-        {slot: ("%in", 8 * slot) for slot in range(tape.first_constant)}, outputs, set(range(tape.first_constant))
-    )
+    places = Places({slot: ("%in", 8 * slot) for slot in range(tape.inputs)}, outputs, set(range(tape.inputs)))
     groups = NO_GROUPS if contract else matrices.found(tape, 0, summed=True)
     body = Body(tape, 1, places, groups, contract=contract)
     calls = "\n".join([*body.write(), *body.outer_calls()])
@@ -484,7 +482,7 @@ attributes #0 = {{ nounwind }}
     run = engine.function(address, ctypes.c_int64, *pointers, hold_gil=short)
     framed = engine.function(module.address("framed"), ctypes.c_int64, ctypes.c_void_p, hold_gil=short)
     memory = 0 if on_stack else body.scratch
-    return SingleLane(tape.first_constant, len(results), memory, run, framed, address, callbacks, module)
+    return SingleLane(tape.inputs, len(results), memory, run, framed, address, callbacks, module)
 
 
 def _level(instructions: int, few: int, *, contract: bool) -> int:
@@ -521,7 +519,7 @@ def _unique(declarations: Iterable[str]) -> str:
     return "\n".join(sorted({*declarations, *runtime.DECLARATIONS}))
 
 
-def lanes(tape: Straight, varying: int, *, summed: bool, level: int | None = None, contract: bool = False) -> Lanes:
+def lanes(tape: Program, varying: int, *, summed: bool, level: int | None = None, contract: bool = False) -> Lanes:
     """Compile a program for many lanes: the first `varying` inputs have one value for each, the others one for all.
 
     A block of lanes is gathered into the scratch array, worked through one vector register at a time, and its results are
@@ -535,8 +533,8 @@ def lanes(tape: Straight, varying: int, *, summed: bool, level: int | None = Non
     straight = len(tape.code) - len(groups.absorbed)
     block = 256 if straight < 1000 and varying < 200 else 64  # a block's numbers should stay in the cache
     stride = 8 * block + 64  # not a power of two: places would fall into few sets of the cache
-    inputs = {k: ("%s", k * stride) if k < varying else ("%in", 8 * (k - varying)) for k in range(tape.first_constant)}
-    places = Places(inputs, {}, set(range(varying, tape.first_constant)), stride=stride, reserved=varying)
+    inputs = {k: ("%s", k * stride) if k < varying else ("%in", 8 * (k - varying)) for k in range(tape.inputs)}
+    places = Places(inputs, {}, set(range(varying, tape.inputs)), stride=stride, reserved=varying)
     places.base, places.results = "%sv", "%acc"
     in_outers = {k for outer in groups.outers for k in outer.outputs}
     added = [k for k in range(len(tape.outputs) if summed else 0) if k not in in_outers]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from autograd_lite.primitives import add, mul
-from autograd_lite.tape.passes import Straight
+from autograd_lite.tape.program import Program
 
 #: Fewer products than this in a group are left as they are.
 WORTH_A_LOOP = 16
@@ -85,7 +85,7 @@ class Found:
     absorbed: set[int]
 
 
-def found(tape: Straight, varying: int, *, summed: bool) -> Found:
+def found(tape: Program, varying: int, *, summed: bool) -> Found:
     """Find groups in a program whose first `varying` inputs differ from lane to lane.
 
     With none the program is of one lane: weights are inputs, and what they are multiplied by is computed. `summed` asks for
@@ -97,7 +97,7 @@ def found(tape: Straight, varying: int, *, summed: bool) -> Found:
 
 
 class _Search:
-    def __init__(self, tape: Straight, varying: int) -> None:
+    def __init__(self, tape: Program, varying: int) -> None:
         self.tape, self.varying, self.first = tape, varying, tape.first_instruction
         self.uses = [0] * tape.slots
         for _, arguments in tape.code:
@@ -133,7 +133,7 @@ class _Search:
         if primitive is not mul:
             return None
         for weight, x in (arguments, arguments[::-1]):
-            if self.varying <= weight < self.tape.first_constant and (x < self.varying or x >= self.first):
+            if self.varying <= weight < self.tape.inputs and (x < self.varying or x >= self.first):
                 return weight, x
         return None
 
@@ -166,7 +166,7 @@ class _Search:
             slots.append(step.before)
             terms.append(first)
             start = None
-        elif not self.varying <= step.before < self.tape.first_constant:
+        elif not self.varying <= step.before < self.tape.inputs:
             return None
         weights, vector = zip(*reversed(terms), strict=True)
         return Chain(row, start, list(weights), vector, slots)

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from autograd_lite import primitives as p
 from autograd_lite.errors import CompilationError
 from autograd_lite.primitives import PRIMITIVES, Primitive
-from autograd_lite.tape.passes import Straight
-from autograd_lite.tape.tape import SIGNS, Tape
+from autograd_lite.tape.program import SIGNS, Program
+from autograd_lite.tape.tape import Tape
 from autograd_lite.tape.text.language import (
     FEW,
     INFIX,
@@ -118,10 +118,10 @@ def translation_unit(tape: Tape) -> Iterator[str]:
     if _TAKEN_IN_C.fullmatch(name):
         name = identifier(f"{name}_tape", "f", taken)
     careful = identifier(f"{name}_careful", "f", taken) if len(programs) == 2 else ""
-    listed = ", ".join(tape.input_names[: FEW + 1]) if tape.first_constant <= FEW else "see the arguments of the tape"
+    listed = ", ".join(tape.input_names[: FEW + 1]) if tape.program.inputs <= FEW else "see the arguments of the tape"
     yield f"""/* The tape of {_in_comment(tape.name)}, written by autograd_lite.
  *
- * x: {tape.first_constant} numbers: {_in_comment(listed)}
+ * x: {tape.program.inputs} numbers: {_in_comment(listed)}
  * y: {len(tape.outputs)} numbers, in memory of their own.
  * Returns 0, or the number of the first comparison that came out otherwise than recorded; y is then left as it was.
  *
@@ -144,10 +144,10 @@ def translation_unit(tape: Tape) -> Iterator[str]:
         yield "}"
 
 
-def _body_in_c(program: Straight, careful: str) -> Iterator[str]:
-    terms = _C.terms(program, [f"x[{slot}]" for slot in range(program.first_constant)])
+def _body_in_c(program: Program, careful: str) -> Iterator[str]:
+    terms = _C.terms(program, [f"x[{slot}]" for slot in range(program.inputs)])
     yield from _C.statements(program, terms)
-    needed = {*program.outputs, *program.doubtful, *(s for g in program.guards for s in (g.left, g.right))}
+    needed = set(program.roots)
     needed.update(a for _, arguments in program.code for a in arguments)
     for slot in range(program.first_instruction, program.slots):
         if slot not in needed:  # of a tape made by hand: compilers warn

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 
 from autograd_lite import primitives as p
 from autograd_lite.primitives import Primitive
-from autograd_lite.tape.executors.numpy import FUNCTIONS
-from autograd_lite.tape.passes import Guard
-from autograd_lite.tape.tape import SIGNS, Tape
+from autograd_lite.tape.backends.numpy import FUNCTIONS
+from autograd_lite.tape.program import SIGNS, Guard
+from autograd_lite.tape.tape import Tape
 from autograd_lite.tape.text.language import (
     FEW,
     INFIX,
@@ -84,9 +84,9 @@ def module(tape: Tape, language: Language) -> Iterator[str]:
     }
     names = [identifier(tape.name, "f", taken)]
     names.append(identifier(f"{names[0]}_careful", "f", taken))
-    few = tape.first_constant <= FEW
+    few = tape.program.inputs <= FEW
     parameters = [identifier(name, "x", taken) for name in (tape.input_names if few else ["x"])]
-    inputs = parameters if few else [f"{parameters[0]}[{slot}]" for slot in range(tape.first_constant)]
+    inputs = parameters if few else [f"{parameters[0]}[{slot}]" for slot in range(tape.program.inputs)]
     functions = []
     for program, name in zip(programs, names, strict=False):
         terms = language.terms(program, inputs)

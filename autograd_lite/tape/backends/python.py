@@ -9,6 +9,7 @@ import cmath
 import operator
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from math import isnan
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,6 +19,9 @@ from autograd_lite.errors import ArgumentError, OperandError
 from autograd_lite.nests import NAMESPACE, Fixed, Shape
 from autograd_lite.primitives import COMPARISONS, Primitive, as_float
 from autograd_lite.tape import recording
+from autograd_lite.tape.backends.registry import BACKENDS, Lanes
+from autograd_lite.tape.lowering import expansion
+from autograd_lite.tape.program import Program
 from autograd_lite.variable import Variable
 
 Apply = Callable[[Primitive, Sequence[Any]], Any]
@@ -64,21 +68,20 @@ def replay(tape: Any, inputs: Sequence[Any]) -> list[Any]:
     if tape.careful and notes and notes.masked:
         tape, inputs = _carefully(tape, inputs)
     apply, convert, numbers = _arithmetic(inputs)
-    values = [*numbers, *map(convert, tape.constants)]
-    for primitive, arguments in tape.code:
-        values.append(apply(primitive, [values[a] for a in arguments]))
-    for guard in tape.guards:
+    program = tape.program
+    values = program.evaluated(apply, convert, numbers)
+    for guard in program.guards:
         left, right = values[guard.left], values[guard.right]
         if getattr(operator, guard.relation)(_plain(left), _plain(right)) != guard.outcome:
             raise tape.broken(guard)
         if notes and (type(left) is Variable or type(right) is Variable):
             notes.guards.append((guard.relation, left, right, guard.outcome, guard.location))
-    doubtful = [values[slot] for slot in tape.doubtful]
+    doubtful = [values[slot] for slot in program.doubtful]
     if any(_plain(x) != _plain(x) for x in doubtful):
         return replay(*_carefully(tape, inputs))
     if notes:
         notes.doubtful += [x for x in doubtful if type(x) is Variable]
-    return [values[slot] for slot in tape.outputs]
+    return [values[slot] for slot in program.outputs]
 
 
 def _carefully(tape: Any, inputs: Sequence[Any]) -> tuple[Any, Sequence[Any]]:
@@ -154,13 +157,8 @@ class _Other:
 
     def expand(self, primitive: Primitive, arguments: Sequence[Any]) -> Any:
         """The primitive by its expression, replayed in this arithmetic."""
-        from autograd_lite.tape.lowering import expansion  # noqa: PLC0415 - traced when first needed
-
-        tape = expansion(primitive)
-        values = [*arguments, *map(self.kind, tape.constants)]
-        for inner, slots in tape.code:
-            values.append(self.apply(inner, [values[s] for s in slots]))
-        return values[tape.outputs[0]]
+        program = expansion(primitive)
+        return program.evaluated(self.apply, self.kind, arguments)[program.outputs[0]]
 
     def missing(self, name: str, arguments: Sequence[Any]) -> OperandError:
         """The error for a function that this arithmetic does not have."""
@@ -201,3 +199,42 @@ class _Other:
 
     def trunc(self, x: Any) -> Any:
         return self.floor(x) if x >= 0 else self.ceil(x)
+
+
+class PythonSingle:
+    """One lane by the values of the rule table."""
+
+    def __init__(self, program: Program, *, contract: bool = False) -> None:  # noqa: ARG002 - nothing fuses
+        self.program = program
+        self._steps = [(operation.value, arguments) for operation, arguments in program.code]
+
+    def run(self, inputs: Sequence[float]) -> tuple[int, Sequence[float]]:
+        """The status and the outputs."""
+        program = self.program
+        values = [*inputs, *program.constants]
+        for value, arguments in self._steps:
+            values.append(value(*[values[a] for a in arguments]))
+        outputs = [values[slot] for slot in program.outputs]
+        for number, guard in enumerate(program.guards, start=1):
+            if getattr(operator, guard.relation)(values[guard.left], values[guard.right]) != guard.outcome:
+                return number, outputs
+        return (-1 if any(isnan(values[slot]) for slot in program.doubtful) else 0), outputs
+
+    def computed(self, given: Any) -> tuple[int, Any]:
+        """The status and the outputs, of an array and as an array."""
+        status, outputs = self.run(given.tolist())
+        return status, np.array(outputs, dtype=np.float64)
+
+
+class Python:
+    """The backend: lanes run by NumPy."""
+
+    compiles = False
+    single = PythonSingle
+
+    def lanes(self, program: Program, varying: int, *, summed: bool, contract: bool) -> Lanes:
+        """By NumPy."""
+        return BACKENDS["numpy"].lanes(program, varying, summed=summed, contract=contract)
+
+
+BACKENDS["python"] = Python()

@@ -8,10 +8,15 @@ import numpy as np
 
 from autograd_lite import primitives as p
 from autograd_lite.primitives import PRIMITIVES, Primitive
+from autograd_lite.tape.backends.python import PythonSingle
+from autograd_lite.tape.backends.registry import BACKENDS
 from autograd_lite.tape.lowering import lowered
-from autograd_lite.tape.passes import Straight
+from autograd_lite.tape.program import Program
 
 Array = Any  # of float64, one number a lane; or a float
+
+_BLOCK = 4096  # lanes that run together
+_ADDED = 64  # lanes that are added up together
 
 
 def _less(a: Array, b: Array) -> Array:
@@ -70,37 +75,69 @@ class _LaneByLane:
 
 
 class ArrayProgram:
-    """A program ready to run on arrays.
+    """A program ready to run on arrays; doubtful slots are tested as if by guards `x == x` after all others."""
 
-    Parameters
-    ----------
-    tape : Straight
-        Its doubtful slots are tested as if by guards `x == x` after all others.
-    """
-
-    def __init__(self, tape: Straight) -> None:
-        self.tape = tape = lowered(tape, FUNCTIONS)
-        kept = {*tape.outputs, *tape.doubtful, *(s for g in tape.guards for s in (g.left, g.right))}
-        last = {a: position for position, (_, arguments) in enumerate(tape.code) for a in arguments}
+    def __init__(self, program: Program) -> None:
+        self.program = program = lowered(program, FUNCTIONS)
+        kept = set(program.roots)
+        last = {a: position for position, (_, arguments) in enumerate(program.code) for a in arguments}
         free: dict[int, list[int]] = {}
         for slot, position in last.items():
-            if slot not in kept and slot >= tape.first_instruction:
+            if slot not in kept and slot >= program.first_instruction:
                 free.setdefault(position, []).append(slot)
-        self._steps = [(function_of(f), arguments, free.get(k, ())) for k, (f, arguments) in enumerate(tape.code)]
+        self._steps = [(function_of(f), arguments, free.get(k, ())) for k, (f, arguments) in enumerate(program.code)]
 
     def run(self, inputs: Sequence[Array]) -> tuple[list[Array], Array]:
         """The outputs, and for each lane 0, the number of the first guard that failed, or -1 for a doubtful NaN."""
-        tape = self.tape
-        values: list[Any] = [*inputs, *tape.constants]
+        program = self.program
+        values: list[Any] = [*inputs, *program.constants]
         with np.errstate(all="ignore"):
             for function, arguments, finished in self._steps:
                 values.append(function(*[values[a] for a in arguments]))
                 for slot in finished:
                     values[slot] = None
             status: Array = 0.0
-            for slot in tape.doubtful:
+            for slot in program.doubtful:
                 status = np.where(np.isnan(values[slot]), -1.0, status)
-            for number, guard in reversed(list(enumerate(tape.guards, start=1))):
+            for number, guard in reversed(list(enumerate(program.guards, start=1))):
                 held = getattr(operator, guard.relation)(values[guard.left], values[guard.right])
                 status = np.where(held == guard.outcome, status, float(number))
-        return [values[slot] for slot in tape.outputs], status
+        return [values[slot] for slot in program.outputs], status
+
+
+class ArrayLanes:
+    """Many lanes by NumPy, in blocks."""
+
+    def __init__(self, program: Program, _varying: int, *, summed: bool, contract: bool) -> None:  # noqa: ARG002
+        self.count, self._arrays = len(program.outputs), ArrayProgram(program)
+
+    def each(self, columns: Any, shared: Any) -> tuple[Any, Any]:
+        """Outputs (outputs, lanes), and the status of each lane."""
+        outputs = np.empty((self.count, columns.count))
+        status = np.zeros(columns.count)
+        inputs = columns.column_list()
+        for start in range(0, columns.count, _BLOCK):
+            part = slice(start, start + _BLOCK)
+            results, state = self._arrays.run([*(c[part] for c in inputs), *shared.tolist()])
+            for k, result in enumerate(results):
+                outputs[k, part] = result
+            status[part] = state
+        return outputs, status
+
+    def sums(self, columns: Any, shared: Any, use: Callable[[Any, int], Any]) -> Any:
+        """The result of `use(sums, block)`."""
+        outputs, _ = self.each(columns, shared)
+        with np.errstate(all="ignore"):
+            sums = np.add.reduceat(outputs, np.arange(0, columns.count, _ADDED), axis=1).T
+        return use(sums, _ADDED)
+
+
+class Arrays:
+    """The backend."""
+
+    compiles = False
+    single = PythonSingle
+    lanes = ArrayLanes
+
+
+BACKENDS["numpy"] = Arrays()
