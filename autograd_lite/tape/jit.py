@@ -24,7 +24,7 @@ from autograd_lite.tape.lane_operations import Places
 from autograd_lite.tape.lane_paths import LanePaths
 from autograd_lite.tape.lanes import Call, Mapped
 from autograd_lite.tape.paths import Path, Paths, Uncaptured, Unmapped, Unserved
-from autograd_lite.tape.steps import both, one_by_one, wider
+from autograd_lite.tape.steps import one_by_one, wider
 from autograd_lite.tape.tape import Tape, record, sees_order
 from autograd_lite.tape.trace import is_fixed
 from autograd_lite.transforms import name_of
@@ -312,26 +312,30 @@ class Family:
 
     def _served(self, numbers: Sequence[float]) -> Any:
         """The result by whichever path these numbers take."""
-        path = self.last or self.paths.first(numbers)
+        path, again = self.last or self.paths.first(numbers), False
         tried: list[Path] = []
         while True:
-            status, outputs = self._run(path, numbers)
+            status: int | None
+            try:
+                status, outputs = self._run(path, numbers)
+            except Unserved as late:
+                if late.steps.paths.full:
+                    return self.paths.eager(numbers)
+                status = None
             if status == 0:
                 break
-            if status is not None and status < 0:
-                return self.paths.eager(numbers)
             tried.append(path)
-            following = self.paths.following(path, status, tried, numbers)
-            if following is None and status is None:  # another thread may have taught the loop that step since
-                status, outputs = self._run(path, numbers)
-                if status == 0:
-                    break
-            if following is None:
+            following = self.paths.following(path, status, tried, lambda: self.paths.new(numbers))
+            if following is not None:
+                path = following
+            elif status is None and not again:  # another thread may have taught the loop that step since
+                again = True
+            else:
                 if self.paths.full:
                     self._missed = min(self._missed + 1, PATIENCE + 2)
                     self.skips = 0 if self._missed < PATIENCE else 1 << self._missed
                 return self.paths.eager(numbers)
-            path = following
+        path = path.parent or path
         self.last, self.skips = path, 0
         self._missed = max(self._missed - 2, 0)
         path.lanes += 1
@@ -340,39 +344,19 @@ class Family:
             return self.paths.eager(numbers) if connected is None else path.tape.output_shape.pack(connected)
         return path.tape.output_shape.pack(outputs)
 
-    def _run(self, path: Path, numbers: Sequence[float]) -> tuple[int | None, Sequence[float]]:
-        """The status and the outputs of a path.
-
-        The status is 0 if it serves these numbers, k if guard k came out otherwise, None if a loop in it is unserved, and -1
-        if only the function itself will do.
-        """
-        try:
-            status, outputs = self._by(path, numbers)
-        except Unserved as late:
-            return (-1 if late.steps.paths.full else None), ()
-        if status >= 0:
-            return status, outputs
-        try:
-            status, outputs = path.carefully(lambda: self._by(path, numbers, careful=True))
-        except Unserved:
-            return -1, ()
-        return (-1 if status > 0 else 0), outputs  # the careful program tests more, and has no paths of its own
-
-    def _by(self, path: Path, numbers: Sequence[float], *, careful: bool = False) -> tuple[int, Sequence[float]]:
-        program, tape = self.program(path, careful=careful), both(path.tape)[-1] if careful else path.tape
-        status, outputs = program.run([*numbers, *(v._value for v in tape.captured)])
+    def _run(self, path: Path, numbers: Sequence[float]) -> tuple[int, Sequence[float]]:
+        """The status and the outputs of a path."""
+        status, outputs = self.program(path).run([*numbers, *(v._value for v in path.tape.captured)])
         return status, outputs
 
-    def program(self, path: Path, *, careful: bool = False) -> Any:
+    def program(self, path: Path) -> Any:
         """The path compiled; for a while as Python if its code was dropped: who calls 800 programs in turn compiles none."""
-        if path.unpaid > 0 and not careful and BACKENDS[self.backend].compiles and not self.contract:
+        if path.unpaid > 0 and BACKENDS[self.backend].compiles and not self.contract:
             path.unpaid -= 1
             if all(type(rule) is Primitive and rule.built_in for rule, _ in path.tape.code):
                 return PythonSingle(path.tape.program)  # with the same bits
             path.unpaid = 0
-        return path.program(
-            self.backend, lambda tape: single(tape.program, self.backend, contract=self.contract), careful=careful
-        )
+        return path.program(self.backend, lambda tape: single(tape.program, self.backend, contract=self.contract))
 
     def _connected(self, path: Path, numbers: Sequence[float], outputs: Sequence[float]) -> list[Any] | None:
         """Outputs as nodes over the captured Variables, with their derivatives from compiled code too; None if it cannot."""
