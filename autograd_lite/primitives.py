@@ -8,6 +8,7 @@ a power is written with `div`, `inv` and `pow`, since `/` and `**` on floats rai
 """
 
 import builtins
+import functools
 import math
 import operator
 from math import inf, nan, pi
@@ -382,7 +383,153 @@ polygamma: Primitive = rule(
     "polygamma", ieee.polygamma, nan, lambda n, x, y: polygamma(n + 1.0, x), domain=(ORDER, POSITIVE),
     formula="y = ψ⁽ⁿ⁾(x),   ∂y/∂x = ψ⁽ⁿ⁺¹⁾(x);  n a constant integer", source=f"{AS} 6.4", latex=r"\psi^{{({0})}}({1})")
 
+# ------------------------------------------------------------------------------------------- the normal distribution
+
+
+def _density(x: Any) -> Any:
+    """e^(-x²/2)/√(2π); x² as h² + (x - h)(x + h), where h² is exact."""
+    h = where(less(abs(x), 40.0), trunc(16.0 * x) * 0.0625, 0.0)
+    return exp(-0.5 * h * h) * exp(-0.5 * (x - h) * (x + h)) * (0.5 * SQRT_HALF * TWO_OVER_SQRT_PI)
+
+
+def _ndtr(x: Any) -> Any:
+    """½·erfc(-x/√2): the quotient in two parts, of which erfc takes the first, and its slope the second."""
+    v = where(less(abs(x), 40.0), x, 0.0)
+    high = v * 134217729.0 - (v * 134217729.0 - v)  # 26 bits, as of the root: Veltkamp's and Dekker's product
+    low, t = v - high, -SQRT_HALF * v
+    lost = ((-_ROOT_HIGH * high - t) - _ROOT_LOW * high - _ROOT_HIGH * low) - _ROOT_LOW * low
+    return 0.5 * erfc(-SQRT_HALF * x) - 0.5 * TWO_OVER_SQRT_PI * exp(-t * t) * (lost - _ROOT_ERROR * v)
+
+
+SQRT_HALF = math.sqrt(0.5)
+_ROOT_HIGH, _ROOT_LOW, _ROOT_ERROR = 0.7071067839860916, -2.7995440410322203e-09, -4.833646656726457e-17
+ndtr: Primitive = rule(
+    "ndtr", _ndtr, lambda x, y: _density(x), formula="y = Φ(x),   dy/dx = φ(x) = e^(-x²/2)/√(2π)", saturates=True,
+    source=f"{AS} 26.2", ulp=(4.0, 6.0), expression=_ndtr, latex=r"\Phi({0})", reference="ncdf")
+moment_ratio: Primitive = rule(
+    "moment_ratio", ieee.moment_ratio, lambda t, n, y: -y * (moment_ratio(t, n + 1.0) - y), nan,
+    domain=(Interval(2.5, inf), Interval(1.0, 80.0, whole=True)),
+    formula="y = Mₙ/Mₙ₋₁, Mₙ = ∫₀^∞ uⁿ e^(-tu - u²/2) du,   ∂y/∂t = -y·(Mₙ₊₁/Mₙ - y);  n a constant integer",
+    source=f"{AS} 26.2.14 (Laplace)", ulp=(4.0, lambda t, n: 16.0 + 8.0 * n),
+    expression=lambda t, n: ieee.moment_ratio(t, n, div, sqrt), helper=True)
+
+
+def _log_ndtr(x: Any) -> Any:
+    tail = -0.5 * x * x - 0.5 * math.log(2.0 * pi) - log(_far_hazard(x))
+    return where(less(x, -2.5), tail, where(less(x, 0.0), log(ndtr(x)), log1p(-ndtr(-x))))
+
+
+def _far_hazard(x: Any) -> Any:
+    return moment_ratio(-x, 1.0) - x
+
+
+def _hazard(x: Any) -> Any:
+    """φ(x)/Φ(x): of its derivatives none cancels far out, as -y·(x + y) would."""
+    return where(less(x, -2.5), _far_hazard(x), div(_density(x), ndtr(x)))
+
+
+def _log_ndtr_in_mpmath(mp: Any, x: Any) -> Any:
+    if x > -1000:
+        return mp.log1p(-mp.ncdf(-x)) if x > 0 else mp.log(mp.ncdf(x))
+    total = mp.nsum(lambda k: mp.fac2(2 * k - 1) * (-1) ** int(k) / x ** (2 * k), [0, 40])
+    return -x * x / 2 - mp.log(-x * mp.sqrt(2 * mp.pi)) + mp.log(total)
+
+
+log_ndtr: Primitive = rule(
+    "log_ndtr", _log_ndtr, lambda x, y: _hazard(x), formula="y = log Φ(x),   dy/dx = φ(x)/Φ(x)", saturates=True,
+    source=f"{AS} 26.2", ulp=(4.0, 10.0), expression=_log_ndtr, latex=r"\log \Phi({0})", reference=_log_ndtr_in_mpmath)
+
+
+# Of quotients of polynomials, highest powers first: in the middle, in the tails, and far out.
+_QUANTILES = (
+    ((2509.0809287301226727, 33430.575583588128105, 67265.770927008700853, 45921.953931549871457, 13731.693765509461125,
+      1971.5909503065514427, 133.14166789178437745, 3.387132872796366608),
+     (5226.495278852545925, 28729.085735721942674, 39307.89580009271061, 21213.794301586595867, 5394.1960214247511077,
+      687.1870074920579083, 42.313330701600911252, 1.0)),
+    ((7.7454501427834140764e-4, 0.0227238449892691845833, 0.24178072517745061177, 1.27045825245236838258,
+      3.64784832476320460504, 5.7694972214606914055, 4.6303378461565452959, 1.42343711074968357734),
+     (1.05075007164441684324e-9, 5.475938084995344946e-4, 0.0151986665636164571966, 0.14810397642748007459,
+      0.68976733498510000455, 1.6763848301838038494, 2.05319162663775882187, 1.0)),
+    ((2.01033439929228813265e-7, 2.71155556874348757815e-5, 0.0012426609473880784386, 0.026532189526576123093,
+      0.29656057182850489123, 1.7848265399172913358, 5.4637849111641143699, 6.6579046435011037772),
+     (2.04426310338993978564e-15, 1.4215117583164458887e-7, 1.8463183175100546818e-5, 7.868691311456132591e-4,
+      0.0148753612908506148525, 0.13692988092273580531, 0.59983220655588793769, 1.0)),
+)
+
+
+def _sum(x: Any, *coefficients: float) -> Any:
+    return functools.reduce(lambda total, c: total * x + c, coefficients)
+
+
+def _quantile(q: Any, m: Any) -> Any:
+    """The number at which Φ is ½ + q, where m is ½ - |q|."""
+    r = sqrt(-log(where(m, m, 0.5)))
+    places = (0.180625 - q * q, r - 1.6, r - 5.0)
+    middle, tail, far = (div(_sum(x, *top), _sum(x, *bottom)) for x, (top, bottom) in zip(places, _QUANTILES, strict=True))
+    size = where(m, where(less(r, 5.0), tail, far), inf)
+    return where(less(abs(q), 0.425), q * middle, where(less(q, 0.0), -size, size))
+
+
+def _quantile_slope(y: Any, m: Any) -> Any:
+    """1/φ(y), where Φ(-|y|) = m: by m where φ would lose y² ULP."""
+    return where(less(abs(y), 1.0), inv(_density(y)), where(m, inv(m * _hazard(-abs(y))), inf))
+
+
+def _ndtri(p: Any) -> Any:
+    return _quantile(p - 0.5, _smaller_part(p))
+
+
+def _smaller_part(p: Any) -> Any:
+    return where(less(p, 0.5), p, 1.0 - p)
+
+
+def _ndtri_in_mpmath(mp: Any, p: Any) -> Any:
+    if p > 0.5:
+        return -_ndtri_in_mpmath(mp, 1 - p)
+    y, logarithm = mp.mpf(_ndtri(float(p))), mp.log(p)
+    for _ in range(int(math.log2(mp.dps))):  # Newton's method
+        y -= (mp.log(mp.ncdf(y)) - logarithm) * mp.ncdf(y) / mp.npdf(y)
+    return y
+
+
+ndtri: Primitive = rule(
+    "ndtri", _ndtri, lambda p, y: _quantile_slope(y, _smaller_part(p)), domain=(Interval(0.0, 1.0, open_ends=True),),
+    formula="Φ(y) = p,   dy/dp = 1/φ(y)", kink="inf at 0 and 1", source="Wichura, Applied Statistics 37 (1988), AS 241",
+    ulp=(6.0, 12.0), expression=_ndtri, latex=r"\Phi^{{-1}}({0})", reference=_ndtri_in_mpmath)
+
+
+def _erfinv(x: Any) -> Any:
+    return SQRT_HALF * _quantile(0.5 * x, 0.5 * (1.0 - abs(x)))
+
+
+erfinv: Primitive = rule(
+    "erfinv", _erfinv, lambda x, y: 0.5 * SQRT_HALF * _quantile_slope(y / SQRT_HALF, 0.5 * (1.0 - abs(x))),
+    domain=(OPEN_UNIT,), formula="erf y = x,   dy/dx = √π/2·e^y²", kink="inf at ±1", source="erf y = 2Φ(√2·y) - 1",
+    ulp=(6.0, 12.0), expression=_erfinv, latex=r"\operatorname{{erf}}^{{-1}}({0})", reference="erfinv")
+
 # ------------------------------------------------------------------------------------------------------- activations
+
+
+def _logit(p: Any) -> Any:
+    m = _smaller_part(p)  # exact from ¼ on, and so is 1 - 2m
+    size = where(less(m, 0.25), log1p(-m) - log(m), log1p(div(1.0 - 2.0 * m, m)))
+    return where(less(p, 0.5), -size, size)
+
+
+logit: Primitive = rule(
+    "logit", _logit, lambda p, y: inv(p * (1.0 - p) + 0.0), domain=(Interval(0.0, 1.0, open_ends=True),),
+    formula="y = log(p/(1 - p)),   dy/dp = 1/(p(1 - p))", kink="inf at 0 and 1", source="inverse of the logistic function",
+    ulp=(2.5, 3.0), expression=_logit, reference=lambda mp, p: mp.log(p / (1 - p)))
+
+
+def _log1mexp(x: Any) -> Any:
+    return where(less(LN2, x), log1p(-exp(-x)), log(-expm1(-x)))
+
+
+log1mexp: Primitive = rule(
+    "log1mexp", _log1mexp, lambda x, y: where(less(x, 40.0), inv(expm1(x) + 0.0), exp(-x)), domain=(POSITIVE,),
+    formula="y = log(1 - e⁻ˣ),   dy/dx = 1/(eˣ - 1)", kink="inf at 0", source="Mächler 2012, Rmpfr log1mexp", saturates=True,
+    ulp=(2.5, 3.0), expression=_log1mexp, reference=lambda mp, x: mp.log(-mp.expm1(-x)))
 
 
 def _sigmoid(x: Any) -> Any:
@@ -520,6 +667,13 @@ step: Primitive = rule(
     "step", lambda x: ieee.less(0.0, x), zero, formula="y = 1 where x > 0, else 0,   dy/dx = 0",
     kink="y(0) = 0; dy/dx = 0 at the jump", kinks=(0.0,), source="Heaviside function",
     expression=lambda x: less(0.0, x), latex="[{0} > 0]")
+heaviside: Primitive = rule(
+    "heaviside", lambda x, h: h if x == 0.0 else ieee.less(0.0, x), lambda x, h, y: where(x, less(x, x), less(h, h)),
+    lambda x, h, y: where(x, less(x, x), 1.0),
+    formula="y = 0 where x < 0, h where x = 0, 1 where x > 0,   ∂y/∂h = 1 where x = 0", kink="∂y/∂x = 0 at the jump",
+    kinks=(0.0,), flat=lambda i, x, h: ("untaken branch", "{node} is {y} whatever number stands for 0") if i else STEP,
+    source="NumPy heaviside", ulp=(0.5, 0.5), selects=True, expression=lambda x, h: where(x, less(0.0, x), h),
+    numpy="heaviside")
 sign: Primitive = rule(
     "sign", ieee.sign, zero, formula="y = -1, 0, 1,   dy/dx = 0", kink="0 at the jump", kinks=(0.0,),
     source="definition", expression=lambda x: where(x, less(0.0, x) - less(x, 0.0), x), numpy="sign")
