@@ -21,12 +21,8 @@ TABLE = {
     if primitive.built_in and primitive not in COMPARISONS.values()
 }
 NAMES = sorted(TABLE)
-ORDERS = {
-    "polygamma": 0,
-    "sinc_derivative": 1,
-    "round": 1,
-    "moment_ratio": 1,
-}  # the argument that is a whole number and never differentiated by
+#: The argument that is a whole number and never differentiated by.
+ORDERS = {name: place for name, rule in TABLE.items() for place, interval in enumerate(rule.domain) if interval.whole}
 CONSTANT = {
     "hold",
     "plain",
