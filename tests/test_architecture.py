@@ -110,11 +110,18 @@ def test_star_import_leaves_builtins_alone():
     assert all(hasattr(al, name) for name in ("abs", "pow", "round", "sum"))
 
 
+def test_every_function_of_the_table_is_in_the_documents():
+    """docs/derivatives.md lists the public names of the table, second names among them."""
+    text = (PACKAGE.parent / "docs" / "derivatives.md").read_text(encoding="utf-8")
+    listed = text[text.index("## Functions\n") : text.index("## Your own operation")]
+    assert [name for name in al.primitives.PUBLIC if f"`{name}`" not in listed] == []
+
+
 def test_every_rule_is_public():
     """What the table has, a user can call; helpers of partials are reached through the table."""
     helpers = {rule.name for rule in al.primitives.COMPARISONS.values()} | {
         "sech_squared", "sigmoid_slope", "sinc_derivative", "hold", "plain", "positive", "share", "log_of_sum",
-        "log_of_excess",
+        "log_of_excess", "moment_ratio",
     }  # fmt: skip
     for name, rule in al.primitives.PRIMITIVES.items():
         if rule.built_in and name not in helpers:

@@ -13,7 +13,13 @@ from autograd_lite.see import references
 V = al.Variable
 
 #: Where a rule is not smooth at the usual point.
-POINTS = {"acosh": (1.7,), "polygamma": (1.0, 1.3), "sinc_derivative": (0.3, 1.0), "clip": (0.3, -1.0, 1.0)}
+POINTS = {
+    "acosh": (1.7,),
+    "polygamma": (1.0, 1.3),
+    "sinc_derivative": (0.3, 1.0),
+    "clip": (0.3, -1.0, 1.0),
+    "moment_ratio": (3.7, 1.0),
+}
 
 
 def point(name):

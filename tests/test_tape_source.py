@@ -623,7 +623,7 @@ BY_NAME = {
     r"\log": "log", r"\sin": "sin", r"\cos": "cos", r"\tan": "tan", r"\arcsin": "asin", r"\arccos": "acos",
     r"\arctan": "atan",
     r"\sinh": "sinh", r"\cosh": "cosh", r"\tanh": "tanh", r"\Gamma": "gamma", r"\psi": "digamma", r"\sigma": "sigmoid",
-    r"\max": "maximum", r"\min": "minimum",
+    r"\max": "maximum", r"\min": "minimum", r"\Phi": "ndtr",
 }  # fmt: skip
 
 
@@ -672,7 +672,8 @@ class Reader:
 
     def power(self):
         if self.take("e", "^"):
-            return al.exp(self.group())
+            exponent = self.group()
+            return al.expm1(exponent) if self.take("-", "1") else al.exp(exponent)
         value = self.atom()
         while self.take("^"):
             value = al.pow(value, self.group() if self.peek() == "{" else float(self.next()))
@@ -733,6 +734,8 @@ class Reader:
         if word == r"\operatorname":
             self.next("{")
             name = "".join(iter(self.next, "}")).replace("\\", "")
+            if name == "erf" and self.take("^", "{", "-", "1", "}"):
+                name = "erfinv"
             return al.PRIMITIVES["sech_squared" if name == "sech" and self.take("^", "2") else name](*self.arguments())
         return self.named(word)
 
@@ -745,6 +748,10 @@ class Reader:
             value = al.lgamma(self.parenthesis())
             self.next("|")
             return value
+        elif word == r"\log" and self.take(r"\Phi"):
+            name = "log_ndtr"
+        elif word == r"\Phi" and self.take("^", "{", "-", "1", "}"):
+            name = "ndtri"
         elif word == r"\sigma" and self.take("'"):
             name = "sigmoid_slope"
         elif word == r"\psi" and self.take("^"):

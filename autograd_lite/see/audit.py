@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from autograd_lite.backward import topological_order
 from autograd_lite.context import unnoticed
 from autograd_lite.errors import ArgumentError, BranchError, TraceError
-from autograd_lite.primitives import Primitive
+from autograd_lite.primitives import Primitive, hold, plain, where
 from autograd_lite.see import references
-from autograd_lite.see.places import PLACES
 from autograd_lite.see.report import Names, Report, check_variable, counted, number
 from autograd_lite.testing import difference
 from autograd_lite.variable import Variable, is_stale
@@ -23,12 +22,6 @@ TOLERANCE = 1e-9
 
 #: Below the smallest normal double a local gradient is not good to some units of its last place.
 SMALLEST = 2.0**-1022
-
-#: Held constant, and flat on purpose: what is recorded is not the derivative of the value.
-ON_PURPOSE = frozenset({"hold", "plain"})
-
-#: Arguments that are whole numbers and have no derivative.
-WHOLE = {"round": 1, "polygamma": 0, "sinc_derivative": 1}
 
 
 @dataclass(frozen=True)
@@ -112,9 +105,9 @@ def audit(y: Variable, *, most: int = MOST) -> Audit:
     Notes
     -----
     The independent number is a difference at 60 digits by mpmath where it is installed and has the function; otherwise, and
-    always for a primitive of your own, the 6-point difference of the primitive's value. A partial that is wrong by 0.05 %
-    is found. At a kink the recorded number is a convention and is not judged, nor is a node made by hand, which has no
-    function to compare with. About 0.1 ms a local gradient.
+    for a primitive of your own without a `reference`, the 6-point difference of the primitive's value. A partial that is
+    wrong by 0.05 % is found. At a kink the recorded number is a convention and is not judged, nor is a node made by hand,
+    which has no function to compare with. About 0.1 ms a local gradient.
 
     Examples
     --------
@@ -165,7 +158,7 @@ def _judge(node: Variable, judged: dict[tuple[Primitive, int], list[_Judged]], s
     if is_stale(node):
         skipped["of nodes whose argument was set after they were recorded"] += len(node.parents)
         return
-    if primitive.name in ON_PURPOSE:
+    if primitive in (hold, plain):  # what is recorded is not the derivative of the value
         skipped["held constant on purpose"] += 1
         return
     values = tuple(float(getattr(a, "value", a)) for a in node.arguments)
@@ -182,14 +175,14 @@ def _compare(primitive: Primitive, values: tuple[float, ...], place: int, record
     """Why a local gradient cannot be judged, or the independent number and by how much they differ."""
     if not all(map(math.isfinite, (*values, recorded))):
         return "not finite (al.blame says more)", math.nan, 0.0
-    if WHOLE.get(primitive.name) == place:
+    if primitive.domain[place].whole:
         return "by an argument that is a whole number", math.nan, 0.0
-    if primitive.name == "where" and place == 0:
+    if primitive is where and place == 0:
         return "", 0.0, abs(recorded)
-    places = PLACES.get(primitive.name) if primitive.built_in else None
-    if places and any(abs(values[i] - at) <= 1e-7 * abs(at) for i, at in places(*values)):
+    kinks = primitive.kinks_near(*values)
+    if any(abs(values[i] - at) <= 1e-7 * abs(at) for i, at in kinks):
         return "at a kink, where it is a convention", math.nan, 0.0
-    expected = references.derivative(primitive.name, values, place) if primitive.built_in else None
+    expected = references.derivative(primitive, values, place)
     if expected is not None:
         error = abs(recorded - expected)
         return "", expected, 0.0 if error <= SMALLEST else error / max(abs(expected), SMALLEST)
@@ -200,8 +193,7 @@ def _compare(primitive: Primitive, values: tuple[float, ...], place: int, record
         except (BranchError, TraceError):  # of a compiled call, which knows one side of a branch
             return math.nan
 
-    ends = [at for i, at in places(*values) if i == place] if places else []
-    ends += [primitive.domain[place].lower, primitive.domain[place].upper]
+    ends = [at for i, at in kinks if i == place] + [primitive.domain[place].lower, primitive.domain[place].upper]
     away = min(abs(values[place] - end) for end in ends)
     return _by_difference(along, values[place], recorded, away)
 

@@ -8,7 +8,6 @@ from autograd_lite.backward import gradients
 from autograd_lite.context import unnoticed
 from autograd_lite.errors import ArgumentError
 from autograd_lite.primitives import Primitive
-from autograd_lite.see.places import PLACES
 from autograd_lite.see.report import Names, Report, check_variable, counted, number, signed
 from autograd_lite.see.ways import Ways
 from autograd_lite.variable import Variable
@@ -157,9 +156,9 @@ def _of_node(node: Variable, names: Names, within: float) -> Iterator[Kink]:
     values = [float(getattr(a, "value", a)) for a in node.arguments]
     if primitive.name == "where":
         yield from _of_where(node, names, within)
-    elif primitive.name in PLACES and all(map(math.isfinite, values)):
+    elif primitive.kinks and all(map(math.isfinite, values)):
         seen: set[int] = set()
-        for argument, at in PLACES[primitive.name](*values):
+        for argument, at in primitive.kinks_near(*values):
             variable = node.arguments[argument]
             # A tie is one kink, whichever argument is moved; the two bounds of clip are two.
             if isinstance(variable, Variable) and (argument == 0 or not seen) and _near(values[argument], at, within):
@@ -256,7 +255,8 @@ def _slope(branch: object, moved: Variable) -> float:
 def _unseen(nodes: list[Variable]) -> list[str]:
     """What may hide a kink: conditions that are plain numbers, and rules that name a kink without a place."""
     plain = sum(_name(node) == "where" and not isinstance(node.arguments[0], Variable) for node in nodes)
-    own = {_name(n) for n in nodes if n.primitive and n.primitive.kink != "none" and not n.primitive.built_in}
+    rules = {n.primitive for n in nodes if n.primitive and not n.primitive.built_in}
+    own = {rule.name for rule in rules if rule.kink != "none" and not rule.kinks}
     notes = []
     if plain:
         notes.append(

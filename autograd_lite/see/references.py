@@ -1,59 +1,23 @@
-"""The built-in operations in mpmath: an independent number for every recorded local gradient.
+"""Operations in mpmath: an independent number for every recorded local gradient.
 
-None of the library's partials is used. A primitive without an entry, and any of a user's own, is differentiated by finite
-differences of its value.
+None of the library's partials is used. A primitive without a function in mpmath is differentiated by finite differences of
+its value.
 """
 
 import importlib
 import math
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
+from types import BuiltinFunctionType
 from typing import Any
+
+from autograd_lite.primitives import Primitive
 
 #: Digits of the step, of the smallest argument; the truncation of a central difference has twice as many.
 STEP = 30
 
 #: Digits that the derivative must have, and most digits to compute with: sums of 1e300 and 1e-300 take 650.
 ENOUGH, MOST = 18, 4000
-
-
-def _same(name: str) -> Callable[..., Any]:
-    """The function that mpmath has under this name."""
-    return lambda mp, *arguments: getattr(mp, name)(*arguments)
-
-
-#: Each takes mpmath and its numbers, and returns one.
-FUNCTIONS: dict[str, Callable[..., Any]] = {
-    **{
-        name: _same(name)
-        for name in (
-            "exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh",
-            "tanh", "asinh", "acosh", "atanh", "erf", "erfc", "gamma", "hypot", "degrees", "radians", "digamma",
-        )
-    },
-    "add": lambda _, a, b: a + b,
-    "sub": lambda _, a, b: a - b,
-    "mul": lambda _, a, b: a * b,
-    "div": lambda _, a, b: a / b,
-    "neg": lambda _, x: -x,
-    "positive": lambda _, x: x,
-    "inv": lambda _, x: 1 / x,
-    "square": lambda _, x: x * x,
-    "pow": lambda mp, x, p: mp.power(x, p),
-    "exp2": lambda mp, x: mp.power(2, x),
-    "log2": lambda mp, x: mp.log(x) / mp.log(2),
-    "log10": lambda mp, x: mp.log(x) / mp.log(10),
-    "lgamma": lambda mp, x: mp.loggamma(x),
-    "sigmoid": lambda mp, x: 1 / (1 + mp.exp(-x)),
-    "softplus": lambda mp, x: mp.log1p(mp.exp(-abs(x))) + max(x, 0),
-    "logaddexp": lambda mp, a, b: max(a, b) + mp.log1p(mp.exp(-abs(a - b))),
-    "xlogy": lambda mp, x, y: x * mp.log(y),
-    "sinc": lambda mp, x: mp.sincpi(x),
-    "softsign": lambda _, x: x / (1 + abs(x)),
-    "share": lambda _, a, b: a / (a + b),
-    "log_of_sum": lambda mp, t, r: t + mp.log1p(r * mp.exp(-t)),
-    "log_of_excess": lambda mp, t, r: mp.log1p(r * mp.exp(-t)),
-}  # fmt: skip
 
 
 @cache
@@ -66,10 +30,25 @@ def _mpmath() -> Any:
     return context
 
 
-def derivative(name: str, values: tuple[float, ...], place: int) -> float | None:
-    """Return ∂name/∂argument by a central difference, with as many digits as it takes; None where mpmath cannot tell."""
-    mp, function = _mpmath(), FUNCTIONS.get(name)
-    if mp is None or function is None:
+def _function(primitive: Primitive, mp: Any) -> Callable[..., Any] | None:
+    """The operation in mpmath: the entry's own reference, an operator, or for built-in entries the function of its name."""
+    reference = primitive.reference
+    if callable(reference):
+        return partial(reference, mp)
+    if (
+        primitive.built_in
+        and isinstance(primitive.value, BuiltinFunctionType)
+        and primitive.value.__module__ == "_operator"
+    ):
+        return primitive.value
+    return getattr(mp, reference or primitive.name, None) if reference or primitive.built_in else None
+
+
+def derivative(primitive: Primitive, values: tuple[float, ...], place: int) -> float | None:
+    """Return ∂primitive/∂argument by a central difference, with as many digits as it takes; None where mpmath cannot tell."""
+    mp = _mpmath()
+    function = _function(primitive, mp) if mp else None
+    if function is None:
         return None
     digits = 3 * STEP + max(abs(math.frexp(v)[1]) for v in values) // 3
     while digits <= MOST:
@@ -89,7 +68,7 @@ def _difference(
     step = mp.mpf(10) ** -STEP * min([abs(a) for a in arguments if a] + [1])
     try:
         above, below = (
-            function(mp, *arguments[:place], arguments[place] + side, *arguments[place + 1 :]) for side in (step, -step)
+            function(*arguments[:place], arguments[place] + side, *arguments[place + 1 :]) for side in (step, -step)
         )
         slope = (above - below) / (2 * step)
     except (ArithmeticError, ValueError, TypeError):

@@ -18,7 +18,7 @@ from string import Template
 from typing import Any
 
 from autograd_lite.see.dot import NAME_LENGTH
-from autograd_lite.see.labels import SYMBOLS, elide, formula, name_of, number, steady, visible
+from autograd_lite.see.labels import elide, formula, name_of, number, steady, visible
 from autograd_lite.see.select import Selection
 from autograd_lite.variable import Variable, is_stale
 
@@ -119,7 +119,7 @@ class Stepper:
         }
         if node.parents:
             rule = node.primitive
-            infix = rule is not None and rule.name in SYMBOLS
+            infix = rule is not None and rule.symbol
             facts["made"] = formula(node, lambda a: self._names[a] if isinstance(a, Variable) else number(a))
             values = [number(a.value if isinstance(a, Variable) else a) for a in node.arguments]
             digits = iter([f"({text})" if infix and text.startswith("-") else text for text in values])

@@ -11,7 +11,7 @@ from autograd_lite.see.capture import missing
 from autograd_lite.see.labels import operation
 from autograd_lite.see.report import Why, check_variable, counted, number, signed
 from autograd_lite.see.ways import Edge, Path, Ways
-from autograd_lite.see.zeros import PRECEDENCE, SATURATING, softmax_unit, zero
+from autograd_lite.see.zeros import precedence, softmax_unit, zero
 from autograd_lite.variable import Variable
 
 #: How many lines of evidence of one kind are given.
@@ -112,7 +112,7 @@ def _zero(ways: Ways, gradient: float) -> Why:
         return _cancellation(ways, gradient)
     front, back = _blocked(ways)
     findings = {edge: zero(edge, ways.names) for edge in islice(front, 1000)}
-    ranked = sorted(findings, key=lambda edge: PRECEDENCE.index(findings[edge][0]))
+    ranked = sorted(findings, key=lambda edge: precedence(findings[edge][0]))
     first = ranked[0]
     cause, clause = findings[first]
     alike = Counter(operation(edge.user) for edge in ranked if findings[edge][0] == cause)
@@ -199,7 +199,7 @@ def _tiny(ways: Ways, gradient: float) -> Why:
     path = ways.top(1)[0]
     shrinking = [edge for edge in path.edges if edge.size[1] < 0.0]
     least = min(path.edges, key=lambda edge: edge.size)
-    saturated = least.user.primitive is not None and least.user.primitive.name in SATURATING
+    saturated = least.user.primitive is not None and least.user.primitive.saturates
     if saturated and 2.0 * least.size[1] <= sum(edge.size[1] for edge in shrinking):
         names, argument = ways.names, least.argument
         what = (
