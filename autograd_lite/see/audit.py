@@ -5,13 +5,13 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from autograd_lite.backward import topological_order
 from autograd_lite.context import unnoticed
 from autograd_lite.errors import ArgumentError
 from autograd_lite.primitives import Primitive
 from autograd_lite.see import references
+from autograd_lite.see.graph import Edge, Graph, Names
+from autograd_lite.see.labels import Report, check_variable, counted, number
 from autograd_lite.see.places import PLACES
-from autograd_lite.see.report import Names, Report, check_variable, counted, number
 from autograd_lite.testing import difference
 from autograd_lite.variable import Variable, is_stale
 
@@ -87,9 +87,7 @@ class Audit(Report):
 class _Judged:
     """A local gradient beside the independent number."""
 
-    node: Variable
-    place: int
-    recorded: float
+    edge: Edge
     expected: float
     error: float
 
@@ -130,16 +128,15 @@ def audit(y: Variable, *, most: int = MOST) -> Audit:
     if isinstance(most, bool) or not isinstance(most, int) or most < 1:
         raise ArgumentError(f"most={most!r}: give the number of nodes to look at, 1 or more.")
     with unnoticed():
-        order = topological_order(y)
+        graph = Graph([y])
         skipped: Counter[str] = Counter()
         judged: dict[tuple[Primitive, int], list[_Judged]] = {}
-        inner = [node for node in order if node.parents]
-        sample = _sampled(inner, most)
+        sample = _sampled([*graph.edges], most)
         for node in sample:
-            _judge(node, judged, skipped)
-        faults = _faults(judged, Names(order))
+            _judge(node, graph.edges[node], judged, skipped)
+        faults = _faults(judged, graph.names)
     checked = sum(map(len, judged.values()))
-    return _report(faults, checked, skipped, len(inner), len(sample))
+    return _report(faults, checked, skipped, len(graph.edges), len(sample))
 
 
 def _sampled(inner: Sequence[Variable], most: int) -> list[Variable]:
@@ -156,7 +153,9 @@ def _sampled(inner: Sequence[Variable], most: int) -> list[Variable]:
     return sample
 
 
-def _judge(node: Variable, judged: dict[tuple[Primitive, int], list[_Judged]], skipped: Counter[str]) -> None:
+def _judge(
+    node: Variable, edges: Sequence[Edge], judged: dict[tuple[Primitive, int], list[_Judged]], skipped: Counter[str]
+) -> None:
     """Enter each local gradient of a node under `judged`, or the reason why not under `skipped`."""
     primitive = node.primitive
     if primitive is None:
@@ -169,13 +168,12 @@ def _judge(node: Variable, judged: dict[tuple[Primitive, int], list[_Judged]], s
         skipped["held constant on purpose"] += 1
         return
     values = tuple(float(getattr(a, "value", a)) for a in node.arguments)
-    places = (i for i, a in enumerate(node.arguments) if isinstance(a, Variable))
-    for place, (_, recorded) in zip(places, node.local_gradients, strict=True):
-        reason, expected, error = _compare(primitive, values, place, recorded)
+    for edge in edges:
+        reason, expected, error = _compare(primitive, values, edge.place, edge.local)
         if reason:
             skipped[reason] += 1
         else:
-            judged.setdefault((primitive, place), []).append(_Judged(node, place, recorded, expected, error))
+            judged.setdefault((primitive, edge.place), []).append(_Judged(edge, expected, error))
 
 
 def _compare(primitive: Primitive, values: tuple[float, ...], place: int, recorded: float) -> tuple[str, float, float]:
@@ -223,12 +221,11 @@ def _faults(judged: dict[tuple[Primitive, int], list[_Judged]], names: Names) ->
             worst = max(wrong, key=lambda row: row.error)
             off = f"{100.0 * worst.error:.3g} % off" if worst.error < 10.0 else "of another size"
             line = (
-                f"{primitive.name}: ∂/∂argument {place} is recorded as {number(worst.recorded)}, but is "
-                f"{number(worst.expected)} ({off}) at {names.at(worst.node)}, in {len(wrong):,} of {len(rows):,}"
+                f"{primitive.name}: ∂/∂argument {place} is recorded as {number(worst.edge.local)}, but is "
+                f"{number(worst.expected)} ({off}) at {names.at(worst.edge.user)}, in {len(wrong):,} of {len(rows):,}"
             )
-            faults.append(
-                Fault(primitive, place, len(wrong), worst.node, worst.recorded, worst.expected, worst.error, line)
-            )
+            edge = worst.edge
+            faults.append(Fault(primitive, place, len(wrong), edge.user, edge.local, worst.expected, worst.error, line))
     return tuple(sorted(faults, key=lambda fault: -fault.error))
 
 

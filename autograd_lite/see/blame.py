@@ -5,9 +5,8 @@ from dataclasses import dataclass
 
 from autograd_lite.context import unnoticed
 from autograd_lite.see.cures import Birth, cure, operation_name
-from autograd_lite.see.labels import operation
-from autograd_lite.see.report import Report, check_variable, counted, number
-from autograd_lite.see.ways import Ways, shortened
+from autograd_lite.see.graph import Graph, Ways
+from autograd_lite.see.labels import Report, check_variable, counted, number, operation, shortened
 from autograd_lite.variable import Variable
 
 #: Between a birth and its effect these are passed through when the table asks who uses it.
@@ -66,36 +65,28 @@ def blame(y: Variable) -> Blame:
     """
     check_variable("blame", y)
     with unnoticed():
-        ways = Ways(y, None)
+        graph = Graph([y])
         if not math.isfinite(y.value):
-            born = _origin(y)
-            head = f"{ways.names[y]} is {y.value}; it was born in {ways.names.at(born)}"
-            return _forward(ways, born, head, None)
-        for node in ways.nodes:
-            if not math.isfinite(ways.adjoints.get(node, 0.0)):
-                return _backward(ways, node)
-        sentence = f"Nothing to blame: {ways.names[y]} and its {counted(len(ways.adjoints), 'gradient')} are finite."
-        idle = sum(not math.isfinite(node.value) for node in ways.order)
-        evidence = (
-            (f"Not finite, but without harm: {counted(idle, 'node')} that nothing comes back from.",) if idle else ()
-        )
-        return Blame("none", sentence, evidence)
+            born = _origin(graph, y)
+            return _forward(graph, born, f"{graph.names[y]} is {y.value}; it was born in {graph.names.at(born)}", None)
+        for node in reversed(graph.nodes):
+            if not math.isfinite(graph.adjoints.get(node, 0.0)):
+                return _backward(graph, node)
+        sentence = f"Nothing to blame: {graph.names[y]} and its {counted(len(graph.adjoints), 'gradient')} are finite."
+        idle = sum(not math.isfinite(node.value) for node in graph.nodes)
+        harmless = f"Not finite, but without harm: {counted(idle, 'node')} that nothing comes back from."
+        return Blame("none", sentence, (harmless,) if idle else ())
 
 
-def _origin(node: Variable) -> Variable:
+def _origin(graph: Graph, node: Variable) -> Variable:
     """The oldest node that is not finite although its arguments are, among those that `node` has it from."""
-    seen = {node}
-    stack, births = [node], []
-    while stack:
-        here = stack.pop()
-        bad = [a for a in _taken(here) if not math.isfinite(a.value)]
-        if not bad:
-            births.append(here)
-        for argument in bad:
-            if argument not in seen:
-                seen.add(argument)
-                stack.append(argument)
-    return min(births, key=lambda birth: birth.number)
+    suspects, born = {node}, node
+    for here in reversed(graph.nodes):
+        if here in suspects:
+            bad = [a for a in _taken(here) if not math.isfinite(a.value)]
+            suspects.update(bad)
+            born = born if bad else here
+    return born
 
 
 def _taken(node: Variable) -> tuple[Variable, ...]:
@@ -107,63 +98,65 @@ def _taken(node: Variable) -> tuple[Variable, ...]:
     return tuple(a for a in (condition, taken) if isinstance(a, Variable))
 
 
-def _forward(ways: Ways, born: Variable, head: str, product: tuple[float, float] | None) -> Blame:
+def _forward(graph: Graph, born: Variable, head: str, product: tuple[float, float] | None) -> Blame:
     """A value was born bad; with a product, it showed only on the way back."""
-    names = ways.names
-    cause, rewrite = cure(Birth(born, _users(ways, born)))
-    shows = "value" if product is None else "gradient"
-    evidence = [*_inputs(ways, born), f"cure: {rewrite}."]
-    way = Ways(ways.y, born).top(1)
+    cause, rewrite = cure(Birth(born, _users(graph, born)))
+    evidence = [*_inputs(graph, born), f"cure: {rewrite}."]
+    (y,) = graph.outputs
+    way = Ways(graph, born).top(1)
     if way and way[0].edges:
-        path = [edge.argument for edge in reversed(way[0].edges)] + [ways.y]
-        evidence.append(f"from there: {' -> '.join(shortened(path, 8, names.__getitem__))}")
+        path = [edge.argument for edge in reversed(way[0].edges)] + [y]
+        evidence.append(f"from there: {' -> '.join(shortened(path, 8, graph.names.__getitem__))}")
     if product is not None:
-        failed = f"{number(product[0])} × {number(product[1])} = {product[0] * product[1]}, adjoint × local gradient"
-        evidence.insert(0, f"the product that failed: {failed}")
-    which = f", which is {born.value}" if operation(born) or shows == "gradient" else ""
+        evidence.insert(0, _failed(*product))
+    which = f", which is {born.value}" if operation(born) or product is not None else ""
     phase = "forward" if product is None else "backward"
     return Blame(cause, f"{head}{which}: {cause}.", tuple(evidence), (born,), born.location, phase, product, rewrite)
 
 
-def _backward(ways: Ways, node: Variable) -> Blame:
+def _backward(graph: Graph, node: Variable) -> Blame:
     """All values that matter are finite; the adjoint of `node` is the first in the sweep that is not."""
-    names, adjoint = ways.names, ways.adjoints[node]
-    head = f"{names[ways.y]} is {number(ways.y.value)}, but its derivative by {names[node]} is {adjoint}"
-    edges = ways.arriving.get(node, [])
-    edge = next((e for e in edges if not math.isfinite(e.local * ways.adjoints[e.user])), None)
+    names, adjoint = graph.names, graph.adjoints[node]
+    (y,) = graph.outputs
+    head = f"{names[y]} is {number(y.value)}, but its derivative by {names[node]} is {adjoint}"
+    edges = graph.arriving.get(node, [])
+    edge = next((e for e in edges if not math.isfinite(e.local * graph.adjoints[e.user])), None)
     if edge is None:  # finite products that add up to more than the largest float
         return Blame(
             "overflow in the sweep", f"{head}: {counted(len(edges), 'product')} add up to more than 1.8e308.",
             ("cure: scale the loss down.",), (node,), node.location, "backward", None, "scale the loss down",
         )  # fmt: skip
-    user = edge.user
-    product = (ways.adjoints[user], edge.local)
+    born = edge.user
+    product = (graph.adjoints[born], edge.local)
     if math.isfinite(edge.local):
-        cause, rewrite, born = "overflow in the sweep", "scale the loss or the inputs down", user
+        cause, rewrite = "overflow in the sweep", "scale the loss or the inputs down"
     else:
-        if not all(math.isfinite(n.value) for n in (user, *user.parents)):
-            bad = next(n for n in (*user.parents, user) if not math.isfinite(n.value))
-            origin = _origin(bad)
-            return _forward(ways, origin, f"{head}; it comes from {names.at(origin)}", product)
-        cause, rewrite = cure(Birth(user, _users(ways, user), product[0]))
-        born = user
+        bad = next((n for n in (*born.parents, born) if not math.isfinite(n.value)), None)
+        if bad is not None:
+            origin = _origin(graph, bad)
+            return _forward(graph, origin, f"{head}; it comes from {names.at(origin)}", product)
+        cause, rewrite = cure(Birth(born, _users(graph, born), product[0]))
     sentence = f"{head}; it was born in {names.at(born)}: {cause}."
-    failed = f"{number(product[0])} × {number(product[1])} = {product[0] * product[1]}, adjoint × local gradient"
-    evidence = (*_inputs(ways, born), f"the product that failed: {failed}", f"cure: {rewrite}.")
+    evidence = (*_inputs(graph, born), _failed(*product), f"cure: {rewrite}.")
     return Blame(cause, sentence, evidence, (born, node), born.location, "backward", product, rewrite)
 
 
-def _inputs(ways: Ways, node: Variable) -> list[str]:
-    inputs = [f"{ways.names[parent]} = {parent.value!r}" for parent in dict.fromkeys(node.parents)]
+def _failed(adjoint: float, local: float) -> str:
+    product = f"{number(adjoint)} × {number(local)} = {adjoint * local}"
+    return f"the product that failed: {product}, adjoint × local gradient"
+
+
+def _inputs(graph: Graph, node: Variable) -> list[str]:
+    inputs = [f"{graph.names[parent]} = {parent.value!r}" for parent in dict.fromkeys(node.parents)]
     return [f"inputs: {', '.join(inputs)}"] if inputs else []
 
 
-def _users(ways: Ways, node: Variable) -> tuple[Variable, ...]:
+def _users(graph: Graph, node: Variable) -> tuple[Variable, ...]:
     """Who takes what came out of `node`, through sums and the like."""
     users = []
     carriers = {node}
-    for other in ways.order:
-        if other.number > node.number and any(parent in carriers for parent in other.parents):
+    for other in graph.nodes[graph.position[node] + 1 :]:
+        if any(parent in carriers for parent in other.parents):
             users.append(other)
             if operation_name(other) in TRANSPARENT:
                 carriers.add(other)

@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from autograd_lite.see.labels import elide, number, primitive_name, steady, visible
+from autograd_lite.see.labels import elide, primitive_name, short, steady, visible
 from autograd_lite.variable import Variable
 
 # Where an input and a number go in the formula of a block; `visible` lets neither into a name.
@@ -206,7 +206,7 @@ def _signed(letter: str, before: str) -> str:
 
 def _shared_name(slot: AbstractSet[Any], nodes: Sequence[Variable], results: Mapping[int, str]) -> str:
     if any(type(i) is tuple for i in slot):
-        return number(min(slot)[0]) if len(slot) == 1 else ""
+        return short(min(slot)[0]) if len(slot) == 1 else ""
     if len(told := {results.get(i, "") for i in slot}) == 1 and (result := told.pop()):
         return result
     names = {visible(nodes[i].name or "").strip() if i >= 0 else "" for i in slot}

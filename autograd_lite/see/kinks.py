@@ -8,9 +8,9 @@ from autograd_lite.backward import gradients
 from autograd_lite.context import unnoticed
 from autograd_lite.errors import ArgumentError
 from autograd_lite.primitives import Primitive
+from autograd_lite.see.graph import Edge, Graph
+from autograd_lite.see.labels import Report, check_variable, counted, number, signed
 from autograd_lite.see.places import PLACES
-from autograd_lite.see.report import Names, Report, check_variable, counted, number, signed
-from autograd_lite.see.ways import Ways
 from autograd_lite.variable import Variable
 
 
@@ -105,11 +105,11 @@ def kinks(y: Variable, *, within: float = 1e-3) -> Kinks:
     if not (isinstance(within, float) and within >= 0.0):
         raise ArgumentError(f"within={within!r}: give a distance, 0.0 or more.")
     with unnoticed():
-        ways = Ways(y, None)
-        relevant = _relevant(ways)
-        found = [kink for node in relevant for kink in _of_node(node, ways.names, within)]
+        graph = Graph([y])
+        relevant = _relevant(graph)
+        found = [kink for node in relevant for kink in _of_node(node, graph, within)]
         found.sort(key=lambda kink: (abs(kink.distance), kink.node.number))
-        notes = _squares(found, ways) + _unseen(relevant)
+        notes = _squares(found, graph) + _unseen(relevant)
     if not found:
         sentence = f"No kink within {within:g}: the function is smooth around this point, as far as the graph shows."
         return Kinks("none", sentence, tuple(notes))
@@ -122,23 +122,18 @@ def kinks(y: Variable, *, within: float = 1e-3) -> Kinks:
     return Kinks("jump" if jumps else "kink", sentence, (*lines, *notes), nodes, nodes[0].location, tuple(found))
 
 
-def _relevant(ways: Ways) -> list[Variable]:
+def _relevant(graph: Graph) -> list[Variable]:
     """The nodes that an adjoint reaches, and the comparisons in the conditions of the `where` nodes among them."""
-    reached = dict.fromkeys(node for node in ways.order if node in ways.adjoints)
-    stack = [
-        node.arguments[0] for node in reached if _name(node) == "where" and isinstance(node.arguments[0], Variable)
-    ]
-    seen = set(stack)
-    stack = [condition for condition in stack if _name(condition) not in ("less", "step")]  # `_of_where` has these
-    while stack:
-        node = stack.pop()
-        if _name(node) in ("less", "step"):
-            if not _is_inner(node):
-                reached[node] = None
-        elif _name(node) != "hold":
-            stack += [parent for parent in node.parents if parent not in seen]
-            seen.update(node.parents)
-    return sorted(reached, key=lambda node: node.number)
+    reached = set(graph.adjoints)
+    conditions = {a for node in reached if _name(node) == "where" for a in node.arguments[:1] if type(a) is Variable}
+    listed = {node for node in conditions if _name(node) in ("less", "step")}  # `_of_where` has these
+    for node in reversed(graph.nodes):
+        if node in conditions and node not in listed:
+            if _name(node) not in ("less", "step", "hold"):
+                conditions.update(node.parents)
+            elif _name(node) != "hold" and not _is_inner(node):
+                reached.add(node)
+    return [node for node in graph.nodes if node in reached]
 
 
 def _is_inner(condition: Variable) -> bool:
@@ -150,13 +145,13 @@ def _name(node: Variable) -> str:
     return "" if node.primitive is None else node.primitive.name
 
 
-def _of_node(node: Variable, names: Names, within: float) -> Iterator[Kink]:
+def _of_node(node: Variable, graph: Graph, within: float) -> Iterator[Kink]:
     primitive = node.primitive
     if primitive is None:
         return
     values = [float(getattr(a, "value", a)) for a in node.arguments]
     if primitive.name == "where":
-        yield from _of_where(node, names, within)
+        yield from _of_where(node, graph.names.call(node), within)
     elif primitive.name in PLACES and all(map(math.isfinite, values)):
         seen: set[int] = set()
         for argument, at in PLACES[primitive.name](*values):
@@ -164,15 +159,16 @@ def _of_node(node: Variable, names: Names, within: float) -> Iterator[Kink]:
             # A tie is one kink, whichever argument is moved; the two bounds of clip are two.
             if isinstance(variable, Variable) and (argument == 0 or not seen) and _near(values[argument], at, within):
                 seen.add(argument)
-                yield _kink(node, names.call(node), values, argument, at)
+                edge = next(edge for edge in graph.edges[node] if edge.place == argument)
+                yield _kink(edge, graph.names.call(node), values, at)
 
 
 def _near(x: float, at: float, within: float) -> bool:
     return abs(x - at) <= within * max(1.0, abs(at))
 
 
-def _kink(node: Variable, call: str, values: list[float], place: int, at: float) -> Kink:
-    primitive = node.primitive
+def _kink(edge: Edge, call: str, values: list[float], at: float) -> Kink:
+    node, place, primitive = edge.user, edge.place, edge.user.primitive
     assert primitive is not None
     step = 1e-9 * max(1.0, abs(at))
     left, below, nearer_below = _side(primitive, values, place, at, -step)
@@ -180,9 +176,9 @@ def _kink(node: Variable, call: str, values: list[float], place: int, at: float)
     jump = nearer_above - nearer_below
     if not abs(jump) > 0.9 * abs(above - below) > 0.0:  # it shrinks with the step
         jump = 0.0
-    argument, used = _argument(node, place)
+    distance = values[place] - at
     return Kink(
-        node, argument, call, primitive.name, at, values[place] - at, left, right, jump, used, node.location
+        node, edge.argument, call, primitive.name, at, distance, left, right, jump, edge.local, node.location
     )  # fmt: skip
 
 
@@ -198,20 +194,14 @@ def _side(primitive: Primitive, values: list[float], place: int, at: float, step
     return (math.copysign(math.inf, slopes[1]) if grows else slopes[0]), ends[0], ends[1]
 
 
-def _argument(node: Variable, place: int) -> tuple[Variable, float]:
-    """The Variable at a place among the arguments, and the local gradient there."""
-    before = sum(isinstance(a, Variable) for a in node.arguments[:place])
-    return node.local_gradients[before]
-
-
-def _of_where(node: Variable, names: Names, within: float) -> Iterator[Kink]:
+def _of_where(node: Variable, call: str, within: float) -> Iterator[Kink]:
     """`where(less(a, b), …)`: the slopes of the two branches with respect to what is compared."""
     condition, first, second = node.arguments
     if not isinstance(condition, Variable):
         return
     if _name(condition) == "hold" and condition.value == 0.0:  # `norm` holds the largest coordinate: this is the origin
         largest = condition.parents[0]
-        yield Kink(node, largest, names.call(node), "norm", 0.0, 0.0, -1.0, 1.0, 0.0, 0.0, node.location)
+        yield Kink(node, largest, call, "norm", 0.0, 0.0, -1.0, 1.0, 0.0, 0.0, node.location)
     if _name(condition) not in ("less", "step") or _is_inner(condition):
         return
     values = [float(getattr(a, "value", a)) for a in condition.arguments]
@@ -230,7 +220,7 @@ def _of_where(node: Variable, names: Names, within: float) -> Iterator[Kink]:
     if abs(jump) <= 2.0 * abs(distance) * (abs(low[0]) + abs(high[0])) + 1e-12:
         jump = 0.0
     yield Kink(
-        node, moved, names.call(node), "where", at, distance, low[0], high[0], jump, used, node.location
+        node, moved, call, "where", at, distance, low[0], high[0], jump, used, node.location
     )  # fmt: skip
 
 
@@ -238,9 +228,9 @@ def _of_where(node: Variable, names: Names, within: float) -> Iterator[Kink]:
 _SQUARES = {"norm": "v @ v", "hypot": "x*x + y*y", "abs": "x*x"}
 
 
-def _squares(found: list[Kink], ways: Ways) -> list[str]:
+def _squares(found: list[Kink], graph: Graph) -> list[str]:
     """Lengths at the origin that are squared, or otherwise of adjoint 0: smooth, but not through the length."""
-    squared = {kink.operation for kink in found if kink.distance == 0.0 and ways.adjoints.get(kink.node) == 0.0}
+    squared = {kink.operation for kink in found if kink.distance == 0.0 and graph.adjoints.get(kink.node) == 0.0}
     return [
         f"the square of {name} is smooth at the origin, but through {name} its second derivatives are 0 there, not 2: write "
         f"{instead}."

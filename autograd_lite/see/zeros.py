@@ -3,9 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from autograd_lite.see.labels import operation
-from autograd_lite.see.report import Names, number
-from autograd_lite.see.ways import Edge
+from autograd_lite.see.graph import Edge, Names
+from autograd_lite.see.labels import number, operation
 from autograd_lite.variable import Variable
 
 #: When several paths are blocked for different reasons, the one that is named first.
