@@ -1,16 +1,17 @@
 """Every recorded local gradient against an independent number."""
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from autograd_lite.context import unnoticed
 from autograd_lite.errors import ArgumentError
 from autograd_lite.primitives import Primitive
 from autograd_lite.see import references
 from autograd_lite.see.graph import Edge, Graph, Names
-from autograd_lite.see.labels import Report, check_variable, counted, number
+from autograd_lite.see.labels import Report, check_variable, counted, number, values_of
 from autograd_lite.see.places import PLACES
 from autograd_lite.testing import difference
 from autograd_lite.variable import Variable, is_stale
@@ -83,15 +84,6 @@ class Audit(Report):
     skipped: dict[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class _Judged:
-    """A local gradient beside the independent number."""
-
-    edge: Edge
-    expected: float
-    error: float
-
-
 def audit(y: Variable, *, most: int = MOST) -> Audit:
     """Compare every recorded local gradient under `y` with an independent number, and name the rules that are wrong.
 
@@ -129,23 +121,47 @@ def audit(y: Variable, *, most: int = MOST) -> Audit:
         raise ArgumentError(f"most={most!r}: give the number of nodes to look at, 1 or more.")
     with unnoticed():
         graph = Graph([y])
-        skipped: Counter[str] = Counter()
-        judged: dict[tuple[Primitive, int], list[_Judged]] = {}
         sample = _sampled([*graph.edges], most)
-        for node in sample:
-            _judge(node, graph.edges[node], judged, skipped)
-        faults = _faults(judged, graph.names)
+        skipped: Counter[str] = Counter()
+        judged: dict[tuple[Primitive | None, int], list[tuple[float, float, Edge]]] = defaultdict(list)
+        for edge in chain.from_iterable(graph.edges[node] for node in sample):
+            reason, expected, error = _compare(edge)
+            if reason:
+                skipped[reason] += 1
+            else:
+                judged[edge.user.primitive, edge.place].append((error, expected, edge))
+        wrong = [_fault(rows, graph.names) for rows in judged.values() if any(error > TOLERANCE for error, *_ in rows)]
+    faults = tuple(sorted(wrong, key=lambda fault: -fault.error))
     checked = sum(map(len, judged.values()))
-    return _report(faults, checked, skipped, len(graph.edges), len(sample))
+    evidence = [fault.line for fault in faults]
+    sampled = f", in {len(sample):,} of {len(graph.edges):,} nodes: a sample" if len(sample) < len(graph.edges) else ""
+    evidence.append(f"compared: {counted(checked, 'local gradient')}{sampled}")
+    evidence += [f"not judged: {count:,} {reason}" for reason, count in skipped.most_common()]
+    nodes = tuple(fault.node for fault in faults)
+    sentence = "Every local gradient that was compared agrees." if checked else "Nothing could be compared."
+    if faults:
+        which = ", ".join(f"partial {fault.argument} of {fault.primitive.name}" for fault in faults[:6])
+        verb = "rule is" if len(faults) == 1 else "rules are"
+        sentence = f"{len(faults)} {verb} wrong: {which}{', …' if len(faults) > 6 else ''}."
+    return Audit(
+        cause="wrong rule" if faults else "none",
+        sentence=sentence,
+        evidence=tuple(evidence),
+        nodes=nodes,
+        location=nodes[0].location if nodes else None,
+        faults=faults,
+        checked=checked,
+        skipped=dict(skipped),
+    )
 
 
 def _sampled(inner: Sequence[Variable], most: int) -> list[Variable]:
     """At most about `most` nodes: of each operation the same share, evenly spaced, and at least ten if there are."""
     if len(inner) <= most:
         return list(inner)
-    groups: dict[Primitive | None, list[Variable]] = {}
+    groups: dict[Primitive | None, list[Variable]] = defaultdict(list)
     for node in inner:
-        groups.setdefault(node.primitive, []).append(node)
+        groups[node.primitive].append(node)
     sample = []
     for nodes in groups.values():
         wanted = min(len(nodes), max(10, len(nodes) * most // len(inner)))
@@ -153,31 +169,16 @@ def _sampled(inner: Sequence[Variable], most: int) -> list[Variable]:
     return sample
 
 
-def _judge(
-    node: Variable, edges: Sequence[Edge], judged: dict[tuple[Primitive, int], list[_Judged]], skipped: Counter[str]
-) -> None:
-    """Enter each local gradient of a node under `judged`, or the reason why not under `skipped`."""
-    primitive = node.primitive
-    if primitive is None:
-        skipped["made by hand: there is no function to compare with"] += len(node.parents)
-        return
-    if is_stale(node):
-        skipped["of nodes whose argument was set after they were recorded"] += len(node.parents)
-        return
-    if primitive.name in ON_PURPOSE:
-        skipped["held constant on purpose"] += 1
-        return
-    values = tuple(float(getattr(a, "value", a)) for a in node.arguments)
-    for edge in edges:
-        reason, expected, error = _compare(primitive, values, edge.place, edge.local)
-        if reason:
-            skipped[reason] += 1
-        else:
-            judged.setdefault((primitive, edge.place), []).append(_Judged(edge, expected, error))
-
-
-def _compare(primitive: Primitive, values: tuple[float, ...], place: int, recorded: float) -> tuple[str, float, float]:
+def _compare(edge: Edge) -> tuple[str, float, float]:
     """Why a local gradient cannot be judged, or the independent number and by how much they differ."""
+    primitive, place, recorded = edge.user.primitive, edge.place, edge.local
+    if primitive is None:
+        return "made by hand: there is no function to compare with", math.nan, 0.0
+    if is_stale(edge.user):
+        return "of nodes whose argument was set after they were recorded", math.nan, 0.0
+    if primitive.name in ON_PURPOSE:
+        return "held constant on purpose", math.nan, 0.0
+    values = values_of(edge.user)
     if not all(map(math.isfinite, (*values, recorded))):
         return "not finite (al.blame says more)", math.nan, 0.0
     if WHOLE.get(primitive.name) == place:
@@ -213,32 +214,14 @@ def _by_difference(along: Callable[[float], float], x: float, recorded: float, a
     return "", found.estimate, 0.0 if agrees else error / scale
 
 
-def _faults(judged: dict[tuple[Primitive, int], list[_Judged]], names: Names) -> tuple[Fault, ...]:
-    faults = []
-    for (primitive, place), rows in judged.items():
-        wrong = [row for row in rows if row.error > TOLERANCE]
-        if wrong:
-            worst = max(wrong, key=lambda row: row.error)
-            off = f"{100.0 * worst.error:.3g} % off" if worst.error < 10.0 else "of another size"
-            line = (
-                f"{primitive.name}: ∂/∂argument {place} is recorded as {number(worst.edge.local)}, but is "
-                f"{number(worst.expected)} ({off}) at {names.at(worst.edge.user)}, in {len(wrong):,} of {len(rows):,}"
-            )
-            edge = worst.edge
-            faults.append(Fault(primitive, place, len(wrong), edge.user, edge.local, worst.expected, worst.error, line))
-    return tuple(sorted(faults, key=lambda fault: -fault.error))
-
-
-def _report(faults: tuple[Fault, ...], checked: int, skipped: Counter[str], nodes: int, looked_at: int) -> Audit:
-    evidence = [fault.line for fault in faults]
-    sampled = f", in {looked_at:,} of {nodes:,} nodes: a sample" if looked_at < nodes else ""
-    evidence.append(f"compared: {counted(checked, 'local gradient')}{sampled}")
-    evidence += [f"not judged: {count:,} {reason}" for reason, count in skipped.most_common()]
-    if faults:
-        which = ", ".join(f"partial {fault.argument} of {fault.primitive.name}" for fault in faults[:6])
-        verb = "rule is" if len(faults) == 1 else "rules are"
-        sentence = f"{len(faults)} {verb} wrong: {which}{', …' if len(faults) > 6 else ''}."
-        found = tuple(fault.node for fault in faults)
-        return Audit("wrong rule", sentence, tuple(evidence), found, found[0].location, faults, checked, dict(skipped))
-    agree = "every local gradient that was compared agrees" if checked else "nothing could be compared"
-    return Audit("none", f"{agree[0].upper()}{agree[1:]}.", tuple(evidence), (), None, (), checked, dict(skipped))
+def _fault(rows: Sequence[tuple[float, float, Edge]], names: Names) -> Fault:
+    """What is wrong with a partial, where its error is largest; each row is an error, what it should be, and the edge."""
+    wrong = [row for row in rows if row[0] > TOLERANCE]
+    error, expected, (node, place, _, _, recorded, _) = max(wrong, key=lambda row: row[0])
+    assert node.primitive is not None
+    off = f"{100.0 * error:.3g} % off" if error < 10.0 else "of another size"
+    line = (
+        f"{node.primitive.name}: ∂/∂argument {place} is recorded as {number(recorded)}, but is {number(expected)} ({off}) "
+        f"at {names.at(node)}, in {len(wrong):,} of {len(rows):,}"
+    )
+    return Fault(node.primitive, place, len(wrong), node, recorded, expected, error, line)

@@ -188,7 +188,7 @@ def _paths(ways: Ways, top: int) -> list[str]:
     some = f", the {len(found)} largest" if ways.number > len(found) else ""
     lines = [f"{heading} = {signed(total)} over {counted(ways.number, 'path')} ({MULTIPLY_AND_ADD}){some}:"]
     products = [path.amount() for path in found]
-    factors = [" * ".join(shortened(path.edges, 6, _factor)) or "(+1)" for path in found]
+    factors = [" * ".join(shortened([*map(_factor, path.edges)], 6)) or "(+1)" for path in found]
     width, column = max(map(len, products)), max(map(len, factors))
     for product, text, path in zip(products, factors, found, strict=True):
         lines.append(f"|- {product.ljust(width)} = {text.ljust(column)}   {path.written(names)}".rstrip())

@@ -22,9 +22,6 @@ from autograd_lite.variable import Variable
 #: What stands for the logarithm of an infinite or NaN factor: more than all finite factors of a long path together.
 INFINITE = 1e9
 
-#: By how much a path is smaller than another: factors 0 more, and the difference of the logarithms.
-Loss = tuple[int, float]
-
 
 class Edge(NamedTuple):
     """One Variable among the arguments of a node, and the local gradient there.
@@ -83,11 +80,8 @@ class Graph:
         edges = {}
         for node in self.nodes:
             selects = node.primitive is not None and node.primitive.selects
-            pairs = node.local_gradients
-            places: Iterable[int] = range(len(pairs))
-            if len(pairs) < len(node.arguments):
-                places = (i for i, argument in enumerate(node.arguments) if isinstance(argument, Variable))
-            if pairs:
+            if pairs := node.local_gradients:
+                places = (place for place, argument in enumerate(node.arguments) if type(argument) is Variable)
                 edges[node] = [
                     Edge(node, place, k, argument, local, not (selects and local == 0.0))
                     for k, (place, (argument, local)) in enumerate(zip(places, pairs, strict=True))
@@ -189,6 +183,11 @@ class Path:
     edges: tuple[Edge, ...]
 
     @property
+    def nodes(self) -> list[Variable]:
+        """The nodes on the way; none where no edge is."""
+        return [edge.user for edge in self.edges] + [edge.argument for edge in self.edges[-1:]]
+
+    @property
     def product(self) -> float:
         """The product of the local gradients; 0 if the path leads through a branch that was not taken."""
         return math.prod(e.local for e in self.edges) if all(e.sent for e in self.edges) else 0.0
@@ -196,14 +195,12 @@ class Path:
     @property
     def logarithm(self) -> float:
         """log₁₀ |product|, which cannot underflow; -inf for a factor 0."""
-        if any(edge.factor == 0.0 for edge in self.edges):
-            return -math.inf
-        return sum(edge.size[1] for edge in self.edges) / math.log(10.0)
+        zeros, logarithms = zip((0, 0.0), *(edge.size for edge in self.edges), strict=True)
+        return -math.inf if any(zeros) else sum(logarithms) / math.log(10.0)
 
     def written(self, names: Names) -> str:
         """Return `n4 -> n2 -> x`."""
-        nodes = [edge.user for edge in self.edges] + [edge.argument for edge in self.edges[-1:]]
-        return " -> ".join(shortened(nodes, 8, names.__getitem__))
+        return " -> ".join(shortened([names[node] for node in self.nodes], 8))
 
     def amount(self) -> str:
         """Return the product; where it over- or underflows, its power of ten."""
@@ -221,12 +218,18 @@ class Ways:
         self.graph, self.names = graph, graph.names
         self.y, self.x = graph.outputs[0], x
         self.edges: dict[Variable, list[Edge]] = {}
-        below = {x}
+        #: The size of the largest path from each node to `x`: minus its factors 0, and the logarithm of the others.
+        self.largest = {x: (0, 0.0)}
         for node, edges in graph.edges.items():
-            if leading := [edge for edge in edges if edge.argument in below]:
+            if leading := [edge for edge in edges if edge.argument in self.largest]:
                 self.edges[node] = leading
-                below.add(node)
-        self.connected = self.y in below
+                self.largest[node] = max(map(self._size, leading))
+        self.connected = self.y in self.largest
+
+    def _size(self, edge: Edge) -> tuple[int, float]:
+        """The size of the largest path that begins with an edge."""
+        (zeros, logarithm), further = edge.size, self.largest[edge.argument]
+        return zeros + further[0], logarithm + further[1]
 
     @property
     def between(self) -> list[Variable]:
@@ -248,27 +251,6 @@ class Ways:
                 counts[edge.argument] = counts.get(edge.argument, 0) + here
         return counts.get(self.x, 0)
 
-    @property
-    def largest(self) -> dict[Variable, tuple[int, float]]:
-        """The size of the largest path from each node to `x`: minus its factors 0, and the logarithm of the others."""
-        return self._turns[0]
-
-    @cached_property
-    def _turns(self) -> tuple[dict[Variable, tuple[int, float]], dict[Variable, tuple[Edge, list[tuple[Loss, Edge]]]]]:
-        """See `largest`; and the edge that the largest path takes at each node, with what the others lose against it."""
-        best = {self.x: (0, 0.0)}
-        turns = {}
-        for node, edges in self.edges.items():
-            sizes = [_plus(edge.size, best[edge.argument]) for edge in edges]
-            most = best[node] = max(sizes)
-            taken = edges[sizes.index(most)]
-            pairs = zip(sizes, edges, strict=True)
-            turns[node] = (
-                taken,
-                [((most[0] - size[0], most[1] - size[1]), edge) for size, edge in pairs if edge is not taken],
-            )
-        return best, turns
-
     def top(self, number: int) -> list[Path]:
         """The paths of the largest products by size, the largest first.
 
@@ -278,19 +260,21 @@ class Ways:
         if not self.connected:
             return []
         found: list[list[Edge]] = []
-        # A turn: what it loses, the order of discovery, which path it leaves, after how many edges, and by which.
-        turns: list[tuple[Loss, int, int, int, Edge | None]] = [((0, 0.0), 0, -1, 0, None)]
-        seen, at = 1, self._turns[1]
+        # A turn: what it loses (factors 0, logarithm), the order of discovery, which path it leaves, after how many edges,
+        # and by which.
+        turns: list[tuple[tuple[int, float], int, int, int, Edge | None]] = [((0, 0.0), 0, -1, 0, None)]
+        seen = 1
         while turns and len(found) < number:
             loss, _, left, length, edge = turns.pop(0)
             path = [*found[left][:length], edge] if edge else []
             node = path[-1].argument if path else self.y
             room = number - len(found) - 1
             while node is not self.x:
-                taken, others = at[node]
-                for further, other in others:
-                    total = _plus(loss, further)
-                    if room and (len(turns) < room or total < turns[room - 1][0]):
+                most, sizes = self.largest[node], [self._size(edge) for edge in self.edges[node]]
+                taken = self.edges[node][sizes.index(most)]
+                for size, other in zip(sizes, self.edges[node], strict=True):
+                    total = loss[0] + (most[0] - size[0]), loss[1] + (most[1] - size[1])
+                    if other is not taken and room and (len(turns) < room or total < turns[room - 1][0]):
                         insort(turns, (total, seen, len(found), len(path), other))
                         del turns[room:]
                         seen += 1
@@ -299,10 +283,6 @@ class Ways:
             found.append(path)
             del turns[room:]
         return [Path(tuple(path)) for path in found]
-
-
-def _plus(a: tuple[int, float], b: tuple[int, float]) -> tuple[int, float]:
-    return a[0] + b[0], a[1] + b[1]
 
 
 @dataclass(frozen=True)

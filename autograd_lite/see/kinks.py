@@ -1,7 +1,7 @@
 """Every kink at or near the point: where an operation is not smooth, how far away, its slopes on both sides."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from autograd_lite.backward import gradients
@@ -9,7 +9,7 @@ from autograd_lite.context import unnoticed
 from autograd_lite.errors import ArgumentError
 from autograd_lite.primitives import Primitive
 from autograd_lite.see.graph import Edge, Graph
-from autograd_lite.see.labels import Report, check_variable, counted, number, signed
+from autograd_lite.see.labels import Report, check_variable, counted, number, rule_name, signed, values_of
 from autograd_lite.see.places import PLACES
 from autograd_lite.variable import Variable
 
@@ -125,31 +125,29 @@ def kinks(y: Variable, *, within: float = 1e-3) -> Kinks:
 def _relevant(graph: Graph) -> list[Variable]:
     """The nodes that an adjoint reaches, and the comparisons in the conditions of the `where` nodes among them."""
     reached = set(graph.adjoints)
-    conditions = {a for node in reached if _name(node) == "where" for a in node.arguments[:1] if type(a) is Variable}
-    listed = {node for node in conditions if _name(node) in ("less", "step")}  # `_of_where` has these
+    conditions = {
+        a for node in reached if rule_name(node) == "where" for a in node.arguments[:1] if type(a) is Variable
+    }
+    listed = {node for node in conditions if rule_name(node) in ("less", "step")}  # `_of_where` has these
     for node in reversed(graph.nodes):
         if node in conditions and node not in listed:
-            if _name(node) not in ("less", "step", "hold"):
+            if rule_name(node) not in ("less", "step", "hold"):
                 conditions.update(node.parents)
-            elif _name(node) != "hold" and not _is_inner(node):
+            elif rule_name(node) != "hold" and not _is_inner(node):
                 reached.add(node)
     return [node for node in graph.nodes if node in reached]
 
 
 def _is_inner(condition: Variable) -> bool:
     """Whether what is compared is a distance to a held number: `softmax` and `logsumexp` do that and are smooth."""
-    return any(_name(parent) == "hold" for argument in condition.parents for parent in argument.parents)
-
-
-def _name(node: Variable) -> str:
-    return "" if node.primitive is None else node.primitive.name
+    return any(rule_name(parent) == "hold" for argument in condition.parents for parent in argument.parents)
 
 
 def _of_node(node: Variable, graph: Graph, within: float) -> Iterator[Kink]:
     primitive = node.primitive
     if primitive is None:
         return
-    values = [float(getattr(a, "value", a)) for a in node.arguments]
+    values = values_of(node)
     if primitive.name == "where":
         yield from _of_where(node, graph.names.call(node), within)
     elif primitive.name in PLACES and all(map(math.isfinite, values)):
@@ -167,7 +165,7 @@ def _near(x: float, at: float, within: float) -> bool:
     return abs(x - at) <= within * max(1.0, abs(at))
 
 
-def _kink(edge: Edge, call: str, values: list[float], at: float) -> Kink:
+def _kink(edge: Edge, call: str, values: Sequence[float], at: float) -> Kink:
     node, place, primitive = edge.user, edge.place, edge.user.primitive
     assert primitive is not None
     step = 1e-9 * max(1.0, abs(at))
@@ -182,7 +180,9 @@ def _kink(edge: Edge, call: str, values: list[float], at: float) -> Kink:
     )  # fmt: skip
 
 
-def _side(primitive: Primitive, values: list[float], place: int, at: float, step: float) -> tuple[float, float, float]:
+def _side(
+    primitive: Primitive, values: Sequence[float], place: int, at: float, step: float
+) -> tuple[float, float, float]:
     """The slope of an operation on one side, infinite where it grows towards the place; its value there, and nearer."""
     slopes, ends = [], []
     for moved in (at + step, at + step / 256.0):
@@ -199,12 +199,14 @@ def _of_where(node: Variable, call: str, within: float) -> Iterator[Kink]:
     condition, first, second = node.arguments
     if not isinstance(condition, Variable):
         return
-    if _name(condition) == "hold" and condition.value == 0.0:  # `norm` holds the largest coordinate: this is the origin
+    if (
+        rule_name(condition) == "hold" and condition.value == 0.0
+    ):  # `norm` holds the largest coordinate: this is the origin
         largest = condition.parents[0]
         yield Kink(node, largest, call, "norm", 0.0, 0.0, -1.0, 1.0, 0.0, 0.0, node.location)
-    if _name(condition) not in ("less", "step") or _is_inner(condition):
+    if rule_name(condition) not in ("less", "step") or _is_inner(condition):
         return
-    values = [float(getattr(a, "value", a)) for a in condition.arguments]
+    values = values_of(condition)
     place = next(i for i, a in enumerate(condition.arguments) if isinstance(a, Variable))
     at = values[1 - place] if len(values) == 2 else 0.0
     if not all(map(math.isfinite, values)) or not _near(values[place], at, within):
@@ -213,7 +215,7 @@ def _of_where(node: Variable, call: str, within: float) -> Iterator[Kink]:
     low = _slope(first, moved), float(getattr(first, "value", first))
     high = _slope(second, moved), float(getattr(second, "value", second))
     used = (low if condition.value != 0.0 else high)[0]
-    if _name(condition) == "step" or place == 1:
+    if rule_name(condition) == "step" or place == 1:
         low, high = high, low  # the condition holds on the right
     distance = values[place] - at
     jump = high[1] - low[1]
@@ -245,8 +247,8 @@ def _slope(branch: object, moved: Variable) -> float:
 
 def _unseen(nodes: list[Variable]) -> list[str]:
     """What may hide a kink: conditions that are plain numbers, and rules that name a kink without a place."""
-    plain = sum(_name(node) == "where" and not isinstance(node.arguments[0], Variable) for node in nodes)
-    own = {_name(n) for n in nodes if n.primitive and n.primitive.kink != "none" and not n.primitive.built_in}
+    plain = sum(rule_name(node) == "where" and not isinstance(node.arguments[0], Variable) for node in nodes)
+    own = {rule_name(n) for n in nodes if n.primitive and n.primitive.kink != "none" and not n.primitive.built_in}
     notes = []
     if plain:
         notes.append(

@@ -4,7 +4,7 @@ import math
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from autograd_lite.errors import OperandError
 from autograd_lite.variable import Variable
@@ -15,8 +15,6 @@ SYMMETRIC = frozenset({"add", "mul", "maximum", "minimum", "hypot", "logaddexp"}
 # Unicode's Bidi_Control: one of these in a name would turn round the text that we write after it.
 BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 NOT_IN_XML = frozenset("\ufffe\uffff")
-
-T = TypeVar("T")
 
 
 def visible(text: str) -> str:
@@ -76,6 +74,16 @@ def primitive_name(node: Variable) -> str:
     if node.primitive is not None:
         return visible(node.primitive.name)
     return "hand-made" if node.parents else ""
+
+
+def rule_name(thing: Any) -> str:
+    """Return the name of the primitive that made it; empty for a number, a leaf and a node made by hand."""
+    return thing.primitive.name if isinstance(thing, Variable) and thing.primitive is not None else ""
+
+
+def values_of(node: Variable) -> tuple[float, ...]:
+    """Return the numbers that the operation got."""
+    return tuple(float(getattr(argument, "value", argument)) for argument in node.arguments)
 
 
 def formula(node: Variable, written: Callable[[Variable | float], str]) -> str:
@@ -139,16 +147,15 @@ def number(x: float) -> str:
     return f"{x:.5g}"
 
 
-def shortened(things: Sequence[T], most: int, write: Callable[[T], str] = str) -> list[str]:
-    """Return the things as words, those in the middle left out where there are more than `most`.
+def shortened(words: Sequence[str], most: int) -> list[str]:
+    """Return the words, those in the middle left out where there are more than `most`.
 
     >>> shortened("abcdefgh", 6)
     ['a', 'b', '... (3 more)', 'f', 'g', 'h']
     """
-    if len(things) <= most:
-        return [write(thing) for thing in things]
-    first, last = ([write(thing) for thing in part] for part in (things[: most - 4], things[-3:]))
-    return [*first, f"... ({len(things) - most + 1} more)", *last]
+    if len(words) <= most:
+        return [*words]
+    return [*words[: most - 4], f"... ({len(words) - most + 1} more)", *words[-3:]]
 
 
 @dataclass(frozen=True, repr=False, eq=False)
