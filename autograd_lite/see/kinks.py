@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from autograd_lite.backward import gradients
 from autograd_lite.context import unnoticed
 from autograd_lite.errors import ArgumentError
-from autograd_lite.primitives import Primitive
 from autograd_lite.see.graph import Edge, Graph
 from autograd_lite.see.labels import Report, check_variable, counted, number, rule_name, signed, values_of
 from autograd_lite.see.places import PLACES
@@ -125,9 +124,8 @@ def kinks(y: Variable, *, within: float = 1e-3) -> Kinks:
 def _relevant(graph: Graph) -> list[Variable]:
     """The nodes that an adjoint reaches, and the comparisons in the conditions of the `where` nodes among them."""
     reached = set(graph.adjoints)
-    conditions = {
-        a for node in reached if rule_name(node) == "where" for a in node.arguments[:1] if type(a) is Variable
-    }
+    choices = [node.arguments[0] for node in reached if rule_name(node) == "where"]
+    conditions = {condition for condition in choices if isinstance(condition, Variable)}
     listed = {node for node in conditions if rule_name(node) in ("less", "step")}  # `_of_where` has these
     for node in reversed(graph.nodes):
         if node in conditions and node not in listed:
@@ -166,29 +164,25 @@ def _near(x: float, at: float, within: float) -> bool:
 
 
 def _kink(edge: Edge, call: str, values: Sequence[float], at: float) -> Kink:
-    node, place, primitive = edge.user, edge.place, edge.user.primitive
-    assert primitive is not None
     step = 1e-9 * max(1.0, abs(at))
-    left, below, nearer_below = _side(primitive, values, place, at, -step)
-    right, above, nearer_above = _side(primitive, values, place, at, step)
+    left, below, nearer_below = _side(edge, values, at, -step)
+    right, above, nearer_above = _side(edge, values, at, step)
     jump = nearer_above - nearer_below
     if not abs(jump) > 0.9 * abs(above - below) > 0.0:  # it shrinks with the step
         jump = 0.0
-    distance = values[place] - at
-    return Kink(
-        node, edge.argument, call, primitive.name, at, distance, left, right, jump, edge.local, node.location
-    )  # fmt: skip
+    name, distance = rule_name(edge.user), values[edge.place] - at
+    line = edge.user.location
+    return Kink(edge.user, edge.argument, call, name, at, distance, left, right, jump, edge.local, line)
 
 
-def _side(
-    primitive: Primitive, values: Sequence[float], place: int, at: float, step: float
-) -> tuple[float, float, float]:
+def _side(edge: Edge, values: Sequence[float], at: float, step: float) -> tuple[float, float, float]:
     """The slope of an operation on one side, infinite where it grows towards the place; its value there, and nearer."""
-    slopes, ends = [], []
+    primitive, place = edge.user.primitive, edge.place
+    assert primitive is not None
+    slopes, ends, partial = [], [], primitive.partials[place]
     for moved in (at + step, at + step / 256.0):
         there = [*values[:place], moved, *values[place + 1 :]]
         ends.append(primitive.value(*there))
-        partial = primitive.partials[place]
         slopes.append(float(partial(*there, ends[-1])) if callable(partial) else partial)
     grows = abs(slopes[1]) > 2.0 * abs(slopes[0]) > 0.0
     return (math.copysign(math.inf, slopes[1]) if grows else slopes[0]), ends[0], ends[1]
@@ -201,7 +195,7 @@ def _of_where(node: Variable, call: str, within: float) -> Iterator[Kink]:
         return
     if (
         rule_name(condition) == "hold" and condition.value == 0.0
-    ):  # `norm` holds the largest coordinate: this is the origin
+    ):  # the largest coordinate of a `norm`: this is the origin
         largest = condition.parents[0]
         yield Kink(node, largest, call, "norm", 0.0, 0.0, -1.0, 1.0, 0.0, 0.0, node.location)
     if rule_name(condition) not in ("less", "step") or _is_inner(condition):
@@ -212,8 +206,10 @@ def _of_where(node: Variable, call: str, within: float) -> Iterator[Kink]:
     if not all(map(math.isfinite, values)) or not _near(values[place], at, within):
         return
     moved = condition.arguments[place]
-    low = _slope(first, moved), float(getattr(first, "value", first))
-    high = _slope(second, moved), float(getattr(second, "value", second))
+    low, high = (
+        (float(gradients(branch, moved)), branch.value) if isinstance(branch, Variable) else (0.0, float(branch))
+        for branch in (first, second)
+    )
     used = (low if condition.value != 0.0 else high)[0]
     if rule_name(condition) == "step" or place == 1:
         low, high = high, low  # the condition holds on the right
@@ -221,9 +217,7 @@ def _of_where(node: Variable, call: str, within: float) -> Iterator[Kink]:
     jump = high[1] - low[1]
     if abs(jump) <= 2.0 * abs(distance) * (abs(low[0]) + abs(high[0])) + 1e-12:
         jump = 0.0
-    yield Kink(
-        node, moved, call, "where", at, distance, low[0], high[0], jump, used, node.location
-    )  # fmt: skip
+    yield Kink(node, moved, call, "where", at, distance, low[0], high[0], jump, used, node.location)
 
 
 #: Lengths, and what to write for their squares.
@@ -241,17 +235,9 @@ def _squares(found: list[Kink], graph: Graph) -> list[str]:
     ]
 
 
-def _slope(branch: object, moved: Variable) -> float:
-    return float(gradients(branch, moved)) if isinstance(branch, Variable) else 0.0
-
-
 def _unseen(nodes: list[Variable]) -> list[str]:
     """What may hide a kink: conditions that are plain numbers, and rules that name a kink without a place."""
     plain = sum(rule_name(node) == "where" and not isinstance(node.arguments[0], Variable) for node in nodes)
     own = {rule_name(n) for n in nodes if n.primitive and n.primitive.kink != "none" and not n.primitive.built_in}
-    notes = []
-    if plain:
-        notes.append(
-            f"{counted(plain, 'where')} with a plain condition: write al.less(a, b) for a < b to see its kink."
-        )
-    return notes + [f"{name} says that it has a kink, but not where." for name in sorted(own)]
+    hint = f"{counted(plain, 'where')} with a plain condition: write al.less(a, b) for a < b to see its kink."
+    return [hint] * bool(plain) + [f"{name} says that it has a kink, but not where." for name in sorted(own)]

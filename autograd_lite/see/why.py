@@ -152,7 +152,7 @@ def why(y: Variable, x: Variable, *, tiny: float = 1e-6, huge: float = 1e6) -> W
 def _zero(ways: Ways) -> Reason:
     if ways.largest[ways.y][0] == 0:  # a path without a factor 0
         if ways.graph.sizes.get(ways.x, 0.0) == 0.0:
-            return _vanishing(ways.top(1)[0], ways.names, ", which underflows to 0")
+            return _chain("vanishing", ways.top(1)[0], ways.names, tail=", which underflows to 0")
         return _cancellation(ways)
     reached, front = {ways.y}, []  # the edges with derivative 0 that are met first on the ways from `y`
     for node in ways.between:
@@ -219,53 +219,42 @@ def _tiny(ways: Ways, gradient: float) -> Reason:
     least = min(path.edges, key=lambda edge: edge.size)
     saturated = least.user.primitive is not None and least.user.primitive.name in SATURATING
     if not saturated or 2.0 * least.size[1] > sum(edge.size[1] for edge in shrinking):
-        return _vanishing(path, names)
+        return _chain("vanishing", path, names)
     at = f"at {number(least.argument.value)} its slope is {number(least.local)}"
     share = operation(least.user) == "share"
     what = softmax_unit(least.user, names) if share else f"{names.at(least.user)} is saturated: {at}"
     return Reason("saturated", f": {what}.", [f"{path.amount()} along {path.written(names)}"], (least.user,))
 
 
-def _vanishing(path: Path, names: Names, tail: str = "") -> Reason:
-    clause = (
-        f": the product of {counted(len(path.edges), 'local gradient')} along the largest path shrinks to "
-        f"{path.amount()}{tail}: {_groups(path, shrinking=True)}."
-    )
-    return _chain("vanishing", clause, path, names)
-
-
 def _huge(ways: Ways, gradient: float) -> Reason:
     path = ways.top(1)[0]
-    what = f"{counted(ways.number, 'path')} add up; the largest brings {path.amount()}"
     if ways.number < 10 and abs(path.product) * ways.number > abs(gradient) / 2.0:
-        what = (
-            f"the product of {counted(len(path.edges), 'local gradient')} along the largest path grows to {path.amount()}: "
-            f"{_groups(path, shrinking=False)}"
-        )
-    return _chain("exploding", f": {what}.", path, ways.names)
+        return _chain("exploding", path, ways.names)
+    several = f"{counted(ways.number, 'path')} add up; the largest brings {path.amount()}"
+    return _chain("exploding", path, ways.names)._replace(clause=f": {several}.")
 
 
-def _chain(cause: str, clause: str, path: Path, names: Names) -> Reason:
-    """Add the factor of each node to the evidence, the ones that matter most first."""
-    sign = 1 if cause == "vanishing" else -1
-    edges = sorted(path.edges, key=lambda edge: sign * edge.size[1])
+def _chain(cause: str, path: Path, names: Names, tail: str = "") -> Reason:
+    """The product along a path, and the factor of each of its nodes, the ones that matter most first."""
+    shrinks = cause == "vanishing"
+    logarithms: dict[str, list[float]] = defaultdict(list)
+    for edge in path.edges:
+        if edge.size[1] != 0.0 and (edge.size[1] < 0.0) == shrinks:
+            logarithms[operation(edge.user)].append(edge.size[1])
+    groups = sorted(logarithms.items(), key=lambda group: -abs(sum(group[1])))
+    factors = ", ".join(
+        f"{len(logs)} × {name} ({number(math.exp(sum(logs) / len(logs)))}{' each on average' if len(logs) > 1 else ''})"
+        for name, logs in groups[:4]
+    )
+    clause = (
+        f": the product of {counted(len(path.edges), 'local gradient')} along the largest path "
+        f"{'shrinks' if shrinks else 'grows'} to {path.amount()}{tail}: {factors}."
+    )
+    edges = sorted(path.edges, key=lambda edge: edge.size[1] if shrinks else -edge.size[1])
     evidence = [f"{signed(edge.local)} by {names.at(edge.user)}" for edge in edges[:LINES]]
     if len(edges) > len(evidence):
         evidence.append(f"… {len(edges) - len(evidence):,} more factors")
     return Reason(cause, clause, evidence, tuple(edge.user for edge in edges[:LINES]))
-
-
-def _groups(path: Path, *, shrinking: bool) -> str:
-    """Say which operations bring the factors below 1 (or above): `30 × sigmoid (0.2 each on average)`."""
-    logarithms: dict[str, list[float]] = {}
-    for edge in path.edges:
-        if edge.size[1] != 0.0 and (edge.size[1] < 0.0) == shrinking:
-            logarithms.setdefault(operation(edge.user), []).append(edge.size[1])
-    groups = sorted(logarithms.items(), key=lambda group: -abs(sum(group[1])))
-    return ", ".join(
-        f"{len(logs)} × {name} ({number(math.exp(sum(logs) / len(logs)))}{' each on average' if len(logs) > 1 else ''})"
-        for name, logs in groups[:4]
-    )
 
 
 @dataclass(frozen=True)
@@ -278,35 +267,36 @@ class Match:
     number: float
 
     @property
-    def is_leaf(self) -> bool:
-        """Whether a leaf holds the number."""
-        return not self.place.arguments
-
-    @property
-    def is_stopped(self) -> bool:
-        """Whether a leaf was made by `stop_gradient`, which keeps the name and does not read `.value`."""
-        if not self.is_leaf or self.form != "{}" or self.read is not None or self.place.name != self.source.name:
-            return False
-        return self.source.name is not None or self.place.location is not None
-
-    @property
     def read(self) -> str | None:
         """The line that last read the source."""
         read: str | None = self.source.about.read
         return read
 
     @property
-    def telling(self) -> bool:
-        """Whether the number is evidence: 0, 1, 2, π and √2 turn up by themselves, unless the source was read."""
-        if self.form == "{}":
-            return _is_telling(self.number) or self.read is not None
-        return _is_telling(self.number) and (_is_telling(self.source.value) or self.read is not None)
+    def is_stopped(self) -> bool:
+        """Whether a leaf was made by `stop_gradient`, which keeps the name and does not read `.value`."""
+        if self.place.arguments or self.form != "{}" or self.read is not None or self.place.name != self.source.name:
+            return False
+        return self.source.name is not None or self.place.location is not None
 
     @property
-    def rank(self) -> tuple[bool, bool, bool, bool]:
+    def telling(self) -> bool:
+        """Whether the number is evidence: 0, 1, 2, π and √2 turn up by themselves, unless the source was read."""
+        telling = _is_telling(self.source.value) or self.read is not None
+        return telling if self.form == "{}" else _is_telling(self.number) and telling
+
+    @property
+    def rank(self) -> tuple[bool, bool, bool]:
         """The better the smaller."""
         elsewhere = self.place.location is None or self.read != self.place.location
-        return (self.read is None, elsewhere, self.form != "{}", not self.telling)
+        return (self.read is None, elsewhere, self.form != "{}")
+
+    def described(self, names: Names) -> str:
+        """Say in a clause where the number stands."""
+        source, place = self.form.format(names[self.source]), self.place
+        where = f"as a constant in {names.call(place)}" if place.arguments else f"in the leaf {names[place]}"
+        at = f" at {place.location}" if place.location else ""
+        return f"the number of {source}, {number(self.number)}, stands {where}{at}"
 
 
 def matches(x: Variable, nodes: Sequence[Variable]) -> list[Match]:
@@ -314,21 +304,16 @@ def matches(x: Variable, nodes: Sequence[Variable]) -> list[Match]:
 
     Time: that of one look at every node there is, alive in this process.
     """
-    numbers = _numbers(nodes, x)
-    below = set(nodes)
-    found: list[Match] = []
-    for source in (x, *_computed_from(x)):
-        if source in below:
-            continue
-        value = source.value
-        forms = _forms(value) if source is x else [("{}", value)]
-        for form, candidate in forms:
-            for place in numbers.get(candidate, ()):
-                match = Match(source, form, place, candidate)
-                if match.telling:
-                    found.append(match)
+    numbers, below = _numbers(nodes, x), set(nodes)
+    found = (
+        Match(source, form, place, candidate)
+        for source in (x, *_computed_from(x))
+        if source not in below
+        for form, candidate in (_forms(x.value) if source is x else [("{}", source.value)])
+        for place in numbers.get(candidate, ())
+    )
     best: dict[tuple[Variable, float], Match] = {}  # of several explanations of a number the best
-    for match in sorted(found, key=lambda match: match.rank):
+    for match in sorted((match for match in found if match.telling), key=lambda match: match.rank):
         best.setdefault((match.place, match.number), match)
     return list(best.values())
 
@@ -373,29 +358,21 @@ def _forms(value: float) -> Iterator[tuple[str, float]]:
                 continue
 
 
-def describe(match: Match, names: Names) -> str:
-    """Say in a clause where the number stands."""
-    source = match.form.format(names[match.source])
-    where = f"in the leaf {names[match.place]}" if match.is_leaf else f"as a constant in {names.call(match.place)}"
-    at = f" at {match.place.location}" if match.place.location else ""
-    return f"the number of {source}, {number(match.number)}, stands {where}{at}"
-
-
 def _missing(ways: Ways) -> Reason:
     """Say why no path leads from `y` to `x`: its number went another way, or none."""
     y, x, names, nodes = ways.y, ways.x, ways.names, ways.graph.nodes
     head = f"{names[y]} does not depend on {names[x]}: no path leads from one to the other"
     if found := matches(x, nodes):
         best, *others = found
-        evidence = [describe(match, names) for match in others[: LINES - 1]]
+        evidence = [match.described(names) for match in others[: LINES - 1]]
         if best.is_stopped:
-            clause = f"{head}; {describe(best, names)}, which stop_gradient made."
+            clause = f"{head}; {best.described(names)}, which stop_gradient made."
             return Reason("stopped", clause, evidence, (best.place, best.source))
         read = f"{names[best.source]}.value was read at {best.read}: " if best.read else ""
         itself = best.form.format(names[best.source])
         evidence.append(f"Use {itself} itself where its number stands, or an al function for math's.")
         evidence += [] if best.place.location else [RECORD]
-        clause = f"{head}; {read}{describe(best, names)}."
+        clause = f"{head}; {read}{best.described(names)}."
         return Reason("captured constant", clause, evidence, (best.place, best.source), best.read)
     evidence = []
     if x.number > y.number:
