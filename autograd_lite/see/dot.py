@@ -30,6 +30,8 @@ LABEL, TOOLTIP = "\\" * 2, "\\" * 4
 # The box that stands for all nodes beyond `depth`.
 STUB = "more"
 
+Arrow = tuple[Edge, float | None]  # with the gradient that it passes back, where that of its user is shown
+
 
 @dataclass(frozen=True)
 class Box:
@@ -55,8 +57,11 @@ class Sketch:
         self.of_mapping = gradients is not None
         self.gradients = {node: _gradient(node, gradients) for node in selection.nodes}
         self.largest = _largest(self.gradients.values())
-        edges = selection.graph.edges
-        self.arrows = [e for node in selection.nodes for e in edges.get(node, ()) if e.argument in self.gradients]
+        self.arrows: list[Arrow] = []
+        for user, upstream in self.gradients.items():
+            for edge in selection.graph.edges.get(user, ()):
+                if edge.argument in self.gradients:
+                    self.arrows.append((edge, None if upstream is None else edge.local * upstream))
         self.widest = 0.0
         self.edges = 0
         self.graph = graphviz.Digraph("graph")
@@ -74,21 +79,21 @@ class Sketch:
         """Return the source of the whole picture."""
         for node in self.selection.nodes:
             self._box(node, self.graph)
-        self.widest = _largest(map(self._contribution, self.arrows))
-        for edge in self.arrows:
-            self._arrow(edge)
+        self.widest = _largest(share for _, share in self.arrows)
+        for edge, share in self.arrows:
+            self._arrow(edge, share)
         return str(self.graph.source)
 
     def folded(self, boxes: Sequence[Box], frames: Sequence[Box]) -> str:
         """Return the source of the folded picture: boxes of many nodes, inside the frames of those that are open."""
         nodes = self.selection.graph.nodes
         place = {nodes[i]: box.id for box in boxes for i in box.nodes}
-        bundles: dict[tuple[str, str], list[Edge]] = defaultdict(list)
-        for edge in self.arrows:
+        bundles: dict[tuple[str, str], list[Arrow]] = defaultdict(list)
+        for edge, share in self.arrows:
             ends = place[edge.argument], place[edge.user]
             if ends[0] != ends[1]:
-                bundles[ends].append(edge)
-        results = self.selection.outputs.union(edge.argument for bundle in bundles.values() for edge in bundle)
+                bundles[ends].append((edge, share))
+        results = self.selection.outputs.union(edge.argument for bundle in bundles.values() for edge, _ in bundle)
         drawn: dict[str, graphviz.Digraph] = {"": self.graph}
         for frame in frames:
             drawn[frame.id] = graphviz.Digraph(f"cluster_{frame.id}")
@@ -102,33 +107,24 @@ class Sketch:
                 self._group(box, [nodes[i] for i in box.nodes], results, drawn[box.frame])
         for frame in reversed(frames):
             drawn[frame.frame].subgraph(drawn[frame.id])
-        sums = [self._contributions(bundle) for bundle in bundles.values()]
-        self.widest = _largest(sum(map(abs, contributions)) for contributions in sums)
-        for (parent, user), contributions in zip(bundles, sums, strict=True):
-            bundle = bundles[parent, user]
-            if parent.startswith("n") and user.startswith("n"):
-                for edge in bundle:
-                    self._arrow(edge)
+        shares = {ends: [share for _, share in bundle if share is not None] for ends, bundle in bundles.items()}
+        self.widest = _largest(sum(map(abs, passed)) for passed in shares.values())
+        for ends, bundle in bundles.items():
+            if all(end.startswith("n") for end in ends):
+                for edge, share in bundle:
+                    self._arrow(edge, share)
                 continue
-            locals_ = [edge.local for edge in bundle]
+            locals_, passed = [edge.local for edge, _ in bundle], shares[ends]
             facts = [f"{len(bundle):,} arrows, local derivatives {span(locals_, repr)}"]
-            facts += [f"they add {span(contributions, repr)} to gradients"] * bool(contributions)
-            flow = sum(map(abs, contributions)) if contributions else None
+            facts += [f"they add {span(passed, repr)} to gradients"] * bool(passed)
+            flow = sum(map(abs, passed)) if passed else None
             label = short(locals_[0]) if len(bundle) == 1 else f"×{len(bundle):,}"
-            fine = is_finite(*locals_, *contributions)
-            self._line(parent, user, label, id_=f"e{user}_{parent}", flow=flow, facts=facts, fine=fine)
+            fine = is_finite(*locals_, *passed)
+            self._line(*ends, label, id_=f"e{ends[1]}_{ends[0]}", flow=flow, facts=facts, fine=fine)
         return str(self.graph.source)
 
     def _id(self, node: Variable) -> str:
         return f"n{self.position[node]}"
-
-    def _contribution(self, edge: Edge) -> float | None:
-        """The gradient that an edge passes back, as far as that of its user is shown."""
-        upstream = self.gradients[edge.user]
-        return None if upstream is None else edge.local * upstream
-
-    def _contributions(self, edges: Iterable[Edge]) -> list[float]:
-        return [share for edge in edges if (share := self._contribution(edge)) is not None]
 
     def _group(self, box: Box, nodes: Sequence[Variable], results: AbstractSet[Variable], graph: Any) -> None:
         gradients = [g for node in nodes if (g := self.gradients[node]) is not None]
@@ -184,16 +180,14 @@ class Sketch:
         facts += [f"gradient {gradient!r}"] * self.of_mapping
         graph.node(self._id(node), label, id=self._id(node), tooltip=tooltip(*facts))
 
-    def _arrow(self, edge: Edge) -> None:
+    def _arrow(self, edge: Edge, share: float | None) -> None:
         user, argument = map(self.selection.graph.name, (edge.user, edge.argument))
-        contribution = self._contribution(edge)
         facts = [f"d {user} / d {argument} = {edge.local!r}"]
-        if contribution is not None:
-            flow = f"{edge.local!r} * {self.gradients[edge.user]!r} = {contribution!r}"
+        if share is not None:
+            flow = f"{edge.local!r} * {self.gradients[edge.user]!r} = {share!r}"
             facts.append(f"adds {flow} to the gradient of {argument}")
-        id_, fine = f"e{self.position[edge.user]}_{edge.k}", is_finite(edge.local, contribution)
-        ends = self._id(edge.argument), self._id(edge.user)
-        self._line(*ends, short(edge.local), id_=id_, flow=contribution, facts=facts, fine=fine)
+        ends, id_ = (self._id(edge.argument), self._id(edge.user)), f"e{self.position[edge.user]}_{edge.k}"
+        self._line(*ends, short(edge.local), id_=id_, flow=share, facts=facts, fine=is_finite(edge.local, share))
 
     def _line(
         self, start: str, end: str, label: str, *, id_: str, flow: float | None, facts: Sequence[str], fine: bool

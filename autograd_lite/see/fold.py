@@ -128,8 +128,12 @@ class _Layout:
     """Some nodes of a graph, cut into blocks, and the blocks grouped."""
 
     def __init__(self, graph: _Positions, members: Sequence[int], depth: int, *, small: bool = True) -> None:
-        self.graph, self.depth = graph, depth
-        self.closed = {i: path for i in members if graph.nodes[i].scope and (path := self._closed(i))}
+        self.graph = graph
+        self.closed: dict[int, str] = {}  # the path of the outermost scope that is not open
+        for i in members:
+            scope = (graph.nodes[i].scope or "").split("/")
+            if scope[0] and len(scope) > depth:
+                self.closed[i] = "/".join(scope[: depth + 1])
         self.small = small and len(members) - len(self.closed) <= SMALL  # each node that is in no scope is a box
         self.computed = [i for i in members if i in self.closed or self.small or graph.nodes[i].arguments]
         self.leaves = [i for i in members if not (graph.nodes[i].arguments or i in self.closed or self.small)]
@@ -142,11 +146,6 @@ class _Layout:
             self.content[self.block[i]].append(i)
         self.kinds = {b: f"\2{_path(b)}" if _path(b) else self.formulas[b].shape.text for b in self.content}
 
-    def _closed(self, i: int) -> str:
-        """Return the path of the outermost scope of node `i` that is not open; empty if it is in none."""
-        parts = (self.graph.nodes[i].scope or "").split("/")
-        return "/".join(parts[: self.depth + 1]) if parts[0] and len(parts) > self.depth else ""
-
     def _cut(self) -> None:
         """Find the block of each node: that of its only user, if their common formula can be written."""
         joins: dict[int, int] = {}
@@ -154,9 +153,8 @@ class _Layout:
             if i in self.closed:
                 continue
             op, arguments = formulas.call(self.graph.nodes[i])
-            operands: tuple[Any, ...] = tuple(
-                [self.graph.index.get(a, -1) if type(a) is Variable else (a,) for a in arguments]
-            )
+            index = self.graph.index
+            operands: Any = tuple([index.get(a, -1) if type(a) is Variable else (a,) for a in arguments])
             fits = [j in self.formulas and not self.small and self.graph.user.get(j) == i for j in operands]
             given = zip(operands, fits, strict=True)
             shapes = [self.formulas[j].shape if fit else PLAIN if type(j) is tuple else BLANK for j, fit in given]
@@ -208,19 +206,16 @@ class _Layout:
             return (self._formula(group.kinds[0], len(group.kinds[0])),)
         counts = Counter(operation(self.graph.nodes[i]) for i in nodes if self.graph.nodes[i].arguments).most_common()
         told = ", ".join(f"{count:,} {op}" for op, count in counts[:FORMULAS])
-        return (
-            f"{sum(map(len, group.kinds)):,} blocks of {len(group.kinds):,} kinds",
-            told + ", …" * (len(counts) > FORMULAS),
-        )
+        blocks = sum(map(len, group.kinds))
+        return f"{blocks:,} blocks of {len(group.kinds):,} kinds", told + ", …" * (len(counts) > FORMULAS)
 
     def _formula(self, blocks: Sequence[Block], copies: int) -> str:
         """Return `25 × tanh(Σ w·x + b)`, the name of a scope."""
         times, first = f"{copies:,} × " if copies > 1 else "", blocks[0]
         if path := _path(first):
-            several = len({*map(_path, blocks)}) > 1
-            return times + elide(
-                visible(re.sub(r"\d+", "#", path) if several else path).strip() or "scope", PATH_LENGTH
-            )
+            if len({*map(_path, blocks)}) > 1:
+                path = re.sub(r"\d+", "#", path)
+            return times + elide(visible(path).strip() or "scope", PATH_LENGTH)
         shape, each = self.formulas[first].shape, [formulas.inputs(self.content[b], self.formulas) for b in blocks]
         slots = [formulas.union(same) for same in zip(*each, strict=True)]
         letters = formulas.letters(shape, slots, self.graph.nodes, self.graph.results)

@@ -101,8 +101,7 @@ class Drawing:
             nodes = sum(self.folded.values()) + self.nodes - len(self.folded)
             parts = [(inside, self._rendered(inside.source)) for inside in self._insides]
             return folded_page(f"{nodes:,} nodes in {self.nodes} boxes", self.svg, parts)
-        roomy = Drawing(self._stepper.make_room(self.source), self.nodes, self.edges, self._engine)
-        return self._stepper.page(roomy.svg)
+        return self._stepper.page(self._rendered(self._stepper.make_room(self.source)))
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the picture to a file; its suffix (.svg, .png, .html, .dot, .gv) says as what. Return the path.
