@@ -125,6 +125,7 @@ ROOMS = {
             "tests/test_vmap_graphs.py",
             "tests/test_routes_agree.py",
             "tests/test_conditions.py",
+            "tests/test_audit.py",
             "tests/properties/test_replay.py",
         ),
     ),
@@ -154,7 +155,6 @@ EQUIVALENT = {
     "tape/recording.py Cotangents.__add__: operator: *": "each result of an operation is one node, which a sweep visits once",
     "variable.py is_input_of: comparison: node._number <= *": "a node with that very number is found to be none later",
     "backward.py *: arguments: times(*": "a product is the same in either order of its factors",
-    "tape/steps.py Steps.full: comparison: *": "a limit of what is kept: one path more changes no result",
     "tape/llvm/ir.py Builder.call: comparison: self.width == 1 -> *": "LLVM names an intrinsic by its types itself",
     "tape/llvm/emit.py _Function._address: returned: *": "only speed: numbers are then passed one by one",
     "tape/llvm/emit.py _level: constant: *": "how much LLVM optimises",
@@ -162,7 +162,7 @@ EQUIVALENT = {
     "tape/lane_operations.py _replaced: constant: 1 -> 2": "NumPy finds the length for any negative number",
     "tape/loops.py Loop.another: operator: notes.scans + 1 -> *": "numbers of scans need only differ",
     "context.py noticed: comparison: node._number > other.oldest -> *": "no node that a function meets has that number",
-    "context.py noticed: comparison: node._number > other.oldest -> *": "no node that a function meets has it",
+    "backward.py local_graphs: comparison: a._about.changed > node._number -> *": "no change has the number of a node",
 }
 
 

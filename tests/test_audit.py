@@ -3,6 +3,7 @@
 import itertools
 import math
 
+import numpy as np
 import pytest
 from corpus import DIFFERENTIATED, TABLE
 
@@ -50,6 +51,32 @@ def test_wrong_rules_are_named(name, factor, oracle):
     assert fault.primitive is wrong
     assert fault.argument == 0
     assert fault.error == pytest.approx(abs(factor - 1.0), rel=1e-2)
+
+
+def calls(w, x):
+    """Results of compiled and of mapped calls that use a Variable from outside, or Variables in their rows."""
+    rows = np.array([x, 2.0 * x, 3.0], dtype=object)
+    yield al.jit(lambda t: w * w * t)(3.0)
+    yield al.jit(lambda t: w * t if w < 0.7 else w)(3.0)  # the branch ends there
+    for reduce in (None, "sum"):
+        yield from np.ravel(al.vmap(lambda t: w * al.sin(w * t), reduce=reduce)(np.array([1.0, 2.0, 3.0])))
+        found = al.vmap(lambda w, t: (w * t, t * t), (None, 0), reduce=reduce)(w, rows)
+        yield from np.ravel(np.array(found, dtype=object))
+
+
+def test_results_of_calls_were_an_index_error():
+    """They are judged by the call for other numbers; one that is wrong is found."""
+    checked = 0
+    for y in calls(V(0.6999999), V(0.8)):
+        answer = al.audit(y)
+        assert answer.cause == "none", answer
+        checked += answer.checked
+    assert checked >= 15
+    w = V(0.7)
+    for y in (al.jit(lambda t: w * w * t)(3.0), al.vmap(lambda t: w * w * t, reduce="sum")(np.array([1.0, 2.0]))):
+        y._by_first *= 1.0005
+        (fault,) = al.audit(y).faults
+        assert fault.error == pytest.approx(0.0005, rel=1e-2)
 
 
 def test_built_in_rule_that_is_wrong_is_found(oracle):

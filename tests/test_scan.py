@@ -116,6 +116,32 @@ def test_loop_in_a_loop():
     assert al.jit(al.grad(g))(0.3) == pytest.approx(al.grad(g)(0.3), rel=1e-12)
 
 
+def test_loop_in_a_loop_learns_branches_met_later():
+    """The inner loop learns them too: the function is called for traces only."""
+    calls = []
+
+    def f(p):
+        calls.append(p)
+        inner = lambda d, x: (d + x if d < p else d * p, None)
+        return al.scan(lambda c, x: (al.scan(inner, c, XS[:3])[0] * 0.5 + x, None), 0.0, XS[:3])[0]
+
+    compiled, points = al.jit(f), (100.0, 0.5, -3.0, 1.5)
+    first = [compiled(p) for p in points]
+    met = len(calls)
+    assert [compiled(p) for p in points] == first
+    assert len(calls) == met
+    assert first == [f(p) for p in points]
+
+
+def test_second_derivative_of_a_scan_in_a_step():
+    """That scan is recorded one by one; the one around it stays a loop."""
+    inner = lambda t: al.scan(lambda d, x: (al.sin(d * t) + x, None), t, XS[:3])[0]
+    f = lambda p: al.scan(lambda c, x: (al.grad(al.grad(inner))(c) * 0.1 + x, None), p, XS[:6])[0]
+    compiled = al.jit(f)
+    assert compiled(0.3) == pytest.approx(f(0.3), rel=1e-12)
+    assert len(compiled.paths()[0].tape) < 5
+
+
 def test_training_by_scan():
     """Stochastic gradient descent: the steps of a Python loop, to the bit."""
     rng = np.random.default_rng(0)
@@ -175,6 +201,28 @@ def test_no_steps():
     """Nothing happens."""
     assert al.scan(lambda c, x: (c + x, x), 2.0, np.empty(0)) == (2.0, None)
     assert al.jit(lambda a: al.scan(lambda c, x: (c + x, None), a, length=0)[0])(2.0) == 2.0
+
+
+@pytest.mark.parametrize("checkpoint", [None, 1, 2])
+def test_zeros_of_a_compiled_gradient_have_the_signs_of_the_eager_one(checkpoint):
+    """-0.0 where all that was sent is -0.0; 0.0 where nothing was."""
+
+    def f(p, q):
+        return -al.scan(lambda c, x: (c * q if c > -p else c * p, None), 0.0, XS[:3], checkpoint=checkpoint)[0]
+
+    for g, signs in ((f, ["0.0", "-0.0"]), (lambda q, p: f(p, q), ["-0.0", "0.0"])):
+        slopes = al.grad(g, (0, 1))
+        assert list(map(str, al.jit(slopes)(2.0, 3.0))) == list(map(str, slopes(2.0, 3.0))) == signs
+
+
+def test_gradient_of_a_gradient_inside_a_compiled_function():
+    """Nobody can tell beforehand that a second one follows: the steps are recorded one by one after all."""
+
+    def f(p):
+        y = al.scan(lambda c, x: (c * p + x, None), 1.0, XS[:3])[0]
+        return al.gradients(al.gradients(y, p, create_graph=True), p)
+
+    assert al.jit(f)(2.0) == f(al.Variable(2.0))
 
 
 def test_what_a_step_raises_reaches_the_caller():
@@ -305,6 +353,38 @@ def test_late_captures_do_not_unroll_the_loop(length):
         assert f(x) == al.scan(lambda c, _, x=x: (c + x if c < x else c + x * x, None), 0.0, length=length)[0]
         assert g(x) == al.scan(lambda c, _, x=x: (c + 1.0 if x > c else c - x, None), 0.0, length=length)[0]
     assert {len(path.tape) < 10 for h in (f, g) for path in h.paths()} == {True}
+
+
+def test_number_that_only_a_later_step_uses_does_not_unroll_the_loop():
+    """It is in the closure of the step, and no step used it while the scan was first recorded."""
+
+    def f(p):
+        q = p * p
+        return al.scan(lambda c, x: (c + x if c < p else c + q, None), 0.0, XS)[0]
+
+    compiled = al.jit(f)
+    for p in (100.0, 0.5, -3.0, 1.5):
+        assert compiled(p) == f(p)
+    assert [len(path.tape) for path in compiled.paths()] == [3]
+
+
+def test_numbers_that_no_step_uses_are_no_part_of_a_later_loop():
+    """A loop that captures all in reach, and then one that does not: its results are floats."""
+    q, w = 3.0, al.Variable(2.0)
+    late = al.jit(lambda p: al.scan(lambda c, x, r=p * q: (c + x if c < p else c + r, None), 0.0, SHORT)[0])
+    assert [late(100.0), late(0.5)] == [6.0, 4.0]
+    f = al.jit(lambda p: al.scan(lambda c, x, w=w: (c + p, None), 0.0, SHORT)[0])
+    assert type(f(1.0)) is float and f.paths()[0].tape.captured == ()
+
+
+def test_tape_with_a_loop_is_a_loop_in_another_program():
+    """Replayed in a trace that allows loops."""
+    f = al.jit(lambda p: al.scan(lambda c, x: (c * p + x, None), 0.1, XS)[0])
+    f(0.5)
+    tape = f.paths()[0].tape
+    twice = al.jit(lambda p: tape(p) * 2.0)
+    assert twice(0.7) == 2.0 * f(0.7)
+    assert len(twice.paths()[0].tape) < 5
 
 
 def test_number_that_only_another_branch_uses_where_the_closure_does_not_show_it():
@@ -475,6 +555,34 @@ def test_rows_that_float64_cannot_hold_were_rounded(rows, step):
     agree(lambda p: al.scan(lambda c, x: (step(c, x, p), None), 1.0, rows)[0], 0.5, 1.5)
 
 
+@pytest.mark.parametrize("backend", ["python", "numpy", "llvm"])
+def test_step_in_doubt_got_numbers_of_a_derivative_that_is_not_used(backend):
+    """NaN there asks for the careful program, which does not take them."""
+
+    def step(c, x, p):
+        al.grad(lambda t: t * al.sqrt(t))(p)
+        return c * 0.5 + x, None
+
+    f = lambda p: al.scan(lambda c, x: step(c, x, p), 0.0, SHORT)[0]
+    compiled = al.jit(f, backend=backend)
+    assert [compiled(p) for p in (1.0, -1.0, 1.0)] == [4.25] * 3
+
+
+def test_nodes_of_a_trace_keep_their_values():
+    """A later call, whose steps take a new branch, lends them other numbers for a while."""
+    left = []
+
+    def f(p):
+        left.append(p * p)
+        return al.scan(lambda c, x: (c + left[-1] if c < x else c * left[-1], None), 0.0, SHORT)[0]
+
+    compiled = al.jit(al.grad(f))
+    compiled(0.1)
+    first, before = left[0], left[0].value
+    assert compiled(5.0) == al.grad(f)(5.0)
+    assert first.value == before == pytest.approx(0.01)
+
+
 def test_step_that_assigns_a_name_from_outside():
     """There is more to it than its results: recorded one by one."""
 
@@ -632,6 +740,24 @@ def test_branch_met_later_keeps_the_program():
     for p in (5.0, 0.1, -3.0, 1.5):
         assert f(p) == al.scan(lambda c, x, p=p: (c + p if c < x else c * p, None), 0.0, SHORT)[0]
     assert [path.tape for path in f.paths()] == [tape]
+
+
+def test_branch_that_another_program_knows_is_not_traced_again():
+    """Where a step is unserved, the numbers may take another way through the function around the scan."""
+    calls = []
+
+    def f(p, q):
+        calls.append(p)
+        y = al.scan(lambda c, x: (c + p if c < q else c * p, None), 0.0, SHORT)[0]
+        return y if p > 0 else -y
+
+    compiled, called = al.jit(f), []
+    for point in [(0.1, 9.0), (-3.0, -100.0), (0.1, 9.0), (0.1, -100.0), (-3.0, 9.0)] * 2:
+        calls.clear()
+        got = compiled(*point)
+        called.append(len(calls))
+        assert got == f(*point)
+    assert called == [1, 1, 0, 1, 1] + [0] * 5
 
 
 def test_loop_of_numbers_made_inside_was_a_type_error():

@@ -629,7 +629,7 @@ def test_a_path_that_another_thread_has_just_added_serves(kind, monkeypatch):
     assert waited.is_set() and not eager
 
 
-@pytest.mark.parametrize("backend", ["llvm", "numpy"])
+@pytest.mark.parametrize("backend", ["llvm", "numpy", "python"])
 def test_eight_threads_cold_and_warm(backend):
     """Concurrent calls of one mapped function that branches give the serial bits, at the smallest switch interval."""
     x = np.random.default_rng(0).normal(size=64) * 2

@@ -12,6 +12,9 @@ import pytest
 import autograd_lite as al
 from autograd_lite.arrays import VariableArray
 from autograd_lite.backward import Reach
+from autograd_lite.tape.lane_paths import LanePaths
+from autograd_lite.tape.llvm import engine
+from autograd_lite.tape.programs import LaneProgram
 
 RUNNERS = {
     "eager": lambda f: f,
@@ -343,6 +346,84 @@ def test_a_mapped_function_that_has_changed_when_a_new_branch_comes(runner):
     run = RUNNERS[runner](al.grad(f))
     for rows in (np.ones(3), np.array([1.0, -1.0, 2.0]), -np.ones(3)):
         assert run(0.5, rows) == pytest.approx(al.grad(f)(0.5, rows, mapped=False), rel=1e-14)
+
+
+# --- who runs the lanes ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("backend", ["llvm", "numpy", "python"])
+def test_lanes_of_a_trace_run_by_its_executor(backend, monkeypatch):
+    """No machine code where none was asked for, and nothing else where it was, once the trace is done."""
+    if backend == "llvm":
+        pytest.importorskip("llvmlite")
+    compiled = al.jit(lambda w: al.vmap(lambda w, x: w * x, (None, 0), reduce="sum")(w, ROWS), backend=backend)
+    compiled(0.5)
+    monkeypatch.delattr(LaneProgram, "_arrays_each" if backend == "llvm" else "_in_threads")
+    assert compiled(0.7) == pytest.approx(0.7 * ROWS.sum(), rel=1e-14)
+
+
+def test_a_tape_with_lanes_that_take_no_variable_replays_on_variables(monkeypatch):
+    """They give numbers, by the executor that lanes have outside of a trace."""
+    f = al.jit(lambda x: al.vmap(lambda w, t: w * t, (None, 0), reduce="sum")(al.Variable(2.0), ROWS) + x)
+    f(1.0)
+    tape = f.paths()[0].tape
+    if engine.AVAILABLE:
+        monkeypatch.delattr(LaneProgram, "_arrays_each")
+    y = tape(al.Variable(1.0))
+    assert y.value == pytest.approx(2 * ROWS.sum() + 1.0, rel=1e-14)
+    assert len(al.topological_order(y)) == 2
+
+
+@pytest.mark.parametrize(
+    ("reduce", "rows"), [(None, ROWS), ("sum", ROWS), ("mean", ROWS), (None, ROWS[:0]), ("sum", ROWS[:0])]
+)
+def test_a_tape_with_lanes_is_differentiated(reduce, rows):
+    """Its gradient as a tape, where the lanes are recorded one by one, and by a sweep, watched or not."""
+    mapped = lambda w: loss(flat(al.vmap(branching, (None, 0), reduce=reduce)(w, rows)), w)
+    plain = lambda w: loss(one_after_the_other(branching, reduce)(w, rows.tolist()) if len(rows) else [], w)
+    f = al.jit(mapped)
+    f(0.8)
+    tape = f.paths()[0].tape
+    expected = pytest.approx(al.grad(plain)(0.8), rel=1e-13)
+    assert tape.gradient()(0.8) == expected
+    assert al.grad(tape)(0.8) == expected
+    with al.raise_on_nonfinite():
+        assert al.grad(tape)(0.8) == expected
+
+
+def test_a_mean_of_no_lanes_is_nan_on_every_route():
+    """As `al.mean` of nothing is."""
+    f = al.jit(lambda w: al.vmap(smooth, (None, 0), reduce="mean")(w, np.empty(0)))
+    tape = (f(2.0), f.paths()[0].tape)[1]
+    found = [f(2.0), tape(2.0), tape(al.Variable(2.0)).value, al.trace(tape, 2.0)(2.0)]
+    assert all(math.isnan(y) for y in found)
+
+
+def test_a_gradient_as_a_graph_runs_once_for_all_lanes(monkeypatch):
+    """Each lane's node takes its own out of it: 20 rows take as many runs as 5."""
+    w, runs, run = al.Variable(2.0), [], LanePaths.__call__
+    monkeypatch.setattr(LanePaths, "__call__", lambda *arguments: runs.append(1) or run(*arguments))
+    counts = []
+    for count in (5, 20):
+        ys = al.vmap(lambda w, t: w * w * t, (None, 0))(w, np.arange(float(count)))
+        runs.clear()
+        slope = al.gradients(al.sum(ys), w, create_graph=True)
+        counts.append(len(runs))
+        assert al.gradients(slope, w) == 2.0 * sum(range(count))
+    assert counts[0] == counts[1] > 0
+
+
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_nodes_of_lanes_know_their_own_arguments(outputs):
+    """Outside of jit, each with a slope by each number of its row and by what all lanes share."""
+    a, b = al.Variable(0.5), al.Variable(2.0)
+    x = [[al.Variable(float(3 * lane + k)) for k in range(3)] for lane in range(2)]
+    f = lambda a, b, r: tuple((k + 1) * (a * r[0] + b * r[1] * r[2]) for k in range(outputs))
+    parts = al.vmap(f, (None, None, 0))(a, b, np.array(x, dtype=object))
+    for k, part in enumerate(parts):
+        for (p, q, r), y in zip(x, part, strict=True):
+            slopes = [p.value, q.value * r.value, a.value, b.value * r.value, b.value * q.value]
+            assert al.gradients(y, [a, b, p, q, r]) == [(k + 1) * slope for slope in slopes]
 
 
 # --- around it ------------------------------------------------------------------------------------------------------

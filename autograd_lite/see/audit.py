@@ -14,7 +14,7 @@ from itertools import chain
 from typing import Any
 
 from autograd_lite.context import unnoticed
-from autograd_lite.errors import ArgumentError
+from autograd_lite.errors import ArgumentError, BranchError, TraceError
 from autograd_lite.primitives import Primitive
 from autograd_lite.see.graph import Edge, Graph, Names
 from autograd_lite.see.kinks import PLACES
@@ -206,7 +206,10 @@ def _compare(edge: Edge) -> tuple[str, float, float]:
         return "", expected, 0.0 if error <= SMALLEST else error / max(abs(expected), SMALLEST)
 
     def along(t: float) -> float:
-        return float(primitive.value(*values[:place], t, *values[place + 1 :]))
+        try:
+            return float(primitive.value(*values[:place], t, *values[place + 1 :]))
+        except (BranchError, TraceError):  # of a compiled call, which knows one side of a branch
+            return math.nan
 
     ends = [at for i, at in places(*values) if i == place] if places else []
     ends += [primitive.domain[place].lower, primitive.domain[place].upper]

@@ -10,6 +10,7 @@ from typing import Any
 
 from autograd_lite.backward import gradients
 from autograd_lite.primitives import Primitive, positive
+from autograd_lite.rule import REAL, Interval
 from autograd_lite.tape import recording
 from autograd_lite.tape.executors import python
 from autograd_lite.tape.tape import Tape
@@ -52,6 +53,11 @@ class Output(Primitive):
     def arity(self) -> int:
         """How many Variables the function captured."""
         return len(self.call.tape.captured)
+
+    @property
+    def domain(self) -> tuple[Interval, ...]:
+        """All numbers, as far as anybody knows."""
+        return (REAL,) * self.arity
 
     def value(self, *captured: float) -> float:
         """The output for other numbers in what was captured."""

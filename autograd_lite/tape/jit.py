@@ -1,6 +1,5 @@
 """`jit`: the same results as a function, from compiled tapes, one for each way it branches."""
 
-import ctypes
 import functools
 import weakref
 from collections.abc import Callable, Sequence
@@ -8,7 +7,6 @@ from math import nan
 from typing import Any
 
 import numpy as np
-import optree
 
 from autograd_lite import context
 from autograd_lite.backward import gradients
@@ -16,10 +14,13 @@ from autograd_lite.errors import ArgumentError, OperandError, TraceError
 from autograd_lite.nests import Fixed, Shape, unravel
 from autograd_lite.primitives import Primitive, as_float
 from autograd_lite.tape import pickles, recording
+from autograd_lite.tape.batches import Batch, axes_of
 from autograd_lite.tape.connected import connected
+from autograd_lite.tape.entries import FLOAT64, FLOATS, Other, Way, short_call, short_columns
 from autograd_lite.tape.executors import python
+from autograd_lite.tape.lane_operations import Places
 from autograd_lite.tape.lane_paths import LanePaths
-from autograd_lite.tape.lanes import Mapped
+from autograd_lite.tape.lanes import Call, Mapped
 from autograd_lite.tape.passes import Straight
 from autograd_lite.tape.paths import Path, Paths, Uncaptured, Unmapped, Unserved
 from autograd_lite.tape.programs import PythonSingle, chosen, single
@@ -110,22 +111,22 @@ class Compiled:
         functools.update_wrapper(self, f, updated=())
         self.__name__ = self.__qualname__ = f"jit({name_of(f)})"
         self._families: dict[Any, Family | LanePaths] = {}
-        self._short: dict[int, Callable[..., Any]] = {}  # by number of arguments: the call for those seen last
+        self._short: dict[
+            Any, Callable[..., Any]
+        ] = {}  # by number of arguments and keywords: the call for those seen last
         self._ordered: bool | None = None
         self._crowded: dict[Any, Family] = {}  # by sketch of the arguments: families with more paths than are kept
         self._said: set[str] = set()
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
         """Same results as the function."""
-        if not keywords:
-            call = self._short.get(len(arguments))
-            if call is not None:
-                return call(*arguments)
-        return self._general(arguments, keywords)
+        call = self._short.get((len(arguments), *keywords) if keywords else len(arguments))
+        return self._general(arguments, keywords) if call is None else call(*arguments, *keywords.values())
 
     def _general(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         if context.active or recording.current():  # somebody watches the nodes, or traces them: let there be nodes
             return self.f(*arguments, **keywords)
+        written = keywords
         if len(keywords) > 1:
             keywords = self._in_order(keywords)
         if keywords and self._crowded:
@@ -149,7 +150,7 @@ class Compiled:
             if not keywords:
                 self._short[len(arguments)] = self._at_once
         else:
-            self._shorten(family, arguments, keywords)
+            self._shorten(family, arguments, written)
         return result
 
     def _at_once(self, *arguments: Any) -> Any:
@@ -178,24 +179,59 @@ class Compiled:
     def _shorten(self, family: "Family", arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
         """Let further calls with arguments of this kind go a shorter way."""
         path = family.last
-        if self.backend != "llvm" or keywords or path is None or path.unpaid > 0 or not _are_plain(arguments):
+        if self.backend != "llvm" or path is None or path.unpaid > 0:
             return
-        short = path.program("short", lambda _: short_call(family, path, arguments, self._general))
-        if short is not None:
-            self._short[len(arguments)] = short
-            path.forget = functools.partial(_forget, weakref.ref(self), len(arguments))
+
+        def short(_: Tape) -> Any:
+            try:
+                way = Way(family.shape, arguments, keywords)
+            except Other:
+                return None
+            return short_call(family.program(path).code, path, way, self._general)
+
+        key = (len(arguments), *keywords) if keywords else len(arguments)
+        call = path.program(("short", key), short)
+        if call is not None:
+            self._short[key] = call
+            path.forget = functools.partial(_forget, weakref.ref(self), weakref.ref(path))
 
     def _lanes(self, mapped: Mapped, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         call = mapped.apart(arguments, keywords, self.__name__)
-        key = (call.batch.shape, call.batch.mapped)
+        batch = call.batch
+        key = (batch.shape, batch.mapped)
         family = self._families.get(key)
         if family is None:
             backend = "numpy" if self.backend == "python" else self.backend
             family = self._families[key] = LanePaths(
-                mapped.f, call.batch.shape, self.max_paths, backend, mapped.reduce, contract=self.contract
+                mapped.f, batch.shape, self.max_paths, backend, mapped.reduce, contract=self.contract
             )
         assert isinstance(family, LanePaths)
-        return mapped.run(family, call, arguments, keywords)
+        result = mapped.run(family, call, arguments, keywords)
+        if not call.variables and not keywords:
+            if family.entry is None:
+                family.entry = self._entry(mapped, family, batch, arguments)
+            self._short[len(arguments)] = family.entry
+        return result
+
+    def _entry(self, mapped: Mapped, family: LanePaths, batch: Batch, arguments: tuple[Any, ...]) -> Callable[..., Any]:
+        """The short way from arguments like these into lanes; the general one where source cannot tell them apart."""
+        try:
+            way = Way(batch.shape, arguments, {}, axes_of(arguments, {}, mapped.in_axes, self.__name__))
+        except Other:
+            return lambda *given: self._general(given, {})
+        columns, nowhere = short_columns(way), Places.none(batch.columns)
+
+        def entry(*given: Any) -> Any:
+            if not context.active and not context.tracing:
+                try:
+                    call = Call(batch.of(columns(*given)), nowhere, [])
+                except Other:
+                    pass
+                else:
+                    return mapped.run(family, call, given, {})
+            return self._general(given, {})
+
+        return entry
 
     def paths(self) -> PathReport:
         """The paths taken so far, with conditions, file and line, and how many lanes each has served."""
@@ -313,7 +349,7 @@ class Family:
         try:
             status, outputs = self._by(path, numbers)
         except Unserved as late:
-            return (-1 if late.steps.full else None), ()
+            return (-1 if late.steps.paths.full else None), ()
         if status >= 0:
             return status, outputs
         try:
@@ -379,7 +415,7 @@ def _sketched(arguments: tuple[Any, ...]) -> tuple[Any, Any]:
 
     (None, ()) for arguments of which that is not known.
     """
-    if _FLOATS.issuperset(map(type, arguments)):
+    if FLOATS.issuperset(map(type, arguments)):
         return len(arguments), arguments
     found: list[Any] = []
     try:
@@ -397,15 +433,15 @@ def _sketch(thing: Any, found: list[Any]) -> Any:
         return thing
     if kind is list or kind is tuple:
         found += kind, len(thing)
-        if _FLOATS.issuperset(map(type, thing)):
+        if FLOATS.issuperset(map(type, thing)):
             return thing.copy() if kind is list else thing
         return kind([_sketch(part, found) for part in thing])
-    if kind is np.ndarray and thing.dtype is _FLOAT64:
+    if kind is np.ndarray and thing.dtype is FLOAT64:
         found += kind, thing.shape
         return thing.copy()
     if kind is dict:
         found += kind, *thing
-        if _FLOATS.issuperset(map(type, thing.values())):
+        if FLOATS.issuperset(map(type, thing.values())):
             return thing.copy()
         return {key: _sketch(part, found) for key, part in thing.items()}
     if thing is None or is_fixed(thing):
@@ -417,141 +453,10 @@ def _sketch(thing: Any, found: list[Any]) -> Any:
     raise OperandError(f"{kind.__name__} is of another kind.")
 
 
-_FLOATS, _FLOAT64 = frozenset({float}), np.dtype(np.float64)
-
-
-def _are_plain(arguments: tuple[Any, ...]) -> bool:
-    return all(type(a) is float or (type(a) is np.ndarray and a.dtype == np.float64) for a in arguments)
-
-
-_SHORT = """
-def call({parameters}):
-    if {tests} and not rest and not context.active:
-        try:
-            frame = frames.pop()
-        except IndexError:
-            frame = new_frame()
-        given, out, {views}go, _ = frame
-        {copies_in}
-        status = go()
-        if status == 0:
-            path.lanes += 1
-            result = {result}
-            frames.append(frame)
-            return result
-        frames.append(frame)
-    return general(({names}*rest,), {{}})
-"""
-
-
-def _forget(compiled: "weakref.ref[Compiled]", count: int) -> None:
-    """Let the short way for so many arguments go; what is in use stays alive until it returns."""
-    holder = compiled()
+def _forget(compiled: "weakref.ref[Compiled]", path: "weakref.ref[Path]") -> None:
+    """Let the short ways of a path go; what is in use stays alive until it returns."""
+    holder, gone = compiled(), path()
     if holder is not None:
-        holder._short.pop(count, None)
-
-
-def short_call(
-    family: Family, path: Path, arguments: tuple[Any, ...], general: Callable[..., Any]
-) -> Callable[..., Any] | None:
-    """A function that calls the code of a path, for arguments that are floats and float64 arrays.
-
-    Written out as source for their number and shapes: nothing is flattened, looked up or looped over in a call. What is
-    unusual goes the `general` way. Memory is kept in frames, one for each call that is under way.
-    """
-    if path.tape.captured:
-        return None
-    code, shape = family.program(path).code, path.tape.output_shape
-    if code.callbacks:
-        return None
-    sizes = [1 if type(a) is float else a.size for a in arguments]
-    starts = [sum(sizes[:k]) for k in range(len(sizes))]
-    names = [f"a{k}" for k in range(len(arguments))]
-    copies, tests, views = [], [], []
-    for k, (name, argument) in enumerate(zip(names, arguments, strict=True)):
-        if type(argument) is float:
-            tests.append(f"type({name}) is float")
-            copies.append(f"given[{starts[k]}] = {name}")
-        else:
-            tests.append(f"type({name}) is ndarray and {name}.dtype is float64 and {name}.shape == {argument.shape}")
-            copies.append(f"g{k}[...] = {name}")
-            views.append(f"g{k}")
-    result, taken = _result(shape)
-
-    def new_frame() -> tuple[Any, ...]:
-        given, out, scratch = np.empty(code.inputs), np.empty(code.outputs), np.empty(code.scratch)
-        addresses = np.array([memory.ctypes.data for memory in (given, out, scratch)], dtype=np.int64)
-        parts = [
-            given[start : start + size].reshape(a.shape)
-            for start, size, a in zip(starts, sizes, arguments, strict=True)
-            if type(a) is not float
-        ]
-        kept = functools.partial(code.framed, ctypes.c_void_p(addresses.ctypes.data))  # each argument costs 0.1 µs
-        return (
-            given,
-            out,
-            *parts,
-            *(out[start : start + size].reshape(leaf) for start, size, leaf in taken),
-            kept,
-            (addresses, scratch),
-        )
-
-    views += [f"r{k}" for k in range(len(taken))]
-    source = _SHORT.format(
-        parameters=", ".join([*(f"{n}=None" for n in names), "*rest"]),
-        names="".join(f"{n}, " for n in names),
-        tests=" and ".join(tests) or "True",
-        views="".join(f"{v}, " for v in views),
-        copies_in="; ".join(copies) or "pass",
-        result=result,
-    )
-    scope = {
-        "ndarray": np.ndarray,
-        "float64": np.dtype(np.float64),
-        "frames": [],
-        "new_frame": new_frame,
-        "path": path,
-        "general": general,
-        "context": context,
-        "leaves": shape.leaves,
-        "unflatten": functools.partial(optree.tree_unflatten, shape.containers),
-    }
-    exec(compile(source, "<jit>", "exec"), scope)  # noqa: S102 - the text above
-    call: Callable[..., Any] = scope["call"]  # type: ignore[assignment]
-    return call
-
-
-def _result(shape: Shape) -> tuple[str, list[tuple[int, int, tuple[int, ...]]]]:
-    """Source of the nest of results, and the arrays in it as (start, size, shape)."""
-    texts: list[str] = []
-    taken: list[tuple[int, int, tuple[int, ...]]] = []
-    start = 0
-    for k, (leaf, size) in enumerate(zip(shape.leaves, shape.sizes, strict=True)):
-        if leaf is None:
-            texts.append(f"out.item({start})")
-        elif isinstance(leaf, Fixed):
-            texts.append(f"leaves[{k}].copy()")
-        else:
-            texts.append(f"r{len(taken)}.copy()")
-            taken.append((start, size, leaf))
-        start += size
-    nest: Any = optree.tree_unflatten(shape.containers, [_Source(text) for text in texts])
-    return _display(nest) or f"unflatten([{', '.join(texts)}])", taken
-
-
-class _Source(str):
-    __slots__ = ()
-
-
-def _display(nest: Any) -> str | None:
-    """Source of a nest of plain containers; None if there are others in it."""
-    if type(nest) is _Source:
-        return nest
-    if nest is None:
-        return "None"
-    if type(nest) in (tuple, list):
-        parts = [_display(part) for part in nest]
-        inner = ", ".join(part or "" for part in parts)
-        shown = f"[{inner}]" if type(nest) is list else f"({inner}{',' * (len(parts) == 1)})"
-        return shown if all(parts) else None
-    return None
+        for key, call in [*holder._short.items()]:
+            if getattr(call, "__globals__", {}).get("path") is gone:
+                holder._short.pop(key, None)

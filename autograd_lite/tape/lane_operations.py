@@ -18,6 +18,7 @@ from autograd_lite import context
 from autograd_lite.backward import Number, Reach
 from autograd_lite.nests import Fixed, Shape, unravel
 from autograd_lite.primitives import where
+from autograd_lite.rule import REAL, Interval
 from autograd_lite.tape import recording
 from autograd_lite.tape.batches import Batch
 from autograd_lite.tape.lane_paths import LanePaths, Served
@@ -119,9 +120,12 @@ class Lanes(Operation):
 
     def computed(self, arguments: Any, *, native: bool) -> Any:
         """The sums, or each output of all lanes."""
+        return self.run(self.family.on("llvm" if native else "numpy"), arguments)
+
+    def run(self, family: LanePaths, arguments: Any) -> Any:
+        """The same by the executor of a family."""
         columns, given = self._apart(arguments)
-        served = self.family.on("llvm" if native else "numpy")(self.batch.of(columns), given)
-        return self.flat(served)
+        return self.flat(family(self.batch.of(columns), given))
 
     def flat(self, served: Served) -> Any:
         """The numbers in the order of the results.
@@ -142,13 +146,10 @@ class Lanes(Operation):
             return recorded(self, arguments)
         if notes or context.active:
             return self.one_by_one(arguments)
-        numbers = np.array([getattr(a, "_value", a) for a in arguments], dtype=np.float64)
+        numbers = self.run(self.family, np.array([getattr(a, "_value", a) for a in arguments], dtype=np.float64))
         if not any(type(a) is Variable for a in arguments):
-            plain: list[Any] = self.computed(numbers, native=False).tolist()
-            return plain
-        columns, given = self._apart(numbers)
-        served = self.family(self.batch.of(columns), given)
-        return connected(self, arguments, self.flat(served))
+            return list(numbers.tolist())
+        return connected(self, arguments, numbers)
 
     def one_by_one(self, arguments: Sequence[Any]) -> list[Any]:
         """The same lane by lane, by replays of their tapes."""
@@ -159,10 +160,7 @@ class Lanes(Operation):
             found.append(spread(numbers, shape, self.shape))
         if not self.summed:
             return [row[k] for k in range(self.outputs) for row in found]
-        return [
-            reduced(_boxed([row[k] for row in found]), self.family.reduce) if found else 0.0
-            for k in range(self.outputs)
-        ]
+        return [reduced(_boxed([row[k] for row in found]), self.family.reduce) for k in range(self.outputs)]
 
     # --------------------------------------------------------------------------------------------------- derivatives
 
@@ -208,7 +206,7 @@ class Lanes(Operation):
                 if not gradient.targets:
                     break
                 numbers = np.array(gradient.arguments(values, one, one if self.outputs > 1 else None))
-                results = gradient.operation.computed(numbers, native=self.family.backend == "llvm").tolist()
+                results = gradient.operation.run(gradient.operation.family, numbers).tolist()
                 parts = gradient.chosen(results)
                 if not masked and all(0.0 not in part if kind == "all" else part != 0.0 for part in parts):
                     break
@@ -399,9 +397,7 @@ def _swept(outputs: Sequence[Any], cotangents: Sequence[Any], targets: Sequence[
         for y, cotangent in zip(outputs, cotangents, strict=True)
         if type(y) is Variable
     ]
-    reach = Reach.of([y for y, _ in seeds], min((t._number for t in targets), default=0))
-    if notes:
-        reach = reach.towards(targets)
+    reach = Reach.of([y for y, _ in seeds], min((t._number for t in targets), default=0)).towards(targets)
     found = reach.adjoints([(y, seed) for y, seed in seeds if y._number in reach.met], create_graph=notes is not None)
     return [0.0 if found.get(t._number) is None else found[t._number] for t in targets]
 
@@ -417,7 +413,6 @@ class Result:
 
     selects, built_in, expression = False, False, None
     name, formula, kink, source, numpy, c, latex = "vmap", "", "none", "", "", "", ""
-    domain: ClassVar[tuple[Any, ...]] = ()
     defaults: ClassVar[tuple[float, ...]] = ()
     ulp = None
 
@@ -428,6 +423,11 @@ class Result:
     def arity(self) -> int:
         """How many arguments the node has."""
         return len(self.graph.arguments_of(self.lane))
+
+    @property
+    def domain(self) -> tuple[Interval, ...]:
+        """All numbers, as far as anybody knows."""
+        return (REAL,) * self.arity
 
     @property
     def partials(self) -> tuple[Callable[..., Any], ...]:
@@ -504,7 +504,7 @@ class Graph:
         sent = one if operation.outputs > 1 else None
         if not operation.summed:
             return self._gradient.chosen(self._gradient.operation(*self._gradient.arguments(self.arguments, one, sent)))
-        found: list[Any] = [0.0] * operation.arity
+        found: list[Any] = [None] * operation.arity
         for kind in ("shared", "rows"):
             gradient = Gradient(operation, kind, by_lane=False, sent=sent is not None, masked=False)
             if gradient.targets:
@@ -521,7 +521,7 @@ class Graph:
         else:
             start = len(operation.places.shared)
             values[[*self._shared, *(start + k for k in self._own[lane])]] = numbers
-        results = operation.computed(values, native=operation.family.backend == "llvm")
+        results = operation.run(operation.family, values)
         return float(results[output if lane is None else output * operation.count + lane])
 
 

@@ -4,6 +4,7 @@ import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import nan
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,7 @@ class LanePaths:
         self.paths = Paths(f, shape, limit, masked=masked)
         self.backend, self.reduce, self.contract = backend, reduce, contract
         self.derived: dict[Any, LanePaths] = {}  # of derivatives of the function
+        self.entry: Any = None  # the short way of a call with arguments of this shape
         self._examples: dict[Path, list[float]] = {}  # what captured Variables were when a path was recorded
 
     def on(self, backend: str) -> "LanePaths":
@@ -77,8 +79,7 @@ class LanePaths:
         else:
             served = Served.of(run.results(path), summed=self.reduce is not None)
         if self.reduce == "mean":
-            with np.errstate(all="ignore"):
-                served.numbers = served.numbers / batch.columns.count
+            served.numbers = served.numbers / (batch.columns.count or nan)
         served.captured = list(run.captured.values())
         return served
 
@@ -195,16 +196,21 @@ class Run:
         columns = self._columns(program, batch.columns)
         if not columns.count:
             return np.zeros(program.outputs)
-        with program.sums(columns) as (sums, block), np.errstate(all="ignore"):
+
+        def added(sums: Any, block: int) -> Any:
             totals = sums[:, : program.outputs]
-            if not program.doubtful or not np.isnan(sums.sum()):
+            if len(sums) == 1 and not (program.doubtful and np.isnan(sums).any()):
+                return totals[0] + 0.0
+            with np.errstate(all="ignore"):
+                if program.doubtful and np.isnan(sums.sum()):
+                    for k in map(int, np.flatnonzero(np.isnan(sums).any(axis=1))):
+                        rows = np.arange(k * block, min((k + 1) * block, columns.count))
+                        again = Run(self.family, batch.of_lanes(rows), self.given)
+                        _, totals[k] = again.results(path, careful=True).totals()
+                        self.captured |= again.captured
                 return totals.sum(axis=0)
-            for k in map(int, np.flatnonzero(np.isnan(sums).any(axis=1))):
-                rows = np.arange(k * block, min((k + 1) * block, columns.count))
-                again = Run(self.family, batch.of_lanes(rows), self.given)
-                _, totals[k] = again.results(path, careful=True).totals()
-                self.captured |= again.captured
-            return totals.sum(axis=0)
+
+        return program.sums(columns, added)
 
     def results(self, first: Path, *, careful: bool = False) -> Results:
         """Serve every lane by the path it takes."""

@@ -80,7 +80,6 @@ class Operation:
 
     def computed(self, arguments: Any, *, native: bool) -> Any:
         """The results for an array of arguments, as an array."""
-        raise NotImplementedError
 
     def another(self) -> "Operation":
         """The operation for another instruction."""
@@ -326,7 +325,7 @@ class LoopGradient(Operation):
     def _unsent(self, sums: Any) -> None:
         """Make the sums 0.0 to which no step adds anything."""
         carry, paths = self.loop.carry, self.backward.paths.known
-        for k in np.flatnonzero((sums == 0.0) & np.signbit(sums)).tolist():
+        for k in np.flatnonzero(np.signbit(sums)).tolist():
             if all(path.tape.outputs[carry + k] == carry + k for path in paths):
                 sums[k] = 0.0
 

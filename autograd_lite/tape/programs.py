@@ -5,8 +5,7 @@ import os
 import threading
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from math import isnan
@@ -111,6 +110,11 @@ class PythonSingle:
                 return number, outputs
         return (-1 if any(isnan(values[slot]) for slot in tape.doubtful) else 0), outputs
 
+    def computed(self, given: Any) -> tuple[int, Any]:
+        """The status and the outputs, of an array and as an array."""
+        status, outputs = self.run(given.tolist())
+        return status, np.array(outputs, dtype=np.float64)
+
 
 class MachineSingle:
     """One lane by machine code."""
@@ -123,12 +127,16 @@ class MachineSingle:
 
     def run(self, inputs: Sequence[float]) -> tuple[int, Sequence[float]]:
         """The status and the outputs."""
+        status, results = self.computed(np.array(inputs, dtype=np.float64))
+        return status, results.tolist()
+
+    def computed(self, given: Any) -> tuple[int, Any]:
+        """The status and the outputs, of an array and as an array."""
         code = self.code
-        given, results = np.array(inputs, dtype=np.float64), np.empty(code.outputs)
-        scratch = np.empty(code.scratch)
+        results, scratch = np.empty(code.outputs), np.empty(code.scratch)
         status = code.run(given.ctypes.data, results.ctypes.data, scratch.ctypes.data)
         engine.raise_failures(code.callbacks)
-        return status, results[: self.count].tolist()
+        return status, results[: self.count]
 
 
 def single(tape: Tape | Straight, backend: str, *, contract: bool = False) -> Any:
@@ -170,11 +178,42 @@ class Columns:
         """Each varying input as an array over lanes."""
         return [array[:, k] for array in self.arrays for k in range(array.shape[1])]
 
-    def pointers(self) -> tuple[Any, Any]:
-        """Address and stride in bytes of each varying input."""
-        bases = [a.__array_interface__["data"][0] + a.strides[1] * np.arange(a.shape[1]) for a in self.arrays]
-        strides = [np.full(a.shape[1], a.strides[0]) for a in self.arrays]
-        return np.concatenate(bases).astype(np.int64), np.concatenate(strides).astype(np.int64)
+    def pointers(self, bases: Any, strides: Any) -> None:
+        """Write the address and the stride in bytes of each varying input."""
+        start = 0
+        for array in self.arrays:
+            end = start + array.shape[1]
+            address, step = array.ctypes.data, array.strides[1]
+            bases[start:end] = address if end == start + 1 else range(address, address + step * (end - start), step)
+            strides[start:end] = array.strides[0]
+            start = end
+
+
+class Pool:
+    """Memory that the next call uses again, each piece with its address: fresh pages cost more than the work on them."""
+
+    #: Doubles beyond which memory goes back to the system.
+    KEPT = 1 << 20
+
+    def __init__(self) -> None:
+        self._kept: list[tuple[Any, int]] = []
+
+    def take(self, count: int) -> tuple[Any, int]:
+        """At least `count` doubles from the start of a cache line, with whatever was left in them, and their address."""
+        try:
+            memory, address = self._kept.pop()
+        except IndexError:
+            memory, address = np.empty(0), 0
+        if len(memory) < count or not count:
+            memory = np.empty(count + 8)
+            memory = memory[-(memory.ctypes.data // 8) % 8 :]
+            address = memory.ctypes.data
+        return memory, address
+
+    def give(self, memory: Any, address: int) -> None:
+        """Let the next call have it."""
+        if len(memory) <= self.KEPT:
+            self._kept.append((memory, address))
 
 
 class LaneProgram:
@@ -209,6 +248,7 @@ class LaneProgram:
             self.tested_after = [place[slot] for slot in tape.doubtful]
         self.common, self.each = split(straight, [*varying, *[False] * len(tape.captured)])
         self.varying = sum(varying)
+        self._spare, self._totals = Pool(), Pool()
         picked = np.array(self.common.outputs, dtype=np.int64)
         self._picked: Any = slice(len(picked)) if np.array_equal(picked, np.arange(len(picked))) else picked
         if backend == "llvm":
@@ -226,9 +266,7 @@ class LaneProgram:
         return emit.lanes(self.each, self.varying, summed=self.summed, contract=self.contract)
 
     def _shared_results(self, shared: Any) -> Any:
-        if self.common.code:
-            return np.array(self._first.run(shared.tolist())[1], dtype=np.float64)
-        return np.ascontiguousarray(shared[self._picked])
+        return self._first.computed(shared)[1] if self.common.code else np.ascontiguousarray(shared[self._picked])
 
     def each_lane(self, columns: Columns) -> tuple[Any, Any]:
         """Outputs as an array (outputs, lanes), and the status of each lane: 0, a failed guard from 1, -1 for doubt."""
@@ -241,11 +279,10 @@ class LaneProgram:
         status = np.where(status > self.guards, -1, status)
         return outputs[: self.outputs], status
 
-    @contextmanager
-    def sums(self, columns: Columns) -> Iterator[tuple[Any, int]]:
-        """Sums over blocks of lanes: (blocks, outputs), behind those the doubtful slots, and the lanes of a block.
+    def sums(self, columns: Columns, use: Callable[[Any, int], Any]) -> Any:
+        """The result of `use(sums, block)`: sums over blocks of so many lanes, (blocks, outputs and doubtful slots).
 
-        Good inside `with`.
+        The array is good for that call only.
         """
         shared = self._shared_results(columns.shared)
         if self.backend == "numpy":
@@ -253,14 +290,16 @@ class LaneProgram:
             starts = np.arange(0, columns.count, 64)
             with np.errstate(all="ignore"):
                 sums = np.add.reduceat(outputs, starts, axis=1).T
-            yield sums, 64
-            return
+            return use(sums, 64)
         code = self._run
         block = code.block_of(columns.count)
-        with code.totals.borrowed(-(-columns.count // block) * code.sums) as memory:
-            totals = memory.reshape(-1, code.sums)
-            self._in_threads(columns, shared, np.empty((0, 0)), totals)
-            yield totals, block
+        blocks = -(-columns.count // block)
+        totals = self._totals.take(blocks * code.sums)
+        try:
+            self._in_threads(columns, shared, None, totals[1])
+            return use(totals[0][: blocks * code.sums].reshape(blocks, code.sums), block)
+        finally:
+            self._totals.give(*totals)
 
     def _arrays_each(self, columns: Columns, shared: Any) -> tuple[Any, Any]:
         outputs = np.empty((len(self.each.outputs), columns.count))
@@ -277,34 +316,43 @@ class LaneProgram:
     def _machine_each(self, columns: Columns, shared: Any) -> tuple[Any, Any]:
         code = self._run
         outputs = np.empty((code.outputs + code.guarded, columns.count))
-        self._in_threads(columns, shared, outputs, np.empty((0, 0)))
+        self._in_threads(columns, shared, outputs, 0)
         if not code.guarded:
             return outputs, np.zeros(columns.count)
         return outputs[:-1], np.where(outputs[-1] == code.held, 0.0, outputs[-1])
 
-    def _in_threads(self, columns: Columns, shared: Any, outputs: Any, totals: Any) -> None:
+    def _in_threads(self, columns: Columns, shared: Any, outputs: Any, totals: int) -> None:
         """Run all blocks, on several threads if there is work for them; who runs a block changes nothing in it."""
-        code, count = self._run, columns.count
-        bases, strides = columns.pointers()
-        places = outputs.__array_interface__["data"][0] + 8 * count * np.arange(len(outputs), dtype=np.int64)
-        eights = np.full(len(outputs), 8, dtype=np.int64)
-        addresses = [a.ctypes.data for a in (shared, bases, strides, places, eights, totals)]
+        code, count, varying = self._run, columns.count, self.varying
+        rows = 0 if outputs is None else len(outputs)
+        table = np.empty(2 * (varying + rows), dtype=np.int64)  # of inputs and outputs the addresses, then the strides
+        columns.pointers(table[:varying], table[varying : 2 * varying])
+        if rows:
+            first = outputs.ctypes.data
+            table[2 * varying : 2 * varying + rows] = range(first, first + 8 * count * rows, 8 * count) if count else 0
+            table[2 * varying + rows :] = 8
+        at = table.ctypes.data
+        places = at + 16 * varying
+        addresses = shared.ctypes.data, at, at + 8 * varying, places, places + 8 * rows, totals
         block = code.block_of(count)
         blocks = -(-count // block)
 
         def work(first: int, last: int) -> None:
-            sums = (code.sums + 1) * code.width
-            with code.spare.borrowed(code.scratch + sums) as memory:
-                start = memory.ctypes.data
+            memory, start = self._spare.take(code.scratch + (code.sums + 1) * code.width)
+            try:
                 code.run(*addresses, start, start + 8 * code.scratch, count, block, first, last)
+            finally:
+                self._spare.give(memory, start)
 
         workers = min(_CORES, blocks, max(1, count * code.work // WORTH_A_THREAD))
-        cuts = [blocks * k // workers for k in range(workers + 1)] if workers else [0]
-        threads = [threading.Thread(target=work, args=cut) for cut in pairwise(cuts[1:])]
-        for thread in threads:
-            thread.start()
-        if blocks:
+        if workers > 1:
+            cuts = [blocks * k // workers for k in range(workers + 1)]
+            threads = [threading.Thread(target=work, args=cut) for cut in pairwise(cuts[1:])]
+            for thread in threads:
+                thread.start()
             work(0, cuts[1])
-        for thread in threads:
-            thread.join()
+            for thread in threads:
+                thread.join()
+        elif blocks:
+            work(0, blocks)
         engine.raise_failures(code.callbacks)

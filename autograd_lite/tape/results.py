@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import nan
 from typing import Any
 
 import numpy as np
@@ -171,4 +172,4 @@ def _common_type(types: set[Any]) -> Any:
 def reduced(lanes: Any, reduce: str | None) -> Any:
     """Lanes that are Variables, added up or averaged over the first axis; sums over lanes start with 0.0, so none is -0.0."""
     total = functions.sum(lanes, axis=0) + 0.0
-    return total / len(lanes) if reduce == "mean" else total
+    return total / (len(lanes) or nan) if reduce == "mean" else total

@@ -119,11 +119,6 @@ class Steps:
         self._places: dict[Tape, Any] = {}
         self.tracing = threading.RLock()
 
-    @property
-    def full(self) -> bool:
-        """Whether no more paths are kept."""
-        return len(self.paths.known) >= self.paths.limit
-
     def run(self, carry: Any, captured: Any, rows: Any, *, native: bool, keep: bool = False) -> Any:
         """The last carry and the outputs of all steps, one after the other, as an array; if `keep`, the carry before each.
 
@@ -227,7 +222,7 @@ class Steps:
                     learnt, lacking = learnt or more, lacking or less
             elif any(places[other.captured[v]] is None for tape in both(path.tape) for v in tape.captured):
                 lacking = True
-            elif not self.full:
+            elif not self.paths.full:
                 own = dict(enumerate(self.captured))
                 translated = {
                     v: own[place] for v, place in zip(other.captured, places, strict=True) if place is not None

@@ -37,6 +37,8 @@ KEPT = pathlib.Path(__file__).parent / "kept"
 ORDERS = ("value", "gradient", "jacobian", "hessian", "gradient of gradient", "tangent")
 ONE_LANE = ("variables", "jit llvm", "jit python", "jit numpy", "tape")
 LANES = ("vmap", "jit vmap", "vmap sum", "jit vmap mean")
+#: Derivatives inside a program.
+INNER = re.compile(r"al\.(gradients|grad|hessian|jvp|vjp|hvp|value_and)")
 #: What a program may raise by itself; everything else in an eager run is a failure.
 NATURAL = (ZeroDivisionError, OverflowError)
 
@@ -277,7 +279,7 @@ class Runner:
             if self.cuts():
                 continue  # the bound follows the graph, which plain numbers leave
             bound = self.bound(order, i)[k]
-            if not abs(e - a) <= bound and math.isfinite(bound):
+            if not abs(e - a) <= bound:
                 return f"call {i}, number {k}: {a!r}; eager: {e!r}, ± {bound:.3g}"
         return None
 
@@ -287,8 +289,8 @@ class Runner:
         return forward and {math.isnan(e), math.isnan(a)} == {True, False} and (math.isinf(e) or math.isinf(a))
 
     def may_overflow(self, order, i, k):
-        """Say whether the terms of a sum, whose order may differ, are so large that partial sums may overflow."""
-        return not self.cuts() and self.bound(order, i)[k] > EPS * sys.float_info.max / 100
+        """Say whether the terms of a sum, whose order may differ, are so large that partial sums may overflow, or have."""
+        return not self.cuts() and not self.bound(order, i)[k] <= EPS * sys.float_info.max / 100
 
     def cuts(self):
         """Say whether numbers leave the graph, so that no bound follows it."""
@@ -309,6 +311,8 @@ class Runner:
         # The eager max(x, y) is x or y itself, to which all users of the result send; a traced one adds them up first.
         if order != "value" and re.search(r"(?<![\w.])(max|min)\(|al\.(max|min)\(", self.case.source):
             return False
+        if "al.vmap" in self.case.source and INNER.search(self.case.source):
+            return False  # a sweep multiplies by the slopes of lanes, or goes through each of them
         if "al.vmap" in self.case.source and ("reduce" in self.case.source or not self.case.exact or order != "value"):
             return False
         return self.case.exact or not lanes
@@ -435,6 +439,8 @@ class Runner:
             for k, (e, a) in enumerate(zip(expected.numbers, numbers, strict=True)):
                 if isinstance(a, complex) or math.isnan(e) or same_bits(e, float(a)):
                     continue  # comparisons with NaN decide max and min of Python by the order of arguments
+                if e == a and " @ " in self.case.source:
+                    continue  # NumPy's products of objects begin with 0
                 return f"call {i}, number {k}: eager {e!r}; naive: {a!r}"
         return None
 

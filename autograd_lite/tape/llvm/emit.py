@@ -85,9 +85,7 @@ def _alike(arguments: tuple[int, ...], start: int) -> int:
 class Body:
     """Writes the functions of a program, each of them `void(ptr %in, ptr %s, ptr %out)`, and the calls of its groups."""
 
-    def __init__(
-        self, tape: Straight, width: int, places: Places, groups: matrices.Found, *, contract: bool = False
-    ) -> None:
+    def __init__(self, tape: Straight, width: int, places: Places, groups: matrices.Found, *, contract: bool) -> None:
         self.tape, self.width, self.places, self.groups, self.contract = tape, width, places, groups, contract
         self.first = tape.first_instruction
         self.functions: list[str] = []
