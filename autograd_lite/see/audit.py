@@ -205,21 +205,23 @@ def _compare(edge: Edge) -> tuple[str, float, float]:
         error = abs(recorded - expected)
         return "", expected, 0.0 if error <= SMALLEST else error / max(abs(expected), SMALLEST)
 
+    return _by_difference(edge, values, [at for i, at in places(*values) if i == place] if places else [])
+
+
+def _by_difference(edge: Edge, values: Sequence[float], ends: Sequence[float]) -> tuple[str, float, float]:
+    """As `_compare`, by a difference of the primitive's value, which reaches neither to `ends` nor out of the domain."""
+    primitive, place, recorded = edge.user.primitive, edge.place, edge.local
+    assert primitive is not None
+
     def along(t: float) -> float:
         try:
             return float(primitive.value(*values[:place], t, *values[place + 1 :]))
         except (BranchError, TraceError):  # of a compiled call, which knows one side of a branch
             return math.nan
 
-    ends = [at for i, at in places(*values) if i == place] if places else []
-    ends += [primitive.domain[place].lower, primitive.domain[place].upper]
-    away = min(abs(values[place] - end) for end in ends)
-    return _by_difference(along, values[place], recorded, away)
-
-
-def _by_difference(along: Callable[[float], float], x: float, recorded: float, away: float) -> tuple[str, float, float]:
+    ends = [*ends, primitive.domain[place].lower, primitive.domain[place].upper]
     try:
-        found = difference(along, x, recorded, limit=away)
+        found = difference(along, values[place], recorded, limit=min(abs(values[place] - end) for end in ends))
     except (ArithmeticError, ValueError):
         return "where finite differences leave the domain", math.nan, 0.0
     agrees = found.judge(recorded)
