@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from autograd_lite.context import unnoticed
 from autograd_lite.errors import ArgumentError
-from autograd_lite.see.graph import Edge, Graph, Ways
+from autograd_lite.see.graph import Graph, Ways
 from autograd_lite.see.labels import check_variable, counted, number, shortened, signed, title, visible
 from autograd_lite.variable import Variable
 
@@ -17,8 +17,6 @@ ROWS = 1000
 
 # Deeper levels of a tree start again at the left margin: the lines of a chain of n nodes would have n² characters otherwise.
 LEVELS = 20
-
-MULTIPLY_AND_ADD = "along a path the local gradients multiply, different paths add"
 
 
 class Explanation(str):
@@ -186,9 +184,11 @@ def _paths(ways: Ways, top: int) -> list[str]:
     total = ways.graph.adjoints.get(x, 0.0)
     found = ways.top(top)
     some = f", the {len(found)} largest" if ways.number > len(found) else ""
-    lines = [f"{heading} = {signed(total)} over {counted(ways.number, 'path')} ({MULTIPLY_AND_ADD}){some}:"]
+    rule = "(along a path the local gradients multiply, different paths add)"
+    lines = [f"{heading} = {signed(total)} over {counted(ways.number, 'path')} {rule}{some}:"]
     products = [path.amount() for path in found]
-    factors = [" * ".join(shortened([*map(_factor, path.edges)], 6)) or "(+1)" for path in found]
+    signs = [[f"({signed(e.local)})" if e.sent else "(not taken)" for e in path.edges] for path in found]
+    factors = [" * ".join(shortened(each, 6)) or "(+1)" for each in signs]
     width, column = max(map(len, products)), max(map(len, factors))
     for product, text, path in zip(products, factors, found, strict=True):
         lines.append(f"|- {product.ljust(width)} = {text.ljust(column)}   {path.written(names)}".rstrip())
@@ -196,10 +196,6 @@ def _paths(ways: Ways, top: int) -> list[str]:
         rest = total - math.fsum(path.product for path in found)
         lines.append(f"|- {signed(rest)} from the other {counted(ways.number - len(found), 'path')}")
     return [*lines, f"`- sum {signed(total)}"]
-
-
-def _factor(edge: Edge) -> str:
-    return f"({signed(edge.local)})" if edge.sent else "(not taken)"
 
 
 def _rows(y: Variable, x: Variable | None) -> tuple[list[tuple[str, str, str, str]], int]:
@@ -240,11 +236,8 @@ def in_tex(x: float, *, factor: bool = False) -> str:
     """
     mantissa, _, exponent = f"{x:.5g}".replace("inf", r"\infty").replace("nan", r"\mathrm{nan}").partition("e")
     ten = f"10^{{{int(exponent)}}}" if exponent else ""
-    text = (
-        mantissa.removesuffix("1") + ten
-        if mantissa in ("1", "-1") and ten
-        else mantissa + (r" \cdot " + ten) * bool(ten)
-    )
+    one = ten and mantissa in ("1", "-1")
+    text = (mantissa.removesuffix("1") if one else mantissa + r" \cdot " * bool(ten)) + ten
     return f"({text})" if factor and text.startswith("-") else text
 
 
@@ -267,19 +260,18 @@ def _equations(graph: Graph) -> list[str]:
 
 def _sums(ways: Ways, top: int) -> list[str]:
     """dy/dx as a sum of products of local derivatives, with symbols, with numbers, and as a number."""
-    y, x = symbol(ways.names[ways.y]), symbol(ways.names[ways.x])
-    left = rf"\frac{{\partial {y}}}{{\partial {x}}} &= "
+
+    def ratio(y: Variable, x: Variable) -> str:
+        return rf"\frac{{\partial {symbol(ways.names[y])}}}{{\partial {symbol(ways.names[x])}}}"
+
+    left = f"{ratio(ways.y, ways.x)} &= "
     if not ways.connected:
         return [left + "0"]
     found = ways.top(top)
     rest = ways.number - len(found)
     more = [rf"\text{{({counted(rest, 'more path')})}}"] if rest else []
 
-    def ratio(edge: Edge) -> str:
-        user, argument = symbol(ways.names[edge.user]), symbol(ways.names[edge.argument])
-        return rf"\frac{{\partial {user}}}{{\partial {argument}}}"
-
-    symbols = [_joined([*map(ratio, path.edges)], r" \, ") for path in found]
+    symbols = [_joined([ratio(edge.user, edge.argument) for edge in path.edges], r" \, ") for path in found]
     numbers = [_joined([in_tex(edge.factor, factor=True) for edge in path.edges], r" \cdot ") for path in found]
     return [
         left + "\n  + ".join(symbols + more),

@@ -196,12 +196,12 @@ def letters(
         preferred = [names[k], "b" * addend, *("kcmnpqrs" if numbers else "wxvukmnp" if leaves else "xhzuvpqr")]
         free = (name for name in preferred if name and name not in chosen.values())
         chosen.setdefault(frozenset(slots[k]), next(free, "…"))
-    return [_signed(chosen[frozenset(slot)], shape.text[:place]) for slot, place in zip(slots, places, strict=True)]
-
-
-def _signed(letter: str, before: str) -> str:
-    """Return a negative number in parentheses where a sign stands before it."""
-    return f"({letter})" if letter.startswith("-") and before and not before.endswith(("(", ", ")) else letter
+    found = []
+    for slot, place in zip(slots, places, strict=True):
+        letter, before = chosen[frozenset(slot)], shape.text[:place]
+        negative = letter.startswith("-") and before and not before.endswith(("(", ", "))
+        found.append(f"({letter})" if negative else letter)
+    return found
 
 
 def _shared_name(slot: AbstractSet[Any], nodes: Sequence[Variable], results: Mapping[int, str]) -> str:

@@ -214,9 +214,9 @@ def _notes(
     stale = next((names[node] for node in gradients if is_stale(node)), None)
     if stale:
         yield f"An argument of {stale} was set after {stale} was computed: run the function again, then draw."
-    given = [(node, x) for node in selection.nodes if (x := kept.get(node)) is not None]
-    if others := [(node, x) for node, x in given if not _same(x, gradients[node])]:
-        node, x = others[0]
+    given = ((node, x) for node in selection.nodes if (x := kept.get(node)) is not None)
+    if other := next(((node, x) for node, x in given if not _same(x, gradients[node])), None):
+        node, x = other
         yield (
             f"This page plays one pass by itself. {source} holds other numbers, as after several passes: {x!r} for "
             f"{names[node]}, where this pass gives {gradients[node]!r}. Click a box to see both."
