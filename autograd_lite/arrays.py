@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd_lite import context
+from autograd_lite import context, primitives
 from autograd_lite.errors import ArgumentError, OperandError
 from autograd_lite.primitives import (
     COMPARISONS,
@@ -21,14 +21,10 @@ from autograd_lite.primitives import (
     clip,
     copysign,
     degrees,
-    digamma,
     div,
-    erf,
     erfc,
     exp2,
-    expm1,
     floordiv,
-    lgamma,
     log,
     log1p,
     logaddexp,
@@ -38,7 +34,6 @@ from autograd_lite.primitives import (
     mul,
     pow,  # noqa: A004
     radians,
-    sigmoid,
     softplus,
     step,
     sub,
@@ -86,25 +81,30 @@ _PAIRS: dict[np.ufunc, tuple[Callable[..., Any], Callable[..., Any]]] = {
 }
 #: SciPy's ufuncs, which are known by name since SciPy need not be there.
 SCIPY: dict[str, Callable[..., Any]] = {
-    "gammaln": lgamma,
-    "loggamma": lgamma,
-    "gamma": PRIMITIVES["gamma"],
-    "psi": digamma,
-    "digamma": digamma,
-    "expit": sigmoid,
+    **{
+        name: getattr(primitives, name)
+        for name in (
+            "gamma",
+            "gammaln",
+            "psi",
+            "digamma",
+            "expit",
+            "softplus",
+            "erf",
+            "erfc",
+            "xlogy",
+            "log1p",
+            "expm1",
+        )
+    },
+    "loggamma": primitives.lgamma,
+    "exp2": exp2,
+    "cbrt": primitives.cbrt,
     "log_expit": lambda x: -softplus(-x),
     "logit": lambda p: sub(log(p), log1p(-p)),
-    "softplus": softplus,
-    "erf": erf,
-    "erfc": erfc,
     "ndtr": lambda x: 0.5 * erfc(-math.sqrt(0.5) * x),
-    "xlogy": PRIMITIVES["xlogy"],
     "xlog1py": lambda x, y: where(x, mul(x, log1p(y)), 0.0 * y),
-    "entr": lambda x: -PRIMITIVES["xlogy"](x, x),
-    "log1p": log1p,
-    "expm1": expm1,
-    "exp2": exp2,
-    "cbrt": PRIMITIVES["cbrt"],
+    "entr": lambda x: -primitives.xlogy(x, x),
     "exp10": lambda x: pow(10.0, x),
     "rel_entr": lambda x, y: where(x, mul(x, log(div(x, y))), 0.0 * y),
 }

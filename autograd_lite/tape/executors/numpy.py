@@ -6,29 +6,20 @@ from typing import Any
 
 import numpy as np
 
-from autograd_lite import primitives as p
-from autograd_lite.primitives import PRIMITIVES, Primitive
+from autograd_lite.primitives import PRIMITIVES, Primitive, pow  # noqa: A004 - the rule
 from autograd_lite.tape.lowering import lowered
 from autograd_lite.tape.passes import Straight
 
 Array = Any  # of float64, one number a lane; or a float
 
 
-def _less(a: Array, b: Array) -> Array:
-    return np.where(a < b, 1.0, np.where(a >= b, 0.0, np.nan))
-
-
-def _maximum(a: Array, b: Array) -> Array:  # np.maximum leaves open which zero it gives
-    return np.where((a > b) | np.isnan(a), a, b)
-
-
-def _minimum(a: Array, b: Array) -> Array:
-    return np.where((a < b) | np.isnan(a), a, b)
-
-
-def _comparison(relation: str) -> Callable[..., Array]:
-    compare = getattr(operator, relation)
-    return lambda a, b: np.where(compare(a, b), 1.0, 0.0)
+def _compiled(primitive: Primitive) -> Callable[..., Array]:
+    """A function from the expression of NumPy in the entry."""
+    names = [f"a{k}" for k in range(primitive.arity)]
+    function: Callable[..., Array] = eval(  # noqa: S307 - the text of the table
+        f"lambda {', '.join(names)}: {primitive.arrays.format(*names)}", {"np": np}
+    )
+    return function
 
 
 def _pow(x: Array, p: Array) -> Array:
@@ -36,28 +27,17 @@ def _pow(x: Array, p: Array) -> Array:
     return np.power(x, p if isinstance(p, np.ndarray) else np.full(np.shape(x) or 1, p))
 
 
-_OWN: dict[Primitive, Callable[..., Array]] = {
-    p.less: _less,
-    p.where: lambda condition, a, b: np.where(condition != 0.0, a, b),
-    p.pow: _pow,
-    p.maximum: _maximum,
-    p.minimum: _minimum,
-    p.copysign: lambda x, s: np.where(np.isnan(s), np.nan, np.copysign(x, s)),
-}
-_OWN |= {rule: _comparison(relation) for relation, rule in p.COMPARISONS.items()}
-_UFUNCS = {
-    rule: getattr(np, rule.numpy) for rule in PRIMITIVES.values() if rule.numpy and rule.built_in and not rule.defaults
-}
-#: NumPy's function for each primitive that has one.
+#: NumPy's function for each built-in primitive that has one.
 FUNCTIONS: dict[Primitive, Callable[..., Array]] = {
-    rule: f for rule, f in (_UFUNCS | _OWN).items() if rule.expression is None
-}
+    rule: _compiled(rule) if rule.arrays else getattr(np, rule.numpy)
+    for rule in PRIMITIVES.values()
+    if rule.built_in and (rule.arrays or rule.numpy) and rule.expression is None and not rule.defaults
+} | {pow: _pow}
 
 
 def function_of(primitive: Primitive) -> Callable[..., Array]:
     """NumPy's function, or the rule's own value lane by lane."""
-    known = FUNCTIONS.get(primitive)
-    return known if known is not None else _LaneByLane(primitive)
+    return FUNCTIONS.get(primitive) or (_compiled(primitive) if primitive.arrays else _LaneByLane(primitive))
 
 
 class _LaneByLane:

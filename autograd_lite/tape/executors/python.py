@@ -9,6 +9,7 @@ import cmath
 import operator
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from types import BuiltinFunctionType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -112,14 +113,15 @@ def _arithmetic(inputs: Sequence[Any]) -> tuple[Apply, Callable[[float], Any], S
 class _Other:
     """An arithmetic of its own: operators, and functions found by name."""
 
-    OPERATORS: ClassVar[dict[str, Callable[..., Any]]] = {
-        name: getattr(operator, {"div": "truediv"}.get(name, name))
-        for name in ("add", "sub", "mul", "div", "neg", "abs")
-    } | {"floordiv": operator.floordiv, "mod": operator.mod, "pow": operator.pow}
+    SYMBOLS: ClassVar[dict[str, Callable[..., Any]]] = {
+        "/": operator.truediv,
+        "//": operator.floordiv,
+        "%": operator.mod,
+        "**": operator.pow,
+    }
     COMPARISONS: ClassVar[dict[str, Callable[..., Any]]] = {
         rule.name: getattr(operator, relation) for relation, rule in COMPARISONS.items()
     }
-    NAMES: ClassVar[dict[str, str]] = {"lgamma": "loggamma", "sinc": "sincpi"}  # of mpmath
     METHODS: ClassVar[dict[str, str]] = {"log": "ln", "log10": "log10", "exp": "exp", "sqrt": "sqrt"}  # of Decimal
 
     def __init__(self, kind: type) -> None:
@@ -137,13 +139,16 @@ class _Other:
         try:
             if name in self.COMPARISONS:
                 return self.one if self.COMPARISONS[name](*arguments) else self.zero
-            if name in self.OPERATORS:
-                return self.OPERATORS[name](*arguments)
+            if isinstance(primitive.value, BuiltinFunctionType) and primitive.value.__module__ == "_operator":
+                return primitive.value(*arguments)
+            if primitive.built_in and primitive.symbol in self.SYMBOLS:
+                return self.SYMBOLS[primitive.symbol](*arguments)
             if hasattr(self, name):
                 return getattr(self, name)(*arguments)
             if self.kind is Decimal and name in self.METHODS:
                 return getattr(arguments[0], self.METHODS[name])()
-            function = getattr(self.module, self.NAMES.get(name, name), None)
+            other = primitive.reference if isinstance(primitive.reference, str) else ""
+            function = getattr(self.module, other or name, None)
             if function is not None:
                 return function(*arguments)
             if primitive.expression is not None:

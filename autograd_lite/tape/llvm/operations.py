@@ -90,7 +90,7 @@ INLINE |= {rule: _comparison(relation) for relation, rule in p.COMPARISONS.items
 
 #: Operations that are a function of C's mathematical library.
 LIBRARY: dict[Primitive, str] = {
-    rule: rule.c for rule in PRIMITIVES.values() if rule.built_in and rule.c and rule not in INLINE
-}
+    rule: rule.c for rule in PRIMITIVES.values() if rule.built_in and rule.c.isidentifier() and rule not in INLINE
+} | {p.pow: "pow"}  # lowering makes x·x of x²
 
 NATIVE = frozenset([*INLINE, *LIBRARY])

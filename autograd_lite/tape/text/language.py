@@ -18,8 +18,6 @@ from autograd_lite.tape.tape import Tape
 #: With more inputs than this a function of Python takes one sequence of them.
 FEW = 20
 
-INFIX = {p.add: "{0} + {1}", p.sub: "{0} - {1}", p.mul: "{0} * {1}", p.neg: "-{0}"}
-
 
 @dataclass(frozen=True)
 class Language:
