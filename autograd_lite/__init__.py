@@ -23,7 +23,7 @@ from autograd_lite.errors import (
 )
 from autograd_lite.see.audit import audit
 from autograd_lite.see.blame import blame
-from autograd_lite.see.derivation import explain
+from autograd_lite.see.explain import explain
 from autograd_lite.see.flow import gradient_flow, plot_gradient_flow
 from autograd_lite.see.kinks import kinks
 from autograd_lite.see.view import draw

@@ -8,7 +8,7 @@ import pytest
 from corpus import DIFFERENTIATED, TABLE
 
 import autograd_lite as al
-from autograd_lite.see import references
+from autograd_lite.see import audit as room
 
 V = al.Variable
 
@@ -31,7 +31,7 @@ def point(name):
 def oracle(request, monkeypatch):
     """With mpmath, and as if it were not installed."""
     if request.param == "differences":
-        monkeypatch.setattr(references, "_mpmath", lambda: None)
+        monkeypatch.setattr(room, "_mpmath", lambda: None)
     return request.param
 
 

@@ -20,8 +20,8 @@ from tiers import mostly_full, sizes
 
 import autograd_lite as al
 from autograd_lite.see import dot
-from autograd_lite.see.fold import fold
-from autograd_lite.see.select import levels, loops, select
+from autograd_lite.see.fold import fold, loops
+from autograd_lite.see.graph import levels, select
 
 V = al.Variable
 LIMIT = 60
@@ -143,7 +143,7 @@ GRAPHS = {
 def folded(y, opened=()):
     """Fold, check what always holds, return the selection, the boxes and the frames."""
     outputs = [y] if isinstance(y, V) else y
-    selection = select(outputs, depth=None, max_nodes=None)
+    selection = select(outputs)
     drawn, frames = fold(selection, opened)
     held = sorted(i for box in drawn for i in box.nodes)
     assert held == list(range(len(selection.nodes))), "every node is in exactly one box"

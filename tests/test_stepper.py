@@ -21,8 +21,8 @@ from test_drawing import HOSTILE, bare, chain, luminance, neuron  # noqa: F401 -
 import autograd_lite as al
 from autograd_lite import __main__ as cli
 from autograd_lite.see import stepper
+from autograd_lite.see.graph import select
 from autograd_lite.see.labels import visible
-from autograd_lite.see.select import select
 
 V = al.Variable
 PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
@@ -84,7 +84,7 @@ class Page(HTMLParser):
 
 def played(y, gradients=None):
     """Play the steps in Python and return the final gradients, checking each sum on the way."""
-    drawn = select([y], depth=None, max_nodes=None)
+    drawn = select([y])
     kept = {node: node.grad for node in drawn.nodes} if gradients is None else gradients
     steps = stepper.Stepper(drawn, kept, ".grad" if gradients is None else "gradients=")
     number = {place: float(text) for place, text in steps.numbers.items()}

@@ -1,16 +1,24 @@
-"""Every recorded local gradient against an independent number."""
+"""Every recorded local gradient against an independent number.
 
+It comes from mpmath, with none of the library's partials. A primitive without a function in mpmath is differentiated by
+finite differences of its value.
+"""
+
+import importlib
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache, partial
+from itertools import chain
+from types import BuiltinFunctionType
+from typing import Any
 
-from autograd_lite.backward import topological_order
 from autograd_lite.context import unnoticed
 from autograd_lite.errors import ArgumentError, BranchError, TraceError
 from autograd_lite.primitives import Primitive, hold, plain, where
-from autograd_lite.see import references
-from autograd_lite.see.report import Names, Report, check_variable, counted, number
+from autograd_lite.see.graph import Edge, Graph, Names
+from autograd_lite.see.labels import Report, check_variable, counted, number, values_of
 from autograd_lite.testing import difference
 from autograd_lite.variable import Variable, is_stale
 
@@ -22,6 +30,12 @@ TOLERANCE = 1e-9
 
 #: Below the smallest normal double a local gradient is not good to some units of its last place.
 SMALLEST = 2.0**-1022
+
+#: Digits of the step, of the smallest argument; the truncation of a central difference has twice as many.
+STEP = 30
+
+#: Digits that the derivative must have, and most digits to compute with: sums of 1e300 and 1e-300 take 650.
+ENOUGH, DIGITS = 18, 4000
 
 
 @dataclass(frozen=True)
@@ -76,17 +90,6 @@ class Audit(Report):
     skipped: dict[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class _Judged:
-    """A local gradient beside the independent number."""
-
-    node: Variable
-    place: int
-    recorded: float
-    expected: float
-    error: float
-
-
 def audit(y: Variable, *, most: int = MOST) -> Audit:
     """Compare every recorded local gradient under `y` with an independent number, and name the rules that are wrong.
 
@@ -123,25 +126,48 @@ def audit(y: Variable, *, most: int = MOST) -> Audit:
     if isinstance(most, bool) or not isinstance(most, int) or most < 1:
         raise ArgumentError(f"most={most!r}: give the number of nodes to look at, 1 or more.")
     with unnoticed():
-        order = topological_order(y)
+        graph = Graph([y])
+        sample = _sampled([*graph.edges], most)
         skipped: Counter[str] = Counter()
-        judged: dict[tuple[Primitive, int], list[_Judged]] = {}
-        inner = [node for node in order if node.parents]
-        sample = _sampled(inner, most)
-        for node in sample:
-            _judge(node, judged, skipped)
-        faults = _faults(judged, Names(order))
+        judged: dict[tuple[Primitive | None, int], list[tuple[float, float, Edge]]] = defaultdict(list)
+        for edge in chain.from_iterable(graph.edges[node] for node in sample):
+            reason, expected, error = _compare(edge)
+            if reason:
+                skipped[reason] += 1
+            else:
+                judged[edge.user.primitive, edge.place].append((error, expected, edge))
+        wrong = [_fault(rows, graph.names) for rows in judged.values() if any(error > TOLERANCE for error, *_ in rows)]
+    faults = tuple(sorted(wrong, key=lambda fault: -fault.error))
     checked = sum(map(len, judged.values()))
-    return _report(faults, checked, skipped, len(inner), len(sample))
+    evidence = [fault.line for fault in faults]
+    sampled = f", in {len(sample):,} of {len(graph.edges):,} nodes: a sample" if len(sample) < len(graph.edges) else ""
+    evidence.append(f"compared: {counted(checked, 'local gradient')}{sampled}")
+    evidence += [f"not judged: {count:,} {reason}" for reason, count in skipped.most_common()]
+    nodes = tuple(fault.node for fault in faults)
+    sentence = "Every local gradient that was compared agrees." if checked else "Nothing could be compared."
+    if faults:
+        which = ", ".join(f"partial {fault.argument} of {fault.primitive.name}" for fault in faults[:6])
+        verb = "rule is" if len(faults) == 1 else "rules are"
+        sentence = f"{len(faults)} {verb} wrong: {which}{', …' if len(faults) > 6 else ''}."
+    return Audit(
+        cause="wrong rule" if faults else "none",
+        sentence=sentence,
+        evidence=tuple(evidence),
+        nodes=nodes,
+        location=nodes[0].location if nodes else None,
+        faults=faults,
+        checked=checked,
+        skipped=dict(skipped),
+    )
 
 
 def _sampled(inner: Sequence[Variable], most: int) -> list[Variable]:
     """At most about `most` nodes: of each operation the same share, evenly spaced, and at least ten if there are."""
     if len(inner) <= most:
         return list(inner)
-    groups: dict[Primitive | None, list[Variable]] = {}
+    groups: dict[Primitive | None, list[Variable]] = defaultdict(list)
     for node in inner:
-        groups.setdefault(node.primitive, []).append(node)
+        groups[node.primitive].append(node)
     sample = []
     for nodes in groups.values():
         wanted = min(len(nodes), max(10, len(nodes) * most // len(inner)))
@@ -149,30 +175,16 @@ def _sampled(inner: Sequence[Variable], most: int) -> list[Variable]:
     return sample
 
 
-def _judge(node: Variable, judged: dict[tuple[Primitive, int], list[_Judged]], skipped: Counter[str]) -> None:
-    """Enter each local gradient of a node under `judged`, or the reason why not under `skipped`."""
-    primitive = node.primitive
-    if primitive is None:
-        skipped["made by hand: there is no function to compare with"] += len(node.parents)
-        return
-    if is_stale(node):
-        skipped["of nodes whose argument was set after they were recorded"] += len(node.parents)
-        return
-    if primitive in (hold, plain):  # what is recorded is not the derivative of the value
-        skipped["held constant on purpose"] += 1
-        return
-    values = tuple(float(getattr(a, "value", a)) for a in node.arguments)
-    places = (i for i, a in enumerate(node.arguments) if isinstance(a, Variable))
-    for place, (_, recorded) in zip(places, node.local_gradients, strict=True):
-        reason, expected, error = _compare(primitive, values, place, recorded)
-        if reason:
-            skipped[reason] += 1
-        else:
-            judged.setdefault((primitive, place), []).append(_Judged(node, place, recorded, expected, error))
-
-
-def _compare(primitive: Primitive, values: tuple[float, ...], place: int, recorded: float) -> tuple[str, float, float]:
+def _compare(edge: Edge) -> tuple[str, float, float]:
     """Why a local gradient cannot be judged, or the independent number and by how much they differ."""
+    primitive, place, recorded = edge.user.primitive, edge.place, edge.local
+    if primitive is None:
+        return "made by hand: there is no function to compare with", math.nan, 0.0
+    if is_stale(edge.user):
+        return "of nodes whose argument was set after they were recorded", math.nan, 0.0
+    if primitive in (hold, plain):  # what is recorded is not the derivative of the value
+        return "held constant on purpose", math.nan, 0.0
+    values = values_of(edge.user)
     if not all(map(math.isfinite, (*values, recorded))):
         return "not finite (al.blame says more)", math.nan, 0.0
     if primitive.domain[place].whole:
@@ -182,10 +194,17 @@ def _compare(primitive: Primitive, values: tuple[float, ...], place: int, record
     kinks = primitive.kinks_near(*values)
     if any(abs(values[i] - at) <= 1e-7 * abs(at) for i, at in kinks):
         return "at a kink, where it is a convention", math.nan, 0.0
-    expected = references.derivative(primitive, values, place)
+    expected = derivative(primitive, values, place)
     if expected is not None:
         error = abs(recorded - expected)
         return "", expected, 0.0 if error <= SMALLEST else error / max(abs(expected), SMALLEST)
+    return _by_difference(edge, values, [at for i, at in kinks if i == place])
+
+
+def _by_difference(edge: Edge, values: Sequence[float], ends: Sequence[float]) -> tuple[str, float, float]:
+    """As `_compare`, by a difference of the primitive's value, which reaches neither to `ends` nor out of the domain."""
+    primitive, place, recorded = edge.user.primitive, edge.place, edge.local
+    assert primitive is not None
 
     def along(t: float) -> float:
         try:
@@ -193,14 +212,9 @@ def _compare(primitive: Primitive, values: tuple[float, ...], place: int, record
         except (BranchError, TraceError):  # of a compiled call, which knows one side of a branch
             return math.nan
 
-    ends = [at for i, at in kinks if i == place] + [primitive.domain[place].lower, primitive.domain[place].upper]
-    away = min(abs(values[place] - end) for end in ends)
-    return _by_difference(along, values[place], recorded, away)
-
-
-def _by_difference(along: Callable[[float], float], x: float, recorded: float, away: float) -> tuple[str, float, float]:
+    ends = [*ends, primitive.domain[place].lower, primitive.domain[place].upper]
     try:
-        found = difference(along, x, recorded, limit=away)
+        found = difference(along, values[place], recorded, limit=min(abs(values[place] - end) for end in ends))
     except (ArithmeticError, ValueError):
         return "where finite differences leave the domain", math.nan, 0.0
     agrees = found.judge(recorded)
@@ -210,33 +224,74 @@ def _by_difference(along: Callable[[float], float], x: float, recorded: float, a
     return "", found.estimate, 0.0 if agrees else error / scale
 
 
-def _faults(judged: dict[tuple[Primitive, int], list[_Judged]], names: Names) -> tuple[Fault, ...]:
-    faults = []
-    for (primitive, place), rows in judged.items():
-        wrong = [row for row in rows if row.error > TOLERANCE]
-        if wrong:
-            worst = max(wrong, key=lambda row: row.error)
-            off = f"{100.0 * worst.error:.3g} % off" if worst.error < 10.0 else "of another size"
-            line = (
-                f"{primitive.name}: ∂/∂argument {place} is recorded as {number(worst.recorded)}, but is "
-                f"{number(worst.expected)} ({off}) at {names.at(worst.node)}, in {len(wrong):,} of {len(rows):,}"
-            )
-            faults.append(
-                Fault(primitive, place, len(wrong), worst.node, worst.recorded, worst.expected, worst.error, line)
-            )
-    return tuple(sorted(faults, key=lambda fault: -fault.error))
+def _fault(rows: Sequence[tuple[float, float, Edge]], names: Names) -> Fault:
+    """What is wrong with a partial, where its error is largest; each row is an error, what it should be, and the edge."""
+    wrong = [row for row in rows if row[0] > TOLERANCE]
+    error, expected, (node, place, _, _, recorded, _) = max(wrong, key=lambda row: row[0])
+    assert node.primitive is not None
+    off = f"{100.0 * error:.3g} % off" if error < 10.0 else "of another size"
+    line = (
+        f"{node.primitive.name}: ∂/∂argument {place} is recorded as {number(recorded)}, but is {number(expected)} ({off}) "
+        f"at {names.at(node)}, in {len(wrong):,} of {len(rows):,}"
+    )
+    return Fault(node.primitive, place, len(wrong), node, recorded, expected, error, line)
 
 
-def _report(faults: tuple[Fault, ...], checked: int, skipped: Counter[str], nodes: int, looked_at: int) -> Audit:
-    evidence = [fault.line for fault in faults]
-    sampled = f", in {looked_at:,} of {nodes:,} nodes: a sample" if looked_at < nodes else ""
-    evidence.append(f"compared: {counted(checked, 'local gradient')}{sampled}")
-    evidence += [f"not judged: {count:,} {reason}" for reason, count in skipped.most_common()]
-    if faults:
-        which = ", ".join(f"partial {fault.argument} of {fault.primitive.name}" for fault in faults[:6])
-        verb = "rule is" if len(faults) == 1 else "rules are"
-        sentence = f"{len(faults)} {verb} wrong: {which}{', …' if len(faults) > 6 else ''}."
-        found = tuple(fault.node for fault in faults)
-        return Audit("wrong rule", sentence, tuple(evidence), found, found[0].location, faults, checked, dict(skipped))
-    agree = "every local gradient that was compared agrees" if checked else "nothing could be compared"
-    return Audit("none", f"{agree[0].upper()}{agree[1:]}.", tuple(evidence), (), None, (), checked, dict(skipped))
+@cache
+def _mpmath() -> Any:
+    """The context to compute in; None without mpmath, which only the `test` extra brings."""
+    try:
+        context = importlib.import_module("mpmath").mp.clone()
+    except ImportError:
+        return None
+    return context
+
+
+def _function(primitive: Primitive, mp: Any) -> Callable[..., Any] | None:
+    """The operation in mpmath: the entry's own reference, an operator, or for built-in entries the function of its name."""
+    reference = primitive.reference
+    if callable(reference):
+        return partial(reference, mp)
+    if (
+        primitive.built_in
+        and isinstance(primitive.value, BuiltinFunctionType)
+        and primitive.value.__module__ == "_operator"
+    ):
+        return primitive.value
+    return getattr(mp, reference or primitive.name, None) if reference or primitive.built_in else None
+
+
+def derivative(primitive: Primitive, values: tuple[float, ...], place: int) -> float | None:
+    """Return ∂primitive/∂argument by a central difference, with as many digits as it takes; None where mpmath cannot tell."""
+    mp = _mpmath()
+    function = _function(primitive, mp) if mp else None
+    if function is None:
+        return None
+    digits = 3 * STEP + max(abs(math.frexp(v)[1]) for v in values) // 3
+    while digits <= DIGITS:
+        with mp.workdps(digits):
+            slope = _difference(mp, function, values, place, digits)
+        if slope is not None:
+            return slope if math.isfinite(slope) else None
+        digits *= 2
+    return None
+
+
+def _difference(
+    mp: Any, function: Callable[..., Any], values: tuple[float, ...], place: int, digits: int
+) -> float | None:
+    """The difference as a float, nan where there is none; None if too few digits are left of it."""
+    arguments = [mp.mpf(v) for v in values]
+    step = mp.mpf(10) ** -STEP * min([abs(a) for a in arguments if a] + [1])
+    try:
+        above, below = (
+            function(*arguments[:place], arguments[place] + side, *arguments[place + 1 :]) for side in (step, -step)
+        )
+        slope = (above - below) / (2 * step)
+    except (ArithmeticError, ValueError, TypeError):
+        return math.nan
+    if isinstance(slope, mp.mpc) or not mp.isfinite(slope):  # outside the domain on one side
+        return math.nan
+    noise = mp.mpf(10) ** (2 - digits) * (max(abs(above), abs(below)) + abs(arguments[place] * slope)) / step
+    enough = noise <= mp.mpf(10) ** -ENOUGH * abs(slope) or noise < mp.mpf(10) ** -340
+    return float(slope) if enough else None

@@ -1,13 +1,12 @@
-"""Where the first NaN or infinity was born, and what cures it."""
+"""Where the first NaN or infinity was born, and what cures it: a table by operation and situation, first match first."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from autograd_lite.context import unnoticed
-from autograd_lite.see.cures import Birth, cure, operation_name
-from autograd_lite.see.labels import operation
-from autograd_lite.see.report import Report, check_variable, counted, number
-from autograd_lite.see.ways import Ways, shortened
+from autograd_lite.see.graph import Graph, Ways
+from autograd_lite.see.labels import Report, check_variable, counted, number, operation, rule_name, shortened, values_of
 from autograd_lite.variable import Variable
 
 #: Between a birth and its effect these are passed through when the table asks who uses it.
@@ -66,105 +65,253 @@ def blame(y: Variable) -> Blame:
     """
     check_variable("blame", y)
     with unnoticed():
-        ways = Ways(y, None)
+        graph = Graph([y])
         if not math.isfinite(y.value):
-            born = _origin(y)
-            head = f"{ways.names[y]} is {y.value}; it was born in {ways.names.at(born)}"
-            return _forward(ways, born, head, None)
-        for node in ways.nodes:
-            if not math.isfinite(ways.adjoints.get(node, 0.0)):
-                return _backward(ways, node)
-        sentence = f"Nothing to blame: {ways.names[y]} and its {counted(len(ways.adjoints), 'gradient')} are finite."
-        idle = sum(not math.isfinite(node.value) for node in ways.order)
-        evidence = (
-            (f"Not finite, but without harm: {counted(idle, 'node')} that nothing comes back from.",) if idle else ()
-        )
-        return Blame("none", sentence, evidence)
+            born = _origin(graph, y)
+            return _forward(graph, born, f"{graph.names[y]} is {y.value}; it was born in {graph.names.at(born)}", None)
+        for node in reversed(graph.nodes):
+            if not math.isfinite(graph.adjoints.get(node, 0.0)):
+                return _backward(graph, node)
+        sentence = f"Nothing to blame: {graph.names[y]} and its {counted(len(graph.adjoints), 'gradient')} are finite."
+        idle = sum(not math.isfinite(node.value) for node in graph.nodes)
+        harmless = f"Not finite, but without harm: {counted(idle, 'node')} that nothing comes back from."
+        return Blame("none", sentence, (harmless,) if idle else ())
 
 
-def _origin(node: Variable) -> Variable:
+def _origin(graph: Graph, node: Variable) -> Variable:
     """The oldest node that is not finite although its arguments are, among those that `node` has it from."""
-    seen = {node}
-    stack, births = [node], []
-    while stack:
-        here = stack.pop()
-        bad = [a for a in _taken(here) if not math.isfinite(a.value)]
-        if not bad:
-            births.append(here)
-        for argument in bad:
-            if argument not in seen:
-                seen.add(argument)
-                stack.append(argument)
-    return min(births, key=lambda birth: birth.number)
+    suspects, born = {node}, node
+    for here in reversed(graph.nodes):
+        if here in suspects:
+            bad = [a for a in _taken(here) if not math.isfinite(a.value)]
+            suspects.update(bad)
+            born = born if bad else here
+    return born
 
 
 def _taken(node: Variable) -> tuple[Variable, ...]:
     """The arguments whose values matter: of `where` the condition and the branch taken."""
-    if operation_name(node) != "where":
+    if rule_name(node) != "where":
         return node.parents
     condition, first, second = node.arguments
     taken = first if getattr(condition, "value", condition) != 0.0 else second
     return tuple(a for a in (condition, taken) if isinstance(a, Variable))
 
 
-def _forward(ways: Ways, born: Variable, head: str, product: tuple[float, float] | None) -> Blame:
+def _forward(graph: Graph, born: Variable, head: str, product: tuple[float, float] | None) -> Blame:
     """A value was born bad; with a product, it showed only on the way back."""
-    names = ways.names
-    cause, rewrite = cure(Birth(born, _users(ways, born)))
-    shows = "value" if product is None else "gradient"
-    evidence = [*_inputs(ways, born), f"cure: {rewrite}."]
-    way = Ways(ways.y, born).top(1)
-    if way and way[0].edges:
-        path = [edge.argument for edge in reversed(way[0].edges)] + [ways.y]
-        evidence.append(f"from there: {' -> '.join(shortened(path, 8, names.__getitem__))}")
+    cause, rewrite = cure(Birth(born, _users(graph, born)))
+    evidence = [*_inputs(graph, born), f"cure: {rewrite}."]
+    if nodes := Ways(graph, born).top(1)[0].nodes[::-1]:
+        evidence.append(f"from there: {' -> '.join(shortened([graph.names[node] for node in nodes], 8))}")
     if product is not None:
-        failed = f"{number(product[0])} × {number(product[1])} = {product[0] * product[1]}, adjoint × local gradient"
-        evidence.insert(0, f"the product that failed: {failed}")
-    which = f", which is {born.value}" if operation(born) or shows == "gradient" else ""
+        evidence.insert(0, _failed(*product))
+    which = f", which is {born.value}" if operation(born) or product is not None else ""
     phase = "forward" if product is None else "backward"
     return Blame(cause, f"{head}{which}: {cause}.", tuple(evidence), (born,), born.location, phase, product, rewrite)
 
 
-def _backward(ways: Ways, node: Variable) -> Blame:
+def _backward(graph: Graph, node: Variable) -> Blame:
     """All values that matter are finite; the adjoint of `node` is the first in the sweep that is not."""
-    names, adjoint = ways.names, ways.adjoints[node]
-    head = f"{names[ways.y]} is {number(ways.y.value)}, but its derivative by {names[node]} is {adjoint}"
-    edges = ways.arriving.get(node, [])
-    edge = next((e for e in edges if not math.isfinite(e.local * ways.adjoints[e.user])), None)
+    names, adjoint = graph.names, graph.adjoints[node]
+    (y,) = graph.outputs
+    head = f"{names[y]} is {number(y.value)}, but its derivative by {names[node]} is {adjoint}"
+    edges = graph.arriving.get(node, [])
+    edge = next((e for e in edges if not math.isfinite(e.local * graph.adjoints[e.user])), None)
     if edge is None:  # finite products that add up to more than the largest float
         return Blame(
             "overflow in the sweep", f"{head}: {counted(len(edges), 'product')} add up to more than 1.8e308.",
             ("cure: scale the loss down.",), (node,), node.location, "backward", None, "scale the loss down",
         )  # fmt: skip
-    user = edge.user
-    product = (ways.adjoints[user], edge.local)
+    born = edge.user
+    product = (graph.adjoints[born], edge.local)
     if math.isfinite(edge.local):
-        cause, rewrite, born = "overflow in the sweep", "scale the loss or the inputs down", user
+        cause, rewrite = "overflow in the sweep", "scale the loss or the inputs down"
     else:
-        if not all(math.isfinite(n.value) for n in (user, *user.parents)):
-            bad = next(n for n in (*user.parents, user) if not math.isfinite(n.value))
-            origin = _origin(bad)
-            return _forward(ways, origin, f"{head}; it comes from {names.at(origin)}", product)
-        cause, rewrite = cure(Birth(user, _users(ways, user), product[0]))
-        born = user
+        bad = next((n for n in (*born.parents, born) if not math.isfinite(n.value)), None)
+        if bad is not None:
+            origin = _origin(graph, bad)
+            return _forward(graph, origin, f"{head}; it comes from {names.at(origin)}", product)
+        cause, rewrite = cure(Birth(born, _users(graph, born), product[0]))
     sentence = f"{head}; it was born in {names.at(born)}: {cause}."
-    failed = f"{number(product[0])} × {number(product[1])} = {product[0] * product[1]}, adjoint × local gradient"
-    evidence = (*_inputs(ways, born), f"the product that failed: {failed}", f"cure: {rewrite}.")
+    evidence = (*_inputs(graph, born), _failed(*product), f"cure: {rewrite}.")
     return Blame(cause, sentence, evidence, (born, node), born.location, "backward", product, rewrite)
 
 
-def _inputs(ways: Ways, node: Variable) -> list[str]:
-    inputs = [f"{ways.names[parent]} = {parent.value!r}" for parent in dict.fromkeys(node.parents)]
+def _failed(adjoint: float, local: float) -> str:
+    product = f"{number(adjoint)} × {number(local)} = {adjoint * local}"
+    return f"the product that failed: {product}, adjoint × local gradient"
+
+
+def _inputs(graph: Graph, node: Variable) -> list[str]:
+    inputs = [f"{graph.names[parent]} = {parent.value!r}" for parent in dict.fromkeys(node.parents)]
     return [f"inputs: {', '.join(inputs)}"] if inputs else []
 
 
-def _users(ways: Ways, node: Variable) -> tuple[Variable, ...]:
+def _users(graph: Graph, node: Variable) -> tuple[Variable, ...]:
     """Who takes what came out of `node`, through sums and the like."""
     users = []
     carriers = {node}
-    for other in ways.order:
-        if other.number > node.number and any(parent in carriers for parent in other.parents):
+    for other in graph.nodes[graph.position[node] + 1 :]:
+        if any(parent in carriers for parent in other.parents):
             users.append(other)
-            if operation_name(other) in TRANSPARENT:
+            if rule_name(other) in TRANSPARENT:
                 carriers.add(other)
     return tuple(users)
+
+
+@dataclass(frozen=True)
+class Birth:
+    """The node that something infinite or NaN came out of.
+
+    `users` are the nodes that it was handed to; `adjoint` is what the sweep brought, None if the value itself is bad.
+    """
+
+    node: Variable
+    users: tuple[Variable, ...]
+    adjoint: float | None = None
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """The numbers that the operation got."""
+        return values_of(self.node)
+
+    @property
+    def x(self) -> float:
+        """The first of them."""
+        return self.values[0]
+
+    def made_by(self, *names: str, argument: int = 0) -> bool:
+        """Whether an argument came straight out of one of these operations."""
+        return rule_name(self.node.arguments[argument]) in names
+
+    def chosen_of(self, *names: str) -> bool:
+        """Whether the first argument was chosen by `where` among these operations, as the units of `softmax` are."""
+        chosen = self.node.arguments[0]
+        return rule_name(chosen) == "where" and {rule_name(a) for a in chosen.arguments[1:]} == set(names)
+
+    def sums(self, *names: str, argument: int = 0) -> bool:
+        """Whether an argument is a sum with a term out of one of these operations, or such a term itself."""
+        terms = [self.node.arguments[argument]]
+        for term in terms:  # which grows
+            if rule_name(term) in ("add", "sub") and len(terms) < 200:
+                terms += term.arguments
+        return any(rule_name(term) in names for term in terms)
+
+    def used_by(self, *names: str) -> bool:
+        """Whether one of these operations takes it, straight or out of sums and negations."""
+        return any(rule_name(user) in names for user in self.users)
+
+    def meets_zero(self) -> bool:
+        """Whether it is multiplied by 0 further on."""
+        return any(0.0 in values_of(user) for user in self.users if rule_name(user) == "mul")
+
+
+@dataclass(frozen=True)
+class Cure:
+    """A row: the operations, the situation, its name, and what to write instead."""
+
+    operations: tuple[str, ...]
+    when: Callable[[Birth], bool]
+    cause: str
+    rewrite: str
+
+
+LOGARITHMS = ("log", "log2", "log10")
+EXPONENTIALS = ("exp", "exp2", "expm1")
+SQUARES = ("square", "mul", "pow")
+
+#: When a value is infinite or NaN although what went in was finite.
+FORWARD = (
+    Cure(LOGARITHMS, lambda b: b.x == 0.0 and b.meets_zero(), "log at 0",
+        "write xlogy(p, p) for p·log p: 0 at p = 0"),
+    Cure(LOGARITHMS, lambda b: b.x == 0.0 and b.sums("sigmoid"), "log at 0",
+        "write -softplus(-x) for log(sigmoid(x)), and -softplus(x) for log(1 - sigmoid(x))"),
+    Cure(LOGARITHMS, lambda b: b.x == 0.0 and (b.made_by("div") or b.chosen_of("share", "div")), "log at 0",
+        "write log_softmax(x) for the log of a softmax, log a - log b for the log of another quotient"),
+    Cure(LOGARITHMS, lambda b: b.x == 0.0 and b.sums(*EXPONENTIALS), "log at 0",
+        "write logsumexp([a, b, …]) for the log of a sum of exponentials"),
+    Cure(LOGARITHMS, lambda b: b.x == 0.0, "log at 0",
+        "keep x positive: maximum(x, 1e-300), or log1p(t) if log(1 + t) was meant"),
+    Cure(LOGARITHMS, lambda b: b.x < 0.0, "log of a negative number",
+        "keep x positive, or take log(abs(x)) if that was meant"),
+    Cure(("log1p",), lambda b: b.x == -1.0, "log at 0", "keep x above -1 in log1p(x)"),
+    Cure(("log1p",), lambda b: b.x < -1.0, "log of a negative number",
+        "keep x above -1 in log1p(x): it is log(1 + x)"),
+    Cure(EXPONENTIALS, lambda b: b.used_by("log"), "overflow of exp",
+        "write softplus(x) for log(1 + exp(x)), logaddexp(a, b) or logsumexp for the log of a sum of exponentials"),
+    Cure(EXPONENTIALS, lambda b: b.used_by("div", "inv"), "overflow of exp",
+        "write sigmoid(x) for 1/(1 + exp(-x)), softmax(xs) for exp(x)/sum(exp(xs)), tanh(x) for quotients of "
+        "exp(x) ± exp(-x)"),
+    Cure(EXPONENTIALS, lambda b: b.made_by("tan"), "overflow of exp",
+        "its argument stands next to a pole of tan: keep that away from π/2"),
+    Cure(EXPONENTIALS, lambda _: True, "overflow of exp",
+        "make the argument smaller (it ends at 709), or stay with logarithms"),
+    Cure(("sinh", "cosh", "gamma"), lambda _: True, "overflow",
+        "write logaddexp(x, -x) - log 2 for log(cosh x), lgamma(x) for log(gamma x)"),
+    Cure(("div",), lambda b: b.values == (0.0, 0.0) and b.made_by("sin"), "0/0",
+        "write sinc(x/π) for sin(x)/x"),
+    Cure(("div",), lambda b: b.values == (0.0, 0.0) and b.made_by("hypot", "sqrt", "where", argument=1), "0/0",
+        "a unit vector has no value where norm or hypot is 0: divide by where(norm, norm, 1.0)"),
+    Cure(("div", "inv"), lambda b: b.values[-1] == 0.0 == b.x and len(b.values) == 2, "0/0",
+        "choose with where(b, a / where(b, b, 1.0), limit): the inner where keeps 0 out of the quotient"),
+    Cure(("div", "inv"), lambda b: b.values[-1] == 0.0, "division by 0",
+        "choose with where(b, a / where(b, b, 1.0), other): the inner where keeps 0 out of the quotient"),
+    Cure(("sqrt",), lambda b: b.x < 0.0, "root of a negative number",
+        "sqrt(maximum(x, 0.0)) if rounding made it negative; a variance is mean((x - mean)²)"),
+    Cure(("pow",), lambda b: b.x < 0.0 and not b.values[1].is_integer(), "power of a negative number",
+        "write cbrt(x) for x**(1/3), sign(x)·abs(x)**p for other odd roots"),
+    Cure(("pow",), lambda b: b.x == 0.0, "0 to a negative power",
+        "choose with where(x, where(x, x, 1.0)**p, other)"),
+    Cure(SQUARES, lambda b: b.used_by("sqrt"), "overflow",
+        "write hypot(x, y) or norm([…]) for a root of squares: no square overflows there"),
+    Cure(("mul",), lambda _: True, "overflow",
+        "write a product of many factors as the exp of a sum of logarithms, or scale the factors"),
+    Cure((*SQUARES, "div", "inv", "add", "sub"), lambda _: True, "overflow",
+        "scale the numbers down; they end at 1.8e308"),
+    Cure(("asin", "acos"), lambda _: True, "outside [-1, 1]",
+        "clip(x, -1.0, 1.0) if rounding brought it there"),
+    Cure(("acosh", "atanh", "digamma", "polygamma", "lgamma"), lambda _: True, "outside the domain",
+        "keep the argument inside: acosh x ≥ 1, atanh |x| < 1, digamma and lgamma off 0, -1, -2, …"),
+    Cure(("mod", "floordiv"), lambda b: b.values[1] == 0.0, "modulo 0",
+        "choose with where(b, a % where(b, b, 1.0), other)"),
+)  # fmt: skip
+
+#: When a local gradient is infinite or NaN although value and arguments are finite.
+BACKWARD = (
+    Cure(("sqrt", "cbrt", "pow", "asin", "acos", "acosh"), lambda b: b.adjoint == 0.0, "0 × inf",
+        "choose with where(mask, f(where(mask, x, 1.0)), 0.0) instead of multiplying by a mask: it sends nothing back"),
+    Cure(("sqrt",), lambda b: b.sums(*SQUARES), "sqrt at 0",
+        "write norm([…]) or hypot(x, y): the gradient at the origin is 0, the subgradient of least norm"),
+    Cure(("sqrt", "cbrt"), lambda b: b.x == 0.0, "sqrt at 0",
+        "choose with where(x, sqrt(where(x, x, 1.0)), 0.0), or smooth it: sqrt(x + 1e-12)"),
+    Cure(("pow",), lambda b: b.x == 0.0, "power below 1 at 0",
+        "choose with where(x, where(x, x, 1.0)**p, 0.0), or smooth it: (x + 1e-12)**p"),
+    Cure(("asin", "acos"), lambda b: abs(b.x) == 1.0, "slope of asin at ±1",
+        "clip(x, -1 + 1e-12, 1 - 1e-12), or atan2(y, x) for an angle"),
+    Cure(("acosh",), lambda b: b.x == 1.0, "slope of acosh at 1",
+        "choose with where(x - 1.0, acosh(where(x - 1.0, x, 2.0)), 0.0)"),
+    Cure(("div", "inv", *LOGARITHMS, "log1p"), lambda _: True, "slope overflows",
+        "keep the denominator away from 0: its reciprocal overflows"),
+    Cure(EXPONENTIALS, lambda _: True, "overflow of exp",
+        "make the argument smaller (it ends at 709), or stay with logarithms"),
+)  # fmt: skip
+
+
+def cure(birth: Birth) -> tuple[str, str]:
+    """Return the cause of a birth and the rewrite."""
+    node = birth.node
+    if node.primitive is None:
+        if node.arguments:
+            return "hand-made", "the node was made by hand: give it finite numbers, or a Primitive with partials"
+        return "bad data", "check the data before this line: the number was given, not computed"
+    if birth.adjoint is None and any(not math.isfinite(v) for v in birth.values):
+        return "bad data", "an infinite constant went in: check the data before this line"
+    name = node.primitive.name
+    for row in FORWARD if birth.adjoint is None else BACKWARD:
+        if name in row.operations and row.when(birth):
+            return row.cause, row.rewrite
+    if not node.primitive.built_in:
+        part = "value" if birth.adjoint is None else "a partial"
+        return "own rule", f"{part} of primitive {name!r} is not finite here: choose with where() inside it"
+    return "outside the domain", "keep the argument inside the domain, or choose with where(condition, f(safe), other)"

@@ -4,15 +4,15 @@ import html
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import graphviz
 
-from autograd_lite.see.fold import Box
-from autograd_lite.see.labels import elide, formula, is_finite, name_of, number, operation, steady, title, visible
-from autograd_lite.see.select import Selection
+from autograd_lite.see.graph import Edge, Selection
+from autograd_lite.see.labels import elide, formula, is_finite, operation, short, steady, title, visible
 from autograd_lite.variable import Variable
 
 INK, FAINT, LINE = "#1f2937", "#4b5563", "#7c8898"
@@ -30,47 +30,76 @@ LABEL, TOOLTIP = "\\" * 2, "\\" * 4
 # The box that stands for all nodes beyond `depth`.
 STUB = "more"
 
+Arrow = tuple[Edge, float | None]  # with the gradient that it passes back, where that of its user is shown
+
+
+@dataclass(frozen=True)
+class Box:
+    """Nodes that are drawn as one: their positions in the graph, and what the box says.
+
+    `scope` is the path of the scope that it holds, `depth` the number of open scopes around it, `frame` the id of the
+    open box around it.
+    """
+
+    id: str
+    title: tuple[str, ...]
+    nodes: tuple[int, ...]
+    scope: str = ""
+    depth: int = 0
+    frame: str = ""
+
 
 class Sketch:
     """Writes a selection as Graphviz source, box by box and arrow by arrow; its numbers are those of this moment."""
 
     def __init__(self, selection: Selection, gradients: Mapping[Variable, Any] | None, rankdir: str) -> None:
-        self.selection = selection
+        self.selection, self.position = selection, selection.graph.position
         self.of_mapping = gradients is not None
         self.gradients = {node: _gradient(node, gradients) for node in selection.nodes}
         self.largest = _largest(self.gradients.values())
+        self.arrows: list[Arrow] = []
+        for user, upstream in self.gradients.items():
+            for edge in selection.graph.edges.get(user, ()):
+                if edge.argument in self.gradients:
+                    self.arrows.append((edge, None if upstream is None else edge.local * upstream))
+        self.widest = 0.0
         self.edges = 0
         self.graph = graphviz.Digraph("graph")
         self.graph.attr("graph", rankdir=rankdir, bgcolor=PAPER, nodesep="0.22", ranksep="0.42", ordering="in")
         self.graph.attr("node", shape="plain", fontname=FONT, fontsize="12", fontcolor=INK)
         self.graph.attr("edge", fontname=FONT, fontsize="10", fontcolor=INK, color=LINE, arrowsize="0.7")
+        if count := selection.hidden:
+            text = f"+{count:,} node{'s' if count > 1 else ''}"
+            self.graph.node(STUB, text, id=STUB, shape="box", style="dashed", color=LINE, tooltip=f"{text} not drawn")
+            for node in selection.nodes:
+                if any(parent not in self.gradients for parent in node.parents):
+                    self.graph.edge(STUB, self._id(node), id=f"e{self.position[node]}_{STUB}", style="dashed")
 
     def source(self) -> str:
         """Return the source of the whole picture."""
-        if self.selection.hidden:
-            self._stub()
         for node in self.selection.nodes:
-            self._box(node)
-        arrows = list(self._arrows())
-        largest = _largest(arrow.contribution for arrow in arrows)
-        self.edges = len(arrows)
-        for arrow in arrows:
-            self._draw_arrow(arrow, largest)
+            self._box(node, self.graph)
+        self.widest = _largest(share for _, share in self.arrows)
+        for edge, share in self.arrows:
+            self._arrow(edge, share)
         return str(self.graph.source)
 
     def folded(self, boxes: Sequence[Box], frames: Sequence[Box]) -> str:
         """Return the source of the folded picture: boxes of many nodes, inside the frames of those that are open."""
-        nodes = self.selection.nodes
-        bundles = self._bundles({nodes[i]: box.id for box in boxes for i in box.nodes})
-        results = self.selection.outputs.union(*(bundle.parents for bundle in bundles.values()))
+        nodes = self.selection.graph.nodes
+        place = {nodes[i]: box.id for box in boxes for i in box.nodes}
+        bundles: dict[tuple[str, str], list[Arrow]] = defaultdict(list)
+        for edge, share in self.arrows:
+            ends = place[edge.argument], place[edge.user]
+            if ends[0] != ends[1]:
+                bundles[ends].append((edge, share))
+        results = self.selection.outputs.union(edge.argument for bundle in bundles.values() for edge, _ in bundle)
         drawn: dict[str, graphviz.Digraph] = {"": self.graph}
         for frame in frames:
             drawn[frame.id] = graphviz.Digraph(f"cluster_{frame.id}")
             told = escape(elide(f"{frame.title[0]} {', '.join(frame.title[1:])}".strip(), FRAME_LENGTH), LABEL)
             look = {"style": "dashed,rounded", "color": LINE, "fontname": FONT, "fontsize": "11", "fontcolor": FAINT}
             drawn[frame.id].attr(label=f"<{told}>", id=frame.id, tooltip=tooltip(*frame.title), labeljust="l", **look)
-        if self.selection.hidden:
-            self._stub()
         for box in boxes:
             if box.id.startswith("n"):
                 self._box(nodes[box.nodes[0]], drawn[box.frame])
@@ -78,23 +107,24 @@ class Sketch:
                 self._group(box, [nodes[i] for i in box.nodes], results, drawn[box.frame])
         for frame in reversed(frames):
             drawn[frame.frame].subgraph(drawn[frame.id])
-        largest = _largest(bundle.flow for bundle in bundles.values())
-        for (parent, user), bundle in bundles.items():
-            for arrow in bundle.arrows:
-                self._draw_arrow(arrow, largest)
-            if not bundle.arrows:
-                self._draw_bundle(parent, user, bundle, largest)
-            self.edges += len(bundle.arrows) or 1
+        shares = {ends: [share for _, share in bundle if share is not None] for ends, bundle in bundles.items()}
+        self.widest = _largest(sum(map(abs, passed)) for passed in shares.values())
+        for ends, bundle in bundles.items():
+            if all(end.startswith("n") for end in ends):
+                for edge, share in bundle:
+                    self._arrow(edge, share)
+                continue
+            locals_, passed = [edge.local for edge, _ in bundle], shares[ends]
+            facts = [f"{len(bundle):,} arrows, local derivatives {span(locals_, repr)}"]
+            facts += [f"they add {span(passed, repr)} to gradients"] * bool(passed)
+            flow = sum(map(abs, passed)) if passed else None
+            label = short(locals_[0]) if len(bundle) == 1 else f"×{len(bundle):,}"
+            fine = is_finite(*locals_, *passed)
+            self._line(*ends, label, id_=f"e{ends[1]}_{ends[0]}", flow=flow, facts=facts, fine=fine)
         return str(self.graph.source)
 
-    def _bundles(self, place: Mapping[Variable, str]) -> dict[tuple[str, str], "Bundle"]:
-        """Return the arrows between each two boxes."""
-        bundles: dict[tuple[str, str], Bundle] = defaultdict(Bundle)
-        for arrow in self._arrows():
-            ends = place[arrow.parent], place[arrow.user]
-            if ends[0] != ends[1]:
-                bundles[ends].add(arrow, kept=ends[0].startswith("n") and ends[1].startswith("n"))
-        return bundles
+    def _id(self, node: Variable) -> str:
+        return f"n{self.position[node]}"
 
     def _group(self, box: Box, nodes: Sequence[Variable], results: AbstractSet[Variable], graph: Any) -> None:
         gradients = [g for node in nodes if (g := self.gradients[node]) is not None]
@@ -102,17 +132,17 @@ class Sketch:
         told = [escape(steady(elide(line, TITLE_LENGTH)), LABEL) for line in box.title]
         bad = [node for node in nodes if not is_finite(node.value, self.gradients[node])]
         leaves = not any(node.arguments for node in nodes)
-        ground, ink = (LEAF if leaves else INNER, INK) if not bad else (ALARM, PAPER)
         strongest = max(gradients, key=abs, default=None) if not bad else _first_bad(gradients)
         count = f"{len(nodes):,} {'leaves' if leaves else 'nodes'}"
-        counted = "" if count in box.title else f'<BR/><FONT POINT-SIZE="9" COLOR="{ink}">{count}</FONT>'
-        output = any(node in self.selection.outputs for node in nodes)
-        label = (
-            f'<<TABLE BORDER="{2 if output else 1}" CELLBORDER="0" CELLSPACING="0" CELLPADDING="4" COLOR="{LINE}">'
-            f'<TR><TD COLSPAN="2" BGCOLOR="{ground}"><FONT COLOR="{ink}"><B>{"<BR/>".join(told)}</B></FONT>'
-            f"{counted}</TD></TR><TR>"
-            f"{_cell('value' if leaves else 'results', _first_bad(shown), PAPER, span(shown))}"
-            f"{_cell('grad', strongest, shade(strongest, self.largest), span(gradients))}</TR></TABLE>>"
+        ground, ink = _ground(leaf=leaves, fine=not bad)
+        label = _table(
+            "<BR/>".join(told),
+            ground,
+            ink,
+            _cell("value" if leaves else "results", _first_bad(shown), PAPER, span(shown)),
+            _cell("grad", strongest, shade(strongest, self.largest), span(gradients)),
+            under="" if count in box.title else f'<BR/><FONT POINT-SIZE="9" COLOR="{ink}">{count}</FONT>',
+            framed=any(node in self.selection.outputs for node in nodes),
         )
         operations = Counter(operation(node) or "leaf" for node in nodes).most_common()
         facts = [
@@ -121,136 +151,56 @@ class Sketch:
             f"results {span(shown, repr)}",
             f"values {span([node.value for node in nodes], repr)}",
             f"gradients {span(gradients, repr)}",
-            *[f"first that is not finite: {self._name(node)}" for node in bad[:1]],
+            *[f"first that is not finite: {self.selection.graph.name(node)}" for node in bad[:1]],
         ]
         graph.node(box.id, label, id=box.id, tooltip=tooltip(*facts))
 
-    def _draw_bundle(self, parent: str, user: str, bundle: "Bundle", largest: float) -> None:
-        many = len(bundle.locals)
-        facts = [f"{many:,} arrows, local derivatives {span(bundle.locals, repr)}"]
-        if bundle.contributions:
-            facts.append(f"they add {span(bundle.contributions, repr)} to gradients")
+    def _box(self, node: Variable, graph: Any) -> None:
+        """Draw a node; its tooltip holds the formula with all digits, and the repr."""
+        name, gradient = self.selection.graph.name(node), self.gradients[node]
+
+        def brief(argument: Variable | float) -> str:
+            if isinstance(argument, Variable):
+                return steady(elide(self.selection.graph.name(argument), ARGUMENT_LENGTH))
+            return short(argument)
+
+        def full(argument: Variable | float) -> str:
+            return self.selection.graph.name(argument) if isinstance(argument, Variable) else repr(argument)
+
+        heading = title(node, steady(elide(name, NAME_LENGTH if node.parents else LEAF_LENGTH)), brief)
+        label = _table(
+            escape(elide(heading, HEADER_LENGTH), LABEL),
+            *_ground(leaf=not node.parents, fine=is_finite(node.value, gradient)),
+            _cell("value", node.value, PAPER),
+            _cell("grad", gradient, shade(gradient, self.largest)),
+            framed=node in self.selection.outputs,
+        )
+        made = formula(node, full)
+        facts = [f"{name} = {made}" if made else name, visible(repr(node))]
+        facts += [f"gradient {gradient!r}"] * self.of_mapping
+        graph.node(self._id(node), label, id=self._id(node), tooltip=tooltip(*facts))
+
+    def _arrow(self, edge: Edge, share: float | None) -> None:
+        user, argument = map(self.selection.graph.name, (edge.user, edge.argument))
+        facts = [f"d {user} / d {argument} = {edge.local!r}"]
+        if share is not None:
+            flow = f"{edge.local!r} * {self.gradients[edge.user]!r} = {share!r}"
+            facts.append(f"adds {flow} to the gradient of {argument}")
+        ends, id_ = (self._id(edge.argument), self._id(edge.user)), f"e{self.position[edge.user]}_{edge.k}"
+        self._line(*ends, short(edge.local), id_=id_, flow=share, facts=facts, fine=is_finite(edge.local, share))
+
+    def _line(
+        self, start: str, end: str, label: str, *, id_: str, flow: float | None, facts: Sequence[str], fine: bool
+    ) -> None:
+        """Draw an arrow, or one for many; the spaces keep the number off the line."""
+        self.edges += 1
         told = tooltip(*facts)
-        fine = is_finite(*bundle.locals, *bundle.contributions)
-        self.graph.edge(
-            parent,
-            user,
-            id=f"e{user}_{parent}",
-            label=f" {number(bundle.locals[0]) if many == 1 else f'×{many:,}'} ",
-            penwidth=f"{width(bundle.flow, largest):.3g}",
-            tooltip=told,
-            labeltooltip=told,
-            **({} if fine else {"color": ALARM, "fontcolor": ALARM}),
-        )
-
-    def _stub(self) -> None:
-        count = self.selection.hidden
-        text = f"+{count:,} node{'s' if count > 1 else ''}"
-        self.graph.node(STUB, text, id=STUB, shape="box", style="dashed", color=LINE, tooltip=f"{text} not drawn")
-        for node in self.selection.nodes:
-            if any(parent not in self.gradients for parent in node.parents):
-                self.graph.edge(STUB, self._id(node), id=f"e{self._id(node)[1:]}_{STUB}", style="dashed")
-
-    def _id(self, node: Variable) -> str:
-        return f"n{self.selection.position[node]}"
-
-    def _name(self, node: Variable) -> str:
-        return name_of(node, self.selection.position[node])
-
-    def _short(self, argument: Variable | float) -> str:
-        if isinstance(argument, Variable):
-            return steady(elide(self._name(argument), ARGUMENT_LENGTH))
-        return number(argument)
-
-    def _full(self, argument: Variable | float) -> str:
-        return self._name(argument) if isinstance(argument, Variable) else repr(argument)
-
-    def _box(self, node: Variable, graph: Any = None) -> None:
-        gradient = self.gradients[node]
-        name = self._name(node)
-        short = steady(elide(name, NAME_LENGTH if node.parents else LEAF_LENGTH))
-        header = escape(elide(title(node, short, self._short), HEADER_LENGTH), LABEL)
-        ground, ink = (INNER if node.parents else LEAF, INK) if is_finite(node.value, gradient) else (ALARM, PAPER)
-        label = (
-            f'<<TABLE BORDER="{2 if node in self.selection.outputs else 1}" CELLBORDER="0" CELLSPACING="0" '
-            f'CELLPADDING="4" COLOR="{LINE}"><TR><TD COLSPAN="2" BGCOLOR="{ground}"><FONT COLOR="{ink}"><B>{header}</B>'
-            f"</FONT></TD></TR><TR>{_cell('value', node.value, PAPER)}"
-            f"{_cell('grad', gradient, shade(gradient, self.largest))}</TR></TABLE>>"
-        )
-        facts = tooltip(*self._facts(node, name))
-        (graph or self.graph).node(self._id(node), label, id=self._id(node), tooltip=facts)
-
-    def _facts(self, node: Variable, name: str) -> Iterator[str]:
-        """Yield the lines of a box's tooltip: the formula with all its digits, the repr."""
-        made = formula(node, self._full)
-        yield f"{name} = {made}" if made else name
-        yield visible(repr(node))
-        if self.of_mapping:
-            yield f"gradient {self.gradients[node]!r}"
-
-    def _arrows(self) -> Iterator["Arrow"]:
-        for user in self.selection.nodes:
-            upstream = self.gradients[user]
-            for k, (parent, local) in enumerate(user.local_gradients):
-                if parent in self.gradients:
-                    yield Arrow(parent, user, k, local, None if upstream is None else local * upstream)
-
-    def _draw_arrow(self, arrow: "Arrow", largest: float) -> None:
-        parent, user, k, local, contribution = arrow
-        parent_name = self._name(parent)
-        facts = [f"d {self._name(user)} / d {parent_name} = {local!r}"]
-        if contribution is not None:
-            flow = f"{local!r} * {self.gradients[user]!r} = {contribution!r}"
-            facts.append(f"adds {flow} to the gradient of {parent_name}")
-        told = tooltip(*facts)
-        look = {} if is_finite(local, contribution) else {"color": ALARM, "fontcolor": ALARM}
-        self.graph.edge(
-            self._id(parent),
-            self._id(user),
-            id=f"e{self._id(user)[1:]}_{k}",
-            label=f" {number(local)} ",  # the spaces keep the number off the line
-            penwidth=f"{width(contribution, largest):.3g}",
-            tooltip=told,
-            labeltooltip=told,
-            **look,
-        )
+        look = {"id": id_, "penwidth": f"{width(flow, self.widest):.3g}", "tooltip": told, "labeltooltip": told}
+        colour = {} if fine else {"color": ALARM, "fontcolor": ALARM}
+        self.graph.edge(start, end, label=f" {label} ", **look, **colour)
 
 
-class Arrow(NamedTuple):
-    """One use of a node: its place among the user's parents, the local derivative, and the gradient it passes back."""
-
-    parent: Variable
-    user: Variable
-    k: int
-    local: float
-    contribution: float | None
-
-
-class Bundle:
-    """All arrows between two boxes; as wide as the sum of what they pass back."""
-
-    def __init__(self) -> None:
-        self.arrows: list[Arrow] = []  # where each of them is drawn
-        self.parents: set[Variable] = set()
-        self.locals: list[float] = []
-        self.contributions: list[float] = []
-
-    def add(self, arrow: Arrow, *, kept: bool) -> None:
-        """Take one more."""
-        self.parents.add(arrow.parent)
-        self.locals.append(arrow.local)
-        if arrow.contribution is not None:
-            self.contributions.append(arrow.contribution)
-        if kept:
-            self.arrows.append(arrow)
-
-    @property
-    def flow(self) -> float | None:
-        """What all pass back."""
-        return sum(map(abs, self.contributions)) if self.contributions else None
-
-
-def span(numbers: Sequence[float], written: Callable[[float], str] = number) -> str:
+def span(numbers: Sequence[float], written: Callable[[float], str] = short) -> str:
     """Return the range of some numbers; infinite ones and NaN come first.
 
     >>> span([0.5, -0.25, 1.0]), span([2.0, 2.0]), span([1.0, math.nan]), span([])
@@ -312,11 +262,25 @@ def _first_bad(numbers: Sequence[float]) -> float | None:
     return next((x for x in numbers if not math.isfinite(x)), None)
 
 
+def _ground(*, leaf: bool, fine: bool) -> tuple[str, str]:
+    """The colours of a box's header, of its ground and of its letters."""
+    return (LEAF if leaf else INNER, INK) if fine else (ALARM, PAPER)
+
+
+def _table(header: str, ground: str, ink: str, *cells: str, framed: bool, under: str = "") -> str:
+    """A box: a header, and cells below it."""
+    return (
+        f'<<TABLE BORDER="{2 if framed else 1}" CELLBORDER="0" CELLSPACING="0" CELLPADDING="4" COLOR="{LINE}"><TR>'
+        f'<TD COLSPAN="2" BGCOLOR="{ground}"><FONT COLOR="{ink}"><B>{header}</B></FONT>{under}</TD></TR>'
+        f"<TR>{''.join(cells)}</TR></TABLE>>"
+    )
+
+
 def _cell(caption: str, x: float | None, colour: str, text: str = "") -> str:
     ink, faint = (INK, FAINT if colour == PAPER else INK) if is_finite(x) else (PAPER, PAPER)
     return (
         f'<TD BGCOLOR="{colour if is_finite(x) else ALARM}"><FONT POINT-SIZE="9" COLOR="{faint}">{caption}</FONT><BR/>'
-        f'<FONT COLOR="{ink}">{text or number(x)}</FONT></TD>'
+        f'<FONT COLOR="{ink}">{text or short(x)}</FONT></TD>'
     )
 
 
@@ -328,5 +292,5 @@ def _gradient(node: Variable, gradients: Mapping[Variable, Any] | None) -> float
     return None if gradient is None else float(gradient)
 
 
-def _largest(numbers: Any) -> float:
+def _largest(numbers: Iterable[float | None]) -> float:
     return max((abs(x) for x in numbers if x is not None and math.isfinite(x)), default=0.0)

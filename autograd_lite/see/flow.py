@@ -1,6 +1,7 @@
 """Gradient flow: how large the gradient is in each layer, and how many units let none through."""
 
 import os
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,10 +9,10 @@ from typing import Any
 import numpy as np
 import optree
 
-from autograd_lite.backward import topological_order
 from autograd_lite.context import unnoticed
 from autograd_lite.errors import ArgumentError, DrawingError, OperandError
 from autograd_lite.nests import NAMESPACE
+from autograd_lite.see.graph import Graph
 from autograd_lite.variable import Variable
 
 #: A unit is saturated if its slope is below this share of the activation's largest.
@@ -179,7 +180,8 @@ def gradient_flow(gradients: Any, graphs: Variable | Iterable[Variable] = ()) ->
         leaves = [np.asarray(leaf, dtype=float) for leaf in optree.tree_leaves(nest, namespace=NAMESPACE)]
         for k, places in enumerate(groups.values()):
             numbers = np.concatenate([leaves[p].ravel() for p in places])
-            row[k] = _root_mean_square(numbers)
+            most = float(np.max(np.abs(numbers), initial=0.0))  # scaled, since squares of gradients below 1e-162 are 0
+            row[k] = most * float(np.sqrt(np.mean((numbers / most) ** 2))) if 0.0 < most < np.inf else most
     outputs = [graphs] if isinstance(graphs, Variable) else list(graphs)
     dead, saturated = _units(outputs)
     return GradientFlow(list(groups), sizes, dead, saturated)
@@ -215,17 +217,10 @@ def plot_gradient_flow(
     return gradient_flow(gradients, graphs).plot(path)
 
 
-def _root_mean_square(numbers: Any) -> float:
-    """Scaled, since squares of gradients below 1e-162 are 0."""
-    most = float(np.max(np.abs(numbers), initial=0.0))
-    return most * float(np.sqrt(np.mean((numbers / most) ** 2))) if 0.0 < most < np.inf else most
-
-
 def _steps(gradients: Any) -> Sequence[Any]:
     """A list of nests, from that or from one: a list is many steps if its entries are nests of one structure."""
     many = isinstance(gradients, list) and len(gradients) > 0 and not any(np.isscalar(entry) for entry in gradients)
-    if many and isinstance(gradients[0], np.ndarray):
-        many = False  # a list of arrays is one nest of layers
+    many = many and not isinstance(gradients[0], np.ndarray)  # a list of arrays is one nest of layers
     steps = gradients if many else [gradients]
     structures = {optree.tree_structure(step, namespace=NAMESPACE) for step in steps}
     if len(structures) > 1:
@@ -239,22 +234,20 @@ def _steps(gradients: Any) -> Sequence[Any]:
 
 def _units(outputs: Sequence[Any]) -> tuple[Any, Any]:
     """Shares of dead and of saturated units, by the number of activations on the longest way to them."""
-    counts: dict[int, list[int]] = {}
-    depth: dict[Variable, int] = {}
     for output in outputs:
         if not isinstance(output, Variable):
             raise OperandError(f"graphs holds {output!r:.80}; give the loss as computed on Variables.")
-        for node in topological_order(output):
-            if node in depth:
-                continue
-            depth[node] = max((depth[parent] for parent in node.parents), default=0)
-            steepest = node.primitive.steepest if node.primitive is not None else None
-            if steepest is not None and node.local_gradients:
-                depth[node] += 1
-                slope = abs(node.local_gradients[0][1])
-                kept = counts.setdefault(depth[node], [0, 0, 0])
-                kept[0] += 1
-                kept[1] += slope == 0.0
-                kept[2] += 0.0 < slope < SATURATED * steepest
+    counts: dict[int, list[int]] = defaultdict(lambda: [0, 0, 0])
+    depth: dict[Variable, int] = {}
+    for node in Graph(outputs).nodes:
+        depth[node] = max((depth[parent] for parent in node.parents), default=0)
+        steepest = node.primitive.steepest if node.primitive is not None else None
+        if steepest is not None and node.local_gradients:
+            depth[node] += 1
+            slope = abs(node.local_gradients[0][1])
+            kept = counts[depth[node]]
+            kept[0] += 1
+            kept[1] += slope == 0.0
+            kept[2] += 0.0 < slope < SATURATED * steepest
     rows = np.array([counts[layer] for layer in sorted(counts)], dtype=float).reshape(-1, 3)
     return rows[:, 1] / rows[:, 0], rows[:, 2] / rows[:, 0]

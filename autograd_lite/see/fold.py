@@ -7,44 +7,38 @@ levels that recur are turns of a loop; what has no pattern is drawn in bands of 
 leaves and enters again, so the folded picture has no cycle either. Time and memory grow linearly with the graph.
 """
 
+import html
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, compress
+from itertools import chain, compress, islice
 from operator import and_
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from autograd_lite.errors import ArgumentError
 from autograd_lite.see import formulas
+from autograd_lite.see.dot import Box, Sketch
 from autograd_lite.see.formulas import BLANK, PLAIN, Formula
+from autograd_lite.see.graph import Selection, levels
 from autograd_lite.see.labels import elide, operation, visible
-from autograd_lite.see.select import Block, Selection, loops, pieces, untangle
+from autograd_lite.see.render import page
 from autograd_lite.variable import Variable
+
+# What is folded: a block of nodes by its last node, a scope by its path, or by (path, rank) where it had to be cut.
+Block = Any
 
 # Up to SMALL nodes are drawn one by one; else at most INNER boxes of what is computed, LEAVES of leaves. Without a pattern
 # BANDS boxes are enough: each has arrows to most others. A turn of more than TURN boxes is drawn as one.
 SMALL, INNER, LEAVES, BANDS, TURN = 60, 40, 16, 12, 4
 # Letters of a scope's path, lines of a loop; what the results of a loop are called.
 PATH_LENGTH, FORMULAS, LOOP_LETTERS = 30, 4, "yzuvpqrs"
-
-
-@dataclass(frozen=True)
-class Box:
-    """Nodes that are drawn as one: their indices in the selection, and what the box says.
-
-    `scope` is the path of the scope that it holds, `depth` the number of open scopes around it, `frame` the id of the
-    open box around it.
-    """
-
-    id: str
-    title: tuple[str, ...]
-    nodes: tuple[int, ...]
-    scope: str = ""
-    depth: int = 0
-    frame: str = ""
+# A loop has this many turns or more, each of at most PERIOD levels.
+TURNS, PERIOD = 6, 256
+# What a box shows when it opens: at most so many of its nodes, those nearest to its last result.
+NEAREST = 16
 
 
 @dataclass
@@ -68,17 +62,17 @@ def fold(selection: Selection, opened: Iterable[str] = ()) -> tuple[list[Box], l
 
     Examples
     --------
-    >>> from autograd_lite.see.select import select
+    >>> from autograd_lite.see.graph import select
     >>> y, a = Variable(1.0, name="y"), Variable(2.0, name="a")
     >>> for _ in range(1000):
     ...     y = 0.5 * (y + a / y)
-    >>> boxes, _ = fold(select([y], depth=None, max_nodes=None))
+    >>> boxes, _ = fold(select([y]))
     >>> [(box.id, " ".join(box.title), len(box.nodes)) for box in boxes][3:]
     [('g5', '998 turns of y = 0.5·(y + a/y)', 2994), ('g2999', 'y = 0.5·(y + a/y)', 3)]
     """
-    graph, wanted = _Graph(selection), {*opened}
+    graph, wanted = _Positions(selection), {*opened}
     found, done, frames = set[str](), list[Box](), list[Box]()
-    waiting = graph.children(Box("", (), tuple(range(len(selection.nodes)))))[::-1]
+    waiting = graph.children(Box("", (), tuple(graph.parents)))[::-1]
     while waiting:
         box = waiting.pop()
         named = {w for w in wanted if w == box.id or (box.scope and f"{w}/".startswith(f"{box.scope}/"))}
@@ -97,23 +91,18 @@ def fold(selection: Selection, opened: Iterable[str] = ()) -> tuple[list[Box], l
     return done, frames
 
 
-class _Graph:
-    """A selection by index: the parents of each node, and its only user."""
+class _Positions:
+    """The nodes of a selection by their positions in the graph: the parents of each that are drawn, and its only user."""
 
     def __init__(self, selection: Selection) -> None:
-        self.selection, self.nodes = selection, selection.nodes
-        self.index = {node: i for i, node in enumerate(self.nodes)}
-        self.parents = [tuple([self.index[p] for p in node.parents if p in self.index]) for node in self.nodes]
-        self.leaf = [not node.arguments for node in self.nodes]
-        self.user: list[int | None] = [None] * len(self.nodes)
-        several = {*map(self.index.__getitem__, selection.outputs)}
-        for i, parents in enumerate(self.parents):
+        self.nodes = selection.graph.nodes
+        self.index = {node: selection.graph.position[node] for node in selection.nodes}
+        self.parents = {i: [self.index[p] for p in n.parents if p in self.index] for n, i in self.index.items()}
+        self.user: dict[int, int | None] = {}
+        for i, parents in self.parents.items():
             for p in parents:
-                if self.user[p] not in {None, i}:
-                    several.add(p)
-                self.user[p] = i
-        for i in several:
-            self.user[i] = None
+                self.user[p] = i if self.user.get(p, i) == i else None
+        self.user |= dict.fromkeys(self.index[output] for output in selection.outputs)
         self.letters: dict[int, str] = {}  # what inputs are called
         self.results: dict[Block, str] = {}  # what the results of loops are called
 
@@ -128,7 +117,7 @@ class _Graph:
             cut = pieces(box.nodes, BANDS)
             parts = [Box("", (f"part {k} of {len(cut)}",), tuple(piece)) for k, piece in enumerate(cut, 1)]
         for k, part in enumerate(parts):
-            first = self.selection.position[self.nodes[part.nodes[0]]]
+            first = part.nodes[0]
             folded = f"{box.id}-{first}" if box.id else f"g{first}"
             id_ = folded if len(part.nodes) > 1 or part.scope else f"n{first}"
             parts[k] = replace(part, id=id_, depth=depth, frame=box.id)
@@ -138,12 +127,16 @@ class _Graph:
 class _Layout:
     """Some nodes of a graph, cut into blocks, and the blocks grouped."""
 
-    def __init__(self, graph: _Graph, members: Sequence[int], depth: int, *, small: bool = True) -> None:
-        self.graph, self.depth = graph, depth
-        self.closed = {i: path for i in members if graph.nodes[i].scope and (path := self._closed(i))}
+    def __init__(self, graph: _Positions, members: Sequence[int], depth: int, *, small: bool = True) -> None:
+        self.graph = graph
+        self.closed: dict[int, str] = {}  # the path of the outermost scope that is not open
+        for i in members:
+            scope = (graph.nodes[i].scope or "").split("/")
+            if scope[0] and len(scope) > depth:
+                self.closed[i] = "/".join(scope[: depth + 1])
         self.small = small and len(members) - len(self.closed) <= SMALL  # each node that is in no scope is a box
-        self.computed = [i for i in members if i in self.closed or self.small or not graph.leaf[i]]
-        self.leaves = [i for i in members if graph.leaf[i] and not (i in self.closed or self.small)]
+        self.computed = [i for i in members if i in self.closed or self.small or graph.nodes[i].arguments]
+        self.leaves = [i for i in members if not (graph.nodes[i].arguments or i in self.closed or self.small)]
         self.block: dict[int, Block] = {}
         self.formulas: dict[int, Formula] = {}
         self._cut()
@@ -153,11 +146,6 @@ class _Layout:
             self.content[self.block[i]].append(i)
         self.kinds = {b: f"\2{_path(b)}" if _path(b) else self.formulas[b].shape.text for b in self.content}
 
-    def _closed(self, i: int) -> str:
-        """Return the path of the outermost scope of node `i` that is not open; empty if it is in none."""
-        parts = (self.graph.nodes[i].scope or "").split("/")
-        return "/".join(parts[: self.depth + 1]) if parts[0] and len(parts) > self.depth else ""
-
     def _cut(self) -> None:
         """Find the block of each node: that of its only user, if their common formula can be written."""
         joins: dict[int, int] = {}
@@ -165,10 +153,9 @@ class _Layout:
             if i in self.closed:
                 continue
             op, arguments = formulas.call(self.graph.nodes[i])
-            operands: tuple[Any, ...] = tuple(
-                [self.graph.index.get(a, -1) if type(a) is Variable else (a,) for a in arguments]
-            )
-            fits = [j in self.formulas and not self.small and self.graph.user[j] == i for j in operands]
+            index = self.graph.index
+            operands: Any = tuple([index.get(a, -1) if type(a) is Variable else (a,) for a in arguments])
+            fits = [j in self.formulas and not self.small and self.graph.user.get(j) == i for j in operands]
             given = zip(operands, fits, strict=True)
             shapes = [self.formulas[j].shape if fit else PLAIN if type(j) is tuple else BLANK for j, fit in given]
             shape, kept = formulas.combine(op, tuple(shapes)) if arguments else (BLANK, ())
@@ -217,21 +204,18 @@ class _Layout:
             return (f"{group.turns:,} turn{'s' * (group.turns > 1)} of", *lines)
         if len(group.kinds) == 1:
             return (self._formula(group.kinds[0], len(group.kinds[0])),)
-        counts = Counter(operation(self.graph.nodes[i]) for i in nodes if not self.graph.leaf[i]).most_common()
+        counts = Counter(operation(self.graph.nodes[i]) for i in nodes if self.graph.nodes[i].arguments).most_common()
         told = ", ".join(f"{count:,} {op}" for op, count in counts[:FORMULAS])
-        return (
-            f"{sum(map(len, group.kinds)):,} blocks of {len(group.kinds):,} kinds",
-            told + ", …" * (len(counts) > FORMULAS),
-        )
+        blocks = sum(map(len, group.kinds))
+        return f"{blocks:,} blocks of {len(group.kinds):,} kinds", told + ", …" * (len(counts) > FORMULAS)
 
     def _formula(self, blocks: Sequence[Block], copies: int) -> str:
         """Return `25 × tanh(Σ w·x + b)`, the name of a scope."""
         times, first = f"{copies:,} × " if copies > 1 else "", blocks[0]
         if path := _path(first):
-            several = len({*map(_path, blocks)}) > 1
-            return times + elide(
-                visible(re.sub(r"\d+", "#", path) if several else path).strip() or "scope", PATH_LENGTH
-            )
+            if len({*map(_path, blocks)}) > 1:
+                path = re.sub(r"\d+", "#", path)
+            return times + elide(visible(path).strip() or "scope", PATH_LENGTH)
         shape, each = self.formulas[first].shape, [formulas.inputs(self.content[b], self.formulas) for b in blocks]
         slots = [formulas.union(same) for same in zip(*each, strict=True)]
         letters = formulas.letters(shape, slots, self.graph.nodes, self.graph.results)
@@ -299,3 +283,111 @@ def _gathered(layout: _Layout, groups: Iterable[Group]) -> Group:
 def _path(block: Block) -> str:
     """Return the path if the block is a scope, else an empty text."""
     return block if isinstance(block, str) else block[0] if isinstance(block, tuple) else ""
+
+
+def untangle(
+    parents: Mapping[int, Sequence[int]], block: dict[int, Block], scopes: Mapping[int, str]
+) -> dict[Block, int]:
+    """Return the level of each block, its longest way from the first ones; cut scopes that were left and entered again.
+
+    `block` holds the block of each node, arguments first, and `scopes` the path of those that are in a scope. A scope on a
+    cycle is cut into ranks, one for each time that it was entered; `block` is changed to say so.
+
+    >>> block = {0: "cell", 1: "head", 2: "cell"}
+    >>> untangle({0: (), 1: (0,), 2: (1,)}, block, dict(block))
+    {('cell', 0): 0, ('head', 1): 1, ('cell', 2): 2}
+    """
+
+    def arrows() -> list[tuple[Block, Block]]:
+        return [(block[p], b) for i, b in block.items() for p in parents[i] if p in block and block[p] != b]
+
+    level = levels(block.values(), between := arrows())
+    stuck = {*block.values()} - level.keys()
+    if not stuck:
+        return level
+    stuck -= levels(block.values(), [(b, a) for a, b in between]).keys()
+    rank: dict[int, int] = {}
+    for i, b in block.items():
+        if b in stuck:
+            rank[i] = max((rank[p] + (block[p] != b) for p in parents[i] if p in rank), default=0)
+    # What a scope computes ahead goes to its first use there.
+    room: dict[int, int] = {}
+    use: dict[int, int] = {}
+    for i in reversed(rank):
+        if i in use and i in scopes:
+            rank[i] = max(rank[i], min(use[i], room[i]))
+        for p in parents[i]:
+            same = block.get(p) == block[i]
+            room[p] = min(room.get(p, rank[i]), rank[i] - (not same))
+            if same:
+                use[p] = min(use.get(p, rank[i]), rank[i])
+    block |= {i: (scopes[i], rank[i]) for i in rank if i in scopes}
+    return levels(block.values(), arrows())
+
+
+def loops(marks: Any) -> list[tuple[int, int, int]]:
+    """Return (start, period, turns) of what recurs in a sequence, the longest first where they overlap.
+
+    >>> loops(np.array([9] + [1, 2] * 7 + [8, 8]))
+    [(1, 2, 7)]
+    """
+    found: list[tuple[int, int, int]] = []
+    for period in range(1, min(PERIOD, len(marks) // TURNS) + 1):
+        breaks = np.flatnonzero(marks[period:] != marks[:-period])
+        starts: Any = np.concatenate(([0], breaks + 1))
+        turns: Any = (np.append(breaks, len(marks) - period) - starts) // period + 1
+        found += [(int(starts[k]), period, int(turns[k])) for k in np.flatnonzero(turns >= TURNS)]
+    taken = np.zeros(len(marks), dtype=bool)
+    chosen = []
+    for start, period, many in sorted(found, key=lambda loop: (-loop[1] * (loop[2] - 2), loop)):
+        span = slice(start, start + period * many)
+        if not taken[span].any():
+            taken[span] = True
+            chosen.append((start, period, many))
+    return sorted(chosen)
+
+
+def pieces(items: Sequence[Any], most: int) -> list[Sequence[Any]]:
+    """Cut a sequence into at most so many pieces of almost one length."""
+    count = min(most, len(items))
+    return [items[k * len(items) // count : (k + 1) * len(items) // count] for k in range(count)]
+
+
+class Inside(NamedTuple):
+    """What a box opens on: its id, its title, and the Graphviz source of a picture."""
+
+    box: str
+    title: str
+    source: str
+
+
+def insides(boxes: Iterable[Box], sketch: Sketch, rankdir: str) -> Iterator[Inside]:
+    """Draw what computes the last result of each box of many nodes, with the numbers of the sketch."""
+    for box in boxes:
+        if len(box.nodes) > 1:
+            part = Sketch(_nearest(box, sketch.selection), sketch.gradients, rankdir)
+            yield Inside(box.id, visible(", ".join(box.title)), part.source())
+
+
+def _nearest(box: Box, selection: Selection) -> Selection:
+    """The last node of a box and those of its nodes that lead to it, ring by ring, with what they take from outside.
+
+    A box of leaves shows the last few of them.
+    """
+    graph = selection.graph
+    members = [graph.nodes[i] for i in sorted(box.nodes)]
+    near = chain.from_iterable(graph.rings(members[-1:], {*members}))
+    seen = [*islice(near, NEAREST)] if members[-1].parents else members[-NEAREST:]
+    drawn = {*seen, *(p for node in seen for p in node.parents)}
+    hidden = {p for node in drawn for p in node.parents} - drawn
+    nodes = sorted(drawn, key=graph.position.__getitem__)
+    return Selection(graph, frozenset(members[-1:]), tuple(nodes), len(hidden))
+
+
+def folded_page(title: str, picture: str, parts: Iterable[tuple[Inside, str]]) -> str:
+    """Return the page of a picture, whose boxes open on what is in them; each part is that, and that rendered."""
+    templates = "\n".join(
+        f'<template data-box="{html.escape(part.box)}" data-title="{html.escape(part.title)}">{svg}</template>'
+        for part, svg in parts
+    )
+    return page("folded", title=html.escape(title), picture=picture, insides=templates)

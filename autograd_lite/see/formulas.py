@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from autograd_lite.see.labels import elide, number, primitive_name, steady, visible
+from autograd_lite.see.labels import elide, primitive_name, short, steady, visible
 from autograd_lite.variable import Variable
 
 # Where an input and a number go in the formula of a block; `visible` lets neither into a name.
@@ -196,17 +196,17 @@ def letters(
         preferred = [names[k], "b" * addend, *("kcmnpqrs" if numbers else "wxvukmnp" if leaves else "xhzuvpqr")]
         free = (name for name in preferred if name and name not in chosen.values())
         chosen.setdefault(frozenset(slots[k]), next(free, "…"))
-    return [_signed(chosen[frozenset(slot)], shape.text[:place]) for slot, place in zip(slots, places, strict=True)]
-
-
-def _signed(letter: str, before: str) -> str:
-    """Return a negative number in parentheses where a sign stands before it."""
-    return f"({letter})" if letter.startswith("-") and before and not before.endswith(("(", ", ")) else letter
+    found = []
+    for slot, place in zip(slots, places, strict=True):
+        letter, before = chosen[frozenset(slot)], shape.text[:place]
+        negative = letter.startswith("-") and before and not before.endswith(("(", ", "))
+        found.append(f"({letter})" if negative else letter)
+    return found
 
 
 def _shared_name(slot: AbstractSet[Any], nodes: Sequence[Variable], results: Mapping[int, str]) -> str:
     if any(type(i) is tuple for i in slot):
-        return number(min(slot)[0]) if len(slot) == 1 else ""
+        return short(min(slot)[0]) if len(slot) == 1 else ""
     if len(told := {results.get(i, "") for i in slot}) == 1 and (result := told.pop()):
         return result
     names = {visible(nodes[i].name or "").strip() if i >= 0 else "" for i in slot}

@@ -1,15 +1,14 @@
 """Every kink at or near the point: where an operation is not smooth, how far away, its slopes on both sides."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from autograd_lite.backward import gradients
 from autograd_lite.context import unnoticed
 from autograd_lite.errors import ArgumentError
-from autograd_lite.primitives import Primitive
-from autograd_lite.see.report import Names, Report, check_variable, counted, number, signed
-from autograd_lite.see.ways import Ways
+from autograd_lite.see.graph import Edge, Graph
+from autograd_lite.see.labels import Report, check_variable, counted, number, rule_name, signed, values_of
 from autograd_lite.variable import Variable
 
 
@@ -104,11 +103,11 @@ def kinks(y: Variable, *, within: float = 1e-3) -> Kinks:
     if not (isinstance(within, float) and within >= 0.0):
         raise ArgumentError(f"within={within!r}: give a distance, 0.0 or more.")
     with unnoticed():
-        ways = Ways(y, None)
-        relevant = _relevant(ways)
-        found = [kink for node in relevant for kink in _of_node(node, ways.names, within)]
+        graph = Graph([y])
+        relevant = _relevant(graph)
+        found = [kink for node in relevant for kink in _of_node(node, graph, within)]
         found.sort(key=lambda kink: (abs(kink.distance), kink.node.number))
-        notes = _squares(found, ways) + _unseen(relevant)
+        notes = _squares(found, graph) + _unseen(relevant)
     if not found:
         sentence = f"No kink within {within:g}: the function is smooth around this point, as far as the graph shows."
         return Kinks("none", sentence, tuple(notes))
@@ -121,41 +120,33 @@ def kinks(y: Variable, *, within: float = 1e-3) -> Kinks:
     return Kinks("jump" if jumps else "kink", sentence, (*lines, *notes), nodes, nodes[0].location, tuple(found))
 
 
-def _relevant(ways: Ways) -> list[Variable]:
+def _relevant(graph: Graph) -> list[Variable]:
     """The nodes that an adjoint reaches, and the comparisons in the conditions of the `where` nodes among them."""
-    reached = dict.fromkeys(node for node in ways.order if node in ways.adjoints)
-    stack = [
-        node.arguments[0] for node in reached if _name(node) == "where" and isinstance(node.arguments[0], Variable)
-    ]
-    seen = set(stack)
-    stack = [condition for condition in stack if _name(condition) not in ("less", "step")]  # `_of_where` has these
-    while stack:
-        node = stack.pop()
-        if _name(node) in ("less", "step"):
-            if not _is_inner(node):
-                reached[node] = None
-        elif _name(node) != "hold":
-            stack += [parent for parent in node.parents if parent not in seen]
-            seen.update(node.parents)
-    return sorted(reached, key=lambda node: node.number)
+    reached = set(graph.adjoints)
+    choices = [node.arguments[0] for node in reached if rule_name(node) == "where"]
+    conditions = {condition for condition in choices if isinstance(condition, Variable)}
+    listed = {node for node in conditions if rule_name(node) in ("less", "step")}  # `_of_where` has these
+    for node in reversed(graph.nodes):
+        if node in conditions and node not in listed:
+            if rule_name(node) not in ("less", "step", "hold"):
+                conditions.update(node.parents)
+            elif rule_name(node) != "hold" and not _is_inner(node):
+                reached.add(node)
+    return [node for node in graph.nodes if node in reached]
 
 
 def _is_inner(condition: Variable) -> bool:
     """Whether what is compared is a distance to a held number: `softmax` and `logsumexp` do that and are smooth."""
-    return any(_name(parent) == "hold" for argument in condition.parents for parent in argument.parents)
+    return any(rule_name(parent) == "hold" for argument in condition.parents for parent in argument.parents)
 
 
-def _name(node: Variable) -> str:
-    return "" if node.primitive is None else node.primitive.name
-
-
-def _of_node(node: Variable, names: Names, within: float) -> Iterator[Kink]:
+def _of_node(node: Variable, graph: Graph, within: float) -> Iterator[Kink]:
     primitive = node.primitive
     if primitive is None:
         return
-    values = [float(getattr(a, "value", a)) for a in node.arguments]
+    values = values_of(node)
     if primitive.name == "where":
-        yield from _of_where(node, names, within)
+        yield from _of_where(node, graph.names.call(node), within)
     elif primitive.kinks and all(map(math.isfinite, values)):
         seen: set[int] = set()
         for argument, at in primitive.kinks_near(*values):
@@ -163,83 +154,78 @@ def _of_node(node: Variable, names: Names, within: float) -> Iterator[Kink]:
             # A tie is one kink, whichever argument is moved; the two bounds of clip are two.
             if isinstance(variable, Variable) and (argument == 0 or not seen) and _near(values[argument], at, within):
                 seen.add(argument)
-                yield _kink(node, names.call(node), values, argument, at)
+                edge = next(edge for edge in graph.edges[node] if edge.place == argument)
+                yield _kink(edge, graph.names.call(node), values, at)
 
 
 def _near(x: float, at: float, within: float) -> bool:
     return abs(x - at) <= within * max(1.0, abs(at))
 
 
-def _kink(node: Variable, call: str, values: list[float], place: int, at: float) -> Kink:
-    primitive = node.primitive
-    assert primitive is not None
+def _kink(edge: Edge, call: str, values: Sequence[float], at: float) -> Kink:
     step = 1e-9 * max(1.0, abs(at))
-    left, below, nearer_below = _side(primitive, values, place, at, -step)
-    right, above, nearer_above = _side(primitive, values, place, at, step)
+    left, below, nearer_below = _side(edge, values, at, -step)
+    right, above, nearer_above = _side(edge, values, at, step)
     jump = nearer_above - nearer_below
     if not abs(jump) > 0.9 * abs(above - below) > 0.0:  # it shrinks with the step
         jump = 0.0
-    argument, used = _argument(node, place)
-    return Kink(
-        node, argument, call, primitive.name, at, values[place] - at, left, right, jump, used, node.location
-    )  # fmt: skip
+    name, distance = rule_name(edge.user), values[edge.place] - at
+    line = edge.user.location
+    return Kink(edge.user, edge.argument, call, name, at, distance, left, right, jump, edge.local, line)
 
 
-def _side(primitive: Primitive, values: list[float], place: int, at: float, step: float) -> tuple[float, float, float]:
+def _side(edge: Edge, values: Sequence[float], at: float, step: float) -> tuple[float, float, float]:
     """The slope of an operation on one side, infinite where it grows towards the place; its value there, and nearer."""
-    slopes, ends = [], []
+    primitive, place = edge.user.primitive, edge.place
+    assert primitive is not None
+    slopes, ends, partial = [], [], primitive.partials[place]
     for moved in (at + step, at + step / 256.0):
         there = [*values[:place], moved, *values[place + 1 :]]
         ends.append(primitive.value(*there))
-        partial = primitive.partials[place]
         slopes.append(float(partial(*there, ends[-1])) if callable(partial) else partial)
     grows = abs(slopes[1]) > 2.0 * abs(slopes[0]) > 0.0
     return (math.copysign(math.inf, slopes[1]) if grows else slopes[0]), ends[0], ends[1]
 
 
-def _argument(node: Variable, place: int) -> tuple[Variable, float]:
-    """The Variable at a place among the arguments, and the local gradient there."""
-    before = sum(isinstance(a, Variable) for a in node.arguments[:place])
-    return node.local_gradients[before]
-
-
-def _of_where(node: Variable, names: Names, within: float) -> Iterator[Kink]:
+def _of_where(node: Variable, call: str, within: float) -> Iterator[Kink]:
     """`where(less(a, b), …)`: the slopes of the two branches with respect to what is compared."""
     condition, first, second = node.arguments
     if not isinstance(condition, Variable):
         return
-    if _name(condition) == "hold" and condition.value == 0.0:  # `norm` holds the largest coordinate: this is the origin
+    if (
+        rule_name(condition) == "hold" and condition.value == 0.0
+    ):  # the largest coordinate of a `norm`: this is the origin
         largest = condition.parents[0]
-        yield Kink(node, largest, names.call(node), "norm", 0.0, 0.0, -1.0, 1.0, 0.0, 0.0, node.location)
-    if _name(condition) not in ("less", "step") or _is_inner(condition):
+        yield Kink(node, largest, call, "norm", 0.0, 0.0, -1.0, 1.0, 0.0, 0.0, node.location)
+    if rule_name(condition) not in ("less", "step") or _is_inner(condition):
         return
-    values = [float(getattr(a, "value", a)) for a in condition.arguments]
+    values = values_of(condition)
     place = next(i for i, a in enumerate(condition.arguments) if isinstance(a, Variable))
     at = values[1 - place] if len(values) == 2 else 0.0
     if not all(map(math.isfinite, values)) or not _near(values[place], at, within):
         return
     moved = condition.arguments[place]
-    low = _slope(first, moved), float(getattr(first, "value", first))
-    high = _slope(second, moved), float(getattr(second, "value", second))
+    low, high = (
+        (float(gradients(branch, moved)), branch.value) if isinstance(branch, Variable) else (0.0, float(branch))
+        for branch in (first, second)
+    )
     used = (low if condition.value != 0.0 else high)[0]
-    if _name(condition) == "step" or place == 1:
+    if rule_name(condition) == "step" or place == 1:
         low, high = high, low  # the condition holds on the right
     distance = values[place] - at
     jump = high[1] - low[1]
     if abs(jump) <= 2.0 * abs(distance) * (abs(low[0]) + abs(high[0])) + 1e-12:
         jump = 0.0
-    yield Kink(
-        node, moved, names.call(node), "where", at, distance, low[0], high[0], jump, used, node.location
-    )  # fmt: skip
+    yield Kink(node, moved, call, "where", at, distance, low[0], high[0], jump, used, node.location)
 
 
 #: Lengths, and what to write for their squares.
 _SQUARES = {"norm": "v @ v", "hypot": "x*x + y*y", "abs": "x*x"}
 
 
-def _squares(found: list[Kink], ways: Ways) -> list[str]:
+def _squares(found: list[Kink], graph: Graph) -> list[str]:
     """Lengths at the origin that are squared, or otherwise of adjoint 0: smooth, but not through the length."""
-    squared = {kink.operation for kink in found if kink.distance == 0.0 and ways.adjoints.get(kink.node) == 0.0}
+    squared = {kink.operation for kink in found if kink.distance == 0.0 and graph.adjoints.get(kink.node) == 0.0}
     return [
         f"the square of {name} is smooth at the origin, but through {name} its second derivatives are 0 there, not 2: write "
         f"{instead}."
@@ -248,18 +234,10 @@ def _squares(found: list[Kink], ways: Ways) -> list[str]:
     ]
 
 
-def _slope(branch: object, moved: Variable) -> float:
-    return float(gradients(branch, moved)) if isinstance(branch, Variable) else 0.0
-
-
 def _unseen(nodes: list[Variable]) -> list[str]:
     """What may hide a kink: conditions that are plain numbers, and rules that name a kink without a place."""
-    plain = sum(_name(node) == "where" and not isinstance(node.arguments[0], Variable) for node in nodes)
+    plain = sum(rule_name(node) == "where" and not isinstance(node.arguments[0], Variable) for node in nodes)
     rules = {n.primitive for n in nodes if n.primitive and not n.primitive.built_in}
     own = {rule.name for rule in rules if rule.kink != "none" and not rule.kinks}
-    notes = []
-    if plain:
-        notes.append(
-            f"{counted(plain, 'where')} with a plain condition: write al.less(a, b) for a < b to see its kink."
-        )
-    return notes + [f"{name} says that it has a kink, but not where." for name in sorted(own)]
+    hint = f"{counted(plain, 'where')} with a plain condition: write al.less(a, b) for a < b to see its kink."
+    return [hint] * bool(plain) + [f"{name} says that it has a kink, but not where." for name in sorted(own)]

@@ -1,9 +1,12 @@
-"""How a node is written: its name, its operation, its numbers. Shared by pictures and by `explain`."""
+"""How nodes, numbers and answers are written, in pictures and in sentences."""
 
 import math
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
+from autograd_lite.errors import OperandError
 from autograd_lite.variable import Variable
 
 # Unicode's Bidi_Control: one of these in a name would turn round the text that we write after it.
@@ -48,10 +51,10 @@ def name_of(node: Variable, position: int) -> str:
     return (visible(node.name).strip() if node.name is not None else "") or f"n{position}"
 
 
-def number(x: float | None) -> str:
+def short(x: float | None) -> str:
     """Return `x` to four digits; a dash where nothing was computed, because that is not a zero.
 
-    >>> number(0.70710678), number(1e-9), number(None)
+    >>> short(0.70710678), short(1e-9), short(None)
     ('0.7071', '1e-09', '–')
     """
     return "–" if x is None else f"{x + 0.0:.4g}"  # -0 reads as 0; the tooltip has the number itself
@@ -67,6 +70,16 @@ def primitive_name(node: Variable) -> str:
     if node.primitive is not None:
         return visible(node.primitive.name)
     return "hand-made" if node.parents else ""
+
+
+def rule_name(thing: Any) -> str:
+    """Return the name of the primitive that made it; empty for a number, a leaf and a node made by hand."""
+    return thing.primitive.name if isinstance(thing, Variable) and thing.primitive is not None else ""
+
+
+def values_of(node: Variable) -> tuple[float, ...]:
+    """Return the numbers that the operation got."""
+    return tuple(float(getattr(argument, "value", argument)) for argument in node.arguments)
 
 
 def formula(node: Variable, written: Callable[[Variable | float], str]) -> str:
@@ -97,3 +110,81 @@ def title(node: Variable, name: str, written: Callable[[Variable | float], str])
 def is_finite(*numbers: float | None) -> bool:
     """Return whether every number that is there is finite."""
     return all(x is None or math.isfinite(x) for x in numbers)
+
+
+def counted(number: int, noun: str) -> str:
+    """Return `1 path`, `2,000 paths`; beyond thirty digits only the order of magnitude.
+
+    >>> counted(1, "path"), counted(2**60, "path")
+    ('1 path', '1,152,921,504,606,846,976 paths')
+    >>> counted(2**1000, "path")
+    'about 10^301 paths'
+    """
+    if number.bit_length() > 100:
+        return f"about 10^{round(number.bit_length() * 0.30103)} {noun}s"
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
+def signed(x: float) -> str:
+    """Return `x` with its sign, to five digits.
+
+    >>> signed(0.25), signed(-3.0), signed(1e-12)
+    ('+0.25', '-3', '+1e-12')
+    """
+    return f"{x:+.5g}"
+
+
+def number(x: float) -> str:
+    """Return `x` to five digits, as few as needed.
+
+    >>> number(0.25), number(-3.0)
+    ('0.25', '-3')
+    """
+    return f"{x:.5g}"
+
+
+def shortened(words: Sequence[str], most: int) -> list[str]:
+    """Return the words, those in the middle left out where there are more than `most`.
+
+    >>> shortened("abcdefgh", 6)
+    ['a', 'b', '... (3 more)', 'f', 'g', 'h']
+    """
+    if len(words) <= most:
+        return [*words]
+    return [*words[: most - 4], f"... ({len(words) - most + 1} more)", *words[-3:]]
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Report:
+    """An answer: it prints itself as one sentence and, indented below, the evidence.
+
+    Attributes
+    ----------
+    cause : str
+        One fixed word or two, for programs.
+    sentence : str
+        The answer.
+    evidence : tuple of str
+        What it rests on, a line each.
+    nodes : tuple of Variable
+        The nodes that it names, the most important one first.
+    location : str or None
+        `file:line` of the user's code, where it was recorded (`record_locations`).
+    """
+
+    cause: str
+    sentence: str
+    evidence: tuple[str, ...] = ()
+    nodes: tuple[Variable, ...] = ()
+    location: str | None = None
+
+    def __str__(self) -> str:
+        return "\n".join([self.sentence, *(f"  {line}" for line in self.evidence)])
+
+    __repr__ = __str__
+
+
+def check_variable(caller: str, thing: Any) -> None:
+    """Refuse what is no Variable."""
+    if not isinstance(thing, Variable):
+        raise OperandError(f"{caller} got {thing!r:.80}, a {type(thing).__name__}; give it a Variable.")

@@ -1,11 +1,14 @@
-"""Finding a Graphviz renderer and running it."""
+"""From a source to what is looked at: finding a Graphviz renderer and running it, filling the page of a picture."""
 
 import os
 import shutil
 import subprocess
 import warnings
+from base64 import b64encode
+from hashlib import sha256
 from importlib import metadata
 from pathlib import Path
+from string import Template
 
 from autograd_lite.errors import DrawingError, RendererNotFound
 
@@ -86,3 +89,11 @@ def _packaged() -> str | None:
         if path.stem == PURE and path.suffix in {"", ".exe"} and path.is_file():
             return str(path.resolve())
     return None
+
+
+def page(name: str, **parts: object) -> str:
+    """Fill the page `name`.html with its parts, the script beside it, and the hash that allows that script to run."""
+    folder = Path(__file__).parent
+    template, script = ((folder / f"{name}.{kind}").read_text(encoding="utf-8") for kind in ("html", "js"))
+    hash_ = b64encode(sha256(script.encode()).digest()).decode()
+    return Template(template).substitute(parts, script=script, hash=hash_)

@@ -9,17 +9,14 @@ import json
 import math
 import re
 import xml.etree.ElementTree as ET
-from base64 import b64encode
-from collections import Counter
 from collections.abc import Iterator, Mapping
-from hashlib import sha256
 from pathlib import Path
-from string import Template
 from typing import Any
 
 from autograd_lite.see.dot import NAME_LENGTH
-from autograd_lite.see.labels import elide, formula, name_of, number, steady, visible
-from autograd_lite.see.select import Selection
+from autograd_lite.see.graph import Graph, Names, Selection
+from autograd_lite.see.labels import formula, short, steady, visible
+from autograd_lite.see.render import page
 from autograd_lite.variable import Variable, is_stale
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -47,9 +44,9 @@ class Stepper:
 
     Examples
     --------
-    >>> from autograd_lite.see.select import select
+    >>> from autograd_lite.see.graph import select
     >>> x = Variable(3.0, name="x")
-    >>> stepper = Stepper(select([x * x], depth=None, max_nodes=None), {}, ".grad")
+    >>> stepper = Stepper(select([x * x]), {}, ".grad")
     >>> [[stepper.numbers[place] for place in share[3:]] for share in stepper.shares]  # upstream, product, old, new
     [['1.0', '3.0', '0.0', '3.0'], ['1.0', '3.0', '3.0', '6.0']]
     """
@@ -58,74 +55,60 @@ class Stepper:
         self.numbers: dict[int, str] = {}
         self._places: dict[str, int] = {}
         self._short: list[str] = []
-        self._index = {node: i for i, node in enumerate(selection.nodes)}
-        self._names = _names(selection)
-        outputs = sorted(selection.outputs, key=selection.position.__getitem__)
-        seeds = {y: math.nan if math.isnan(y.value) else 1.0 for y in outputs}
-        if source == "gradients=" and len(outputs) == 1 and (given := kept.get(outputs[0])) is not None:
-            seeds = {outputs[0]: given}
+        graph, names = selection.graph, Names(selection.graph, NAME_LENGTH, "…", closed=steady)
+        index = {node: i for i, node in enumerate(selection.nodes)}
+        seeds = graph.seeds
+        if source == "gradients=" and len(seeds) == 1 and (given := kept.get(graph.outputs[0])) is not None:
+            seeds = {graph.outputs[0]: given}
+        # User, which of its arguments, the argument, upstream, product, old and new sum; without the last three where the
+        # argument was not taken, so that nothing is sent. A user that is not drawn is None.
         self.shares: list[list[int | None]] = []
-        gradients = self._sweep(selection, seeds)
+        adjoints = dict(seeds)
+        for edge, upstream, product, before in graph.shares(adjoints):
+            if edge.argument in index:
+                sums = [product, 0.0 if before is None else before, adjoints[edge.argument]] if edge.sent else []
+                places = map(self._place, [upstream, *sums])
+                self.shares.append([index.get(edge.user), edge.k, index[edge.argument], *places])
+        gradients = {node: adjoints.get(node, 0.0) for node in graph.nodes}
         self.rules: dict[str, int] = {}
-        self.nodes = [self._facts(n, selection.position[n], gradients[n], kept.get(n)) for n in selection.nodes]
-        self.outputs = {self._index[y]: self._place(seed) for y, seed in seeds.items()}
-        self.title = " and ".join(self._names[y] for y in outputs[:3]) + " and others" * (len(outputs) > 3)
-        self.notes = list(_notes(selection, seeds, gradients, kept, names=self._names, source=source))
-        self._index, self._names = {}, {}  # numbers and words keep no graph alive
+        whole: Any = {"graph": graph, "names": names, "index": index}
+        self.nodes = [self._facts(node, gradients[node], kept.get(node), **whole) for node in selection.nodes]
+        self.outputs = {index[y]: self._place(seed) for y, seed in seeds.items()}
+        self.title = " and ".join(names[y] for y in graph.outputs[:3]) + " and others" * (len(seeds) > 3)
+        self.notes = list(_notes(selection, seeds, gradients, kept, names=names, source=source))
 
     def _place(self, x: float) -> int:
         """Return the place of a number in `numbers`, where each stands once."""
         place = self._places.setdefault(repr(x), len(self._short))
         if place == len(self._short):
             self.numbers[place] = repr(x)
-            self._short.append(number(x))
+            self._short.append(short(x))
         return place
 
-    def _sweep(self, selection: Selection, seeds: Mapping[Variable, float]) -> dict[Variable, float]:
-        """Return the gradients, found from newest to oldest as in `backward`, and note every share of them on the way.
-
-        A share: user, which of its arguments, the argument, upstream, product, old and new sum; without the last three
-        where the argument was not taken, so that nothing is sent. A user that is not drawn is None.
-        """
-        adjoints = dict(seeds)
-        for user in reversed(selection.position):
-            upstream = adjoints.get(user)
-            if upstream is None:  # behind an argument that was not taken
-                continue
-            for k, (argument, local) in enumerate(user.local_gradients):
-                sent = local != 0.0 or user.primitive is None or not user.primitive.selects
-                product = local * upstream
-                old = adjoints.get(argument)
-                if sent:
-                    adjoints[argument] = product if old is None else old + product
-                if argument in self._index:
-                    sums = [product, 0.0 if old is None else old, adjoints[argument]] if sent else []
-                    places = map(self._place, [upstream, *sums])
-                    self.shares.append([self._index.get(user), k, self._index[argument], *places])
-        return {node: adjoints.get(node, 0.0) for node in selection.position}
-
-    def _facts(self, node: Variable, position: int, gradient: float, kept: float | None) -> dict[str, Any]:
+    def _facts(
+        self, node: Variable, grad: float, kept: float | None, *, graph: Graph, names: Names, index: dict[Variable, int]
+    ) -> dict[str, Any]:
         """Return what the page says of a node; what there is not is left out."""
-        name, full = self._names[node], name_of(node, position)
+        name, full = names[node], graph.name(node)
         facts: dict[str, Any] = {
-            "id": f"n{position}",
+            "id": f"n{graph.position[node]}",
             "name": name,
             "full": full if full != name else None,
             "value": self._place(node.value),
-            "grad": self._place(gradient),
-            "kept": None if kept is None or _same(kept, gradient) else self._place(kept),
+            "grad": self._place(grad),
+            "kept": None if kept is None or _same(kept, grad) else self._place(kept),
             "line": node.location and visible(node.location),
             "scope": node.scope and visible(node.scope),
         }
         if node.parents:
             rule = node.primitive
             infix = rule is not None and rule.symbol
-            facts["made"] = formula(node, lambda a: self._names[a] if isinstance(a, Variable) else number(a))
-            values = [number(a.value if isinstance(a, Variable) else a) for a in node.arguments]
+            facts["made"] = formula(node, lambda a: names[a] if isinstance(a, Variable) else short(a))
+            values = [short(a.value if isinstance(a, Variable) else a) for a in node.arguments]
             digits = iter([f"({text})" if infix and text.startswith("-") else text for text in values])
             facts["sum"] = formula(node, lambda _: next(digits))
-            facts["from"] = [self._index.get(parent) for parent in node.parents]
-            facts["locals"] = [self._place(local) for _, local in node.local_gradients]
+            facts["from"] = [index.get(parent) for parent in node.parents]
+            facts["locals"] = [self._place(edge.local) for edge in graph.edges[node]]
             if rule and rule.formula:
                 facts["rule"] = self.rules.setdefault(visible(f"{rule.name}: {rule.formula}"), len(self.rules))
         return {key: fact for key, fact in facts.items() if fact is not None}
@@ -140,8 +123,6 @@ class Stepper:
 
     def page(self, svg: str) -> str:
         """Return the page that plays both passes on this picture."""
-        files = [Path(__file__).with_suffix(suffix) for suffix in (".html", ".css", ".js")]
-        template, style, script = (file.read_text(encoding="utf-8") for file in files)
         inner = sum("made" in node for node in self.nodes)
         shown = {place for share in self.shares for place in share[5:]} | {node["grad"] for node in self.nodes}
         sizes = [abs(float(self.numbers[place])) for place in shown if place is not None]
@@ -153,16 +134,15 @@ class Stepper:
             "shares": self.shares,
             "largest": max((size for size in sizes if 0.0 < size < math.inf), default=1.0),
         }
-        return Template(template).substitute(
+        return page(
+            "stepper",
             title=html.escape(self.title),
             notes="".join(f"<p>{html.escape(note)}</p>" for note in self.notes),
             seed=inner + 1,
             last=inner + len(self.shares) + 2,
             picture=stage(svg, {node["id"]: node for node in self.nodes}, {self.nodes[i]["id"] for i in self.outputs}),
             data=json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c"),
-            style=style,
-            script=script,
-            hash=b64encode(sha256(script.encode()).digest()).decode(),
+            style=Path(__file__).with_suffix(".css").read_text(encoding="utf-8"),
         )
 
 
@@ -212,13 +192,6 @@ def _copy(group: ET.Element, target: ET.Element, classes: Mapping[ET.Element, st
             ET.SubElement(target, tag, {"class": classes.get(shape, "line"), **kept}).text = shape.text
 
 
-def _names(selection: Selection) -> dict[Variable, str]:
-    """Return what each node is called in a formula; nodes that share a name get their number behind it."""
-    short = {node: elide(name_of(node, i), NAME_LENGTH) for node, i in selection.position.items()}
-    uses = Counter(short.values())
-    return {node: steady(name) + f" (n{selection.position[node]})" * (uses[name] > 1) for node, name in short.items()}
-
-
 def _same(a: float, b: float) -> bool:
     """Return whether two numbers agree but for rounding: several outputs swept together are added in another order."""
     return math.isclose(a, b, rel_tol=1e-12) or (math.isnan(a) and math.isnan(b))
@@ -230,20 +203,20 @@ def _notes(
     gradients: Mapping[Variable, float],
     kept: Mapping[Variable, float | None],
     *,
-    names: Mapping[Variable, str],
+    names: Names,
     source: str,
 ) -> Iterator[str]:
     """Yield what a reader must know before the numbers can be understood."""
     if len(seeds) > 1:
         yield f"{len(seeds)} outputs, each with the seed 1: the gradients are those of their sum."
     if selection.hidden:
-        yield f"{selection.hidden:,} of the {len(selection.position):,} nodes take part without being drawn."
-    stale = next((names[node] for node in selection.position if is_stale(node)), None)
+        yield f"{selection.hidden:,} of the {len(gradients):,} nodes take part without being drawn."
+    stale = next((names[node] for node in gradients if is_stale(node)), None)
     if stale:
         yield f"An argument of {stale} was set after {stale} was computed: run the function again, then draw."
-    given = [(node, x) for node in selection.nodes if (x := kept.get(node)) is not None]
-    if others := [(node, x) for node, x in given if not _same(x, gradients[node])]:
-        node, x = others[0]
+    given = ((node, x) for node in selection.nodes if (x := kept.get(node)) is not None)
+    if other := next(((node, x) for node, x in given if not _same(x, gradients[node])), None):
+        node, x = other
         yield (
             f"This page plays one pass by itself. {source} holds other numbers, as after several passes: {x!r} for "
             f"{names[node]}, where this pass gives {gradients[node]!r}. Click a box to see both."

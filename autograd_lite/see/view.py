@@ -9,10 +9,10 @@ from typing import Any
 from autograd_lite.context import unnoticed
 from autograd_lite.errors import ArgumentError, DrawingError, OperandError
 from autograd_lite.see.dot import Sketch
+from autograd_lite.see.fold import Inside, folded_page, insides
 from autograd_lite.see.fold import fold as fold_graph
-from autograd_lite.see.folded import Inside, insides, page
+from autograd_lite.see.graph import select
 from autograd_lite.see.render import render
-from autograd_lite.see.select import select
 from autograd_lite.see.stepper import Stepper
 from autograd_lite.variable import Variable
 
@@ -100,9 +100,8 @@ class Drawing:
         if self._stepper is None:
             nodes = sum(self.folded.values()) + self.nodes - len(self.folded)
             parts = [(inside, self._rendered(inside.source)) for inside in self._insides]
-            return page(f"{nodes:,} nodes in {self.nodes} boxes", self.svg, parts)
-        roomy = Drawing(self._stepper.make_room(self.source), self.nodes, self.edges, self._engine)
-        return self._stepper.page(roomy.svg)
+            return folded_page(f"{nodes:,} nodes in {self.nodes} boxes", self.svg, parts)
+        return self._stepper.page(self._rendered(self._stepper.make_room(self.source)))
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the picture to a file; its suffix (.svg, .png, .html, .dot, .gv) says as what. Return the path.
@@ -241,7 +240,7 @@ def draw(
         boxes, frames = fold_graph(selection, opened)
         source = sketch.folded(boxes, frames)
         folded = {box.id: len(box.nodes) for box in boxes if not box.id.startswith("n")}
-        inner = insides(boxes, sketch, rankdir)
+        inner = [*insides(boxes, sketch, rankdir)]
         return Drawing(source, len(boxes), sketch.edges, engine, folded=folded, insides=inner)
     stepper = Stepper(selection, sketch.gradients, ".grad" if gradients is None else "gradients=")
     return Drawing(sketch.source(), len(selection.nodes), sketch.edges, engine, stepper=stepper)

@@ -20,9 +20,13 @@ class _NonFiniteWatch(context.Observer):
                 trace.guard("lt", node, math.inf, outcome=True)
                 trace.guard("gt", node, -math.inf, outcome=True)
             return
+        names = _input_names(node)
+        values = [getattr(a, "_value", a) for a in node.arguments]
+        inputs = ", ".join(f"{n} = {v}" if n != repr(v) else n for n, v in zip(names, values, strict=True))
+        made = "a node made by hand" if node.primitive is None else node.primitive.name
         raise NonFiniteError(
-            f"{_call(node)} is {node._value} for {_inputs(node)} at {user_location()}. Keep the inputs inside the domain "
-            "(where(condition, safe, other), clip, maximum), or use the form made for it (log1p, expm1, softplus, "
+            f"{made}({', '.join(names)}) is {node._value} for {inputs} at {user_location()}. Keep the inputs inside the "
+            "domain (where(condition, safe, other), clip, maximum), or use the form made for it (log1p, expm1, softplus, "
             "logaddexp, hypot, xlogy)."
             if node.arguments
             else f"a leaf was given the value {node._value} at {user_location()}. Check the data before this line."
@@ -31,7 +35,7 @@ class _NonFiniteWatch(context.Observer):
     def sweep(self, order: Sequence[Any], adjoints: Mapping[int, Any], *, forward: bool = False) -> None:
         for node in order:
             adjoint = adjoints[node._number]
-            value = _number(adjoint)
+            value = getattr(adjoint, "_value", adjoint)
             if value is None or math.isfinite(value):
                 continue
             if forward:
@@ -44,9 +48,9 @@ class _NonFiniteWatch(context.Observer):
 
     def _adjoint_message(self, node: Any, value: float, order: Sequence[Any], adjoints: Mapping[int, Any]) -> str:
         products = [
-            f"{_number(adjoints[user._number])} × {local}  (through {user!r}{_made_at(user)})"
+            f"{getattr(adjoint, '_value', adjoint)} × {local}  (through {user!r}{_made_at(user)})"
             for user in order
-            if adjoints[user._number] is not None
+            if (adjoint := adjoints[user._number]) is not None
             for parent, local in zip(user._arguments, user._locals, strict=True)
             if parent is node
         ]
@@ -55,20 +59,6 @@ class _NonFiniteWatch(context.Observer):
             f"{'; '.join(products[:4]) or 'which is the seed'}{'; …' if len(products) > 4 else ''}. "
             "No .grad was written. Move the inputs away from the singular point, or select with where()."
         )
-
-
-def _number(adjoint: Any) -> Any:
-    return getattr(adjoint, "_value", adjoint)
-
-
-def _call(node: Any) -> str:
-    name = "a node made by hand" if node.primitive is None else node.primitive.name
-    return f"{name}({', '.join(_input_names(node))})"
-
-
-def _inputs(node: Any) -> str:
-    values = (getattr(a, "_value", a) for a in node.arguments)
-    return ", ".join(f"{n} = {v}" if n != repr(v) else n for n, v in zip(_input_names(node), values, strict=True))
 
 
 def _input_names(node: Any) -> list[str]:

@@ -1,17 +1,25 @@
-"""Why a gradient is zero, tiny, huge or missing."""
+"""Why a gradient is zero, tiny, huge or missing.
 
+Where no path leads from `y` to `x`, the number of `x` may have left the graph by `.value`, which leaves no edge. It is found
+again by its value: a constant or a leaf under `y` that is the very number of `x`, of a function of `x`, or of a node that
+was computed from `x` and still lives. Inside `record_locations` a Variable remembers the line that last read it, which
+settles the matter.
+"""
+
+import gc
 import math
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
+from typing import NamedTuple
 
 from autograd_lite.context import unnoticed
 from autograd_lite.errors import ArgumentError
+from autograd_lite.primitives import PRIMITIVES, hold, mul, relu, share, where
 from autograd_lite.see.blame import blame
-from autograd_lite.see.capture import missing
-from autograd_lite.see.labels import operation
-from autograd_lite.see.report import Why, check_variable, counted, number, signed
-from autograd_lite.see.ways import Edge, Path, Ways
-from autograd_lite.see.zeros import precedence, softmax_unit, zero
+from autograd_lite.see.graph import Edge, Graph, Names, Path, Ways
+from autograd_lite.see.labels import Report, check_variable, counted, number, operation, signed, values_of
 from autograd_lite.variable import Variable
 
 #: How many lines of evidence of one kind are given.
@@ -21,6 +29,57 @@ LINES = 6
 CANCELLED = 1e-3
 
 EPS = 2.0**-52
+
+#: When several paths are blocked for different reasons, the one that is named first.
+PRECEDENCE = (
+    "dead relu", "saturated", "untaken branch", "flat", "zero factor", "stationary", "kink", "hand-made", "stopped",
+)  # fmt: skip
+
+#: Beyond this size of the argument a derivative 0 is the far end of a curve and not its top or bottom.
+FAR = 3.0
+
+Finding = tuple[str, str]  # the cause, and a clause that says it
+
+#: What to do where no line is known.
+RECORD = "Run the program inside `with al.record_locations():` to see lines."
+
+#: How a number is often changed between being read and being used.
+_ARITHMETIC: dict[str, Callable[[float], float]] = {
+    "{}": lambda v: v,
+    "-{}": lambda v: -v,
+    "2*{}": lambda v: 2.0 * v,
+    "{}/2": lambda v: v / 2.0,
+    "{}**2": lambda v: v * v,
+    "1/{}": lambda v: 1.0 / v if v else math.nan,
+    "1-{}": lambda v: 1.0 - v,
+    "1+{}": lambda v: 1.0 + v,
+}
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Why(Report):
+    """The answer of `why`; `cause` is one of its words.
+
+    Attributes
+    ----------
+    gradient : float or None
+        dy/dx; None if no path leads from y to x.
+    paths : int
+        How many paths there are.
+    """
+
+    gradient: float | None = None
+    paths: int = 0
+
+
+class Reason(NamedTuple):
+    """What `why` found: its cause, what follows `∂y/∂x` in the sentence, and the rest of the report."""
+
+    cause: str
+    clause: str
+    evidence: Sequence[str] = ()
+    nodes: tuple[Variable, ...] = ()
+    location: str | None = None  # None: that of the first node
 
 
 def why(y: Variable, x: Variable, *, tiny: float = 1e-6, huge: float = 1e6) -> Why:
@@ -67,72 +126,44 @@ def why(y: Variable, x: Variable, *, tiny: float = 1e-6, huge: float = 1e6) -> W
     if not 0.0 <= tiny < huge:
         raise ArgumentError(f"tiny={tiny!r}, huge={huge!r}: give two sizes, 0 ≤ tiny < huge.")
     with unnoticed():
-        ways = Ways(y, x)
-        if not ways.connected:
-            return missing(ways, x)
-        gradient = ways.adjoints.get(x, 0.0)
-        if not math.isfinite(gradient):
-            return _not_finite(ways, gradient)
-        if gradient == 0.0:
-            return _zero(ways, gradient)
-        if abs(gradient) < tiny:
-            return _tiny(ways, gradient)
-        if abs(gradient) > huge:
-            return _huge(ways, gradient)
-        return _none(ways, x, gradient, tiny, huge)
+        ways = Ways(Graph([y]), x)
+        gradient = ways.graph.adjoints.get(x, 0.0) if ways.connected else None
+        if gradient is None:
+            reason = _missing(ways)
+        elif not math.isfinite(gradient):
+            found = blame(y)
+            clause = f"; al.blame says: {found.sentence}"
+            reason = Reason("not finite", clause, found.evidence, found.nodes, found.location)
+        elif gradient == 0.0:
+            reason = _zero(ways)
+        elif abs(gradient) < tiny:
+            reason = _tiny(ways, gradient)
+        elif abs(gradient) > huge:
+            reason = _huge(ways, gradient)
+        else:
+            evidence = [f"It lies between {tiny:g} and {huge:g} in size and comes over {counted(ways.number, 'path')}."]
+            if x.grad is None:
+                never = f"because {ways.names[y]}.backward() has not been called."
+                evidence.append(f"{ways.names[x]}.grad is None {never}")
+            reason = Reason("none", ": nothing stands out.", evidence)
+        head = "" if gradient is None else f"∂{ways.names[y]}/∂{ways.names[x]} = {number(gradient + 0.0)}"
+        return Why(
+            cause=reason.cause,
+            sentence=head + reason.clause,
+            evidence=tuple(reason.evidence),
+            nodes=reason.nodes,
+            location=reason.location or (reason.nodes[0].location if reason.nodes else None),
+            gradient=gradient,
+            paths=ways.number,
+        )
 
 
-def _derivative(ways: Ways) -> str:
-    assert ways.x is not None
-    return f"∂{ways.names[ways.y]}/∂{ways.names[ways.x]}"
-
-
-def _not_finite(ways: Ways, gradient: float) -> Why:
-    found = blame(ways.y)
-    return Why(
-        "not finite",
-        f"{_derivative(ways)} = {gradient}; al.blame says: {found.sentence}",
-        found.evidence, found.nodes, found.location, gradient, ways.number,
-    )  # fmt: skip
-
-
-def _none(ways: Ways, x: Variable, gradient: float, tiny: float, huge: float) -> Why:
-    evidence = [f"It lies between {tiny:g} and {huge:g} in size and comes over {counted(ways.number, 'path')}."]
-    if x.grad is None:
-        evidence.append(f"{ways.names[x]}.grad is None because {ways.names[ways.y]}.backward() has not been called.")
-    sentence = f"{_derivative(ways)} = {number(gradient)}: nothing stands out."
-    return Why("none", sentence, tuple(evidence), (), None, gradient, ways.number)
-
-
-def _zero(ways: Ways, gradient: float) -> Why:
-    assert ways.x is not None
+def _zero(ways: Ways) -> Reason:
     if ways.largest[ways.y][0] == 0:  # a path without a factor 0
-        if ways.sizes.get(ways.x, 0.0) == 0.0:
-            return _vanishing(ways, gradient, ways.top(1)[0])
-        return _cancellation(ways, gradient)
-    front, back = _blocked(ways)
-    findings = {edge: zero(edge, ways.names) for edge in islice(front, 1000)}
-    ranked = sorted(findings, key=lambda edge: precedence(findings[edge][0]))
-    first = ranked[0]
-    cause, clause = findings[first]
-    alike = Counter(operation(edge.user) for edge in ranked if findings[edge][0] == cause)
-    kinds = ", ".join(f"{n} {name}" for name, n in alike.items())
-    several = f"every path is blocked, by {kinds}; " if len(ranked) > 1 and sum(alike.values()) > 1 else ""
-    behind = [f"behind that: {zero(edge, ways.names)[1]}" for edge in islice((e for e in back if e not in findings), 3)]
-    evidence = list(
-        dict.fromkeys([findings[edge][1] for edge in ranked[1:LINES] if findings[edge][1] != clause] + behind)
-    )
-    if len(front) > LINES:
-        evidence.append(f"… {len(front) - LINES:,} more edges with derivative 0")
-    nodes = tuple(dict.fromkeys(edge.user for edge in ranked))
-    sentence = f"{_derivative(ways)} = 0: {several}{clause}."
-    return Why(cause, sentence, tuple(evidence), nodes, first.user.location, gradient, ways.number)
-
-
-def _blocked(ways: Ways) -> tuple[list[Edge], list[Edge]]:
-    """The edges with derivative 0 that are met first on the ways from `y`, and those met first from `x`."""
-    reached = {ways.y}
-    front = []
+        if ways.graph.sizes.get(ways.x, 0.0) == 0.0:
+            return _chain("vanishing", ways.top(1)[0], ways.names, tail=", which underflows to 0")
+        return _cancellation(ways)
+    reached, front = {ways.y}, []  # the edges with derivative 0 that are met first on the ways from `y`
     for node in ways.between:
         if node in reached:
             for edge in ways.edges[node]:
@@ -140,120 +171,303 @@ def _blocked(ways: Ways) -> tuple[list[Edge], list[Edge]]:
                     front.append(edge)
                 else:
                     reached.add(edge.argument)
-    back = [
+    back = (  # and those met first from `x`
         edge
-        for node in reversed(ways.between)
-        for edge in ways.edges[node]
+        for edges in ways.edges.values()
+        for edge in edges
         if edge.factor == 0.0 and ways.largest[edge.argument][0] == 0
-    ]
-    return front, back
+    )
+    findings = {edge: zero(edge, ways.names) for edge in islice(front, 1000)}
+    ranked = sorted(findings, key=lambda edge: precedence(findings[edge][0]))
+    cause, clause = findings[ranked[0]]
+    alike = Counter(operation(edge.user) for edge in ranked if findings[edge][0] == cause)
+    kinds = ", ".join(f"{n} {name}" for name, n in alike.items())
+    several = f"every path is blocked, by {kinds}; " if len(ranked) > 1 and sum(alike.values()) > 1 else ""
+    behind = [f"behind that: {zero(edge, ways.names)[1]}" for edge in islice((e for e in back if e not in findings), 3)]
+    beside = [findings[edge][1] for edge in ranked[1:LINES] if findings[edge][1] != clause]
+    evidence = list(dict.fromkeys(beside + behind))
+    if len(front) > LINES:
+        evidence.append(f"… {len(front) - LINES:,} more edges with derivative 0")
+    nodes = tuple(dict.fromkeys(edge.user for edge in ranked))
+    return Reason(cause, f": {several}{clause}.", evidence, nodes)
 
 
-def _cancellation(ways: Ways, gradient: float) -> Why:
+def _cancellation(ways: Ways) -> Reason:
     """The newest node on whose ways to `y` the contributions add up to nothing."""
+    adjoints, sizes, names = ways.graph.adjoints, ways.graph.sizes, ways.names
     here = next(
         node
         for node in ways.nodes
         if ways.largest[node][0] == 0
-        and abs(ways.adjoints.get(node, 1.0)) <= CANCELLED * ways.sizes.get(node, 0.0)
-        and ways.sizes[node] > 0.0
+        and abs(adjoints.get(node, 1.0)) <= CANCELLED * sizes.get(node, 0.0)
+        and sizes[node] > 0.0
     )
-    names, above = ways.names, Ways(ways.y, here)
+    above, left = Ways(ways.graph, here), adjoints[here]
     paths = [path for path in above.top(LINES) if path.logarithm > -math.inf]
-    number_of_paths = len(paths) if len(paths) < LINES else above.number  # those with a factor 0 come last
-    quotient = _softmax_unit(paths, here)
-    left = ways.adjoints[here]
+    several = len(paths) if len(paths) < LINES else above.number  # those with a factor 0 come last
     evidence = [f"{path.amount()} along {path.written(names)}" for path in paths]
-    if number_of_paths > len(paths):
-        evidence.append(f"… {counted(number_of_paths - len(paths), 'more path')}")
-    if quotient is not None:
-        cause, location = "saturated", quotient.location
-        nodes: tuple[Variable, ...] = (quotient, here)
-        sentence = softmax_unit(quotient, names)
-    else:
-        how = "exactly" if left == 0.0 else "to rounding" if _is_rounding(ways, here) else f"but for {number(left)}"
-        amounts = " and ".join(path.amount() for path in paths[:2])
-        several = f"the contributions of {counted(number_of_paths, 'path')}"
-        sentence = f"{several} to {names.at(here)} cancel {how}, {amounts}{' …' if number_of_paths > 2 else ''}"
-        cause, nodes, location = "cancellation", (here, *(path.edges[-1].user for path in paths)), here.location
-    sentence = f"{_derivative(ways)} = {number(gradient)}: {sentence}."
-    return Why(cause, sentence, tuple(evidence), nodes, location, gradient, ways.number)
+    if several > len(paths):
+        evidence.append(f"… {counted(several - len(paths), 'more path')}")
+    if here.primitive is not None and here.primitive.name in ("exp", "exp2", "expm1"):
+        users = (path.edges[-1] for path in paths if path.edges)
+        quotient = next((e.user for e in users if operation(e.user) == "/" and e.place == 0), None)
+        if quotient is not None:  # e / (e + …)
+            return Reason("saturated", f": {softmax_unit(quotient, names)}.", evidence, (quotient, here))
+    rounding = abs(left) <= 8.0 * EPS * len(ways.graph.nodes) * sizes[here]
+    how = "exactly" if left == 0.0 else "to rounding" if rounding else f"but for {number(left)}"
+    amounts = " and ".join(path.amount() for path in paths[:2]) + " …" * (several > 2)
+    clause = f": the contributions of {counted(several, 'path')} to {names.at(here)} cancel {how}, {amounts}."
+    return Reason("cancellation", clause, evidence, (here, *(path.edges[-1].user for path in paths)))
 
 
-def _is_rounding(ways: Ways, node: Variable) -> bool:
-    return abs(ways.adjoints[node]) <= 8.0 * EPS * len(ways.order) * ways.sizes[node]
-
-
-def _softmax_unit(paths: list[Path], here: Variable) -> Variable | None:
-    """The quotient e / (e + …) among the users of an exponential."""
-    if here.primitive is None or here.primitive.name not in ("exp", "exp2", "expm1"):
-        return None
-    users = (path.edges[-1] for path in paths if path.edges)
-    return next((e.user for e in users if operation(e.user) == "/" and e.place == 0), None)
-
-
-def _tiny(ways: Ways, gradient: float) -> Why:
-    assert ways.x is not None
-    if abs(gradient) <= CANCELLED * ways.sizes[ways.x]:
-        return _cancellation(ways, gradient)
-    path = ways.top(1)[0]
+def _tiny(ways: Ways, gradient: float) -> Reason:
+    if abs(gradient) <= CANCELLED * ways.graph.sizes[ways.x]:
+        return _cancellation(ways)
+    path, names = ways.top(1)[0], ways.names
     shrinking = [edge for edge in path.edges if edge.size[1] < 0.0]
     least = min(path.edges, key=lambda edge: edge.size)
     saturated = least.user.primitive is not None and least.user.primitive.saturates
-    if saturated and 2.0 * least.size[1] <= sum(edge.size[1] for edge in shrinking):
-        names, argument = ways.names, least.argument
-        what = (
-            softmax_unit(least.user, names)
-            if operation(least.user) == "share"
-            else f"{names.at(least.user)} is saturated: at {number(argument.value)} its slope is {number(least.local)}"
-        )
-        sentence = f"{_derivative(ways)} = {number(gradient)}: {what}."
-        evidence = (f"{path.amount()} along {path.written(names)}",)
-        return Why("saturated", sentence, evidence, (least.user,), least.user.location, gradient, ways.number)
-    return _vanishing(ways, gradient, path)
-
-
-def _vanishing(ways: Ways, gradient: float, path: Path) -> Why:
-    tail = ", which underflows to 0" if gradient == 0.0 else ""
-    sentence = (
-        f"{_derivative(ways)} = {number(gradient)}: the product of {counted(len(path.edges), 'local gradient')} along the "
-        f"largest path shrinks to {path.amount()}{tail}: {_groups(path, shrinking=True)}."
+    if not saturated or 2.0 * least.size[1] > sum(edge.size[1] for edge in shrinking):
+        return _chain("vanishing", path, names)
+    at = f"at {number(least.argument.value)} its slope is {number(least.local)}"
+    what = (
+        softmax_unit(least.user, names)
+        if least.user.primitive is share
+        else f"{names.at(least.user)} is saturated: {at}"
     )
-    return _chain("vanishing", sentence, ways, gradient, path)
+    return Reason("saturated", f": {what}.", [f"{path.amount()} along {path.written(names)}"], (least.user,))
 
 
-def _huge(ways: Ways, gradient: float) -> Why:
+def _huge(ways: Ways, gradient: float) -> Reason:
     path = ways.top(1)[0]
     if ways.number < 10 and abs(path.product) * ways.number > abs(gradient) / 2.0:
-        what = (
-            f"the product of {counted(len(path.edges), 'local gradient')} along the largest path grows to {path.amount()}: "
-            f"{_groups(path, shrinking=False)}"
-        )
-    else:
-        what = f"{counted(ways.number, 'path')} add up; the largest brings {path.amount()}"
-    sentence = f"{_derivative(ways)} = {number(gradient)}: {what}."
-    return _chain("exploding", sentence, ways, gradient, path)
+        return _chain("exploding", path, ways.names)
+    several = f"{counted(ways.number, 'path')} add up; the largest brings {path.amount()}"
+    return _chain("exploding", path, ways.names)._replace(clause=f": {several}.")
 
 
-def _chain(cause: str, sentence: str, ways: Ways, gradient: float, path: Path) -> Why:
-    """Add the factor of each node to the evidence, the ones that matter most first."""
-    sign = 1 if cause == "vanishing" else -1
-    edges = sorted(path.edges, key=lambda edge: sign * edge.size[1])
-    evidence = [f"{signed(edge.local)} by {ways.names.at(edge.user)}" for edge in edges[:LINES]]
-    if len(edges) > len(evidence):
-        evidence.append(f"… {len(edges) - len(evidence):,} more factors")
-    nodes = tuple(edge.user for edge in edges[:LINES])
-    return Why(cause, sentence, tuple(evidence), nodes, nodes[0].location if nodes else None, gradient, ways.number)
-
-
-def _groups(path: Path, *, shrinking: bool) -> str:
-    """Say which operations bring the factors below 1 (or above): `30 × sigmoid (0.2 each on average)`."""
-    logarithms: dict[str, list[float]] = {}
+def _chain(cause: str, path: Path, names: Names, tail: str = "") -> Reason:
+    """The product along a path, and the factor of each of its nodes, the ones that matter most first."""
+    shrinks = cause == "vanishing"
+    logarithms: dict[str, list[float]] = defaultdict(list)
     for edge in path.edges:
-        if edge.size[1] != 0.0 and (edge.size[1] < 0.0) == shrinking:
-            logarithms.setdefault(operation(edge.user), []).append(edge.size[1])
+        if edge.size[1] != 0.0 and (edge.size[1] < 0.0) == shrinks:
+            logarithms[operation(edge.user)].append(edge.size[1])
     groups = sorted(logarithms.items(), key=lambda group: -abs(sum(group[1])))
-    return ", ".join(
+    factors = ", ".join(
         f"{len(logs)} × {name} ({number(math.exp(sum(logs) / len(logs)))}{' each on average' if len(logs) > 1 else ''})"
         for name, logs in groups[:4]
     )
+    clause = (
+        f": the product of {counted(len(path.edges), 'local gradient')} along the largest path "
+        f"{'shrinks' if shrinks else 'grows'} to {path.amount()}{tail}: {factors}."
+    )
+    edges = sorted(path.edges, key=lambda edge: edge.size[1] if shrinks else -edge.size[1])
+    evidence = [f"{signed(edge.local)} by {names.at(edge.user)}" for edge in edges[:LINES]]
+    if len(edges) > len(evidence):
+        evidence.append(f"… {len(edges) - len(evidence):,} more factors")
+    return Reason(cause, clause, evidence, tuple(edge.user for edge in edges[:LINES]))
+
+
+def precedence(cause: str) -> int:
+    """The rank of a cause; those that a user's own operation names come first."""
+    return PRECEDENCE.index(cause) if cause in PRECEDENCE else -1
+
+
+def zero(edge: Edge, names: Names) -> Finding:
+    """Say why the local gradient of an edge is 0: as the situation has it, or the entry of the operation."""
+    node, place = edge.user, edge.place
+    primitive = node.primitive
+    if primitive is None:
+        return "hand-made", f"{names.at(node)} was given the local gradient 0 by hand"
+    values = values_of(node)
+    if primitive is where:
+        return _where(edge, values, names)
+    if primitive is mul:
+        return _product(edge, names)
+    finding = primitive.flat(place, *values) if callable(primitive.flat) else primitive.flat
+    if finding:
+        return finding[0], _said(finding[1], edge, values, names)
+    what, x = names.at(node), values[place]
+    if primitive.saturates and abs(x) > FAR:
+        return "saturated", f"{what} is saturated: at {number(x)} its slope is below the smallest float"
+    if not callable(primitive.partials[place]):
+        return "flat", f"the rule of {operation(node)} says that {what} does not depend on argument {place}"
+    return "stationary", f"{what} is flat at this very point: its derivative at {number(x)} is 0"
+
+
+def _said(clause: str, edge: Edge, values: Sequence[float], names: Names) -> str:
+    """A clause of the table with names and numbers in it."""
+    node, other = edge.user, None
+    if len(values) == 2:
+        other = node.arguments[1 - edge.place]
+        other = f"{names[other]} = {number(other.value)}" if isinstance(other, Variable) else number(other)
+    numbers = map(number, values)
+    return clause.format(*numbers, node=names.at(node), y=number(node.value), x=number(values[edge.place]), other=other)
+
+
+def softmax_unit(node: Variable, names: Names) -> str:
+    """The clause about a share that has rounded to 1."""
+    assert isinstance(share.flat, tuple)
+    return share.flat[1].format(node=names.at(node), y=number(node.value))
+
+
+def _where(edge: Edge, values: Sequence[float], names: Names) -> Finding:
+    condition = edge.user.arguments[0]
+    if isinstance(condition, Variable) and condition.primitive is hold:  # only `norm` is made like that
+        return "kink", f"{names.at(edge.user)} is a norm at the origin, where its gradient counts as 0"
+    if edge.place == 0:
+        return "flat", f"{names.at(edge.user)} depends on it only through the condition, a choice that has derivative 0"
+    branch = "first" if values[0] != 0.0 else "second"
+    return (
+        "untaken branch",
+        f"{names.at(edge.user)} took the {branch} branch, since its condition is {number(values[0])}",
+    )
+
+
+def _product(edge: Edge, names: Names) -> Finding:
+    other = edge.user.arguments[1 - edge.place]
+    named = names[other] if isinstance(other, Variable) else "a factor"
+    dead = isinstance(other, Variable) and other.primitive is relu
+    dead_relu = " (a dead relu)" if dead else ""
+    return "zero factor", f"in {names.at(edge.user)}, {named} is 0{dead_relu}: that is the derivative"
+
+
+@dataclass(frozen=True)
+class Match:
+    """A number under `y` that came from `source`."""
+
+    source: Variable
+    form: str  # "{}" if it is the value itself, "sin({})" if it is its sine
+    place: Variable  # the node that uses the constant, or the leaf that holds it
+    number: float
+
+    @property
+    def read(self) -> str | None:
+        """The line that last read the source."""
+        read: str | None = self.source.about.read
+        return read
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether a leaf was made by `stop_gradient`, which keeps the name and does not read `.value`."""
+        if self.place.arguments or self.form != "{}" or self.read is not None or self.place.name != self.source.name:
+            return False
+        return self.source.name is not None or self.place.location is not None
+
+    @property
+    def telling(self) -> bool:
+        """Whether the number is evidence: 0, 1, 2, π and √2 turn up by themselves, unless the source was read."""
+        telling = _is_telling(self.source.value) or self.read is not None
+        return telling if self.form == "{}" else _is_telling(self.number) and telling
+
+    @property
+    def rank(self) -> tuple[bool, bool, bool]:
+        """The better the smaller."""
+        elsewhere = self.place.location is None or self.read != self.place.location
+        return (self.read is None, elsewhere, self.form != "{}")
+
+    def described(self, names: Names) -> str:
+        """Say in a clause where the number stands."""
+        source, place = self.form.format(names[self.source]), self.place
+        where = f"as a constant in {names.call(place)}" if place.arguments else f"in the leaf {names[place]}"
+        at = f" at {place.location}" if place.location else ""
+        return f"the number of {source}, {number(self.number)}, stands {where}{at}"
+
+
+def matches(x: Variable, nodes: Sequence[Variable]) -> list[Match]:
+    """Return what under `y` (its `nodes`) may be the number of `x` or of what was computed from it, best first.
+
+    Time: that of one look at every node there is, alive in this process.
+    """
+    numbers, below = _numbers(nodes, x), set(nodes)
+    found = (
+        Match(source, form, place, candidate)
+        for source in (x, *_computed_from(x))
+        if source not in below
+        for form, candidate in (_forms(x.value) if source is x else [("{}", source.value)])
+        for place in numbers.get(candidate, ())
+    )
+    best: dict[tuple[Variable, float], Match] = {}  # of several explanations of a number the best
+    for match in sorted((match for match in found if match.telling), key=lambda match: match.rank):
+        best.setdefault((match.place, match.number), match)
+    return list(best.values())
+
+
+def _is_telling(number: float) -> bool:
+    """Whether a number is no small multiple of a quarter, which programs are full of."""
+    return math.isfinite(number) and (not (number * 4.0).is_integer() or abs(number) > 100.0)
+
+
+def _numbers(nodes: Sequence[Variable], x: Variable) -> dict[float, list[Variable]]:
+    """Where each constant and each leaf value is used."""
+    numbers: dict[float, list[Variable]] = defaultdict(list)
+    for node in nodes:
+        if node.number > x.number:  # an older node cannot have its number from x
+            for number in (
+                [a for a in node.arguments if not isinstance(a, Variable)] if node.arguments else [node.value]
+            ):
+                numbers[number].append(node)
+    return numbers
+
+
+def _computed_from(x: Variable) -> list[Variable]:
+    """The nodes of this process that depend on `x`. Nodes do not know their users, the garbage collector does."""
+    newer = [thing for thing in gc.get_objects() if type(thing) is Variable and thing.number > x.number]
+    newer.sort(key=lambda node: node.number)
+    below: dict[Variable, None] = {x: None}
+    for node in newer:
+        if any(parent in below for parent in node.parents):
+            below[node] = None
+    return list(below)[1:]
+
+
+def _forms(value: float) -> Iterator[tuple[str, float]]:
+    """The number and usual functions of it: enough to recognise `math.sin(x.value)` or `al.sin(x).value`."""
+    for form, change in _ARITHMETIC.items():
+        yield form, change(value)
+    for name, primitive in PRIMITIVES.items():
+        if primitive.built_in and primitive.arity == 1 and name not in ("neg", "positive", "hold", "square", "inv"):
+            try:
+                yield f"{name}({{}})", primitive.value(value)
+            except (ArithmeticError, ValueError):
+                continue
+
+
+def _missing(ways: Ways) -> Reason:
+    """Say why no path leads from `y` to `x`: its number went another way, or none."""
+    y, x, names, nodes = ways.y, ways.x, ways.names, ways.graph.nodes
+    head = f"{names[y]} does not depend on {names[x]}: no path leads from one to the other"
+    if found := matches(x, nodes):
+        best, *others = found
+        evidence = [match.described(names) for match in others[: LINES - 1]]
+        if best.is_stopped:
+            clause = f"{head}; {best.described(names)}, which stop_gradient made."
+            return Reason("stopped", clause, evidence, (best.place, best.source))
+        read = f"{names[best.source]}.value was read at {best.read}: " if best.read else ""
+        itself = best.form.format(names[best.source])
+        evidence.append(f"Use {itself} itself where its number stands, or an al function for math's.")
+        evidence += [] if best.place.location else [RECORD]
+        clause = f"{head}; {read}{best.described(names)}."
+        return Reason("captured constant", clause, evidence, (best.place, best.source), best.read)
+    evidence = []
+    if x.number > y.number:
+        evidence.append(f"{names[x]} was made after {names[y]}, which therefore cannot depend on it.")
+    namesakes = (node for node in nodes if x.name is not None and node.name == x.name and not node.arguments)
+    evidence += [
+        f"{names[y]} uses another Variable of that name, {names[other]} = {number(other.value)}: set .value to update "
+        "a Variable instead of making a new one."
+        for other in islice(namesakes, LINES)
+    ]
+    if x.parents:
+        evidence.append(f"{names[x]} was computed from other nodes; {names[y]} may use those, but not this one.")
+    if x.about.read:
+        evidence.append(
+            f"{names[x]}.value was last read at {x.about.read}: what was made of that number has no derivative."
+        )
+    evidence.append(
+        "What a Python `if`, int(x) or x.value made of the number leaves no edge (al.where(al.less(x, c), a, b) does)."
+    )
+    if y.location is None:
+        evidence.append(RECORD)
+    return Reason("no path", f"{head}.", evidence, (x, y))

@@ -413,8 +413,9 @@ class Result:
 
     selects, built_in, expression = False, False, None
     name, formula, kink, source, numpy, c, latex = "vmap", "", "none", "", "", "", ""
+    symbol, symmetric, reference, flat, saturates, steepest = "", False, "", None, False, None
     defaults: ClassVar[tuple[float, ...]] = ()
-    ulp = None
+    ulp, kinks = None, ()
 
     def __init__(self, graph: "Graph", output: int, lane: int | None) -> None:
         self.graph, self.output, self.lane = graph, output, lane
@@ -440,6 +441,11 @@ class Result:
     def value(self, *numbers: float) -> float:
         """The result for other arguments."""
         return self.graph.value(self.output, self.lane, numbers)
+
+    @staticmethod
+    def kinks_near(*_: float) -> tuple[()]:
+        """None that anybody knows."""
+        return ()
 
     def __reduce__(self) -> Any:
         """Pickled, a node is one made by hand: its function stays behind."""

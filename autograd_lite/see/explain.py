@@ -1,0 +1,297 @@
+"""How a gradient came about: a tree, a table of the chain rule, and the sum over paths; as text, HTML and LaTeX."""
+
+import math
+import re
+from collections import deque
+from html import escape
+from typing import Any, Self
+
+from autograd_lite.context import unnoticed
+from autograd_lite.errors import ArgumentError
+from autograd_lite.see.graph import Graph, Ways
+from autograd_lite.see.labels import check_variable, counted, number, shortened, signed, title, visible
+from autograd_lite.variable import Variable
+
+#: Rows that a table, a page or a formula holds; the rest is counted.
+ROWS = 1000
+
+# Deeper levels of a tree start again at the left margin: the lines of a chain of n nodes would have n² characters otherwise.
+LEVELS = 20
+
+
+class Explanation(str):
+    """Text that a Python prompt shows as it is, without quotes and escapes; also a table, HTML and LaTeX.
+
+    The text is fixed; `table`, `html()` and `latex()` read the graph when they are asked for.
+    """
+
+    __slots__ = ("_top", "_x", "_y")
+
+    _y: Variable
+    _x: Variable | None
+    _top: int
+
+    def __new__(cls, text: str, y: Variable, x: Variable | None = None, top: int = 10) -> Self:
+        """Hold the text and what it is about."""
+        self = super().__new__(cls, text)
+        self._y, self._x, self._top = y, x, top
+        return self
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Explanation, (str(self), self._y, self._x, self._top)
+
+    @property
+    def paths(self) -> int:
+        """How many paths lead from `y` to `x`; 0 without `x`."""
+        if self._x is None:
+            return 0
+        with unnoticed():
+            return Ways(Graph([self._y]), self._x).number
+
+    @property
+    def table(self) -> str:
+        """The chain rule, a line for each node: its gradient as the sum over its users of adjoint * local gradient."""
+        with unnoticed():
+            rows, left = _rows(self._y, self._x)
+        width = max(len(row[0]) for row in rows)
+        lines = [f"grad({name})".ljust(width + 6) + f" = {sum_}" for name, _, _, sum_ in rows]
+        return "\n".join([*lines, *([f"... and {left:,} more nodes"] if left else [])])
+
+    def html(self) -> str:
+        """Return the text and the table as a piece of HTML, without scripts and without styles of its own."""
+        with unnoticed():
+            rows, left = _rows(self._y, self._x)
+        head = "".join(f"<th>{h}</th>" for h in ("node", "operation", "value", "gradient = Σ adjoint × local gradient"))
+        body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+        more = f"<p>… and {left:,} more nodes</p>" if left else ""
+        return (
+            f'<div class="autograd-lite-explain"><pre>{escape(self)}</pre>'
+            f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}</div>"
+        )
+
+    _repr_html_ = html
+
+    def latex(self) -> str:
+        """Return the derivation as an `aligned` block: with `x` the sum over paths, else values and adjoints."""
+        with unnoticed():
+            graph = Graph([self._y])
+            lines = _equations(graph) if self._x is None else _sums(Ways(graph, self._x), self._top)
+        return "\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}"
+
+
+def explain(y: Variable, x: Variable | None = None, *, top: int = 10) -> Explanation:
+    """Return how `y` was computed, or with `x` how dy/dx came about: every path with its product, and their sum.
+
+    Without `x` it is a tree: each node with its operation, value and gradient, arguments below it. A node that several
+    others use is written out once; elsewhere it stands as `name ^` (look above). A tree of more than 20 levels is cut
+    into several: `name v` is continued below. A gradient that was never computed is `-`, not 0.
+
+    Parameters
+    ----------
+    y : Variable
+        The output.
+    x : Variable, optional
+        Any node under `y`.
+    top : int, default 10
+        How many paths to list, the largest products first.
+
+    Returns
+    -------
+    Explanation
+        A `str`; also `.table` (the chain rule node by node), `.html()`, `.latex()`, `.paths` (how many). Notebooks show
+        the HTML.
+
+    Notes
+    -----
+    Time and length grow linearly with the graph. Paths are counted exactly without being walked, 2^60 of them if need be,
+    and the largest are found best first. Unnamed nodes are called by their place in topological order, as in `draw`: `n6`
+    is the same node in both. Plain ASCII, unless a name is not.
+
+    Examples
+    --------
+    >>> import autograd_lite as al
+    >>> x, w = al.Variable(1.0, name="x"), al.Variable(3.0, name="w")
+    >>> y = w * x + 2 * x
+    >>> y.backward()
+    >>> al.explain(y)
+    n4 = +  value +5.0000  grad +1.0000
+    |- n2 = *  value +3.0000  grad +1.0000
+    |  |- w  value +3.0000  grad +1.0000
+    |  `- x  value +1.0000  grad +5.0000
+    `- n3 = 2 * x  value +2.0000  grad +1.0000
+       `- x ^
+    >>> al.explain(y, x)
+    d n4 / d x = +5 over 2 paths (along a path the local gradients multiply, different paths add):
+    |- +3 = (+1) * (+3)   n4 -> n2 -> x
+    |- +2 = (+1) * (+2)   n4 -> n3 -> x
+    `- sum +5
+    >>> print(al.explain(y, x).table)
+    grad(n4) = +1
+    grad(n3) = +1 = (+1) * (+1) [n4]
+    grad(n2) = +1 = (+1) * (+1) [n4]
+    grad(x)  = +5 = (+1) * (+2) [n3] + (+1) * (+3) [n2]
+    """
+    check_variable("explain", y)
+    if isinstance(top, bool) or not isinstance(top, int) or top < 1:
+        raise ArgumentError(f"top={top!r}: give the number of paths to list, 1 or more.")
+    if x is not None:
+        check_variable("explain", x)
+    with unnoticed():
+        lines = _tree(y) if x is None else _paths(Ways(Graph([y]), x), top)
+        return Explanation("\n".join(lines), y, x, top)
+
+
+def _tree(y: Variable) -> list[str]:
+    """The computation of `y` as a tree: each node with its operation, value and gradient, arguments below it."""
+    names = Graph([y]).names
+    lines: list[str] = []
+    written: set[Variable] = set()
+    # A node, what its own line begins with, what the lines below it begin with; newest last, later trees first.
+    stack = deque([(y, "", "")])
+    while stack:
+        node, start, below = stack.pop()
+        if node in written:  # the root of a later tree has no mark: a shorter way has led there meanwhile
+            lines += [f"{start}{names[node]} ^"] * bool(start)
+        elif node.parents and len(below) > 3 * LEVELS:
+            lines.append(f"{start}{names[node]} v")
+            stack.appendleft((node, "", ""))
+        else:
+            written.add(node)
+            numbers = f"value {_four_decimals(node.value)}  grad {_four_decimals(node.grad)}"
+            lines.append(f"{start}{title(node, names[node], names.write)}  {numbers}")
+            branches = [(parent, below + "|- ", below + "|  ") for parent in node.parents]
+            branches[-1:] = [(parent, below + "`- ", below + "   ") for parent in node.parents[-1:]]
+            stack.extend(reversed(branches))
+    return lines
+
+
+def _four_decimals(x: float | None) -> str:
+    """Return `x` with its sign and four decimals; in exponent form where those would hide or crowd it."""
+    if x is None:
+        return "-"
+    return f"{x:+.4f}" if x == 0.0 or 0.01 <= abs(x) < 1e6 else f"{x:+.4g}"
+
+
+def _paths(ways: Ways, top: int) -> list[str]:
+    """Each path with its product and its factors, and their sum."""
+    names, x = ways.names, ways.x
+    heading = f"d {names[ways.y]} / d {names[x]}"
+    if not ways.connected:
+        return [f"{heading} = 0: no path leads from {names[ways.y]} to {names[x]}. al.why says more."]
+    total = ways.graph.adjoints.get(x, 0.0)
+    found = ways.top(top)
+    some = f", the {len(found)} largest" if ways.number > len(found) else ""
+    rule = "(along a path the local gradients multiply, different paths add)"
+    lines = [f"{heading} = {signed(total)} over {counted(ways.number, 'path')} {rule}{some}:"]
+    products = [path.amount() for path in found]
+    signs = [[f"({signed(e.local)})" if e.sent else "(not taken)" for e in path.edges] for path in found]
+    factors = [" * ".join(shortened(each, 6)) or "(+1)" for each in signs]
+    width, column = max(map(len, products)), max(map(len, factors))
+    for product, text, path in zip(products, factors, found, strict=True):
+        lines.append(f"|- {product.ljust(width)} = {text.ljust(column)}   {path.written(names)}".rstrip())
+    if some:
+        rest = total - math.fsum(path.product for path in found)
+        lines.append(f"|- {signed(rest)} from the other {counted(ways.number - len(found), 'path')}")
+    return [*lines, f"`- sum {signed(total)}"]
+
+
+def _rows(y: Variable, x: Variable | None) -> tuple[list[tuple[str, str, str, str]], int]:
+    """Name, operation, value and sum of products of each node, the output first; and how many were left out."""
+    graph = Graph([y])
+    names, adjoints, rows = graph.names, graph.adjoints, []
+    nodes = graph.nodes[::-1] if x is None else Ways(graph, x).nodes
+    for node in nodes[:ROWS]:
+        terms = [
+            f"({signed(adjoints[edge.user])}) * ({signed(edge.local)}) [{names[edge.user]}]"
+            for edge in graph.arriving.get(node, ())
+        ]
+        total = signed(adjoints[node]) if node in adjoints else "0"
+        text = " = ".join([total, *([" + ".join(shortened(terms, 8))] if terms else [])])
+        rows.append((names[node], names.call(node).partition(" = ")[2] or "leaf", number(node.value), text))
+    return rows, max(len(nodes) - ROWS, 0)
+
+
+_SPECIAL = {"\\": r"\backslash{}", "~": r"\sim{}", "^": r"\hat{}", " ": r"\ ", **{c: f"\\{c}" for c in "{}$&#%_"}}
+
+
+def symbol(name: str) -> str:
+    r"""Return a name in mathematics: a letter with an index, or upright.
+
+    >>> symbol("x"), symbol("n12"), symbol("loss_1")
+    ('x', 'n_{12}', '\\mathrm{loss\\_1}')
+    """
+    if match := re.fullmatch(r"([A-Za-z])(\d*)", name):
+        return f"{match[1]}_{{{match[2]}}}" if match[2] else match[1]
+    return r"\mathrm{" + "".join(_SPECIAL.get(c, c) for c in name) + "}"
+
+
+def in_tex(x: float, *, factor: bool = False) -> str:
+    r"""Return `x` to five digits; in parentheses where a sign would meet another.
+
+    >>> in_tex(0.5), in_tex(-2.0, factor=True), in_tex(1e-9)
+    ('0.5', '(-2)', '10^{-9}')
+    """
+    mantissa, _, exponent = f"{x:.5g}".replace("inf", r"\infty").replace("nan", r"\mathrm{nan}").partition("e")
+    ten = f"10^{{{int(exponent)}}}" if exponent else ""
+    one = ten and mantissa in ("1", "-1")
+    text = (mantissa.removesuffix("1") if one else mantissa + r" \cdot " * bool(ten)) + ten
+    return f"({text})" if factor and text.startswith("-") else text
+
+
+def _equations(graph: Graph) -> list[str]:
+    """The value of each node, then each adjoint as the sum over the users of the node."""
+    symbols = {node: symbol(graph.names[node]) for node in graph.nodes}
+    bars = {node: rf"\overline{{{text}}}" for node, text in symbols.items()}
+    lines = []
+    for node in graph.nodes:
+        operation = _operation(node, symbols)
+        lines.append(f"{symbols[node]} &= " + (f"{operation} = " if operation else "") + in_tex(node.value))
+    for node in reversed(graph.nodes):
+        arriving = graph.arriving.get(node, ())
+        terms = [rf"{bars[edge.user]} \cdot {in_tex(edge.local, factor=True)}" for edge in arriving]
+        sum_ = f"{_joined(terms, ' + ')} = " if terms else ""
+        lines.append(f"{bars[node]} &= {sum_}{in_tex(graph.adjoints.get(node, 0.0))}")
+    half = ROWS // 2
+    return lines if len(lines) <= ROWS else [*lines[:half], r"&\vdots", *lines[-half:]]
+
+
+def _sums(ways: Ways, top: int) -> list[str]:
+    """dy/dx as a sum of products of local derivatives, with symbols, with numbers, and as a number."""
+
+    def ratio(y: Variable, x: Variable) -> str:
+        return rf"\frac{{\partial {symbol(ways.names[y])}}}{{\partial {symbol(ways.names[x])}}}"
+
+    left = f"{ratio(ways.y, ways.x)} &= "
+    if not ways.connected:
+        return [left + "0"]
+    found = ways.top(top)
+    rest = ways.number - len(found)
+    more = [rf"\text{{({counted(rest, 'more path')})}}"] if rest else []
+
+    symbols = [_joined([ratio(edge.user, edge.argument) for edge in path.edges], r" \, ") for path in found]
+    numbers = [_joined([in_tex(edge.factor, factor=True) for edge in path.edges], r" \cdot ") for path in found]
+    return [
+        left + "\n  + ".join(symbols + more),
+        "&= " + "\n  + ".join(numbers + more),
+        f"&= {in_tex(ways.graph.adjoints.get(ways.x, 0.0))}",
+    ]
+
+
+def _joined(parts: list[str], sign: str) -> str:
+    return sign.join(shortened(parts, 8)).replace("...", r"\ldots") or "1"
+
+
+def _operation(node: Variable, symbols: dict[Variable, str]) -> str:
+    arguments = [symbols[a] if isinstance(a, Variable) else in_tex(a, factor=True) for a in node.arguments]
+    if node.primitive is None:
+        return rf"\operatorname{{hand\text{{-}}made}}({', '.join(arguments)})" if arguments else ""
+    try:
+        if node.primitive.latex:
+            return node.primitive.latex.format(*arguments)
+    except (IndexError, KeyError, ValueError):  # a user's own template that does not fit
+        pass
+    name = "".join(_SPECIAL.get(c, c) for c in visible(node.primitive.name))
+    return rf"\operatorname{{{name}}}({', '.join(arguments)})"
