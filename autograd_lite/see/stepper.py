@@ -54,7 +54,6 @@ class Stepper:
     def __init__(self, selection: Selection, kept: Mapping[Variable, float | None], source: str) -> None:
         self.numbers: dict[int, str] = {}
         self._places: dict[str, int] = {}
-        self._short: list[str] = []
         graph, names = selection.graph, Names(selection.graph, NAME_LENGTH, "…", closed=steady)
         index = {node: i for i, node in enumerate(selection.nodes)}
         seeds = graph.seeds
@@ -75,14 +74,12 @@ class Stepper:
         self.nodes = [self._facts(node, gradients[node], kept.get(node), **whole) for node in selection.nodes]
         self.outputs = {index[y]: self._place(seed) for y, seed in seeds.items()}
         self.title = " and ".join(names[y] for y in graph.outputs[:3]) + " and others" * (len(seeds) > 3)
-        self.notes = list(_notes(selection, seeds, gradients, kept, names=names, source=source))
+        self.notes = list(_notes(selection, names, gradients, kept, source))
 
     def _place(self, x: float) -> int:
         """Return the place of a number in `numbers`, where each stands once."""
-        place = self._places.setdefault(repr(x), len(self._short))
-        if place == len(self._short):
-            self.numbers[place] = repr(x)
-            self._short.append(short(x))
+        place = self._places.setdefault(repr(x), len(self._places))
+        self.numbers[place] = repr(x)
         return place
 
     def _facts(
@@ -115,9 +112,10 @@ class Stepper:
 
     def make_room(self, source: str) -> str:
         """Return the picture's source with gradient cells as wide as the longest number that they will show."""
-        letters = [len(self._short[node["grad"]]) for node in self.nodes]
+        length = [len(short(float(text))) for text in self.numbers.values()]
+        letters = [length[node["grad"]] for node in self.nodes]
         for _, _, argument, _, *sums in self.shares:
-            letters[argument or 0] = max(letters[argument or 0], *(len(self._short[place or 0]) for place in sums), 0)
+            letters[argument or 0] = max(letters[argument or 0], *(length[place or 0] for place in sums), 0)
         widths = iter([math.ceil(DIGIT * count + PADDING) for count in letters])
         return GRADIENT_CELL.sub(lambda _: f'<TD WIDTH="{next(widths)}" ', source)
 
@@ -127,7 +125,7 @@ class Stepper:
         shown = {place for share in self.shares for place in share[5:]} | {node["grad"] for node in self.nodes}
         sizes = [abs(float(self.numbers[place])) for place in shown if place is not None]
         data = {
-            "numbers": [[n, s] if n != s else n for n, s in zip(self.numbers.values(), self._short, strict=True)],
+            "numbers": [[n, s] if n != (s := short(float(n))) else n for n in self.numbers.values()],
             "nodes": self.nodes,
             "rules": list(self.rules),
             "outputs": list(self.outputs.items()),
@@ -199,16 +197,14 @@ def _same(a: float, b: float) -> bool:
 
 def _notes(
     selection: Selection,
-    seeds: Mapping[Variable, float],
+    names: Names,
     gradients: Mapping[Variable, float],
     kept: Mapping[Variable, float | None],
-    *,
-    names: Names,
     source: str,
 ) -> Iterator[str]:
     """Yield what a reader must know before the numbers can be understood."""
-    if len(seeds) > 1:
-        yield f"{len(seeds)} outputs, each with the seed 1: the gradients are those of their sum."
+    if len(selection.outputs) > 1:
+        yield f"{len(selection.outputs)} outputs, each with the seed 1: the gradients are those of their sum."
     if selection.hidden:
         yield f"{selection.hidden:,} of the {len(gradients):,} nodes take part without being drawn."
     stale = next((names[node] for node in gradients if is_stale(node)), None)
