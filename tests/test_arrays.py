@@ -9,7 +9,7 @@ import scipy.integrate
 import scipy.linalg
 import scipy.optimize
 import scipy.special
-from tiers import mostly_full
+from tiers import mostly_full, sizes
 
 import autograd_lite as al
 from autograd_lite import Variable
@@ -66,8 +66,8 @@ ELEMENTWISE = [
 class TestReductions:
     """`np.max`, `np.min` and their like over axes."""
 
-    @pytest.mark.parametrize("name", REDUCTIONS)
-    @pytest.mark.parametrize("axis", [None, 0, -1, (0, 1)])
+    @pytest.mark.parametrize("name", mostly_full(REDUCTIONS, slice(0, None, 2)))
+    @pytest.mark.parametrize("axis", mostly_full([None, 0, -1, (0, 1)], slice(1, None, 2)))
     def test_reduction_over_axes(self, name, axis):
         """One axis, several, all; the axes kept."""
         function = getattr(np, name)
@@ -130,9 +130,10 @@ class TestReductions:
 
     @pytest.mark.parametrize("axis", mostly_full([(0, 2), None, 0, (0, 1), -1], [0]))
     @pytest.mark.parametrize("keepdims", [False, True])
-    def test_logsumexp_over_axes(self, axis, keepdims):
+    @pytest.mark.parametrize("shape", sizes((2, 2, 3), (2, 3, 4)))
+    def test_logsumexp_over_axes(self, axis, keepdims, shape):
         """Of several axes, with the axes kept."""
-        a = np.linspace(-1.0, 2.0, 24).reshape(2, 3, 4)
+        a = np.linspace(-1.0, 2.0, math.prod(shape)).reshape(shape)
         got = al.logsumexp(a, axis, keepdims=keepdims)
         wanted = scipy.special.logsumexp(a, axis=axis, keepdims=keepdims)
         assert np.shape(got) == np.shape(wanted)

@@ -5,7 +5,7 @@ import itertools
 
 import numpy as np
 import pytest
-from tiers import mostly_full
+from tiers import mostly_full, sizes
 
 import autograd_lite as al
 from autograd_lite.tape.backends import registry
@@ -155,12 +155,13 @@ def test_a_branch_on_an_input_before_a_matrix_is_followed(f):
     assert np.array_equal(gradient, al.grad(f)(w, x[0]) + al.grad(f)(w, x[1]))
 
 
+@pytest.mark.parametrize("every", sizes(4, 1))
 @pytest.mark.parametrize("f", [signed, hidden])
-def test_a_branch_is_followed_wherever_its_guard_stands(f):
+def test_a_branch_is_followed_wherever_its_guard_stands(f, every):
     """A tape from a file may have a guard later than it was recorded: it is tested all the same."""
     w, x = np.arange(2.0, 18.0).reshape(4, 4), np.ones(4)
     tape = al.trace(f, w, x)
-    for position in range(len(tape) + 1):
+    for position in range(len(tape), -1, -every):
         guards = tuple(dataclasses.replace(g, position=position) for g in tape.guards)
         moved = dataclasses.replace(tape, program=dataclasses.replace(tape.program, guards=guards))
         registry.forget()

@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+from tiers import mostly_full
 
 import autograd_lite as al
 from autograd_lite.primitives import COMPARISONS, PRIMITIVES
@@ -167,8 +168,8 @@ def scaled(shape, unit, per, factor):
     )
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("factor", [1.0, 0.0, -1.0, 2.0, 1.1, 1.0005])
+@pytest.mark.parametrize("shape", mostly_full(SHAPES, slice(0, None, 2)))
+@pytest.mark.parametrize("factor", mostly_full([1.0, 0.0, -1.0, 2.0, 1.1, 1.0005], [0, 1, -1]))
 def test_checks_have_no_unit(shape, factor):
     """kB·T² with the derivative kB·T passed: tolerances had absolute floors. Both checks, at every pair of scales."""
     for unit, per in itertools.product(UNITS, UNITS):
