@@ -20,13 +20,14 @@ FLAT = {rule.name for rule in COMPARISONS.values()} | {
     "trunc",
     "round",
     "floordiv",
+    "heaviside",
     "hold",
     "plain",
     "logical_and",
     "logical_or",
     "logical_not",
 }
-WHOLE_NUMBER = {"polygamma", "sinc_derivative"}  # have an argument that is not differentiated by
+WHOLE_NUMBER = {"moment_ratio", "polygamma", "sinc_derivative"}  # have an argument that is not differentiated by
 NAMES = sorted(name for name, rule in PRIMITIVES.items() if rule.built_in and name not in FLAT | WHOLE_NUMBER)
 
 
