@@ -10,7 +10,7 @@ from tiers import mostly_full
 import autograd_lite as al
 from autograd_lite.tape import programs
 from autograd_lite.tape.llvm import matrices
-from autograd_lite.tape.llvm.operations import NATIVE
+from autograd_lite.tape.llvm.emit import NATIVE
 from autograd_lite.tape.lowering import lowered
 from autograd_lite.tape.passes import Straight
 

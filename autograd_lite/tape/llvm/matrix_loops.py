@@ -6,8 +6,9 @@ output and v eight neighbouring inputs in that lane.
 """
 
 from collections.abc import Iterable, Sequence
+from functools import cache
 
-from autograd_lite.tape.llvm.ir import at, counted, function, load, spread, transposed
+from autograd_lite.tape.llvm.ir import Library, at, counted, function, load, spread, transposed
 from autograd_lite.tape.llvm.matrices import Matrix, Outer
 
 #: Rows at a time: as many sums as hide the latency of an addition; what is left over goes by two and by one.
@@ -18,70 +19,62 @@ MOST_LANES = 256  # of a block
 
 _ROWS = "ptr %in, ptr %from, ptr %out, ptr %w, ptr %b, ptr %y, ptr %x, i64 %stride, i64 %n"
 
-DECLARATIONS = {
-    name: f"declare void @{name}({', '.join(kinds)})"
-    for name, kinds in {
-        "al_matrix": ["ptr"] * 7 + ["i64"] * 3,
-        "al_matrix1": ["ptr"] * 7 + ["i64"] * 3,
-        "al_columns": ["ptr"] * 7 + ["i64"] * 3,
-        "al_outer": ["ptr"] * 5 + ["i64"] * 3 + ["ptr"],
-        "al_products": ["ptr"] * 5 + ["i64"] * 2,
-    }.items()
-}
 
+@cache
+def library(width: int | None) -> Library:
+    """The loops for vectors of `width` lanes, or for one lane if None.
 
-def of_lanes(width: int) -> tuple[str, list[str]]:
-    """Text of the loops for vectors of so many lanes, and the names to be published."""
-    rows = [*(_rows("lanes", width, count) for count in ROW_COUNTS), *(_rows("one", 1, count) for count in ROW_COUNTS)]
-    over = [_over_rows("al_matrix", "lanes", ROW_COUNTS), _over_rows("al_matrix1", "one", ROW_COUNTS)]
-    return "\n".join([*rows, *over, _outer(width)]), ["al_matrix", "al_outer"]
-
-
-def of_one_lane() -> tuple[str, list[str]]:
-    """The same for one lane: rows side by side, in scalars or, where their weights are neighbours, in a vector."""
-    rows = [_rows("one", 1, count) for count in ROW_COUNTS]
-    columns = [_columns(vectors) for vectors in (2, 1)]
-    over = [
-        _over_rows("al_matrix1", "one", ROW_COUNTS),
-        _over_rows("al_columns", "one", (2 * LANES, LANES, *ROW_COUNTS[1:])),
+    With one lane rows run side by side, in scalars or, where their weights are neighbours, in a vector.
+    """
+    text = [*(_rows("one", 1, count) for count in ROW_COUNTS), _over_rows("al_matrix1", "one", ROW_COUNTS)]
+    if width is not None:
+        text += [_rows("lanes", width, count) for count in ROW_COUNTS]
+        text += [_over_rows(f"al_matrix_v{width}", "lanes", ROW_COUNTS), _outer(width)]
+        kinds = {f"al_matrix_v{width}": (7, 3), f"al_outer_v{width}": (6, 3)}
+    else:
+        text += [_columns(2), _columns(1), _over_rows("al_columns", "one", (2 * LANES, LANES, *ROW_COUNTS[1:]))]
+        text.append(_products())
+        kinds = {"al_matrix1": (7, 3), "al_columns": (7, 3), "al_products": (5, 2)}
+    declarations = [
+        f"declare void @{name}({', '.join(['ptr'] * pointers + ['i64'] * integers)})"
+        for name, (pointers, integers) in kinds.items()
     ]
-    return "\n".join([*rows, *columns, *over, _products()]), ["al_matrix1", "al_columns", "al_products"]
+    return Library("\n".join(text), tuple(declarations))
 
 
 def call_matrix(
-    number: int, matrix: Matrix, shared: int, place: Sequence[int], vector: Sequence[int], *, single: bool
+    number: int, matrix: Matrix, shared: int, places: Sequence[int], vector: Sequence[int], width: int | None
 ) -> tuple[str, str]:
     """Tables and call of a matrix: weights from input `shared` on, byte offsets of its results and of its vector."""
     weights = [8 * (w - shared) for w in matrix.weights]
     starts = [-1 if b is None else 8 * (b - shared) for b in matrix.starts]
-    tables, pointers = _tables(f"m{number}", w=weights, b=starts, y=place, x=vector)
-    name, scratch = "al_matrix", "%sv"
-    if single:
-        neighbours = matrix.weights == list(range(matrix.weights[0], matrix.weights[0] + len(place)))
+    tables, pointers = _tables(f"m{number}", w=weights, b=starts, y=places, x=vector)
+    name, scratch = f"al_matrix_v{width}", "%sv"
+    if width is None:
+        neighbours = matrix.weights == list(range(matrix.weights[0], matrix.weights[0] + len(places)))
         name, scratch = "al_columns" if neighbours else "al_matrix1", "%s"
-    sizes = f"i64 {8 * matrix.stride}, i64 {len(vector)}, i64 {len(place)}"
+    sizes = f"i64 {8 * matrix.stride}, i64 {len(vector)}, i64 {len(places)}"
     return tables, f"call void @{name}(ptr %in, ptr {scratch}, ptr {scratch}, {pointers}, {sizes})"
 
 
 def call_outer(
-    number: int, outer: Outer, left: Sequence[int], right: Sequence[int], *, single: bool
+    number: int, outer: Outer, left: Sequence[int], right: Sequence[int], width: int | None
 ) -> tuple[str, str]:
     """Tables and call of an outer product: byte offsets of its factors."""
-    results = [8 * first for first in outer.results]
-    if single:
+    results, sizes = [8 * first for first in outer.results], f"i64 {len(left)}, i64 {len(right)}"
+    if width is None:
         tables, pointers = _tables(f"o{number}", d=left, y=results, x=right)
-        return tables, f"call void @al_products(ptr %s, ptr %out, {pointers}, i64 {len(left)}, i64 {len(right)})"
+        return tables, f"call void @al_products(ptr %s, ptr %out, {pointers}, {sizes})"
     tables, pointers = _tables(f"o{number}", d=left, b=[-1] * len(left), y=results, x=right)
-    sizes = f"i64 {len(left)}, i64 {len(right)}, i64 %count"
-    return tables, f"call void @al_outer(ptr %s, {pointers}, {sizes}, ptr %redb)"
+    return tables, f"call void @al_outer_v{width}(ptr %s, ptr %redb, {pointers}, {sizes}, i64 %count)"
 
 
 def _tables(prefix: str, **tables: Sequence[int]) -> tuple[str, str]:
-    lines = [_table(f"{prefix}{name}", numbers) for name, numbers in tables.items()]
+    lines = [table(f"{prefix}{name}", numbers) for name, numbers in tables.items()]
     return "\n".join(lines), ", ".join(f"ptr @{prefix}{name}" for name in tables)
 
 
-def _table(name: str, numbers: Iterable[int]) -> str:
+def table(name: str, numbers: Iterable[int]) -> str:
     entries = [f"i64 {n}" for n in numbers]
     return f"@{name} = internal constant [{len(entries)} x i64] [{', '.join(entries)}]"
 
@@ -183,7 +176,9 @@ def _outer(width: int) -> str:
         group += _place(f"%row{k}", "%s", "%xc", str(k))
     group += counted("l", "%count", turn, step=width)
     same = "ptr %d, ptr %b, ptr %y"
-    group.append(f"call void @al_matrix(ptr %s, ptr %t, ptr %yc, {same}, ptr @al_steps, i64 8, i64 %count, i64 %rows)")
+    group.append(
+        f"call void @al_matrix_v{width}(ptr %s, ptr %t, ptr %yc, {same}, ptr @al_steps, i64 8, i64 %count, i64 %rows)"
+    )
     rest = [
         *_place("%row", "%s", "%x", "%e"),
         at("%ye", "%red", "%e"),
@@ -195,10 +190,10 @@ def _outer(width: int) -> str:
         *counted("c", "%whole", group, step=width),
         *counted("e", "%columns", rest, first="%whole"),
     ]
-    tables = [_table("al_steps", range(0, 8 * width * MOST_LANES, 8 * width))]
-    tables.append(_table("al_steps1", range(0, 8 * MOST_LANES, 8)))
-    parameters = "ptr %s, ptr %d, ptr %b, ptr %y, ptr %x, i64 %rows, i64 %columns, i64 %count, ptr %red"
-    return "\n".join([*tables, function("al_outer", parameters, lines)])
+    tables = [table("al_steps", range(0, 8 * width * MOST_LANES, 8 * width))]
+    tables.append(table("al_steps1", range(0, 8 * MOST_LANES, 8)))
+    parameters = "ptr %s, ptr %red, ptr %d, ptr %b, ptr %y, ptr %x, i64 %rows, i64 %columns, i64 %count"
+    return "\n".join([*tables, function(f"al_outer_v{width}", parameters, lines)])
 
 
 def _products() -> str:
