@@ -7,7 +7,7 @@ instructions. They pass values on through a scratch array, whose places are used
 import ctypes
 import operator
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from math import nan
 from typing import Any
@@ -130,8 +130,6 @@ class Layout:
         Bytes from one row of the scratch array to the next.
     reserved : int
         Rows of the scratch array that are taken.
-    scratch, results : str
-        The scratch array and the results, as `main` passes them to the functions of the program.
     """
 
     width: int | None
@@ -141,8 +139,6 @@ class Layout:
     sums: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
     stride: int = 8
     reserved: int = 0
-    scratch: str = "%s"
-    results: str = "%out"
 
 
 class ModuleWriter:
@@ -156,7 +152,7 @@ class ModuleWriter:
         self.declarations: set[str] = set()
         self.library_functions: set[tuple[str, int]] = set()
         self.callbacks: dict[Any, engine.Callback] = {}
-        self.regions: dict[int, int] = {}  # of operations with many results, in the scratch array
+        self.results: dict[int, tuple[str, int]] = {}  # places of operations with many results, and of these
         self.libraries = [runtime.library()]
         if self.width is not None:
             self.libraries.append(runtime.lanes_library(self.width))
@@ -172,9 +168,18 @@ class ModuleWriter:
             self._guards[max(guard.left - self.first, guard.right - self.first, -1)].append((number, guard))
         self._last = self._last_uses()
         self._released: dict[int, list[int]] = defaultdict(list)
-        self.status = self._take() if self._guards else 0
-        self.calls = [self._call(index, part) for index, part in enumerate(self._schedule)]
-        self.outer_calls = [self._outer_call(number, outer) for number, outer in enumerate(groups.outers)]
+        self.status = ("%s", self._take() * layout.stride if tape.guards else 0)
+        self.calls = []
+        for index, part in enumerate(self._schedule):
+            self._free += [self._rows[slot] for slot in self._released.pop(index - 1, ())]
+            write = self._matrix if isinstance(part, matrices.Matrix) else self._function
+            self.calls.append(write(index, part))  # type: ignore[arg-type]
+        self.outer_calls = []
+        for number, outer in enumerate(groups.outers):
+            left, right = ([self.place(slot)[1] for slot in side] for side in (outer.left, outer.right))
+            tables, call = matrix_loops.call_outer(number, outer, left, right, width=self.width)
+            self.tables.append(tables)
+            self.outer_calls.append(call)
 
     def _scheduled(self) -> list[list[int] | matrices.Matrix]:
         """Positions of instructions function by function, and the matrices between them."""
@@ -199,68 +204,56 @@ class ModuleWriter:
     def _last_uses(self) -> dict[int, int]:
         """From each slot that a later part of the schedule uses to the index of the last such part."""
         made: dict[int, int] = {}  # from slot to the index of its part
-        uses: list[tuple[int, Sequence[int]]] = []
+        last: dict[int, int] = {}
+
+        def used(index: int, slots: Iterable[int]) -> None:
+            last.update(dict.fromkeys([s for s in slots if s >= self.first and index > made[s]], index))
+
         for index, part in enumerate(self._schedule):
             if isinstance(part, matrices.Matrix):
                 made |= dict.fromkeys(part.rows, index)
-                uses += [(index, part.vector), (index + 1, part.rows)]  # rows that are outputs are written there
+                used(index, part.vector)
+                used(index + 1, part.rows)  # rows that are outputs are written there
                 continue
             for position in part:
                 made[self.first + position] = index
-                uses.append((index, self.tape.code[position][1]))
-        for position, guards in self._guards.items():
-            index = made[self.first + position] if position >= 0 else 0
-            uses += [(index, (guard.left, guard.right)) for _, guard in guards]
-        uses += [(len(self._schedule), [*outer.left, *outer.right]) for outer in self.groups.outers]
-        last: dict[int, int] = {}
-        for index, slots in uses:
-            for slot in slots:
-                if slot >= self.first and index > made[slot]:
-                    last[slot] = max(index, last.get(slot, 0))
+                used(index, self.tape.code[position][1])
+                used(index, [side for _, guard in self._guards.get(position, ()) for side in (guard.left, guard.right)])
+        for outer in self.groups.outers:
+            used(len(self._schedule), [*outer.left, *outer.right])
         return last
 
-    def _call(self, index: int, part: list[int] | matrices.Matrix) -> str:
-        """Write a part of the schedule; returns its call."""
-        self._free += [self._rows[slot] for slot in self._released.pop(index - 1, ())]
-        if isinstance(part, matrices.Matrix):
-            for row in part.rows:
-                self._keep(row)
-            rows, vector = [self.offset(row) for row in part.rows], [self.offset(x) for x in part.vector]
-            shared = min(self.layout.uniform)
-            tables, call = matrix_loops.call_matrix(index, part, shared, rows, vector, self.width)
-            self.tables.append(tables)
-            return call
+    def _matrix(self, index: int, matrix: matrices.Matrix) -> str:
+        """Write the tables of a matrix; returns its call."""
+        for row in matrix.rows:
+            self._keep(row)
+        rows, vector = ([self.place(slot)[1] for slot in slots] for slots in (matrix.rows, matrix.vector))
+        tables, call = matrix_loops.call_matrix(index, matrix, min(self.layout.uniform), rows, vector, width=self.width)
+        self.tables.append(tables)
+        return call
+
+    def _function(self, index: int, positions: list[int]) -> str:
+        """Write a function; returns its call."""
         writer = FunctionWriter(self)
         if index == 0:
             writer.guards(self._guards.get(-1, ()))
         before = self._schedule[index - 1] if index else None
-        if isinstance(before, matrices.Matrix):
-            for row in before.rows:
-                if row in self.layout.outputs or row in self.layout.sums:
-                    writer.output(row, writer.value(row))
-        for position in part:
+        for row in before.rows if isinstance(before, matrices.Matrix) else ():
+            writer.output(row)
+        for position in positions:
             slot = self.first + position
             writer.instruction(slot, *self.tape.code[position])
             if slot in self._last:
                 self._keep(slot)
-                writer.store(writer.values[slot], "%s", self.offset(slot))
+                writer.store(writer.values[slot], *self.place(slot))
             writer.guards(self._guards.get(position, ()))
         if index == len(self._schedule) - 1:
-            for slot in {*self.layout.outputs, *self.layout.sums}:
-                if slot < self.first:  # an input or a constant
-                    writer.output(slot, writer.value(slot))
-        self.functions.append(
-            function(f"f{index}", "ptr %in, ptr %s, ptr %out", [*writer.b.lines, "ret void"], internal=True)
-        )
+            for slot in range(self.first):  # inputs and constants
+                writer.output(slot)
+        self.functions.append(function(f"f{index}", "ptr %in, ptr %s, ptr %out", writer.b.lines, internal=True))
         self.declarations |= writer.b.declarations
         self.library_functions |= writer.b.library_functions
-        return f"call void @f{index}(ptr %in, ptr {self.layout.scratch}, ptr {self.layout.results})"
-
-    def _outer_call(self, number: int, outer: matrices.Outer) -> str:
-        left, right = [self.offset(d) for d in outer.left], [self.offset(x) for x in outer.right]
-        tables, call = matrix_loops.call_outer(number, outer, left, right, self.width)
-        self.tables.append(tables)
-        return call
+        return f"call void @f{index}(ptr %in, ptr %s, ptr %out)"
 
     def _keep(self, slot: int) -> None:
         self._rows[slot] = self._take()
@@ -272,16 +265,22 @@ class ModuleWriter:
         self.scratch += 1
         return self.scratch - 1
 
-    def offset(self, slot: int) -> int:
-        """Byte offset of a number in the scratch array."""
-        known = self.layout.inputs.get(slot)
-        return known[1] if known else self._rows[slot] * self.layout.stride
+    def place(self, slot: int) -> tuple[str, int]:
+        """Pointer and byte offset of an input, or of a number in the scratch array."""
+        return self.layout.inputs.get(slot) or ("%s", self._rows[slot] * self.layout.stride)
 
     def finish(self, mains: Sequence[str], attributes: str) -> None:
         """Write the module, with the functions that are called from outside."""
-        wrappers = [self._lane_by_lane(name, arity) for name, arity in sorted(self.library_functions)]
-        declarations = {*self.declarations, *(d for library in self.libraries for d in library.declarations)}
-        parts = [*sorted(declarations), *wrappers, *self.tables, *self.functions, *mains]
+        wrappers = []
+        for name, arity in sorted(self.library_functions):
+            if name not in vector_math.FUNCTIONS:  # called once for each lane
+                b = Builder(self.width or 1)
+                arguments = [Doubles(b, f"%a{k}") for k in range(arity)]
+                result = b.lane_by_lane(name, *arguments)
+                wrappers.append(b.function(f"{name}_v{b.width}", arguments, result, internal=True))
+                self.declarations |= b.declarations
+        self.declarations.update(*[library.declarations for library in self.libraries])
+        parts = [*sorted(self.declarations), *wrappers, *self.tables, *self.functions, *mains]
         self.text = "\n".join([*parts, f"attributes #0 = {{ nounwind {attributes} }}"])
 
     def compiled(self, few: int) -> engine.Module:
@@ -289,18 +288,6 @@ class ModuleWriter:
         for library in self.libraries:
             runtime.loaded(library)
         return engine.Module(self.text, 2 if self.instructions <= few else int(self.contract))
-
-    def _lane_by_lane(self, name: str, arity: int) -> str:
-        """A function without vector code for lanes: called once for each of them."""
-        if name in vector_math.FUNCTIONS:
-            return ""
-        b = Builder(self.width or 1)
-        arguments = [Doubles(b, f"%a{k}") for k in range(arity)]
-        result = b.lane_by_lane(name, *arguments)
-        self.declarations |= b.declarations
-        parameters = ", ".join(f"{b.double} {a.name}" for a in arguments)
-        lines = [*b.lines, f"ret {b.double} {result.name}"]
-        return function(f"{name}_v{b.width}", parameters, lines, b.double, internal=True)
 
 
 class FunctionWriter:
@@ -331,7 +318,7 @@ class FunctionWriter:
             return b.constant(self.tape.constants[slot - self.tape.first_constant])
         if slot in self.layout.uniform:  # loaded at each use: the load becomes part of the instruction
             return b.spread(b.emit(f"load double, ptr {self.pointer(*self.layout.inputs[slot])}, align 8"))
-        value = self.values[slot] = self.load(*(self.layout.inputs.get(slot) or ("%s", self.module.offset(slot))))
+        value = self.values[slot] = self.load(*self.module.place(slot))
         return value
 
     def instruction(self, slot: int, operation: Any, arguments: tuple[int, ...]) -> None:
@@ -340,19 +327,20 @@ class FunctionWriter:
             self.called_back(slot, operation, arguments)
             return
         if hasattr(operation, "index"):  # one of the results of such an operation
-            value = self.load("%s", (self.module.regions[arguments[0]] + operation.index) * 8)
+            base, offset = self.module.results[arguments[0]]
+            place = self.module.results[slot] = base, offset + 8 * operation.index
+            value = self.load(*place)
         elif operation is p.where and arguments[0] in self.comparisons:
             # where(less(x, y), …) without making the number 1, 0 or nan: x < y, or not comparable.
             x, y = self.comparisons[arguments[0]]
             holds = x.compare("ult", y)
             value = self.value(arguments[1]).where(holds, self.value(arguments[2]))
         else:
-            values = [self.value(a) for a in arguments]
-            value = self.operation(operation, values)
+            value = self.operation(operation, [self.value(a) for a in arguments])
             if operation is p.less:
-                self.comparisons[slot] = values[0], values[1]
+                self.comparisons[slot] = self.value(arguments[0]), self.value(arguments[1])
         self.values[slot] = value
-        self.output(slot, value)
+        self.output(slot)
 
     def operation(self, primitive: Primitive, arguments: Sequence[Doubles]) -> Doubles:
         if primitive in INLINE:
@@ -364,19 +352,20 @@ class FunctionWriter:
 
     def called_back(self, slot: int, operation: Any, arguments: tuple[int, ...]) -> None:
         """An operation with many results: arguments into the scratch array, and a call back that leaves the results there."""
-        region = self.module.regions[slot] = self.module.scratch
+        region = self.module.scratch * 8
+        place = self.module.results[slot] = "%s", region
         self.module.scratch += max(len(arguments), operation.results)
         self._passed(arguments, region)
         back = self.module.callbacks[operation] = engine.loop_callback(operation)
         self.b.declarations.add(f"declare void @{back.name}(ptr)")
-        self.b.lines.append(f"call void @{back.name}(ptr {self.pointer('%s', region * 8)})")
+        self.b.lines.append(f"call void @{back.name}(ptr {self.pointer(*place)})")
         self.values[slot] = self.b.constant(0.0)
 
     def _passed(self, arguments: tuple[int, ...], region: int) -> None:
         """Arguments into the scratch array; runs of them at once: LLVM's time is quadratic in copies of single numbers."""
         start = 0
         while start < len(arguments):
-            place, offset = self._address(arguments[start]), (region + start) * 8
+            place, offset = self._address(arguments[start]), region + 8 * start
             row = alike = 1
             while place and start + row < len(arguments) and self._address(arguments[start + row]) == (
                 place[0], place[1] + 8 * row
@@ -399,19 +388,16 @@ class FunctionWriter:
 
     def _address(self, slot: int) -> tuple[str, int] | None:
         """Where a number lies in memory among its like: an input, or one of many results."""
-        if slot < self.tape.first_instruction:
-            return self.layout.inputs.get(slot)
-        operation, arguments = self.tape.code[slot - self.tape.first_instruction]
-        region = self.module.regions.get(arguments[0]) if hasattr(operation, "index") else None
-        return None if region is None else ("%s", (region + operation.index) * 8)
+        return self.layout.inputs.get(slot) or self.module.results.get(slot)
 
-    def output(self, slot: int, value: Doubles) -> None:
+    def output(self, slot: int) -> None:
+        """Write the number where it is an output, and add it where it is summed."""
         b = self.b
         for base, offset in self.layout.outputs.get(slot, ()):
-            self.store(value, base, offset)
+            self.store(self.value(slot), base, offset)
         for number in self.layout.sums.get(slot, ()):  # behind the mask of the lanes that exist
             mask = Bits(b, b.emit(f"load {b.integer}, ptr %out, align 64"))
-            masked = value.bits().op("and", mask).double()
+            masked = self.value(slot).bits().op("and", mask).double()
             place = self.pointer("%out", 8 * b.width * (number + 1))
             total = b.doubles(f"load {b.double}, ptr {place}, align 64") + masked
             b.lines.append(f"store {b.double} {total.name}, ptr {place}, align 64")
@@ -421,10 +407,8 @@ class FunctionWriter:
         for number, guard in numbered:
             relation = (RELATIONS if guard.outcome else OPPOSITES)[guard.relation]
             holds = self.value(guard.left).compare(relation, self.value(guard.right))
-            offset = self.module.status * self.layout.stride
-            before, failed = self.load("%s", offset), self.b.constant(float(number + 1))
-            first = before.where(before < failed, failed)
-            self.store(before.where(holds, first), "%s", offset)
+            before, failed = self.load(*self.module.status), self.b.constant(float(number + 1))
+            self.store(before.where(holds, before.where(before < failed, failed)), *self.module.status)
 
 
 # ---------------------------------------------------------------------------------------------------------- one lane
@@ -440,9 +424,8 @@ def lane_module(tape: Straight, *, contract: bool = False) -> ModuleWriter:
     many = len(tape.doubtful) > FEW
     if not many:
         tape = with_doubt_as_guards(tape)
-    layout = Layout(
-        None, {slot: ("%in", 8 * slot) for slot in range(tape.first_constant)}, set(range(tape.first_constant))
-    )
+    slots = range(tape.first_constant)
+    layout = Layout(None, {slot: ("%in", 8 * slot) for slot in slots}, set(slots))
     known = set(tape.outputs)
     results = [*tape.outputs, *(slot for slot in tape.doubtful if slot not in known)]
     for k, slot in enumerate(results):
@@ -473,18 +456,12 @@ def lane_module(tape: Straight, *, contract: bool = False) -> ModuleWriter:
         ]
     lines.append(f"ret i64 {'%result' if many else failed}")
     main = function("main", f"ptr %in, ptr %out, ptr %{'unused' if on_stack else 's'}", lines, "i64")
-    unpacked = [
-        *load("%in", "%frame", "0", "ptr"),
-        *load("%out", "%frame", "1", "ptr"),
-        *load("%s", "%frame", "2", "ptr"),
-    ]
-    call = ["%status = call i64 @main(ptr %in, ptr %out, ptr %s)", "ret i64 %status"]
-    framed = function("framed", "ptr %frame", [*unpacked, *call], "i64")
-    module.finish([main, framed], "")
+    framed = [line for k, name in enumerate(("%in", "%out", "%s")) for line in load(name, "%frame", str(k), "ptr")]
+    framed += ["%status = call i64 @main(ptr %in, ptr %out, ptr %s)", "ret i64 %status"]
+    module.finish([main, function("framed", "ptr %frame", framed, "i64")], "")
     return module
 
 
-@dataclass(eq=False)
 class SingleLane:
     """A compiled program of one lane.
 
@@ -492,31 +469,20 @@ class SingleLane:
     (from 1) of the first guard that failed, or -1 if a doubtful value is NaN.
     """
 
-    inputs: int
-    outputs: int
-    scratch: int
-    run: Callable[[Any, Any, Any], int]
-    framed: Callable[[Any], int]
-    address: int
-    callbacks: Sequence[engine.Callback]
-    module: engine.Module
+    def __init__(self, written: ModuleWriter) -> None:
+        self.inputs, self.outputs = written.tape.first_constant, sum(map(len, written.layout.outputs.values()))
+        self.scratch = 0 if written.scratch <= ON_STACK else written.scratch
+        self.module = written.compiled(300)
+        self.address = self.module.address("main")
+        pointer, short = ctypes.c_void_p, len(written.tape.code) < 500
+        self.run = engine.function(self.address, ctypes.c_int64, pointer, pointer, pointer, hold_gil=short)
+        self.framed = engine.function(self.module.address("framed"), ctypes.c_int64, pointer, hold_gil=short)
+        self.callbacks = list(written.callbacks.values())
 
 
 def single_lane(tape: Straight, *, contract: bool = False) -> SingleLane:
     """Compile a program for one lane. Values are bit for bit those of the eager run, unless `contract`."""
-    written = lane_module(tape, contract=contract)
-    module, pointer, short = written.compiled(300), ctypes.c_void_p, len(written.tape.code) < 500
-    address = module.address("main")
-    return SingleLane(
-        written.tape.first_constant,
-        sum(map(len, written.layout.outputs.values())),
-        0 if written.scratch <= ON_STACK else written.scratch,
-        engine.function(address, ctypes.c_int64, pointer, pointer, pointer, hold_gil=short),
-        engine.function(module.address("framed"), ctypes.c_int64, pointer, hold_gil=short),
-        address,
-        list(written.callbacks.values()),
-        module,
-    )
+    return SingleLane(lane_module(tape, contract=contract))
 
 
 # ------------------------------------------------------------------------------------------------------- many lanes
@@ -532,13 +498,11 @@ def lanes_module(tape: Straight, varying: int, target: Target, *, summed: bool, 
     tape = lowered(tape, NATIVE)
     width, count, guarded = target.width, len(tape.outputs), bool(tape.guards)
     groups = matrices.found(tape, varying, summed=summed) if not contract else matrices.Found()
-    block = (
-        256 if len(tape.code) - len(groups.absorbed) < 1000 and varying < 200 else 64
-    )  # a block should stay in the cache
+    short = len(tape.code) - len(groups.absorbed) < 1000 and varying < 200
+    block = 256 if short else 64  # a block's numbers should stay in the cache
     row = 8 * block + 64  # not a power of two: rows would fall into few sets of the cache
     inputs = {k: ("%s", k * row) if k < varying else ("%in", 8 * (k - varying)) for k in range(tape.first_constant)}
     layout = Layout(width, inputs, set(range(varying, tape.first_constant)), stride=row, reserved=varying)
-    layout.scratch, layout.results = "%sv", "%acc"
     in_outers = {k for outer in groups.outers for k in outer.outputs}
     added = [k for k in range(count) if summed and k not in in_outers]
     for number, k in enumerate(added):
@@ -550,15 +514,16 @@ def lanes_module(tape: Straight, varying: int, target: Target, *, summed: bool, 
     module = ModuleWriter(tape, layout, groups, contract=contract)
     v, integers, status = f"<{width} x double>", f"<{width} x i64>", []
     if guarded:  # it lies in the row behind the outputs
-        held = ", ".join([f"double {literal(HELD)}"] * width)
-        status = [at("%status", "%sv", str(layout.reserved * row), "i8"), f"store {v} <{held}>, ptr %status, align 8"]
+        held = Builder(width).constant(HELD)
+        status = [at("%status", "%s", str(layout.reserved * row), "i8")]
+        status.append(f"store {held.b.double} {held.name}, ptr %status, align 8")
     vector = [
         "%left = sub i64 %count, %v",
         *spread(width, "%left", "%lefts", "i64"),
         f"%live = icmp sgt {integers} %lefts, <{', '.join(f'i64 {k}' for k in range(width))}>",
         f"%mask = sext <{width} x i1> %live to {integers}",
-        f"store {integers} %mask, ptr %acc, align 64",
-        at("%sv", "%s", "%v"),
+        f"store {integers} %mask, ptr %out, align 64",
+        at("%s", "%scratch", "%v"),
         *status,
         *module.calls,
     ]
@@ -569,6 +534,7 @@ def lanes_module(tape: Straight, varying: int, target: Target, *, summed: bool, 
         at("%result", "%redb", "%place"),
         "store double %sum, ptr %result, align 8",
     ]
+    lanes = "i64 %first, i64 %count"
     scattered = guarded + (0 if summed else count)
     lines = [
         "%first = mul i64 %b, %size",
@@ -577,22 +543,21 @@ def lanes_module(tape: Straight, varying: int, target: Target, *, summed: bool, 
         "%count = select i1 %full, i64 %size, i64 %ahead",
         f"%up = add i64 %count, {width - 1}",
         f"%padded = and i64 %up, {-width}",
-        f"call void @al_gather_v{width}"
-        f"(ptr %vb, ptr %vs, i64 %first, i64 %count, ptr %s, i64 {row}, i64 %padded, i64 {varying})",
+        f"call void @al_gather_v{width}(ptr %vb, ptr %vs, {lanes}, ptr %scratch, i64 {row}, i64 %padded, i64 {varying})",
         f"call void @al_fill(ptr %sums, double 0.0, i64 {len(added) * width})",
         *counted("v", "%count", vector, step=width),
-        f"call void @al_scatter(ptr %ob, ptr %os, i64 {scattered}, i64 %first, i64 %count, ptr %outs, i64 {row})",
+        f"call void @al_scatter(ptr %ob, ptr %os, i64 {scattered}, {lanes}, ptr %outs, i64 {row})",
         f"%redb.skip = mul i64 %b, {8 * count * summed}",
         at("%redb", "%red", "%redb.skip", "i8"),
         *counted("i", str(len(added)), one_sum),
         *module.outer_calls,
     ]
     blocks = [
-        at("%outs", "%s", str(varying * row), "i8"),
-        at("%sums", "%acc", str(width)),
+        at("%outs", "%scratch", str(varying * row), "i8"),
+        at("%sums", "%out", str(width)),
         *counted("b", "%to", lines, first="%from"),
     ]
-    pointers = "ptr %in, ptr %vb, ptr %vs, ptr %ob, ptr %os, ptr %red, ptr %s, ptr %acc"
+    pointers = "ptr %in, ptr %vb, ptr %vs, ptr %ob, ptr %os, ptr %red, ptr %scratch, ptr %out"
     main = function("main", f"{pointers}, i64 %n, i64 %size, i64 %from, i64 %to", blocks)
     module.finish([matrix_loops.table("places", added), main], runtime.WIDE)
     return module
@@ -600,37 +565,35 @@ def lanes_module(tape: Straight, varying: int, target: Target, *, summed: bool, 
 
 def _halved(width: int) -> list[str]:
     """The lanes of `%va` added up, halves onto halves, as `%sum`."""
-    lines, name, size = [], "%va", width
-    while size > 1:
-        half = size // 2
-        low, high = (", ".join(f"i32 {k}" for k in r) for r in (range(half), range(half, size)))
-        kind, short = f"<{size} x double>", f"<{half} x double>"
-        lines += [
-            f"%lo{half} = shufflevector {kind} {name}, {kind} poison, <{half} x i32> <{low}>",
-            f"%hi{half} = shufflevector {kind} {name}, {kind} poison, <{half} x i32> <{high}>",
-            f"%h{half} = fadd {short} %lo{half}, %hi{half}",
-        ]
-        name, size = f"%h{half}", half
-    return [*lines, f"%sum = extractelement <1 x double> {name}, i32 0"]
+    v, lines, name, half = f"<{width} x double>", [], "%va", width // 2
+    while half:
+        other = ", ".join(f"i32 {(k + half) % width}" for k in range(width))
+        lines.append(f"%other{half} = shufflevector {v} {name}, {v} poison, <{width} x i32> <{other}>")
+        lines.append(f"%half{half} = fadd {v} {name}, %other{half}")
+        name, half = f"%half{half}", half // 2
+    return [*lines, f"%sum = extractelement {v} {name}, i32 0"]
 
 
-@dataclass(eq=False)
 class ManyLanes:
-    """A compiled program of many lanes; see `lanes_module`."""
+    """A compiled program of many lanes; see `lanes_module`.
 
-    outputs: int
-    sums: int
-    guarded: bool
-    block: int
-    scratch: int
-    width: int
-    work: int
-    run: Callable[..., None]
-    callbacks: Sequence[engine.Callback]
-    module: engine.Module
-    spare: engine.Memory = field(default_factory=engine.Memory)
-    totals: engine.Memory = field(default_factory=engine.Memory)
-    held: float = HELD
+    `run` needs `scratch` doubles for a block, and behind them a vector as mask and one for each of the sums. `work` is the
+    time for a lane, in instructions.
+    """
+
+    held = HELD
+
+    def __init__(self, written: ModuleWriter, width: int, *, summed: bool) -> None:
+        count, row = len(written.tape.outputs), written.layout.stride // 8
+        self.outputs, self.sums = (0, count) if summed else (count, 0)
+        self.guarded, self.width, self.block = bool(written.tape.guards), width, row - 8
+        self.scratch = written.scratch * row + 16  # what follows begins at a cache line
+        self.work = written.instructions + len(written.groups.absorbed) // 4  # matrices keep the adders busy
+        self.module = written.compiled(1000)
+        kinds = [ctypes.c_void_p] * 8 + [ctypes.c_int64] * 4
+        self.run = engine.function(self.module.address("main"), None, *kinds)
+        self.callbacks = list(written.callbacks.values())
+        self.spare, self.totals = engine.Memory(), engine.Memory()
 
     def block_of(self, count: int) -> int:
         """Lanes of a block for so many lanes: a matter of their number alone, as the order of additions is."""
@@ -640,18 +603,6 @@ class ManyLanes:
 
 def lanes(tape: Straight, varying: int, *, summed: bool, contract: bool = False) -> ManyLanes:
     """Compile a program for many lanes: the first `varying` inputs have one value for each, the others one for all."""
-    written = lanes_module(tape, varying, engine.host(), summed=summed, contract=contract)
-    module, count = written.compiled(1000), len(written.tape.outputs)
-    run = engine.function(module.address("main"), None, *[ctypes.c_void_p] * 8, *[ctypes.c_int64] * 4)
-    return ManyLanes(
-        0 if summed else count,
-        count if summed else 0,
-        bool(written.tape.guards),
-        written.layout.stride // 8 - 8,
-        written.scratch * written.layout.stride // 8 + 16,  # what follows begins at a cache line
-        engine.host().width,
-        written.instructions + len(written.groups.absorbed) // 4,  # matrices keep the adders busy: less time for each
-        run,
-        list(written.callbacks.values()),
-        module,
-    )
+    host = engine.host()
+    written = lanes_module(tape, varying, host, summed=summed, contract=contract)
+    return ManyLanes(written, host.width, summed=summed)

@@ -60,7 +60,7 @@ class Target:
 
 @cache
 def host() -> Target:
-    """This machine."""
+    """The target that this process runs on."""
     features = llvm.get_host_cpu_features()
     width = 8 if features.get("avx512f") else 4 if features.get("avx2") else 2
     return Target(llvm.get_default_triple(), llvm.get_host_cpu_name(), features.flatten(), width)
@@ -129,15 +129,9 @@ class Memory:
 
 
 class Callback:
-    """A way back into Python from machine code; what is raised there is kept for the caller.
+    """A way back into Python from machine code, which gets `failed` where `call` raises; failures are kept for the caller.
 
-    Parameters
-    ----------
-    call : callable
-    kind : ctypes function type
-    failed : value to return where `call` raises
-    own : bool
-        Whether who runs the code is in the thread that calls back; else it may have started that thread.
+    With `own` each thread has its own failures, else the caller may have started the thread that calls back.
     """
 
     def __init__(self, call: Callable[..., Any], kind: Any, failed: Any, *, own: bool = False) -> None:
@@ -200,13 +194,11 @@ def loop_callback(loop: Any) -> Callback:
 
 def raise_failures(callbacks: Sequence[Callback]) -> None:
     """Raise what a primitive raised while machine code was calling it."""
-    first = None
-    for called in callbacks:
-        if called.failures:
-            first = first or called.failures[0]
-            called.failures.clear()  # of all of them: the next run is another one
-    if first is not None:
-        raise first
+    failures = [failure for called in callbacks for failure in called.failures]
+    if failures:
+        for called in callbacks:
+            called.failures.clear()  # the next run is another one
+        raise failures[0]
 
 
 def function(address: int, result: Any, *arguments: Any, hold_gil: bool = False) -> Callable[..., Any]:

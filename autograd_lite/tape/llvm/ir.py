@@ -3,9 +3,9 @@
 Text and not `llvmlite.ir`: building that object model for 8,000 instructions takes many times as long as this.
 """
 
+import re
 import struct
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 
 def literal(value: float) -> str:
@@ -46,11 +46,14 @@ def counted(
     ]
 
 
-class Library(NamedTuple):
-    """Functions that are compiled once and called by other modules: their IR, and their declarations there."""
+class Library:
+    """Functions that are compiled once and called by other modules, which declare them."""
 
-    text: str
-    declarations: tuple[str, ...]
+    def __init__(self, *functions: str) -> None:
+        self.text = "\n".join(functions)
+        heads = re.findall(r"^define (?!internal)(.* @(\w+)\(.*) #0 {$", self.text, re.MULTILINE)
+        self.declarations = [f"declare {head}" for head, _ in heads]
+        self.names = [name for _, name in heads]
 
 
 def function(name: str, parameters: str, body: Iterable[str], result: str = "void", *, internal: bool = False) -> str:
@@ -150,6 +153,12 @@ class Builder:
             return self.lane_by_lane(function, *arguments)
         self.library_functions.add((function, len(arguments)))
         return Doubles(self, self.call(f"{function}_v{self.width}", [a.name for a in arguments], self.double))
+
+    def function(self, name: str, arguments: Sequence["Doubles"], result: "Doubles", *, internal: bool = False) -> str:
+        """The function of these lines."""
+        parameters = ", ".join(f"{self.double} {a.name}" for a in arguments)
+        lines = [*self.lines, f"ret {self.double} {result.name}"]
+        return function(name, parameters, lines, self.double, internal=internal)
 
     def spread(self, number: str) -> "Doubles":
         """A plain double in every lane."""

@@ -19,13 +19,8 @@ from autograd_lite.tape.passes import Straight
 WORTH_A_LOOP = 16
 
 
-class MultiplyAdd(NamedTuple):
-    """An addition `before + product`, where the product is `weight·x`: slots all."""
-
-    before: int
-    product: int
-    weight: int
-    x: int
+#: Slots of an addition `before + product` where product = weight·x: before, product, weight, x.
+MultiplyAdd = tuple[int, int, int, int]
 
 
 class Chain(NamedTuple):
@@ -78,9 +73,7 @@ def found(tape: Straight, varying: int, *, summed: bool) -> Found:
     A program without such inputs is one of a single lane: weights are its inputs, and vectors are computed. `summed` asks
     for outer products too.
     """
-    found = _Search(tape, varying).groups(summed=summed)
-    tested = {side - tape.first_instruction for guard in tape.guards for side in (guard.left, guard.right)}
-    return Found() if tested & found.absorbed else found
+    return _Search(tape, varying).groups(summed=summed)
 
 
 class _Search:
@@ -97,7 +90,7 @@ class _Search:
 
     def groups(self, *, summed: bool) -> Found:
         found = Found()
-        inner = {addition.before for addition in self.additions.values() if self._continues(addition.before)}
+        inner = {before for before, *_ in self.additions.values() if self._continues(before)}
         alike: dict[Any, list[Chain]] = defaultdict(list)
         for slot in self.additions:
             chain = None if slot in inner else self._chain(slot)
@@ -110,7 +103,8 @@ class _Search:
                 found.absorbed.update(slot - self.first for chain in rows for slot in chain.slots)
         if summed:
             found.outers = self._outers(found.absorbed)
-        return found
+        tested = {side - self.first for guard in self.tape.guards for side in (guard.left, guard.right)}
+        return Found() if tested & found.absorbed else found
 
     def _product(self, slot: int) -> tuple[int, int] | None:
         """Weight and varying number of a product that is used once."""
@@ -131,7 +125,7 @@ class _Search:
         for before, product in (arguments, arguments[::-1]):
             factors = self._product(product)
             if factors is not None:
-                return MultiplyAdd(before, product, *factors)
+                return before, product, *factors
         return None
 
     def _continues(self, before: int) -> bool:
@@ -140,22 +134,21 @@ class _Search:
 
     def _chain(self, row: int) -> Chain | None:
         """The chain of additions that ends with `row`; None if it cannot be a row."""
-        addition = self.additions[row]
-        slots, factors = [row, addition.product], [(addition.weight, addition.x)]
-        while self._continues(addition.before):
-            slots.append(addition.before)
-            addition = self.additions[addition.before]
-            slots.append(addition.product)
-            factors.append((addition.weight, addition.x))
-        start: int | None = addition.before
-        first = self._product(addition.before)
+        before, product, *factors = self.additions[row]
+        slots, terms = [row, product], [factors]
+        while self._continues(before):
+            slots.append(before)
+            before, product, *factors = self.additions[before]
+            slots.append(product)
+            terms.append(factors)
+        first = self._product(before)
         if first is not None:
-            slots.append(addition.before)
-            factors.append(first)
-            start = None
-        elif not self.varying <= addition.before < self.tape.first_constant:
+            slots.append(before)
+            terms.append([*first])
+        elif not self.varying <= before < self.tape.first_constant:
             return None
-        weights, vector = zip(*reversed(factors), strict=True)
+        start = before if first is None else None
+        weights, vector = zip(*reversed(terms), strict=True)
         stride, *others = {after - weight for weight, after in pairwise(weights)} or {1}
         return None if others else Chain(row, start, weights[0], stride, vector, slots)
 
@@ -166,8 +159,7 @@ class _Search:
             if slot >= self.first and self.uses[slot] == 1 and slot - self.first not in absorbed:
                 primitive, arguments = self.tape.code[slot - self.first]
                 if primitive is mul and all(map(self._varies, arguments)):
-                    x, d = arguments
-                    partners[d][x] = k
+                    partners[arguments[1]][arguments[0]] = k
         by_partners: dict[tuple[int, ...], list[int]] = defaultdict(list)
         for d, products in partners.items():
             by_partners[tuple(sorted(products))].append(d)

@@ -3,16 +3,17 @@
 import ctypes
 from collections.abc import Callable
 from functools import cache
+from threading import Lock
 
 from autograd_lite.tape.llvm import engine, vector_math
 from autograd_lite.tape.llvm.ir import Library, at, counted, function, load, spread, transposed
 
+# Steps t … n - 1 of a loop: row t of xs goes into the inputs of the body behind its carry, the body runs, and its outputs
+# behind the carry go to row t of ys. The carry is passed on by exchanging inputs and outputs if `swap`, else by a copy. The
+# loop stops where the body's status is not 0, which goes to *status, or where something that the body calls has set
+# *status; it returns the step.
 _SCAN = """
 declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
-
-; Steps t … n - 1 of a loop: row t of xs into the inputs of the body behind its carry, run it, the rest of its outputs to row
-; t of ys; its carry is the next one's, by changing inputs and outputs over if `swap`, else by copying. Stops where the body's
-; status is not 0, which goes to *status, or where something that the body calls has set *status; returns the step.
 define i64 @al_scan(
     ptr %body, ptr %a, ptr %b, ptr %s, ptr %xs, ptr %ys, i64 %carry, i64 %x, i64 %y, i64 %first, i64 %n, ptr %status, i1 %swap
 ) {
@@ -187,31 +188,28 @@ WIDE = '"min-legal-vector-width"="512" "prefer-vector-width"="512"'
 def library() -> Library:
     """Functions for programs of every kind."""
     intrinsic = "declare double @llvm.vector.reduce.fadd.v4f64(double, <4 x double>)"
-    declarations = (
-        "declare double @al_total(ptr, i64)",
-        "declare void @al_fill(ptr, double, i64)",
-        "declare void @al_scatter(ptr, ptr, i64, i64, i64, ptr, i64)",
-    )
-    return Library("\n".join([intrinsic, _total(), _fill(), _scatter(), _SCAN]), declarations)
+    return Library(intrinsic, _total(), _fill(), _scatter(), _SCAN)
 
 
 @cache
 def lanes_library(width: int) -> Library:
     """Functions for programs of lanes in vectors of `width`: the gathering of inputs, and the elementary functions."""
     intrinsic = f"declare i1 @llvm.vector.reduce.and.v{width}i1(<{width} x i1>)"
-    gather = f"declare void @al_gather_v{width}(ptr, ptr, i64, i64, ptr, i64, i64, i64)"
-    functions = vector_math.library(width)
-    return Library("\n".join([intrinsic, _gather(width), functions.text]), (gather, *functions.declarations))
+    return Library(intrinsic, _gather(width), vector_math.library(width).text)
 
 
-@cache
+_loading = Lock()
+_loaded: dict[Library, engine.Module] = {}
+
+
 def loaded(functions: Library) -> engine.Module:
     """The machine code of a library, whose functions later modules find by their names."""
-    module = engine.Module(f"{functions.text}\nattributes #0 = {{ nounwind {WIDE} }}", 2)
-    for declaration in functions.declarations:
-        name = declaration.partition("@")[2].partition("(")[0]
-        engine.publish(name, module.address(name))
-    return module
+    with _loading:
+        if functions not in _loaded:
+            module = _loaded[functions] = engine.Module(f"{functions.text}\nattributes #0 = {{ nounwind {WIDE} }}", 2)
+            for name in functions.names:
+                engine.publish(name, module.address(name))
+    return _loaded[functions]
 
 
 @cache

@@ -7,7 +7,7 @@ whatever the width and whatever its neighbours.
 import math
 from collections.abc import Callable, Sequence
 
-from autograd_lite.tape.llvm.ir import Bits, Builder, Doubles, Library, Operand, function
+from autograd_lite.tape.llvm.ir import Bits, Builder, Doubles, Library, Operand
 
 
 def fma(x: Doubles, y: Operand, z: Operand) -> Doubles:
@@ -477,13 +477,10 @@ FUNCTIONS: dict[str, Callable[..., Doubles]] = {
 
 def library(width: int) -> Library:
     """Every function for values of `width` lanes, `exp` as `@exp_v8` and so on."""
-    text, intrinsics, declarations = [], set(), []
+    functions, intrinsics = [], set()
     for name, formula in FUNCTIONS.items():
         b = Builder(width)
         arguments = [Doubles(b, a) for a in ("%x", "%y")[: 2 if formula is power else 1]]
-        result = formula(*arguments)
-        parameters = ", ".join(f"{b.double} {a.name}" for a in arguments)
-        text.append(function(f"{name}_v{width}", parameters, [*b.lines, f"ret {b.double} {result.name}"], b.double))
+        functions.append(b.function(f"{name}_v{width}", arguments, formula(*arguments)))
         intrinsics |= b.declarations
-        declarations.append(f"declare {b.double} @{name}_v{width}({parameters})")
-    return Library("\n".join([*sorted(intrinsics), *text]), tuple(declarations))
+    return Library(*sorted(intrinsics), *functions)
