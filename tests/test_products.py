@@ -10,7 +10,7 @@ from tiers import mostly_full, sizes
 import autograd_lite as al
 from autograd_lite.tape.backends import registry
 from autograd_lite.tape.llvm import backend, matrices
-from autograd_lite.tape.llvm.operations import NATIVE
+from autograd_lite.tape.llvm.emit import NATIVE
 from autograd_lite.tape.lowering import lowered
 
 pytest.importorskip("llvmlite")

@@ -56,7 +56,7 @@ def compiled(width):
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     kind = "double" if width == 1 else f"<{width} x double>"
-    text = vector_math.module(width) + "".join(
+    text = vector_math.library(width).text + "".join(
         f"""
 define void @{name}_of_each(ptr %x, ptr %y, ptr %result, i64 %count) {{
 entry:

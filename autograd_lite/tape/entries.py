@@ -21,7 +21,7 @@ from autograd_lite import context
 from autograd_lite.nests import NAMESPACE, Fixed, Shape
 from autograd_lite.tape.backends.lanes import Columns
 from autograd_lite.tape.llvm import engine
-from autograd_lite.tape.paths import Unserved
+from autograd_lite.tape.paths import Unmapped, Unserved
 
 FLOATS, FLOAT64 = frozenset({float}), np.dtype(np.float64)
 
@@ -101,7 +101,7 @@ class Way:
         self.stores: list[str] = []
         self.views: list[tuple[int, int, tuple[int, ...]]] = []  # start, size and shape of the arrays in the buffer
         self.scope: dict[str, Any] = {
-            "Other": Other, "Unserved": Unserved, "number": number, "numbers": numbers, "ndarray": np.ndarray,
+            "Other": Other, "UNUSABLE": (Other, Unmapped, Unserved), "number": number, "numbers": numbers, "ndarray": np.ndarray,
             "float64": FLOAT64, "EXACT": _EXACT, "same": _same,
         }  # fmt: skip
         self.rows: list[str] = []
@@ -238,7 +238,7 @@ def call({parameters}):
                 frames.append(frame)
                 return result
             frames.append(frame)
-        except (Other, Unserved):
+        except UNUSABLE:
             pass
     return general({arguments}, {keywords})
 """

@@ -21,7 +21,7 @@ from autograd_lite.nests import Shape, unravel
 from autograd_lite.tape import recording
 from autograd_lite.tape.backends import python
 from autograd_lite.tape.backends.registry import single
-from autograd_lite.tape.llvm import engine
+from autograd_lite.tape.llvm import engine, runtime
 from autograd_lite.tape.paths import Path, Paths, Uncaptured, Unserved, adopt
 from autograd_lite.tape.program import merged
 from autograd_lite.tape.tape import Tape
@@ -298,7 +298,7 @@ class Steps:
         buffers[0, : self.carry] = going.carry
         buffers[:, self.carry + self.x : code.inputs] = going.captured[self._own(path.tape)]
         scratch, before = np.empty(code.scratch), going.step
-        going.step, status = engine.scan(
+        going.step, status = runtime.scan(
             code.address,
             *(a.ctypes.data for a in (buffers[0], buffers[1], scratch, going.rows, going.outputs)),
             *(self.carry, self.x, going.outputs.shape[1], going.step, len(going.rows)),

@@ -100,10 +100,8 @@ def module(tape: Tape, language: Language) -> Iterator[str]:
 
 def _imports(text: str) -> Iterator[str]:
     """Lines that bring in the operations that a text calls."""
-    import autograd_lite  # noqa: PLC0415 - whose names are asked for
-
     called = sorted(set(re.findall(r"^    v\d+ = ((?!float\()\w+(?=\()|PRIMITIVES(?=\[))", text, re.MULTILINE)))
-    public = [name for name in called if hasattr(autograd_lite, name)]
+    public = [name for name in called if name in p.PUBLIC]
     if public:
         yield f"from autograd_lite import {', '.join(public)}"
     if len(public) < len(called):
