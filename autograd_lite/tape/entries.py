@@ -101,8 +101,8 @@ class Way:
         self.stores: list[str] = []
         self.views: list[tuple[int, int, tuple[int, ...]]] = []  # start, size and shape of the arrays in the buffer
         self.scope: dict[str, Any] = {
-            "Other": Other, "UNUSABLE": (Other, Unmapped, Unserved), "number": number, "numbers": numbers, "ndarray": np.ndarray,
-            "float64": FLOAT64, "EXACT": _EXACT, "same": _same,
+            "Other": Other, "UNUSABLE": (Other, Unmapped, Unserved), "number": number, "numbers": numbers,
+            "ndarray": np.ndarray, "float64": FLOAT64, "EXACT": _EXACT, "same": _same,
         }  # fmt: skip
         self.rows: list[str] = []
         axes = [None] * len(shape.leaves) if axes is None else axes
