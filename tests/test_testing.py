@@ -43,7 +43,7 @@ def altered(rule, change):
     return al.Primitive(name=f"altered_{rule.name}", value=rule.value, partials=tuple(partials), replace=True)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", mostly_full(NAMES, slice(0, None, 2)))
 @pytest.mark.parametrize("factor", [1.0, 1.0005, 0.9995, -1.0])
 def test_every_rule_right_and_wrong(name, factor):
     """Factor 1 passes; 0.05 % either way and a flipped sign are rejected, for every smooth rule of the table."""
