@@ -38,8 +38,8 @@ from autograd_lite.primitives import *
 from autograd_lite.primitives import PRIMITIVES, REAL, Interval, Primitive
 from autograd_lite.selection import all, any, equal, greater, greater_equal, less_equal, max, min, not_equal
 from autograd_lite.tape.files import load, save  # gives Tape its files
-from autograd_lite.tape.jit import jit
-from autograd_lite.tape.lanes import vmap
+from autograd_lite.tape.call import jit
+from autograd_lite.tape.vmap import vmap
 from autograd_lite.tape.scan import scan
 from autograd_lite.tape.tape import Tape, trace
 from autograd_lite.testing import check_grads

@@ -117,7 +117,7 @@ ROOMS = {
         ),
     ),
     "loops": Room(
-        {"tape/loops.py": (), "tape/steps.py": (), "tape/lane_operations.py": ()},
+        {"tape/loop.py": (), "tape/steps.py": (), "tape/lane_operations.py": ()},
         (
             "tests/test_machinery.py",
             "tests/test_scan.py",
@@ -155,7 +155,7 @@ EQUIVALENT = {
     "tape/llvm/emit.py ModuleWriter.compiled: constant: *": "how much LLVM optimises",
     "tape/llvm/matrix_loops.py call_matrix: constant: 0 -> 1*": "only speed: the general kernel gives the same bits",
     "tape/lane_operations.py _replaced: constant: 1 -> 2": "NumPy finds the length for any negative number",
-    "tape/loops.py Loop.another: operator: notes.scans + 1 -> *": "numbers of scans need only differ",
+    "tape/loop.py Loop.another: operator: notes.scans + 1 -> *": "numbers of scans need only differ",
     "context.py noticed: comparison: node._number > other.oldest -> *": "no node that a function meets has that number",
     "backward.py local_graphs: comparison: a._about.changed > node._number -> *": "no change has the number of a node",
 }

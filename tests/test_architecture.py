@@ -29,10 +29,10 @@ tape.backends.python  tape.llvm.emit  see.view
 tape.tape  tape.backends.numpy
 tape.paths  tape.backends.lanes  tape.connected  tape.files  tape.text.language
 tape.steps  tape.batches  tape.llvm.backend  tape.pickles  tape.text.c  tape.text.latex  tape.text.python
-tape.entries  tape.loops  tape.lane_paths  tape.text
+tape.entries  tape.loop  tape.lane_paths  tape.text
 tape.lane_operations  tape.scan
-tape.lanes
-tape.jit
+tape.vmap
+tape.call
 """
 
 #: What the core, whose files stand without a folder, may import of the other floors: nothing.
@@ -47,7 +47,7 @@ PACKAGES = {"see", "tape", "tape.backends", "tape.llvm", "train"}  # folders who
 
 
 def dotted(path):
-    """The name of a file below the package: `tape.jit`."""
+    """The name of a file below the package: `tape.call`."""
     return ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
 
 

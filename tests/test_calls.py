@@ -24,7 +24,7 @@ from tiers import mostly_full, sizes
 
 import autograd_lite as al
 from autograd_lite import errors
-from autograd_lite.tape import jit, paths
+from autograd_lite.tape import call, paths
 from autograd_lite.tape.backends import registry
 from autograd_lite.tape.llvm import engine
 
@@ -543,8 +543,8 @@ CROWDS = {
 def attempts(monkeypatch):
     """Counts how often compiled paths are tried."""
     calls = []
-    made = jit.Family.__call__
-    monkeypatch.setattr(jit.Family, "__call__", lambda self, numbers: (calls.append(1), made(self, numbers))[1])
+    made = call.Family.__call__
+    monkeypatch.setattr(call.Family, "__call__", lambda self, numbers: (calls.append(1), made(self, numbers))[1])
     return calls
 
 

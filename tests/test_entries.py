@@ -12,7 +12,7 @@ import optree
 import pytest
 
 import autograd_lite as al
-from autograd_lite.tape import entries, jit
+from autograd_lite.tape import call, entries
 from autograd_lite.tape.llvm import engine
 
 pytestmark = pytest.mark.skipif(not engine.AVAILABLE, reason="machine code only")
@@ -87,8 +87,8 @@ def scaled(nest, factor):
 
 def counted(monkeypatch):
     """Counts the calls that go the general way."""
-    calls, general = [], jit.Compiled._general
-    monkeypatch.setattr(jit.Compiled, "_general", lambda self, *a: (calls.append(1), general(self, *a))[1])
+    calls, general = [], call.Compiled._general
+    monkeypatch.setattr(call.Compiled, "_general", lambda self, *a: (calls.append(1), general(self, *a))[1])
     return calls
 
 

@@ -40,7 +40,7 @@ RUN_BY = {
     "tape/backends": "test_jit.py",
     "tape/lane_operations": "test_vmap_graphs.py",
     "tape/lane_paths": "test_vmap.py",
-    "tape/loops": "test_scan.py",
+    "tape/loop": "test_scan.py",
     "tape/lowering": "test_machinery.py",
     "tape/llvm": "test_jit.py",
     "tape/paths": "test_jit.py",

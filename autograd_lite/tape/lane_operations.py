@@ -23,7 +23,7 @@ from autograd_lite.tape import recording
 from autograd_lite.tape.backends.lanes import Columns
 from autograd_lite.tape.batches import Batch
 from autograd_lite.tape.lane_paths import LanePaths, Served
-from autograd_lite.tape.loops import Included, Operation, recorded
+from autograd_lite.tape.loop import Included, Operation, recorded
 from autograd_lite.tape.paths import Unmapped
 from autograd_lite.tape.recording import Cotangents
 from autograd_lite.tape.results import reduced, spread

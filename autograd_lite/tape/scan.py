@@ -13,7 +13,7 @@ from autograd_lite.errors import ArgumentError, ConversionError, OperandError
 from autograd_lite.nests import NAMESPACE, Shape, as_array, mapped, unravel
 from autograd_lite.primitives import as_float, positive
 from autograd_lite.tape import recording
-from autograd_lite.tape.loops import Loop, recorded
+from autograd_lite.tape.loop import Loop, recorded
 from autograd_lite.tape.steps import capturing_all
 from autograd_lite.transforms import name_of
 from autograd_lite.variable import Variable, is_condition

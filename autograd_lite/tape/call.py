@@ -22,11 +22,11 @@ from autograd_lite.tape.connected import connected
 from autograd_lite.tape.entries import FLOAT64, FLOATS, Other, Way, short_call, short_columns
 from autograd_lite.tape.lane_operations import Places
 from autograd_lite.tape.lane_paths import LanePaths
-from autograd_lite.tape.lanes import Call, Mapped
 from autograd_lite.tape.paths import Path, Paths, Uncaptured, Unmapped, Unserved
 from autograd_lite.tape.steps import one_by_one, wider
 from autograd_lite.tape.tape import Tape, record, sees_order
 from autograd_lite.tape.trace import is_fixed
+from autograd_lite.tape.vmap import Call, Mapped
 from autograd_lite.transforms import name_of
 from autograd_lite.variable import Variable
 
