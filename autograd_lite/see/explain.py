@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from autograd_lite.context import unnoticed
 from autograd_lite.errors import ArgumentError
-from autograd_lite.see.graph import Graph, Ways
+from autograd_lite.see.graph import Edge, Graph, Ways
 from autograd_lite.see.labels import check_variable, counted, number, shortened, signed, title, visible
 from autograd_lite.variable import Variable
 
@@ -187,8 +187,7 @@ def _paths(ways: Ways, top: int) -> list[str]:
     rule = "(along a path the local gradients multiply, different paths add)"
     lines = [f"{heading} = {signed(total)} over {counted(ways.number, 'path')} {rule}{some}:"]
     products = [path.amount() for path in found]
-    signs = [[f"({signed(e.local)})" if e.sent else "(not taken)" for e in path.edges] for path in found]
-    factors = [" * ".join(shortened(each, 6)) or "(+1)" for each in signs]
+    factors = [" * ".join(shortened(path.edges, 6, _factor)) or "(+1)" for path in found]
     width, column = max(map(len, products)), max(map(len, factors))
     for product, text, path in zip(products, factors, found, strict=True):
         lines.append(f"|- {product.ljust(width)} = {text.ljust(column)}   {path.written(names)}".rstrip())
@@ -196,6 +195,10 @@ def _paths(ways: Ways, top: int) -> list[str]:
         rest = total - math.fsum(path.product for path in found)
         lines.append(f"|- {signed(rest)} from the other {counted(ways.number - len(found), 'path')}")
     return [*lines, f"`- sum {signed(total)}"]
+
+
+def _factor(edge: Edge) -> str:
+    return f"({signed(edge.local)})" if edge.sent else "(not taken)"
 
 
 def _rows(y: Variable, x: Variable | None) -> tuple[list[tuple[str, str, str, str]], int]:

@@ -74,19 +74,19 @@ class Graph:
         """What each node is called in sentences."""
         return Names(self)
 
+    def edges_of(self, node: Variable) -> list[Edge]:
+        """Return an edge for each Variable among the arguments of a node."""
+        selects = node.primitive is not None and node.primitive.selects
+        places = (place for place, argument in enumerate(node.arguments) if type(argument) is Variable)
+        return [
+            Edge(node, place, k, argument, local, not (selects and local == 0.0))
+            for k, (place, (argument, local)) in enumerate(zip(places, node.local_gradients, strict=True))
+        ]
+
     @cached_property
     def edges(self) -> dict[Variable, list[Edge]]:
         """The edges of each node that has parents."""
-        edges = {}
-        for node in self.nodes:
-            selects = node.primitive is not None and node.primitive.selects
-            if pairs := node.local_gradients:
-                places = (place for place, argument in enumerate(node.arguments) if type(argument) is Variable)
-                edges[node] = [
-                    Edge(node, place, k, argument, local, not (selects and local == 0.0))
-                    for k, (place, (argument, local)) in enumerate(zip(places, pairs, strict=True))
-                ]
-        return edges
+        return {node: edges for node in self.nodes if (edges := self.edges_of(node))}
 
     @property
     def seeds(self) -> dict[Variable, float]:
@@ -200,7 +200,7 @@ class Path:
 
     def written(self, names: Names) -> str:
         """Return `n4 -> n2 -> x`."""
-        return " -> ".join(shortened([names[node] for node in self.nodes], 8))
+        return " -> ".join(shortened(self.nodes, 8, names.__getitem__))
 
     def amount(self) -> str:
         """Return the product; where it over- or underflows, its power of ten."""
