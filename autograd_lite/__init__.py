@@ -11,6 +11,8 @@
 """
 
 from autograd_lite import copies as _copies  # gives Variable its copy protocol
+from autograd_lite.tape import storage as _storage, text as _text  # give Tape its files and texts
+from autograd_lite.tape.llvm import backend as _backend  # machine code among the backends
 from autograd_lite.train import nn, optim
 from autograd_lite.backward import gradients, stop_gradient, topological_order, zero_grad
 from autograd_lite.errors import (
@@ -31,20 +33,15 @@ from autograd_lite.functions import (
     dot, elu, gelu, log_softmax, logsumexp, mean, norm, prod, selu, silu, softmax, sum,
 )
 from autograd_lite.nests import array, full, ones, register_dataclass, zeros
-from autograd_lite.primitives import (
-    PRIMITIVES, REAL, Interval, Primitive, abs, acos, acosh, add, asin, asinh, atan, atan2, atanh, cbrt, ceil, clip,
-    copysign, cos, cosh, degrees, digamma, div, erf, erfc, exp, exp2, expm1, floor, floordiv, gamma, hypot, inv,
-    leaky_relu, less, lgamma, log, log1p, log2, log10, logaddexp, logical_and, logical_not, logical_or, maximum,
-    minimum, mod, mul, neg, polygamma, pow, radians, reciprocal, relu, round, sigmoid, sign, sin, sinc, sinh, softplus,
-    softsign, sqrt, square, step, sub, tan, tanh, trunc, where, xlogy,
-)
+from autograd_lite import primitives
+from autograd_lite.primitives import *
+from autograd_lite.primitives import PRIMITIVES, REAL, Interval, Primitive
 from autograd_lite.selection import all, any, equal, greater, greater_equal, less_equal, max, min, not_equal
 from autograd_lite.saving import load, save
 from autograd_lite.tape.jit import jit
 from autograd_lite.tape.lanes import vmap
 from autograd_lite.tape.scan import scan
-from autograd_lite.tape.tape import Tape
-from autograd_lite.tape.trace import trace
+from autograd_lite.tape.tape import Tape, trace
 from autograd_lite.testing import check_grads
 from autograd_lite.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from autograd_lite.variable import Variable
@@ -57,18 +54,14 @@ __all__ = [
     "DerivativeWarning", "DrawingError", "GradientCheckError", "GraphTooLarge", "HandMadeNodeError", "Interval",
     "ModelFileError", "NonFiniteError", "OperandError", "OutputError", "PathWarning", "Primitive", "PrimitiveError",
     "ReadOnlyError", "RendererNotFound", "StaleGraphError", "Tape", "TapeError", "TraceError", "UnconnectedError",
-    "Variable", "__version__", "acos", "acosh", "add", "array", "asin", "asinh", "atan", "atan2", "atanh", "audit", "blame",
-    "cbrt", "ceil", "check_grads", "clip", "copysign", "cos", "cosh", "degrees", "digamma", "div", "dot", "draw", "elu",
-    "equal", "erf", "erfc", "exp", "exp2", "explain", "expm1", "floor", "floordiv", "full", "gamma", "gelu",
-    "grad", "gradient_flow", "gradients", "greater", "greater_equal", "hessian", "hvp", "hypot", "inv", "jacobian", "jit",
-    "jvp", "kinks", "leaky_relu", "less", "less_equal", "lgamma", "load", "log", "log1p", "log2", "log10",
-    "log_softmax", "logaddexp", "logical_and", "logical_not", "logical_or", "logsumexp", "maximum", "mean", "minimum",
-    "mod", "mul", "neg", "nn", "norm", "not_equal", "ones", "optim", "plot_gradient_flow", "polygamma", "prod", "radians",
-    "raise_on_nonfinite", "reciprocal", "record_locations", "register_dataclass", "relu", "save", "scan", "scope",
-    "selu", "sigmoid", "sign", "silu", "sin", "sinc", "sinh", "softmax", "softplus", "softsign", "sqrt", "square",
-    "step", "stop_gradient", "sub", "tan", "tanh", "topological_order", "trace", "trunc", "value_and_grad", "vjp",
-    "vmap", "where", "why", "xlogy", "zero_grad", "zeros",
+    "Variable", "__version__", "array", "audit", "blame", "check_grads", "dot", "draw", "elu", "equal", "explain",
+    "full", "gelu", "grad", "gradient_flow", "gradients", "greater", "greater_equal", "hessian", "hvp", "jacobian",
+    "jit", "jvp", "kinks", "less_equal", "load", "log_softmax", "logsumexp", "mean", "nn", "norm", "not_equal", "ones",
+    "optim", "plot_gradient_flow", "prod", "raise_on_nonfinite", "record_locations", "register_dataclass", "save",
+    "scan", "scope", "selu", "silu", "softmax", "stop_gradient", "topological_order", "trace", "value_and_grad", "vjp",
+    "vmap", "why", "zero_grad", "zeros",
 ]
+__all__ += [name for name in primitives.PUBLIC if name not in ("abs", "pow", "round")]
 
 #: What people look for who come from elsewhere, and what it is called here.
 _ELSEWHERE = {
@@ -77,17 +70,6 @@ _ELSEWHERE = {
     "value_and_gradient": "al.value_and_grad",
     "Tensor": "al.Variable(number), or np.array([...]) inside al.grad",
     "Value": "al.Variable",
-    "gammaln": "al.lgamma",
-    "psi": "al.digamma",
-    "expit": "al.sigmoid",
-    "arcsin": "al.asin",
-    "arccos": "al.acos",
-    "arctan": "al.atan",
-    "arctan2": "al.atan2",
-    "arcsinh": "al.asinh",
-    "arccosh": "al.acosh",
-    "arctanh": "al.atanh",
-    "power": "al.pow",
     "asarray": "al.array",
     "empty": "al.zeros(shape)",
     "jacrev": "al.jacobian",

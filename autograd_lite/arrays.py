@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd_lite import context
+from autograd_lite import context, primitives
 from autograd_lite.errors import ArgumentError, OperandError
 from autograd_lite.primitives import (
     COMPARISONS,
@@ -21,14 +21,9 @@ from autograd_lite.primitives import (
     clip,
     copysign,
     degrees,
-    digamma,
     div,
-    erf,
-    erfc,
     exp2,
-    expm1,
     floordiv,
-    lgamma,
     log,
     log1p,
     logaddexp,
@@ -38,9 +33,7 @@ from autograd_lite.primitives import (
     mul,
     pow,  # noqa: A004
     radians,
-    sigmoid,
     softplus,
-    step,
     sub,
     trunc,
     where,
@@ -58,11 +51,6 @@ def _is_nan(x: Any) -> Any:
     return x != x  # noqa: PLR0124 - true of NaN alone
 
 
-def heaviside(x: Any, at_zero: Any) -> Any:
-    """0 left of zero, 1 right of it, `at_zero` at it."""
-    return where(x, step(x), at_zero)
-
-
 def _fmod(a: Any, b: Any) -> Any:
     """The remainder with the sign of a: that of C."""
     remainder = mod(abs(a), abs(b))
@@ -71,7 +59,6 @@ def _fmod(a: Any, b: Any) -> Any:
 
 #: Ufuncs that are composed of rules, as functions of numbers.
 COMPOSED: dict[np.ufunc, Callable[..., Any]] = {
-    np.heaviside: heaviside,
     np.logaddexp2: lambda a, b: div(logaddexp(mul(a, LN2), mul(b, LN2)), LN2),
     np.fmod: _fmod,
     np.fmax: lambda a, b: where(_is_nan(a), b, where(_is_nan(b), a, maximum(a, b))),
@@ -86,31 +73,22 @@ _PAIRS: dict[np.ufunc, tuple[Callable[..., Any], Callable[..., Any]]] = {
 }
 #: SciPy's ufuncs, which are known by name since SciPy need not be there.
 SCIPY: dict[str, Callable[..., Any]] = {
-    "gammaln": lgamma,
-    "loggamma": lgamma,
-    "gamma": PRIMITIVES["gamma"],
-    "psi": digamma,
-    "digamma": digamma,
-    "expit": sigmoid,
+    **{
+        name: getattr(primitives, name)
+        for name in (
+            "gamma", "gammaln", "psi", "digamma", "expit", "logit", "softplus", "erf", "erfc", "erfinv", "ndtr", "log_ndtr",
+            "ndtri", "xlogy", "log1p", "expm1", "exp2", "cbrt",
+        )
+    },
+    "loggamma": primitives.lgamma,
     "log_expit": lambda x: -softplus(-x),
-    "logit": lambda p: sub(log(p), log1p(-p)),
-    "softplus": softplus,
-    "erf": erf,
-    "erfc": erfc,
-    "ndtr": lambda x: 0.5 * erfc(-math.sqrt(0.5) * x),
-    "xlogy": PRIMITIVES["xlogy"],
     "xlog1py": lambda x, y: where(x, mul(x, log1p(y)), 0.0 * y),
-    "entr": lambda x: -PRIMITIVES["xlogy"](x, x),
-    "log1p": log1p,
-    "expm1": expm1,
-    "exp2": exp2,
-    "cbrt": PRIMITIVES["cbrt"],
+    "entr": lambda x: -primitives.xlogy(x, x),
     "exp10": lambda x: pow(10.0, x),
     "rel_entr": lambda x, y: where(x, mul(x, log(div(x, y))), 0.0 * y),
-}
+}  # fmt: skip
 #: What is near to a ufunc that has no rule.
 _NEAREST = {
-    "log_ndtr": "al.log(0.5 * al.erfc(-x / math.sqrt(2))) where x > -37",
     "erfcx": "al.exp(x * x) * al.erfc(x) where x < 26",
     "beta": "al.exp(al.lgamma(a) + al.lgamma(b) - al.lgamma(a + b)) for positive a and b",
     "betaln": "al.lgamma(a) + al.lgamma(b) - al.lgamma(a + b)",

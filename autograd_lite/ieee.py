@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable
 from functools import lru_cache
 from math import copysign, inf, isinf, isnan, nan, pi
+from typing import Any
 
 LN2 = math.log(2.0)
 
@@ -211,6 +212,18 @@ def log_of_sum(t: float, r: float) -> float:
 def log_of_excess(t: float, r: float) -> float:
     """log(1 + r·e⁻ᵗ), for t ≥ 0."""
     return log1p(r * exp(-t))
+
+
+def moment_ratio(t: Any, n: Any, div: Callable[[Any, Any], Any] = div, sqrt: Callable[[Any], Any] = sqrt) -> Any:
+    """Mₙ/Mₙ₋₁ with Mₙ = ∫₀^∞ uⁿ e^(-tu - u²/2) du, to some ULP for t ≥ 2.5: n/(t + (n+1)/(t + (n+2)/(t + …))).
+
+    Laplace's continued fraction for the tail of the normal distribution, from term 64 upwards; all terms are positive.
+    """
+    last = n + 64.0
+    ratio = div(2.0 * last, t + sqrt(t * t + 4.0 * last))  # of r = k/(t + r) with k = last
+    for k in range(63, -1, -1):
+        ratio = div(n + float(k), t + ratio)
+    return ratio
 
 
 def logaddexp(a: float, b: float) -> float:

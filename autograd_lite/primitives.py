@@ -1,23 +1,28 @@
 """The rule table: each operation's value and partial derivatives, written once.
 
-An entry is all there is to an operation: operators, documentation, tests and executors iterate over the table.
+An entry is all there is to an operation: operators, documentation, tests, executors, pictures and explanations iterate
+over the table; `Primitive` says what its columns mean.
 In a partial the last argument is the result. Partials use operators and primitives only; what is piecewise is written
 with `where`, `less` or `sign`, since a Python `if` would be frozen into a recorded gradient; what divides or raises to
 a power is written with `div`, `inv` and `pow`, since `/` and `**` on floats raise where IEEE 754 has a value.
 """
 
+import builtins
+import functools
 import math
 import operator
 from math import inf, nan, pi
 from typing import Any
 
 from autograd_lite import ieee
-from autograd_lite.rule import PRIMITIVES, REAL, Interval, Partial, Primitive, as_float, as_operand
-
-__all__ = ["PRIMITIVES", "REAL", "Interval", "Partial", "Primitive", "as_float", "as_operand"]
+from autograd_lite.rule import (
+    PRIMITIVES as PRIMITIVES, REAL as REAL, Flat, Interval as Interval, Partial as Partial, Places, Primitive as Primitive,
+    as_float as as_float, as_operand as as_operand,
+)
 
 POSITIVE = Interval(0.0, inf, open_ends=True)
 NON_NEGATIVE = Interval(0.0, inf)
+ORDER = Interval(0.0, inf, whole=True)
 UNIT = Interval(-1.0, 1.0)
 OPEN_UNIT = Interval(-1.0, 1.0, open_ends=True)
 
@@ -29,19 +34,23 @@ IEEE = "IEEE 754-2019"
 C99 = "ISO C99 Annex F"
 
 
-def rule(
-    name: str,
-    value: Any,
-    *partials: Any,
-    domain: tuple[Interval, ...] = (),
-    formula: str,
-    source: str,
-    **facts: Any,
-) -> Primitive:
-    """Enter one built-in operation."""
-    return Primitive(
-        name=name, value=value, partials=partials, domain=domain, formula=formula, source=source, built_in=True, **facts
-    )
+#: The entries that are parts of others, and no names of the package.
+HELPERS: set[Primitive] = set()
+
+
+def rule(name: str, value: Any, *partials: Any, helper: bool = False, **facts: Any) -> Primitive:
+    """Enter one built-in operation; the derivative of a step function is 0 wherever it has one."""
+    if partials[0] is zero:
+        facts.setdefault("flat", STEP)
+    primitive = Primitive(name=name, value=value, partials=partials, built_in=True, **facts)
+    if helper:
+        HELPERS.add(primitive)
+    return primitive
+
+
+def libm(name: str, value: Any, *partials: Any, **facts: Any) -> Primitive:
+    """Enter an operation that NumPy and C's math.h have under this name."""
+    return rule(name, value, *partials, **{"numpy": name, "c": name} | facts)
 
 
 def zero(x: Any, *_: Any) -> Any:
@@ -49,47 +58,70 @@ def zero(x: Any, *_: Any) -> Any:
     return less(x, x)
 
 
+# ------------------------------------------------------------------------------ columns that several entries share
+
+STEP = ("flat", "{node} is a step function: its derivative is 0 wherever it has one")
+
+
+def _flat_at_origin(_: int, *x: float) -> Flat:
+    return None if any(x) else ("kink", "{node} stands on its kink at 0, where the derivative counts as 0")
+
+
+def _tie(a: float, b: float) -> Places:
+    return (0, b), (1, a)
+
+
+def _whole(x: float) -> Places:
+    return ((0, float(builtins.round(x))),)
+
+
+def _multiples(x: float, y: float) -> Places:
+    if not y:
+        return ()
+    if not math.isfinite(x / y):  # a multiple lies within the last place of any number
+        return (0, x), (1, y)
+    whole = float(builtins.round(x / y))
+    return ((0, y * whole), (1, x / whole)) if whole else ((0, 0.0),)
+
+
 # ---------------------------------------------------------------------------------------------------- arithmetic
 
 add: Primitive = rule(
-    "add", operator.add, 1.0, 1.0, formula="y = a + b,   ∂y/∂a = 1, ∂y/∂b = 1", source=IEEE, ulp=(0.5, 1.5), numpy="add",
-    latex="{0} + {1}",
-)
+    "add", operator.add, 1.0, 1.0, formula="y = a + b,   ∂y/∂a = 1, ∂y/∂b = 1", source=IEEE, ulp=(0.5, 1.5),
+    operator="{0} + {1}", numpy="add", symbol="+", symmetric=True, latex="{0} + {1}")
 sub: Primitive = rule(
     "sub", operator.sub, 1.0, -1.0, formula="y = a - b,   ∂y/∂a = 1, ∂y/∂b = -1", source=IEEE, ulp=(0.5, 1.5),
-    numpy="subtract",
-    latex="{0} - {1}",
-)
+    operator="{0} - {1}", numpy="subtract", symbol="-", latex="{0} - {1}")
 mul: Primitive = rule(
-    "mul", operator.mul, lambda a, b, y: b, lambda a, b, y: a,
-    formula="y = a·b,   ∂y/∂a = b, ∂y/∂b = a", source=IEEE, ulp=(0.5, 1.5), numpy="multiply",
-    latex=r"{0} \cdot {1}",
-)
+    "mul", operator.mul, lambda a, b, y: b, lambda a, b, y: a, formula="y = a·b,   ∂y/∂a = b, ∂y/∂b = a", source=IEEE,
+    ulp=(0.5, 1.5), operator="{0} * {1}", numpy="multiply", symbol="*", symmetric=True, latex=r"{0} \cdot {1}")
+
+
+def _flat_quotient(place: int, a: float, _: float) -> Flat:
+    if place == 0:
+        return "zero factor", "{node} divides by {1}"
+    if a == 0.0:
+        return "zero factor", "in {node}, the numerator is 0, so the denominator changes nothing"
+    return "saturated", "{node} divides by {1}: too large to matter"
+
+
 div: Primitive = rule(
     "div", ieee.div, lambda a, b, y: inv(b), lambda a, b, y: -div(y, b),  # not -a/b²: b² overflows at 1e200
-    formula="y = a/b,   ∂y/∂a = 1/b, ∂y/∂b = -(a/b)/b", source=IEEE, ulp=(0.5, 1.5), numpy="divide",
-    latex=r"\frac{{{0}}}{{{1}}}",
-)
+    formula="y = a/b,   ∂y/∂a = 1/b, ∂y/∂b = -(a/b)/b", flat=_flat_quotient, source=IEEE, ulp=(0.5, 1.5),
+    numpy="divide", c="{0} / {1}", symbol="/", latex=r"\frac{{{0}}}{{{1}}}", reference=lambda _, a, b: a / b)
 positive: Primitive = rule(
-    "positive", operator.pos, 1.0,
-    formula="y = x,   dy/dx = 1", source=IEEE, ulp=(0.5, 0.5), numpy="positive",
-    expression=lambda x: x, latex="{0}",
-)
+    "positive", operator.pos, 1.0, formula="y = x,   dy/dx = 1", source=IEEE, ulp=(0.5, 0.5), expression=lambda x: x,
+    numpy="positive", latex="{0}", helper=True)
 neg: Primitive = rule(
-    "neg", operator.neg, -1.0,
-    formula="y = -x,   dy/dx = -1", source=IEEE, ulp=(0.5, 0.5), numpy="negative",
-    latex="-{0}",
-)
+    "neg", operator.neg, -1.0, formula="y = -x,   dy/dx = -1", source=IEEE, ulp=(0.5, 0.5), operator="-{0}",
+    numpy="negative", latex="-{0}")
 inv: Primitive = rule(
     "inv", ieee.inv, lambda x, y: -div(y, x),  # not -y·y: rounds y twice
-    formula="y = 1/x,   dy/dx = -y/x", source=IEEE, ulp=(0.5, 1.5), numpy="reciprocal",
-    expression=lambda x: div(1.0, x), latex=r"\frac{{1}}{{{0}}}",
-)
+    formula="y = 1/x,   dy/dx = -y/x", saturates=True, source=IEEE, ulp=(0.5, 1.5), expression=lambda x: div(1.0, x),
+    numpy="reciprocal", latex=r"\frac{{1}}{{{0}}}", reference=lambda _, x: 1 / x)
 square: Primitive = rule(
-    "square", lambda x: x * x, lambda x, y: 2.0 * x,
-    formula="y = x²,   dy/dx = 2x", source=IEEE, ulp=(0.5, 0.5), numpy="square",
-    expression=lambda x: x * x, latex="{0}^{{2}}",
-)
+    "square", lambda x: x * x, lambda x, y: 2.0 * x, formula="y = x²,   dy/dx = 2x", source=IEEE, ulp=(0.5, 0.5),
+    expression=lambda x: x * x, numpy="square", latex="{0}^{{2}}", reference=lambda _, x: x * x)
 
 
 def _pow_by_base(x: Any, p: Any, y: Any) -> Any:
@@ -125,79 +157,94 @@ def _pow_by_exponent(x: Any, p: Any, y: Any) -> Any:
     return where(x, slope, where(less(0.0, p), 0.0, y * log(x)))
 
 
+def _power_kinks(_: float, p: float) -> Places:
+    return ((0, 0.0),) if not p.is_integer() or p < 0.0 else ()
+
+
+def _flat_power(place: int, x: float, p: float) -> Flat:
+    if place == 0 and p == 0.0:
+        return "flat", "{node} is 1 for every base"
+    if place == 1 and x == 0.0:
+        return "kink", "{node} has base 0, where the derivative by the exponent counts as 0"
+    return ("saturated", "{node} underflows to 0") if x != 0.0 and ieee.pow(x, p) == 0.0 else None
+
+
+#: x² is x·x, and compilers know nothing better than pow.
+_POW_IN_C = """(double x, double y) {
+    double (*volatile power)(double, double) = pow;  /* volatile: compilers replace some powers by other functions */
+    return y == 2.0 ? x * x : power(x, y);
+}"""
 pow: Primitive = rule(  # noqa: A001 - named like the builtin it stands for; so are abs and round
     "pow", ieee.pow, _pow_by_base, _pow_by_exponent, domain=(NON_NEGATIVE, REAL),
-    formula="y = xᵖ,   ∂y/∂x = p·xᵖ⁻¹, ∂y/∂p = xᵖ·log x", kink="∂y/∂p = 0 at x = 0, p > 0",
-    source=f"{C99}; Griewank & Walther, Evaluating Derivatives, table 2.3",
-    ulp=(1.0, lambda x, p: 4.0 + abs(p * ieee.log(x))), numpy="power",
-    c="pow", latex="{0}^{{{1}}}",
-)
+    formula="y = xᵖ,   ∂y/∂x = p·xᵖ⁻¹, ∂y/∂p = xᵖ·log x", kink="∂y/∂p = 0 at x = 0, p > 0", kinks=_power_kinks,
+    flat=_flat_power, source=f"{C99}; Griewank & Walther, Evaluating Derivatives, table 2.3",
+    ulp=(1.0, lambda x, p: 4.0 + abs(p * ieee.log(x))), numpy="power", c=_POW_IN_C, symbol="**", latex="{0}^{{{1}}}",
+    reference="power")
+#: CPython's remainder, and the signs of its zeros.
+_MOD_IN_C = """(double x, double y) {
+    const double r = fmod(x, y);
+    if (y == 0.0) return NAN;
+    if (r == 0.0) return copysign(0.0, y);
+    return (r < 0.0) != (y < 0.0) ? r + y : r;
+}"""
+_FLOORDIV_IN_C = """(double x, double y) {
+    const double r = fmod(x, y);
+    const double q = r != 0.0 && (r < 0.0) != (y < 0.0) ? (x - r) / y - 1.0 : (x - r) / y;
+    if (y == 0.0) return x / y;
+    if (q == 0.0) return copysign(0.0, x / y);
+    return q - floor(q) > 0.5 ? floor(q) + 1.0 : floor(q);
+}"""
 mod: Primitive = rule(
-    "mod", ieee.mod, 1.0, lambda x, y, r: -floordiv(x, y),
-    formula="r = x - y·⌊x/y⌋,   ∂r/∂x = 1, ∂r/∂y = -⌊x/y⌋", kink="the jump's derivative is left out",
-    source="Python language reference 6.7", numpy="remainder",
-)
+    "mod", ieee.mod, 1.0, lambda x, y, r: -floordiv(x, y), formula="r = x - y·⌊x/y⌋,   ∂r/∂x = 1, ∂r/∂y = -⌊x/y⌋",
+    kink="the jump's derivative is left out", kinks=_multiples,
+    flat=("flat", "{node} is {0} itself: {1} goes into it 0 times"), source="Python language reference 6.7",
+    numpy="remainder", c=_MOD_IN_C, symbol="%")
 floordiv: Primitive = rule(
-    "floordiv", ieee.floordiv, zero, lambda x, y, q: less(y, y),
-    formula="q = ⌊x/y⌋,   ∂q/∂x = ∂q/∂y = 0", kink="0 at the jumps", source="Python language reference 6.7",
-    numpy="floor_divide",
-)
+    "floordiv", ieee.floordiv, zero, lambda x, y, q: less(y, y), formula="q = ⌊x/y⌋,   ∂q/∂x = ∂q/∂y = 0",
+    kink="0 at the jumps", kinks=_multiples, source="Python language reference 6.7", numpy="floor_divide",
+    c=_FLOORDIV_IN_C, symbol="//")
 
 # ------------------------------------------------------------------------------------------- powers, exp and log
 
-sqrt: Primitive = rule(
+sqrt: Primitive = libm(
     "sqrt", ieee.sqrt, lambda x, y: div(0.5, y + 0.0),  # + 0.0 turns -0.0 into 0.0: +inf on both
-    domain=(NON_NEGATIVE,), formula="y = √x,   dy/dx = 1/(2y)", kink="+inf at 0", source=IEEE,
-    ulp=(0.5, 1.5), numpy="sqrt",
-    c="sqrt", latex=r"\sqrt{{{0}}}",
-)
-cbrt: Primitive = rule(
-    "cbrt", math.cbrt, lambda x, y: inv(3.0 * (y * y)),
-    formula="y = ∛x,   dy/dx = 1/(3y²)", kink="+inf at 0", source=C99, ulp=(4.0, 12.0), numpy="cbrt",
-    c="cbrt", latex=r"\sqrt[3]{{{0}}}",
-)
-exp: Primitive = rule(
-    "exp", ieee.exp, lambda x, y: y,
-    formula="y = eˣ,   dy/dx = y", source=f"{AS} 4.2", ulp=(1.0, 1.0), numpy="exp",
-    c="exp", latex="e^{{{0}}}",
-)
-exp2: Primitive = rule(
+    domain=(NON_NEGATIVE,), formula="y = √x,   dy/dx = 1/(2y)", kink="+inf at 0", kinks=(0.0,), saturates=True,
+    source=IEEE, ulp=(0.5, 1.5), latex=r"\sqrt{{{0}}}")
+cbrt: Primitive = libm(
+    "cbrt", math.cbrt, lambda x, y: inv(3.0 * (y * y)), formula="y = ∛x,   dy/dx = 1/(3y²)", kink="+inf at 0",
+    kinks=(0.0,), saturates=True, source=C99, ulp=(4.0, 12.0), latex=r"\sqrt[3]{{{0}}}")
+exp: Primitive = libm(
+    "exp", ieee.exp, lambda x, y: y, formula="y = eˣ,   dy/dx = y", saturates=True, source=f"{AS} 4.2", ulp=(1.0, 1.0),
+    latex="e^{{{0}}}")
+exp2: Primitive = libm(
     "exp2", ieee.exp2, lambda x, y: where(less(y, inf), y * LN2, exp2(x - 1.0) * (2.0 * LN2)),  # 2¹⁰²⁴·log 2 is finite
-    formula="y = 2ˣ,   dy/dx = y·log 2", source=f"{AS} 4.2", ulp=(1.0, 1.5), numpy="exp2",
-    c="exp2", latex="2^{{{0}}}",
-)
-expm1: Primitive = rule(
+    formula="y = 2ˣ,   dy/dx = y·log 2", saturates=True, source=f"{AS} 4.2", ulp=(1.0, 1.5), latex="2^{{{0}}}",
+    reference=lambda mp, x: mp.power(2, x))
+expm1: Primitive = libm(
     "expm1", ieee.expm1, lambda x, y: exp(x),  # not y + 1: all digits lost where x is very negative
-    formula="y = eˣ - 1,   dy/dx = eˣ", source=f"{AS} 4.2", ulp=(1.0, 1.0), numpy="expm1",
-    c="expm1", latex="e^{{{0}}} - 1",
-)
+    formula="y = eˣ - 1,   dy/dx = eˣ", saturates=True, source=f"{AS} 4.2", ulp=(1.0, 1.0), latex="e^{{{0}}} - 1")
 # In what follows + 0.0 turns -0.0 into 0.0: the domain lies to the right of it, and so does the limit of the derivative.
-log: Primitive = rule(
-    "log", ieee.log, lambda x, y: inv(x + 0.0), domain=(POSITIVE,),
-    formula="y = log x,   dy/dx = 1/x", source=f"{AS} 4.1", ulp=(1.0, 1.0), numpy="log",
-    c="log", latex=r"\log {0}",
-)
-log2: Primitive = rule(
-    "log2", ieee.log2, lambda x, y: inv(x * LN2 + 0.0), domain=(POSITIVE,),
-    formula="y = log₂ x,   dy/dx = 1/(x·log 2)", source=f"{AS} 4.1", ulp=(1.0, 2.0), numpy="log2",
-    c="log2", latex=r"\log_2 {0}",
-)
-log10: Primitive = rule(
+log: Primitive = libm(
+    "log", ieee.log, lambda x, y: inv(x + 0.0), domain=(POSITIVE,), formula="y = log x,   dy/dx = 1/x", saturates=True,
+    source=f"{AS} 4.1", ulp=(1.0, 1.0), latex=r"\log {0}")
+log2: Primitive = libm(
+    "log2", ieee.log2, lambda x, y: inv(x * LN2 + 0.0), domain=(POSITIVE,), formula="y = log₂ x,   dy/dx = 1/(x·log 2)",
+    saturates=True, source=f"{AS} 4.1", ulp=(1.0, 2.0), latex=r"\log_2 {0}",
+    reference=lambda mp, x: mp.log(x) / mp.log(2))
+log10: Primitive = libm(
     "log10", ieee.log10, lambda x, y: inv(x * LN10 + 0.0), domain=(POSITIVE,),
-    formula="y = log₁₀ x,   dy/dx = 1/(x·log 10)", source=f"{AS} 4.1", ulp=(2.0, 3.0), numpy="log10",
-    c="log10", latex=r"\log_{{10}} {0}",
-)
-log1p: Primitive = rule(
+    formula="y = log₁₀ x,   dy/dx = 1/(x·log 10)", saturates=True, source=f"{AS} 4.1", ulp=(2.0, 3.0),
+    latex=r"\log_{{10}} {0}")
+log1p: Primitive = libm(
     "log1p", ieee.log1p, lambda x, y: inv(1.0 + x), domain=(Interval(-1.0, inf, open_ends=True),),
-    formula="y = log(1 + x),   dy/dx = 1/(1 + x)", source=f"{AS} 4.1", ulp=(1.0, 2.0), numpy="log1p",
-    c="log1p", latex=r"\log(1 + {0})",
-)
+    formula="y = log(1 + x),   dy/dx = 1/(1 + x)", saturates=True, source=f"{AS} 4.1", ulp=(1.0, 2.0),
+    latex=r"\log(1 + {0})")
 xlogy: Primitive = rule(
-    "xlogy", ieee.xlogy, lambda x, y, r: log(y), lambda x, y, r: where(x, div(x, y + 0.0), 0.0), domain=(REAL, POSITIVE),
-    formula="r = x·log y,   ∂r/∂x = log y, ∂r/∂y = x/y", kink="r = ∂r/∂y = 0 at x = 0", source="SciPy special.xlogy",
-    ulp=(2.0, 2.0),
-    expression=lambda x, y: where(x, x * log(y), 0.0 * less(y, y)),
-)
+    "xlogy", ieee.xlogy, lambda x, y, r: log(y), lambda x, y, r: where(x, div(x, y + 0.0), 0.0),
+    domain=(REAL, POSITIVE), formula="r = x·log y,   ∂r/∂x = log y, ∂r/∂y = x/y", kink="r = ∂r/∂y = 0 at x = 0",
+    flat=lambda i, x, y: ("zero factor", "in {node}, the factor in front of the logarithm is 0") if i and x == 0.0 else None,
+    source="SciPy special.xlogy", ulp=(2.0, 2.0),
+    expression=lambda x, y: where(x, x * log(y), 0.0 * less(y, y)), reference=lambda mp, x, y: x * mp.log(y))
 
 
 def _log_of_sum(a: Any, b: Any) -> Any:
@@ -207,9 +254,10 @@ def _log_of_sum(a: Any, b: Any) -> Any:
 logaddexp: Primitive = rule(
     "logaddexp", ieee.logaddexp, lambda a, b, y: sigmoid(_gap(a, b)), lambda a, b, y: sigmoid(_gap(b, a)),
     formula="y = log(eᵃ + eᵇ),   ∂y/∂a = σ(a - b), ∂y/∂b = σ(b - a)", kink="½ and ½ at ties, infinite ones too",
-    source="Higham, Blanchard & Higham, IMA J. Numer. Anal. 41 (2021)", ulp=(2.0, 4.0), numpy="logaddexp",
-    expression=_log_of_sum,
-)
+    flat=lambda i, a, b: ("saturated", f"{{node}} has lost its argument {{{i}}} against {{{1 - i}}}"),
+    saturates=True, source="Higham, Blanchard & Higham, IMA J. Numer. Anal. 41 (2021)", ulp=(2.0, 4.0),
+    expression=_log_of_sum, numpy="logaddexp", symmetric=True,
+    reference=lambda mp, a, b: max(a, b) + mp.log1p(mp.exp(-abs(a - b))))
 
 
 def _gap(a: Any, b: Any) -> Any:
@@ -219,50 +267,37 @@ def _gap(a: Any, b: Any) -> Any:
 
 # ---------------------------------------------------------------------------------------------------- trigonometry
 
-sin: Primitive = rule(
-    "sin", ieee.sin, lambda x, y: cos(x),
-    formula="y = sin x,   dy/dx = cos x", source=f"{AS} 4.3", ulp=(1.0, 1.0), numpy="sin",
-    c="sin", latex=r"\sin {0}",
-)
-cos: Primitive = rule(
-    "cos", ieee.cos, lambda x, y: -sin(x),
-    formula="y = cos x,   dy/dx = -sin x", source=f"{AS} 4.3", ulp=(1.0, 1.0), numpy="cos",
-    c="cos", latex=r"\cos {0}",
-)
-tan: Primitive = rule(
-    "tan", ieee.tan, lambda x, y: 1.0 + y * y,
-    formula="y = tan x,   dy/dx = 1 + y²", source=f"{AS} 4.3", ulp=(1.0, 2.0), numpy="tan",
-    c="tan", latex=r"\tan {0}",
-)
+sin: Primitive = libm(
+    "sin", ieee.sin, lambda x, y: cos(x), formula="y = sin x,   dy/dx = cos x", source=f"{AS} 4.3", ulp=(1.0, 1.0),
+    latex=r"\sin {0}")
+cos: Primitive = libm(
+    "cos", ieee.cos, lambda x, y: -sin(x), formula="y = cos x,   dy/dx = -sin x", source=f"{AS} 4.3", ulp=(1.0, 1.0),
+    latex=r"\cos {0}")
+tan: Primitive = libm(
+    "tan", ieee.tan, lambda x, y: 1.0 + y * y, formula="y = tan x,   dy/dx = 1 + y²", source=f"{AS} 4.3",
+    ulp=(1.0, 2.0), latex=r"\tan {0}")
 asin: Primitive = rule(
-    "asin", ieee.asin, lambda x, y: inv(sqrt((1.0 - x) * (1.0 + x))),
-    domain=(UNIT,), formula="y = asin x,   dy/dx = 1/√((1-x)(1+x))", kink="inf at ±1", source=f"{AS} 4.4",
-    ulp=(1.0, 3.0), numpy="arcsin",
-    c="asin", latex=r"\arcsin {0}",
-)
+    "asin", ieee.asin, lambda x, y: inv(sqrt((1.0 - x) * (1.0 + x))), domain=(UNIT,),
+    formula="y = asin x,   dy/dx = 1/√((1-x)(1+x))", kink="inf at ±1", kinks=(-1.0, 1.0), source=f"{AS} 4.4",
+    ulp=(1.0, 3.0), numpy="arcsin", c="asin", latex=r"\arcsin {0}")
 acos: Primitive = rule(
-    "acos", ieee.acos, lambda x, y: -inv(sqrt((1.0 - x) * (1.0 + x))),
-    domain=(UNIT,), formula="y = acos x,   dy/dx = -1/√((1-x)(1+x))", kink="-inf at ±1", source=f"{AS} 4.4",
-    ulp=(1.0, 3.0), numpy="arccos",
-    c="acos", latex=r"\arccos {0}",
-)
+    "acos", ieee.acos, lambda x, y: -inv(sqrt((1.0 - x) * (1.0 + x))), domain=(UNIT,),
+    formula="y = acos x,   dy/dx = -1/√((1-x)(1+x))", kink="-inf at ±1", kinks=(-1.0, 1.0), source=f"{AS} 4.4",
+    ulp=(1.0, 3.0), numpy="arccos", c="acos", latex=r"\arccos {0}")
 atan: Primitive = rule(
     "atan", math.atan, lambda x, y: where(less(1e154, abs(x)), inv(x) * inv(x), inv(1.0 + x * x)),  # x² overflows
-    formula="y = atan x,   dy/dx = 1/(1 + x²)", source=f"{AS} 4.4", ulp=(1.0, 3.0), numpy="arctan",
-    c="atan", latex=r"\arctan {0}",
-)
-hypot: Primitive = rule(
+    formula="y = atan x,   dy/dx = 1/(1 + x²)", saturates=True, source=f"{AS} 4.4", ulp=(1.0, 3.0), numpy="arctan",
+    c="atan", latex=r"\arctan {0}")
+hypot: Primitive = libm(
     "hypot", ieee.hypot, lambda x, y, h: _over_length(x, x, y, h), lambda x, y, h: _over_length(y, x, y, h),
-    formula="h = √(x² + y²),   ∂h/∂x = x/h, ∂h/∂y = y/h", kink="0 at the origin", source=C99,
-    ulp=(1.0, 3.0), numpy="hypot",
-    c="hypot", latex=r"\sqrt{{{0}^2 + {1}^2}}",
-)
+    formula="h = √(x² + y²),   ∂h/∂x = x/h, ∂h/∂y = y/h", kink="0 at the origin",
+    kinks=lambda x, y: (() if y else ((0, 0.0),)) + (() if x else ((1, 0.0),)), flat=_flat_at_origin, source=C99,
+    ulp=(1.0, 3.0), symmetric=True, latex=r"\sqrt{{{0}^2 + {1}^2}}")
 atan2: Primitive = rule(
     "atan2", math.atan2, lambda y, x, t: _over_squared_length(x, x, y), lambda y, x, t: -_over_squared_length(y, x, y),
-    formula="t = atan2(y, x),   ∂t/∂y = x/(x² + y²), ∂t/∂x = -y/(x² + y²)", kink="0 at the origin", source=C99,
-    ulp=(1.0, 3.0), numpy="arctan2",
-    c="atan2",
-)
+    formula="t = atan2(y, x),   ∂t/∂y = x/(x² + y²), ∂t/∂x = -y/(x² + y²)", kink="0 at the origin",
+    kinks=lambda y, x: ((0, 0.0),) if x <= 0.0 else (), flat=_flat_at_origin, saturates=True, source=C99,
+    ulp=(1.0, 3.0), numpy="arctan2", c="atan2")
 
 
 def _over_length(a: Any, x: Any, y: Any, h: Any) -> Any:
@@ -280,42 +315,31 @@ def _over_squared_length(a: Any, x: Any, y: Any) -> Any:
 
 
 sinc: Primitive = rule(
-    "sinc", ieee.sinc, lambda x, y: sinc_derivative(x, 1.0),
-    formula="y = sin(πx)/(πx),   y(0) = 1", source="NumPy sinc (the normalised function)",
-)
+    "sinc", ieee.sinc, lambda x, y: sinc_derivative(x, 1.0), formula="y = sin(πx)/(πx),   y(0) = 1", saturates=True,
+    source="NumPy sinc (the normalised function)", reference="sincpi")
 sinc_derivative: Primitive = rule(
     "sinc_derivative", ieee.sinc_derivative, lambda x, n, y: sinc_derivative(x, n + 1.0), nan,
-    domain=(REAL, NON_NEGATIVE), formula="y = dⁿ/dxⁿ sinc x;  n a constant integer",
-    source="u·Sₙ + n·Sₙ₋₁ = sin(u + nπ/2)",
-)
+    domain=(REAL, ORDER), formula="y = dⁿ/dxⁿ sinc x;  n a constant integer",
+    source="u·Sₙ + n·Sₙ₋₁ = sin(u + nπ/2)", helper=True)
 degrees: Primitive = rule(
-    "degrees", math.degrees, 180.0 / pi,
-    formula="y = 180x/π,   dy/dx = 180/π", source="definition", ulp=(2.0, 1.0), numpy="degrees",
-    expression=lambda x: x * (180.0 / pi),
-)
+    "degrees", math.degrees, 180.0 / pi, formula="y = 180x/π,   dy/dx = 180/π", source="definition", ulp=(2.0, 1.0),
+    expression=lambda x: x * (180.0 / pi), numpy="degrees")
 radians: Primitive = rule(
-    "radians", math.radians, pi / 180.0,
-    formula="y = πx/180,   dy/dx = π/180", source="definition", ulp=(2.0, 1.0), numpy="radians",
-    expression=lambda x: x * (pi / 180.0),
-)
+    "radians", math.radians, pi / 180.0, formula="y = πx/180,   dy/dx = π/180", source="definition", ulp=(2.0, 1.0),
+    expression=lambda x: x * (pi / 180.0), numpy="radians")
 
 # ------------------------------------------------------------------------------------------------------- hyperbolic
 
-sinh: Primitive = rule(
-    "sinh", ieee.sinh, lambda x, y: cosh(x),
-    formula="y = sinh x,   dy/dx = cosh x", source=f"{AS} 4.5", ulp=(2.0, 2.0), numpy="sinh",
-    c="sinh", latex=r"\sinh {0}",
-)
-cosh: Primitive = rule(
-    "cosh", ieee.cosh, lambda x, y: sinh(x),
-    formula="y = cosh x,   dy/dx = sinh x", source=f"{AS} 4.5", ulp=(2.0, 2.0), numpy="cosh",
-    c="cosh", latex=r"\cosh {0}",
-)
-tanh: Primitive = rule(
+sinh: Primitive = libm(
+    "sinh", ieee.sinh, lambda x, y: cosh(x), formula="y = sinh x,   dy/dx = cosh x", source=f"{AS} 4.5", ulp=(2.0, 2.0),
+    latex=r"\sinh {0}")
+cosh: Primitive = libm(
+    "cosh", ieee.cosh, lambda x, y: sinh(x), formula="y = cosh x,   dy/dx = sinh x", source=f"{AS} 4.5", ulp=(2.0, 2.0),
+    latex=r"\cosh {0}")
+tanh: Primitive = libm(
     "tanh", math.tanh, lambda x, y: sech_squared(x),  # not 1 - y²: 0 at x = 20, where the truth is 1.7e-17
-    formula="y = tanh x,   dy/dx = sech² x", source=f"{AS} 4.5", ulp=(2.5, 4.0), numpy="tanh",
-    c="tanh", latex=r"\tanh {0}",
-)
+    formula="y = tanh x,   dy/dx = sech² x", saturates=True, steepest=1.0, source=f"{AS} 4.5", ulp=(2.5, 4.0),
+    latex=r"\tanh {0}")
 
 
 def _sech_squared(x: Any) -> Any:
@@ -325,61 +349,187 @@ def _sech_squared(x: Any) -> Any:
 
 sech_squared: Primitive = rule(
     "sech_squared", ieee.sech_squared, lambda x, y: -2.0 * tanh(x) * y,
-    formula="y = sech² x = 4e/(1+e)², e = e^-2|x|,   dy/dx = -2·tanh x·y", source=f"{AS} 4.5", ulp=(4.0, 8.0),
-    expression=_sech_squared, latex=r"\operatorname{{sech}}^2 {0}",
-)
+    formula="y = sech² x = 4e/(1+e)², e = e^-2|x|,   dy/dx = -2·tanh x·y", saturates=True, source=f"{AS} 4.5",
+    ulp=(4.0, 8.0), expression=_sech_squared, latex=r"\operatorname{{sech}}^2 {0}", helper=True)
 asinh: Primitive = rule(
-    "asinh", math.asinh, lambda x, y: inv(hypot(1.0, x)),
-    formula="y = asinh x,   dy/dx = 1/√(1 + x²)", source=f"{AS} 4.6", ulp=(2.0, 2.0), numpy="arcsinh",
-    c="asinh",
-)
+    "asinh", math.asinh, lambda x, y: inv(hypot(1.0, x)), formula="y = asinh x,   dy/dx = 1/√(1 + x²)", saturates=True,
+    source=f"{AS} 4.6", ulp=(2.0, 2.0), numpy="arcsinh", c="asinh")
 acosh: Primitive = rule(
     "acosh", ieee.acosh, lambda x, y: where(less(1e150, x), inv(x), inv(sqrt((x - 1.0) * (x + 1.0)))),  # x² overflows
-    domain=(Interval(1.0, inf),), formula="y = acosh x,   dy/dx = 1/√((x-1)(x+1))", kink="inf at 1", source=f"{AS} 4.6",
-    ulp=(2.5, 3.0), numpy="arccosh",
-    c="acosh",
-)
+    domain=(Interval(1.0, inf),), formula="y = acosh x,   dy/dx = 1/√((x-1)(x+1))", kink="inf at 1", kinks=(1.0,),
+    saturates=True, source=f"{AS} 4.6", ulp=(2.5, 3.0), numpy="arccosh", c="acosh")
 atanh: Primitive = rule(
     "atanh", ieee.atanh, lambda x, y: inv((1.0 - x) * (1.0 + x)), domain=(OPEN_UNIT,),
-    formula="y = atanh x,   dy/dx = 1/((1-x)(1+x))", source=f"{AS} 4.6", ulp=(2.0, 3.0), numpy="arctanh",
-    c="atanh",
-)
+    formula="y = atanh x,   dy/dx = 1/((1-x)(1+x))", source=f"{AS} 4.6", ulp=(2.0, 3.0), numpy="arctanh", c="atanh")
 
 # ------------------------------------------------------------------------------------------------- special functions
 
 erf: Primitive = rule(
-    "erf", math.erf, lambda x, y: TWO_OVER_SQRT_PI * exp(-x * x),
-    formula="y = erf x,   dy/dx = 2/√π·e^-x²", source=f"{AS} 7.1", ulp=(1.5, lambda x: 4.0 + x * x),
-    c="erf",
-)
+    "erf", math.erf, lambda x, y: TWO_OVER_SQRT_PI * exp(-x * x), formula="y = erf x,   dy/dx = 2/√π·e^-x²",
+    saturates=True, source=f"{AS} 7.1", ulp=(1.5, lambda x: 4.0 + x * x), c="erf")
 erfc: Primitive = rule(
-    "erfc", math.erfc, lambda x, y: -TWO_OVER_SQRT_PI * exp(-x * x),
-    formula="y = 1 - erf x,   dy/dx = -2/√π·e^-x²", source=f"{AS} 7.1", ulp=(4.0, lambda x: 4.0 + x * x),
-    c="erfc",
-)
+    "erfc", math.erfc, lambda x, y: -TWO_OVER_SQRT_PI * exp(-x * x), formula="y = 1 - erf x,   dy/dx = -2/√π·e^-x²",
+    saturates=True, source=f"{AS} 7.1", ulp=(4.0, lambda x: 4.0 + x * x), c="erfc")
 gamma: Primitive = rule(
-    "gamma", ieee.gamma, lambda x, y: y * digamma(x), domain=(POSITIVE,),
-    formula="y = Γ(x),   dy/dx = Γ(x)·ψ(x)", source=f"{AS} 6.1",
-    latex=r"\Gamma({0})",
-)
+    "gamma", ieee.gamma, lambda x, y: y * digamma(x), domain=(POSITIVE,), formula="y = Γ(x),   dy/dx = Γ(x)·ψ(x)",
+    source=f"{AS} 6.1", c="tgamma({0})", latex=r"\Gamma({0})")
 lgamma: Primitive = rule(
-    "lgamma", ieee.lgamma, lambda x, y: digamma(x), domain=(POSITIVE,),
-    formula="y = log |Γ(x)|,   dy/dx = ψ(x)", source=f"{AS} 6.1",
-    latex=r"\log|\Gamma({0})|",
-)
+    "lgamma", ieee.lgamma, lambda x, y: digamma(x), domain=(POSITIVE,), formula="y = log |Γ(x)|,   dy/dx = ψ(x)",
+    source=f"{AS} 6.1", c="lgamma({0})", latex=r"\log|\Gamma({0})|", reference="loggamma")
 digamma: Primitive = rule(
-    "digamma", ieee.digamma, lambda x, y: polygamma(1.0, x), domain=(POSITIVE,),
-    formula="y = ψ(x),   dy/dx = ψ⁽¹⁾(x)", source=f"{AS} 6.3",
-    latex=r"\psi({0})",
-)
+    "digamma", ieee.digamma, lambda x, y: polygamma(1.0, x), domain=(POSITIVE,), formula="y = ψ(x),   dy/dx = ψ⁽¹⁾(x)",
+    source=f"{AS} 6.3", latex=r"\psi({0})")
 polygamma: Primitive = rule(
-    "polygamma", ieee.polygamma, nan, lambda n, x, y: polygamma(n + 1.0, x), domain=(NON_NEGATIVE, POSITIVE),
-    formula="y = ψ⁽ⁿ⁾(x),   ∂y/∂x = ψ⁽ⁿ⁺¹⁾(x);  n a constant integer", source=f"{AS} 6.4",
-    latex=r"\psi^{{({0})}}({1})",
+    "polygamma", ieee.polygamma, nan, lambda n, x, y: polygamma(n + 1.0, x), domain=(ORDER, POSITIVE),
+    formula="y = ψ⁽ⁿ⁾(x),   ∂y/∂x = ψ⁽ⁿ⁺¹⁾(x);  n a constant integer", source=f"{AS} 6.4", latex=r"\psi^{{({0})}}({1})")
+
+# ------------------------------------------------------------------------------------------- the normal distribution
+
+
+def _density(x: Any) -> Any:
+    """e^(-x²/2)/√(2π); x² as h² + (x - h)(x + h), where h² is exact."""
+    h = where(less(abs(x), 40.0), trunc(16.0 * x) * 0.0625, 0.0)
+    return exp(-0.5 * h * h) * exp(-0.5 * (x - h) * (x + h)) * (0.5 * SQRT_HALF * TWO_OVER_SQRT_PI)
+
+
+def _ndtr(x: Any) -> Any:
+    """½·erfc(-x/√2): the quotient in two parts, of which erfc takes the first, and its slope the second."""
+    v = where(less(abs(x), 40.0), x, 0.0)
+    high = v * 134217729.0 - (v * 134217729.0 - v)  # 26 bits, as of the root: Veltkamp's and Dekker's product
+    low, t = v - high, -SQRT_HALF * v
+    lost = ((-_ROOT_HIGH * high - t) - _ROOT_LOW * high - _ROOT_HIGH * low) - _ROOT_LOW * low
+    return 0.5 * erfc(-SQRT_HALF * x) - 0.5 * TWO_OVER_SQRT_PI * exp(-t * t) * (lost - _ROOT_ERROR * v)
+
+
+SQRT_HALF = math.sqrt(0.5)
+_ROOT_HIGH, _ROOT_LOW, _ROOT_ERROR = 0.7071067839860916, -2.7995440410322203e-09, -4.833646656726457e-17
+ndtr: Primitive = rule(
+    "ndtr", _ndtr, lambda x, y: _density(x), formula="y = Φ(x),   dy/dx = φ(x) = e^(-x²/2)/√(2π)", saturates=True,
+    source=f"{AS} 26.2", ulp=(4.0, 5.0), expression=_ndtr, latex=r"\Phi({0})", reference="ncdf")
+moment_ratio: Primitive = rule(
+    "moment_ratio", ieee.moment_ratio, lambda t, n, y: -y * (moment_ratio(t, n + 1.0) - y), nan,
+    domain=(Interval(2.5, inf), Interval(1.0, 80.0, whole=True)),
+    formula="y = Mₙ/Mₙ₋₁, Mₙ = ∫₀^∞ uⁿ e^(-tu - u²/2) du,   ∂y/∂t = -y·(Mₙ₊₁/Mₙ - y);  n a constant integer",
+    source=f"{AS} 26.2.14 (Laplace)", ulp=(3.0, lambda t, n: 12.0 + 4.0 * n),
+    expression=lambda t, n: ieee.moment_ratio(t, n, div, sqrt), helper=True)
+
+
+def _log_ndtr(x: Any) -> Any:
+    tail = -0.5 * x * x - 0.5 * math.log(2.0 * pi) - log(_far_hazard(x))
+    return where(less(x, -2.5), tail, where(less(x, 0.0), log(ndtr(x)), log1p(-ndtr(-x))))
+
+
+def _far_hazard(x: Any) -> Any:
+    return moment_ratio(-x, 1.0) - x
+
+
+def _hazard(x: Any) -> Any:
+    """φ(x)/Φ(x): of its derivatives none cancels far out, as -y·(x + y) would."""
+    return where(less(x, -2.5), _far_hazard(x), div(_density(x), ndtr(x)))
+
+
+def _log_ndtr_in_mpmath(mp: Any, x: Any) -> Any:
+    if x > -1000:
+        return mp.log1p(-mp.ncdf(-x)) if x > 0 else mp.log(mp.ncdf(x))
+    total = mp.nsum(lambda k: mp.fac2(2 * k - 1) * (-1) ** int(k) / x ** (2 * k), [0, 40])
+    return -x * x / 2 - mp.log(-x * mp.sqrt(2 * mp.pi)) + mp.log(total)
+
+
+log_ndtr: Primitive = rule(
+    "log_ndtr", _log_ndtr, lambda x, y: _hazard(x), formula="y = log Φ(x),   dy/dx = φ(x)/Φ(x)", saturates=True,
+    source=f"{AS} 26.2", ulp=(4.0, 6.0), expression=_log_ndtr, latex=r"\log \Phi({0})", reference=_log_ndtr_in_mpmath)
+
+
+# Of quotients of polynomials, highest powers first: in the middle, in the tails, and far out.
+_QUANTILES = (
+    ((2509.0809287301226727, 33430.575583588128105, 67265.770927008700853, 45921.953931549871457, 13731.693765509461125,
+      1971.5909503065514427, 133.14166789178437745, 3.387132872796366608),
+     (5226.495278852545925, 28729.085735721942674, 39307.89580009271061, 21213.794301586595867, 5394.1960214247511077,
+      687.1870074920579083, 42.313330701600911252, 1.0)),
+    ((7.7454501427834140764e-4, 0.0227238449892691845833, 0.24178072517745061177, 1.27045825245236838258,
+      3.64784832476320460504, 5.7694972214606914055, 4.6303378461565452959, 1.42343711074968357734),
+     (1.05075007164441684324e-9, 5.475938084995344946e-4, 0.0151986665636164571966, 0.14810397642748007459,
+      0.68976733498510000455, 1.6763848301838038494, 2.05319162663775882187, 1.0)),
+    ((2.01033439929228813265e-7, 2.71155556874348757815e-5, 0.0012426609473880784386, 0.026532189526576123093,
+      0.29656057182850489123, 1.7848265399172913358, 5.4637849111641143699, 6.6579046435011037772),
+     (2.04426310338993978564e-15, 1.4215117583164458887e-7, 1.8463183175100546818e-5, 7.868691311456132591e-4,
+      0.0148753612908506148525, 0.13692988092273580531, 0.59983220655588793769, 1.0)),
 )
+
+
+def _sum(x: Any, *coefficients: float) -> Any:
+    return functools.reduce(lambda total, c: total * x + c, coefficients)
+
+
+def _quantile(q: Any, m: Any) -> Any:
+    """The number at which Φ is ½ + q, where m is ½ - |q|."""
+    r = sqrt(-log(where(m, m, 0.5)))
+    places = (0.180625 - q * q, r - 1.6, r - 5.0)
+    middle, tail, far = (div(_sum(x, *top), _sum(x, *bottom)) for x, (top, bottom) in zip(places, _QUANTILES, strict=True))
+    size = where(m, where(less(r, 5.0), tail, far), inf)
+    return where(less(abs(q), 0.425), q * middle, where(less(q, 0.0), -size, size))
+
+
+def _quantile_slope(y: Any, m: Any) -> Any:
+    """1/φ(y), where Φ(-|y|) = m: by m where φ would lose y² ULP."""
+    return where(less(abs(y), 1.0), inv(_density(y)), where(m, inv(m * _hazard(-abs(y))), inf))
+
+
+def _ndtri(p: Any) -> Any:
+    return _quantile(p - 0.5, _smaller_part(p))
+
+
+def _smaller_part(p: Any) -> Any:
+    return where(less(p, 0.5), p, 1.0 - p)
+
+
+def _ndtri_in_mpmath(mp: Any, p: Any) -> Any:
+    if p > 0.5:
+        return -_ndtri_in_mpmath(mp, 1 - p)
+    y, logarithm = mp.mpf(_ndtri(float(p))), mp.log(p)
+    for _ in range(int(math.log2(mp.dps))):  # Newton's method
+        y -= (mp.log(mp.ncdf(y)) - logarithm) * mp.ncdf(y) / mp.npdf(y)
+    return y
+
+
+ndtri: Primitive = rule(
+    "ndtri", _ndtri, lambda p, y: _quantile_slope(y, _smaller_part(p)), domain=(Interval(0.0, 1.0, open_ends=True),),
+    formula="Φ(y) = p,   dy/dp = 1/φ(y)", kink="inf at 0 and 1", source="Wichura, Applied Statistics 37 (1988), AS 241",
+    ulp=(7.0, 8.0), expression=_ndtri, latex=r"\Phi^{{-1}}({0})", reference=_ndtri_in_mpmath)
+
+
+def _erfinv(x: Any) -> Any:
+    return SQRT_HALF * _quantile(0.5 * x, 0.5 * (1.0 - abs(x)))
+
+
+erfinv: Primitive = rule(
+    "erfinv", _erfinv, lambda x, y: 0.5 * SQRT_HALF * _quantile_slope(y / SQRT_HALF, 0.5 * (1.0 - abs(x))),
+    domain=(OPEN_UNIT,), formula="erf y = x,   dy/dx = √π/2·e^y²", kink="inf at ±1", source="erf y = 2Φ(√2·y) - 1",
+    ulp=(7.0, 8.0), expression=_erfinv, latex=r"\operatorname{{erf}}^{{-1}}({0})", reference="erfinv")
 
 # ------------------------------------------------------------------------------------------------------- activations
 
+
+def _logit(p: Any) -> Any:
+    m = _smaller_part(p)  # exact from ¼ on, and so is 1 - 2m
+    size = where(less(m, 0.25), log1p(-m) - log(m), log1p(div(1.0 - 2.0 * m, m)))
+    return where(less(p, 0.5), -size, size)
+
+
+logit: Primitive = rule(
+    "logit", _logit, lambda p, y: inv(p * (1.0 - p) + 0.0), domain=(Interval(0.0, 1.0, open_ends=True),),
+    formula="y = log(p/(1 - p)),   dy/dp = 1/(p(1 - p))", kink="inf at 0 and 1", source="inverse of the logistic function",
+    ulp=(2.0, 2.5), expression=_logit, reference=lambda mp, p: mp.log(p / (1 - p)))
+
+
+def _log1mexp(x: Any) -> Any:
+    return where(less(LN2, x), log1p(-exp(-x)), log(-expm1(-x)))
+
+
+log1mexp: Primitive = rule(
+    "log1mexp", _log1mexp, lambda x, y: where(less(x, 40.0), inv(expm1(x) + 0.0), exp(-x)), domain=(POSITIVE,),
+    formula="y = log(1 - e⁻ˣ),   dy/dx = 1/(eˣ - 1)", kink="inf at 0", source="Mächler 2012, Rmpfr log1mexp", saturates=True,
+    ulp=(2.0, 2.5), expression=_log1mexp, reference=lambda mp, x: mp.log(-mp.expm1(-x)))
 
 
 def _sigmoid(x: Any) -> Any:
@@ -394,30 +544,30 @@ def _sigmoid_slope(x: Any) -> Any:
 
 sigmoid: Primitive = rule(
     "sigmoid", ieee.sigmoid, lambda x, y: sigmoid_slope(x),  # not y(1-y): 0 beyond x = 37
-    formula="y = 1/(1 + e⁻ˣ),   dy/dx = e/(1+e)², e = e^-|x|", source="logistic function", ulp=(2.5, 4.0),
-    expression=_sigmoid, latex=r"\sigma({0})",
-)
+    formula="y = 1/(1 + e⁻ˣ),   dy/dx = e/(1+e)², e = e^-|x|", saturates=True, steepest=0.25,
+    source="logistic function", ulp=(2.5, 4.0), expression=_sigmoid, latex=r"\sigma({0})",
+    reference=lambda mp, x: 1 / (1 + mp.exp(-x)))
 sigmoid_slope: Primitive = rule(
-    "sigmoid_slope", ieee.sigmoid_slope, lambda x, y: -tanh(0.5 * x) * y,
-    formula="y = σ'(x),   dy/dx = -tanh(x/2)·y", source="σ'' = σ'(1 - 2σ), 1 - 2σ = -tanh(x/2)", ulp=(4.0, 8.0),
-    expression=_sigmoid_slope, latex=r"\sigma'({0})",
-)
+    "sigmoid_slope", ieee.sigmoid_slope, lambda x, y: -tanh(0.5 * x) * y, formula="y = σ'(x),   dy/dx = -tanh(x/2)·y",
+    saturates=True, source="σ'' = σ'(1 - 2σ), 1 - 2σ = -tanh(x/2)", ulp=(4.0, 8.0), expression=_sigmoid_slope,
+    latex=r"\sigma'({0})", helper=True)
 softplus: Primitive = rule(
-    "softplus", ieee.softplus, lambda x, y: sigmoid(x),
-    formula="y = log(1 + eˣ),   dy/dx = σ(x)", source="max(x, 0) + log1p(e^-|x|)", ulp=(2.0, 3.0),
+    "softplus", ieee.softplus, lambda x, y: sigmoid(x), formula="y = log(1 + eˣ),   dy/dx = σ(x)", saturates=True,
+    steepest=1.0, source="max(x, 0) + log1p(e^-|x|)", ulp=(2.0, 3.0),
     expression=lambda x: maximum(x, 0.0) + log1p(exp(-abs(x))),
-)
+    reference=lambda mp, x: mp.log1p(mp.exp(-abs(x))) + max(x, 0))
 softsign: Primitive = rule(
     "softsign", ieee.softsign, lambda x, y: square(inv(1.0 + abs(x))),  # not by the rule for quotients, whose terms cancel
-    formula="y = x/(1 + |x|),   dy/dx = 1/(1 + |x|)²", source="Turian, Bergstra & Bengio 2009", ulp=(1.5, 4.0),
-    expression=lambda x: where(less(abs(x), inf), div(x, 1.0 + abs(x)), sign(x)),
-)
+    formula="y = x/(1 + |x|),   dy/dx = 1/(1 + |x|)²", saturates=True, source="Turian, Bergstra & Bengio 2009",
+    ulp=(1.5, 4.0), expression=lambda x: where(less(abs(x), inf), div(x, 1.0 + abs(x)), sign(x)),
+    reference=lambda _, x: x / (1 + abs(x)))
 share: Primitive = rule(
     "share", ieee.share, lambda a, b, y: div(share(b, a), a + b), lambda a, b, y: -div(share(a, b), a + b),
-    domain=(NON_NEGATIVE, NON_NEGATIVE),
-    formula="y = a/(a + b),   ∂y/∂a = b/(a + b)², ∂y/∂b = -a/(a + b)²", source="softmax of two; 1 - y is share(b, a)",
-    ulp=(1.5, 4.0), expression=lambda a, b: div(a * _halved(a), a * _halved(a) + b * _halved(a)),
-)
+    domain=(NON_NEGATIVE, NON_NEGATIVE), formula="y = a/(a + b),   ∂y/∂a = b/(a + b)², ∂y/∂b = -a/(a + b)²",
+    flat=("saturated", "{node} is {y}: a saturated unit of softmax, which lost all others"), saturates=True,
+    source="softmax of two; 1 - y is share(b, a)", ulp=(1.5, 4.0),
+    expression=lambda a, b: div(a * _halved(a), a * _halved(a) + b * _halved(a)), reference=lambda _, a, b: a / (a + b),
+    helper=True)
 
 
 def _halved(a: Any) -> Any:
@@ -430,29 +580,34 @@ def _halved(a: Any) -> Any:
 # log Σ would be 1 - Σ, which is 0 where the others are below 1e-16.
 log_of_sum: Primitive = rule(
     "log_of_sum", ieee.log_of_sum, lambda t, r, y: share(exp(t), r), lambda t, r, y: inv(exp(t) + r),
-    domain=(Interval(0.0, 700.0), NON_NEGATIVE),
-    formula="y = log(eᵗ + r),   ∂y/∂t = eᵗ/(eᵗ + r), ∂y/∂r = 1/(eᵗ + r)", source="t + log1p(r·e⁻ᵗ)", ulp=(2.0, 4.0),
-    expression=lambda t, r: t + log1p(r * exp(-t)),
-)
+    domain=(Interval(0.0, 700.0), NON_NEGATIVE), formula="y = log(eᵗ + r),   ∂y/∂t = eᵗ/(eᵗ + r), ∂y/∂r = 1/(eᵗ + r)",
+    source="t + log1p(r·e⁻ᵗ)", ulp=(2.0, 4.0), expression=lambda t, r: t + log1p(r * exp(-t)),
+    reference=lambda mp, t, r: t + mp.log1p(r * mp.exp(-t)), helper=True)
 log_of_excess: Primitive = rule(
     "log_of_excess", ieee.log_of_excess, lambda t, r, y: -share(r, exp(t)), lambda t, r, y: inv(exp(t) + r),
     domain=(Interval(0.0, 700.0), NON_NEGATIVE),
-    formula="y = log(1 + r·e⁻ᵗ),   ∂y/∂t = -r/(eᵗ + r), ∂y/∂r = 1/(eᵗ + r)", source="log1p(r·e⁻ᵗ)", ulp=(2.5, 4.0),
-    expression=lambda t, r: log1p(r * exp(-t)),
-)
+    formula="y = log(1 + r·e⁻ᵗ),   ∂y/∂t = -r/(eᵗ + r), ∂y/∂r = 1/(eᵗ + r)", saturates=True, source="log1p(r·e⁻ᵗ)",
+    ulp=(2.5, 4.0), expression=lambda t, r: log1p(r * exp(-t)), reference=lambda mp, t, r: mp.log1p(r * mp.exp(-t)),
+    helper=True)
 relu: Primitive = rule(
     "relu", lambda x: x if not x < 0.0 else 0.0, lambda x, y: less(0.0, x),
-    formula="y = max(x, 0),   dy/dx = 1 where x > 0", kink="0 at 0", source="Nair & Hinton 2010",
-    ulp=(0.5, 0.5), selects=True,
-    expression=lambda x: maximum(0.0, x),
-)
+    formula="y = max(x, 0),   dy/dx = 1 where x > 0", kink="0 at 0", kinks=(0.0,),
+    flat=("dead relu", "{node} got {0} ≤ 0: it is dead here"), steepest=1.0, source="Nair & Hinton 2010",
+    ulp=(0.5, 0.5), selects=True, expression=lambda x: maximum(0.0, x))
+
+
+def _flat_leaky(place: int, *_: float) -> Flat:
+    if place:
+        return "untaken branch", "{node} got {0} > 0 and did not use its slope"
+    return "dead relu", "{node} got {0} ≤ 0 and the slope there is {1}: it is dead here"
+
+
 leaky_relu: Primitive = rule(
-    "leaky_relu", lambda x, slope: slope * x if x <= 0.0 else x,
-    lambda x, slope, y: _left_or_one(less(0.0, x), slope), lambda x, slope, y: minimum(x, 0.0),
-    formula="y = x where x > 0, else slope·x", kink="the negative side's slope at 0", source="Maas, Hannun & Ng 2013",
-    ulp=(0.5, 0.5), defaults=(0.01,),
-    expression=lambda x, slope: where(less(0.0, x), x, slope * x),
-)
+    "leaky_relu", lambda x, slope: slope * x if x <= 0.0 else x, lambda x, slope, y: _left_or_one(less(0.0, x), slope),
+    lambda x, slope, y: minimum(x, 0.0), formula="y = x where x > 0, else slope·x",
+    kink="the negative side's slope at 0", kinks=(0.0,), flat=_flat_leaky, steepest=1.0,
+    source="Maas, Hannun & Ng 2013", ulp=(0.5, 0.5), defaults=(0.01,),
+    expression=lambda x, slope: where(less(0.0, x), x, slope * x))
 
 
 def _left_or_one(right: Any, slope: Any) -> Any:
@@ -463,23 +618,20 @@ def _left_or_one(right: Any, slope: Any) -> Any:
 # --------------------------------------------------------------------------------------- selection and step functions
 
 abs: Primitive = rule(  # noqa: A001
-    "abs", operator.abs, lambda x, y: sign(x),
-    formula="y = |x|,   dy/dx = sign x", kink="0 at 0", source="minimum-norm subgradient",
-    ulp=(0.5, 0.5), numpy="absolute",
-    c="fabs", latex="|{0}|",
-)
+    "abs", operator.abs, lambda x, y: sign(x), formula="y = |x|,   dy/dx = sign x", kink="0 at 0", kinks=(0.0,),
+    flat=_flat_at_origin, source="minimum-norm subgradient", ulp=(0.5, 0.5), numpy="absolute", c="fabs", latex="|{0}|")
 maximum: Primitive = rule(
     "maximum", ieee.maximum, lambda a, b, y: _share(b, a), lambda a, b, y: _share(a, b),
-    formula="y = max(a, b),   ∂y/∂a = 1 where a > b", kink="½ and ½ at ties", source="minimum-norm subgradient",
-    ulp=(0.5, 0.5), numpy="maximum", selects=True,
-    latex=r"\max({0}, {1})",
-)
+    formula="y = max(a, b),   ∂y/∂a = 1 where a > b", kink="½ and ½ at ties", kinks=_tie,
+    flat=("untaken branch", "{node} took {other}, the larger, and not {x}"), source="minimum-norm subgradient",
+    ulp=(0.5, 0.5), selects=True, numpy="maximum", arrays="np.where(({0} > {1}) | np.isnan({0}), {0}, {1})",
+    c="(double a, double b) { return a > b || isnan(a) ? a : b; }", symmetric=True, latex=r"\max({0}, {1})")
 minimum: Primitive = rule(
     "minimum", ieee.minimum, lambda a, b, y: _share(a, b), lambda a, b, y: _share(b, a),
-    formula="y = min(a, b),   ∂y/∂a = 1 where a < b", kink="½ and ½ at ties", source="minimum-norm subgradient",
-    ulp=(0.5, 0.5), numpy="minimum", selects=True,
-    latex=r"\min({0}, {1})",
-)
+    formula="y = min(a, b),   ∂y/∂a = 1 where a < b", kink="½ and ½ at ties", kinks=_tie,
+    flat=("untaken branch", "{node} took {other}, the smaller, and not {x}"), source="minimum-norm subgradient",
+    ulp=(0.5, 0.5), selects=True, numpy="minimum", arrays="np.where(({0} < {1}) | np.isnan({0}), {0}, {1})",
+    c="(double a, double b) { return a < b || isnan(a) ? a : b; }", symmetric=True, latex=r"\min({0}, {1})")
 
 
 def _share(a: Any, b: Any) -> Any:
@@ -487,119 +639,131 @@ def _share(a: Any, b: Any) -> Any:
     return 0.5 * (less(a, b) + (1.0 - less(b, a)))
 
 
+def _flat_clip(place: int, *_: float) -> Flat:
+    if place:
+        return "untaken branch", "{node} did not reach that bound: it got {0}"
+    return "saturated", "{node} got {0}, which is not inside {1} … {2}"
+
+
 clip: Primitive = rule(
-    "clip", ieee.clip,
-    lambda x, lower, upper, y: less(lower, x) * less(x, upper),
+    "clip", ieee.clip, lambda x, lower, upper, y: less(lower, x) * less(x, upper),
     lambda x, lower, upper, y: less(x, lower) * less(lower, upper),
     lambda x, lower, upper, y: less(upper, maximum(x, lower)),
     formula="y = min(max(x, lower), upper),   ∂y/∂x = 1 strictly between", kink="0 at a bound",
+    kinks=lambda x, lower, upper: ((0, lower), (0, upper), (1, x), (2, x)), flat=_flat_clip, saturates=True,
     source="minimum-norm subgradient", ulp=(0.5, 0.5), defaults=(-inf, inf), selects=True,
-    expression=lambda x, lower, upper: minimum(maximum(x, lower), upper),
-)
+    expression=lambda x, lower, upper: minimum(maximum(x, lower), upper))
 where: Primitive = rule(
-    "where", lambda c, a, b: a if c != 0.0 else b,
-    0.0, lambda c, a, b, y: where(c, 1.0, 0.0), lambda c, a, b, y: where(c, 0.0, 1.0),
-    formula="y = a where c ≠ 0, else b", kink="nothing is sent into the branch that was not taken",
-    source="definition", ulp=(0.5, 0.5), selects=True,
-    latex=r"({0} \ne 0\,?\,{1} : {2})",
-)
+    "where", lambda c, a, b: a if c != 0.0 else b, 0.0, lambda c, a, b, y: where(c, 1.0, 0.0),
+    lambda c, a, b, y: where(c, 0.0, 1.0), formula="y = a where c ≠ 0, else b",
+    kink="nothing is sent into the branch that was not taken", source="definition", ulp=(0.5, 0.5), selects=True,
+    arrays="np.where({0} != 0.0, {1}, {2})", c="{0} != 0.0 ? {1} : {2}", latex=r"({0} \ne 0\,?\,{1} : {2})")
 less: Primitive = rule(
-    "less", ieee.less, zero, lambda a, b, y: less(b, b),
-    formula="y = 1 where a < b, else 0,   ∂y/∂a = ∂y/∂b = 0", kink="0 at the jump; y = nan where a or b is",
-    source="definition",
-    latex="[{0} < {1}]",
-)
+    "less", ieee.less, zero, lambda a, b, y: less(b, b), formula="y = 1 where a < b, else 0,   ∂y/∂a = ∂y/∂b = 0",
+    kink="0 at the jump; y = nan where a or b is", kinks=_tie, source="definition",
+    arrays="np.where({0} < {1}, 1.0, np.where({0} >= {1}, 0.0, np.nan))",
+    c="(double a, double b) { return a < b ? 1.0 : a >= b ? 0.0 : NAN; }", latex="[{0} < {1}]")
 step: Primitive = rule(
-    "step", lambda x: ieee.less(0.0, x), zero,
-    formula="y = 1 where x > 0, else 0,   dy/dx = 0", kink="y(0) = 0; dy/dx = 0 at the jump",
-    source="Heaviside function",
-    expression=lambda x: less(0.0, x), latex="[{0} > 0]",
-)
+    "step", lambda x: ieee.less(0.0, x), zero, formula="y = 1 where x > 0, else 0,   dy/dx = 0",
+    kink="y(0) = 0; dy/dx = 0 at the jump", kinks=(0.0,), source="Heaviside function",
+    expression=lambda x: less(0.0, x), latex="[{0} > 0]")
+heaviside: Primitive = rule(
+    "heaviside", lambda x, h: h if x == 0.0 else ieee.less(0.0, x), lambda x, h, y: where(x, less(x, x), less(h, h)),
+    lambda x, h, y: where(x, less(x, x), 1.0),
+    formula="y = 0 where x < 0, h where x = 0, 1 where x > 0,   ∂y/∂h = 1 where x = 0", kink="∂y/∂x = 0 at the jump",
+    kinks=(0.0,), flat=lambda i, x, h: ("untaken branch", "{node} is {y} whatever number stands for 0") if i else STEP,
+    source="NumPy heaviside", ulp=(0.5, 0.5), selects=True, expression=lambda x, h: where(x, less(0.0, x), h),
+    numpy="heaviside")
 sign: Primitive = rule(
-    "sign", ieee.sign, zero,
-    formula="y = -1, 0, 1,   dy/dx = 0", kink="0 at the jump", source="definition", numpy="sign",
-    expression=lambda x: where(x, less(0.0, x) - less(x, 0.0), x),
-)
+    "sign", ieee.sign, zero, formula="y = -1, 0, 1,   dy/dx = 0", kink="0 at the jump", kinks=(0.0,),
+    source="definition", expression=lambda x: where(x, less(0.0, x) - less(x, 0.0), x), numpy="sign")
 copysign: Primitive = rule(
     "copysign", ieee.signed, lambda x, s, y: sign(x) * copysign(1.0, s), lambda x, s, y: less(s, s),
-    formula="y = |x| with the sign of s,   ∂y/∂x = sign x·sign s, ∂y/∂s = 0", kink="0 at x = 0; nan where s is", source=IEEE,
+    formula="y = |x| with the sign of s,   ∂y/∂x = sign x·sign s, ∂y/∂s = 0", kink="0 at x = 0; nan where s is",
+    kinks=(0.0,),
+    flat=lambda i, x, s: ("flat", "{node} takes only the sign of it") if i else _flat_at_origin(0, x), source=IEEE,
     ulp=(0.5, 0.5), numpy="copysign",
-    c="copysign",
-)
-floor: Primitive = rule(
-    "floor", ieee.floor, zero,
-    formula="y = ⌊x⌋,   dy/dx = 0", kink="0 at the jumps", source=IEEE, numpy="floor",
-    c="floor", latex=r"\lfloor {0} \rfloor",
-)
-ceil: Primitive = rule(
-    "ceil", ieee.ceil, zero,
-    formula="y = ⌈x⌉,   dy/dx = 0", kink="0 at the jumps", source=IEEE, numpy="ceil",
-    c="ceil", latex=r"\lceil {0} \rceil",
-)
-trunc: Primitive = rule(
-    "trunc", ieee.trunc, zero,
-    formula="y = x towards 0,   dy/dx = 0", kink="0 at the jumps", source=IEEE, numpy="trunc",
-    c="trunc",
-)
+    arrays="np.where(np.isnan({1}), np.nan, np.copysign({0}, {1}))", c="isnan({1}) ? NAN : copysign({0}, {1})")
+floor: Primitive = libm(
+    "floor", ieee.floor, zero, formula="y = ⌊x⌋,   dy/dx = 0", kink="0 at the jumps", kinks=_whole, source=IEEE,
+    latex=r"\lfloor {0} \rfloor")
+ceil: Primitive = libm(
+    "ceil", ieee.ceil, zero, formula="y = ⌈x⌉,   dy/dx = 0", kink="0 at the jumps", kinks=_whole, source=IEEE,
+    latex=r"\lceil {0} \rceil")
+trunc: Primitive = libm(
+    "trunc", ieee.trunc, zero, formula="y = x towards 0,   dy/dx = 0", kink="0 at the jumps",
+    kinks=lambda x: _whole(x) if builtins.round(x) else ((0, math.copysign(1.0, x)),),
+    source=IEEE)
+
+
+def _halves(x: float, digits: float) -> Places:
+    if digits < -300.0:
+        return ()
+    if digits > 300.0 or builtins.abs(x * 10.0**digits) >= 2.0**52:  # nothing is left to round
+        return ((0, x),)
+    scale = 10.0**digits
+    return ((0, (math.floor(x * scale) + 0.5) / scale),)
+
+
 round: Primitive = rule(  # noqa: A001
-    "round", ieee.round_to, zero, 0.0,
-    formula="y = x rounded to some decimals, ties to even,   ∂y/∂x = 0", kink="0 at the jumps",
-    source="Python round", numpy="rint", defaults=(0.0,),
-)
+    "round", ieee.round_to, zero, 0.0, domain=(REAL, Interval(whole=True)),
+    formula="y = x rounded to some decimals, ties to even,   ∂y/∂x = 0",
+    kink="0 at the jumps", kinks=_halves, source="Python round", defaults=(0.0,), numpy="rint")
 hold: Primitive = rule(
-    "hold", operator.pos, 0.0,
-    formula="y = x, held constant in derivatives,   dy/dx = 0", source="definition", ulp=(0.5, 0.5), selects=True,
-    expression=lambda x: x, latex="{0}",
-)
+    "hold", operator.pos, 0.0, formula="y = x, held constant in derivatives,   dy/dx = 0",
+    flat=("stopped", "{node} is held constant on purpose (stop_gradient, or hold inside norm and softmax)"),
+    source="definition", ulp=(0.5, 0.5), selects=True, expression=lambda x: x, latex="{0}", helper=True)
 #: A held number: what `x.value` is while a function is traced. Python has a plain float in its place.
 plain: Primitive = rule(
-    "plain", operator.pos, 0.0,
-    formula="y = x as a plain number,   dy/dx = 0", source="definition", ulp=(0.5, 0.5), selects=True,
-    expression=lambda x: x, latex="{0}",
-)
+    "plain", operator.pos, 0.0, formula="y = x as a plain number,   dy/dx = 0", source="definition", ulp=(0.5, 0.5),
+    selects=True, expression=lambda x: x, latex="{0}", helper=True)
 
 # ------------------------------------------------------------------------------------------------------- conditions
 
 
-def _comparison(relation: str, sign: str) -> Primitive:
+def _comparison(relation: str, sign: str, formula: str = "") -> Primitive:
     """`a relation b` as 1 or 0, as Python decides it: of a NaN, only `!=` holds."""
     compare = getattr(operator, relation)
     return rule(
         f"is_{relation}", lambda a, b: 1.0 if compare(a, b) else 0.0, 0.0, 0.0,
-        formula=f"y = 1 where a {sign} b, else 0,   ∂y/∂a = ∂y/∂b = 0", kink="0 at the jump",
-        source="Python language reference 6.10",
-        selects=True,  # nothing is sent into what is compared: Python has a bool here
-    )
+        formula=f"y = 1 where a {formula or sign} b, else 0,   ∂y/∂a = ∂y/∂b = 0", kink="0 at the jump",
+        source="Python language reference 6.10", selects=True,  # nothing is sent into what is compared: Python has a bool
+        arrays=f"np.where({{0}} {sign} {{1}}, 1.0, 0.0)", c=f"{{0}} {sign} {{1}} ? 1.0 : 0.0", helper=True)
 
 
 #: The comparisons of Python, by their names in `operator`: what comparing traced numbers records.
 COMPARISONS: dict[str, Primitive] = {
     "lt": _comparison("lt", "<"),
-    "le": _comparison("le", "≤"),
+    "le": _comparison("le", "<=", "≤"),
     "gt": _comparison("gt", ">"),
-    "ge": _comparison("ge", "≥"),
-    "eq": _comparison("eq", "="),
-    "ne": _comparison("ne", "≠"),
+    "ge": _comparison("ge", ">=", "≥"),
+    "eq": _comparison("eq", "==", "="),
+    "ne": _comparison("ne", "!=", "≠"),
 }
-
 
 logical_and: Primitive = rule(
     "logical_and", lambda a, b: nan if a != a or b != b else float(a != 0.0 and b != 0.0), zero,  # noqa: PLR0124
-    lambda a, b, y: less(b, b),
-    formula="y = 1 where a ≠ 0 and b ≠ 0, else 0", kink="0 at the jump; y = nan where a or b is", source="definition",
-    expression=lambda a, b: where(a, where(b, 1.0, 0.0), 0.0) + less(a, a) + less(b, b),
-)
+    lambda a, b, y: less(b, b), formula="y = 1 where a ≠ 0 and b ≠ 0, else 0",
+    kink="0 at the jump; y = nan where a or b is", source="definition",
+    expression=lambda a, b: where(a, where(b, 1.0, 0.0), 0.0) + less(a, a) + less(b, b))
 logical_or: Primitive = rule(
     "logical_or", lambda a, b: nan if a != a or b != b else float(a != 0.0 or b != 0.0), zero,  # noqa: PLR0124
-    lambda a, b, y: less(b, b),
-    formula="y = 1 where a ≠ 0 or b ≠ 0, else 0", kink="0 at the jump; y = nan where a or b is", source="definition",
-    expression=lambda a, b: where(a, 1.0, where(b, 1.0, 0.0)) + less(a, a) + less(b, b),
-)
+    lambda a, b, y: less(b, b), formula="y = 1 where a ≠ 0 or b ≠ 0, else 0",
+    kink="0 at the jump; y = nan where a or b is", source="definition",
+    expression=lambda a, b: where(a, 1.0, where(b, 1.0, 0.0)) + less(a, a) + less(b, b))
 logical_not: Primitive = rule(
     "logical_not", lambda x: nan if x != x else float(x == 0.0), zero,  # noqa: PLR0124
     formula="y = 1 where x = 0, else 0", kink="0 at the jump; y = nan where x is", source="definition",
-    expression=lambda x: where(x, less(x, x), 1.0),
-)
+    expression=lambda x: where(x, less(x, x), 1.0))
 
-#: The same rule under NumPy's name.
-reciprocal = inv
+# ------------------------------------------------------------------------------------------------------ second names
+
+# of NumPy, SciPy and PyTorch
+absolute, subtract, multiply, divide, negative, reciprocal = abs, sub, mul, div, neg, inv
+remainder, floor_divide, power, deg2rad, rad2deg = mod, floordiv, pow, radians, degrees
+arcsin, arccos, arctan, arctan2, arcsinh, arccosh, arctanh = asin, acos, atan, atan2, asinh, acosh, atanh
+expit, gammaln, psi = sigmoid, lgamma, digamma
+
+#: The names of the package: all entries but helpers. Not written out as `__all__`, so that type checkers see all names.
+PUBLIC = [name for name, thing in globals().items() if isinstance(thing, Primitive) and thing not in HELPERS]
+globals()["__all__"] = PUBLIC

@@ -9,7 +9,7 @@ over, so the table knows nothing of the node class.
 
 import inspect
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from math import inf, nan
 from types import FunctionType
 from typing import Any
@@ -23,19 +23,25 @@ from autograd_lite.errors import ConversionError, OperandError, PrimitiveError
 Partial = Callable[..., Any] | float
 #: Units in the last place, or a function of the arguments that gives them.
 Bound = float | Callable[..., float]
+#: Pairs (argument, place).
+Places = tuple[tuple[int, float], ...]
+#: A cause and a clause that says it.
+Flat = tuple[str, str] | None
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """The real numbers from `lower` to `upper`; the ends belong to it unless `open_ends`."""
+    """The real numbers from `lower` to `upper`; the ends belong to it unless `open_ends`, broken numbers unless `whole`."""
 
     lower: float = -inf
     upper: float = inf
     open_ends: bool = False
+    whole: bool = False
 
     def contains(self, x: float) -> bool:
         """Whether x lies in the interval."""
-        return self.lower < x < self.upper if self.open_ends else self.lower <= x <= self.upper
+        inside = self.lower < x < self.upper if self.open_ends else self.lower <= x <= self.upper
+        return inside and (not self.whole or float(x).is_integer())
 
 
 REAL = Interval()
@@ -144,7 +150,8 @@ class Primitive:
     numpy : str, optional
         Of a built-in entry: the NumPy ufunc that is the same function.
     c : str, optional
-        Of a built-in entry: the function of C's math.h that is the same.
+        What it is in C: a function of math.h, an expression such as `"{0} != 0.0 ? {1} : {2}"`, or a definition
+        `"(double x) { return x * x; }"`. Machine code takes the first of built-in entries only.
     latex : str, optional
         The operation in LaTeX, `{0}` and `{1}` standing for its arguments.
     defaults : tuple of float, optional
@@ -155,11 +162,30 @@ class Primitive:
         An entry of this library: `value` is trusted to return a float and the name cannot be taken over.
     replace : bool, default False
         Allow the name of another user-defined entry to be taken over (for a notebook cell that runs twice).
+    arrays : str, optional
+        An expression of NumPy, `"np.where({0} > 0.0, {0}, 0.0)"`, where no ufunc is the same to the bit.
+    operator : str, optional
+        Of a built-in entry: the operation by operators that Python, NumPy and C write alike, `"{0} + {1}"`.
+    reference : str or callable, optional
+        The function in mpmath for `audit`: a name (by default that of the entry), or `reference(mp, *arguments)`.
+    symbol : str, optional
+        The sign between two arguments in pictures and messages.
+    symmetric : bool, default False
+        The order of the arguments does not matter.
+    kinks : tuple of float, or callable, optional
+        Where the first argument has kinks or jumps; or `kinks(*values)`: the nearest ones, pairs (argument, place).
+    flat : (str, str), or callable, optional
+        Why a partial is 0, for `why`: a cause and a clause with {node}, {y} (its value), {0} and {1} (the numbers), {x} (that
+        of the argument), {other} (the other argument of two); or `flat(place, *values)`, which returns them or None.
+    saturates : bool, default False
+        The derivative dies away with the argument: a partial 0 far out is the end of a curve.
+    steepest : float, optional
+        Of an activation: its largest slope, for `gradient_flow`.
 
     Raises
     ------
     PrimitiveError
-        If the name is taken, or `value` and `partials` do not agree on the number of arguments.
+        If the name is taken, `value` and `partials` do not agree on the number of arguments, or a column is malformed.
 
     Notes
     -----
@@ -173,6 +199,23 @@ class Primitive:
     8.0
     >>> al.grad(al.grad(cube))(2.0)
     12.0
+
+    With more columns it is drawn, explained and written out as a built-in entry is:
+
+    >>> huber = al.Primitive(
+    ...     name="huber", value=lambda r: abs(r) - 0.5 if abs(r) > 1.0 else 0.5 * r * r,
+    ...     partials=(lambda r, y: al.clip(r, -1.0, 1.0),), kinks=(-1.0, 1.0), flat=("at rest", "the residual {0} is 0"),
+    ...     arrays="np.where(abs({0}) > 1.0, abs({0}) - 0.5, 0.5 * {0} * {0})",
+    ...     c="(double r) { return fabs(r) > 1.0 ? fabs(r) - 0.5 : 0.5 * r * r; }",
+    ... )
+    >>> r = al.Variable(1.0, name="r")
+    >>> al.kinks(huber(r)).cause
+    'kink'
+    >>> r = al.Variable(0.0, name="r")
+    >>> al.why(huber(r), r).cause
+    'at rest'
+    >>> "tape_huber(x[0])" in al.trace(huber, 1.0).source("c")
+    True
     """
 
     name: str
@@ -191,6 +234,16 @@ class Primitive:
     selects: bool = False
     built_in: bool = False
     replace: bool = False
+    _: KW_ONLY
+    arrays: str = ""
+    operator: str = ""
+    reference: str | Callable[..., Any] = ""
+    symbol: str = ""
+    symmetric: bool = False
+    kinks: tuple[float, ...] | Callable[..., Places] = ()
+    flat: Flat | Callable[..., Flat] = None
+    saturates: bool = False
+    steepest: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse what is malformed, then enter the table."""
@@ -213,6 +266,7 @@ class Primitive:
             raise PrimitiveError(f"a primitive named {self.name!r} exists already. Choose another name{remedy}")
         self._check_defaults()
         self._check_expression()
+        self._check_kinks()
         object.__setattr__(self, "_names", _parameter_names(self.value))
         if not self.built_in:
             object.__setattr__(self, "value", _returning_float(self.value, f"value of primitive {self.name!r}"))
@@ -241,6 +295,22 @@ class Primitive:
             raise PrimitiveError(
                 f"expression of {self.name!r} takes {_count(expected, 'argument')}, but there are {self.arity} partials; "
                 "give it the arguments of the operation."
+            )
+
+    def _check_kinks(self) -> None:
+        if not callable(self.kinks) and not (
+            isinstance(self.kinks, tuple) and all(isinstance(at, (int, float)) for at in self.kinks)
+        ):
+            raise PrimitiveError(
+                f"kinks={self.kinks!r} of {self.name!r}: give a tuple of numbers, or a function of the arguments "
+                "that returns pairs (argument, place)."
+            )
+        words = (
+            isinstance(self.flat, tuple) and len(self.flat) == 2 and all(isinstance(part, str) for part in self.flat)
+        )
+        if self.flat is not None and not callable(self.flat) and not words:
+            raise PrimitiveError(
+                f"flat={self.flat!r} of {self.name!r}: give a cause and a clause, or a function (place, *values) that does."
             )
 
     def _check_defaults(self) -> None:
@@ -286,6 +356,10 @@ class Primitive:
     def arity(self) -> int:
         """Number of arguments."""
         return len(self.partials)
+
+    def kinks_near(self, *values: float) -> Places:
+        """The nearest kinks and jumps, as pairs (argument, place)."""
+        return self.kinks(*values) if callable(self.kinks) else tuple((0, float(at)) for at in self.kinks)
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
         """Apply to floats, Variables, or NumPy arrays of either; returns the same kind."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import autograd_lite as al
-from autograd_lite.tape.programs import forget
+from autograd_lite.tape.backends.registry import forget
 from benchmarks import formulas, networks
 from benchmarks.functions import FUNCTIONS
 

@@ -21,11 +21,8 @@ TABLE = {
     if primitive.built_in and primitive not in COMPARISONS.values()
 }
 NAMES = sorted(TABLE)
-ORDERS = {
-    "polygamma": 0,
-    "sinc_derivative": 1,
-    "round": 1,
-}  # the argument that is a whole number and never differentiated by
+#: The argument that is a whole number and never differentiated by.
+ORDERS = {name: place for name, rule in TABLE.items() for place, interval in enumerate(rule.domain) if interval.whole}
 CONSTANT = {
     "hold",
     "plain",
@@ -259,6 +256,13 @@ SAMPLES: dict[str, tuple[Callable, ...]] = {
     "polygamma": (lambda rng, n: (rng.integers(1, 4, n).astype(float), spread(-3, 3, 1)(rng, n)),),
     "round": (lambda rng, n: (spread(-3, 6)(rng, n), rng.integers(-2, 5, n).astype(float)),),
     "square": (each(spread(-150, 150)),),
+    "ndtr": (each(one_of(spread(-300, 1.58), spread(-5, 1.58))),),
+    "log_ndtr": (each(one_of(spread(-300, 1.58), spread(-5, 150, -1))),),
+    **dict.fromkeys(("ndtri", "logit"), (each(one_of(spread(-300, 0, 1), near(1.0, sign=-1), near(0.5))),)),
+    "erfinv": (each(unit),),
+    "log1mexp": (each(one_of(spread(-300, 2.85, 1), near(math.log(2.0)))),),
+    "heaviside": (lambda rng, n: (wide(rng, n) * rng.choice((0.0, 1.0), n), wide(rng, n)),),
+    "moment_ratio": (each(spread(0.398, 6, 1), whole(1, 4)),),
     "share": (each(spread(-150, 150, 1), spread(-150, 150, 1)), lambda rng, n: tuple(map(np.abs, _close_pairs(rng, n)))),
     **dict.fromkeys(
         ("log_of_sum", "log_of_excess"),

@@ -1,5 +1,6 @@
-"""Which Variables exist, asked of the garbage collector."""
+"""What the garbage collector knows: which Variables exist, and whether something is left for it to find."""
 
+import contextlib
 import gc
 
 import autograd_lite as al
@@ -12,3 +13,22 @@ def alive():
     `isinstance` reads `__class__`: only `type` asks nothing of an object.
     """
     return [o for o in gc.get_objects() if issubclass(type(o), al.Variable)]
+
+
+def settle():
+    """Collect until nothing is found: what one collection finalizes may set more free."""
+    for _ in range(100):
+        if gc.collect() == 0:
+            return
+    raise AssertionError("a hundred collections, and the last still found something")
+
+
+@contextlib.contextmanager
+def collector_off():
+    """Switch the cyclic collector off, with nothing left of what came before; on again at the end."""
+    gc.disable()
+    try:
+        settle()
+        yield
+    finally:
+        gc.enable()

@@ -75,7 +75,7 @@ ROOMS = {
         ),
     ),
     "passes": Room(
-        {"tape/passes.py": (), "tape/trace.py": (), "tape/lowering.py": ()},
+        {"tape/program.py": (), "tape/trace.py": (), "tape/lowering.py": ()},
         (
             "tests/test_machinery.py",
             "tests/test_tape.py",
@@ -130,12 +130,7 @@ ROOMS = {
         ),
     ),
     "emitter": Room(
-        {
-            "tape/llvm/operations.py": (),
-            "tape/llvm/ir.py": (),
-            "tape/llvm/emit.py": (),
-            "tape/llvm/matrix_loops.py": (),
-        },
+        {"tape/llvm/ir.py": (), "tape/llvm/emit.py": (), "tape/llvm/matrix_loops.py": ()},
         (
             "tests/test_machinery.py",
             "tests/test_vector_math.py",
@@ -155,9 +150,9 @@ EQUIVALENT = {
     "tape/recording.py Cotangents.__add__: operator: *": "each result of an operation is one node, which a sweep visits once",
     "variable.py is_input_of: comparison: node._number <= *": "a node with that very number is found to be none later",
     "backward.py *: arguments: times(*": "a product is the same in either order of its factors",
-    "tape/llvm/ir.py Builder.call: comparison: self.width == 1 -> *": "LLVM names an intrinsic by its types itself",
-    "tape/llvm/emit.py _Function._address: returned: *": "only speed: numbers are then passed one by one",
-    "tape/llvm/emit.py _level: constant: *": "how much LLVM optimises",
+    "tape/llvm/ir.py Doubles.intrinsic: comparison: self.b.width == 1 -> *": "LLVM names an intrinsic by its types itself",
+    "tape/llvm/emit.py FunctionWriter._address: returned: *": "only speed: numbers are then passed one by one",
+    "tape/llvm/emit.py ModuleWriter.compiled: constant: *": "how much LLVM optimises",
     "tape/llvm/matrix_loops.py call_matrix: constant: 0 -> 1*": "only speed: the general kernel gives the same bits",
     "tape/lane_operations.py _replaced: constant: 1 -> 2": "NumPy finds the length for any negative number",
     "tape/loops.py Loop.another: operator: notes.scans + 1 -> *": "numbers of scans need only differ",

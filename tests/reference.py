@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import product
+from statistics import NormalDist
 
 import mpmath
 from mpmath import mp, mpf
@@ -177,6 +178,69 @@ def _hypot(x, y):
         return mpmath.sqrt(x * x + y * y)
 
 
+def _log_phi(x):
+    """log Φ(x): beyond -1000 by the asymptotic series of the tail, whose terms fall below 1e-100 there."""
+    if x > 0:
+        return mpmath.log1p(-_phi(-x))
+    return mpmath.log(_phi(x)) if x > -1000 else mpmath.log(_density(x) / _hazard(x))
+
+
+def _phi(x):
+    return mpmath.ncdf(x) if abs(x) < 1e6 else mpf(x > 0)
+
+
+def _density(x):
+    return mpmath.npdf(x)
+
+
+def _hazard(x):
+    """φ(x)/Φ(x)."""
+    if x > -1000:
+        return _density(x) / _phi(x)
+    total, term, k = mpf(0), mpf(1), 0
+    while abs(term) > mpf(10) ** -(mp.dps + 5):
+        total, k = total + term, k + 1
+        term *= -(2 * k - 1) / x**2
+    return -x / total
+
+
+def _quantile(p):
+    """The number at which Φ is p, by Newton's method on log Φ."""
+    if not 0 < p < 1:
+        return mpmath.nan if p < 0 or p > 1 else mpf("inf") if p else -mpf("inf")
+    if p > 0.5:
+        return -_quantile(1 - p)
+    y, correct, digits = mpf(NormalDist().inv_cdf(float(p))), 14, mp.dps
+    while correct < digits + 10:  # each step doubles the digits that are correct
+        correct *= 2
+        with mp.workdps(min(correct, digits) + 10):
+            phi = _phi(y)
+            y -= (mpmath.log(phi) - mpmath.log(p)) * phi / _density(y)
+    return +y
+
+
+def _erfinv(x):
+    if abs(x) > 0.5:
+        return _quantile((1 + x) / 2) / mpmath.sqrt(2)
+    y = x * mpmath.sqrt(mpmath.pi) / 2
+    for _ in range(20):
+        step = (mpmath.erf(y) - x) * mpmath.sqrt(mpmath.pi) / 2 * mpmath.exp(y * y)
+        y -= step
+        if abs(step) <= mpf(10) ** (8 - mp.dps) * abs(y):
+            return y
+    raise ArithmeticError(f"no inverse at {x}")
+
+
+def _moment_ratio(t, n):
+    """Mₙ/Mₙ₋₁, Mₙ = ∫₀^∞ uⁿ e^(-tu - u²/2) du = n!·e^(t²/4)·U(n + ½, t); Laplace's fraction far out, and for few digits."""
+    if t < 30 and mp.dps > DIGITS:
+        return n * mpmath.pcfu(n + mpf(1) / 2, t) / mpmath.pcfu(n - mpf(1) / 2, t)
+    ratio = mpf(0)
+    for k in range(int((1.2 * mp.dps / t) ** 2) + 20, -1, -1):  # the remainder is about exp(-2t√k)
+        ratio = (n + k) / (t + ratio)
+    return ratio
+
+
 # --- the table ----------------------------------------------------------------------------------------------
 
 
@@ -206,6 +270,10 @@ def _fractional(x):
 
 def _inside(x):
     return -1 < x < 1
+
+
+def _between(p):
+    return 0 < p < 1
 
 
 def _erfc(x):
@@ -264,6 +332,24 @@ REFERENCE: dict[str, Reference] = {
     "hypot": Reference(_hypot, (lambda x, y, h: x / h, lambda x, y, h: y / h), lambda x, y: x != 0 or y != 0),
     "erf": Reference(mpmath.erf, (lambda x, y: 2 / mpmath.sqrt(mpmath.pi) * mpmath.exp(-x * x),)),
     "erfc": Reference(_erfc, (lambda x, y: -2 / mpmath.sqrt(mpmath.pi) * mpmath.exp(-x * x),)),
+    "ndtr": Reference(_phi, (lambda x, y: _density(x),), lambda x: abs(x) < 1e6),
+    "log_ndtr": Reference(_log_phi, (lambda x, y: _hazard(x),), lambda x: abs(x) < 1e150),
+    "ndtri": Reference(_quantile, (lambda p, y: 1 / _density(y),), _between),
+    "erfinv": Reference(_erfinv, (lambda x, y: mpmath.sqrt(mpmath.pi) / 2 * mpmath.exp(y * y),), _inside),
+    "logit": Reference(lambda p: mpmath.log(p / (1 - p)), (lambda p, y: 1 / (p * (1 - p)),), _between),
+    "log1mexp": Reference(
+        lambda x: mpmath.log1p(-mpmath.exp(-x)) if x > 1 else mpmath.log(-mpmath.expm1(-x)),
+        (lambda x, y: 1 / mpmath.expm1(x),),
+        lambda x: 0 < x < 1e6,
+    ),
+    "moment_ratio": Reference(
+        _moment_ratio,
+        (lambda t, n, r: -r * (_moment_ratio(t, n + 1) - r), _zero),
+        lambda t, n: (2.5 <= t < 1e250, False),
+    ),
+    "heaviside": Reference(
+        lambda x, h: h if x == 0 else mpf(x > 0), (_zero, lambda x, h, y: mpf(x == 0)), lambda x, h: (x != 0, True)
+    ),
     "gamma": Reference(mpmath.gamma, (lambda x, y: y * mpmath.digamma(x),), _not_a_pole),
     "lgamma": Reference(_lgamma, (lambda x, y: mpmath.digamma(x),), _not_a_pole),
     "digamma": Reference(
@@ -349,7 +435,7 @@ REFERENCE: dict[str, Reference] = {
 ENTIRE = (  # no singularity on or near the real line: the scale is 1, however small or large the arguments
     "add", "sub", "mul", "neg", "positive", "square", "exp", "exp2", "expm1", "sin", "cos", "sinh",
     "cosh", "tanh", "atan", "asinh", "erf", "erfc", "sigmoid", "softplus", "logaddexp", "sinc", "sinc_derivative",
-    "sech_squared", "sigmoid_slope", "degrees", "radians",
+    "sech_squared", "sigmoid_slope", "degrees", "radians", "ndtr", "log_ndtr", "moment_ratio",
 )  # fmt: skip
 REFERENCE |= {name: replace(REFERENCE[name], scale=lambda *args: mpf(1)) for name in ENTIRE}
 

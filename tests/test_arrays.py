@@ -9,7 +9,7 @@ import scipy.integrate
 import scipy.linalg
 import scipy.optimize
 import scipy.special
-from tiers import mostly_full
+from tiers import mostly_full, sizes
 
 import autograd_lite as al
 from autograd_lite import Variable
@@ -66,8 +66,8 @@ ELEMENTWISE = [
 class TestReductions:
     """`np.max`, `np.min` and their like over axes."""
 
-    @pytest.mark.parametrize("name", REDUCTIONS)
-    @pytest.mark.parametrize("axis", [None, 0, -1, (0, 1)])
+    @pytest.mark.parametrize("name", mostly_full(REDUCTIONS, slice(0, None, 2)))
+    @pytest.mark.parametrize("axis", mostly_full([None, 0, -1, (0, 1)], slice(1, None, 2)))
     def test_reduction_over_axes(self, name, axis):
         """One axis, several, all; the axes kept."""
         function = getattr(np, name)
@@ -130,9 +130,10 @@ class TestReductions:
 
     @pytest.mark.parametrize("axis", mostly_full([(0, 2), None, 0, (0, 1), -1], [0]))
     @pytest.mark.parametrize("keepdims", [False, True])
-    def test_logsumexp_over_axes(self, axis, keepdims):
+    @pytest.mark.parametrize("shape", sizes((2, 2, 3), (2, 3, 4)))
+    def test_logsumexp_over_axes(self, axis, keepdims, shape):
         """Of several axes, with the axes kept."""
-        a = np.linspace(-1.0, 2.0, 24).reshape(2, 3, 4)
+        a = np.linspace(-1.0, 2.0, math.prod(shape)).reshape(shape)
         got = al.logsumexp(a, axis, keepdims=keepdims)
         wanted = scipy.special.logsumexp(a, axis=axis, keepdims=keepdims)
         assert np.shape(got) == np.shape(wanted)
@@ -349,6 +350,7 @@ class TestScipy:
 
     @pytest.mark.parametrize("name", [
         "gammaln", "loggamma", "gamma", "psi", "digamma", "expit", "log_expit", "logit", "erf", "erfc", "ndtr", "entr",
+        "log_ndtr", "ndtri", "erfinv",
         "log1p", "expm1", "exp2", "cbrt", "exp10",
     ])  # fmt: skip
     def test_special_function(self, name):
@@ -370,8 +372,8 @@ class TestScipy:
         """The message named NumPy, and nothing near."""
         with pytest.raises(al.OperandError, match=r"scipy.special.j0 has no derivative rule"):
             scipy.special.j0(Variable(1.0))
-        with pytest.raises(al.OperandError, match=r"scipy.special.log_ndtr has no .* Write al.log\(0.5 \* al.erfc"):
-            scipy.special.log_ndtr(al.array([Variable(1.0)]))
+        with pytest.raises(al.OperandError, match=r"scipy.special.erfcx has no .* Write al.exp\(x \* x\) \* al.erfc"):
+            scipy.special.erfcx(al.array([Variable(1.0)]))
         with pytest.raises(al.OperandError, match=r"scipy's logsumexp .* Use autograd_lite.logsumexp"):
             al.grad(scipy.special.logsumexp)(V)
 

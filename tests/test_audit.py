@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 from corpus import DIFFERENTIATED, TABLE
+from tiers import mostly_full
 
 import autograd_lite as al
 from autograd_lite.see import audit as room
@@ -13,7 +14,13 @@ from autograd_lite.see import audit as room
 V = al.Variable
 
 #: Where a rule is not smooth at the usual point.
-POINTS = {"acosh": (1.7,), "polygamma": (1.0, 1.3), "sinc_derivative": (0.3, 1.0), "clip": (0.3, -1.0, 1.0)}
+POINTS = {
+    "acosh": (1.7,),
+    "polygamma": (1.0, 1.3),
+    "sinc_derivative": (0.3, 1.0),
+    "clip": (0.3, -1.0, 1.0),
+    "moment_ratio": (3.7, 1.0),
+}
 
 
 def point(name):
@@ -149,7 +156,7 @@ def test_wrong_arguments():
 SIZES = [1e-300, 1e-200, 1e-23, 1e-5, 0.7, 3.0, 50.0, 1e23, 1e150, 1e300]
 
 
-@pytest.mark.parametrize("name", [n for n in DIFFERENTIATED if TABLE[n].arity <= 2])
+@pytest.mark.parametrize("name", mostly_full([n for n in DIFFERENTIATED if TABLE[n].arity <= 2], slice(0, None, 6)))
 def test_no_false_alarm_at_any_size(name, oracle):
     """1e-300 + 1e-200 was said to be a wrong rule: 60 digits do not hold both."""
     rule = TABLE[name]

@@ -6,6 +6,7 @@ import threading
 
 import numpy as np
 import pytest
+from garbage import collector_off
 
 import autograd_lite as al
 from autograd_lite import Variable
@@ -294,9 +295,7 @@ def test_a_pass_inside_a_partial():
 
 def test_no_reference_cycles():
     """With the collector off, a graph that nobody holds is gone at once."""
-    gc.collect()
-    gc.disable()
-    try:
+    with collector_off():
         before = sum(type(o) is Variable for o in gc.get_objects())
         x = Variable(1.5)
         for _ in range(100):
@@ -307,8 +306,6 @@ def test_no_reference_cycles():
             al.hessian(lambda v: (v * v).sum())(np.array([1.0, 2.0]))
         del y
         assert sum(type(o) is Variable for o in gc.get_objects()) == before + 1
-    finally:
-        gc.enable()
 
 
 class TestRaiseOnNonfinite:

@@ -36,7 +36,13 @@ def reports(tmp_path_factory):
     return Reports(tmp_path_factory.mktemp("out"))
 
 
-LONG = {"two_moons", "mnist", "fashion"}  # seconds each, even in their quick setting
+LONG = {
+    "two_moons",
+    "mnist",
+    "fashion",
+    "dead_relu",
+    "activations",
+}  # a second or more each, even in their quick setting
 each_demo = pytest.mark.parametrize("name", [pytest.param(n, marks=full) if n in LONG else n for n in DEMOS.LADDER])
 
 
@@ -167,6 +173,7 @@ def test_himmelblau(reports):
     assert (n["x after step 39"], n["y after step 39"]) == pytest.approx((3.5843277, -1.8470242), abs=5e-6)
 
 
+@full
 def test_activations(reports):
     """120 points of four curves agree with the formulas; the steepest slopes, and what happens at the kink."""
     activations, n = load("activations"), reports["activations"].numbers
@@ -237,6 +244,7 @@ def test_vanishing_gradient(reports):
     assert n["typical factor"] < n["typical |w|/4"]
 
 
+@full
 def test_dead_relu(reports):
     """The share of dead chains is that of the rows with a negative weight."""
     dead_relu, n = load("dead_relu"), reports["dead_relu"].numbers

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tiers import sizes
+from tiers import mostly_full, sizes
 
 import autograd_lite as al
 from autograd_lite.see import dot, render
@@ -410,7 +410,7 @@ def check_hostile(name):
     assert not any(c in full for c in "\u202e\u2066\u200f\x1b")
 
 
-@pytest.mark.parametrize("name", HOSTILE, ids=lambda name: ascii(name)[:24])
+@pytest.mark.parametrize("name", mostly_full(HOSTILE, slice(0, None, 2)), ids=lambda name: ascii(name)[:24])
 def test_hostile_name_stays_text(name):
     """Markup, escapes, controls, text direction and length cannot leave the place of a name."""
     check_hostile(name)

@@ -165,7 +165,7 @@ def titles(y, opened=()):
 # -------------------------------------------------------------------------------------------------------- what always holds
 
 
-@pytest.mark.parametrize("name", mostly_full(GRAPHS, slice(1, None, 3)))
+@pytest.mark.parametrize("name", mostly_full(GRAPHS, [2, 4, 7]))
 def test_few_boxes_hold_every_node_once_without_a_cycle(name):
     """At most sixty boxes; the numbers that they show add up to the whole graph."""
     y = GRAPHS[name]()
@@ -183,7 +183,7 @@ def test_few_boxes_hold_every_node_once_without_a_cycle(name):
             )
 
 
-@pytest.mark.parametrize("name", mostly_full(GRAPHS, slice(0, None, 3)))
+@pytest.mark.parametrize("name", mostly_full(GRAPHS, slice(0, None, 6)))
 def test_any_box_can_be_opened_down_to_its_nodes(name):
     """Opening keeps all other boxes and shows what is in this one."""
     y = GRAPHS[name]()

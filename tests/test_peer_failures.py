@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from garbage import alive
+from garbage import alive, collector_off
 
 import autograd_lite as al
 from autograd_lite.errors import GradientCheckError, NonFiniteError, OperandError, OutputError, UnconnectedError
@@ -49,9 +49,7 @@ def test_two_to_the_x_is_a_type_error():
 
 def test_every_node_is_in_a_reference_cycle():
     """micrograd: only the cyclic collector frees a graph. Here the last reference does."""
-    gc.collect()
-    gc.disable()
-    try:
+    with collector_off():
         x = al.Variable(1.0)
         y = al.tanh(x * 2.0 + 1.0) ** 2 / x
         y.backward()
@@ -60,8 +58,6 @@ def test_every_node_is_in_a_reference_cycle():
         assert gc.collect() == 0
         nodes = [o for o in alive() if o.parents]
         assert not [o for o in nodes if any(node is x for node in al.topological_order(o))]
-    finally:
-        gc.enable()
 
 
 def test_parents_keep_repeats_and_order():

@@ -110,6 +110,34 @@ def test_operand_that_is_no_number_is_refused(bad, message):
 class TestOwnOperation:
     """`Primitive(...)` by a user."""
 
+    def test_columns_are_those_of_a_built_in(self):
+        """Symbol, kinks, flat places, NumPy and the reference are asked for where the table's own are."""
+        gap = al.Primitive(
+            name="gap",
+            value=lambda a, b: abs(a - b),
+            partials=(
+                lambda a, b, y: al.sign(a - b),
+                lambda a, b, y: 0.5 * al.sign(b - a),
+            ),  # half of what it should be
+            symbol="<>",
+            kinks=lambda a, b: ((0, b), (1, a)),
+            flat=lambda place, a, b: ("touching", "{node} is {y}: {other} meets {x}"),
+            reference=lambda mp, a, b: abs(a - b),
+            arrays="np.abs({0} - {1})",
+            c="fabs({0} - {1})",
+        )
+        a, b = al.Variable(1.0, name="a"), al.Variable(1.0, name="b")
+        y = gap(a, b)
+        assert al.why(y, a).cause == "touching"
+        assert str(al.why(y, a)) == "∂n2/∂a = 0: n2 = a <> b is 0: b = 1 meets 1."
+        assert [kink.at for kink in al.kinks(y).found] == [1.0]
+        (fault,) = al.audit(gap(a, al.Variable(3.0))).faults
+        assert (fault.primitive, fault.argument, fault.expected) == (gap, 1, 1.0)
+        tape = al.trace(gap, 1.0, 2.0)
+        assert "np.abs(x0 - x1)" in tape.source("numpy")
+        assert "fabs(x[0] - x[1])" in tape.source("c")
+        assert al.vmap(gap)(np.array([1.0, 5.0]), np.array([2.0, 2.0])).tolist() == [1.0, 3.0]
+
     def test_works_like_a_built_in(self, cube):
         """Floats, Variables, arrays; every order."""
         assert cube(2.0) == 8.0
@@ -151,6 +179,9 @@ class TestOwnOperation:
             ({"value": 3.0}, "pass a function of floats"),
             ({"domain": (al.REAL, al.REAL)}, "1 arguments and 2 domains"),
             ({"name": "sin", "replace": True}, "'sin' exists already"),
+            ({"kinks": 0.0}, r"kinks=0.0 of 'p': give a tuple of numbers"),
+            ({"kinks": ("0",)}, r"kinks=\('0',\) of 'p': give a tuple of numbers"),
+            ({"flat": "dead"}, r"flat='dead' of 'p': give a cause and a clause"),
         ],
     )
     def test_malformed_is_refused(self, facts, message):

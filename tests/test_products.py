@@ -5,14 +5,13 @@ import itertools
 
 import numpy as np
 import pytest
-from tiers import mostly_full
+from tiers import mostly_full, sizes
 
 import autograd_lite as al
-from autograd_lite.tape import programs
-from autograd_lite.tape.llvm import matrices
-from autograd_lite.tape.llvm.operations import NATIVE
+from autograd_lite.tape.backends import registry
+from autograd_lite.tape.llvm import backend, matrices
+from autograd_lite.tape.llvm.emit import NATIVE
 from autograd_lite.tape.lowering import lowered
-from autograd_lite.tape.passes import Straight
 
 pytest.importorskip("llvmlite")
 
@@ -73,7 +72,7 @@ def test_what_is_found():
     """Both directions of the layers, and the gradients of the weights: most of the program."""
     f, count = network([16, 17, 33, 2], "first", al.relu)
     tape = al.trace(al.grad(f), np.ones(count), np.ones(16), np.ones(2))
-    straight = lowered(Straight.of(tape), NATIVE)
+    straight = lowered(tape.program, NATIVE)
     found = matrices.found(straight, 0, summed=True)
     assert len(found.matrices) >= 3
     assert len(found.absorbed) > len(straight.code) / 2
@@ -87,8 +86,8 @@ def test_threads_do_not_change_a_sum(monkeypatch):
     step = al.jit(al.vmap(al.value_and_grad(f), (None, 0, 0), reduce="mean"))
     results = []
     for cores in (1, 2, 5):
-        monkeypatch.setattr(programs, "_CORES", cores)
-        monkeypatch.setattr(programs, "WORTH_A_THREAD", 1)
+        monkeypatch.setattr(backend, "_CORES", cores)
+        monkeypatch.setattr(backend, "WORTH_A_THREAD", 1)
         value, gradient = step(p, x, t)
         results.append((value, gradient.tobytes()))
     assert results[0] == results[1] == results[2]
@@ -156,14 +155,16 @@ def test_a_branch_on_an_input_before_a_matrix_is_followed(f):
     assert np.array_equal(gradient, al.grad(f)(w, x[0]) + al.grad(f)(w, x[1]))
 
 
+@pytest.mark.parametrize("every", sizes(4, 1))
 @pytest.mark.parametrize("f", [signed, hidden])
-def test_a_branch_is_followed_wherever_its_guard_stands(f):
+def test_a_branch_is_followed_wherever_its_guard_stands(f, every):
     """A tape from a file may have a guard later than it was recorded: it is tested all the same."""
     w, x = np.arange(2.0, 18.0).reshape(4, 4), np.ones(4)
     tape = al.trace(f, w, x)
-    for position in range(len(tape) + 1):
-        moved = dataclasses.replace(tape, guards=tuple(dataclasses.replace(g, position=position) for g in tape.guards))
-        programs.forget()
+    for position in range(len(tape), -1, -every):
+        guards = tuple(dataclasses.replace(g, position=position) for g in tape.guards)
+        moved = dataclasses.replace(tape, program=dataclasses.replace(tape.program, guards=guards))
+        registry.forget()
         for run, one in ((al.jit(moved), x), (al.jit(al.vmap(moved, in_axes=(None, 0))), x[None])):
             assert run(w, one) == f(w, x)
             with pytest.raises(al.errors.BranchError):

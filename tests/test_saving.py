@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tiers import mostly_full
 
 import autograd_lite as al
 from autograd_lite import nn, optim
@@ -403,7 +404,7 @@ def tried(file, content, like):
     return found
 
 
-@pytest.mark.parametrize("flip", [1, 2, 4, 8, 16, 32, 64, 128, 255])
+@pytest.mark.parametrize("flip", mostly_full([1, 2, 4, 8, 16, 32, 64, 128, 255], slice(0, None, 4)))
 def test_every_byte_flipped(flip, file):
     """A change is either found out, or was of no account, such as a date."""
     al.save(file, SMALL)

@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import programs
 from test_drawing import HOSTILE, bare, chain, luminance, neuron  # noqa: F401 - a fixture
+from tiers import mostly_full
 
 import autograd_lite as al
 from autograd_lite import __main__ as cli
@@ -295,7 +296,7 @@ def check_hostile(name):
     assert not any(c in text for c in "\x00\x1b\u202e\u2066\u2028")
 
 
-@pytest.mark.parametrize("name", HOSTILE, ids=lambda name: ascii(name)[:24])
+@pytest.mark.parametrize("name", mostly_full(HOSTILE, slice(1, None, 2)), ids=lambda name: ascii(name)[:24])
 def test_hostile_name_stays_text(name):
     """Markup, escapes, controls, text direction and length."""
     check_hostile(name)

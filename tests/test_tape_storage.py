@@ -20,6 +20,7 @@ from tiers import sizes
 import autograd_lite as al
 from autograd_lite.errors import BranchError, TapeError
 from autograd_lite.nests import unravel
+from autograd_lite.tape.program import Program
 from autograd_lite.tape.tape import Tape
 
 
@@ -129,7 +130,8 @@ def test_constants_and_example_keep_their_bits(tmp_path_factory, constants, poin
     numbers = [*constants, struct.unpack("d", b"\x01\0\0\0\0\0\xf8\x7f")[0], -0.0]
     outputs = tuple(range(len(point), len(point) + len(numbers)))
     results = unravel([0.0] * len(numbers))[1]
-    tape = Tape("f", ("x",), shape, (), tuple(numbers), (), outputs, results, example=tuple(point))
+    program = Program(len(point), tuple(numbers), (), outputs)
+    tape = Tape("f", ("x",), shape, (), program, results, example=tuple(point))
     assert programs_of(stored(tape, file)) == programs_of(tape)
 
 

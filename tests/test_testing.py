@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+from tiers import mostly_full
 
 import autograd_lite as al
 from autograd_lite.primitives import COMPARISONS, PRIMITIVES
@@ -19,13 +20,14 @@ FLAT = {rule.name for rule in COMPARISONS.values()} | {
     "trunc",
     "round",
     "floordiv",
+    "heaviside",
     "hold",
     "plain",
     "logical_and",
     "logical_or",
     "logical_not",
 }
-WHOLE_NUMBER = {"polygamma", "sinc_derivative"}  # have an argument that is not differentiated by
+WHOLE_NUMBER = {"moment_ratio", "polygamma", "sinc_derivative"}  # have an argument that is not differentiated by
 NAMES = sorted(name for name, rule in PRIMITIVES.items() if rule.built_in and name not in FLAT | WHOLE_NUMBER)
 
 
@@ -41,7 +43,7 @@ def altered(rule, change):
     return al.Primitive(name=f"altered_{rule.name}", value=rule.value, partials=tuple(partials), replace=True)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", mostly_full(NAMES, slice(0, None, 2)))
 @pytest.mark.parametrize("factor", [1.0, 1.0005, 0.9995, -1.0])
 def test_every_rule_right_and_wrong(name, factor):
     """Factor 1 passes; 0.05 % either way and a flipped sign are rejected, for every smooth rule of the table."""
@@ -167,8 +169,8 @@ def scaled(shape, unit, per, factor):
     )
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("factor", [1.0, 0.0, -1.0, 2.0, 1.1, 1.0005])
+@pytest.mark.parametrize("shape", mostly_full(SHAPES, slice(0, None, 2)))
+@pytest.mark.parametrize("factor", mostly_full([1.0, 0.0, -1.0, 2.0, 1.1, 1.0005], [0, 1, -1]))
 def test_checks_have_no_unit(shape, factor):
     """kB·T² with the derivative kB·T passed: tolerances had absolute floors. Both checks, at every pair of scales."""
     for unit, per in itertools.product(UNITS, UNITS):

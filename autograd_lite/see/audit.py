@@ -1,7 +1,7 @@
 """Every recorded local gradient against an independent number.
 
-For the built-in operations it comes from mpmath, with none of the library's partials. A primitive without an entry, and any
-of a user's own, is differentiated by finite differences of its value.
+It comes from mpmath, with none of the library's partials. A primitive without a function in mpmath is differentiated by
+finite differences of its value.
 """
 
 import importlib
@@ -9,15 +9,15 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from itertools import chain
+from types import BuiltinFunctionType
 from typing import Any
 
 from autograd_lite.context import unnoticed
 from autograd_lite.errors import ArgumentError, BranchError, TraceError
-from autograd_lite.primitives import Primitive
+from autograd_lite.primitives import Primitive, hold, plain, where
 from autograd_lite.see.graph import Edge, Graph, Names
-from autograd_lite.see.kinks import PLACES
 from autograd_lite.see.labels import Report, check_variable, counted, number, values_of
 from autograd_lite.testing import difference
 from autograd_lite.variable import Variable, is_stale
@@ -36,12 +36,6 @@ STEP = 30
 
 #: Digits that the derivative must have, and most digits to compute with: sums of 1e300 and 1e-300 take 650.
 ENOUGH, DIGITS = 18, 4000
-
-#: Held constant, and flat on purpose: what is recorded is not the derivative of the value.
-ON_PURPOSE = frozenset({"hold", "plain"})
-
-#: Arguments that are whole numbers and have no derivative.
-WHOLE = {"round": 1, "polygamma": 0, "sinc_derivative": 1}
 
 
 @dataclass(frozen=True)
@@ -114,9 +108,9 @@ def audit(y: Variable, *, most: int = MOST) -> Audit:
     Notes
     -----
     The independent number is a difference at 60 digits by mpmath where it is installed and has the function; otherwise, and
-    always for a primitive of your own, the 6-point difference of the primitive's value. A partial that is wrong by 0.05 %
-    is found. At a kink the recorded number is a convention and is not judged, nor is a node made by hand, which has no
-    function to compare with. About 0.1 ms a local gradient.
+    for a primitive of your own without a `reference`, the 6-point difference of the primitive's value. A partial that is
+    wrong by 0.05 % is found. At a kink the recorded number is a convention and is not judged, nor is a node made by hand,
+    which has no function to compare with. About 0.1 ms a local gradient.
 
     Examples
     --------
@@ -189,24 +183,23 @@ def _compare(edge: Edge) -> tuple[str, float, float]:
         return "made by hand: there is no function to compare with", math.nan, 0.0
     if is_stale(edge.user):
         return "of nodes whose argument was set after they were recorded", math.nan, 0.0
-    if primitive.name in ON_PURPOSE:
+    if primitive in (hold, plain):  # what is recorded is not the derivative of the value
         return "held constant on purpose", math.nan, 0.0
     values = values_of(edge.user)
     if not all(map(math.isfinite, (*values, recorded))):
         return "not finite (al.blame says more)", math.nan, 0.0
-    if WHOLE.get(primitive.name) == place:
+    if primitive.domain[place].whole:
         return "by an argument that is a whole number", math.nan, 0.0
-    if primitive.name == "where" and place == 0:
+    if primitive is where and place == 0:
         return "", 0.0, abs(recorded)
-    places = PLACES.get(primitive.name) if primitive.built_in else None
-    if places and any(abs(values[i] - at) <= 1e-7 * abs(at) for i, at in places(*values)):
+    kinks = primitive.kinks_near(*values)
+    if any(abs(values[i] - at) <= 1e-7 * abs(at) for i, at in kinks):
         return "at a kink, where it is a convention", math.nan, 0.0
-    expected = derivative(primitive.name, values, place) if primitive.built_in else None
+    expected = derivative(primitive, values, place)
     if expected is not None:
         error = abs(recorded - expected)
         return "", expected, 0.0 if error <= SMALLEST else error / max(abs(expected), SMALLEST)
-
-    return _by_difference(edge, values, [at for i, at in places(*values) if i == place] if places else [])
+    return _by_difference(edge, values, [at for i, at in kinks if i == place])
 
 
 def _by_difference(edge: Edge, values: Sequence[float], ends: Sequence[float]) -> tuple[str, float, float]:
@@ -245,45 +238,6 @@ def _fault(rows: Sequence[tuple[float, float, Edge]], names: Names) -> Fault:
     return Fault(node.primitive, place, len(wrong), node, recorded, expected, error, line)
 
 
-def _same(name: str) -> Callable[..., Any]:
-    """The function that mpmath has under this name."""
-    return lambda mp, *arguments: getattr(mp, name)(*arguments)
-
-
-#: Each takes mpmath and its numbers, and returns one.
-FUNCTIONS: dict[str, Callable[..., Any]] = {
-    **{
-        name: _same(name)
-        for name in (
-            "exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh",
-            "tanh", "asinh", "acosh", "atanh", "erf", "erfc", "gamma", "hypot", "degrees", "radians", "digamma",
-        )
-    },
-    "add": lambda _, a, b: a + b,
-    "sub": lambda _, a, b: a - b,
-    "mul": lambda _, a, b: a * b,
-    "div": lambda _, a, b: a / b,
-    "neg": lambda _, x: -x,
-    "positive": lambda _, x: x,
-    "inv": lambda _, x: 1 / x,
-    "square": lambda _, x: x * x,
-    "pow": lambda mp, x, p: mp.power(x, p),
-    "exp2": lambda mp, x: mp.power(2, x),
-    "log2": lambda mp, x: mp.log(x) / mp.log(2),
-    "log10": lambda mp, x: mp.log(x) / mp.log(10),
-    "lgamma": lambda mp, x: mp.loggamma(x),
-    "sigmoid": lambda mp, x: 1 / (1 + mp.exp(-x)),
-    "softplus": lambda mp, x: mp.log1p(mp.exp(-abs(x))) + max(x, 0),
-    "logaddexp": lambda mp, a, b: max(a, b) + mp.log1p(mp.exp(-abs(a - b))),
-    "xlogy": lambda mp, x, y: x * mp.log(y),
-    "sinc": lambda mp, x: mp.sincpi(x),
-    "softsign": lambda _, x: x / (1 + abs(x)),
-    "share": lambda _, a, b: a / (a + b),
-    "log_of_sum": lambda mp, t, r: t + mp.log1p(r * mp.exp(-t)),
-    "log_of_excess": lambda mp, t, r: mp.log1p(r * mp.exp(-t)),
-}  # fmt: skip
-
-
 @cache
 def _mpmath() -> Any:
     """The context to compute in; None without mpmath, which only the `test` extra brings."""
@@ -294,10 +248,25 @@ def _mpmath() -> Any:
     return context
 
 
-def derivative(name: str, values: tuple[float, ...], place: int) -> float | None:
-    """Return ∂name/∂argument by a central difference, with as many digits as it takes; None where mpmath cannot tell."""
-    mp, function = _mpmath(), FUNCTIONS.get(name)
-    if mp is None or function is None:
+def _function(primitive: Primitive, mp: Any) -> Callable[..., Any] | None:
+    """The operation in mpmath: the entry's own reference, an operator, or for built-in entries the function of its name."""
+    reference = primitive.reference
+    if callable(reference):
+        return partial(reference, mp)
+    if (
+        primitive.built_in
+        and isinstance(primitive.value, BuiltinFunctionType)
+        and primitive.value.__module__ == "_operator"
+    ):
+        return primitive.value
+    return getattr(mp, reference or primitive.name, None) if reference or primitive.built_in else None
+
+
+def derivative(primitive: Primitive, values: tuple[float, ...], place: int) -> float | None:
+    """Return ∂primitive/∂argument by a central difference, with as many digits as it takes; None where mpmath cannot tell."""
+    mp = _mpmath()
+    function = _function(primitive, mp) if mp else None
+    if function is None:
         return None
     digits = 3 * STEP + max(abs(math.frexp(v)[1]) for v in values) // 3
     while digits <= DIGITS:
@@ -317,7 +286,7 @@ def _difference(
     step = mp.mpf(10) ** -STEP * min([abs(a) for a in arguments if a] + [1])
     try:
         above, below = (
-            function(mp, *arguments[:place], arguments[place] + side, *arguments[place + 1 :]) for side in (step, -step)
+            function(*arguments[:place], arguments[place] + side, *arguments[place + 1 :]) for side in (step, -step)
         )
         slope = (above - below) / (2 * step)
     except (ArithmeticError, ValueError, TypeError):

@@ -15,9 +15,6 @@ from autograd_lite.nests import NAMESPACE
 from autograd_lite.see.graph import Graph
 from autograd_lite.variable import Variable
 
-#: Largest slope of the activations that end a unit, by the name of their primitive; what is not here is no activation.
-SLOPES = {"leaky_relu": 1.0, "relu": 1.0, "sigmoid": 0.25, "softplus": 1.0, "tanh": 1.0}
-
 #: A unit is saturated if its slope is below this share of the activation's largest.
 SATURATED = 0.05
 
@@ -244,7 +241,7 @@ def _units(outputs: Sequence[Any]) -> tuple[Any, Any]:
     depth: dict[Variable, int] = {}
     for node in Graph(outputs).nodes:
         depth[node] = max((depth[parent] for parent in node.parents), default=0)
-        steepest = SLOPES.get(node.primitive.name) if node.primitive is not None else None
+        steepest = node.primitive.steepest if node.primitive is not None else None
         if steepest is not None and node.local_gradients:
             depth[node] += 1
             slope = abs(node.local_gradients[0][1])

@@ -1,7 +1,7 @@
 """Every kink at or near the point: where an operation is not smooth, how far away, its slopes on both sides."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from autograd_lite.backward import gradients
@@ -147,9 +147,9 @@ def _of_node(node: Variable, graph: Graph, within: float) -> Iterator[Kink]:
     values = values_of(node)
     if primitive.name == "where":
         yield from _of_where(node, graph.names.call(node), within)
-    elif primitive.name in PLACES and all(map(math.isfinite, values)):
+    elif primitive.kinks and all(map(math.isfinite, values)):
         seen: set[int] = set()
-        for argument, at in PLACES[primitive.name](*values):
+        for argument, at in primitive.kinks_near(*values):
             variable = node.arguments[argument]
             # A tie is one kink, whichever argument is moved; the two bounds of clip are two.
             if isinstance(variable, Variable) and (argument == 0 or not seen) and _near(values[argument], at, within):
@@ -237,69 +237,7 @@ def _squares(found: list[Kink], graph: Graph) -> list[str]:
 def _unseen(nodes: list[Variable]) -> list[str]:
     """What may hide a kink: conditions that are plain numbers, and rules that name a kink without a place."""
     plain = sum(rule_name(node) == "where" and not isinstance(node.arguments[0], Variable) for node in nodes)
-    own = {rule_name(n) for n in nodes if n.primitive and n.primitive.kink != "none" and not n.primitive.built_in}
+    rules = {n.primitive for n in nodes if n.primitive and not n.primitive.built_in}
+    own = {rule.name for rule in rules if rule.kink != "none" and not rule.kinks}
     hint = f"{counted(plain, 'where')} with a plain condition: write al.less(a, b) for a < b to see its kink."
     return [hint] * bool(plain) + [f"{name} says that it has a kink, but not where." for name in sorted(own)]
-
-
-#: Where the kinks of an operation lie, given its arguments: (argument, place), nearest places only.
-Places = Callable[..., tuple[tuple[int, float], ...]]
-
-
-def _zero(*_: float) -> tuple[tuple[int, float], ...]:
-    return ((0, 0.0),)
-
-
-def _ends(*_: float) -> tuple[tuple[int, float], ...]:
-    return (0, -1.0), (0, 1.0)
-
-
-def _tie(a: float, b: float) -> tuple[tuple[int, float], ...]:
-    return (0, b), (1, a)
-
-
-def _whole(x: float) -> tuple[tuple[int, float], ...]:
-    return ((0, float(round(x))),)
-
-
-def _whole_but_zero(x: float) -> tuple[tuple[int, float], ...]:
-    return ((0, float(round(x))),) if round(x) else ((0, math.copysign(1.0, x)),)
-
-
-def _half(x: float, digits: float) -> tuple[tuple[int, float], ...]:
-    if digits < -300.0:
-        return ()
-    if digits > 300.0 or abs(x * 10.0**digits) >= 2.0**52:  # nothing is left to round
-        return ((0, x),)
-    scale = 10.0**digits
-    return ((0, (math.floor(x * scale) + 0.5) / scale),)
-
-
-def _multiple(x: float, y: float) -> tuple[tuple[int, float], ...]:
-    if not y:
-        return ()
-    if not math.isfinite(x / y):  # a multiple lies within the last place of any number
-        return (0, x), (1, y)
-    whole = float(round(x / y))
-    return ((0, y * whole), (1, x / whole)) if whole else ((0, 0.0),)
-
-
-def _power(x: float, p: float) -> tuple[tuple[int, float], ...]:  # noqa: ARG001
-    return ((0, 0.0),) if not p.is_integer() or p < 0.0 else ()
-
-
-#: The operations that are not smooth everywhere. The slopes on both sides come from the rules themselves.
-PLACES: dict[str, Places] = {
-    **dict.fromkeys(("relu", "leaky_relu", "abs", "step", "sign", "sqrt", "cbrt", "copysign"), _zero),
-    **dict.fromkeys(("asin", "acos"), _ends),
-    "acosh": lambda _: ((0, 1.0),),
-    **dict.fromkeys(("maximum", "minimum", "less"), _tie),
-    "clip": lambda x, lower, upper: ((0, lower), (0, upper), (1, x), (2, x)),
-    **dict.fromkeys(("floor", "ceil"), _whole),
-    "trunc": _whole_but_zero,
-    "round": _half,
-    **dict.fromkeys(("mod", "floordiv"), _multiple),
-    "pow": _power,
-    "hypot": lambda x, y: (() if y else ((0, 0.0),)) + (() if x else ((1, 0.0),)),
-    "atan2": lambda _, x: ((0, 0.0),) if x <= 0.0 else (),
-}

@@ -9,9 +9,6 @@ from typing import Any
 from autograd_lite.errors import OperandError
 from autograd_lite.variable import Variable
 
-SYMBOLS = {"add": "+", "sub": "-", "mul": "*", "div": "/", "floordiv": "//", "mod": "%", "pow": "**"}
-# Where the order of the arguments does not matter, two edges say everything.
-SYMMETRIC = frozenset({"add", "mul", "maximum", "minimum", "hypot", "logaddexp"})
 # Unicode's Bidi_Control: one of these in a name would turn round the text that we write after it.
 BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 NOT_IN_XML = frozenset("\ufffe\uffff")
@@ -65,8 +62,7 @@ def short(x: float | None) -> str:
 
 def operation(node: Variable) -> str:
     """Return the sign or the name of the operation that made the node; empty for a leaf."""
-    name = primitive_name(node)
-    return SYMBOLS.get(name, name)
+    return (visible(node.primitive.symbol) if node.primitive is not None else "") or primitive_name(node)
 
 
 def primitive_name(node: Variable) -> str:
@@ -91,7 +87,7 @@ def formula(node: Variable, written: Callable[[Variable | float], str]) -> str:
     if node.primitive is None:
         return f"hand-made({', '.join(map(written, node.parents))})" if node.parents else ""
     arguments = [written(argument) for argument in node.arguments]
-    sign = SYMBOLS.get(node.primitive.name)
+    sign = visible(node.primitive.symbol)
     if sign and len(arguments) == 2:
         return f"{arguments[0]} {sign} {arguments[1]}"
     return f"{visible(node.primitive.name)}({', '.join(arguments)})"
@@ -106,7 +102,7 @@ def title(node: Variable, name: str, written: Callable[[Variable | float], str])
     """
     if node.primitive is None:
         return f"{name} = hand-made" if node.parents else name
-    ordered = len(node.arguments) > 1 and node.primitive.name not in SYMMETRIC
+    ordered = len(node.arguments) > 1 and not node.primitive.symmetric  # else two edges say everything
     told = ordered or len(node.parents) < len(node.arguments)
     return f"{name} = {formula(node, written) if told else operation(node)}"
 

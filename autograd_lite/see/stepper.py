@@ -15,7 +15,7 @@ from typing import Any
 
 from autograd_lite.see.dot import NAME_LENGTH
 from autograd_lite.see.graph import Graph, Names, Selection
-from autograd_lite.see.labels import SYMBOLS, formula, short, steady, visible
+from autograd_lite.see.labels import formula, short, steady, visible
 from autograd_lite.see.render import page
 from autograd_lite.variable import Variable, is_stale
 
@@ -99,7 +99,7 @@ class Stepper:
         }
         if node.parents:
             rule = node.primitive
-            infix = rule is not None and rule.name in SYMBOLS
+            infix = rule is not None and rule.symbol
             facts["made"] = formula(node, lambda a: names[a] if isinstance(a, Variable) else short(a))
             values = [short(a.value if isinstance(a, Variable) else a) for a in node.arguments]
             digits = iter([f"({text})" if infix and text.startswith("-") else text for text in values])

@@ -10,7 +10,7 @@ import optree
 from autograd_lite.errors import ArgumentError, OperandError
 from autograd_lite.nests import NAMESPACE, Shape, unravel
 from autograd_lite.primitives import as_float
-from autograd_lite.tape.programs import Columns
+from autograd_lite.tape.backends.lanes import Columns
 from autograd_lite.tape.trace import is_fixed
 
 

@@ -12,7 +12,7 @@ from autograd_lite.backward import gradients
 from autograd_lite.primitives import Primitive, positive
 from autograd_lite.rule import REAL, Interval
 from autograd_lite.tape import recording
-from autograd_lite.tape.executors import python
+from autograd_lite.tape.backends import python
 from autograd_lite.tape.tape import Tape
 from autograd_lite.variable import Variable, make_node
 

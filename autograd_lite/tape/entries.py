@@ -19,7 +19,9 @@ import optree
 
 from autograd_lite import context
 from autograd_lite.nests import NAMESPACE, Fixed, Shape
-from autograd_lite.tape.programs import Columns
+from autograd_lite.tape.backends.lanes import Columns
+from autograd_lite.tape.llvm import engine
+from autograd_lite.tape.paths import Unmapped, Unserved
 
 FLOATS, FLOAT64 = frozenset({float}), np.dtype(np.float64)
 
@@ -99,8 +101,8 @@ class Way:
         self.stores: list[str] = []
         self.views: list[tuple[int, int, tuple[int, ...]]] = []  # start, size and shape of the arrays in the buffer
         self.scope: dict[str, Any] = {
-            "Other": Other, "number": number, "numbers": numbers, "ndarray": np.ndarray, "float64": FLOAT64,
-            "EXACT": _EXACT, "same": _same,
+            "Other": Other, "UNUSABLE": (Other, Unmapped, Unserved), "number": number, "numbers": numbers,
+            "ndarray": np.ndarray, "float64": FLOAT64, "EXACT": _EXACT, "same": _same,
         }  # fmt: skip
         self.rows: list[str] = []
         axes = [None] * len(shape.leaves) if axes is None else axes
@@ -236,18 +238,19 @@ def call({parameters}):
                 frames.append(frame)
                 return result
             frames.append(frame)
-        except Other:
+        except UNUSABLE:
             pass
     return general({arguments}, {keywords})
 """
 
 
-def short_call(code: Any, path: Any, way: Way, general: Callable[..., Any]) -> Callable[..., Any] | None:
+def short_call(program: Any, path: Any, way: Way, general: Callable[..., Any]) -> Callable[..., Any] | None:
     """A function that calls the compiled code of a path for arguments of one structure; None if there is no short way.
 
     Memory is kept in frames, one for each call that is under way.
     """
-    if path.tape.captured or code.callbacks:
+    code = getattr(program, "code", None)
+    if code is None or path.tape.captured:
         return None
     returned = path.tape.output_shape
     result, taken = _result(returned)
@@ -258,6 +261,8 @@ def short_call(code: Any, path: Any, way: Way, general: Callable[..., Any]) -> C
         given, out, scratch = np.empty(code.inputs), np.empty(code.outputs), np.empty(code.scratch)
         addresses = np.array([memory.ctypes.data for memory in (given, out, scratch)], dtype=np.int64)
         go = functools.partial(code.framed, ctypes.c_void_p(addresses.ctypes.data))  # each argument costs 0.1 µs
+        if code.callbacks:
+            go = functools.partial(_checked, go, code.callbacks)
         inside = [given[start : start + size].reshape(leaf) for start, size, leaf in way.views]
         outside = [out[start : start + size].reshape(leaf) for start, size, leaf in taken]
         return given, out, *inside, *outside, go, (addresses, scratch)
@@ -279,6 +284,13 @@ def short_call(code: Any, path: Any, way: Way, general: Callable[..., Any]) -> C
     exec(compile(source, __file__, "exec"), scope)  # noqa: S102 - the text above
     call: Callable[..., Any] = scope["call"]
     return call
+
+
+def _checked(go: Callable[[], int], callbacks: Any) -> int:
+    """The status of code that calls back, unless something was raised there."""
+    status = go()
+    engine.raise_failures(callbacks)
+    return status
 
 
 _BATCH = """

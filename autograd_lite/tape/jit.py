@@ -14,19 +14,19 @@ from autograd_lite.errors import ArgumentError, OperandError, TraceError
 from autograd_lite.nests import Fixed, Shape, unravel
 from autograd_lite.primitives import Primitive, as_float
 from autograd_lite.tape import pickles, recording
+from autograd_lite.tape.backends import python
+from autograd_lite.tape.backends.python import PythonSingle
+from autograd_lite.tape.backends.registry import BACKENDS, chosen, single
 from autograd_lite.tape.batches import Batch, axes_of
 from autograd_lite.tape.connected import connected
 from autograd_lite.tape.entries import FLOAT64, FLOATS, Other, Way, short_call, short_columns
-from autograd_lite.tape.executors import python
 from autograd_lite.tape.lane_operations import Places
 from autograd_lite.tape.lane_paths import LanePaths
 from autograd_lite.tape.lanes import Call, Mapped
-from autograd_lite.tape.passes import Straight
 from autograd_lite.tape.paths import Path, Paths, Uncaptured, Unmapped, Unserved
-from autograd_lite.tape.programs import PythonSingle, chosen, single
-from autograd_lite.tape.steps import both, one_by_one, wider
-from autograd_lite.tape.tape import Tape
-from autograd_lite.tape.trace import is_fixed, record, sees_order
+from autograd_lite.tape.steps import one_by_one, wider
+from autograd_lite.tape.tape import Tape, record, sees_order
+from autograd_lite.tape.trace import is_fixed
 from autograd_lite.transforms import name_of
 from autograd_lite.variable import Variable
 
@@ -179,7 +179,7 @@ class Compiled:
     def _shorten(self, family: "Family", arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
         """Let further calls with arguments of this kind go a shorter way."""
         path = family.last
-        if self.backend != "llvm" or path is None or path.unpaid > 0:
+        if path is None or path.unpaid > 0:
             return
 
         def short(_: Tape) -> Any:
@@ -187,7 +187,7 @@ class Compiled:
                 way = Way(family.shape, arguments, keywords)
             except Other:
                 return None
-            return short_call(family.program(path).code, path, way, self._general)
+            return short_call(family.program(path), path, way, self._general)
 
         key = (len(arguments), *keywords) if keywords else len(arguments)
         call = path.program(("short", key), short)
@@ -312,26 +312,30 @@ class Family:
 
     def _served(self, numbers: Sequence[float]) -> Any:
         """The result by whichever path these numbers take."""
-        path = self.last or self.paths.first(numbers)
+        path, again = self.last or self.paths.first(numbers), False
         tried: list[Path] = []
         while True:
-            status, outputs = self._run(path, numbers)
+            status: int | None
+            try:
+                status, outputs = self._run(path, numbers)
+            except Unserved as late:
+                if late.steps.paths.full:
+                    return self.paths.eager(numbers)
+                status = None
             if status == 0:
                 break
-            if status is not None and status < 0:
-                return self.paths.eager(numbers)
             tried.append(path)
-            following = self.paths.following(path, status, tried, numbers)
-            if following is None and status is None:  # another thread may have taught the loop that step since
-                status, outputs = self._run(path, numbers)
-                if status == 0:
-                    break
-            if following is None:
+            following = self.paths.following(path, status, tried, lambda: self.paths.new(numbers))
+            if following is not None:
+                path = following
+            elif status is None and not again:  # another thread may have taught the loop that step since
+                again = True
+            else:
                 if self.paths.full:
                     self._missed = min(self._missed + 1, PATIENCE + 2)
                     self.skips = 0 if self._missed < PATIENCE else 1 << self._missed
                 return self.paths.eager(numbers)
-            path = following
+        path = path.parent or path
         self.last, self.skips = path, 0
         self._missed = max(self._missed - 2, 0)
         path.lanes += 1
@@ -340,39 +344,19 @@ class Family:
             return self.paths.eager(numbers) if connected is None else path.tape.output_shape.pack(connected)
         return path.tape.output_shape.pack(outputs)
 
-    def _run(self, path: Path, numbers: Sequence[float]) -> tuple[int | None, Sequence[float]]:
-        """The status and the outputs of a path.
-
-        The status is 0 if it serves these numbers, k if guard k came out otherwise, None if a loop in it is unserved, and -1
-        if only the function itself will do.
-        """
-        try:
-            status, outputs = self._by(path, numbers)
-        except Unserved as late:
-            return (-1 if late.steps.paths.full else None), ()
-        if status >= 0:
-            return status, outputs
-        try:
-            status, outputs = path.carefully(lambda: self._by(path, numbers, careful=True))
-        except Unserved:
-            return -1, ()
-        return (-1 if status > 0 else 0), outputs  # the careful program tests more, and has no paths of its own
-
-    def _by(self, path: Path, numbers: Sequence[float], *, careful: bool = False) -> tuple[int, Sequence[float]]:
-        program, tape = self.program(path, careful=careful), both(path.tape)[-1] if careful else path.tape
-        status, outputs = program.run([*numbers, *(v._value for v in tape.captured)])
+    def _run(self, path: Path, numbers: Sequence[float]) -> tuple[int, Sequence[float]]:
+        """The status and the outputs of a path."""
+        status, outputs = self.program(path).run([*numbers, *(v._value for v in path.tape.captured)])
         return status, outputs
 
-    def program(self, path: Path, *, careful: bool = False) -> Any:
+    def program(self, path: Path) -> Any:
         """The path compiled; for a while as Python if its code was dropped: who calls 800 programs in turn compiles none."""
-        if path.unpaid > 0 and not careful and self.backend == "llvm" and not self.contract:
+        if path.unpaid > 0 and BACKENDS[self.backend].compiles and not self.contract:
             path.unpaid -= 1
             if all(type(rule) is Primitive and rule.built_in for rule, _ in path.tape.code):
-                return PythonSingle(Straight.of(path.tape))  # with the same bits
+                return PythonSingle(path.tape.program)  # with the same bits
             path.unpaid = 0
-        return path.program(
-            self.backend, lambda tape: single(tape, self.backend, contract=self.contract), careful=careful
-        )
+        return path.program(self.backend, lambda tape: single(tape.program, self.backend, contract=self.contract))
 
     def _connected(self, path: Path, numbers: Sequence[float], outputs: Sequence[float]) -> list[Any] | None:
         """Outputs as nodes over the captured Variables, with their derivatives from compiled code too; None if it cannot."""
@@ -387,7 +371,7 @@ class Family:
 
     def _rows(self, path: Path, numbers: Sequence[float], name: str, seed: float) -> list[float | None] | None:
         """The derivatives of the outputs times a seed; with NaN, what is not sent is 0 and all else NaN."""
-        program = path.program((self.backend, name), lambda tape: single(_jacobian(tape, seed), self.backend))
+        program = path.program((self.backend, name), lambda tape: single(_jacobian(tape, seed).program, self.backend))
         status, rows = program.run([*numbers, *(v._value for v in path.tape.captured)])
         return None if status else rows  # another branch in the steps of a loop
 

@@ -20,11 +20,11 @@ from autograd_lite.nests import Fixed, Shape, unravel
 from autograd_lite.primitives import where
 from autograd_lite.rule import REAL, Interval
 from autograd_lite.tape import recording
+from autograd_lite.tape.backends.lanes import Columns
 from autograd_lite.tape.batches import Batch
 from autograd_lite.tape.lane_paths import LanePaths, Served
 from autograd_lite.tape.loops import Included, Operation, recorded
 from autograd_lite.tape.paths import Unmapped
-from autograd_lite.tape.programs import Columns
 from autograd_lite.tape.recording import Cotangents
 from autograd_lite.tape.results import reduced, spread
 from autograd_lite.transforms import name_of
@@ -413,8 +413,9 @@ class Result:
 
     selects, built_in, expression = False, False, None
     name, formula, kink, source, numpy, c, latex = "vmap", "", "none", "", "", "", ""
+    symbol, symmetric, reference, flat, saturates, steepest = "", False, "", None, False, None
     defaults: ClassVar[tuple[float, ...]] = ()
-    ulp = None
+    ulp, kinks = None, ()
 
     def __init__(self, graph: "Graph", output: int, lane: int | None) -> None:
         self.graph, self.output, self.lane = graph, output, lane
@@ -440,6 +441,11 @@ class Result:
     def value(self, *numbers: float) -> float:
         """The result for other arguments."""
         return self.graph.value(self.output, self.lane, numbers)
+
+    @staticmethod
+    def kinks_near(*_: float) -> tuple[()]:
+        """None that anybody knows."""
+        return ()
 
     def __reduce__(self) -> Any:
         """Pickled, a node is one made by hand: its function stays behind."""

@@ -12,10 +12,11 @@ import numpy as np
 from autograd_lite import context
 from autograd_lite.errors import BranchError
 from autograd_lite.nests import Fixed, Shape
+from autograd_lite.tape.backends import python
+from autograd_lite.tape.backends.lanes import LaneProgram
+from autograd_lite.tape.backends.registry import single
 from autograd_lite.tape.batches import Batch
-from autograd_lite.tape.executors import python
 from autograd_lite.tape.paths import Path, Paths, Unmapped, _difference
-from autograd_lite.tape.programs import LaneProgram, single
 from autograd_lite.tape.results import Results, stacked
 from autograd_lite.transforms import name_of
 from autograd_lite.variable import Variable
@@ -52,12 +53,11 @@ class LanePaths:
         other.backend = backend
         return other
 
-    def program(self, path: Path, batch: Batch, *, careful: bool = False, summed: bool = False) -> LaneProgram:
+    def program(self, path: Path, batch: Batch, *, summed: bool = False) -> LaneProgram:
         """The path compiled."""
         program: LaneProgram = path.program(
             (batch.mapped, self.backend, summed),
             lambda tape: LaneProgram(tape, batch.varying, self.backend, summed=summed, contract=self.contract),
-            careful=careful,
         )
         return program
 
@@ -83,16 +83,12 @@ class LanePaths:
         served.captured = list(run.captured.values())
         return served
 
-    def following(self, some: "Waiting", failed: int, numbers: list[float], given: Given | None) -> Path | None:
-        """The path to try next; see `Paths.following`."""
-        tried = (*some.tried, some.path)
-        others = self.paths.others(some.path, failed - 1, tried)
-        if others:
-            return others[0]
+    def new(self, numbers: list[float], given: Given | None) -> Path | None:
+        """The path of a lane that no known one serves; see `Paths.new`."""
         with self.lent(given):
             if given is not None:
                 self._test_unchanged()
-            return self.paths.following(some.path, failed, tried, numbers)
+            return self.paths.new(numbers)
 
     @contextmanager
     def lent(self, given: Given | None) -> Iterator[None]:
@@ -156,7 +152,7 @@ class LanePaths:
     def _serves(self, path: Path, numbers: list[float], given: Given) -> bool:
         if any(v._number not in given for v in path.tape.captured):
             return False
-        program = path.program("python", lambda tape: single(tape, "python"))
+        program = path.program("python", lambda tape: single(tape.program, "python"))
         own = [getattr(n, "_value", n) for n in _own(path.tape.captured, given)]
         return bool(program.run([*numbers, *own])[0] <= 0)
 
@@ -206,28 +202,28 @@ class Run:
                     for k in map(int, np.flatnonzero(np.isnan(sums).any(axis=1))):
                         rows = np.arange(k * block, min((k + 1) * block, columns.count))
                         again = Run(self.family, batch.of_lanes(rows), self.given)
-                        _, totals[k] = again.results(path, careful=True).totals()
+                        _, totals[k] = again.results(path.careful or path).totals()
                         self.captured |= again.captured
                 return totals.sum(axis=0)
 
         return program.sums(columns, added)
 
-    def results(self, first: Path, *, careful: bool = False) -> Results:
+    def results(self, first: Path) -> Results:
         """Serve every lane by the path it takes."""
         batch = self.batch
         results = Results(first.tape.output_shape, batch.columns.count)
         if not batch.columns.count:
             self.captured |= {v._number: v for v in first.tape.captured}
-        waiting = [Waiting(None, first, careful=careful)]
+        waiting = [Waiting(None, first)]
         while waiting:
             some = waiting.pop()
             columns = batch.columns if some.lanes is None else batch.columns.rows(some.lanes)
             if not columns.count:
                 continue
-            program = self.family.program(some.path, batch, careful=some.careful)
+            program = self.family.program(some.path, batch)
             outputs, status = program.each_lane(self._columns(program, columns))
-            done = status <= 0 if some.careful else status == 0
-            some.path.lanes += results.write(some.path.tape.output_shape, outputs, some.lanes, done)
+            done = status == 0
+            some.path.serve(results.write(some.path.tape.output_shape, outputs, some.lanes, done))
             if done.all():
                 continue
             numbers = np.arange(columns.count) if some.lanes is None else some.lanes
@@ -235,17 +231,15 @@ class Run:
                 waiting += self._continued(some, int(code), numbers[status == code], results)
         return results
 
-    def _continued(self, some: "Waiting", code: int, lanes: Any, results: Results) -> list["Waiting"]:
-        """What to do with lanes that failed guard `code`."""
-        family = self.family
-        if some.careful:  # the careful program tests more, and has no paths of its own
-            return self._eagerly(lanes, results)
-        if code < 0:
-            return [Waiting(lanes, some.path, some.tried, careful=True)]
-        following = family.following(some, code, self.batch.lane(lanes[0]), self.given)
+    def _continued(self, some: "Waiting", status: int, lanes: Any, results: Results) -> list["Waiting"]:
+        """How lanes go on that a path does not serve."""
+        family, tried = self.family, (*some.tried, some.path)
+        following = family.paths.following(
+            some.path, status, tried, lambda: family.new(self.batch.lane(lanes[0]), self.given)
+        )
         if following is not None:
-            return [Waiting(lanes, following, (*some.tried, some.path))]
-        if len(family.paths.known) < family.paths.limit:  # this lane hangs on a last digit; the others may not
+            return [Waiting(lanes, following, tried)]
+        if some.path.parent is None and not family.paths.full:  # this lane hangs on a last digit; the others may not
             self._eagerly(lanes[:1], results)
             return [Waiting(lanes[1:], some.path, some.tried)]
         return self._eagerly(lanes, results)
@@ -290,4 +284,3 @@ class Waiting:
     lanes: Any
     path: Path
     tried: tuple[Path, ...] = ()
-    careful: bool = False

@@ -12,10 +12,10 @@ from autograd_lite.errors import ArgumentError
 from autograd_lite.nests import NAMESPACE, as_array, variables_of
 from autograd_lite.primitives import as_float
 from autograd_lite.tape import pickles, recording
+from autograd_lite.tape.backends.registry import fastest
 from autograd_lite.tape.batches import Batch, axes_of, batch_of
 from autograd_lite.tape.lane_operations import Places, entered
 from autograd_lite.tape.lane_paths import LanePaths
-from autograd_lite.tape.llvm import engine
 from autograd_lite.tape.paths import Unmapped
 from autograd_lite.tape.results import reduced
 from autograd_lite.tape.trace import is_fixed
@@ -51,7 +51,7 @@ class Mapped:
         if notes and not notes.lanes and self.holds_variables(arguments, keywords):
             return self.one_by_one(arguments, keywords)
         call = self.apart(arguments, keywords, self.__name__)
-        backend = "llvm" if notes and engine.AVAILABLE else "numpy"
+        backend = fastest() if notes else "numpy"
         return self.run(LanePaths(self.f, call.batch.shape, MAX_PATHS, backend, self.reduce), call, arguments, keywords)
 
     def run(self, family: LanePaths, call: Call, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:

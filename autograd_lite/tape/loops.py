@@ -19,7 +19,7 @@ from autograd_lite.backward import Number, Reach
 from autograd_lite.nests import Shape, unravel
 from autograd_lite.primitives import positive
 from autograd_lite.tape import recording
-from autograd_lite.tape.llvm import engine
+from autograd_lite.tape.backends.registry import fastest
 from autograd_lite.tape.paths import Unmapped
 from autograd_lite.tape.recording import Cotangents, Sent, sent
 from autograd_lite.tape.steps import Steps, paths_of
@@ -108,7 +108,7 @@ def recorded(operation: Operation, arguments: Sequence[Any], results: Any = None
     """Enter an operation with many results into the graph; returns these, plain numbers if nothing is traced."""
     if results is None:
         numbers = np.array([getattr(a, "_value", a) for a in arguments], dtype=np.float64)
-        results = operation.computed(numbers, native=engine.AVAILABLE)
+        results = operation.computed(numbers, native=fastest() == "llvm")
     results = results.tolist()
     if not any(type(a) is Variable for a in arguments):
         return list(results)
@@ -158,7 +158,7 @@ class Loop(Operation):
 
     def begin(self, carry: Any, rows: Any) -> Any:
         """The results for the numbers of the trace under way; fixes what the loop captures and how much it returns."""
-        results = self.steps.run(carry, None, rows, native=engine.AVAILABLE)
+        results = self.steps.run(carry, None, rows, native=fastest() == "llvm")
         self.steps.closed = True
         self.captured = tuple(self.steps.captured)
         self.results = len(results)

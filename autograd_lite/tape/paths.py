@@ -22,9 +22,8 @@ from autograd_lite.errors import PathWarning, TraceError
 from autograd_lite.frames import library_frames
 from autograd_lite.nests import Shape
 from autograd_lite.primitives import Primitive
-from autograd_lite.tape.passes import COMMUTATIVE, Guard
-from autograd_lite.tape.tape import SIGNS, Tape
-from autograd_lite.tape.trace import record
+from autograd_lite.tape.program import COMMUTATIVE, SIGNS, Guard
+from autograd_lite.tape.tape import Tape, record
 from autograd_lite.transforms import name_of
 
 #: Programs up to this length are traced twice, to see that the function gives the same both times.
@@ -74,6 +73,8 @@ class Path:
         Lets the short way of a call go, which holds compiled code, too.
     forks : dict
         From a guard to the other paths that agree up to it and differ there.
+    parent : Path, optional
+        The path of which this is the careful program.
     """
 
     tape: Tape
@@ -82,6 +83,7 @@ class Path:
     unpaid: int = 0
     forget: Callable[[], None] | None = field(default=None, repr=False)
     forks: dict[int, list["Path"]] = field(default_factory=dict, repr=False)
+    parent: "Path | None" = field(default=None, repr=False)
 
     @property
     def guards(self) -> tuple[Guard, ...]:
@@ -106,29 +108,33 @@ class Path:
     def _constant(self, slot: int) -> float | str | None:
         """What a guard compares with if that is a constant; every NaN is the same one."""
         tape = self.tape
-        if not tape.first_constant <= slot < tape.first_instruction:
+        if not tape.program.inputs <= slot < tape.program.first_instruction:
             return None
-        constant = tape.constants[slot - tape.first_constant]
+        constant = tape.constants[slot - tape.program.inputs]
         return constant if constant == constant else "nan"  # noqa: PLR0124 - a NaN
 
-    def program(self, key: Any, build: Callable[[Tape], Any], *, careful: bool = False) -> Any:
+    @cached_property
+    def careful(self) -> "Path | None":
+        """The careful program as a path, which serves lanes that are in doubt on this one."""
+        return Path(self.tape.careful(), parent=self) if self.tape.careful else None
+
+    @property
+    def tapes(self) -> list[Tape]:
+        """The tape and its careful form, if it has one."""
+        return [self.tape, self.careful.tape] if self.careful else [self.tape]
+
+    def serve(self, lanes: int) -> None:
+        """Count lanes that were served; those of a careful program count for the path itself."""
+        (self.parent or self).lanes += lanes
+
+    def program(self, key: Any, build: Callable[[Tape], Any]) -> Any:
         """The tape compiled as `build` does, once for each key."""
-        program = self.programs.get((key, careful))
+        program = self.programs.get(key)
         if program is None:
-            tape = self.tape.careful() if careful and self.tape.careful else self.tape
-            program = self.programs[key, careful] = build(tape)
+            program = self.programs[key] = build(self.tape)
             if program is not None:
                 keep(self)
         return program
-
-    def carefully(self, run: Callable[[], Any]) -> Any:
-        """What `run` gives by the careful program; the loops of that have met only the steps of its own trace."""
-        try:
-            return run()
-        except Unserved:
-            if not self.tape.careful or not adopt(self.tape.careful(), self.tape)[0]:
-                raise
-            return run()
 
     def drop(self) -> None:
         """Let go of the compiled code. A call that is under way holds what it runs."""
@@ -160,7 +166,7 @@ def keep(path: Path) -> None:
     """
     idle = []
     with _keeping:
-        _kept.pop(weakref.ref(path), None)
+        noted = _kept.pop(weakref.ref(path), path.lanes + 1)  # the call that it is compiled for is no second use
         while len(_kept) >= KEPT:
             place, before = _kept.popitem(last=False)
             oldest = place()
@@ -168,7 +174,7 @@ def keep(path: Path) -> None:
                 _kept[place] = oldest.lanes
             elif oldest is not None:
                 idle.append(oldest)
-        _kept[weakref.ref(path)] = path.lanes + 1  # the call that it is compiled for is no second use
+        _kept[weakref.ref(path)] = noted
     for oldest in idle:
         oldest.drop()
 
@@ -243,16 +249,34 @@ class Paths:
         """Paths that agree with `path` before guard `failed` (from 0) and differ there."""
         return [other for other in path.forks.get(failed, ()) if other not in tried and other in self.known]
 
-    def following(self, path: Path, failed: int | None, tried: Sequence[Path], numbers: Sequence[float]) -> Path | None:
-        """The path to try where guard `failed` (from 1) came out otherwise, or where a loop is unserved: then it is None."""
-        others = self.candidates(path, failed, tried)
+    def following(
+        self, path: Path, status: int | None, tried: Sequence[Path], new: Callable[[], Path | None]
+    ) -> Path | None:
+        """The path to try where `path` does not serve; None if the function itself is to run. Nothing else decides that.
+
+        Parameters
+        ----------
+        status : int or None
+            The number (from 1) of the guard that came out otherwise, -1 for doubt, None for a loop that is unserved.
+        tried : sequence of Path
+            Those that failed before, this one among them.
+        new : callable
+            Finds a path where none is known: `Paths.new`, or who refuses.
+        """
+        if status is not None and status < 0:
+            return path.careful
+        if (
+            path.parent is not None
+        ):  # it tests more and has no others beside it; its loops met the steps of one trace only
+            return path if status is None and adopt(path.tape, path.parent.tape)[0] else None
+        others = self.candidates(path, status, tried)
         if not others:
             with (
                 self._lock
             ):  # another thread may have added that path since, which `new` would take for one that failed
-                others = self.candidates(path, failed, tried)
+                others = self.candidates(path, status, tried)
                 if not others:
-                    return self.new(numbers)
+                    return new()
         return others[0]
 
     def candidates(self, path: Path, failed: int | None, tried: Sequence[Path]) -> list[Path]:

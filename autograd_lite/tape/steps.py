@@ -19,11 +19,11 @@ from autograd_lite import context
 from autograd_lite.errors import BranchError
 from autograd_lite.nests import Shape, unravel
 from autograd_lite.tape import recording
-from autograd_lite.tape.executors import python
-from autograd_lite.tape.llvm import engine
-from autograd_lite.tape.passes import Straight, merged
+from autograd_lite.tape.backends import python
+from autograd_lite.tape.backends.registry import single
+from autograd_lite.tape.llvm import engine, runtime
 from autograd_lite.tape.paths import Path, Paths, Uncaptured, Unserved, adopt
-from autograd_lite.tape.programs import single
+from autograd_lite.tape.program import merged
 from autograd_lite.tape.tape import Tape
 from autograd_lite.transforms import name_of
 from autograd_lite.variable import Variable
@@ -153,21 +153,20 @@ class Steps:
             assert keep or len(path.tape.outputs) == self.carry + width
             before = going.step
             failed = self._along(path, going, native=native)
-            path.lanes += going.step - before
+            path.serve(going.step - before)
             if going.step == len(rows):
                 results[: self.carry] = going.carry
                 return results
             tried = [path] if going.step > before else [*tried, path]
-            if failed is not None and failed < 0:
-                going.advance(self._carefully(path, going, native=native), self.carry)
-                tried = []
-                continue
             following = self._following(path, failed, tried, going)
-            if following is None:
+            if following is not None and following.parent is path:  # for one step: the next need not be in doubt
+                going.advance(self._carefully(following, going, native=native), self.carry)
+                tried = []
+            elif following is not None:
+                path = following
+            else:
                 going.advance(self._eagerly(going), self.carry)
                 tried = []
-            else:
-                path = following
 
     def _along(self, path: Path, going: Progress, *, native: bool) -> int | None:
         """Go on by one path as far as it leads; returns the status of the step that it does not serve.
@@ -179,15 +178,16 @@ class Steps:
         except Unserved:
             return None
 
-    def _following(self, path: Path, failed: int | None, tried: Sequence[Path], going: Progress) -> Path | None:
+    def _following(self, path: Path, status: int | None, tried: Sequence[Path], going: Progress) -> Path | None:
         """The path to try for the next step; None if it is to be run eagerly."""
-        if not self.closed:
-            with self.lent(going.captured):
-                return self._entered(self.paths.following(path, failed, tried, going.numbers()), going)
-        others = self.paths.candidates(path, failed, tried)
-        if not others:
+        return self.paths.following(path, status, tried, lambda: self._new(going))
+
+    def _new(self, going: Progress) -> Path | None:
+        """The path of a step that no known one serves."""
+        if self.closed:
             raise Unserved(self)
-        return others[0]
+        with self.lent(going.captured):
+            return self._entered(self.paths.new(going.numbers()), going)
 
     def _trace(self, going: Progress) -> Path | None:
         """The first path."""
@@ -197,7 +197,7 @@ class Steps:
     def _entered(self, path: Path | None, going: Progress) -> Path | None:
         """A path that may be new, when all that it captures is known."""
         if path is not None:
-            late = dict.fromkeys(v for tape in both(path.tape) for v in tape.captured if v not in self.captured)
+            late = dict.fromkeys(v for tape in path.tapes for v in tape.captured if v not in self.captured)
             self.captured |= {v: place for place, v in enumerate(late, start=len(self.captured))}
             going.captured = np.append(going.captured, [v._value for v in late])
         return path
@@ -214,13 +214,13 @@ class Steps:
         for path in other.paths.known:
             known = self.paths.like(path)
             if known is not None:
-                for tape, theirs in zip(both(known.tape), both(path.tape), strict=False):
+                for tape, theirs in zip(known.tapes, path.tapes, strict=False):
                     own_names = [names.index(names[self.captured[v]]) for v in tape.captured]  # two may have one name
                     their_names = [places[other.captured[v]] for v in theirs.captured]
                     same = name_of(self.paths.f) if function and None not in their_names else ""
                     more, less = adopt(tape, theirs, same, own_names, their_names)
                     learnt, lacking = learnt or more, lacking or less
-            elif any(places[other.captured[v]] is None for tape in both(path.tape) for v in tape.captured):
+            elif any(places[other.captured[v]] is None for tape in path.tapes for v in tape.captured):
                 lacking = True
             elif not self.paths.full:
                 own = dict(enumerate(self.captured))
@@ -255,16 +255,21 @@ class Steps:
         return [getattr(y, "_value", y) for y in results]
 
     def _carefully(self, path: Path, going: Progress, *, native: bool) -> Sequence[float]:
-        """The next step by the careful program of a path, which tests more and has no paths of its own."""
-        tape = both(path.tape)[-1]
-        program = self._program(path, native=native, careful=True)
-        arguments = [*going.numbers(), *going.captured[self._own(tape)].tolist()]
-        status, values = path.carefully(lambda: program.run(arguments))
-        if status <= 0:
-            return values  # type: ignore[no-any-return]
-        if self.closed:
-            raise Unserved(self)
-        return self._eagerly(going)
+        """The next step by the careful program of a path."""
+        program = self._program(path, native=native)
+        arguments = [*going.numbers(), *going.captured[self._own(path.tape)].tolist()]
+        while True:
+            status: int | None
+            try:
+                status, values = program.run(arguments)
+            except Unserved:
+                status = None
+            if status == 0:
+                return values  # type: ignore[no-any-return]
+            if self._following(path, status, [path], going) is None:
+                if self.closed:
+                    raise Unserved(self)
+                return self._eagerly(going)
 
     def _own(self, tape: Tape) -> Any:
         """Which of the captured Variables a tape uses."""
@@ -273,16 +278,16 @@ class Steps:
             places = self._places[tape] = np.array([self.captured[v] for v in tape.captured], dtype=np.int64)
         return places
 
-    def _program(self, path: Path, *, native: bool, careful: bool = False, keep: bool = False) -> Any:
+    def _program(self, path: Path, *, native: bool, keep: bool = False) -> Any:
         backend = "llvm" if native else "python"
 
         def build(tape: Tape) -> Any:
-            straight = Straight.of(tape)
+            program = tape.program
             if keep:
-                straight = replace(straight, outputs=(*straight.outputs[: self.carry], *range(self.carry)))
-            return single(merged(straight), backend)
+                program = replace(program, outputs=(*program.outputs[: self.carry], *range(self.carry)))
+            return single(merged(program), backend)
 
-        return path.program((backend, keep), build, careful=careful)
+        return path.program((backend, keep), build)
 
     def _native(self, path: Path, going: Progress) -> int:
         """By the native loop."""
@@ -293,7 +298,7 @@ class Steps:
         buffers[0, : self.carry] = going.carry
         buffers[:, self.carry + self.x : code.inputs] = going.captured[self._own(path.tape)]
         scratch, before = np.empty(code.scratch), going.step
-        going.step, status = engine.scan(
+        going.step, status = runtime.scan(
             code.address,
             *(a.ctypes.data for a in (buffers[0], buffers[1], scratch, going.rows, going.outputs)),
             *(self.carry, self.x, going.outputs.shape[1], going.step, len(going.rows)),
@@ -324,19 +329,21 @@ class Steps:
             except Unserved:  # a loop inside, which need not be on the path of these numbers
                 continue
             if status <= 0:
-                doubtful = status < 0 or (notes is not None and notes.masked)
-                tape = both(path.tape)[-1 if doubtful else 0]
-                inputs = [*numbers, *(captured[k] for k in self._own(tape))]
-                try:
-                    return path.carefully(functools.partial(python.replay, tape, inputs))  # type: ignore[no-any-return]
-                except BranchError as error:  # the careful program tests more, and has no paths of its own
-                    raise Unserved(self) from error
+                if path.careful and (status < 0 or (notes is not None and notes.masked)):
+                    path = path.careful  # noqa: PLW2901
+                inputs = [*numbers, *(captured[k] for k in self._own(path.tape))]
+                return self._replayed(path, inputs)
         raise Unserved(self)
 
-
-def both(tape: Tape) -> list[Tape]:
-    """A tape and its careful form, if it has one."""
-    return [tape, tape.careful()] if tape.careful else [tape]
+    def _replayed(self, path: Path, inputs: Sequence[Any]) -> list[Any]:
+        try:
+            return python.replay(path.tape, inputs)
+        except BranchError as error:  # a careful program tests more
+            raise Unserved(self) from error
+        except Unserved:
+            if self.paths.following(path, None, [path], lambda: None) is not path:
+                raise
+            return python.replay(path.tape, inputs)
 
 
 def _with_captured(tape: Tape, translated: dict[Variable, Variable]) -> Tape:

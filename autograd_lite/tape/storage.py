@@ -18,7 +18,7 @@ from autograd_lite.errors import TapeError
 from autograd_lite.primitives import PRIMITIVES, Primitive
 from autograd_lite.saving import archived, array_of, write_archive, written
 from autograd_lite.tape.outlines import MissingError, coded, require, shape_of
-from autograd_lite.tape.passes import Guard
+from autograd_lite.tape.program import Guard, Program
 from autograd_lite.tape.tape import Tape
 
 FORMAT, VERSION = "autograd_lite tape", 1
@@ -239,22 +239,28 @@ def _assembled(
     require(all(type(text) is str for text in (words["name"], *words["parameters"])), "a name is no text")
     guards = tuple(Guard(*guard) for guard in words["guards"])
     require(all([*map(type, dataclasses.astuple(g))] == _GUARD for g in guards), "a guard is malformed")
-    tape = Tape(
-        name=words["name"],
-        parameters=tuple(words["parameters"]),
-        input_shape=shape_of(words["inputs"], example),
-        captured=(),
+    inputs, results = shape_of(words["inputs"], example), shape_of(words["results"], arrays["outputs"])
+    program = Program(
+        sum(inputs.sizes),
         constants=tuple(arrays["constants"]),
         code=tuple((p, tuple(islice(slots, p.arity))) for p in used),
         outputs=tuple(arrays["outputs"]),
-        output_shape=shape_of(words["results"], arrays["outputs"]),
         guards=guards,
         doubtful=tuple(arrays["doubtful"]),
+    )
+    tape = Tape(
+        name=words["name"],
+        parameters=tuple(words["parameters"]),
+        input_shape=inputs,
+        captured=(),
+        program=program,
+        output_shape=results,
         example=tuple(example),
         careful=None if careful is None else lambda: careful,
         ordered=words.get("ordered", False) is True,
     )
-    places = [max(g.left, g.right, tape.first_instruction - 1) - tape.first_instruction + 1 for g in guards]
+    first = program.first_instruction
+    places = [max(g.left, g.right, first - 1) - first + 1 for g in guards]
     in_range = (place <= g.position <= len(tape) for place, g in zip(places, guards, strict=True))
     require(all(in_range), "a guard stands before what it compares")
     arguments, keywords = tape._example()  # noqa: SLF001
@@ -265,3 +271,7 @@ def _assembled(
         sizes = [(part.arguments, len(part.outputs)) for part in (tape, careful)]
         require(sizes[0] == sizes[1], "its careful program takes or returns other numbers")
     return tape
+
+
+Tape.save = save
+Tape.load = staticmethod(load)

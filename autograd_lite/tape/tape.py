@@ -1,23 +1,21 @@
-"""The tape: a graph flattened into a straight-line program.
+"""The tape: the program of a function, with what its inputs and results are called; how it is traced, replayed and shown."""
 
-Slots are numbered: the inputs, the captured Variables, the constants, then one slot for each instruction. An instruction
-is a primitive and the slots of its arguments, all smaller than its own: static single assignment. Guards are the
-comparisons that the traced function decided by; the program is that of the function for every input for which they come
-out the same.
-"""
-
+import functools
+import inspect
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
+from autograd_lite import transforms
 from autograd_lite.errors import ArgumentError, BranchError, TapeError
-from autograd_lite.nests import Shape
-from autograd_lite.tape.executors import python
-from autograd_lite.tape.passes import Guard, Instruction, Slots
+from autograd_lite.nests import Shape, unravel
+from autograd_lite.tape.backends import python
+from autograd_lite.tape.program import SIGNS, Guard, Instruction, Program
+from autograd_lite.tape.trace import is_fixed, recorded
+from autograd_lite.transforms import name_of
 from autograd_lite.variable import Variable
 
-SIGNS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}
 _SHOWN = 60  # instructions that print(tape) shows before it leaves out the middle
 
 
@@ -50,7 +48,7 @@ class Cost:
 
 
 @dataclass(frozen=True, eq=False)
-class Tape(Slots):
+class Tape:
     """A straight-line program with known inputs, outputs and guards; `trace` makes one.
 
     Where a function selects by value (`where`, `relu`), its gradient as a tape sends 0·∂y/∂x into what was not taken, and
@@ -87,15 +85,15 @@ class Tape(Slots):
     parameters: tuple[str, ...]
     input_shape: Shape
     captured: tuple[Variable, ...]
-    constants: tuple[float, ...]
-    code: tuple[Instruction, ...]
-    outputs: tuple[int, ...]
+    program: Program
     output_shape: Shape
-    guards: tuple[Guard, ...] = ()
-    doubtful: tuple[int, ...] = ()
     example: tuple[float, ...] = ()
     careful: "Callable[[], Tape] | None" = None
     ordered: bool = False  # whether the function sees in which order its keyword arguments are written
+
+    source: ClassVar[Callable[..., str]]  # given by `text`
+    save: ClassVar[Callable[..., None]]  # given by `files`, as `load`
+    load: "ClassVar[Callable[[Any], Tape]]"
 
     def __post_init__(self) -> None:
         """Refuse what does not fit together."""
@@ -104,20 +102,21 @@ class Tape(Slots):
             raise TapeError(f"tape of {self.name}: {problem}. Make tapes with trace(f, *example) or Tape.load(path).")
 
     def _problem(self) -> str | None:
-        start = self.first_instruction
-        for slot, (primitive, arguments) in enumerate(self.code, start=start):
+        program, start = self.program, self.program.first_instruction
+        if program.inputs != self.arguments + len(self.captured):
+            return f"a program of {program.inputs} inputs for {self.arguments + len(self.captured)} numbers"
+        for slot, (primitive, arguments) in enumerate(program.code, start=start):
             if len(arguments) != primitive.arity:
                 return f"instruction {slot - start} gives {len(arguments)} arguments to {primitive.name}"
             if not all(0 <= a < slot for a in arguments):
                 return f"instruction {slot - start}, {primitive.name}, uses slots {arguments} but stands at {slot}"
-        slots = [*self.outputs, *self.doubtful, *(s for g in self.guards for s in (g.left, g.right))]
-        if not all(0 <= slot < self.slots for slot in slots):
-            return f"an output or guard refers to a slot outside 0 … {self.slots - 1}"
-        if sum(self.output_shape.sizes) != len(self.outputs):
-            return f"{len(self.outputs)} outputs for a shape of {sum(self.output_shape.sizes)}"
-        if self.doubtful and self.careful is None:
+        if not all(0 <= slot < program.slots for slot in program.roots):
+            return f"an output or guard refers to a slot outside 0 … {program.slots - 1}"
+        if sum(self.output_shape.sizes) != len(program.outputs):
+            return f"{len(program.outputs)} outputs for a shape of {sum(self.output_shape.sizes)}"
+        if program.doubtful and self.careful is None:
             return "results are doubtful, but there is no careful program"
-        if any(guard.relation not in SIGNS for guard in self.guards):
+        if any(guard.relation not in SIGNS for guard in program.guards):
             return "a guard has an unknown relation"
         return None
 
@@ -126,7 +125,7 @@ class Tape(Slots):
         return self.name
 
     def __len__(self) -> int:
-        return len(self.code)
+        return len(self.program.code)
 
     def __reduce__(self) -> Any:
         raise TapeError(f"the tape of {self.name} is not pickled; save it with tape.save(path).")
@@ -143,9 +142,29 @@ class Tape(Slots):
         return sum(self.input_shape.sizes)
 
     @property
-    def first_constant(self) -> int:  # type: ignore[override] # known from the other fields
-        """Slot of the first constant."""
-        return self.arguments + len(self.captured)
+    def code(self) -> tuple[Instruction, ...]:
+        """The instructions: for each its operation and the slots of its arguments."""
+        return self.program.code
+
+    @property
+    def guards(self) -> tuple[Guard, ...]:
+        """The comparisons that the function decided by."""
+        return self.program.guards
+
+    @property
+    def constants(self) -> tuple[float, ...]:
+        """The constants, which have the slots behind the inputs."""
+        return self.program.constants
+
+    @property
+    def outputs(self) -> tuple[int, ...]:
+        """The slots of the results."""
+        return self.program.outputs
+
+    @property
+    def doubtful(self) -> tuple[int, ...]:
+        """The slots of which a NaN asks for the careful tape."""
+        return self.program.doubtful
 
     # ------------------------------------------------------------------------------------------------------- replay
 
@@ -185,9 +204,6 @@ class Tape(Slots):
         return arguments, keywords
 
     def _transformed(self, transform: str, argnums: Any) -> "Tape":
-        from autograd_lite import transforms  # noqa: PLC0415 - a tape is differentiated by tracing its replay
-        from autograd_lite.tape.trace import trace  # noqa: PLC0415
-
         arguments, keywords = self._example()
         if not arguments:
             raise ArgumentError(f"the tape of {self.name} has no positional arguments to differentiate by.")
@@ -202,48 +218,9 @@ class Tape(Slots):
         ratio = None
         if len(self.outputs) == 1 and arguments and self.code:
             ratio = len(self._transformed("value_and_grad", tuple(range(len(arguments))))) / len(self.code)
-        return Cost(dict(sorted(counts.items())), 8 * self.slots, ratio)
+        return Cost(dict(sorted(counts.items())), 8 * self.program.slots, ratio)
 
     # --------------------------------------------------------------------------------------------------------- text
-
-    def source(self, language: str) -> str:
-        """The program as text in `"python"`, `"numpy"`, `"c"` or `"latex"`.
-
-        Notes
-        -----
-        Each defines one function of the flat list of inputs (captured Variables last) and returns one number or the tuple of
-        outputs; C writes them to `y`. LaTeX is a list of equations.
-        """
-        from autograd_lite.tape.text import source  # noqa: PLC0415 - that module writes what this one holds
-
-        return source(self, language)
-
-    def save(self, path: Any) -> None:
-        """Write the tape to a file that holds numbers and names only; captured Variables become constants.
-
-        Traces the careful program if none was needed yet.
-
-        Raises
-        ------
-        TapeError
-            If the tape holds what a file cannot: a function among the arguments, a compiled scan.
-        """
-        from autograd_lite.tape.storage import save  # noqa: PLC0415
-
-        save(self, path)
-
-    @staticmethod
-    def load(path: Any) -> "Tape":
-        """Read what `save` wrote.
-
-        Raises
-        ------
-        TapeError
-            If the file is not a whole tape. Nothing in a file is ever executed.
-        """
-        from autograd_lite.tape.storage import load  # noqa: PLC0415
-
-        return load(path)
 
     def __repr__(self) -> str:
         return f"<{self._headline()}>"
@@ -275,7 +252,7 @@ class Tape(Slots):
                 yield self._guard_line(waiting.pop())
             if primitive is not None:
                 terms = ", ".join(self._term(a, names) for a in arguments)
-                yield f"v{self.first_instruction + position} = {primitive.name}({terms})"
+                yield f"v{self.program.first_instruction + position} = {primitive.name}({terms})"
         if self.doubtful:
             yield f"careful program if nan: {', '.join(self._term(slot, names) for slot in self.doubtful)}"
         yield f"return {', '.join(self._term(slot, names) for slot in self.outputs)}"
@@ -285,10 +262,10 @@ class Tape(Slots):
         return f"guard {condition} is {guard.outcome}    # {guard.location}"
 
     def _term(self, slot: int, names: Sequence[str] | None = None) -> str:
-        if slot < self.first_constant:
+        if slot < self.program.inputs:
             return (names or self.input_names)[slot]
-        if slot < self.first_instruction:
-            return repr(self.constants[slot - self.first_constant])
+        if slot < self.program.first_instruction:
+            return repr(self.constants[slot - self.program.inputs])
         return f"v{slot}"
 
     @cached_property
@@ -302,3 +279,76 @@ class Tape(Slots):
         named = not by_keyword and which < len(self.parameters)
         name = self.parameters[which] if named else which if by_keyword else f"x{which}"
         return name + "".join(f"[{step!r}]" for step in inside)
+
+
+def trace(f: Callable[..., Any], *example: Any, **keywords: Any) -> Tape:
+    """Record what a function does with such arguments, as a straight-line program.
+
+    Parameters
+    ----------
+    f : callable
+        Takes floats, arrays or nests of them; returns any nest.
+    *example, **keywords
+        Arguments to run it on. Their structure is fixed by that; their values decide which branches are recorded.
+
+    Returns
+    -------
+    Tape
+
+    Raises
+    ------
+    OperandError
+        If an argument or a result is no number.
+
+    Notes
+    -----
+    What Python decides by a traced number (`if`, `while`, `sorted`, `int(x)`) becomes a guard. Variables from outside the
+    function stay live inputs; plain numbers from outside, and what the function prints or stores, are those of this one
+    run. Time: about 3 µs an operation.
+
+    Examples
+    --------
+    >>> import autograd_lite as al
+    >>> tape = trace(lambda x: x * x if x > 0 else -x, 3.0)
+    >>> tape(2.0), len(tape), len(tape.guards)
+    (4.0, 1, 1)
+    """
+    if not callable(f):
+        raise ArgumentError(f"trace takes a function and got {f!r}. Write trace(f, x), not trace(f(x)).")
+    numbers, shape = unravel((example, keywords), f"an argument of {name_of(f)}", is_fixed)
+    return record(f, numbers, shape)
+
+
+def record(f: Callable[..., Any], numbers: Sequence[Any], shape: Shape, **options: Any) -> Tape:
+    """Trace `f` on arguments of this shape with these numbers in them; options as of `recorded`."""
+    found = recorded(f, numbers, shape, **options)
+    careful = functools.cache(lambda: record(f, numbers, shape, **(options | {"masked": True})))
+    return Tape(
+        careful=careful if found.program.doubtful else None,
+        name=name_of(f),
+        parameters=_parameters(f),
+        ordered=sees_order(f),
+        input_shape=shape,
+        captured=found.captured,
+        program=found.program,
+        example=tuple(getattr(n, "_value", n) for n in numbers),
+        output_shape=found.output_shape,
+    )
+
+
+def _signature(f: Callable[..., Any]) -> list[inspect.Parameter] | None:
+    try:
+        return list(inspect.signature(f).parameters.values())
+    except (TypeError, ValueError):
+        return None
+
+
+def _parameters(f: Callable[..., Any]) -> tuple[str, ...]:
+    parameters = _signature(f) or []
+    return tuple(p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD))
+
+
+def sees_order(f: Callable[..., Any]) -> bool:
+    """Whether a function can see in which order its keyword arguments are written: it collects them in `**keywords`."""
+    parameters = _signature(f)
+    return parameters is None or any(p.kind is p.VAR_KEYWORD for p in parameters)

@@ -1,10 +1,9 @@
-"""From a function to a tape: run it on Variables, then flatten what it recorded."""
+"""From a function to a program: run it on Variables, then flatten the graph that it recorded."""
 
 import datetime as dt
 import enum
-import functools
-import inspect
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from math import inf
 from typing import Any
 
@@ -14,55 +13,16 @@ import optree
 from autograd_lite import context
 from autograd_lite.arrays import Conditions
 from autograd_lite.copies import uncollected
-from autograd_lite.errors import ArgumentError, AutogradLiteError, HandMadeNodeError, OperandError, TraceError
+from autograd_lite.errors import AutogradLiteError, HandMadeNodeError, OperandError, TraceError
 from autograd_lite.nests import NAMESPACE, Shape, unravel
 from autograd_lite.primitives import PRIMITIVES, div
 from autograd_lite.refusals import watched
 from autograd_lite.selection import selecting
 from autograd_lite.tape import recording
-from autograd_lite.tape.passes import Guard, Program
+from autograd_lite.tape.program import Builder, Guard, Program
 from autograd_lite.tape.recording import Recording
-from autograd_lite.tape.tape import Tape
 from autograd_lite.transforms import name_of
 from autograd_lite.variable import Variable, is_condition, is_input_of, reachable
-
-
-def trace(f: Callable[..., Any], *example: Any, **keywords: Any) -> Tape:
-    """Record what a function does with such arguments, as a straight-line program.
-
-    Parameters
-    ----------
-    f : callable
-        Takes floats, arrays or nests of them; returns any nest.
-    *example, **keywords
-        Arguments to run it on. Their structure is fixed by that; their values decide which branches are recorded.
-
-    Returns
-    -------
-    Tape
-
-    Raises
-    ------
-    OperandError
-        If an argument or a result is no number.
-
-    Notes
-    -----
-    What Python decides by a traced number (`if`, `while`, `sorted`, `int(x)`) becomes a guard. Variables from outside the
-    function stay live inputs; plain numbers from outside, and what the function prints or stores, are those of this one
-    run. Time: about 3 µs an operation.
-
-    Examples
-    --------
-    >>> import autograd_lite as al
-    >>> tape = trace(lambda x: x * x if x > 0 else -x, 3.0)
-    >>> tape(2.0), len(tape), len(tape.guards)
-    (4.0, 1, 1)
-    """
-    if not callable(f):
-        raise ArgumentError(f"trace takes a function and got {f!r}. Write trace(f, x), not trace(f(x)).")
-    numbers, shape = unravel((example, keywords), f"an argument of {name_of(f)}", is_fixed)
-    return record(f, numbers, shape)
 
 
 def is_fixed(leaf: Any) -> bool:
@@ -85,8 +45,17 @@ def is_plain(leaf: Any) -> bool:
     )
 
 
+@dataclass(frozen=True)
+class Recorded:
+    """What a function did with some numbers: its program, the Variables that it used from outside, and its results' shape."""
+
+    program: Program
+    captured: tuple[Variable, ...]
+    output_shape: Shape
+
+
 @uncollected()
-def record(
+def recorded(
     f: Callable[..., Any],
     numbers: Sequence[Any],
     shape: Shape,
@@ -94,8 +63,8 @@ def record(
     masked: bool = False,
     loops: int = 0,
     merging: bool = True,
-) -> Tape:
-    """Trace `f` on arguments of this shape, positional and by keyword, with these numbers in them.
+) -> Recorded:
+    """Run `f` on arguments of this shape, positional and by keyword, with these numbers in them, and flatten its graph.
 
     `masked` and `loops`: see `recording.Recording`. Without `merging`, equal operations stay apart, as a sweep needs them:
     one may have an adjoint of 0 where the other has another.
@@ -118,24 +87,11 @@ def record(
                     primitive.belongs_to_trace()
     _refuse_threads(f, inputs, notes)
     outputs, output_shape = unravel(output, f"the output of {name_of(f)}", is_plain)
-    program = Flattened(inputs, oldest, merging=merging)
+    builder = GraphBuilder(inputs, oldest, merging=merging)
     roots = [*outputs, *notes.doubtful, *(side for _, left, right, _, _ in notes.guards for side in (left, right))]
-    program.add(roots)
-    _refuse_ended(program.captured)
-    parts = program.parts(outputs, notes)
-    return Tape(
-        careful=functools.cache(lambda: record(f, numbers, shape, masked=True, loops=loops, merging=merging))
-        if parts["doubtful"]
-        else None,
-        name=name_of(f),
-        parameters=_parameters(f),
-        ordered=sees_order(f),
-        input_shape=shape,
-        captured=tuple(program.captured),
-        example=tuple(x._value for x in inputs),
-        output_shape=output_shape,
-        **parts,
-    )
+    builder.add(roots)
+    _refuse_ended(builder.captured)
+    return Recorded(builder.program(outputs, notes), tuple(builder.captured), output_shape)
 
 
 def decided(nest: Any) -> Any:
@@ -201,24 +157,6 @@ def _explain(error: Exception, name: str) -> None:
         ) from error
 
 
-def _signature(f: Callable[..., Any]) -> list[inspect.Parameter] | None:
-    try:
-        return list(inspect.signature(f).parameters.values())
-    except (TypeError, ValueError):
-        return None
-
-
-def _parameters(f: Callable[..., Any]) -> tuple[str, ...]:
-    parameters = _signature(f) or []
-    return tuple(p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD))
-
-
-def sees_order(f: Callable[..., Any]) -> bool:
-    """Whether a function can see in which order its keyword arguments are written: it collects them in `**keywords`."""
-    parameters = _signature(f)
-    return parameters is None or any(p.kind is p.VAR_KEYWORD for p in parameters)
-
-
 def _given(leaf: Variable) -> list[tuple[int, Any]]:
     return [] if leaf._about is None else leaf._about.given
 
@@ -227,8 +165,8 @@ def _given(leaf: Variable) -> list[tuple[int, Any]]:
 _WORTH_SORTING = 10_000_000
 
 
-class Flattened(Program):
-    """The program of a recorded graph."""
+class GraphBuilder(Builder):
+    """Makes the program of a recorded graph."""
 
     def __init__(self, inputs: Sequence[Variable], oldest: int, *, merging: bool = True) -> None:
         super().__init__(len(inputs), merging=merging)
@@ -312,8 +250,8 @@ class Flattened(Program):
         seen = [given for since, given in versions if since < read]
         return self.slot(seen[-1], read)
 
-    def parts(self, outputs: Sequence[Any], notes: Recording) -> dict[str, Any]:
-        """The fields of a tape."""
+    def program(self, outputs: Sequence[Any], notes: Recording) -> Program:
+        """The finished program."""
         guards: dict[tuple[str, int, int], Guard] = {}
         for relation, left, right, outcome, location in notes.guards:
             key = relation, self.slot(left), self.slot(right)

@@ -555,7 +555,7 @@ class Search:
         return x + step[: len(x)], step[len(x) :]
 
 
-@pytest.mark.parametrize("case", mostly_full(CASES, slice(len(PROBLEMS))), ids=lambda case: f"HS{case[0]}-{case[1]}")
+@pytest.mark.parametrize("case", mostly_full(CASES, slice(0, None, 4)), ids=lambda case: f"HS{case[0]}-{case[1]}")
 def test_published_minimum(case):
     """The published minimum to eight digits, feasible, multipliers of the right sign, and a fixed point of Newton's method.
 

@@ -206,7 +206,7 @@ def _quiet_about_paths():
         yield
 
 
-@pytest.mark.parametrize("first", mostly_full(range(0, 2000, 100), slice(0, None, 7)))
+@pytest.mark.parametrize("first", mostly_full(range(0, 2000, 100), [0]))
 def test_branching_programs(first):
     """2,000 programs: value and gradient at one lane by loop and by NumPy."""
     check_single_lane(range(first, first + 100), ("python", "numpy"), 4)

@@ -1,191 +1,262 @@
-"""The tape as LLVM IR, cut into functions of moderate length.
+"""Programs as LLVM IR, and as machine code of this machine.
 
-LLVM's time for one long block grows faster than its length, so the program is cut into functions of some hundred
+LLVM's time for one long block grows faster than its length, so a program is cut into functions of some hundred
 instructions. They pass values on through a scratch array, whose places are used again as soon as they are free.
 """
 
 import ctypes
+import operator
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from math import nan
 from typing import Any
 
-from autograd_lite import primitives
-from autograd_lite.primitives import Primitive
-from autograd_lite.tape.llvm import engine, matrices, matrix_loops, runtime
-from autograd_lite.tape.llvm.ir import Builder, literal
-from autograd_lite.tape.llvm.operations import INLINE, LIBRARY, NATIVE
-from autograd_lite.tape.loops import Item, Operation
+from autograd_lite import primitives as p
+from autograd_lite.primitives import PRIMITIVES, Primitive
+from autograd_lite.tape.llvm import engine, matrices, matrix_loops, runtime, vector_math
+from autograd_lite.tape.llvm.engine import Target
+from autograd_lite.tape.llvm.ir import Bits, Builder, Doubles, at, counted, function, literal, load, spread
 from autograd_lite.tape.lowering import lowered
-from autograd_lite.tape.passes import FEW, Guard, Straight, sunk, with_doubt_as_guards
+from autograd_lite.tape.program import FEW, Guard, Program, sunk
 
-#: Instructions of one function: long enough to share loads, short enough for LLVM.
-FUNCTION_LENGTH = 1000
+# -------------------------------------------------------------------------------------------------------- operations
 
 #: LLVM's name of a comparison of doubles as Python compares floats: ordered, but for "unequal".
 RELATIONS = {"lt": "olt", "le": "ole", "gt": "ogt", "ge": "oge", "eq": "oeq", "ne": "une"}
 OPPOSITES = {"lt": "uge", "le": "ugt", "gt": "ule", "ge": "ult", "eq": "une", "ne": "oeq"}
+
+Formula = Callable[..., Doubles]
+
+
+def _less(x: Doubles, y: Doubles) -> Doubles:
+    known = x.b.constant(1.0).where(x < y, 0.0)
+    return x.b.constant(nan).where(x.compare("uno", y), known)
+
+
+def _comparison(relation: str) -> Formula:
+    return lambda x, y: x.b.constant(1.0).where(x.compare(relation, y), 0.0)
+
+
+def _extreme(relation: str) -> Formula:
+    return lambda x, y: x.where(x.compare("uno", x), x.where(x.compare(relation, y), y))
+
+
+def _floor_mod(x: Doubles, y: Doubles) -> tuple[Doubles, Doubles]:
+    """CPython's `divmod` of floats: remainder with the sign of y, and (x - remainder)/y before rounding."""
+    remainder = x.b.library("fmod", x, y)
+    quotient = (x - remainder) / y
+    negative, y_negative = remainder < 0.0, y < 0.0
+    other_sign = x.b.emit(f"xor {x.b.truth} {negative}, {y_negative}")
+    moved = (remainder + y).where(other_sign, remainder)
+    lowered = (quotient - 1.0).where(other_sign, quotient)
+    nonzero = remainder.compare("une", 0.0)
+    return moved.where(nonzero, x.b.constant(0.0).with_sign_of(y)), lowered.where(nonzero, quotient)
+
+
+def _mod(x: Doubles, y: Doubles) -> Doubles:
+    return x.b.constant(nan).where(y.compare("oeq", 0.0), _floor_mod(x, y)[0])
+
+
+def _floordiv(x: Doubles, y: Doubles) -> Doubles:
+    quotient = _floor_mod(x, y)[1]
+    floor = quotient.intrinsic("floor")
+    rounded = (floor + 1.0).where(quotient - floor > 0.5, floor)
+    exact = x / y
+    whole = rounded.where(quotient.compare("une", 0.0), x.b.constant(0.0).with_sign_of(exact))
+    return exact.where(y.compare("oeq", 0.0), whole)
+
+
+def _intrinsic(name: str) -> Formula:
+    return lambda x: x.intrinsic(name)
+
+
+#: Operations that are an instruction or a few; the others are calls, expressions, or calls back into Python.
+_FORMULAS: dict[Primitive, Formula] = {
+    p.add: operator.add,
+    p.sub: operator.sub,
+    p.mul: operator.mul,
+    p.div: operator.truediv,
+    p.neg: operator.neg,
+    p.abs: operator.abs,
+    p.sqrt: _intrinsic("sqrt"),
+    p.floor: _intrinsic("floor"),
+    p.ceil: _intrinsic("ceil"),
+    p.trunc: _intrinsic("trunc"),
+    p.copysign: lambda x, s: x.b.constant(nan).where(s.compare("uno", s), x.with_sign_of(s)),
+    p.less: _less,
+    p.where: lambda condition, x, y: x.where(condition.compare("une", 0.0), y),
+    p.maximum: _extreme("ogt"),
+    p.minimum: _extreme("olt"),
+    p.mod: _mod,
+    p.floordiv: _floordiv,
+}
+INLINE = _FORMULAS | {rule: _comparison(RELATIONS[relation]) for relation, rule in p.COMPARISONS.items()}
+
+#: Operations that are a function of C's mathematical library.
+LIBRARY: dict[Primitive, str] = {
+    rule: rule.c for rule in PRIMITIVES.values() if rule.built_in and rule.c.isidentifier() and rule not in INLINE
+} | {p.pow: "pow"}  # lowering makes x·x of x²
+
+NATIVE = frozenset([*INLINE, *LIBRARY])
+
+# ---------------------------------------------------------------------------------------------- the module of a program
+
+#: Instructions of one function: long enough to share loads, short enough for LLVM.
+FUNCTION_LENGTH = 1000
+
+#: As many arguments of an operation with many results as this are copied together where they lie together, or are one number.
+RUN = 16
 
 #: The number of the first guard that failed, while none has.
 HELD = 1e300
 
 
 @dataclass
-class Places:
-    """Where values lie: names of pointers and byte offsets.
+class Layout:
+    """Where the numbers of a program lie: names of pointers and byte offsets.
 
     Attributes
     ----------
+    width : int or None
+        Lanes of a vector; None for a program of one lane.
     inputs, outputs : dict
-        From slot to the place of an input, and to the places an output is written to.
+        From slot to the place of an input, and to the places that an output is written to.
+    sums : dict
+        From slot to the numbers of the sums over lanes that it is added to.
     uniform : set of int
         Slots of inputs that are one double for all lanes.
     stride : int
-        Bytes from one place of the scratch array to the next.
+        Bytes from one row of the scratch array to the next.
     reserved : int
-        Places of the scratch array that are taken.
+        Rows of the scratch array that are taken.
     """
 
+    width: int | None
     inputs: dict[int, tuple[str, int]]
-    outputs: dict[int, list[tuple[str, int]]]
-    uniform: set[int] = field(default_factory=set)
-    sums: dict[int, list[int]] = field(default_factory=dict)
+    uniform: set[int]
+    outputs: dict[int, list[tuple[str, int]]] = field(default_factory=lambda: defaultdict(list))
+    sums: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
     stride: int = 8
     reserved: int = 0
-    base: str = "%s"
-    results: str = "%out"
 
 
-#: As many arguments of a loop as this are copied together where they lie together, or are one number.
-RUN = 16
+class ModuleWriter:
+    """Writes the module of a program: functions `void(ptr %in, ptr %s, ptr %out)`, tables of matrices, and their calls."""
 
-FILL = """define internal void @fill(ptr %to, double %x, i64 %count) #0 {
-entry:
-br label %again
-again:
-%k = phi i64 [ 0, %entry ], [ %next, %again ]
-%place = getelementptr double, ptr %to, i64 %k
-store double %x, ptr %place, align 8
-%next = add i64 %k, 1
-%more = icmp ult i64 %next, %count
-br i1 %more, label %again, label %done
-done:
-ret void
-}"""
-
-
-def _alike(arguments: tuple[int, ...], start: int) -> int:
-    """How many arguments from `start` on are one number."""
-    end = start + 1
-    while end < len(arguments) and arguments[end] == arguments[start]:
-        end += 1
-    return end - start
-
-
-class Body:
-    """Writes the functions of a program, each of them `void(ptr %in, ptr %s, ptr %out)`, and the calls of its groups."""
-
-    def __init__(self, tape: Straight, width: int, places: Places, groups: matrices.Found, *, contract: bool) -> None:
-        self.tape, self.width, self.places, self.groups, self.contract = tape, width, places, groups, contract
-        self.first = tape.first_instruction
+    def __init__(self, tape: Program, layout: Layout, groups: matrices.Found, *, contract: bool) -> None:
+        self.tape, self.layout, self.groups, self.contract = tape, layout, groups, contract
+        self.first, self.width = tape.first_instruction, layout.width
         self.functions: list[str] = []
         self.tables: list[str] = []
         self.declarations: set[str] = set()
         self.library_functions: set[tuple[str, int]] = set()
         self.callbacks: dict[Any, engine.Callback] = {}
-        self.regions: dict[int, int] = {}  # of loops in the scratch array
-        self.scratch = places.reserved
-        self._place: dict[int, int] = {}
+        self.results: dict[int, tuple[str, int]] = {}  # places of operations with many results, and of these
+        self.libraries = [runtime.library()]
+        if self.width is not None:
+            self.libraries.append(runtime.lanes_library(self.width))
+        if groups.matrices or groups.outers:
+            self.libraries.append(matrix_loops.library(self.width))
+        self.scratch = layout.reserved
+        self.instructions = len(tape.code) - len(groups.absorbed)
+        self._rows: dict[int, int] = {}
         self._free: list[int] = []
-        self.segments = self._segments()
-        self._guards = self._guards_by_position()
+        self._schedule = self._scheduled()
+        self._guards: dict[int, list[tuple[int, Guard]]] = defaultdict(list)  # at -1 those that test no instruction
+        for number, guard in enumerate(tape.guards):
+            self._guards[max(guard.left - self.first, guard.right - self.first, -1)].append((number, guard))
         self._last = self._last_uses()
         self._released: dict[int, list[int]] = defaultdict(list)
-        self._status = ("%s", self._take()) if self._guards else ("", 0)
+        self.status = ("%s", self._take() * layout.stride if tape.guards else 0)
+        self.calls = []
+        for index, part in enumerate(self._schedule):
+            self._free += [self._rows[slot] for slot in self._released.pop(index - 1, ())]
+            write = self._matrix if isinstance(part, matrices.Matrix) else self._function
+            self.calls.append(write(index, part))  # type: ignore[arg-type]
+        self.outer_calls = []
+        for number, outer in enumerate(groups.outers):
+            left, right = ([self.place(slot)[1] for slot in side] for side in (outer.left, outer.right))
+            tables, call = matrix_loops.call_outer(number, outer, left, right, width=self.width)
+            self.tables.append(tables)
+            self.outer_calls.append(call)
 
-    def _segments(self) -> list[list[int] | matrices.Matrix]:
+    def _scheduled(self) -> list[list[int] | matrices.Matrix]:
         """Positions of instructions function by function, and the matrices between them."""
-        segments: list[list[int] | matrices.Matrix] = [[]]
+        schedule: list[list[int] | matrices.Matrix] = []
+        current: list[int] = []
         matrix_of = {row - self.first: matrix for matrix in self.groups.matrices for row in matrix.rows}
         written: set[int] = set()
         for position in sunk(self.tape):
-            last, matrix = segments[-1], matrix_of.get(position)
+            matrix = matrix_of.get(position)
             if matrix is not None:
                 if id(matrix) not in written:  # at the first row that is needed: all rows need the same numbers
                     written.add(id(matrix))
-                    segments += [matrix, []]
+                    schedule += [current, matrix]
+                    current = []
             elif position not in self.groups.absorbed:
-                if isinstance(last, list) and len(last) == FUNCTION_LENGTH:
-                    segments.append([])
-                segments[-1].append(position)  # type: ignore[union-attr]
-        return segments
-
-    def _guards_by_position(self) -> dict[int, list[tuple[int, Guard]]]:
-        """Numbered guards by the position of the later instruction that they compare; at -1 those that compare none."""
-        guards = defaultdict(list)
-        for number, guard in enumerate(self.tape.guards):
-            guards[max(guard.left - self.first, guard.right - self.first, -1)].append((number, guard))
-        return guards
+                if len(current) == FUNCTION_LENGTH:
+                    schedule.append(current)
+                    current = []
+                current.append(position)
+        return [*schedule, current]
 
     def _last_uses(self) -> dict[int, int]:
-        """From each slot that a later segment uses to the index of the last such segment."""
-        made: dict[int, int] = {}  # from slot to the index of its segment
-        uses: list[tuple[int, Sequence[int]]] = []
-        for index, segment in enumerate(self.segments):
-            if isinstance(segment, matrices.Matrix):
-                made |= dict.fromkeys(segment.rows, index)
-                uses += [(index, segment.vector), (index + 1, segment.rows)]  # rows that are outputs are written there
-                continue
-            for position in segment:
-                made[self.first + position] = index
-                uses.append((index, self.tape.code[position][1]))
-        for position, guards in self._guards.items():
-            index = made[self.first + position] if position >= 0 else 0
-            uses += [(index, (guard.left, guard.right)) for _, guard in guards]
-        uses += [(len(self.segments), [*outer.left, *outer.right]) for outer in self.groups.outers]
+        """From each slot that a later part of the schedule uses to the index of the last such part."""
+        made: dict[int, int] = {}  # from slot to the index of its part
         last: dict[int, int] = {}
-        for index, slots in uses:
-            for slot in slots:
-                if slot >= self.first and index > made[slot]:
-                    last[slot] = max(index, last.get(slot, 0))
+
+        def used(index: int, slots: Iterable[int]) -> None:
+            last.update(dict.fromkeys([s for s in slots if s >= self.first and index > made[s]], index))
+
+        for index, part in enumerate(self._schedule):
+            if isinstance(part, matrices.Matrix):
+                made |= dict.fromkeys(part.rows, index)
+                used(index, part.vector)
+                used(index + 1, part.rows)  # rows that are outputs are written there
+                continue
+            for position in part:
+                made[self.first + position] = index
+                used(index, self.tape.code[position][1])
+                used(index, [side for _, guard in self._guards.get(position, ()) for side in (guard.left, guard.right)])
+        for outer in self.groups.outers:
+            used(len(self._schedule), [*outer.left, *outer.right])
         return last
 
-    def write(self) -> list[str]:
-        """The calls in their order, of functions whose text is in `functions` and of groups whose tables are in `tables`."""
-        calls = []
-        for index, segment in enumerate(self.segments):
-            self._free += [self._place[slot] for slot in self._released.pop(index - 1, ())]
-            calls.append(
-                self._matrix(index, segment) if isinstance(segment, matrices.Matrix) else self._function(index, segment)
-            )
-        return calls
+    def _matrix(self, index: int, matrix: matrices.Matrix) -> str:
+        """Write the tables of a matrix; returns its call."""
+        for row in matrix.rows:
+            self._keep(row)
+        rows, vector = ([self.place(slot)[1] for slot in slots] for slots in (matrix.rows, matrix.vector))
+        tables, call = matrix_loops.call_matrix(index, matrix, min(self.layout.uniform), rows, vector, width=self.width)
+        self.tables.append(tables)
+        return call
 
     def _function(self, index: int, positions: list[int]) -> str:
         """Write a function; returns its call."""
-        function = _Function(self, self._status)
+        writer = FunctionWriter(self)
         if index == 0:
-            function.guards(self._guards.get(-1, ()))
-        before = self.segments[index - 1] if index else None
-        if isinstance(before, matrices.Matrix):
-            for row in before.rows:
-                if row in self.places.outputs or row in self.places.sums:
-                    function.output(row, function.value(row))
+            writer.guards(self._guards.get(-1, ()))
+        before = self._schedule[index - 1] if index else None
+        for row in before.rows if isinstance(before, matrices.Matrix) else ():
+            writer.output(row)
         for position in positions:
             slot = self.first + position
-            function.instruction(slot, *self.tape.code[position])
+            writer.instruction(slot, *self.tape.code[position])
             if slot in self._last:
                 self._keep(slot)
-                function.store(function.names[slot], "%s", self._place[slot] * self.places.stride)
-            function.guards(self._guards.get(position, ()))
-        if index == len(self.segments) - 1:
-            function.passed_on()
-        self.functions.append(function.text(f"f{index}"))
-        self.declarations |= function.builder.declarations
-        self.library_functions |= function.builder.library_functions
-        return f"call void @f{index}(ptr %in, ptr {self.places.base}, ptr {self.places.results})"
+                writer.store(writer.values[slot], *self.place(slot))
+            writer.guards(self._guards.get(position, ()))
+        if index == len(self._schedule) - 1:
+            for slot in range(self.first):  # inputs and constants
+                writer.output(slot)
+        self.functions.append(function(f"f{index}", "ptr %in, ptr %s, ptr %out", writer.b.lines, internal=True))
+        self.declarations |= writer.b.declarations
+        self.library_functions |= writer.b.library_functions
+        return f"call void @f{index}(ptr %in, ptr %s, ptr %out)"
 
     def _keep(self, slot: int) -> None:
-        self._place[slot] = self._take()
+        self._rows[slot] = self._take()
         self._released[self._last[slot]].append(slot)
 
     def _take(self) -> int:
@@ -194,194 +265,203 @@ class Body:
         self.scratch += 1
         return self.scratch - 1
 
-    def offset(self, slot: int) -> int:
-        """Byte offset of a value in the scratch array."""
-        known = self.places.inputs.get(slot)
-        return known[1] if known else self._place[slot] * self.places.stride
+    def place(self, slot: int) -> tuple[str, int]:
+        """Pointer and byte offset of an input, or of a number in the scratch array."""
+        return self.layout.inputs.get(slot) or ("%s", self._rows[slot] * self.layout.stride)
 
-    def _matrix(self, index: int, matrix: matrices.Matrix) -> str:
-        for row in matrix.rows:
-            self._keep(row)
-        shared = min(self.places.uniform)
-        rows, vector = [self.offset(row) for row in matrix.rows], [self.offset(x) for x in matrix.vector]
-        tables, call = matrix_loops.call_matrix(index, matrix, shared, rows, vector, single=self.width == 1)
-        self.tables.append(tables)
-        return call
+    def finish(self, mains: Sequence[str], attributes: str) -> None:
+        """Write the module, with the functions that are called from outside."""
+        wrappers = []
+        for name, arity in sorted(self.library_functions):
+            if name not in vector_math.FUNCTIONS:  # called once for each lane
+                b = Builder(self.width or 1)
+                arguments = [Doubles(b, f"%a{k}") for k in range(arity)]
+                result = b.lane_by_lane(name, *arguments)
+                wrappers.append(b.function(f"{name}_v{b.width}", arguments, result, internal=True))
+                self.declarations |= b.declarations
+        self.declarations.update(*[library.declarations for library in self.libraries])
+        parts = [*sorted(self.declarations), *wrappers, *self.tables, *self.functions, *mains]
+        self.text = "\n".join([*parts, f"attributes #0 = {{ nounwind {attributes} }}"])
 
-    def outer_calls(self) -> list[str]:
-        """What is to be called for each block of lanes when its vectors are done."""
-        calls = []
-        for number, outer in enumerate(self.groups.outers):
-            left, right = [self.offset(d) for d in outer.left], [self.offset(x) for x in outer.right]
-            tables, call = matrix_loops.call_outer(number, outer, left, right, single=self.width == 1)
-            self.tables.append(tables)
-            calls.append(call)
-        return calls
+    def compiled(self, few: int) -> engine.Module:
+        """Machine code of this machine: with all optimisations for a `few` instructions; level 0 fuses nothing."""
+        for library in self.libraries:
+            runtime.loaded(library)
+        return engine.Module(self.text, 2 if self.instructions <= few else int(self.contract))
 
 
-class _Function:
-    """One of the functions."""
+class FunctionWriter:
+    """Writes one function of a program."""
 
-    def __init__(self, body: Body, status: tuple[str, int]) -> None:
-        self.body, self.tape, self.places = body, body.tape, body.places
-        self.builder = Builder(body.width, contract=body.contract)
-        self.names: dict[int, str] = {}
-        self.comparisons: dict[int, tuple[str, str]] = {}
-        self.status = status
-
-    def text(self, name: str) -> str:
-        lines = "\n".join(self.builder.lines)
-        return f"define internal void @{name}(ptr %in, ptr %s, ptr %out) #0 {{\n{lines}\nret void\n}}"
+    def __init__(self, module: ModuleWriter) -> None:
+        self.module, self.tape, self.layout = module, module.tape, module.layout
+        self.b = Builder(module.width or 1, lanes=module.width is not None, contract=module.contract)
+        self.values: dict[int, Doubles] = {}
+        self.comparisons: dict[int, tuple[Doubles, Doubles]] = {}
 
     def pointer(self, base: str, offset: int) -> str:
-        return self.builder.emit(f"getelementptr i8, ptr {base}, i64 {offset}") if offset else base
+        return self.b.emit(f"getelementptr i8, ptr {base}, i64 {offset}") if offset else base
 
-    def load(self, base: str, offset: int) -> str:
-        return self.builder.emit(f"load {self.builder.double}, ptr {self.pointer(base, offset)}, align 8")
+    def load(self, base: str, offset: int) -> Doubles:
+        return self.b.doubles(f"load {self.b.double}, ptr {self.pointer(base, offset)}, align 8")
 
-    def store(self, value: str, base: str, offset: int) -> None:
-        self.builder.lines.append(f"store {self.builder.double} {value}, ptr {self.pointer(base, offset)}, align 8")
+    def store(self, value: Doubles, base: str, offset: int) -> None:
+        self.b.lines.append(f"store {self.b.double} {value.name}, ptr {self.pointer(base, offset)}, align 8")
 
-    def value(self, slot: int) -> str:
-        """Name of a value, loaded where it is not at hand."""
-        name = self.names.get(slot)
-        if name is not None:
-            return name
-        b = self.builder
-        if self.tape.first_constant <= slot < self.tape.first_instruction:
-            return b.constant(self.tape.constants[slot - self.tape.first_constant])
-        if slot in self.places.uniform:  # loaded at each use: the load becomes part of the instruction
-            number = b.emit(f"load double, ptr {self.pointer(*self.places.inputs[slot])}, align 8")
-            return number if b.width == 1 else b.spread(number)
-        name = self.load(*self.places.inputs[slot]) if slot in self.places.inputs else self._kept(slot)
-        self.names[slot] = name
-        return name
+    def value(self, slot: int) -> Doubles:
+        """A number, loaded where it is not at hand."""
+        value = self.values.get(slot)
+        if value is not None:
+            return value
+        b = self.b
+        if self.tape.inputs <= slot < self.tape.first_instruction:
+            return b.constant(self.tape.constants[slot - self.tape.inputs])
+        if slot in self.layout.uniform:  # loaded at each use: the load becomes part of the instruction
+            return b.spread(b.emit(f"load double, ptr {self.pointer(*self.layout.inputs[slot])}, align 8"))
+        value = self.values[slot] = self.load(*self.module.place(slot))
+        return value
 
-    def _kept(self, slot: int) -> str:
-        return self.load("%s", self.body.offset(slot))
-
-    def instruction(self, slot: int, primitive: Primitive, arguments: tuple[int, ...]) -> None:
-        """One operation, and the output it may be."""
-        b = self.builder
-        if isinstance(primitive, (Operation, Item)):
-            self.loop(slot, primitive, arguments)
+    def instruction(self, slot: int, operation: Any, arguments: tuple[int, ...]) -> None:
+        """One operation, and the output that it may be."""
+        if hasattr(operation, "results"):
+            self.called_back(slot, operation, arguments)
             return
-        if primitive is primitives.where and arguments[0] in self.comparisons:
-            # where(less(p, q), …) without making the number 1, 0 or nan: p < q, or not comparable.
-            p, q = self.comparisons[arguments[0]]
-            name = b.select(b.compare("ult", p, q), self.value(arguments[1]), self.value(arguments[2]))
+        if hasattr(operation, "index"):  # one of the results of such an operation
+            base, offset = self.module.results[arguments[0]]
+            place = self.module.results[slot] = base, offset + 8 * operation.index
+            value = self.load(*place)
+        elif operation is p.where and arguments[0] in self.comparisons:
+            # where(less(x, y), …) without making the number 1, 0 or nan: x < y, or not comparable.
+            x, y = self.comparisons[arguments[0]]
+            holds = x.compare("ult", y)
+            value = self.value(arguments[1]).where(holds, self.value(arguments[2]))
         else:
-            name = self.operation(primitive, [self.value(a) for a in arguments])
-        if primitive is primitives.less:
-            self.comparisons[slot] = self.value(arguments[0]), self.value(arguments[1])
-        self.names[slot] = name
-        self.output(slot, name)
+            value = self.operation(operation, [self.value(a) for a in arguments])
+            if operation is p.less:
+                self.comparisons[slot] = self.value(arguments[0]), self.value(arguments[1])
+        self.values[slot] = value
+        self.output(slot)
 
-    def loop(self, slot: int, primitive: Any, arguments: tuple[int, ...]) -> None:
-        """A loop: its arguments into the scratch array, a call back that leaves its results there; or one of these."""
-        b = self.builder
-        if isinstance(primitive, Item):
-            self.names[slot] = self.load("%s", (self.body.regions[arguments[0]] + primitive.index) * 8)
-            self.output(slot, self.names[slot])
-            return
-        region = self.body.scratch
-        self.body.regions[slot] = region
-        self.body.scratch += max(len(arguments), primitive.results)
+    def operation(self, primitive: Primitive, arguments: Sequence[Doubles]) -> Doubles:
+        if primitive in INLINE:
+            return INLINE[primitive](*arguments)
+        if primitive in LIBRARY:
+            return self.b.library(LIBRARY[primitive], *arguments)
+        back = self.module.callbacks[primitive] = engine.callback(primitive)
+        return self.b.library(back.name, *arguments)
+
+    def called_back(self, slot: int, operation: Any, arguments: tuple[int, ...]) -> None:
+        """An operation with many results: arguments into the scratch array, and a call back that leaves the results there."""
+        region = self.module.scratch * 8
+        place = self.module.results[slot] = "%s", region
+        self.module.scratch += max(len(arguments), operation.results)
         self._passed(arguments, region)
-        back = engine.loop_callback(primitive)
-        self.body.callbacks[primitive] = back
-        b.declarations.add(f"declare void @{back.name}(ptr)")
-        b.lines.append(f"call void @{back.name}(ptr {self.pointer('%s', region * 8)})")
-        self.names[slot] = b.constant(0.0)
+        back = self.module.callbacks[operation] = engine.loop_callback(operation)
+        self.b.declarations.add(f"declare void @{back.name}(ptr)")
+        self.b.lines.append(f"call void @{back.name}(ptr {self.pointer(*place)})")
+        self.values[slot] = self.b.constant(0.0)
 
     def _passed(self, arguments: tuple[int, ...], region: int) -> None:
         """Arguments into the scratch array; runs of them at once: LLVM's time is quadratic in copies of single numbers."""
         start = 0
         while start < len(arguments):
-            alike = _alike(arguments, start)
-            place = self._address(arguments[start])
-            row = 1
+            place, offset = self._address(arguments[start]), region + 8 * start
+            row = alike = 1
             while place and start + row < len(arguments) and self._address(arguments[start + row]) == (
                 place[0], place[1] + 8 * row
             ):  # fmt: skip
                 row += 1
-            target = self.pointer("%s", (region + start) * 8)
+            while start + alike < len(arguments) and arguments[start + alike] == arguments[start]:
+                alike += 1
             if row >= RUN and place:
-                self.builder.declarations.add("declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)")
-                source = self.pointer(*place)
-                self.builder.lines.append(
-                    f"call void @llvm.memcpy.p0.p0.i64(ptr {target}, ptr {source}, i64 {8 * row}, i1 false)"
-                )
+                self.b.declarations.add("declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)")
+                pointers = f"ptr {self.pointer('%s', offset)}, ptr {self.pointer(*place)}"
+                self.b.lines.append(f"call void @llvm.memcpy.p0.p0.i64({pointers}, i64 {8 * row}, i1 false)")
+                start += row
             elif alike >= RUN:
-                if FILL not in self.body.functions:
-                    self.body.functions.append(FILL)
-                value = self.value(arguments[start])
-                self.builder.lines.append(f"call void @fill(ptr {target}, double {value}, i64 {alike})")
-                row = alike
+                target, value = self.pointer("%s", offset), self.value(arguments[start])
+                self.b.lines.append(f"call void @al_fill(ptr {target}, double {value.name}, i64 {alike})")
+                start += alike
             else:
-                self.store(self.value(arguments[start]), "%s", (region + start) * 8)
-                row = 1
-            start += row
+                self.store(self.value(arguments[start]), "%s", offset)
+                start += 1
 
     def _address(self, slot: int) -> tuple[str, int] | None:
-        """Where a number lies in memory among its like: an input, or the result of a loop."""
-        position = slot - self.tape.first_instruction
-        if position < 0:
-            return self.places.inputs.get(slot)
-        primitive, arguments = self.tape.code[position]
-        region = self.body.regions.get(arguments[0]) if isinstance(primitive, Item) else None
-        return None if region is None else ("%s", (region + primitive.index) * 8)
+        """Where a number lies in memory among its like: an input, or one of many results."""
+        return self.layout.inputs.get(slot) or self.module.results.get(slot)
 
-    def operation(self, primitive: Primitive, arguments: Sequence[str]) -> str:
-        b = self.builder
-        if primitive in INLINE:
-            return INLINE[primitive](b, *arguments)
-        if primitive in LIBRARY:
-            return b.library(LIBRARY[primitive], *arguments)
-        back = engine.callback(primitive)
-        self.body.callbacks[primitive] = back
-        return b.library(back.name, *arguments)
-
-    def accumulate(self, name: str, index: int) -> None:
-        """Add the lanes that exist to a sum; the mask of these lies before the sums."""
-        b = self.builder
-        size = 8 * b.width
-        mask = b.emit(f"load {b.integer}, ptr %out, align 64")
-        counted = b.from_bits(b.integer_op("and", b.bits(name), mask))
-        place = self.pointer("%out", size * (index + 1))
-        total = b.emit(f"load {b.double}, ptr {place}, align 64")
-        b.lines.append(f"store {b.double} {b.add(total, counted)}, ptr {place}, align 64")
-
-    def output(self, slot: int, name: str) -> None:
-        for base, offset in self.places.outputs.get(slot, ()):
-            self.store(name, base, offset)
-        for offset in self.places.sums.get(slot, ()):
-            self.accumulate(name, offset)
-
-    def passed_on(self) -> None:
-        """Outputs that are inputs or constants."""
-        for slot in {*self.places.outputs, *self.places.sums}:
-            if slot < self.tape.first_instruction:
-                self.output(slot, self.value(slot))
+    def output(self, slot: int) -> None:
+        """Write the number where it is an output, and add it where it is summed."""
+        b = self.b
+        for base, offset in self.layout.outputs.get(slot, ()):
+            self.store(self.value(slot), base, offset)
+        for number in self.layout.sums.get(slot, ()):  # behind the mask of the lanes that exist
+            mask = Bits(b, b.emit(f"load {b.integer}, ptr %out, align 64"))
+            masked = self.value(slot).bits().op("and", mask).double()
+            place = self.pointer("%out", 8 * b.width * (number + 1))
+            total = b.doubles(f"load {b.double}, ptr {place}, align 64") + masked
+            b.lines.append(f"store {b.double} {total.name}, ptr {place}, align 64")
 
     def guards(self, numbered: Sequence[tuple[int, Guard]]) -> None:
-        """Test guards."""
+        """Tests of guards, which keep the number of the first one that failed."""
         for number, guard in numbered:
-            self.guard(number, guard)
-
-    def guard(self, number: int, guard: Guard) -> None:
-        """Keep the number of the first guard that failed."""
-        b = self.builder
-        relation = RELATIONS[guard.relation] if guard.outcome else OPPOSITES[guard.relation]
-        holds = b.compare(relation, self.value(guard.left), self.value(guard.right))
-        offset = self.status[1] * self.places.stride
-        before = self.load(self.status[0], offset)
-        failed = b.constant(float(number + 1))
-        first = b.select(b.compare("olt", before, failed), before, failed)
-        self.store(b.select(holds, before, first), self.status[0], offset)
+            relation = (RELATIONS if guard.outcome else OPPOSITES)[guard.relation]
+            holds = self.value(guard.left).compare(relation, self.value(guard.right))
+            before, failed = self.load(*self.module.status), self.b.constant(float(number + 1))
+            self.store(before.where(holds, before.where(before < failed, failed)), *self.module.status)
 
 
-@dataclass(eq=False)
+# ---------------------------------------------------------------------------------------------------------- one lane
+
+#: Doubles of scratch that a compiled function takes from the stack; beyond, the caller brings them.
+ON_STACK = 8192
+
+
+def lane_module(tape: Program, *, contract: bool = False) -> ModuleWriter:
+    """The module of a program for one lane: `main(in, out, scratch)`, and `framed` with the address of these three."""
+    guards = len(tape.guards)
+    tape = lowered(tape, NATIVE)
+    many = len(tape.doubtful) > FEW
+    if not many:
+        tape = tape.with_doubt_as_guards()
+    slots = range(tape.inputs)
+    layout = Layout(None, {slot: ("%in", 8 * slot) for slot in slots}, set(slots))
+    known = set(tape.outputs)
+    results = [*tape.outputs, *(slot for slot in tape.doubtful if slot not in known)]
+    for k, slot in enumerate(results):
+        layout.outputs[slot].append(("%out", 8 * k))
+    groups = matrices.found(tape, 0, summed=True) if not contract else matrices.Found()
+    module = ModuleWriter(tape, layout, groups, contract=contract)
+    on_stack = module.scratch <= ON_STACK
+    lines = [f"%s = alloca [{max(module.scratch, 1)} x double], align 64"] if on_stack else []
+    lines += [f"store double {literal(HELD)}, ptr %s, align 8"] if tape.guards else []
+    lines += [*module.calls, *module.outer_calls]
+    if tape.guards:  # 0 if all held, the number of the first that failed, or -1 if only tests for NaN did
+        lines += [
+            "%status = load double, ptr %s, align 8",
+            f"%held = fcmp oeq double %status, {literal(HELD)}",
+            "%number = fptosi double %status to i64",
+            f"%real = icmp sle i64 %number, {guards}",
+            "%failure = select i1 %real, i64 %number, i64 -1",
+            "%failed = select i1 %held, i64 0, i64 %failure",
+        ]
+    failed = "%failed" if tape.guards else "0"
+    if many:  # -1 if a result is NaN; or if infinities cancel in their sum: then the careful program finds nothing new
+        lines += [
+            f"%total = call double @al_total(ptr %out, i64 {len(results)})",
+            "%nan = fcmp uno double %total, %total",
+            f"%any = icmp ne i64 {failed}, 0",
+            "%doubt = select i1 %nan, i64 -1, i64 0",
+            f"%result = select i1 %any, i64 {failed}, i64 %doubt",
+        ]
+    lines.append(f"ret i64 {'%result' if many else failed}")
+    main = function("main", f"ptr %in, ptr %out, ptr %{'unused' if on_stack else 's'}", lines, "i64")
+    framed = [line for k, name in enumerate(("%in", "%out", "%s")) for line in load(name, "%frame", str(k), "ptr")]
+    framed += ["%status = call i64 @main(ptr %in, ptr %out, ptr %s)", "ret i64 %status"]
+    module.finish([main, function("framed", "ptr %frame", framed, "i64")], "")
+    return module
+
+
 class SingleLane:
     """A compiled program of one lane.
 
@@ -389,33 +469,130 @@ class SingleLane:
     (from 1) of the first guard that failed, or -1 if a doubtful value is NaN.
     """
 
-    inputs: int
-    outputs: int
-    scratch: int
-    run: Callable[[Any, Any, Any], int]
-    framed: Callable[[Any], int]
-    address: int
-    callbacks: Sequence[engine.Callback]
-    module: engine.Module
+    def __init__(self, written: ModuleWriter) -> None:
+        self.inputs, self.outputs = written.tape.inputs, sum(map(len, written.layout.outputs.values()))
+        self.scratch = 0 if written.scratch <= ON_STACK else written.scratch
+        self.module = written.compiled(300)
+        self.address = self.module.address("main")
+        pointer, short = ctypes.c_void_p, len(written.tape.code) < 500
+        self.run = engine.function(self.address, ctypes.c_int64, pointer, pointer, pointer, hold_gil=short)
+        self.framed = engine.function(self.module.address("framed"), ctypes.c_int64, pointer, hold_gil=short)
+        self.callbacks = list(written.callbacks.values())
 
 
-@dataclass(eq=False)
-class Lanes:
-    """A compiled program of many lanes; see `lanes`."""
+def single_lane(tape: Program, *, contract: bool = False) -> SingleLane:
+    """Compile a program for one lane. Values are bit for bit those of the eager run, unless `contract`."""
+    return SingleLane(lane_module(tape, contract=contract))
 
-    outputs: int
-    sums: int
-    guarded: bool
-    block: int
-    scratch: int
-    width: int
-    work: int
-    run: Callable[..., None]
-    callbacks: Sequence[engine.Callback]
-    module: engine.Module
-    spare: engine.Memory = field(default_factory=engine.Memory)
-    totals: engine.Memory = field(default_factory=engine.Memory)
-    held: float = HELD
+
+# ------------------------------------------------------------------------------------------------------- many lanes
+
+
+def lanes_module(tape: Program, varying: int, target: Target, *, summed: bool, contract: bool = False) -> ModuleWriter:
+    """The module of a program for many lanes: `main` works on blocks of them, of which the last may be shorter.
+
+    A block is gathered into the scratch array, worked through one vector register at a time, and its results are scattered
+    from there; so any strides will do, and a lane's neighbours never enter it. `summed` outputs are added up over the lanes
+    of a block and never stored for each.
+    """
+    tape = lowered(tape, NATIVE)
+    width, count, guarded = target.width, len(tape.outputs), bool(tape.guards)
+    groups = matrices.found(tape, varying, summed=summed) if not contract else matrices.Found()
+    short = len(tape.code) - len(groups.absorbed) < 1000 and varying < 200
+    block = 256 if short else 64  # a block's numbers should stay in the cache
+    row = 8 * block + 64  # not a power of two: rows would fall into few sets of the cache
+    inputs = {k: ("%s", k * row) if k < varying else ("%in", 8 * (k - varying)) for k in range(tape.inputs)}
+    layout = Layout(width, inputs, set(range(varying, tape.inputs)), stride=row, reserved=varying)
+    in_outers = {k for outer in groups.outers for k in outer.outputs}
+    added = [k for k in range(count) if summed and k not in in_outers]
+    for number, k in enumerate(added):
+        layout.sums[tape.outputs[k]].append(number)
+    if not summed:
+        for k, slot in enumerate(tape.outputs):
+            layout.outputs[slot].append(("%s", (varying + k) * row))
+        layout.reserved += count
+    module = ModuleWriter(tape, layout, groups, contract=contract)
+    v, integers, status = f"<{width} x double>", f"<{width} x i64>", []
+    if guarded:  # it lies in the row behind the outputs
+        held = Builder(width).constant(HELD)
+        status = [at("%status", "%s", str(layout.reserved * row), "i8")]
+        status.append(f"store {held.b.double} {held.name}, ptr %status, align 8")
+    vector = [
+        "%left = sub i64 %count, %v",
+        *spread(width, "%left", "%lefts", "i64"),
+        f"%live = icmp sgt {integers} %lefts, <{', '.join(f'i64 {k}' for k in range(width))}>",
+        f"%mask = sext <{width} x i1> %live to {integers}",
+        f"store {integers} %mask, ptr %out, align 64",
+        at("%s", "%scratch", "%v"),
+        *status,
+        *module.calls,
+    ]
+    one_sum = [
+        *load("%va", "%sums", "%i", v),
+        *_halved(width),
+        *load("%place", "@places", "%i"),
+        at("%result", "%redb", "%place"),
+        "store double %sum, ptr %result, align 8",
+    ]
+    lanes = "i64 %first, i64 %count"
+    scattered = guarded + (0 if summed else count)
+    lines = [
+        "%first = mul i64 %b, %size",
+        "%ahead = sub i64 %n, %first",
+        "%full = icmp sge i64 %ahead, %size",
+        "%count = select i1 %full, i64 %size, i64 %ahead",
+        f"%up = add i64 %count, {width - 1}",
+        f"%padded = and i64 %up, {-width}",
+        f"call void @al_gather_v{width}(ptr %vb, ptr %vs, {lanes}, ptr %scratch, i64 {row}, i64 %padded, i64 {varying})",
+        f"call void @al_fill(ptr %sums, double 0.0, i64 {len(added) * width})",
+        *counted("v", "%count", vector, step=width),
+        f"call void @al_scatter(ptr %ob, ptr %os, i64 {scattered}, {lanes}, ptr %outs, i64 {row})",
+        f"%redb.skip = mul i64 %b, {8 * count * summed}",
+        at("%redb", "%red", "%redb.skip", "i8"),
+        *counted("i", str(len(added)), one_sum),
+        *module.outer_calls,
+    ]
+    blocks = [
+        at("%outs", "%scratch", str(varying * row), "i8"),
+        at("%sums", "%out", str(width)),
+        *counted("b", "%to", lines, first="%from"),
+    ]
+    pointers = "ptr %in, ptr %vb, ptr %vs, ptr %ob, ptr %os, ptr %red, ptr %scratch, ptr %out"
+    main = function("main", f"{pointers}, i64 %n, i64 %size, i64 %from, i64 %to", blocks)
+    module.finish([matrix_loops.table("places", added), main], runtime.WIDE)
+    return module
+
+
+def _halved(width: int) -> list[str]:
+    """The lanes of `%va` added up, halves onto halves, as `%sum`."""
+    v, lines, name, half = f"<{width} x double>", [], "%va", width // 2
+    while half:
+        other = ", ".join(f"i32 {(k + half) % width}" for k in range(width))
+        lines.append(f"%other{half} = shufflevector {v} {name}, {v} poison, <{width} x i32> <{other}>")
+        lines.append(f"%half{half} = fadd {v} {name}, %other{half}")
+        name, half = f"%half{half}", half // 2
+    return [*lines, f"%sum = extractelement {v} {name}, i32 0"]
+
+
+class ManyLanes:
+    """A compiled program of many lanes; see `lanes_module`.
+
+    `run` needs `scratch` doubles for a block, and behind them a vector as mask and one for each of the sums. `work` is the
+    time for a lane, in instructions.
+    """
+
+    held = HELD
+
+    def __init__(self, written: ModuleWriter, width: int, *, summed: bool) -> None:
+        count, row = len(written.tape.outputs), written.layout.stride // 8
+        self.outputs, self.sums = (0, count) if summed else (count, 0)
+        self.guarded, self.width, self.block = bool(written.tape.guards), width, row - 8
+        self.scratch = written.scratch * row + 16  # what follows begins at a cache line
+        self.work = written.instructions + len(written.groups.absorbed) // 4  # matrices keep the adders busy
+        self.module = written.compiled(1000)
+        kinds = [ctypes.c_void_p] * 8 + [ctypes.c_int64] * 4
+        self.run = engine.function(self.module.address("main"), None, *kinds)
+        self.callbacks = list(written.callbacks.values())
 
     def block_of(self, count: int) -> int:
         """Lanes of a block for so many lanes: a matter of their number alone, as the order of additions is."""
@@ -423,198 +600,8 @@ class Lanes:
         return max(min(64, self.block), min(self.block, half))
 
 
-#: Doubles of scratch that a compiled function takes from the stack; beyond, the caller brings them.
-ON_STACK = 8192
-
-
-def single_lane(tape: Straight, level: int | None = None, *, contract: bool = False) -> SingleLane:
-    """Compile a tape for one lane. Values are bit for bit those of the eager run, unless `contract`."""
-    guards = len(tape.guards)
-    tape = lowered(tape, NATIVE)
-    many = len(tape.doubtful) > FEW
-    if not many:
-        tape = with_doubt_as_guards(tape)
-    known = set(tape.outputs)
-    results = [*tape.outputs, *(slot for slot in tape.doubtful if slot not in known)]
-    outputs = defaultdict(list)
-    for k, slot in enumerate(results):
-        outputs[slot].append(("%out", 8 * k))
-    places = Places(
-        {slot: ("%in", 8 * slot) for slot in range(tape.first_constant)}, outputs, set(range(tape.first_constant))
-    )
-    groups = NO_GROUPS if contract else matrices.found(tape, 0, summed=True)
-    body = Body(tape, 1, places, groups, contract=contract)
-    calls = "\n".join([*body.write(), *body.outer_calls()])
-    if groups.matrices or groups.outers:
-        runtime.load_products(1)
-        body.declarations.update(matrix_loops.DECLARATIONS.values())
-    on_stack = body.scratch <= ON_STACK
-    scratch = f"%s = alloca [{max(body.scratch, 1)} x double], align 64" if on_stack else ""
-    status = f"store double {literal(HELD)}, ptr %s, align 8" if tape.guards else ""
-    text = f"""
-{_unique(body.declarations)}
-{chr(10).join(body.tables)}
-{chr(10).join(body.functions)}
-define i64 @main(ptr %in, ptr %out, ptr %{"unused" if on_stack else "s"}) #0 {{
-{scratch}
-{status}
-{calls}
-{_guards(guards) if tape.guards else "%failed = add i64 0, 0"}
-{_doubt(len(results)) if many else _CERTAIN}
-}}
-define i64 @framed(ptr %frame) #0 {{
-%in = load ptr, ptr %frame, align 8
-%outp = getelementptr ptr, ptr %frame, i64 1
-%out = load ptr, ptr %outp, align 8
-%sp = getelementptr ptr, ptr %frame, i64 2
-%s = load ptr, ptr %sp, align 8
-%status = call i64 @main(ptr %in, ptr %out, ptr %s)
-ret i64 %status
-}}
-attributes #0 = {{ nounwind }}
-"""
-    runtime.load_support()
-    module = engine.Module(
-        text, _level(len(tape.code) - len(groups.absorbed), 300, contract=contract) if level is None else level
-    )
-    address = module.address("main")
-    callbacks = list(body.callbacks.values())
-    pointers = [ctypes.c_void_p] * 3
-    short = len(tape.code) < 500
-    run = engine.function(address, ctypes.c_int64, *pointers, hold_gil=short)
-    framed = engine.function(module.address("framed"), ctypes.c_int64, ctypes.c_void_p, hold_gil=short)
-    memory = 0 if on_stack else body.scratch
-    return SingleLane(tape.first_constant, len(results), memory, run, framed, address, callbacks, module)
-
-
-def _level(instructions: int, few: int, *, contract: bool) -> int:
-    """LLVM's level of optimisation: all of it for short programs; level 0 fuses nothing."""
-    return 2 if instructions <= few else int(contract)
-
-
-NO_GROUPS = matrices.Found([], [], set())
-
-_CERTAIN = "ret i64 %failed"
-
-
-def _guards(count: int) -> str:
-    """0 if all held, the number of the first that failed, or -1 if only the tests for NaN after the first `count` did."""
-    return f"""%status = load double, ptr %s, align 8
-%held = fcmp oeq double %status, {literal(HELD)}
-%number = fptosi double %status to i64
-%real = icmp sle i64 %number, {count}
-%failure = select i1 %real, i64 %number, i64 -1
-%failed = select i1 %held, i64 0, i64 %failure"""
-
-
-def _doubt(count: int) -> str:
-    """-1 if a result is NaN; or if infinities cancel in their sum: then the careful program finds nothing new."""
-    return f"""%total = call double @al_total(ptr %out, i64 {count})
-%nan = fcmp uno double %total, %total
-%any = icmp ne i64 %failed, 0
-%doubt = select i1 %nan, i64 -1, i64 0
-%result = select i1 %any, i64 %failed, i64 %doubt
-ret i64 %result"""
-
-
-def _unique(declarations: Iterable[str]) -> str:
-    return "\n".join(sorted({*declarations, *runtime.DECLARATIONS}))
-
-
-def lanes(tape: Straight, varying: int, *, summed: bool, level: int | None = None, contract: bool = False) -> Lanes:
-    """Compile a program for many lanes: the first `varying` inputs have one value for each, the others one for all.
-
-    A block of lanes is gathered into the scratch array, worked through one vector register at a time, and its results are
-    scattered from there; so any strides will do, and what stands beside a lane never enters it. `summed` outputs are added up
-    over the lanes of a block and never stored for each.
-    """
-    guarded = bool(tape.guards)
-    tape = lowered(tape, NATIVE)
-    width = engine.width()
-    groups = NO_GROUPS if contract else matrices.found(tape, varying, summed=summed)
-    straight = len(tape.code) - len(groups.absorbed)
-    block = 256 if straight < 1000 and varying < 200 else 64  # a block's numbers should stay in the cache
-    stride = 8 * block + 64  # not a power of two: places would fall into few sets of the cache
-    inputs = {k: ("%s", k * stride) if k < varying else ("%in", 8 * (k - varying)) for k in range(tape.first_constant)}
-    places = Places(inputs, {}, set(range(varying, tape.first_constant)), stride=stride, reserved=varying)
-    places.base, places.results = "%sv", "%acc"
-    in_outers = {k for outer in groups.outers for k in outer.outputs}
-    added = [k for k in range(len(tape.outputs) if summed else 0) if k not in in_outers]
-    scattered = 0 if summed else len(tape.outputs)
-    if summed:
-        sums: dict[int, list[int]] = defaultdict(list)
-        for index, k in enumerate(added):
-            sums[tape.outputs[k]].append(index)
-        places.sums = sums
-    else:
-        outputs = defaultdict(list)
-        for k, slot in enumerate(tape.outputs):
-            outputs[slot].append(("%s", (varying + k) * stride))
-        places.outputs = outputs
-        places.reserved += scattered
-    body = Body(tape, width, places, groups, contract=contract)
-    calls = body.write()
-    scattered += guarded  # the first place after the outputs is the status
-    runtime.load_support()
-    helpers = vector_functions(body, width)
-    sums_count = len(tape.outputs) if summed else 0
-    if groups.matrices or groups.outers:
-        runtime.load_products(width)
-        body.declarations.update(matrix_loops.DECLARATIONS.values())
-    main = runtime.lanes_main(
-        calls,
-        body.outer_calls(),
-        width=width,
-        row=stride,
-        inputs=varying,
-        outputs=scattered,
-        sums=sums_count,
-        places=added,
-        status=HELD if guarded else None,
-    )
-    text = f"""
-{_unique(body.declarations)}
-{helpers}
-{chr(10).join(body.tables)}
-{chr(10).join(body.functions)}
-{main}
-{runtime.ATTRIBUTES}
-"""
-    module = engine.Module(text, _level(straight, 1000, contract=contract) if level is None else level)
-    kinds = [ctypes.c_void_p] * 8 + [ctypes.c_int64] * 4
-    run = engine.function(module.address("main"), None, *kinds)
-    scratch = body.scratch * stride // 8 + 16
-    scratch += -scratch % 8  # what follows begins at a cache line
-    callbacks = list(body.callbacks.values())
-    work = straight + len(groups.absorbed) // 4  # matrices keep the adders busy: about so much less time for each
-    return Lanes(
-        len(tape.outputs) - sums_count, sums_count, guarded, block, scratch, width, work, run, callbacks, module
-    )
-
-
-def vector_functions(body: Body, width: int) -> str:
-    """Text of the functions that the program calls on vectors: our own, or one call for each lane."""
-    known = runtime.load_vector_functions(width)
-    text = []
-    for name, arity in sorted(body.library_functions):
-        vector = f"<{width} x double>"
-        arguments = [f"{vector} %a{k}" for k in range(arity)]
-        if name in known:
-            text.append(f"declare {vector} @{name}_v{width}({', '.join([vector] * arity)})")
-            continue
-        lines, result = [], "poison"
-        for lane in range(width):
-            lines += [f"%x{lane}_{k} = extractelement {vector} %a{k}, i32 {lane}" for k in range(arity)]
-            single = ", ".join(f"double %x{lane}_{k}" for k in range(arity))
-            lines += [
-                f"%y{lane} = call double @{name}({single})",
-                f"%r{lane} = insertelement {vector} {result}, double %y{lane}, i32 {lane}",
-            ]
-            result = f"%r{lane}"
-        text += [
-            f"declare double @{name}({', '.join(['double'] * arity)})",
-            f"define internal {vector} @{name}_v{width}({', '.join(arguments)}) #0 {{",
-            *lines,
-            f"ret {vector} {result}\n}}",
-        ]
-    return "\n".join(text)
+def lanes(tape: Program, varying: int, *, summed: bool, contract: bool = False) -> ManyLanes:
+    """Compile a program for many lanes: the first `varying` inputs have one value for each, the others one for all."""
+    host = engine.host()
+    written = lanes_module(tape, varying, host, summed=summed, contract=contract)
+    return ManyLanes(written, host.width, summed=summed)

@@ -2,8 +2,8 @@
 
 import ctypes
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cache
 from threading import Lock
 from types import SimpleNamespace
@@ -26,47 +26,67 @@ AVAILABLE = llvm is not None
 _lock = Lock()
 
 
+@dataclass(frozen=True)
+class Target:
+    """A machine that code is written for; what starts the code there is its own affair.
+
+    Attributes
+    ----------
+    triple, processor, features : str
+        In LLVM's words.
+    width : int
+        Doubles in a vector register, which are the lanes that code for many lanes works on at a time.
+    """
+
+    triple: str
+    processor: str = ""
+    features: str = ""
+    width: int = 1
+
+    def machine(self, level: int) -> Any:
+        """LLVM's code generator at a level from 0 (fast to compile) to 3."""
+        llvm.initialize_all_targets()
+        llvm.initialize_all_asmprinters()
+        kind = llvm.Target.from_triple(self.triple)
+        return kind.create_target_machine(opt=level, cpu=self.processor, features=self.features)
+
+    def assembly(self, text: str, level: int = 2) -> str:
+        """A module of IR in the assembly language of the machine."""
+        with _lock:
+            assembly: str = self.machine(level).emit_assembly(_parsed(text))
+        return assembly
+
+
 @cache
-def _host() -> tuple[str, str, int]:
-    """Name of the processor, its features, and lanes of a vector register."""
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
+def host() -> Target:
+    """The target that this process runs on."""
     features = llvm.get_host_cpu_features()
     width = 8 if features.get("avx512f") else 4 if features.get("avx2") else 2
-    return llvm.get_host_cpu_name(), features.flatten(), width
-
-
-def width() -> int:
-    """How many doubles a vector register of this machine holds."""
-    return _host()[2]
-
-
-def _target(level: int) -> Any:
-    processor, features, _ = _host()
-    return llvm.Target.from_default_triple().create_target_machine(opt=level, cpu=processor, features=features)
+    return Target(llvm.get_default_triple(), llvm.get_host_cpu_name(), features.flatten(), width)
 
 
 @cache
 def _compiler(level: int) -> Any:
-    """What turns a module into machine code at an optimisation level; used by one thread at a time."""
-    return _target(level)
+    return host().machine(level)
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return llvm.parse_assembly(text)
+    except RuntimeError as error:
+        raise CompilationError(
+            f"LLVM refused the program: {error!s:.300}. Please report it with print(tape)."
+        ) from error
 
 
 class Module:
-    """Compiled code, alive as long as this object is."""
+    """A module of IR as machine code of this machine, alive as long as this object is."""
 
     def __init__(self, text: str, level: int) -> None:
-        """Compile IR at an optimisation level from 0 (fast to compile) to 3."""
         with _lock:
-            try:
-                parsed = llvm.parse_assembly(text)
-            except RuntimeError as error:
-                raise CompilationError(
-                    f"LLVM refused the program: {error!s:.300}. Please report it with print(tape)."
-                ) from error
             # As an object file: an engine that compiles itself keeps 0.7 MB of tables, whatever the length of the code.
-            code = llvm.ObjectFileRef.from_data(_compiler(level).emit_object(parsed))
-            self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _target(0))
+            code = llvm.ObjectFileRef.from_data(_compiler(level).emit_object(_parsed(text)))
+            self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), host().machine(0))
             self._engine.add_object_file(code)
             self._engine.finalize_object()
 
@@ -78,46 +98,13 @@ class Module:
 
 def publish(name: str, address: int) -> None:
     """Let modules compiled from now on call the function at `address` by this name."""
-    _host()
     llvm.add_symbol(name, address)
 
 
-class Memory:
-    """Doubles that are used again by the next call: fresh pages cost more than the work on them."""
-
-    #: Doubles beyond which memory goes back to the system.
-    KEPT = 1 << 20
-
-    def __init__(self) -> None:
-        self._kept: list[Any] = []
-
-    @contextmanager
-    def borrowed(self, count: int) -> Iterator[Any]:
-        """`count` doubles from the start of a cache line, with whatever was left in them."""
-        try:
-            memory = self._kept.pop()
-        except IndexError:
-            memory = np.empty(0)
-        if len(memory) < count:
-            memory = np.empty(count + 8)
-            memory = memory[-(memory.ctypes.data // 8) % 8 :]
-        try:
-            yield memory[:count]
-        finally:
-            if len(memory) <= self.KEPT:
-                self._kept.append(memory)
-
-
 class Callback:
-    """A way back into Python from machine code; what is raised there is kept for the caller.
+    """A way back into Python from machine code, which gets `failed` where `call` raises; failures are kept for the caller.
 
-    Parameters
-    ----------
-    call : callable
-    kind : ctypes function type
-    failed : value to return where `call` raises
-    own : bool
-        Whether who runs the code is in the thread that calls back; else it may have started that thread.
+    With `own` each thread has its own failures, else the caller may have started the thread that calls back.
     """
 
     def __init__(self, call: Callable[..., Any], kind: Any, failed: Any, *, own: bool = False) -> None:
@@ -129,7 +116,7 @@ class Callback:
                 return call(*arguments)
             except BaseException as failure:  # noqa: BLE001 - it is raised again when the machine code has returned
                 self.failures.append(failure)
-                if loops := _loops():
+                if loops := running_loops():
                     loops[-1].value = STOPPED
                 return failed
 
@@ -149,7 +136,7 @@ _thread = threading.local()
 STOPPED = -2
 
 
-def _loops() -> list[Any]:
+def running_loops() -> list[Any]:
     """The statuses of the native loops that this thread is in, innermost last."""
     loops: list[Any] = vars(_thread).setdefault("loops", [])
     return loops
@@ -180,36 +167,14 @@ def loop_callback(loop: Any) -> Callback:
 
 def raise_failures(callbacks: Sequence[Callback]) -> None:
     """Raise what a primitive raised while machine code was calling it."""
-    first = None
-    for called in callbacks:
-        if called.failures:
-            first = first or called.failures[0]
-            called.failures.clear()  # of all of them: the next run is another one
-    if first is not None:
-        raise first
+    failures = [failure for called in callbacks for failure in called.failures]
+    if failures:
+        for called in callbacks:
+            called.failures.clear()  # the next run is another one
+        raise failures[0]
 
 
 def function(address: int, result: Any, *arguments: Any, hold_gil: bool = False) -> Callable[..., Any]:
     """A compiled function as a Python callable."""
     kind = (ctypes.PYFUNCTYPE if hold_gil else ctypes.CFUNCTYPE)(result, *arguments)
     return kind(address)
-
-
-def scan(*arguments: Any) -> tuple[int, int]:
-    """The native loop of `support`, which a failure stops: the step that it has come to, and the status of that."""
-    *most, swap = arguments
-    status, loops = ctypes.c_int64(), _loops()
-    loops.append(status)
-    try:
-        return _scan()(*most, ctypes.addressof(status), swap), status.value
-    finally:
-        loops.pop()
-
-
-@cache
-def _scan() -> Callable[..., int]:
-    from autograd_lite.tape.llvm import runtime  # noqa: PLC0415 - which compiles its text by this module
-
-    pointer, integer = ctypes.c_void_p, ctypes.c_int64
-    kinds = [pointer] * 6 + [integer] * 5 + [pointer, ctypes.c_bool]
-    return function(runtime.load_support().address("al_scan"), integer, *kinds)

@@ -8,41 +8,30 @@ Likewise the sums over lanes of products d·x, for all pairs of some d and some 
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 from autograd_lite.primitives import add, mul
-from autograd_lite.tape.passes import Straight
+from autograd_lite.tape.program import Program
 
 #: Fewer products than this in a group are left as they are.
 WORTH_A_LOOP = 16
 
 
-class Step(NamedTuple):
-    """An addition `before + product`, where the product is `weight·x`: slots all."""
-
-    before: int
-    product: int
-    weight: int
-    x: int
+#: Slots of an addition `before + product` where product = weight·x: before, product, weight, x.
+MultiplyAdd = tuple[int, int, int, int]
 
 
-@dataclass
-class Chain:
-    """What may be a row: its result, start, weights and vector as slots, and the slots of all its instructions."""
+class Chain(NamedTuple):
+    """A possible row: slots of its result, start, first weight and vector, the distance of weights, and all its slots."""
 
     row: int
     start: int | None
-    weights: list[int]
+    weight: int
+    stride: int
     vector: tuple[int, ...]
     slots: list[int]
-
-    @property
-    def stride(self) -> int | None:
-        """How far apart its weights lie; None if not evenly."""
-        first, *others = self.weights
-        stride = others[0] - first if others else 1
-        return stride if others == [first + k * stride for k in range(1, len(self.weights))] else None
 
 
 @dataclass
@@ -55,12 +44,6 @@ class Matrix:
     stride: int
     vector: tuple[int, ...]
 
-    @classmethod
-    def of(cls, rows: Sequence[Chain], stride: int) -> "Matrix":
-        """The matrix whose rows are chains over one vector."""
-        starts, weights = [chain.start for chain in rows], [chain.weights[0] for chain in rows]
-        return cls([chain.row for chain in rows], starts, weights, stride, rows[0].vector)
-
 
 @dataclass
 class Outer:
@@ -72,7 +55,6 @@ class Outer:
 
     @property
     def outputs(self) -> set[int]:
-        """The numbers of all outputs."""
         return {first + c for first in self.results for c in range(len(self.right))}
 
 
@@ -80,24 +62,22 @@ class Outer:
 class Found:
     """The groups of a program, and the positions of the instructions that they stand for."""
 
-    matrices: list[Matrix]
-    outers: list[Outer]
-    absorbed: set[int]
+    matrices: list[Matrix] = field(default_factory=list)
+    outers: list[Outer] = field(default_factory=list)
+    absorbed: set[int] = field(default_factory=set)
 
 
-def found(tape: Straight, varying: int, *, summed: bool) -> Found:
+def found(tape: Program, varying: int, *, summed: bool) -> Found:
     """Find groups in a program whose first `varying` inputs differ from lane to lane.
 
-    With none the program is of one lane: weights are inputs, and what they are multiplied by is computed. `summed` asks for
-    outer products too.
+    A program without such inputs is one of a single lane: weights are its inputs, and vectors are computed. `summed` asks
+    for outer products too.
     """
-    found = _Search(tape, varying).groups(summed=summed)
-    tested = {side - tape.first_instruction for guard in tape.guards for side in (guard.left, guard.right)}
-    return Found([], [], set()) if tested & found.absorbed else found
+    return _Search(tape, varying).groups(summed=summed)
 
 
 class _Search:
-    def __init__(self, tape: Straight, varying: int) -> None:
+    def __init__(self, tape: Program, varying: int) -> None:
         self.tape, self.varying, self.first = tape, varying, tape.first_instruction
         self.uses = [0] * tape.slots
         for _, arguments in tape.code:
@@ -105,25 +85,26 @@ class _Search:
                 self.uses[a] += 1
         for slot in (*tape.outputs, *tape.doubtful, *(s for g in tape.guards for s in (g.left, g.right))):
             self.uses[slot] += 1
-        steps = ((slot, self._step(slot)) for slot in range(self.first, tape.slots))
-        self.steps = {slot: step for slot, step in steps if step is not None}
+        additions = ((slot, self._addition(slot)) for slot in range(self.first, tape.slots))
+        self.additions = {slot: addition for slot, addition in additions if addition is not None}
 
     def groups(self, *, summed: bool) -> Found:
-        """Everything that is worth a loop."""
-        found = Found([], [], set())
-        inner = {step.before for step in self.steps.values() if self._follows(step.before)}
-        by_vector: dict[tuple[int, ...], list[Chain]] = defaultdict(list)
-        for slot in self.steps:
+        found = Found()
+        inner = {before for before, *_ in self.additions.values() if self._continues(before)}
+        alike: dict[Any, list[Chain]] = defaultdict(list)
+        for slot in self.additions:
             chain = None if slot in inner else self._chain(slot)
             if chain is not None:
-                by_vector[chain.vector].append(chain)
-        for chains in by_vector.values():
-            for stride, rows in self._groups(chains):
-                found.matrices.append(Matrix.of(rows, stride))
+                alike[chain.vector, chain.stride, chain.start is None].append(chain)
+        for (vector, stride, _), rows in alike.items():
+            if len(rows) > 1 and len(rows) * len(vector) >= WORTH_A_LOOP:
+                results, starts, weights = map(list, zip(*(chain[:3] for chain in rows), strict=True))
+                found.matrices.append(Matrix(results, starts, weights, stride, vector))
                 found.absorbed.update(slot - self.first for chain in rows for slot in chain.slots)
         if summed:
             found.outers = self._outers(found.absorbed)
-        return found
+        tested = {side - self.first for guard in self.tape.guards for side in (guard.left, guard.right)}
+        return Found() if tested & found.absorbed else found
 
     def _product(self, slot: int) -> tuple[int, int] | None:
         """Weight and varying number of a product that is used once."""
@@ -133,65 +114,52 @@ class _Search:
         if primitive is not mul:
             return None
         for weight, x in (arguments, arguments[::-1]):
-            if self.varying <= weight < self.tape.first_constant and (x < self.varying or x >= self.first):
+            if self.varying <= weight < self.tape.inputs and self._varies(x):
                 return weight, x
         return None
 
-    def _step(self, slot: int) -> Step | None:
+    def _addition(self, slot: int) -> MultiplyAdd | None:
         primitive, arguments = self.tape.code[slot - self.first]
         if primitive is not add or arguments[0] == arguments[1]:
             return None
         for before, product in (arguments, arguments[::-1]):
-            term = self._product(product)
-            if term is not None:
-                return Step(before, product, *term)
+            factors = self._product(product)
+            if factors is not None:
+                return before, product, *factors
         return None
 
-    def _follows(self, before: int) -> bool:
-        """Whether what a step adds to is itself a step, and of the same chain."""
-        return before in self.steps and self.uses[before] == 1
+    def _continues(self, before: int) -> bool:
+        """Whether a chain goes on with this operand of an addition."""
+        return before in self.additions and self.uses[before] == 1
 
     def _chain(self, row: int) -> Chain | None:
-        """The chain of steps that ends with `row`; None if it cannot be a row."""
-        step = self.steps[row]
-        slots, terms = [row, step.product], [(step.weight, step.x)]
-        while self._follows(step.before):
-            slots.append(step.before)
-            step = self.steps[step.before]
-            slots.append(step.product)
-            terms.append((step.weight, step.x))
-        start: int | None = step.before
-        first = self._product(step.before)
+        """The chain of additions that ends with `row`; None if it cannot be a row."""
+        before, product, *factors = self.additions[row]
+        slots, terms = [row, product], [factors]
+        while self._continues(before):
+            slots.append(before)
+            before, product, *factors = self.additions[before]
+            slots.append(product)
+            terms.append(factors)
+        first = self._product(before)
         if first is not None:
-            slots.append(step.before)
-            terms.append(first)
-            start = None
-        elif not self.varying <= step.before < self.tape.first_constant:
+            slots.append(before)
+            terms.append([*first])
+        elif not self.varying <= before < self.tape.inputs:
             return None
+        start = before if first is None else None
         weights, vector = zip(*reversed(terms), strict=True)
-        return Chain(row, start, list(weights), vector, slots)
-
-    def _groups(self, chains: Sequence[Chain]) -> list[tuple[int, list[Chain]]]:
-        """Chains over one vector sorted into the rows of matrices that are worth a loop, with the stride of each."""
-        alike: dict[tuple[int, bool], list[Chain]] = defaultdict(list)
-        for chain in chains:
-            stride = chain.stride
-            if stride is not None:
-                alike[stride, chain.start is None].append(chain)
-        return [
-            (stride, rows)
-            for (stride, _), rows in alike.items()
-            if len(rows) > 1 and len(rows) * len(rows[0].vector) >= WORTH_A_LOOP
-        ]
+        stride, *others = {after - weight for weight, after in pairwise(weights)} or {1}
+        return None if others else Chain(row, start, weights[0], stride, vector, slots)
 
     def _outers(self, absorbed: set[int]) -> list[Outer]:
         """Outputs that are products of two varying numbers and nothing else, as full grids."""
         partners: dict[int, dict[int, int]] = defaultdict(dict)
         for k, slot in enumerate(self.tape.outputs):
             if slot >= self.first and self.uses[slot] == 1 and slot - self.first not in absorbed:
-                primitive, (x, d) = self.tape.code[slot - self.first][0], (*self.tape.code[slot - self.first][1], 0)[:2]
-                if primitive is mul and self._varies(x) and self._varies(d):
-                    partners[d][x] = k
+                primitive, arguments = self.tape.code[slot - self.first]
+                if primitive is mul and all(map(self._varies, arguments)):
+                    partners[arguments[1]][arguments[0]] = k
         by_partners: dict[tuple[int, ...], list[int]] = defaultdict(list)
         for d, products in partners.items():
             by_partners[tuple(sorted(products))].append(d)

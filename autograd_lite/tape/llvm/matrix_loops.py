@@ -6,8 +6,9 @@ output and v eight neighbouring inputs in that lane.
 """
 
 from collections.abc import Iterable, Sequence
+from functools import cache
 
-from autograd_lite.tape.llvm.ir import at, counted, function, load, spread, transposed
+from autograd_lite.tape.llvm.ir import Library, at, counted, function, load, spread, transposed
 from autograd_lite.tape.llvm.matrices import Matrix, Outer
 
 #: Rows at a time: as many sums as hide the latency of an addition; what is left over goes by two and by one.
@@ -18,96 +19,71 @@ MOST_LANES = 256  # of a block
 
 _ROWS = "ptr %in, ptr %from, ptr %out, ptr %w, ptr %b, ptr %y, ptr %x, i64 %stride, i64 %n"
 
-DECLARATIONS = {
-    name: f"declare void @{name}({', '.join(kinds)})"
-    for name, kinds in {
-        "al_matrix": ["ptr"] * 7 + ["i64"] * 3,
-        "al_matrix1": ["ptr"] * 7 + ["i64"] * 3,
-        "al_columns": ["ptr"] * 7 + ["i64"] * 3,
-        "al_outer": ["ptr"] * 5 + ["i64"] * 3 + ["ptr"],
-        "al_products": ["ptr"] * 5 + ["i64"] * 2,
-    }.items()
-}
 
+@cache
+def library(width: int | None) -> Library:
+    """The loops for vectors of `width` lanes, or for one lane if None.
 
-def of_lanes(width: int) -> tuple[str, list[str]]:
-    """Text of the loops for vectors of so many lanes, and the names to be published."""
-    rows = [*(_rows("lanes", width, count) for count in ROW_COUNTS), *(_rows("one", 1, count) for count in ROW_COUNTS)]
-    over = [_over_rows("al_matrix", "lanes", ROW_COUNTS), _over_rows("al_matrix1", "one", ROW_COUNTS)]
-    return "\n".join([*rows, *over, _outer(width)]), ["al_matrix", "al_outer"]
-
-
-def of_one_lane() -> tuple[str, list[str]]:
-    """The same for one lane: rows side by side, in scalars or, where their weights are neighbours, in a vector."""
-    rows = [_rows("one", 1, count) for count in ROW_COUNTS]
-    columns = [_columns(vectors) for vectors in (2, 1)]
-    over = [
-        _over_rows("al_matrix1", "one", ROW_COUNTS),
-        _over_rows("al_columns", "one", (2 * LANES, LANES, *ROW_COUNTS[1:])),
-    ]
-    return "\n".join([*rows, *columns, *over, _products()]), ["al_matrix1", "al_columns", "al_products"]
+    With one lane rows run side by side, in scalars or, where their weights are neighbours, in a vector.
+    """
+    singles = [*(_rows("one", 1, count) for count in ROW_COUNTS), _over_rows("al_matrix1", "one", ROW_COUNTS)]
+    if width is not None:
+        lanes = [_rows("lanes", width, count) for count in ROW_COUNTS]
+        return Library(*singles, *lanes, _over_rows(f"al_matrix_v{width}", "lanes", ROW_COUNTS), _outer(width))
+    over_columns = _over_rows("al_columns", "one", (2 * LANES, LANES, *ROW_COUNTS[1:]))
+    return Library(*singles, _columns(2), _columns(1), over_columns, _product(LANES), _product(1), _products())
 
 
 def call_matrix(
-    number: int, matrix: Matrix, shared: int, place: Sequence[int], vector: Sequence[int], *, single: bool
+    number: int, matrix: Matrix, shared: int, places: Sequence[int], vector: Sequence[int], *, width: int | None
 ) -> tuple[str, str]:
     """Tables and call of a matrix: weights from input `shared` on, byte offsets of its results and of its vector."""
     weights = [8 * (w - shared) for w in matrix.weights]
     starts = [-1 if b is None else 8 * (b - shared) for b in matrix.starts]
-    tables, pointers = _tables(f"m{number}", w=weights, b=starts, y=place, x=vector)
-    name, scratch = "al_matrix", "%sv"
-    if single:
-        neighbours = matrix.weights == list(range(matrix.weights[0], matrix.weights[0] + len(place)))
-        name, scratch = "al_columns" if neighbours else "al_matrix1", "%s"
-    sizes = f"i64 {8 * matrix.stride}, i64 {len(vector)}, i64 {len(place)}"
-    return tables, f"call void @{name}(ptr %in, ptr {scratch}, ptr {scratch}, {pointers}, {sizes})"
+    tables, pointers = _tables(f"m{number}", w=weights, b=starts, y=places, x=vector)
+    name = f"al_matrix_v{width}"
+    if width is None:
+        neighbours = matrix.weights == list(range(matrix.weights[0], matrix.weights[0] + len(places)))
+        name = "al_columns" if neighbours else "al_matrix1"
+    sizes = f"i64 {8 * matrix.stride}, i64 {len(vector)}, i64 {len(places)}"
+    return tables, f"call void @{name}(ptr %in, ptr %s, ptr %s, {pointers}, {sizes})"
 
 
 def call_outer(
-    number: int, outer: Outer, left: Sequence[int], right: Sequence[int], *, single: bool
+    number: int, outer: Outer, left: Sequence[int], right: Sequence[int], *, width: int | None
 ) -> tuple[str, str]:
     """Tables and call of an outer product: byte offsets of its factors."""
-    results = [8 * first for first in outer.results]
-    if single:
+    results, sizes = [8 * first for first in outer.results], f"i64 {len(left)}, i64 {len(right)}"
+    if width is None:
         tables, pointers = _tables(f"o{number}", d=left, y=results, x=right)
-        return tables, f"call void @al_products(ptr %s, ptr %out, {pointers}, i64 {len(left)}, i64 {len(right)})"
+        return tables, f"call void @al_products(ptr %s, ptr %out, {pointers}, {sizes})"
     tables, pointers = _tables(f"o{number}", d=left, b=[-1] * len(left), y=results, x=right)
-    sizes = f"i64 {len(left)}, i64 {len(right)}, i64 %count"
-    return tables, f"call void @al_outer(ptr %s, {pointers}, {sizes}, ptr %redb)"
+    return tables, f"call void @al_outer_v{width}(ptr %scratch, ptr %redb, {pointers}, {sizes}, i64 %count)"
 
 
 def _tables(prefix: str, **tables: Sequence[int]) -> tuple[str, str]:
-    lines = [_table(f"{prefix}{name}", numbers) for name, numbers in tables.items()]
+    lines = [table(f"{prefix}{name}", numbers) for name, numbers in tables.items()]
     return "\n".join(lines), ", ".join(f"ptr @{prefix}{name}" for name in tables)
 
 
-def _table(name: str, numbers: Iterable[int]) -> str:
+def table(name: str, numbers: Iterable[int]) -> str:
     entries = [f"i64 {n}" for n in numbers]
     return f"@{name} = internal constant [{len(entries)} x i64] [{', '.join(entries)}]"
 
 
 def _over_rows(name: str, kind: str, counts: tuple[int, ...]) -> str:
     """Rows in groups of the counts there are kernels for, largest first."""
-    body, first = [], "0"
+    lines, first = [], "0"
     for count in counts:
-        row = f"%r{count}"
+        row, limit = f"r{count}", f"%limit{count}"
         kernel = "columns" if count >= LANES and name == "al_columns" else kind
         tables = ", ".join(f"ptr %{k}{count}" for k in "wby")
-        body += [
-            f"%limit{count} = sub i64 %rows, {count - 1}",
-            *counted(
-                row[1:],
-                f"%limit{count}",
-                [
-                    *(at(f"%{k}{count}", f"%{k}", row, "i64") for k in "wby"),
-                    f"call void @al_{kernel}{count}(ptr %in, ptr %from, ptr %out, {tables}, ptr %x, i64 %stride, i64 %n)",
-                ],
-                first=first,
-                step=count,
-            ),
-        ]
-        first = row
-    return function(name, f"{_ROWS}, i64 %rows", body)
+        arguments = f"ptr %in, ptr %from, ptr %out, {tables}, ptr %x, i64 %stride, i64 %n"
+        group = [at(f"%{k}{count}", f"%{k}", f"%{row}", "i64") for k in "wby"]
+        group.append(f"call void @al_{kernel}{count}({arguments})")
+        lines += [f"{limit} = sub i64 %rows, {count - 1}", *counted(row, limit, group, first=first, step=count)]
+        first = f"%{row}"
+    return function(name, f"{_ROWS}, i64 %rows", lines)
 
 
 def _rows(kind: str, width: int, rows: int) -> str:
@@ -126,7 +102,7 @@ def _rows(kind: str, width: int, rows: int) -> str:
     lines += counted("i", "%n", [*turn, "%o1 = add i64 %o, %stride"], carried=[*carried, ("i64", "o", "0", "%o1")])
     for r in range(rows):
         lines += [*_place(f"%y{r}", "%out", "%y", str(r)), f"store {v} %t{r}, ptr %y{r}, align 8"]
-    return function(f"al_{kind}{rows}", _ROWS, lines)
+    return function(f"al_{kind}{rows}", _ROWS, lines, internal=True)
 
 
 def _start(name: str, row: int) -> list[str]:
@@ -160,7 +136,7 @@ def _columns(vectors: int) -> str:
             *_place(f"%y{r}", "%out", "%y", str(r)),
             f"store double %e{r}, ptr %y{r}, align 8",
         ]
-    return function(f"al_columns{rows}", _ROWS, lines)
+    return function(f"al_columns{rows}", _ROWS, lines, internal=True)
 
 
 def _outer(width: int) -> str:
@@ -182,60 +158,55 @@ def _outer(width: int) -> str:
     for k in range(width):
         group += _place(f"%row{k}", "%s", "%xc", str(k))
     group += counted("l", "%count", turn, step=width)
-    same = "ptr %d, ptr %b, ptr %y"
-    group.append(f"call void @al_matrix(ptr %s, ptr %t, ptr %yc, {same}, ptr @al_steps, i64 8, i64 %count, i64 %rows)")
+    factors, sizes = "ptr %d, ptr %b, ptr %y", "i64 8, i64 %count, i64 %rows"
+    group.append(f"call void @al_matrix_v{width}(ptr %s, ptr %t, ptr %yc, {factors}, ptr @al_steps, {sizes})")
     rest = [
         *_place("%row", "%s", "%x", "%e"),
         at("%ye", "%red", "%e"),
-        f"call void @al_matrix1(ptr %s, ptr %row, ptr %ye, {same}, ptr @al_steps1, i64 8, i64 %count, i64 %rows)",
+        f"call void @al_matrix1(ptr %s, ptr %row, ptr %ye, {factors}, ptr @al_steps1, {sizes})",
     ]
-    lines = [
-        f"%t = alloca [{MOST_LANES} x {v}], align 64",
-        f"%whole = and i64 %columns, {-width}",
-        *counted("c", "%whole", group, step=width),
-        *counted("e", "%columns", rest, first="%whole"),
-    ]
-    tables = [_table("al_steps", range(0, 8 * width * MOST_LANES, 8 * width))]
-    tables.append(_table("al_steps1", range(0, 8 * MOST_LANES, 8)))
-    parameters = "ptr %s, ptr %d, ptr %b, ptr %y, ptr %x, i64 %rows, i64 %columns, i64 %count, ptr %red"
-    return "\n".join([*tables, function("al_outer", parameters, lines)])
+    lines = [f"%t = alloca [{MOST_LANES} x {v}], align 64", *_over_columns(width, group, rest)]
+    tables = [table("al_steps", range(0, 8 * width * MOST_LANES, 8 * width))]
+    tables.append(table("al_steps1", range(0, 8 * MOST_LANES, 8)))
+    parameters = "ptr %s, ptr %red, ptr %d, ptr %b, ptr %y, ptr %x, i64 %rows, i64 %columns, i64 %count"
+    return "\n".join([*tables, function(f"al_outer_v{width}", parameters, lines)])
 
 
-def _products() -> str:
-    """Products of each left factor with all right ones, which are neighbours in the results."""
-    v = f"<{LANES} x double>"
+_FACTORS = "ptr %s, ptr %out, ptr %d, ptr %y, ptr %x"
 
-    def rows(index: str, kind: str, column: str, factors: str) -> list[str]:
-        number, many = f"%d.{index}", kind == v
-        factor = f"%f.{index}" if many else number
-        body = [*_entry("double", number, "%s", "%d", f"%{index}")]
-        body += spread(LANES, number, factor) if many else []
-        body += [
-            f"%m.{index} = fmul {kind} {factor}, {factors}",
-            *_place(f"%row.{index}", "%out", "%y", f"%{index}"),
-            at(f"%y.{index}", f"%row.{index}", column),
-            f"store {kind} %m.{index}, ptr %y.{index}, align 8",
-        ]
-        return counted(index, "%rows", body)
 
-    group = []
-    for k in range(LANES):
-        group += [
+def _product(width: int) -> str:
+    """Products of all left factors with the right ones from %c on, as many as a vector has lanes."""
+    v, right = f"<{width} x double>", []
+    for k in range(width):
+        right += [
             f"%c{k} = add i64 %c, {k}",
             *_entry("double", f"%x{k}", "%s", "%x", f"%c{k}"),
             f"%v{k} = insertelement {v} {f'%v{k - 1}' if k else 'poison'}, double %x{k}, i32 {k}",
         ]
-    lines = [
-        f"%whole = and i64 %columns, {-LANES}",
-        *counted("c", "%whole", [*group, *rows("r", v, "%c", f"%v{LANES - 1}")], step=LANES),
-        *counted(
-            "e",
-            "%columns",
-            [*_entry("double", "%xe", "%s", "%x", "%e"), *rows("q", "double", "%e", "%xe")],
-            first="%whole",
-        ),
+    row = [
+        *_entry("double", "%number", "%s", "%d", "%r"),
+        *spread(width, "%number", "%left"),
+        f"%m = fmul {v} %left, %v{width - 1}",
+        *_place("%row", "%out", "%y", "%r"),
+        at("%place", "%row", "%c"),
+        f"store {v} %m, ptr %place, align 8",
     ]
-    return function("al_products", "ptr %s, ptr %out, ptr %d, ptr %y, ptr %x, i64 %rows, i64 %columns", lines)
+    lines = [*right, *counted("r", "%rows", row)]
+    return function(f"al_product{width}", f"{_FACTORS}, i64 %rows, i64 %c", lines, internal=True)
+
+
+def _products() -> str:
+    """Products of each left factor with all right ones, which are neighbours in the results."""
+    calls = (f"call void @al_product{k}({_FACTORS}, i64 %rows, i64 %{c})" for k, c in ((LANES, "c"), (1, "e")))
+    lines = _over_columns(LANES, *([call] for call in calls))
+    return function("al_products", f"{_FACTORS}, i64 %rows, i64 %columns", lines)
+
+
+def _over_columns(width: int, group: Iterable[str], rest: Iterable[str]) -> list[str]:
+    """Groups of `width` columns from %c on, and the rest column by column as %e."""
+    loops = [*counted("c", "%whole", group, step=width), *counted("e", "%columns", rest, first="%whole")]
+    return [f"%whole = and i64 %columns, {-width}", *loops]
 
 
 def _place(name: str, base: str, table: str, index: str) -> list[str]:

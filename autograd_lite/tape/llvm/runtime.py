@@ -1,24 +1,19 @@
-"""Loops that every compiled program calls: compiled once, with all optimisations."""
+"""Functions that every compiled program calls: compiled once, with all optimisations."""
 
-from collections.abc import Iterable, Sequence
+import ctypes
+from collections.abc import Callable
 from functools import cache
+from threading import Lock
 
-from autograd_lite.tape.llvm import engine, matrix_loops, vector_math
-from autograd_lite.tape.llvm.ir import at, chosen, counted, function, literal, load, transposed
+from autograd_lite.tape.llvm import engine, vector_math
+from autograd_lite.tape.llvm.ir import Library, at, counted, function, load, spread, transposed
 
-DECLARATIONS = (
-    "declare double @al_total(ptr, i64)",
-    "declare void @al_gather(ptr, ptr, i64, i64, i64, ptr, i64, i64)",
-    "declare void @al_scatter(ptr, ptr, i64, i64, i64, ptr, i64)",
-    "declare void @al_clear(ptr, i64)",
-)
-
+# Steps t … n - 1 of a loop: row t of xs goes into the inputs of the body behind its carry, the body runs, and its outputs
+# behind the carry go to row t of ys. The carry is passed on by exchanging inputs and outputs if `swap`, else by a copy. The
+# loop stops where the body's status is not 0, which goes to *status, or where something that the body calls has set
+# *status; it returns the step.
 _SCAN = """
 declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
-
-; Steps t … n - 1 of a loop: row t of xs into the inputs of the body behind its carry, run it, the rest of its outputs to row
-; t of ys; its carry is the next one's, by changing inputs and outputs over if `swap`, else by copying. Stops where the body's
-; status is not 0, which goes to *status, or where something that the body calls has set *status; returns the step.
 define i64 @al_scan(
     ptr %body, ptr %a, ptr %b, ptr %s, ptr %xs, ptr %ys, i64 %carry, i64 %x, i64 %y, i64 %first, i64 %n, ptr %status, i1 %swap
 ) {
@@ -83,11 +78,21 @@ def _total() -> str:
     return function("al_total", "ptr %p, i64 %n", lines, "double")
 
 
-def _lane(name: str, number: str, lane: str) -> list[str]:
-    """Where a lane of input or output `number` begins, from the tables of bases and strides."""
+def _fill() -> str:
+    one = [at("%q", "%p", "%i"), "store double %x, ptr %q, align 8"]
+    return function("al_fill", "ptr %p, double %x, i64 %n", counted("i", "%n", one))
+
+
+#: Addresses of the first lane of inputs or outputs, and bytes from one lane of each to the next.
+_COLUMNS = "ptr %bases, ptr %strides"
+
+
+def _column(name: str, number: str, lane: str) -> list[str]:
+    """Where `lane` of an input or output begins."""
     return [
-        *load(f"{name}.base", "%bases", number, "ptr"),
+        *load(f"{name}.start", "%bases", number),
         *load(f"{name}.stride", "%strides", number),
+        f"{name}.base = inttoptr i64 {name}.start to ptr",
         f"{name}.skip = mul i64 {lane}, {name}.stride",
         at(name, f"{name}.base", f"{name}.skip", "i8"),
     ]
@@ -98,45 +103,48 @@ def _row(name: str, number: str) -> list[str]:
     return [f"{name}.skip = mul i64 {number}, %row", at(name, "%s", f"{name}.skip", "i8")]
 
 
-def _turned(width: int) -> str:
-    """If `width` inputs from the j-th on lie side by side, their lanes before %whole as rows of the scratch array.
-
-    Returns how many lanes were done: all or none.
-    """
-    v, names = f"<{width} x double>", [f"%x{k}" for k in range(width)]
-    beside = [*_lane("%from", "%j", "%first"), *_row("%to", "%j"), "%start = ptrtoint ptr %from.base to i64"]
-    beside += [f"%end = add i64 %j, {width}", "%b0 = icmp sle i64 %end, %k"]
-    for k in range(1, width):
-        beside += [
-            f"%j{k} = add i64 %j, {k}",
-            *load(f"%base{k}", "%bases", f"%j{k}"),
-            *load(f"%stride{k}", "%strides", f"%j{k}"),
-            f"%far{k} = sub i64 %base{k}, %start",
-            f"%near{k} = icmp eq i64 %far{k}, {8 * k}",
-            f"%alike{k} = icmp eq i64 %stride{k}, %from.stride",
-            f"%both{k} = and i1 %near{k}, %alike{k}",
-            f"%b{k} = and i1 %b{k - 1}, %both{k}",
-        ]
-    turn = []
-    for k, name in enumerate(names):
-        turn += [f"%l{k} = add i64 %l, {k}", f"%skip{k} = mul i64 %l{k}, %from.stride"]
-        turn += load(name, "%from", f"%skip{k}", v, unit="i8")
-    lines, columns = transposed(names)
-    turn += lines
-    for k, column in enumerate(columns):
-        turn += [f"%r{k} = mul i64 %row, {k}", at(f"%row{k}", "%to", f"%r{k}", "i8"), at(f"%y{k}", f"%row{k}", "%l")]
-        turn.append(f"store {v} {column}, ptr %y{k}, align 8")
-    lines = [
-        *beside,
-        f"%lanes = select i1 %b{width - 1}, i64 %whole, i64 0",
-        *counted("l", "%lanes", turn, step=width),
-        "ret i64 %lanes",
+def _scatter() -> str:
+    """Rows of the scratch array to lanes first … first + count - 1 of k outputs."""
+    lane = [
+        *load("%x", "%from", "%l", "double"),
+        "%offset = mul i64 %l, %to.stride",
+        at("%q", "%to", "%offset", "i8"),
+        "store double %x, ptr %q, align 8",
     ]
-    return function("al_turned", f"{_MANY}, i64 %j, i64 %first, i64 %whole, ptr %s, i64 %row", lines, "i64")
+    body = [*_column("%to", "%j", "%first"), *_row("%from", "%j"), *counted("l", "%count", lane)]
+    parameters = f"{_COLUMNS}, i64 %k, i64 %first, i64 %count, ptr %s, i64 %row"
+    return function("al_scatter", parameters, counted("j", "%k", body))
 
 
-#: What an input or output begins with and how far apart its lanes are, for k of them.
-_MANY = "ptr %bases, ptr %strides, i64 %k"
+def _turned(width: int) -> list[str]:
+    """Gathers `width` inputs from number %g on as vectors if they lie side by side: %done lanes, %whole or none."""
+    v, integers = f"<{width} x double>", f"<{width} x i64>"
+    beside = ", ".join(f"i64 {8 * k}" for k in range(width))
+    rows = [f"%x{k}" for k in range(width)]
+    turning, columns = transposed(rows)
+    turn = []
+    for k, name in enumerate(rows):
+        turn += [f"%l{k} = add i64 %l, {k}", f"%skip{k} = mul i64 %l{k}, %turned.stride"]
+        turn += load(name, "%turned", f"%skip{k}", v, unit="i8")
+    turn += turning
+    for k, column in enumerate(columns):
+        turn += [f"%r{k} = mul i64 %row, {k}", at(f"%row{k}", "%rows", f"%r{k}", "i8"), at(f"%y{k}", f"%row{k}", "%l")]
+        turn.append(f"store {v} {column}, ptr %y{k}, align 8")
+    return [
+        *_column("%turned", "%g", "%first"),
+        *_row("%rows", "%g"),
+        *load("%starts", "%bases", "%g", integers, unit="i64"),
+        *load("%apart", "%strides", "%g", integers, unit="i64"),
+        *spread(width, "%turned.start", "%start", "i64"),
+        *spread(width, "%turned.stride", "%stride", "i64"),
+        f"%next = add {integers} %start, <{beside}>",
+        f"%near = icmp eq {integers} %starts, %next",
+        f"%alike = icmp eq {integers} %apart, %stride",
+        f"%both = and <{width} x i1> %near, %alike",
+        f"%all = call i1 @llvm.vector.reduce.and.v{width}i1(<{width} x i1> %both)",
+        "%done = select i1 %all, i64 %whole, i64 0",
+        *counted("l", "%done", turn, step=width),
+    ]
 
 
 def _gather(width: int) -> str:
@@ -150,162 +158,73 @@ def _gather(width: int) -> str:
         at("%q", "%to", "%l"),
         "store double %x, ptr %q, align 8",
     ]
-    together = "ptr %bases, ptr %strides, i64 %k, i64 %j, i64 %first, i64 %whole, ptr %s, i64 %row"
-    body = [
-        f"%phase = and i64 %j, {width - 1}",
-        "%new = icmp eq i64 %phase, 0",
-        *chosen("group", "%new", [f"%turned = call i64 @al_turned({together})"]),
-        "%done1 = phi i64 [ %turned, %group.then ], [ %done, %group.else ]",
-    ]
-    singles = [
-        *_lane("%from", "%j", "%first"),
+    one = [
+        *_column("%from", "%j", "%first"),
         *_row("%to", "%j"),
-        *counted("l", "%count", lane, first="%done1"),
+        *counted("l", "%count", lane, first="%done"),
         "%last = sub i64 %count, 1",
         *load("%filling", "%to", "%last", "double"),
         *counted("m", "%padded", [at("%r", "%to", "%m"), "store double %filling, ptr %r, align 8"], first="%count"),
     ]
-    whole = f"%whole = and i64 %count, {-width}"
-    loop = counted("j", "%k", [*body, *singles], carried=[("i64", "done", "0", "%done1")])
-    parameters = f"{_MANY}, i64 %first, i64 %count, ptr %s, i64 %row, i64 %padded"
-    return function("al_gather", parameters, [whole, *loop])
-
-
-def _scatter() -> str:
-    """Rows of the scratch array to lanes first … first + count - 1 of k outputs."""
-    lane = [
-        *load("%x", "%from", "%l", "double"),
-        "%offset = mul i64 %l, %to.stride",
-        at("%q", "%to", "%offset", "i8"),
-        "store double %x, ptr %q, align 8",
+    parameters = f"{_COLUMNS}, i64 %first, i64 %count, ptr %s, i64 %row, i64 %padded"
+    numbers = f"{parameters}, i64 %done, i64 %start, i64 %end"
+    singly = function("al_singly", numbers, counted("j", "%end", one, first="%start"), internal=True)
+    call = f"call void @al_singly({parameters}, i64 "
+    groups = [*_turned(width), f"%after = add i64 %g, {width}", f"{call}%done, i64 %g, i64 %after)"]
+    lines = [
+        f"%whole = and i64 %count, {-width}",
+        f"%grouped = and i64 %k, {-width}",
+        *counted("g", "%grouped", groups, step=width),
+        f"{call}0, i64 %grouped, i64 %k)",
     ]
-    body = [*_lane("%to", "%j", "%first"), *_row("%from", "%j"), *counted("l", "%count", lane)]
-    return function("al_scatter", f"{_MANY}, i64 %first, i64 %count, ptr %s, i64 %row", counted("j", "%k", body))
-
-
-def _clear() -> str:
-    """Zeros."""
-    return function(
-        "al_clear", "ptr %p, i64 %n", counted("i", "%n", [at("%q", "%p", "%i"), "store double 0.0, ptr %q, align 8"])
-    )
-
-
-def lanes_main(
-    calls: Sequence[str],
-    block_calls: Sequence[str],
-    *,
-    width: int,
-    row: int,
-    inputs: int,
-    outputs: int,
-    sums: int,
-    places: Sequence[int],
-    status: float | None,
-) -> str:
-    """The loop over blocks and vectors around the functions of a program.
-
-    `sums` doubles for each block, of which those at `places` are accumulated vector by vector, the others by `block_calls`.
-    """
-    v, integers = f"<{width} x double>", f"<{width} x i64>"
-    every = ", ".join(f"i64 {k}" for k in range(width))
-    reset = []
-    if status is not None:  # it lies in the last place of the outputs
-        held = ", ".join([f"double {literal(status)}"] * width)
-        reset = [
-            at("%status", "%sv", str((inputs + outputs - 1) * row), "i8"),
-            f"store {v} <{held}>, ptr %status, align 8",
-        ]
-    one_vector = [
-        "%left = sub i64 %count, %v",
-        f"%left.one = insertelement {integers} poison, i64 %left, i32 0",
-        f"%left.all = shufflevector {integers} %left.one, {integers} poison, <{width} x i32> zeroinitializer",
-        f"%live = icmp sgt {integers} %left.all, <{every}>",
-        f"%mask = sext <{width} x i1> %live to {integers}",
-        f"store {integers} %mask, ptr %acc, align 64",
-        at("%sv", "%s", "%v"),
-        *reset,
-        *calls,
-    ]
-    one_sum = [
-        *load("%va", "%sums", "%i", v),
-        *_tree(width),
-        *load("%place", "@places", "%i"),
-        at("%result", "%redb", "%place"),
-        "store double %sum, ptr %result, align 8",
-    ]
-    block = [
-        "%first = mul i64 %b, %size",
-        "%ahead = sub i64 %n, %first",
-        "%full = icmp sge i64 %ahead, %size",
-        "%count = select i1 %full, i64 %size, i64 %ahead",
-        f"%up = add i64 %count, {width - 1}",
-        f"%padded = and i64 %up, {-width}",
-        f"call void @al_gather(ptr %vb, ptr %vs, i64 {inputs}, i64 %first, i64 %count, ptr %s, i64 {row}, i64 %padded)",
-        f"call void @al_clear(ptr %sums, i64 {len(places) * width})",
-        *counted("v", "%count", one_vector, step=width),
-        f"call void @al_scatter(ptr %ob, ptr %os, i64 {outputs}, i64 %first, i64 %count, ptr %outs, i64 {row})",
-        f"%redb.skip = mul i64 %b, {8 * sums}",
-        at("%redb", "%red", "%redb.skip", "i8"),
-        *counted("i", str(len(places)), one_sum),
-        *block_calls,
-    ]
-    table = ", ".join(f"i64 {k}" for k in places)
-    parameters = "ptr %in, ptr %vb, ptr %vs, ptr %ob, ptr %os, ptr %red, ptr %s, ptr %acc"
-    body = [
-        at("%outs", "%s", str(inputs * row), "i8"),
-        at("%sums", "%acc", str(width)),
-        *counted("b", "%to", block, first="%from"),
-    ]
-    main = function("main", f"{parameters}, i64 %n, i64 %size, i64 %from, i64 %to", body)
-    return f"@places = internal constant [{len(places)} x i64] [{table}]\n{main}"
-
-
-def _tree(width: int) -> list[str]:
-    """The lanes of `%va` added up, halves onto halves, as `%sum`."""
-    lines, name, size = [], "%va", width
-    while size > 1:
-        half = size // 2
-        low, high = (", ".join(f"i32 {k}" for k in r) for r in (range(half), range(half, size)))
-        kind, short = f"<{size} x double>", f"<{half} x double>"
-        lines += [
-            f"%lo{half} = shufflevector {kind} {name}, {kind} poison, <{half} x i32> <{low}>",
-            f"%hi{half} = shufflevector {kind} {name}, {kind} poison, <{half} x i32> <{high}>",
-            f"%h{half} = fadd {short} %lo{half}, %hi{half}",
-        ]
-        name, size = f"%h{half}", half
-    return [*lines, f"%sum = extractelement <1 x double> {name}, i32 0"]
+    return "\n".join([singly, function(f"al_gather_v{width}", f"{parameters}, i64 %k", lines)])
 
 
 #: A vector of eight doubles stays in one register where there is one for it.
-ATTRIBUTES = 'attributes #0 = { nounwind "min-legal-vector-width"="512" "prefer-vector-width"="512" }'
-
-
-def _published(text: str, names: Iterable[str]) -> engine.Module:
-    """Compile functions with all optimisations and make their names known to later modules."""
-    module = engine.Module(f"{text}\n{ATTRIBUTES}", 2)
-    for name in names:
-        engine.publish(name, module.address(name))
-    return module
+WIDE = '"min-legal-vector-width"="512" "prefer-vector-width"="512"'
 
 
 @cache
-def load_support() -> engine.Module:
-    """What every program calls."""
-    width = engine.width()
-    declaration = "declare double @llvm.vector.reduce.fadd.v4f64(double, <4 x double>)"
-    functions = [_total(), _turned(width), _gather(width), _scatter(), _clear(), _SCAN]
-    names = [declaration.partition("@")[2].partition("(")[0] for declaration in DECLARATIONS]
-    return _published("\n".join([declaration, *functions]), names)
+def library() -> Library:
+    """Functions for programs of every kind."""
+    intrinsic = "declare double @llvm.vector.reduce.fadd.v4f64(double, <4 x double>)"
+    return Library(intrinsic, _total(), _fill(), _scatter(), _SCAN)
 
 
 @cache
-def load_products(width: int) -> engine.Module:
-    """The loops of `kernels`, for vectors of `width` lanes or for one lane."""
-    return _published(*(matrix_loops.of_lanes(width) if width > 1 else matrix_loops.of_one_lane()))
+def lanes_library(width: int) -> Library:
+    """Functions for programs of lanes in vectors of `width`: the gathering of inputs, and the elementary functions."""
+    intrinsic = f"declare i1 @llvm.vector.reduce.and.v{width}i1(<{width} x i1>)"
+    return Library(intrinsic, _gather(width), vector_math.library(width).text)
+
+
+_loading = Lock()
+_loaded: dict[Library, engine.Module] = {}
+
+
+def loaded(functions: Library) -> engine.Module:
+    """The machine code of a library, whose functions later modules find by their names."""
+    with _loading:
+        if functions not in _loaded:
+            module = _loaded[functions] = engine.Module(f"{functions.text}\nattributes #0 = {{ nounwind {WIDE} }}", 2)
+            for name in functions.names:
+                engine.publish(name, module.address(name))
+    return _loaded[functions]
 
 
 @cache
-def load_vector_functions(width: int) -> dict[str, engine.Module]:
-    """The vector functions; returns which there are."""
-    module = _published(vector_math.module(width), [f"{name}_v{width}" for name in vector_math.FUNCTIONS])
-    return dict.fromkeys(vector_math.FUNCTIONS, module)
+def _native_scan() -> Callable[..., int]:
+    pointer, integer = ctypes.c_void_p, ctypes.c_int64
+    kinds = [pointer] * 6 + [integer] * 5 + [pointer, ctypes.c_bool]
+    return engine.function(loaded(library()).address("al_scan"), integer, *kinds)
+
+
+def scan(*arguments: int) -> tuple[int, int]:
+    """Run the loop `al_scan`, which a failure stops: the step that it has come to, and the status of that step."""
+    *most, swap = arguments
+    status, loops = ctypes.c_int64(), engine.running_loops()
+    loops.append(status)
+    try:
+        return _native_scan()(*most, ctypes.addressof(status), swap), status.value
+    finally:
+        loops.pop()

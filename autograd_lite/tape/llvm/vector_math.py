@@ -6,118 +6,16 @@ whatever the width and whatever its neighbours.
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
-from autograd_lite.tape.llvm.ir import Builder
-
-
-@dataclass(frozen=True)
-class Lanes:
-    """A value of the function being written, so that formulas read as mathematics; a comparison gives a mask's name."""
-
-    b: Builder
-    name: str
-
-    def _with(self, emit: Callable[[str, str], str], other: "Operand") -> "Lanes":
-        return Lanes(self.b, emit(self.name, self.operand(other)))
-
-    def operand(self, other: "Operand") -> str:
-        """The name of a value, or a constant in every lane."""
-        return other.name if isinstance(other, Lanes) else self.b.constant(other)
-
-    def constant(self, value: float) -> "Lanes":
-        """A number, the same in every lane."""
-        return Lanes(self.b, self.b.constant(value))
-
-    def __add__(self, other: "Operand") -> "Lanes":
-        return self._with(self.b.add, other)
-
-    def __sub__(self, other: "Operand") -> "Lanes":
-        return self._with(self.b.sub, other)
-
-    def __rsub__(self, other: float) -> "Lanes":
-        return self.constant(other) - self
-
-    def __mul__(self, other: "Operand") -> "Lanes":
-        return self._with(self.b.mul, other)
-
-    def __truediv__(self, other: "Operand") -> "Lanes":
-        return self._with(self.b.div, other)
-
-    def __rtruediv__(self, other: float) -> "Lanes":
-        return self.constant(other) / self
-
-    def __neg__(self) -> "Lanes":
-        return Lanes(self.b, self.b.neg(self.name))
-
-    def __abs__(self) -> "Lanes":
-        return Lanes(self.b, self.b.call("llvm.fabs", self.name))
-
-    def __lt__(self, other: float) -> str:
-        return self.b.compare("olt", self.name, self.operand(other))
-
-    def __gt__(self, other: float) -> str:
-        return self.b.compare("ogt", self.name, self.operand(other))
-
-    def __ge__(self, other: float) -> str:
-        return self.b.compare("oge", self.name, self.operand(other))
-
-    def equals(self, other: "Operand") -> str:
-        """Where both are the same number."""
-        return self.b.compare("oeq", self.name, self.operand(other))
-
-    def truncated(self) -> "Lanes":
-        """The nearest integers towards zero."""
-        return Lanes(self.b, self.b.call("llvm.trunc", self.name))
-
-    def where(self, truth: str, other: "Operand") -> "Lanes":
-        """These lanes where `truth` holds, the other's elsewhere."""
-        return Lanes(self.b, self.b.select(truth, self.name, self.operand(other)))
-
-    def clamp(self, lower: float, upper: float) -> "Lanes":
-        """The nearest number of [lower, upper]; nan stays nan."""
-        raised = self.constant(lower).where(self < lower, self)
-        return self.constant(upper).where(raised > upper, raised)
-
-    def with_sign_of(self, other: "Lanes") -> "Lanes":
-        """These magnitudes with those signs; -0.0 has one too."""
-        return Lanes(self.b, self.b.call("llvm.copysign", self.name, other.name))
-
-    def bits(self) -> "Bits":
-        """The bits as integers."""
-        return Bits(self.b, self.b.bits(self.name))
+from autograd_lite.tape.llvm.ir import Bits, Builder, Doubles, Library, Operand
 
 
-@dataclass(frozen=True)
-class Bits:
-    """Integers of 64 bits, one per lane."""
-
-    b: Builder
-    name: str
-
-    def op(self, operation: str, other: "Bits | int") -> "Bits":
-        """An operation of LLVM's: add, sub, and, or, xor, shl, lshr, ashr."""
-        operand = other.name if isinstance(other, Bits) else self.b.integer_constant(other)
-        return Bits(self.b, self.b.integer_op(operation, self.name, operand))
-
-    def odd(self) -> str:
-        """Where the last bit is 1."""
-        return self.b.emit(f"trunc {self.b.integer} {self.name} to {self.b.truth}")
-
-    def double(self) -> Lanes:
-        """The doubles with these bits."""
-        return Lanes(self.b, self.b.from_bits(self.name))
-
-
-Operand = Lanes | float
-
-
-def fma(x: Lanes, y: Operand, z: Operand) -> Lanes:
+def fma(x: Doubles, y: Operand, z: Operand) -> Doubles:
     """x·y + z, rounded once."""
-    return Lanes(x.b, x.b.call("llvm.fma", x.name, x.operand(y), x.operand(z)))
+    return x.intrinsic("fma", y, z)
 
 
-def polynomial(x: Lanes, coefficients: Sequence[float]) -> Lanes:
+def polynomial(x: Doubles, coefficients: Sequence[float]) -> Doubles:
     """(c₀ + c₁x) + x²(c₂ + ...); the bracket in pairs, then pairs of pairs, as Horner's chain waits for each product.
 
     The first pair stays apart, because every level of pairs rounds once more: only what is multiplied by x² can bear that.
@@ -131,20 +29,20 @@ def polynomial(x: Lanes, coefficients: Sequence[float]) -> Lanes:
     return fma(square, terms[0], fma(x, coefficients[1], coefficients[0]))
 
 
-def _pairs(x: Lanes, terms: list[Operand]) -> list[Operand]:
+def _pairs(x: Doubles, terms: list[Operand]) -> list[Operand]:
     """t₀ + t₁x, t₂ + t₃x, ..."""
     pairs: list[Operand] = [fma(x, high, low) for low, high in zip(terms[::2], terms[1::2], strict=False)]
     return pairs + terms[len(pairs) * 2 :]
 
 
-def _sum(x: Lanes, y: Operand) -> tuple[Lanes, Lanes]:
+def _sum(x: Doubles, y: Operand) -> tuple[Doubles, Doubles]:
     """x + y and what its rounding loses (Knuth's TwoSum)."""
     s = x + y
     y_part = s - x
     return s, (x - (s - y_part)) - (y_part - y)
 
 
-def _quotient(top: Lanes, top_low: Operand, bottom: Lanes, bottom_low: Lanes) -> Lanes:
+def _quotient(top: Doubles, top_low: Operand, bottom: Doubles, bottom_low: Doubles) -> Doubles:
     """(top + top_low)/(bottom + bottom_low), rounded almost once, with one division."""
     inverse = 1.0 / bottom
     q = top * inverse
@@ -168,7 +66,7 @@ EXP = (
 )  # fmt: skip
 
 
-def _reduce(x: Lanes, low: Operand = 0.0) -> tuple[Lanes, Lanes, Lanes]:
+def _reduce(x: Doubles, low: Operand = 0.0) -> tuple[Doubles, Doubles, Doubles]:
     """k + MAGIC, r and what is lost in r, where x + low = k·ln 2 + r."""
     shifted = fma(x, LOG2_E, MAGIC)
     k = shifted - MAGIC
@@ -178,59 +76,53 @@ def _reduce(x: Lanes, low: Operand = 0.0) -> tuple[Lanes, Lanes, Lanes]:
     return shifted, r, (high - r) + rest
 
 
-def _power(shifted: Lanes) -> Bits:
+def _power(shifted: Doubles) -> Bits:
     """The bits of 2ᵏ less those of 1, for which k need not be in range."""
     return shifted.bits().op("shl", 52)
 
 
-def _scale(y: Lanes, shifted: Lanes) -> Lanes:
+def _scale(y: Doubles, shifted: Doubles) -> Doubles:
     """y·2ᵏ in two steps, so that neither factor overflows and a subnormal result is rounded once."""
     power = _power(shifted)
     half = power.op("ashr", 1).op("and", TOP_TWELVE)
     return y * half.op("add", ONE).double() * power.op("sub", half).op("add", ONE).double()
 
 
-def _bend(r: Lanes, lost: Lanes) -> Lanes:
+def _bend(r: Doubles, lost: Doubles) -> Doubles:
     """e to the r + lost, less 1 + r."""
     return fma(r * 0.5, r, fma(r * r * r, polynomial(r, EXP), lost))
 
 
-def _exp_reduced(r: Lanes, lost: Lanes) -> Lanes:
+def _exp_reduced(r: Doubles, lost: Doubles) -> Doubles:
     """e to the r + lost."""
     y = r + 1.0
     return y + (((1.0 - y) + r) + _bend(r, lost))
 
 
-def _exp(x: Lanes) -> Lanes:
-    """eˣ."""
+def exp(x: Doubles) -> Doubles:
+    """eˣ within 1 ULP."""
     shifted, r, lost = _reduce(x.clamp(-746.0, 710.0))
     return _scale(_exp_reduced(r, lost), shifted)
 
 
-def exp(b: Builder, x: str) -> str:
-    """eˣ within 1 ULP."""
-    return _exp(Lanes(b, x)).name
-
-
-def exp2(b: Builder, x: str) -> str:
+def exp2(x: Doubles) -> Doubles:
     """2ˣ within 1 ULP."""
-    clamped = Lanes(b, x).clamp(-1076.0, 1025.0)
+    clamped = x.clamp(-1076.0, 1025.0)
     shifted = clamped + MAGIC
     part = clamped - (shifted - MAGIC)
     r = part * LN2
     lost = fma(part, LN2_LOW, fma(part, LN2, -r))
-    return _scale(_exp_reduced(r, lost), shifted).name
+    return _scale(_exp_reduced(r, lost), shifted)
 
 
-def sigmoid(b: Builder, x: str) -> str:
+def sigmoid(x: Doubles) -> Doubles:
     """1/(1 + e⁻ˣ) within 2 ULP, by the exponential that does not overflow."""
-    v = Lanes(b, x)
-    e = _exp(-abs(v))
+    e = exp(-abs(x))
     bottom = e + 1.0
-    return _quotient(v.constant(1.0).where(v >= 0.0, e), 0.0, bottom, (1.0 - bottom) + e).name
+    return _quotient(x.b.constant(1.0).where(x >= 0.0, e), 0.0, bottom, (1.0 - bottom) + e)
 
 
-def _quarter_expm1(x: Lanes) -> tuple[Lanes, Lanes]:
+def _quarter_expm1(x: Doubles) -> tuple[Doubles, Doubles]:
     """(eˣ - 1)/4 and what its rounding loses; a quarter, so that 2ᵏ⁻² is in range wherever sinh is."""
     shifted, r, lost = _reduce(x.clamp(-40.0, 710.6))
     power = _power(shifted).op("add", ONE - (2 << 52)).double()
@@ -241,35 +133,32 @@ def _quarter_expm1(x: Lanes) -> tuple[Lanes, Lanes]:
     return y, (high - y) + low
 
 
-def expm1(b: Builder, x: str) -> str:
+def expm1(x: Doubles) -> Doubles:
     """eˣ - 1 within 1 ULP."""
-    v = Lanes(b, x)
-    y, _ = _quarter_expm1(v)
-    return v.where(abs(v) < 2.0**-54, y * 4.0).name
+    y, _ = _quarter_expm1(x)
+    return x.where(abs(x) < 2.0**-54, y * 4.0)
 
 
-def sinh(b: Builder, x: str) -> str:
+def sinh(x: Doubles) -> Doubles:
     """(t + t/(t + 1))/2 within 2 ULP, t = e^|x| - 1."""
-    v = Lanes(b, x)
-    t, low = _quarter_expm1(abs(v))
+    t, low = _quarter_expm1(abs(x))
     y = (t + (t / fma(t, 4.0, 1.0) + low)) * 2.0
-    return v.where(abs(v) < 2.0**-28, y.with_sign_of(v)).name
+    return x.where(abs(x) < 2.0**-28, y.with_sign_of(x))
 
 
-def cosh(b: Builder, x: str) -> str:
+def cosh(x: Doubles) -> Doubles:
     """(e^|x| + e^-|x|)/2 within 2 ULP; e^|x|/4 is used, which is in range wherever cosh is."""
-    shifted, r, lost = _reduce(abs(Lanes(b, x)).clamp(0.0, 710.6))
+    shifted, r, lost = _reduce(abs(x).clamp(0.0, 710.6))
     quarter = _scale(_exp_reduced(r, lost), shifted - 2.0)
-    return ((quarter + 0.0625 / quarter) * 2.0).name
+    return (quarter + 0.0625 / quarter) * 2.0
 
 
-def tanh(b: Builder, x: str) -> str:
+def tanh(x: Doubles) -> Doubles:
     """t/(t + 2) within 1 ULP, t = e^2|x| - 1; the quotient is corrected by what the roundings lost."""
-    v = Lanes(b, x)
-    t, low = _quarter_expm1(abs(v).clamp(0.0, 20.0) * 2.0)
+    t, low = _quarter_expm1(abs(x).clamp(0.0, 20.0) * 2.0)
     bottom, lost = _sum(t, 0.5)
     y = _quotient(t, low, bottom, lost + low)
-    return v.where(abs(v) < 2.0**-28, y.with_sign_of(v)).name
+    return x.where(abs(x) < 2.0**-28, y.with_sign_of(x))
 
 
 # --- logarithms: x = 2ᵏ(1 + f), 1/√2 ≤ 1 + f < √2 ----------------------------------------------------------------
@@ -283,7 +172,7 @@ LOG = (
 )  # fmt: skip
 
 
-def _split(x: Lanes) -> tuple[Lanes, Lanes]:
+def _split(x: Doubles) -> tuple[Doubles, Doubles]:
     """k and f."""
     subnormal = x < 2.0**-1022
     bits = (x * 2.0**54).where(subnormal, x).bits()
@@ -294,47 +183,45 @@ def _split(x: Lanes) -> tuple[Lanes, Lanes]:
     return (k - 54.0).where(subnormal, k), f
 
 
-def _log1p_parts(f: Lanes) -> tuple[Lanes, Lanes]:
+def _log1p_parts(f: Doubles) -> tuple[Doubles, Doubles]:
     """h and t in log(1 + f) = f - h + t, h = f²/2."""
     s, h = f / (f + 2.0), f * f * 0.5
     z = s * s
     return h, s * fma(z, polynomial(z, LOG), h)
 
 
-def _add_exponent(k: Lanes, unit: tuple[float, float], y: Lanes, low: Lanes) -> Lanes:
+def _add_exponent(k: Doubles, unit: tuple[float, float], y: Doubles, low: Doubles) -> Doubles:
     """k·unit + y + low, where k·unit[0] is exact, and 0 or not below y in size."""
     whole = k * unit[0]
     high = whole + y
     return high + (((whole - high) + y) + fma(k, unit[1], low))
 
 
-def _ends_of_log(x: Lanes, y: Lanes) -> Lanes:
+def _ends_of_log(x: Doubles, y: Doubles) -> Doubles:
     """`y` = log x, put right where x is 0, negative, infinite or nan."""
-    return y.where(x < math.inf, x).where(x > 0.0, x.constant(-math.inf).where(x.equals(0.0), math.nan))
+    return y.where(x < math.inf, x).where(x > 0.0, x.b.constant(-math.inf).where(x.compare("oeq", 0.0), math.nan))
 
 
-def log(b: Builder, x: str) -> str:
+def log(x: Doubles) -> Doubles:
     """ln x within 1 ULP."""
-    v = Lanes(b, x)
-    k, f = _split(v)
+    k, f = _split(x)
     h, t = _log1p_parts(f)
-    return _ends_of_log(v, _add_exponent(k, LN2_PARTS, f, t - h)).name
+    return _ends_of_log(x, _add_exponent(k, LN2_PARTS, f, t - h))
 
 
-def log1p(b: Builder, x: str) -> str:
+def log1p(x: Doubles) -> Doubles:
     """ln(1 + x) within 1 ULP: ln of the rounded sum u, plus (1 + x - u)/u; where k = 0, f is x itself."""
-    v = Lanes(b, x)
-    u, lost = _sum(v, 1.0)
+    u, lost = _sum(x, 1.0)
     k, f = _split(u)
-    near = k.equals(0.0)
-    f = v.where(near, f)
+    near = k.compare("oeq", 0.0)
+    f = x.where(near, f)
     h, t = _log1p_parts(f)
-    t = t + v.constant(0.0).where(near, lost / u)
+    t = t + x.b.constant(0.0).where(near, lost / u)
     y = _ends_of_log(u, _add_exponent(k, LN2_PARTS, f, t - h))
-    return v.where(abs(v) < 2.0**-54, y).name
+    return x.where(abs(x) < 2.0**-54, y)
 
 
-def _log_to_base(x: Lanes, scale: tuple[float, float], unit: tuple[float, float]) -> Lanes:
+def _log_to_base(x: Doubles, scale: tuple[float, float], unit: tuple[float, float]) -> Doubles:
     """ln x·scale, where unit = ln 2·scale; both in two parts."""
     k, f = _split(x)
     h, t = _log1p_parts(f)
@@ -345,15 +232,15 @@ def _log_to_base(x: Lanes, scale: tuple[float, float], unit: tuple[float, float]
     return _ends_of_log(x, _add_exponent(k, unit, y, rest))
 
 
-def log2(b: Builder, x: str) -> str:
+def log2(x: Doubles) -> Doubles:
     """log₂ x within 1 ULP; exact at powers of two."""
-    return _log_to_base(Lanes(b, x), (1.4426950408889634, 2.0355273740931033e-17), (1.0, 0.0)).name
+    return _log_to_base(x, (1.4426950408889634, 2.0355273740931033e-17), (1.0, 0.0))
 
 
-def log10(b: Builder, x: str) -> str:
+def log10(x: Doubles) -> Doubles:
     """log₁₀ x within 1 ULP."""
     scale, unit = (0.4342944819032518, 1.098319650216765e-17), (0.30102999566361177, 3.694239077158931e-13)
-    return _log_to_base(Lanes(b, x), scale, unit).name
+    return _log_to_base(x, scale, unit)
 
 
 # --- powers: e to the y·log|x|, the logarithm in two parts, right to some 64 bits ---------------------------------
@@ -366,7 +253,7 @@ LOG_FOR_POW = (
 )  # fmt: skip
 
 
-def _long_log(x: Lanes) -> tuple[Lanes, Lanes]:
+def _long_log(x: Doubles) -> tuple[Doubles, Doubles]:
     """ln x in two parts for x ≥ 0: 2s + s³(2/3 + q), s = f/(2 + f); every letter has its own low part."""
     k, f = _split(x)
     bottom = f + 2.0
@@ -391,23 +278,23 @@ def _long_log(x: Lanes) -> tuple[Lanes, Lanes]:
     return _ends_of_log(x, total), (high - total) + low
 
 
-def power(b: Builder, x: str, y: str) -> str:
+def power(x: Doubles, y: Doubles) -> Doubles:
     """x to the y within 1 ULP, and C's many special cases."""
-    base, exponent = Lanes(b, x), Lanes(b, y).clamp(-(2.0**1000), 2.0**1000)  # 1 to the inf is 1, as to the 2¹⁰⁰⁰
-    size = abs(base)
+    y = y.clamp(-(2.0**1000), 2.0**1000)  # 1 to the inf is 1, as to the 2¹⁰⁰⁰
+    size = abs(x)
     log_size, log_low = _long_log(size)
-    product = exponent * log_size
-    low = fma(exponent, log_size, -product) + exponent * log_low
+    product = y * log_size
+    low = fma(y, log_size, -product) + y * log_low
     low = low.where(abs(product) < 750.0, 0.0)
     shifted, r, lost = _reduce(product.clamp(-750.0, 750.0), low)
     result = _scale(_exp_reduced(r, lost), shifted)
-    whole = exponent.equals(exponent.truncated())
-    half = exponent * 0.5
-    signed = result.where(half.equals(half.truncated()), result.with_sign_of(base))
-    undefined = base.constant(math.nan).where(base < 0.0, result).where(size < math.inf, result)
+    whole = y.compare("oeq", y.intrinsic("trunc"))
+    half = y * 0.5
+    signed = result.where(half.compare("oeq", half.intrinsic("trunc")), result.with_sign_of(x))
+    undefined = x.b.constant(math.nan).where(x < 0.0, result).where(size < math.inf, result)
     result = signed.where(whole, undefined)
-    one = base.constant(1.0)
-    return one.where(base.equals(1.0), one.where(exponent.equals(0.0), result)).name
+    one = x.b.constant(1.0)
+    return one.where(x.compare("oeq", 1.0), one.where(y.compare("oeq", 0.0), result))
 
 
 # --- circular functions: |x| = n·π/2 + r, |r| ≤ π/4 --------------------------------------------------------------
@@ -432,7 +319,7 @@ TAN = (
 )  # fmt: skip
 
 
-def _quarter_turns(x: Lanes) -> tuple[Bits, Lanes, Lanes]:
+def _quarter_turns(x: Doubles) -> tuple[Bits, Doubles, Doubles]:
     """The bits of n + MAGIC, and r in two parts."""
     shifted = fma(x, 0.6366197723675814, MAGIC)
     n = shifted - MAGIC
@@ -441,7 +328,7 @@ def _quarter_turns(x: Lanes) -> tuple[Bits, Lanes, Lanes]:
     return shifted.bits(), r, fma(-n, HALF_PI[2], fma(-n, HALF_PI[1], first - r))
 
 
-def _sine(x: Lanes, ahead: int) -> Lanes:
+def _sine(x: Doubles, ahead: int) -> Doubles:
     """sin(|x| + ahead·π/2), right where |x| < LARGE."""
     n, r, low = _quarter_turns(abs(x))
     n = n.op("add", ahead)
@@ -452,53 +339,39 @@ def _sine(x: Lanes, ahead: int) -> Lanes:
     return _flip(cosine.where(n.odd(), sine), n.op("lshr", 1))
 
 
-def _flip(y: Lanes, odd: Bits) -> Lanes:
+def _flip(y: Doubles, odd: Bits) -> Doubles:
     """`y` negated where `odd` is odd."""
     return y.bits().op("xor", odd.op("shl", 63)).double()
 
 
-def _or_libm(y: Lanes, x: Lanes, function: str) -> Lanes:
-    """`y`, but what libm's `function` gives where |x| ≥ LARGE; it is called only if that is so in some lane."""
+def _or_libm(y: Doubles, x: Doubles, name: str) -> Doubles:
+    """`y`, but libm's `name` of x in lanes where |x| ≥ LARGE; libm is called only if there is such a lane."""
     b = y.b
-    large = abs(x) >= LARGE
+    large = some = abs(x) >= LARGE
     start, called, end = (f"{large[1:]}.{part}" for part in ("start", "called", "end"))
-    b.declarations.add(f"declare double @{function}(double)")
     b.lines += [f"br label %{start}", f"{start}:"]
-    if b.width == 1:
-        any_large = large
-        b.lines += [f"br i1 {any_large}, label %{called}, label %{end}", f"{called}:"]
-        value = b.emit(f"call double @{function}(double {x.name})")
-    else:
-        reduce = f"i1 @llvm.vector.reduce.or.v{b.width}i1"
-        b.declarations.add(f"declare {reduce}({b.truth})")
-        any_large = b.emit(f"call {reduce}({b.truth} {large})")
-        b.lines += [f"br i1 {any_large}, label %{called}, label %{end}", f"{called}:"]
-        value = y.name
-        for i in range(b.width):
-            lane = b.emit(f"extractelement {b.double} {x.name}, i32 {i}")
-            lane = b.emit(f"call double @{function}(double {lane})")
-            value = b.emit(f"insertelement {b.double} {value}, double {lane}, i32 {i}")
-        value = b.select(large, value, y.name)
+    if b.width > 1:
+        b.declarations.add(f"declare i1 @llvm.vector.reduce.or.v{b.width}i1({b.truth})")
+        some = b.emit(f"call i1 @llvm.vector.reduce.or.v{b.width}i1({b.truth} {large})")
+    b.lines += [f"br i1 {some}, label %{called}, label %{end}", f"{called}:"]
+    value = b.lane_by_lane(name, x).where(large, y)
     b.lines += [f"br label %{end}", f"{end}:"]
-    return Lanes(b, b.emit(f"phi {b.double} [ {y.name}, %{start} ], [ {value}, %{called} ]"))
+    return b.doubles(f"phi {b.double} [ {y.name}, %{start} ], [ {value.name}, %{called} ]")
 
 
-def sin(b: Builder, x: str) -> str:
+def sin(x: Doubles) -> Doubles:
     """The sine of x within 1 ULP; libm's beyond 2²⁰."""
-    v = Lanes(b, x)
-    return _or_libm(_flip(_sine(v, 0), v.bits().op("lshr", 63)), v, "sin").name
+    return _or_libm(_flip(_sine(x, 0), x.bits().op("lshr", 63)), x, "sin")
 
 
-def cos(b: Builder, x: str) -> str:
+def cos(x: Doubles) -> Doubles:
     """The cosine of x within 1 ULP; libm's beyond 2²⁰."""
-    v = Lanes(b, x)
-    return _or_libm(_sine(v, 1), v, "cos").name
+    return _or_libm(_sine(x, 1), x, "cos")
 
 
-def tan(b: Builder, x: str) -> str:
+def tan(x: Doubles) -> Doubles:
     """The tangent of x within 1 ULP, -1/tan r where n is odd; libm's beyond 2²⁰."""
-    v = Lanes(b, x)
-    n, r, low = _quarter_turns(abs(v))
+    n, r, low = _quarter_turns(abs(x))
     z = r * r
     cube = z * r
     cube_low = fma(z, r, -cube) + fma(r, r, -z) * r
@@ -510,7 +383,7 @@ def tan(b: Builder, x: str) -> str:
     rest = (r - y) + rest
     correction = fma(inverse, rest, fma(inverse, y, 1.0))
     value = fma(inverse, correction, inverse).where(n.odd(), y)
-    return _or_libm(_flip(value, v.bits().op("lshr", 63)), v, "tan").name
+    return _or_libm(_flip(value, x.bits().op("lshr", 63)), x, "tan")
 
 
 # (atan t/t - 1)/t² in powers of t², |t| ≤ 7/16, relative error of atan 2⁻⁵⁷.
@@ -528,20 +401,19 @@ ATAN_RANGES = (
 ATAN_INVERSE = (2.4375, 1.5707963267948966, 6.123233995736766e-17)  # from here on t = -1/x
 
 
-def atan(b: Builder, x: str) -> str:
+def atan(x: Doubles) -> Doubles:
     """The angle whose tangent is x within 1 ULP: atan c + atan((x - c)/(1 + cx))."""
-    v = Lanes(b, x)
-    size = abs(v)
-    c = high = low = v.constant(0.0)
+    size = abs(x)
+    c = high = low = x.b.constant(0.0)
     for start, *row in ATAN_RANGES:
         here = size >= start
-        c, high, low = (v.constant(new).where(here, old) for new, old in zip(row, (c, high, low), strict=True))
+        c, high, low = (x.b.constant(new).where(here, old) for new, old in zip(row, (c, high, low), strict=True))
     far = size >= ATAN_INVERSE[0]
-    high, low = (v.constant(new).where(far, old) for new, old in zip(ATAN_INVERSE[1:], (high, low), strict=True))
-    t = v.constant(-1.0).where(far, size - c) / size.where(far, fma(c, size, 1.0))
+    high, low = (x.b.constant(new).where(far, old) for new, old in zip(ATAN_INVERSE[1:], (high, low), strict=True))
+    t = x.b.constant(-1.0).where(far, size - c) / size.where(far, fma(c, size, 1.0))
     z = t * t
     y = high + (t + fma(z * t, polynomial(z, ATAN), low))
-    return y.with_sign_of(v).name
+    return y.with_sign_of(x)
 
 
 # --- error function ----------------------------------------------------------------------------------------------
@@ -568,24 +440,22 @@ ERFC = (
 )  # fmt: skip
 
 
-def erf(b: Builder, x: str) -> str:
+def erf(x: Doubles) -> Doubles:
     """The error function within 1 ULP: a polynomial below 0.92, 1 - exp(-x²)·(a polynomial) above."""
-    v = Lanes(b, x)
-    size = abs(v).clamp(0.0, 6.0)
+    size = abs(x).clamp(0.0, 6.0)
     square = size * size
     near = fma(size, polynomial(square, ERF), size)
     shifted, r, lost = _reduce(-square, -fma(size, size, -square))
     e = _exp_reduced(r, lost) * _power(shifted).op("add", ONE).double()
     far = fma(-e, polynomial((size - 2.5) / (size + 3.0), ERF_TAIL), 1.0)
-    return near.where(size < 0.92, far).with_sign_of(v).name
+    return near.where(size < 0.92, far).with_sign_of(x)
 
 
-def erfc(b: Builder, x: str) -> str:
+def erfc(x: Doubles) -> Doubles:
     """1 - erf(x) within 2 ULP, subnormal results included; x² and e to its power are kept in two parts."""
-    v = Lanes(b, x)
-    size = abs(v).clamp(0.0, 28.0)
+    size = abs(x).clamp(0.0, 28.0)
     square = size * size
-    near = 0.5 - fma(v, polynomial(square, ERF), v - 0.5)
+    near = 0.5 - fma(x, polynomial(square, ERF), x - 0.5)
     shifted, r, lost = _reduce(-square, -fma(size, size, -square))
     growth = r + _bend(r, lost)
     e = growth + 1.0
@@ -595,24 +465,22 @@ def erfc(b: Builder, x: str) -> str:
     top, bottom = e * scaled, size + 0.5
     top_low = fma(e, scaled, -top) + fma((1.0 - e) + growth, scaled, e * ((ERFC[0] - scaled) + bend))
     far = _scale(_quotient(top, top_low, bottom, (size - bottom) + 0.5), shifted)
-    return near.where(size < 0.5, (2.0 - far).where(v < 0.0, far)).name
+    return near.where(size < 0.5, (2.0 - far).where(x < 0.0, far))
 
 
-FUNCTIONS: dict[str, Callable[..., str]] = {
+#: The functions that have vector code, by their names in C.
+FUNCTIONS: dict[str, Callable[..., Doubles]] = {
     f.__name__: f
     for f in (exp, exp2, expm1, log, log2, log10, log1p, sin, cos, tan, atan, sinh, cosh, tanh, erf, erfc, sigmoid)
 } | {"pow": power}
 
 
-def module(width: int) -> str:
-    """LLVM IR of every function for values of `width` lanes, `exp` as `@exp_v8` and so on."""
-    declarations: set[str] = set()
-    text = []
-    for name, emit in FUNCTIONS.items():
+def library(width: int) -> Library:
+    """Every function for values of `width` lanes, `exp` as `@exp_v8` and so on."""
+    functions, intrinsics = [], set()
+    for name, formula in FUNCTIONS.items():
         b = Builder(width)
-        arguments = ["%x", "%y"][: 2 if emit is power else 1]
-        result = emit(b, *arguments)
-        signature = f"{b.double} @{name}_v{width}({', '.join(f'{b.double} {a}' for a in arguments)})"
-        text += [f"define {signature} #0 {{", *b.lines, f"ret {b.double} {result}", "}"]
-        declarations |= b.declarations
-    return "\n".join([*sorted(declarations), *text])
+        arguments = [Doubles(b, a) for a in ("%x", "%y")[: 2 if formula is power else 1]]
+        functions.append(b.function(f"{name}_v{width}", arguments, formula(*arguments)))
+        intrinsics |= b.declarations
+    return Library(*sorted(intrinsics), *functions)

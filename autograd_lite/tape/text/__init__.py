@@ -85,3 +85,5 @@ _LANGUAGES: dict[str, Callable[[Tape], Iterator[str]]] = {
     "c": translation_unit,
     "latex": equations,
 }
+
+Tape.source = source

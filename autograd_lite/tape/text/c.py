@@ -3,60 +3,12 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from autograd_lite import primitives as p
 from autograd_lite.errors import CompilationError
-from autograd_lite.primitives import PRIMITIVES, Primitive
-from autograd_lite.tape.passes import Straight
-from autograd_lite.tape.tape import SIGNS, Tape
-from autograd_lite.tape.text.language import (
-    FEW,
-    INFIX,
-    Language,
-    applied,
-    identifier,
-    in_digits,
-    on_one_line,
-    rounds_to_whole,
-)
+from autograd_lite.primitives import PRIMITIVES, Primitive, round  # noqa: A004 - the rule
+from autograd_lite.tape.program import SIGNS, Program
+from autograd_lite.tape.tape import Tape
+from autograd_lite.tape.text.language import FEW, Language, applied, identifier, in_digits, on_one_line, rounds_to_whole
 
-_LIBRARY = {rule: rule.c for rule in PRIMITIVES.values() if rule.built_in and rule.c} | {
-    p.gamma: "tgamma",
-    p.lgamma: "lgamma",
-    p.less: "tape_less",
-    p.maximum: "tape_maximum",
-    p.minimum: "tape_minimum",
-    p.mod: "tape_mod",
-    p.floordiv: "tape_floordiv",
-    p.pow: "tape_pow",
-}
-_IN_C = (
-    INFIX
-    | {p.div: "{0} / {1}", p.where: "{0} != 0.0 ? {1} : {2}", p.copysign: "isnan({1}) ? NAN : copysign({0}, {1})"}
-    | {rule: f"{{0}} {SIGNS[relation]} {{1}} ? 1.0 : 0.0" for relation, rule in p.COMPARISONS.items()}
-)
-#: As the table has it: NaN, signs of zeros, CPython's remainder; x² is x·x, and compilers know nothing better than pow.
-_HELPERS = {
-    "tape_less": "double a, double b) { return a < b ? 1.0 : a >= b ? 0.0 : NAN; }",
-    "tape_maximum": "double a, double b) { return a > b || isnan(a) ? a : b; }",
-    "tape_minimum": "double a, double b) { return a < b || isnan(a) ? a : b; }",
-    "tape_mod": """double x, double y) {
-    const double r = fmod(x, y);
-    if (y == 0.0) return NAN;
-    if (r == 0.0) return copysign(0.0, y);
-    return (r < 0.0) != (y < 0.0) ? r + y : r;
-}""",
-    "tape_floordiv": """double x, double y) {
-    const double r = fmod(x, y);
-    const double q = r != 0.0 && (r < 0.0) != (y < 0.0) ? (x - r) / y - 1.0 : (x - r) / y;
-    if (y == 0.0) return x / y;
-    if (q == 0.0) return copysign(0.0, x / y);
-    return q - floor(q) > 0.5 ? floor(q) + 1.0 : floor(q);
-}""",
-    "tape_pow": """double x, double y) {
-    double (*volatile power)(double, double) = pow;  /* volatile: compilers replace some powers by other functions */
-    return y == 2.0 ? x * x : power(x, y);
-}""",
-}
 _TAKEN_IN_C = re.compile(
     r"auto|break|case|char|const|continue|default|do|double|else|enum|extern|float|for|goto|if|inline|int|long|main|register"
     r"|restrict|return|short|signed|sizeof|static|struct|switch|typedef|union|unsigned|void|volatile|while|[A-Z0-9_]+"
@@ -68,18 +20,22 @@ _TAKEN_IN_C = re.compile(
 )
 
 
+def _helper(primitive: Primitive) -> str:
+    """The function that is defined for an operation, if it is a definition in the table."""
+    return f"tape_{primitive.name}" if primitive.c.startswith("(double ") else ""
+
+
 def _in_c(primitive: Primitive, terms: Sequence[str]) -> str:
-    if primitive in _IN_C:
-        return applied(_IN_C[primitive], terms)
+    text = primitive.operator or _helper(primitive) or primitive.c
+    if text:
+        return f"{text}({', '.join(terms)})" if text.isidentifier() else applied(text, terms)
     if rounds_to_whole(primitive, terms):
         return f"rint({terms[0]})"
-    if primitive not in _LIBRARY:
-        remedy = "Leave it out" if primitive.built_in else "Give the Primitive an `expression`"
-        raise CompilationError(
-            f"C has no function for {primitive.name}, and it has no `expression` to write out instead. {remedy}, or write "
-            "the tape as 'python' or 'numpy'."
-        )
-    return f"{_LIBRARY[primitive]}({', '.join(terms)})"
+    remedy = "Leave it out" if primitive.built_in else "Give the Primitive an `expression`"
+    raise CompilationError(
+        f"C has no function for {primitive.name}, and it has no `expression` to write out instead. {remedy}, or write the "
+        "tape as 'python' or 'numpy'."
+    )
 
 
 def _hexadecimal(number: float) -> str:
@@ -98,7 +54,7 @@ _C = Language(
         f"  /* {_in_comment(guard.location)} */"
     ),
     line="    const double {} = {};",
-    native=frozenset([*_IN_C, *_LIBRARY, p.round]),
+    native=frozenset(p for p in PRIMITIVES.values() if p.built_in and (p.operator or p.c or p is round)),
 )
 
 
@@ -110,18 +66,16 @@ def _in_comment(text: str) -> str:
 def translation_unit(tape: Tape) -> Iterator[str]:
     """A C file with a function for the tape, after one for its careful program."""
     programs = _C.programs(tape)
-    helpers = [
-        _LIBRARY.get(rule, "") for rule in dict.fromkeys(rule for program in programs for rule, _ in program.code)
-    ]
-    taken = {"x", "y", *_HELPERS}
+    helpers = {_helper(rule): rule.c for program in programs for rule, _ in program.code if _helper(rule)}
+    taken = {"x", "y", *helpers}
     name = identifier(tape.name.encode("ascii", "replace").decode(), "f", taken)
     if _TAKEN_IN_C.fullmatch(name):
         name = identifier(f"{name}_tape", "f", taken)
     careful = identifier(f"{name}_careful", "f", taken) if len(programs) == 2 else ""
-    listed = ", ".join(tape.input_names[: FEW + 1]) if tape.first_constant <= FEW else "see the arguments of the tape"
+    listed = ", ".join(tape.input_names[: FEW + 1]) if tape.program.inputs <= FEW else "see the arguments of the tape"
     yield f"""/* The tape of {_in_comment(tape.name)}, written by autograd_lite.
  *
- * x: {tape.first_constant} numbers: {_in_comment(listed)}
+ * x: {tape.program.inputs} numbers: {_in_comment(listed)}
  * y: {len(tape.outputs)} numbers, in memory of their own.
  * Returns 0, or the number of the first comparison that came out otherwise than recorded; y is then left as it was.
  *
@@ -135,19 +89,18 @@ def translation_unit(tape: Tape) -> Iterator[str]:
 #else
 #pragma STDC FP_CONTRACT OFF
 #endif"""
-    for helper, definition in _HELPERS.items():
-        if helper in helpers:
-            yield f"\nstatic double {helper}({definition}"
+    for helper, definition in helpers.items():
+        yield f"\nstatic double {helper}{definition}"
     for program, function in zip(programs[::-1], (careful, name)[-len(programs) :], strict=True):
         yield f"\n{'static ' * (function is careful)}int {function}(const double *x, double *y)\n{{"
         yield from _body_in_c(program, careful if function is name else "")
         yield "}"
 
 
-def _body_in_c(program: Straight, careful: str) -> Iterator[str]:
-    terms = _C.terms(program, [f"x[{slot}]" for slot in range(program.first_constant)])
+def _body_in_c(program: Program, careful: str) -> Iterator[str]:
+    terms = _C.terms(program, [f"x[{slot}]" for slot in range(program.inputs)])
     yield from _C.statements(program, terms)
-    needed = {*program.outputs, *program.doubtful, *(s for g in program.guards for s in (g.left, g.right))}
+    needed = set(program.roots)
     needed.update(a for _, arguments in program.code for a in arguments)
     for slot in range(program.first_instruction, program.slots):
         if slot not in needed:  # of a tape made by hand: compilers warn

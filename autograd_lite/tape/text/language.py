@@ -12,13 +12,11 @@ from math import copysign, isinf, isnan
 from autograd_lite import primitives as p
 from autograd_lite.primitives import Primitive
 from autograd_lite.tape.lowering import lowered
-from autograd_lite.tape.passes import Guard, Straight
+from autograd_lite.tape.program import Guard, Program
 from autograd_lite.tape.tape import Tape
 
 #: With more inputs than this a function of Python takes one sequence of them.
 FEW = 20
-
-INFIX = {p.add: "{0} + {1}", p.sub: "{0} - {1}", p.mul: "{0} * {1}", p.neg: "-{0}"}
 
 
 @dataclass(frozen=True)
@@ -32,17 +30,17 @@ class Language:
     slot: str = "v{}"
     native: Collection[Primitive] | None = None  # what is not written out by its expression; None is everything
 
-    def programs(self, tape: Tape) -> list[Straight]:
+    def programs(self, tape: Tape) -> list[Program]:
         """The program of a tape, and its careful program if it has one."""
-        parts = [Straight.of(part) for part in ([tape, tape.careful()] if tape.doubtful and tape.careful else [tape])]
+        parts = [part.program for part in ([tape, tape.careful()] if tape.doubtful and tape.careful else [tape])]
         return parts if self.native is None else [lowered(part, self.native) for part in parts]
 
-    def terms(self, program: Straight, inputs: Sequence[str]) -> list[str]:
+    def terms(self, program: Program, inputs: Sequence[str]) -> list[str]:
         """What each slot is called."""
         computed = range(program.first_instruction, program.slots)
         return [*inputs, *map(self.constant, program.constants), *map(self.slot.format, computed)]
 
-    def statements(self, program: Straight, terms: Sequence[str]) -> Iterator[str]:
+    def statements(self, program: Program, terms: Sequence[str]) -> Iterator[str]:
         """Instructions, and each guard as soon as its sides and all guards before it are there."""
         waiting = deque(enumerate(program.guards, start=1))
         for slot in range(program.first_instruction, program.slots + 1):

@@ -8,7 +8,6 @@ from math import copysign, isinf, isnan
 
 from autograd_lite.errors import PrimitiveError
 from autograd_lite.primitives import Primitive
-from autograd_lite.tape.passes import Straight
 from autograd_lite.tape.tape import Tape
 from autograd_lite.tape.text.language import Language, on_one_line
 
@@ -94,7 +93,7 @@ def equations(tape: Tape) -> Iterator[str]:
         line="{} &= {}",
         slot=(free or ["v'"])[0] + "_{{{}}}",
     )
-    program = Straight.of(tape)
+    program = tape.program
     terms = language.terms(program, inputs)
     result = "y" if not any(symbol.startswith("y_{") for symbol in inputs) else "y'"
     lines = [

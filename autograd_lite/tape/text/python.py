@@ -5,12 +5,11 @@ from collections.abc import Iterator, Sequence
 
 from autograd_lite import primitives as p
 from autograd_lite.primitives import Primitive
-from autograd_lite.tape.executors.numpy import FUNCTIONS
-from autograd_lite.tape.passes import Guard
-from autograd_lite.tape.tape import SIGNS, Tape
+from autograd_lite.tape.backends.numpy import FUNCTIONS
+from autograd_lite.tape.program import SIGNS, Guard
+from autograd_lite.tape.tape import Tape
 from autograd_lite.tape.text.language import (
     FEW,
-    INFIX,
     Language,
     applied,
     identifier,
@@ -20,18 +19,7 @@ from autograd_lite.tape.text.language import (
     wrapped,
 )
 
-_ON_NUMBERS = INFIX | {rule: f"float({{0}} {SIGNS[relation]} {{1}})" for relation, rule in p.COMPARISONS.items()}
-_ON_ARRAYS = (
-    INFIX
-    | {
-        p.less: "np.where({0} < {1}, 1.0, np.where({0} >= {1}, 0.0, np.nan))",
-        p.where: "np.where({0} != 0.0, {1}, {2})",
-        p.maximum: "np.where(({0} > {1}) | np.isnan({0}), {0}, {1})",
-        p.minimum: "np.where(({0} < {1}) | np.isnan({0}), {0}, {1})",
-        p.copysign: "np.where(np.isnan({1}), np.nan, np.copysign({0}, {1}))",
-    }
-    | {rule: f"np.where({{0}} {SIGNS[relation]} {{1}}, 1.0, 0.0)" for relation, rule in p.COMPARISONS.items()}
-)
+_COMPARED = {rule: f"float({{0}} {SIGNS[relation]} {{1}})" for relation, rule in p.COMPARISONS.items()}
 #: NumPy takes a root for the power ½ where one exponent serves a whole array; that is nan at -inf and -0.0 at -0.0.
 _ROOT = "np.where(({1} == 0.5) & (({0} == 0.0) | ({0} == -np.inf)), np.abs({0}), np.power({0}, {1}))"
 
@@ -42,12 +30,13 @@ def _called(primitive: Primitive, terms: Sequence[str]) -> str:
 
 
 def _on_numbers(primitive: Primitive, terms: Sequence[str]) -> str:
-    return applied(_ON_NUMBERS[primitive], terms) if primitive in _ON_NUMBERS else _called(primitive, terms)
+    template = primitive.operator or _COMPARED.get(primitive)
+    return applied(template, terms) if template else _called(primitive, terms)
 
 
 def _on_arrays(primitive: Primitive, terms: Sequence[str]) -> str:
-    if primitive in _ON_ARRAYS:
-        return applied(_ON_ARRAYS[primitive], terms)
+    if primitive.operator or primitive.arrays:
+        return applied(primitive.operator or primitive.arrays, terms)
     if rounds_to_whole(primitive, terms):
         return f"np.rint({terms[0]})"
     if primitive is p.pow and not (terms[1] != "0.5" and terms[1][:1] in "-0123456789"):
@@ -84,9 +73,9 @@ def module(tape: Tape, language: Language) -> Iterator[str]:
     }
     names = [identifier(tape.name, "f", taken)]
     names.append(identifier(f"{names[0]}_careful", "f", taken))
-    few = tape.first_constant <= FEW
+    few = tape.program.inputs <= FEW
     parameters = [identifier(name, "x", taken) for name in (tape.input_names if few else ["x"])]
-    inputs = parameters if few else [f"{parameters[0]}[{slot}]" for slot in range(tape.first_constant)]
+    inputs = parameters if few else [f"{parameters[0]}[{slot}]" for slot in range(tape.program.inputs)]
     functions = []
     for program, name in zip(programs, names, strict=False):
         terms = language.terms(program, inputs)
@@ -111,10 +100,8 @@ def module(tape: Tape, language: Language) -> Iterator[str]:
 
 def _imports(text: str) -> Iterator[str]:
     """Lines that bring in the operations that a text calls."""
-    import autograd_lite  # noqa: PLC0415 - whose names are asked for
-
     called = sorted(set(re.findall(r"^    v\d+ = ((?!float\()\w+(?=\()|PRIMITIVES(?=\[))", text, re.MULTILINE)))
-    public = [name for name in called if hasattr(autograd_lite, name)]
+    public = [name for name in called if name in p.PUBLIC]
     if public:
         yield f"from autograd_lite import {', '.join(public)}"
     if len(public) < len(called):

@@ -1,12 +1,17 @@
-"""Rewrites of a program that are exact in IEEE 754 arithmetic.
+"""A program: straight-line code in static single assignment, the rewrites of it that are exact, and who makes it.
 
-Made while instructions are entered, so that nothing is written that has to be removed: constants are folded, an operation
-that was done before is not done again, a product with 1 is its factor. Never x·0, x + 0, x - x, x/x: each of these has an x
-for which the shorter form is wrong.
+Slots are numbered: the inputs, the constants, then one slot for each instruction. An instruction is an operation and the
+slots of its arguments, all smaller than its own. Guards are the comparisons that the traced function decided by: the program
+is that of the function for every input for which they come out the same.
+
+Rewrites happen while instructions are entered, so that nothing is written that has to be removed: constants are folded, an
+operation that was done before is not done again, a product with 1 is its factor. Never x·0, x + 0, x - x, x/x: each of these
+has an x for which the shorter form is wrong.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import isnan
 from typing import Any
 
@@ -15,6 +20,7 @@ from autograd_lite.primitives import Primitive
 
 Instruction = tuple[Primitive, tuple[int, ...]]
 
+SIGNS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}
 COMMUTATIVE = (primitives.add, primitives.mul)
 #: Doubtful results that are tested one by one, as if by guards; more are tested after the run.
 FEW = 32
@@ -23,7 +29,7 @@ _CONSTANT = 1 << 40  # constants are numbered from here on until the program is 
 _INSTRUCTION = 1 << 41
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Guard:
     """`left relation right` came out as `outcome`, after `position` instructions, on the user's line `location`."""
 
@@ -35,43 +41,64 @@ class Guard:
     location: str
 
 
-class Slots:
-    """How the slots of a program are numbered: inputs, constants, instructions."""
-
-    first_constant: int
-    constants: tuple[float, ...]
-    code: tuple[Instruction, ...]
-
-    @property
-    def first_instruction(self) -> int:
-        """Slot of the first instruction."""
-        return self.first_constant + len(self.constants)
-
-    @property
-    def slots(self) -> int:
-        """How many values one replay has."""
-        return self.first_instruction + len(self.code)
-
-
 @dataclass(frozen=True)
-class Straight(Slots):
-    """The bare program of a tape: what executors compile."""
+class Program:
+    """Straight-line code; `Builder` makes it.
 
-    first_constant: int
+    Attributes
+    ----------
+    inputs : int
+        How many inputs there are: the slots before the first constant.
+    constants : tuple of float
+    code : tuple
+        For each instruction the operation and the slots of its arguments.
+    outputs : tuple of int
+        The slots of the results.
+    guards : tuple of Guard
+    doubtful : tuple of int
+        Slots of which a NaN says that the careful program is to be followed instead (see `Tape`).
+    """
+
+    inputs: int
     constants: tuple[float, ...]
     code: tuple[Instruction, ...]
     outputs: tuple[int, ...]
     guards: tuple[Guard, ...] = ()
     doubtful: tuple[int, ...] = ()
 
-    @classmethod
-    def of(cls, tape: Any) -> "Straight":
-        """The program of a tape."""
-        return cls(tape.first_constant, tape.constants, tape.code, tape.outputs, tape.guards, tape.doubtful)
+    @cached_property
+    def first_instruction(self) -> int:
+        """Slot of the first instruction."""
+        return self.inputs + len(self.constants)
+
+    @property
+    def slots(self) -> int:
+        """How many values one replay has."""
+        return self.first_instruction + len(self.code)
+
+    @cached_property
+    def roots(self) -> tuple[int, ...]:
+        """The slots that something outside reads: the one list of what must be computed and kept."""
+        return (*self.outputs, *self.doubtful, *(slot for guard in self.guards for slot in (guard.left, guard.right)))
+
+    def evaluated(
+        self, apply: Callable[[Primitive, list[Any]], Any], constant: Callable[[float], Any], inputs: Sequence[Any]
+    ) -> list[Any]:
+        """The value of every slot: what a program means, in whatever `apply` makes of an operation and values."""
+        values = [*inputs, *map(constant, self.constants)]
+        for operation, arguments in self.code:
+            values.append(apply(operation, [values[a] for a in arguments]))
+        return values
+
+    def with_doubt_as_guards(self) -> "Program":
+        """The program with a guard `x == x` for each doubtful slot, after all others."""
+        first = self.first_instruction
+        checks = (_moved(Guard("eq", slot, slot, True, 0, ""), slot, slot, first) for slot in self.doubtful)
+        return replace(self, guards=(*self.guards, *checks), doubtful=())
 
 
-class Program:
-    """Instructions in the making, with slots of three kinds: inputs, constants, instructions."""
+class Builder:
+    """Makes a program, with slots of three kinds: inputs, constants, instructions."""
 
     def __init__(self, inputs: int, *, merging: bool = True) -> None:
         self.inputs, self.merging = inputs, merging
@@ -128,10 +155,8 @@ class Program:
         """The value of a slot, if it is known."""
         return self.constants[slot - _CONSTANT] if self.is_constant(slot) else None
 
-    def finished(
-        self, outputs: Sequence[int], guards: Sequence[Guard] = (), doubtful: Sequence[int] = ()
-    ) -> dict[str, Any]:
-        """The parts of a tape, without instructions and constants that nothing uses, and slots in their final order."""
+    def finished(self, outputs: Sequence[int], guards: Sequence[Guard] = (), doubtful: Sequence[int] = ()) -> Program:
+        """The program, without instructions and constants that nothing uses, and slots in their final order."""
         doubtful = [
             s for s in dict.fromkeys(doubtful) if not self.is_constant(s) or isnan(self.constants[s - _CONSTANT])
         ]
@@ -147,50 +172,60 @@ class Program:
             if _INSTRUCTION + position in needed:
                 slots[_INSTRUCTION + position] = first + len(code)
                 code.append((primitive, tuple([slots.get(a, a) for a in arguments])))
-        return {
-            "constants": tuple(self.constants[k] for k in constants),
-            "code": tuple(code),
-            "outputs": tuple(slots.get(s, s) for s in outputs),
-            "guards": tuple(moved(g, slots.get(g.left, g.left), slots.get(g.right, g.right), first) for g in guards),
-            "doubtful": tuple(slots.get(s, s) for s in doubtful),
-        }
+        return Program(
+            self.inputs,
+            tuple(self.constants[k] for k in constants),
+            tuple(code),
+            tuple(slots.get(s, s) for s in outputs),
+            tuple(_moved(g, slots.get(g.left, g.left), slots.get(g.right, g.right), first) for g in guards),
+            tuple(slots.get(s, s) for s in doubtful),
+        )
+
+    def rewritten(self, program: Program, slots: Any) -> Program:
+        """The finished program whose slots are those of `program`, each in its new place."""
+        guards = [replace(g, left=slots[g.left], right=slots[g.right]) for g in program.guards]
+        return self.finished([slots[s] for s in program.outputs], guards, [slots[s] for s in program.doubtful])
 
 
-def merged(tape: Straight) -> Straight:
-    """The program with equal operations done once, and without those that no output needs; guards keep their numbers."""
-    program, slots = Program(tape.first_constant), {slot: slot for slot in range(tape.first_constant)}
-    for slot, value in enumerate(tape.constants, start=tape.first_constant):
-        slots[slot] = program.constant(value)
-    for slot, (primitive, arguments) in enumerate(tape.code, start=tape.first_instruction):
-        slots[slot] = program.instruction(primitive, tuple([slots[a] for a in arguments]))
-    guards = [replace(g, left=slots[g.left], right=slots[g.right]) for g in tape.guards]
-    parts = program.finished([slots[s] for s in tape.outputs], guards, [slots[s] for s in tape.doubtful])
-    return Straight(tape.first_constant, **parts)
+def rewritten(program: Program, enter: Callable[[Builder, Primitive, tuple[int, ...]], int]) -> Program:
+    """The program in which every instruction is whatever `enter` makes of it; guards keep their numbers."""
+    builder = Builder(program.inputs)
+    slots = program.evaluated(
+        lambda operation, arguments: enter(builder, operation, tuple(arguments)),
+        builder.constant,
+        range(program.inputs),
+    )
+    return builder.rewritten(program, slots)
 
 
-def sunk(tape: Straight) -> list[int]:
+def merged(program: Program) -> Program:
+    """The program with equal operations done once, and without those that no output needs."""
+    return rewritten(program, Builder.instruction)
+
+
+def sunk(program: Program) -> list[int]:
     """An order of the instructions in which what is used once is computed just before its use.
 
     A sweep adds up many adjoints side by side. Sunk, each sum is one run of products and additions whose partial sums never
     leave a register: 10 to 35 % less time for a network over 1,000 lanes without matrices (see `products`), 2 % for one.
     """
-    first = tape.first_instruction
-    uses = [0] * tape.slots
-    for _, arguments in tape.code:
+    first = program.first_instruction
+    uses = [0] * program.slots
+    for _, arguments in program.code:
         for a in arguments:
             uses[a] += 1
-    for slot in (*tape.outputs, *tape.doubtful, *(s for g in tape.guards for s in (g.left, g.right))):
+    for slot in program.roots:
         uses[slot] = 2
-    done = bytearray(tape.slots)
+    done = bytearray(program.slots)
     done[:first] = b"\1" * first
     order = []
-    for root in range(first, tape.slots):
+    for root in range(first, program.slots):
         if uses[root] == 1:
             continue
         stack = [root]
         while stack:
             slot = stack[-1]
-            waiting = [a for a in tape.code[slot - first][1] if not done[a]]
+            waiting = [a for a in program.code[slot - first][1] if not done[a]]
             if waiting:
                 stack += waiting[::-1]
                 continue
@@ -201,41 +236,29 @@ def sunk(tape: Straight) -> list[int]:
     return order
 
 
-def moved(guard: Guard, left: int, right: int, first: int) -> Guard:
+def _moved(guard: Guard, left: int, right: int, first: int) -> Guard:
     """A guard on other slots, where instructions begin at slot `first`."""
     return replace(guard, left=left, right=right, position=max(left, right, first - 1) - first + 1)
 
 
-def split(tape: Straight, varying: Sequence[bool]) -> tuple[Straight, Straight]:
+def split(program: Program, varying: Sequence[bool]) -> tuple[Program, Program]:
     """The part that is the same for all lanes, on the inputs that are, and the part of each lane.
 
     The second has the varying inputs in their order, then the results of the first.
     """
-    first = tape.first_instruction
-    differs = [*varying, *[False] * len(tape.constants)]
-    for _, arguments in tape.code:
-        differs.append(any(differs[a] for a in arguments))
-    used = {a for slot, (_, arguments) in enumerate(tape.code, start=first) if differs[slot] for a in arguments}
-    used.update(tape.outputs, tape.doubtful, (s for g in tape.guards for s in (g.left, g.right)))
-    shared_inputs = [s for s in range(tape.first_constant) if not varying[s]]
-    lane_inputs = [s for s in range(tape.first_constant) if varying[s]]
-    passed_on = [s for s in sorted(used) if not differs[s] and (s < tape.first_constant or s >= first)]
-    shared, lanes = Program(len(shared_inputs)), Program(len(lane_inputs) + len(passed_on))
+    first = program.first_instruction
+    differs = program.evaluated(lambda _, flags: any(flags), lambda _: False, varying)
+    used = {a for slot, (_, arguments) in enumerate(program.code, start=first) if differs[slot] for a in arguments}
+    used.update(program.roots)
+    shared_inputs = [s for s in range(program.inputs) if not varying[s]]
+    lane_inputs = [s for s in range(program.inputs) if varying[s]]
+    passed_on = [s for s in sorted(used) if not differs[s] and (s < program.inputs or s >= first)]
+    shared, lanes = Builder(len(shared_inputs)), Builder(len(lane_inputs) + len(passed_on))
     shared_slots = {s: k for k, s in enumerate(shared_inputs)}
     lane_slots = {s: k for k, s in enumerate([*lane_inputs, *passed_on])}
-    for slot, value in enumerate(tape.constants, start=tape.first_constant):
+    for slot, value in enumerate(program.constants, start=program.inputs):
         shared_slots[slot], lane_slots[slot] = shared.constant(value), lanes.constant(value)
-    for slot, (primitive, arguments) in enumerate(tape.code, start=first):
-        program, slots = (lanes, lane_slots) if differs[slot] else (shared, shared_slots)
-        slots[slot] = program.instruction(primitive, tuple([slots[a] for a in arguments]))
-    guards = [replace(g, left=lane_slots[g.left], right=lane_slots[g.right]) for g in tape.guards]
-    common = Straight(len(shared_inputs), **shared.finished([shared_slots[s] for s in passed_on]))
-    each = lanes.finished([lane_slots[s] for s in tape.outputs], guards, [lane_slots[s] for s in tape.doubtful])
-    return common, Straight(len(lane_inputs) + len(passed_on), **each)
-
-
-def with_doubt_as_guards(tape: Straight) -> Straight:
-    """The program with a guard `x == x` for each doubtful slot, after all others."""
-    first = tape.first_instruction
-    checks = (moved(Guard("eq", slot, slot, True, 0, ""), slot, slot, first) for slot in tape.doubtful)
-    return replace(tape, guards=(*tape.guards, *checks), doubtful=())
+    for slot, (operation, arguments) in enumerate(program.code, start=first):
+        builder, slots = (lanes, lane_slots) if differs[slot] else (shared, shared_slots)
+        slots[slot] = builder.instruction(operation, tuple([slots[a] for a in arguments]))
+    return shared.finished([shared_slots[s] for s in passed_on]), lanes.rewritten(program, lane_slots)

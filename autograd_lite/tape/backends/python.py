@@ -9,6 +9,8 @@ import cmath
 import operator
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from math import isnan
+from types import BuiltinFunctionType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,6 +20,9 @@ from autograd_lite.errors import ArgumentError, OperandError
 from autograd_lite.nests import NAMESPACE, Fixed, Shape
 from autograd_lite.primitives import COMPARISONS, Primitive, as_float
 from autograd_lite.tape import recording
+from autograd_lite.tape.backends.registry import BACKENDS, Lanes
+from autograd_lite.tape.lowering import expansion
+from autograd_lite.tape.program import Program
 from autograd_lite.variable import Variable
 
 Apply = Callable[[Primitive, Sequence[Any]], Any]
@@ -64,21 +69,20 @@ def replay(tape: Any, inputs: Sequence[Any]) -> list[Any]:
     if tape.careful and notes and notes.masked:
         tape, inputs = _carefully(tape, inputs)
     apply, convert, numbers = _arithmetic(inputs)
-    values = [*numbers, *map(convert, tape.constants)]
-    for primitive, arguments in tape.code:
-        values.append(apply(primitive, [values[a] for a in arguments]))
-    for guard in tape.guards:
+    program = tape.program
+    values = program.evaluated(apply, convert, numbers)
+    for guard in program.guards:
         left, right = values[guard.left], values[guard.right]
         if getattr(operator, guard.relation)(_plain(left), _plain(right)) != guard.outcome:
             raise tape.broken(guard)
         if notes and (type(left) is Variable or type(right) is Variable):
             notes.guards.append((guard.relation, left, right, guard.outcome, guard.location))
-    doubtful = [values[slot] for slot in tape.doubtful]
+    doubtful = [values[slot] for slot in program.doubtful]
     if any(_plain(x) != _plain(x) for x in doubtful):
         return replay(*_carefully(tape, inputs))
     if notes:
         notes.doubtful += [x for x in doubtful if type(x) is Variable]
-    return [values[slot] for slot in tape.outputs]
+    return [values[slot] for slot in program.outputs]
 
 
 def _carefully(tape: Any, inputs: Sequence[Any]) -> tuple[Any, Sequence[Any]]:
@@ -112,14 +116,15 @@ def _arithmetic(inputs: Sequence[Any]) -> tuple[Apply, Callable[[float], Any], S
 class _Other:
     """An arithmetic of its own: operators, and functions found by name."""
 
-    OPERATORS: ClassVar[dict[str, Callable[..., Any]]] = {
-        name: getattr(operator, {"div": "truediv"}.get(name, name))
-        for name in ("add", "sub", "mul", "div", "neg", "abs")
-    } | {"floordiv": operator.floordiv, "mod": operator.mod, "pow": operator.pow}
+    SYMBOLS: ClassVar[dict[str, Callable[..., Any]]] = {
+        "/": operator.truediv,
+        "//": operator.floordiv,
+        "%": operator.mod,
+        "**": operator.pow,
+    }
     COMPARISONS: ClassVar[dict[str, Callable[..., Any]]] = {
         rule.name: getattr(operator, relation) for relation, rule in COMPARISONS.items()
     }
-    NAMES: ClassVar[dict[str, str]] = {"lgamma": "loggamma", "sinc": "sincpi"}  # of mpmath
     METHODS: ClassVar[dict[str, str]] = {"log": "ln", "log10": "log10", "exp": "exp", "sqrt": "sqrt"}  # of Decimal
 
     def __init__(self, kind: type) -> None:
@@ -137,13 +142,16 @@ class _Other:
         try:
             if name in self.COMPARISONS:
                 return self.one if self.COMPARISONS[name](*arguments) else self.zero
-            if name in self.OPERATORS:
-                return self.OPERATORS[name](*arguments)
+            if isinstance(primitive.value, BuiltinFunctionType) and primitive.value.__module__ == "_operator":
+                return primitive.value(*arguments)
+            if primitive.built_in and primitive.symbol in self.SYMBOLS:
+                return self.SYMBOLS[primitive.symbol](*arguments)
             if hasattr(self, name):
                 return getattr(self, name)(*arguments)
             if self.kind is Decimal and name in self.METHODS:
                 return getattr(arguments[0], self.METHODS[name])()
-            function = getattr(self.module, self.NAMES.get(name, name), None)
+            other = primitive.reference if isinstance(primitive.reference, str) else ""
+            function = getattr(self.module, other or name, None)
             if function is not None:
                 return function(*arguments)
             if primitive.expression is not None:
@@ -154,13 +162,8 @@ class _Other:
 
     def expand(self, primitive: Primitive, arguments: Sequence[Any]) -> Any:
         """The primitive by its expression, replayed in this arithmetic."""
-        from autograd_lite.tape.lowering import expansion  # noqa: PLC0415 - traced when first needed
-
-        tape = expansion(primitive)
-        values = [*arguments, *map(self.kind, tape.constants)]
-        for inner, slots in tape.code:
-            values.append(self.apply(inner, [values[s] for s in slots]))
-        return values[tape.outputs[0]]
+        program = expansion(primitive)
+        return program.evaluated(self.apply, self.kind, arguments)[program.outputs[0]]
 
     def missing(self, name: str, arguments: Sequence[Any]) -> OperandError:
         """The error for a function that this arithmetic does not have."""
@@ -201,3 +204,42 @@ class _Other:
 
     def trunc(self, x: Any) -> Any:
         return self.floor(x) if x >= 0 else self.ceil(x)
+
+
+class PythonSingle:
+    """One lane by the values of the rule table."""
+
+    def __init__(self, program: Program, *, contract: bool = False) -> None:  # noqa: ARG002 - nothing fuses
+        self.program = program
+        self._steps = [(operation.value, arguments) for operation, arguments in program.code]
+
+    def run(self, inputs: Sequence[float]) -> tuple[int, Sequence[float]]:
+        """The status and the outputs."""
+        program = self.program
+        values = [*inputs, *program.constants]
+        for value, arguments in self._steps:
+            values.append(value(*[values[a] for a in arguments]))
+        outputs = [values[slot] for slot in program.outputs]
+        for number, guard in enumerate(program.guards, start=1):
+            if getattr(operator, guard.relation)(values[guard.left], values[guard.right]) != guard.outcome:
+                return number, outputs
+        return (-1 if any(isnan(values[slot]) for slot in program.doubtful) else 0), outputs
+
+    def computed(self, given: Any) -> tuple[int, Any]:
+        """The status and the outputs, of an array and as an array."""
+        status, outputs = self.run(given.tolist())
+        return status, np.array(outputs, dtype=np.float64)
+
+
+class Python:
+    """The backend: lanes run by NumPy."""
+
+    compiles = False
+    single = PythonSingle
+
+    def lanes(self, program: Program, varying: int, *, summed: bool, contract: bool) -> Lanes:
+        """By NumPy."""
+        return BACKENDS["numpy"].lanes(program, varying, summed=summed, contract=contract)
+
+
+BACKENDS["python"] = Python()

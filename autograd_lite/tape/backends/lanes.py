@@ -1,0 +1,108 @@
+"""A tape over many lanes: what is the same for all runs once, the rest for each lane by a backend."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from autograd_lite.tape.backends import registry
+from autograd_lite.tape.program import FEW, split
+from autograd_lite.tape.tape import Tape
+
+
+class Columns:
+    """The inputs of many lanes: numbers that all share, and arrays of shape (lanes, numbers), in the order of the slots.
+
+    Parameters
+    ----------
+    count : int
+        How many lanes.
+    shared : array
+        The shared numbers.
+    arrays : list of array
+        float64, each with one row for each lane.
+    """
+
+    def __init__(self, count: int, shared: Any, arrays: list[Any]) -> None:
+        self.count, self.shared, self.arrays = count, shared, arrays
+
+    def rows(self, lanes: Any) -> "Columns":
+        """Only these lanes."""
+        return Columns(len(lanes), self.shared, [array[lanes] for array in self.arrays])
+
+    def also_shared(self, numbers: Sequence[float]) -> "Columns":
+        """With further numbers that all share, behind the others."""
+        return Columns(self.count, np.concatenate([self.shared, np.array(numbers, dtype=np.float64)]), self.arrays)
+
+    def column_list(self) -> list[Any]:
+        """Each varying input as an array over lanes."""
+        return [array[:, k] for array in self.arrays for k in range(array.shape[1])]
+
+    def pointers(self, bases: Any, strides: Any) -> None:
+        """Write the address and the stride in bytes of each varying input."""
+        start = 0
+        for array in self.arrays:
+            end = start + array.shape[1]
+            address, step = array.ctypes.data, array.strides[1]
+            bases[start:end] = address if end == start + 1 else range(address, address + step * (end - start), step)
+            strides[start:end] = array.strides[0]
+            start = end
+
+
+class LaneProgram:
+    """A tape ready for many lanes.
+
+    Parameters
+    ----------
+    tape : Tape
+    varying : list of bool
+        For each number of the arguments whether lanes have their own; all share what is captured.
+    backend : str
+        Of the registry.
+    summed : bool
+        Add the outputs up over the lanes instead of returning each.
+    contract : bool
+        Allow fused products and sums.
+    """
+
+    def __init__(
+        self, tape: Tape, varying: Sequence[bool], backend: str, *, summed: bool, contract: bool = False
+    ) -> None:
+        self.captured, self.guards = tape.captured, len(tape.guards)
+        self.outputs, self.doubtful = len(tape.outputs), bool(tape.doubtful)
+        program = tape.program
+        self.tested_after: Any = None
+        if not summed and len(program.doubtful) <= FEW:
+            program = program.with_doubt_as_guards()
+        else:  # as further outputs; `sums` adds those up too, and a NaN in one lane is one in the sum
+            place = {slot: k for k, slot in enumerate(program.outputs)}
+            extra = [slot for slot in program.doubtful if slot not in place]
+            place |= {slot: self.outputs + k for k, slot in enumerate(extra)}
+            program = replace(program, outputs=(*program.outputs, *extra), doubtful=())
+            self.tested_after = [place[slot] for slot in tape.doubtful]
+        self.common, self.each = split(program, [*varying, *[False] * len(tape.captured)])
+        picked = np.array(self.common.outputs, dtype=np.int64)
+        self._picked: Any = slice(len(picked)) if np.array_equal(picked, np.arange(len(picked))) else picked
+        self._run = registry.lanes(self.each, sum(varying), backend, summed=summed, contract=contract)
+        if self.common.code:
+            self._first = registry.single(self.common, backend)
+
+    def _shared_results(self, shared: Any) -> Any:
+        return self._first.computed(shared)[1] if self.common.code else np.ascontiguousarray(shared[self._picked])
+
+    def each_lane(self, columns: Columns) -> tuple[Any, Any]:
+        """Outputs as an array (outputs, lanes), and the status of each lane: 0, a failed guard from 1, -1 for doubt."""
+        outputs, status = self._run.each(columns, self._shared_results(columns.shared))
+        if self.tested_after is not None:
+            doubt = np.isnan(outputs[self.tested_after]).any(axis=0)
+            status = np.where((status == 0) & doubt, -1, status)
+        status = np.where(status > self.guards, -1, status)
+        return outputs[: self.outputs], status
+
+    def sums(self, columns: Columns, use: Callable[[Any, int], Any]) -> Any:
+        """The result of `use(sums, block)`: sums over blocks of so many lanes, (blocks, outputs and doubtful slots).
+
+        The array is good for that call only.
+        """
+        return self._run.sums(columns, self._shared_results(columns.shared), use)

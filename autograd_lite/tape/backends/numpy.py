@@ -1,0 +1,123 @@
+"""Lanes as arrays: a loop over the program with NumPy's functions, freeing what is not needed any more."""
+
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from autograd_lite.primitives import PRIMITIVES, Primitive, pow  # noqa: A004 - the rule
+from autograd_lite.tape.backends.python import PythonSingle
+from autograd_lite.tape.backends.registry import BACKENDS
+from autograd_lite.tape.lowering import lowered
+from autograd_lite.tape.program import Program
+
+Array = Any  # of float64, one number a lane; or a float
+
+_BLOCK = 4096  # lanes that run together
+_ADDED = 64  # lanes that are added up together
+
+
+def _compiled(primitive: Primitive) -> Callable[..., Array]:
+    """A function from the expression of NumPy in the entry."""
+    names = [f"a{k}" for k in range(primitive.arity)]
+    function: Callable[..., Array] = eval(  # noqa: S307 - the text of the table
+        f"lambda {', '.join(names)}: {primitive.arrays.format(*names)}", {"np": np}
+    )
+    return function
+
+
+def _pow(x: Array, p: Array) -> Array:
+    """NumPy takes a root for the power ½ where one exponent serves all lanes, and that is nan at -inf: each gets its own."""
+    return np.power(x, p if isinstance(p, np.ndarray) else np.full(np.shape(x) or 1, p))
+
+
+#: NumPy's function for each built-in primitive that has one.
+FUNCTIONS: dict[Primitive, Callable[..., Array]] = {
+    rule: _compiled(rule) if rule.arrays else getattr(np, rule.numpy)
+    for rule in PRIMITIVES.values()
+    if rule.built_in and (rule.arrays or rule.numpy) and rule.expression is None and not rule.defaults
+} | {pow: _pow}
+
+
+def function_of(primitive: Primitive) -> Callable[..., Array]:
+    """NumPy's function, or the rule's own value lane by lane."""
+    return FUNCTIONS.get(primitive) or (_compiled(primitive) if primitive.arrays else _LaneByLane(primitive))
+
+
+class _LaneByLane:
+    def __init__(self, primitive: Primitive) -> None:
+        self.ufunc = np.frompyfunc(primitive.value, primitive.arity, 1)
+
+    def __call__(self, *arguments: Array) -> Array:
+        result = self.ufunc(*[a.astype(object) if isinstance(a, np.ndarray) else float(a) for a in arguments])
+        return result.astype(np.float64) if isinstance(result, np.ndarray) else result
+
+
+class ArrayProgram:
+    """A program ready to run on arrays; doubtful slots are tested as if by guards `x == x` after all others."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program = lowered(program, FUNCTIONS)
+        kept = set(program.roots)
+        last = {a: position for position, (_, arguments) in enumerate(program.code) for a in arguments}
+        free: dict[int, list[int]] = {}
+        for slot, position in last.items():
+            if slot not in kept and slot >= program.first_instruction:
+                free.setdefault(position, []).append(slot)
+        self._steps = [(function_of(f), arguments, free.get(k, ())) for k, (f, arguments) in enumerate(program.code)]
+
+    def run(self, inputs: Sequence[Array]) -> tuple[list[Array], Array]:
+        """The outputs, and for each lane 0, the number of the first guard that failed, or -1 for a doubtful NaN."""
+        program = self.program
+        values: list[Any] = [*inputs, *program.constants]
+        with np.errstate(all="ignore"):
+            for function, arguments, finished in self._steps:
+                values.append(function(*[values[a] for a in arguments]))
+                for slot in finished:
+                    values[slot] = None
+            status: Array = 0.0
+            for slot in program.doubtful:
+                status = np.where(np.isnan(values[slot]), -1.0, status)
+            for number, guard in reversed(list(enumerate(program.guards, start=1))):
+                held = getattr(operator, guard.relation)(values[guard.left], values[guard.right])
+                status = np.where(held == guard.outcome, status, float(number))
+        return [values[slot] for slot in program.outputs], status
+
+
+class ArrayLanes:
+    """Many lanes by NumPy, in blocks."""
+
+    def __init__(self, program: Program, _varying: int, *, summed: bool, contract: bool) -> None:  # noqa: ARG002
+        self.count, self._arrays = len(program.outputs), ArrayProgram(program)
+
+    def each(self, columns: Any, shared: Any) -> tuple[Any, Any]:
+        """Outputs (outputs, lanes), and the status of each lane."""
+        outputs = np.empty((self.count, columns.count))
+        status = np.zeros(columns.count)
+        inputs = columns.column_list()
+        for start in range(0, columns.count, _BLOCK):
+            part = slice(start, start + _BLOCK)
+            results, state = self._arrays.run([*(c[part] for c in inputs), *shared.tolist()])
+            for k, result in enumerate(results):
+                outputs[k, part] = result
+            status[part] = state
+        return outputs, status
+
+    def sums(self, columns: Any, shared: Any, use: Callable[[Any, int], Any]) -> Any:
+        """The result of `use(sums, block)`."""
+        outputs, _ = self.each(columns, shared)
+        with np.errstate(all="ignore"):
+            sums = np.add.reduceat(outputs, np.arange(0, columns.count, _ADDED), axis=1).T
+        return use(sums, _ADDED)
+
+
+class Arrays:
+    """The backend."""
+
+    compiles = False
+    single = PythonSingle
+    lanes = ArrayLanes
+
+
+BACKENDS["numpy"] = Arrays()

@@ -1,0 +1,126 @@
+"""Backends: who runs a program, on one lane or on many, compiled once for each content; and which one a name stands for."""
+
+import threading
+import warnings
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from autograd_lite.copies import uncollected
+from autograd_lite.errors import ArgumentError, CompilationError
+from autograd_lite.tape.program import Program
+
+NAMES = ("auto", "python", "numpy", "llvm")
+
+
+class Single(Protocol):
+    """A program ready for one lane. The status is 0, the number (from 1) of the first guard that failed, or -1 for doubt."""
+
+    def run(self, inputs: Sequence[float]) -> tuple[int, Sequence[float]]:
+        """The status and the outputs."""
+
+    def computed(self, inputs: Any) -> tuple[int, Any]:
+        """The status and the outputs, of an array and as an array."""
+
+
+class Lanes(Protocol):
+    """A program ready for many lanes, some of whose inputs differ from lane to lane."""
+
+    def each(self, columns: Any, shared: Any) -> tuple[Any, Any]:
+        """Outputs (outputs, lanes), and the status of each lane."""
+
+    def sums(self, columns: Any, shared: Any, use: Callable[[Any, int], Any]) -> Any:
+        """The result of `use(sums, block)`: sums over blocks of so many lanes, (blocks, outputs), good for that call only."""
+
+
+class Backend(Protocol):
+    """Makes programs ready to run.
+
+    Attributes
+    ----------
+    compiles : bool
+        Whether making one ready takes much longer than running it.
+    """
+
+    compiles: bool
+
+    def single(self, program: Program, *, contract: bool) -> Single:
+        """The program for one lane; `contract` allows fused products and sums."""
+
+    def lanes(self, program: Program, varying: int, *, summed: bool, contract: bool) -> Lanes:
+        """The program for many lanes, the first `varying` inputs of which differ."""
+
+
+#: The backends of this process by name; a module that brings one enters it.
+BACKENDS: dict[str, Backend] = {}
+
+_cache: OrderedDict[Any, Any] = OrderedDict()
+_CACHED = 256
+_lock = threading.Lock()
+_said: set[str] = set()
+
+
+def fastest() -> str:
+    """The fastest backend of this machine."""
+    return "llvm" if "llvm" in BACKENDS else "numpy"
+
+
+def chosen(backend: str) -> str:
+    """The backend that a name stands for on this machine."""
+    if backend not in NAMES:
+        raise ArgumentError(f"backend={backend!r}: choose one of {', '.join(NAMES)}.")
+    if backend != "auto" and backend not in BACKENDS:
+        raise CompilationError(
+            'backend="llvm" needs llvmlite, which is not installed. Install it with pip install "autograd-lite[jit]", or '
+            'pass backend="numpy".'
+        )
+    if backend == "auto" and fastest() == "numpy" and "numpy" not in _said:
+        _said.add("numpy")
+        warnings.warn(
+            "llvmlite is not installed: jit and vmap replay tapes with NumPy, some ten times slower than machine code. "
+            'pip install "autograd-lite[jit]" brings it; backend="numpy" says that this is intended.',
+            RuntimeWarning,
+            stacklevel=3,
+        )
+    return fastest() if backend == "auto" else backend
+
+
+def single(program: Program, backend: str, *, contract: bool = False) -> Single:
+    """A program ready for one lane."""
+    ready: Single = _once(program, (backend, contract), lambda: BACKENDS[backend].single(program, contract=contract))
+    return ready
+
+
+def lanes(program: Program, varying: int, backend: str, *, summed: bool, contract: bool) -> Lanes:
+    """A program ready for many lanes."""
+    options = backend, varying, summed, contract
+    ready: Lanes = _once(
+        program, options, lambda: BACKENDS[backend].lanes(program, varying, summed=summed, contract=contract)
+    )
+    return ready
+
+
+def _once(program: Program, options: tuple[Any, ...], build: Callable[[], Any]) -> Any:
+    """What `build` makes of a program, from the cache if this program was built before."""
+    constants = np.array(program.constants).tobytes()  # by bits: 0.0 and -0.0 are different
+    guards = tuple((g.relation, g.left, g.right, g.outcome) for g in program.guards)
+    key = options, program.inputs, constants, program.code, program.outputs, guards, program.doubtful
+    with _lock:
+        if key in _cache:
+            _cache.move_to_end(key)
+            return _cache[key]
+    with uncollected():
+        ready = build()
+    with _lock:
+        ready = _cache.setdefault(key, ready)
+        while len(_cache) > _CACHED:
+            _cache.popitem(last=False)
+    return ready
+
+
+def forget() -> None:
+    """Drop all programs from the cache: who holds them keeps them, others are compiled anew."""
+    with _lock:
+        _cache.clear()

@@ -1,1 +1,0 @@
-"""What runs a program: Python in any arithmetic, NumPy, and machine code by LLVM."""

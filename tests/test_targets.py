@@ -1,0 +1,79 @@
+"""Code for other machines: one emitter writes for every `Target`, and LLVM turns that into their assembly language."""
+
+import numpy as np
+import pytest
+
+import autograd_lite as al
+from autograd_lite.tape.backends import registry
+
+llvm = pytest.importorskip("llvmlite.binding")
+
+from autograd_lite.tape.llvm import emit, engine  # noqa: E402 - of no use without LLVM
+
+WASM = engine.Target("wasm32-unknown-unknown", "generic", "+simd128", width=2)
+CUDA = engine.Target("nvptx64-nvidia-cuda", "sm_80", width=1)
+ARM = engine.Target("aarch64-unknown-linux-gnu", "generic", width=2)
+
+#: For each machine: its `main`, the product of numbers and of vectors, and a fused operation or the call of its function.
+ASSEMBLY = {
+    WASM: ("main:", "f64.mul", "f64x2.mul", "call\tfma"),
+    CUDA: (" main(", "mul.rn.f64", "mul.rn.f64", "fma.rn.f64"),
+    ARM: ("main:", "fmul\td", "fmul\tv1.2d", "fmla\tv1.2d"),
+}
+
+
+def network(w, x):
+    """A layer that becomes a matrix, elementary functions, a remainder without vector code, and a branch."""
+    hidden = [al.tanh(al.sum([w[9 * r + i] * x[i] for i in range(8)]) + w[9 * r + 8]) for r in range(4)]
+    total = al.exp(hidden[0]) * al.sin(1e3 * hidden[1]) + (hidden[2] + 2.0) % 0.7 * hidden[3]
+    return total if total > -1e3 else hidden[3]
+
+
+def program():
+    """The bare program of value and gradient, the samples first."""
+    tape = al.trace(lambda x, w: al.value_and_grad(network)(w, x), np.linspace(-1, 1, 8), np.linspace(-2, 1, 36))
+    return tape.program
+
+
+@pytest.mark.parametrize("target", ASSEMBLY, ids=lambda target: target.triple)
+@pytest.mark.parametrize("kind", ["one lane", "lanes", "sums over lanes"])
+def test_a_program_for_another_machine(target, kind):
+    """The module of a program and the libraries that it calls, as assembly text."""
+    try:
+        llvm.initialize_all_targets()
+        llvm.Target.from_triple(target.triple)
+    except RuntimeError:
+        pytest.skip("this build of LLVM has no such target")
+    main, product, lanes_product, fused = ASSEMBLY[target]
+    if kind == "one lane":
+        text = target.assembly(emit.lane_module(program()).text)
+        assert main in text
+        assert product in text
+        return
+    module = emit.lanes_module(program(), 8, target, summed=kind == "sums over lanes")
+    text, common, lanes, matrices = (target.assembly(part.text) for part in (module, *module.libraries))
+    assert main in text
+    assert lanes_product in matrices
+    assert fused in lanes
+    assert "al_total" in common
+
+
+@pytest.mark.parametrize("width", [1, 2, 4, 8])
+def test_lanes_have_the_same_bits_at_every_width(width, monkeypatch):
+    """Narrower and wider vectors than those of this machine: each lane of the gradient, and sums within their bound."""
+    rng = np.random.default_rng(5)
+    w, x = rng.normal(size=36), rng.normal(size=(77, 8))
+    both = al.value_and_grad(network)
+    expected = al.jit(al.vmap(both, (None, 0)), backend="llvm")(w, x)
+    host = engine.host()
+    narrow = engine.Target(host.triple, host.processor, host.features, width)
+    monkeypatch.setattr(engine, "host", lambda: narrow)
+    registry.forget()
+    try:
+        values, gradients = al.jit(al.vmap(both, (None, 0)), backend="llvm")(w, x)
+        total = al.jit(al.vmap(both, (None, 0), reduce="sum"), backend="llvm")(w, x)[1]
+    finally:
+        registry.forget()
+    np.testing.assert_array_equal(values, expected[0])
+    np.testing.assert_array_equal(gradients, expected[1])
+    assert np.max(np.abs(total - gradients.sum(axis=0)) / np.abs(gradients).sum(axis=0)) < 77 * 2.3e-16
