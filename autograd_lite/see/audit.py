@@ -17,7 +17,7 @@ from typing import Any
 from autograd_lite.context import unnoticed
 from autograd_lite.errors import ArgumentError, BranchError, TraceError
 from autograd_lite.primitives import Primitive, hold, plain, where
-from autograd_lite.see.graph import Edge, Graph, Names
+from autograd_lite.see.graph import Edge, Graph, Names, edges_of
 from autograd_lite.see.labels import Report, check_variable, counted, number, values_of
 from autograd_lite.testing import difference
 from autograd_lite.variable import Variable, is_stale
@@ -131,7 +131,7 @@ def audit(y: Variable, *, most: int = MOST) -> Audit:
         sample = _sampled(inner, most)
         skipped: Counter[str] = Counter()
         judged: dict[tuple[Primitive | None, int], list[tuple[float, float, Edge]]] = defaultdict(list)
-        for edge in chain.from_iterable(map(graph.edges_of, sample)):
+        for edge in chain.from_iterable(map(edges_of, sample)):
             reason, expected, error = _compare(edge)
             if reason:
                 skipped[reason] += 1
