@@ -11,7 +11,7 @@
 """
 
 from autograd_lite import copies as _copies  # gives Variable its copy protocol
-from autograd_lite.tape import storage as _storage, text as _text  # give Tape its files and texts
+from autograd_lite.tape import text as _text  # gives Tape its texts
 from autograd_lite.tape.llvm import backend as _backend  # machine code among the backends
 from autograd_lite.train import nn, optim
 from autograd_lite.backward import gradients, stop_gradient, topological_order, zero_grad
@@ -37,7 +37,7 @@ from autograd_lite import primitives
 from autograd_lite.primitives import *
 from autograd_lite.primitives import PRIMITIVES, REAL, Interval, Primitive
 from autograd_lite.selection import all, any, equal, greater, greater_equal, less_equal, max, min, not_equal
-from autograd_lite.saving import load, save
+from autograd_lite.tape.files import load, save  # gives Tape its files
 from autograd_lite.tape.jit import jit
 from autograd_lite.tape.lanes import vmap
 from autograd_lite.tape.scan import scan

@@ -27,7 +27,7 @@ DEMOS = f"{al.__name__}.demos"
 
 
 class _Parser(argparse.ArgumentParser):
-    """Argparse, with one line for an error."""
+    """Argparse with errors of one line."""
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{' '.join(message.split())}; see {self.prog} --help")
@@ -57,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     draw.set_defaults(run=_draw)
 
     check = commands.add_parser("check", help="check every derivative against finite differences", allow_abbrev=False)
-    check.set_defaults(run=lambda _options: _cli_check.run(colour=_colour_wanted()))
+    check.set_defaults(run=lambda _: _cli_check.run(colour=sys.stdout.isatty() and not os.environ.get("NO_COLOR")))
 
     bench = commands.add_parser("bench", help="time this machine; arguments go to benchmarks/eager.py", add_help=False)
     bench.set_defaults(run=_bench)
@@ -68,13 +68,6 @@ def _seed(text: str) -> int:
     if not text.isdecimal() or len(text) > 18:
         raise argparse.ArgumentTypeError(f"{shorten(text)} is not a seed; use a whole number from 0")
     return int(text)
-
-
-def _colour_wanted() -> bool:
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-
-
-# --- demo
 
 
 def demos_folder() -> Path:
@@ -90,8 +83,8 @@ def load_demos() -> ModuleType:
     if DEMOS not in sys.modules:
         file = demos_folder() / "__init__.py"
         spec = importlib.util.spec_from_file_location(DEMOS, file, submodule_search_locations=[str(file.parent)])
-        if spec is None or spec.loader is None:
-            raise UsageError(f"{file} cannot be imported; reinstall autograd-lite")
+        assert spec is not None
+        assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         sys.modules[DEMOS] = module
         spec.loader.exec_module(module)
@@ -107,21 +100,21 @@ def _about(name: str) -> tuple[str, str]:
 
 def _demo(options: argparse.Namespace) -> int:
     ladder: tuple[str, ...] = load_demos().LADDER
-    options.name = options.name.lower()
-    if options.name == "list":
+    wanted = options.name.lower()
+    if wanted == "list":
         for name in ladder:
             print(f"{name:<16} {_about(name)[0]}")
         print("\nRun one with `demo NAME`, or all with `demo all`.")
         return 0
-    if options.name not in (*ladder, "all"):
-        remark = close_to(options.name, (*ladder, "all", "list")) or f"; there are: {', '.join(ladder)}, all, list"
-        raise UsageError(f"there is no demo {shorten(options.name)}{remark}")
+    if wanted not in (*ladder, "all"):
+        remark = close_to(wanted, (*ladder, "all", "list")) or f"; there are: {', '.join(ladder)}, all, list"
+        raise UsageError(f"there is no demo {shorten(wanted)}{remark}")
     if options.data is not None and options.download:
         raise UsageError("--data and --download both say where the images are; give one of them")
     out = _writable(Path(options.out))
-    names = ladder if options.name == "all" else (options.name,)
+    names = ladder if wanted == "all" else (wanted,)
     entries = [_run_demo(name, out, options, alone=len(names) == 1) for name in names]
-    if options.name == "all":
+    if wanted == "all":
         page = importlib.import_module(f"{DEMOS}.page").write(out, entries, quick=options.quick)
         print(f"\n{page}: every picture with its numbers")
     failed = [entry.name for entry in entries if not entry.ok]
@@ -131,7 +124,7 @@ def _demo(options: argparse.Namespace) -> int:
 
 
 def _run_demo(name: str, out: Path, options: argparse.Namespace, *, alone: bool) -> Any:
-    """Run one demo; among others, one that breaks is an entry that failed and stops none of the rest."""
+    """Run one demo. If it breaks, the error is raised where it is alone; among others it is a failed entry."""
     page = importlib.import_module(f"{DEMOS}.page")
     title, text = _about(name)
     print(f"{'' if alone else chr(10)}== {title}", flush=True)
@@ -152,16 +145,16 @@ def _run_demo(name: str, out: Path, options: argparse.Namespace, *, alone: bool)
 
 
 def _images(run: Any, options: argparse.Namespace, *, alone: bool) -> dict[str, Any]:
-    """Where images come from, for a demo that takes some."""
+    """The images for a demo that takes some."""
     if "data" in inspect.signature(run).parameters:
         return {"data": options.data, "download": options.download}
     if alone and (options.data is not None or options.download):
-        raise UsageError(f"the demo {options.name} takes no images: leave --data and --download out")
+        raise UsageError(f"the demo {options.name.lower()} takes no images: leave --data and --download out")
     return {}
 
 
 def _writable(folder: Path) -> Path:
-    """Make a folder and a file in it, or say why not, before any time is spent."""
+    """Make a folder and a file in it, or refuse, before any time is spent."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / f".writable-{os.getpid()}"
@@ -171,9 +164,6 @@ def _writable(folder: Path) -> Path:
         reason = getattr(error, "strerror", None) or error
         raise UsageError(f"cannot write into {shorten(str(folder))}: {reason}; pass another --out") from None
     return folder
-
-
-# --- draw
 
 
 def _draw(options: argparse.Namespace) -> int:
@@ -203,7 +193,7 @@ def _draw(options: argparse.Namespace) -> int:
 
 
 def _save(y: al.Variable, option: str, file: str) -> None:
-    """Draw to a file, or say in one line why not."""
+    """Draw to a file, or refuse in one line."""
     try:
         al.draw(y).save(file)
     except al.GraphTooLarge:
@@ -213,17 +203,8 @@ def _save(y: al.Variable, option: str, file: str) -> None:
         ) from None
     except (al.AutogradLiteError, OSError, ValueError) as error:
         reason = " ".join(str(getattr(error, "strerror", None) or error).split())
-        what = reason.rstrip(".") if reason.startswith("cannot") else f"cannot write {shorten(file)}: {reason}"
-        raise UsageError(f"{what}; pass another file with {option}") from None
-
-
-def _shield_minus(argv: Sequence[str]) -> list[str]:
-    """Let an expression begin with a minus: `draw '-x*x' x=2` would be read as an option."""
-    options = ("-o", "--output", "--html", "-h", "--help", "--")
-    return [f" {word}" if word.startswith("-") and not word.startswith(options) else word for word in argv]
-
-
-# --- bench
+        problem = reason.rstrip(".") if reason.startswith("cannot") else f"cannot write {shorten(file)}: {reason}"
+        raise UsageError(f"{problem}; pass another file with {option}") from None
 
 
 def _bench(options: argparse.Namespace) -> int:
@@ -235,15 +216,16 @@ def _bench(options: argparse.Namespace) -> int:
 
 
 def _options(words: list[str]) -> argparse.Namespace:
-    if words[:1] == ["draw"]:
-        words = ["draw", *_shield_minus(words[1:])]
+    if words[:1] == ["draw"]:  # a blank before it keeps argparse from taking an expression such as -x*x for an option
+        known = ("-o", "--output", "--html", "-h", "--help", "--")
+        words = [f" {word}" if word.startswith("-") and not word.startswith(known) else word for word in words]
     options, rest = _parser().parse_known_args(words)
     if options.command is None:
         raise UsageError("say what to do: demo, draw, check or bench; see autograd-lite --help")
     if options.command == "bench":
         options.rest = rest
     elif options.command == "draw" and not any(word.startswith("-") for word in rest):
-        options.assignments += rest  # argparse leaves over what follows an option in the middle
+        options.assignments += rest  # argparse leaves over the words behind an option in the middle
     elif rest:
         raise UsageError(f"{shorten(rest[0])} is not expected here; see autograd-lite {options.command} --help")
     return options
@@ -253,7 +235,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr: a terminal without µ is no reason to stop
+        sys.stdout.reconfigure(errors="backslashreplace")  # as on stderr: a terminal without µ stops nothing
     try:
         options = _options(words)
         code = int(options.run(options))
@@ -266,7 +248,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("autograd-lite: interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader, such as `head`, has gone: nobody is left to write to
+    except BrokenPipeError:  # the reader, such as `head`, has ended
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except OSError as error:  # a disk that is full, a folder that was taken away

@@ -1,56 +1,24 @@
 # ruff: noqa: T201 - a command line prints
 """The command `check`: the derivatives of every primitive and composed function against finite differences."""
 
+import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import autograd_lite as al
 from autograd_lite._cli_draw import ELEMENTWISE
-from autograd_lite.primitives import PRIMITIVES, Primitive
+from autograd_lite.primitives import PRIMITIVES, Interval, Primitive
 
 # Away from kinks: no coordinate and no quotient of a pair is so near an integer that the stencil could reach it.
-SAMPLES: dict[int, tuple[tuple[float, ...], ...]] = {
-    1: ((-2.64,), (-1.73,), (-0.45,), (0.31,), (0.72,), (1.37,), (2.64,)),
-    2: ((0.72, 1.37), (2.64, 0.72), (1.37, 2.64), (-1.73, 0.72), (-0.45, -1.73), (0.31, -0.45)),
-    3: ((0.72, -0.45, 1.37), (1.37, 0.31, 0.72), (-0.45, 0.31, 1.37), (-1.73, 2.64, -0.45)),
+SAMPLES: dict[int, list[tuple[Any, ...]]] = {
+    1: [(-2.64,), (-1.73,), (-0.45,), (0.31,), (0.72,), (1.37,), (2.64,)],
+    2: [(0.72, 1.37), (2.64, 0.72), (1.37, 2.64), (-1.73, 0.72), (-0.45, -1.73), (0.31, -0.45)],
+    3: [(0.72, -0.45, 1.37), (1.37, 0.31, 0.72), (-0.45, 0.31, 1.37), (-1.73, 2.64, -0.45)],
 }
-VECTORS = ([0.72, -0.45, 1.37], [-1.73, 0.31, 2.64, 0.72])
+VECTORS: list[tuple[Any, ...]] = [([0.72, -0.45, 1.37],), ([-1.73, 0.31, 2.64, 0.72],)]
 
-
-def _dot(v: Any) -> Any:
-    return al.dot(v, [0.31 * (i + 1) for i in range(len(v))])
-
-
-def _last(name: str) -> Callable[[Any], Any]:
-    def last(v: Any) -> Any:
-        return getattr(al, name)(v)[-1]
-
-    return last
-
-
-def _with_ones(primitive: Primitive, varies: list[bool]) -> Callable[..., Any]:
-    if all(varies):
-        return primitive
-
-    def function(*free: Any) -> Any:
-        rest = iter(free)
-        return primitive(*(next(rest) if v else 1.0 for v in varies))
-
-    function.__name__ = primitive.name
-    return function
-
-
-# Composed functions: those of one number, then those of a vector (where the result is one, its last element).
-COMPOSED: dict[str, tuple[Callable[..., Any], Sequence[tuple[Any, ...]]]] = {
-    **{name: (getattr(al, name), SAMPLES[1]) for name in ELEMENTWISE},
-    **{name: (getattr(al, name), [(v,) for v in VECTORS]) for name in ("sum", "prod", "mean", "norm", "logsumexp")},
-    **{name: (_last(name), [(v,) for v in VECTORS]) for name in ("softmax", "log_softmax")},
-    "dot": (_dot, [(v,) for v in VECTORS]),
-}
-
-
-# The rule that stops a gradient: its derivative is, on purpose, not that of its value.
+# The rules that stop a gradient: their derivative is, on purpose, not that of their value.
 ON_PURPOSE = frozenset({"hold", "plain"})
 
 
@@ -61,19 +29,37 @@ def cases() -> Iterator[tuple[str, Callable[..., Any], list[tuple[Any, ...]]]]:
             continue
         # A partial that is always NaN belongs to a whole-number argument, such as the order of polygamma: keep it at 1.
         varies = [callable(partial) or not math.isnan(partial) for partial in primitive.partials]
-        points = dict.fromkeys(
-            tuple(x if v else 1.0 for x, v in zip(p, varies, strict=True)) for p in SAMPLES[len(varies)]
-        )
+        points = [tuple(x if v else 1.0 for x, v in zip(p, varies, strict=True)) for p in SAMPLES[len(varies)]]
         inside = [
             point
-            for point in points
-            if all(interval.contains(x) for interval, x in zip(primitive.domain, point, strict=True))
-            and math.isfinite(primitive(*point))
+            for point in dict.fromkeys(points)
+            if all(map(Interval.contains, primitive.domain, point)) and math.isfinite(primitive(*point))
         ]
-        free = [tuple(x for x, v in zip(point, varies, strict=True) if v) for point in inside]
-        yield name, _with_ones(primitive, varies), free
-    for name, (function, samples) in COMPOSED.items():
-        yield name, function, list(samples)
+        yield name, _with_ones(primitive, varies), [tuple(itertools.compress(point, varies)) for point in inside]
+    yield from ((name, getattr(al, name), SAMPLES[1]) for name in ELEMENTWISE)
+    yield from ((name, getattr(al, name), VECTORS) for name in ("sum", "prod", "mean", "norm", "logsumexp"))
+    yield from ((name, _last(getattr(al, name)), VECTORS) for name in ("softmax", "log_softmax"))
+    yield "dot", _dot, VECTORS
+
+
+def _with_ones(primitive: Primitive, varies: list[bool]) -> Callable[..., Any]:
+    def function(*free: Any) -> Any:
+        rest = iter(free)
+        return primitive(*(next(rest) if v else 1.0 for v in varies))
+
+    function.__name__ = primitive.name
+    return function
+
+
+def _last(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def last(v: Any) -> Any:
+        return function(v)[-1]
+
+    return last
+
+
+def _dot(v: Any) -> Any:
+    return al.dot(v, [0.31 * (i + 1) for i in range(len(v))])
 
 
 def run(*, colour: bool) -> int:

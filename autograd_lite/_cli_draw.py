@@ -1,4 +1,4 @@
-"""Expressions of the command line: text to graph, through `ast` and a list of what is allowed, never `eval`."""
+"""Expressions of the command line: a syntax tree, folded by a table of allowed operators and functions, never `eval`."""
 
 import ast
 import difflib
@@ -11,38 +11,33 @@ from typing import Any
 import autograd_lite as al
 from autograd_lite.primitives import PRIMITIVES
 
-# What the parser may be handed; beyond it no picture is readable, and its memory grows with the text.
+# No picture of a longer expression is readable, and the parser's memory grows with the text.
 MAX_LENGTH = 100_000
 
 OPERATORS: Mapping[type[ast.AST], str] = {
-    ast.Add: "add",
-    ast.Sub: "sub",
-    ast.Mult: "mul",
-    ast.Div: "div",
-    ast.Pow: "pow",
-    ast.Mod: "mod",
-    ast.FloorDiv: "floordiv",
-    ast.UAdd: "positive",
-    ast.USub: "neg",
+    ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Div: "div", ast.Pow: "pow", ast.Mod: "mod",
+    ast.FloorDiv: "floordiv", ast.UAdd: "positive", ast.USub: "neg",
+}  # fmt: skip
+ELEMENTWISE = ("elu", "gelu", "selu", "silu", "softsign")  # composed functions of one number
+FUNCTIONS: Mapping[str, Callable[..., Any]] = {
+    name: getattr(al, name) for name in (*sorted(PRIMITIVES), *ELEMENTWISE) if hasattr(al, name)
 }
-# Composed functions of one number.
-ELEMENTWISE = ("elu", "gelu", "selu", "silu", "softsign")
 CONSTANTS = {"pi": math.pi, "e": math.e}
 
 
 class UsageError(Exception):
-    """The command line asks for something that cannot be done; the message is one line that says what to do."""
-
-
-def functions() -> dict[str, Callable[..., Any]]:
-    """Return the functions of numbers that an expression may call, by name."""
-    return {name: getattr(al, name) for name in (*sorted(PRIMITIVES), *ELEMENTWISE) if hasattr(al, name)}
+    """The command line asks for something impossible; the message is one line with the remedy."""
 
 
 def close_to(word: str, words: Iterable[str]) -> str:
     """Return a remark such as "; did you mean tanh?", empty if nothing is close."""
     close = difflib.get_close_matches(word, list(words), n=3)
     return f"; did you mean {', '.join(close[:-1]) + ' or ' * (len(close) > 1) + close[-1]}?" if close else ""
+
+
+def shorten(text: str) -> str:
+    """Return a quoted text of at most some 60 characters on one line."""
+    return repr(text) if len(text) <= 60 else f"{text[:50]!r}... ({len(text):,} characters)"
 
 
 def parse_assignment(text: str) -> tuple[str, float]:
@@ -61,19 +56,41 @@ def parse_assignment(text: str) -> tuple[str, float]:
         raise UsageError(f"{shorten(text)}: {shorten(number)} is not a number; write for example {name}=0.5") from None
 
 
-def shorten(text: str) -> str:
-    """Return a quoted text of at most some 60 characters on one line."""
-    return repr(text) if len(text) <= 60 else f"{text[:50]!r}... ({len(text):,} characters)"
+def evaluate(text: str, values: Mapping[str, float]) -> tuple[Any, dict[str, al.Variable]]:
+    """Evaluate an expression on Variables made of `values`; return its result and the Variables.
+
+    A list of pending nodes takes the place of recursion, so that depth has no limit but the parser's.
+
+    >>> y, variables = evaluate("x * exp(-x)", {"x": 0.0})
+    >>> y.value, al.gradients(y, variables["x"])
+    (0.0, 1.0)
+    """
+    variables = {name: al.Variable(value, name=name) for name, value in values.items()}
+    results: list[Any] = []
+    # A node is pending twice: first without a function, then with one to apply to the last `count` results.
+    pending: list[tuple[ast.expr, Callable[..., Any] | None, int]] = [(_parsed(text), None, 0)]
+    while pending:
+        node, function, count = pending.pop()
+        if function is None:
+            function, operands = _operation(node, variables)
+            pending += [(node, function, len(operands)), *((operand, None, 0) for operand in reversed(operands))]
+            continue
+        start = len(results) - count
+        try:
+            results[start:] = [function(*results[start:])]
+        except (al.AutogradLiteError, TypeError) as error:
+            raise _at(node, " ".join(str(error).split())) from None
+    return results.pop(), variables
 
 
-def parse(text: str) -> ast.expr:
-    """Return the syntax tree of an expression; any white space counts as a blank."""
+def _parsed(text: str) -> ast.expr:
+    """The syntax tree of an expression; any white space counts as a blank."""
     text = re.sub(r"\s", " ", text).strip()
     if len(text) > MAX_LENGTH:
         raise UsageError(f"the expression has {len(text):,} characters; the command line takes {MAX_LENGTH:,}")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # "1or x" is refused or run; what the parser thinks of its style is no help
+            warnings.simplefilter("ignore")  # "1or x" is refused or evaluated; the parser's warning is no help
             return ast.parse(text, mode="eval").body
     except SyntaxError as error:
         column = error.offset or 1
@@ -86,82 +103,45 @@ def parse(text: str) -> ast.expr:
         raise UsageError(f"the expression cannot be read: {error}") from None
 
 
-def evaluate(text: str, values: Mapping[str, float]) -> tuple[Any, dict[str, al.Variable]]:
-    """Run an expression on Variables made of `values`; return its result and the Variables.
-
-    An explicit stack takes the place of recursion: whatever the parser accepts is evaluated, however deep it is.
-
-    >>> y, variables = evaluate("x * exp(-x)", {"x": 0.0})
-    >>> y.value, al.gradients(y, variables["x"])
-    (0.0, 1.0)
-    """
-    variables = {name: al.Variable(value, name=name) for name, value in values.items()}
-    known = functions()
-    results: list[Any] = []
-    # A node is put back with the function that its operands, then on `results`, are waiting for.
-    pending: list[tuple[ast.expr, Callable[..., Any] | None]] = [(parse(text), None)]
-    while pending:
-        node, function = pending.pop()
-        operands = _operands(node)
-        if function is not None:
-            arguments = results[len(results) - len(operands) :]
-            del results[len(results) - len(operands) :]
-            results.append(_call(node, function, arguments))
-        elif operands or isinstance(node, ast.Call):
-            pending.append((node, _function_of(node, known)))
-            pending.extend((operand, None) for operand in reversed(operands))
-        else:
-            results.append(_leaf(node, variables))
-    return results.pop(), variables
-
-
-def _operands(node: ast.expr) -> list[ast.expr]:
-    if isinstance(node, ast.BinOp):
-        return [node.left, node.right]
-    if isinstance(node, ast.UnaryOp):
-        return [node.operand]
-    return node.args if isinstance(node, ast.Call) else []
-
-
-def _function_of(node: ast.expr, known: Mapping[str, Callable[..., Any]]) -> Callable[..., Any]:
-    if isinstance(node, (ast.BinOp, ast.UnaryOp)):
-        name = OPERATORS.get(type(node.op))
-        if name is None:
-            raise UsageError(f"{_where(node)}: operator {type(node.op).__name__} is not allowed; use + - * / // % **")
-        return PRIMITIVES[name]
-    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
-        raise UsageError(f"{_where(node)}: only functions by name can be called, such as tanh(x)")
-    if node.keywords or any(isinstance(argument, ast.Starred) for argument in node.args):
-        raise UsageError(f"{_where(node)}: {node.func.id} takes plain arguments only, as in clip(x, 0, 1)")
-    if node.func.id not in known:
-        remark = close_to(node.func.id, known) or "; the functions are those of autograd_lite on single numbers"
-        raise UsageError(f"{_where(node)}: there is no function {node.func.id:.60}{remark}")
-    return known[node.func.id]
+def _operation(node: ast.expr, variables: Mapping[str, al.Variable]) -> tuple[Callable[..., Any], list[ast.expr]]:
+    """The function of a node, and its operands."""
+    match node:
+        case ast.BinOp(left, operator, right):
+            operands = [left, right]
+        case ast.UnaryOp(operator, operand):
+            operands = [operand]
+        case ast.Call(ast.Name(name), operands, keywords):
+            if keywords or any(isinstance(operand, ast.Starred) for operand in operands):
+                raise _at(node, f"{name} takes plain arguments only, as in clip(x, 0, 1)")
+            if name not in FUNCTIONS:
+                remark = close_to(name, FUNCTIONS) or "; the functions are those of autograd_lite on single numbers"
+                raise _at(node, f"there is no function {name:.60}{remark}")
+            return FUNCTIONS[name], operands
+        case ast.Call():
+            raise _at(node, "only functions by name can be called, such as tanh(x)")
+        case _:
+            value = _leaf(node, variables)
+            return lambda: value, []
+    if type(operator) not in OPERATORS:
+        raise _at(node, f"operator {type(operator).__name__} is not allowed; use + - * / // % **")
+    return PRIMITIVES[OPERATORS[type(operator)]], operands
 
 
 def _leaf(node: ast.expr, variables: Mapping[str, al.Variable]) -> Any:
-    if isinstance(node, ast.Name):
-        if node.id in variables:
-            return variables[node.id]
-        if node.id in CONSTANTS:
-            return CONSTANTS[node.id]
-        given = f" (given: {', '.join(variables):.200})" if variables else ""
-        name = node.id if len(node.id) <= 60 else f"{node.id[:50]}..."
-        raise UsageError(f"{_where(node)}: {name} has no value; add {name}=1.0 after the expression{given}")
-    if isinstance(node, ast.Constant) and isinstance(node.value, (int, float)) and not isinstance(node.value, bool):
-        try:
-            return float(node.value)
-        except OverflowError:
-            raise UsageError(f"{_where(node)}: the number is beyond the largest float, 1.8e308") from None
-    raise UsageError(f"{_where(node)}: only names, numbers, + - * / // % ** and function calls are allowed")
+    match node:
+        case ast.Name(name):
+            if name in variables or name in CONSTANTS:
+                return variables.get(name, CONSTANTS.get(name))
+            given = f" (given: {', '.join(variables):.200})" if variables else ""
+            name = name if len(name) <= 60 else f"{name[:50]}..."
+            raise _at(node, f"{name} has no value; add {name}=1.0 after the expression{given}")
+        case ast.Constant(int() | float() as number) if not isinstance(number, bool):
+            try:
+                return float(number)
+            except OverflowError:
+                raise _at(node, "the number is beyond the largest float, 1.8e308") from None
+    raise _at(node, "only names, numbers, + - * / // % ** and function calls are allowed")
 
 
-def _call(node: ast.expr, function: Callable[..., Any], arguments: list[Any]) -> Any:
-    try:
-        return function(*arguments)
-    except (al.AutogradLiteError, TypeError) as error:
-        raise UsageError(f"{_where(node)}: {' '.join(str(error).split())}") from None
-
-
-def _where(node: ast.expr) -> str:
-    return f"position {node.col_offset + 1} of the expression"
+def _at(node: ast.expr, problem: str) -> UsageError:
+    return UsageError(f"position {node.col_offset + 1} of the expression: {problem}")

@@ -230,7 +230,7 @@ def _generic(ufunc: np.ufunc) -> Any:
 
 
 def array_ufunc(ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
-    """What `ufunc` gives where an argument is a Variable or a `VariableArray`."""
+    """The result of `ufunc` where an argument is a Variable or a `VariableArray`."""
     if len(inputs) > 1 or ufunc is np.invert:
         ufunc = _of_truths(ufunc, inputs)
     operands = tuple([_plain(operand) for operand in inputs])
@@ -443,7 +443,7 @@ def _written(ufunc: np.ufunc, result: Any, out: tuple[Any, ...], where: Any) -> 
 
 
 class Conditions(np.lib.mixins.NDArrayOperatorsMixin):
-    """What a comparison of arrays gives while tracing: conditions that are data until their truth is asked for.
+    """The result of a comparison of arrays while tracing: conditions that are data until their truth is asked for.
 
     `where`, products, `&`, `|`, `~`, `any`, `all`, `sum` and `mean` use them as numbers 0 and 1. `np.asarray`, an index
     and whatever else needs a bool array asks for the truth of each, which the trace notes as a branch.
@@ -510,11 +510,11 @@ class Conditions(np.lib.mixins.NDArrayOperatorsMixin):
         return np.add.reduce(self, axis=axis, **options)
 
     def mean(self, axis: Any = None, **options: Any) -> Any:
-        """What share of them holds."""
+        """The share of the conditions that hold."""
         return self.each.mean(axis=axis, **options)
 
     def astype(self, dtype: Any, **_: Any) -> Any:
-        """As numbers 0.0 and 1.0 for a floating dtype; whole numbers and bools ask for the truth."""
+        """Numbers 0.0 and 1.0 for a floating dtype; whole numbers and bools ask for the truth."""
         return self.each if np.dtype(dtype).kind in "fO" else np.asarray(self).astype(dtype)
 
     def __getattr__(self, name: str) -> Any:
@@ -537,7 +537,7 @@ INSTEAD: dict[Any, str] = {}
 
 
 def array_function(function: Any, types: Any, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
-    """What a function of NumPy gives where a Variable or an array of them is among its arguments.
+    """The result of a function of NumPy where a Variable or an array of them is among its arguments.
 
     NumPy's own code serves but for the functions in `FUNCTIONS`. Errors in which it says that it cannot do objects leave
     in our words.

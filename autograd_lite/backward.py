@@ -54,7 +54,7 @@ def topological_order(y: Any) -> list[Variable]:
 
 @dataclass
 class Reach:
-    """What lies under some outputs (see `search`), and the sweeps over it; adjoints and tangents by the numbers of nodes."""
+    """The nodes under some outputs (see `search`), and sweeps over them; adjoints and tangents by the numbers of nodes."""
 
     met: dict[int, Variable]
     inner: list[Variable]
@@ -155,7 +155,7 @@ def send_graphs(nodes: Iterable[Variable], adjoints: dict[int, Number], *, gener
 
 
 def shares(node: Variable, adjoint: Number, *, generic: bool = False) -> Iterable[tuple[Variable, Number]]:
-    """What the adjoint of a node gives to each of its arguments, as graphs."""
+    """The products of a node's adjoint with its local gradients, one for each argument, as graphs."""
     own = getattr(node._primitive, "shares", None)  # an operation with many results says so itself
     if own is not None:
         return own(node, adjoint)  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""What is going on in this thread or task: who watches nodes, which functions run on which inputs, what is traced.
+"""The state of this thread or task: the observers of nodes, the functions that run on which inputs, the trace under way.
 
 Recording a node or reading a value tests one module attribute while nothing of this goes on.
 """

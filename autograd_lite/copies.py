@@ -75,7 +75,7 @@ def _deepcopy(self: Variable, memo: dict[int, Any]) -> Variable:
 
 @uncollected()
 def _reduce(self: Variable) -> tuple[Any, ...]:
-    """What pickle stores: leaves as objects of their own, so that they stay shared; the rest as flat arrays.
+    """The state that pickle stores: leaves as objects of their own, so that they stay shared; the rest as flat arrays.
 
     Per node: a rule (an index, 0 for none), a number of arguments, a value, a gradient, and whether there is one.
     Per argument: the place of a node (-1 for a constant), the constant (nan for a node), a local gradient, and whether

@@ -19,7 +19,7 @@ def user_location() -> str:
 
 
 def deciding_location() -> str:
-    """The same, with ` in sorted()` behind it where that function compares there."""
+    """`file:line` of the user's code, with ` in sorted()` behind it where that function compares there."""
     frame = _user_frame()
     return f"{_file_name(frame.f_code.co_filename)}:{frame.f_lineno}{_orders_at(frame.f_code, frame.f_lasti)}"
 

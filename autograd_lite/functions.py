@@ -143,7 +143,7 @@ def norm(numbers: Any, axis: int | None = None) -> Any:
 
 
 def _spread(reduced: Any, axis: int | None) -> Any:
-    """What `_reduced` gave, shaped so that it broadcasts against the array again."""
+    """The result of `_reduced`, shaped so that it broadcasts against the array again."""
     return reduced if axis is None or not isinstance(reduced, np.ndarray) else np.expand_dims(reduced, axis)
 
 

@@ -330,7 +330,7 @@ def mapped(function: Callable[[Any], Any], nest: Any) -> Any:
 
 
 def _kind(fact: Any) -> Any:
-    """What `==` does not tell of a fact: its type, and the sign of a zero; of a tuple or list, those of its parts too."""
+    """The features of a fact that `==` does not tell: type and sign of zero; of a tuple or list, those of its parts too."""
     if isinstance(fact, (tuple, list)):
         return (type(fact), *map(_kind, fact))
     return repr(fact) if isinstance(fact, float) else type(fact)

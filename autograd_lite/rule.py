@@ -1,4 +1,4 @@
-"""What an entry of the rule table is: an operation, its value, and its partial derivatives, written once.
+"""The entries of the rule table: an operation, its value, and its partial derivatives, written once.
 
 A partial receives `(*arguments, result)` and is written only with operators and other primitives. The same lambda then
 serves floats (a local gradient), Variables (a graph of the gradient, hence every higher order) and any later replay.
@@ -476,7 +476,7 @@ _UNASSIGNED = object()
 
 
 def _held(function: FunctionType) -> Any:
-    """What a function holds besides its code: default arguments and the names from around it."""
+    """The default arguments of a function, and the names that it takes from around it."""
     cells = []
     for cell in function.__closure__ or ():
         try:

@@ -176,7 +176,7 @@ def _lengths(x: float, unit: float) -> Iterator[list[float]]:
 
 @dataclass(frozen=True)
 class _Sample:
-    """What one step gives: the estimate, the largest value, the steepest chord."""
+    """The results of one step: the estimate, the largest value, the steepest chord."""
 
     step: float
     estimate: float

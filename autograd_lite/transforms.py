@@ -97,7 +97,7 @@ def _primal(number: Number, *, keep: bool) -> Number:
 
 
 def name_of(f: Callable[..., Any]) -> str:
-    """What to call a function in a message."""
+    """The name of a function in a message."""
     return getattr(f, "__name__", None) or type(f).__name__
 
 

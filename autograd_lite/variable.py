@@ -41,7 +41,7 @@ _ELSEWHERE = {
 
 
 class About:
-    """What only few nodes have.
+    """The facts that only few nodes have.
 
     A name, the user's lines that made the node and that last read its value, the scope that it was made in, when its value
     was set, whether a copy is stale, and for a leaf of a trace the traced numbers that it was given.
@@ -234,7 +234,7 @@ class Variable:
 
     @property
     def grad(self) -> float | None:
-        """What the passes of `backward` have added up here; None before the first."""
+        """The gradient that passes of `backward` have added up; None before the first."""
         if context.tracing and (trace := context.recording()):
             self._refuse_outside(trace, "reads the gradient of")
         return self._grad
@@ -283,7 +283,7 @@ class Variable:
 
     @property
     def arguments(self) -> tuple[Any, ...]:
-        """What the operation was applied to, in order: Variables and plain floats."""
+        """The arguments of the operation, in order: Variables and plain floats."""
         return self._arguments
 
     @property

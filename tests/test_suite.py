@@ -36,13 +36,13 @@ RUN_BY = {
     "train": "test_nn.py",
     "tape/batches": "test_vmap.py",
     "tape/connected": "test_calls.py",
+    "tape/files": "test_tape_storage.py",
     "tape/backends": "test_jit.py",
     "tape/lane_operations": "test_vmap_graphs.py",
     "tape/lane_paths": "test_vmap.py",
     "tape/loops": "test_scan.py",
     "tape/lowering": "test_machinery.py",
     "tape/llvm": "test_jit.py",
-    "tape/outlines": "test_products.py",
     "tape/paths": "test_jit.py",
     "tape/pickles": "test_calls.py",
     "tape/recording": "test_jit.py",
@@ -50,7 +50,6 @@ RUN_BY = {
     "tape/text": "test_tape_source.py",
     "tape/trace": "test_tape.py",
     "tape/steps": "test_scan.py",
-    "tape/storage": "test_tape_storage.py",
 }
 
 

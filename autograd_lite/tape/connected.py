@@ -84,7 +84,7 @@ class Output(Primitive):
 
 
 def nothing() -> None:
-    """What a pickled `Output` comes back as: no operation."""
+    """The unpickled `Output`: no operation."""
 
 
 def connected(

@@ -103,7 +103,7 @@ class PathReport(list[Path]):
 
 
 class Compiled:
-    """What `jit` returns."""
+    """A jitted function."""
 
     def __init__(self, f: Callable[..., Any], backend: str, max_paths: int, *, contract: bool) -> None:
         self.f, self.backend, self.max_paths, self.contract = f, backend, max_paths, contract
@@ -258,7 +258,7 @@ class Compiled:
         return self.asked, self.max_paths, self.contract
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
-        """As a method, bound like a function: the instance is an argument."""
+        """The method of an instance: bound like a function, with the instance as first argument."""
         return self if instance is None else functools.partial(self, instance)
 
 
@@ -395,7 +395,7 @@ def _jacobian(tape: Tape, seed: float) -> Tape:
 
 
 def _sketched(arguments: tuple[Any, ...]) -> tuple[Any, Any]:
-    """What tells kinds of arguments apart in a microsecond, and what the function gets to see: floats and fresh arrays.
+    """A key that tells kinds of arguments apart in a microsecond, and floats and fresh arrays for the function.
 
     (None, ()) for arguments of which that is not known.
     """

@@ -123,7 +123,7 @@ class Lanes(Operation):
         return self.run(self.family.on("llvm" if native else "numpy"), arguments)
 
     def run(self, family: LanePaths, arguments: Any) -> Any:
-        """The same by the executor of a family."""
+        """The outputs of all lanes, by the backend of a family."""
         columns, given = self._apart(arguments)
         return self.flat(family(self.batch.of(columns), given))
 
@@ -140,7 +140,7 @@ class Lanes(Operation):
         return served.numbers.ravel()
 
     def __call__(self, *arguments: Any) -> list[Any]:
-        """The same on Variables: one instruction of a trace that allows it, else nodes."""
+        """The outputs of lanes on Variables: one instruction in a trace that allows it, else nodes."""
         notes = recording.current()
         if notes and notes.lanes:
             return recorded(self, arguments)
@@ -152,7 +152,7 @@ class Lanes(Operation):
         return connected(self, arguments, numbers)
 
     def one_by_one(self, arguments: Sequence[Any]) -> list[Any]:
-        """The same lane by lane, by replays of their tapes."""
+        """The outputs of lanes on Variables, lane by lane, by replays of their tapes."""
         columns, given = self._apart(_boxed(arguments))
         batch, found = self.batch.of(columns), []
         for lane in range(self.count):
@@ -406,7 +406,7 @@ def _swept(outputs: Sequence[Any], cotangents: Sequence[Any], targets: Sequence[
 
 
 class Result:
-    """What made a node of a mapped function outside of a trace: one of the results of an operation.
+    """The operation of a node of a mapped function outside of a trace: one of the results of an operation.
 
     Its partials, asked for where the gradient is to be a graph, are results of the operation that the derivative is.
     """

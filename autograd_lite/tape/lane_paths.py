@@ -46,7 +46,7 @@ class LanePaths:
         self._examples: dict[Path, list[float]] = {}  # what captured Variables were when a path was recorded
 
     def on(self, backend: str) -> "LanePaths":
-        """The same paths by another executor."""
+        """A view of these paths that runs lanes by another backend."""
         if backend == self.backend:
             return self
         other = copy.copy(self)
@@ -158,7 +158,7 @@ class LanePaths:
 
 
 def _own(captured: Sequence[Variable], given: Given) -> list[Any]:
-    """What these captured Variables are given as."""
+    """The numbers that stand for these captured Variables."""
     try:
         return [given[v._number] for v in captured]
     except KeyError:

@@ -36,7 +36,7 @@ class Call:
 
 
 class Mapped:
-    """What `vmap` returns."""
+    """A mapped function."""
 
     def __init__(self, f: Callable[..., Any], in_axes: Any, reduce: str | None) -> None:
         self.f, self.in_axes, self.reduce = f, in_axes, reduce
@@ -151,7 +151,7 @@ class Mapped:
 
 
 def vmap_again(f: Callable[..., Any], in_axes: Any, reduce: str | None) -> Mapped:
-    """What pickle makes of a mapped function."""
+    """A mapped function from its pickle."""
     return Mapped(f, in_axes, reduce)
 
 

@@ -45,7 +45,7 @@ class Item:
         return [(node._arguments[0], Cotangents({self.index: adjoint}))]
 
     def other(self, index: int) -> "Item":
-        """The same of another result."""
+        """The operation that takes out another result."""
         return item(index)
 
 
@@ -65,7 +65,7 @@ class Included:
 
 
 class Operation:
-    """What the instruction of a tape knows of a loop.
+    """An operation with many results, as the instruction of a tape knows it.
 
     Machine code calls `value_of`, the Python executor `value`. Both compute. A sweep over a trace asks for `pulled_back`;
     the replay of a tape on Variables calls the operation itself.
@@ -90,16 +90,16 @@ class Operation:
         raise NotImplementedError
 
     def shares(self, node: Variable, cotangents: Cotangents) -> list[tuple[Variable, Number]]:
-        """What the adjoints of the results give to each argument that is a Variable."""
+        """The products that the adjoints of the results send to each argument that is a Variable."""
         pulled = zip(node._arguments, self.pulled_back(node._arguments, cotangents), strict=True)
         return [(argument, share) for argument, share in pulled if share is not None and type(argument) is Variable]
 
     def value_of(self, arguments: Any) -> Any:
-        """The same by machine code."""
+        """The results as an array, by machine code."""
         return self.computed(arguments, native=True)
 
     def value(self, *arguments: float) -> list[float]:
-        """The same without, as a list."""
+        """The results as a list, by Python."""
         results: list[float] = self.computed(np.array(arguments, dtype=np.float64), native=False).tolist()
         return results
 
@@ -184,13 +184,13 @@ class Loop(Operation):
         return self.steps.run(*self.apart(arguments), native=native)
 
     def __call__(self, *arguments: Any) -> list[Any]:
-        """The same on Variables: entered into a trace that allows it, else step by step."""
+        """The loop on Variables: one instruction in a trace that allows it, else step by step."""
         if (notes := recording.current()) and notes.loops:
             return recorded(self, arguments)
         return self.replayed(arguments)
 
     def replayed(self, arguments: Sequence[Any]) -> list[Any]:
-        """The same on Variables, step by step."""
+        """The loop on Variables, step by step."""
         start = self.carry + len(self.captured)
         numbers, captured = list(arguments[: self.carry]), arguments[self.carry : start]
         outputs: list[Any] = []
@@ -330,7 +330,7 @@ class LoopGradient(Operation):
                 sums[k] = 0.0
 
     def __call__(self, *arguments: Any) -> list[Any]:
-        """The same on Variables: entered into a trace that allows it, else a sweep over the loop step by step."""
+        """The reverse loop on Variables: one instruction in a trace that allows it, else a sweep step by step."""
         if (notes := recording.current()) and notes.loops > 1:
             return recorded(self, arguments)
         oldest = Variable(0.0).number

@@ -32,7 +32,7 @@ def expansion(primitive: Primitive) -> Program:
 
 
 def lowered(program: Program, native: Collection[Primitive]) -> Program:
-    """The same program in which every operation that is not `native` is written out by its expression, if it has one."""
+    """The program with every operation that is not `native` written out by its expression, if it has one."""
     foreign = {p for p, _ in program.code if p is pow or (p not in native and p.expression is not None)}
     if not foreign:
         return program

@@ -48,7 +48,7 @@ class Unserved(TraceError):  # noqa: N818 - reads as the fact it states
 
 
 class Unmapped(TraceError):  # noqa: N818 - reads as the fact it states
-    """What was recorded as one operation cannot serve: lanes use what it is not given, or a loop is differentiated again."""
+    """An operation recorded for lanes or a loop cannot serve: it lacks an argument, or a loop is differentiated again."""
 
 
 class Uncaptured(TraceError):  # noqa: N818 - reads as the fact it states
@@ -87,7 +87,7 @@ class Path:
 
     @property
     def guards(self) -> tuple[Guard, ...]:
-        """What it branched by."""
+        """The comparisons that it branched by."""
         return self.tape.guards
 
     def outcome(self, number: int) -> Any:
@@ -106,7 +106,7 @@ class Path:
         return next((k for k, (mine, its) in enumerate(pairs) if mine != its), None)
 
     def _constant(self, slot: int) -> float | str | None:
-        """What a guard compares with if that is a constant; every NaN is the same one."""
+        """The constant that a guard compares with, if it is one; every NaN is the same one."""
         tape = self.tape
         if not tape.program.inputs <= slot < tape.program.first_instruction:
             return None
@@ -362,7 +362,7 @@ class Paths:
             )
 
     def eager(self, numbers: Sequence[float]) -> Any:
-        """What the function itself gives."""
+        """The result of the function itself."""
         arguments, keywords = self.shape.pack(numbers)
         return self.f(*arguments, **keywords)
 

@@ -1,7 +1,7 @@
-"""Copies and pickles of functions that were compiled or mapped: the function and the options, never what was compiled.
+"""Copies and pickles of compiled and mapped functions: the function and its options, never the compiled code.
 
-Pickle finds functions by their name. What `grad` and its like return has none, so it is stored as the transform and its
-function. A function under a decorator, `@jit`, is found by name itself.
+Pickle finds functions by their names. The function that `grad` or another transform returns has no name, so it is stored
+as the transform and its argument. A function under a decorator such as `@jit` is found by its own name.
 """
 
 import copy
@@ -11,12 +11,12 @@ from collections.abc import Callable
 from typing import Any
 
 from autograd_lite import transforms
-from autograd_lite.tape import storage
+from autograd_lite.tape import files
 from autograd_lite.tape.tape import Tape
 
 
 class Stored:
-    """Stands in a pickle for what is made again when it is read."""
+    """Stands in a pickle for an object that is made by a call when the pickle is read."""
 
     def __init__(self, make: Callable[..., Any], *arguments: Any) -> None:
         self.made = make, arguments
@@ -26,16 +26,16 @@ class Stored:
 
 
 def stored(f: Any) -> Any:
-    """A function as pickle can write it."""
+    """The function itself, or a stand-in that pickle can write."""
     recipe = transforms.recipe_of(f)
     if recipe is not None:
         label, inner, argnums, options = recipe
         return Stored(_transformed, label, stored(inner), argnums, options)
-    return Stored(storage.from_bytes, storage.to_bytes(f)) if type(f) is Tape else f
+    return Stored(files.from_bytes, files.to_bytes(f)) if type(f) is Tape else f
 
 
 def deeply_copied(f: Any, memo: dict[int, Any]) -> Any:
-    """A function over deep copies of the objects that it is a method of, or a transform of."""
+    """A deep copy of a function: of the object that it is a method of, or of the function under a transform."""
     recipe = transforms.recipe_of(f)
     if recipe is not None:
         label, inner, argnums, options = recipe
@@ -45,7 +45,7 @@ def deeply_copied(f: Any, memo: dict[int, Any]) -> Any:
 
 
 def place_of(wrapper: Any) -> tuple[str, str] | None:
-    """The module and the name under which a decorated function is found; None if it is not."""
+    """The module and the name under which a decorated function is found, or None."""
     f = wrapper
     while (inner := getattr(f, "__wrapped__", None) or getattr(f, "f", None)) is not None:
         f = inner
@@ -59,7 +59,7 @@ def place_of(wrapper: Any) -> tuple[str, str] | None:
 
 
 def at(module: str, name: str) -> Any:
-    """What stands there."""
+    """The object of that name."""
     found: Any = importlib.import_module(module)
     for part in name.split("."):
         found = getattr(found, part)

@@ -1,4 +1,4 @@
-"""What a trace notes besides the nodes, and its sweeps, which must be right for whatever numbers a lane has.
+"""The notes of a trace beside its nodes, and its sweeps, which must be right for whatever numbers a lane has.
 
 A sweep outside a trace leaves out the branches that were not taken. In a trace other numbers may take them. A `masked`
 sweep carries with each adjoint the condition that it was sent at all. Other sweeps leave the conditions out, which can be
@@ -26,7 +26,7 @@ _PLAIN = frozenset([plain, *COMPARISONS.values()])
 
 @dataclass(eq=False)
 class Recording:
-    """What a trace notes: how comparisons came out, and which numbers show that a lane needs care.
+    """The notes of a trace: how comparisons came out, and which numbers show that a lane needs care.
 
     Attributes
     ----------
@@ -231,7 +231,7 @@ def _send_masked(reach: Reach, waiting: dict[int, list[Sent]]) -> dict[int, Sent
 
 
 def _conditional(node: Variable, adjoint: Number, condition: Number | None) -> Iterable[tuple[Variable, Sent]]:
-    """What a node passes on to each argument, and the condition that it does."""
+    """The products that a node sends to its arguments, each with the condition that it was sent."""
     if not _may_send_nothing(node):
         return [(argument, (product, condition)) for argument, product in shares(node, adjoint, generic=True)]
     return [
@@ -242,7 +242,7 @@ def _conditional(node: Variable, adjoint: Number, condition: Number | None) -> I
 
 
 def _masked_shares(node: Variable, products: list[Sent]) -> Iterable[tuple[Variable, Sent]]:
-    """What an operation with many results gives to its arguments; each of its results has a condition of its own."""
+    """The products that an operation with many results sends; each of its results has a condition of its own."""
     by_place: dict[int, list[Sent]] = {}
     for cotangents, condition in products:
         for place, adjoint in cotangents.items():

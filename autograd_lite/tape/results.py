@@ -151,7 +151,7 @@ def _as_number(leaf: Any) -> Any:
 
 
 def _fact(leaf: Fixed) -> Any:
-    """What is no float as an array, or as an object in one."""
+    """A fact that is no float as an array, or as an object in one."""
     if isinstance(leaf.thing, (np.ndarray, np.generic, int, complex, str, bytes)):
         return np.asarray(leaf.thing)
     fact = np.empty((), dtype=object)

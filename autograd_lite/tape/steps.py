@@ -47,7 +47,7 @@ class CapturingAll:
         self.__name__ = name_of(f)
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
-        """The same as the function."""
+        """The function's result."""
         token = capturing_all.set(True)
         try:
             return self.f(*arguments, **keywords)
@@ -233,7 +233,7 @@ class Steps:
 
     @contextmanager
     def lent(self, captured: Any) -> Iterator[None]:
-        """What the step captured has the numbers of the first trace; for a while it gets today's."""
+        """Captured Variables hold the numbers of the first trace; for a while they get today's."""
         with self.tracing:
             lent = list(self.captured)  # a path that is met meanwhile may add to them
             before = [v._value for v in lent]

@@ -21,7 +21,7 @@ _SHOWN = 60  # instructions that print(tape) shows before it leaves out the midd
 
 @dataclass(frozen=True)
 class Cost:
-    """What one replay costs.
+    """The cost of one replay.
 
     Attributes
     ----------
@@ -270,7 +270,7 @@ class Tape:
 
     @cached_property
     def input_names(self) -> tuple[str, ...]:
-        """What the inputs are called in print: `x`, `w[2]`, and the names of captured Variables."""
+        """The names of the inputs in print: `x`, `w[2]`, and the names of captured Variables."""
         names = (self._argument_name(path) + index for path, index in self.input_shape.places())
         return (*names, *(v.name or f"captured{k}" for k, v in enumerate(self.captured)))
 

@@ -47,7 +47,7 @@ def is_plain(leaf: Any) -> bool:
 
 @dataclass(frozen=True)
 class Recorded:
-    """What a function did with some numbers: its program, the Variables that it used from outside, and its results' shape."""
+    """A function as it ran on some numbers: its program, the Variables it used from outside, the shape of its results."""
 
     program: Program
     captured: tuple[Variable, ...]

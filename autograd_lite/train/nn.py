@@ -1,4 +1,4 @@
-"""Layers, networks and losses: nests of parameters under plain formulas; nothing here knows a derivative.
+"""Layers, networks and losses: plain formulas over nests of parameters; no derivative is written here.
 
 A network is a dataclass whose leaves are arrays of floats. `al.grad(loss)(network, x, y)` is a network of gradients, and
 inside a transform the same `network(x)` runs on arrays of Variables.
@@ -37,40 +37,24 @@ def identity(x: Any) -> Any:
 
 #: The activations by name. Each takes floats, Variables, and arrays of either.
 ACTIVATIONS: dict[str, Callable[..., Any]] = {
-    "identity": identity,
-    "elu": functions.elu,
-    "gelu": functions.gelu,
-    "leaky_relu": primitives.leaky_relu,
-    "relu": primitives.relu,
-    "selu": functions.selu,
-    "sigmoid": primitives.sigmoid,
-    "silu": functions.silu,
-    "softmax": functions.softmax,
-    "softplus": primitives.softplus,
-    "softsign": primitives.softsign,
+    "identity": identity, "elu": functions.elu, "gelu": functions.gelu, "leaky_relu": primitives.leaky_relu,
+    "relu": primitives.relu, "selu": functions.selu, "sigmoid": primitives.sigmoid, "silu": functions.silu,
+    "softmax": functions.softmax, "softplus": primitives.softplus, "softsign": primitives.softsign,
     "tanh": primitives.tanh,
-}
+}  # fmt: skip
 
-# ----------------------------------------------------------------------------------------------------------- initialisers
-
-
-#: What makes the first values of weights or biases: `(rng, inputs, outputs, shape) -> array` for a layer of that size.
+#: Draws the first values of weights or biases: `(rng, inputs, outputs, shape) -> array` for a layer of that size.
 Initialiser = Callable[[np.random.Generator, int, int, tuple[int, ...]], Any]
 
 
 def normal(scale: float = 1.0, fan: str | None = None) -> Initialiser:
-    """Normal numbers of standard deviation scale / √fan.
+    """Normal numbers of standard deviation scale / √fan: an initialiser `(rng, inputs, outputs, shape) -> array`.
 
     Parameters
     ----------
     scale : float, default 1
     fan : {None, "in", "out", "average"}
-        What the variance is divided by: nothing, the layer's inputs, its outputs, or the mean of both.
-
-    Returns
-    -------
-    callable
-        `(rng, inputs, outputs, shape) -> array`.
+        The divisor of the variance: none, the layer's inputs, its outputs, or the mean of both.
 
     Raises
     ------
@@ -82,12 +66,18 @@ def normal(scale: float = 1.0, fan: str | None = None) -> Initialiser:
     >>> normal(0.01)(np.random.default_rng(0), 784, 50, (50, 784)).std().round(4)
     np.float64(0.01)
     """
-    divisor = _fan(fan)
-    return lambda rng, inputs, outputs, shape: rng.normal(size=shape) * (scale / math.sqrt(divisor(inputs, outputs)))
+    if fan not in (None, "in", "out", "average"):
+        raise ArgumentError(f'fan={fan!r}: choose None, "in", "out" or "average".')
+
+    def draw(rng: np.random.Generator, inputs: int, outputs: int, shape: tuple[int, ...]) -> Any:
+        divisor = {None: 1.0, "in": inputs, "out": outputs, "average": (inputs + outputs) / 2}[fan]
+        return rng.normal(size=shape) * (scale / math.sqrt(divisor))
+
+    return draw
 
 
 def uniform(low: float = 0.0, high: float = 1.0) -> Initialiser:
-    """Numbers between `low` and `high`, each as likely as the other.
+    """Numbers between `low` and `high`, all equally likely: an initialiser, see `normal`.
 
     Examples
     --------
@@ -97,20 +87,8 @@ def uniform(low: float = 0.0, high: float = 1.0) -> Initialiser:
     return lambda rng, _inputs, _outputs, shape: rng.uniform(low, high, size=shape)
 
 
-def _fan(fan: str | None) -> Callable[[int, int], float]:
-    fans: dict[str | None, Callable[[int, int], float]] = {
-        None: lambda inputs, outputs: 1.0,  # noqa: ARG005
-        "in": lambda inputs, outputs: inputs,  # noqa: ARG005
-        "out": lambda inputs, outputs: outputs,  # noqa: ARG005
-        "average": lambda inputs, outputs: (inputs + outputs) / 2,
-    }
-    if fan not in fans:
-        raise ArgumentError(f'fan={fan!r}: choose None, "in", "out" or "average".')
-    return fans[fan]
-
-
 def zeros(_rng: np.random.Generator, _inputs: int, _outputs: int, shape: tuple[int, ...]) -> Any:
-    """Zeros: how biases begin.
+    """Zeros: the first biases.
 
     Examples
     --------
@@ -123,9 +101,7 @@ def zeros(_rng: np.random.Generator, _inputs: int, _outputs: int, shape: tuple[i
 def glorot_uniform(rng: np.random.Generator, inputs: int, outputs: int, shape: tuple[int, ...]) -> Any:
     """Uniform numbers within √(6/(inputs + outputs)) of 0: for sigmoid and tanh.
 
-    References
-    ----------
-    .. [1] Glorot & Bengio, "Understanding the difficulty of training deep feedforward neural networks", 2010, (16).
+    Glorot & Bengio, "Understanding the difficulty of training deep feedforward neural networks", 2010, (16).
 
     Examples
     --------
@@ -145,9 +121,7 @@ he_normal = normal(math.sqrt(2), "in")
 def he_uniform(rng: np.random.Generator, inputs: int, _outputs: int, shape: tuple[int, ...]) -> Any:
     """Uniform numbers within √(6/inputs) of 0: for ReLU.
 
-    References
-    ----------
-    .. [1] He et al., "Delving deep into rectifiers", 2015, (10), as a uniform distribution of that variance.
+    He et al., "Delving deep into rectifiers", 2015, (10), as a uniform distribution of that variance.
 
     Examples
     --------
@@ -156,11 +130,6 @@ def he_uniform(rng: np.random.Generator, inputs: int, _outputs: int, shape: tupl
     """
     bound = math.sqrt(6 / inputs)
     return rng.uniform(-bound, bound, size=shape)
-
-
-_RECTIFIERS = {"relu", "leaky_relu", "elu", "gelu", "silu"}
-
-# ---------------------------------------------------------------------------------------------------- layers and networks
 
 
 @register_dataclass
@@ -198,13 +167,9 @@ class Dense:
         ----------
         inputs, outputs : int
         rng : Generator, int or None
-            Where numbers are drawn from, or the seed of that; None is a new one every time.
+            The source of the numbers, or its seed; None is a new source every time.
         weights, biases : callable
-            See `normal`; `biases=None` makes a layer without.
-
-        Returns
-        -------
-        Dense
+            See `normal`; `biases=None` makes a layer without biases.
 
         Examples
         --------
@@ -225,7 +190,7 @@ class Dense:
                 f"a layer of {inputs} inputs and {outputs} outputs got inputs of shape {np.shape(x)}. Give an array whose "
                 f"last axis is {inputs} long."
             )
-        with np.errstate(all="ignore"):  # what overflows is inf, without a warning, as in all of the library
+        with np.errstate(all="ignore"):  # overflow gives inf without a warning, as in the whole library
             summed = x @ self.weight.T
             return summed if self.bias is None else summed + self.bias
 
@@ -274,13 +239,9 @@ class Network:
             Inputs, units of each hidden layer, outputs.
         activation, output : str or callable
         rng : Generator, int or None
-            Where numbers are drawn from, layer by layer, weights before biases; or its seed.
+            The source of the numbers, or its seed. Layer by layer, weights are drawn before biases.
         weights, biases : callable
-            See `normal`. Weights are drawn by default as He et al. propose for rectifiers, else as Glorot & Bengio.
-
-        Returns
-        -------
-        Network
+            See `normal`. By default weights are drawn as He et al. propose for rectifiers, else as Glorot & Bengio.
 
         Raises
         ------
@@ -296,9 +257,9 @@ class Network:
             raise ArgumentError(f"sizes={sizes!r}: give inputs and outputs, and the hidden layers between them.")
         between, _ = _activation(activation), _activation(output)
         if weights is None:
-            weights = he_normal if any(between is ACTIVATIONS[name] for name in _RECTIFIERS) else glorot_uniform
-        rng = np.random.default_rng(rng)
-        pairs = itertools.pairwise(sizes)
+            rectifiers = [ACTIVATIONS[name] for name in ("relu", "leaky_relu", "elu", "gelu", "silu")]
+            weights = he_normal if any(between is rectifier for rectifier in rectifiers) else glorot_uniform
+        rng, pairs = np.random.default_rng(rng), itertools.pairwise(sizes)
         layers = [Dense.create(a, b, rng, weights=weights, biases=biases) for a, b in pairs]
         return cls(layers, activation, output)
 
@@ -321,7 +282,7 @@ def _activation(name: str | Callable[..., Any]) -> Callable[..., Any]:
 
 
 def count(nest: Any) -> int:
-    """How many numbers a nest holds: the parameters of a network.
+    """The number of numbers in a nest, such as the parameters of a network.
 
     Examples
     --------
@@ -331,20 +292,13 @@ def count(nest: Any) -> int:
     return sum(np.size(leaf) for leaf in optree.tree_leaves(nest, namespace=NAMESPACE))
 
 
-# ----------------------------------------------------------------------------------------------------------------- losses
-
-
 def squared_error(outputs: Any, targets: Any) -> Any:
-    """Σ (output - target)².
+    """Σ (output - target)², a float or a Variable.
 
     Parameters
     ----------
     outputs, targets : array or number
         Of one shape.
-
-    Returns
-    -------
-    float or Variable
 
     Raises
     ------
@@ -371,7 +325,7 @@ def mean_squared_error(outputs: Any, targets: Any) -> Any:
 
 
 def binary_cross_entropy(logits: Any, targets: Any) -> Any:
-    """The mean of -t·log σ(z) - (1 - t)·log(1 - σ(z)), from logits z: accurate however large these are.
+    """The mean of -t·log σ(z) - (1 - t)·log(1 - σ(z)), a float or a Variable; accurate for logits z of any size.
 
     Parameters
     ----------
@@ -380,10 +334,6 @@ def binary_cross_entropy(logits: Any, targets: Any) -> Any:
     targets : array or number
         Between 0 and 1, of the same shape.
 
-    Returns
-    -------
-    float or Variable
-
     Raises
     ------
     ArgumentError
@@ -391,8 +341,8 @@ def binary_cross_entropy(logits: Any, targets: Any) -> Any:
 
     Notes
     -----
-    t·log(1 + exp(-z)) + (1 - t)·log(1 + exp z): terms of one sign, which neither overflow nor cancel where σ(z) has rounded
-    to 0 or 1.
+    t·log(1 + exp(-z)) + (1 - t)·log(1 + exp z): terms of one sign, so that nothing overflows, and nothing cancels where σ(z)
+    has rounded to 0 or 1.
 
     Examples
     --------
@@ -405,19 +355,15 @@ def binary_cross_entropy(logits: Any, targets: Any) -> Any:
 
 
 def cross_entropy(logits: Any, target: Any) -> Any:
-    """-Σ t·log softmax(z), from the logits z of one sample.
+    """-Σ t·log softmax(z), from the logits z of one sample: a float or a Variable.
 
     Parameters
     ----------
     logits : array (classes,)
         Any real numbers, before the softmax.
     target : int or array (classes,)
-        The class, or the probability of each (see `one_hot`). Under `jit` and `vmap` pass probabilities: to pick a logit by
-        a number that differs from sample to sample is a branch for each class.
-
-    Returns
-    -------
-    float or Variable
+        The class, or the probability of each (see `one_hot`). Under `jit` and `vmap` pass probabilities: a class that
+        differs from sample to sample makes a branch for each class.
 
     Raises
     ------
@@ -458,7 +404,7 @@ def hinge(scores: Any, targets: Any) -> Any:
 
 
 def _alike(outputs: Any, targets: Any, name: str) -> tuple[Any, Any]:
-    """Both as arrays, if of one shape: (n,) against (n, 1) would spread to n² differences in silence."""
+    """Both as arrays, if they have one shape: NumPy would spread (n,) and (n, 1) to n² differences in silence."""
     if np.shape(outputs) != np.shape(targets):
         raise ArgumentError(
             f"{name} got outputs of shape {np.shape(outputs)} and targets of shape {np.shape(targets)}. Give both one shape."
@@ -469,17 +415,13 @@ def _alike(outputs: Any, targets: Any, name: str) -> tuple[Any, Any]:
 
 
 def one_hot(labels: Any, classes: int) -> Any:
-    """1 at each label, 0 elsewhere.
+    """An array (…, classes) with 1 at each label and 0 elsewhere.
 
     Parameters
     ----------
     labels : int or array of int, any shape
         From 0 to classes - 1.
     classes : int
-
-    Returns
-    -------
-    array (…, classes)
 
     Raises
     ------
@@ -499,25 +441,21 @@ def one_hot(labels: Any, classes: int) -> Any:
 
 
 def accuracy(outputs: Any, labels: Any, *, threshold: float = 0.0) -> float:
-    """The share of samples that are classified as labelled.
+    """The share of samples whose class is their label.
 
     Parameters
     ----------
     outputs : array (samples, classes), (samples, 1) or (samples,)
         The largest of a row is its class; a single output is class 1 if it is above `threshold`. NaN is of no class.
-    labels : array (samples,) or (samples, 1), or as one_hot makes them
+    labels : array (samples,) or (samples, 1), or the result of one_hot
         Classes, counted from 0.
     threshold : float, default 0
         0 for logits, 0.5 for probabilities.
 
-    Returns
-    -------
-    float
-
     Raises
     ------
     ArgumentError
-        If outputs and labels are not equally many, or none; if a label is no class.
+        If there are no outputs, or more or fewer than labels; if a label is no class.
 
     Examples
     --------
@@ -540,5 +478,5 @@ def accuracy(outputs: Any, labels: Any, *, threshold: float = 0.0) -> float:
 
 
 def _without_last_one(array: Any) -> Any:
-    """An array (n, 1) as (n,): a column of single outputs or labels, of which argmax would make zeros."""
+    """An array (n, 1) as (n,): argmax would turn a column of single outputs or labels into zeros."""
     return array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array

@@ -4,14 +4,14 @@
     state = optimiser.init(params)
     params, state = optimiser.update(gradients, state, params)
 
-A rate is a number, or a function of the number of steps done so far: a schedule.
+A rate is a number or a schedule: a function of the number of steps done so far.
 """
 
 import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import optree
@@ -26,17 +26,19 @@ __all__ = [
 ]  # fmt: skip
 
 Rate = float | Callable[[Any], Any]
+# Hyperparameters from 0, each with the bound that it must stay below.
+_BOUNDS = {"rate": math.inf, "momentum": 1.0, "decay": 1.0, "beta1": 1.0, "beta2": 1.0, "weight_decay": math.inf}
 
 
 class State(NamedTuple):
-    """What an optimiser remembers: a nest itself, so that it can be carried by `scan` and saved.
+    """The memory of an optimiser: a nest, so that `scan` can carry it and `save` can write it.
 
     Attributes
     ----------
     step : float
-        How many steps have been done.
+        The number of steps done.
     first, second : nest like the parameters, or None
-        Running means of the gradient and of its square, or whatever the method keeps.
+        Running means of the gradient and of its square, or other means that the method keeps.
     """
 
     step: Any
@@ -53,11 +55,11 @@ def _each(function: Callable[..., Any], *nests: Any) -> Any:
             raise ValueError(f"leaves of shapes {' and '.join(map(str, shapes))}")
         result = function(*map(_real, leaves))
         if isinstance(leaves[0], np.ndarray) and not isinstance(result, np.ndarray):
-            return as_array(np.array(result), ())  # of arrays without axes NumPy makes numbers
+            return as_array(np.array(result), ())  # NumPy turns arrays without axes into numbers
         return result
 
     try:
-        with np.errstate(all="ignore"):  # what overflows is inf, without a warning, as in all of the library
+        with np.errstate(all="ignore"):  # overflow gives inf without a warning, as in the whole library
             return optree.tree_map(applied, *nests, namespace=NAMESPACE)
     except ValueError as error:
         raise ArgumentError(
@@ -73,35 +75,17 @@ def _shape(leaf: Any) -> Any:
 
 
 def _real(leaf: Any) -> Any:
-    """A leaf in 64 bits: a float32 would make one of what it is multiplied by."""
+    """A leaf in 64 bits: a product with a float32 would be a float32."""
     if isinstance(leaf, np.ndarray):
         return leaf if leaf.dtype == object else leaf.astype(np.float64, copy=False)
     return float(leaf) if isinstance(leaf, np.generic) else leaf
 
 
-def _zeros(params: Any) -> Any:
-    return _each(lambda p: np.zeros(p.shape) if isinstance(p, np.ndarray) else 0.0, params)
-
-
 def _root(x: Any) -> Any:
-    """√ of a mean of squares; at 0 its derivative is 0, as that of the absolute value, where √ has an infinite one."""
+    """√ of a mean of squares, with derivative 0 at 0 like the absolute value; that of √ itself is infinite there."""
     if isinstance(x, np.ndarray) and x.dtype != object:
         return np.sqrt(x)
     return primitives.where(x, primitives.sqrt(x), 0.0)
-
-
-def _rate(rate: Rate, step: Any) -> Any:
-    return rate(step) if callable(rate) else rate
-
-
-def _checked_rate(rate: Any) -> None:
-    if isinstance(rate, (int, float, str)):  # a Variable may go where a derivative by the rate takes it
-        _checked("rate", rate, 0.0, math.inf)
-
-
-def _checked(name: str, value: float | str, low: float, high: float) -> None:
-    if isinstance(value, str) or not low <= value < high:
-        raise ArgumentError(f"{name}={value!r} is outside of {low:g} ≤ {name} < {high:g}.")
 
 
 def _positive(name: str, value: float) -> None:
@@ -109,25 +93,54 @@ def _positive(name: str, value: float) -> None:
         raise ArgumentError(f"{name}={value!r} is not above 0.")
 
 
-def _own(state: Any, method: Any, *kept: bool) -> None:
-    """Refuse what `init` of this method cannot have made."""
-    if not isinstance(state, State) or kept != (state.first is not None, state.second is not None):
-        held = f"a {type(state).__name__}" if not isinstance(state, State) else "the state of another optimiser"
-        raise ArgumentError(
-            f"{type(method).__name__}.update got {held} for its state. Begin with state = optimiser.init(params), and call "
-            "update(gradients, state, params)."
-        )
+class _Optimiser:
+    """A dataclass of hyperparameters, whose `_step` gives new parameters and the running means to keep."""
+
+    rate: Rate
+    _kept: Callable[[], tuple[bool, bool]]  # whether the state has a first and a second mean
+    _step: Callable[..., tuple[Any, ...]]
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if name == "epsilon":
+                _positive(name, value)
+            elif name == "rate" and not isinstance(value, (int, float, str)):
+                continue  # a schedule, or a Variable where a derivative by the rate is taken
+            elif name in _BOUNDS and (isinstance(value, str) or not 0.0 <= value < _BOUNDS[name]):
+                raise ArgumentError(f"{name}={value!r} is outside of 0 ≤ {name} < {_BOUNDS[name]:g}.")
+
+    def init(self, params: Any) -> State:
+        """The state before the first step."""
+        zeros = [
+            _each(lambda p: np.zeros(p.shape) if isinstance(p, np.ndarray) else 0.0, params) if kept else None
+            for kept in self._kept()
+        ]
+        return State(0.0, *zeros)
+
+    def update(self, gradients: Any, state: State, params: Any) -> tuple[Any, State]:
+        """New parameters and state."""
+        if not isinstance(state, State) or self._kept() != (state.first is not None, state.second is not None):
+            held = "the state of another optimiser" if isinstance(state, State) else f"a {type(state).__name__}"
+            raise ArgumentError(
+                f"{type(self).__name__}.update got {held} for its state. Begin with state = optimiser.init(params), and call "
+                "update(gradients, state, params)."
+            )
+        rate = self.rate(state.step) if callable(self.rate) else self.rate
+        params, *means = self._step(gradients, state, params, rate)
+        return params, State(state.step + 1.0, *means)
 
 
 @dataclass(frozen=True)
-class SGD:
-    """Gradient descent, with momentum if asked for.
+class SGD(_Optimiser):
+    """Gradient descent, with optional momentum.
+
+    Sutskever et al., "On the importance of initialization and momentum in deep learning", 2013.
 
     Parameters
     ----------
     rate : float or schedule
     momentum : float, default 0
-        Share of the last step that is kept: v ← momentum·v + g, p ← p - rate·v.
+        The share of the last step to keep: v ← momentum·v + g, p ← p - rate·v.
     nesterov : bool, default False
         Look ahead: p ← p - rate·(g + momentum·v).
     weight_decay : float, default 0
@@ -136,11 +149,7 @@ class SGD:
     Raises
     ------
     ArgumentError
-        If momentum is not below 1, or Nesterov's method is asked for without momentum.
-
-    References
-    ----------
-    .. [1] Sutskever et al., "On the importance of initialization and momentum in deep learning", 2013.
+        If momentum is not below 1, or `nesterov` is given without momentum.
 
     Examples
     --------
@@ -158,45 +167,37 @@ class SGD:
     weight_decay: float = 0.0
 
     def __post_init__(self) -> None:
-        _checked_rate(self.rate)
-        _checked("momentum", self.momentum, 0.0, 1.0)
-        _checked("weight_decay", self.weight_decay, 0.0, math.inf)
+        super().__post_init__()
         if self.nesterov and not self.momentum:
             raise ArgumentError("nesterov=True needs momentum: SGD(rate, momentum=0.9, nesterov=True).")
 
-    def init(self, params: Any) -> State:
-        """The state before the first step."""
-        return State(0.0, _zeros(params) if self.momentum else None)
+    def _kept(self) -> tuple[bool, bool]:
+        return self.momentum > 0.0, False
 
-    def update(self, gradients: Any, state: State, params: Any) -> tuple[Any, State]:
-        """New parameters and state."""
-        _own(state, self, self.momentum > 0.0, False)
-        rate, keep = _rate(self.rate, state.step), self.momentum
+    def _step(self, gradients: Any, state: State, params: Any, rate: Any) -> tuple[Any, ...]:
+        keep, velocity = self.momentum, None
         if self.weight_decay:
             gradients = _each(lambda g, p: g + self.weight_decay * p, gradients, params)
-        velocity = None
         if keep:
             velocity = _each(lambda v, g: keep * v + g, state.first, gradients)
             gradients = _each(lambda g, v: g + keep * v, gradients, velocity) if self.nesterov else velocity
-        return _each(lambda p, g: p - rate * g, params, gradients), State(state.step + 1.0, velocity)
+        return _each(lambda p, g: p - rate * g, params, gradients), velocity
 
 
 @dataclass(frozen=True)
-class RMSProp:
+class RMSProp(_Optimiser):
     """Steps divided by the root of a running mean of squared gradients.
+
+    Tieleman & Hinton, "Lecture 6.5, RMSProp", Neural Networks for Machine Learning, 2012.
 
     Parameters
     ----------
     rate : float or schedule
     decay : float, default 0.99
-        Share of the running mean that is kept.
+        The share of the running mean to keep.
     epsilon : float, default 1e-8
         Added to the root.
     momentum : float, default 0
-
-    References
-    ----------
-    .. [1] Tieleman & Hinton, "Lecture 6.5, RMSProp", Neural Networks for Machine Learning, 2012.
 
     Examples
     --------
@@ -211,45 +212,33 @@ class RMSProp:
     epsilon: float = 1e-8
     momentum: float = 0.0
 
-    def __post_init__(self) -> None:
-        _checked_rate(self.rate)
-        _checked("decay", self.decay, 0.0, 1.0)
-        _positive("epsilon", self.epsilon)
-        _checked("momentum", self.momentum, 0.0, 1.0)
+    def _kept(self) -> tuple[bool, bool]:
+        return self.momentum > 0.0, True
 
-    def init(self, params: Any) -> State:
-        """The state before the first step."""
-        return State(0.0, _zeros(params) if self.momentum else None, _zeros(params))
-
-    def update(self, gradients: Any, state: State, params: Any) -> tuple[Any, State]:
-        """New parameters and state."""
-        _own(state, self, self.momentum > 0.0, True)
-        rate = _rate(self.rate, state.step)
+    def _step(self, gradients: Any, state: State, params: Any, rate: Any) -> tuple[Any, ...]:
         squares = _each(lambda s, g: self.decay * s + (1 - self.decay) * (g * g), state.second, gradients)
         steps = _each(lambda g, s: g / (_root(s) + self.epsilon), gradients, squares)
         velocity = None
         if self.momentum:
             steps = velocity = _each(lambda v, d: self.momentum * v + d, state.first, steps)
-        return _each(lambda p, d: p - rate * d, params, steps), State(state.step + 1.0, velocity, squares)
+        return _each(lambda p, d: p - rate * d, params, steps), velocity, squares
 
 
 @dataclass(frozen=True)
-class Adam:
-    """Running means of the gradient and its square, both corrected for having begun at 0.
+class Adam(_Optimiser):
+    """Running means of the gradient and its square, both corrected for their start at 0.
+
+    Kingma & Ba, "Adam: a method for stochastic optimization", 2015.
 
     Parameters
     ----------
     rate : float or schedule, default 1e-3
     beta1, beta2 : float, default 0.9 and 0.999
-        Shares of the running means that are kept.
+        The shares of the running means to keep.
     epsilon : float, default 1e-8
         Added to the root of the second.
     weight_decay : float, default 0
         Adds weight_decay·p to the gradient; see `AdamW`.
-
-    References
-    ----------
-    .. [1] Kingma & Ba, "Adam: a method for stochastic optimization", 2015.
 
     Examples
     --------
@@ -264,43 +253,29 @@ class Adam:
     beta2: float = 0.999
     epsilon: float = 1e-8
     weight_decay: float = 0.0
+    _decoupled: ClassVar[bool] = False
 
-    def __post_init__(self) -> None:
-        _checked_rate(self.rate)
-        _checked("beta1", self.beta1, 0.0, 1.0)
-        _checked("beta2", self.beta2, 0.0, 1.0)
-        _positive("epsilon", self.epsilon)
-        _checked("weight_decay", self.weight_decay, 0.0, math.inf)
+    def _kept(self) -> tuple[bool, bool]:
+        return True, True
 
-    def init(self, params: Any) -> State:
-        """The state before the first step."""
-        return State(0.0, _zeros(params), _zeros(params))
-
-    def update(self, gradients: Any, state: State, params: Any) -> tuple[Any, State]:
-        """New parameters and state."""
-        _own(state, self, True, True)
-        rate, step = _rate(self.rate, state.step), state.step + 1.0
-        gradients, params = self._decayed(gradients, params, rate)
+    def _step(self, gradients: Any, state: State, params: Any, rate: Any) -> tuple[Any, ...]:
+        step = state.step + 1.0
+        if self._decoupled:
+            params = _each(lambda p: p * (1 - rate * self.weight_decay), params)
+        elif self.weight_decay:
+            gradients = _each(lambda g, p: g + self.weight_decay * p, gradients, params)
         first = _each(lambda m, g: self.beta1 * m + (1 - self.beta1) * g, state.first, gradients)
         second = _each(lambda s, g: self.beta2 * s + (1 - self.beta2) * (g * g), state.second, gradients)
-        stride = rate / (1 - self.beta1**step)
-        root = _root(1 - self.beta2**step)
+        stride, root = rate / (1 - self.beta1**step), _root(1 - self.beta2**step)
         params = _each(lambda p, m, s: p - stride * m / (_root(s) / root + self.epsilon), params, first, second)
-        return params, State(step, first, second)
-
-    def _decayed(self, gradients: Any, params: Any, _rate: Any) -> tuple[Any, Any]:
-        if self.weight_decay:
-            gradients = _each(lambda g, p: g + self.weight_decay * p, gradients, params)
-        return gradients, params
+        return params, first, second
 
 
 @dataclass(frozen=True)
 class AdamW(Adam):
-    """Adam with weights that decay by themselves, p ← p·(1 - rate·weight_decay), and not by their gradient.
+    """Adam with a decay of the weights themselves, p ← p·(1 - rate·weight_decay), and not of their gradient.
 
-    References
-    ----------
-    .. [1] Loshchilov & Hutter, "Decoupled weight decay regularization", 2019.
+    Loshchilov & Hutter, "Decoupled weight decay regularization", 2019.
 
     Examples
     --------
@@ -310,12 +285,7 @@ class AdamW(Adam):
     """
 
     weight_decay: float = 1e-2
-
-    def _decayed(self, gradients: Any, params: Any, rate: Any) -> tuple[Any, Any]:
-        return gradients, _each(lambda p: p * (1 - rate * self.weight_decay), params)
-
-
-# -------------------------------------------------------------------------------------------------------------- schedules
+    _decoupled = True
 
 
 def exponential_decay(rate: float, factor: float, every: float = 1.0) -> Callable[[Any], Any]:
@@ -345,9 +315,7 @@ def step_decay(rate: float, factor: float, every: float) -> Callable[[Any], Any]
 def cosine_decay(rate: float, steps: float, floor: float = 0.0) -> Callable[[Any], Any]:
     """From `rate` down to `floor` along half a cosine, in so many steps; then `floor`.
 
-    References
-    ----------
-    .. [1] Loshchilov & Hutter, "SGDR: stochastic gradient descent with warm restarts", 2017, (5).
+    Loshchilov & Hutter, "SGDR: stochastic gradient descent with warm restarts", 2017, (5).
 
     Examples
     --------
@@ -372,25 +340,19 @@ def warmup(rate: Rate, steps: float) -> Callable[[Any], Any]:
     0.05
     """
     _positive("steps", steps)
-    return lambda step: _rate(rate, step) * primitives.minimum((step + 1.0) / steps, 1.0)
+    return lambda step: (rate(step) if callable(rate) else rate) * primitives.minimum((step + 1.0) / steps, 1.0)
 
 
 def clip_by_norm(gradients: Any, limit: float) -> Any:
-    """The gradients, scaled down to the Euclidean norm `limit` if theirs is larger.
+    """The nest of gradients, scaled down to the Euclidean norm `limit` if its norm is larger.
+
+    Pascanu et al., "On the difficulty of training recurrent neural networks", 2013, algorithm 1.
 
     Parameters
     ----------
     gradients : nest
     limit : float
         Above 0.
-
-    Returns
-    -------
-    nest
-
-    References
-    ----------
-    .. [1] Pascanu et al., "On the difficulty of training recurrent neural networks", 2013, algorithm 1.
 
     Examples
     --------
@@ -406,7 +368,7 @@ def clip_by_norm(gradients: Any, limit: float) -> Any:
     largest = primitives.hold(largest)
     # Divided by the largest, a constant, no square over- or underflows.
     scale = primitives.where(primitives.less(0.0, largest) * primitives.less(largest, math.inf), largest, 1.0)
-    total: Any = 1e-300  # the root has a derivative where all are 0
+    total: Any = 1e-300  # at 0 the root would have no derivative
     with np.errstate(all="ignore"):
         for leaf in leaves:
             part = leaf / scale

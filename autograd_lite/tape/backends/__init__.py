@@ -1,1 +1,1 @@
-"""What runs a program: Python in any arithmetic, NumPy, and, where `llvm` brings it, machine code."""
+"""Backends that run a program: Python in any arithmetic, NumPy, and, where `llvm` brings it, machine code."""

@@ -1,4 +1,4 @@
-"""Backends: who runs a program, on one lane or on many, compiled once for each content; and which one a name stands for."""
+"""Backends, which run programs on one lane or on many, each compiled once; and the one that a name stands for."""
 
 import threading
 import warnings
@@ -103,7 +103,7 @@ def lanes(program: Program, varying: int, backend: str, *, summed: bool, contrac
 
 
 def _once(program: Program, options: tuple[Any, ...], build: Callable[[], Any]) -> Any:
-    """What `build` makes of a program, from the cache if this program was built before."""
+    """The result of `build`, from the cache if this program was built before."""
     constants = np.array(program.constants).tobytes()  # by bits: 0.0 and -0.0 are different
     guards = tuple((g.relation, g.left, g.right, g.outcome) for g in program.guards)
     key = options, program.inputs, constants, program.code, program.outputs, guards, program.doubtful

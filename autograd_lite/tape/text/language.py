@@ -1,4 +1,4 @@
-"""What the languages share: the order of instructions and guards, names, numbers."""
+"""The common part of the languages: the order of instructions and guards, names, numbers."""
 
 import keyword
 import re
@@ -36,7 +36,7 @@ class Language:
         return parts if self.native is None else [lowered(part, self.native) for part in parts]
 
     def terms(self, program: Program, inputs: Sequence[str]) -> list[str]:
-        """What each slot is called."""
+        """The name of each slot."""
         computed = range(program.first_instruction, program.slots)
         return [*inputs, *map(self.constant, program.constants), *map(self.slot.format, computed)]
 
