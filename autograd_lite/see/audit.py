@@ -17,7 +17,7 @@ from typing import Any
 from autograd_lite.context import unnoticed
 from autograd_lite.errors import ArgumentError, BranchError, TraceError
 from autograd_lite.primitives import Primitive, hold, plain, where
-from autograd_lite.see.graph import Edge, Graph, Names
+from autograd_lite.see.graph import Edge, Graph, Names, edges_of
 from autograd_lite.see.labels import Report, check_variable, counted, number, values_of
 from autograd_lite.testing import difference
 from autograd_lite.variable import Variable, is_stale
@@ -127,10 +127,11 @@ def audit(y: Variable, *, most: int = MOST) -> Audit:
         raise ArgumentError(f"most={most!r}: give the number of nodes to look at, 1 or more.")
     with unnoticed():
         graph = Graph([y])
-        sample = _sampled([*graph.edges], most)
+        inner = [node for node in graph.nodes if node.parents]
+        sample = _sampled(inner, most)
         skipped: Counter[str] = Counter()
         judged: dict[tuple[Primitive | None, int], list[tuple[float, float, Edge]]] = defaultdict(list)
-        for edge in chain.from_iterable(graph.edges[node] for node in sample):
+        for edge in chain.from_iterable(map(edges_of, sample)):
             reason, expected, error = _compare(edge)
             if reason:
                 skipped[reason] += 1
@@ -140,7 +141,7 @@ def audit(y: Variable, *, most: int = MOST) -> Audit:
     faults = tuple(sorted(wrong, key=lambda fault: -fault.error))
     checked = sum(map(len, judged.values()))
     evidence = [fault.line for fault in faults]
-    sampled = f", in {len(sample):,} of {len(graph.edges):,} nodes: a sample" if len(sample) < len(graph.edges) else ""
+    sampled = f", in {len(sample):,} of {len(inner):,} nodes: a sample" if len(sample) < len(inner) else ""
     evidence.append(f"compared: {counted(checked, 'local gradient')}{sampled}")
     evidence += [f"not judged: {count:,} {reason}" for reason, count in skipped.most_common()]
     nodes = tuple(fault.node for fault in faults)

@@ -102,8 +102,8 @@ def _forward(graph: Graph, born: Variable, head: str, product: tuple[float, floa
     """A value was born bad; with a product, it showed only on the way back."""
     cause, rewrite = cure(Birth(born, _users(graph, born)))
     evidence = [*_inputs(graph, born), f"cure: {rewrite}."]
-    if nodes := Ways(graph, born).top(1)[0].nodes[::-1]:
-        evidence.append(f"from there: {' -> '.join(shortened([graph.names[node] for node in nodes], 8))}")
+    if nodes := Ways(graph.outputs[0], born).top(1)[0].nodes[::-1]:
+        evidence.append(f"from there: {' -> '.join(shortened(nodes, 8, graph.names.__getitem__))}")
     if product is not None:
         evidence.insert(0, _failed(*product))
     which = f", which is {born.value}" if operation(born) or product is not None else ""

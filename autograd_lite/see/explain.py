@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from autograd_lite.context import unnoticed
 from autograd_lite.errors import ArgumentError
-from autograd_lite.see.graph import Graph, Ways
+from autograd_lite.see.graph import Edge, Graph, Ways
 from autograd_lite.see.labels import check_variable, counted, number, shortened, signed, title, visible
 from autograd_lite.variable import Variable
 
@@ -49,7 +49,7 @@ class Explanation(str):
         if self._x is None:
             return 0
         with unnoticed():
-            return Ways(Graph([self._y]), self._x).number
+            return Ways(self._y, self._x).number
 
     @property
     def table(self) -> str:
@@ -77,8 +77,8 @@ class Explanation(str):
     def latex(self) -> str:
         """Return the derivation as an `aligned` block: with `x` the sum over paths, else values and adjoints."""
         with unnoticed():
-            graph = Graph([self._y])
-            lines = _equations(graph) if self._x is None else _sums(Ways(graph, self._x), self._top)
+            y, x = self._y, self._x
+            lines = _equations(Graph([y])) if x is None else _sums(Ways(y, x), self._top)
         return "\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}"
 
 
@@ -140,7 +140,7 @@ def explain(y: Variable, x: Variable | None = None, *, top: int = 10) -> Explana
     if x is not None:
         check_variable("explain", x)
     with unnoticed():
-        lines = _tree(y) if x is None else _paths(Ways(Graph([y]), x), top)
+        lines = _tree(y) if x is None else _paths(Ways(y, x), top)
         return Explanation("\n".join(lines), y, x, top)
 
 
@@ -181,14 +181,13 @@ def _paths(ways: Ways, top: int) -> list[str]:
     heading = f"d {names[ways.y]} / d {names[x]}"
     if not ways.connected:
         return [f"{heading} = 0: no path leads from {names[ways.y]} to {names[x]}. al.why says more."]
-    total = ways.graph.adjoints.get(x, 0.0)
+    total = ways.adjoints.get(x, 0.0)
     found = ways.top(top)
     some = f", the {len(found)} largest" if ways.number > len(found) else ""
     rule = "(along a path the local gradients multiply, different paths add)"
     lines = [f"{heading} = {signed(total)} over {counted(ways.number, 'path')} {rule}{some}:"]
     products = [path.amount() for path in found]
-    signs = [[f"({signed(e.local)})" if e.sent else "(not taken)" for e in path.edges] for path in found]
-    factors = [" * ".join(shortened(each, 6)) or "(+1)" for each in signs]
+    factors = [" * ".join(shortened(path.edges, 6, _factor)) or "(+1)" for path in found]
     width, column = max(map(len, products)), max(map(len, factors))
     for product, text, path in zip(products, factors, found, strict=True):
         lines.append(f"|- {product.ljust(width)} = {text.ljust(column)}   {path.written(names)}".rstrip())
@@ -198,11 +197,17 @@ def _paths(ways: Ways, top: int) -> list[str]:
     return [*lines, f"`- sum {signed(total)}"]
 
 
+def _factor(edge: Edge) -> str:
+    return f"({signed(edge.local)})" if edge.sent else "(not taken)"
+
+
 def _rows(y: Variable, x: Variable | None) -> tuple[list[tuple[str, str, str, str]], int]:
     """Name, operation, value and sum of products of each node, the output first; and how many were left out."""
-    graph = Graph([y])
+    graph = Graph([y]) if x is None else Ways(y, x)
+    nodes = list(graph.nodes[::-1])
+    if isinstance(graph, Ways):
+        nodes = [*graph.between, graph.x] if graph.connected else [y]
     names, adjoints, rows = graph.names, graph.adjoints, []
-    nodes = graph.nodes[::-1] if x is None else Ways(graph, x).nodes
     for node in nodes[:ROWS]:
         terms = [
             f"({signed(adjoints[edge.user])}) * ({signed(edge.local)}) [{names[edge.user]}]"
@@ -276,7 +281,7 @@ def _sums(ways: Ways, top: int) -> list[str]:
     return [
         left + "\n  + ".join(symbols + more),
         "&= " + "\n  + ".join(numbers + more),
-        f"&= {in_tex(ways.graph.adjoints.get(ways.x, 0.0))}",
+        f"&= {in_tex(ways.adjoints.get(ways.x, 0.0))}",
     ]
 
 

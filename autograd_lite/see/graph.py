@@ -48,13 +48,22 @@ class Edge(NamedTuple):
         return (-1, 0.0) if factor == 0.0 else (0, math.log(factor) if math.isfinite(factor) else INFINITE)
 
 
-class Share(NamedTuple):
-    """A step of the reverse sweep: the product that an edge adds to the adjoint of its argument, which was `before`."""
+def edges_of(node: Variable, towards: Container[Variable] | None = None) -> list[Edge]:
+    """Return an edge for each Variable among the arguments of a node, or only for those of a set."""
+    selects = node.primitive is not None and node.primitive.selects
+    pairs = node.local_gradients
+    places: Iterable[int] = range(len(pairs))
+    if len(pairs) < len(node.arguments):
+        places = (place for place, argument in enumerate(node.arguments) if type(argument) is Variable)
+    return [
+        Edge(node, place, k, argument, local, not (selects and local == 0.0))
+        for k, (place, (argument, local)) in enumerate(zip(places, pairs, strict=True))
+        if towards is None or argument in towards
+    ]
 
-    edge: Edge
-    upstream: float
-    product: float
-    before: float | None
+
+#: A step of the reverse sweep: an edge, the adjoint of its user, the product of both, the adjoint of its argument before.
+Share = tuple[Edge, float, float, float | None]
 
 
 class Graph:
@@ -77,16 +86,7 @@ class Graph:
     @cached_property
     def edges(self) -> dict[Variable, list[Edge]]:
         """The edges of each node that has parents."""
-        edges = {}
-        for node in self.nodes:
-            selects = node.primitive is not None and node.primitive.selects
-            if pairs := node.local_gradients:
-                places = (place for place, argument in enumerate(node.arguments) if type(argument) is Variable)
-                edges[node] = [
-                    Edge(node, place, k, argument, local, not (selects and local == 0.0))
-                    for k, (place, (argument, local)) in enumerate(zip(places, pairs, strict=True))
-                ]
-        return edges
+        return {node: edges for node in self.nodes if (edges := edges_of(node))}
 
     @property
     def seeds(self) -> dict[Variable, float]:
@@ -95,15 +95,15 @@ class Graph:
 
     def shares(self, adjoints: dict[Variable, float], *, absolute: bool = False) -> Iterator[Share]:
         """Run the reverse sweep on `adjoints`, which holds the seeds; with `absolute`, as if nothing could cancel."""
-        for user in reversed(self.nodes):
+        for user, edges in reversed(self.edges.items()):
             upstream = adjoints.get(user)
             if upstream is not None:  # else behind a branch that was not taken
-                for edge in self.edges.get(user, ()):
+                for edge in edges:
                     product = (abs(edge.local) if absolute else edge.local) * upstream
                     before = adjoints.get(edge.argument)
                     if edge.sent:
                         adjoints[edge.argument] = product if before is None else before + product
-                    yield Share(edge, upstream, product, before)
+                    yield edge, upstream, product, before
 
     @cached_property
     def adjoints(self) -> dict[Variable, float]:
@@ -121,9 +121,11 @@ class Graph:
     def arriving(self) -> dict[Variable, list[Edge]]:
         """The edges that each adjoint is added up over, in the order of the sweep."""
         found = defaultdict(list)
-        for edge in (share.edge for share in self.shares(self.seeds)):
-            if edge.sent:
-                found[edge.argument].append(edge)
+        for user, edges in reversed(self.edges.items()):
+            if user in self.adjoints:
+                for edge in edges:
+                    if edge.sent:
+                        found[edge.argument].append(edge)
         return found
 
     def rings(self, start: Iterable[Variable], inside: Container[Variable]) -> Iterator[list[Variable]]:
@@ -200,7 +202,7 @@ class Path:
 
     def written(self, names: Names) -> str:
         """Return `n4 -> n2 -> x`."""
-        return " -> ".join(shortened([names[node] for node in self.nodes], 8))
+        return " -> ".join(shortened(self.nodes, 8, names.__getitem__))
 
     def amount(self) -> str:
         """Return the product; where it over- or underflows, its power of ten."""
@@ -211,35 +213,38 @@ class Path:
         return signed(product)
 
 
-class Ways:
-    """What lies between the first output `y` of a graph and `x`: the edges of every path from one to the other."""
+class Ways(Graph):
+    """The graph of an output `y`, of its edges only those of the paths from `y` to `x`."""
 
-    def __init__(self, graph: Graph, x: Variable) -> None:
-        self.graph, self.names = graph, graph.names
-        self.y, self.x = graph.outputs[0], x
-        self.edges: dict[Variable, list[Edge]] = {}
+    def __init__(self, y: Variable, x: Variable) -> None:
+        super().__init__([y])
+        self.y, self.x = y, x
         #: The size of the largest path from each node to `x`: minus its factors 0, and the logarithm of the others.
         self.largest = {x: (0, 0.0)}
-        for node, edges in graph.edges.items():
-            if leading := [edge for edge in edges if edge.argument in self.largest]:
-                self.edges[node] = leading
-                self.largest[node] = max(map(self._size, leading))
-        self.connected = self.y in self.largest
+        self.edges = {}
+        for node in self.nodes:
+            if edges := edges_of(node, self.largest):
+                self.edges[node] = edges
+                self.largest[node] = max(map(self._size, edges))
+        self.connected = y in self.largest
 
     def _size(self, edge: Edge) -> tuple[int, float]:
         """The size of the largest path that begins with an edge."""
         (zeros, logarithm), further = edge.size, self.largest[edge.argument]
         return zeros + further[0], logarithm + further[1]
 
+    def _turns(self, node: Variable) -> tuple[Edge, list[tuple[tuple[int, float], Edge]]]:
+        """The edge that the largest path takes at a node, and what each of the others loses against it."""
+        most, edges = self.largest[node], self.edges[node]
+        sizes = [self._size(edge) for edge in edges]
+        taken = edges[sizes.index(most)]
+        losses = [(most[0] - size[0], most[1] - size[1]) for size in sizes]
+        return taken, [(loss, edge) for loss, edge in zip(losses, edges, strict=True) if edge is not taken]
+
     @property
     def between(self) -> list[Variable]:
         """The nodes of all paths but the last, newest first."""
         return list(reversed(self.edges)) if self.connected else []
-
-    @property
-    def nodes(self) -> list[Variable]:
-        """The nodes of all paths, newest first; `y` alone if there is none."""
-        return [*self.between, self.x] if self.connected else [self.y]
 
     @cached_property
     def number(self) -> int:
@@ -264,17 +269,17 @@ class Ways:
         # and by which.
         turns: list[tuple[tuple[int, float], int, int, int, Edge | None]] = [((0, 0.0), 0, -1, 0, None)]
         seen = 1
+        at: dict[Variable, tuple[Edge, list[tuple[tuple[int, float], Edge]]]] = {}
         while turns and len(found) < number:
             loss, _, left, length, edge = turns.pop(0)
             path = [*found[left][:length], edge] if edge else []
             node = path[-1].argument if path else self.y
             room = number - len(found) - 1
             while node is not self.x:
-                most, sizes = self.largest[node], [self._size(edge) for edge in self.edges[node]]
-                taken = self.edges[node][sizes.index(most)]
-                for size, other in zip(sizes, self.edges[node], strict=True):
-                    total = loss[0] + (most[0] - size[0]), loss[1] + (most[1] - size[1])
-                    if other is not taken and room and (len(turns) < room or total < turns[room - 1][0]):
+                taken, others = at.get(node) or at.setdefault(node, self._turns(node))
+                for further, other in others:
+                    total = loss[0] + further[0], loss[1] + further[1]
+                    if room and (len(turns) < room or total < turns[room - 1][0]):
                         insort(turns, (total, seen, len(found), len(path), other))
                         del turns[room:]
                         seen += 1

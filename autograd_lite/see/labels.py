@@ -143,15 +143,15 @@ def number(x: float) -> str:
     return f"{x:.5g}"
 
 
-def shortened(words: Sequence[str], most: int) -> list[str]:
-    """Return the words, those in the middle left out where there are more than `most`.
+def shortened(things: Sequence[Any], most: int, write: Callable[[Any], str] = str) -> list[str]:
+    """Return the things as words, those in the middle left out where there are more than `most`.
 
     >>> shortened("abcdefgh", 6)
     ['a', 'b', '... (3 more)', 'f', 'g', 'h']
     """
-    if len(words) <= most:
-        return [*words]
-    return [*words[: most - 4], f"... ({len(words) - most + 1} more)", *words[-3:]]
+    if len(things) <= most:
+        return [*map(write, things)]
+    return [*map(write, things[: most - 4]), f"... ({len(things) - most + 1} more)", *map(write, things[-3:])]
 
 
 @dataclass(frozen=True, repr=False, eq=False)

@@ -18,7 +18,7 @@ from autograd_lite.context import unnoticed
 from autograd_lite.errors import ArgumentError
 from autograd_lite.primitives import PRIMITIVES, hold, mul, relu, share, where
 from autograd_lite.see.blame import blame
-from autograd_lite.see.graph import Edge, Graph, Names, Path, Ways
+from autograd_lite.see.graph import Edge, Names, Path, Ways
 from autograd_lite.see.labels import Report, check_variable, counted, number, operation, signed, values_of
 from autograd_lite.variable import Variable
 
@@ -126,8 +126,8 @@ def why(y: Variable, x: Variable, *, tiny: float = 1e-6, huge: float = 1e6) -> W
     if not 0.0 <= tiny < huge:
         raise ArgumentError(f"tiny={tiny!r}, huge={huge!r}: give two sizes, 0 ≤ tiny < huge.")
     with unnoticed():
-        ways = Ways(Graph([y]), x)
-        gradient = ways.graph.adjoints.get(x, 0.0) if ways.connected else None
+        ways = Ways(y, x)
+        gradient = ways.adjoints.get(x, 0.0) if ways.connected else None
         if gradient is None:
             reason = _missing(ways)
         elif not math.isfinite(gradient):
@@ -160,7 +160,7 @@ def why(y: Variable, x: Variable, *, tiny: float = 1e-6, huge: float = 1e6) -> W
 
 def _zero(ways: Ways) -> Reason:
     if ways.largest[ways.y][0] == 0:  # a path without a factor 0
-        if ways.graph.sizes.get(ways.x, 0.0) == 0.0:
+        if ways.sizes.get(ways.x, 0.0) == 0.0:
             return _chain("vanishing", ways.top(1)[0], ways.names, tail=", which underflows to 0")
         return _cancellation(ways)
     reached, front = {ways.y}, []  # the edges with derivative 0 that are met first on the ways from `y`
@@ -194,15 +194,15 @@ def _zero(ways: Ways) -> Reason:
 
 def _cancellation(ways: Ways) -> Reason:
     """The newest node on whose ways to `y` the contributions add up to nothing."""
-    adjoints, sizes, names = ways.graph.adjoints, ways.graph.sizes, ways.names
+    adjoints, sizes, names = ways.adjoints, ways.sizes, ways.names
     here = next(
         node
-        for node in ways.nodes
+        for node in (*ways.between, ways.x)
         if ways.largest[node][0] == 0
         and abs(adjoints.get(node, 1.0)) <= CANCELLED * sizes.get(node, 0.0)
         and sizes[node] > 0.0
     )
-    above, left = Ways(ways.graph, here), adjoints[here]
+    above, left = Ways(ways.y, here), adjoints[here]
     paths = [path for path in above.top(LINES) if path.logarithm > -math.inf]
     several = len(paths) if len(paths) < LINES else above.number  # those with a factor 0 come last
     evidence = [f"{path.amount()} along {path.written(names)}" for path in paths]
@@ -213,7 +213,7 @@ def _cancellation(ways: Ways) -> Reason:
         quotient = next((e.user for e in users if operation(e.user) == "/" and e.place == 0), None)
         if quotient is not None:  # e / (e + …)
             return Reason("saturated", f": {softmax_unit(quotient, names)}.", evidence, (quotient, here))
-    rounding = abs(left) <= 8.0 * EPS * len(ways.graph.nodes) * sizes[here]
+    rounding = abs(left) <= 8.0 * EPS * len(ways.nodes) * sizes[here]
     how = "exactly" if left == 0.0 else "to rounding" if rounding else f"but for {number(left)}"
     amounts = " and ".join(path.amount() for path in paths[:2]) + " …" * (several > 2)
     clause = f": the contributions of {counted(several, 'path')} to {names.at(here)} cancel {how}, {amounts}."
@@ -221,7 +221,7 @@ def _cancellation(ways: Ways) -> Reason:
 
 
 def _tiny(ways: Ways, gradient: float) -> Reason:
-    if abs(gradient) <= CANCELLED * ways.graph.sizes[ways.x]:
+    if abs(gradient) <= CANCELLED * ways.sizes[ways.x]:
         return _cancellation(ways)
     path, names = ways.top(1)[0], ways.names
     shrinking = [edge for edge in path.edges if edge.size[1] < 0.0]
@@ -436,7 +436,7 @@ def _forms(value: float) -> Iterator[tuple[str, float]]:
 
 def _missing(ways: Ways) -> Reason:
     """Say why no path leads from `y` to `x`: its number went another way, or none."""
-    y, x, names, nodes = ways.y, ways.x, ways.names, ways.graph.nodes
+    y, x, names, nodes = ways.y, ways.x, ways.names, ways.nodes
     head = f"{names[y]} does not depend on {names[x]}: no path leads from one to the other"
     if found := matches(x, nodes):
         best, *others = found
