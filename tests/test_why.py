@@ -131,3 +131,10 @@ def test_nothing_changes(every):
         before = [(node.value, node.grad) for node in al.topological_order([y, x])]
         al.why(y, x)
         assert repr(before) == repr([(node.value, node.grad) for node in al.topological_order([y, x])])
+
+
+@pytest.mark.parametrize("sizes", [{"tiny": 1e5}, {"tiny": 0.1, "huge": 0.5}])
+def test_a_node_by_itself_is_neither_tiny_nor_huge(sizes):
+    """Its derivative is 1 over no edge at all."""
+    x = al.Variable(2.0)
+    assert "nothing stands out" in str(al.why(x, x, **({"huge": 1e9} | sizes)))

@@ -136,9 +136,9 @@ def why(y: Variable, x: Variable, *, tiny: float = 1e-6, huge: float = 1e6) -> W
             reason = Reason("not finite", clause, found.evidence, found.nodes, found.location)
         elif gradient == 0.0:
             reason = _zero(ways)
-        elif abs(gradient) < tiny:
+        elif y is not x and abs(gradient) < tiny:
             reason = _tiny(ways, gradient)
-        elif abs(gradient) > huge:
+        elif y is not x and abs(gradient) > huge:
             reason = _huge(ways, gradient)
         else:
             evidence = [f"It lies between {tiny:g} and {huge:g} in size and comes over {counted(ways.number, 'path')}."]
