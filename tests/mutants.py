@@ -135,6 +135,7 @@ ROOMS = {
             "tests/test_machinery.py",
             "tests/test_vector_math.py",
             "tests/test_products.py",
+            "tests/test_targets.py",
             "tests/test_jit.py",
             "tests/test_vmap.py",
             "tests/test_tape.py",

@@ -215,10 +215,10 @@ class ModuleWriter:
                 used(index, part.vector)
                 used(index + 1, part.rows)  # rows that are outputs are written there
                 continue
-            for position in part:
-                made[self.first + position] = index
-                used(index, self.tape.code[position][1])
-                used(index, [side for _, guard in self._guards.get(position, ()) for side in (guard.left, guard.right)])
+            made |= dict.fromkeys([self.first + position for position in part], index)
+            tested = [guard for position in part for _, guard in self._guards.get(position, ())]
+            used(index, [a for position in part for a in self.tape.code[position][1]])
+            used(index, [side for guard in tested for side in (guard.left, guard.right)])
         for outer in self.groups.outers:
             used(len(self._schedule), [*outer.left, *outer.right])
         return last
