@@ -4,6 +4,8 @@ Two ways to raise: a rule or an observer that raises at its k-th call, and a tra
 that runs inside the library. Quick tests take a sample of the places, full ones all of them.
 """
 
+import linecache
+import re
 import sys
 import threading
 from pathlib import Path
@@ -19,6 +21,8 @@ LIBRARY = f"{Path(al.__file__).parent}/"
 FAILURES = [KeyboardInterrupt, MemoryError]
 
 #: The first line of a clean-up cannot be protected by another one; these are the managers whose clean-up restores state.
+#: Leaving `with lock:` is a line too, before the lock is opened; there the interpreter itself looks for no interrupt.
+LOCKED = re.compile(r"^\s*with .*(_lock|_loading|_keeping|_writing|tracing)\b.*:")
 MANAGERS = {"observing", "record_into", "differentiated", "running_on", "selecting", "watched", "lent"}
 
 
@@ -66,8 +70,8 @@ class Lines:
         code = frame.f_code
         return self.line if code.co_filename.startswith(LIBRARY) and code.co_name not in MANAGERS else None
 
-    def line(self, _frame, event, _argument):
-        if event == "line":
+    def line(self, frame, event, _argument):
+        if event == "line" and not LOCKED.search(linecache.getline(frame.f_code.co_filename, frame.f_lineno)):
             self.count()
         return self.line
 

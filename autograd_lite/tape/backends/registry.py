@@ -1,8 +1,6 @@
 """Backends, which run programs on one lane or on many, each compiled once; and the one that a name stands for."""
 
-import threading
 import warnings
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -56,9 +54,8 @@ class Backend(Protocol):
 #: The backends of this process by name; a module that brings one enters it.
 BACKENDS: dict[str, Backend] = {}
 
-_cache: OrderedDict[Any, Any] = OrderedDict()
+_cache: dict[Any, Any] = {}  # used last comes last
 _CACHED = 256
-_lock = threading.Lock()
 _said: set[str] = set()
 
 
@@ -107,20 +104,16 @@ def _once(program: Program, options: tuple[Any, ...], build: Callable[[], Any]) 
     constants = np.array(program.constants).tobytes()  # by bits: 0.0 and -0.0 are different
     guards = tuple((g.relation, g.left, g.right, g.outcome) for g in program.guards)
     key = options, program.inputs, constants, program.code, program.outputs, guards, program.doubtful
-    with _lock:
-        if key in _cache:
-            _cache.move_to_end(key)
-            return _cache[key]
-    with uncollected():
-        ready = build()
-    with _lock:
-        ready = _cache.setdefault(key, ready)
-        while len(_cache) > _CACHED:
-            _cache.popitem(last=False)
+    ready = _cache.pop(key, None)  # each step is one operation of a dictionary: an interrupt leaves no lock closed
+    if ready is None:
+        with uncollected():
+            ready = build()
+    ready = _cache.setdefault(key, ready)
+    while len(_cache) > _CACHED:
+        _cache.pop(next(iter(_cache), None), None)
     return ready
 
 
 def forget() -> None:
     """Drop all programs from the cache: who holds them keeps them, others are compiled anew."""
-    with _lock:
-        _cache.clear()
+    _cache.clear()
