@@ -220,7 +220,7 @@ class ModelFileError(AutogradLiteError, ValueError):
 
 
 class CompilationError(AutogradLiteError, RuntimeError):
-    """A program could not be compiled, or the executor that was asked for is not installed."""
+    """A program could not be compiled, or the backend that was asked for is not installed."""
 
 
 class DrawingError(AutogradLiteError, RuntimeError):

@@ -1,6 +1,6 @@
 """The rule table: each operation's value and partial derivatives, written once.
 
-An entry is all there is to an operation: operators, documentation, tests, executors, pictures and explanations iterate
+An entry is all there is to an operation: operators, documentation, tests, backends, pictures and explanations iterate
 over the table; `Primitive` says what its columns mean.
 In a partial the last argument is the result. Partials use operators and primitives only; what is piecewise is written
 with `where`, `less` or `sign`, since a Python `if` would be frozen into a recorded gradient; what divides or raises to

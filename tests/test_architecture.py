@@ -38,10 +38,11 @@ tape.call
 #: What the core, whose files stand without a folder, may import of the other floors: nothing.
 CORE = "core"
 
-#: Lines of code (no blanks, comments, docstrings) that a floor may have. A feature that raises one says here what it buys.
-#: The core was 2,679 lines; the seams of conditions, held numbers, NumPy's questions and arrays that keep Variables brought
-#: `selection`, `refusals`, `numpy_functions` and half of `arrays`; probability functions brought eight entries.
-BUDGETS = {"core": 4500, "tape": 4600, "tape.llvm": 1650, "see": 2600, "train": 370, "command line": 400}
+#: Lines of code (no blanks, comments, docstrings) that a floor may have: what it has today, so that nothing grows unseen. The
+#: aim is core 2,450, tape 2,550, llvm 1,520, see 2,450, train 330 and command line 350, and what conditions, held numbers,
+#: NumPy's questions and arrays that keep Variables brought (`selection`, `refusals`, `numpy_functions`, half of `arrays`,
+#: lanes as one instruction). A feature that raises a budget says here what it buys.
+BUDGETS = {"core": 4320, "tape": 4490, "tape.llvm": 1660, "see": 2580, "train": 350, "command line": 375}
 
 PACKAGES = {"see", "tape", "tape.backends", "tape.llvm", "train"}  # folders whose `__init__` holds a docstring only
 

@@ -107,13 +107,12 @@ class Compiled:
 
     def __init__(self, f: Callable[..., Any], backend: str, max_paths: int, *, contract: bool) -> None:
         self.f, self.backend, self.max_paths, self.contract = f, backend, max_paths, contract
-        self.asked = backend  # a name that stands for another executor on another machine, if the user left it open
+        self.asked = backend  # a name that stands for another backend on another machine, if the user left it open
         functools.update_wrapper(self, f, updated=())
         self.__name__ = self.__qualname__ = f"jit({name_of(f)})"
         self._families: dict[Any, Family | LanePaths] = {}
-        self._short: dict[
-            Any, Callable[..., Any]
-        ] = {}  # by number of arguments and keywords: the call for those seen last
+        #: By number of arguments and keywords, the call for those seen last.
+        self._short: dict[Any, Callable[..., Any]] = {}
         self._ordered: bool | None = None
         self._crowded: dict[Any, Family] = {}  # by sketch of the arguments: families with more paths than are kept
         self._said: set[str] = set()
@@ -201,9 +200,8 @@ class Compiled:
         key = (batch.shape, batch.mapped)
         family = self._families.get(key)
         if family is None:
-            backend = "numpy" if self.backend == "python" else self.backend
             family = self._families[key] = LanePaths(
-                mapped.f, batch.shape, self.max_paths, backend, mapped.reduce, contract=self.contract
+                mapped.f, batch.shape, self.max_paths, self.backend, mapped.reduce, contract=self.contract
             )
         assert isinstance(family, LanePaths)
         result = mapped.run(family, call, arguments, keywords)

@@ -4,7 +4,6 @@ Source is written for the structure of the arguments that were seen: in a call n
 over. Arguments of another structure, and numbers that are not exact floats, go the general way, which has the messages.
 """
 
-import ctypes
 import enum
 import functools
 import itertools
@@ -20,7 +19,6 @@ import optree
 from autograd_lite import context
 from autograd_lite.nests import NAMESPACE, Fixed, Shape
 from autograd_lite.tape.backends.lanes import Columns
-from autograd_lite.tape.llvm import engine
 from autograd_lite.tape.paths import Unmapped, Unserved
 
 FLOATS, FLOAT64 = frozenset({float}), np.dtype(np.float64)
@@ -177,7 +175,7 @@ class Way:
     @staticmethod
     def _is_run(things: Sequence[Any], specs: Sequence[Any]) -> bool:
         """Whether a container holds bare numbers only, enough to be stored together."""
-        return len(specs) > 3 and all(spec.is_leaf() for spec in specs) and all(_is_number(x) for x in things)
+        return len(specs) > 3 and all(spec.is_leaf() for spec in specs) and all(type(x) in _CONVERTED for x in things)
 
     def _run(self, name: str, count: int) -> None:
         _, _, start, _ = next(self._leaves)
@@ -216,10 +214,6 @@ class Way:
             raise Other
 
 
-def _is_number(thing: Any) -> bool:
-    return isinstance(thing, (float, int, np.floating, np.integer)) and not isinstance(thing, bool)
-
-
 _CALL = """
 def call({parameters}):
     if not context.active:
@@ -249,8 +243,8 @@ def short_call(program: Any, path: Any, way: Way, general: Callable[..., Any]) -
 
     Memory is kept in frames, one for each call that is under way.
     """
-    code = getattr(program, "code", None)
-    if code is None or path.tape.captured:
+    bound = getattr(program, "bound", None)
+    if bound is None or path.tape.captured:
         return None
     returned = path.tape.output_shape
     result, taken = _result(returned)
@@ -258,14 +252,10 @@ def short_call(program: Any, path: Any, way: Way, general: Callable[..., Any]) -
         return None
 
     def new_frame() -> tuple[Any, ...]:
-        given, out, scratch = np.empty(code.inputs), np.empty(code.outputs), np.empty(code.scratch)
-        addresses = np.array([memory.ctypes.data for memory in (given, out, scratch)], dtype=np.int64)
-        go = functools.partial(code.framed, ctypes.c_void_p(addresses.ctypes.data))  # each argument costs 0.1 µs
-        if code.callbacks:
-            go = functools.partial(_checked, go, code.callbacks)
+        given, out, go, kept = bound()
         inside = [given[start : start + size].reshape(leaf) for start, size, leaf in way.views]
         outside = [out[start : start + size].reshape(leaf) for start, size, leaf in taken]
-        return given, out, *inside, *outside, go, (addresses, scratch)
+        return given, out, *inside, *outside, go, kept
 
     views = [f"g{k}" for k in range(len(way.views))] + [f"r{k}" for k in range(len(taken))]
     source = _CALL.format(
@@ -284,13 +274,6 @@ def short_call(program: Any, path: Any, way: Way, general: Callable[..., Any]) -
     exec(compile(source, __file__, "exec"), scope)  # noqa: S102 - the text above
     call: Callable[..., Any] = scope["call"]
     return call
-
-
-def _checked(go: Callable[[], int], callbacks: Any) -> int:
-    """The status of code that calls back, unless something was raised there."""
-    status = go()
-    engine.raise_failures(callbacks)
-    return status
 
 
 _BATCH = """

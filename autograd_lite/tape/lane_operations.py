@@ -242,71 +242,70 @@ class Gradient:
     masked : bool
         Whether further results say which adjoints were sent.
     values : bool
-        Whether further results are those of the primal, which a tape can then do without; see `Flattened`.
+        Whether further results are those of the primal, which a tape can then do without; see `trace.GraphBuilder`.
     """
 
     def __init__(
         self, primal: Lanes, kind: str, *, by_lane: bool, sent: bool, masked: bool, values: bool = False
     ) -> None:
         self.primal, self.kind, self.by_lane, self.masked = primal, kind, by_lane, masked
-        batch, places, outputs = primal.batch, primal.places, primal.outputs
+        batch, places = primal.batch, primal.places
         own, rows = _slots(batch)
-        captured = len(primal.captured)
-        size = sum(batch.shape.sizes)
+        captured, size = len(primal.captured), sum(batch.shape.sizes)
         self.rows = [(k, int(p)) for k, array in enumerate(places.arrays) for p in array]
         widths = [array.shape[1] for array in batch.columns.arrays]
         by_shared = [own[p] for p in places.shared] + [size + k for k in range(captured)]
         self.columns = list(dict.fromkeys(rows[k][p % widths[k]] for k, p in self.rows))
-        by_rows = range(len(places.shared), places.count)
-        by_shared_targets = [*range(len(places.shared)), *range(places.count, primal.arity)]
-        wanted = {"shared": by_shared, "rows": self.columns, "all": by_shared + self.columns}[kind]
-        self.targets = {"shared": by_shared_targets, "rows": list(by_rows), "all": by_shared + self.columns}[kind]
         self._picks = [(self.columns.index(rows[k][p % widths[k]]), p // widths[k]) for k, p in self.rows]
-        self.wanted = wanted
-        if not self.targets:
-            return
-        extra = outputs * (2 if sent else 1)
-        key = (
-            kind,
-            tuple(wanted),
-            by_lane,
-            sent,
-            masked,
-            values,
-            tuple(primal.shape.sizes),
-            tuple(v._number for v in primal.captured),
-        )
-        family = primal.family.derived.get(key)
+        self.wanted = {"shared": by_shared, "rows": self.columns, "all": by_shared + self.columns}[kind]
+        self.targets = {
+            "shared": [*range(len(places.shared)), *range(places.count, primal.arity)],
+            "rows": list(range(len(places.shared), places.count)),
+            "all": by_shared + self.columns,
+        }[kind]
+        self.extra = primal.outputs * (2 if sent else 1)
+        if self.targets:
+            self.operation = self._operation(sent=sent, values=values)
+
+    def _operation(self, *, sent: bool, values: bool) -> Lanes:
+        """The operation: the lanes of a sweep over each lane, with cotangents among what all share or among the rows."""
+        primal, extra, captured = self.primal, self.extra, len(self.primal.captured)
+        batch, places, columns = primal.batch, primal.places, primal.batch.columns
         leaves: list[Any] = [np.zeros(leaf or ()) for leaf in batch.shape.leaves if not isinstance(leaf, Fixed)]
         flags = [m for m, leaf in zip(batch.mapped, batch.shape.leaves, strict=True) if not isinstance(leaf, Fixed)]
         _, shape = unravel(((*leaves, np.zeros(captured), np.zeros(extra)), {}))
-        if family is None:
-            sweep = Sweep(primal, wanted, sent=sent, masked=masked, values=values)
-            reduce = "sum" if kind == "shared" else None
-            family = LanePaths(
-                sweep, shape, primal.family.paths.limit, primal.family.backend, reduce,
-                contract=primal.family.contract, masked=masked,
-            )  # fmt: skip
-            family = primal.family.derived.setdefault(key, family)
-        columns, first = batch.columns, len(batch.columns.shared)
-        shared = np.concatenate([columns.shared, np.zeros(captured + (0 if by_lane else extra))])
-        arrays = [*columns.arrays, np.zeros((columns.count, extra))] if by_lane else columns.arrays
-        inner = Places(
-            np.concatenate([places.shared, np.arange(first, len(shared))]),
-            [*places.arrays, np.arange(columns.count * extra)] if by_lane else places.arrays,
-        )
-        _, out = unravel([0.0] * (len(wanted) * (2 if masked else 1) + (outputs if values else 0)))
-        self.extra = extra
-        self.operation = Lanes(
-            family.on(primal.family.backend),
-            Batch(Columns(columns.count, shared, arrays), shape, (*flags, False, by_lane)),
-            inner,
+        shared = np.concatenate([columns.shared, np.zeros(captured + (0 if self.by_lane else extra))])
+        arrays, indices = columns.arrays, places.arrays
+        if self.by_lane:
+            arrays = [*arrays, np.zeros((columns.count, extra))]
+            indices = [*indices, np.arange(columns.count * extra)]
+        forms = 2 if self.masked else 1
+        _, out = unravel([0.0] * (len(self.wanted) * forms + (primal.outputs if values else 0)))
+        operation = Lanes(
+            self._family(shape, sent=sent, values=values).on(primal.family.backend),
+            Batch(Columns(columns.count, shared, arrays), shape, (*flags, False, self.by_lane)),
+            Places(np.concatenate([places.shared, np.arange(len(columns.shared), len(shared))]), indices),
             (),
             out,
         )
         if values:
-            scale = float(batch.columns.count) if primal.family.reduce == "mean" else None
-            self.operation.includes = Included(primal, len(wanted), scale)
+            scale = float(columns.count) if primal.family.reduce == "mean" else None
+            operation.includes = Included(primal, len(self.wanted), scale)
+        return operation
+
+    def _family(self, shape: Shape, *, sent: bool, values: bool) -> LanePaths:
+        """The paths of the sweep, made once for all batches of the primal."""
+        primal, around = self.primal, self.primal.family
+        captured = tuple(v._number for v in primal.captured)
+        options = self.by_lane, sent, self.masked, values
+        key = self.kind, tuple(self.wanted), options, tuple(primal.shape.sizes), captured
+        if key not in around.derived:
+            family = LanePaths(
+                Sweep(primal, self.wanted, sent=sent, masked=self.masked, values=values), shape, around.paths.limit,
+                around.backend, "sum" if self.kind == "shared" else None, contract=around.contract, masked=self.masked,
+            )  # fmt: skip
+            around.derived.setdefault(key, family)
+        return around.derived[key]
 
     def arguments(self, own: Sequence[Any], cotangents: Sequence[Any], sent: Sequence[Any] | None) -> list[Any]:
         """The arguments of the operation, from those of the primal and its cotangents in the order of its results."""
@@ -397,7 +396,9 @@ def _swept(outputs: Sequence[Any], cotangents: Sequence[Any], targets: Sequence[
         for y, cotangent in zip(outputs, cotangents, strict=True)
         if type(y) is Variable
     ]
-    reach = Reach.of([y for y, _ in seeds], min((t._number for t in targets), default=0)).towards(targets)
+    reach = Reach.of([y for y, _ in seeds], min((t._number for t in targets), default=0))
+    if notes:  # a sweep on numbers visits all that it reached
+        reach = reach.towards(targets)
     found = reach.adjoints([(y, seed) for y, seed in seeds if y._number in reach.met], create_graph=notes is not None)
     return [0.0 if found.get(t._number) is None else found[t._number] for t in targets]
 

@@ -67,7 +67,7 @@ class Included:
 class Operation:
     """An operation with many results, as the instruction of a tape knows it.
 
-    Machine code calls `value_of`, the Python executor `value`. Both compute. A sweep over a trace asks for `pulled_back`;
+    Machine code calls `value_of`, the Python backend `value`. Both compute. A sweep over a trace asks for `pulled_back`;
     the replay of a tape on Variables calls the operation itself.
     """
 

@@ -1,4 +1,4 @@
-"""From the operations of the table to the fewer that an executor has code for."""
+"""From the operations of the table to the fewer that a backend has code for."""
 
 from collections.abc import Collection
 from functools import lru_cache

@@ -207,7 +207,7 @@ def sunk(program: Program) -> list[int]:
     """An order of the instructions in which what is used once is computed just before its use.
 
     A sweep adds up many adjoints side by side. Sunk, each sum is one run of products and additions whose partial sums never
-    leave a register: 10 to 35 % less time for a network over 1,000 lanes without matrices (see `products`), 2 % for one.
+    leave a register: 10 to 35 % less time for a network over 1,000 lanes without matrices (see `llvm.matrices`), 2 % for one.
     """
     first = program.first_instruction
     uses = [0] * program.slots

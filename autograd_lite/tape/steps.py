@@ -21,7 +21,6 @@ from autograd_lite.nests import Shape, unravel
 from autograd_lite.tape import recording
 from autograd_lite.tape.backends import python
 from autograd_lite.tape.backends.registry import single
-from autograd_lite.tape.llvm import engine, runtime
 from autograd_lite.tape.paths import Path, Paths, Uncaptured, Unserved, adopt
 from autograd_lite.tape.program import merged
 from autograd_lite.tape.tape import Tape
@@ -291,22 +290,10 @@ class Steps:
 
     def _native(self, path: Path, going: Progress) -> int:
         """By the native loop."""
-        code = self._program(path, native=True, keep=going.keep).code
-        # Inputs and outputs may change places if outputs never reach the captured numbers behind carry and row.
-        swap = code.outputs <= self.carry + self.x
-        buffers = np.empty((2, max(code.inputs, code.outputs)))
-        buffers[0, : self.carry] = going.carry
-        buffers[:, self.carry + self.x : code.inputs] = going.captured[self._own(path.tape)]
-        scratch, before = np.empty(code.scratch), going.step
-        going.step, status = runtime.scan(
-            code.address,
-            *(a.ctypes.data for a in (buffers[0], buffers[1], scratch, going.rows, going.outputs)),
-            *(self.carry, self.x, going.outputs.shape[1], going.step, len(going.rows)),
-            swap,
-        )
-        going.carry = buffers[(going.step - before) % 2 if swap else 0, : self.carry].copy()
-        engine.raise_failures(code.callbacks)
-        return status
+        program = self._program(path, native=True, keep=going.keep)
+        own = going.captured[self._own(path.tape)]
+        going.step, going.carry, status = program.scan(going.carry, own, going.rows, going.outputs, going.step)
+        return status  # type: ignore[no-any-return]
 
     def _stepwise(self, path: Path, going: Progress) -> int:
         """By Python, step by step."""

@@ -1,4 +1,4 @@
-"""The reference executor: a loop over the tape, in any arithmetic.
+"""The reference backend: a program evaluated in any arithmetic.
 
 Floats take the values of the rule table. Variables apply the rules, so that a replay can be traced and differentiated
 again. Numbers of other kinds bring their own functions: Fraction and Decimal their operators and methods, complex numbers
@@ -81,7 +81,7 @@ def replay(tape: Any, inputs: Sequence[Any]) -> list[Any]:
     if any(_plain(x) != _plain(x) for x in doubtful):
         return replay(*_carefully(tape, inputs))
     if notes:
-        notes.doubtful += [x for x in doubtful if type(x) is Variable]
+        notes.doubt(doubtful)
     return [values[slot] for slot in program.outputs]
 
 

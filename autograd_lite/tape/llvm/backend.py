@@ -1,5 +1,7 @@
 """The backend of machine code: single lanes, and blocks of lanes on several threads."""
 
+import ctypes
+import functools
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -10,7 +12,7 @@ import numpy as np
 
 from autograd_lite.tape.backends.lanes import Columns
 from autograd_lite.tape.backends.registry import BACKENDS
-from autograd_lite.tape.llvm import engine
+from autograd_lite.tape.llvm import engine, runtime
 from autograd_lite.tape.program import Program
 
 if engine.AVAILABLE:
@@ -41,6 +43,41 @@ class MachineSingle:
         status = code.run(given.ctypes.data, results.ctypes.data, scratch.ctypes.data)
         engine.raise_failures(code.callbacks)
         return status, results[: self.count]
+
+    def bound(self) -> tuple[Any, Any, Callable[[], int], Any]:
+        """Arrays for inputs and outputs, a function that runs on them and returns the status, and memory that must live."""
+        code = self.code
+        given, out, scratch = np.empty(code.inputs), np.empty(code.outputs), np.empty(code.scratch)
+        addresses = np.array([memory.ctypes.data for memory in (given, out, scratch)], dtype=np.int64)
+        go: Callable[[], int] = functools.partial(
+            code.framed, ctypes.c_void_p(addresses.ctypes.data)
+        )  # each argument costs 0.1 µs
+
+        def checked() -> int:
+            status = go()
+            engine.raise_failures(code.callbacks)
+            return status
+
+        return given, out, checked if code.callbacks else go, (addresses, scratch)
+
+    def scan(self, carry: Any, captured: Any, rows: Any, outputs: Any, first: int) -> tuple[int, Any, int]:
+        """Run the program as the step of a loop from row `first` on: the step it came to, its carry, and the status there."""
+        code, size, x = self.code, len(carry), rows.shape[1]
+        # Inputs and outputs may change places if outputs never reach the captured numbers behind carry and row.
+        swap = code.outputs <= size + x
+        buffers = np.empty((2, max(code.inputs, code.outputs)))
+        buffers[0, :size] = carry
+        buffers[:, size + x : code.inputs] = captured
+        scratch = np.empty(code.scratch)
+        step, status = runtime.scan(
+            code.address,
+            *(a.ctypes.data for a in (buffers[0], buffers[1], scratch, rows, outputs)),
+            *(size, x, outputs.shape[1], first, len(rows)),
+            swap,
+        )
+        carry = buffers[(step - first) % 2 if swap else 0, :size].copy()
+        engine.raise_failures(code.callbacks)
+        return step, carry, status
 
 
 class Pool:

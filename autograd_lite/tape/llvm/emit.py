@@ -436,7 +436,19 @@ def lane_module(tape: Program, *, contract: bool = False) -> ModuleWriter:
     lines = [f"%s = alloca [{max(module.scratch, 1)} x double], align 64"] if on_stack else []
     lines += [f"store double {literal(HELD)}, ptr %s, align 8"] if tape.guards else []
     lines += [*module.calls, *module.outer_calls]
-    if tape.guards:  # 0 if all held, the number of the first that failed, or -1 if only tests for NaN did
+    lines += _status(guards if tape.guards else None, len(results) if many else None)
+    main = function("main", f"ptr %in, ptr %out, ptr %{'unused' if on_stack else 's'}", lines, "i64")
+    framed = [line for k, name in enumerate(("%in", "%out", "%s")) for line in load(name, "%frame", str(k), "ptr")]
+    framed += ["%status = call i64 @main(ptr %in, ptr %out, ptr %s)", "ret i64 %status"]
+    module.finish([main, function("framed", "ptr %frame", framed, "i64")], "")
+    return module
+
+
+def _status(guards: int | None, results: int | None) -> list[str]:
+    """Lines that return the status: of `guards` that users wrote, tests for NaN behind them; of a sum of `results`."""
+    lines, failed = [], "0"
+    if guards is not None:  # 0 if all held, the number of the first that failed, or -1 if only tests for NaN did
+        failed = "%failed"
         lines += [
             "%status = load double, ptr %s, align 8",
             f"%held = fcmp oeq double %status, {literal(HELD)}",
@@ -445,21 +457,17 @@ def lane_module(tape: Program, *, contract: bool = False) -> ModuleWriter:
             "%failure = select i1 %real, i64 %number, i64 -1",
             "%failed = select i1 %held, i64 0, i64 %failure",
         ]
-    failed = "%failed" if tape.guards else "0"
-    if many:  # -1 if a result is NaN; or if infinities cancel in their sum: then the careful program finds nothing new
-        lines += [
-            f"%total = call double @al_total(ptr %out, i64 {len(results)})",
-            "%nan = fcmp uno double %total, %total",
-            f"%any = icmp ne i64 {failed}, 0",
-            "%doubt = select i1 %nan, i64 -1, i64 0",
-            f"%result = select i1 %any, i64 {failed}, i64 %doubt",
-        ]
-    lines.append(f"ret i64 {'%result' if many else failed}")
-    main = function("main", f"ptr %in, ptr %out, ptr %{'unused' if on_stack else 's'}", lines, "i64")
-    framed = [line for k, name in enumerate(("%in", "%out", "%s")) for line in load(name, "%frame", str(k), "ptr")]
-    framed += ["%status = call i64 @main(ptr %in, ptr %out, ptr %s)", "ret i64 %status"]
-    module.finish([main, function("framed", "ptr %frame", framed, "i64")], "")
-    return module
+    if results is None:
+        return [*lines, f"ret i64 {failed}"]
+    return [  # -1 if a result is NaN; or if infinities cancel in their sum: then the careful program finds nothing new
+        *lines,
+        f"%total = call double @al_total(ptr %out, i64 {results})",
+        "%nan = fcmp uno double %total, %total",
+        f"%any = icmp ne i64 {failed}, 0",
+        "%doubt = select i1 %nan, i64 -1, i64 0",
+        f"%result = select i1 %any, i64 {failed}, i64 %doubt",
+        "ret i64 %result",
+    ]
 
 
 class SingleLane:
@@ -501,32 +509,16 @@ def lanes_module(tape: Program, varying: int, target: Target, *, summed: bool, c
     short = len(tape.code) - len(groups.absorbed) < 1000 and varying < 200
     block = 256 if short else 64  # a block's numbers should stay in the cache
     row = 8 * block + 64  # not a power of two: rows would fall into few sets of the cache
-    inputs = {k: ("%s", k * row) if k < varying else ("%in", 8 * (k - varying)) for k in range(tape.inputs)}
-    layout = Layout(width, inputs, set(range(varying, tape.inputs)), stride=row, reserved=varying)
     in_outers = {k for outer in groups.outers for k in outer.outputs}
     added = [k for k in range(count) if summed and k not in in_outers]
-    for number, k in enumerate(added):
-        layout.sums[tape.outputs[k]].append(number)
-    if not summed:
-        for k, slot in enumerate(tape.outputs):
-            layout.outputs[slot].append(("%s", (varying + k) * row))
-        layout.reserved += count
+    layout = _lanes_layout(tape, varying, width, row, added if summed else None)
     module = ModuleWriter(tape, layout, groups, contract=contract)
-    v, integers, status = f"<{width} x double>", f"<{width} x i64>", []
+    v, status = f"<{width} x double>", []
     if guarded:  # it lies in the row behind the outputs
         held = Builder(width).constant(HELD)
         status = [at("%status", "%s", str(layout.reserved * row), "i8")]
         status.append(f"store {held.b.double} {held.name}, ptr %status, align 8")
-    vector = [
-        "%left = sub i64 %count, %v",
-        *spread(width, "%left", "%lefts", "i64"),
-        f"%live = icmp sgt {integers} %lefts, <{', '.join(f'i64 {k}' for k in range(width))}>",
-        f"%mask = sext <{width} x i1> %live to {integers}",
-        f"store {integers} %mask, ptr %out, align 64",
-        at("%s", "%scratch", "%v"),
-        *status,
-        *module.calls,
-    ]
+    vector = [*_masked(width), at("%s", "%scratch", "%v"), *status, *module.calls]
     one_sum = [
         *load("%va", "%sums", "%i", v),
         *_halved(width),
@@ -561,6 +553,32 @@ def lanes_module(tape: Program, varying: int, target: Target, *, summed: bool, c
     main = function("main", f"{pointers}, i64 %n, i64 %size, i64 %from, i64 %to", blocks)
     module.finish([matrix_loops.table("places", added), main], runtime.WIDE)
     return module
+
+
+def _lanes_layout(tape: Program, varying: int, width: int, row: int, added: Sequence[int] | None) -> Layout:
+    """Where the numbers of lanes lie: inputs in rows of a block, then outputs, unless these are `added` up."""
+    inputs = {k: ("%s", k * row) if k < varying else ("%in", 8 * (k - varying)) for k in range(tape.inputs)}
+    layout = Layout(width, inputs, set(range(varying, tape.inputs)), stride=row, reserved=varying)
+    if added is not None:
+        for number, k in enumerate(added):
+            layout.sums[tape.outputs[k]].append(number)
+        return layout
+    for k, slot in enumerate(tape.outputs):
+        layout.outputs[slot].append(("%s", (varying + k) * row))
+    layout.reserved += len(tape.outputs)
+    return layout
+
+
+def _masked(width: int) -> list[str]:
+    """The mask of a vector: all bits for each lane that there is."""
+    integers = f"<{width} x i64>"
+    return [
+        "%left = sub i64 %count, %v",
+        *spread(width, "%left", "%lefts", "i64"),
+        f"%live = icmp sgt {integers} %lefts, <{', '.join(f'i64 {k}' for k in range(width))}>",
+        f"%mask = sext <{width} x i1> %live to {integers}",
+        f"store {integers} %mask, ptr %out, align 64",
+    ]
 
 
 def _halved(width: int) -> list[str]:
