@@ -1,6 +1,7 @@
 """The layers of the library: who may import whom, and what is public."""
 
 import ast
+import inspect
 import io
 import tokenize
 from pathlib import Path
@@ -181,6 +182,9 @@ def test_every_public_name_exists_and_is_documented():
     for name in al.__all__:
         thing = getattr(al, name)
         assert not callable(thing) or getattr(thing, "formula", None) or thing.__doc__, name
+        methods = {k: v for k, v in vars(thing).items() if not k.startswith("_")} if inspect.isclass(thing) else {}
+        silent = [k for k, v in methods.items() if (callable(v) or isinstance(v, property)) and not v.__doc__]
+        assert silent == [], name
 
 
 def test_star_import_leaves_builtins_alone():
