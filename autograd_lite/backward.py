@@ -15,9 +15,10 @@ from typing import Any, Literal
 import numpy as np
 
 from autograd_lite import context
+from autograd_lite.conversion import as_float
 from autograd_lite.errors import ArgumentError, HandMadeNodeError, OperandError, StaleGraphError, UnconnectedError
 from autograd_lite.nests import mapped, unravel, variables_of
-from autograd_lite.primitives import as_float, hold, plain, positive
+from autograd_lite.primitives import hold, plain, positive
 from autograd_lite.variable import Variable, is_condition, is_stale, reachable, search
 
 Number = Any  # float, or a Variable where a gradient is to be differentiated again

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from autograd_lite import context
+from autograd_lite.conversion import as_operand
 from autograd_lite.errors import ArgumentError
 from autograd_lite.primitives import (
     abs,  # noqa: A004 - the rule
     add,
-    as_operand,
     clip,
     div,
     erfc,

@@ -13,8 +13,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 from autograd_lite import arrays, context, primitives
+from autograd_lite.conversion import as_operand
 from autograd_lite.errors import OperandError
-from autograd_lite.primitives import PRIMITIVES, Partial, Primitive, as_operand
+from autograd_lite.primitives import PRIMITIVES, Partial, Primitive
 
 #: What the source below means by these names; `install` adds the node class and what belongs to it.
 _NODE_NAMES: dict[str, Any] = {"new": object.__new__, "context": context}

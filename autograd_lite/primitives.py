@@ -15,9 +15,9 @@ from math import inf, nan, pi
 from typing import Any
 
 from autograd_lite import ieee
+from autograd_lite.conversion import as_float as as_float
 from autograd_lite.rule import (
     PRIMITIVES as PRIMITIVES, REAL as REAL, Flat, Interval as Interval, Partial as Partial, Places, Primitive as Primitive,
-    as_float as as_float, as_operand as as_operand,
 )
 
 POSITIVE = Interval(0.0, inf, open_ends=True)

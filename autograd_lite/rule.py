@@ -10,13 +10,14 @@ over, so the table knows nothing of the node class.
 import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import KW_ONLY, dataclass
-from math import inf, nan
+from math import inf
 from types import FunctionType
 from typing import Any
 from weakref import WeakValueDictionary
 
 import numpy as np
 
+from autograd_lite.conversion import as_operand
 from autograd_lite.errors import ConversionError, OperandError, PrimitiveError
 
 #: A partial derivative as a function of `(*arguments, result)`, or a constant.
@@ -48,81 +49,6 @@ REAL = Interval()
 
 #: Every primitive by name: the rule table. A user's own entry leaves it when nothing refers to it any more.
 PRIMITIVES: "WeakValueDictionary[str, Primitive]" = WeakValueDictionary()
-
-
-def as_float(number: object) -> float:
-    """Convert a real number to the float equal to it, or refuse.
-
-    Raises
-    ------
-    ConversionError
-        If no 64-bit float equals the number.
-    OperandError
-        If it is no real number of Python or NumPy.
-
-    Examples
-    --------
-    >>> as_float(True), as_float(np.float32(0.5)), as_float(np.array(3))
-    (1.0, 0.5, 3.0)
-    """
-    if isinstance(number, np.ndarray) and number.ndim == 0:
-        number = number[()]
-    if isinstance(number, float):
-        return float(number)
-    if isinstance(number, (int, np.integer, np.bool_)):
-        number = int(number)
-    elif not isinstance(number, np.floating):
-        raise OperandError(_not_a_real_number(number))
-    try:
-        converted = float(number)
-    except OverflowError:
-        converted = nan
-    if converted == number or number != number:  # noqa: PLR0124 - a NaN is converted
-        return converted
-    text = str(number)
-    shown = text if len(text) <= 40 else f"{text[:20]}… ({len(text)} digits)"
-    raise ConversionError(
-        f"{shown} is not exactly representable as a 64-bit float. Pass float({'…' if shown != text else text}) "
-        "if the nearest float is meant, or scale the number down."
-    )
-
-
-def as_operand(number: object) -> float:
-    """Convert a number that an operation is applied to: an integer to the nearest float, anything else as `as_float` does.
-
-    Python computes `float op int` this way: the integer is rounded once, ties to even. A leaf is data, which nothing may
-    change; an operand is part of a formula, and `x**k / math.factorial(k)` means what it means for floats.
-
-    Raises
-    ------
-    OverflowError
-        If an integer is beyond the largest float; with Python's own words.
-    ConversionError, OperandError
-        As `as_float`.
-
-    Examples
-    --------
-    >>> as_operand(2**53 + 1), as_operand(10**23)
-    (9007199254740992.0, 1e+23)
-    """
-    if type(number) is float:
-        return number
-    if isinstance(number, np.ndarray) and number.ndim == 0:
-        number = number[()]
-    if isinstance(number, (int, np.integer, np.bool_)):
-        return float(int(number))
-    return as_float(number)
-
-
-def _not_a_real_number(thing: object) -> str:
-    kind = type(thing).__name__
-    if hasattr(type(thing), "__apply_primitive__"):
-        return f"{thing!r} is a {kind} already; use it as it is, or its number, x.value, if its history is not wanted here."
-    if isinstance(thing, (complex, np.complexfloating)):
-        return f"complex number {thing!r}: derivatives here are of real functions. Use its .real and .imag parts."
-    if isinstance(thing, (np.ndarray, list, tuple)):
-        return f"{kind} of {len(thing)} elements where one real number is needed. Apply the operation to each element."
-    return f"{kind} {thing!r:.60} is not a real number. Use an int, a float or a NumPy real number."
 
 
 @dataclass(frozen=True, eq=False)
@@ -251,102 +177,78 @@ class Primitive:
             raise PrimitiveError(f"name={self.name!r}: a primitive is named by a Python identifier, such as 'cube'.")
         if not callable(self.value):
             raise PrimitiveError(f"value of primitive {self.name!r} is {self.value!r}: pass a function of floats.")
-        object.__setattr__(self, "partials", self._checked_partials())
+        self._set(partials=self._checked_partials(), defaults=self._checked_defaults())
         domain = (self.domain,) if isinstance(self.domain, Interval) else tuple(self.domain)
-        object.__setattr__(self, "domain", domain or (REAL,) * self.arity)
+        self._set(domain=domain or (REAL,) * self.arity)
         if len(self.domain) != self.arity:
             raise PrimitiveError(
                 f"{self.name!r} has {self.arity} arguments and {len(self.domain)} domains; give one each."
             )
-        object.__setattr__(self, "_made_of", (self.value, self.partials, self.expression, self.selects))
+        self._check_columns()
+        self._set(_made_of=(self.value, self.partials, self.expression, self.selects))
         other = PRIMITIVES.get(self.name)
         again = other is not None and self.same_as(other)
         if other is not None and (other.built_in or not (self.replace or again or hasattr(other, "_of_trace"))):
             remedy = "." if other.built_in else ", or pass replace=True to redefine it."
             raise PrimitiveError(f"a primitive named {self.name!r} exists already. Choose another name{remedy}")
-        self._check_defaults()
-        self._check_expression()
-        self._check_kinks()
-        object.__setattr__(self, "_names", _parameter_names(self.value))
+        kink = f"At kinks: {self.kink}." if self.kink != "none" else ""
+        source = self.source and f"Source: {self.source}."
+        self._set(_names=_parameter_names(self.value), __doc__="\n".join(filter(None, (self.formula, kink, source))))
         if not self.built_in:
-            object.__setattr__(self, "value", _returning_float(self.value, f"value of primitive {self.name!r}"))
-        object.__setattr__(
-            self,
-            "__doc__",
-            "\n".join(
-                filter(
-                    None,
-                    (
-                        self.formula,
-                        f"At kinks: {self.kink}." if self.kink != "none" else "",
-                        self.source and f"Source: {self.source}.",
-                    ),
-                )
-            ),
-        )
+            self._set(value=_returning_float(self.value, f"value of primitive {self.name!r}"))
         if not again:
             PRIMITIVES[self.name] = self
 
-    def _check_expression(self) -> None:
-        if self.expression is None:
-            return
-        expected = _positional_arguments(self.expression)
-        if expected is not None and not expected[0] <= self.arity <= expected[1]:
-            raise PrimitiveError(
-                f"expression of {self.name!r} takes {_count(expected, 'argument')}, but there are {self.arity} partials; "
-                "give it the arguments of the operation."
-            )
-
-    def _check_kinks(self) -> None:
-        if not callable(self.kinks) and not (
-            isinstance(self.kinks, tuple) and all(isinstance(at, (int, float)) for at in self.kinks)
-        ):
-            raise PrimitiveError(
-                f"kinks={self.kinks!r} of {self.name!r}: give a tuple of numbers, or a function of the arguments "
-                "that returns pairs (argument, place)."
-            )
-        words = (
-            isinstance(self.flat, tuple) and len(self.flat) == 2 and all(isinstance(part, str) for part in self.flat)
-        )
-        if self.flat is not None and not callable(self.flat) and not words:
-            raise PrimitiveError(
-                f"flat={self.flat!r} of {self.name!r}: give a cause and a clause, or a function (place, *values) that does."
-            )
-
-    def _check_defaults(self) -> None:
-        try:
-            defaults = tuple(as_operand(default) for default in self.defaults)
-        except (OperandError, ConversionError, OverflowError, TypeError) as error:
-            raise PrimitiveError(f"defaults={self.defaults!r} of {self.name!r}: give a tuple of numbers.") from error
-        if len(defaults) > self.arity:
-            raise PrimitiveError(
-                f"{self.name!r} has {self.arity} arguments and {len(defaults)} defaults; give at most one each."
-            )
-        object.__setattr__(self, "defaults", defaults)
+    def _set(self, **attributes: Any) -> None:
+        for name, attribute in attributes.items():
+            object.__setattr__(self, name, attribute)
 
     def _checked_partials(self) -> tuple[Partial, ...]:
         partials = tuple(self.partials) if isinstance(self.partials, Iterable) else (self.partials,)
+        count = len(partials)
         if not partials:
             raise PrimitiveError(f"{self.name!r} has no partials; give one for each argument.")
-        expected = _positional_arguments(self.value)
-        if expected is not None and not expected[0] <= len(partials) <= expected[1]:
+        if takes := _unfit(self.value, count):
             raise PrimitiveError(
-                f"value of {self.name!r} takes {_count(expected, 'argument')}, but there are {len(partials)} partials; "
-                "give one partial for each argument."
+                f"value of {self.name!r} takes {takes}, but there are {count} partials; give one partial for each argument."
             )
         for position, partial in enumerate(partials):
-            if not callable(partial):
-                continue
-            expected = _positional_arguments(partial)
-            if expected is not None and not expected[0] <= len(partials) + 1 <= expected[1]:
+            if callable(partial) and (takes := _unfit(partial, count + 1)):
                 raise PrimitiveError(
-                    f"partial {position} of {self.name!r} takes {_count(expected, 'argument')}; it is called with "
-                    f"{len(partials) + 1}: the {len(partials)} of the operation, then its result."
+                    f"partial {position} of {self.name!r} takes {takes}; it is called with {count + 1}: the {count} of the "
+                    "operation, then its result."
                 )
         try:
             return tuple(p if callable(p) else as_operand(p) for p in partials)
         except (OperandError, ConversionError, OverflowError) as error:
             raise PrimitiveError(f"a partial of {self.name!r} is neither a function nor a number: {error}") from error
+
+    def _checked_defaults(self) -> tuple[float, ...]:
+        try:
+            defaults = tuple(as_operand(default) for default in self.defaults)
+        except (OperandError, ConversionError, OverflowError, TypeError) as error:
+            raise PrimitiveError(f"defaults={self.defaults!r} of {self.name!r}: give a tuple of numbers.") from error
+        return defaults
+
+    def _check_columns(self) -> None:
+        if len(self.defaults) > self.arity:
+            raise PrimitiveError(
+                f"{self.name!r} has {self.arity} arguments and {len(self.defaults)} defaults; give at most one each."
+            )
+        if self.expression is not None and (takes := _unfit(self.expression, self.arity)):
+            raise PrimitiveError(
+                f"expression of {self.name!r} takes {takes}, but there are {self.arity} partials; give it the arguments of "
+                "the operation."
+            )
+        if not (callable(self.kinks) or _all_are((int, float), self.kinks)):
+            raise PrimitiveError(
+                f"kinks={self.kinks!r} of {self.name!r}: give a tuple of numbers, or a function of the arguments "
+                "that returns pairs (argument, place)."
+            )
+        if not (self.flat is None or callable(self.flat) or (_all_are(str, self.flat) and len(self.flat) == 2)):
+            raise PrimitiveError(
+                f"flat={self.flat!r} of {self.name!r}: give a cause and a clause, or a function (place, *values) that does."
+            )
 
     @property
     def __name__(self) -> str:
@@ -392,8 +294,7 @@ class Primitive:
         without_default = self.arity - len(self.defaults)
         if not given.keys() >= set(range(without_default)) or len(arguments) > self.arity:
             raise OperandError(
-                f"{self.name} takes {_count((self.arity, self.arity), 'argument')} and got {len(given)}. "
-                f"{self.formula}".rstrip()
+                f"{self.name} takes {_arguments(self.arity)} and got {len(given)}. {self.formula}".rstrip()
             )
         return tuple(
             given.get(i, self.defaults[i - without_default]) if i >= without_default else given[i]
@@ -402,8 +303,8 @@ class Primitive:
 
     def _elementwise(self, arguments: tuple[Any, ...]) -> Any:
         numeric = all(
-            argument.dtype != object if isinstance(argument, np.ndarray) else _is_number(argument)
-            for argument in arguments
+            a.dtype != object if isinstance(a, np.ndarray) else not hasattr(type(a), "__apply_primitive__")
+            for a in arguments
         )
         boxed = [a.astype(object) if isinstance(a, np.ndarray) else _boxed(a) for a in arguments]
         with np.errstate(all="ignore"):  # infinities and NaNs are values here, not warnings
@@ -487,10 +388,6 @@ def _held(function: FunctionType) -> Any:
     return function.__defaults__, [*keywords], [*keywords.values()], cells
 
 
-def _is_number(argument: object) -> bool:
-    return not hasattr(type(argument), "__apply_primitive__")
-
-
 def _boxed(argument: object) -> Any:
     if hasattr(type(argument), "__array__"):
         return np.asarray(argument, dtype=object)
@@ -512,15 +409,26 @@ def _returning_float(value: Callable[..., float], what: str) -> Callable[..., fl
     return checked
 
 
-def _positional_arguments(function: Callable[..., Any]) -> tuple[int, float] | None:
-    """Least and largest number of positional arguments, None where Python cannot tell."""
+def _unfit(function: Callable[..., Any], given: int) -> str:
+    """How many positional arguments a function takes, in words; empty if it can be called with `given`."""
     try:
         parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):
-        return None
+    except (TypeError, ValueError):  # Python cannot tell
+        return ""
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    required = sum(p.default is p.empty for p in positional)
-    return required, inf if any(p.kind is p.VAR_POSITIONAL for p in parameters) else len(positional)
+    least = sum(p.default is p.empty for p in positional)
+    most = inf if any(p.kind is p.VAR_POSITIONAL for p in parameters) else len(positional)
+    if least <= given <= most:
+        return ""
+    return _arguments(f"{least}" if least == most else f"at least {least}" if most == inf else f"{least} to {most}")
+
+
+def _arguments(number: object) -> str:
+    return f"{number} argument{'s' * (str(number) != '1')}"
+
+
+def _all_are(kind: Any, column: object) -> bool:
+    return isinstance(column, tuple) and all(isinstance(part, kind) for part in column)
 
 
 def _parameter_names(function: Callable[..., Any]) -> tuple[str, ...]:
@@ -528,9 +436,3 @@ def _parameter_names(function: Callable[..., Any]) -> tuple[str, ...]:
         return tuple(inspect.signature(function).parameters)
     except (TypeError, ValueError):  # a builtin whose parameters have no names
         return ()
-
-
-def _count(expected: tuple[int, float], noun: str) -> str:
-    least, most = expected
-    number = f"{least}" if least == most else f"at least {least}" if most == inf else f"{least} to {most}"
-    return f"{number} {noun}{'s' * (number != '1')}"

@@ -17,9 +17,10 @@ import numpy as np
 
 from autograd_lite import arrays, context, operators, primitives
 from autograd_lite import numpy_functions as _numpy_functions  # noqa: F401 - enters what serves NumPy's functions
+from autograd_lite.conversion import as_float, as_operand
 from autograd_lite.errors import AutogradLiteError, OperandError, PrimitiveError, ReadOnlyError, TraceError
 from autograd_lite.frames import is_library, user_location
-from autograd_lite.primitives import Primitive, as_float, as_operand
+from autograd_lite.primitives import Primitive
 from autograd_lite.refusals import refusal
 
 Operand = Any  # a Variable, a real number, or an array of either

@@ -3,20 +3,21 @@
 import ast
 import inspect
 import io
+import re
 import tokenize
-from pathlib import Path
 
 import pytest
 
 import autograd_lite as al
-
-PACKAGE = Path(al.__file__).parent
+from tests import house
+from tests.house import PACKAGE, dotted, floor_of, imported
 
 #: The floors and their rooms. A file may import from the rows above its own, of any floor; never from its own row or below.
 #: Whoever adds a file adds it here; `docs/design.md` draws the house.
 HOUSE = """
 errors  ieee  frames
-context  rule  refusals  see.render
+context  conversion  refusals  see.render
+rule
 primitives  see.watch
 arrays  functions  tape.program
 operators  numpy_functions  tape.llvm.ir
@@ -45,45 +46,9 @@ CORE = "core"
 #: lanes as one instruction). A feature that raises a budget says here what it buys.
 BUDGETS = {"core": 4320, "tape": 4490, "tape.llvm": 1660, "see": 2580, "train": 350, "command line": 375}
 
-PACKAGES = {"see", "tape", "tape.backends", "tape.llvm", "train"}  # folders whose `__init__` holds a docstring only
-
-
-def dotted(path):
-    """The name of a file below the package: `tape.call`."""
-    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
-
-
-def library_files():
-    """Every file of the library but the front door, demos and the command line, which may import anything."""
-    return [p for p in sorted(PACKAGE.rglob("*.py")) if floor_of(dotted(p)) not in ("command line", "above")]
-
-
-def floor_of(name):
-    """The floor on which a file stands."""
-    first = name.split(".")[0]
-    if first in ("__init__", "demos"):
-        return "above"
-    if first == "__main__" or first.startswith("_cli"):
-        return "command line"
-    if first in ("nn", "optim"):  # other names of the rooms in `train`
-        return "train"
-    return "tape.llvm" if name.startswith("tape.llvm") else first if first in ("tape", "see", "train") else CORE
-
-
-FILES = {dotted(path): path for path in library_files()}
-
-
-def imported(path):
-    """The files of the package that a file imports, inside functions too."""
-    names = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "autograd_lite":
-            module = node.module.removeprefix("autograd_lite").removeprefix(".")
-            whole = [f"{module}.{alias.name}".removeprefix(".") for alias in node.names]
-            names |= {name if name in FILES else module for name in whole}
-        elif isinstance(node, ast.Import):
-            names |= {a.name.removeprefix("autograd_lite.") for a in node.names if a.name.startswith("autograd_lite.")}
-    return names
+FILES = {
+    name: path for name, path in house.files().items() if floor_of(name) != "command line"
+}  # that may import anything
 
 
 def rows():
@@ -93,29 +58,26 @@ def rows():
 
 def test_every_file_has_its_place():
     """None is missing in the table, and none is there that does not exist."""
-    assert set(rows()) == set(FILES) - PACKAGES
+    assert set(rows()) == set(FILES)
 
 
 @pytest.mark.parametrize("name", sorted(FILES))
 def test_imports_go_downwards(name):
     """By file, so that there is no circle."""
     place = rows()
-    if name in PACKAGES:
-        assert imported(FILES[name]) == set()
-        return
-    upwards = {other for other in imported(FILES[name]) - PACKAGES if other and place[other] >= place[name]}
+    upwards = {other for other in imported(FILES[name], FILES) if place[other] >= place[name]}
     assert upwards == set()
 
 
 @pytest.mark.parametrize("name", [name for name in sorted(FILES) if floor_of(name) == CORE])
 def test_the_core_knows_nothing_of_the_other_floors(name):
     """Neither of tapes nor of pictures nor of training."""
-    assert {floor_of(other) for other in imported(FILES[name]) if other} <= {CORE}
+    assert {floor_of(other) for other in imported(FILES[name], FILES)} <= {CORE}
 
 
 def test_there_is_no_circle_of_files():
     """Found by search, whatever the table says; the front door counts as a file too."""
-    graph = {name: imported(path) & set(FILES) for name, path in FILES.items()}
+    graph = {name: imported(path, FILES) for name, path in FILES.items()}
     state = {}
 
     def visit(name, above):
@@ -166,15 +128,39 @@ def test_floors_stay_within_their_budgets(floor):
 def test_demos_use_public_names_only():
     """A demo shows what a user can write."""
     for path in (PACKAGE.parent / "demos").glob("*.py"):
-        assert imported(path) <= {"nn", "optim"}, path.name
+        assert imported(path, FILES) <= {"nn", "optim"}, path.name
 
 
 def test_library_does_not_print():
     """Output belongs to the command line and the demos."""
-    for path in library_files():
-        if path.name != "__main__.py" and not path.name.startswith("_cli"):
-            calls = [n for n in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(n, ast.Call)]
-            assert not any(isinstance(c.func, ast.Name) and c.func.id == "print" for c in calls), path.name
+    for name, path in FILES.items():
+        calls = [n for n in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(n, ast.Call)]
+        assert not any(isinstance(c.func, ast.Name) and c.func.id == "print" for c in calls), name
+
+
+def test_folders_hold_nothing_themselves():
+    """Their `__init__` is a docstring."""
+    for folder in house.EMPTY:
+        tree = ast.parse((PACKAGE / folder.replace(".", "/") / "__init__.py").read_text(encoding="utf-8"))
+        assert len(tree.body) == 1 and ast.get_docstring(tree), folder
+
+
+def test_the_drawing_of_the_house_shows_every_room():
+    """`python -m tests.house` draws it anew; line counts in it may lag behind."""
+    drawn, today = house.PICTURE.read_text(encoding="utf-8"), house.picture()
+    labels = [
+        re.findall(r'font-size="12">([^<]+)<', text.replace('">', '" font-size="12">')) for text in (drawn, today)
+    ]
+    rooms = [{label for label in found if not re.match(r"[\d,]+( lines.*)?$", label)} for found in labels]
+    assert rooms[0] == rooms[1] and len(rooms[0]) > 70
+
+
+def test_the_readme_says_what_to_read_first():
+    """As `python -m tests.house` writes it, to a twentieth of the lines."""
+    text = (house.ROOT / "README.md").read_text(encoding="utf-8")
+    rows = [re.findall(r"\| `autograd_lite/(\w+)\.py` \| (\d+) \| (.*) \|", t) for t in (text, house.readme(text))]
+    assert [(name, what) for name, _, what in rows[0]] == [(name, what) for name, _, what in rows[1]] != []
+    assert all(abs(int(a) - int(b)) <= 0.05 * int(b) for (_, a, _), (_, b, _) in zip(*rows, strict=True))
 
 
 def test_every_public_name_exists_and_is_documented():

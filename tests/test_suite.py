@@ -22,6 +22,7 @@ ROOT = PACKAGE.parent
 RUN_BY = {
     "_cli_check": "test_cli.py",
     "arrays": "test_variable.py",
+    "conversion": "test_numerics_policy.py",
     "copies": "test_saving.py",
     "frames": "test_blame.py",
     "ieee": "test_numerics_policy.py",
