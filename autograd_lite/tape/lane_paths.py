@@ -8,16 +8,18 @@ from math import nan
 from typing import Any
 
 import numpy as np
+import optree
 
-from autograd_lite import context
-from autograd_lite.errors import BranchError
-from autograd_lite.nests import Fixed, Shape
+from autograd_lite import context, functions
+from autograd_lite.arrays import VariableArray
+from autograd_lite.errors import ArgumentError, BranchError
+from autograd_lite.nests import Fixed, Shape, unravel
+from autograd_lite.primitives import as_float
 from autograd_lite.tape.backends import python
-from autograd_lite.tape.backends.lanes import LaneProgram
+from autograd_lite.tape.backends.lanes import Columns, LaneProgram
 from autograd_lite.tape.backends.registry import single
-from autograd_lite.tape.batches import Batch
 from autograd_lite.tape.paths import Path, Paths, Unmapped, _difference
-from autograd_lite.tape.results import Results, stacked
+from autograd_lite.tape.trace import is_plain
 from autograd_lite.transforms import name_of
 from autograd_lite.variable import Variable
 
@@ -26,24 +28,52 @@ Given = Mapping[int, Any]
 
 
 class LanePaths:
-    """The paths of one function over lanes of one shape."""
+    """The paths of one function over lanes of one kind.
+
+    Parameters
+    ----------
+    f : callable
+    shape : Shape
+        Of the arguments of one lane.
+    mapped : tuple of bool
+        For each leaf whether lanes have their own; all share the others.
+    limit, masked
+        See `Paths`.
+    backend : str
+    reduce : {None, "sum", "mean"}
+    contract : bool
+        Allow fused products and sums.
+    """
 
     def __init__(
         self,
         f: Callable[..., Any],
         shape: Shape,
+        mapped: tuple[bool, ...],
         limit: int,
         backend: str,
-        reduce: str | None,
         *,
+        reduce: str | None,
         contract: bool = False,
         masked: bool = False,
     ) -> None:
         self.paths = Paths(f, shape, limit, masked=masked)
-        self.backend, self.reduce, self.contract = backend, reduce, contract
+        self.mapped, self.backend, self.reduce, self.contract = mapped, backend, reduce, contract
         self.derived: dict[Any, LanePaths] = {}  # of derivatives of the function
         self.entry: Any = None  # the short way of a call with arguments of this shape
         self._examples: dict[Path, list[float]] = {}  # what captured Variables were when a path was recorded
+        #: The slots of the numbers that all lanes share, and of a row of each array.
+        self.shared: list[int] = []
+        self.rows: list[list[int]] = []
+        start = 0
+        for differs, size in zip(mapped, shape.sizes, strict=True):
+            slots = list(range(start, start + size))
+            if differs:
+                self.rows.append(slots)
+            else:
+                self.shared += slots
+            start += size
+        self._order = np.argsort([*self.shared, *(slot for slots in self.rows for slot in slots)])
 
     def on(self, backend: str) -> "LanePaths":
         """A view of these paths that runs lanes by another backend."""
@@ -53,33 +83,46 @@ class LanePaths:
         other.backend = backend
         return other
 
-    def program(self, path: Path, batch: Batch, *, summed: bool = False) -> LaneProgram:
+    def lane(self, columns: Columns, k: int) -> list[Any]:
+        """The numbers of one lane in slot order."""
+        own = np.concatenate([columns.shared, *(array[k] for array in columns.arrays)])
+        return own[self._order].tolist()  # type: ignore[no-any-return]
+
+    def program(self, path: Path, *, summed: bool = False) -> LaneProgram:
         """The path compiled."""
-        program: LaneProgram = path.program(
-            (batch.mapped, self.backend, summed),
-            lambda tape: LaneProgram(tape, batch.varying, self.backend, summed=summed, contract=self.contract),
-        )
+
+        def compiled(tape: Any) -> LaneProgram:
+            varying = np.ones(len(self._order), dtype=bool)
+            varying[self.shared] = False
+            return LaneProgram(tape, varying.tolist(), self.backend, summed=summed, contract=self.contract)
+
+        program: LaneProgram = path.program((self.backend, summed), compiled)
         return program
 
-    def first(self, batch: Batch) -> Path:
-        """The path to begin with."""
-        return self.paths.first(() if self.paths.known else batch.example())
+    def first(self, columns: Columns) -> Path:
+        """The path to begin with; it is traced with ones where there is no lane."""
+        known = self.paths.known
+        if known:
+            return known[0] if len(known) == 1 else self.paths.first(())
+        if not columns.count:
+            columns = Columns(1, columns.shared, [np.ones((1, array.shape[1])) for array in columns.arrays])
+        return self.paths.first(self.lane(columns, 0))
 
-    def __call__(self, batch: Batch, given: Given | None = None) -> "Served":
+    def __call__(self, columns: Columns, given: Given | None = None) -> "Served":
         """Run all lanes; captured Variables are what they are `given` as, or now."""
-        path = self.first(batch)
-        run = Run(self, batch, given)
-        if (
-            self.reduce
-            and not path.guards
-            and not any(isinstance(leaf, Fixed) for leaf in path.tape.output_shape.leaves)
-        ):
-            served = Served(path.tape.output_shape, run.totals(path))
-            path.lanes += batch.columns.count
+        path, run = self.first(columns), Run(self, columns, given)
+        shape = path.tape.output_shape
+        if self.reduce is None:
+            run.serve(path)
+            served = run.columns_out()
+        elif path.guards or any(isinstance(leaf, Fixed) for leaf in shape.leaves):
+            run.serve(path)
+            served = run.sums_out()
         else:
-            served = Served.of(run.results(path), summed=self.reduce is not None)
+            served = Served(shape, run.totals(path))
+            path.lanes += columns.count
         if self.reduce == "mean":
-            served.numbers = served.numbers / (batch.columns.count or nan)
+            served.numbers = served.numbers / (columns.count or nan)
         served.captured = list(run.captured.values())
         return served
 
@@ -128,36 +171,35 @@ class LanePaths:
     def replayed(self, numbers: Sequence[Any], given: Given) -> tuple[Shape, list[Any]]:
         """One lane on Variables, by the tape of the path that it takes."""
         plain = [getattr(n, "_value", n) for n in numbers]
-        path = next((path for path in self.paths.known if self._serves(path, plain, given)), None)
+        values = {number: getattr(n, "_value", n) for number, n in given.items()}
+        path = next((path for path in self.paths.known if self._serves(path, plain, values)), None)
         if path is None:
-            values = {number: getattr(n, "_value", n) for number, n in given.items()}
-            with context.record_into(None), self.lent(values):
-                self._test_unchanged()
-                path = self.paths.new(plain)
+            with context.record_into(None):
+                path = self.new(plain, values)
         if path is None:
             raise Unmapped(
                 f"{name_of(self.paths.f)} takes more than {self.paths.limit} paths over lanes. Write its branches with "
                 "where(condition, a, b)."
             )
+        tape = path.tape
         try:
-            return path.tape.output_shape, python.replay(path.tape, [*numbers, *_own(path.tape.captured, given)])
+            return tape.output_shape, python.replay(tape, [*numbers, *given_to(tape.captured, given)])
         except (
             BranchError
         ):  # its careful program compares derivatives, which came out otherwise: one for this lane alone
-            values = {number: getattr(n, "_value", n) for number, n in given.items()}
             with context.record_into(None), self.lent(values):
                 tape = self.paths.traced(plain, masked=True)
-            return tape.output_shape, python.replay(tape, [*numbers, *_own(tape.captured, given)])
+            return tape.output_shape, python.replay(tape, [*numbers, *given_to(tape.captured, given)])
 
-    def _serves(self, path: Path, numbers: list[float], given: Given) -> bool:
-        if any(v._number not in given for v in path.tape.captured):
+    @staticmethod
+    def _serves(path: Path, numbers: list[float], values: Given) -> bool:
+        if any(v._number not in values for v in path.tape.captured):
             return False
         program = path.program("python", lambda tape: single(tape.program, "python"))
-        own = [getattr(n, "_value", n) for n in _own(path.tape.captured, given)]
-        return bool(program.run([*numbers, *own])[0] <= 0)
+        return bool(program.run([*numbers, *given_to(path.tape.captured, values)])[0] <= 0)
 
 
-def _own(captured: Sequence[Variable], given: Given) -> list[Any]:
+def given_to(captured: Sequence[Variable], given: Given) -> list[Any]:
     """The numbers that stand for these captured Variables."""
     try:
         return [given[v._number] for v in captured]
@@ -169,27 +211,45 @@ def _own(captured: Sequence[Variable], given: Given) -> list[Any]:
         ) from None
 
 
+@dataclass
+class Part:
+    """Outputs (numbers, lanes) of some lanes, all if None, and the nest of each."""
+
+    shape: Shape
+    numbers: Any
+    lanes: Any
+
+    def rows(self, shape: Shape) -> Any:
+        """Its numbers as those of another shape, in which more leaves are numbers."""
+        if self.shape.sizes == shape.sizes:
+            return self.numbers
+        rows = spread(list(self.numbers), self.shape, shape)
+        return np.array([np.broadcast_to(row, self.numbers.shape[1]) for row in rows])
+
+
 class Run:
-    """One run of a function over all lanes."""
+    """One run of a function over all lanes: the outputs of the paths that served them, put together at the end."""
 
-    def __init__(self, family: LanePaths, batch: Batch, given: Given | None) -> None:
-        self.family, self.batch, self.given = family, batch, given
+    def __init__(self, family: LanePaths, columns: Columns, given: Given | None) -> None:
+        self.family, self.columns, self.given = family, columns, given
         self.captured: dict[int, Variable] = {}  # what the lanes used from outside
+        self.parts: list[Part] = []
 
-    def _columns(self, program: LaneProgram, columns: Any) -> Any:
+    # ---------------------------------------------------------------------------------------------------- serving
+
+    def _with_captured(self, program: LaneProgram, columns: Columns) -> Columns:
         """The columns of a program: captured Variables are numbers that all lanes share."""
         if not program.captured:
             return columns
         self.captured |= {v._number: v for v in program.captured}
         if self.given is None:
             return columns.also_shared([v._value for v in program.captured])
-        return columns.also_shared(_own(program.captured, self.given))
+        return columns.also_shared(given_to(program.captured, self.given))
 
     def totals(self, path: Path) -> Any:
         """Sums over lanes, block by block; blocks that came out NaN once more by the careful program."""
-        batch = self.batch
-        program = self.family.program(path, batch, summed=True)
-        columns = self._columns(program, batch.columns)
+        program = self.family.program(path, summed=True)
+        columns = self._with_captured(program, self.columns)
         if not columns.count:
             return np.zeros(program.outputs)
 
@@ -201,55 +261,152 @@ class Run:
                 if program.doubtful and np.isnan(sums.sum()):
                     for k in map(int, np.flatnonzero(np.isnan(sums).any(axis=1))):
                         rows = np.arange(k * block, min((k + 1) * block, columns.count))
-                        again = Run(self.family, batch.of_lanes(rows), self.given)
-                        _, totals[k] = again.results(path.careful or path).totals()
+                        again = Run(self.family, self.columns.rows(rows), self.given)
+                        again.serve(path.careful or path)
+                        totals[k] = again.sums_out().numbers
                         self.captured |= again.captured
                 return totals.sum(axis=0)
 
         return program.sums(columns, added)
 
-    def results(self, first: Path) -> Results:
-        """Serve every lane by the path it takes."""
-        batch = self.batch
-        results = Results(first.tape.output_shape, batch.columns.count)
-        if not batch.columns.count:
+    def serve(self, first: Path) -> None:
+        """Run every lane by the path it takes."""
+        if not self.columns.count:
             self.captured |= {v._number: v for v in first.tape.captured}
-        waiting = [Waiting(None, first)]
+            self.parts.append(Part(first.tape.output_shape, np.empty((len(first.tape.outputs), 0)), None))
+            return
+        waiting: list[tuple[Path, Any, tuple[Path, ...]]] = [(first, None, ())]  # all lanes, and paths that they failed
         while waiting:
-            some = waiting.pop()
-            columns = batch.columns if some.lanes is None else batch.columns.rows(some.lanes)
-            if not columns.count:
+            path, lanes, tried = waiting.pop()
+            columns = self.columns if lanes is None else self.columns.rows(lanes)
+            program = self.family.program(path)
+            outputs, status = program.each_lane(self._with_captured(program, columns))
+            if status is None:
+                path.serve(columns.count)
+                self.parts.append(Part(path.tape.output_shape, outputs, lanes))
                 continue
-            program = self.family.program(some.path, batch)
-            outputs, status = program.each_lane(self._columns(program, columns))
-            done = status == 0
-            some.path.serve(results.write(some.path.tape.output_shape, outputs, some.lanes, done))
-            if done.all():
-                continue
-            numbers = np.arange(columns.count) if some.lanes is None else some.lanes
+            lanes, done = np.arange(columns.count) if lanes is None else lanes, status == 0
+            if done.any():
+                path.serve(int(np.count_nonzero(done)))
+                self.parts.append(Part(path.tape.output_shape, outputs[:, done], lanes[done]))
             for code in np.unique(status[~done]):
-                waiting += self._continued(some, int(code), numbers[status == code], results)
-        return results
+                waiting += self._continued(path, int(code), lanes[status == code], tried)
 
-    def _continued(self, some: "Waiting", status: int, lanes: Any, results: Results) -> list["Waiting"]:
-        """How lanes go on that a path does not serve."""
-        family, tried = self.family, (*some.tried, some.path)
+    def _continued(self, path: Path, status: int, lanes: Any, tried: tuple[Path, ...]) -> list[Any]:
+        """The further runs of lanes that a path does not serve."""
+        family, failed = self.family, (*tried, path)
         following = family.paths.following(
-            some.path, status, tried, lambda: family.new(self.batch.lane(lanes[0]), self.given)
+            path, status, failed, lambda: family.new(family.lane(self.columns, lanes[0]), self.given)
         )
         if following is not None:
-            return [Waiting(lanes, following, tried)]
-        if some.path.parent is None and not family.paths.full:  # this lane hangs on a last digit; the others may not
-            self._eagerly(lanes[:1], results)
-            return [Waiting(lanes[1:], some.path, some.tried)]
-        return self._eagerly(lanes, results)
-
-    def _eagerly(self, lanes: Any, results: Results) -> list["Waiting"]:
-        """These lanes by the function itself."""
-        with self.family.lent(self.given), context.record_into(None):
+            return [(following, lanes, failed)]
+        again = lanes[:0]
+        if path.parent is None and not family.paths.full:  # this lane hangs on a last digit; the others may not
+            lanes, again = lanes[:1], lanes[1:]
+        with family.lent(self.given), context.record_into(None):
             for lane in lanes:
-                results.write_eagerly(self.family.paths.eager(self.batch.lane(lane)), lane)
-        return []
+                result = family.paths.eager(family.lane(self.columns, lane))
+                numbers, shape = unravel(result, "the output", is_plain)
+                column = np.array([getattr(number, "_value", number) for number in numbers], dtype=np.float64)
+                self.parts.append(Part(shape, column[:, None], np.array([lane])))
+        return [(path, again, tried)] if len(again) else []
+
+    # ---------------------------------------------------------------------------------------------------- results
+
+    def sums_out(self) -> "Served":
+        """Sums over lanes, in their order."""
+        common = self._common()
+        shape = Shape(common.containers, tuple(map(_as_number, common.leaves)))
+        if any(isinstance(leaf, Fixed) for leaf in shape.leaves):
+            raise ArgumentError(
+                "reduce adds numbers up, but the mapped function returns something else. Return numbers only."
+            )
+        return Served(shape, self._numbers(shape).sum(axis=1))
+
+    def columns_out(self) -> "Served":
+        """The outputs of each lane.
+
+        A leaf that is a float in one lane is one in all: an integer of another lane counts as the float equal to it. A leaf
+        that is a float in no lane stays as it is.
+        """
+        shape = self._common()
+        facts = {k: self._facts(k) for k, leaf in enumerate(shape.leaves) if isinstance(leaf, Fixed)}
+        return Served(shape, self._numbers(shape), facts)
+
+    def _common(self) -> Shape:
+        """The shape of the outputs of all lanes."""
+        common = self.parts[0].shape
+        for shape in [part.shape for part in self.parts[1:]]:
+            pairs = list(zip(common.leaves, shape.leaves, strict=False))
+            if common.containers != shape.containers or not all(_alike(*pair) for pair in pairs):
+                raise ArgumentError(
+                    f"the mapped function returns {common.outline()} in some lanes and {shape.outline()} in others (* is a "
+                    "float). Return the same structure from every branch."
+                )
+            leaves = tuple(leaf if _as_number(leaf) is leaf else other for leaf, other in pairs)
+            common = Shape(common.containers, leaves)
+        return common
+
+    def _numbers(self, shape: Shape) -> Any:
+        """The numbers of all lanes: an array (numbers, lanes)."""
+        if self.parts[0].lanes is None:
+            return self.parts[0].rows(shape)
+        numbers = np.empty((sum(shape.sizes), self.columns.count))
+        for part in self.parts:
+            numbers[:, part.lanes] = part.rows(shape)
+        return numbers
+
+    def _facts(self, k: int) -> Any:
+        """Leaf `k`, a float in no lane, as an array over lanes: of NumPy's common type if that is of the same kind."""
+        facts = [_fact(part.shape.leaves[k]) for part in self.parts]
+        try:
+            common = np.result_type(*{fact.dtype for fact in facts})
+        except TypeError:
+            common = np.dtype(object)
+        other = {fact.dtype.kind for fact in facts} - {common.kind}
+        if other and not (other <= set("biu") and common.kind in "iu"):
+            common = np.dtype(object)
+        column = np.empty((self.columns.count, *facts[0].shape), common)
+        for part, fact in zip(self.parts, facts, strict=True):
+            column[slice(None) if part.lanes is None else part.lanes] = fact
+        return column
+
+
+def _alike(leaf: Any, other: Any) -> bool:
+    """Whether leaves of two lanes can go into one array."""
+    if isinstance(leaf, Fixed) and isinstance(other, Fixed):
+        return bool(_fact(leaf).shape == _fact(other).shape)
+    return bool(_as_number(leaf) == _as_number(other))
+
+
+def _as_number(leaf: Any) -> Any:
+    """The leaf; if it is an integer, a flag or an array of such, that of the floats equal to them."""
+    if not isinstance(leaf, Fixed) or _fact(leaf).dtype.kind not in "biu":
+        return leaf
+    return leaf.thing.shape if isinstance(leaf.thing, np.ndarray) else None
+
+
+def _fact(leaf: Any) -> Any:
+    """A `Fixed` leaf as an array, or as an object in one."""
+    if isinstance(leaf.thing, (np.ndarray, np.generic, int, complex, str, bytes)):
+        return np.asarray(leaf.thing)
+    fact = np.empty((), dtype=object)
+    fact[()] = leaf.thing
+    return fact
+
+
+def spread(numbers: list[Any], own: Shape, shape: Shape) -> list[Any]:
+    """Numbers of a shape as those of another, in which more leaves are numbers."""
+    if own.sizes == shape.sizes:
+        return numbers
+    found: list[Any] = []
+    start = 0
+    for leaf, size, wanted in zip(own.leaves, own.sizes, shape.sizes, strict=True):
+        found += numbers[start : start + size]
+        if isinstance(leaf, Fixed) and wanted:
+            found += [as_float(number) for number in np.ravel(leaf.thing)]
+        start += size
+    return found
 
 
 @dataclass
@@ -264,23 +421,24 @@ class Served:
     facts: dict[int, Any] = field(default_factory=dict)
     captured: list[Variable] = field(default_factory=list)
 
-    @classmethod
-    def of(cls, results: Results, *, summed: bool) -> "Served":
-        """From the results of the lanes."""
-        if summed:
-            return cls(*results.totals())
-        return cls(*results.columns())
-
     def packed(self, numbers: Any = None) -> Any:
         """The nest of outputs, with an axis of lanes first if they are not summed; of other numbers if those are given."""
-        own = self.numbers if numbers is None else numbers
-        return self.shape.pack(own) if own.ndim == 1 else stacked(self.shape, own, self.facts)
+        own, shape = self.numbers if numbers is None else numbers, self.shape
+        if own.ndim == 1:
+            return shape.pack(own)
+        leaves, start = [], 0
+        for k, (leaf, size) in enumerate(zip(shape.leaves, shape.sizes, strict=True)):
+            rows = own[start : start + size]
+            if isinstance(leaf, Fixed):
+                leaves.append(self.facts[k])
+            else:
+                column = rows[0] if leaf is None else np.ascontiguousarray(rows.T).reshape(own.shape[1], *leaf)
+                leaves.append(column.view(VariableArray) if column.dtype == object else column)
+            start += size
+        return optree.tree_unflatten(shape.containers, leaves)
 
 
-@dataclass
-class Waiting:
-    """Lanes to be run by a path, all if None; and the paths that they failed."""
-
-    lanes: Any
-    path: Path
-    tried: tuple[Path, ...] = ()
+def reduced(lanes: Any, reduce: str | None) -> Any:
+    """Lanes that are Variables, added up or averaged over the first axis; sums over lanes start with 0.0, so none is -0.0."""
+    total = functions.sum(lanes, axis=0) + 0.0
+    return total / (len(lanes) or nan) if reduce == "mean" else total

@@ -43,11 +43,14 @@ class Columns:
         """Write the address and the stride in bytes of each varying input."""
         start = 0
         for array in self.arrays:
-            end = start + array.shape[1]
-            address, step = array.ctypes.data, array.strides[1]
-            bases[start:end] = address if end == start + 1 else range(address, address + step * (end - start), step)
-            strides[start:end] = array.strides[0]
-            start = end
+            width, (lane, step) = array.shape[1], array.strides
+            address = array.__array_interface__["data"][0]  # half a microsecond less than by `ctypes`
+            if width == 1:
+                bases[start], strides[start] = address, lane
+            else:
+                bases[start : start + width] = address + step * np.arange(width)
+                strides[start : start + width] = lane
+            start += width
 
 
 class LaneProgram:
@@ -92,13 +95,17 @@ class LaneProgram:
         return self._first.computed(shared)[1] if self.common.code else np.ascontiguousarray(shared[self._picked])
 
     def each_lane(self, columns: Columns) -> tuple[Any, Any]:
-        """Outputs as an array (outputs, lanes), and the status of each lane: 0, a failed guard from 1, -1 for doubt."""
+        """Outputs as an array (outputs, lanes), and the status of each lane; None if all are served.
+
+        The status is 0, the number of a guard that failed, from 1, or -1 for doubt.
+        """
         outputs, status = self._run.each(columns, self._shared_results(columns.shared))
         if self.tested_after is not None:
             doubt = np.isnan(outputs[self.tested_after]).any(axis=0)
-            status = np.where((status == 0) & doubt, -1, status)
-        status = np.where(status > self.guards, -1, status)
-        return outputs[: self.outputs], status
+            status, outputs = np.where((status == 0) & doubt, -1, status), outputs[: self.outputs]
+        if not np.count_nonzero(status):
+            return outputs, None
+        return outputs, np.where(status > self.guards, -1, status)
 
     def sums(self, columns: Columns, use: Callable[[Any, int], Any]) -> Any:
         """The result of `use(sums, block)`: sums over blocks of so many lanes, (blocks, outputs and doubtful slots).
