@@ -5,21 +5,20 @@ added up over the lanes while they are computed; those by rows are computed for 
 """
 
 import copy
-import itertools
-from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property, partial
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from math import nan
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from autograd_lite import context
 from autograd_lite.backward import Number, Reach
 from autograd_lite.nests import Fixed, Shape, unravel
-from autograd_lite.primitives import Primitive, where
-from autograd_lite.rule import REAL, Interval
+from autograd_lite.primitives import where
 from autograd_lite.tape import recording
 from autograd_lite.tape.backends.lanes import Columns
+from autograd_lite.tape.connected import Output
 from autograd_lite.tape.lane_paths import LanePaths, Served, reduced, spread
 from autograd_lite.tape.loop import Included, Operation, recorded
 from autograd_lite.tape.paths import Unmapped
@@ -27,31 +26,8 @@ from autograd_lite.tape.recording import Cotangents
 from autograd_lite.transforms import name_of
 from autograd_lite.variable import Variable, make_node
 
-
-class Places:
-    """Where the arguments of an operation lie among columns: first in the shared numbers, then in each array."""
-
-    def __init__(self, *parts: Any) -> None:
-        self.parts = [np.array(part, dtype=np.int64) for part in parts]
-        self._ends = [*itertools.accumulate(map(len, self.parts))]
-        self.shared, self.count = self._ends[0], self._ends[-1]
-
-    def apart(self, arguments: Any) -> list[Any]:
-        """An array over the arguments as one for each part."""
-        return [arguments[end - len(part) : end] for part, end in zip(self.parts, self._ends, strict=True)]
-
-    def filled(self, columns: Columns, arguments: Any) -> Columns:
-        """The columns with these arguments in them; arrays of objects if they are such."""
-        shared, *arrays = map(_replaced, (columns.shared, *columns.arrays), self.parts, self.apart(arguments))
-        return Columns(columns.count, shared, arrays)
-
-
-def _replaced(array: Any, places: Any, numbers: Any) -> Any:
-    if not len(places):
-        return array
-    replaced = np.array(array, dtype=numbers.dtype, order="C")  # a copy
-    replaced.reshape(-1)[places] = numbers
-    return replaced
+#: The Variables among the numbers that all lanes share, or in an array, by their places.
+Found = Sequence[tuple[int, Variable]]
 
 
 def _boxed(numbers: Sequence[Any]) -> Any:
@@ -62,44 +38,37 @@ def _boxed(numbers: Sequence[Any]) -> Any:
 
 
 class Lanes(Operation):
-    """A function over many lanes, as an operation on those numbers of its arguments that are Variables.
+    """A function over many lanes, as an operation on those numbers of its columns that are Variables.
 
-    Parameters
-    ----------
-    family : LanePaths
-        The function, and whether its outputs are added up.
-    columns : Columns
-        The numbers that are no arguments of the operation, and anything for those that are.
-    places : Places
-        Where the arguments lie; behind them come those for what is captured.
-    captured : sequence of Variable
-    shape : Shape
-        Of the outputs of a lane.
+    Its arguments lie at `places`, lists of indices into the shared numbers and into each array, where the columns hold
+    anything; behind them come those for what is `captured`. `shape` is that of the outputs of a lane.
     """
 
     name = "vmap"
 
     def __init__(
-        self, family: LanePaths, columns: Columns, places: Places, captured: Sequence[Variable], shape: Shape
+        self, family: LanePaths, columns: Columns, places: Sequence[Any], captured: Iterable[Variable], shape: Shape
     ) -> None:
-        self.family, self.columns, self.places = family, columns, places
-        self.captured, self.shape = tuple(captured), shape
+        self.family, self.columns, self.shape = family, columns, shape
+        self.places, self.captured = [np.array(part, dtype=np.int64) for part in places], tuple(captured)
         self.outputs = sum(shape.sizes)
         self.summed, self.count = family.reduce is not None, columns.count
         self.results = self.outputs if self.summed else self.outputs * self.count
-        self.arity = places.count + len(self.captured)
+        self.shared = len(places[0])
+        self.in_columns = sum(map(len, places))
+        self.arity = self.in_columns + len(self.captured)
 
     @cached_property
     def in_rows(self) -> list[tuple[int, int]]:
         """For each argument in a row of an array its slot and its lane."""
-        arrays = zip(self.family.rows, self.places.parts[1:], strict=True)
+        arrays = zip(self.family.rows, self.places[1:], strict=True)
         return [(slots[p % len(slots)], p // len(slots)) for slots, places in arrays for p in places.tolist()]
 
     def _apart(self, arguments: Any) -> tuple[Columns, dict[int, Any]]:
         """The columns of all lanes, and what captured Variables are given as."""
-        own, captured = arguments[: self.places.count], arguments[self.places.count :]
+        own, captured = arguments[: self.in_columns], arguments[self.in_columns :]
         given = {v._number: n for v, n in zip(self.captured, captured, strict=True)}
-        return self.places.filled(self.columns, own), given
+        return self.columns.filled(self.places, own), given
 
     def computed(self, arguments: Any, *, native: bool) -> Any:
         """The sums, or each output of all lanes."""
@@ -153,25 +122,19 @@ class Lanes(Operation):
 
         With `conditions` under which each cotangent was sent, pairs of an adjoint and such a condition.
         """
-        sent = None
-        if len(cotangents) < self.results or (conditions and any(c is not None for c in conditions.values())):
-            known: Mapping[int, Number | None] = conditions or {}
-            sent = [
-                0.0 if k not in cotangents else 1.0 if known.get(k) is None else known[k] for k in range(self.results)
-            ]
+        sent, known = None, conditions or {}
+        if len(cotangents) < self.results or any(condition is not None for condition in known.values()):
+            places = range(self.results)
+            sent = [0.0 if k not in cotangents else 1.0 if known.get(k) is None else known[k] for k in places]
         given = [cotangents.get(k, 0.0) for k in range(self.results)]
-        masked = conditions is not None
-        found: dict[int, Any] = {}
-        for kind in ("shared", "rows"):
-            values = kind == "shared" and self.summed and not masked
-            gradient = Gradient(
-                self, kind, by_lane=not self.summed, sent=sent is not None, masked=masked, values=values
-            )
-            found |= gradient.adjoints(arguments, given, sent)
+        masked, by_lane = conditions is not None, not self.summed
+        form = Form("shared", by_lane, sent is not None, masked, values=self.summed and not masked)
+        found = self.adjoints(form, arguments, given, sent)
+        found |= self.adjoints(form._replace(kind="rows", values=False), arguments, given, sent)
         return [found.get(k) for k in range(self.arity)]
 
     def slopes(self, arguments: Sequence[Any], output: int) -> dict[int, Any]:
-        """∂output/∂argument for each argument if outputs are summed, else lists over lanes for each of `Gradient.wanted`.
+        """∂output/∂argument for each argument if outputs are summed, else by lane for each number of a lane that has any.
 
         Of numbers None for those that were not sent; of Variables graphs.
         """
@@ -179,12 +142,72 @@ class Lanes(Operation):
         sent, graphs = one if self.outputs > 1 else None, any(type(a) is Variable for a in arguments)
         found: dict[int, Any] = {}
         for kind in ("shared", "rows") if self.summed else ("all",):
-            parts = Gradient(self, kind, sent=sent is not None).adjoints(arguments, one, sent)
+            form = Form(kind, sent=sent is not None)
+            parts = self.adjoints(form, arguments, one, sent)
             if not graphs and any(part == 0.0 if self.summed else 0.0 in part for part in parts.values()):
-                masked = Gradient(self, kind, sent=sent is not None, masked=True).adjoints(arguments, one, sent)
+                masked = self.adjoints(form._replace(masked=True), arguments, one, sent)
                 parts = {target: _unless_sent(*pair) for target, pair in masked.items()}
             found |= parts
         return found
+
+    def adjoints(
+        self, form: "Form", arguments: Sequence[Any], cotangents: Sequence[Any], sent: Sequence[Any] | None
+    ) -> dict[int, Any]:
+        """By argument the adjoint, of "all" by place among the numbers of a lane that have any; pairs if `masked`."""
+        first, last, size = self.shared, self.in_columns, len(self.family.order)
+        by_shared = [self.family.shared[p] for p in self.places[0]] + [size + k for k in range(len(self.captured))]
+        by_rows = list(dict.fromkeys(slot for slot, _ in self.in_rows))
+        wanted = (by_shared if form.kind != "rows" else []) + (by_rows if form.kind != "shared" else [])
+        if not wanted:
+            return {}
+        gradient, rows = self._gradient(form, wanted), arguments[first:last]
+        if self.family.reduce == "mean":
+            cotangents = [c / float(self.count) if self.count else c for c in cotangents]
+        if form.by_lane:
+            table, lanes, outputs = [cotangents, sent] if sent else [cotangents], range(self.count), range(self.outputs)
+            rows = [*rows, *(numbers[k * self.count + n] for n in lanes for numbers in table for k in outputs)]
+            cotangents, sent = (), ()
+        found = gradient(*arguments[:first], *arguments[last:], *cotangents, *(sent or ()), *rows)
+        targets: Iterable[int] = (*range(first), *range(last, self.arity))
+        if form.kind != "shared":
+            found = [found[k * self.count : (k + 1) * self.count] for k in range(gradient.outputs)]
+            targets = range(len(wanted))
+        forms: list[Any] = [found[: len(wanted)], found[len(wanted) : 2 * len(wanted)]]
+        if form.kind == "rows":
+            at = {slot: k for k, slot in enumerate(wanted)}
+            forms = [[part[at[slot]][lane] for slot, lane in self.in_rows] for part in forms if part]
+            targets = range(first, last)
+        return dict(zip(targets, zip(*forms, strict=True) if form.masked else forms[0], strict=True))
+
+    def _gradient(self, form: "Form", wanted: list[int]) -> "Lanes":
+        """The operation of a `Sweep` over each lane, with cotangents among the shared numbers or the rows."""
+        around, columns, captured = self.family, self.columns, tuple(v._number for v in self.captured)
+        extra = self.outputs * (2 if form.sent else 1)
+        key = form, tuple(wanted), tuple(self.shape.sizes), captured
+        if key not in around.derived:  # once for all columns
+            pairs = zip(around.paths.shape.leaves, around.mapped, strict=True)
+            leaves = [(np.zeros(leaf or ()), differs) for leaf, differs in pairs if not isinstance(leaf, Fixed)]
+            leaves += [(np.zeros(len(captured)), False), (np.zeros(extra), form.by_lane)]
+            _, shape = unravel((tuple(array for array, _ in leaves), {}))
+            family = LanePaths(
+                Sweep(self, wanted, form), shape, tuple(differs for _, differs in leaves), around.paths.limit,
+                around.backend, reduce="sum" if form.kind == "shared" else None, contract=around.contract,
+                masked=form.masked,
+            )  # fmt: skip
+            around.derived.setdefault(key, family)
+        shared = np.concatenate([columns.shared, np.zeros(len(captured) + (0 if form.by_lane else extra))])
+        own, *places = self.places
+        own, arrays = np.concatenate([own, np.arange(len(columns.shared), len(shared))]), columns.arrays
+        if form.by_lane:
+            arrays = [*arrays, np.zeros((self.count, extra))]
+            places = [*places, np.arange(self.count * extra)]
+        _, out = unravel([0.0] * (len(wanted) * (2 if form.masked else 1) + (self.outputs if form.values else 0)))
+        family = around.derived[key].on(around.backend)
+        gradient = Lanes(family, Columns(self.count, shared, arrays), [own, *places], (), out)
+        if form.values:
+            scale = float(self.count) if around.reduce == "mean" else None
+            gradient.includes = Included(self, len(wanted), scale)
+        return gradient
 
 
 def _unless_sent(adjoint: Any, condition: Any) -> Any:
@@ -194,137 +217,48 @@ def _unless_sent(adjoint: Any, condition: Any) -> Any:
     return adjoint if condition != 0.0 else None
 
 
-class Gradient:
-    """A reverse sweep over each lane of an operation: the operation that it is, and what its arguments and results stand for.
+class Form(NamedTuple):
+    """The form of a gradient of lanes: by what it is taken, and what its arguments and results are besides."""
 
-    Parameters
-    ----------
-    primal : Lanes
-    kind : {"shared", "rows", "all"}
-        Derivatives by what all lanes share, added up; by numbers of rows, for each lane; or by all, for each lane.
-    sent : bool
-        Whether further arguments say which cotangents were sent.
-    by_lane : bool
-        Whether each lane has cotangents of its own.
-    masked : bool
-        Whether further results say which adjoints were sent.
-    values : bool
-        Whether further results are those of the primal, which a tape can then do without; see `trace.GraphBuilder`.
-    """
-
-    def __init__(
-        self, primal: Lanes, kind: str, *, sent: bool, by_lane: bool = False, masked: bool = False, values: bool = False
-    ) -> None:
-        self.primal, self.kind, self.by_lane, self.masked = primal, kind, by_lane, masked
-        family, places, size = primal.family, primal.places, sum(primal.family.paths.shape.sizes)
-        by_shared = [family.shared[p] for p in places.parts[0]] + [size + k for k in range(len(primal.captured))]
-        by_rows = list(dict.fromkeys(slot for slot, _ in primal.in_rows))
-        self.wanted = (by_shared if kind != "rows" else []) + (by_rows if kind != "shared" else [])
-        #: The arguments of the primal that the adjoints belong to; of "all" the places among `wanted`.
-        self.targets: Sequence[int] = {
-            "shared": [*range(places.shared), *range(places.count, primal.arity)],
-            "rows": range(places.shared, places.count),
-            "all": range(len(self.wanted)),
-        }[kind]
-        self.extra = primal.outputs * (2 if sent else 1)
-        if self.targets:
-            self.operation = self._operation(sent=sent, values=values)
-
-    def _operation(self, *, sent: bool, values: bool) -> Lanes:
-        """The operation: the lanes of a sweep over each lane, with cotangents among what all share or among the rows."""
-        primal, captured = self.primal, len(self.primal.captured)
-        columns, (own, *indices) = primal.columns, primal.places.parts
-        shared = np.concatenate([columns.shared, np.zeros(captured + (0 if self.by_lane else self.extra))])
-        own = np.concatenate([own, np.arange(len(columns.shared), len(shared))])
-        arrays = columns.arrays
-        if self.by_lane:
-            arrays = [*arrays, np.zeros((columns.count, self.extra))]
-            indices = [*indices, np.arange(columns.count * self.extra)]
-        _, out = unravel([0.0] * (len(self.wanted) * (2 if self.masked else 1) + (primal.outputs if values else 0)))
-        family = self._family(sent=sent, values=values).on(primal.family.backend)
-        operation = Lanes(family, Columns(columns.count, shared, arrays), Places(own, *indices), (), out)
-        if values:
-            scale = float(columns.count) if primal.family.reduce == "mean" else None
-            operation.includes = Included(primal, len(self.wanted), scale)
-        return operation
-
-    def _family(self, *, sent: bool, values: bool) -> LanePaths:
-        """The paths of the sweep, made once for all columns of the primal."""
-        primal, around = self.primal, self.primal.family
-        captured = tuple(v._number for v in primal.captured)
-        options = self.by_lane, sent, self.masked, values
-        key = self.kind, tuple(self.wanted), options, tuple(primal.shape.sizes), captured
-        if key not in around.derived:
-            pairs = zip(around.paths.shape.leaves, around.mapped, strict=True)
-            leaves = [(np.zeros(leaf or ()), differs) for leaf, differs in pairs if not isinstance(leaf, Fixed)]
-            leaves += [(np.zeros(len(captured)), False), (np.zeros(self.extra), self.by_lane)]
-            _, shape = unravel((tuple(array for array, _ in leaves), {}))
-            family = LanePaths(
-                Sweep(primal, self.wanted, sent=sent, masked=self.masked, values=values), shape,
-                tuple(differs for _, differs in leaves), around.paths.limit, around.backend,
-                reduce="sum" if self.kind == "shared" else None, contract=around.contract, masked=self.masked,
-            )  # fmt: skip
-            around.derived.setdefault(key, family)
-        return around.derived[key]
-
-    def adjoints(self, own: Sequence[Any], cotangents: Sequence[Any], sent: Sequence[Any] | None) -> dict[int, Any]:
-        """The adjoint of each target; pairs with the condition that it was sent if `masked`.
-
-        From the arguments of the primal and its cotangents in the order of its results.
-        """
-        if not self.targets:
-            return {}
-        primal, places = self.primal, self.primal.places
-        shared, rows, captured = own[: places.shared], own[places.shared : places.count], own[places.count :]
-        if primal.family.reduce == "mean":
-            cotangents = [c / float(primal.count) if primal.count else c for c in cotangents]
-        if self.by_lane:
-            table = [cotangents, sent] if sent else [cotangents]
-            lanes, outputs = range(primal.count), range(primal.outputs)
-            rows = [*rows, *(numbers[k * primal.count + n] for n in lanes for numbers in table for k in outputs)]
-            cotangents, sent = (), ()
-        found = self.operation(*shared, *captured, *cotangents, *(sent or ()), *rows)
-        width = len(self.wanted)
-        if self.kind != "shared":
-            found = [found[k * primal.count : (k + 1) * primal.count] for k in range(self.operation.outputs)]
-        forms: list[Any] = [found[:width], found[width : 2 * width]]
-        if self.kind == "rows":
-            at = {slot: k for k, slot in enumerate(self.wanted)}
-            forms = [[form[at[slot]][lane] for slot, lane in primal.in_rows] for form in forms if form]
-        return dict(zip(self.targets, zip(*forms, strict=True) if self.masked else forms[0], strict=True))
+    kind: str  # by what all lanes share, "shared", added up; by "rows" for each lane; by "all" for each lane
+    by_lane: bool = False  # each lane has cotangents of its own
+    sent: bool = False  # further arguments say which cotangents were sent
+    masked: bool = False  # further results say which adjoints were sent
+    values: bool = (
+        False  # further results are those of the primal, which a tape can then do without: `trace.GraphBuilder`
+    )
 
 
 class Sweep:
-    """The function of one lane of a `Gradient`: from its numbers, what is captured, and cotangents to adjoints.
+    """The function of one lane of a gradient: from its numbers, what is captured, and cotangents to adjoints.
 
     It replays the recorded lane and never calls the function again: what that takes from outside may have changed.
     """
 
-    def __init__(self, primal: Lanes, wanted: Sequence[int], *, sent: bool, masked: bool, values: bool) -> None:
+    def __init__(self, primal: Lanes, wanted: Sequence[int], form: Form) -> None:
         self.family = copy.copy(primal.family)
         self.family.derived = {}  # no way back to what holds this one
-        self.captured, self.shape, self.wanted = primal.captured, primal.shape, wanted
-        self.sent, self.masked, self.values = sent, masked, values
-        self.size = sum(primal.family.paths.shape.sizes)
+        self.captured, self.shape, self.wanted, self.form = primal.captured, primal.shape, wanted, form
         self.__name__ = f"gradient of {name_of(self.family.paths.f)}"
 
     def __call__(self, *leaves: Any) -> list[Any]:
         """The adjoints of the wanted numbers; behind them NaN for each that was sent and 0 for the others, or the outputs."""
         numbers = [n if type(n) is Variable else Variable(n) for n in unravel(leaves)[0]]
-        inputs = numbers[: self.size + len(self.captured)]
-        given = {v._number: n for v, n in zip(self.captured, inputs[self.size :], strict=True)}
-        own, outputs = self.family.replayed(inputs[: self.size], given)
+        size = len(self.family.order)
+        inputs = numbers[: size + len(self.captured)]
+        given = {v._number: n for v, n in zip(self.captured, inputs[size:], strict=True)}
+        own, outputs = self.family.replayed(inputs[:size], given)
         outputs = spread(outputs, own, self.shape)
         count, values = len(outputs), outputs
         cotangents = numbers[len(inputs) : len(inputs) + count]
-        if self.sent:
+        if self.form.sent:
             asked = numbers[len(inputs) + count :]
             outputs = [where(s, y, 0.0) if type(y) is Variable else y for s, y in zip(asked, outputs, strict=True)]
         targets, notes = [inputs[k] for k in self.wanted], recording.current()
         adjoints = _swept(outputs, cotangents, targets)
-        if self.values:
+        if self.form.values:
             return [*adjoints, *(y if notes else getattr(y, "_value", y) for y in values)]
-        return adjoints + _swept(outputs, [nan] * count, targets) if self.masked else adjoints
+        return adjoints + _swept(outputs, [nan] * count, targets) if self.form.masked else adjoints
 
 
 def _swept(outputs: Sequence[Any], cotangents: Sequence[Any], targets: Sequence[Variable]) -> list[Any]:
@@ -345,47 +279,28 @@ def _swept(outputs: Sequence[Any], cotangents: Sequence[Any], targets: Sequence[
 # --------------------------------------------------------------------------------------------------- outside of a trace
 
 
-class Result(Primitive):
+class Result(Output):
     """The operation of a node of a mapped function outside of a trace: one of the results of an operation.
 
     Its partials, asked for where the gradient is to be a graph, are results of the operation that the derivative is.
     """
 
     graph: "Graph"
-    output: int
     lane: int | None
 
-    def __init__(self, graph: "Graph", output: int, lane: int | None) -> None:
-        self.__dict__.update(name="vmap", graph=graph, output=output, lane=lane)  # of a frozen dataclass
-
-    def __post_init__(self) -> None:
-        """Nothing to check and nothing to enter."""
+    def __init__(self, graph: "Graph", index: int, lane: int | None) -> None:
+        self.__dict__.update(name="vmap", graph=graph, index=index, lane=lane)  # of a frozen dataclass
 
     @property
     def arity(self) -> int:
-        """How many arguments the node has."""
         return len(self.graph.at[self.lane][0])
 
-    @property
-    def domain(self) -> tuple[Interval, ...]:
-        """All numbers, as far as anybody knows."""
-        return (REAL,) * self.arity
-
-    @property
-    def partials(self) -> tuple[Callable[..., Any], ...]:
-        """One for each argument."""
-        return tuple(partial(self._partial, k) for k in range(self.arity))
-
     def _partial(self, place: int, *_: Any) -> Any:
-        return self.graph.slope(self.output, self.lane, place)
+        return self.graph.slope(self.index, self.lane, place)
 
     def value(self, *numbers: float) -> float:
         """The result for other arguments."""
-        return self.graph.value(self.output, self.lane, numbers)
-
-    def __reduce__(self) -> Any:
-        """Pickled, a node is one made by hand: its function stays behind."""
-        return type(None), ()
+        return self.graph.value(self.index, self.lane, numbers)
 
 
 class Graph:
@@ -399,8 +314,8 @@ class Graph:
         if operation.summed:
             self.at[None] = [*range(operation.arity)], [*range(operation.arity)]
             return
-        first = operation.places.shared
-        shared = [*range(first), *range(operation.places.count, operation.arity)]
+        first = operation.shared
+        shared = [*range(first), *range(operation.in_columns, operation.arity)]
         self.at |= {lane: ([*shared], [*range(len(shared))]) for lane in range(operation.count)}
         row = {slot: k for k, slot in enumerate(dict.fromkeys(slot for slot, _ in operation.in_rows), len(shared))}
         for number, (slot, lane) in enumerate(operation.in_rows, first):
@@ -440,20 +355,18 @@ class Graph:
 
 def connected(operation: Lanes, arguments: Sequence[Any], numbers: Any) -> list[Any]:
     """The results as nodes over those arguments that are Variables; their local gradients come from compiled lanes too."""
-    flags = np.array([type(a) is Variable for a in arguments])
-    places, count = operation.places, operation.places.count
+    flags, last = np.array([type(a) is Variable for a in arguments]), operation.in_columns
     if not flags.all():
-        assert flags[count:].all()
-        own = np.array([getattr(a, "_value", a) for a in arguments[:count]], dtype=np.float64)
-        kept = [part[chosen] for part, chosen in zip(places.parts, places.apart(flags[:count]), strict=True)]
-        operation = Lanes(
-            operation.family, places.filled(operation.columns, own), Places(*kept), operation.captured, operation.shape
-        )
+        assert flags[last:].all()
+        own = np.array([getattr(a, "_value", a) for a in arguments[:last]], dtype=np.float64)
+        columns, ends = operation.columns.filled(operation.places, own), np.cumsum([*map(len, operation.places)])
+        kept = [part[chosen] for part, chosen in zip(operation.places, np.split(flags[:last], ends[:-1]), strict=True)]
+        operation = Lanes(operation.family, columns, kept, operation.captured, operation.shape)
         arguments = [a for a in arguments if type(a) is Variable]
     return Graph(operation, arguments).nodes(numbers)
 
 
-def entered(family: LanePaths, columns: Columns, places: Places, variables: Sequence[Variable], served: Served) -> Any:
+def entered(family: LanePaths, columns: Columns, found: Sequence[Found], served: Served) -> Any:
     """The results of a mapped call as part of the graph; None if its lanes are better run one by one.
 
     That is where a trace does not allow one operation, and where there are more outputs than lanes: a node for each needs
@@ -464,8 +377,9 @@ def entered(family: LanePaths, columns: Columns, places: Places, variables: Sequ
         return None
     if notes is not None and (not notes.lanes or served.facts):
         return None
-    operation = Lanes(family, columns, places, served.captured, served.shape)
-    arguments = [*variables, *served.captured]
+    places = [[place for place, _ in part] for part in found or [()] * (1 + len(columns.arrays))]
+    operation = Lanes(family, columns, places, served.captured.values(), served.shape)
+    arguments = [*(variable for part in found for _, variable in part), *operation.captured]
     if notes is not None:
         family.note_examples()
         numbers = recorded(operation, arguments, operation.flat(served))

@@ -1,9 +1,9 @@
 """A function over lanes: every lane by the path that it takes, all lanes of a path by one program."""
 
 import copy
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from math import nan
 from typing import Any
 
@@ -28,21 +28,9 @@ Given = Mapping[int, Any]
 
 
 class LanePaths:
-    """The paths of one function over lanes of one kind.
+    """The paths of one function over lanes.
 
-    Parameters
-    ----------
-    f : callable
-    shape : Shape
-        Of the arguments of one lane.
-    mapped : tuple of bool
-        For each leaf whether lanes have their own; all share the others.
-    limit, masked
-        See `Paths`.
-    backend : str
-    reduce : {None, "sum", "mean"}
-    contract : bool
-        Allow fused products and sums.
+    `shape` is that of the arguments of one lane; those of its leaves that are `mapped` differ from lane to lane.
     """
 
     def __init__(
@@ -62,18 +50,12 @@ class LanePaths:
         self.derived: dict[Any, LanePaths] = {}  # of derivatives of the function
         self.entry: Any = None  # the short way of a call with arguments of this shape
         self._examples: dict[Path, list[float]] = {}  # what captured Variables were when a path was recorded
+        ends = itertools.accumulate(shape.sizes)
+        slots = [range(end - size, end) for size, end in zip(shape.sizes, ends, strict=True)]
         #: The slots of the numbers that all lanes share, and of a row of each array.
-        self.shared: list[int] = []
-        self.rows: list[list[int]] = []
-        start = 0
-        for differs, size in zip(mapped, shape.sizes, strict=True):
-            slots = list(range(start, start + size))
-            if differs:
-                self.rows.append(slots)
-            else:
-                self.shared += slots
-            start += size
-        self._order = np.argsort([*self.shared, *(slot for slots in self.rows for slot in slots)])
+        self.shared = [slot for own, differs in zip(slots, mapped, strict=True) if not differs for slot in own]
+        self.rows = [own for own, differs in zip(slots, mapped, strict=True) if differs]
+        self.order = np.argsort([*self.shared, *itertools.chain(*self.rows)])  # in which a lane takes them
 
     def on(self, backend: str) -> "LanePaths":
         """A view of these paths that runs lanes by another backend."""
@@ -86,13 +68,13 @@ class LanePaths:
     def lane(self, columns: Columns, k: int) -> list[Any]:
         """The numbers of one lane in slot order."""
         own = np.concatenate([columns.shared, *(array[k] for array in columns.arrays)])
-        return own[self._order].tolist()  # type: ignore[no-any-return]
+        return own[self.order].tolist()  # type: ignore[no-any-return]
 
     def program(self, path: Path, *, summed: bool = False) -> LaneProgram:
         """The path compiled."""
 
         def compiled(tape: Any) -> LaneProgram:
-            varying = np.ones(len(self._order), dtype=bool)
+            varying = np.ones(len(self.order), dtype=bool)
             varying[self.shared] = False
             return LaneProgram(tape, varying.tolist(), self.backend, summed=summed, contract=self.contract)
 
@@ -110,20 +92,17 @@ class LanePaths:
 
     def __call__(self, columns: Columns, given: Given | None = None) -> "Served":
         """Run all lanes; captured Variables are what they are `given` as, or now."""
-        path, run = self.first(columns), Run(self, columns, given)
-        shape = path.tape.output_shape
-        if self.reduce is None:
-            run.serve(path)
-            served = run.columns_out()
-        elif path.guards or any(isinstance(leaf, Fixed) for leaf in shape.leaves):
-            run.serve(path)
-            served = run.sums_out()
+        served, path = Served(self, columns, given), self.first(columns)
+        if (
+            self.reduce
+            and not path.guards
+            and not any(isinstance(leaf, Fixed) for leaf in path.tape.output_shape.leaves)
+        ):
+            served.add_up(path)
         else:
-            served = Served(shape, run.totals(path))
-            path.lanes += columns.count
+            served.serve(path)
         if self.reduce == "mean":
             served.numbers = served.numbers / (columns.count or nan)
-        served.captured = list(run.captured.values())
         return served
 
     def new(self, numbers: list[float], given: Given | None) -> Path | None:
@@ -211,31 +190,17 @@ def given_to(captured: Sequence[Variable], given: Given) -> list[Any]:
         ) from None
 
 
-@dataclass
-class Part:
-    """Outputs (numbers, lanes) of some lanes, all if None, and the nest of each."""
+class Served:
+    """One run over all lanes: the outputs of the paths that served them, put together."""
 
-    shape: Shape
-    numbers: Any
-    lanes: Any
-
-    def rows(self, shape: Shape) -> Any:
-        """Its numbers as those of another shape, in which more leaves are numbers."""
-        if self.shape.sizes == shape.sizes:
-            return self.numbers
-        rows = spread(list(self.numbers), self.shape, shape)
-        return np.array([np.broadcast_to(row, self.numbers.shape[1]) for row in rows])
-
-
-class Run:
-    """One run of a function over all lanes: the outputs of the paths that served them, put together at the end."""
+    shape: Shape  # of one lane's outputs, or of their sums
+    numbers: Any  # (outputs,) if they are summed, else (outputs, lanes)
 
     def __init__(self, family: LanePaths, columns: Columns, given: Given | None) -> None:
         self.family, self.columns, self.given = family, columns, given
+        self.facts: dict[int, Any] = {}  # leaves that are no numbers, by their places, with an axis of lanes first
         self.captured: dict[int, Variable] = {}  # what the lanes used from outside
-        self.parts: list[Part] = []
-
-    # ---------------------------------------------------------------------------------------------------- serving
+        self._parts: list[tuple[Shape, Any, Any]] = []  # of lanes, all if None, the shape of each, and outputs
 
     def _with_captured(self, program: LaneProgram, columns: Columns) -> Columns:
         """The columns of a program: captured Variables are numbers that all lanes share."""
@@ -246,12 +211,10 @@ class Run:
             return columns.also_shared([v._value for v in program.captured])
         return columns.also_shared(given_to(program.captured, self.given))
 
-    def totals(self, path: Path) -> Any:
-        """Sums over lanes, block by block; blocks that came out NaN once more by the careful program."""
-        program = self.family.program(path, summed=True)
+    def add_up(self, path: Path) -> None:
+        """Sums over lanes by one path, block by block; blocks that came out NaN once more by its careful program."""
+        program, self.shape = self.family.program(path, summed=True), path.tape.output_shape
         columns = self._with_captured(program, self.columns)
-        if not columns.count:
-            return np.zeros(program.outputs)
 
         def added(sums: Any, block: int) -> Any:
             totals = sums[:, : program.outputs]
@@ -261,36 +224,38 @@ class Run:
                 if program.doubtful and np.isnan(sums.sum()):
                     for k in map(int, np.flatnonzero(np.isnan(sums).any(axis=1))):
                         rows = np.arange(k * block, min((k + 1) * block, columns.count))
-                        again = Run(self.family, self.columns.rows(rows), self.given)
+                        again = Served(self.family, self.columns.rows(rows), self.given)
                         again.serve(path.careful or path)
-                        totals[k] = again.sums_out().numbers
+                        totals[k] = again.numbers
                         self.captured |= again.captured
                 return totals.sum(axis=0)
 
-        return program.sums(columns, added)
+        self.numbers = program.sums(columns, added) if columns.count else np.zeros(program.outputs)
+        path.serve(columns.count)
 
     def serve(self, first: Path) -> None:
-        """Run every lane by the path it takes."""
+        """Every lane by the path it takes."""
+        waiting: list[tuple[Path, Any, tuple[Path, ...]]] = [(first, None, ())]  # lanes, and the paths that they failed
         if not self.columns.count:
             self.captured |= {v._number: v for v in first.tape.captured}
-            self.parts.append(Part(first.tape.output_shape, np.empty((len(first.tape.outputs), 0)), None))
-            return
-        waiting: list[tuple[Path, Any, tuple[Path, ...]]] = [(first, None, ())]  # all lanes, and paths that they failed
+            self._parts.append((first.tape.output_shape, np.empty((len(first.tape.outputs), 0)), None))
+            waiting = []
         while waiting:
             path, lanes, tried = waiting.pop()
             columns = self.columns if lanes is None else self.columns.rows(lanes)
-            program = self.family.program(path)
+            program, shape = self.family.program(path), path.tape.output_shape
             outputs, status = program.each_lane(self._with_captured(program, columns))
             if status is None:
                 path.serve(columns.count)
-                self.parts.append(Part(path.tape.output_shape, outputs, lanes))
+                self._parts.append((shape, outputs, lanes))
                 continue
             lanes, done = np.arange(columns.count) if lanes is None else lanes, status == 0
             if done.any():
                 path.serve(int(np.count_nonzero(done)))
-                self.parts.append(Part(path.tape.output_shape, outputs[:, done], lanes[done]))
+                self._parts.append((shape, outputs[:, done], lanes[done]))
             for code in np.unique(status[~done]):
                 waiting += self._continued(path, int(code), lanes[status == code], tried)
+        self._put_together()
 
     def _continued(self, path: Path, status: int, lanes: Any, tried: tuple[Path, ...]) -> list[Any]:
         """The further runs of lanes that a path does not serve."""
@@ -308,57 +273,58 @@ class Run:
                 result = family.paths.eager(family.lane(self.columns, lane))
                 numbers, shape = unravel(result, "the output", is_plain)
                 column = np.array([getattr(number, "_value", number) for number in numbers], dtype=np.float64)
-                self.parts.append(Part(shape, column[:, None], np.array([lane])))
+                self._parts.append((shape, column[:, None], np.array([lane])))
         return [(path, again, tried)] if len(again) else []
 
-    # ---------------------------------------------------------------------------------------------------- results
-
-    def sums_out(self) -> "Served":
-        """Sums over lanes, in their order."""
-        common = self._common()
-        shape = Shape(common.containers, tuple(map(_as_number, common.leaves)))
-        if any(isinstance(leaf, Fixed) for leaf in shape.leaves):
-            raise ArgumentError(
-                "reduce adds numbers up, but the mapped function returns something else. Return numbers only."
-            )
-        return Served(shape, self._numbers(shape).sum(axis=1))
-
-    def columns_out(self) -> "Served":
-        """The outputs of each lane.
+    def _put_together(self) -> None:
+        """The shape and the numbers of all lanes.
 
         A leaf that is a float in one lane is one in all: an integer of another lane counts as the float equal to it. A leaf
         that is a float in no lane stays as it is.
         """
-        shape = self._common()
-        facts = {k: self._facts(k) for k, leaf in enumerate(shape.leaves) if isinstance(leaf, Fixed)}
-        return Served(shape, self._numbers(shape), facts)
-
-    def _common(self) -> Shape:
-        """The shape of the outputs of all lanes."""
-        common = self.parts[0].shape
-        for shape in [part.shape for part in self.parts[1:]]:
+        common, *others = [shape for shape, _, _ in self._parts]
+        for shape in others:
             pairs = list(zip(common.leaves, shape.leaves, strict=False))
-            if common.containers != shape.containers or not all(_alike(*pair) for pair in pairs):
+            alike = all(
+                _fact(one).shape == _fact(other).shape
+                if isinstance(one, Fixed) and isinstance(other, Fixed)
+                else _as_number(one) == _as_number(other)
+                for one, other in pairs
+            )
+            if common.containers != shape.containers or not alike:
                 raise ArgumentError(
                     f"the mapped function returns {common.outline()} in some lanes and {shape.outline()} in others (* is a "
                     "float). Return the same structure from every branch."
                 )
             leaves = tuple(leaf if _as_number(leaf) is leaf else other for leaf, other in pairs)
             common = Shape(common.containers, leaves)
-        return common
+        if self.family.reduce is not None:
+            common = Shape(common.containers, tuple(map(_as_number, common.leaves)))
+        self.shape = common
+        self.facts = {k: self._facts(k) for k, leaf in enumerate(common.leaves) if isinstance(leaf, Fixed)}
+        if self.facts and self.family.reduce is not None:
+            raise ArgumentError(
+                "reduce adds numbers up, but the mapped function returns something else. Return numbers only."
+            )
+        self.numbers = self._numbers() if self.family.reduce is None else self._numbers().sum(axis=1)
 
-    def _numbers(self, shape: Shape) -> Any:
+    def _numbers(self) -> Any:
         """The numbers of all lanes: an array (numbers, lanes)."""
-        if self.parts[0].lanes is None:
-            return self.parts[0].rows(shape)
-        numbers = np.empty((sum(shape.sizes), self.columns.count))
-        for part in self.parts:
-            numbers[:, part.lanes] = part.rows(shape)
+        numbers = None
+        for shape, outputs, lanes in self._parts:
+            if shape.sizes != self.shape.sizes:
+                rows = spread(list(outputs), shape, self.shape)
+                outputs = np.array([np.broadcast_to(row, outputs.shape[1]) for row in rows])  # noqa: PLW2901
+            if lanes is None:
+                return outputs
+            if numbers is None:
+                numbers = np.empty((len(outputs), self.columns.count))
+            numbers[:, lanes] = outputs
         return numbers
 
     def _facts(self, k: int) -> Any:
         """Leaf `k`, a float in no lane, as an array over lanes: of NumPy's common type if that is of the same kind."""
-        facts = [_fact(part.shape.leaves[k]) for part in self.parts]
+        facts = [_fact(shape.leaves[k]) for shape, _, _ in self._parts]
         try:
             common = np.result_type(*{fact.dtype for fact in facts})
         except TypeError:
@@ -367,16 +333,25 @@ class Run:
         if other and not (other <= set("biu") and common.kind in "iu"):
             common = np.dtype(object)
         column = np.empty((self.columns.count, *facts[0].shape), common)
-        for part, fact in zip(self.parts, facts, strict=True):
-            column[slice(None) if part.lanes is None else part.lanes] = fact
+        for (_, _, lanes), fact in zip(self._parts, facts, strict=True):
+            column[slice(None) if lanes is None else lanes] = fact
         return column
 
-
-def _alike(leaf: Any, other: Any) -> bool:
-    """Whether leaves of two lanes can go into one array."""
-    if isinstance(leaf, Fixed) and isinstance(other, Fixed):
-        return bool(_fact(leaf).shape == _fact(other).shape)
-    return bool(_as_number(leaf) == _as_number(other))
+    def packed(self, numbers: Any = None) -> Any:
+        """The nest of outputs, with an axis of lanes first if they are not summed; of other numbers if those are given."""
+        own, shape = self.numbers if numbers is None else numbers, self.shape
+        if own.ndim == 1:
+            return shape.pack(own)
+        leaves, start = [], 0
+        for k, (leaf, size) in enumerate(zip(shape.leaves, shape.sizes, strict=True)):
+            rows = own[start : start + size]
+            if isinstance(leaf, Fixed):
+                leaves.append(self.facts[k])
+            else:
+                column = rows[0] if leaf is None else np.ascontiguousarray(rows.T).reshape(own.shape[1], *leaf)
+                leaves.append(column.view(VariableArray) if column.dtype == object else column)
+            start += size
+        return optree.tree_unflatten(shape.containers, leaves)
 
 
 def _as_number(leaf: Any) -> Any:
@@ -407,35 +382,6 @@ def spread(numbers: list[Any], own: Shape, shape: Shape) -> list[Any]:
             found += [as_float(number) for number in np.ravel(leaf.thing)]
         start += size
     return found
-
-
-@dataclass
-class Served:
-    """The outputs of all lanes: numbers (outputs,) if they are summed, else (outputs, lanes); and their shape for one lane.
-
-    `facts` are the leaves that are no numbers, by their places; `captured` what the lanes used from outside.
-    """
-
-    shape: Shape
-    numbers: Any
-    facts: dict[int, Any] = field(default_factory=dict)
-    captured: list[Variable] = field(default_factory=list)
-
-    def packed(self, numbers: Any = None) -> Any:
-        """The nest of outputs, with an axis of lanes first if they are not summed; of other numbers if those are given."""
-        own, shape = self.numbers if numbers is None else numbers, self.shape
-        if own.ndim == 1:
-            return shape.pack(own)
-        leaves, start = [], 0
-        for k, (leaf, size) in enumerate(zip(shape.leaves, shape.sizes, strict=True)):
-            rows = own[start : start + size]
-            if isinstance(leaf, Fixed):
-                leaves.append(self.facts[k])
-            else:
-                column = rows[0] if leaf is None else np.ascontiguousarray(rows.T).reshape(own.shape[1], *leaf)
-                leaves.append(column.view(VariableArray) if column.dtype == object else column)
-            start += size
-        return optree.tree_unflatten(shape.containers, leaves)
 
 
 def reduced(lanes: Any, reduce: str | None) -> Any:

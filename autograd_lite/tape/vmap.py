@@ -2,8 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import optree
@@ -15,8 +14,7 @@ from autograd_lite.primitives import as_float
 from autograd_lite.tape import pickles, recording
 from autograd_lite.tape.backends.lanes import Columns
 from autograd_lite.tape.backends.registry import fastest
-from autograd_lite.tape.entries import Other, Way, short_columns
-from autograd_lite.tape.lane_operations import Places, entered
+from autograd_lite.tape.lane_operations import Found, entered
 from autograd_lite.tape.lane_paths import LanePaths, reduced
 from autograd_lite.tape.paths import Unmapped
 from autograd_lite.tape.trace import is_fixed
@@ -27,18 +25,13 @@ REDUCTIONS = (None, "sum", "mean")
 MAX_PATHS = 64
 
 
-@dataclass
-class Call:
-    """The arguments of a mapped call: columns of numbers, and which of them are Variables, where.
-
-    `shape` is that of one lane's arguments; the leaves that are `mapped` differ from lane to lane.
-    """
+class Call(NamedTuple):
+    """The arguments of a mapped call: numbers, of which those of some leaves differ from lane to lane, and Variables."""
 
     columns: Columns
     shape: Shape
     mapped: tuple[bool, ...]
-    places: Places
-    variables: Sequence[Variable] = ()
+    found: Sequence[Found]
 
 
 class Mapped:
@@ -54,21 +47,22 @@ class Mapped:
         notes = recording.current()
         if context.active or (notes and not notes.lanes and _hold_variables(arguments, keywords)):
             return self.one_by_one(arguments, keywords)
-        call = self.apart(arguments, keywords, self.__name__)
-        backend = fastest() if notes else "numpy"
-        family = LanePaths(self.f, call.shape, call.mapped, MAX_PATHS, backend, reduce=self.reduce)
-        return self.run(family, call, arguments, keywords)
+        columns, shape, mapped, found = self.apart(arguments, keywords, self.__name__)
+        family = LanePaths(self.f, shape, mapped, MAX_PATHS, fastest() if notes else "numpy", reduce=self.reduce)
+        return self.run(family, columns, found, arguments, keywords)
 
-    def run(self, family: LanePaths, call: Call, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+    def run(
+        self, family: LanePaths, columns: Columns, found: Sequence[Found], arguments: Any, keywords: dict[str, Any]
+    ) -> Any:
         """Run all lanes of a call; where Variables go in, or are captured, such come out."""
-        served = family(call.columns)
-        if not call.variables and not served.captured:
+        served = family(columns)
+        if not any(found) and not served.captured:
             return served.packed()
         try:
-            found = entered(family, call.columns, call.places, call.variables, served)
+            results = entered(family, columns, found, served)
         except Unmapped:
-            found = None
-        return self.one_by_one(arguments, keywords) if found is None else found
+            results = None
+        return self.one_by_one(arguments, keywords) if results is None else results
 
     def apart(self, arguments: tuple[Any, ...], keywords: dict[str, Any], name: str) -> Call:
         """Take the arguments apart.
@@ -84,7 +78,7 @@ class Mapped:
         axes = axes_of(arguments, keywords, self.in_axes, name)
         outlines: list[Any] = []
         shared, arrays, count = [np.empty(0)], [], None
-        found: list[list[tuple[int, Variable]]] = [[]]  # among what all lanes share, and in each array
+        found: list[list[tuple[int, Variable]]] = [[]]
         for leaf, axis in zip(leaves, axes, strict=True):
             if axis is None:
                 numbers, outline, inside = _shared(leaf, name)
@@ -108,32 +102,7 @@ class Mapped:
                 f"{name} maps over none of its arguments. Give in_axes=0 to those that have an axis of lanes."
             )
         columns = Columns(count, shared[1] if len(shared) == 2 else np.concatenate(shared), arrays)
-        places = Places(*([place for place, _ in inside] for inside in found))
-        variables = [variable for inside in found for _, variable in inside]
-        mapped = tuple(axis is not None for axis in axes)
-        return Call(columns, Shape(containers, tuple(outlines)), mapped, places, variables)
-
-    def shortened(
-        self, family: LanePaths, call: Call, arguments: tuple[Any, ...], general: Callable[..., Any]
-    ) -> Callable[..., Any]:
-        """The short way from arguments like these into lanes; the general one where source cannot tell them apart."""
-        try:
-            way = Way(call.shape, arguments, {}, axes_of(arguments, {}, self.in_axes, self.__name__))
-        except Other:
-            return lambda *given: general(given, {})
-        columns, shape, mapped, places = short_columns(way), call.shape, call.mapped, call.places
-
-        def entry(*given: Any) -> Any:
-            if not context.active and not context.tracing:
-                try:
-                    own = Call(columns(*given), shape, mapped, places)
-                except Other:
-                    pass
-                else:
-                    return self.run(family, own, given, {})
-            return general(given, {})
-
-        return entry
+        return Call(columns, Shape(containers, tuple(outlines)), tuple(axis is not None for axis in axes), found)
 
     def __reduce__(self) -> tuple[Any, ...]:
         place = pickles.place_of(self)
@@ -160,10 +129,9 @@ class Mapped:
             raise ArgumentError(f"{self.__name__} got {sorted(counts)} lanes; give all mapped arguments one length.")
         lanes = counts.pop()
         if not lanes:  # empty arrays, or sums of nothing
-            call = self.apart(arguments, keywords, self.__name__)
+            columns, shape, mapped, _ = self.apart(arguments, keywords, self.__name__)
             with context.observing(alone=True), context.record_into(None):
-                family = LanePaths(self.f, call.shape, call.mapped, 1, "numpy", reduce=self.reduce)
-                return family(call.columns).packed()
+                return LanePaths(self.f, shape, mapped, 1, "numpy", reduce=self.reduce)(columns).packed()
         results = []
         for k in range(lanes):
             lane = [row if axis is None else row[k] for row, axis in zip(rows, axes, strict=True)]

@@ -12,17 +12,7 @@ from autograd_lite.tape.tape import Tape
 
 
 class Columns:
-    """The inputs of many lanes: numbers that all share, and arrays of shape (lanes, numbers), in the order of the slots.
-
-    Parameters
-    ----------
-    count : int
-        How many lanes.
-    shared : array
-        The shared numbers.
-    arrays : list of array
-        float64, each with one row for each lane.
-    """
+    """The inputs of many lanes: numbers that all share, and float64 arrays (lanes, numbers), in the order of the slots."""
 
     def __init__(self, count: int, shared: Any, arrays: list[Any]) -> None:
         self.count, self.shared, self.arrays = count, shared, arrays
@@ -30,6 +20,17 @@ class Columns:
     def rows(self, lanes: Any) -> "Columns":
         """Only these lanes."""
         return Columns(len(lanes), self.shared, [array[lanes] for array in self.arrays])
+
+    def filled(self, places: Sequence[Any], numbers: Any) -> "Columns":
+        """With other numbers at some places of the shared ones and then of each array; of objects if they are such."""
+        parts, start = [], 0
+        for part, own in zip((self.shared, *self.arrays), places, strict=True):
+            end = start + len(own)
+            filled = np.array(part, dtype=numbers.dtype, order="C") if len(own) else part  # a copy
+            np.put(filled, own, numbers[start:end])
+            parts.append(filled)
+            start = end
+        return Columns(self.count, parts[0], parts[1:])
 
     def also_shared(self, numbers: Sequence[float]) -> "Columns":
         """With further numbers that all share, behind the others."""
@@ -54,19 +55,9 @@ class Columns:
 
 
 class LaneProgram:
-    """A tape ready for many lanes.
+    """A tape ready for many lanes, which have their own numbers where `varying`, but share what is captured.
 
-    Parameters
-    ----------
-    tape : Tape
-    varying : list of bool
-        For each number of the arguments whether lanes have their own; all share what is captured.
-    backend : str
-        Of the registry.
-    summed : bool
-        Add the outputs up over the lanes instead of returning each.
-    contract : bool
-        Allow fused products and sums.
+    If `summed`, outputs are added up over the lanes; if `contract`, products and sums may be fused.
     """
 
     def __init__(
