@@ -134,10 +134,7 @@ class Lanes(Operation):
         return [found.get(k) for k in range(self.arity)]
 
     def slopes(self, arguments: Sequence[Any], output: int) -> dict[int, Any]:
-        """∂output/∂argument for each argument if outputs are summed, else by lane for each number of a lane that has any.
-
-        Of numbers None for those that were not sent; of Variables graphs.
-        """
+        """∂output/∂argument as `adjoints` gives them: for numbers None where nothing was sent, for Variables graphs."""
         one = [float(k == output) for k in range(self.outputs)]
         sent, graphs = one if self.outputs > 1 else None, any(type(a) is Variable for a in arguments)
         found: dict[int, Any] = {}
@@ -153,7 +150,7 @@ class Lanes(Operation):
     def adjoints(
         self, form: "Form", arguments: Sequence[Any], cotangents: Sequence[Any], sent: Sequence[Any] | None
     ) -> dict[int, Any]:
-        """By argument the adjoint, of "all" by place among the numbers of a lane that have any; pairs if `masked`."""
+        """Adjoints by the argument that they belong to, for "all" in the order of a lane's numbers; pairs if `masked`."""
         first, last, size = self.shared, self.in_columns, len(self.family.order)
         by_shared = [self.family.shared[p] for p in self.places[0]] + [size + k for k in range(len(self.captured))]
         by_rows = list(dict.fromkeys(slot for slot, _ in self.in_rows))
@@ -224,9 +221,7 @@ class Form(NamedTuple):
     by_lane: bool = False  # each lane has cotangents of its own
     sent: bool = False  # further arguments say which cotangents were sent
     masked: bool = False  # further results say which adjoints were sent
-    values: bool = (
-        False  # further results are those of the primal, which a tape can then do without: `trace.GraphBuilder`
-    )
+    values: bool = False  # further results are those of the primal, which a tape can then leave out: `GraphBuilder`
 
 
 class Sweep:

@@ -93,11 +93,7 @@ class LanePaths:
     def __call__(self, columns: Columns, given: Given | None = None) -> "Served":
         """Run all lanes; captured Variables are what they are `given` as, or now."""
         served, path = Served(self, columns, given), self.first(columns)
-        if (
-            self.reduce
-            and not path.guards
-            and not any(isinstance(leaf, Fixed) for leaf in path.tape.output_shape.leaves)
-        ):
+        if self.reduce and not path.guards and not any(isinstance(n, Fixed) for n in path.tape.output_shape.leaves):
             served.add_up(path)
         else:
             served.serve(path)
@@ -163,9 +159,7 @@ class LanePaths:
         tape = path.tape
         try:
             return tape.output_shape, python.replay(tape, [*numbers, *given_to(tape.captured, given)])
-        except (
-            BranchError
-        ):  # its careful program compares derivatives, which came out otherwise: one for this lane alone
+        except BranchError:  # its careful program compares derivatives: now one for this lane alone
             with context.record_into(None), self.lent(values):
                 tape = self.paths.traced(plain, masked=True)
             return tape.output_shape, python.replay(tape, [*numbers, *given_to(tape.captured, given)])

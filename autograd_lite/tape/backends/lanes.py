@@ -23,13 +23,12 @@ class Columns:
 
     def filled(self, places: Sequence[Any], numbers: Any) -> "Columns":
         """With other numbers at some places of the shared ones and then of each array; of objects if they are such."""
-        parts, start = [], 0
-        for part, own in zip((self.shared, *self.arrays), places, strict=True):
-            end = start + len(own)
-            filled = np.array(part, dtype=numbers.dtype, order="C") if len(own) else part  # a copy
-            np.put(filled, own, numbers[start:end])
-            parts.append(filled)
-            start = end
+        parts, start = [self.shared, *self.arrays], 0
+        for k, own in enumerate(places):
+            if len(own):
+                parts[k] = np.array(parts[k], dtype=numbers.dtype, order="C")  # a copy
+                np.put(parts[k], own, numbers[start : start + len(own)])
+                start += len(own)
         return Columns(self.count, parts[0], parts[1:])
 
     def also_shared(self, numbers: Sequence[float]) -> "Columns":
@@ -99,8 +98,5 @@ class LaneProgram:
         return outputs, np.where(status > self.guards, -1, status)
 
     def sums(self, columns: Columns, use: Callable[[Any, int], Any]) -> Any:
-        """The result of `use(sums, block)`: sums over blocks of so many lanes, (blocks, outputs and doubtful slots).
-
-        The array is good for that call only.
-        """
+        """The result of `use(sums, block)`: sums over blocks of lanes, (blocks, outputs and doubtful), good for it only."""
         return self._run.sums(columns, self._shared_results(columns.shared), use)
