@@ -155,7 +155,6 @@ EQUIVALENT = {
     "tape/llvm/emit.py FunctionWriter._address: returned: *": "only speed: numbers are then passed one by one",
     "tape/llvm/emit.py ModuleWriter.compiled: constant: *": "how much LLVM optimises",
     "tape/llvm/matrix_loops.py call_matrix: constant: 0 -> 1*": "only speed: the general kernel gives the same bits",
-    "tape/lane_operations.py _replaced: constant: 1 -> 2": "NumPy finds the length for any negative number",
     "tape/loop.py Loop.another: operator: notes.scans + 1 -> *": "numbers of scans need only differ",
     "context.py noticed: comparison: node._number > other.oldest -> *": "no node that a function meets has that number",
     "backward.py local_graphs: comparison: a._about.changed > node._number -> *": "no change has the number of a node",

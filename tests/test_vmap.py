@@ -196,6 +196,14 @@ def test_layouts_and_types(runner):
 
 
 @runners
+def test_rows_may_repeat_one_number_in_memory(runner):
+    """`np.broadcast_to` gives rows whose stride is 0: machine code raised ValueError."""
+    run = RUNNERS[runner]
+    x = np.broadcast_to(rows(5)[0][:, None], (5, 3))
+    assert same_bits(run(al.vmap(lambda row: row[0] + row[1] * row[2]))(x), x[:, 0] + x[:, 1] * x[:, 2])
+
+
+@runners
 def test_axes(runner):
     """Positive and negative axes of arrays in any order."""
     run = RUNNERS[runner]

@@ -17,16 +17,14 @@ from autograd_lite.tape import pickles, recording
 from autograd_lite.tape.backends import python
 from autograd_lite.tape.backends.python import PythonSingle
 from autograd_lite.tape.backends.registry import BACKENDS, chosen, single
-from autograd_lite.tape.batches import Batch, axes_of
 from autograd_lite.tape.connected import connected
 from autograd_lite.tape.entries import FLOAT64, FLOATS, Other, Way, short_call, short_columns
-from autograd_lite.tape.lane_operations import Places
 from autograd_lite.tape.lane_paths import LanePaths
 from autograd_lite.tape.paths import Path, Paths, Uncaptured, Unmapped, Unserved
 from autograd_lite.tape.steps import one_by_one, wider
 from autograd_lite.tape.tape import Tape, record, sees_order
 from autograd_lite.tape.trace import is_fixed
-from autograd_lite.tape.vmap import Call, Mapped
+from autograd_lite.tape.vmap import Mapped, axes_of
 from autograd_lite.transforms import name_of
 from autograd_lite.variable import Variable
 
@@ -195,38 +193,36 @@ class Compiled:
             path.forget = functools.partial(_forget, weakref.ref(self), weakref.ref(path))
 
     def _lanes(self, mapped: Mapped, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
-        call = mapped.apart(arguments, keywords, self.__name__)
-        batch = call.batch
-        key = (batch.shape, batch.mapped)
-        family = self._families.get(key)
+        columns, shape, differs, found = mapped.apart(arguments, keywords, self.__name__)
+        family = self._families.get((shape, differs))
         if family is None:
-            family = self._families[key] = LanePaths(
-                mapped.f, batch.shape, self.max_paths, self.backend, mapped.reduce, contract=self.contract
+            family = self._families[shape, differs] = LanePaths(
+                mapped.f, shape, differs, self.max_paths, self.backend, reduce=mapped.reduce, contract=self.contract
             )
         assert isinstance(family, LanePaths)
-        result = mapped.run(family, call, arguments, keywords)
-        if not call.variables and not keywords:
+        result = mapped.run(family, columns, found, arguments, keywords)
+        if not any(found) and not keywords:
             if family.entry is None:
-                family.entry = self._entry(mapped, family, batch, arguments)
+                family.entry = self._entry(mapped, family, arguments)
             self._short[len(arguments)] = family.entry
         return result
 
-    def _entry(self, mapped: Mapped, family: LanePaths, batch: Batch, arguments: tuple[Any, ...]) -> Callable[..., Any]:
+    def _entry(self, mapped: Mapped, family: LanePaths, arguments: tuple[Any, ...]) -> Callable[..., Any]:
         """The short way from arguments like these into lanes; the general one where source cannot tell them apart."""
         try:
-            way = Way(batch.shape, arguments, {}, axes_of(arguments, {}, mapped.in_axes, self.__name__))
+            way = Way(family.paths.shape, arguments, {}, axes_of(arguments, {}, mapped.in_axes, self.__name__))
         except Other:
             return lambda *given: self._general(given, {})
-        columns, nowhere = short_columns(way), Places.none(batch.columns)
+        columns = short_columns(way)
 
         def entry(*given: Any) -> Any:
             if not context.active and not context.tracing:
                 try:
-                    call = Call(batch.of(columns(*given)), nowhere, [])
+                    own = columns(*given)
                 except Other:
                     pass
                 else:
-                    return mapped.run(family, call, given, {})
+                    return mapped.run(family, own, (), given, {})
             return self._general(given, {})
 
         return entry

@@ -1,16 +1,14 @@
 """A `vmap` as an operation of a graph: in a trace one instruction, else one node for each result.
 
 Its derivative is a `vmap` again: of the reverse sweep over the recorded lanes. Derivatives by what all lanes share are
-added up over the lanes while they are computed; those by rows are computed for each lane. Since a derivative is such an
-operation too, it has derivatives itself.
+added up over the lanes while they are computed; those by rows are computed for each lane. They have derivatives themselves.
 """
 
 import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from math import nan
-from typing import Any, ClassVar
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,64 +16,18 @@ from autograd_lite import context
 from autograd_lite.backward import Number, Reach
 from autograd_lite.nests import Fixed, Shape, unravel
 from autograd_lite.primitives import where
-from autograd_lite.rule import REAL, Interval
 from autograd_lite.tape import recording
 from autograd_lite.tape.backends.lanes import Columns
-from autograd_lite.tape.batches import Batch
-from autograd_lite.tape.lane_paths import LanePaths, Served
+from autograd_lite.tape.connected import Output
+from autograd_lite.tape.lane_paths import LanePaths, Served, reduced, spread
 from autograd_lite.tape.loop import Included, Operation, recorded
 from autograd_lite.tape.paths import Unmapped
 from autograd_lite.tape.recording import Cotangents
-from autograd_lite.tape.results import reduced, spread
 from autograd_lite.transforms import name_of
 from autograd_lite.variable import Variable, make_node
 
-
-@dataclass
-class Places:
-    """Where the arguments of an operation lie among the numbers of a batch: shared ones first, then those of each array."""
-
-    shared: Any
-    arrays: list[Any]
-
-    @classmethod
-    def none(cls, columns: Columns) -> "Places":
-        """No argument."""
-        return cls(_indices([]), [_indices([]) for _ in columns.arrays])
-
-    @property
-    def count(self) -> int:
-        """How many arguments there are."""
-        return len(self.shared) + sum(map(len, self.arrays))
-
-    def chosen(self, wanted: Sequence[bool]) -> "Places":
-        """Only some of the arguments."""
-        flags = np.array(wanted, dtype=bool)
-        cuts = np.cumsum([len(self.shared), *map(len, self.arrays)])[:-1]
-        shared, *arrays = np.split(flags, cuts)
-        return Places(self.shared[shared], [a[f] for a, f in zip(self.arrays, arrays, strict=True)])
-
-    def filled(self, columns: Columns, arguments: Any) -> Columns:
-        """The columns with these arguments in them; arrays of objects if they are such."""
-        own = np.asarray(arguments)
-        shared, start = _replaced(columns.shared, self.shared, own[: len(self.shared)]), len(self.shared)
-        arrays = []
-        for array, places in zip(columns.arrays, self.arrays, strict=True):
-            arrays.append(_replaced(array, places, own[start : start + len(places)]))
-            start += len(places)
-        return Columns(columns.count, shared, arrays)
-
-
-def _indices(numbers: Sequence[int]) -> Any:
-    return np.array(numbers, dtype=np.int64)
-
-
-def _replaced(array: Any, places: Any, numbers: Any) -> Any:
-    if not len(places):
-        return array
-    replaced = np.array(array, dtype=numbers.dtype, order="C")  # a copy
-    replaced.reshape(-1)[places] = numbers
-    return replaced
+#: The Variables among the numbers that all lanes share, or in an array, by their places.
+Found = Sequence[tuple[int, Variable]]
 
 
 def _boxed(numbers: Sequence[Any]) -> Any:
@@ -86,46 +38,45 @@ def _boxed(numbers: Sequence[Any]) -> Any:
 
 
 class Lanes(Operation):
-    """A function over many lanes, as an operation on those numbers of its arguments that are Variables.
+    """A function over many lanes, as an operation on those numbers of its columns that are Variables.
 
-    Parameters
-    ----------
-    family : LanePaths
-        The function, and whether its outputs are added up.
-    batch : Batch
-        The numbers that are no arguments of the operation, and anything for those that are.
-    places : Places
-        Where the arguments lie; behind them come those for what is captured.
-    captured : sequence of Variable
-    shape : Shape
-        Of the outputs of a lane.
+    Its arguments lie at `places`, lists of indices into the shared numbers and into each array, where the columns hold
+    anything; behind them come those for what is `captured`. `shape` is that of the outputs of a lane.
     """
 
     name = "vmap"
 
     def __init__(
-        self, family: LanePaths, batch: Batch, places: Places, captured: Sequence[Variable], shape: Shape
+        self, family: LanePaths, columns: Columns, places: Sequence[Any], captured: Iterable[Variable], shape: Shape
     ) -> None:
-        self.family, self.batch, self.places, self.captured, self.shape = family, batch, places, tuple(captured), shape
+        self.family, self.columns, self.shape = family, columns, shape
+        self.places, self.captured = [np.array(part, dtype=np.int64) for part in places], tuple(captured)
         self.outputs = sum(shape.sizes)
-        self.summed, self.count = family.reduce is not None, batch.columns.count
+        self.summed, self.count = family.reduce is not None, columns.count
         self.results = self.outputs if self.summed else self.outputs * self.count
-        self.arity = places.count + len(self.captured)
+        self.shared = len(places[0])
+        self.in_columns = sum(map(len, places))
+        self.arity = self.in_columns + len(self.captured)
+
+    @cached_property
+    def in_rows(self) -> list[tuple[int, int]]:
+        """For each argument in a row of an array its slot and its lane."""
+        arrays = zip(self.family.rows, self.places[1:], strict=True)
+        return [(slots[p % len(slots)], p // len(slots)) for slots, places in arrays for p in places.tolist()]
 
     def _apart(self, arguments: Any) -> tuple[Columns, dict[int, Any]]:
         """The columns of all lanes, and what captured Variables are given as."""
-        own = arguments[: self.places.count]
-        given = {v._number: n for v, n in zip(self.captured, arguments[self.places.count :], strict=True)}
-        return self.places.filled(self.batch.columns, own), given
+        own, captured = arguments[: self.in_columns], arguments[self.in_columns :]
+        given = {v._number: n for v, n in zip(self.captured, captured, strict=True)}
+        return self.columns.filled(self.places, own), given
 
     def computed(self, arguments: Any, *, native: bool) -> Any:
         """The sums, or each output of all lanes."""
-        return self.run(self.family.on("llvm" if native else "numpy"), arguments)
+        return self.run(arguments, "llvm" if native else "numpy")
 
-    def run(self, family: LanePaths, arguments: Any) -> Any:
-        """The outputs of all lanes, by the backend of a family."""
-        columns, given = self._apart(arguments)
-        return self.flat(family(self.batch.of(columns), given))
+    def run(self, arguments: Any, backend: str | None = None) -> Any:
+        """The sums, or each output of all lanes, by a backend or that of the family."""
+        return self.flat(self.family.on(backend or self.family.backend)(*self._apart(arguments)))
 
     def flat(self, served: Served) -> Any:
         """The numbers in the order of the results.
@@ -146,7 +97,7 @@ class Lanes(Operation):
             return recorded(self, arguments)
         if notes or context.active:
             return self.one_by_one(arguments)
-        numbers = self.run(self.family, np.array([getattr(a, "_value", a) for a in arguments], dtype=np.float64))
+        numbers = self.run(np.array([getattr(a, "_value", a) for a in arguments], dtype=np.float64))
         if not any(type(a) is Variable for a in arguments):
             return list(numbers.tolist())
         return connected(self, arguments, numbers)
@@ -154,9 +105,9 @@ class Lanes(Operation):
     def one_by_one(self, arguments: Sequence[Any]) -> list[Any]:
         """The outputs of lanes on Variables, lane by lane, by replays of their tapes."""
         columns, given = self._apart(_boxed(arguments))
-        batch, found = self.batch.of(columns), []
+        found = []
         for lane in range(self.count):
-            shape, numbers = self.family.replayed(batch.lane(lane), given)
+            shape, numbers = self.family.replayed(self.family.lane(columns, lane), given)
             found.append(spread(numbers, shape, self.shape))
         if not self.summed:
             return [row[k] for k in range(self.outputs) for row in found]
@@ -171,221 +122,138 @@ class Lanes(Operation):
 
         With `conditions` under which each cotangent was sent, pairs of an adjoint and such a condition.
         """
-        sent = None
-        if len(cotangents) < self.results or (conditions and any(c is not None for c in conditions.values())):
-            known: Mapping[int, Number | None] = conditions or {}
-            sent = [
-                0.0 if k not in cotangents else 1.0 if known.get(k) is None else known[k] for k in range(self.results)
-            ]
+        sent, known = None, conditions or {}
+        if len(cotangents) < self.results or any(condition is not None for condition in known.values()):
+            places = range(self.results)
+            sent = [0.0 if k not in cotangents else 1.0 if known.get(k) is None else known[k] for k in places]
         given = [cotangents.get(k, 0.0) for k in range(self.results)]
-        shares: list[Any] = [None] * self.arity
-        for kind in ("shared", "rows"):
-            masked = conditions is not None
-            values = kind == "shared" and self.summed and not masked
-            gradient = Gradient(
-                self, kind, by_lane=not self.summed, sent=sent is not None, masked=masked, values=values
-            )
-            if gradient.targets:
-                found = gradient.operation(*gradient.arguments(arguments, given, sent))
-                for target, share in zip(gradient.targets, gradient.chosen(found), strict=True):
-                    shares[target] = share
-        return shares
+        masked, by_lane = conditions is not None, not self.summed
+        form = Form("shared", by_lane, sent is not None, masked, values=self.summed and not masked)
+        found = self.adjoints(form, arguments, given, sent)
+        found |= self.adjoints(form._replace(kind="rows", values=False), arguments, given, sent)
+        return [found.get(k) for k in range(self.arity)]
 
-    def slopes(self, values: Any, output: int) -> Any:
-        """∂output/∂argument: for each argument if outputs are summed, else for each and each lane; None where not sent.
-
-        Where there is an axis of lanes, `Gradient("all").targets` says which rows these are.
-        """
+    def slopes(self, arguments: Sequence[Any], output: int) -> dict[int, Any]:
+        """∂output/∂argument as `adjoints` gives them: for numbers None where nothing was sent, for Variables graphs."""
         one = [float(k == output) for k in range(self.outputs)]
-        kinds = ("shared", "rows") if self.summed else ("all",)
-        found: Any = _boxed([None] * self.arity)
-        for kind in kinds:
-            parts = []
-            for masked in (False, True):
-                gradient = Gradient(self, kind, by_lane=False, sent=self.outputs > 1, masked=masked)
-                if not gradient.targets:
-                    break
-                numbers = np.array(gradient.arguments(values, one, one if self.outputs > 1 else None))
-                results = gradient.operation.run(gradient.operation.family, numbers).tolist()
-                parts = gradient.chosen(results)
-                if not masked and all(0.0 not in part if kind == "all" else part != 0.0 for part in parts):
-                    break
-            if kind == "all":
-                return [_unless_sent(part) for part in parts]
-            for target, part in zip(gradient.targets, parts, strict=False):
-                found[target] = _unless_sent(part)
+        sent, graphs = one if self.outputs > 1 else None, any(type(a) is Variable for a in arguments)
+        found: dict[int, Any] = {}
+        for kind in ("shared", "rows") if self.summed else ("all",):
+            form = Form(kind, sent=sent is not None)
+            parts = self.adjoints(form, arguments, one, sent)
+            if not graphs and any(part == 0.0 if self.summed else 0.0 in part for part in parts.values()):
+                masked = self.adjoints(form._replace(masked=True), arguments, one, sent)
+                parts = {target: _unless_sent(*pair) for target, pair in masked.items()}
+            found |= parts
         return found
 
+    def adjoints(
+        self, form: "Form", arguments: Sequence[Any], cotangents: Sequence[Any], sent: Sequence[Any] | None
+    ) -> dict[int, Any]:
+        """Adjoints by the argument that they belong to, for "all" in the order of a lane's numbers; pairs if `masked`."""
+        first, last, size = self.shared, self.in_columns, len(self.family.order)
+        by_shared = [self.family.shared[p] for p in self.places[0]] + [size + k for k in range(len(self.captured))]
+        by_rows = list(dict.fromkeys(slot for slot, _ in self.in_rows))
+        wanted = (by_shared if form.kind != "rows" else []) + (by_rows if form.kind != "shared" else [])
+        if not wanted:
+            return {}
+        gradient, rows = self._gradient(form, wanted), arguments[first:last]
+        if self.family.reduce == "mean":
+            cotangents = [c / float(self.count) if self.count else c for c in cotangents]
+        if form.by_lane:
+            table, lanes, outputs = [cotangents, sent] if sent else [cotangents], range(self.count), range(self.outputs)
+            rows = [*rows, *(numbers[k * self.count + n] for n in lanes for numbers in table for k in outputs)]
+            cotangents, sent = (), ()
+        found = gradient(*arguments[:first], *arguments[last:], *cotangents, *(sent or ()), *rows)
+        targets: Iterable[int] = (*range(first), *range(last, self.arity))
+        if form.kind != "shared":
+            found = [found[k * self.count : (k + 1) * self.count] for k in range(gradient.outputs)]
+            targets = range(len(wanted))
+        forms: list[Any] = [found[: len(wanted)], found[len(wanted) : 2 * len(wanted)]]
+        if form.kind == "rows":
+            at = {slot: k for k, slot in enumerate(wanted)}
+            forms = [[part[at[slot]][lane] for slot, lane in self.in_rows] for part in forms if part]
+            targets = range(first, last)
+        return dict(zip(targets, zip(*forms, strict=True) if form.masked else forms[0], strict=True))
 
-def _unless_sent(part: Any) -> Any:
-    """Adjoints, with None for those that were not sent where that is known."""
-    if type(part) is not tuple:
-        return part
-    adjoint, condition = part
+    def _gradient(self, form: "Form", wanted: list[int]) -> "Lanes":
+        """The operation of a `Sweep` over each lane, with cotangents among the shared numbers or the rows."""
+        around, columns, captured = self.family, self.columns, tuple(v._number for v in self.captured)
+        extra = self.outputs * (2 if form.sent else 1)
+        key = form, tuple(wanted), tuple(self.shape.sizes), captured
+        if key not in around.derived:  # once for all columns
+            pairs = zip(around.paths.shape.leaves, around.mapped, strict=True)
+            leaves = [(np.zeros(leaf or ()), differs) for leaf, differs in pairs if not isinstance(leaf, Fixed)]
+            leaves += [(np.zeros(len(captured)), False), (np.zeros(extra), form.by_lane)]
+            _, shape = unravel((tuple(array for array, _ in leaves), {}))
+            family = LanePaths(
+                Sweep(self, wanted, form), shape, tuple(differs for _, differs in leaves), around.paths.limit,
+                around.backend, reduce="sum" if form.kind == "shared" else None, contract=around.contract,
+                masked=form.masked,
+            )  # fmt: skip
+            around.derived.setdefault(key, family)
+        shared = np.concatenate([columns.shared, np.zeros(len(captured) + (0 if form.by_lane else extra))])
+        own, *places = self.places
+        own, arrays = np.concatenate([own, np.arange(len(columns.shared), len(shared))]), columns.arrays
+        if form.by_lane:
+            arrays = [*arrays, np.zeros((self.count, extra))]
+            places = [*places, np.arange(self.count * extra)]
+        _, out = unravel([0.0] * (len(wanted) * (2 if form.masked else 1) + (self.outputs if form.values else 0)))
+        family = around.derived[key].on(around.backend)
+        gradient = Lanes(family, Columns(self.count, shared, arrays), [own, *places], (), out)
+        if form.values:
+            scale = float(self.count) if around.reduce == "mean" else None
+            gradient.includes = Included(self, len(wanted), scale)
+        return gradient
+
+
+def _unless_sent(adjoint: Any, condition: Any) -> Any:
+    """An adjoint or a list of them, with None for those that were not sent."""
     if type(adjoint) is list:
         return [a if c != 0.0 else None for a, c in zip(adjoint, condition, strict=True)]
     return adjoint if condition != 0.0 else None
 
 
-class Gradient:
-    """A reverse sweep over each lane of an operation: the operation that it is, and what its arguments and results stand for.
+class Form(NamedTuple):
+    """The form of a gradient of lanes: by what it is taken, and what its arguments and results are besides."""
 
-    Parameters
-    ----------
-    primal : Lanes
-    kind : {"shared", "rows", "all"}
-        Derivatives by what all lanes share, added up; by numbers of rows, for each lane; or by all, for each lane.
-    by_lane : bool
-        Whether each lane has cotangents of its own.
-    sent : bool
-        Whether further arguments say which cotangents were sent.
-    masked : bool
-        Whether further results say which adjoints were sent.
-    values : bool
-        Whether further results are those of the primal, which a tape can then do without; see `trace.GraphBuilder`.
-    """
-
-    def __init__(
-        self, primal: Lanes, kind: str, *, by_lane: bool, sent: bool, masked: bool, values: bool = False
-    ) -> None:
-        self.primal, self.kind, self.by_lane, self.masked = primal, kind, by_lane, masked
-        batch, places = primal.batch, primal.places
-        own, rows = _slots(batch)
-        captured, size = len(primal.captured), sum(batch.shape.sizes)
-        self.rows = [(k, int(p)) for k, array in enumerate(places.arrays) for p in array]
-        widths = [array.shape[1] for array in batch.columns.arrays]
-        by_shared = [own[p] for p in places.shared] + [size + k for k in range(captured)]
-        self.columns = list(dict.fromkeys(rows[k][p % widths[k]] for k, p in self.rows))
-        self._picks = [(self.columns.index(rows[k][p % widths[k]]), p // widths[k]) for k, p in self.rows]
-        self.wanted = {"shared": by_shared, "rows": self.columns, "all": by_shared + self.columns}[kind]
-        self.targets = {
-            "shared": [*range(len(places.shared)), *range(places.count, primal.arity)],
-            "rows": list(range(len(places.shared), places.count)),
-            "all": by_shared + self.columns,
-        }[kind]
-        self.extra = primal.outputs * (2 if sent else 1)
-        if self.targets:
-            self.operation = self._operation(sent=sent, values=values)
-
-    def _operation(self, *, sent: bool, values: bool) -> Lanes:
-        """The operation: the lanes of a sweep over each lane, with cotangents among what all share or among the rows."""
-        primal, extra, captured = self.primal, self.extra, len(self.primal.captured)
-        batch, places, columns = primal.batch, primal.places, primal.batch.columns
-        leaves: list[Any] = [np.zeros(leaf or ()) for leaf in batch.shape.leaves if not isinstance(leaf, Fixed)]
-        flags = [m for m, leaf in zip(batch.mapped, batch.shape.leaves, strict=True) if not isinstance(leaf, Fixed)]
-        _, shape = unravel(((*leaves, np.zeros(captured), np.zeros(extra)), {}))
-        shared = np.concatenate([columns.shared, np.zeros(captured + (0 if self.by_lane else extra))])
-        arrays, indices = columns.arrays, places.arrays
-        if self.by_lane:
-            arrays = [*arrays, np.zeros((columns.count, extra))]
-            indices = [*indices, np.arange(columns.count * extra)]
-        forms = 2 if self.masked else 1
-        _, out = unravel([0.0] * (len(self.wanted) * forms + (primal.outputs if values else 0)))
-        operation = Lanes(
-            self._family(shape, sent=sent, values=values).on(primal.family.backend),
-            Batch(Columns(columns.count, shared, arrays), shape, (*flags, False, self.by_lane)),
-            Places(np.concatenate([places.shared, np.arange(len(columns.shared), len(shared))]), indices),
-            (),
-            out,
-        )
-        if values:
-            scale = float(columns.count) if primal.family.reduce == "mean" else None
-            operation.includes = Included(primal, len(self.wanted), scale)
-        return operation
-
-    def _family(self, shape: Shape, *, sent: bool, values: bool) -> LanePaths:
-        """The paths of the sweep, made once for all batches of the primal."""
-        primal, around = self.primal, self.primal.family
-        captured = tuple(v._number for v in primal.captured)
-        options = self.by_lane, sent, self.masked, values
-        key = self.kind, tuple(self.wanted), options, tuple(primal.shape.sizes), captured
-        if key not in around.derived:
-            family = LanePaths(
-                Sweep(primal, self.wanted, sent=sent, masked=self.masked, values=values), shape, around.paths.limit,
-                around.backend, "sum" if self.kind == "shared" else None, contract=around.contract, masked=self.masked,
-            )  # fmt: skip
-            around.derived.setdefault(key, family)
-        return around.derived[key]
-
-    def arguments(self, own: Sequence[Any], cotangents: Sequence[Any], sent: Sequence[Any] | None) -> list[Any]:
-        """The arguments of the operation, from those of the primal and its cotangents in the order of its results."""
-        places, primal = self.primal.places, self.primal
-        shared, rows, captured = (
-            own[: len(places.shared)], own[len(places.shared) : places.count], own[places.count :],
-        )  # fmt: skip
-        if self.primal.family.reduce == "mean":
-            cotangents = [c / float(primal.count) if primal.count else c for c in cotangents]
-        if not self.by_lane:
-            return [*shared, *captured, *cotangents, *(sent or ()), *rows]
-        table = [cotangents, sent] if sent else [cotangents]
-        by_lane = [
-            numbers[k * primal.count + lane]
-            for lane in range(primal.count)
-            for numbers in table
-            for k in range(primal.outputs)
-        ]
-        return [*shared, *captured, *rows, *by_lane]
-
-    def chosen(self, found: Sequence[Any]) -> list[Any]:
-        """The adjoints of the targets among the results; pairs with the condition that it was sent if `masked`."""
-        count, width = self.primal.count, len(self.wanted)
-        if self.kind == "shared":
-            return list(zip(found[:width], found[width:], strict=True)) if self.masked else list(found[:width])
-        lanes = [found[k * count : (k + 1) * count] for k in range(self.operation.outputs)]
-        parts: Any = list(zip(lanes[:width], lanes[width:], strict=True)) if self.masked else lanes
-        if self.kind == "all":
-            return list(parts)
-        if self.masked:
-            return [(parts[column][0][lane], parts[column][1][lane]) for column, lane in self._picks]
-        return [parts[column][lane] for column, lane in self._picks]
-
-
-def _slots(batch: Batch) -> tuple[list[int], list[list[int]]]:
-    """The slot in a lane of each shared number, and of each number of a row of each array."""
-    own: list[int] = []
-    rows: list[list[int]] = []
-    start = 0
-    for differs, size in zip(batch.mapped, batch.shape.sizes, strict=True):
-        numbers = list(range(start, start + size))
-        if differs:
-            rows.append(numbers)
-        else:
-            own += numbers
-        start += size
-    return own, rows
+    kind: str  # by what all lanes share, "shared", added up; by "rows" for each lane; by "all" for each lane
+    by_lane: bool = False  # each lane has cotangents of its own
+    sent: bool = False  # further arguments say which cotangents were sent
+    masked: bool = False  # further results say which adjoints were sent
+    values: bool = False  # further results are those of the primal, which a tape can then leave out: `GraphBuilder`
 
 
 class Sweep:
-    """The function of one lane of a `Gradient`: from its numbers, what is captured, and cotangents to adjoints.
+    """The function of one lane of a gradient: from its numbers, what is captured, and cotangents to adjoints.
 
     It replays the recorded lane and never calls the function again: what that takes from outside may have changed.
     """
 
-    def __init__(self, primal: Lanes, wanted: Sequence[int], *, sent: bool, masked: bool, values: bool) -> None:
+    def __init__(self, primal: Lanes, wanted: Sequence[int], form: Form) -> None:
         self.family = copy.copy(primal.family)
         self.family.derived = {}  # no way back to what holds this one
-        self.captured, self.shape, self.wanted = primal.captured, primal.shape, wanted
-        self.sent, self.masked, self.values = sent, masked, values
-        self.size = sum(primal.batch.shape.sizes)
+        self.captured, self.shape, self.wanted, self.form = primal.captured, primal.shape, wanted, form
         self.__name__ = f"gradient of {name_of(self.family.paths.f)}"
 
     def __call__(self, *leaves: Any) -> list[Any]:
         """The adjoints of the wanted numbers; behind them NaN for each that was sent and 0 for the others, or the outputs."""
         numbers = [n if type(n) is Variable else Variable(n) for n in unravel(leaves)[0]]
-        inputs = numbers[: self.size + len(self.captured)]
-        given = {v._number: n for v, n in zip(self.captured, inputs[self.size :], strict=True)}
-        own, outputs = self.family.replayed(inputs[: self.size], given)
+        size = len(self.family.order)
+        inputs = numbers[: size + len(self.captured)]
+        given = {v._number: n for v, n in zip(self.captured, inputs[size:], strict=True)}
+        own, outputs = self.family.replayed(inputs[:size], given)
         outputs = spread(outputs, own, self.shape)
         count, values = len(outputs), outputs
         cotangents = numbers[len(inputs) : len(inputs) + count]
-        if self.sent:
+        if self.form.sent:
             asked = numbers[len(inputs) + count :]
             outputs = [where(s, y, 0.0) if type(y) is Variable else y for s, y in zip(asked, outputs, strict=True)]
         targets, notes = [inputs[k] for k in self.wanted], recording.current()
         adjoints = _swept(outputs, cotangents, targets)
-        if self.values:
+        if self.form.values:
             return [*adjoints, *(y if notes else getattr(y, "_value", y) for y in values)]
-        return adjoints + _swept(outputs, [nan] * count, targets) if self.masked else adjoints
+        return adjoints + _swept(outputs, [nan] * count, targets) if self.form.masked else adjoints
 
 
 def _swept(outputs: Sequence[Any], cotangents: Sequence[Any], targets: Sequence[Variable]) -> list[Any]:
@@ -406,51 +274,28 @@ def _swept(outputs: Sequence[Any], cotangents: Sequence[Any], targets: Sequence[
 # --------------------------------------------------------------------------------------------------- outside of a trace
 
 
-class Result:
+class Result(Output):
     """The operation of a node of a mapped function outside of a trace: one of the results of an operation.
 
     Its partials, asked for where the gradient is to be a graph, are results of the operation that the derivative is.
     """
 
-    selects, built_in, expression = False, False, None
-    name, formula, kink, source, numpy, c, latex = "vmap", "", "none", "", "", "", ""
-    symbol, symmetric, reference, flat, saturates, steepest = "", False, "", None, False, None
-    defaults: ClassVar[tuple[float, ...]] = ()
-    ulp, kinks = None, ()
+    graph: "Graph"
+    lane: int | None
 
-    def __init__(self, graph: "Graph", output: int, lane: int | None) -> None:
-        self.graph, self.output, self.lane = graph, output, lane
+    def __init__(self, graph: "Graph", index: int, lane: int | None) -> None:
+        self.__dict__.update(name="vmap", graph=graph, index=index, lane=lane)  # of a frozen dataclass
 
     @property
     def arity(self) -> int:
-        """How many arguments the node has."""
-        return len(self.graph.arguments_of(self.lane))
-
-    @property
-    def domain(self) -> tuple[Interval, ...]:
-        """All numbers, as far as anybody knows."""
-        return (REAL,) * self.arity
-
-    @property
-    def partials(self) -> tuple[Callable[..., Any], ...]:
-        """One for each argument."""
-        return tuple(partial(self._partial, k) for k in range(self.arity))
+        return len(self.graph.at[self.lane][0])
 
     def _partial(self, place: int, *_: Any) -> Any:
-        return self.graph.slope(self.output, self.lane, place)
+        return self.graph.slope(self.index, self.lane, place)
 
     def value(self, *numbers: float) -> float:
         """The result for other arguments."""
-        return self.graph.value(self.output, self.lane, numbers)
-
-    @staticmethod
-    def kinks_near(*_: float) -> tuple[()]:
-        """None that anybody knows."""
-        return ()
-
-    def __reduce__(self) -> Any:
-        """Pickled, a node is one made by hand: its function stays behind."""
-        return type(None), ()
+        return self.graph.value(self.index, self.lane, numbers)
 
 
 class Graph:
@@ -459,109 +304,77 @@ class Graph:
     def __init__(self, operation: Lanes, arguments: Sequence[Any]) -> None:
         self.operation, self.arguments = operation, tuple(arguments)
         self._slopes: dict[int, Any] = {}
-        if not operation.summed:
-            self._gradient = Gradient(operation, "all", by_lane=False, sent=operation.outputs > 1, masked=False)
-            shared = len(operation.places.shared)
-            self._shared = [*range(shared), *range(operation.places.count, operation.arity)]
-            self._own: list[list[int]] = [[] for _ in range(operation.count)]
-            for number, (_, lane) in enumerate(self._gradient._picks):
-                self._own[lane].append(number)
-
-    def arguments_of(self, lane: int | None) -> tuple[Any, ...]:
-        """The arguments of a node."""
-        if lane is None:
-            return self.arguments
-        start = len(self.operation.places.shared)
-        return tuple([self.arguments[k] for k in self._shared] + [self.arguments[start + k] for k in self._own[lane]])
-
-    def _rows(self, lane: int) -> Iterator[int]:
-        """Which rows of all slopes are those of a lane's arguments."""
-        yield from range(len(self._shared))
-        for number in self._own[lane]:
-            yield len(self._shared) + self._gradient._picks[number][0]
+        #: For each lane, or all as None if they are summed: the arguments of its nodes, and their rows among the slopes.
+        self.at: dict[int | None, tuple[list[int], list[int]]] = {}
+        if operation.summed:
+            self.at[None] = [*range(operation.arity)], [*range(operation.arity)]
+            return
+        first = operation.shared
+        shared = [*range(first), *range(operation.in_columns, operation.arity)]
+        self.at |= {lane: ([*shared], [*range(len(shared))]) for lane in range(operation.count)}
+        row = {slot: k for k, slot in enumerate(dict.fromkeys(slot for slot, _ in operation.in_rows), len(shared))}
+        for number, (slot, lane) in enumerate(operation.in_rows, first):
+            own, rows = self.at[lane]
+            own.append(number)
+            rows.append(row[slot])
 
     def nodes(self, numbers: Any) -> list[Any]:
         """A node for each result."""
         operation, values = self.operation, [a._value for a in self.arguments]
-        nodes = []
+        nodes: list[Any] = []
         for k in range(operation.outputs):
             slopes = operation.slopes(values, k)
-            if operation.summed:
-                result: Any = Result(self, k, None)
-                nodes.append(make_node(result, float(numbers[k]), self.arguments, tuple(slopes)))
-                continue
-            for lane in range(operation.count):
-                result, arguments = Result(self, k, lane), self.arguments_of(lane)
-                own = tuple([slopes[row][lane] for row in self._rows(lane)])
-                nodes.append(make_node(result, float(numbers[k * operation.count + lane]), arguments, own))
+            for lane, (own, rows) in self.at.items():
+                locals_ = [slopes[row] if lane is None else slopes[row][lane] for row in rows]
+                result, arguments = Result(self, k, lane), tuple([self.arguments[n] for n in own])
+                nodes.append(make_node(result, float(numbers[len(nodes)]), arguments, tuple(locals_)))
         return nodes
 
     def slope(self, output: int, lane: int | None, place: int) -> Any:
         """A derivative as a node."""
-        found = None if recording.current() else self._slopes.get(output)
+        notes = recording.current()
+        found = None if notes else self._slopes.get(output)
         if found is None:
-            found = self._slopes_of(output)
-            if not recording.current():
+            found = self.operation.slopes(self.arguments, output)
+            if not notes:
                 self._slopes[output] = found
-        return found[place] if lane is None else found[list(self._rows(lane))[place]][lane]
-
-    def _slopes_of(self, output: int) -> Any:
-        operation = self.operation
-        one = [float(k == output) for k in range(operation.outputs)]
-        sent = one if operation.outputs > 1 else None
-        if not operation.summed:
-            return self._gradient.chosen(self._gradient.operation(*self._gradient.arguments(self.arguments, one, sent)))
-        found: list[Any] = [None] * operation.arity
-        for kind in ("shared", "rows"):
-            gradient = Gradient(operation, kind, by_lane=False, sent=sent is not None, masked=False)
-            if gradient.targets:
-                results = gradient.chosen(gradient.operation(*gradient.arguments(self.arguments, one, sent)))
-                for target, result in zip(gradient.targets, results, strict=True):
-                    found[target] = result
-        return found
+        slopes = found[self.at[lane][1][place]]
+        return slopes if lane is None else slopes[lane]
 
     def value(self, output: int, lane: int | None, numbers: Sequence[float]) -> float:
         """A result for other arguments of its node."""
         operation, values = self.operation, np.array([a._value for a in self.arguments])
-        if lane is None:
-            values[:] = numbers
-        else:
-            start = len(operation.places.shared)
-            values[[*self._shared, *(start + k for k in self._own[lane])]] = numbers
-        results = operation.run(operation.family, values)
-        return float(results[output if lane is None else output * operation.count + lane])
+        values[self.at[lane][0]] = numbers
+        return float(operation.run(values)[output if lane is None else output * operation.count + lane])
 
 
 def connected(operation: Lanes, arguments: Sequence[Any], numbers: Any) -> list[Any]:
     """The results as nodes over those arguments that are Variables; their local gradients come from compiled lanes too."""
-    flags = [type(a) is Variable for a in arguments]
-    count = operation.places.count
-    if not all(flags):
-        columns = operation.places.filled(
-            operation.batch.columns, np.array([getattr(a, "_value", a) for a in arguments[:count]], dtype=np.float64)
-        )
-        assert all(flags[count:])
-        operation = Lanes(
-            operation.family, operation.batch.of(columns), operation.places.chosen(flags[:count]),
-            operation.captured, operation.shape,
-        )  # fmt: skip
+    flags, last = np.array([type(a) is Variable for a in arguments]), operation.in_columns
+    if not flags.all():
+        assert flags[last:].all()
+        own = np.array([getattr(a, "_value", a) for a in arguments[:last]], dtype=np.float64)
+        columns, ends = operation.columns.filled(operation.places, own), np.cumsum([*map(len, operation.places)])
+        kept = [part[chosen] for part, chosen in zip(operation.places, np.split(flags[:last], ends[:-1]), strict=True)]
+        operation = Lanes(operation.family, columns, kept, operation.captured, operation.shape)
         arguments = [a for a in arguments if type(a) is Variable]
     return Graph(operation, arguments).nodes(numbers)
 
 
-def entered(family: LanePaths, batch: Batch, places: Places, variables: Sequence[Variable], served: Served) -> Any:
+def entered(family: LanePaths, columns: Columns, found: Sequence[Found], served: Served) -> Any:
     """The results of a mapped call as part of the graph; None if its lanes are better run one by one.
 
     That is where a trace does not allow one operation, and where there are more outputs than lanes: a node for each needs
     a sweep for each.
     """
     notes = recording.current()
-    if notes is None and sum(served.shape.sizes) > max(batch.columns.count, 1):
+    if notes is None and sum(served.shape.sizes) > max(columns.count, 1):
         return None
     if notes is not None and (not notes.lanes or served.facts):
         return None
-    operation = Lanes(family, batch, places, served.captured, served.shape)
-    arguments = [*variables, *served.captured]
+    places = [[place for place, _ in part] for part in found or [()] * (1 + len(columns.arrays))]
+    operation = Lanes(family, columns, places, served.captured.values(), served.shape)
+    arguments = [*(variable for part in found for _, variable in part), *operation.captured]
     if notes is not None:
         family.note_examples()
         numbers = recorded(operation, arguments, operation.flat(served))

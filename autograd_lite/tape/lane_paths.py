@@ -1,23 +1,25 @@
 """A function over lanes: every lane by the path that it takes, all lanes of a path by one program."""
 
 import copy
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from math import nan
 from typing import Any
 
 import numpy as np
+import optree
 
-from autograd_lite import context
-from autograd_lite.errors import BranchError
-from autograd_lite.nests import Fixed, Shape
+from autograd_lite import context, functions
+from autograd_lite.arrays import VariableArray
+from autograd_lite.errors import ArgumentError, BranchError
+from autograd_lite.nests import Fixed, Shape, unravel
+from autograd_lite.primitives import as_float
 from autograd_lite.tape.backends import python
-from autograd_lite.tape.backends.lanes import LaneProgram
+from autograd_lite.tape.backends.lanes import Columns, LaneProgram
 from autograd_lite.tape.backends.registry import single
-from autograd_lite.tape.batches import Batch
 from autograd_lite.tape.paths import Path, Paths, Unmapped, _difference
-from autograd_lite.tape.results import Results, stacked
+from autograd_lite.tape.trace import is_plain
 from autograd_lite.transforms import name_of
 from autograd_lite.variable import Variable
 
@@ -26,24 +28,34 @@ Given = Mapping[int, Any]
 
 
 class LanePaths:
-    """The paths of one function over lanes of one shape."""
+    """The paths of one function over lanes.
+
+    `shape` is that of the arguments of one lane; those of its leaves that are `mapped` differ from lane to lane.
+    """
 
     def __init__(
         self,
         f: Callable[..., Any],
         shape: Shape,
+        mapped: tuple[bool, ...],
         limit: int,
         backend: str,
-        reduce: str | None,
         *,
+        reduce: str | None,
         contract: bool = False,
         masked: bool = False,
     ) -> None:
         self.paths = Paths(f, shape, limit, masked=masked)
-        self.backend, self.reduce, self.contract = backend, reduce, contract
+        self.mapped, self.backend, self.reduce, self.contract = mapped, backend, reduce, contract
         self.derived: dict[Any, LanePaths] = {}  # of derivatives of the function
         self.entry: Any = None  # the short way of a call with arguments of this shape
         self._examples: dict[Path, list[float]] = {}  # what captured Variables were when a path was recorded
+        ends = itertools.accumulate(shape.sizes)
+        slots = [range(end - size, end) for size, end in zip(shape.sizes, ends, strict=True)]
+        #: The slots of the numbers that all lanes share, and of a row of each array.
+        self.shared = [slot for own, differs in zip(slots, mapped, strict=True) if not differs for slot in own]
+        self.rows = [own for own, differs in zip(slots, mapped, strict=True) if differs]
+        self.order = np.argsort([*self.shared, *itertools.chain(*self.rows)])  # in which a lane takes them
 
     def on(self, backend: str) -> "LanePaths":
         """A view of these paths that runs lanes by another backend."""
@@ -53,34 +65,40 @@ class LanePaths:
         other.backend = backend
         return other
 
-    def program(self, path: Path, batch: Batch, *, summed: bool = False) -> LaneProgram:
+    def lane(self, columns: Columns, k: int) -> list[Any]:
+        """The numbers of one lane in slot order."""
+        own = np.concatenate([columns.shared, *(array[k] for array in columns.arrays)])
+        return own[self.order].tolist()  # type: ignore[no-any-return]
+
+    def program(self, path: Path, *, summed: bool = False) -> LaneProgram:
         """The path compiled."""
-        program: LaneProgram = path.program(
-            (batch.mapped, self.backend, summed),
-            lambda tape: LaneProgram(tape, batch.varying, self.backend, summed=summed, contract=self.contract),
-        )
+
+        def compiled(tape: Any) -> LaneProgram:
+            varying = np.ones(len(self.order), dtype=bool)
+            varying[self.shared] = False
+            return LaneProgram(tape, varying.tolist(), self.backend, summed=summed, contract=self.contract)
+
+        program: LaneProgram = path.program((self.backend, summed), compiled)
         return program
 
-    def first(self, batch: Batch) -> Path:
-        """The path to begin with."""
-        return self.paths.first(() if self.paths.known else batch.example())
+    def first(self, columns: Columns) -> Path:
+        """The path to begin with; it is traced with ones where there is no lane."""
+        known = self.paths.known
+        if known:
+            return known[0] if len(known) == 1 else self.paths.first(())
+        if not columns.count:
+            columns = Columns(1, columns.shared, [np.ones((1, array.shape[1])) for array in columns.arrays])
+        return self.paths.first(self.lane(columns, 0))
 
-    def __call__(self, batch: Batch, given: Given | None = None) -> "Served":
+    def __call__(self, columns: Columns, given: Given | None = None) -> "Served":
         """Run all lanes; captured Variables are what they are `given` as, or now."""
-        path = self.first(batch)
-        run = Run(self, batch, given)
-        if (
-            self.reduce
-            and not path.guards
-            and not any(isinstance(leaf, Fixed) for leaf in path.tape.output_shape.leaves)
-        ):
-            served = Served(path.tape.output_shape, run.totals(path))
-            path.lanes += batch.columns.count
+        served, path = Served(self, columns, given), self.first(columns)
+        if self.reduce and not path.guards and not any(isinstance(n, Fixed) for n in path.tape.output_shape.leaves):
+            served.add_up(path)
         else:
-            served = Served.of(run.results(path), summed=self.reduce is not None)
+            served.serve(path)
         if self.reduce == "mean":
-            served.numbers = served.numbers / (batch.columns.count or nan)
-        served.captured = list(run.captured.values())
+            served.numbers = served.numbers / (columns.count or nan)
         return served
 
     def new(self, numbers: list[float], given: Given | None) -> Path | None:
@@ -128,36 +146,33 @@ class LanePaths:
     def replayed(self, numbers: Sequence[Any], given: Given) -> tuple[Shape, list[Any]]:
         """One lane on Variables, by the tape of the path that it takes."""
         plain = [getattr(n, "_value", n) for n in numbers]
-        path = next((path for path in self.paths.known if self._serves(path, plain, given)), None)
+        values = {number: getattr(n, "_value", n) for number, n in given.items()}
+        path = next((path for path in self.paths.known if self._serves(path, plain, values)), None)
         if path is None:
-            values = {number: getattr(n, "_value", n) for number, n in given.items()}
-            with context.record_into(None), self.lent(values):
-                self._test_unchanged()
-                path = self.paths.new(plain)
+            with context.record_into(None):
+                path = self.new(plain, values)
         if path is None:
             raise Unmapped(
                 f"{name_of(self.paths.f)} takes more than {self.paths.limit} paths over lanes. Write its branches with "
                 "where(condition, a, b)."
             )
+        tape = path.tape
         try:
-            return path.tape.output_shape, python.replay(path.tape, [*numbers, *_own(path.tape.captured, given)])
-        except (
-            BranchError
-        ):  # its careful program compares derivatives, which came out otherwise: one for this lane alone
-            values = {number: getattr(n, "_value", n) for number, n in given.items()}
+            return tape.output_shape, python.replay(tape, [*numbers, *given_to(tape.captured, given)])
+        except BranchError:  # its careful program compares derivatives: now one for this lane alone
             with context.record_into(None), self.lent(values):
                 tape = self.paths.traced(plain, masked=True)
-            return tape.output_shape, python.replay(tape, [*numbers, *_own(tape.captured, given)])
+            return tape.output_shape, python.replay(tape, [*numbers, *given_to(tape.captured, given)])
 
-    def _serves(self, path: Path, numbers: list[float], given: Given) -> bool:
-        if any(v._number not in given for v in path.tape.captured):
+    @staticmethod
+    def _serves(path: Path, numbers: list[float], values: Given) -> bool:
+        if any(v._number not in values for v in path.tape.captured):
             return False
         program = path.program("python", lambda tape: single(tape.program, "python"))
-        own = [getattr(n, "_value", n) for n in _own(path.tape.captured, given)]
-        return bool(program.run([*numbers, *own])[0] <= 0)
+        return bool(program.run([*numbers, *given_to(path.tape.captured, values)])[0] <= 0)
 
 
-def _own(captured: Sequence[Variable], given: Given) -> list[Any]:
+def given_to(captured: Sequence[Variable], given: Given) -> list[Any]:
     """The numbers that stand for these captured Variables."""
     try:
         return [given[v._number] for v in captured]
@@ -169,29 +184,31 @@ def _own(captured: Sequence[Variable], given: Given) -> list[Any]:
         ) from None
 
 
-class Run:
-    """One run of a function over all lanes."""
+class Served:
+    """One run over all lanes: the outputs of the paths that served them, put together."""
 
-    def __init__(self, family: LanePaths, batch: Batch, given: Given | None) -> None:
-        self.family, self.batch, self.given = family, batch, given
+    shape: Shape  # of one lane's outputs, or of their sums
+    numbers: Any  # (outputs,) if they are summed, else (outputs, lanes)
+
+    def __init__(self, family: LanePaths, columns: Columns, given: Given | None) -> None:
+        self.family, self.columns, self.given = family, columns, given
+        self.facts: dict[int, Any] = {}  # leaves that are no numbers, by their places, with an axis of lanes first
         self.captured: dict[int, Variable] = {}  # what the lanes used from outside
+        self._parts: list[tuple[Shape, Any, Any]] = []  # of lanes, all if None, the shape of each, and outputs
 
-    def _columns(self, program: LaneProgram, columns: Any) -> Any:
+    def _with_captured(self, program: LaneProgram, columns: Columns) -> Columns:
         """The columns of a program: captured Variables are numbers that all lanes share."""
         if not program.captured:
             return columns
         self.captured |= {v._number: v for v in program.captured}
         if self.given is None:
             return columns.also_shared([v._value for v in program.captured])
-        return columns.also_shared(_own(program.captured, self.given))
+        return columns.also_shared(given_to(program.captured, self.given))
 
-    def totals(self, path: Path) -> Any:
-        """Sums over lanes, block by block; blocks that came out NaN once more by the careful program."""
-        batch = self.batch
-        program = self.family.program(path, batch, summed=True)
-        columns = self._columns(program, batch.columns)
-        if not columns.count:
-            return np.zeros(program.outputs)
+    def add_up(self, path: Path) -> None:
+        """Sums over lanes by one path, block by block; blocks that came out NaN once more by its careful program."""
+        program, self.shape = self.family.program(path, summed=True), path.tape.output_shape
+        columns = self._with_captured(program, self.columns)
 
         def added(sums: Any, block: int) -> Any:
             totals = sums[:, : program.outputs]
@@ -201,86 +218,167 @@ class Run:
                 if program.doubtful and np.isnan(sums.sum()):
                     for k in map(int, np.flatnonzero(np.isnan(sums).any(axis=1))):
                         rows = np.arange(k * block, min((k + 1) * block, columns.count))
-                        again = Run(self.family, batch.of_lanes(rows), self.given)
-                        _, totals[k] = again.results(path.careful or path).totals()
+                        again = Served(self.family, self.columns.rows(rows), self.given)
+                        again.serve(path.careful or path)
+                        totals[k] = again.numbers
                         self.captured |= again.captured
                 return totals.sum(axis=0)
 
-        return program.sums(columns, added)
+        self.numbers = program.sums(columns, added) if columns.count else np.zeros(program.outputs)
+        path.serve(columns.count)
 
-    def results(self, first: Path) -> Results:
-        """Serve every lane by the path it takes."""
-        batch = self.batch
-        results = Results(first.tape.output_shape, batch.columns.count)
-        if not batch.columns.count:
+    def serve(self, first: Path) -> None:
+        """Every lane by the path it takes."""
+        waiting: list[tuple[Path, Any, tuple[Path, ...]]] = [(first, None, ())]  # lanes, and the paths that they failed
+        if not self.columns.count:
             self.captured |= {v._number: v for v in first.tape.captured}
-        waiting = [Waiting(None, first)]
+            self._parts.append((first.tape.output_shape, np.empty((len(first.tape.outputs), 0)), None))
+            waiting = []
         while waiting:
-            some = waiting.pop()
-            columns = batch.columns if some.lanes is None else batch.columns.rows(some.lanes)
-            if not columns.count:
+            path, lanes, tried = waiting.pop()
+            columns = self.columns if lanes is None else self.columns.rows(lanes)
+            program, shape = self.family.program(path), path.tape.output_shape
+            outputs, status = program.each_lane(self._with_captured(program, columns))
+            if status is None:
+                path.serve(columns.count)
+                self._parts.append((shape, outputs, lanes))
                 continue
-            program = self.family.program(some.path, batch)
-            outputs, status = program.each_lane(self._columns(program, columns))
-            done = status == 0
-            some.path.serve(results.write(some.path.tape.output_shape, outputs, some.lanes, done))
-            if done.all():
-                continue
-            numbers = np.arange(columns.count) if some.lanes is None else some.lanes
+            lanes, done = np.arange(columns.count) if lanes is None else lanes, status == 0
+            if done.any():
+                path.serve(int(np.count_nonzero(done)))
+                self._parts.append((shape, outputs[:, done], lanes[done]))
             for code in np.unique(status[~done]):
-                waiting += self._continued(some, int(code), numbers[status == code], results)
-        return results
+                waiting += self._continued(path, int(code), lanes[status == code], tried)
+        self._put_together()
 
-    def _continued(self, some: "Waiting", status: int, lanes: Any, results: Results) -> list["Waiting"]:
-        """How lanes go on that a path does not serve."""
-        family, tried = self.family, (*some.tried, some.path)
+    def _continued(self, path: Path, status: int, lanes: Any, tried: tuple[Path, ...]) -> list[Any]:
+        """The further runs of lanes that a path does not serve."""
+        family, failed = self.family, (*tried, path)
         following = family.paths.following(
-            some.path, status, tried, lambda: family.new(self.batch.lane(lanes[0]), self.given)
+            path, status, failed, lambda: family.new(family.lane(self.columns, lanes[0]), self.given)
         )
         if following is not None:
-            return [Waiting(lanes, following, tried)]
-        if some.path.parent is None and not family.paths.full:  # this lane hangs on a last digit; the others may not
-            self._eagerly(lanes[:1], results)
-            return [Waiting(lanes[1:], some.path, some.tried)]
-        return self._eagerly(lanes, results)
-
-    def _eagerly(self, lanes: Any, results: Results) -> list["Waiting"]:
-        """These lanes by the function itself."""
-        with self.family.lent(self.given), context.record_into(None):
+            return [(following, lanes, failed)]
+        again = lanes[:0]
+        if path.parent is None and not family.paths.full:  # this lane hangs on a last digit; the others may not
+            lanes, again = lanes[:1], lanes[1:]
+        with family.lent(self.given), context.record_into(None):
             for lane in lanes:
-                results.write_eagerly(self.family.paths.eager(self.batch.lane(lane)), lane)
-        return []
+                result = family.paths.eager(family.lane(self.columns, lane))
+                numbers, shape = unravel(result, "the output", is_plain)
+                column = np.array([getattr(number, "_value", number) for number in numbers], dtype=np.float64)
+                self._parts.append((shape, column[:, None], np.array([lane])))
+        return [(path, again, tried)] if len(again) else []
 
+    def _put_together(self) -> None:
+        """The shape and the numbers of all lanes.
 
-@dataclass
-class Served:
-    """The outputs of all lanes: numbers (outputs,) if they are summed, else (outputs, lanes); and their shape for one lane.
+        A leaf that is a float in one lane is one in all: an integer of another lane counts as the float equal to it. A leaf
+        that is a float in no lane stays as it is.
+        """
+        common, *others = [shape for shape, _, _ in self._parts]
+        for shape in others:
+            pairs = list(zip(common.leaves, shape.leaves, strict=False))
+            alike = all(
+                _fact(one).shape == _fact(other).shape
+                if isinstance(one, Fixed) and isinstance(other, Fixed)
+                else _as_number(one) == _as_number(other)
+                for one, other in pairs
+            )
+            if common.containers != shape.containers or not alike:
+                raise ArgumentError(
+                    f"the mapped function returns {common.outline()} in some lanes and {shape.outline()} in others (* is a "
+                    "float). Return the same structure from every branch."
+                )
+            leaves = tuple(leaf if _as_number(leaf) is leaf else other for leaf, other in pairs)
+            common = Shape(common.containers, leaves)
+        if self.family.reduce is not None:
+            common = Shape(common.containers, tuple(map(_as_number, common.leaves)))
+        self.shape = common
+        self.facts = {k: self._facts(k) for k, leaf in enumerate(common.leaves) if isinstance(leaf, Fixed)}
+        if self.facts and self.family.reduce is not None:
+            raise ArgumentError(
+                "reduce adds numbers up, but the mapped function returns something else. Return numbers only."
+            )
+        self.numbers = self._numbers() if self.family.reduce is None else self._numbers().sum(axis=1)
 
-    `facts` are the leaves that are no numbers, by their places; `captured` what the lanes used from outside.
-    """
+    def _numbers(self) -> Any:
+        """The numbers of all lanes: an array (numbers, lanes)."""
+        numbers = None
+        for shape, outputs, lanes in self._parts:
+            if shape.sizes != self.shape.sizes:
+                rows = spread(list(outputs), shape, self.shape)
+                outputs = np.array([np.broadcast_to(row, outputs.shape[1]) for row in rows])  # noqa: PLW2901
+            if lanes is None:
+                return outputs
+            if numbers is None:
+                numbers = np.empty((len(outputs), self.columns.count))
+            numbers[:, lanes] = outputs
+        return numbers
 
-    shape: Shape
-    numbers: Any
-    facts: dict[int, Any] = field(default_factory=dict)
-    captured: list[Variable] = field(default_factory=list)
-
-    @classmethod
-    def of(cls, results: Results, *, summed: bool) -> "Served":
-        """From the results of the lanes."""
-        if summed:
-            return cls(*results.totals())
-        return cls(*results.columns())
+    def _facts(self, k: int) -> Any:
+        """Leaf `k`, a float in no lane, as an array over lanes: of NumPy's common type if that is of the same kind."""
+        facts = [_fact(shape.leaves[k]) for shape, _, _ in self._parts]
+        try:
+            common = np.result_type(*{fact.dtype for fact in facts})
+        except TypeError:
+            common = np.dtype(object)
+        other = {fact.dtype.kind for fact in facts} - {common.kind}
+        if other and not (other <= set("biu") and common.kind in "iu"):
+            common = np.dtype(object)
+        column = np.empty((self.columns.count, *facts[0].shape), common)
+        for (_, _, lanes), fact in zip(self._parts, facts, strict=True):
+            column[slice(None) if lanes is None else lanes] = fact
+        return column
 
     def packed(self, numbers: Any = None) -> Any:
         """The nest of outputs, with an axis of lanes first if they are not summed; of other numbers if those are given."""
-        own = self.numbers if numbers is None else numbers
-        return self.shape.pack(own) if own.ndim == 1 else stacked(self.shape, own, self.facts)
+        own, shape = self.numbers if numbers is None else numbers, self.shape
+        if own.ndim == 1:
+            return shape.pack(own)
+        leaves, start = [], 0
+        for k, (leaf, size) in enumerate(zip(shape.leaves, shape.sizes, strict=True)):
+            rows = own[start : start + size]
+            if isinstance(leaf, Fixed):
+                leaves.append(self.facts[k])
+            else:
+                column = rows[0] if leaf is None else np.ascontiguousarray(rows.T).reshape(own.shape[1], *leaf)
+                leaves.append(column.view(VariableArray) if column.dtype == object else column)
+            start += size
+        return optree.tree_unflatten(shape.containers, leaves)
 
 
-@dataclass
-class Waiting:
-    """Lanes to be run by a path, all if None; and the paths that they failed."""
+def _as_number(leaf: Any) -> Any:
+    """The leaf; if it is an integer, a flag or an array of such, that of the floats equal to them."""
+    if not isinstance(leaf, Fixed) or _fact(leaf).dtype.kind not in "biu":
+        return leaf
+    return leaf.thing.shape if isinstance(leaf.thing, np.ndarray) else None
 
-    lanes: Any
-    path: Path
-    tried: tuple[Path, ...] = ()
+
+def _fact(leaf: Any) -> Any:
+    """A `Fixed` leaf as an array, or as an object in one."""
+    if isinstance(leaf.thing, (np.ndarray, np.generic, int, complex, str, bytes)):
+        return np.asarray(leaf.thing)
+    fact = np.empty((), dtype=object)
+    fact[()] = leaf.thing
+    return fact
+
+
+def spread(numbers: list[Any], own: Shape, shape: Shape) -> list[Any]:
+    """Numbers of a shape as those of another, in which more leaves are numbers."""
+    if own.sizes == shape.sizes:
+        return numbers
+    found: list[Any] = []
+    start = 0
+    for leaf, size, wanted in zip(own.leaves, own.sizes, shape.sizes, strict=True):
+        found += numbers[start : start + size]
+        if isinstance(leaf, Fixed) and wanted:
+            found += [as_float(number) for number in np.ravel(leaf.thing)]
+        start += size
+    return found
+
+
+def reduced(lanes: Any, reduce: str | None) -> Any:
+    """Lanes that are Variables, added up or averaged over the first axis; sums over lanes start with 0.0, so none is -0.0."""
+    total = functions.sum(lanes, axis=0) + 0.0
+    return total / (len(lanes) or nan) if reduce == "mean" else total

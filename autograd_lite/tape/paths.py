@@ -455,8 +455,8 @@ def _loops(
             arguments[first:last] = []
             names.append(name(primitive.name, loop.number, *arguments))
         else:
-            if (places := getattr(primitive, "places", None)) is not None:  # lanes capture what the paths of today use
-                del arguments[places.count :]
+            if (own := getattr(primitive, "in_columns", None)) is not None:  # lanes capture what the paths of today use
+                del arguments[own:]
             names.append(name(primitive.name, *(sorted(arguments) if primitive in COMMUTATIVE else arguments)))
     return loops, [names[s] for s in tape.outputs]
 

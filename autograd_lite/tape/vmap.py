@@ -1,23 +1,22 @@
 """`vmap`: a function over many lanes at once."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import optree
 
 from autograd_lite import context
-from autograd_lite.errors import ArgumentError
-from autograd_lite.nests import NAMESPACE, as_array, variables_of
+from autograd_lite.errors import ArgumentError, OperandError
+from autograd_lite.nests import NAMESPACE, Shape, as_array, unravel, variables_of
 from autograd_lite.primitives import as_float
 from autograd_lite.tape import pickles, recording
+from autograd_lite.tape.backends.lanes import Columns
 from autograd_lite.tape.backends.registry import fastest
-from autograd_lite.tape.batches import Batch, axes_of, batch_of
-from autograd_lite.tape.lane_operations import Places, entered
-from autograd_lite.tape.lane_paths import LanePaths
+from autograd_lite.tape.lane_operations import Found, entered
+from autograd_lite.tape.lane_paths import LanePaths, reduced
 from autograd_lite.tape.paths import Unmapped
-from autograd_lite.tape.results import reduced
 from autograd_lite.tape.trace import is_fixed
 from autograd_lite.transforms import name_of
 from autograd_lite.variable import Variable
@@ -26,13 +25,13 @@ REDUCTIONS = (None, "sum", "mean")
 MAX_PATHS = 64
 
 
-@dataclass
-class Call:
-    """The arguments of a mapped call: numbers, and which of them are Variables, where."""
+class Call(NamedTuple):
+    """The arguments of a mapped call: numbers, of which those of some leaves differ from lane to lane, and Variables."""
 
-    batch: Batch
-    places: Places
-    variables: list[Variable]
+    columns: Columns
+    shape: Shape
+    mapped: tuple[bool, ...]
+    found: Sequence[Found]
 
 
 class Mapped:
@@ -45,48 +44,65 @@ class Mapped:
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
         """Run all lanes, by NumPy."""
-        if context.active:
-            return self.one_by_one(arguments, keywords)
         notes = recording.current()
-        if notes and not notes.lanes and self.holds_variables(arguments, keywords):
+        if context.active or (notes and not notes.lanes and _hold_variables(arguments, keywords)):
             return self.one_by_one(arguments, keywords)
-        call = self.apart(arguments, keywords, self.__name__)
-        backend = fastest() if notes else "numpy"
-        return self.run(LanePaths(self.f, call.batch.shape, MAX_PATHS, backend, self.reduce), call, arguments, keywords)
+        columns, shape, mapped, found = self.apart(arguments, keywords, self.__name__)
+        family = LanePaths(self.f, shape, mapped, MAX_PATHS, fastest() if notes else "numpy", reduce=self.reduce)
+        return self.run(family, columns, found, arguments, keywords)
 
-    def run(self, family: LanePaths, call: Call, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+    def run(
+        self, family: LanePaths, columns: Columns, found: Sequence[Found], arguments: Any, keywords: dict[str, Any]
+    ) -> Any:
         """Run all lanes of a call; where Variables go in, or are captured, such come out."""
-        served = family(call.batch)
-        if not call.variables and not served.captured:
+        served = family(columns)
+        if not any(found) and not served.captured:
             return served.packed()
         try:
-            found = entered(family, call.batch, call.places, call.variables, served)
+            results = entered(family, columns, found, served)
         except Unmapped:
-            found = None
-        return self.one_by_one(arguments, keywords) if found is None else found
+            results = None
+        return self.one_by_one(arguments, keywords) if results is None else results
 
     def apart(self, arguments: tuple[Any, ...], keywords: dict[str, Any], name: str) -> Call:
-        """Numbers and Variables of the arguments."""
-        if not self.holds_variables(arguments, keywords):
-            batch = batch_of(arguments, keywords, self.in_axes, name)
-            return Call(batch, Places.none(batch.columns), [])
+        """Take the arguments apart.
+
+        Raises
+        ------
+        ArgumentError
+            If the axes do not fit the arguments, or arrays disagree on the number of lanes.
+        """
+        _hold_variables(arguments, keywords)  # refuses an object that may hold some unseen
         nest: Any = (arguments, keywords)
-        leaves: list[Any] = optree.tree_leaves(nest, namespace=NAMESPACE)
-        plain: Any = optree.tree_map(_numbers, nest, namespace=NAMESPACE)
-        numbers, words = plain
-        batch = batch_of(numbers, words, self.in_axes, name)
-        shared: list[Any] = []
-        arrays: list[Any] = []
-        for leaf, axis in zip(leaves, axes_of(arguments, keywords, self.in_axes, name), strict=True):
+        leaves, containers = optree.tree_flatten(nest, namespace=NAMESPACE)
+        axes = axes_of(arguments, keywords, self.in_axes, name)
+        outlines: list[Any] = []
+        shared, arrays, count = [np.empty(0)], [], None
+        found: list[list[tuple[int, Variable]]] = [[]]
+        for leaf, axis in zip(leaves, axes, strict=True):
             if axis is None:
-                shared += [None] if is_fixed(leaf) else np.ravel(_boxed(leaf)).tolist()
-            else:
-                arrays.append(np.moveaxis(_boxed(leaf), axis, 0).ravel().tolist())
-        shared = [n for n in shared if n is not None]
-        found = [[p for p, n in enumerate(column) if type(n) is Variable] for column in (shared, *arrays)]
-        variables = [column[p] for column, places in zip((shared, *arrays), found, strict=True) for p in places]
-        indices = [np.array(places, dtype=np.int64) for places in found]
-        return Call(batch, Places(indices[0], indices[1:]), variables)
+                numbers, outline, inside = _shared(leaf, name)
+                start = sum(map(len, shared))
+                found[0] += [(start + place, variable) for place, variable in inside]
+                shared.append(numbers)
+                outlines.append(outline)
+                continue
+            rows, inside = _rows(leaf, axis, name)
+            if count not in (None, len(rows)):
+                raise ArgumentError(
+                    f"{name} got {count} lanes in one argument and {len(rows)} in another (shape {leaf.shape}, axis {axis}). "
+                    "Give all mapped arguments one length, and in_axes=None to those that all lanes share."
+                )
+            count = len(rows)
+            found.append(inside)
+            arrays.append(rows.reshape(count, math.prod(rows.shape[1:])))
+            outlines.append(rows.shape[1:] or None)
+        if count is None:
+            raise ArgumentError(
+                f"{name} maps over none of its arguments. Give in_axes=0 to those that have an axis of lanes."
+            )
+        columns = Columns(count, shared[1] if len(shared) == 2 else np.concatenate(shared), arrays)
+        return Call(columns, Shape(containers, tuple(outlines)), tuple(axis is not None for axis in axes), found)
 
     def __reduce__(self) -> tuple[Any, ...]:
         place = pickles.place_of(self)
@@ -98,15 +114,6 @@ class Mapped:
     def __deepcopy__(self, memo: dict[int, Any]) -> "Mapped":
         f = self.f if pickles.place_of(self) else pickles.deeply_copied(self.f, memo)
         return self if f is self.f else Mapped(f, self.in_axes, self.reduce)
-
-    @staticmethod
-    def holds_variables(arguments: tuple[Any, ...], keywords: dict[str, Any]) -> bool:
-        """Whether an argument is a Variable or holds some: then lanes run one by one, and results are Variables."""
-        nest: Any = (arguments, keywords)
-        leaves: list[Any] = optree.tree_leaves(nest, namespace=NAMESPACE)
-        if all(type(leaf) is np.ndarray and leaf.dtype == np.float64 for leaf in leaves):
-            return False
-        return bool(variables_of([leaf for leaf in leaves if not is_fixed(leaf)]))
 
     def one_by_one(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         """All lanes by the function itself, one after the other."""
@@ -121,8 +128,10 @@ class Mapped:
         if len(counts) != 1:
             raise ArgumentError(f"{self.__name__} got {sorted(counts)} lanes; give all mapped arguments one length.")
         lanes = counts.pop()
-        if not lanes:
-            return self._without_lanes(arguments, keywords)
+        if not lanes:  # empty arrays, or sums of nothing
+            columns, shape, mapped, _ = self.apart(arguments, keywords, self.__name__)
+            with context.observing(alone=True), context.record_into(None):
+                return LanePaths(self.f, shape, mapped, 1, "numpy", reduce=self.reduce)(columns).packed()
         results = []
         for k in range(lanes):
             lane = [row if axis is None else row[k] for row, axis in zip(rows, axes, strict=True)]
@@ -130,12 +139,6 @@ class Mapped:
             inner, words = rebuilt
             results.append(self.f(*inner, **words))
         return optree.tree_map(self._joined, *results, namespace=NAMESPACE)
-
-    def _without_lanes(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
-        """Empty arrays, or sums of nothing."""
-        call = self.apart(arguments, keywords, self.__name__)
-        with context.observing(alone=True), context.record_into(None):
-            return LanePaths(self.f, call.batch.shape, 1, "numpy", self.reduce)(call.batch).packed()
 
     def _joined(self, *leaves: Any) -> Any:
         """One leaf of all lanes; what is a float in one lane is one in all."""
@@ -155,23 +158,80 @@ def vmap_again(f: Callable[..., Any], in_axes: Any, reduce: str | None) -> Mappe
     return Mapped(f, in_axes, reduce)
 
 
-def _numbers(leaf: Any) -> Any:
-    """A leaf without history."""
-    if type(leaf) is Variable:
-        return leaf._value
-    if isinstance(leaf, np.ndarray) and leaf.dtype == object:
+def axes_of(arguments: tuple[Any, ...], keywords: Any, in_axes: Any, name: str) -> list[int | None]:
+    """The axis of each leaf; keyword arguments are mapped over their first."""
+    if isinstance(in_axes, list):
+        in_axes = tuple(in_axes)
+    if isinstance(in_axes, tuple) and len(in_axes) != len(arguments):
+        raise ArgumentError(
+            f"{name} got {len(arguments)} positional arguments for in_axes={in_axes}. Give one axis, or None, for each."
+        )
+    prefixes = in_axes if isinstance(in_axes, tuple) else (in_axes,) * len(arguments)
+    axes: list[int | None] = []
+    for prefix, argument in zip(prefixes, arguments, strict=True):
+        count = len(optree.tree_leaves(argument, namespace=NAMESPACE))
+        if prefix is None or isinstance(prefix, int):
+            axes += [prefix] * count
+            continue
+        try:
+            spread = optree.broadcast_prefix(prefix, argument, none_is_leaf=True, namespace=NAMESPACE)
+        except ValueError as error:
+            raise ArgumentError(f"in_axes {prefix!r} of {name} does not fit its argument: {error}") from error
+        axes += spread
+    axes += [0] * len(optree.tree_leaves(keywords, namespace=NAMESPACE))
+    for axis in axes:
+        if axis is not None and (isinstance(axis, bool) or not isinstance(axis, int)):
+            raise ArgumentError(f"in_axes of {name} holds {axis!r}; give the number of an axis, or None.")
+    return axes
+
+
+def _hold_variables(arguments: tuple[Any, ...], keywords: dict[str, Any]) -> bool:
+    nest: Any = (arguments, keywords)
+    leaves: list[Any] = optree.tree_leaves(nest, namespace=NAMESPACE)
+    if all(type(leaf) is np.ndarray and leaf.dtype == np.float64 for leaf in leaves):
+        return False
+    return bool(variables_of([leaf for leaf in leaves if not is_fixed(leaf)]))
+
+
+def _shared(leaf: Any, name: str) -> tuple[Any, Any, list[tuple[int, Variable]]]:
+    """The numbers of a leaf that all lanes share, its outline, and the Variables in it by their places."""
+    if isinstance(leaf, np.ndarray) and leaf.dtype == np.float64:
+        return leaf.ravel(), leaf.shape, []
+    numbers, shape = unravel(leaf, f"an argument of {name}", is_fixed)
+    inside = [(place, n) for place, n in enumerate(numbers) if type(n) is Variable]
+    return np.array([getattr(n, "_value", n) for n in numbers], dtype=np.float64), shape.leaves[0], inside
+
+
+def _rows(leaf: Any, axis: int, name: str) -> tuple[Any, list[tuple[int, Variable]]]:
+    """A float64 array equal to the leaf, lanes first, and the Variables in it by their places."""
+    array = _array(leaf, name)
+    if not -array.ndim <= axis < array.ndim:
+        raise ArgumentError(f"{name} maps over axis {axis} of an array of shape {array.shape}. Check in_axes.")
+    boxed = np.moveaxis(leaf, axis, 0).ravel().tolist() if leaf.dtype == object else ()
+    inside = [(place, n) for place, n in enumerate(boxed) if type(n) is Variable]
+    return np.moveaxis(array, axis, 0) if axis else array, inside
+
+
+def _array(leaf: Any, name: str) -> Any:
+    """A float64 array equal to the leaf, without history."""
+    if not isinstance(leaf, np.ndarray):
+        raise ArgumentError(
+            f"{name} maps over {getattr(leaf, '_value', leaf)!r:.60}, which is no array. Pass an array with an axis of "
+            "lanes, or give in_axes=None to what all lanes share."
+        )
+    if leaf.dtype == np.float64:
+        return leaf
+    if leaf.dtype == object:  # Variables, and plain numbers as NumPy's functions leave them where none was chosen
         numbers = [n._value if type(n) is Variable else as_float(n) for n in leaf.ravel().tolist()]
         return np.array(numbers, dtype=np.float64).reshape(leaf.shape)
-    return leaf
-
-
-def _boxed(leaf: Any) -> Any:
-    """A leaf as an array; of objects if it is a Variable."""
-    if isinstance(leaf, np.ndarray):
-        return leaf
-    box = np.empty((), dtype=object)
-    box[()] = leaf
-    return box
+    if leaf.dtype.kind not in "biuf":
+        raise OperandError(f"{name} maps over an array of {leaf.dtype}. Pass an array of real numbers.")
+    with np.errstate(over="ignore"):
+        converted = leaf.astype(np.float64)
+    whole = leaf.dtype.kind in "iu"
+    for number in leaf[np.abs(converted) >= 2.0**53 if whole else (converted != leaf) & ~np.isnan(converted)]:
+        as_float(number)  # refuses the one that is not exact
+    return converted
 
 
 def vmap(f: Callable[..., Any], in_axes: Any = 0, *, reduce: str | None = None) -> Mapped:

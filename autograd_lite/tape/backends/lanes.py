@@ -12,17 +12,7 @@ from autograd_lite.tape.tape import Tape
 
 
 class Columns:
-    """The inputs of many lanes: numbers that all share, and arrays of shape (lanes, numbers), in the order of the slots.
-
-    Parameters
-    ----------
-    count : int
-        How many lanes.
-    shared : array
-        The shared numbers.
-    arrays : list of array
-        float64, each with one row for each lane.
-    """
+    """The inputs of many lanes: numbers that all share, and float64 arrays (lanes, numbers), in the order of the slots."""
 
     def __init__(self, count: int, shared: Any, arrays: list[Any]) -> None:
         self.count, self.shared, self.arrays = count, shared, arrays
@@ -30,6 +20,16 @@ class Columns:
     def rows(self, lanes: Any) -> "Columns":
         """Only these lanes."""
         return Columns(len(lanes), self.shared, [array[lanes] for array in self.arrays])
+
+    def filled(self, places: Sequence[Any], numbers: Any) -> "Columns":
+        """With other numbers at some places of the shared ones and then of each array; of objects if they are such."""
+        parts, start = [self.shared, *self.arrays], 0
+        for k, own in enumerate(places):
+            if len(own):
+                parts[k] = np.array(parts[k], dtype=numbers.dtype, order="C")  # a copy
+                np.put(parts[k], own, numbers[start : start + len(own)])
+                start += len(own)
+        return Columns(self.count, parts[0], parts[1:])
 
     def also_shared(self, numbers: Sequence[float]) -> "Columns":
         """With further numbers that all share, behind the others."""
@@ -43,27 +43,20 @@ class Columns:
         """Write the address and the stride in bytes of each varying input."""
         start = 0
         for array in self.arrays:
-            end = start + array.shape[1]
-            address, step = array.ctypes.data, array.strides[1]
-            bases[start:end] = address if end == start + 1 else range(address, address + step * (end - start), step)
-            strides[start:end] = array.strides[0]
-            start = end
+            width, (lane, step) = array.shape[1], array.strides
+            address = array.__array_interface__["data"][0]  # half a microsecond less than by `ctypes`
+            if width == 1:
+                bases[start], strides[start] = address, lane
+            else:
+                bases[start : start + width] = address + step * np.arange(width)
+                strides[start : start + width] = lane
+            start += width
 
 
 class LaneProgram:
-    """A tape ready for many lanes.
+    """A tape ready for many lanes, which have their own numbers where `varying`, but share what is captured.
 
-    Parameters
-    ----------
-    tape : Tape
-    varying : list of bool
-        For each number of the arguments whether lanes have their own; all share what is captured.
-    backend : str
-        Of the registry.
-    summed : bool
-        Add the outputs up over the lanes instead of returning each.
-    contract : bool
-        Allow fused products and sums.
+    If `summed`, outputs are added up over the lanes; if `contract`, products and sums may be fused.
     """
 
     def __init__(
@@ -92,17 +85,18 @@ class LaneProgram:
         return self._first.computed(shared)[1] if self.common.code else np.ascontiguousarray(shared[self._picked])
 
     def each_lane(self, columns: Columns) -> tuple[Any, Any]:
-        """Outputs as an array (outputs, lanes), and the status of each lane: 0, a failed guard from 1, -1 for doubt."""
+        """Outputs as an array (outputs, lanes), and the status of each lane; None if all are served.
+
+        The status is 0, the number of a guard that failed, from 1, or -1 for doubt.
+        """
         outputs, status = self._run.each(columns, self._shared_results(columns.shared))
         if self.tested_after is not None:
             doubt = np.isnan(outputs[self.tested_after]).any(axis=0)
-            status = np.where((status == 0) & doubt, -1, status)
-        status = np.where(status > self.guards, -1, status)
-        return outputs[: self.outputs], status
+            status, outputs = np.where((status == 0) & doubt, -1, status), outputs[: self.outputs]
+        if not np.count_nonzero(status):
+            return outputs, None
+        return outputs, np.where(status > self.guards, -1, status)
 
     def sums(self, columns: Columns, use: Callable[[Any, int], Any]) -> Any:
-        """The result of `use(sums, block)`: sums over blocks of so many lanes, (blocks, outputs and doubtful slots).
-
-        The array is good for that call only.
-        """
+        """The result of `use(sums, block)`: sums over blocks of lanes, (blocks, outputs and doubtful), good for it only."""
         return self._run.sums(columns, self._shared_results(columns.shared), use)

@@ -143,12 +143,12 @@ class MachineLanes:
         table = np.empty(2 * (varying + rows), dtype=np.int64)  # of inputs and outputs the addresses, then the strides
         columns.pointers(table[:varying], table[varying : 2 * varying])
         if rows:
-            first = outputs.ctypes.data
+            first = outputs.__array_interface__["data"][0]
             table[2 * varying : 2 * varying + rows] = range(first, first + 8 * count * rows, 8 * count) if count else 0
             table[2 * varying + rows :] = 8
-        at = table.ctypes.data
+        at = table.__array_interface__["data"][0]  # half a microsecond less than by `ctypes`
         places = at + 16 * varying
-        addresses = shared.ctypes.data, at, at + 8 * varying, places, places + 8 * rows, totals
+        addresses = shared.ctypes.data if len(shared) else 0, at, at + 8 * varying, places, places + 8 * rows, totals
         block = code.block_of(count)
         blocks = -(-count // block)
 
