@@ -87,9 +87,7 @@ def jit(
         raise ArgumentError(f"jit takes a function and got {f!r}. Write jit(f)(x), not jit(f(x)).")
     if isinstance(max_paths, bool) or not isinstance(max_paths, int) or max_paths < 1:
         raise ArgumentError(f"max_paths={max_paths!r}: give a whole number from 1 on.")
-    compiled = Compiled(f, chosen(backend), max_paths, contract=contract)
-    compiled.asked = backend
-    return compiled
+    return Compiled(f, backend, chosen(backend), max_paths, contract=contract)
 
 
 class PathReport(list[Path]):
@@ -103,15 +101,14 @@ class PathReport(list[Path]):
 class Compiled:
     """A jitted function."""
 
-    def __init__(self, f: Callable[..., Any], backend: str, max_paths: int, *, contract: bool) -> None:
+    def __init__(self, f: Callable[..., Any], asked: str, backend: str, max_paths: int, *, contract: bool) -> None:
         self.f, self.backend, self.max_paths, self.contract = f, backend, max_paths, contract
-        self.asked = backend  # a name that stands for another backend on another machine, if the user left it open
+        self.asked = asked  # "auto" stands for another backend on another machine
         functools.update_wrapper(self, f, updated=())
         self.__name__ = self.__qualname__ = f"jit({name_of(f)})"
         self._families: dict[Any, Family | LanePaths] = {}
         #: By number of arguments and keywords, the call for those seen last.
         self._short: dict[Any, Callable[..., Any]] = {}
-        self._ordered: bool | None = None
         self.said: set[str] = set()
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
@@ -123,8 +120,8 @@ class Compiled:
         if context.active or recording.current():  # somebody watches the nodes, or traces them: let there be nodes
             return self.f(*arguments, **keywords)
         written = keywords
-        if len(keywords) > 1:
-            keywords = self._in_order(keywords)
+        if len(keywords) > 1 and not self._sees_order:  # one tape serves them in any order
+            keywords = dict(sorted(keywords.items()))
         if isinstance(self.f, Mapped):
             return self._lanes(self.f, arguments, keywords)
         numbers, shape = unravel((arguments, keywords), f"an argument of {self.__name__}", is_fixed)
@@ -142,11 +139,9 @@ class Compiled:
         self._shorten(family, arguments, written)
         return result
 
-    def _in_order(self, keywords: dict[str, Any]) -> dict[str, Any]:
-        """Keyword arguments by name where the function cannot see their order: one tape serves them in any."""
-        if self._ordered is None:
-            self._ordered = sees_order(self.f.f if isinstance(self.f, Mapped) else self.f)
-        return keywords if self._ordered else dict(sorted(keywords.items()))
+    @functools.cached_property
+    def _sees_order(self) -> bool:
+        return sees_order(self.f.f if isinstance(self.f, Mapped) else self.f)
 
     def _shorten(self, family: "Family", arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
         """Let further calls with arguments of this kind go a shorter way."""
@@ -160,7 +155,9 @@ class Compiled:
                 return None
 
         if family.skips > 0:
-            call = family.calls[key] = family.calls.get(key) or short()
+            if key not in family.calls:
+                family.calls[key] = short()
+            call = family.calls[key]
         elif path is None or path.unpaid > 0:
             return
         else:
@@ -318,9 +315,7 @@ class Family:
             given = np.empty(way.count)
             return given, given, lambda: context.tracing or self.skips <= 0, None
 
-        def run(nest: Any) -> Any:
-            return compiled.f(*nest[0], **nest[1])
-
         return way.call(
-            compiled._general, bound, "run({nest})", returned=self.shape, counted="family.skips -= 1", family=self, run=run
+            compiled._general, bound, "run({nest})", returned=self.shape, counted="family.skips -= 1",
+            family=self, run=lambda nest: compiled.f(*nest[0], **nest[1]),
         )  # fmt: skip

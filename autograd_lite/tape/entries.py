@@ -93,19 +93,9 @@ def _same(one: Any, other: Any) -> bool:
 class Way:
     """Source that takes arguments apart and puts their numbers into the array `given`.
 
-    Parameters
-    ----------
-    shape : Shape
-        Of `(arguments, keywords)`.
-    arguments, keywords
-        An example, whose containers the source is written for.
-    axes : list, optional
-        For each leaf the axis of lanes; such leaves become `rows`, arrays (lanes, numbers), all of `lanes` lanes.
-
-    Raises
-    ------
-    Other
-        If they hold what source cannot tell apart in a moment.
+    It is written for the containers of an example, of which `shape` is that of `(arguments, keywords)`. With `axes`, the axis
+    of lanes of each leaf or None, the leaves that have one become `rows`: arrays (lanes, numbers), all of `lanes` lanes.
+    Raises `Other` for leaves and containers that source cannot tell apart in a moment.
     """
 
     def __init__(
@@ -234,22 +224,12 @@ class Way:
         fresh: bool = False,
         **scope: Any,
     ) -> Callable[..., Any]:
-        """A function of such arguments that runs compiled code on their numbers.
+        """A function of such arguments; those that it cannot serve it gives to `general`, as a tuple and a dict.
 
-        Parameters
-        ----------
-        general : callable
-            Takes the arguments, as a tuple and a dict, of calls that this one cannot serve.
-        bound : callable
-            Makes the arrays `given` and `out`, the function `go`, which returns 0 if it succeeds, and memory that must live.
-        result : str
-            Source of the result, in which `{nest}` stands for the numbers in `out` as a nest of shape `returned`.
-        counted : str
-            A statement that runs before that.
-        fresh : bool
-            Whether each call has arrays of its own; else they are kept in frames, one for each call that is under way.
-        **scope
-            Further names that the source uses.
+        `bound` makes the arrays `given` and `out`, a function `go` that runs on them and returns 0 if it succeeds, and memory
+        that must live. They are kept in frames, one for each call that is under way, unless each needs `fresh` ones. `result`
+        is the source of the result, in which {nest} stands for the numbers in `out` as a nest of shape `returned`; `counted`
+        is a statement before it, and `scope` has further names that they use.
         """
         nest, taken = ("", []) if returned is None else _nest(returned)
         if len(nest) > 20 * _LONG:

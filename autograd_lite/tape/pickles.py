@@ -16,7 +16,7 @@ from autograd_lite.tape.tape import Tape
 
 
 class Stored:
-    """Stands in a pickle for an object that is made by a call when the pickle is read."""
+    """A stand-in for an object that is made by a call when the pickle is read."""
 
     def __init__(self, make: Callable[..., Any], *arguments: Any) -> None:
         self.made = make, arguments
@@ -53,7 +53,7 @@ def place_of(wrapper: Any) -> str | None:
     place = f"{module}:{name}"
     try:
         return place if module in sys.modules and resolve_name(place) is wrapper else None
-    except (AttributeError, ValueError):  # it is of a function, as in `f.<locals>.g`
+    except (AttributeError, ImportError, ValueError):  # it is of a function, as in `f.<locals>.g`
         return None
 
 

@@ -84,7 +84,6 @@ class ArrayLanes:
         return [values[slot] for slot in program.outputs], status
 
     def each(self, columns: Any, shared: Any) -> tuple[Any, Any]:
-        """Outputs (outputs, lanes), and the status of each lane."""
         outputs = np.empty((len(self.program.outputs), columns.count))
         status = np.zeros(columns.count)
         inputs = columns.column_list()
@@ -96,7 +95,6 @@ class ArrayLanes:
         return outputs, status
 
     def sums(self, columns: Any, shared: Any, use: Callable[[Any, int], Any]) -> Any:
-        """The result of `use(sums, block)`."""
         outputs, _ = self.each(columns, shared)
         with np.errstate(all="ignore"):
             sums = np.add.reduceat(outputs, np.arange(0, columns.count, _ADDED), axis=1).T

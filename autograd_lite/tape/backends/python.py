@@ -1,8 +1,7 @@
 """The reference backend: a program evaluated in any arithmetic.
 
-Floats take the values of the rule table. Variables apply the rules, so that a replay can be traced and differentiated
-again. Numbers of other kinds bring their own functions: Fraction and Decimal their operators and methods, complex numbers
-`cmath`, mpmath's its context.
+Floats take the values of the rule table; Variables apply the rules, so that a replay can be traced and differentiated again;
+Fraction and Decimal have operators and methods, complex numbers `cmath`, those of mpmath its context.
 """
 
 import cmath
@@ -29,13 +28,7 @@ Apply = Callable[[Primitive, Sequence[Any]], Any]
 
 
 def numbers_of(arguments: Any, shape: Shape, name: str) -> list[Any]:
-    """The numbers of a nest of arguments in slot order, in whatever arithmetic they are.
-
-    Raises
-    ------
-    ArgumentError
-        If their structure is not that of `shape`.
-    """
+    """The numbers of a nest of arguments in slot order, in any arithmetic; refused if the nest is not of that shape."""
     leaves, containers = optree.tree_flatten(arguments, namespace=NAMESPACE)
     outlines = tuple(
         Fixed(leaf) if isinstance(expected, Fixed) else leaf.shape if isinstance(leaf, np.ndarray) else None
@@ -55,13 +48,7 @@ def numbers_of(arguments: Any, shape: Shape, name: str) -> list[Any]:
 
 
 def replay(tape: Any, inputs: Sequence[Any]) -> list[Any]:
-    """The outputs for these inputs, captured ones last.
-
-    Raises
-    ------
-    BranchError
-        If a guard comes out otherwise than recorded.
-    """
+    """The outputs for these inputs, captured ones last; `BranchError` if a guard comes out otherwise than recorded."""
     notes = recording.current()
     if tape.careful and notes and notes.masked:
         tape, inputs = _carefully(tape, inputs)
@@ -140,7 +127,7 @@ def _applied(kind: type) -> Apply:
 
 
 def _functions(kind: type) -> dict[str, Callable[..., Any]]:
-    """What the tape's own functions are for ordered numbers."""
+    """The functions that ordered numbers of a type lack, by the names of the primitives."""
 
     def floor(x: Any) -> Any:
         return kind(x // 1) if kind is not Decimal else x.to_integral_value("ROUND_FLOOR")
@@ -180,7 +167,6 @@ class PythonSingle:
         self._steps = [(operation.value, arguments) for operation, arguments in program.code]
 
     def run(self, inputs: Sequence[float]) -> tuple[int, Sequence[float]]:
-        """The status and the outputs."""
         program = self.program
         values = [*inputs, *program.constants]
         for value, arguments in self._steps:
@@ -192,6 +178,5 @@ class PythonSingle:
         return (-1 if any(isnan(values[slot]) for slot in program.doubtful) else 0), outputs
 
     def computed(self, given: Any) -> tuple[int, Any]:
-        """The status and the outputs, of an array and as an array."""
         status, outputs = self.run(given.tolist())
         return status, np.array(outputs, dtype=np.float64)

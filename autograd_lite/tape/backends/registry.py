@@ -17,13 +17,13 @@ NAMES = ("auto", "python", "numpy", "llvm")
 
 
 class Single(Protocol):
-    """A program ready for one lane. The status is 0, the number (from 1) of the first guard that failed, or -1 for doubt."""
+    """A program ready for one lane; `computed` is `run` on arrays.
 
-    def run(self, inputs: Sequence[float]) -> tuple[int, Sequence[float]]:
-        """The status and the outputs."""
+    The status comes first: 0, the number (from 1) of the first guard that failed, or -1 for doubt.
+    """
 
-    def computed(self, inputs: Any) -> tuple[int, Any]:
-        """The status and the outputs, of an array and as an array."""
+    def run(self, inputs: Sequence[float]) -> tuple[int, Sequence[float]]: ...
+    def computed(self, inputs: Any) -> tuple[int, Any]: ...
 
 
 class Lanes(Protocol):
