@@ -94,7 +94,6 @@ class PathReport(list[Path]):
     """The paths that a compiled function has taken, most used first; `print` shows their conditions."""
 
     def __str__(self) -> str:
-        """One paragraph for each path."""
         return "\n".join(f"path {k}: {path}" for k, path in enumerate(self)) or "no path yet"
 
 
@@ -106,9 +105,10 @@ class Compiled:
         self.asked = asked  # "auto" stands for another backend on another machine
         functools.update_wrapper(self, f, updated=())
         self.__name__ = self.__qualname__ = f"jit({name_of(f)})"
-        self._families: dict[Any, Family | LanePaths] = {}
-        #: By number of arguments and keywords, the call for those seen last.
-        self._short: dict[Any, Callable[..., Any]] = {}
+        self._families: dict[Any, Any] = {}  # by structure of the arguments; `LanePaths` of a mapped function
+        self._short: dict[
+            Any, Callable[..., Any]
+        ] = {}  # by number of arguments and keywords: the call for the last ones
         self.said: set[str] = set()
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
@@ -127,10 +127,7 @@ class Compiled:
         numbers, shape = unravel((arguments, keywords), f"an argument of {self.__name__}", is_fixed)
         if any(type(n) is Variable for n in numbers):
             return self.f(*arguments, **keywords)
-        family = self._families.get(shape)
-        if family is None:
-            family = self._families[shape] = Family(self, shape)
-        assert isinstance(family, Family)
+        family: Family = self._families.get(shape) or self._families.setdefault(shape, Family(self, shape))
         if family.skips > 0:
             family.skips -= 1
             result = family.paths.eager(numbers)
@@ -144,7 +141,7 @@ class Compiled:
         return sees_order(self.f.f if isinstance(self.f, Mapped) else self.f)
 
     def _shorten(self, family: "Family", arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
-        """Let further calls with arguments of this kind go a shorter way."""
+        """Enter the short call for arguments of this kind."""
         path, key = family.last, (len(arguments), *keywords) if keywords else len(arguments)
 
         def short(*_: Tape) -> Any:
@@ -168,17 +165,14 @@ class Compiled:
 
     def _lanes(self, mapped: Mapped, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         call = mapped.apart(arguments, keywords, self.__name__)
-        key = (call.batch.shape, call.batch.mapped)
-        family = self._families.get(key)
-        if family is None:
-            family = self._families[key] = LanePaths(
-                mapped.f, call.batch.shape, self.max_paths, self.backend, mapped.reduce, contract=self.contract
-            )
-        assert isinstance(family, LanePaths)
+        batch, key = call.batch, (call.batch.shape, call.batch.mapped)
+        family: LanePaths = self._families.get(key) or self._families.setdefault(
+            key, LanePaths(mapped.f, batch.shape, self.max_paths, self.backend, mapped.reduce, contract=self.contract)
+        )
         result = mapped.run(family, call, arguments, keywords)
         if not call.variables and not keywords:
             if family.entry is None:
-                family.entry = self._entry(mapped, family, call.batch, arguments)
+                family.entry = self._entry(mapped, family, batch, arguments)
             self._short[len(arguments)] = family.entry
         return result
 
@@ -238,12 +232,10 @@ class Family:
         self.paths = Paths(compiled.f, shape, compiled.max_paths, loops=2, said=compiled.said)
         self.last: Path | None = None
         self.untraceable = False  # a scan in it cannot be recorded: its steps take more paths than are kept
-        self.calls: dict[Any, Callable[..., Any] | None] = {}  # the calls of the function itself, as of `beside`
-        #: How many calls are to run the function at once.
-        self.skips = self._missed = 0
+        self.calls: dict[Any, Callable[..., Any] | None] = {}  # the short calls of the function itself
+        self.skips = self._missed = 0  # calls that are to run the function at once
 
     def __call__(self, numbers: Sequence[float]) -> Any:
-        """The result for these numbers."""
         while not self.untraceable:
             paths = self.paths
             try:
@@ -259,7 +251,7 @@ class Family:
         return self.paths.eager(numbers)
 
     def _served(self, numbers: Sequence[float]) -> Any:
-        """The result by whichever path these numbers take."""
+        """The result by the path that these numbers take."""
         path, again = self.last or self.paths.first(numbers), False
         tried: list[Path] = []
         while True:

@@ -98,16 +98,8 @@ class Way:
     Raises `Other` for leaves and containers that source cannot tell apart in a moment.
     """
 
-    def __init__(
-        self,
-        shape: Shape,
-        arguments: tuple[Any, ...],
-        keywords: dict[str, Any],
-        axes: Sequence[int | None] | None = None,
-    ) -> None:
-        self.lines: list[str] = []
-        self.stores: list[str] = []
-        self.rows: list[str] = []
+    def __init__(self, shape: Shape, arguments: tuple[Any, ...], keywords: dict[str, Any], axes: Any = None) -> None:
+        self.lines, self.stores, self.rows = list[str](), list[str](), list[str]()
         self.scope: dict[str, Any] = {
             "Other": Other, "UNUSABLE": (Other, Unmapped, Unserved), "number": number, "numbers": numbers,
             "ndarray": np.ndarray, "float64": np.dtype(np.float64), "EXACT": _EXACT, "same": _same, "context": context,
@@ -130,7 +122,6 @@ class Way:
             raise Other
 
     def _kept(self, thing: Any) -> str:
-        """The name under which the source finds a thing."""
         name = f"k{len(self.scope)}"
         self.scope[name] = thing
         return name
@@ -142,10 +133,9 @@ class Way:
         if spec.is_leaf():
             self._leaf(name, type(thing))
             return
-        if thing is None:
-            self._unless(f"{name} is None")
-            return
         self._unless(f"type({name}) is {self._kept(type(thing))}")
+        if thing is None:
+            return
         source, things = self._opened(name, thing, spec)
         children = spec.children()
         if len(children) > 3 and all(c.is_leaf() for c in children) and all(type(x) in _CONVERTED for x in things):

@@ -58,9 +58,7 @@ class Path:
     lanes: int = 0  # calls, or lanes of calls, that it has served
     programs: dict[Any, Any] = field(default_factory=dict, repr=False)  # its compiled code; see `keep`
     unpaid: int = 0  # calls that it is to serve without compiled code, which was dropped, before it is compiled again
-    forget: Callable[[], None] | None = field(
-        default=None, repr=False
-    )  # drops short calls, which hold compiled code too
+    forget: Callable[[], None] | None = field(default=None, repr=False)  # drops the short calls, which hold code too
     forks: dict[int, list["Path"]] = field(default_factory=dict, repr=False)  # by guard, the paths that part there
     parent: "Path | None" = field(default=None, repr=False)  # the path of which this is the careful program
 
@@ -88,7 +86,7 @@ class Path:
 
     @cached_property
     def careful(self) -> "Path | None":
-        """The careful program as a path, which serves lanes that are in doubt on this one."""
+        """The careful program as a path, for lanes that are in doubt on this one."""
         return Path(self.tape.careful(), parent=self) if self.tape.careful else None
 
     @property

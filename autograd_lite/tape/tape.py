@@ -1,4 +1,4 @@
-"""The tape: the program of a function, with what its inputs and results are called; how it is traced, replayed and shown."""
+"""The tape: the program of a function with the names and shapes of its inputs and results."""
 
 import functools
 import inspect
@@ -97,7 +97,7 @@ class Tape:
     load: "ClassVar[Callable[[Any], Tape]]"
 
     def __post_init__(self) -> None:
-        """Refuse what does not fit together."""
+        """Refuse parts that do not fit together."""
         problem = self._problem()
         if problem:
             raise TapeError(f"tape of {self.name}: {problem}. Make tapes with trace(f, *example) or Tape.load(path).")
@@ -131,11 +131,10 @@ class Tape:
     def __reduce__(self) -> Any:
         raise TapeError(f"the tape of {self.name} is not pickled; save it with tape.save(path).")
 
-    def __copy__(self) -> "Tape":
+    def __deepcopy__(self, memo: Any = None) -> "Tape":
         return self  # nothing in it changes
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "Tape":
-        return self
+    __copy__ = __deepcopy__
 
     @cached_property
     def arguments(self) -> int:

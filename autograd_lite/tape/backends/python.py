@@ -56,13 +56,13 @@ def replay(tape: Any, inputs: Sequence[Any]) -> list[Any]:
     program = tape.program
     values = program.evaluated(apply, convert, numbers)
     for guard in program.guards:
-        left, right = values[guard.left], values[guard.right]
-        if getattr(operator, guard.relation)(_plain(left), _plain(right)) != guard.outcome:
+        sides = left, right = values[guard.left], values[guard.right]
+        if getattr(operator, guard.relation)(*(getattr(x, "_value", x) for x in sides)) != guard.outcome:
             raise tape.broken(guard)
         if notes and (type(left) is Variable or type(right) is Variable):
             notes.guards.append((guard.relation, left, right, guard.outcome, guard.location))
     doubtful = [values[slot] for slot in program.doubtful]
-    if any(_plain(x) != _plain(x) for x in doubtful):
+    if any(x != x for x in (getattr(number, "_value", number) for number in doubtful)):  # noqa: PLR0124 - a NaN
         return replay(*_carefully(tape, inputs))
     if notes:
         notes.doubt(doubtful)
@@ -74,10 +74,6 @@ def _carefully(tape: Any, inputs: Sequence[Any]) -> tuple[Any, Sequence[Any]]:
     careful = tape.careful()
     given = {v._number: x for v, x in zip(tape.captured, inputs[tape.arguments :], strict=True)}
     return careful, [*inputs[: tape.arguments], *(given.get(v._number, v) for v in careful.captured)]
-
-
-def _plain(number: Any) -> Any:
-    return number._value if type(number) is Variable else number
 
 
 def _arithmetic(inputs: Sequence[Any]) -> tuple[Apply, Callable[[float], Any], Sequence[Any]]:
@@ -93,7 +89,7 @@ def _arithmetic(inputs: Sequence[Any]) -> tuple[Apply, Callable[[float], Any], S
     kind = complex if other is None else type(other)
     if kind in (str, bytes, list, tuple, dict, type(None)):
         raise OperandError(f"{kind.__name__} {other!r:.40} is no number. A tape replays on numbers.")
-    plain = [x._value if type(x) is Variable else x for x in inputs]
+    plain = [getattr(x, "_value", x) for x in inputs]
     return _applied(kind), kind, [x if isinstance(x, kind) else kind(x) for x in plain]
 
 
