@@ -2,7 +2,6 @@
 
 import functools
 from collections.abc import Callable, Sequence
-from pkgutil import resolve_name
 from typing import Any
 
 import numpy as np
@@ -201,7 +200,7 @@ class Compiled:
     def __reduce__(self) -> tuple[Any, ...]:
         """The function and the options: what was compiled is compiled again."""
         place = pickles.place_of(self)
-        return (resolve_name, (place,)) if place else (self._again(), (pickles.stored(self.f),))
+        return (pickles.at, place) if place else (self._again(), (pickles.stored(self.f),))
 
     def __copy__(self) -> "Compiled":
         return self if pickles.place_of(self) else self._again()(self.f)

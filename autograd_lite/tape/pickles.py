@@ -14,6 +14,8 @@ from autograd_lite import transforms
 from autograd_lite.tape import files
 from autograd_lite.tape.tape import Tape
 
+at = resolve_name
+
 
 class Stored:
     """A stand-in for an object that is made by a call when the pickle is read."""
@@ -44,15 +46,15 @@ def deeply_copied(f: Any, memo: dict[int, Any]) -> Any:
     return copy.deepcopy(f, memo)
 
 
-def place_of(wrapper: Any) -> str | None:
-    """`module:name` under which a decorated function is found, or None."""
+def place_of(wrapper: Any) -> tuple[str] | None:
+    """`module:name` under which `at` finds a decorated function, or None."""
     f = wrapper
     while (inner := getattr(f, "__wrapped__", None) or getattr(f, "f", None)) is not None:
         f = inner
     module, name = getattr(f, "__module__", None), getattr(f, "__qualname__", None)
     place = f"{module}:{name}"
     try:
-        return place if module in sys.modules and resolve_name(place) is wrapper else None
+        return (place,) if module in sys.modules and at(place) is wrapper else None
     except (AttributeError, ImportError, ValueError):  # it is of a function, as in `f.<locals>.g`
         return None
 

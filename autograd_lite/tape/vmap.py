@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pkgutil import resolve_name
 from typing import Any
 
 import numpy as np
@@ -91,7 +90,7 @@ class Mapped:
 
     def __reduce__(self) -> tuple[Any, ...]:
         place = pickles.place_of(self)
-        return (resolve_name, (place,)) if place else (vmap_again, (pickles.stored(self.f), self.in_axes, self.reduce))
+        return (pickles.at, place) if place else (vmap_again, (pickles.stored(self.f), self.in_axes, self.reduce))
 
     def __copy__(self) -> "Mapped":
         return self  # nothing in it changes
