@@ -129,9 +129,8 @@ class Compiled:
         family: Family = self._families.get(shape) or self._families.setdefault(shape, Family(self, shape))
         if family.skips > 0:
             family.skips -= 1
-            result = family.paths.eager(numbers)
-        else:
-            result = family(numbers)
+            return family.paths.eager(numbers)
+        result = family(numbers)
         self._shorten(family, arguments, written)
         return result
 
@@ -151,9 +150,7 @@ class Compiled:
                 return None
 
         if family.skips > 0:
-            if key not in family.calls:
-                family.calls[key] = short()
-            call = family.calls[key]
+            call = short()
         elif path is None or path.unpaid > 0:
             return
         else:
@@ -231,7 +228,6 @@ class Family:
         self.paths = Paths(compiled.f, shape, compiled.max_paths, loops=2, said=compiled.said)
         self.last: Path | None = None
         self.untraceable = False  # a scan in it cannot be recorded: its steps take more paths than are kept
-        self.calls: dict[Any, Callable[..., Any] | None] = {}  # the short calls of the function itself
         self.skips = self._missed = 0  # calls that are to run the function at once
 
     def __call__(self, numbers: Sequence[float]) -> Any:

@@ -177,20 +177,18 @@ class Paths:
             return max(self.known, key=lambda path: path.lanes)
         with self._lock:
             if not self.known:
-                if isinstance(self.f, Tape) and self.f.input_shape == self.shape:
-                    self.known = [Path(self.f)]
-                    return self.known[0]
-                path = Path(self.traced(numbers))
-                # tracing runs all steps of a loop, and all lanes
-                looped = any(hasattr(op, "loop") or hasattr(op, "computed") for op, _ in path.tape.code)
-                again = path.tape if looped or len(path.tape) > TRACED_TWICE else self.traced(numbers)
-                if difference := _difference(path.tape, again):
+                f = self.f
+                tape = f if isinstance(f, Tape) and f.input_shape == self.shape else self.traced(numbers)
+                # Tracing runs all steps of a loop, and all lanes.
+                looped = any(hasattr(op, "loop") or hasattr(op, "computed") for op, _ in tape.code)
+                again = tape if tape is f or looped or len(tape) > TRACED_TWICE else self.traced(numbers)
+                if difference := _difference(tape, again):
                     raise TraceError(
-                        f"{name_of(self.f)} gave different programs when traced twice with the same numbers: {difference}. "
+                        f"{name_of(f)} gave different programs when traced twice with the same numbers: {difference}. "
                         "Is it random numbers, the time, something it changes outside itself? Pass that in, or do not use "
                         "jit."
                     )
-                self.known = [path]
+                self.known = [Path(tape)]
             return self.known[0]
 
     def traced(self, numbers: Sequence[float], *, masked: bool = False) -> Tape:

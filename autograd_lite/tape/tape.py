@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from autograd_lite import transforms
-from autograd_lite.errors import ArgumentError, BranchError, TapeError
+from autograd_lite.errors import ArgumentError, TapeError
 from autograd_lite.nests import Shape, unravel
 from autograd_lite.tape.backends import python
 from autograd_lite.tape.program import SIGNS, Guard, Instruction, Program
@@ -97,9 +97,7 @@ class Tape:
     load: "ClassVar[Callable[[Any], Tape]]"
 
     def __post_init__(self) -> None:
-        """Refuse parts that do not fit together."""
-        problem = self._problem()
-        if problem:
+        if problem := self._problem():
             raise TapeError(f"tape of {self.name}: {problem}. Make tapes with trace(f, *example) or Tape.load(path).")
 
     def _problem(self) -> str | None:
@@ -166,22 +164,12 @@ class Tape:
         """The slots of which a NaN asks for the careful tape."""
         return self.program.doubtful
 
-    # ------------------------------------------------------------------------------------------------------- replay
-
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
         """Replay on arguments of the recorded shape."""
         if len(keywords) > 1 and not self.ordered and keywords.keys() == (known := self._example()[1]).keys():
             keywords = {name: keywords[name] for name in known}
         numbers = python.numbers_of((arguments, keywords), self.input_shape, self.name)
         return self.output_shape.pack(python.replay(self, [*numbers, *self.captured]))
-
-    def broken(self, guard: Guard) -> BranchError:
-        """The error that a guard came out otherwise."""
-        return BranchError(
-            f"the tape of {self.name} was recorded where {self.condition(guard)} was {guard.outcome} ({guard.location}); "
-            "with these arguments it is not, and the function takes another branch. Trace it with such arguments, or use "
-            "jit, which follows every branch."
-        )
 
     def condition(self, guard: Guard) -> str:
         """The comparison of a guard: `x < 0.0`."""
@@ -216,8 +204,6 @@ class Tape:
         if len(self.outputs) == 1 and arguments and self.code:
             ratio = len(self._transformed("value_and_grad", tuple(range(len(arguments))))) / len(self.code)
         return Cost(dict(sorted(counts.items())), 8 * self.program.slots, ratio)
-
-    # --------------------------------------------------------------------------------------------------------- text
 
     def __repr__(self) -> str:
         return f"<{self._headline()}>"

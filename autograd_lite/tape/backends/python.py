@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import optree
 
-from autograd_lite.errors import ArgumentError, OperandError
+from autograd_lite.errors import ArgumentError, BranchError, OperandError
 from autograd_lite.nests import NAMESPACE, Fixed, Shape
 from autograd_lite.primitives import COMPARISONS, Primitive, as_float
 from autograd_lite.tape import recording
@@ -58,7 +58,11 @@ def replay(tape: Any, inputs: Sequence[Any]) -> list[Any]:
     for guard in program.guards:
         sides = left, right = values[guard.left], values[guard.right]
         if getattr(operator, guard.relation)(*(getattr(x, "_value", x) for x in sides)) != guard.outcome:
-            raise tape.broken(guard)
+            raise BranchError(
+                f"the tape of {tape.name} was recorded where {tape.condition(guard)} was {guard.outcome} ({guard.location}); "
+                "with these arguments it is not, and the function takes another branch. Trace it with such arguments, or use "
+                "jit, which follows every branch."
+            )
         if notes and (type(left) is Variable or type(right) is Variable):
             notes.guards.append((guard.relation, left, right, guard.outcome, guard.location))
     doubtful = [values[slot] for slot in program.doubtful]

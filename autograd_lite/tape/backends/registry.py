@@ -38,21 +38,11 @@ class Lanes(Protocol):
 
 @dataclass(frozen=True)
 class Backend:
-    """Makes programs ready to run.
+    """Makes programs ready to run, with fused products and sums if `contract` allows them."""
 
-    Attributes
-    ----------
-    single : callable
-        `single(program, contract=flag)`: the program for one lane; `contract` allows fused products and sums.
-    lanes : callable
-        `lanes(program, varying, summed=flag, contract=flag)`: for many lanes, the first `varying` inputs of which differ.
-    compiles : bool
-        Whether making one ready takes much longer than running it.
-    """
-
-    single: Callable[..., Single]
-    lanes: Callable[..., Lanes]
-    compiles: bool = False
+    single: Callable[..., Single]  # (program, contract=flag)
+    lanes: Callable[..., Lanes]  # (program, varying, summed=flag, contract=flag): the first `varying` inputs differ
+    compiles: bool = False  # whether making a program ready takes much longer than running it
 
 
 #: The backends of this process by name; a module that brings one enters it.
@@ -72,20 +62,22 @@ def chosen(backend: str) -> str:
     """The backend that a name stands for on this machine."""
     if backend not in NAMES:
         raise ArgumentError(f"backend={backend!r}: choose one of {', '.join(NAMES)}.")
-    if backend != "auto" and backend not in BACKENDS:
+    if backend == "auto":
+        if fastest() == "numpy" and "numpy" not in _said:
+            _said.add("numpy")
+            warnings.warn(
+                "llvmlite is not installed: jit and vmap replay tapes with NumPy, some ten times slower than machine code. "
+                'pip install "autograd-lite[jit]" brings it; backend="numpy" says that this is intended.',
+                RuntimeWarning,
+                stacklevel=3,
+            )
+        return fastest()
+    if backend not in BACKENDS:
         raise CompilationError(
             'backend="llvm" needs llvmlite, which is not installed. Install it with pip install "autograd-lite[jit]", or '
             'pass backend="numpy".'
         )
-    if backend == "auto" and fastest() == "numpy" and "numpy" not in _said:
-        _said.add("numpy")
-        warnings.warn(
-            "llvmlite is not installed: jit and vmap replay tapes with NumPy, some ten times slower than machine code. "
-            'pip install "autograd-lite[jit]" brings it; backend="numpy" says that this is intended.',
-            RuntimeWarning,
-            stacklevel=3,
-        )
-    return fastest() if backend == "auto" else backend
+    return backend
 
 
 def single(program: Program, backend: str, *, contract: bool = False) -> Single:
