@@ -107,7 +107,7 @@ class Compiled:
         self._families: dict[Any, Any] = {}  # by structure of the arguments; `LanePaths` of a mapped function
         self._short: dict[
             Any, Callable[..., Any]
-        ] = {}  # by number of arguments and keywords: the call for the last ones
+        ] = {}  # by number and keywords of arguments: the call for the last ones
         self.said: set[str] = set()
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
@@ -174,16 +174,18 @@ class Compiled:
 
     def _entry(self, mapped: Mapped, family: LanePaths, batch: Batch, arguments: tuple[Any, ...]) -> Callable[..., Any]:
         """The short way from arguments like these into lanes; the general one where source cannot tell them apart."""
-        nowhere = Places.none(batch.columns)
-
-        def run(lanes: int, shared: Any, rows: list[Any], given: tuple[Any, ...]) -> Any:
-            return mapped.run(family, Call(batch.of(Columns(lanes, shared, rows)), nowhere, []), given, {})
-
         try:
             way = Way(batch.shape, arguments, {}, axes_of(arguments, {}, mapped.in_axes, self.__name__))
         except Other:
             return lambda *given: self._general(given, {})
-        bound = lambda: (np.empty(way.count), None, lambda: context.tracing, None)  # noqa: E731
+        nowhere = Places.none(batch.columns)
+
+        def bound() -> tuple[Any, ...]:
+            return np.empty(way.count), None, lambda: context.tracing, None
+
+        def run(lanes: int, shared: Any, rows: list[Any], given: tuple[Any, ...]) -> Any:
+            return mapped.run(family, Call(batch.of(Columns(lanes, shared, rows)), nowhere, []), given, {})
+
         return way.call(self._general, bound, "run(lanes, given, [{rows}], ({positional}))", fresh=True, run=run)
 
     def paths(self) -> PathReport:
