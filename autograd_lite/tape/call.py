@@ -105,9 +105,7 @@ class Compiled:
         functools.update_wrapper(self, f, updated=())
         self.__name__ = self.__qualname__ = f"jit({name_of(f)})"
         self._families: dict[Any, Any] = {}  # by structure of the arguments; `LanePaths` of a mapped function
-        self._short: dict[
-            Any, Callable[..., Any]
-        ] = {}  # by number and keywords of arguments: the call for the last ones
+        self._short: dict[Any, Callable[..., Any]] = {}  # by number and keywords of arguments, for the last ones
         self.said: set[str] = set()
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
