@@ -86,6 +86,15 @@ def test_decimal_arithmetic():
     assert isinstance(tape(x, y), Decimal)
 
 
+def test_a_primitive_named_like_a_part_of_the_replay():
+    """`expand` of a Fraction had no such function: the replay found its own."""
+    for name in ("expand", "missing", "kind", "module", "apply"):
+        rule = al.Primitive(
+            name=name, value=lambda x: x * x, partials=(lambda x, y: 2.0 * x,), expression=lambda x: x * x, replace=True
+        )
+        assert al.trace(rule, 2.0)(Fraction(1, 3)) == Fraction(1, 9)
+
+
 def test_complex_step():
     """The imaginary part of a replay at x + ih is h·f'(x)."""
     f = lambda x: al.exp(al.sin(x)) / (1 + x * x) + al.sqrt(x)

@@ -20,7 +20,7 @@ from tiers import mostly_full, sizes
 import autograd_lite as al
 from autograd_lite.errors import ArgumentError, BranchError, CompilationError, PrimitiveError
 from autograd_lite.nests import unravel
-from autograd_lite.tape.backends.numpy import ArrayProgram
+from autograd_lite.tape.backends.numpy import ArrayLanes
 from autograd_lite.tape.program import Guard, Program
 from autograd_lite.tape.tape import Tape
 
@@ -346,7 +346,7 @@ def test_long_programs_are_written_in_linear_time(language):
 
 def run_lanes(tape, columns):
     """What the NumPy executor gives, careful program included."""
-    results, status = ArrayProgram(tape.program).run(columns)
+    results, status = ArrayLanes(tape.program).run(columns)
     if np.any(np.asarray(status) > 0):
         return None
     if np.any(np.asarray(status) < 0):

@@ -6,14 +6,19 @@ needs the partials as graphs: only then the tape is replayed on Variables.
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from math import nan
 from typing import Any
 
 from autograd_lite.backward import gradients
+from autograd_lite.errors import TraceError
+from autograd_lite.nests import unravel
 from autograd_lite.primitives import Primitive, positive
 from autograd_lite.rule import REAL, Interval
 from autograd_lite.tape import recording
 from autograd_lite.tape.backends import python
-from autograd_lite.tape.tape import Tape
+from autograd_lite.tape.backends.registry import single
+from autograd_lite.tape.paths import Path
+from autograd_lite.tape.tape import Tape, record
 from autograd_lite.variable import Variable, make_node
 
 
@@ -46,17 +51,12 @@ class Output(Primitive):
     def __init__(self, call: Call, index: int) -> None:
         self.__dict__.update(name="jit", call=call, index=index, _row=(None, None, []))  # of a frozen dataclass
 
-    def __post_init__(self) -> None:
-        """Nothing to check and nothing to enter."""
-
     @property
     def arity(self) -> int:
-        """How many Variables the function captured."""
         return len(self.call.tape.captured)
 
     @property
     def domain(self) -> tuple[Interval, ...]:
-        """All numbers, as far as anybody knows."""
         return (REAL,) * self.arity
 
     def value(self, *captured: float) -> float:
@@ -66,32 +66,59 @@ class Output(Primitive):
 
     @property
     def partials(self) -> tuple[Callable[..., Any], ...]:
-        """The derivatives as graphs."""
         return tuple(partial(self._partial, position) for position in range(self.arity))
 
     def _partial(self, position: int, *captured_and_result: Any) -> Any:
-        """One of them. A sweep asks for each in turn, and one sweep over the replay gives all."""
+        """One of the derivatives as graphs. A sweep asks for each in turn, and one sweep over the replay gives all."""
         notes, node, row = self._row  # type: ignore[attr-defined]
         if node is not captured_and_result[-1] or notes is not recording.current():
             fresh, outputs = self.call.replayed(captured_and_result[:-1])
-            y = outputs[self.index]
-            row = gradients(y, fresh, create_graph=True) if type(y) is Variable else [0.0] * self.arity
+            row = _row(outputs[self.index], fresh)
             self.__dict__["_row"] = recording.current(), captured_and_result[-1], row
         return row[position]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return nothing, ()  # in a file the node keeps its numbers, as one that was made by hand
+        return type(None), ()  # in a file the node keeps its numbers, as one that was made by hand
 
 
-def nothing() -> None:
-    """The unpickled `Output`: no operation."""
+def connected(path: Path, backend: str, numbers: Sequence[float], outputs: Sequence[float]) -> list[Variable] | None:
+    """The outputs as nodes over the captured Variables, with derivatives from compiled code too; None if it cannot."""
 
+    def derivatives(name: str, seed: float) -> Any:
+        program = path.program((backend, name), lambda tape: single(_jacobian(tape, seed).program, backend))
+        status, rows = program.run([*numbers, *(v._value for v in captured)])
+        return None if status else rows  # another branch in the steps of a loop
 
-def connected(
-    tape: Tape, numbers: Sequence[float], outputs: Sequence[float], rows: Sequence[float | None]
-) -> list[Variable]:
-    """The outputs as nodes; `rows` are the derivatives of each by each captured Variable, None where nothing is sent."""
-    call, captured, width = Call(tape, numbers), tape.captured, len(tape.captured)
+    captured = path.tape.captured
+    try:
+        rows = derivatives("jacobian", 1.0)
+        if rows is not None and 0.0 in rows:  # 0, or not sent at all? Times an infinite slope, 0 is NaN
+            sent = derivatives("sent", nan)  # 0 where nothing is sent, else NaN
+            rows = sent and [None if row == 0.0 and s == 0.0 else row for row, s in zip(rows, sent, strict=True)]
+    except TraceError:  # a step of a loop with too many branches
+        return None
+    if rows is None:
+        return None
+    call, width = Call(path.tape, numbers), len(captured)
     return [
         make_node(Output(call, k), y, captured, tuple(rows[k * width : (k + 1) * width])) for k, y in enumerate(outputs)
     ]
+
+
+def _jacobian(tape: Tape, seed: float) -> Tape:
+    """The tape of all derivatives of the outputs, times a seed, by the captured Variables, which become inputs."""
+
+    def rows(numbers: list[Any], captured: list[Any]) -> list[Any]:
+        return [_row(y, captured, seed) for y in python.replay(tape, [*numbers, *captured])]
+
+    example = [*tape.example, *(v._value for v in tape.captured)]
+    _, shape = unravel(((list(tape.example), [v._value for v in tape.captured]), {}))
+    found = record(rows, example, shape, masked=True, loops=1)
+    if found.captured:
+        raise TraceError(f"the careful program of {tape.name} uses Variables from outside that its program does not.")
+    return found
+
+
+def _row(y: Any, captured: list[Any], seed: float = 1.0) -> list[Any]:
+    """The derivatives of an output as graphs."""
+    return gradients(y, captured, seed=seed, create_graph=True) if type(y) is Variable else [0.0] * len(captured)

@@ -5,10 +5,10 @@ over. Arguments of another structure, and numbers that are not exact floats, go 
 """
 
 import enum
-import functools
 import itertools
 import operator
 import struct
+from collections import deque
 from collections.abc import Callable, Sequence
 from types import BuiltinFunctionType, FunctionType
 from typing import Any
@@ -18,10 +18,7 @@ import optree
 
 from autograd_lite import context
 from autograd_lite.nests import NAMESPACE, Fixed, Shape
-from autograd_lite.tape.backends.lanes import Columns
 from autograd_lite.tape.paths import Unmapped, Unserved
-
-FLOATS, FLOAT64 = frozenset({float}), np.dtype(np.float64)
 
 #: Arrays of these are exact as floats; NumPy converts them on the way into the buffer.
 _EXACT = frozenset("efbBhHiI?")
@@ -31,6 +28,29 @@ _BY_IDENTITY = (bool, type(None), type, enum.Enum, FunctionType, BuiltinFunction
 
 #: Statements beyond which nobody gains by source that is written out.
 _LONG = 4000
+
+_CALL = """
+def call({parameters}):
+    if not context.active:
+        try:
+            {lines}
+            try:
+                frame = frames.pop()
+            except IndexError:
+                frame = new_frame()
+            given, out, {views}go, _ = frame
+            {stores}
+            status = go()
+            if status == 0:
+                {counted}
+                result = {result}
+                frames.append(frame)
+                return result
+            frames.append(frame)
+        except UNUSABLE:
+            pass
+    return general(({positional}), {{{keywords}}})
+"""
 
 
 class Other(Exception):  # noqa: N818 - no error: the call goes the general way
@@ -60,7 +80,7 @@ def number(x: Any) -> float:
 
 def numbers(items: Sequence[Any]) -> Sequence[float]:
     """Floats equal to numbers of other types among them."""
-    return items if FLOATS.issuperset(map(type, items)) else [number(x) for x in items]
+    return items if {float}.issuperset(map(type, items)) else [number(x) for x in items]
 
 
 def _same(one: Any, other: Any) -> bool:
@@ -73,54 +93,35 @@ def _same(one: Any, other: Any) -> bool:
 class Way:
     """Source that takes arguments apart and puts their numbers into the array `given`.
 
-    Parameters
-    ----------
-    shape : Shape
-        Of `(arguments, keywords)`.
-    arguments, keywords
-        An example, whose containers the source is written for.
-    axes : list, optional
-        For each leaf the axis of lanes; such leaves become `rows`, arrays (lanes, numbers), all of `lanes` lanes.
-
-    Raises
-    ------
-    Other
-        If they hold what source cannot tell apart in a moment.
+    It is written for the containers of an example, of which `shape` is that of `(arguments, keywords)`. With `axes`, the axis
+    of lanes of each leaf or None, the leaves that have one become `rows`: arrays (lanes, numbers), all of `lanes` lanes.
+    Raises `Other` for leaves and containers that source cannot tell apart in a moment.
     """
 
-    def __init__(
-        self,
-        shape: Shape,
-        arguments: tuple[Any, ...],
-        keywords: dict[str, Any],
-        axes: Sequence[int | None] | None = None,
-    ) -> None:
-        self.lines: list[str] = []
-        self.stores: list[str] = []
-        self.views: list[tuple[int, int, tuple[int, ...]]] = []  # start, size and shape of the arrays in the buffer
+    def __init__(self, shape: Shape, arguments: tuple[Any, ...], keywords: dict[str, Any], axes: Any = None) -> None:
+        self.lines, self.stores, self.rows = list[str](), list[str](), list[str]()
         self.scope: dict[str, Any] = {
             "Other": Other, "UNUSABLE": (Other, Unmapped, Unserved), "number": number, "numbers": numbers,
-            "ndarray": np.ndarray, "float64": FLOAT64, "EXACT": _EXACT, "same": _same,
+            "ndarray": np.ndarray, "float64": np.dtype(np.float64), "EXACT": _EXACT, "same": _same, "context": context,
+            "unflatten": optree.tree_unflatten,
         }  # fmt: skip
-        self.rows: list[str] = []
+        self.views: list[tuple[int, int, tuple[int, ...]]] = []  # start, size and shape of the arrays in the buffer
         axes = [None] * len(shape.leaves) if axes is None else axes
         own = [size if axis is None else 0 for size, axis in zip(shape.sizes, axes, strict=True)]
         self.count = sum(own)
-        starts = itertools.accumulate(own, initial=0)
-        self._leaves = zip(shape.leaves, shape.sizes, starts, axes, strict=False)
+        self._leaves = zip(shape.leaves, shape.sizes, itertools.accumulate(own, initial=0), axes, strict=False)
         self._names = (f"c{k}" for k in itertools.count())
+        self._parameters = [f"a{k}" for k in range(len(arguments) + len(keywords))]
+        self._keywords = dict(zip(keywords, self._parameters[len(arguments) :], strict=True))
         positional, named = shape.containers.children()
-        self.names = [f"a{k}" for k in range(len(arguments) + len(keywords))]
-        self.keywords = dict(zip(keywords, self.names[len(arguments) :], strict=True))
-        for name, thing, spec in zip(self.names, arguments, positional.children(), strict=False):
+        for name, thing, spec in zip(self._parameters, arguments, positional.children(), strict=False):
             self._take(name, thing, spec)
         for key, spec in zip(named.entries(), named.children(), strict=True):
-            self._take(self.keywords[key], keywords[key], spec)
+            self._take(self._keywords[key], keywords[key], spec)
         if len(self.lines) + len(self.stores) > _LONG:
             raise Other
 
     def _kept(self, thing: Any) -> str:
-        """The name under which the source finds a thing."""
         name = f"k{len(self.scope)}"
         self.scope[name] = thing
         return name
@@ -132,14 +133,16 @@ class Way:
         if spec.is_leaf():
             self._leaf(name, type(thing))
             return
-        if thing is None:
-            self._unless(f"{name} is None")
-            return
         self._unless(f"type({name}) is {self._kept(type(thing))}")
+        if thing is None:
+            return
         source, things = self._opened(name, thing, spec)
         children = spec.children()
-        if self._is_run(things, children):
-            self._run(source, len(children))
+        if len(children) > 3 and all(c.is_leaf() for c in children) and all(type(x) in _CONVERTED for x in things):
+            start, *_ = [start for _, _, start, _ in itertools.islice(self._leaves, len(children))]
+            pack, run = self._kept(struct.Struct(f"{len(children)}d").pack_into), next(self._names)
+            self.lines.append(f"{run} = numbers({source})")
+            self.stores.append(f"{pack}(given, {8 * start}, *{run})")
             return
         parts = [next(self._names) for _ in children]
         if parts:
@@ -172,19 +175,6 @@ class Way:
         self._unless(f"same({found}, {self._kept(facts)})")
         return inside, tuple(children)
 
-    @staticmethod
-    def _is_run(things: Sequence[Any], specs: Sequence[Any]) -> bool:
-        """Whether a container holds bare numbers only, enough to be stored together."""
-        return len(specs) > 3 and all(spec.is_leaf() for spec in specs) and all(type(x) in _CONVERTED for x in things)
-
-    def _run(self, name: str, count: int) -> None:
-        _, _, start, _ = next(self._leaves)
-        for _ in range(count - 1):
-            next(self._leaves)
-        run = next(self._names)
-        self.lines.append(f"{run} = numbers({name})")
-        self.stores.append(f"{self._kept(struct.Struct(f'{count}d').pack_into)}(given, {8 * start}, *{run})")
-
     def _leaf(self, name: str, kind: type) -> None:
         leaf, size, start, axis = next(self._leaves)
         if axis is not None:
@@ -213,139 +203,85 @@ class Way:
         else:
             raise Other
 
+    def call(
+        self,
+        general: Callable[..., Any],
+        bound: Callable[[], tuple[Any, ...]],
+        result: str = "{nest}",
+        *,
+        returned: Shape | None = None,
+        counted: str = "pass",
+        fresh: bool = False,
+        **scope: Any,
+    ) -> Callable[..., Any]:
+        """A function of such arguments; those that it cannot serve it gives to `general`, as a tuple and a dict.
 
-_CALL = """
-def call({parameters}):
-    if not context.active:
-        try:
-            {lines}
-            try:
-                frame = frames.pop()
-            except IndexError:
-                frame = new_frame()
-            given, out, {views}go, _ = frame
-            {stores}
-            status = go()
-            if status == 0:
-                path.lanes += 1
-                result = {result}
-                frames.append(frame)
-                return result
-            frames.append(frame)
-        except UNUSABLE:
-            pass
-    return general({arguments}, {keywords})
-"""
+        `bound` makes the arrays `given` and `out`, a function `go` that runs on them and returns 0 if it succeeds, and memory
+        that must live. They are kept in frames, one for each call that is under way, unless each needs `fresh` ones. `result`
+        is the source of the result, in which {nest} stands for the numbers in `out` as a nest of shape `returned`; `counted`
+        is a statement before it, and `scope` has further names that they use.
+        """
+        nest, taken = ("", []) if returned is None else _nest(returned)
+        if len(nest) > 20 * _LONG:
+            raise Other
 
+        def new_frame() -> tuple[Any, ...]:
+            given, out, *rest = bound()
+            inside = [given[start : start + size].reshape(leaf) for start, size, leaf in self.views]
+            outside = [out[start : start + size].reshape(leaf) for start, size, leaf in taken]
+            return given, out, *inside, *outside, *rest
 
-def short_call(program: Any, path: Any, way: Way, general: Callable[..., Any]) -> Callable[..., Any] | None:
-    """A function that calls the compiled code of a path for arguments of one structure; None if there is no short way.
-
-    Memory is kept in frames, one for each call that is under way.
-    """
-    bound = getattr(program, "bound", None)
-    if bound is None or path.tape.captured:
-        return None
-    returned = path.tape.output_shape
-    result, taken = _result(returned)
-    if len(result) > 20 * _LONG:
-        return None
-
-    def new_frame() -> tuple[Any, ...]:
-        given, out, go, kept = bound()
-        inside = [given[start : start + size].reshape(leaf) for start, size, leaf in way.views]
-        outside = [out[start : start + size].reshape(leaf) for start, size, leaf in taken]
-        return given, out, *inside, *outside, go, kept
-
-    views = [f"g{k}" for k in range(len(way.views))] + [f"r{k}" for k in range(len(taken))]
-    source = _CALL.format(
-        parameters=", ".join(way.names),
-        lines="\n            ".join(way.lines) or "pass",
-        stores="\n            ".join(way.stores) or "pass",
-        views="".join(f"{view}, " for view in views),
-        result=result,
-        arguments=f"({''.join(f'{name}, ' for name in way.names[: len(way.names) - len(way.keywords)])})",
-        keywords=f"{{{', '.join(f'{key!r}: {name}' for key, name in way.keywords.items())}}}",
-    )
-    scope = way.scope | {
-        "frames": [], "new_frame": new_frame, "path": path, "general": general, "context": context,
-        "leaves": returned.leaves, "unflatten": functools.partial(optree.tree_unflatten, returned.containers),
-    }  # fmt: skip
-    exec(compile(source, __file__, "exec"), scope)  # noqa: S102 - the text above
-    call: Callable[..., Any] = scope["call"]
-    return call
+        positional = "".join(f"{name}, " for name in self._parameters[: len(self._parameters) - len(self._keywords)])
+        source = _CALL.format(
+            parameters=", ".join(self._parameters),
+            lines="\n            ".join(self.lines) or "pass",
+            stores="\n            ".join(self.stores) or "pass",
+            views="".join([f"g{k}, " for k in range(len(self.views))] + [f"r{k}, " for k in range(len(taken))]),
+            counted=counted,
+            result=result.format(nest=nest, rows=", ".join(self.rows), positional=positional),
+            positional=positional,
+            keywords=", ".join(f"{key!r}: {name}" for key, name in self._keywords.items()),
+        )
+        scope |= self.scope | {"frames": deque(maxlen=0 if fresh else None), "new_frame": new_frame, "general": general}
+        if returned is not None:
+            scope["leaves"], scope["containers"] = returned.leaves, returned.containers
+        exec(compile(source, __file__, "exec"), scope)  # noqa: S102 - the text above
+        call: Callable[..., Any] = scope["call"]
+        return call
 
 
-_BATCH = """
-def columns({parameters}):
-    {lines}
-    given = empty({count})
-    {stores}
-    return Columns(lanes, given, [{rows}])
-"""
-
-
-def short_columns(way: Way) -> Callable[..., Columns]:
-    """A function that takes the arguments of a mapped function apart, all that all lanes share and the rows of each."""
-    views = [
-        f"g{k} = given[{start} : {start + size}].reshape({leaf})" for k, (start, size, leaf) in enumerate(way.views)
-    ]
-    source = _BATCH.format(
-        parameters=", ".join(way.names),
-        lines="\n    ".join(way.lines) or "pass",
-        count=way.count,
-        stores="\n    ".join([*views, *way.stores]) or "pass",
-        rows=", ".join(way.rows),
-    )
-    scope = way.scope | {"empty": np.empty, "Columns": Columns}
-    exec(compile(source, __file__, "exec"), scope)  # noqa: S102 - the text above
-    columns: Callable[..., Columns] = scope["columns"]
-    return columns
-
-
-def _result(shape: Shape) -> tuple[str, list[tuple[int, int, tuple[int, ...]]]]:
-    """Source of the nest of results, and the arrays in it as (start, size, shape)."""
-    items: list[_Source] = []
+def _nest(shape: Shape) -> tuple[str, list[tuple[int, int, tuple[int, ...]]]]:
+    """Source of a nest of numbers in `out`, and the arrays in it as (start, size, shape)."""
+    items: list[str | int] = []  # source, or the place of a bare number
     taken: list[tuple[int, int, tuple[int, ...]]] = []
     starts = itertools.accumulate(shape.sizes, initial=0)
     for k, (leaf, size, start) in enumerate(zip(shape.leaves, shape.sizes, starts, strict=False)):
         if leaf is None:
-            items.append(_Source(f"out.item({start})", start))
+            items.append(start)
         elif isinstance(leaf, Fixed):
-            items.append(_Source(f"leaves[{k}].copy()"))
+            items.append(f"leaves[{k}].copy()")
         else:
-            items.append(_Source(f"r{len(taken)}.copy()"))
+            items.append(f"r{len(taken)}.copy()")
             taken.append((start, size, leaf))
-    nest: Any = optree.tree_unflatten(shape.containers, items)
-    return _display(nest) or f"unflatten([{', '.join(item.text for item in items)}])", taken
+    try:
+        return _display(optree.tree_unflatten(shape.containers, items)), taken
+    except Other:
+        return f"unflatten(containers, {_display(items)})", taken
 
 
-class _Source:
-    """The text of a result, and the place of a bare number."""
-
-    def __init__(self, text: str, start: int | None = None) -> None:
-        self.text, self.start = text, start
-
-
-def _display(nest: Any) -> str | None:
-    """Source of a nest of plain containers; None if there are others in it."""
+def _display(nest: Any) -> str:
+    """Source of a nest of plain containers; `Other` if there are others in it."""
     kind = type(nest)
-    if kind is _Source:
-        text: str = nest.text
-        return text
-    if nest is None:
-        return "None"
-    if kind is dict:
-        shown = {key: _display(part) for key, part in nest.items() if type(key) is str}
-        items = ", ".join(f"{key!r}: {text}" for key, text in shown.items())
-        return f"{{{items}}}" if len(shown) == len(nest) and all(shown.values()) else None
+    if kind is str or nest is None:
+        return str(nest)
+    if kind is int:
+        return f"out.item({nest})"
+    if kind is dict and all(type(key) is str for key in nest):
+        return f"{{{', '.join(f'{key!r}: {_display(part)}' for key, part in nest.items())}}}"
     if kind is not list and kind is not tuple:
-        return None
-    starts = [part.start if type(part) is _Source else None for part in nest]
-    if len(nest) > 3 and starts[0] is not None and starts == [*range(starts[0], starts[0] + len(nest))]:
-        return f"{kind.__name__}(out[{starts[0]} : {starts[0] + len(nest)}].tolist())"
-    parts = [_display(part) for part in nest]
-    inner = ", ".join(part or "" for part in parts)
-    if not all(parts):
-        return None
-    return f"[{inner}]" if kind is list else f"({inner}{',' * (len(parts) == 1)})"
+        raise Other
+    if len(nest) > 3 and all(type(part) is int for part in nest):
+        run = f"out[{nest[0]} : {nest[-1] + 1}].tolist()"
+        return run if kind is list else f"tuple({run})"
+    parts = "".join(f"{_display(part)}, " for part in nest)
+    return f"[{parts}]" if kind is list else f"({parts})"

@@ -12,13 +12,7 @@ from autograd_lite.tape.trace import recorded
 
 @lru_cache(maxsize=1024)
 def expansion(primitive: Primitive) -> Program:
-    """The expression of a primitive as a program of its arguments.
-
-    Raises
-    ------
-    PrimitiveError
-        If the expression branches in Python: its program would hold for one side only.
-    """
+    """The expression of a primitive as a program of its arguments; refused if it branches in Python."""
     assert primitive.expression is not None
     numbers, shape = unravel(((0.5,) * primitive.arity, {}))
     found = recorded(primitive.expression, numbers, shape)
@@ -37,24 +31,16 @@ def lowered(program: Program, native: Collection[Primitive]) -> Program:
     if not foreign:
         return program
 
+    def written_out(builder: Builder, primitive: Primitive, arguments: tuple[int, ...]) -> int:
+        if primitive is pow and builder.value_of(arguments[1]) == 2.0:  # as the rule's own value does
+            primitive, arguments = mul, (arguments[0], arguments[0])
+        if primitive in native or primitive.expression is None:
+            return builder.instruction(primitive, arguments)
+        inner = expansion(primitive)
+        slots = inner.evaluated(lambda p, own: written_out(builder, p, tuple(own)), builder.constant, arguments)
+        return slots[inner.outputs[0]]  # type: ignore[no-any-return]
+
     def enter(builder: Builder, primitive: Primitive, arguments: tuple[int, ...]) -> int:
-        if primitive in foreign:
-            return _written_out(builder, primitive, arguments, native)
-        return builder.append(primitive, arguments)  # a program holds no operation twice
+        return (written_out if primitive in foreign else Builder.append)(builder, primitive, arguments)
 
     return rewritten(program, enter)
-
-
-def _written_out(
-    builder: Builder, primitive: Primitive, arguments: tuple[int, ...], native: Collection[Primitive]
-) -> int:
-    """The slot of an operation, by its expression unless it is native; what expressions share is done once."""
-    if primitive is pow and builder.value_of(arguments[1]) == 2.0:  # as the rule's own value does
-        primitive, arguments = mul, (arguments[0], arguments[0])
-    if primitive in native or primitive.expression is None:
-        return builder.instruction(primitive, arguments)
-    program = expansion(primitive)
-    slots = program.evaluated(
-        lambda inner, own: _written_out(builder, inner, tuple(own), native), builder.constant, arguments
-    )
-    return slots[program.outputs[0]]  # type: ignore[no-any-return]

@@ -5,18 +5,20 @@ as the transform and its argument. A function under a decorator such as `@jit` i
 """
 
 import copy
-import importlib
 import sys
 from collections.abc import Callable
+from pkgutil import resolve_name
 from typing import Any
 
 from autograd_lite import transforms
 from autograd_lite.tape import files
 from autograd_lite.tape.tape import Tape
 
+at = resolve_name
+
 
 class Stored:
-    """Stands in a pickle for an object that is made by a call when the pickle is read."""
+    """A stand-in for an object that is made by a call when the pickle is read."""
 
     def __init__(self, make: Callable[..., Any], *arguments: Any) -> None:
         self.made = make, arguments
@@ -44,26 +46,17 @@ def deeply_copied(f: Any, memo: dict[int, Any]) -> Any:
     return copy.deepcopy(f, memo)
 
 
-def place_of(wrapper: Any) -> tuple[str, str] | None:
-    """The module and the name under which a decorated function is found, or None."""
+def place_of(wrapper: Any) -> tuple[str] | None:
+    """`module:name` under which `at` finds a decorated function, or None."""
     f = wrapper
     while (inner := getattr(f, "__wrapped__", None) or getattr(f, "f", None)) is not None:
         f = inner
     module, name = getattr(f, "__module__", None), getattr(f, "__qualname__", None)
-    if not isinstance(module, str) or not isinstance(name, str) or module not in sys.modules:
+    place = f"{module}:{name}"
+    try:
+        return (place,) if module in sys.modules and at(place) is wrapper else None
+    except (AttributeError, ImportError, ValueError):  # it is of a function, as in `f.<locals>.g`
         return None
-    found: Any = sys.modules[module]
-    for part in name.split("."):
-        found = getattr(found, part, None)
-    return (module, name) if found is wrapper else None
-
-
-def at(module: str, name: str) -> Any:
-    """The object of that name."""
-    found: Any = importlib.import_module(module)
-    for part in name.split("."):
-        found = getattr(found, part)
-    return found
 
 
 def _transformed(label: str, f: Callable[..., Any], argnums: Any, options: dict[str, Any]) -> Any:

@@ -1,14 +1,15 @@
-"""The tape: the program of a function, with what its inputs and results are called; how it is traced, replayed and shown."""
+"""The tape: the program of a function with the names and shapes of its inputs and results."""
 
 import functools
 import inspect
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
 
 from autograd_lite import transforms
-from autograd_lite.errors import ArgumentError, BranchError, TapeError
+from autograd_lite.errors import ArgumentError, TapeError
 from autograd_lite.nests import Shape, unravel
 from autograd_lite.tape.backends import python
 from autograd_lite.tape.program import SIGNS, Guard, Instruction, Program
@@ -96,9 +97,7 @@ class Tape:
     load: "ClassVar[Callable[[Any], Tape]]"
 
     def __post_init__(self) -> None:
-        """Refuse what does not fit together."""
-        problem = self._problem()
-        if problem:
+        if problem := self._problem():
             raise TapeError(f"tape of {self.name}: {problem}. Make tapes with trace(f, *example) or Tape.load(path).")
 
     def _problem(self) -> str | None:
@@ -130,11 +129,10 @@ class Tape:
     def __reduce__(self) -> Any:
         raise TapeError(f"the tape of {self.name} is not pickled; save it with tape.save(path).")
 
-    def __copy__(self) -> "Tape":
+    def __deepcopy__(self, memo: Any = None) -> "Tape":
         return self  # nothing in it changes
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "Tape":
-        return self
+    __copy__ = __deepcopy__
 
     @cached_property
     def arguments(self) -> int:
@@ -166,27 +164,16 @@ class Tape:
         """The slots of which a NaN asks for the careful tape."""
         return self.program.doubtful
 
-    # ------------------------------------------------------------------------------------------------------- replay
-
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
         """Replay on arguments of the recorded shape."""
-        if len(keywords) > 1 and not self.ordered and keywords.keys() == self._keywords.keys():
-            keywords = {name: keywords[name] for name in self._keywords}
+        if len(keywords) > 1 and not self.ordered and keywords.keys() == (known := self._example()[1]).keys():
+            keywords = {name: keywords[name] for name in known}
         numbers = python.numbers_of((arguments, keywords), self.input_shape, self.name)
         return self.output_shape.pack(python.replay(self, [*numbers, *self.captured]))
 
-    def broken(self, guard: Guard) -> BranchError:
-        """The error that a guard came out otherwise."""
-        condition = f"{self._term(guard.left)} {SIGNS[guard.relation]} {self._term(guard.right)}"
-        return BranchError(
-            f"the tape of {self.name} was recorded where {condition} was {guard.outcome} ({guard.location}); with these "
-            "arguments it is not, and the function takes another branch. Trace it with such arguments, or use jit, which "
-            "follows every branch."
-        )
-
-    @cached_property
-    def _keywords(self) -> dict[str, Any]:
-        return self._example()[1]
+    def condition(self, guard: Guard) -> str:
+        """The comparison of a guard: `x < 0.0`."""
+        return f"{self._term(guard.left)} {SIGNS[guard.relation]} {self._term(guard.right)}"
 
     def gradient(self) -> "Tape":
         """The tape of the gradient with respect to all arguments: their structure, or a tuple of such if several.
@@ -211,16 +198,12 @@ class Tape:
 
     def cost(self) -> Cost:
         """Operations, bytes, and the price of a gradient."""
-        counts: dict[str, int] = {}
-        for primitive, _ in self.code:
-            counts[primitive.name] = counts.get(primitive.name, 0) + 1
+        counts = Counter(primitive.name for primitive, _ in self.code)
         arguments, _ = self._example()
         ratio = None
         if len(self.outputs) == 1 and arguments and self.code:
             ratio = len(self._transformed("value_and_grad", tuple(range(len(arguments))))) / len(self.code)
         return Cost(dict(sorted(counts.items())), 8 * self.program.slots, ratio)
-
-    # --------------------------------------------------------------------------------------------------------- text
 
     def __repr__(self) -> str:
         return f"<{self._headline()}>"
@@ -246,24 +229,20 @@ class Tape:
 
     def _lines(self) -> Iterator[str]:
         waiting = list(self.guards)[::-1]
-        names = self.input_names
         for position, (primitive, arguments) in enumerate([*self.code, (None, ())]):
             while waiting and waiting[-1].position <= position:
-                yield self._guard_line(waiting.pop())
+                guard = waiting.pop()
+                yield f"guard {self.condition(guard)} is {guard.outcome}    # {guard.location}"
             if primitive is not None:
-                terms = ", ".join(self._term(a, names) for a in arguments)
+                terms = ", ".join(map(self._term, arguments))
                 yield f"v{self.program.first_instruction + position} = {primitive.name}({terms})"
         if self.doubtful:
-            yield f"careful program if nan: {', '.join(self._term(slot, names) for slot in self.doubtful)}"
-        yield f"return {', '.join(self._term(slot, names) for slot in self.outputs)}"
+            yield f"careful program if nan: {', '.join(map(self._term, self.doubtful))}"
+        yield f"return {', '.join(map(self._term, self.outputs))}"
 
-    def _guard_line(self, guard: Guard) -> str:
-        condition = f"{self._term(guard.left)} {SIGNS[guard.relation]} {self._term(guard.right)}"
-        return f"guard {condition} is {guard.outcome}    # {guard.location}"
-
-    def _term(self, slot: int, names: Sequence[str] | None = None) -> str:
+    def _term(self, slot: int) -> str:
         if slot < self.program.inputs:
-            return (names or self.input_names)[slot]
+            return self.input_names[slot]
         if slot < self.program.first_instruction:
             return repr(self.constants[slot - self.program.inputs])
         return f"v{slot}"
@@ -271,14 +250,12 @@ class Tape:
     @cached_property
     def input_names(self) -> tuple[str, ...]:
         """The names of the inputs in print: `x`, `w[2]`, and the names of captured Variables."""
-        names = (self._argument_name(path) + index for path, index in self.input_shape.places())
+        names = []
+        for (by_keyword, which, *inside), index in self.input_shape.places():
+            named = not by_keyword and which < len(self.parameters)
+            name = self.parameters[which] if named else which if by_keyword else f"x{which}"
+            names.append(name + "".join(f"[{step!r}]" for step in inside) + index)
         return (*names, *(v.name or f"captured{k}" for k, v in enumerate(self.captured)))
-
-    def _argument_name(self, path: tuple[Any, ...]) -> str:
-        by_keyword, which, *inside = path
-        named = not by_keyword and which < len(self.parameters)
-        name = self.parameters[which] if named else which if by_keyword else f"x{which}"
-        return name + "".join(f"[{step!r}]" for step in inside)
 
 
 def trace(f: Callable[..., Any], *example: Any, **keywords: Any) -> Tape:
@@ -321,12 +298,12 @@ def trace(f: Callable[..., Any], *example: Any, **keywords: Any) -> Tape:
 
 def record(f: Callable[..., Any], numbers: Sequence[Any], shape: Shape, **options: Any) -> Tape:
     """Trace `f` on arguments of this shape with these numbers in them; options as of `recorded`."""
-    found = recorded(f, numbers, shape, **options)
+    found, parameters = recorded(f, numbers, shape, **options), _signature(f) or ()
     careful = functools.cache(lambda: record(f, numbers, shape, **(options | {"masked": True})))
     return Tape(
         careful=careful if found.program.doubtful else None,
         name=name_of(f),
-        parameters=_parameters(f),
+        parameters=tuple(p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)),
         ordered=sees_order(f),
         input_shape=shape,
         captured=found.captured,
@@ -341,11 +318,6 @@ def _signature(f: Callable[..., Any]) -> list[inspect.Parameter] | None:
         return list(inspect.signature(f).parameters.values())
     except (TypeError, ValueError):
         return None
-
-
-def _parameters(f: Callable[..., Any]) -> tuple[str, ...]:
-    parameters = _signature(f) or []
-    return tuple(p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD))
 
 
 def sees_order(f: Callable[..., Any]) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 
 from autograd_lite.primitives import PRIMITIVES, Primitive, pow  # noqa: A004 - the rule
 from autograd_lite.tape.backends.python import PythonSingle
-from autograd_lite.tape.backends.registry import BACKENDS
+from autograd_lite.tape.backends.registry import BACKENDS, Backend
 from autograd_lite.tape.lowering import lowered
 from autograd_lite.tape.program import Program
 
@@ -42,22 +42,21 @@ FUNCTIONS: dict[Primitive, Callable[..., Array]] = {
 
 def function_of(primitive: Primitive) -> Callable[..., Array]:
     """NumPy's function, or the rule's own value lane by lane."""
-    return FUNCTIONS.get(primitive) or (_compiled(primitive) if primitive.arrays else _LaneByLane(primitive))
+    if primitive in FUNCTIONS or primitive.arrays:
+        return FUNCTIONS.get(primitive) or _compiled(primitive)
+    ufunc = np.frompyfunc(primitive.value, primitive.arity, 1)
 
-
-class _LaneByLane:
-    def __init__(self, primitive: Primitive) -> None:
-        self.ufunc = np.frompyfunc(primitive.value, primitive.arity, 1)
-
-    def __call__(self, *arguments: Array) -> Array:
-        result = self.ufunc(*[a.astype(object) if isinstance(a, np.ndarray) else float(a) for a in arguments])
+    def lane_by_lane(*arguments: Array) -> Array:
+        result = ufunc(*[a.astype(object) if isinstance(a, np.ndarray) else float(a) for a in arguments])
         return result.astype(np.float64) if isinstance(result, np.ndarray) else result
 
+    return lane_by_lane
 
-class ArrayProgram:
-    """A program ready to run on arrays; doubtful slots are tested as if by guards `x == x` after all others."""
 
-    def __init__(self, program: Program) -> None:
+class ArrayLanes:
+    """Many lanes by NumPy, in blocks."""
+
+    def __init__(self, program: Program, _varying: int = 0, *, summed: bool = False, contract: bool = False) -> None:  # noqa: ARG002
         self.program = program = lowered(program, FUNCTIONS)
         kept = set(program.roots)
         last = {a: position for position, (_, arguments) in enumerate(program.code) for a in arguments}
@@ -84,40 +83,22 @@ class ArrayProgram:
                 status = np.where(held == guard.outcome, status, float(number))
         return [values[slot] for slot in program.outputs], status
 
-
-class ArrayLanes:
-    """Many lanes by NumPy, in blocks."""
-
-    def __init__(self, program: Program, _varying: int, *, summed: bool, contract: bool) -> None:  # noqa: ARG002
-        self.count, self._arrays = len(program.outputs), ArrayProgram(program)
-
     def each(self, columns: Any, shared: Any) -> tuple[Any, Any]:
-        """Outputs (outputs, lanes), and the status of each lane."""
-        outputs = np.empty((self.count, columns.count))
+        outputs = np.empty((len(self.program.outputs), columns.count))
         status = np.zeros(columns.count)
         inputs = columns.column_list()
         for start in range(0, columns.count, _BLOCK):
             part = slice(start, start + _BLOCK)
-            results, state = self._arrays.run([*(c[part] for c in inputs), *shared.tolist()])
+            results, status[part] = self.run([*(c[part] for c in inputs), *shared.tolist()])
             for k, result in enumerate(results):
                 outputs[k, part] = result
-            status[part] = state
         return outputs, status
 
     def sums(self, columns: Any, shared: Any, use: Callable[[Any, int], Any]) -> Any:
-        """The result of `use(sums, block)`."""
         outputs, _ = self.each(columns, shared)
         with np.errstate(all="ignore"):
             sums = np.add.reduceat(outputs, np.arange(0, columns.count, _ADDED), axis=1).T
         return use(sums, _ADDED)
 
 
-class Arrays:
-    """The backend."""
-
-    compiles = False
-    single = PythonSingle
-    lanes = ArrayLanes
-
-
-BACKENDS["numpy"] = Arrays()
+BACKENDS["python"] = BACKENDS["numpy"] = Backend(PythonSingle, ArrayLanes)

@@ -1,26 +1,25 @@
 """The reference backend: a program evaluated in any arithmetic.
 
-Floats take the values of the rule table. Variables apply the rules, so that a replay can be traced and differentiated
-again. Numbers of other kinds bring their own functions: Fraction and Decimal their operators and methods, complex numbers
-`cmath`, mpmath's its context.
+Floats take the values of the rule table; Variables apply the rules, so that a replay can be traced and differentiated again;
+Fraction and Decimal have operators and methods, complex numbers `cmath`, those of mpmath its context.
 """
 
 import cmath
 import operator
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from functools import partial
 from math import isnan
 from types import BuiltinFunctionType
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import optree
 
-from autograd_lite.errors import ArgumentError, OperandError
+from autograd_lite.errors import ArgumentError, BranchError, OperandError
 from autograd_lite.nests import NAMESPACE, Fixed, Shape
 from autograd_lite.primitives import COMPARISONS, Primitive, as_float
 from autograd_lite.tape import recording
-from autograd_lite.tape.backends.registry import BACKENDS, Lanes
 from autograd_lite.tape.lowering import expansion
 from autograd_lite.tape.program import Program
 from autograd_lite.variable import Variable
@@ -29,42 +28,27 @@ Apply = Callable[[Primitive, Sequence[Any]], Any]
 
 
 def numbers_of(arguments: Any, shape: Shape, name: str) -> list[Any]:
-    """The numbers of a nest of arguments in slot order, in whatever arithmetic they are.
-
-    Raises
-    ------
-    ArgumentError
-        If their structure is not that of `shape`.
-    """
+    """The numbers of a nest of arguments in slot order, in any arithmetic; refused if the nest is not of that shape."""
     leaves, containers = optree.tree_flatten(arguments, namespace=NAMESPACE)
-    numbers: list[Any] = []
-    outlines: list[Any] = []
-    for leaf, expected in zip(leaves, [*shape.leaves, *[None] * len(leaves)], strict=False):
-        if isinstance(expected, Fixed):
-            outlines.append(Fixed(leaf))
-        elif isinstance(leaf, np.ndarray):
-            outlines.append(leaf.shape)
-            numbers += leaf.ravel().tolist()
-        else:
-            outlines.append(None)
-            numbers.append(leaf)
-    given = Shape(containers, tuple(outlines))
+    outlines = tuple(
+        Fixed(leaf) if isinstance(expected, Fixed) else leaf.shape if isinstance(leaf, np.ndarray) else None
+        for leaf, expected in zip(leaves, [*shape.leaves, *[None] * len(leaves)], strict=False)
+    )
+    given = Shape(containers, outlines)
     if given != shape:
         raise ArgumentError(
             f"the tape of {name} takes arguments {shape.outline()} and got {given.outline()} (positional ones, then those by "
             "keyword). Trace again with such arguments, or use jit, which does so by itself."
         )
+    numbers: list[Any] = []
+    for leaf, outline in zip(leaves, outlines, strict=True):
+        if not isinstance(outline, Fixed):
+            numbers += [leaf] if outline is None else leaf.ravel().tolist()
     return numbers
 
 
 def replay(tape: Any, inputs: Sequence[Any]) -> list[Any]:
-    """The outputs for these inputs, captured ones last.
-
-    Raises
-    ------
-    BranchError
-        If a guard comes out otherwise than recorded.
-    """
+    """The outputs for these inputs, captured ones last; `BranchError` if a guard comes out otherwise than recorded."""
     notes = recording.current()
     if tape.careful and notes and notes.masked:
         tape, inputs = _carefully(tape, inputs)
@@ -72,13 +56,17 @@ def replay(tape: Any, inputs: Sequence[Any]) -> list[Any]:
     program = tape.program
     values = program.evaluated(apply, convert, numbers)
     for guard in program.guards:
-        left, right = values[guard.left], values[guard.right]
-        if getattr(operator, guard.relation)(_plain(left), _plain(right)) != guard.outcome:
-            raise tape.broken(guard)
+        sides = left, right = values[guard.left], values[guard.right]
+        if getattr(operator, guard.relation)(*(getattr(x, "_value", x) for x in sides)) != guard.outcome:
+            raise BranchError(
+                f"the tape of {tape.name} was recorded where {tape.condition(guard)} was {guard.outcome} ({guard.location}); "
+                "with these arguments it is not, and the function takes another branch. Trace it with such arguments, or use "
+                "jit, which follows every branch."
+            )
         if notes and (type(left) is Variable or type(right) is Variable):
             notes.guards.append((guard.relation, left, right, guard.outcome, guard.location))
     doubtful = [values[slot] for slot in program.doubtful]
-    if any(_plain(x) != _plain(x) for x in doubtful):
+    if any(x != x for x in (getattr(number, "_value", number) for number in doubtful)):  # noqa: PLR0124 - a NaN
         return replay(*_carefully(tape, inputs))
     if notes:
         notes.doubt(doubtful)
@@ -90,10 +78,6 @@ def _carefully(tape: Any, inputs: Sequence[Any]) -> tuple[Any, Sequence[Any]]:
     careful = tape.careful()
     given = {v._number: x for v, x in zip(tape.captured, inputs[tape.arguments :], strict=True)}
     return careful, [*inputs[: tape.arguments], *(given.get(v._number, v) for v in careful.captured)]
-
-
-def _plain(number: Any) -> Any:
-    return number._value if type(number) is Variable else number
 
 
 def _arithmetic(inputs: Sequence[Any]) -> tuple[Apply, Callable[[float], Any], Sequence[Any]]:
@@ -109,101 +93,70 @@ def _arithmetic(inputs: Sequence[Any]) -> tuple[Apply, Callable[[float], Any], S
     kind = complex if other is None else type(other)
     if kind in (str, bytes, list, tuple, dict, type(None)):
         raise OperandError(f"{kind.__name__} {other!r:.40} is no number. A tape replays on numbers.")
-    plain = [x._value if type(x) is Variable else x for x in inputs]
-    return _Other(kind).apply, kind, [x if isinstance(x, kind) else kind(x) for x in plain]
+    plain = [getattr(x, "_value", x) for x in inputs]
+    return _applied(kind), kind, [x if isinstance(x, kind) else kind(x) for x in plain]
 
 
-class _Other:
-    """An arithmetic of its own: operators, and functions found by name."""
+def _applied(kind: type) -> Apply:
+    """How an arithmetic of its own applies primitives: by operators, and by functions found by name."""
+    module: Any = cmath if kind is complex else getattr(kind, "context", None)
+    own = _functions(kind)
 
-    SYMBOLS: ClassVar[dict[str, Callable[..., Any]]] = {
-        "/": operator.truediv,
-        "//": operator.floordiv,
-        "%": operator.mod,
-        "**": operator.pow,
-    }
-    COMPARISONS: ClassVar[dict[str, Callable[..., Any]]] = {
-        rule.name: getattr(operator, relation) for relation, rule in COMPARISONS.items()
-    }
-    METHODS: ClassVar[dict[str, str]] = {"log": "ln", "log10": "log10", "exp": "exp", "sqrt": "sqrt"}  # of Decimal
-
-    def __init__(self, kind: type) -> None:
-        self.kind = kind
-        self.module: Any = None
-        if kind is complex:
-            self.module = cmath
-        elif hasattr(kind, "context"):
-            self.module = kind.context
-        self.zero, self.one = kind(0), kind(1)
-
-    def apply(self, primitive: Primitive, arguments: Sequence[Any]) -> Any:
-        """The primitive in this arithmetic."""
-        name = primitive.name
+    def apply(primitive: Primitive, arguments: Sequence[Any]) -> Any:
+        name, cause = primitive.name, None
         try:
-            if name in self.COMPARISONS:
-                return self.one if self.COMPARISONS[name](*arguments) else self.zero
+            if name in own:
+                return own[name](*arguments)
             if isinstance(primitive.value, BuiltinFunctionType) and primitive.value.__module__ == "_operator":
                 return primitive.value(*arguments)
-            if primitive.built_in and primitive.symbol in self.SYMBOLS:
-                return self.SYMBOLS[primitive.symbol](*arguments)
-            if hasattr(self, name):
-                return getattr(self, name)(*arguments)
-            if self.kind is Decimal and name in self.METHODS:
-                return getattr(arguments[0], self.METHODS[name])()
             other = primitive.reference if isinstance(primitive.reference, str) else ""
-            function = getattr(self.module, other or name, None)
+            function = getattr(module, other or name, None)
             if function is not None:
                 return function(*arguments)
             if primitive.expression is not None:
-                return self.expand(primitive, arguments)
+                program = expansion(primitive)
+                return program.evaluated(apply, kind, arguments)[program.outputs[0]]
         except TypeError as error:
-            raise self.missing(name, arguments) from error
-        raise self.missing(name, arguments)
-
-    def expand(self, primitive: Primitive, arguments: Sequence[Any]) -> Any:
-        """The primitive by its expression, replayed in this arithmetic."""
-        program = expansion(primitive)
-        return program.evaluated(self.apply, self.kind, arguments)[program.outputs[0]]
-
-    def missing(self, name: str, arguments: Sequence[Any]) -> OperandError:
-        """The error for a function that this arithmetic does not have."""
-        return OperandError(
-            f"{name} of {', '.join(map(repr, arguments))}: numbers of type {self.kind.__name__} have no such function. "
+            cause = error
+        raise OperandError(
+            f"{name} of {', '.join(map(repr, arguments))}: numbers of type {kind.__name__} have no such function. "
             "Replay in floats, in mpmath numbers, or leave the function out."
-        )
+        ) from cause
 
-    # What the tape's own functions are for ordered numbers.
+    return apply
 
-    def where(self, condition: Any, a: Any, b: Any) -> Any:
-        return a if condition != 0 else b
 
-    def less(self, a: Any, b: Any) -> Any:
-        return self.one if a < b else self.zero
+def _functions(kind: type) -> dict[str, Callable[..., Any]]:
+    """The functions that ordered numbers of a type lack, by the names of the primitives."""
 
-    def maximum(self, a: Any, b: Any) -> Any:
-        return max(b, a)
+    def floor(x: Any) -> Any:
+        return kind(x // 1) if kind is not Decimal else x.to_integral_value("ROUND_FLOOR")
 
-    def minimum(self, a: Any, b: Any) -> Any:
-        return min(b, a)
-
-    def sign(self, x: Any) -> Any:
-        return self.less(self.zero, x) - self.less(x, self.zero)
-
-    def cbrt(self, x: Any) -> Any:
-        root = abs(x) ** (self.one / self.kind(3))
+    def cbrt(x: Any) -> Any:
+        root = abs(x) ** (kind(1) / kind(3))
         return root if x >= 0 else -root
 
-    def copysign(self, x: Any, s: Any) -> Any:
-        return abs(x) if s >= 0 else -abs(x)
+    def held(relation: Callable[[Any, Any], bool], a: Any, b: Any) -> Any:
+        return kind(int(relation(a, b)))
 
-    def floor(self, x: Any) -> Any:
-        return self.kind(x // 1) if self.kind is not Decimal else x.to_integral_value("ROUND_FLOOR")
-
-    def ceil(self, x: Any) -> Any:
-        return -self.floor(-x)
-
-    def trunc(self, x: Any) -> Any:
-        return self.floor(x) if x >= 0 else self.ceil(x)
+    own: dict[str, Callable[..., Any]] = {
+        "div": operator.truediv, "floordiv": operator.floordiv, "mod": operator.mod, "pow": operator.pow,
+        "less": partial(held, operator.lt),
+    }  # fmt: skip
+    own |= {rule.name: partial(held, getattr(operator, relation)) for relation, rule in COMPARISONS.items()}
+    if kind is Decimal:
+        own |= {"log": Decimal.ln, "log10": Decimal.log10, "exp": Decimal.exp, "sqrt": Decimal.sqrt}
+    return own | {
+        "where": lambda condition, a, b: a if condition != 0 else b,
+        "maximum": lambda a, b: max(b, a),
+        "minimum": lambda a, b: min(b, a),
+        "sign": lambda x: kind((x > 0) - (x < 0)),
+        "cbrt": cbrt,
+        "copysign": lambda x, s: abs(x) if s >= 0 else -abs(x),
+        "floor": floor,
+        "ceil": lambda x: -floor(-x),
+        "trunc": lambda x: floor(x) if x >= 0 else -floor(-x),
+    }
 
 
 class PythonSingle:
@@ -214,7 +167,6 @@ class PythonSingle:
         self._steps = [(operation.value, arguments) for operation, arguments in program.code]
 
     def run(self, inputs: Sequence[float]) -> tuple[int, Sequence[float]]:
-        """The status and the outputs."""
         program = self.program
         values = [*inputs, *program.constants]
         for value, arguments in self._steps:
@@ -226,20 +178,5 @@ class PythonSingle:
         return (-1 if any(isnan(values[slot]) for slot in program.doubtful) else 0), outputs
 
     def computed(self, given: Any) -> tuple[int, Any]:
-        """The status and the outputs, of an array and as an array."""
         status, outputs = self.run(given.tolist())
         return status, np.array(outputs, dtype=np.float64)
-
-
-class Python:
-    """The backend: lanes run by NumPy."""
-
-    compiles = False
-    single = PythonSingle
-
-    def lanes(self, program: Program, varying: int, *, summed: bool, contract: bool) -> Lanes:
-        """By NumPy."""
-        return BACKENDS["numpy"].lanes(program, varying, summed=summed, contract=contract)
-
-
-BACKENDS["python"] = Python()

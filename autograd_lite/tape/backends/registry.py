@@ -2,7 +2,8 @@
 
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -10,17 +11,19 @@ from autograd_lite.copies import uncollected
 from autograd_lite.errors import ArgumentError, CompilationError
 from autograd_lite.tape.program import Program
 
+T = TypeVar("T")
+
 NAMES = ("auto", "python", "numpy", "llvm")
 
 
 class Single(Protocol):
-    """A program ready for one lane. The status is 0, the number (from 1) of the first guard that failed, or -1 for doubt."""
+    """A program ready for one lane; `computed` is `run` on arrays.
 
-    def run(self, inputs: Sequence[float]) -> tuple[int, Sequence[float]]:
-        """The status and the outputs."""
+    The status comes first: 0, the number (from 1) of the first guard that failed, or -1 for doubt.
+    """
 
-    def computed(self, inputs: Any) -> tuple[int, Any]:
-        """The status and the outputs, of an array and as an array."""
+    def run(self, inputs: Sequence[float]) -> tuple[int, Sequence[float]]: ...
+    def computed(self, inputs: Any) -> tuple[int, Any]: ...
 
 
 class Lanes(Protocol):
@@ -33,22 +36,13 @@ class Lanes(Protocol):
         """The result of `use(sums, block)`: sums over blocks of so many lanes, (blocks, outputs), good for that call only."""
 
 
-class Backend(Protocol):
-    """Makes programs ready to run.
+@dataclass(frozen=True)
+class Backend:
+    """Makes programs ready to run, with fused products and sums if `contract` allows them."""
 
-    Attributes
-    ----------
-    compiles : bool
-        Whether making one ready takes much longer than running it.
-    """
-
-    compiles: bool
-
-    def single(self, program: Program, *, contract: bool) -> Single:
-        """The program for one lane; `contract` allows fused products and sums."""
-
-    def lanes(self, program: Program, varying: int, *, summed: bool, contract: bool) -> Lanes:
-        """The program for many lanes, the first `varying` inputs of which differ."""
+    single: Callable[..., Single]  # (program, contract=flag)
+    lanes: Callable[..., Lanes]  # (program, varying, summed=flag, contract=flag): the first `varying` inputs differ
+    compiles: bool = False  # whether making a program ready takes much longer than running it
 
 
 #: The backends of this process by name; a module that brings one enters it.
@@ -68,50 +62,48 @@ def chosen(backend: str) -> str:
     """The backend that a name stands for on this machine."""
     if backend not in NAMES:
         raise ArgumentError(f"backend={backend!r}: choose one of {', '.join(NAMES)}.")
-    if backend != "auto" and backend not in BACKENDS:
+    if backend == "auto":
+        if fastest() == "numpy" and "numpy" not in _said:
+            _said.add("numpy")
+            warnings.warn(
+                "llvmlite is not installed: jit and vmap replay tapes with NumPy, some ten times slower than machine code. "
+                'pip install "autograd-lite[jit]" brings it; backend="numpy" says that this is intended.',
+                RuntimeWarning,
+                stacklevel=3,
+            )
+        return fastest()
+    if backend not in BACKENDS:
         raise CompilationError(
             'backend="llvm" needs llvmlite, which is not installed. Install it with pip install "autograd-lite[jit]", or '
             'pass backend="numpy".'
         )
-    if backend == "auto" and fastest() == "numpy" and "numpy" not in _said:
-        _said.add("numpy")
-        warnings.warn(
-            "llvmlite is not installed: jit and vmap replay tapes with NumPy, some ten times slower than machine code. "
-            'pip install "autograd-lite[jit]" brings it; backend="numpy" says that this is intended.',
-            RuntimeWarning,
-            stacklevel=3,
-        )
-    return fastest() if backend == "auto" else backend
+    return backend
 
 
 def single(program: Program, backend: str, *, contract: bool = False) -> Single:
     """A program ready for one lane."""
-    ready: Single = _once(program, (backend, contract), lambda: BACKENDS[backend].single(program, contract=contract))
-    return ready
+    return _ready(BACKENDS[backend].single, program, contract=contract)
 
 
 def lanes(program: Program, varying: int, backend: str, *, summed: bool, contract: bool) -> Lanes:
     """A program ready for many lanes."""
-    options = backend, varying, summed, contract
-    ready: Lanes = _once(
-        program, options, lambda: BACKENDS[backend].lanes(program, varying, summed=summed, contract=contract)
-    )
-    return ready
+    return _ready(BACKENDS[backend].lanes, program, varying, summed=summed, contract=contract)
 
 
-def _once(program: Program, options: tuple[Any, ...], build: Callable[[], Any]) -> Any:
-    """The result of `build`, from the cache if this program was built before."""
+def _ready(make: Callable[..., T], program: Program, *varying: int, **options: bool) -> T:
+    """What a backend makes of a program, from the cache if this program was made ready before."""
     constants = np.array(program.constants).tobytes()  # by bits: 0.0 and -0.0 are different
     guards = tuple((g.relation, g.left, g.right, g.outcome) for g in program.guards)
-    key = options, program.inputs, constants, program.code, program.outputs, guards, program.doubtful
+    how = make, varying, *options.values()
+    key = how, program.inputs, constants, program.code, program.outputs, guards, program.doubtful
     ready = _cache.pop(key, None)  # each step is one operation of a dictionary: an interrupt leaves no lock closed
     if ready is None:
         with uncollected():
-            ready = build()
+            ready = make(program, *varying, **options)
     ready = _cache.setdefault(key, ready)
     while len(_cache) > _CACHED:
         _cache.pop(next(iter(_cache), None), None)
-    return ready
+    return ready  # type: ignore[no-any-return]
 
 
 def forget() -> None:

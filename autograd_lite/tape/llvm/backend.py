@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from autograd_lite.tape.backends.lanes import Columns
-from autograd_lite.tape.backends.registry import BACKENDS
+from autograd_lite.tape.backends.registry import BACKENDS, Backend
 from autograd_lite.tape.llvm import engine, runtime
 from autograd_lite.tape.program import Program
 
@@ -173,13 +173,5 @@ class MachineLanes:
         engine.raise_failures(code.callbacks)
 
 
-class Machine:
-    """The backend."""
-
-    compiles = True
-    single = MachineSingle
-    lanes = MachineLanes
-
-
 if engine.AVAILABLE:
-    BACKENDS["llvm"] = Machine()
+    BACKENDS["llvm"] = Backend(MachineSingle, MachineLanes, compiles=True)
