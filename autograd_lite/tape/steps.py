@@ -1,8 +1,7 @@
 """The steps of a loop: the tapes of a step with all its paths, run natively over rows.
 
-What a step uses from outside, its captured Variables, are arguments of the loop. While the scan is being recorded, each new
-path may add to them. Afterwards the loop is closed: the Python function of the step is not called again (see `paths`). A path
-that a closed loop adopts may not add to them; whoever traced the function around the scan then does so once more (`wider`).
+The captured Variables of a step are arguments of the loop. While the scan is recorded, each new path may add to them. Then
+the loop is closed: the step is not called again (see `paths`), and a path that needs more asks for a `wider` trace around.
 """
 
 import functools
@@ -29,10 +28,6 @@ from autograd_lite.variable import Variable
 
 MAX_PATHS = 64
 
-
-# ------------------------------------------------------------------------------------------- what steps use from outside
-
-
 #: Whether a scan that is being recorded takes for captured whatever its step can reach.
 capturing_all: ContextVar[bool] = ContextVar("autograd_lite_capturing_all", default=False)
 
@@ -46,7 +41,6 @@ class CapturingAll:
         self.__name__ = name_of(f)
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
-        """The function's result."""
         token = capturing_all.set(True)
         try:
             return self.f(*arguments, **keywords)
@@ -67,12 +61,9 @@ def one_by_one(paths: Paths) -> Paths:
     return Paths(f, paths.shape, paths.limit, merging=paths.merging)
 
 
-# --------------------------------------------------------------------------------------------------------- running steps
-
-
 @dataclass
 class Progress:
-    """How far a loop has come: the next step, the carry before it, what all steps use, and the outputs so far."""
+    """The next step of a loop, the carry before it, the numbers of the captured Variables, and the outputs so far."""
 
     step: int
     carry: Any
@@ -86,15 +77,9 @@ class Progress:
         return [*map(float, self.carry), *self.rows[self.step].tolist()]
 
     def advance(self, values: Sequence[float], carry: int) -> None:
-        """Take the results of a step."""
         self.outputs[self.step] = self.carry if self.keep else values[carry:]
         self.carry = values[:carry]
         self.step += 1
-
-
-def paths_of(step: Callable[..., Any], shape: Shape, **options: Any) -> Paths:
-    """The paths of a step."""
-    return Paths(step, shape, MAX_PATHS, loops=2, **options)
 
 
 class Steps:
@@ -102,20 +87,21 @@ class Steps:
 
     Parameters
     ----------
-    paths : Paths
-        Of the function `(carry, row) -> (carry, outputs)` on nests.
+    step, shape
+        The function `(carry, row) -> (carry, outputs)` on nests, and the shape of its arguments; options as of `Paths`.
     carry : int
         How many numbers the carry holds.
     captured : sequence of Variable
         What the step is known to use from outside.
     """
 
-    def __init__(self, paths: Paths, carry: int, captured: Sequence[Variable] = ()) -> None:
-        self.paths = paths
-        self.carry, self.x = carry, sum(paths.shape.sizes) - carry
+    def __init__(
+        self, step: Callable[..., Any], shape: Shape, carry: int, captured: Sequence[Variable], **options: Any
+    ) -> None:
+        self.paths = Paths(step, shape, MAX_PATHS, loops=2, **options)
+        self.carry, self.x = carry, sum(shape.sizes) - carry
         self.captured = {v: place for place, v in enumerate(captured)}
         self.closed = False
-        self._places: dict[Tape, Any] = {}
         self.tracing = threading.RLock()
 
     def run(self, carry: Any, captured: Any, rows: Any, *, native: bool, keep: bool = False) -> Any:
@@ -142,7 +128,7 @@ class Steps:
         own = np.array([v._value for v in self.captured]) if captured is None else captured
         going = Progress(0, carry, own, rows, keep)
         path: Path | None = max(self.paths.known, key=lambda known: known.lanes, default=None)
-        path = path or self._trace(going)
+        path = path or self._found(self.paths.first, going)
         assert path is not None
         width = self.carry if keep else len(path.tape.outputs) - self.carry
         results = np.empty(self.carry + len(rows) * width)
@@ -158,14 +144,15 @@ class Steps:
                 return results
             tried = [path] if going.step > before else [*tried, path]
             following = self._following(path, failed, tried, going)
-            if following is not None and following.parent is path:  # for one step: the next need not be in doubt
-                going.advance(self._carefully(following, going, native=native), self.carry)
-                tried = []
-            elif following is not None:
-                path = following
+            if following is None:
+                values: Sequence[float] = self._eagerly(going)
+            elif following.parent is path:  # for one step: the next need not be in doubt
+                values = self._carefully(following, going, native=native)
             else:
-                going.advance(self._eagerly(going), self.carry)
-                tried = []
+                path = following
+                continue
+            going.advance(values, self.carry)
+            tried = []
 
     def _along(self, path: Path, going: Progress, *, native: bool) -> int | None:
         """Go on by one path as far as it leads; returns the status of the step that it does not serve.
@@ -173,32 +160,39 @@ class Steps:
         None if a loop inside that step does not.
         """
         try:
-            return (self._native if native else self._stepwise)(path, going)
+            if native:
+                return self._native(path, going)
+            program, places = self._program(path, native=False)
+            own = going.captured[places].tolist()
+            while going.step < len(going.rows):
+                status, values = program.run([*going.numbers(), *own])
+                if status:
+                    return int(status)
+                going.advance(values, self.carry)
         except Unserved:
             return None
+        return 0
+
+    def _native(self, path: Path, going: Progress) -> int:
+        program, places = self._program(path, native=True, keep=going.keep)
+        own = going.captured[places]
+        going.step, going.carry, status = program.scan(going.carry, own, going.rows, going.outputs, going.step)
+        return status  # type: ignore[no-any-return]
 
     def _following(self, path: Path, status: int | None, tried: Sequence[Path], going: Progress) -> Path | None:
         """The path to try for the next step; None if it is to be run eagerly."""
-        return self.paths.following(path, status, tried, lambda: self._new(going))
+        return self.paths.following(path, status, tried, lambda: self._found(self.paths.new, going))
 
-    def _new(self, going: Progress) -> Path | None:
-        """The path of a step that no known one serves."""
+    def _found(self, find: Callable[[list[float]], Path | None], going: Progress) -> Path | None:
+        """The path that `find` gives for the next step; what it captures beside enters `going`."""
         if self.closed:
             raise Unserved(self)
         with self.lent(going.captured):
-            return self._entered(self.paths.new(going.numbers()), going)
-
-    def _trace(self, going: Progress) -> Path | None:
-        """The first path."""
-        with self.lent(going.captured):
-            return self._entered(self.paths.first(going.numbers()), going)
-
-    def _entered(self, path: Path | None, going: Progress) -> Path | None:
-        """A path that may be new, when all that it captures is known."""
-        if path is not None:
-            late = dict.fromkeys(v for tape in path.tapes for v in tape.captured if v not in self.captured)
-            self.captured |= {v: place for place, v in enumerate(late, start=len(self.captured))}
-            going.captured = np.append(going.captured, [v._value for v in late])
+            path = find(going.numbers())
+            late = [v for tape in path.tapes for v in tape.captured if v not in self.captured] if path else []
+            for v in dict.fromkeys(late):
+                self.captured[v] = len(self.captured)
+                going.captured = np.append(going.captured, v._value)
         return path
 
     def adopt(
@@ -208,24 +202,22 @@ class Steps:
 
         Names are those of the captured Variables, in the order of their places.
         """
-        places = [names.index(name) if name in names else None for name in other_names]
+        own = dict(zip(names[::-1], [*self.captured][::-1], strict=True))  # two may have one name: the first
+        theirs = dict(zip(other.captured, other_names, strict=True))
         learnt = lacking = False
         for path in other.paths.known:
             known = self.paths.like(path)
             if known is not None:
-                for tape, theirs in zip(known.tapes, path.tapes, strict=False):
-                    own_names = [names.index(names[self.captured[v]]) for v in tape.captured]  # two may have one name
-                    their_names = [places[other.captured[v]] for v in theirs.captured]
-                    same = name_of(self.paths.f) if function and None not in their_names else ""
-                    more, less = adopt(tape, theirs, same, own_names, their_names)
+                for tape, newer in zip(known.tapes, path.tapes, strict=False):
+                    own_names = [names[self.captured[v]] for v in tape.captured]
+                    their_names = [theirs[v] for v in newer.captured]
+                    same = name_of(self.paths.f) if function and own.keys() >= {*their_names} else ""
+                    more, less = adopt(tape, newer, same, own_names, their_names)
                     learnt, lacking = learnt or more, lacking or less
-            elif any(places[other.captured[v]] is None for tape in path.tapes for v in tape.captured):
+            elif any(theirs[v] not in own for tape in path.tapes for v in tape.captured):
                 lacking = True
             elif not self.paths.full:
-                own = dict(enumerate(self.captured))
-                translated = {
-                    v: own[place] for v, place in zip(other.captured, places, strict=True) if place is not None
-                }
+                translated = {v: own[name] for v, name in theirs.items() if name in own}
                 self.paths.add(Path(_with_captured(path.tape, translated)))
                 learnt = True
         return learnt, lacking
@@ -255,8 +247,8 @@ class Steps:
 
     def _carefully(self, path: Path, going: Progress, *, native: bool) -> Sequence[float]:
         """The next step by the careful program of a path."""
-        program = self._program(path, native=native)
-        arguments = [*going.numbers(), *going.captured[self._own(path.tape)].tolist()]
+        program, places = self._program(path, native=native)
+        arguments = [*going.numbers(), *going.captured[places].tolist()]
         while True:
             status: int | None
             try:
@@ -270,40 +262,20 @@ class Steps:
                     raise Unserved(self)
                 return self._eagerly(going)
 
-    def _own(self, tape: Tape) -> Any:
-        """Which of the captured Variables a tape uses."""
-        places = self._places.get(tape)
-        if places is None:
-            places = self._places[tape] = np.array([self.captured[v] for v in tape.captured], dtype=np.int64)
-        return places
-
-    def _program(self, path: Path, *, native: bool, keep: bool = False) -> Any:
+    def _program(self, path: Path, *, native: bool, keep: bool = False) -> tuple[Any, Any]:
+        """The compiled tape of a path, and the places of the Variables that it captured."""
         backend = "llvm" if native else "python"
 
-        def build(tape: Tape) -> Any:
+        def build(tape: Tape) -> tuple[Any, Any]:
             program = tape.program
             if keep:
                 program = replace(program, outputs=(*program.outputs[: self.carry], *range(self.carry)))
-            return single(merged(program), backend)
+            return single(merged(program), backend), self._places(tape)
 
-        return path.program((backend, keep), build)
+        return path.program((backend, keep), build)  # type: ignore[no-any-return]
 
-    def _native(self, path: Path, going: Progress) -> int:
-        """By the native loop."""
-        program = self._program(path, native=True, keep=going.keep)
-        own = going.captured[self._own(path.tape)]
-        going.step, going.carry, status = program.scan(going.carry, own, going.rows, going.outputs, going.step)
-        return status  # type: ignore[no-any-return]
-
-    def _stepwise(self, path: Path, going: Progress) -> int:
-        """By Python, step by step."""
-        program, own = self._program(path, native=False), going.captured[self._own(path.tape)].tolist()
-        while going.step < len(going.rows):
-            status, values = program.run([*going.numbers(), *own])
-            if status:
-                return int(status)
-            going.advance(values, self.carry)
-        return 0
+    def _places(self, tape: Tape) -> Any:
+        return np.array([self.captured[v] for v in tape.captured], dtype=np.int64)
 
     def replayed(self, numbers: Sequence[Any], captured: Sequence[Any]) -> list[Any]:
         """One step on Variables, by the tape of the path that they take."""
@@ -311,26 +283,25 @@ class Steps:
         own = [getattr(n, "_value", n) for n in captured]
         notes = recording.current()
         for path in self.paths.known:
+            program, places = self._program(path, native=False)
             try:
-                status, _ = self._program(path, native=False).run([*values, *(own[k] for k in self._own(path.tape))])
+                status, _ = program.run([*values, *(own[k] for k in places)])
             except Unserved:  # a loop inside, which need not be on the path of these numbers
                 continue
-            if status <= 0:
-                if path.careful and (status < 0 or (notes is not None and notes.masked)):
-                    path = path.careful  # noqa: PLW2901
-                inputs = [*numbers, *(captured[k] for k in self._own(path.tape))]
-                return self._replayed(path, inputs)
+            if status > 0:
+                continue
+            taken = path.careful if status < 0 or (notes is not None and notes.masked) else None
+            taken = taken or path
+            inputs = [*numbers, *(captured[k] for k in self._places(taken.tape))]
+            try:
+                return python.replay(taken.tape, inputs)
+            except BranchError as error:  # a careful program tests more
+                raise Unserved(self) from error
+            except Unserved:
+                if self.paths.following(taken, None, [taken], lambda: None) is not taken:
+                    raise
+                return python.replay(taken.tape, inputs)
         raise Unserved(self)
-
-    def _replayed(self, path: Path, inputs: Sequence[Any]) -> list[Any]:
-        try:
-            return python.replay(path.tape, inputs)
-        except BranchError as error:  # a careful program tests more
-            raise Unserved(self) from error
-        except Unserved:
-            if self.paths.following(path, None, [path], lambda: None) is not path:
-                raise
-            return python.replay(path.tape, inputs)
 
 
 def _with_captured(tape: Tape, translated: dict[Variable, Variable]) -> Tape:

@@ -229,7 +229,7 @@ class GraphBuilder(Builder):
     def _enter(self, node: Variable) -> int:
         if node.number in self._instead:
             other, place, scale = self._instead[node.number]
-            total = self.instruction(node._primitive.other(place), (self.slot_of[other.number],))  # type: ignore[union-attr]
+            total = self.instruction(node._primitive.at(place), (self.slot_of[other.number],))  # type: ignore[union-attr]
             return total if scale is None else self.instruction(div, (total, self.constant(scale)))
         if node._first is None:  # a leaf made inside: Variable(3.0)
             return self.constant(node._value)
