@@ -1,9 +1,7 @@
 """The notes of a trace beside its nodes, and its sweeps, which must be right for whatever numbers a lane has.
 
-A sweep outside a trace leaves out the branches that were not taken. In a trace other numbers may take them. A `masked`
-sweep carries with each adjoint the condition that it was sent at all. Other sweeps leave the conditions out, which can be
-half the program: into a branch that was not taken they send 0·∂y/∂x, which is NaN where ∂y/∂x is infinite. A NaN among the
-`doubtful` numbers of a replay therefore asks for the masked program.
+A `masked` sweep carries with each adjoint the condition that it was sent at all, which can be half the program. Other sweeps
+send 0·∂y/∂x into a branch that was not taken; a NaN among the `doubtful` numbers of a replay asks for the masked program.
 """
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
@@ -26,43 +24,25 @@ _PLAIN = frozenset([plain, *COMPARISONS.values()])
 
 @dataclass(eq=False)
 class Recording:
-    """The notes of a trace: how comparisons came out, and which numbers show that a lane needs care.
+    """The notes of a trace: how comparisons came out, and which numbers show that a lane needs care; see `context.Trace`."""
 
-    Attributes
-    ----------
-    masked : bool
-        Whether sweeps carry conditions.
-    loops : int
-        2: `scan` may be recorded as one operation; 1: also that, inside a function that is differentiated once; 0: never.
-    oldest : int
-        The number before the first input: older nodes come from outside, and the tape takes their values as inputs.
-    elsewhere : list
-        Nodes that another thread compared or read without recording it, with its line.
-    scans : int
-        How many scans have become one operation so far.
-    lanes : bool
-        Whether a `vmap` may be recorded as one operation.
-    """
-
-    masked: bool = True
-    loops: int = 0
+    masked: bool = True  # sweeps carry conditions
+    loops: int = 0  # 2: `scan` may be one operation; 1: also that, in a function that is differentiated once; 0: never
     oldest: int = -1
     guards: list[tuple[str, Any, Any, bool, str]] = field(default_factory=list)
     doubtful: list[Any] = field(default_factory=list)
     elsewhere: list[tuple[Any, str]] = field(default_factory=list)
-    scans: int = 0
-    lanes: bool = field(init=False)
+    scans: int = 0  # how many have become one operation so far
+    lanes: bool = field(init=False)  # `vmap` may be one operation
     _held: dict[int, bool] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         self.lanes = self.loops > 0
 
     def guard(self, relation: str, left: Any, right: Any, *, outcome: bool) -> None:
-        """Note that `left relation right` came out as `outcome` on the user's line."""
         self.guards.append((relation, left, right, outcome, deciding_location()))
 
     def doubt(self, numbers: Iterable[Any]) -> bool:
-        """Note numbers that are NaN where this program must not be followed; False if it is masked, for all numbers."""
         if not self.masked:
             self.doubtful += [number for number in numbers if type(number) is Variable]
         return not self.masked
@@ -99,13 +79,8 @@ class Recording:
         finally:
             self.loops, self.lanes = before
 
-    # --- sweeps -------------------------------------------------------------------------------------------
-
     def connected(self, reach: Reach, outputs: Iterable[Variable]) -> Container[int]:
-        """The numbers of the nodes under `outputs`, without those that only a held number or a condition leads to.
-
-        There Python has a plain number, which leads nowhere; a trace has a node, so that it finds its value.
-        """
+        """The numbers of the nodes under `outputs`; a held number and a condition lead nowhere, as numbers of Python."""
         found = {y._number for y in outputs}
         for node in reach.inner:
             if node._number in found and node._primitive not in _PLAIN:
@@ -113,18 +88,16 @@ class Recording:
         return found
 
     def nan_if_nan(self, output: Variable, seed: Number) -> Number:
-        """The seed, as NaN wherever the output is."""
         return seed if self.doubt([output, seed]) else where(less(output, output), seed * output, seed)
 
     def send(self, reach: Reach, adjoints: dict[int, Number]) -> None:
-        """The reverse sweep from the seeds in `adjoints`."""
-        if not any(_may_send_nothing(node) or hasattr(node._primitive, "pulled_back") for node in reach.inner):
-            send_graphs(reach.inner, adjoints, generic=True)
-        elif self.masked:
+        selects = any(_may_send_nothing(node) or hasattr(node._primitive, "pulled_back") for node in reach.inner)
+        if selects and self.masked:
             found = _send_masked(reach, {n: [(a, None)] for n, a in adjoints.items() if a is not None})
             adjoints.update({n: a if sent is None else where(sent, a, 0.0) for n, (a, sent) in found.items()})
-        else:
-            send_graphs(reach.inner, adjoints, generic=True)
+            return
+        send_graphs(reach.inner, adjoints, generic=True)
+        if selects:
             visited = {node._number for node in reach.inner}
             self.doubt(a for number, a in adjoints.items() if number not in visited)
 
@@ -231,7 +204,6 @@ def _send_masked(reach: Reach, waiting: dict[int, list[Sent]]) -> dict[int, Sent
 
 
 def _conditional(node: Variable, adjoint: Number, condition: Number | None) -> Iterable[tuple[Variable, Sent]]:
-    """The products that a node sends to its arguments, each with the condition that it was sent."""
     if not _may_send_nothing(node):
         return [(argument, (product, condition)) for argument, product in shares(node, adjoint, generic=True)]
     return [
@@ -275,6 +247,5 @@ def _added(products: list[Sent]) -> Sent:
 
 
 def _may_send_nothing(node: Variable) -> bool:
-    """Whether the node selects among its arguments by their values."""
     primitive = node._primitive
     return primitive is not None and primitive.selects and any(map(callable, primitive.partials))

@@ -3,7 +3,6 @@
 import datetime as dt
 import enum
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from math import inf
 from typing import Any
 
@@ -38,20 +37,9 @@ _FACTS = (
 
 def is_plain(leaf: Any) -> bool:
     """Whether an output is passed through as it is: not a float, a Variable or an array of such."""
-    return (
-        leaf.dtype.kind not in "fO"
-        if isinstance(leaf, np.ndarray)
-        else not isinstance(leaf, (float, Variable, np.floating))
-    )
-
-
-@dataclass(frozen=True)
-class Recorded:
-    """A function as it ran on some numbers: its program, the Variables it used from outside, the shape of its results."""
-
-    program: Program
-    captured: tuple[Variable, ...]
-    output_shape: Shape
+    if isinstance(leaf, np.ndarray):
+        return leaf.dtype.kind not in "fO"
+    return not isinstance(leaf, (float, Variable, np.floating))
 
 
 @uncollected()
@@ -63,8 +51,8 @@ def recorded(
     masked: bool = False,
     loops: int = 0,
     merging: bool = True,
-) -> Recorded:
-    """Run `f` on arguments of this shape, positional and by keyword, with these numbers in them, and flatten its graph.
+) -> tuple[Program, tuple[Variable, ...], Shape]:
+    """Run `f` on arguments of this shape with these numbers: its program, what it captured, the shape of its results.
 
     `masked` and `loops`: see `recording.Recording`. Without `merging`, equal operations stay apart, as a sweep needs them:
     one may have an adjoint of 0 where the other has another.
@@ -91,11 +79,11 @@ def recorded(
     roots = [*outputs, *notes.doubtful, *(side for _, left, right, _, _ in notes.guards for side in (left, right))]
     builder.add(roots)
     _refuse_ended(builder.captured)
-    return Recorded(builder.program(outputs, notes), tuple(builder.captured), output_shape)
+    return builder.program(outputs, notes), tuple(builder.captured), output_shape
 
 
 def decided(nest: Any) -> Any:
-    """A nest of outputs in which conditions are bools again, as where nothing is traced: each is a branch."""
+    """The nest with bools for conditions, as where nothing is traced: each is a branch."""
 
     def leaf_decided(leaf: Any) -> Any:
         if type(leaf) is Variable:
@@ -157,17 +145,11 @@ def _explain(error: Exception, name: str) -> None:
         ) from error
 
 
-def _given(leaf: Variable) -> list[tuple[int, Any]]:
-    return [] if leaf._about is None else leaf._about.given
-
-
 #: Nodes times operations with many results up to which these are compared.
 _WORTH_SORTING = 10_000_000
 
 
 class GraphBuilder(Builder):
-    """Makes the program of a recorded graph."""
-
     def __init__(self, inputs: Sequence[Variable], oldest: int, *, merging: bool = True) -> None:
         super().__init__(len(inputs), merging=merging)
         self.oldest = oldest
@@ -190,13 +172,12 @@ class GraphBuilder(Builder):
         """The nodes under `roots`, and those under the traced numbers that leaves were given."""
         while True:
             graph = reachable(roots, self.oldest)
-            new = [
-                leaf for leaf in graph if leaf.number > self.oldest and _given(leaf) and leaf.number not in self._given
-            ]
+            made = [node for node in graph if node.number > self.oldest and node.number not in self._given]
+            new = {node.number: about.given for node in made if (about := node._about) is not None and about.given}
             if not new:
                 return graph
-            self._given |= {leaf.number: _given(leaf) for leaf in new}
-            roots += [number for leaf in new for _, number in _given(leaf) if type(number) is Variable]
+            self._given |= new
+            roots += [number for given in new.values() for _, number in given if type(number) is Variable]
 
     def _without_doubles(self, graph: list[Variable]) -> list[Variable]:
         """An order in which operations whose results others include can be left out: their users come after those.
@@ -251,7 +232,6 @@ class GraphBuilder(Builder):
         return self.slot(seen[-1], read)
 
     def program(self, outputs: Sequence[Any], notes: Recording) -> Program:
-        """The finished program."""
         guards: dict[tuple[str, int, int], Guard] = {}
         for relation, left, right, outcome, location in notes.guards:
             key = relation, self.slot(left), self.slot(right)
