@@ -10,9 +10,8 @@ from collections.abc import Callable, Iterator
 from autograd_lite.errors import ArgumentError, CompilationError
 from autograd_lite.primitives import Primitive
 from autograd_lite.tape.tape import Tape
-from autograd_lite.tape.text.c import translation_unit
+from autograd_lite.tape.text.language import NUMPY, PYTHON, module, translation_unit
 from autograd_lite.tape.text.latex import equations
-from autograd_lite.tape.text.python import NUMPY, PYTHON, module
 
 
 def source(tape: Tape, language: str) -> str:
