@@ -23,7 +23,7 @@ from autograd_lite.tape import recording
 from autograd_lite.tape.backends.lanes import Columns
 from autograd_lite.tape.batches import Batch
 from autograd_lite.tape.lane_paths import LanePaths, Served
-from autograd_lite.tape.loop import Included, Operation, recorded
+from autograd_lite.tape.loop import Operation, recorded
 from autograd_lite.tape.paths import Unmapped
 from autograd_lite.tape.recording import Cotangents
 from autograd_lite.tape.results import reduced, spread
@@ -290,7 +290,7 @@ class Gradient:
         )
         if values:
             scale = float(columns.count) if primal.family.reduce == "mean" else None
-            operation.includes = Included(primal, len(self.wanted), scale)
+            operation.includes = primal, len(self.wanted), scale
         return operation
 
     def _family(self, shape: Shape, *, sent: bool, values: bool) -> LanePaths:

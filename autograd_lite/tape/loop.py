@@ -6,7 +6,6 @@ each of these that is used. Compiled code calls back for the loop, which is mach
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -48,15 +47,6 @@ class Item:
         return [(node._arguments[0], Cotangents({self.index: adjoint}))]
 
 
-@dataclass(frozen=True, eq=False)
-class Included:
-    """That an operation gives the results of another one too, from result `first` on, to be divided by `scale`."""
-
-    operation: "Operation"
-    first: int
-    scale: float | None
-
-
 class Operation:
     """An operation with many results, as the instruction of a tape knows it.
 
@@ -65,7 +55,8 @@ class Operation:
     """
 
     selects, expression, partials = False, None, ()
-    includes: Included | None = None
+    #: Another operation with results that this one has too: from which place on, to be divided by what.
+    includes: "tuple[Operation, int, float | None] | None" = None
     name: str
     arity: int
     results: int
@@ -125,18 +116,8 @@ def _values(numbers: Any) -> Any:
 class Loop(Operation):
     """The steps of a scan, as an operation on its first carry, what the step captured, and the rows of xs that are traced.
 
-    Parameters
-    ----------
-    step, shape
-        `(carry, x) -> (carry, y)` from nests to two flat lists, and the shape of its arguments.
-    carry : int
-        How many numbers the carry holds.
-    table : array
-        xs, of shape (length, x); an array of objects is traced.
-    segment : int, optional
-        Steps between carries that a reverse sweep keeps; all by default.
-    captured : sequence of Variable
-        What the step may use, as far as it is known beforehand.
+    `step` takes nests of `shape` and returns two flat lists; `carry` counts the numbers of the first. `table` has a row for
+    each step, of objects if it is traced. A reverse sweep keeps the carry of every `segment` steps.
     """
 
     name = "scan"
@@ -181,7 +162,6 @@ class Loop(Operation):
         return arguments[: self.carry], arguments[self.carry : start], rows
 
     def computed(self, arguments: Any, *, native: bool) -> Any:
-        """The last carry and the outputs of all steps."""
         return self.steps.run(*self.apart(arguments), native=native)
 
     def replayed(self, arguments: Sequence[Any]) -> list[Any]:
@@ -211,15 +191,11 @@ class Loop(Operation):
 
 
 class LoopGradient(Operation):
-    """The reverse sweep over a loop, a loop itself: over the tapes of the steps, not by the function that they recorded.
+    """The reverse sweep over a loop, a loop itself, over the tapes of the steps.
 
     Its arguments are those of the loop, then the adjoints of the last carry and, if `outputs`, of all outputs. If `masked`,
-    the conditions that these were sent follow, and behind the adjoints of the loop's arguments come the conditions that
-    anything was sent to them: 0 if nothing was. Else 0 stands for what was not sent, and 0·inf makes NaN of it: the careful
-    program around the loop has the masked form.
-
-    Carries are not passed on from the forward loop but computed again: all of them, or with a segment length those where a
-    segment begins, and then those of one segment at a time.
+    as in a careful program, there is a second form of these, and of the results: the conditions that they were sent, 0 if
+    not. Carries are computed again: those where a segment begins, and then those of one segment at a time.
     """
 
     name, order = "scan_gradient", 1
@@ -244,8 +220,8 @@ class LoopGradient(Operation):
     def _reversed(self, state: list[Any], row: list[Any]) -> Any:
         """The step of the reverse loop.
 
-        Its state: the adjoints of the carry and, added up so far, of what was captured, then the conditions of these. A row:
-        the carry before the step, its x, the adjoints of its outputs and their conditions.
+        Its state: in each form the adjoints of the carry and, added up so far, of what was captured. A row: the carry before
+        the step, its x, and in each form the adjoints of its outputs.
         """
         loop = self.loop
         oldest = Variable(0.0).number  # what was captured is older and so a leaf: the sweep outside goes on from there
@@ -262,7 +238,6 @@ class LoopGradient(Operation):
         return following, [n for numbers in forms for n in numbers[loop.carry : loop.carry + self.x]]
 
     def computed(self, arguments: Any, *, native: bool) -> Any:
-        """The adjoints of the loop's arguments."""
         loop, width = self.loop, self.loop.carry
         carry, captured, rows = loop.apart(arguments[: loop.arity])
         seeds = arguments[loop.arity :].reshape(self.forms, width + self.y * loop.length)
@@ -302,7 +277,6 @@ class LoopGradient(Operation):
         return [n for numbers in forms for n in numbers]
 
     def pulled_back(self, *_: Any) -> list[Any]:
-        """Not available: what differentiates twice records the steps of a scan one by one, to which `jit` returns."""
         raise Unmapped(
             "the gradient of a compiled scan is differentiated again. Put the scan inside both derivatives, as in "
             "jit(grad(grad(f))), so that its steps are recorded one by one."

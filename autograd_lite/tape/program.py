@@ -115,7 +115,7 @@ class Builder:
     def _simplified(self, primitive: Primitive, arguments: tuple[int, ...]) -> int:
         # An operation with many results is not folded: it has no value to be a constant.
         if all(_CONSTANT <= a < _INSTRUCTION for a in arguments) and not hasattr(primitive, "computed"):
-            return self.constant(primitive.value(*(self.constants[a - _CONSTANT] for a in arguments)))
+            return self.constant(primitive.value(*map(self.value_of, arguments)))
         if primitive is primitives.positive:
             return arguments[0]
         if primitive is primitives.hold and arguments[0] >= _INSTRUCTION:  # what is held need not be plain before
@@ -138,9 +138,7 @@ class Builder:
 
     def finished(self, outputs: Sequence[int], guards: Sequence[Guard] = (), doubtful: Sequence[int] = ()) -> Program:
         """The program, without instructions and constants that nothing uses, and slots in their final order."""
-        doubtful = [
-            s for s in dict.fromkeys(doubtful) if not self.is_constant(s) or isnan(self.constants[s - _CONSTANT])
-        ]
+        doubtful = [s for s in dict.fromkeys(doubtful) if (known := self.value_of(s)) is None or isnan(known)]
         needed = {*outputs, *doubtful, *(s for g in guards for s in (g.left, g.right))}
         for position in range(len(self.code) - 1, -1, -1):
             if _INSTRUCTION + position in needed:
@@ -180,7 +178,7 @@ def rewritten(program: Program, enter: Callable[[Builder, Primitive, tuple[int, 
 
 
 def merged(program: Program) -> Program:
-    """The program with equal operations done once, and without those that no output needs."""
+    """The program with equal operations done once."""
     return rewritten(program, Builder.instruction)
 
 

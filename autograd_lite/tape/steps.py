@@ -61,38 +61,10 @@ def one_by_one(paths: Paths) -> Paths:
     return Paths(f, paths.shape, paths.limit, merging=paths.merging)
 
 
-@dataclass
-class Progress:
-    """The next step of a loop, the carry before it, the numbers of the captured Variables, and the outputs so far."""
-
-    step: int
-    carry: Any
-    captured: Any
-    rows: Any
-    keep: bool = False  # the carry before each step, instead of its outputs
-    outputs: Any = None
-
-    def numbers(self) -> list[float]:
-        """The arguments of the next step."""
-        return [*map(float, self.carry), *self.rows[self.step].tolist()]
-
-    def advance(self, values: Sequence[float], carry: int) -> None:
-        self.outputs[self.step] = self.carry if self.keep else values[carry:]
-        self.carry = values[:carry]
-        self.step += 1
-
-
 class Steps:
-    """A step with all its paths, run over rows.
+    """A step `(carry, row) -> (carry, outputs)` on nests of `shape` with all its paths, run over rows.
 
-    Parameters
-    ----------
-    step, shape
-        The function `(carry, row) -> (carry, outputs)` on nests, and the shape of its arguments; options as of `Paths`.
-    carry : int
-        How many numbers the carry holds.
-    captured : sequence of Variable
-        What the step is known to use from outside.
+    `carry` counts the numbers of the carry; `captured` is what the step is known to use from outside.
     """
 
     def __init__(
@@ -108,100 +80,22 @@ class Steps:
         """The last carry and the outputs of all steps, one after the other, as an array; if `keep`, the carry before each.
 
         `captured` are the numbers of the captured Variables. None: those of the trace under way, in which a path may capture
-        more.
-
-        Raises
-        ------
-        Unserved
-            If the loop is closed and has no path for a step.
+        more; a closed loop that has no path for a step is `Unserved`.
         """
         while True:
             paths = self.paths
             try:
-                return self._run(carry, captured, np.ascontiguousarray(rows), native=native, keep=keep)
+                own = np.array([v._value for v in self.captured]) if captured is None else captured
+                return Run(self, carry, own, np.ascontiguousarray(rows), native, keep).results()
             except Uncaptured:
                 if self.closed or not paths.loops:
                     raise
                 self.paths = wider(paths)  # for a scan inside the step
 
-    def _run(self, carry: Any, captured: Any, rows: Any, *, native: bool, keep: bool) -> Any:
-        own = np.array([v._value for v in self.captured]) if captured is None else captured
-        going = Progress(0, carry, own, rows, keep)
-        path: Path | None = max(self.paths.known, key=lambda known: known.lanes, default=None)
-        path = path or self._found(self.paths.first, going)
-        assert path is not None
-        width = self.carry if keep else len(path.tape.outputs) - self.carry
-        results = np.empty(self.carry + len(rows) * width)
-        going.outputs = results[self.carry :].reshape(len(rows), width)
-        tried: list[Path] = []
-        while True:
-            assert keep or len(path.tape.outputs) == self.carry + width
-            before = going.step
-            failed = self._along(path, going, native=native)
-            path.serve(going.step - before)
-            if going.step == len(rows):
-                results[: self.carry] = going.carry
-                return results
-            tried = [path] if going.step > before else [*tried, path]
-            following = self._following(path, failed, tried, going)
-            if following is None:
-                values: Sequence[float] = self._eagerly(going)
-            elif following.parent is path:  # for one step: the next need not be in doubt
-                values = self._carefully(following, going, native=native)
-            else:
-                path = following
-                continue
-            going.advance(values, self.carry)
-            tried = []
-
-    def _along(self, path: Path, going: Progress, *, native: bool) -> int | None:
-        """Go on by one path as far as it leads; returns the status of the step that it does not serve.
-
-        None if a loop inside that step does not.
-        """
-        try:
-            if native:
-                return self._native(path, going)
-            program, places = self._program(path, native=False)
-            own = going.captured[places].tolist()
-            while going.step < len(going.rows):
-                status, values = program.run([*going.numbers(), *own])
-                if status:
-                    return int(status)
-                going.advance(values, self.carry)
-        except Unserved:
-            return None
-        return 0
-
-    def _native(self, path: Path, going: Progress) -> int:
-        program, places = self._program(path, native=True, keep=going.keep)
-        own = going.captured[places]
-        going.step, going.carry, status = program.scan(going.carry, own, going.rows, going.outputs, going.step)
-        return status  # type: ignore[no-any-return]
-
-    def _following(self, path: Path, status: int | None, tried: Sequence[Path], going: Progress) -> Path | None:
-        """The path to try for the next step; None if it is to be run eagerly."""
-        return self.paths.following(path, status, tried, lambda: self._found(self.paths.new, going))
-
-    def _found(self, find: Callable[[list[float]], Path | None], going: Progress) -> Path | None:
-        """The path that `find` gives for the next step; what it captures beside enters `going`."""
-        if self.closed:
-            raise Unserved(self)
-        with self.lent(going.captured):
-            path = find(going.numbers())
-            late = [v for tape in path.tapes for v in tape.captured if v not in self.captured] if path else []
-            for v in dict.fromkeys(late):
-                self.captured[v] = len(self.captured)
-                going.captured = np.append(going.captured, v._value)
-        return path
-
     def adopt(
         self, other: "Steps", function: str, names: Sequence[Any], other_names: Sequence[Any]
     ) -> tuple[bool, bool]:
-        """Serve the steps that those of the same scan in another trace serve; see `paths.adopt`.
-
-        Names are those of the captured Variables, in the order of their places.
-        """
+        """Serve the steps that those of the same scan in another trace serve; `names` of what is captured: see `paths`."""
         own = dict(zip(names[::-1], [*self.captured][::-1], strict=True))  # two may have one name: the first
         theirs = dict(zip(other.captured, other_names, strict=True))
         learnt = lacking = False
@@ -238,31 +132,7 @@ class Steps:
                 for v, number in zip(lent, before, strict=True):
                     v._value = number
 
-    def _eagerly(self, going: Progress) -> list[float]:
-        """The next step by the function itself."""
-        numbers = going.numbers()
-        with self.lent(going.captured), context.record_into(None):
-            results = unravel(self.paths.eager(numbers))[0]
-        return [getattr(y, "_value", y) for y in results]
-
-    def _carefully(self, path: Path, going: Progress, *, native: bool) -> Sequence[float]:
-        """The next step by the careful program of a path."""
-        program, places = self._program(path, native=native)
-        arguments = [*going.numbers(), *going.captured[places].tolist()]
-        while True:
-            status: int | None
-            try:
-                status, values = program.run(arguments)
-            except Unserved:
-                status = None
-            if status == 0:
-                return values  # type: ignore[no-any-return]
-            if self._following(path, status, [path], going) is None:
-                if self.closed:
-                    raise Unserved(self)
-                return self._eagerly(going)
-
-    def _program(self, path: Path, *, native: bool, keep: bool = False) -> tuple[Any, Any]:
+    def program(self, path: Path, *, native: bool, keep: bool = False) -> tuple[Any, Any]:
         """The compiled tape of a path, and the places of the Variables that it captured."""
         backend = "llvm" if native else "python"
 
@@ -283,7 +153,7 @@ class Steps:
         own = [getattr(n, "_value", n) for n in captured]
         notes = recording.current()
         for path in self.paths.known:
-            program, places = self._program(path, native=False)
+            program, places = self.program(path, native=False)
             try:
                 status, _ = program.run([*values, *(own[k] for k in places)])
             except Unserved:  # a loop inside, which need not be on the path of these numbers
@@ -302,6 +172,121 @@ class Steps:
                     raise
                 return python.replay(taken.tape, inputs)
         raise Unserved(self)
+
+
+@dataclass
+class Run:
+    """A run over rows: the carry before the next step, the numbers of the captured Variables, the outputs so far."""
+
+    steps: Steps
+    carry: Any
+    captured: Any
+    rows: Any
+    native: bool
+    keep: bool  # the carry before each step, instead of its outputs
+    step: int = 0
+    outputs: Any = None
+
+    def results(self) -> Any:
+        width, known = self.steps.carry, self.steps.paths.known
+        path = max(known, key=lambda path: path.lanes) if known else self._found(self.steps.paths.first)
+        assert path is not None
+        each = width if self.keep else len(path.tape.outputs) - width
+        results = np.empty(width + len(self.rows) * each)
+        self.outputs = results[width:].reshape(len(self.rows), each)
+        tried: list[Path] = []
+        while True:
+            assert self.keep or len(path.tape.outputs) == width + each
+            before = self.step
+            failed = self._along(path)
+            path.serve(self.step - before)
+            if self.step == len(self.rows):
+                results[:width] = self.carry
+                return results
+            tried = [path] if self.step > before else [*tried, path]
+            following = self._following(path, failed, tried)
+            if following is not None and following.parent is not path:
+                path = following
+                continue
+            # The careful program serves one step: the next need not be in doubt.
+            self._advance(self._carefully(following) if following else self._eagerly())
+            tried = []
+
+    def _numbers(self) -> list[float]:
+        """The arguments of the next step."""
+        return [*map(float, self.carry), *self.rows[self.step].tolist()]
+
+    def _advance(self, values: Sequence[float]) -> None:
+        self.outputs[self.step] = self.carry if self.keep else values[self.steps.carry :]
+        self.carry = values[: self.steps.carry]
+        self.step += 1
+
+    def _along(self, path: Path) -> int | None:
+        """Go on by one path as far as it leads; returns the status of the step that it does not serve.
+
+        None if a loop inside that step does not.
+        """
+        try:
+            if self.native:
+                return self._native(path)
+            program, places = self.steps.program(path, native=False)
+            own = self.captured[places].tolist()
+            while self.step < len(self.rows):
+                status, values = program.run([*self._numbers(), *own])
+                if status:
+                    return int(status)
+                self._advance(values)
+        except Unserved:
+            return None
+        return 0
+
+    def _native(self, path: Path) -> int:
+        program, places = self.steps.program(path, native=True, keep=self.keep)
+        own = self.captured[places]
+        self.step, self.carry, status = program.scan(self.carry, own, self.rows, self.outputs, self.step)
+        return status  # type: ignore[no-any-return]
+
+    def _following(self, path: Path, status: int | None, tried: Sequence[Path]) -> Path | None:
+        """The path to try for the next step; None if it is to be run eagerly."""
+        paths = self.steps.paths
+        return paths.following(path, status, tried, lambda: self._found(paths.new))
+
+    def _found(self, find: Callable[[list[float]], Path | None]) -> Path | None:
+        """The path that `find` gives for the next step; its captured Variables enter those of the steps."""
+        if self.steps.closed:
+            raise Unserved(self.steps)
+        places = self.steps.captured
+        with self.steps.lent(self.captured):
+            path = find(self._numbers())
+            late = [v for tape in path.tapes for v in tape.captured if v not in places] if path else []
+            for v in dict.fromkeys(late):
+                places[v] = len(places)
+                self.captured = np.append(self.captured, v._value)
+        return path
+
+    def _eagerly(self) -> list[float]:
+        """The next step by the function itself."""
+        numbers = self._numbers()
+        with self.steps.lent(self.captured), context.record_into(None):
+            results = unravel(self.steps.paths.eager(numbers))[0]
+        return [getattr(y, "_value", y) for y in results]
+
+    def _carefully(self, path: Path) -> Sequence[float]:
+        """The next step by the careful program of a path."""
+        program, places = self.steps.program(path, native=self.native)
+        arguments = [*self._numbers(), *self.captured[places].tolist()]
+        while True:
+            status: int | None
+            try:
+                status, values = program.run(arguments)
+            except Unserved:
+                status = None
+            if status == 0:
+                return values  # type: ignore[no-any-return]
+            if self._following(path, status, [path]) is None:
+                if self.steps.closed:
+                    raise Unserved(self.steps)
+                return self._eagerly()
 
 
 def _with_captured(tape: Tape, translated: dict[Variable, Variable]) -> Tape:

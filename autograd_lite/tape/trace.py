@@ -182,15 +182,14 @@ class GraphBuilder(Builder):
     def _without_doubles(self, graph: list[Variable]) -> list[Variable]:
         """An order in which operations whose results others include can be left out: their users come after those.
 
-        A gradient of a `vmap` computes the values of all lanes on its way. The `vmap` itself is needed only where what goes
-        into the gradient depends on its results.
+        A gradient of a `vmap` computes the values of all lanes too, unless what goes into it depends on these.
         """
         made = {node._primitive: node for node in graph if hasattr(node._primitive, "includes")}
         if len(made) * len(graph) > _WORTH_SORTING:
             return graph
         for operation, node in list(made.items()):
-            included = operation.includes  # type: ignore[union-attr] # one of many results
-            primal = made.get(included.operation) if included else None
+            included, first, scale = operation.includes or (None, 0, None)  # type: ignore[union-attr] # one of many results
+            primal = made.get(included)
             if primal is None:
                 continue
             after = {primal.number: primal}
@@ -204,7 +203,7 @@ class GraphBuilder(Builder):
             graph = [n for n in graph if n.number not in after] + [n for n in graph if n.number in after]
             for n in after.values():
                 if n._first is primal:
-                    self._instead[n.number] = node, included.first + n._primitive.index, included.scale  # type: ignore[union-attr]
+                    self._instead[n.number] = node, first + n._primitive.index, scale  # type: ignore[union-attr]
         return graph
 
     def _enter(self, node: Variable) -> int:
