@@ -28,9 +28,9 @@ testing  tape.trace  see.blame  see.dot  see.explain  see.flow  see.kinks
 tape.lowering  tape.results  see.audit  see.fold  see.stepper  see.why
 tape.backends.python  tape.llvm.emit  see.view
 tape.tape  tape.backends.numpy
-tape.paths  tape.backends.lanes  tape.connected  tape.files  tape.text.language
-tape.steps  tape.batches  tape.llvm.backend  tape.pickles  tape.text.latex
-tape.entries  tape.loop  tape.lane_paths  tape.text
+tape.paths  tape.backends.lanes  tape.connected  tape.files  tape.text
+tape.steps  tape.batches  tape.llvm.backend  tape.pickles
+tape.entries  tape.loop  tape.lane_paths
 tape.lane_operations  tape.scan
 tape.vmap
 tape.call

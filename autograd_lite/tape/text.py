@@ -1,16 +1,21 @@
-"""Programs as code in Python, NumPy and C: the order of instructions and guards, names, numbers, functions."""
+r"""A tape as text in Python, NumPy, C or LaTeX: one line an instruction.
+
+What NumPy and C lack is first written out by its `expression`. The careful program of a tape is a second function, to which
+the first hands over as a replay does; LaTeX leaves it out, since as mathematics both are the same.
+"""
 
 import keyword
 import re
 import textwrap
 import unicodedata
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import copysign, isinf, isnan
 
 from autograd_lite import primitives as p
-from autograd_lite.errors import CompilationError
+from autograd_lite.errors import ArgumentError, CompilationError, PrimitiveError
 from autograd_lite.primitives import PRIMITIVES, Primitive
 from autograd_lite.tape.backends.numpy import FUNCTIONS
 from autograd_lite.tape.lowering import lowered
@@ -75,9 +80,8 @@ def identifier(name: str, otherwise: str, taken: set[str]) -> str:
 
 
 def wrapped(terms: Sequence[str]) -> str:
-    return textwrap.fill(
-        ", ".join(terms), 108, subsequent_indent=" " * 8, break_long_words=False, break_on_hyphens=False
-    )
+    indent, text = " " * 8, ", ".join(terms)
+    return textwrap.fill(text, 108, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def on_one_line(text: str) -> str:
@@ -86,7 +90,6 @@ def on_one_line(text: str) -> str:
 
 
 def in_digits(number: float, infinity: str = 'float("inf")', nan: str = 'float("nan")') -> str:
-    """A number in digits that are read as the same float."""
     sign = "-" if copysign(1.0, number) < 0.0 else ""
     return nan if isnan(number) else f"{sign}{infinity}" if isinf(number) else repr(number)
 
@@ -135,16 +138,9 @@ NUMPY = Language(
 
 
 def module(tape: Tape, language: Language) -> Iterator[str]:
-    """A module of Python with a function for the tape, and one for its careful program."""
     programs = language.programs(tape)
-    taken = {
-        "PRIMITIVES",
-        "ValueError",
-        "any",
-        "float",
-        "np",
-        *(rule.name for part in programs for rule, _ in part.code),
-    }
+    taken = {rule.name for part in programs for rule, _ in part.code}
+    taken |= {"PRIMITIVES", "ValueError", "any", "float", "np"}
     names = [identifier(tape.name, "f", taken)]
     names.append(identifier(f"{names[0]}_careful", "f", taken))
     few = tape.program.inputs <= FEW
@@ -196,7 +192,7 @@ _TAKEN_IN_C = re.compile(
 
 
 def _helper(primitive: Primitive) -> str:
-    """The function that is defined for an operation, if it is a definition in the table."""
+    """The function that is defined for an operation whose C is a definition."""
     return f"tape_{primitive.name}" if primitive.c.startswith("(double ") else ""
 
 
@@ -239,7 +235,6 @@ def _in_comment(text: str) -> str:
 
 
 def translation_unit(tape: Tape) -> Iterator[str]:
-    """A C file with a function for the tape, after one for its careful program."""
     programs = _C.programs(tape)
     helpers = {_helper(rule): rule.c for program in programs for rule, _ in program.code if _helper(rule)}
     taken = {"x", "y", *helpers}
@@ -286,3 +281,169 @@ def _body_in_c(program: Program, careful: str) -> Iterator[str]:
     for position, slot in enumerate(program.outputs):
         yield f"    y[{position}] = {terms[slot]};"
     yield "    return 0;"
+
+
+# --- LaTeX ------------------------------------------------------------------------------------------------------
+
+_GREEK = re.compile(
+    "alpha|beta|gamma|delta|epsilon|zeta|eta|theta|iota|kappa|lambda|mu|nu|xi|pi|rho|sigma|tau|phi|chi|psi|omega"
+)
+_RELATIONS = {"lt": "<", "le": r"\le", "gt": ">", "ge": r"\ge", "eq": "=", "ne": r"\ne"}
+_DELIMITED = re.compile(r"(^|[{(\[|,:?]|\\[lr](floor|ceil)|\\,)\s*$")  # what stands after it needs no parentheses
+_BINDS = re.compile(r"\s*[\^_!']")  # except before this
+
+
+def _decimal(number: float) -> str:
+    digits, _, exponent = in_digits(number, r"\infty", r"\mathrm{NaN}").removesuffix(".0").partition("e")
+    if not exponent:
+        return digits
+    power = f"10^{{{int(exponent)}}}"
+    return digits[:-1] + power if digits in ("1", "-1") else rf"{digits} \times {power}"
+
+
+@lru_cache
+def _pieces(name: str, template: str, arity: int) -> list[tuple[str, int, bool]]:
+    """A rule's LaTeX cut at its arguments: the text before, which argument, whether a sum there needs parentheses."""
+    marks = [chr(0xE000 + k) for k in range(arity)]
+    try:
+        text = template.format(*marks) if template else rf"\operatorname{{{_escaped(name)}}}({', '.join(marks)})"
+    except (IndexError, KeyError, ValueError, AttributeError) as error:
+        raise PrimitiveError(
+            f"latex={template!r} of {name!r} is no template: write {{0}}, {{1}} for the arguments and "
+            "{{ }} for braces."
+        ) from error
+    cut = re.split(f"([{''.join(marks)}])", text)
+    return [
+        (before, ord(mark) - 0xE000, not _DELIMITED.search(before) or bool(_BINDS.match(after)))
+        for before, mark, after in zip(cut[::2], cut[1::2], cut[2::2], strict=False)
+    ] + [(cut[-1], -1, False)]
+
+
+def _in_latex(primitive: Primitive, terms: Sequence[str]) -> str:
+    text = ""
+    for before, which, closed in _pieces(primitive.name, primitive.latex, primitive.arity):
+        term = terms[which] if which >= 0 else ""
+        text += before + (f"({term})" if closed and (term.startswith("-") or "10^" in term) else term)
+    return text
+
+
+def _symbol(name: str, seen: Counter[str]) -> str:
+    """An input's name with indices as subscripts: w[0, 2] is w_{0,2}; equal names are counted."""
+    base, *indices = re.sub(r"[\[\](), '\"]+", " ", name).split() or ["x"]
+    found = re.fullmatch(r"(.+?)_?(\d+)", base)
+    if found:
+        base, indices = found[1], [found[2], *indices]
+    seen[name := f"{base} {indices}"] += 1
+    subscripts = [_word(index) for index in indices] + [f"({seen[name]})"] * (seen[name] > 1)
+    return f"{_word(base)}_{{{','.join(subscripts)}}}" if subscripts else _word(base)
+
+
+def _word(text: str) -> str:
+    """A letter, a number or a Greek letter as it is; else upright."""
+    if text.isdecimal() or (len(text) == 1 and text.isalpha()):
+        return text
+    if _GREEK.fullmatch(text):
+        return f"\\{text}"
+    return rf"\mathrm{{{_escaped(text)}}}"
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r"[_{}#&%$]", r"\\\g<0>", re.sub(r"[\\^~]", "?", on_one_line(text)))
+
+
+def equations(tape: Tape) -> Iterator[str]:
+    seen: Counter[str] = Counter()
+    inputs = [_symbol(name, seen) for name in tape.input_names]
+    free = [letter for letter in "vutsrqponm" if not any(symbol.startswith(f"{letter}_{{") for symbol in inputs)]
+    language = Language(
+        _in_latex,
+        _decimal,
+        lambda _, guard, left, right: (
+            rf"&\text{{given {'' if guard.outcome else 'not '}}}{left} {_RELATIONS[guard.relation]} {right}"
+        ),
+        line="{} &= {}",
+        slot=(free or ["v'"])[0] + "_{{{}}}",
+    )
+    program = tape.program
+    terms = language.terms(program, inputs)
+    result = "y" if not any(symbol.startswith("y_{") for symbol in inputs) else "y'"
+    lines = list(language.statements(program, terms))
+    lines += [f"{result}_{{{k}}} &= {terms[s]}" for k, s in enumerate(program.outputs)]
+    yield r"\begin{aligned}"
+    yield " \\\\\n".join(lines)
+    yield r"\end{aligned}"
+
+
+_LANGUAGES: dict[str, Callable[[Tape], Iterator[str]]] = {
+    "python": lambda tape: module(tape, PYTHON),
+    "numpy": lambda tape: module(tape, NUMPY),
+    "c": translation_unit,
+    "latex": equations,
+}
+
+
+def source(tape: Tape, language: str) -> str:
+    r"""Write a tape as text.
+
+    Parameters
+    ----------
+    tape : Tape
+    language : {"python", "numpy", "c", "latex"}
+        "python": a function of floats or Variables, with the results of the tape, bit for bit. "numpy": a function of arrays,
+        one number a lane. "c": a C99 translation unit with `int name(const double *x, double *y)`. "latex": an `aligned`
+        environment.
+
+    Returns
+    -------
+    str
+        Inputs are the numbers in the arguments, in order, then the captured Variables: in Python one parameter each if there
+        are at most 20, else one sequence. The result is one number, or the tuple of all.
+
+    Raises
+    ------
+    ArgumentError
+        If there is no such language.
+    CompilationError
+        If C has no function for an operation and that has no `expression`; or if the tape is a path of jit with a scan.
+
+    Notes
+    -----
+    Where a comparison comes out otherwise than recorded, Python raises ValueError, NumPy too if it does so in any lane, and
+    C returns the comparison's number, from 1. Time: linear in the length of the tape.
+
+    Examples
+    --------
+    >>> import autograd_lite as al
+    >>> tape = al.trace(lambda x, y: x * y + al.sin(x) if x > 1 else y, 2.0, 3.0)
+    >>> print(source(tape, "python"), end="")
+    # The tape of <lambda>, written by autograd_lite.
+    from autograd_lite import sin
+    <BLANKLINE>
+    <BLANKLINE>
+    def f(x, y):
+        if not x > 1.0:
+            raise ValueError('recorded where x > 1.0 (...)')
+        v3 = x * y
+        v4 = sin(x)
+        v5 = v3 + v4
+        return v5
+    >>> print(source(tape, "latex"), end="")
+    \begin{aligned}
+    &\text{given }x > 1 \\
+    v_{3} &= x \cdot y \\
+    v_{4} &= \sin x \\
+    v_{5} &= v_{3} + v_{4} \\
+    y_{0} &= v_{5}
+    \end{aligned}
+    """
+    if not isinstance(language, str) or language not in _LANGUAGES:
+        raise ArgumentError(f"language={language!r}: give 'python', 'numpy', 'c' or 'latex'.")
+    if not all(isinstance(rule, Primitive) for rule, _ in tape.code):
+        raise CompilationError(
+            f"the tape of {tape.name} holds a scan as one operation, as jit keeps them, and that has no text. Write trace(f, "
+            "*arguments).source(…), which records its steps one by one."
+        )
+    return "\n".join(_LANGUAGES[language](tape)) + "\n"
+
+
+Tape.source = source
