@@ -5,7 +5,7 @@ each of these that is used. Compiled code calls back for the loop, which is mach
 """
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -123,14 +123,7 @@ class Loop(Operation):
     name = "scan"
 
     def __init__(
-        self,
-        step: Callable[..., Any],
-        shape: Shape,
-        *,
-        carry: int,
-        table: Any,
-        segment: int | None = None,
-        captured: Sequence[Variable] = (),
+        self, step: Any, shape: Shape, *, carry: int, table: Any, segment: int | None, captured: Sequence[Variable]
     ) -> None:
         self.carry, self.rows = carry, None if table.dtype == object else table
         self.length, self.segment, self.number = len(table), segment or len(table), 0

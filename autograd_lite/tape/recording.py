@@ -22,6 +22,10 @@ Sent = tuple[Number, Number | None]  # an adjoint and the condition that it was 
 _PLAIN = frozenset([plain, *COMPARISONS.values()])
 
 
+#: A level of `loops` above 2: a scan takes for captured whatever its step can reach.
+CAPTURING_ALL = 3
+
+
 @dataclass(eq=False)
 class Recording:
     """The notes of a trace: how comparisons came out, and which numbers show that a lane needs care; see `context.Trace`."""
@@ -33,11 +37,9 @@ class Recording:
     doubtful: list[Any] = field(default_factory=list)
     elsewhere: list[tuple[Any, str]] = field(default_factory=list)
     scans: int = 0  # how many have become one operation so far
-    lanes: bool = field(init=False)  # `vmap` may be one operation
+    lanes: bool = False  # `vmap` may be one operation
+    wide: bool = False  # a scan takes for captured whatever its step can reach
     _held: dict[int, bool] = field(default_factory=dict, repr=False)
-
-    def __post_init__(self) -> None:
-        self.lanes = self.loops > 0
 
     def guard(self, relation: str, left: Any, right: Any, *, outcome: bool) -> None:
         self.guards.append((relation, left, right, outcome, deciding_location()))

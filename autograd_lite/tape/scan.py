@@ -14,7 +14,6 @@ from autograd_lite.nests import NAMESPACE, Shape, as_array, mapped, unravel
 from autograd_lite.primitives import as_float, positive
 from autograd_lite.tape import recording
 from autograd_lite.tape.loop import Loop
-from autograd_lite.tape.steps import capturing_all
 from autograd_lite.transforms import name_of
 from autograd_lite.variable import Variable, is_condition
 
@@ -74,15 +73,13 @@ def scan(
     numbers, carry_shape = unravel(init, "the carry of scan")
     checked, outputs, table = _Checked(step, carry_shape), [], None
     notes = recording.current()
-    assigns = isinstance(step, FunctionType) and _assigned(
-        step.__code__
-    )  # so that there is more to it than its results
-    if notes is not None and notes.loops and count > 0 and not assigns:
-        table = _table(leaves, count)
+    if notes is not None and notes.loops and count > 0:
+        assigns = isinstance(step, FunctionType) and _assigned(step.__code__)  # there is more to it than its results
+        table = None if assigns else _table(leaves, count)
     if table is not None:
         x_shape = Shape(containers, tuple(np.shape(leaf)[1:] or None for leaf in leaves))
         example = carry_shape.pack([0.0] * len(numbers)), x_shape.pack([0.0] * table.shape[1])
-        captured = list(dict.fromkeys(_held(step, set()))) if capturing_all.get() else ()
+        captured = list(dict.fromkeys(_held(step, set()))) if notes and notes.wide else ()
         loop = Loop(
             checked, unravel((example, {}))[1], carry=len(numbers), table=table, segment=checkpoint, captured=captured
         )

@@ -4,11 +4,9 @@ The captured Variables of a step are arguments of the loop. While the scan is re
 the loop is closed: the step is not called again (see `paths`), and a path that needs more asks for a `wider` trace around.
 """
 
-import functools
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,43 +20,22 @@ from autograd_lite.tape.backends import python
 from autograd_lite.tape.backends.registry import single
 from autograd_lite.tape.paths import Path, Paths, Uncaptured, Unserved, adopt
 from autograd_lite.tape.program import merged
+from autograd_lite.tape.recording import CAPTURING_ALL
 from autograd_lite.tape.tape import Tape
 from autograd_lite.transforms import name_of
 from autograd_lite.variable import Variable
 
 MAX_PATHS = 64
 
-#: Whether a scan that is being recorded takes for captured whatever its step can reach.
-capturing_all: ContextVar[bool] = ContextVar("autograd_lite_capturing_all", default=False)
-
-
-class CapturingAll:
-    """A function, traced with `capturing_all`."""
-
-    def __init__(self, f: Callable[..., Any]) -> None:
-        self.f = f
-        functools.update_wrapper(self, f, updated=())
-        self.__name__ = name_of(f)
-
-    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
-        token = capturing_all.set(True)
-        try:
-            return self.f(*arguments, **keywords)
-        finally:
-            capturing_all.reset(token)
-
 
 def wider(paths: Paths) -> Paths:
     """Fresh paths of a function in which a scan was `Uncaptured`: it now captures all in reach, or else is no loop at all."""
-    if isinstance(paths.f, CapturingAll):
-        return one_by_one(paths)
-    return Paths(CapturingAll(paths.f), paths.shape, paths.limit, loops=paths.loops, merging=paths.merging)
+    return one_by_one(paths, loops=0 if paths.loops == CAPTURING_ALL else CAPTURING_ALL)
 
 
-def one_by_one(paths: Paths) -> Paths:
+def one_by_one(paths: Paths, loops: int = 0) -> Paths:
     """Fresh paths of a function in which steps of loops, and lanes, are recorded one by one."""
-    f = paths.f.f if isinstance(paths.f, CapturingAll) else paths.f
-    return Paths(f, paths.shape, paths.limit, merging=paths.merging)
+    return Paths(paths.f, paths.shape, paths.limit, loops=loops, masked=paths.masked, merging=paths.merging)
 
 
 class Steps:

@@ -19,7 +19,7 @@ from autograd_lite.refusals import watched
 from autograd_lite.selection import selecting
 from autograd_lite.tape import recording
 from autograd_lite.tape.program import Builder, Guard, Program
-from autograd_lite.tape.recording import Recording
+from autograd_lite.tape.recording import CAPTURING_ALL, Recording
 from autograd_lite.transforms import name_of
 from autograd_lite.variable import Variable, is_condition, is_input_of, reachable
 
@@ -59,7 +59,9 @@ def recorded(
     """
     oldest = Variable(0.0).number
     inputs = [Variable(n._value if type(n) is Variable else n) for n in numbers]
-    notes = Recording(masked, loops, oldest)
+    around = recording.current()
+    wide = loops == CAPTURING_ALL or (around is not None and around.wide)
+    notes = Recording(masked, min(loops, 2), oldest, lanes=loops > 0, wide=wide)
     running = context.running_on(inputs, oldest)
     before = set(map(id, PRIMITIVES.values()))
     with watched(name_of(f)), context.record_into(notes), running, selecting():
