@@ -18,7 +18,7 @@ from autograd_lite.primitives import positive
 from autograd_lite.tape import recording
 from autograd_lite.tape.backends.registry import fastest
 from autograd_lite.tape.paths import Unmapped
-from autograd_lite.tape.recording import Cotangents, sent
+from autograd_lite.tape.recording import Cotangents, Sent, sent
 from autograd_lite.tape.steps import Steps
 from autograd_lite.variable import Variable, make_node
 
@@ -285,13 +285,12 @@ def _sweep(
     """
     masked = len(seeds) == 2
     conditions = seeds[1] if masked else [None] * len(outputs)
-    sending = [
-        (output, (adjoint, condition))
-        for output, adjoint, condition in zip(outputs, seeds[0], conditions, strict=True)
-        if type(output) is Variable
-    ]
-    reach = Reach.of([y for y, _ in sending], oldest).towards(wrt)
-    found = sent(reach, [(y, seed) for y, seed in sending if y._number in reach.met], masked=masked)
+    reach = Reach.of([y for y in outputs if type(y) is Variable], oldest).towards(wrt)
+    waiting: dict[int, list[Sent]] = {}
+    for output, adjoint, condition in zip(outputs, seeds[0], conditions, strict=True):
+        if type(output) is Variable and output._number in reach.met:
+            waiting.setdefault(output._number, []).append((adjoint, condition))
+    found = sent(reach, waiting, masked=masked)
     shares = [found.get(v._number, (None, None)) for v in wrt]
     forms = [[0.0 if adjoint is None else adjoint for adjoint, _ in shares]]
     if masked:

@@ -4,7 +4,7 @@ A `masked` sweep carries with each adjoint the condition that it was sent at all
 send 0·∂y/∂x into a branch that was not taken; a NaN among the `doubtful` numbers of a replay asks for the masked program.
 """
 
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -95,8 +95,8 @@ class Recording:
     def send(self, reach: Reach, adjoints: dict[int, Number]) -> None:
         selects = any(_may_send_nothing(node) or hasattr(node._primitive, "pulled_back") for node in reach.inner)
         if selects and self.masked:
-            found = _send_masked(reach, {n: [(a, None)] for n, a in adjoints.items() if a is not None})
-            adjoints.update({n: a if sent is None else where(sent, a, 0.0) for n, (a, sent) in found.items()})
+            found = sent(reach, {n: [(a, None)] for n, a in adjoints.items() if a is not None}, masked=True)
+            adjoints.update({n: a if known is None else where(known, a, 0.0) for n, (a, known) in found.items()})
             return
         send_graphs(reach.inner, adjoints, generic=True)
         if selects:
@@ -165,27 +165,8 @@ class Cotangents(dict[int, Number]):
         return self
 
 
-def sent(
-    reach: Reach, seeds: Iterable[tuple[Variable, Sent]], *, masked: bool
-) -> Mapping[int, tuple[Number | None, Number | None]]:
-    """The reverse sweep of a part of a larger one: seeds are adjoints of its outputs, each with its condition.
-
-    If `masked`, adjoints come out with the condition that anything was sent, else with None.
-    """
-    waiting: dict[int, list[Sent]] = {}
-    for node, product in seeds:
-        waiting.setdefault(node._number, []).append(product)
-    if masked:
-        return _send_masked(reach, waiting)
-    adjoints: dict[int, Number] = dict.fromkeys(reach.met)
-    for number, products in waiting.items():
-        adjoints[number] = _added(products)[0]
-    send_graphs(reach.inner, adjoints, generic=True)
-    return {number: (adjoint, None) for number, adjoint in adjoints.items()}
-
-
-def _send_masked(reach: Reach, waiting: dict[int, list[Sent]]) -> dict[int, Sent]:
-    """The reverse sweep with conditions, from the products that are `waiting` at some nodes.
+def sent(reach: Reach, waiting: dict[int, list[Sent]], *, masked: bool) -> dict[int, Sent]:
+    """The reverse sweep from the products that are `waiting` at some nodes; `masked`: with conditions, else these are None.
 
     A product that was not sent counts as -0.0, which changes no sum; a condition that is NaN means sent, as for `where`.
     """
@@ -194,34 +175,29 @@ def _send_masked(reach: Reach, waiting: dict[int, list[Sent]]) -> dict[int, Sent
         products = waiting.pop(node._number, [])
         if not products:
             continue
-        if type(products[0][0]) is Cotangents:
+        if masked and type(products[0][0]) is Cotangents:
             passed_on = _masked_shares(node, products)
         else:
             adjoint, condition = found[node._number] = _added(products)
-            passed_on = _conditional(node, adjoint, condition)
+            if masked and _may_send_nothing(node):
+                locals_ = zip(node._arguments, local_graphs(node, generic=True), strict=True)
+                known = [(argument, local) for argument, local in locals_ if local is not None]
+                passed_on = [(a, (times(local, adjoint), _together(condition, local))) for a, local in known]
+            else:
+                passed_on = [(a, (product, condition)) for a, product in shares(node, adjoint, generic=True)]
         for argument, share in passed_on:
             if argument._number in reach.met:
                 waiting.setdefault(argument._number, []).append(share)
     return found | {number: _added(products) for number, products in waiting.items()}
 
 
-def _conditional(node: Variable, adjoint: Number, condition: Number | None) -> Iterable[tuple[Variable, Sent]]:
-    if not _may_send_nothing(node):
-        return [(argument, (product, condition)) for argument, product in shares(node, adjoint, generic=True)]
-    return [
-        (argument, (times(local, adjoint), _together(condition, local)))
-        for argument, local in zip(node._arguments, local_graphs(node, generic=True), strict=True)
-        if local is not None
-    ]
-
-
-def _masked_shares(node: Variable, products: list[Sent]) -> Iterable[tuple[Variable, Sent]]:
+def _masked_shares(node: Variable, products: list[Sent]) -> list[tuple[Variable, Sent]]:
     """The products that an operation with many results sends; each of its results has a condition of its own."""
     by_place: dict[int, list[Sent]] = {}
     for cotangents, condition in products:
         for place, adjoint in cotangents.items():
             by_place.setdefault(place, []).append((adjoint, condition))
-    sums = {place: _added(sent) for place, sent in by_place.items()}
+    sums = {place: _added(own) for place, own in by_place.items()}
     cotangents = Cotangents({place: adjoint for place, (adjoint, _) in sums.items()})
     conditions = {place: condition for place, (_, condition) in sums.items()}
     operation: Any = node._primitive
