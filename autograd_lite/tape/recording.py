@@ -57,12 +57,10 @@ class Recording:
             primitive = top._primitive
             if top._number in known:
                 stack.pop()
-            elif primitive in _PLAIN:
-                known[top._number] = True
             elif primitive is None or primitive is hold:
                 known[top._number] = False
             else:
-                parents = [a for a in top._arguments if type(a) is Variable]
+                parents = [a for a in top._arguments if type(a) is Variable and primitive not in _PLAIN]
                 waiting = [a for a in parents if a._number not in known]
                 if waiting:
                     stack += waiting

@@ -163,12 +163,11 @@ class _Checked:
         """The outputs of all steps with a first axis of steps."""
         if self.y is None:
             return None
-        width = sum(self.y.sizes)
-        columns: list[Any] = []
-        start = 0
-        for size in self.y.sizes:
-            columns += [outputs[t * width + start + k] for t in range(count) for k in range(size)]
-            start += size
+        ends = np.cumsum(self.y.sizes).tolist()
+        rows = [outputs[t * ends[-1] : (t + 1) * ends[-1]] for t in range(count)] if ends else []
+        columns = [
+            n for size, end in zip(self.y.sizes, ends, strict=True) for row in rows for n in row[end - size : end]
+        ]
         leaves = tuple((count, *(leaf or ())) for leaf in self.y.leaves)  # type: ignore[misc] # all are numbers
         return Shape(self.y.containers, leaves).pack(columns)
 

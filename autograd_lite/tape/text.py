@@ -94,7 +94,7 @@ def in_digits(number: float, infinity: str = 'float("inf")', nan: str = 'float("
     return nan if isnan(number) else f"{sign}{infinity}" if isinf(number) else repr(number)
 
 
-# --- Python and NumPy: ------------------------------------------------------------------------------------------
+# --- Python and NumPy -------------------------------------------------------------------------------------------
 
 _COMPARED = {rule: f"float({{0}} {SIGNS[relation]} {{1}})" for relation, rule in p.COMPARISONS.items()}
 #: NumPy takes a root for the power ½ where one exponent serves a whole array; that is nan at -inf and -0.0 at -0.0.

@@ -29,10 +29,8 @@ def is_fixed(leaf: Any) -> bool:
     return isinstance(leaf, _FACTS) or (callable(leaf) and type(leaf) is not Variable)
 
 
-_FACTS = (
-    *(bool, np.bool_, str, bytes, enum.Enum, slice, range, type(...)),
-    *(dt.date, dt.time, dt.timedelta, dt.tzinfo),
-)
+_DATES = (dt.date, dt.time, dt.timedelta, dt.tzinfo)
+_FACTS = (bool, np.bool_, str, bytes, enum.Enum, slice, range, type(...), *_DATES)
 
 
 def is_plain(leaf: Any) -> bool:
@@ -78,18 +76,17 @@ def recorded(
     _refuse_threads(f, inputs, notes)
     outputs, output_shape = unravel(output, f"the output of {name_of(f)}", is_plain)
     builder = GraphBuilder(inputs, oldest, merging=merging)
-    roots = [*outputs, *notes.doubtful, *(side for _, left, right, _, _ in notes.guards for side in (left, right))]
-    builder.add(roots)
+    program = builder.program(outputs, notes)
     _refuse_ended(builder.captured)
-    return builder.program(outputs, notes), tuple(builder.captured), output_shape
+    return program, tuple(builder.captured), output_shape
 
 
 def decided(nest: Any) -> Any:
     """The nest with bools for conditions, as where nothing is traced: each is a branch."""
 
     def leaf_decided(leaf: Any) -> Any:
-        if type(leaf) is Variable:
-            return bool(leaf) if is_condition(leaf) else leaf
+        if is_condition(leaf):
+            return bool(leaf)
         if type(leaf) is Conditions:
             return np.asarray(leaf)
         if isinstance(leaf, np.ndarray) and leaf.dtype == object and leaf.size and all(map(is_condition, leaf.flat)):
@@ -121,30 +118,28 @@ def _refuse_threads(f: Callable[..., Any], inputs: Sequence[Variable], notes: Re
             )
 
 
-#: What NumPy and Python say of arrays of integers and flags that have become arrays of traced numbers.
-_FOREIGN = {
-    "used as indices": "index",
-    "are valid indices": "index",
-    "from dtype('O') to dtype('int": "index",
-    "bad operand type for unary ~: 'Variable'": "flag",
-}
-_CURES = {
-    "index": "Write index.astype(int), which makes a path of each set of indices; or let the function take the indices from "
-    "outside; or pass them as a tuple in a static field of a registered dataclass.",
-    "flag": "Write flag == 0 instead of ~flag, or pass a single flag as a bool.",
-}
+#: What NumPy says of arrays of integers that have become arrays of traced numbers.
+_ABOUT_INDICES = "used as indices", "are valid indices", "from dtype('O') to dtype('int"
 
 
 def _explain(error: Exception, name: str) -> None:
     """Say in words of this library what stands in the way."""
+    words = str(error)
     if isinstance(error, AutogradLiteError) and not isinstance(error, OperandError):
         return
-    cure = next((_CURES[kind] for words, kind in _FOREIGN.items() if words in str(error)), None)
-    if cure is not None:
-        raise OperandError(
-            f"in {name}, which is being traced: {error}. The numbers and arrays that a compiled or mapped function takes are "
-            f"floats there, those of integers and flags too. {cure}"
-        ) from error
+    if any(part in words for part in _ABOUT_INDICES):
+        cure = (
+            "Write index.astype(int), which makes a path of each set of indices; or let the function take the indices from "
+            "outside; or pass them as a tuple in a static field of a registered dataclass."
+        )
+    elif "bad operand type for unary ~: 'Variable'" in words:
+        cure = "Write flag == 0 instead of ~flag, or pass a single flag as a bool."
+    else:
+        return
+    raise OperandError(
+        f"in {name}, which is being traced: {error}. The numbers and arrays that a compiled or mapped function takes are "
+        f"floats there, those of integers and flags too. {cure}"
+    ) from error
 
 
 #: Nodes times operations with many results up to which these are compared.
@@ -160,15 +155,23 @@ class GraphBuilder(Builder):
         self._given: dict[int, list[tuple[int, Any]]] = {}  # leaves whose value was a traced number, or was set
         self._instead: dict[int, tuple[Variable, int, float | None]] = {}
 
-    def add(self, roots: Sequence[Any]) -> None:
-        """Enter the graph under `roots`, oldest node first."""
-        graph = self._graph([node for node in roots if type(node) is Variable])
+    def program(self, outputs: Sequence[Any], notes: Recording) -> Program:
+        """The program of the graph under the outputs, the numbers in doubt and the sides of comparisons."""
+        sides = [side for _, *pair, _, _ in notes.guards for side in pair]
+        graph = self._graph([node for node in (*outputs, *notes.doubtful, *sides) if type(node) is Variable])
         self.captured = [n for n in graph if n.number < self.oldest and n.number not in self.slot_of]
         self.slot_of |= {node.number: self.inputs + k for k, node in enumerate(self.captured)}
         self.inputs += len(self.captured)
-        for node in self._without_doubles(graph):
+        for node in self._without_doubles(graph):  # oldest first
             if node.number not in self.slot_of and node.number not in self._given:
                 self.slot_of[node.number] = self._enter(node)
+        guards: dict[tuple[str, int, int], Guard] = {}
+        for relation, left, right, outcome, location in notes.guards:
+            key = relation, self.slot(left), self.slot(right)
+            if not (self.is_constant(key[1]) and self.is_constant(key[2])):
+                guards.setdefault(key, Guard(*key, outcome, 0, location))
+        slots, doubtful = ([self.slot(y) for y in numbers] for numbers in (outputs, notes.doubtful))
+        return self.finished(slots, tuple(guards.values()), doubtful)
 
     def _graph(self, roots: list[Variable]) -> list[Variable]:
         """The nodes under `roots`, and those under the traced numbers that leaves were given."""
@@ -231,13 +234,3 @@ class GraphBuilder(Builder):
             return self.slot_of[number.number]
         seen = [given for since, given in versions if since < read]
         return self.slot(seen[-1], read)
-
-    def program(self, outputs: Sequence[Any], notes: Recording) -> Program:
-        guards: dict[tuple[str, int, int], Guard] = {}
-        for relation, left, right, outcome, location in notes.guards:
-            key = relation, self.slot(left), self.slot(right)
-            if not (self.is_constant(key[1]) and self.is_constant(key[2])):
-                guards.setdefault(key, Guard(*key, outcome, 0, location))
-        return self.finished(
-            [self.slot(y) for y in outputs], tuple(guards.values()), [self.slot(y) for y in notes.doubtful]
-        )
