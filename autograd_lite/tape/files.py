@@ -136,10 +136,8 @@ def load(path: Any, like: Any, *, allow_nan: bool = False) -> Any:
         if not allow_nan and np.isnan(array).any():
             raise ModelFileError(f"{path}: {name} holds NaN. Load another file, or pass allow_nan=True.")
     leaves, containers = optree.tree_flatten(like, namespace=NAMESPACE)
-    read = [
-        found[name] if isinstance(leaf, np.ndarray) else float(found[name])
-        for leaf, name in zip(leaves, expected, strict=True)
-    ]
+    arrays = [found[name] for name in expected]
+    read = [a if isinstance(leaf, np.ndarray) else float(a) for leaf, a in zip(leaves, arrays, strict=True)]
     return optree.tree_unflatten(containers, read)
 
 
@@ -293,7 +291,6 @@ def _words(tape: Tape) -> dict[str, Any]:
 
 
 def from_bytes(data: bytes) -> Tape:
-    """The tape of a file with this content."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         found = archive.namelist()
         names = [_TAPE_HEADER, *(f"{prefix}{name}.npy" for prefix in _PREFIXES for name in _COLUMNS)]

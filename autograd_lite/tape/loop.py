@@ -67,7 +67,6 @@ class Operation:
         """The results for an array of arguments, as an array."""
 
     def another(self) -> "Operation":
-        """The operation for another instruction."""
         return copy.copy(self)
 
     def __call__(self, *arguments: Any) -> list[Any]:
@@ -80,7 +79,6 @@ class Operation:
         raise NotImplementedError
 
     def pulled_back(self, arguments: tuple[Any, ...], cotangents: Cotangents) -> list[Any]:
-        """Adjoints of the arguments."""
         raise NotImplementedError
 
     def shares(self, node: Variable, cotangents: Cotangents) -> list[tuple[Variable, Number]]:

@@ -169,11 +169,7 @@ class Builder:
 def rewritten(program: Program, enter: Callable[[Builder, Primitive, tuple[int, ...]], int]) -> Program:
     """The program in which every instruction is whatever `enter` makes of it; guards keep their numbers."""
     builder = Builder(program.inputs)
-    slots = program.evaluated(
-        lambda operation, arguments: enter(builder, operation, tuple(arguments)),
-        builder.constant,
-        range(program.inputs),
-    )
+    slots = program.evaluated(lambda p, own: enter(builder, p, tuple(own)), builder.constant, range(program.inputs))
     return builder.rewritten(program, slots)
 
 

@@ -80,9 +80,8 @@ def scan(
         x_shape = Shape(containers, tuple(np.shape(leaf)[1:] or None for leaf in leaves))
         example = carry_shape.pack([0.0] * len(numbers)), x_shape.pack([0.0] * table.shape[1])
         captured = list(dict.fromkeys(_held(step, set()))) if notes and notes.wide else ()
-        loop = Loop(
-            checked, unravel((example, {}))[1], carry=len(numbers), table=table, segment=checkpoint, captured=captured
-        )
+        _, shape = unravel((example, {}))
+        loop = Loop(checked, shape, carry=len(numbers), table=table, segment=checkpoint, captured=captured)
         results = loop.begin(numbers, table)
         numbers, outputs = results[: len(numbers)], results[len(numbers) :]
     else:

@@ -199,10 +199,7 @@ class Run:
         self.step += 1
 
     def _along(self, path: Path) -> int | None:
-        """Go on by one path as far as it leads; returns the status of the step that it does not serve.
-
-        None if a loop inside that step does not.
-        """
+        """Go on by one path as far as it leads; returns the status of the step that fails, None if a loop inside it does."""
         try:
             if self.native:
                 return self._native(path)
@@ -242,14 +239,12 @@ class Run:
         return path
 
     def _eagerly(self) -> list[float]:
-        """The next step by the function itself."""
         numbers = self._numbers()
         with self.steps.lent(self.captured), context.record_into(None):
             results = unravel(self.steps.paths.eager(numbers))[0]
         return [getattr(y, "_value", y) for y in results]
 
     def _carefully(self, path: Path) -> Sequence[float]:
-        """The next step by the careful program of a path."""
         program, places = self.steps.program(path, native=self.native)
         arguments = [*self._numbers(), *self.captured[places].tolist()]
         while True:

@@ -85,7 +85,6 @@ def wrapped(terms: Sequence[str]) -> str:
 
 
 def on_one_line(text: str) -> str:
-    """A name without what would end the line."""
     return "".join(c if c.isprintable() else "?" for c in text)
 
 
