@@ -29,9 +29,9 @@ testing  tape.trace  see.blame  see.dot  see.explain  see.flow  see.kinks
 tape.lowering  see.audit  see.fold  see.stepper  see.why
 tape.backends.python  tape.llvm.emit  see.view
 tape.tape  tape.backends.numpy
-tape.paths  tape.backends.lanes  tape.files  tape.text.language
-tape.steps  tape.connected  tape.llvm.backend  tape.pickles  tape.text.c  tape.text.latex  tape.text.python
-tape.entries  tape.loop  tape.lane_paths  tape.text
+tape.paths  tape.backends.lanes  tape.files  tape.text
+tape.steps  tape.connected  tape.llvm.backend  tape.pickles
+tape.entries  tape.loop  tape.lane_paths
 tape.lane_operations  tape.scan
 tape.vmap
 tape.call

@@ -611,7 +611,7 @@ def test_loop_by_each_backend(backend, monkeypatch):
     f = al.jit(lambda p: al.scan(lambda c, x: (c * p + x, None), 0.1, SHORT)[0], backend=backend)
     f(0.5)
     if backend != "llvm":
-        monkeypatch.delattr(steps.Steps, "_native")
+        monkeypatch.delattr(steps.Run, "_native")
     assert f(0.7) == al.scan(lambda c, x: (c * 0.7 + x, None), 0.1, SHORT)[0]
 
 

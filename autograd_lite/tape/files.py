@@ -85,7 +85,7 @@ def save(path: Any, nest: Any, *, allow_nan: bool = False) -> None:
                 f"{name} holds NaN, and {path} is not written. Save a model from before it diverged, or pass allow_nan=True."
             )
     arrays = {_MODEL_HEADER: np.array(f"{_MODEL} {_VERSION}")} | leaves
-    _write(path, {f"{name}.npy": _entry(array) for name, array in arrays.items()})
+    _write(path, {f"{name}.npy": array for name, array in arrays.items()})
 
 
 def load(path: Any, like: Any, *, allow_nan: bool = False) -> Any:
@@ -136,10 +136,8 @@ def load(path: Any, like: Any, *, allow_nan: bool = False) -> Any:
         if not allow_nan and np.isnan(array).any():
             raise ModelFileError(f"{path}: {name} holds NaN. Load another file, or pass allow_nan=True.")
     leaves, containers = optree.tree_flatten(like, namespace=NAMESPACE)
-    read = [
-        found[name] if isinstance(leaf, np.ndarray) else float(found[name])
-        for leaf, name in zip(leaves, expected, strict=True)
-    ]
+    arrays = [found[name] for name in expected]
+    read = [a if isinstance(leaf, np.ndarray) else float(a) for leaf, a in zip(leaves, arrays, strict=True)]
     return optree.tree_unflatten(containers, read)
 
 
@@ -147,22 +145,20 @@ def _named(nest: Any) -> dict[str, Any]:
     """The leaves as float64 arrays, by names such as `layers.0.weight`."""
     numbers, shape = unravel(nest, "the model")
     values = np.array([float(getattr(number, "value", number)) for number in numbers])
-    named, start = {}, 0
-    leaves = optree.tree_leaves(nest, namespace=NAMESPACE)
-    for path, leaf, size in zip(shape.containers.accessors(), leaves, shape.sizes, strict=True):
+    named = {}
+    leaves = optree.tree_leaves(shape.pack(values), namespace=NAMESPACE)
+    for path, leaf in zip(shape.containers.accessors(), leaves, strict=True):
         name = ".".join(str(getattr(entry, "field", entry.entry)) for entry in path) or "value"
         if name in named or name == _MODEL_HEADER:
             raise ModelFileError(f"two leaves of the model would be called {name}. Rename a key of one of its dicts.")
         encoded = name.encode(errors="ignore")
         if "\0" in name or len(encoded) > 60_000 or encoded.decode() != name:
             raise ModelFileError(f"no file can hold the name {name!r:.60}. Rename a key of one of the model's dicts.")
-        named[name] = values[start : start + size].reshape(np.shape(leaf))
-        start += size
+        named[name] = np.asarray(leaf)
     return named
 
 
 def _model(data: bytes) -> dict[str, Any]:
-    """The arrays of a model by their names."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         names = [name.removesuffix(".npy") for name in archive.namelist()]
         _require(len(set(names)) == len(names), "an entry occurs twice")
@@ -246,12 +242,11 @@ Tape.load = staticmethod(load_tape)
 
 
 def to_bytes(tape: Tape) -> bytes:
-    """The content of the tape's file."""
     return _archive(_tape_entries(tape))
 
 
-def _tape_entries(tape: Tape) -> dict[str, bytes]:
-    """The header, then the columns of the tape and of its careful program."""
+def _tape_entries(tape: Tape) -> dict[str, Any]:
+    """The header as text, then the columns of the tape and of its careful program as arrays."""
     tapes = [tape, tape.careful()] if tape.careful else [tape]
     used = dict.fromkeys(primitive for part in tapes for primitive, _ in part.code)
     for primitive in used:
@@ -267,7 +262,8 @@ def _tape_entries(tape: Tape) -> dict[str, bytes]:
         text = json.dumps(header | {"tapes": [_words(part) for part in tapes]})
     except (ValueError, RecursionError) as error:  # an int of more digits than Python writes; nests in nests in nests
         raise TapeError(f"the tape of {tape.name} cannot be saved: {error}. Trace a function without that.") from error
-    entries, numbers = {_TAPE_HEADER: text.encode()}, {primitive: number for number, primitive in enumerate(used)}
+    entries: dict[str, Any] = {_TAPE_HEADER: text.encode()}
+    numbers = {primitive: number for number, primitive in enumerate(used)}
     for prefix, part in zip(_PREFIXES, tapes, strict=False):
         columns = {
             "operations": [numbers[primitive] for primitive, _ in part.code],
@@ -279,7 +275,7 @@ def _tape_entries(tape: Tape) -> dict[str, bytes]:
             "example": part.example,
         }
         for name, column in columns.items():
-            entries[f"{prefix}{name}.npy"] = _entry(np.array(column, dtype=_COLUMNS[name]))
+            entries[f"{prefix}{name}.npy"] = np.array(column, dtype=_COLUMNS[name])
     return entries
 
 
@@ -288,14 +284,13 @@ def _words(tape: Tape) -> dict[str, Any]:
     guards = [dataclasses.astuple(guard) for guard in tape.guards]
     order = {"ordered": True} if tape.ordered and len(tape._example()[1]) > 1 else {}  # noqa: SLF001
     shapes = {
-        name: _coded(optree.tree_unflatten(shape.containers, map(_Leaf, shape.leaves)))
+        name: _coded(optree.tree_unflatten(shape.containers, map(Fixed, shape.leaves)))
         for name, shape in (("inputs", tape.input_shape), ("results", tape.output_shape))
     }
     return {"name": tape.name, "parameters": tape.parameters, "guards": guards, **order, **shapes}
 
 
 def from_bytes(data: bytes) -> Tape:
-    """The tape of a file with this content."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         found = archive.namelist()
         names = [_TAPE_HEADER, *(f"{prefix}{name}.npy" for prefix in _PREFIXES for name in _COLUMNS)]
@@ -361,26 +356,19 @@ def _tape(words: Any, columns: dict[str, Any], primitives: list[Primitive], care
     if careful is None:
         _require(not tape.doubtful, "its careful program is missing")
     else:
-        sizes = [(part.arguments, len(part.outputs)) for part in (tape, careful)]
-        _require(sizes[0] == sizes[1], "its careful program takes or returns other numbers")
+        same = (tape.arguments, len(tape.outputs)) == (careful.arguments, len(careful.outputs))
+        _require(same, "its careful program takes or returns other numbers")
     return tape
 
 
-@dataclasses.dataclass(frozen=True)
-class _Leaf:
-    """Stands in a nest for the leaf with this entry in `Shape.leaves`."""
-
-    outline: Any
-
-
 def _coded(nest: Any) -> Any:
-    """A nest of `_Leaf`s in JSON; every container names its kind."""
+    """A nest in JSON; every container names its kind. A `Fixed` stands for the leaf with that entry in `Shape.leaves`."""
     kind = type(nest)
     if nest is None:
         return None
-    if kind is _Leaf and not isinstance(nest.outline, Fixed):
-        return "number" if nest.outline is None else {"array": list(nest.outline)}
-    thing = nest.outline.thing if kind is _Leaf else nest
+    if kind is Fixed and not isinstance(nest.thing, Fixed):
+        return "number" if nest.thing is None else {"array": list(nest.thing)}
+    thing = nest.thing.thing if kind is Fixed else nest
     if type(thing) in (bool, int, float, str):
         return {"fixed": thing}
     if kind in (tuple, list):
@@ -400,8 +388,8 @@ def _coded(nest: Any) -> Any:
 
 def _shape(code: Any, size: int) -> Shape:
     """The shape of a nest in JSON, if it has this size."""
-    leaves, containers = optree.tree_flatten(_nest(code, _Leaf), namespace=NAMESPACE)
-    shape = Shape(containers, tuple(leaf.outline for leaf in leaves))
+    leaves, containers = optree.tree_flatten(_nest(code, Fixed), namespace=NAMESPACE)
+    shape = Shape(containers, tuple(leaf.thing for leaf in leaves))
     _require(sum(shape.sizes) == size, "its arguments or results have another number of elements than it says")
     return shape
 
@@ -441,8 +429,8 @@ def _instance(name: str, parts: dict[str, Any], leaf: Callable[[Any], Any]) -> A
         )
     instance: Any = object.__new__(cls)
     for field in dataclasses.fields(cls):
-        static = field.metadata.get("static")
-        object.__setattr__(instance, field.name, _nest(parts[field.name], _fact if static else leaf))
+        part = _nest(parts[field.name], _fact if field.metadata.get("static") else leaf)
+        object.__setattr__(instance, field.name, part)
     return instance
 
 
@@ -469,21 +457,21 @@ def _require_version(found: Any, expected: Any, remedy: str = "") -> None:
         )
 
 
-def _archive(entries: dict[str, bytes]) -> bytes:
+def _archive(entries: dict[str, Any]) -> bytes:
+    """The content of a file with these entries, arrays or bytes."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, content in entries.items():
-            archive.writestr(zipfile.ZipInfo(name), content)  # dated 1980: equal contents give equal bytes
+            entry = io.BytesIO()
+            if type(content) is bytes:
+                entry.write(content)
+            else:
+                np.lib.format.write_array(entry, content, allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(name), entry.getvalue())  # dated 1980: equal contents give equal bytes
     return buffer.getvalue()
 
 
-def _entry(array: Any) -> bytes:
-    buffer = io.BytesIO()
-    np.lib.format.write_array(buffer, array, allow_pickle=False)
-    return buffer.getvalue()
-
-
-def _write(path: Any, entries: dict[str, bytes]) -> None:
+def _write(path: Any, entries: dict[str, Any]) -> None:
     """Write an archive beside `path`, then move it there in one step."""
     path, content = Path(path), _archive(entries)
     if not path.name:  # ".", "/": a folder has no name to write beside

@@ -20,7 +20,7 @@ from autograd_lite.tape import recording
 from autograd_lite.tape.backends.lanes import Columns
 from autograd_lite.tape.connected import Output
 from autograd_lite.tape.lane_paths import LanePaths, Served, reduced, spread
-from autograd_lite.tape.loop import Included, Operation, recorded
+from autograd_lite.tape.loop import Operation, recorded
 from autograd_lite.tape.paths import Unmapped
 from autograd_lite.tape.recording import Cotangents
 from autograd_lite.transforms import name_of
@@ -203,7 +203,7 @@ class Lanes(Operation):
         gradient = Lanes(family, Columns(self.count, shared, arrays), [own, *places], (), out)
         if form.values:
             scale = float(self.count) if around.reduce == "mean" else None
-            gradient.includes = Included(self, len(wanted), scale)
+            gradient.includes = self, len(wanted), scale
         return gradient
 
 

@@ -15,9 +15,8 @@ def expansion(primitive: Primitive) -> Program:
     """The expression of a primitive as a program of its arguments; refused if it branches in Python."""
     assert primitive.expression is not None
     numbers, shape = unravel(((0.5,) * primitive.arity, {}))
-    found = recorded(primitive.expression, numbers, shape)
-    program = found.program
-    if program.guards or found.captured or len(program.outputs) != 1:
+    program, captured, _ = recorded(primitive.expression, numbers, shape)
+    if program.guards or captured or len(program.outputs) != 1:
         raise PrimitiveError(
             f"expression of {primitive.name!r} compares numbers, uses Variables from outside or does not return one number. "
             "Write it with operators and functions of autograd_lite only: where(condition, a, b) for an if."

@@ -1,12 +1,7 @@
-"""A program: straight-line code in static single assignment, the rewrites of it that are exact, and who makes it.
+"""A program: straight-line code in static single assignment, and its exact rewrites.
 
-Slots are numbered: the inputs, the constants, then one slot for each instruction. An instruction is an operation and the
-slots of its arguments, all smaller than its own. Guards are the comparisons that the traced function decided by: the program
-is that of the function for every input for which they come out the same.
-
-Rewrites happen while instructions are entered, so that nothing is written that has to be removed: constants are folded, an
-operation that was done before is not done again, a product with 1 is its factor. Never x·0, x + 0, x - x, x/x: each of these
-has an x for which the shorter form is wrong.
+Slots are numbered: the inputs, the constants, then one for each instruction, which is an operation and the slots of its
+arguments. The program is that of the traced function for every input for which its guards come out as they did.
 """
 
 from collections.abc import Callable, Sequence
@@ -43,37 +38,22 @@ class Guard:
 
 @dataclass(frozen=True)
 class Program:
-    """Straight-line code; `Builder` makes it.
+    """Straight-line code; `Builder` makes it."""
 
-    Attributes
-    ----------
-    inputs : int
-        How many inputs there are: the slots before the first constant.
-    constants : tuple of float
-    code : tuple
-        For each instruction the operation and the slots of its arguments.
-    outputs : tuple of int
-        The slots of the results.
-    guards : tuple of Guard
-    doubtful : tuple of int
-        Slots of which a NaN says that the careful program is to be followed instead (see `Tape`).
-    """
-
-    inputs: int
+    inputs: int  # the number of slots before the first constant
     constants: tuple[float, ...]
     code: tuple[Instruction, ...]
     outputs: tuple[int, ...]
     guards: tuple[Guard, ...] = ()
-    doubtful: tuple[int, ...] = ()
+    doubtful: tuple[int, ...] = ()  # where NaN asks for the careful program instead (see `Tape`)
 
     @cached_property
     def first_instruction(self) -> int:
-        """Slot of the first instruction."""
         return self.inputs + len(self.constants)
 
     @property
     def slots(self) -> int:
-        """How many values one replay has."""
+        """The number of values in one replay."""
         return self.first_instruction + len(self.code)
 
     @cached_property
@@ -98,12 +78,15 @@ class Program:
 
 
 class Builder:
-    """Makes a program, with slots of three kinds: inputs, constants, instructions."""
+    """Makes a program and simplifies it on the way: constants are folded, nothing is done twice, x·1 is x.
+
+    Never x·0, x + 0, x - x, x/x: each of these has an x for which the shorter form is wrong.
+    """
 
     def __init__(self, inputs: int, *, merging: bool = True) -> None:
         self.inputs, self.merging = inputs, merging
         self.constants: list[float] = []
-        self.code: list[tuple[Primitive, tuple[int, ...]]] = []
+        self.code: list[Instruction] = []
         self._constant_slots: dict[Any, int] = {}
         self._known: dict[Any, int] = {}
 
@@ -117,7 +100,6 @@ class Builder:
         return slot
 
     def is_constant(self, slot: int) -> bool:
-        """Whether the value of a slot is known."""
         return _CONSTANT <= slot < _INSTRUCTION
 
     def instruction(self, primitive: Primitive, arguments: tuple[int, ...]) -> int:
@@ -133,7 +115,7 @@ class Builder:
     def _simplified(self, primitive: Primitive, arguments: tuple[int, ...]) -> int:
         # An operation with many results is not folded: it has no value to be a constant.
         if all(_CONSTANT <= a < _INSTRUCTION for a in arguments) and not hasattr(primitive, "computed"):
-            return self.constant(primitive.value(*(self.constants[a - _CONSTANT] for a in arguments)))
+            return self.constant(primitive.value(*map(self.value_of, arguments)))
         if primitive is primitives.positive:
             return arguments[0]
         if primitive is primitives.hold and arguments[0] >= _INSTRUCTION:  # what is held need not be plain before
@@ -147,19 +129,16 @@ class Builder:
         return self.append(primitive, arguments)
 
     def append(self, primitive: Primitive, arguments: tuple[int, ...]) -> int:
-        """Enter an operation as it is."""
         self.code.append((primitive, arguments))
         return _INSTRUCTION + len(self.code) - 1
 
     def value_of(self, slot: int) -> float | None:
-        """The value of a slot, if it is known."""
+        """The value of a slot that is a constant."""
         return self.constants[slot - _CONSTANT] if self.is_constant(slot) else None
 
     def finished(self, outputs: Sequence[int], guards: Sequence[Guard] = (), doubtful: Sequence[int] = ()) -> Program:
         """The program, without instructions and constants that nothing uses, and slots in their final order."""
-        doubtful = [
-            s for s in dict.fromkeys(doubtful) if not self.is_constant(s) or isnan(self.constants[s - _CONSTANT])
-        ]
+        doubtful = [s for s in dict.fromkeys(doubtful) if (known := self.value_of(s)) is None or isnan(known)]
         needed = {*outputs, *doubtful, *(s for g in guards for s in (g.left, g.right))}
         for position in range(len(self.code) - 1, -1, -1):
             if _INSTRUCTION + position in needed:
@@ -190,24 +169,19 @@ class Builder:
 def rewritten(program: Program, enter: Callable[[Builder, Primitive, tuple[int, ...]], int]) -> Program:
     """The program in which every instruction is whatever `enter` makes of it; guards keep their numbers."""
     builder = Builder(program.inputs)
-    slots = program.evaluated(
-        lambda operation, arguments: enter(builder, operation, tuple(arguments)),
-        builder.constant,
-        range(program.inputs),
-    )
+    slots = program.evaluated(lambda p, own: enter(builder, p, tuple(own)), builder.constant, range(program.inputs))
     return builder.rewritten(program, slots)
 
 
 def merged(program: Program) -> Program:
-    """The program with equal operations done once, and without those that no output needs."""
+    """The program with equal operations done once."""
     return rewritten(program, Builder.instruction)
 
 
 def sunk(program: Program) -> list[int]:
     """An order of the instructions in which what is used once is computed just before its use.
 
-    A sweep adds up many adjoints side by side. Sunk, each sum is one run of products and additions whose partial sums never
-    leave a register: 10 to 35 % less time for a network over 1,000 lanes without matrices (see `llvm.matrices`), 2 % for one.
+    A sweep adds up many adjoints side by side; sunk, the partial sums of each never leave a register.
     """
     first = program.first_instruction
     uses = [0] * program.slots

@@ -1,12 +1,10 @@
 """The notes of a trace beside its nodes, and its sweeps, which must be right for whatever numbers a lane has.
 
-A sweep outside a trace leaves out the branches that were not taken. In a trace other numbers may take them. A `masked`
-sweep carries with each adjoint the condition that it was sent at all. Other sweeps leave the conditions out, which can be
-half the program: into a branch that was not taken they send 0·∂y/∂x, which is NaN where ∂y/∂x is infinite. A NaN among the
-`doubtful` numbers of a replay therefore asks for the masked program.
+A `masked` sweep carries with each adjoint the condition that it was sent at all, which can be half the program. Other sweeps
+send 0·∂y/∂x into a branch that was not taken; a NaN among the `doubtful` numbers of a replay asks for the masked program.
 """
 
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,45 +22,29 @@ Sent = tuple[Number, Number | None]  # an adjoint and the condition that it was 
 _PLAIN = frozenset([plain, *COMPARISONS.values()])
 
 
+#: A level of `loops` above 2: a scan takes for captured whatever its step can reach.
+CAPTURING_ALL = 3
+
+
 @dataclass(eq=False)
 class Recording:
-    """The notes of a trace: how comparisons came out, and which numbers show that a lane needs care.
+    """The notes of a trace: how comparisons came out, and which numbers show that a lane needs care; see `context.Trace`."""
 
-    Attributes
-    ----------
-    masked : bool
-        Whether sweeps carry conditions.
-    loops : int
-        2: `scan` may be recorded as one operation; 1: also that, inside a function that is differentiated once; 0: never.
-    oldest : int
-        The number before the first input: older nodes come from outside, and the tape takes their values as inputs.
-    elsewhere : list
-        Nodes that another thread compared or read without recording it, with its line.
-    scans : int
-        How many scans have become one operation so far.
-    lanes : bool
-        Whether a `vmap` may be recorded as one operation.
-    """
-
-    masked: bool = True
-    loops: int = 0
+    masked: bool = True  # sweeps carry conditions
+    loops: int = 0  # 2: `scan` may be one operation; 1: also that, in a function that is differentiated once; 0: never
     oldest: int = -1
     guards: list[tuple[str, Any, Any, bool, str]] = field(default_factory=list)
     doubtful: list[Any] = field(default_factory=list)
     elsewhere: list[tuple[Any, str]] = field(default_factory=list)
-    scans: int = 0
-    lanes: bool = field(init=False)
+    scans: int = 0  # how many have become one operation so far
+    lanes: bool = False  # `vmap` may be one operation
+    wide: bool = False  # a scan takes for captured whatever its step can reach
     _held: dict[int, bool] = field(default_factory=dict, repr=False)
 
-    def __post_init__(self) -> None:
-        self.lanes = self.loops > 0
-
     def guard(self, relation: str, left: Any, right: Any, *, outcome: bool) -> None:
-        """Note that `left relation right` came out as `outcome` on the user's line."""
         self.guards.append((relation, left, right, outcome, deciding_location()))
 
     def doubt(self, numbers: Iterable[Any]) -> bool:
-        """Note numbers that are NaN where this program must not be followed; False if it is masked, for all numbers."""
         if not self.masked:
             self.doubtful += [number for number in numbers if type(number) is Variable]
         return not self.masked
@@ -75,12 +57,10 @@ class Recording:
             primitive = top._primitive
             if top._number in known:
                 stack.pop()
-            elif primitive in _PLAIN:
-                known[top._number] = True
             elif primitive is None or primitive is hold:
                 known[top._number] = False
             else:
-                parents = [a for a in top._arguments if type(a) is Variable]
+                parents = [a for a in top._arguments if type(a) is Variable and primitive not in _PLAIN]
                 waiting = [a for a in parents if a._number not in known]
                 if waiting:
                     stack += waiting
@@ -99,13 +79,8 @@ class Recording:
         finally:
             self.loops, self.lanes = before
 
-    # --- sweeps -------------------------------------------------------------------------------------------
-
     def connected(self, reach: Reach, outputs: Iterable[Variable]) -> Container[int]:
-        """The numbers of the nodes under `outputs`, without those that only a held number or a condition leads to.
-
-        There Python has a plain number, which leads nowhere; a trace has a node, so that it finds its value.
-        """
+        """The numbers of the nodes under `outputs`; a held number and a condition lead nowhere, as numbers of Python."""
         found = {y._number for y in outputs}
         for node in reach.inner:
             if node._number in found and node._primitive not in _PLAIN:
@@ -113,18 +88,16 @@ class Recording:
         return found
 
     def nan_if_nan(self, output: Variable, seed: Number) -> Number:
-        """The seed, as NaN wherever the output is."""
         return seed if self.doubt([output, seed]) else where(less(output, output), seed * output, seed)
 
     def send(self, reach: Reach, adjoints: dict[int, Number]) -> None:
-        """The reverse sweep from the seeds in `adjoints`."""
-        if not any(_may_send_nothing(node) or hasattr(node._primitive, "pulled_back") for node in reach.inner):
-            send_graphs(reach.inner, adjoints, generic=True)
-        elif self.masked:
-            found = _send_masked(reach, {n: [(a, None)] for n, a in adjoints.items() if a is not None})
-            adjoints.update({n: a if sent is None else where(sent, a, 0.0) for n, (a, sent) in found.items()})
-        else:
-            send_graphs(reach.inner, adjoints, generic=True)
+        selects = any(_may_send_nothing(node) or hasattr(node._primitive, "pulled_back") for node in reach.inner)
+        if selects and self.masked:
+            found = sent(reach, {n: [(a, None)] for n, a in adjoints.items() if a is not None}, masked=True)
+            adjoints.update({n: a if known is None else where(known, a, 0.0) for n, (a, known) in found.items()})
+            return
+        send_graphs(reach.inner, adjoints, generic=True)
+        if selects:
             visited = {node._number for node in reach.inner}
             self.doubt(a for number, a in adjoints.items() if number not in visited)
 
@@ -190,27 +163,8 @@ class Cotangents(dict[int, Number]):
         return self
 
 
-def sent(
-    reach: Reach, seeds: Iterable[tuple[Variable, Sent]], *, masked: bool
-) -> Mapping[int, tuple[Number | None, Number | None]]:
-    """The reverse sweep of a part of a larger one: seeds are adjoints of its outputs, each with its condition.
-
-    If `masked`, adjoints come out with the condition that anything was sent, else with None.
-    """
-    waiting: dict[int, list[Sent]] = {}
-    for node, product in seeds:
-        waiting.setdefault(node._number, []).append(product)
-    if masked:
-        return _send_masked(reach, waiting)
-    adjoints: dict[int, Number] = dict.fromkeys(reach.met)
-    for number, products in waiting.items():
-        adjoints[number] = _added(products)[0]
-    send_graphs(reach.inner, adjoints, generic=True)
-    return {number: (adjoint, None) for number, adjoint in adjoints.items()}
-
-
-def _send_masked(reach: Reach, waiting: dict[int, list[Sent]]) -> dict[int, Sent]:
-    """The reverse sweep with conditions, from the products that are `waiting` at some nodes.
+def sent(reach: Reach, waiting: dict[int, list[Sent]], *, masked: bool) -> dict[int, Sent]:
+    """The reverse sweep from the products that are `waiting` at some nodes; `masked`: with conditions, else these are None.
 
     A product that was not sent counts as -0.0, which changes no sum; a condition that is NaN means sent, as for `where`.
     """
@@ -219,35 +173,29 @@ def _send_masked(reach: Reach, waiting: dict[int, list[Sent]]) -> dict[int, Sent
         products = waiting.pop(node._number, [])
         if not products:
             continue
-        if type(products[0][0]) is Cotangents:
+        if masked and type(products[0][0]) is Cotangents:
             passed_on = _masked_shares(node, products)
         else:
             adjoint, condition = found[node._number] = _added(products)
-            passed_on = _conditional(node, adjoint, condition)
+            if masked and _may_send_nothing(node):
+                locals_ = zip(node._arguments, local_graphs(node, generic=True), strict=True)
+                known = [(argument, local) for argument, local in locals_ if local is not None]
+                passed_on = [(a, (times(local, adjoint), _together(condition, local))) for a, local in known]
+            else:
+                passed_on = [(a, (product, condition)) for a, product in shares(node, adjoint, generic=True)]
         for argument, share in passed_on:
             if argument._number in reach.met:
                 waiting.setdefault(argument._number, []).append(share)
     return found | {number: _added(products) for number, products in waiting.items()}
 
 
-def _conditional(node: Variable, adjoint: Number, condition: Number | None) -> Iterable[tuple[Variable, Sent]]:
-    """The products that a node sends to its arguments, each with the condition that it was sent."""
-    if not _may_send_nothing(node):
-        return [(argument, (product, condition)) for argument, product in shares(node, adjoint, generic=True)]
-    return [
-        (argument, (times(local, adjoint), _together(condition, local)))
-        for argument, local in zip(node._arguments, local_graphs(node, generic=True), strict=True)
-        if local is not None
-    ]
-
-
-def _masked_shares(node: Variable, products: list[Sent]) -> Iterable[tuple[Variable, Sent]]:
+def _masked_shares(node: Variable, products: list[Sent]) -> list[tuple[Variable, Sent]]:
     """The products that an operation with many results sends; each of its results has a condition of its own."""
     by_place: dict[int, list[Sent]] = {}
     for cotangents, condition in products:
         for place, adjoint in cotangents.items():
             by_place.setdefault(place, []).append((adjoint, condition))
-    sums = {place: _added(sent) for place, sent in by_place.items()}
+    sums = {place: _added(own) for place, own in by_place.items()}
     cotangents = Cotangents({place: adjoint for place, (adjoint, _) in sums.items()})
     conditions = {place: condition for place, (_, condition) in sums.items()}
     operation: Any = node._primitive
@@ -275,6 +223,5 @@ def _added(products: list[Sent]) -> Sent:
 
 
 def _may_send_nothing(node: Variable) -> bool:
-    """Whether the node selects among its arguments by their values."""
     primitive = node._primitive
     return primitive is not None and primitive.selects and any(map(callable, primitive.partials))

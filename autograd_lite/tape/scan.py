@@ -13,8 +13,7 @@ from autograd_lite.errors import ArgumentError, ConversionError, OperandError
 from autograd_lite.nests import NAMESPACE, Shape, as_array, mapped, unravel
 from autograd_lite.primitives import as_float, positive
 from autograd_lite.tape import recording
-from autograd_lite.tape.loop import Loop, recorded
-from autograd_lite.tape.steps import capturing_all
+from autograd_lite.tape.loop import Loop
 from autograd_lite.transforms import name_of
 from autograd_lite.variable import Variable, is_condition
 
@@ -72,25 +71,27 @@ def scan(
     if checkpoint is not None and (isinstance(checkpoint, bool) or not isinstance(checkpoint, int) or checkpoint < 1):
         raise ArgumentError(f"checkpoint={checkpoint!r} of scan: give a number of steps from 1 on, or None.")
     numbers, carry_shape = unravel(init, "the carry of scan")
+    checked, outputs, table = _Checked(step, carry_shape), [], None
     notes = recording.current()
-    if notes is not None and notes.loops and count > 0 and not _assigns_outside(step):
-        table = _table(leaves, count)
-        if table is not None:
-            x_shape = Shape(containers, tuple(np.shape(leaf)[1:] or None for leaf in leaves))
-            return _recorded(_Checked(step, carry_shape), numbers, table, x_shape, checkpoint)
-    checked = _Checked(step, carry_shape)
-    carry, outputs = init, []
-    for t in range(count):
-        row: Any = optree.tree_unflatten(containers, [_row(leaf, t) for leaf in leaves])
-        carry, numbers, y = checked.call(carry, row)
-        outputs += y
+    if notes is not None and notes.loops and count > 0:
+        assigns = isinstance(step, FunctionType) and _assigned(step.__code__)  # there is more to it than its results
+        table = None if assigns else _table(leaves, count)
+    if table is not None:
+        x_shape = Shape(containers, tuple(np.shape(leaf)[1:] or None for leaf in leaves))
+        example = carry_shape.pack([0.0] * len(numbers)), x_shape.pack([0.0] * table.shape[1])
+        captured = list(dict.fromkeys(_held(step, set()))) if notes and notes.wide else ()
+        _, shape = unravel((example, {}))
+        loop = Loop(checked, shape, carry=len(numbers), table=table, segment=checkpoint, captured=captured)
+        results = loop.begin(numbers, table)
+        numbers, outputs = results[: len(numbers)], results[len(numbers) :]
+    else:
+        carry = init
+        for t in range(count):
+            rows = [leaf[t] for leaf in leaves]
+            floats = [row.item() if isinstance(row, np.generic) else row for row in rows]
+            carry, numbers, y = checked.call(carry, optree.tree_unflatten(containers, floats))
+            outputs += y
     return carry_shape.pack(numbers) if count else init, checked.stacked(outputs, count)
-
-
-def _row(array: Any, t: int) -> Any:
-    """Row t; a float and not one of NumPy's where it is a single number."""
-    row = array[t]
-    return row.item() if isinstance(row, np.generic) else row
 
 
 def _count(leaves: list[Any], length: int | None) -> int:
@@ -112,12 +113,12 @@ def _count(leaves: list[Any], length: int | None) -> int:
     return lengths.pop()
 
 
-_NOTHING = unravel(None)[1]
-
-
 def _numeric(nest: Any) -> Any:
     """A nest with numbers for conditions: a scan's carry and outputs are floats, 1 and 0 for bools."""
     return mapped(lambda v: positive(v) if is_condition(v) else v, nest) if recording.current() else nest
+
+
+_NOTHING = unravel(None)
 
 
 class _Checked:
@@ -141,62 +142,33 @@ class _Checked:
                 f"{self.__name__} turned a carry {self.carry.outline()} into {shape.outline()}. Return a carry like the one "
                 "that came in."
             )
-        outputs, shape = (
-            unravel(_numeric(pair[1]), "the output of a step of scan") if pair[1] is not None else ([], _NOTHING)
-        )
+        same_order = shape == self.carry
+        outputs, shape = _NOTHING
+        if pair[1] is not None:
+            outputs, shape = unravel(_numeric(pair[1]), "the output of a step of scan")
         self.y = self.y or shape
         if not shape.resembles(self.y):
             raise ArgumentError(
                 f"{self.__name__} returned an output {self.y.outline()} in the first step of scan and {shape.outline()} in "
                 "another. Return the same structure from every branch."
             )
-        same = (
-            pair[0] if shape == self.carry else self.carry.pack(numbers)
-        )  # a compiled loop keeps the order of its keys
-        return same, numbers, outputs
+        ordered = pair[0] if same_order else self.carry.pack(numbers)  # a compiled loop keeps the order of its keys
+        return ordered, numbers, outputs
 
     def __call__(self, carry: Any, row: Any) -> tuple[list[Any], list[Any]]:
-        """The numbers of the next carry and of the output."""
-        _, numbers, outputs = self.call(carry, row)
-        return numbers, outputs
+        return self.call(carry, row)[1:]
 
     def stacked(self, outputs: list[Any], count: int) -> Any:
         """The outputs of all steps with a first axis of steps."""
         if self.y is None:
             return None
-        width = sum(self.y.sizes)
-        columns: list[Any] = []
-        start = 0
-        for size in self.y.sizes:
-            columns += [outputs[t * width + start + k] for t in range(count) for k in range(size)]
-            start += size
+        ends = np.cumsum(self.y.sizes).tolist()
+        rows = [outputs[t * ends[-1] : (t + 1) * ends[-1]] for t in range(count)] if ends else []
+        columns = [
+            n for size, end in zip(self.y.sizes, ends, strict=True) for row in rows for n in row[end - size : end]
+        ]
         leaves = tuple((count, *(leaf or ())) for leaf in self.y.leaves)  # type: ignore[misc] # all are numbers
         return Shape(self.y.containers, leaves).pack(columns)
-
-
-def _recorded(step: _Checked, first: list[Any], table: Any, x_shape: Shape, checkpoint: int | None) -> tuple[Any, Any]:
-    """The loop as one operation of the trace that is under way."""
-    count, width = table.shape
-    _, shape = unravel(((step.carry.pack([0.0] * len(first)), x_shape.pack([0.0] * width)), {}))
-    traced = table.dtype == object
-    loop = Loop(
-        step,
-        shape,
-        carry=len(first),
-        rows=None if traced else table,
-        length=count,
-        segment=checkpoint,
-        captured=list(dict.fromkeys(_held(step.step, set()))) if capturing_all.get() else (),
-    )
-    results = loop.begin(_values(first), _values(table) if traced else table)
-    arguments = (*first, *loop.captured, *(table.ravel().tolist() if traced else ()))
-    numbers = recorded(loop, arguments, results)
-    return step.carry.pack(numbers[: len(first)]), step.stacked(numbers[len(first) :], count)
-
-
-def _values(numbers: Any) -> Any:
-    """Numbers without history, as an array of the same shape."""
-    return np.array([getattr(n, "_value", n) for n in np.ravel(numbers)], dtype=np.float64).reshape(np.shape(numbers))
 
 
 def _table(leaves: list[Any], count: int) -> Any:
@@ -204,7 +176,10 @@ def _table(leaves: list[Any], count: int) -> Any:
     columns = []
     for leaf in leaves:
         array = np.asarray(leaf)
-        if not _is_exact(array):
+        exact = array.dtype.kind in "biu" or array.dtype in (np.float64, np.float32, np.float16)
+        if array.dtype.kind in "iu" and array.size:
+            exact = bool(array.min() >= -(2**53) and array.max() <= 2**53)
+        if not exact:
             try:
                 numbers = [n if type(n) is Variable else as_float(n) for n in array.ravel().tolist()]
             except (OperandError, ConversionError):
@@ -213,21 +188,6 @@ def _table(leaves: list[Any], count: int) -> Any:
         columns.append(array.reshape(count, int(np.prod(array.shape[1:], dtype=np.int64))))
     table = np.concatenate(columns, axis=1) if columns else np.empty((count, 0))
     return table if table.dtype == object else table.astype(np.float64)
-
-
-def _is_exact(array: Any) -> bool:
-    """Whether float64 holds every number of such an array."""
-    if array.dtype.kind in "iu" and array.size:
-        return bool(array.min() >= -(2**53) and array.max() <= 2**53)
-    return array.dtype.kind in "biu" or array.dtype in (np.float64, np.float32, np.float16)
-
-
-# ------------------------------------------------------------------------------ what a step takes from outside: its closure
-
-
-def _assigns_outside(step: Any) -> bool:
-    """Whether a step assigns a `nonlocal` name, so that there is more to it than its results."""
-    return isinstance(step, FunctionType) and bool(_assigned(step.__code__))
 
 
 def _assigned(code: CodeType) -> set[str]:

@@ -298,18 +298,19 @@ def trace(f: Callable[..., Any], *example: Any, **keywords: Any) -> Tape:
 
 def record(f: Callable[..., Any], numbers: Sequence[Any], shape: Shape, **options: Any) -> Tape:
     """Trace `f` on arguments of this shape with these numbers in them; options as of `recorded`."""
-    found, parameters = recorded(f, numbers, shape, **options), _signature(f) or ()
+    program, captured, output_shape = recorded(f, numbers, shape, **options)
+    parameters = _signature(f) or ()
     careful = functools.cache(lambda: record(f, numbers, shape, **(options | {"masked": True})))
     return Tape(
-        careful=careful if found.program.doubtful else None,
+        careful=careful if program.doubtful else None,
         name=name_of(f),
         parameters=tuple(p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)),
         ordered=sees_order(f),
         input_shape=shape,
-        captured=found.captured,
-        program=found.program,
+        captured=captured,
+        program=program,
         example=tuple(getattr(n, "_value", n) for n in numbers),
-        output_shape=found.output_shape,
+        output_shape=output_shape,
     )
 
 

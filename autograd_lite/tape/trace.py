@@ -3,7 +3,6 @@
 import datetime as dt
 import enum
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from math import inf
 from typing import Any
 
@@ -20,7 +19,7 @@ from autograd_lite.refusals import watched
 from autograd_lite.selection import selecting
 from autograd_lite.tape import recording
 from autograd_lite.tape.program import Builder, Guard, Program
-from autograd_lite.tape.recording import Recording
+from autograd_lite.tape.recording import CAPTURING_ALL, Recording
 from autograd_lite.transforms import name_of
 from autograd_lite.variable import Variable, is_condition, is_input_of, reachable
 
@@ -30,28 +29,15 @@ def is_fixed(leaf: Any) -> bool:
     return isinstance(leaf, _FACTS) or (callable(leaf) and type(leaf) is not Variable)
 
 
-_FACTS = (
-    *(bool, np.bool_, str, bytes, enum.Enum, slice, range, type(...)),
-    *(dt.date, dt.time, dt.timedelta, dt.tzinfo),
-)
+_DATES = (dt.date, dt.time, dt.timedelta, dt.tzinfo)
+_FACTS = (bool, np.bool_, str, bytes, enum.Enum, slice, range, type(...), *_DATES)
 
 
 def is_plain(leaf: Any) -> bool:
     """Whether an output is passed through as it is: not a float, a Variable or an array of such."""
-    return (
-        leaf.dtype.kind not in "fO"
-        if isinstance(leaf, np.ndarray)
-        else not isinstance(leaf, (float, Variable, np.floating))
-    )
-
-
-@dataclass(frozen=True)
-class Recorded:
-    """A function as it ran on some numbers: its program, the Variables it used from outside, the shape of its results."""
-
-    program: Program
-    captured: tuple[Variable, ...]
-    output_shape: Shape
+    if isinstance(leaf, np.ndarray):
+        return leaf.dtype.kind not in "fO"
+    return not isinstance(leaf, (float, Variable, np.floating))
 
 
 @uncollected()
@@ -63,15 +49,17 @@ def recorded(
     masked: bool = False,
     loops: int = 0,
     merging: bool = True,
-) -> Recorded:
-    """Run `f` on arguments of this shape, positional and by keyword, with these numbers in them, and flatten its graph.
+) -> tuple[Program, tuple[Variable, ...], Shape]:
+    """Run `f` on arguments of this shape with these numbers: its program, what it captured, the shape of its results.
 
     `masked` and `loops`: see `recording.Recording`. Without `merging`, equal operations stay apart, as a sweep needs them:
     one may have an adjoint of 0 where the other has another.
     """
     oldest = Variable(0.0).number
     inputs = [Variable(n._value if type(n) is Variable else n) for n in numbers]
-    notes = Recording(masked, loops, oldest)
+    around = recording.current()
+    wide = loops == CAPTURING_ALL or (around is not None and around.wide)
+    notes = Recording(masked, min(loops, 2), oldest, lanes=loops > 0, wide=wide)
     running = context.running_on(inputs, oldest)
     before = set(map(id, PRIMITIVES.values()))
     with watched(name_of(f)), context.record_into(notes), running, selecting():
@@ -88,18 +76,17 @@ def recorded(
     _refuse_threads(f, inputs, notes)
     outputs, output_shape = unravel(output, f"the output of {name_of(f)}", is_plain)
     builder = GraphBuilder(inputs, oldest, merging=merging)
-    roots = [*outputs, *notes.doubtful, *(side for _, left, right, _, _ in notes.guards for side in (left, right))]
-    builder.add(roots)
+    program = builder.program(outputs, notes)
     _refuse_ended(builder.captured)
-    return Recorded(builder.program(outputs, notes), tuple(builder.captured), output_shape)
+    return program, tuple(builder.captured), output_shape
 
 
 def decided(nest: Any) -> Any:
-    """A nest of outputs in which conditions are bools again, as where nothing is traced: each is a branch."""
+    """The nest with bools for conditions, as where nothing is traced: each is a branch."""
 
     def leaf_decided(leaf: Any) -> Any:
-        if type(leaf) is Variable:
-            return bool(leaf) if is_condition(leaf) else leaf
+        if is_condition(leaf):
+            return bool(leaf)
         if type(leaf) is Conditions:
             return np.asarray(leaf)
         if isinstance(leaf, np.ndarray) and leaf.dtype == object and leaf.size and all(map(is_condition, leaf.flat)):
@@ -131,34 +118,28 @@ def _refuse_threads(f: Callable[..., Any], inputs: Sequence[Variable], notes: Re
             )
 
 
-#: What NumPy and Python say of arrays of integers and flags that have become arrays of traced numbers.
-_FOREIGN = {
-    "used as indices": "index",
-    "are valid indices": "index",
-    "from dtype('O') to dtype('int": "index",
-    "bad operand type for unary ~: 'Variable'": "flag",
-}
-_CURES = {
-    "index": "Write index.astype(int), which makes a path of each set of indices; or let the function take the indices from "
-    "outside; or pass them as a tuple in a static field of a registered dataclass.",
-    "flag": "Write flag == 0 instead of ~flag, or pass a single flag as a bool.",
-}
+#: What NumPy says of arrays of integers that have become arrays of traced numbers.
+_ABOUT_INDICES = "used as indices", "are valid indices", "from dtype('O') to dtype('int"
 
 
 def _explain(error: Exception, name: str) -> None:
     """Say in words of this library what stands in the way."""
+    words = str(error)
     if isinstance(error, AutogradLiteError) and not isinstance(error, OperandError):
         return
-    cure = next((_CURES[kind] for words, kind in _FOREIGN.items() if words in str(error)), None)
-    if cure is not None:
-        raise OperandError(
-            f"in {name}, which is being traced: {error}. The numbers and arrays that a compiled or mapped function takes are "
-            f"floats there, those of integers and flags too. {cure}"
-        ) from error
-
-
-def _given(leaf: Variable) -> list[tuple[int, Any]]:
-    return [] if leaf._about is None else leaf._about.given
+    if any(part in words for part in _ABOUT_INDICES):
+        cure = (
+            "Write index.astype(int), which makes a path of each set of indices; or let the function take the indices from "
+            "outside; or pass them as a tuple in a static field of a registered dataclass."
+        )
+    elif "bad operand type for unary ~: 'Variable'" in words:
+        cure = "Write flag == 0 instead of ~flag, or pass a single flag as a bool."
+    else:
+        return
+    raise OperandError(
+        f"in {name}, which is being traced: {error}. The numbers and arrays that a compiled or mapped function takes are "
+        f"floats there, those of integers and flags too. {cure}"
+    ) from error
 
 
 #: Nodes times operations with many results up to which these are compared.
@@ -166,8 +147,6 @@ _WORTH_SORTING = 10_000_000
 
 
 class GraphBuilder(Builder):
-    """Makes the program of a recorded graph."""
-
     def __init__(self, inputs: Sequence[Variable], oldest: int, *, merging: bool = True) -> None:
         super().__init__(len(inputs), merging=merging)
         self.oldest = oldest
@@ -176,40 +155,46 @@ class GraphBuilder(Builder):
         self._given: dict[int, list[tuple[int, Any]]] = {}  # leaves whose value was a traced number, or was set
         self._instead: dict[int, tuple[Variable, int, float | None]] = {}
 
-    def add(self, roots: Sequence[Any]) -> None:
-        """Enter the graph under `roots`, oldest node first."""
-        graph = self._graph([node for node in roots if type(node) is Variable])
+    def program(self, outputs: Sequence[Any], notes: Recording) -> Program:
+        """The program of the graph under the outputs, the numbers in doubt and the sides of comparisons."""
+        sides = [side for _, *pair, _, _ in notes.guards for side in pair]
+        graph = self._graph([node for node in (*outputs, *notes.doubtful, *sides) if type(node) is Variable])
         self.captured = [n for n in graph if n.number < self.oldest and n.number not in self.slot_of]
         self.slot_of |= {node.number: self.inputs + k for k, node in enumerate(self.captured)}
         self.inputs += len(self.captured)
-        for node in self._without_doubles(graph):
+        for node in self._without_doubles(graph):  # oldest first
             if node.number not in self.slot_of and node.number not in self._given:
                 self.slot_of[node.number] = self._enter(node)
+        guards: dict[tuple[str, int, int], Guard] = {}
+        for relation, left, right, outcome, location in notes.guards:
+            key = relation, self.slot(left), self.slot(right)
+            if not (self.is_constant(key[1]) and self.is_constant(key[2])):
+                guards.setdefault(key, Guard(*key, outcome, 0, location))
+        slots, doubtful = ([self.slot(y) for y in numbers] for numbers in (outputs, notes.doubtful))
+        return self.finished(slots, tuple(guards.values()), doubtful)
 
     def _graph(self, roots: list[Variable]) -> list[Variable]:
         """The nodes under `roots`, and those under the traced numbers that leaves were given."""
         while True:
             graph = reachable(roots, self.oldest)
-            new = [
-                leaf for leaf in graph if leaf.number > self.oldest and _given(leaf) and leaf.number not in self._given
-            ]
+            made = [node for node in graph if node.number > self.oldest and node.number not in self._given]
+            new = {node.number: about.given for node in made if (about := node._about) is not None and about.given}
             if not new:
                 return graph
-            self._given |= {leaf.number: _given(leaf) for leaf in new}
-            roots += [number for leaf in new for _, number in _given(leaf) if type(number) is Variable]
+            self._given |= new
+            roots += [number for given in new.values() for _, number in given if type(number) is Variable]
 
     def _without_doubles(self, graph: list[Variable]) -> list[Variable]:
         """An order in which operations whose results others include can be left out: their users come after those.
 
-        A gradient of a `vmap` computes the values of all lanes on its way. The `vmap` itself is needed only where what goes
-        into the gradient depends on its results.
+        A gradient of a `vmap` computes the values of all lanes too, unless what goes into it depends on these.
         """
         made = {node._primitive: node for node in graph if hasattr(node._primitive, "includes")}
         if len(made) * len(graph) > _WORTH_SORTING:
             return graph
         for operation, node in list(made.items()):
-            included = operation.includes  # type: ignore[union-attr] # one of many results
-            primal = made.get(included.operation) if included else None
+            included, first, scale = operation.includes or (None, 0, None)  # type: ignore[union-attr] # one of many results
+            primal = made.get(included)
             if primal is None:
                 continue
             after = {primal.number: primal}
@@ -223,13 +208,13 @@ class GraphBuilder(Builder):
             graph = [n for n in graph if n.number not in after] + [n for n in graph if n.number in after]
             for n in after.values():
                 if n._first is primal:
-                    self._instead[n.number] = node, included.first + n._primitive.index, included.scale  # type: ignore[union-attr]
+                    self._instead[n.number] = node, first + n._primitive.index, scale  # type: ignore[union-attr]
         return graph
 
     def _enter(self, node: Variable) -> int:
         if node.number in self._instead:
             other, place, scale = self._instead[node.number]
-            total = self.instruction(node._primitive.other(place), (self.slot_of[other.number],))  # type: ignore[union-attr]
+            total = self.instruction(node._primitive.at(place), (self.slot_of[other.number],))  # type: ignore[union-attr]
             return total if scale is None else self.instruction(div, (total, self.constant(scale)))
         if node._first is None:  # a leaf made inside: Variable(3.0)
             return self.constant(node._value)
@@ -249,14 +234,3 @@ class GraphBuilder(Builder):
             return self.slot_of[number.number]
         seen = [given for since, given in versions if since < read]
         return self.slot(seen[-1], read)
-
-    def program(self, outputs: Sequence[Any], notes: Recording) -> Program:
-        """The finished program."""
-        guards: dict[tuple[str, int, int], Guard] = {}
-        for relation, left, right, outcome, location in notes.guards:
-            key = relation, self.slot(left), self.slot(right)
-            if not (self.is_constant(key[1]) and self.is_constant(key[2])):
-                guards.setdefault(key, Guard(*key, outcome, 0, location))
-        return self.finished(
-            [self.slot(y) for y in outputs], tuple(guards.values()), [self.slot(y) for y in notes.doubtful]
-        )
