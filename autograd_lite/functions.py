@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from autograd_lite import context
+from autograd_lite.arrays import boxed, rows_first
 from autograd_lite.errors import ArgumentError
 from autograd_lite.primitives import (
     abs,  # noqa: A004 - the rule
@@ -203,19 +204,9 @@ def logsumexp(numbers: Any, axis: int | tuple[int, ...] | None = None, *, keepdi
     array = _array(numbers)
     axes = tuple(range(array.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
     if isinstance(axis, tuple):
-        array, axis = _joined(array, axis), 0
+        array, axis = rows_first(array, axis), 0
     total = _log_of_sum(array, axis)
-    if not keepdims:
-        return total
-    boxed = np.empty(np.shape(total), dtype=object)
-    boxed[...] = total
-    return _unboxed(np.expand_dims(boxed, axes))
-
-
-def _joined(array: Any, axes: tuple[int, ...]) -> Any:
-    """Several axes as one, in front."""
-    front = np.moveaxis(array, axes, range(len(axes)))
-    return front.reshape((math.prod(front.shape[: len(axes)]), *front.shape[len(axes) :]))
+    return _unboxed(np.expand_dims(boxed(total), axes)) if keepdims else total
 
 
 def _log_of_sum(array: Any, axis: int | None) -> Any:

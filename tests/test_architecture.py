@@ -18,7 +18,8 @@ HOUSE = """
 errors  ieee  frames
 context  rule  refusals  see.render
 primitives  see.watch
-arrays  functions  tape.program
+arrays  tape.program
+functions
 operators  numpy_functions  tape.llvm.ir
 variable  tape.llvm.vector_math  tape.llvm.engine
 copies  nests  selection  see.labels  tape.llvm.matrices
