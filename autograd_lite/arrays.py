@@ -167,6 +167,7 @@ _OF_TRUTHS: dict[np.ufunc, np.ufunc] = {
 _OPERATORS = frozenset((np.add, np.subtract, np.multiply, np.negative, np.positive, np.absolute))
 _PRODUCTS = frozenset(getattr(np, name) for name in ("matmul", "vecdot", "matvec", "vecmat") if hasattr(np, name))
 _NATIVE = _OPERATORS | _PRODUCTS
+_COMPOUND = _PRODUCTS | _PAIRS.keys()
 #: The like, but where two plain floats meet, Python raises or turns complex, and a rule does not.
 _GUARDED = frozenset((np.divide, np.power))
 
@@ -238,7 +239,8 @@ def array_ufunc(ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> A
     if not any(map(_holds_objects, (*operands, *out))):
         return getattr(ufunc, method)(*operands, **options, **({"out": out} if out else {}))
     _refuse_dtype(ufunc, options)
-    if _function_of(ufunc) is None and ufunc not in _PAIRS | dict.fromkeys(_PRODUCTS) and not _is_of_objects(ufunc):
+    # A ufunc that was made of a Python function has types such as "OO->O".
+    if _function_of(ufunc) is None and ufunc not in _COMPOUND and not all(set(t) <= set("O->") for t in ufunc.types):
         return _on_numbers(ufunc, method, operands, options)
     with np.errstate(all="ignore"):
         serve = _METHODS.get(method) or functools.partial(_by_method, method)
@@ -250,11 +252,6 @@ def _is_truth(operand: Any) -> bool:
     if isinstance(operand, np.ndarray):
         return bool(operand.dtype == np.bool_)
     return _is_condition(operand) or isinstance(operand, (Conditions, bool, np.bool_))
-
-
-def _is_of_objects(ufunc: np.ufunc) -> bool:
-    """Whether a ufunc was made of a Python function."""
-    return all(set(types) <= {"O", "-", ">"} for types in ufunc.types)
 
 
 def _refuse_dtype(ufunc: np.ufunc, options: dict[str, Any]) -> None:
@@ -284,13 +281,14 @@ def _called(ufunc: np.ufunc, operands: tuple[Any, ...], options: dict[str, Any])
     arrays = any(isinstance(operand, (np.ndarray, list, tuple)) for operand in operands)
     if ufunc in _PAIRS:
         return tuple([_generic(ufunc, function)(*map(boxed, operands)) for function in _PAIRS[ufunc]])
-    if ufunc in _PRODUCTS or _is_of_objects(ufunc):
+    function = _function_of(ufunc)
+    if function is None:  # a product, or made of a Python function
         return ufunc(*map(boxed, operands), **options)
     if ufunc in _TRUTHS:
         if ufunc in _COMPARISONS and arrays and not options and context.recording() is None:
             return ufunc(*map(boxed, operands))
         return _truths(_generic(ufunc)(*map(boxed, operands), **_where_of(options, operands)))
-    if not arrays and (function := _function_of(ufunc)) is not None:
+    if not arrays:
         return function(*operands)
     boxes = [boxed(operand) for operand in operands]
     if not options and ufunc in _OPERATORS:
@@ -409,11 +407,7 @@ def _written(ufunc: np.ufunc, result: Any, out: tuple[Any, ...], where: Any) -> 
 
 
 class Conditions(np.lib.mixins.NDArrayOperatorsMixin):
-    """The result of a comparison of arrays while tracing: conditions that are data until their truth is asked for.
-
-    `where`, products, `&`, `|`, `~`, `any`, `all`, `sum` and `mean` use them as numbers 0 and 1. `np.asarray`, an index
-    and whatever else needs a bool array asks for the truth of each, which the trace notes as a branch.
-    """
+    """The result of a comparison of arrays while tracing: data until a bool array is needed, which is a branch for each."""
 
     __slots__ = ("each",)
     __hash__ = None  # type: ignore[assignment] # as arrays have it
@@ -530,11 +524,7 @@ def _full_name(function: Any) -> str:
 
 
 class VariableArray(np.ndarray[Any, Any]):
-    """An object array of Variables and numbers whose ufuncs are the rules of the table.
-
-    NumPy's own loops over objects compare in `maximum` (a tie or a NaN would get the wrong derivative), know no
-    `logaddexp`, and fail where a float stands among the Variables. Arithmetic stays NumPy's: it calls the operators.
-    """
+    """An object array of Variables and numbers whose ufuncs are the rules of the table, arithmetic apart."""
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
         return array_ufunc(ufunc, method, *inputs, **options)
@@ -569,10 +559,10 @@ class VariableArray(np.ndarray[Any, Any]):
     def sort(self, axis: int = -1, *_: Any, **__: Any) -> None:  # type: ignore[override]
         self[...] = np.take_along_axis(np.asarray(self), np.asarray(self.argsort(axis)), axis)
 
-    def partition(self, kth: Any, axis: Any = -1, *_: Any, **__: Any) -> None:  # type: ignore[override] # noqa: ARG002
+    def partition(self, kth: Any, axis: Any = -1, *_: Any, **__: Any) -> None:  # noqa: ARG002
         self.sort(axis)
 
-    def argpartition(self, kth: Any, axis: Any = -1, *_: Any, **__: Any) -> Any:  # type: ignore[override] # noqa: ARG002
+    def argpartition(self, kth: Any, axis: Any = -1, *_: Any, **__: Any) -> Any:  # noqa: ARG002
         return self.argsort(axis)
 
     def _along(self, axis: int | None, places: Callable[[Any], Any]) -> Any:
@@ -604,6 +594,6 @@ def _ascending(row: Any) -> list[int]:
 
 
 def methods() -> dict[str, Primitive]:
-    """Rules that are also methods of a Variable: `x.exp()` for its reader, and NumPy asks for them in object arrays."""
+    """Rules that are also methods of a Variable, such as `x.exp()`: NumPy asks for them in object arrays."""
     named = {rule.name: rule for rule in PRIMITIVES.values() if rule.arity == 1}
     return named | {ufunc.__name__: rule for ufunc, rule in RULES.items() if "O" in "".join(ufunc.types)}
