@@ -130,13 +130,10 @@ def _selected(step: Callable[[Any, Any], Any], numbers: tuple[Any, ...], axis: i
 
 # ----------------------------------------------------------------------------------------- the builtins, while traced
 
+_NUMBERS = (Variable, int, float, np.integer, np.floating, np.bool_)
 _max, _min = builtins.max, builtins.min
 _lock = Lock()
 _traces = 0
-
-
-def _is_number(item: Any) -> bool:
-    return isinstance(item, Variable | int | float | np.integer | np.floating | np.bool_)
 
 
 def _lifted(builtin: Callable[..., Any], step: Callable[[Any, Any], Any]) -> Callable[..., Any]:
@@ -146,9 +143,9 @@ def _lifted(builtin: Callable[..., Any], step: Callable[[Any, Any], Any]) -> Cal
         if len(arguments) == 1 and isinstance(arguments[0], Iterable):
             arguments = (list(arguments[0]),)  # an iterator can be gone through once
         items = arguments[0] if len(arguments) == 1 else arguments
-        if isinstance(items, list | tuple) and len(items) > 1 and builtins.all(map(_is_number, items)):
-            if builtins.any(type(item) is Variable for item in items):
-                return reduce(step, items)
+        kinds = set(map(type, items)) if isinstance(items, list | tuple) and len(items) > 1 else set()
+        if Variable in kinds and builtins.all(issubclass(kind, _NUMBERS) for kind in kinds):
+            return reduce(step, items)
         return builtin(*arguments)
 
     selection.__name__ = selection.__qualname__ = builtin.__name__
