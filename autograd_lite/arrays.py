@@ -15,30 +15,9 @@ import numpy as np
 from autograd_lite import context, primitives
 from autograd_lite.errors import ArgumentError, OperandError
 from autograd_lite.primitives import (
-    COMPARISONS,
-    PRIMITIVES,
-    Primitive,
-    abs,  # noqa: A004 - the rules
-    clip,
-    copysign,
-    degrees,
-    div,
-    exp2,
-    floordiv,
-    log,
-    log1p,
-    logaddexp,
-    maximum,
-    minimum,
-    mod,
-    mul,
-    pow,  # noqa: A004
-    radians,
-    softplus,
-    sub,
-    trunc,
-    where,
-)
+    COMPARISONS, PRIMITIVES, Primitive, abs, clip, copysign, degrees, div, exp2, floordiv, log, log1p,  # noqa: A004
+    logaddexp, maximum, minimum, mod, mul, pow, radians, softplus, sub, trunc, where,  # noqa: A004 - the rules
+)  # fmt: skip
 from autograd_lite.refusals import refusal
 
 LN2 = math.log(2.0)
@@ -128,19 +107,6 @@ def _truth(number: Any) -> Any:
     return truth if is_variable(truth) else bool(truth)
 
 
-def _both(a: Any, b: Any) -> Any:
-    return _truth(a) & _truth(b)
-
-
-def _either(a: Any, b: Any) -> Any:
-    return _truth(a) | _truth(b)
-
-
-def _negated(x: Any) -> Any:
-    truth = _truth(x)
-    return truth == 0.0 if is_variable(truth) else not truth
-
-
 #: Questions, written as comparisons so that a trace notes how they came out.
 _TRUTHS: dict[np.ufunc, Callable[..., Any]] = {
     **_COMPARISONS,
@@ -148,10 +114,10 @@ _TRUTHS: dict[np.ufunc, Callable[..., Any]] = {
     np.isfinite: lambda x: abs(x) < math.inf,
     np.isinf: lambda x: abs(x) == math.inf,
     np.signbit: lambda x: copysign(1.0, x) < 0.0,
-    np.logical_and: _both,
-    np.logical_or: _either,
-    np.logical_not: _negated,
-    np.logical_xor: lambda a, b: _both(_either(a, b), _negated(_both(a, b))),
+    np.logical_and: lambda a, b: _truth(a) & _truth(b),
+    np.logical_or: lambda a, b: _truth(a) | _truth(b),
+    np.logical_not: lambda x: _truth(x) == 0.0,
+    np.logical_xor: lambda a, b: _truth(a) != _truth(b),
 }
 _FUNCTIONS: dict[np.ufunc, Callable[..., Any]] = {**RULES, **COMPOSED, **_TRUTHS}
 #: The question that a ufunc of truths is.
@@ -315,7 +281,7 @@ def _truths(found: Any) -> Any:
     """Outcomes of questions: bools, and while tracing conditions, whose truth nobody has asked for yet."""
     if context.recording() is None:
         return found.astype(bool) if isinstance(found, np.ndarray) else bool(found)
-    return Conditions(found) if isinstance(found, np.ndarray) else found
+    return _conditions(found)
 
 
 def _reduced(ufunc: np.ufunc, operands: tuple[Any, ...], options: dict[str, Any]) -> Any:
@@ -457,14 +423,12 @@ class Conditions(np.lib.mixins.NDArrayOperatorsMixin):
     def __repr__(self) -> str:
         return f"Conditions({self.each.tolist()})"
 
-    def any(self, axis: Any = None, **options: Any) -> Any:
-        return np.logical_or.reduce(self, axis=axis, **options)
+    def _over(self, ufunc: np.ufunc, axis: Any = None, **options: Any) -> Any:
+        return ufunc.reduce(self, axis=axis, **options)
 
-    def all(self, axis: Any = None, **options: Any) -> Any:
-        return np.logical_and.reduce(self, axis=axis, **options)
-
-    def sum(self, axis: Any = None, **options: Any) -> Any:
-        return np.add.reduce(self, axis=axis, **options)
+    any = functools.partialmethod(_over, np.logical_or)
+    all = functools.partialmethod(_over, np.logical_and)
+    sum = functools.partialmethod(_over, np.add)
 
     def mean(self, axis: Any = None, **options: Any) -> Any:
         return self.each.mean(axis=axis, **options)

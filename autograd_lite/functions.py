@@ -10,28 +10,9 @@ from autograd_lite import context
 from autograd_lite.arrays import boxed, is_variable, rows_first
 from autograd_lite.errors import ArgumentError
 from autograd_lite.primitives import (
-    abs,  # noqa: A004 - the rule
-    add,
-    as_operand,
-    clip,
-    div,
-    erfc,
-    exp,
-    expm1,
-    hold,
-    less,
-    log_of_excess,
-    log_of_sum,
-    logaddexp,
-    maximum,
-    mul,
-    share,
-    sigmoid,
-    sqrt,
-    square,
-    sub,
-    where,
-)
+    abs, add, as_operand, clip, div, erfc, exp, expm1, hold, less, log_of_excess, log_of_sum, logaddexp,  # noqa: A004
+    maximum, mul, share, sigmoid, sqrt, square, sub, where,
+)  # fmt: skip
 
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805  # Klambauer et al. 2017, equation (14)
 

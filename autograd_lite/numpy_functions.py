@@ -14,15 +14,8 @@ import numpy as np
 
 from autograd_lite import primitives
 from autograd_lite.arrays import (
-    FUNCTIONS,
-    INSTEAD,
-    Conditions,
-    as_variable_array,
-    axes_of,
-    boxed,
-    is_variable,
-    rows_first,
-)
+    FUNCTIONS, INSTEAD, Conditions, as_variable_array, axes_of, boxed, is_variable, rows_first,
+)  # fmt: skip
 from autograd_lite.errors import ArgumentError
 from autograd_lite.functions import norm
 from autograd_lite.refusals import refusal
@@ -56,9 +49,6 @@ def _narrowed(found: Any, axes: tuple[int, ...], keepdims: Any) -> Any:
 def _over_axes(reduce: Function, a: Any, axes: tuple[int, ...]) -> Any:
     """A reduction that takes one axis, over several, which are kept."""
     return np.expand_dims(array_of(reduce(rows_first(np.asarray(a), axes), axis=0)), axes)
-
-
-# ------------------------------------------------------------------------------------------------------- selections
 
 
 def _holds_variables(part: Any) -> bool:
@@ -98,9 +88,6 @@ def _piecewise(x: Any, condlist: Any, funclist: Any, *arguments: Any, **options:
     return plain(array_of(x), truths, funclist, *arguments, **options)
 
 
-# --------------------------------------------------------------------------------------------------- entry by entry
-
-
 def _isclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08, equal_nan: bool = False) -> Any:
     a, b = array_of(a), array_of(b)
     near = (np.abs(a - b) <= atol + rtol * np.abs(b)) & np.isfinite(b) | (a == b)
@@ -126,9 +113,6 @@ def _nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, n
         return x
     alone = isinstance(numbers, np.ndarray) and not isinstance(x, (np.ndarray, list, tuple))
     return numbers[()] if alone else numbers
-
-
-# ---------------------------------------------------------------------------------------------------------- moments
 
 
 def _mean_of(a: Any, axes: tuple[int, ...], *, skips: bool) -> tuple[Any, Any]:
@@ -213,8 +197,6 @@ def _extreme_of_numbers(combine: np.ufunc) -> Function:
     )
 
 
-# ------------------------------------------------------------------------------------------------- order statistics
-
 _PLACES: dict[str, Callable[[float], tuple[int, float]]] = {
     "linear": lambda place: (math.floor(place), place - math.floor(place)),
     "lower": lambda place: (math.floor(place), 0.0),
@@ -280,9 +262,6 @@ def _median(quantile: Function) -> Function:
     return lambda a, axis=None, out=None, overwrite_input=False, keepdims=False: quantile(
         array_of(a), 0.5, axis=axis, out=out, overwrite_input=overwrite_input, keepdims=keepdims
     )
-
-
-# ----------------------------------------------------------------------------------------------------- along a line
 
 
 def _interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None) -> Any:
@@ -356,9 +335,6 @@ def _slopes(f: Any, spacing: Any, edge_order: int) -> Any:
     return np.concatenate([first, inner, last])
 
 
-# ------------------------------------------------------------------------------------------------------------ norms
-
-
 def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:  # noqa: A002 - NumPy's name
     a = array_of(x)
     axes = axes_of(axis, a.ndim)
@@ -403,8 +379,6 @@ def _vector_norm_of(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord:
     axes = axes_of(axis, a.ndim)
     return _narrowed(_over_axes(lambda rows, axis: _norm(rows, ord, axis), a, axes), axes, keepdims)
 
-
-# ------------------------------------------------------------------------------------------------------- the tables
 
 #: The function that answers for each of NumPy's, by its name below `np`. Older versions of NumPy lack some of them.
 ANSWERS: dict[str, Function] = {

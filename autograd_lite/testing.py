@@ -57,31 +57,6 @@ class Difference:
         return False if self.settles(1e-2) else None
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """One derivative beside its finite difference."""
-
-    order: int
-    place: str
-    exact: float
-    difference: Difference
-    rounded: float
-
-    @property
-    def agrees(self) -> bool | None:
-        return self.difference.judge(self.exact, self.rounded)
-
-    @property
-    def row(self) -> str:
-        verdict = {True: "ok", False: "DIFFERS", None: "NOT SMOOTH at these steps"}[self.agrees]
-        found = self.difference
-        error = abs(self.exact - found.estimate)
-        return (
-            f"{self.order:5d}  {self.place:28.28s}  {self.exact:+.10e}  {found.estimate:+.10e}  {error:.1e}  "
-            f"{found.uncertainty:.1e}  {verdict}"
-        )
-
-
 HEADER = "order  with respect to               gradient           finite difference  |error|  uncertainty"
 
 
@@ -243,13 +218,13 @@ def check_grads(f: Callable[..., Any], args: Sequence[Any], *, order: int = 2) -
     numbers = [getattr(n, "value", n) for n in numbers]
     _check_modes(f, numbers, shape)
     total = _weighted(f, numbers, shape)
-    found: list[Comparison] = []
+    found: list[tuple[bool | None, str]] = []
     for level in range(1, order + 1):
         found += _compared(total, numbers, shape, level)
         total = _directional(total, len(arguments), numbers, level)
-    if not all(comparison.agrees for comparison in found):
-        wrong = [comparison.row for comparison in found if not comparison.agrees]
-        told = any(comparison.agrees is False for comparison in found)
+    wrong = [row for agrees, row in found if not agrees]
+    if wrong:
+        told = any(agrees is False for agrees, _ in found)
         verdict = (
             "do not agree with finite differences. Check the partials of the operations involved."
             if told
@@ -306,7 +281,8 @@ def _directional(f: Callable[..., Any], count: int, numbers: list[float], level:
     return slope
 
 
-def _compared(f: Callable[..., Any], numbers: list[float], shape: Shape, order: int) -> list[Comparison]:
+def _compared(f: Callable[..., Any], numbers: list[float], shape: Shape, order: int) -> list[tuple[bool | None, str]]:
+    """Whether each derivative agrees with its finite difference, and a row of the table."""
     slopes, _ = unravel(grad(f, tuple(range(shape.containers.num_children)))(*shape.pack(numbers)))
     noise, rounded = _rounding(f, numbers, shape)
     rows, units = [], _scales(numbers)
@@ -319,7 +295,13 @@ def _compared(f: Callable[..., Any], numbers: list[float], shape: Shape, order: 
 
         place = f"argument {first}{''.join(f'[{step!r}]' for step in rest)}{index}"
         found = difference(along, numbers[i], slopes[i], known=noise, unit=units[i])
-        rows.append(Comparison(order, place, slopes[i], found, rounded[i]))
+        error, agrees = abs(slopes[i] - found.estimate), found.judge(slopes[i], rounded[i])
+        verdict = {True: "ok", False: "DIFFERS", None: "NOT SMOOTH at these steps"}[agrees]
+        row = (
+            f"{order:5d}  {place:28.28s}  {slopes[i]:+.10e}  {found.estimate:+.10e}  {error:.1e}  "
+            f"{found.uncertainty:.1e}  {verdict}"
+        )
+        rows.append((agrees, row))
     return rows
 
 
