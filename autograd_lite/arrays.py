@@ -93,7 +93,6 @@ _CONDITIONS = frozenset(COMPARISONS.values())
 
 
 def is_variable(thing: Any) -> bool:
-    """Whether a thing is a Variable."""
     return hasattr(type(thing), "__apply_primitive__")
 
 
@@ -168,7 +167,6 @@ def as_variable_array(result: Any) -> Any:
 
 
 def name_of(ufunc: np.ufunc) -> str:
-    """A ufunc's name with its library."""
     return f"np.{ufunc.__name__}" if _is_numpys(ufunc) else f"scipy.special.{ufunc.__name__}"
 
 
@@ -209,7 +207,7 @@ def array_ufunc(ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> A
     if _function_of(ufunc) is None and ufunc not in _COMPOUND and not all(set(t) <= set("O->") for t in ufunc.types):
         return _on_numbers(ufunc, method, operands, options)
     with np.errstate(all="ignore"):
-        serve = _METHODS.get(method) or functools.partial(_by_method, method)
+        serve = {"__call__": _called, "reduce": _reduced}.get(method) or functools.partial(_by_method, method)
         result = serve(ufunc, operands, options)
     return _written(ufunc, result, out, options.get("where", True)) if out else as_variable_array(result)
 
@@ -346,9 +344,6 @@ def _by_method(method: str, ufunc: np.ufunc, operands: tuple[Any, ...], options:
     return _truths(found) if ufunc in _TRUTHS else found
 
 
-_METHODS: dict[str, Callable[..., Any]] = {"__call__": _called, "reduce": _reduced}
-
-
 def _no_room(ufunc: np.ufunc, out: Any) -> OperandError:
     return refusal(
         f"{name_of(ufunc)} writes Variables into an array of {getattr(out, 'dtype', type(out).__name__)}, which would drop "
@@ -370,84 +365,6 @@ def _written(ufunc: np.ufunc, result: Any, out: tuple[Any, ...], where: Any) -> 
             plain = boxed(found) if target.dtype == object else found
         np.copyto(target, plain, where=np.asarray(where, dtype=bool))
     return as_variable_array(out if len(out) > 1 else out[0])
-
-
-class Conditions(np.lib.mixins.NDArrayOperatorsMixin):
-    """The result of a comparison of arrays while tracing: data until a bool array is needed, which is a branch for each."""
-
-    __slots__ = ("each",)
-    __hash__ = None  # type: ignore[assignment] # as arrays have it
-
-    def __init__(self, each: Any) -> None:
-        self.each = as_variable_array(boxed(each))
-
-    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray[Any, Any]:
-        del copy  # always made anew
-        if dtype is not None and np.dtype(dtype) == object:
-            return np.array(np.asarray(self.each))
-        truths = np.frompyfunc(bool, 1, 1)(np.asarray(self.each))
-        return np.asarray(truths, dtype=bool).astype(bool if dtype is None else dtype)
-
-    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
-        return array_ufunc(ufunc, method, *inputs, **options)
-
-    def __array_function__(self, function: Any, types: Any, inputs: Any, options: Any) -> Any:
-        return array_function(function, types, inputs, options)
-
-    @staticmethod
-    def __apply_primitive__(primitive: Primitive, arguments: tuple[Any, ...]) -> Any:
-        return as_variable_array(primitive(*[a.each if isinstance(a, Conditions) else a for a in arguments]))
-
-    dtype = np.dtype(bool)
-    shape = property(lambda self: self.each.shape)
-    ndim = property(lambda self: self.each.ndim)
-    size = property(lambda self: self.each.size)
-    T = property(lambda self: Conditions(self.each.T))
-    flat = property(lambda self: self.each.flat)
-
-    def __len__(self) -> int:
-        return len(self.each)
-
-    def __iter__(self) -> Iterator[Any]:
-        return (_conditions(each) for each in self.each)
-
-    def __getitem__(self, index: Any) -> Any:
-        return _conditions(self.each[index])
-
-    def __setitem__(self, index: Any, value: Any) -> None:
-        self.each[index] = value.each if isinstance(value, Conditions) else value
-
-    def __bool__(self) -> bool:
-        return bool(np.asarray(self))
-
-    def __repr__(self) -> str:
-        return f"Conditions({self.each.tolist()})"
-
-    def _over(self, ufunc: np.ufunc, axis: Any = None, **options: Any) -> Any:
-        return ufunc.reduce(self, axis=axis, **options)
-
-    any = functools.partialmethod(_over, np.logical_or)
-    all = functools.partialmethod(_over, np.logical_and)
-    sum = functools.partialmethod(_over, np.add)
-
-    def mean(self, axis: Any = None, **options: Any) -> Any:
-        return self.each.mean(axis=axis, **options)
-
-    def astype(self, dtype: Any, **_: Any) -> Any:
-        """Numbers 0.0 and 1.0 for a floating dtype; whole numbers and bools ask for the truth."""
-        return self.each if np.dtype(dtype).kind in "fO" else np.asarray(self).astype(dtype)
-
-    def __getattr__(self, name: str) -> Any:
-        if name in ("copy", "ravel", "flatten", "reshape", "transpose", "squeeze", "swapaxes", "take", "repeat"):
-            method = getattr(self.each, name)
-            return lambda *places, **options: Conditions(method(*places, **options))
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return getattr(np.asarray(self), name)
-
-
-def _conditions(each: Any) -> Any:
-    return Conditions(each) if isinstance(each, np.ndarray) else each
 
 
 _ABSENT: Any = np._NoValue  # noqa: SLF001 - NumPy's own functions pass it on
@@ -487,59 +404,7 @@ def _full_name(function: Any) -> str:
     return f"{function.__module__.replace('numpy', 'np', 1)}.{function.__name__}"
 
 
-class VariableArray(np.ndarray[Any, Any]):
-    """An object array of Variables and numbers whose ufuncs are the rules of the table, arithmetic apart."""
-
-    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
-        return array_ufunc(ufunc, method, *inputs, **options)
-
-    def __array_function__(self, function: Any, types: Any, inputs: Any, options: Any) -> Any:
-        return array_function(function, types, inputs, options)
-
-    def astype(self, dtype: Any, *arguments: Any, **options: Any) -> Any:
-        """A copy; a plain array unless it holds objects again."""
-        return as_variable_array(np.asarray(self).astype(dtype, *arguments, **options))
-
-    def var(self, *arguments: Any, **options: Any) -> Any:
-        return np.var(self, *arguments, **options)
-
-    def std(self, *arguments: Any, **options: Any) -> Any:
-        return np.std(self, *arguments, **options)
-
-    def round(self, decimals: int = 0, out: Any = None) -> Any:  # type: ignore[override]
-        return np.round(self, decimals, out=out)
-
-    # NumPy's order of numbers, in which NaN comes last and is the largest: comparisons of objects would lose it.
-
-    def argmax(self, axis: int | None = None, *_: Any, **__: Any) -> Any:  # type: ignore[override]
-        return self._along(axis, lambda row: _extreme(row, operator.gt))
-
-    def argmin(self, axis: int | None = None, *_: Any, **__: Any) -> Any:  # type: ignore[override]
-        return self._along(axis, lambda row: _extreme(row, operator.lt))
-
-    def argsort(self, axis: int | None = -1, *_: Any, **__: Any) -> Any:  # type: ignore[override]
-        return self._along(axis, _ascending)
-
-    def sort(self, axis: int = -1, *_: Any, **__: Any) -> None:  # type: ignore[override]
-        self[...] = np.take_along_axis(np.asarray(self), np.asarray(self.argsort(axis)), axis)
-
-    def partition(self, kth: Any, axis: Any = -1, *_: Any, **__: Any) -> None:  # noqa: ARG002
-        self.sort(axis)
-
-    def argpartition(self, kth: Any, axis: Any = -1, *_: Any, **__: Any) -> Any:  # noqa: ARG002
-        return self.argsort(axis)
-
-    def _along(self, axis: int | None, places: Callable[[Any], Any]) -> Any:
-        plain = np.asarray(self)
-        if axis is None:
-            return places(plain.ravel())
-        rows = np.moveaxis(plain, axis, -1)
-        found = np.array([places(rows[index]) for index in np.ndindex(rows.shape[:-1])], dtype=np.int64)
-        shaped = found.reshape(rows.shape[:-1] + found.shape[1:])
-        return np.moveaxis(shaped, -1, axis) if found.ndim > 1 else shaped[()]
-
-
-def _extreme(row: Any, better: Callable[[Any, Any], bool]) -> int:
+def _extreme(better: Callable[[Any, Any], bool], row: Any) -> int:
     """The place of the first best, or of the first NaN."""
     best = 0
     for place, x in enumerate(row):
@@ -557,7 +422,116 @@ def _ascending(row: Any) -> list[int]:
     return [*sorted(others, key=lambda place: row[place]), *nans]
 
 
-def methods() -> dict[str, Primitive]:
-    """Rules that are also methods of a Variable, such as `x.exp()`: NumPy asks for them in object arrays."""
-    named = {rule.name: rule for rule in PRIMITIVES.values() if rule.arity == 1}
-    return named | {ufunc.__name__: rule for ufunc, rule in RULES.items() if "O" in "".join(ufunc.types)}
+class VariableArray(np.ndarray[Any, Any]):
+    """An object array of Variables and numbers whose ufuncs are the rules of the table, arithmetic apart."""
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        return array_ufunc(ufunc, method, *inputs, **options)
+
+    def __array_function__(self, function: Any, types: Any, inputs: Any, options: Any) -> Any:
+        return array_function(function, types, inputs, options)
+
+    def astype(self, dtype: Any, *arguments: Any, **options: Any) -> Any:
+        """A copy; a plain array unless it holds objects again."""
+        return as_variable_array(np.asarray(self).astype(dtype, *arguments, **options))
+
+    var = functools.partialmethod(np.var)
+    std = functools.partialmethod(np.std)
+    round = functools.partialmethod(np.round)
+
+    # NumPy's order of numbers, in which NaN comes last and is the largest: comparisons of objects would lose it.
+
+    def _along(self, places: Callable[[Any], Any], axis: int | None = None, *_: Any, **__: Any) -> Any:
+        plain = np.asarray(self)
+        if axis is None:
+            return places(plain.ravel())
+        rows = np.moveaxis(plain, axis, -1)
+        found = np.array([places(rows[index]) for index in np.ndindex(rows.shape[:-1])], dtype=np.int64)
+        shaped = found.reshape(rows.shape[:-1] + found.shape[1:])
+        return np.moveaxis(shaped, -1, axis) if found.ndim > 1 else shaped[()]
+
+    argmax = functools.partialmethod(_along, functools.partial(_extreme, operator.gt))
+    argmin = functools.partialmethod(_along, functools.partial(_extreme, operator.lt))
+
+    def argsort(self, axis: int | None = -1, *_: Any, **__: Any) -> Any:  # type: ignore[override]
+        return self._along(_ascending, axis)
+
+    def sort(self, axis: int = -1, *_: Any, **__: Any) -> None:  # type: ignore[override]
+        self[...] = np.take_along_axis(np.asarray(self), np.asarray(self.argsort(axis)), axis)
+
+    def partition(self, kth: Any, axis: Any = -1, *_: Any, **__: Any) -> None:  # noqa: ARG002
+        self.sort(axis)
+
+    def argpartition(self, kth: Any, axis: Any = -1, *_: Any, **__: Any) -> Any:  # noqa: ARG002
+        return self.argsort(axis)
+
+
+class Conditions(np.lib.mixins.NDArrayOperatorsMixin):
+    """The result of a comparison of arrays while tracing: data until a bool array is needed, which is a branch for each."""
+
+    __slots__ = ("each",)
+    __hash__ = None  # type: ignore[assignment] # as arrays have it
+
+    def __init__(self, each: Any) -> None:
+        self.each = as_variable_array(boxed(each))
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray[Any, Any]:
+        del copy  # always made anew
+        if dtype is not None and np.dtype(dtype) == object:
+            return np.array(np.asarray(self.each))
+        truths = np.frompyfunc(bool, 1, 1)(np.asarray(self.each))
+        return np.asarray(truths, dtype=bool).astype(bool if dtype is None else dtype)
+
+    __array_ufunc__ = VariableArray.__array_ufunc__
+    __array_function__ = VariableArray.__array_function__
+
+    @staticmethod
+    def __apply_primitive__(primitive: Primitive, arguments: tuple[Any, ...]) -> Any:
+        return as_variable_array(primitive(*[a.each if isinstance(a, Conditions) else a for a in arguments]))
+
+    dtype = np.dtype(bool)
+    T = property(lambda self: Conditions(self.each.T))
+
+    def __len__(self) -> int:
+        return len(self.each)
+
+    def __iter__(self) -> Iterator[Any]:
+        return (_conditions(each) for each in self.each)
+
+    def __getitem__(self, index: Any) -> Any:
+        return _conditions(self.each[index])
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        self.each[index] = value.each if isinstance(value, Conditions) else value
+
+    def __bool__(self) -> bool:
+        return bool(np.asarray(self))
+
+    def __repr__(self) -> str:
+        return f"Conditions({self.each.tolist()})"
+
+    def _over(self, ufunc: np.ufunc, axis: Any = None, **options: Any) -> Any:
+        return ufunc.reduce(self, axis=axis, **options)
+
+    any = functools.partialmethod(_over, np.logical_or)
+    all = functools.partialmethod(_over, np.logical_and)
+    sum = functools.partialmethod(_over, np.add)
+
+    def mean(self, axis: Any = None, **options: Any) -> Any:
+        return self.each.mean(axis=axis, **options)
+
+    def astype(self, dtype: Any, **_: Any) -> Any:
+        """Numbers 0.0 and 1.0 for a floating dtype; whole numbers and bools ask for the truth."""
+        return self.each if np.dtype(dtype).kind in "fO" else np.asarray(self).astype(dtype)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("copy", "ravel", "flatten", "reshape", "transpose", "squeeze", "swapaxes", "take", "repeat"):
+            method = getattr(self.each, name)
+            return lambda *places, **options: Conditions(method(*places, **options))
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self.each if name in ("shape", "ndim", "size", "flat") else np.asarray(self), name)
+
+
+def _conditions(each: Any) -> Any:
+    return Conditions(each) if isinstance(each, np.ndarray) else each

@@ -120,9 +120,9 @@ def norm(numbers: Any, axis: int | None = None) -> Any:
     return unboxed(where(largest, length, 0.0))
 
 
-def _spread(reduced: Any, axis: int | None) -> Any:
+def _spread(found: Any, axis: int | None) -> Any:
     """The result of `reduced`, shaped so that it broadcasts against the array again."""
-    return reduced if axis is None or not isinstance(reduced, np.ndarray) else np.expand_dims(reduced, axis)
+    return found if axis is None or not isinstance(found, np.ndarray) else np.expand_dims(found, axis)
 
 
 def _is_infinite(largest: Any) -> bool:

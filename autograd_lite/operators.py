@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from autograd_lite import arrays, context, primitives
+from autograd_lite import context, primitives
+from autograd_lite.arrays import RULES
 from autograd_lite.errors import OperandError
 from autograd_lite.primitives import PRIMITIVES, Partial, Primitive, as_operand
 
@@ -161,11 +162,8 @@ def _exactly(relation: str, number: Any) -> tuple[str, float]:
     if nearest == number or nearest != nearest:  # noqa: PLR0124 - a NaN
         return relation, nearest
     below = nearest if nearest < number else math.nextafter(nearest, -math.inf)
-    if relation in ("lt", "le"):
-        return "le", below
-    if relation in ("gt", "ge"):
-        return "gt", below
-    return relation, math.nan  # equal to nothing
+    between = {"lt": "le", "le": "le", "gt": "gt", "ge": "gt"}.get(relation)
+    return (between, below) if between else (relation, math.nan)  # equal to nothing
 
 
 def install(node_class: Any, numbers: Iterator[int]) -> None:
@@ -183,7 +181,9 @@ def install(node_class: Any, numbers: Iterator[int]) -> None:
     for name in ("neg", "abs", "floor", "ceil", "trunc"):
         setattr(node_class, f"__{name}__", OPERATIONS[PRIMITIVES[name]])
     node_class.__pos__ = OPERATIONS[primitives.positive]
-    for name, rule in arrays.methods().items():
+    named = {rule.name: rule for rule in PRIMITIVES.values() if rule.arity == 1}
+    of_objects = {ufunc.__name__: rule for ufunc, rule in RULES.items() if "O" in "".join(ufunc.types)}
+    for name, rule in (named | of_objects).items():
         if not hasattr(node_class, name):
             general = _named(lambda self, *others, rule=rule: rule(self, *others), rule)
             setattr(node_class, name, general if rule.defaults else OPERATIONS.get(rule, general))

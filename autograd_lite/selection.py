@@ -8,7 +8,7 @@ import builtins
 import operator
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import reduce
+from functools import reduce, wraps
 from threading import Lock
 from typing import Any
 
@@ -137,6 +137,7 @@ _traces = 0
 
 
 def _lifted(builtin: Callable[..., Any], step: Callable[[Any, Any], Any]) -> Callable[..., Any]:
+    @wraps(builtin)
     def selection(*arguments: Any, **keywords: Any) -> Any:
         if keywords or context.recording() is None:
             return builtin(*arguments, **keywords)
@@ -148,8 +149,6 @@ def _lifted(builtin: Callable[..., Any], step: Callable[[Any, Any], Any]) -> Cal
             return reduce(step, items)
         return builtin(*arguments)
 
-    selection.__name__ = selection.__qualname__ = builtin.__name__
-    selection.__doc__ = builtin.__doc__
     return selection
 
 

@@ -57,9 +57,6 @@ class Difference:
         return False if self.settles(1e-2) else None
 
 
-HEADER = "order  with respect to               gradient           finite difference  |error|  uncertainty"
-
-
 def difference(
     f: Callable[[float], float],
     x: float,
@@ -77,8 +74,7 @@ def difference(
     distance from that of the next larger step and from those of all smaller ones, beyond their rounding: a step too large
     for the function disagrees with the smaller ones, however well two large steps agree (Lepski's principle).
     """
-    at = f(x)
-    if not math.isfinite(at):
+    if not math.isfinite(at := f(x)):
         return Difference()
 
     def value(t: float) -> float:
@@ -233,7 +229,8 @@ def check_grads(f: Callable[..., Any], args: Sequence[Any], *, order: int = 2) -
         )
         more = [f"… and {len(wrong) - 20} more"] if len(wrong) > 20 else []
         counted = f"{len(wrong)} of {len(found)} derivatives {'differ' if told else 'are not resolved'}."
-        table = "\n".join([HEADER, *wrong[:20], *more, counted])
+        header = "order  with respect to               gradient           finite difference  |error|  uncertainty"
+        table = "\n".join([header, *wrong[:20], *more, counted])
         raise GradientCheckError(f"derivatives of {name_of(f)} at {arguments!r:.200} {verdict}\n{table}")
 
 
