@@ -43,12 +43,12 @@ def _only(name: str, **options: Any) -> None:
 
 def _narrowed(found: Any, axes: tuple[int, ...], keepdims: Any) -> Any:
     """A reduction that has kept its axes, without them unless they are to be kept."""
-    return found if keepdims or not axes else np.squeeze(found, axis=axes)[()]
+    return found if keepdims or not axes else found.squeeze(axis=axes)[()]
 
 
 def _over_axes(reduce: Function, a: Any, axes: tuple[int, ...]) -> Any:
     """A reduction that takes one axis, over several, which are kept."""
-    return np.expand_dims(array_of(reduce(rows_first(np.asarray(a), axes), axis=0)), axes)
+    return as_variable_array(np.expand_dims(boxed(reduce(rows_first(np.asarray(a), axes), axis=0)), axes))
 
 
 def _holds_variables(part: Any) -> bool:
@@ -148,14 +148,13 @@ def _moment(name: str) -> Function:
         deviations = a - (centre if mean is None else mean)
         free = count - (ddof if correction is None else correction)
         if skips:
-            deviations, free = _where(np.isnan(a), 0.0, deviations), _where(free > 0, free, math.nan)
+            deviations = _where(np.isnan(a), 0.0, deviations)
+            free = _narrowed(_where(free > 0, free, math.nan), axes, keepdims)
         else:
             free = max(free, 0.0)
         if root:
-            found = primitives.div(_over_axes(norm, deviations, axes), primitives.sqrt(free))
-        else:
-            found = primitives.div(_sum(np.square(deviations), axis=axes, keepdims=True), free)
-        return _narrowed(found, axes, keepdims)
+            return primitives.div(_narrowed(_over_axes(norm, deviations, axes), axes, keepdims), primitives.sqrt(free))
+        return primitives.div(_sum(np.square(deviations), axis=axes, keepdims=keepdims), free)
 
     return moment
 
