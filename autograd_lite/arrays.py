@@ -147,6 +147,14 @@ def _holds_objects(operand: Any) -> bool:
     return operand.dtype == object if isinstance(operand, np.ndarray) else is_variable(operand)
 
 
+def holds_variables(part: Any) -> bool:
+    if isinstance(part, (list, tuple)):
+        return any(map(holds_variables, part))
+    return (
+        any(map(is_variable, part.flat)) if isinstance(part, np.ndarray) and part.dtype == object else is_variable(part)
+    )
+
+
 def boxed(operand: Any) -> np.ndarray[Any, Any]:
     if isinstance(operand, np.ndarray):
         return operand.astype(object, copy=False)
@@ -230,7 +238,7 @@ def _refuse_dtype(ufunc: np.ufunc, options: dict[str, Any]) -> None:
 
 def _on_numbers(ufunc: np.ufunc, method: str, operands: tuple[Any, ...], options: dict[str, Any]) -> Any:
     """A ufunc without a rule: of arrays of objects that hold plain numbers only."""
-    if any(is_variable(entry) for operand in operands for entry in boxed(operand).flat):
+    if any(map(holds_variables, operands)):
         near = _NEAREST.get(ufunc.__name__, "")
         raise refusal(
             f"{name_of(ufunc)} has no derivative rule. {f'Write {near}. ' if near else ''}autograd_lite has "
@@ -357,12 +365,9 @@ def _written(ufunc: np.ufunc, result: Any, out: tuple[Any, ...], where: Any) -> 
     for found, target in zip(results, out, strict=True):
         if target is None:
             raise refusal(f"{name_of(ufunc)} with out= for some of its results only: give an array for each.")
-        if target.dtype != object and any(is_variable(entry) for entry in boxed(found).flat):
-            if ufunc not in _TRUTHS:
-                raise _no_room(ufunc, target)
-            plain = np.asarray(found)  # asks for the truth of conditions
-        else:
-            plain = boxed(found) if target.dtype == object else found
+        if target.dtype != object and ufunc not in _TRUTHS and holds_variables(found):
+            raise _no_room(ufunc, target)
+        plain = boxed(found) if target.dtype == object else np.asarray(found)  # which asks for the truth of conditions
         np.copyto(target, plain, where=np.asarray(where, dtype=bool))
     return as_variable_array(out if len(out) > 1 else out[0])
 

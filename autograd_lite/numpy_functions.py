@@ -14,7 +14,7 @@ import numpy as np
 
 from autograd_lite import primitives
 from autograd_lite.arrays import (
-    FUNCTIONS, INSTEAD, Conditions, as_variable_array, axes_of, boxed, is_variable, rows_first,
+    FUNCTIONS, INSTEAD, Conditions, as_variable_array, axes_of, boxed, holds_variables, is_variable, rows_first,
 )  # fmt: skip
 from autograd_lite.errors import ArgumentError
 from autograd_lite.functions import norm
@@ -51,16 +51,8 @@ def _over_axes(reduce: Function, a: Any, axes: tuple[int, ...]) -> Any:
     return as_variable_array(np.expand_dims(boxed(reduce(rows_first(np.asarray(a), axes), axis=0)), axes))
 
 
-def _holds_variables(part: Any) -> bool:
-    if isinstance(part, (list, tuple)):
-        return any(map(_holds_variables, part))
-    if isinstance(part, np.ndarray):
-        return part.dtype == object and any(is_variable(entry) for entry in part.flat)
-    return is_variable(part)
-
-
 def _where(condition: Any, *choices: Any) -> Any:
-    if not any(map(_holds_variables, (condition, *choices) if choices else ())):
+    if not any(map(holds_variables, (condition, *choices) if choices else ())):
         truths = np.asarray(condition, dtype=bool)
         return np.where._implementation(truths, *choices)  # type: ignore[attr-defined] # noqa: SLF001 - NumPy's own
     # By the rule also where the condition is known: what was not taken stays an argument, for `why`, and for the warning

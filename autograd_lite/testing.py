@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -110,8 +110,7 @@ def _lengths(x: float, unit: float) -> Iterator[list[float]]:
         yield [2.0**k for k in range(-16, lowest, -16)]
 
 
-@dataclass(frozen=True)
-class _Sample:
+class _Sample(NamedTuple):
     step: float
     estimate: float
     size: float  #: the largest value
