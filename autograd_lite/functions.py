@@ -34,13 +34,6 @@ def unboxed(result: Any) -> Any:
     return result
 
 
-def _like(result: Any, given: Any) -> Any:
-    """An elementwise result as the same kind as the argument: a list for a list."""
-    if isinstance(given, np.ndarray):
-        return unboxed(result)
-    return type(given)(result.tolist()) if isinstance(given, (list, tuple)) else result.tolist()
-
-
 def reduced(combine: Callable[[Any, Any], Any], array: Any, axis: int | None, empty: float | None) -> Any:
     """Combine the numbers of an object array along an axis (all of them by default), from first to last."""
     if array.ndim == 0 or not (axis is None or isinstance(axis, (int, np.integer))):
@@ -163,13 +156,17 @@ def _beside_largest(shifted: Any, axis: int | None) -> tuple[Any, Any, list[Any]
     return largest, others, numbers, marks, powers
 
 
-def _stacked(rows: list[Any], shape: tuple[int, ...], axis: int | None) -> Any:
-    """Numbers, or arrays along an axis, as one array of a shape."""
-    if axis is None or len(shape) == 1:
-        stacked = np.empty(len(rows), dtype=object)
-        stacked[:] = rows
-        return stacked.reshape(shape)
-    return np.stack(rows, axis=axis).astype(object)
+def _mapped(rows_of: Callable[..., list[Any]], numbers: Any, axis: int | None) -> Any:
+    """Rows along an axis, each computed from all, in the shape and the kind of the argument: a list for a list."""
+    array = object_array(numbers)
+    rows = rows_of(array, axis) if array.size else []
+    if rows and axis is not None and array.ndim > 1:
+        array = np.stack(rows, axis=axis).astype(object)
+    else:
+        array.ravel()[:] = rows
+    if isinstance(numbers, np.ndarray):
+        return unboxed(array)
+    return type(numbers)(array.tolist()) if isinstance(numbers, (list, tuple)) else array.tolist()
 
 
 def logsumexp(numbers: Any, axis: int | tuple[int, ...] | None = None, *, keepdims: bool = False) -> Any:
@@ -202,14 +199,14 @@ def softmax(numbers: Any, axis: int | None = -1) -> Any:
     >>> softmax([0.0, 0.0])
     [0.5, 0.5]
     """
-    array = object_array(numbers)
-    if array.size == 0:
-        return _like(array, numbers)
-    top, others, _, marks, powers = _beside_largest(_shifted(array, axis)[0], axis)
-    power = exp(top)
-    largest, total = share(power, others), add(power, others)
-    rows = [where(mark, largest, div(each, total)) for mark, each in zip(marks, powers, strict=True)]
-    return _like(_stacked(rows, array.shape, axis), numbers)
+
+    def shares(array: Any, axis: int | None) -> list[Any]:
+        top, others, _, marks, powers = _beside_largest(_shifted(array, axis)[0], axis)
+        power = exp(top)
+        largest, total = share(power, others), add(power, others)
+        return [where(mark, largest, div(each, total)) for mark, each in zip(marks, powers, strict=True)]
+
+    return _mapped(shares, numbers, axis)
 
 
 def log_softmax(numbers: Any, axis: int | None = -1) -> Any:
@@ -218,10 +215,7 @@ def log_softmax(numbers: Any, axis: int | None = -1) -> Any:
     >>> log_softmax([0.0, 0.0])
     [-0.6931471805599453, -0.6931471805599453]
     """
-    array = object_array(numbers)
-    if array.size == 0:
-        return _like(array, numbers)
-    return _like(_stacked([sub(0.0, row) for row in surprises(array, axis)], array.shape, axis), numbers)
+    return _mapped(lambda array, axis: [sub(0.0, row) for row in surprises(array, axis)], numbers, axis)
 
 
 def surprises(array: Any, axis: int | None = None) -> list[Any]:
