@@ -42,6 +42,10 @@ class Fixed:
         except TypeError:  # a slice, a callable object with `==`
             return hash(type(self.thing))
 
+    def copy(self) -> Any:
+        """The thing to hand out: of an array, one that the caller may change."""
+        return self.thing.copy() if isinstance(self.thing, np.ndarray) else self.thing
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Shape:
@@ -98,8 +102,8 @@ class Shape:
         """The nest with these numbers in it, a sequence or an array; see `as_array`."""
         packed, start = [], 0
         for leaf, size in zip(self.leaves, self.sizes, strict=True):
-            if isinstance(leaf, Fixed):  # of an array, one that the caller may change
-                packed.append(leaf.thing.copy() if isinstance(leaf.thing, np.ndarray) else leaf.thing)
+            if isinstance(leaf, Fixed):
+                packed.append(leaf.copy())
             elif leaf is None:
                 number = numbers[start]
                 packed.append(number.item() if isinstance(number, np.generic) else number)
