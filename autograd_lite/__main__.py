@@ -27,9 +27,7 @@ DEMOS = f"{al.__name__}.demos"
 
 
 class _Parser(argparse.ArgumentParser):
-    """Argparse with errors of one line."""
-
-    def error(self, message: str) -> NoReturn:
+    def error(self, message: str) -> NoReturn:  # in one line
         raise UsageError(f"{' '.join(message.split())}; see {self.prog} --help")
 
 
@@ -71,7 +69,7 @@ def _seed(text: str) -> int:
 
 
 def demos_folder() -> Path:
-    """Return the folder of the demos: inside an installed wheel, beside the package in a checkout."""
+    """The folder of the demos: inside an installed wheel, beside the package in a checkout."""
     for folder in (PACKAGE / "demos", PACKAGE.parent / "demos"):
         if (folder / "worked_example.py").is_file():
             return folder
@@ -82,17 +80,14 @@ def load_demos() -> ModuleType:
     """Import the demos under one name, `autograd_lite.demos`, wherever they are."""
     if DEMOS not in sys.modules:
         file = demos_folder() / "__init__.py"
-        spec = importlib.util.spec_from_file_location(DEMOS, file, submodule_search_locations=[str(file.parent)])
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[DEMOS] = module
-        spec.loader.exec_module(module)
+        spec: Any = importlib.util.spec_from_file_location(DEMOS, file, submodule_search_locations=[str(file.parent)])
+        sys.modules[DEMOS] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[DEMOS])
     return sys.modules[DEMOS]
 
 
 def _about(name: str) -> tuple[str, str]:
-    """Return title and text of a demo's docstring, without importing the demo."""
+    """The title and the text of a demo's docstring, without importing the demo."""
     source = (demos_folder() / f"{name}.py").read_text(encoding="utf-8")
     title, _, text = (ast.get_docstring(ast.parse(source)) or name).partition("\n")
     return title.removesuffix("."), text.strip("\n")
@@ -124,7 +119,7 @@ def _demo(options: argparse.Namespace) -> int:
 
 
 def _run_demo(name: str, out: Path, options: argparse.Namespace, *, alone: bool) -> Any:
-    """Run one demo. If it breaks, the error is raised where it is alone; among others it is a failed entry."""
+    """One demo. If it breaks, the error is raised where it is alone; among others it is a failed entry."""
     page = importlib.import_module(f"{DEMOS}.page")
     title, text = _about(name)
     print(f"{'' if alone else chr(10)}== {title}", flush=True)
@@ -154,7 +149,7 @@ def _images(run: Any, options: argparse.Namespace, *, alone: bool) -> dict[str, 
 
 
 def _writable(folder: Path) -> Path:
-    """Make a folder and a file in it, or refuse, before any time is spent."""
+    """The folder, made, or a refusal before any time is spent."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / f".writable-{os.getpid()}"
@@ -193,14 +188,11 @@ def _draw(options: argparse.Namespace) -> int:
 
 
 def _save(y: al.Variable, option: str, file: str) -> None:
-    """Draw to a file, or refuse in one line."""
     try:
         al.draw(y).save(file)
     except al.GraphTooLarge:
-        nodes = len(al.topological_order(y))
-        raise UsageError(
-            f"{nodes:,} nodes are too many for a picture; leave {option} out for the tree in text"
-        ) from None
+        many = f"{len(al.topological_order(y)):,} nodes are too many for a picture"
+        raise UsageError(f"{many}; leave {option} out for the tree in text") from None
     except (al.AutogradLiteError, OSError, ValueError) as error:
         reason = " ".join(str(getattr(error, "strerror", None) or error).split())
         problem = reason.rstrip(".") if reason.startswith("cannot") else f"cannot write {shorten(file)}: {reason}"

@@ -30,13 +30,12 @@ class UsageError(Exception):
 
 
 def close_to(word: str, words: Iterable[str]) -> str:
-    """Return a remark such as "; did you mean tanh?", empty if nothing is close."""
+    """A remark such as "; did you mean tanh?", empty if nothing is close."""
     close = difflib.get_close_matches(word, list(words), n=3)
     return f"; did you mean {', '.join(close[:-1]) + ' or ' * (len(close) > 1) + close[-1]}?" if close else ""
 
 
 def shorten(text: str) -> str:
-    """Return a quoted text of at most some 60 characters on one line."""
     return repr(text) if len(text) <= 60 else f"{text[:50]!r}... ({len(text):,} characters)"
 
 
@@ -84,7 +83,6 @@ def evaluate(text: str, values: Mapping[str, float]) -> tuple[Any, dict[str, al.
 
 
 def _parsed(text: str) -> ast.expr:
-    """The syntax tree of an expression; any white space counts as a blank."""
     text = re.sub(r"\s", " ", text).strip()
     if len(text) > MAX_LENGTH:
         raise UsageError(f"the expression has {len(text):,} characters; the command line takes {MAX_LENGTH:,}")
@@ -104,7 +102,6 @@ def _parsed(text: str) -> ast.expr:
 
 
 def _operation(node: ast.expr, variables: Mapping[str, al.Variable]) -> tuple[Callable[..., Any], list[ast.expr]]:
-    """The function of a node, and its operands."""
     match node:
         case ast.BinOp(left, operator, right):
             operands = [left, right]

@@ -1,12 +1,13 @@
 """NumPy meets Variables: which rule serves which ufunc, and the array that knows it.
 
 A ufunc acts by its rule where an argument is a Variable or an array of objects; arrays of plain numbers stay NumPy's.
-`numpy_functions` does the like for functions that are no ufuncs.
+`numpy_functions` enters functions that are no ufuncs.
 """
 
+import functools
 import math
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,30 +15,9 @@ import numpy as np
 from autograd_lite import context, primitives
 from autograd_lite.errors import ArgumentError, OperandError
 from autograd_lite.primitives import (
-    COMPARISONS,
-    PRIMITIVES,
-    Primitive,
-    abs,  # noqa: A004 - the rules
-    clip,
-    copysign,
-    degrees,
-    div,
-    exp2,
-    floordiv,
-    log,
-    log1p,
-    logaddexp,
-    maximum,
-    minimum,
-    mod,
-    mul,
-    pow,  # noqa: A004
-    radians,
-    softplus,
-    sub,
-    trunc,
-    where,
-)
+    COMPARISONS, PRIMITIVES, Primitive, abs, clip, copysign, degrees, div, exp2, floordiv, log, log1p,  # noqa: A004
+    logaddexp, maximum, minimum, mod, mul, pow, radians, softplus, sub, trunc, where,  # noqa: A004 - the rules
+)  # fmt: skip
 from autograd_lite.refusals import refusal
 
 LN2 = math.log(2.0)
@@ -109,17 +89,11 @@ _COMPARISONS: dict[np.ufunc, Callable[[Any, Any], Any]] = {
     np.equal: operator.eq,
     np.not_equal: operator.ne,
 }
-#: Written as comparisons, so that a trace notes how they came out.
-_QUESTIONS: dict[np.ufunc, Callable[..., Any]] = {
-    **_COMPARISONS,
-    np.isnan: _is_nan,
-    np.isfinite: lambda x: abs(x) < math.inf,
-    np.isinf: lambda x: abs(x) == math.inf,
-    np.signbit: lambda x: copysign(1.0, x) < 0.0,
-}
-
-
 _CONDITIONS = frozenset(COMPARISONS.values())
+
+
+def is_variable(thing: Any) -> bool:
+    return hasattr(type(thing), "__apply_primitive__")
 
 
 def _is_condition(thing: Any) -> bool:
@@ -132,26 +106,20 @@ def _truth(number: Any) -> Any:
     return truth if is_variable(truth) else bool(truth)
 
 
-def _both(a: Any, b: Any) -> Any:
-    return _truth(a) & _truth(b)
-
-
-def _either(a: Any, b: Any) -> Any:
-    return _truth(a) | _truth(b)
-
-
-def _negated(x: Any) -> Any:
-    truth = _truth(x)
-    return truth == 0.0 if is_variable(truth) else not truth
-
-
-_CONNECTIVES: dict[np.ufunc, Callable[..., Any]] = {
-    np.logical_and: _both,
-    np.logical_or: _either,
-    np.logical_not: _negated,
-    np.logical_xor: lambda a, b: _both(_either(a, b), _negated(_both(a, b))),
+#: Questions, written as comparisons so that a trace notes how they came out.
+_TRUTHS: dict[np.ufunc, Callable[..., Any]] = {
+    **_COMPARISONS,
+    np.isnan: _is_nan,
+    np.isfinite: lambda x: abs(x) < math.inf,
+    np.isinf: lambda x: abs(x) == math.inf,
+    np.signbit: lambda x: copysign(1.0, x) < 0.0,
+    np.logical_and: lambda a, b: _truth(a) & _truth(b),
+    np.logical_or: lambda a, b: _truth(a) | _truth(b),
+    np.logical_not: lambda x: _truth(x) == 0.0,
+    np.logical_xor: lambda a, b: _truth(a) != _truth(b),
 }
-#: What these are of truths; of other numbers they are nothing.
+_FUNCTIONS: dict[np.ufunc, Callable[..., Any]] = {**RULES, **COMPOSED, **_TRUTHS}
+#: The question that a ufunc of truths is.
 _OF_TRUTHS: dict[np.ufunc, np.ufunc] = {
     np.bitwise_and: np.logical_and,
     np.bitwise_or: np.logical_or,
@@ -160,18 +128,13 @@ _OF_TRUTHS: dict[np.ufunc, np.ufunc] = {
     np.add: np.logical_or,
     np.multiply: np.logical_and,
 }
-_TRUTHS = _QUESTIONS.keys() | _CONNECTIVES.keys()
 #: NumPy's own loops over objects call the operators, and are faster than a loop over a rule.
 _OPERATORS = frozenset((np.add, np.subtract, np.multiply, np.negative, np.positive, np.absolute))
 _PRODUCTS = frozenset(getattr(np, name) for name in ("matmul", "vecdot", "matvec", "vecmat") if hasattr(np, name))
 _NATIVE = _OPERATORS | _PRODUCTS
+_COMPOUND = _PRODUCTS | _PAIRS.keys()
 #: The like, but where two plain floats meet, Python raises or turns complex, and a rule does not.
 _GUARDED = frozenset((np.divide, np.power))
-
-
-def is_variable(thing: Any) -> bool:
-    """Whether a thing is a Variable."""
-    return hasattr(type(thing), "__apply_primitive__")
 
 
 def _plain(operand: Any) -> Any:
@@ -184,7 +147,15 @@ def _holds_objects(operand: Any) -> bool:
     return operand.dtype == object if isinstance(operand, np.ndarray) else is_variable(operand)
 
 
-def _boxed(operand: Any) -> np.ndarray[Any, Any]:
+def holds_variables(part: Any) -> bool:
+    if isinstance(part, (list, tuple)):
+        return any(map(holds_variables, part))
+    return (
+        any(map(is_variable, part.flat)) if isinstance(part, np.ndarray) and part.dtype == object else is_variable(part)
+    )
+
+
+def boxed(operand: Any) -> np.ndarray[Any, Any]:
     if isinstance(operand, np.ndarray):
         return operand.astype(object, copy=False)
     if isinstance(operand, (list, tuple)):
@@ -195,16 +166,15 @@ def _boxed(operand: Any) -> np.ndarray[Any, Any]:
 
 
 def as_variable_array(result: Any) -> Any:
-    """An array of objects as one that follows the rules; anything else as plain NumPy has it."""
+    """An array of objects, or a tuple of them, as one that follows the rules; anything else as plain NumPy has it."""
     if not isinstance(result, np.ndarray):
-        return result
+        return tuple(map(as_variable_array, result)) if type(result) is tuple else result
     if result.dtype == object:
         return result if type(result) is VariableArray else result.view(VariableArray)
     return np.asarray(result) if isinstance(result, VariableArray) else result
 
 
 def name_of(ufunc: np.ufunc) -> str:
-    """A ufunc's name with its library."""
     return f"np.{ufunc.__name__}" if _is_numpys(ufunc) else f"scipy.special.{ufunc.__name__}"
 
 
@@ -216,23 +186,19 @@ def _function_of(ufunc: np.ufunc) -> Callable[..., Any] | None:
     """The function of numbers and Variables that a ufunc is."""
     if ufunc.__name__ == "clip":  # np.clip is a function around a ufunc that has no public name
         return clip
-    for table in (RULES, COMPOSED, _QUESTIONS, _CONNECTIVES):
-        if ufunc in table:
-            return table[ufunc]
-    return None if _is_numpys(ufunc) else SCIPY.get(ufunc.__name__)
+    return _FUNCTIONS.get(ufunc) or (None if _is_numpys(ufunc) else SCIPY.get(ufunc.__name__))
 
 
-def _generic(ufunc: np.ufunc) -> Any:
+def _generic(ufunc: np.ufunc, function: Callable[..., Any] | None = None) -> Any:
     """The ufunc as a ufunc of objects."""
-    function = _function_of(ufunc)
-    assert function is not None
-    return np.frompyfunc(function, ufunc.nin, 1, identity=None)
+    function = function or _function_of(ufunc)
+    return ufunc if function is None else np.frompyfunc(function, ufunc.nin, 1, identity=None)
 
 
 def array_ufunc(ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
     """The result of `ufunc` where an argument is a Variable or a `VariableArray`."""
-    if len(inputs) > 1 or ufunc is np.invert:
-        ufunc = _of_truths(ufunc, inputs)
+    if (len(inputs) > 1 or ufunc is np.invert) and ufunc in _OF_TRUTHS and all(map(_is_truth, inputs)):
+        ufunc = _OF_TRUTHS[ufunc]
     operands = tuple([_plain(operand) for operand in inputs])
     if method == "__call__" and not options:  # the usual ones, for their speed
         if ufunc in _NATIVE and all(isinstance(operand, np.ndarray) for operand in operands):
@@ -245,28 +211,19 @@ def array_ufunc(ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> A
     if not any(map(_holds_objects, (*operands, *out))):
         return getattr(ufunc, method)(*operands, **options, **({"out": out} if out else {}))
     _refuse_dtype(ufunc, options)
-    if _function_of(ufunc) is None and ufunc not in _PAIRS | dict.fromkeys(_PRODUCTS) and not _is_of_objects(ufunc):
+    # A ufunc that was made of a Python function has types such as "OO->O".
+    if _function_of(ufunc) is None and ufunc not in _COMPOUND and not all(set(t) <= set("O->") for t in ufunc.types):
         return _on_numbers(ufunc, method, operands, options)
     with np.errstate(all="ignore"):
-        result = _METHODS[method](ufunc, operands, options)
+        serve = {"__call__": _called, "reduce": _reduced}.get(method) or functools.partial(_by_method, method)
+        result = serve(ufunc, operands, options)
     return _written(ufunc, result, out, options.get("where", True)) if out else as_variable_array(result)
-
-
-def _of_truths(ufunc: np.ufunc, inputs: tuple[Any, ...]) -> np.ufunc:
-    if ufunc in _OF_TRUTHS and all(_is_truth(operand) for operand in inputs):
-        return _OF_TRUTHS[ufunc]
-    return ufunc
 
 
 def _is_truth(operand: Any) -> bool:
     if isinstance(operand, np.ndarray):
         return bool(operand.dtype == np.bool_)
     return _is_condition(operand) or isinstance(operand, (Conditions, bool, np.bool_))
-
-
-def _is_of_objects(ufunc: np.ufunc) -> bool:
-    """Whether a ufunc was made of a Python function."""
-    return all(set(types) <= {"O", "-", ">"} for types in ufunc.types)
 
 
 def _refuse_dtype(ufunc: np.ufunc, options: dict[str, Any]) -> None:
@@ -281,46 +238,41 @@ def _refuse_dtype(ufunc: np.ufunc, options: dict[str, Any]) -> None:
 
 def _on_numbers(ufunc: np.ufunc, method: str, operands: tuple[Any, ...], options: dict[str, Any]) -> Any:
     """A ufunc without a rule: of arrays of objects that hold plain numbers only."""
-    if any(is_variable(entry) for operand in operands for entry in _boxed(operand).flat):
+    if any(map(holds_variables, operands)):
         near = _NEAREST.get(ufunc.__name__, "")
         raise refusal(
             f"{name_of(ufunc)} has no derivative rule. {f'Write {near}. ' if near else ''}autograd_lite has "
             f"{len(RULES) + len(COMPOSED)} of NumPy's ufuncs, {len(SCIPY)} of scipy.special's and others (print "
             "autograd_lite.__all__); define your own with autograd_lite.Primitive."
         )
-    numbers = [_boxed(o).astype(np.float64) if _holds_objects(o) else o for o in operands]
+    numbers = [boxed(o).astype(np.float64) if _holds_objects(o) else o for o in operands]
     return getattr(ufunc, method)(*numbers, **options)
 
 
 def _called(ufunc: np.ufunc, operands: tuple[Any, ...], options: dict[str, Any]) -> Any:
     arrays = any(isinstance(operand, (np.ndarray, list, tuple)) for operand in operands)
     if ufunc in _PAIRS:
-        return tuple([_each(function, operands) for function in _PAIRS[ufunc]])
-    if ufunc in _PRODUCTS or _is_of_objects(ufunc):
-        return ufunc(*map(_boxed, operands), **options)
+        return tuple([_generic(ufunc, function)(*map(boxed, operands)) for function in _PAIRS[ufunc]])
+    function = _function_of(ufunc)
+    if function is None:  # a product, or made of a Python function
+        return ufunc(*map(boxed, operands), **options)
     if ufunc in _TRUTHS:
         if ufunc in _COMPARISONS and arrays and not options and context.recording() is None:
-            return ufunc(*map(_boxed, operands))
-        return _truths(_generic(ufunc)(*map(_boxed, operands), **_where_of(options, operands)))
+            return ufunc(*map(boxed, operands))
+        return _truths(_generic(ufunc)(*map(boxed, operands), **_where_of(options, operands)))
     if not arrays:
-        function = _function_of(ufunc)
-        assert function is not None
         return function(*operands)
-    boxed = [_boxed(operand) for operand in operands]
+    boxes = [boxed(operand) for operand in operands]
     if not options and ufunc in _OPERATORS:
-        return ufunc(*boxed)
+        return ufunc(*boxes)
     if not options and ufunc in _GUARDED:
         try:
-            result = ufunc(*boxed)
+            result = ufunc(*boxes)
         except (ZeroDivisionError, OverflowError):
             result = None
-        if result is not None and not (ufunc is np.power and any(isinstance(y, complex) for y in _boxed(result).flat)):
+        if result is not None and not (ufunc is np.power and any(isinstance(y, complex) for y in boxed(result).flat)):
             return result
-    return _generic(ufunc)(*boxed, **_where_of(options, operands))
-
-
-def _each(function: Callable[..., Any], operands: tuple[Any, ...]) -> Any:
-    return np.frompyfunc(function, len(operands), 1)(*map(_boxed, operands))
+    return _generic(ufunc)(*boxes, **_where_of(options, operands))
 
 
 def _where_of(options: dict[str, Any], operands: tuple[Any, ...]) -> dict[str, Any]:
@@ -335,87 +287,69 @@ def _truths(found: Any) -> Any:
     """Outcomes of questions: bools, and while tracing conditions, whose truth nobody has asked for yet."""
     if context.recording() is None:
         return found.astype(bool) if isinstance(found, np.ndarray) else bool(found)
-    return Conditions(found) if isinstance(found, np.ndarray) else found
+    return _conditions(found)
 
 
 def _reduced(ufunc: np.ufunc, operands: tuple[Any, ...], options: dict[str, Any]) -> Any:
     (array,) = operands
-    if is_variable(array) and not isinstance(array, Conditions) and "initial" not in options:
+    if is_variable(array) and "initial" not in options:
         return array if ufunc not in _TRUTHS else _truths(_generic(ufunc)(array, array))  # all there is to add up
-    array = _boxed(array)
-    initial, keepdims, where = options.get("initial"), options.get("keepdims", False), options.get("where", True)
-    axis = options.get("axis", 0)
-    masked = where is not True
+    array = boxed(array)
+    axis, keepdims, where = options.get("axis", 0), options.get("keepdims", False), options.get("where", True)
+    masked, start = where is not True, {"initial": options["initial"]} if "initial" in options else {}
     if ufunc in (np.add, np.multiply) and not masked:
-        return ufunc.reduce(array, axis=axis, keepdims=keepdims, **({} if initial is None else {"initial": initial}))
-    if initial is None and (masked or array.size == 0):
-        initial = ufunc.identity
-    axes = _axes(axis, array.ndim)
-    rows = _rows_first(array, axes)
-    if initial is None and (masked or len(rows) == 0):
+        return ufunc.reduce(array, axis=axis, keepdims=keepdims, **start)
+    if ufunc.identity is not None and (masked or array.size == 0):
+        start = {"initial": ufunc.identity, **start}
+    axes = sorted(axes_of(axis, array.ndim))
+    rows = rows_first(array, axes)
+    if not start and (masked or len(rows) == 0):
         raise ArgumentError(
             f"{name_of(ufunc)} of no numbers has no value. Pass at least one number"
             f"{', or initial= beside where=' if masked else ', or initial='}."
         )
-    found = _generic(ufunc).reduce(
-        rows,
-        axis=0,
-        **({} if initial is None else {"initial": initial}),
-        where=_rows_first(np.broadcast_to(np.asarray(where, dtype=bool), array.shape), axes) if masked else True,
-    )
+    mask = rows_first(np.broadcast_to(np.asarray(where, dtype=bool), array.shape), axes) if masked else True
+    found = _generic(ufunc).reduce(rows, axis=0, **start, where=mask)
     if keepdims:
-        found = np.expand_dims(_boxed(found), tuple(axes))
+        found = np.expand_dims(boxed(found), tuple(axes))
     return _truths(found) if ufunc in _TRUTHS else found
 
 
-def _axes(axis: Any, ndim: int) -> list[int]:
+def axes_of(axis: Any, ndim: int) -> tuple[int, ...]:
+    """The axes that `axis=` names, in its order."""
     if axis is None:
-        return list(range(ndim))
+        return tuple(range(ndim))
     axes = [operator.index(place) for place in (axis if isinstance(axis, tuple) else (axis,))]
     if not all(-ndim <= place < ndim for place in axes) or len({place % ndim for place in axes}) < len(axes):
         raise np.exceptions.AxisError(
             f"axis={axis} of an array of {ndim} dimensions: name each axis once, from 0 to {ndim - 1}."
         )
-    return sorted(place % ndim for place in axes)
+    return tuple([place % ndim for place in axes])
 
 
-def _rows_first(array: np.ndarray[Any, Any], axes: Any) -> np.ndarray[Any, Any]:
+def rows_first(array: np.ndarray[Any, Any], axes: Sequence[int]) -> np.ndarray[Any, Any]:
     """The axes that are reduced as one, in front and in C order: the order of reduction, whatever the memory's."""
     front = np.moveaxis(array, tuple(axes), range(len(axes)))
     height = math.prod(front.shape[: len(axes)])
     return np.ascontiguousarray(front.reshape((height, *front.shape[len(axes) :])))
 
 
-def _other_method(method: str) -> Callable[..., Any]:
-    def apply(ufunc: np.ufunc, operands: tuple[Any, ...], options: dict[str, Any]) -> Any:
-        served = ufunc if ufunc in _OPERATORS or _is_of_objects(ufunc) else _generic(ufunc)
-        count = 2 if method == "outer" else 1
-        boxed = [_boxed(operand) for operand in operands[:count]]
-        if method != "outer" and boxed[0].ndim == 0:
-            raise refusal(
-                f"{name_of(ufunc)}.{method} takes an array. Put the Variables into one that keeps them: "
-                "autograd_lite.array([x, y]), or another object array."
-            )
-        found = getattr(served, method)(*boxed, *operands[count:], **options)
-        return _truths(found) if ufunc in _TRUTHS else found
-
-    return apply
-
-
-def _at(ufunc: np.ufunc, operands: tuple[Any, ...], options: dict[str, Any]) -> None:
-    target, indices, *others = operands
-    if not isinstance(target, np.ndarray) or target.dtype != object:
-        raise _no_room(ufunc, target)
+def _by_method(method: str, ufunc: np.ufunc, operands: tuple[Any, ...], options: dict[str, Any]) -> Any:
     served = ufunc if ufunc in _OPERATORS else _generic(ufunc)
-    served.at(target, indices, *map(_boxed, others), **options)
-
-
-_METHODS: dict[str, Callable[..., Any]] = {
-    "__call__": _called,
-    "reduce": _reduced,
-    "at": _at,
-    **{method: _other_method(method) for method in ("accumulate", "outer", "reduceat")},
-}
+    if method == "at":
+        target, indices, *others = operands
+        if not isinstance(target, np.ndarray) or target.dtype != object:
+            raise _no_room(ufunc, target)
+        return served.at(target, indices, *map(boxed, others), **options)
+    count = 2 if method == "outer" else 1
+    arrays = [boxed(operand) for operand in operands[:count]]
+    if method != "outer" and arrays[0].ndim == 0:
+        raise refusal(
+            f"{name_of(ufunc)}.{method} takes an array. Put the Variables into one that keeps them: "
+            "autograd_lite.array([x, y]), or another object array."
+        )
+    found = getattr(served, method)(*arrays, *operands[count:], **options)
+    return _truths(found) if ufunc in _TRUTHS else found
 
 
 def _no_room(ufunc: np.ufunc, out: Any) -> OperandError:
@@ -431,29 +365,120 @@ def _written(ufunc: np.ufunc, result: Any, out: tuple[Any, ...], where: Any) -> 
     for found, target in zip(results, out, strict=True):
         if target is None:
             raise refusal(f"{name_of(ufunc)} with out= for some of its results only: give an array for each.")
-        if target.dtype != object and any(is_variable(entry) for entry in _boxed(found).flat):
-            if ufunc not in _TRUTHS:
-                raise _no_room(ufunc, target)
-            plain = np.asarray(found)  # asks for the truth of conditions
-        else:
-            plain = _boxed(found) if target.dtype == object else found
+        if target.dtype != object and ufunc not in _TRUTHS and holds_variables(found):
+            raise _no_room(ufunc, target)
+        plain = boxed(found) if target.dtype == object else np.asarray(found)  # which asks for the truth of conditions
         np.copyto(target, plain, where=np.asarray(where, dtype=bool))
-    written = tuple(map(as_variable_array, out))
-    return written if len(written) > 1 else written[0]
+    return as_variable_array(out if len(out) > 1 else out[0])
+
+
+_ABSENT: Any = np._NoValue  # noqa: SLF001 - NumPy's own functions pass it on
+#: What stands for a function of NumPy that is no ufunc; `numpy_functions` enters it.
+FUNCTIONS: dict[Any, Callable[..., Any]] = {}
+#: What to write instead of a function that arrays of Variables do not have.
+INSTEAD: dict[Any, str] = {}
+
+
+def array_function(function: Any, types: Any, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    """The result of a function of NumPy: by `FUNCTIONS`, else by NumPy's code, whose errors leave in our words."""
+    if not all(issubclass(kind, np.ndarray) or hasattr(kind, "__apply_primitive__") for kind in types):
+        return NotImplemented
+    options = {name: option for name, option in options.items() if option is not _ABSENT}
+    try:
+        if function in INSTEAD:
+            raise refusal(f"{_full_name(function)} does not take Variables. {INSTEAD[function]}")
+        serving = FUNCTIONS.get(function) or function._implementation  # noqa: SLF001 - NumPy's own code
+        found = serving(*inputs, **options)
+    except (TypeError, AttributeError, SystemError) as error:
+        name = _full_name(function)
+        if str(error).startswith(name):
+            raise
+        raise OperandError(
+            f"{name} of Variables: {error} Write it with functions of autograd_lite (print autograd_lite.__all__) or as "
+            "scalar code."
+        ) from error
+    if options.get("out") is not None:
+        return found
+    if isinstance(found, list):
+        return list(map(as_variable_array, found))
+    named = isinstance(found, tuple) and hasattr(found, "_fields")
+    return type(found)(*map(as_variable_array, found)) if named else as_variable_array(found)
+
+
+def _full_name(function: Any) -> str:
+    return f"{function.__module__.replace('numpy', 'np', 1)}.{function.__name__}"
+
+
+def _extreme(better: Callable[[Any, Any], bool], row: Any) -> int:
+    """The place of the first best, or of the first NaN."""
+    best = 0
+    for place, x in enumerate(row):
+        if _is_nan(x):
+            return place
+        if better(x, row[best]):
+            best = place
+    return best
+
+
+def _ascending(row: Any) -> list[int]:
+    """The places of a row in the order of its numbers, equal ones in their own."""
+    nans = [place for place, x in enumerate(row) if _is_nan(x)]
+    others = [place for place in range(len(row)) if place not in nans]
+    return [*sorted(others, key=lambda place: row[place]), *nans]
+
+
+class VariableArray(np.ndarray[Any, Any]):
+    """An object array of Variables and numbers whose ufuncs are the rules of the table, arithmetic apart."""
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        return array_ufunc(ufunc, method, *inputs, **options)
+
+    def __array_function__(self, function: Any, types: Any, inputs: Any, options: Any) -> Any:
+        return array_function(function, types, inputs, options)
+
+    def astype(self, dtype: Any, *arguments: Any, **options: Any) -> Any:
+        """A copy; a plain array unless it holds objects again."""
+        return as_variable_array(np.asarray(self).astype(dtype, *arguments, **options))
+
+    var = functools.partialmethod(np.var)
+    std = functools.partialmethod(np.std)
+    round = functools.partialmethod(np.round)
+
+    # NumPy's order of numbers, in which NaN comes last and is the largest: comparisons of objects would lose it.
+
+    def _along(self, places: Callable[[Any], Any], axis: int | None = None, *_: Any, **__: Any) -> Any:
+        plain = np.asarray(self)
+        if axis is None:
+            return places(plain.ravel())
+        rows = np.moveaxis(plain, axis, -1)
+        found = np.array([places(rows[index]) for index in np.ndindex(rows.shape[:-1])], dtype=np.int64)
+        shaped = found.reshape(rows.shape[:-1] + found.shape[1:])
+        return np.moveaxis(shaped, -1, axis) if found.ndim > 1 else shaped[()]
+
+    argmax = functools.partialmethod(_along, functools.partial(_extreme, operator.gt))
+    argmin = functools.partialmethod(_along, functools.partial(_extreme, operator.lt))
+
+    def argsort(self, axis: int | None = -1, *_: Any, **__: Any) -> Any:  # type: ignore[override]
+        return self._along(_ascending, axis)
+
+    def sort(self, axis: int = -1, *_: Any, **__: Any) -> None:  # type: ignore[override]
+        self[...] = np.take_along_axis(np.asarray(self), np.asarray(self.argsort(axis)), axis)
+
+    def partition(self, kth: Any, axis: Any = -1, *_: Any, **__: Any) -> None:  # noqa: ARG002
+        self.sort(axis)
+
+    def argpartition(self, kth: Any, axis: Any = -1, *_: Any, **__: Any) -> Any:  # noqa: ARG002
+        return self.argsort(axis)
 
 
 class Conditions(np.lib.mixins.NDArrayOperatorsMixin):
-    """The result of a comparison of arrays while tracing: conditions that are data until their truth is asked for.
-
-    `where`, products, `&`, `|`, `~`, `any`, `all`, `sum` and `mean` use them as numbers 0 and 1. `np.asarray`, an index
-    and whatever else needs a bool array asks for the truth of each, which the trace notes as a branch.
-    """
+    """The result of a comparison of arrays while tracing: data until a bool array is needed, which is a branch for each."""
 
     __slots__ = ("each",)
     __hash__ = None  # type: ignore[assignment] # as arrays have it
 
     def __init__(self, each: Any) -> None:
-        self.each = as_variable_array(_boxed(each))
+        self.each = as_variable_array(boxed(each))
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray[Any, Any]:
         del copy  # always made anew
@@ -462,22 +487,15 @@ class Conditions(np.lib.mixins.NDArrayOperatorsMixin):
         truths = np.frompyfunc(bool, 1, 1)(np.asarray(self.each))
         return np.asarray(truths, dtype=bool).astype(bool if dtype is None else dtype)
 
-    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
-        return array_ufunc(ufunc, method, *inputs, **options)
-
-    def __array_function__(self, function: Any, types: Any, inputs: Any, options: Any) -> Any:
-        return array_function(function, types, inputs, options)
+    __array_ufunc__ = VariableArray.__array_ufunc__
+    __array_function__ = VariableArray.__array_function__
 
     @staticmethod
     def __apply_primitive__(primitive: Primitive, arguments: tuple[Any, ...]) -> Any:
         return as_variable_array(primitive(*[a.each if isinstance(a, Conditions) else a for a in arguments]))
 
     dtype = np.dtype(bool)
-    shape = property(lambda self: self.each.shape)
-    ndim = property(lambda self: self.each.ndim)
-    size = property(lambda self: self.each.size)
     T = property(lambda self: Conditions(self.each.T))
-    flat = property(lambda self: self.each.flat)
 
     def __len__(self) -> int:
         return len(self.each)
@@ -497,20 +515,14 @@ class Conditions(np.lib.mixins.NDArrayOperatorsMixin):
     def __repr__(self) -> str:
         return f"Conditions({self.each.tolist()})"
 
-    def any(self, axis: Any = None, **options: Any) -> Any:
-        """Whether any of them holds: a condition."""
-        return np.logical_or.reduce(self, axis=axis, **options)
+    def _over(self, ufunc: np.ufunc, axis: Any = None, **options: Any) -> Any:
+        return ufunc.reduce(self, axis=axis, **options)
 
-    def all(self, axis: Any = None, **options: Any) -> Any:
-        """Whether all of them hold: a condition."""
-        return np.logical_and.reduce(self, axis=axis, **options)
-
-    def sum(self, axis: Any = None, **options: Any) -> Any:
-        """How many hold."""
-        return np.add.reduce(self, axis=axis, **options)
+    any = functools.partialmethod(_over, np.logical_or)
+    all = functools.partialmethod(_over, np.logical_and)
+    sum = functools.partialmethod(_over, np.add)
 
     def mean(self, axis: Any = None, **options: Any) -> Any:
-        """The share of the conditions that hold."""
         return self.each.mean(axis=axis, **options)
 
     def astype(self, dtype: Any, **_: Any) -> Any:
@@ -523,139 +535,8 @@ class Conditions(np.lib.mixins.NDArrayOperatorsMixin):
             return lambda *places, **options: Conditions(method(*places, **options))
         if name.startswith("__"):
             raise AttributeError(name)
-        return getattr(np.asarray(self), name)
+        return getattr(self.each if name in ("shape", "ndim", "size", "flat") else np.asarray(self), name)
 
 
 def _conditions(each: Any) -> Any:
     return Conditions(each) if isinstance(each, np.ndarray) else each
-
-
-#: What stands for a function of NumPy that is no ufunc; `numpy_functions` enters it.
-FUNCTIONS: dict[Any, Callable[..., Any]] = {}
-#: What to write instead of a function that arrays of Variables do not have.
-INSTEAD: dict[Any, str] = {}
-
-
-def array_function(function: Any, types: Any, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
-    """The result of a function of NumPy where a Variable or an array of them is among its arguments.
-
-    NumPy's own code serves but for the functions in `FUNCTIONS`. Errors in which it says that it cannot do objects leave
-    in our words.
-    """
-    if not all(issubclass(kind, np.ndarray) or hasattr(kind, "__apply_primitive__") for kind in types):
-        return NotImplemented
-    try:
-        if function in INSTEAD:
-            raise refusal(f"{_full_name(function)} does not take Variables. {INSTEAD[function]}")
-        own = FUNCTIONS.get(function)
-        found = function._implementation(*inputs, **options) if own is None else own(*inputs, **options)  # noqa: SLF001
-    except (TypeError, AttributeError, SystemError) as error:
-        name = _full_name(function)
-        if str(error).startswith(name):
-            raise
-        raise OperandError(
-            f"{name} of Variables: {error} Write it with functions of autograd_lite (print autograd_lite.__all__) or as "
-            "scalar code."
-        ) from error
-    if options.get("out") is not None:
-        return found
-    if isinstance(found, (tuple, list)):
-        kind = type(found)
-        each = [as_variable_array(part) for part in found]
-        return kind(*each) if hasattr(found, "_fields") else kind(each)
-    return as_variable_array(found)
-
-
-def _full_name(function: Any) -> str:
-    return f"{function.__module__.replace('numpy', 'np', 1)}.{function.__name__}"
-
-
-class VariableArray(np.ndarray[Any, Any]):
-    """An object array of Variables and numbers whose ufuncs are the rules of the table.
-
-    NumPy's own loops over objects compare in `maximum` (a tie or a NaN would get the wrong derivative), know no
-    `logaddexp`, and fail where a float stands among the Variables. Arithmetic stays NumPy's: it calls the operators.
-    """
-
-    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
-        """Apply a ufunc: by its rule if it has one."""
-        return array_ufunc(ufunc, method, *inputs, **options)
-
-    def __array_function__(self, function: Any, types: Any, inputs: Any, options: Any) -> Any:
-        """Apply a function that is no ufunc."""
-        return array_function(function, types, inputs, options)
-
-    def astype(self, dtype: Any, *arguments: Any, **options: Any) -> Any:
-        """A copy; a plain array unless it holds objects again."""
-        return as_variable_array(np.asarray(self).astype(dtype, *arguments, **options))
-
-    def var(self, *arguments: Any, **options: Any) -> Any:
-        """The variance."""
-        return np.var(self, *arguments, **options)
-
-    def std(self, *arguments: Any, **options: Any) -> Any:
-        """The standard deviation."""
-        return np.std(self, *arguments, **options)
-
-    def round(self, decimals: int = 0, out: Any = None) -> Any:  # type: ignore[override]
-        """Rounded to some decimals."""
-        return np.round(self, decimals, out=out)
-
-    # NumPy's order of numbers, in which NaN comes last and is the largest: comparisons of objects would lose it.
-
-    def argmax(self, axis: int | None = None, *_: Any, **__: Any) -> Any:  # type: ignore[override]
-        """Place of the first largest, or of the first NaN."""
-        return self._along(axis, lambda row: _extreme(row, operator.gt))
-
-    def argmin(self, axis: int | None = None, *_: Any, **__: Any) -> Any:  # type: ignore[override]
-        """Place of the first smallest, or of the first NaN."""
-        return self._along(axis, lambda row: _extreme(row, operator.lt))
-
-    def argsort(self, axis: int | None = -1, *_: Any, **__: Any) -> Any:  # type: ignore[override]
-        """Places in ascending order, equal ones in their own."""
-        return self._along(axis, _ascending)
-
-    def sort(self, axis: int = -1, *_: Any, **__: Any) -> None:  # type: ignore[override]
-        """Sort in place."""
-        self[...] = np.take_along_axis(np.asarray(self), np.asarray(self.argsort(axis)), axis)
-
-    def partition(self, kth: Any, axis: int = -1, *_: Any, **__: Any) -> None:  # type: ignore[override]
-        """Sort in place, which puts the places `kth` in order too."""
-        del kth
-        self.sort(axis)
-
-    def argpartition(self, kth: Any, axis: int | None = -1, *_: Any, **__: Any) -> Any:  # type: ignore[override]
-        """Places in ascending order, `kth` among them."""
-        del kth
-        return self.argsort(axis)
-
-    def _along(self, axis: int | None, places: Callable[[Any], Any]) -> Any:
-        plain = np.asarray(self)
-        if axis is None:
-            return places(plain.ravel())
-        rows = np.moveaxis(plain, axis, -1)
-        found = np.array([places(rows[index]) for index in np.ndindex(rows.shape[:-1])], dtype=np.int64)
-        shaped = found.reshape(rows.shape[:-1] + found.shape[1:])
-        return np.moveaxis(shaped, -1, axis) if found.ndim > 1 else shaped[()]
-
-
-def _extreme(row: Any, better: Callable[[Any, Any], bool]) -> int:
-    best = 0
-    for place, x in enumerate(row):
-        if _is_nan(x):
-            return place
-        if better(x, row[best]):
-            best = place
-    return best
-
-
-def _ascending(row: Any) -> list[int]:
-    nans = [place for place, x in enumerate(row) if _is_nan(x)]
-    others = [place for place in range(len(row)) if place not in nans]
-    return [*sorted(others, key=lambda place: row[place]), *nans]
-
-
-def methods() -> dict[str, Primitive]:
-    """Rules that are also methods of a Variable: `x.exp()` for its reader, and NumPy asks for them in object arrays."""
-    named = {rule.name: rule for rule in PRIMITIVES.values() if rule.arity == 1}
-    return named | {ufunc.__name__: rule for ufunc, rule in RULES.items() if "O" in "".join(ufunc.types)}

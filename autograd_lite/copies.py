@@ -29,7 +29,6 @@ def uncollected() -> Iterator[None]:
 
 
 def rebuilt(node: Variable, arguments: tuple[Any, ...]) -> Variable:
-    """A new node with the facts of `node`, over other arguments."""
     copied = make_node(node._primitive, node._value, arguments, node._locals)
     copied._grad = node._grad
     if node._about is not None:
@@ -42,33 +41,29 @@ def rebuilt(node: Variable, arguments: tuple[Any, ...]) -> Variable:
 
 def _is_under_way(node: Variable) -> bool:
     """Whether a node stands for a number in a run under way: a copy would lose its derivative."""
-    notes = context.recording()
-    return notes is not None or is_input_of(node, context.runs())
+    return context.recording() is not None or is_input_of(node, context.runs())
 
 
 def _copy(self: Variable) -> Variable:
-    if _is_under_way(self):
-        return _linked(self)
-    return rebuilt(self, self._arguments)
-
-
-def _linked(node: Variable) -> Variable:
-    """A copy that depends on the node: what copies a nest, such as `dataclasses.asdict`, means its numbers."""
-    copied: Variable = positive(node)
-    if node.name is not None:
-        copied.name = node.name
+    if not _is_under_way(self):
+        return rebuilt(self, self._arguments)
+    copied: Variable = positive(
+        self
+    )  # depends on the node: copies of nests, such as `dataclasses.asdict`, mean its number
+    if self.name is not None:
+        copied.name = self.name
     return copied
 
 
 def _deepcopy(self: Variable, memo: dict[int, Any]) -> Variable:
     if _is_under_way(self):
-        memo[id(self)] = _linked(self)
-        return memo[id(self)]  # type: ignore[no-any-return]
-    with uncollected():
-        for node in reachable([self]):
-            if id(node) not in memo:
-                arguments = tuple([memo[id(a)] if type(a) is Variable else a for a in node._arguments])
-                memo[id(node)] = rebuilt(node, arguments)
+        memo[id(self)] = _copy(self)
+    else:
+        with uncollected():
+            for node in reachable([self]):
+                if id(node) not in memo:
+                    arguments = tuple([memo[id(a)] if type(a) is Variable else a for a in node._arguments])
+                    memo[id(node)] = rebuilt(node, arguments)
     copied: Variable = memo[id(self)]
     return copied
 
@@ -77,9 +72,7 @@ def _deepcopy(self: Variable, memo: dict[int, Any]) -> Variable:
 def _reduce(self: Variable) -> tuple[Any, ...]:
     """The state that pickle stores: leaves as objects of their own, so that they stay shared; the rest as flat arrays.
 
-    Per node: a rule (an index, 0 for none), a number of arguments, a value, a gradient, and whether there is one.
-    Per argument: the place of a node (-1 for a constant), the constant (nan for a node), a local gradient, and whether
-    there is one.
+    A rule is an index, 0 for none; the place of a constant is -1; `graded` and `sent` say whether there is a gradient.
     """
     if _is_under_way(self):
         raise OperandError(
@@ -115,7 +108,6 @@ def _reduce(self: Variable) -> tuple[Any, ...]:
 
 
 def restored_leaf(value: float, grad: float | None, name: str | None) -> Variable:
-    """Undo `_reduce` for a leaf."""
     leaf = Variable(value, name=name)
     leaf._grad = grad
     return leaf
@@ -125,7 +117,6 @@ def restored_leaf(value: float, grad: float | None, name: str | None) -> Variabl
 def restored_graph(
     leaves: list[Variable], rules: list[Primitive | None], columns: Sequence[Any], facts: dict[int, Any]
 ) -> Variable:
-    """Undo `_reduce` for a graph; returns its root."""
     kinds, counts, values, grads, graded, places, constants, locals_, sent = columns
     nodes: list[Variable] = []
     unused, start = iter(leaves), 0
@@ -140,12 +131,11 @@ def restored_graph(
         node._grad = grad if has_grad else None
         nodes.append(node)
     for i, (name, stale) in facts.items():
-        node = nodes[i]
-        if node._first is not None:  # a leaf has brought its own
+        if nodes[i]._first is not None:  # a leaf has brought its own
             if name is not None:
-                node.name = name
+                nodes[i].name = name
             if stale:
-                node.about.stale = True
+                nodes[i].about.stale = True
     return nodes[-1]
 
 

@@ -1,8 +1,4 @@
-"""Functions composed of primitives: their derivatives follow from the rules.
-
-Reductions take arrays, lists or any iterable of numbers and Variables, and NumPy's `axis`; activations take what
-primitives take.
-"""
+"""Functions composed of primitives: reductions of arrays and of any iterable of numbers, and activations."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -11,59 +7,35 @@ from typing import Any
 import numpy as np
 
 from autograd_lite import context
+from autograd_lite.arrays import boxed, is_variable, rows_first
 from autograd_lite.conversion import as_operand
 from autograd_lite.errors import ArgumentError
 from autograd_lite.primitives import (
-    abs,  # noqa: A004 - the rule
-    add,
-    clip,
-    div,
-    erfc,
-    exp,
-    expm1,
-    hold,
-    less,
-    log_of_excess,
-    log_of_sum,
-    logaddexp,
-    maximum,
-    mul,
-    share,
-    sigmoid,
-    sqrt,
-    square,
-    sub,
-    where,
-)
+    abs, add, clip, div, erfc, exp, expm1, hold, less, log_of_excess, log_of_sum, logaddexp,  # noqa: A004
+    maximum, mul, share, sigmoid, sqrt, square, sub, where,
+)  # fmt: skip
 
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805  # Klambauer et al. 2017, equation (14)
 
 
-def _array(numbers: Any) -> Any:
+def object_array(numbers: Any) -> Any:
     """An object array of floats and Variables, from an array or any iterable of numbers."""
     if not isinstance(numbers, np.ndarray):
         listed = numbers if isinstance(numbers, list) or not isinstance(numbers, Iterable) else list(numbers)
         numbers = np.array(listed, dtype=object)
-    boxed = np.empty(numbers.shape, dtype=object)
-    boxed.ravel()[:] = [n if hasattr(type(n), "__apply_primitive__") else as_operand(n) for n in numbers.ravel()]
-    return boxed
+    box = np.empty(numbers.shape, dtype=object)
+    box.ravel()[:] = [n if is_variable(n) else as_operand(n) for n in numbers.ravel()]
+    return box
 
 
-def _unboxed(result: Any) -> Any:
+def unboxed(result: Any) -> Any:
     """A float64 array where every entry is a float."""
     if isinstance(result, np.ndarray) and all(type(entry) is float for entry in result.ravel()):
         return result.astype(np.float64)
     return result
 
 
-def _like(result: Any, given: Any) -> Any:
-    """An elementwise result as the same kind as the argument: a list for a list."""
-    if isinstance(given, np.ndarray):
-        return _unboxed(result)
-    return type(given)(result.tolist()) if isinstance(given, (list, tuple)) else result.tolist()
-
-
-def _reduced(combine: Callable[[Any, Any], Any], array: Any, axis: int | None, empty: float | None) -> Any:
+def reduced(combine: Callable[[Any, Any], Any], array: Any, axis: int | None, empty: float | None) -> Any:
     """Combine the numbers of an object array along an axis (all of them by default), from first to last."""
     if array.ndim == 0 or not (axis is None or isinstance(axis, (int, np.integer))):
         raise ArgumentError(
@@ -86,7 +58,7 @@ def sum(numbers: Any, axis: int | None = None) -> Any:  # noqa: A001 - named as 
     >>> sum([1.0, 2.0, 3.5])
     6.5
     """
-    return _unboxed(_reduced(add, _array(numbers), axis, 0.0))
+    return unboxed(reduced(add, object_array(numbers), axis, 0.0))
 
 
 def prod(numbers: Any, axis: int | None = None) -> Any:
@@ -95,7 +67,7 @@ def prod(numbers: Any, axis: int | None = None) -> Any:
     >>> prod([2.0, 3.0])
     6.0
     """
-    return _unboxed(_reduced(mul, _array(numbers), axis, 1.0))
+    return unboxed(reduced(mul, object_array(numbers), axis, 1.0))
 
 
 def mean(numbers: Any, axis: int | None = None) -> Any:
@@ -104,9 +76,9 @@ def mean(numbers: Any, axis: int | None = None) -> Any:
     >>> mean([1.0, 2.0, 6.0])
     3.0
     """
-    array = _array(numbers)
-    total = _reduced(add, array, axis, 0.0)
-    return _unboxed(div(total, float(array.size if axis is None else array.shape[axis])))
+    array = object_array(numbers)
+    total = reduced(add, array, axis, 0.0)
+    return unboxed(div(total, float(array.size if axis is None else array.shape[axis])))
 
 
 def dot(a: Any, b: Any) -> Any:
@@ -115,15 +87,15 @@ def dot(a: Any, b: Any) -> Any:
     >>> dot([1.0, 2.0], [3.0, 4.0])
     11.0
     """
-    left, right = _array(a), _array(b)
+    left, right = object_array(a), object_array(b)
     if left.ndim == right.ndim == 1:
         if left.shape != right.shape:
             raise ArgumentError(
                 f"dot of vectors with {left.size} and {right.size} elements; give vectors of one length."
             )
-        return _reduced(add, mul(left, right), None, 0.0)
+        return reduced(add, mul(left, right), None, 0.0)
     with np.errstate(all="ignore"):
-        return _unboxed(np.dot(left, right))
+        return unboxed(np.dot(left, right))
 
 
 def norm(numbers: Any, axis: int | None = None) -> Any:
@@ -132,33 +104,33 @@ def norm(numbers: Any, axis: int | None = None) -> Any:
     >>> norm([3.0, 4.0]), norm([1e200, 0.0])
     (5.0, 1e+200)
     """
-    array = _array(numbers)
+    array = object_array(numbers)
     if array.size == 0:
-        return _unboxed(_reduced(add, array, axis, 0.0))
+        return unboxed(reduced(add, array, axis, 0.0))
     # Divided by the largest, a constant: smooth in every coordinate, as a chain of hypot would not be where one is 0.
-    largest = hold(_reduced(maximum, abs(array), axis, None))
+    largest = hold(reduced(maximum, abs(array), axis, None))
     scale = clip(largest, 2.0**-1000, 2.0**1000)  # whose inverse has all its digits
-    length = scale * sqrt(_reduced(add, square(div(array, _spread(scale, axis))), axis, 0.0))
-    return _unboxed(where(largest, length, 0.0))
+    length = scale * sqrt(reduced(add, square(div(array, _spread(scale, axis))), axis, 0.0))
+    return unboxed(where(largest, length, 0.0))
 
 
-def _spread(reduced: Any, axis: int | None) -> Any:
-    """The result of `_reduced`, shaped so that it broadcasts against the array again."""
-    return reduced if axis is None or not isinstance(reduced, np.ndarray) else np.expand_dims(reduced, axis)
+def _spread(found: Any, axis: int | None) -> Any:
+    """The result of `reduced`, shaped so that it broadcasts against the array again."""
+    return found if axis is None or not isinstance(found, np.ndarray) else np.expand_dims(found, axis)
 
 
 def _is_infinite(largest: Any) -> bool:
     """Whether any of some numbers is infinite; a trace takes that for a doubt and not for a branch of its own."""
     trace = context.recording()
     each = largest.ravel() if isinstance(largest, np.ndarray) else [largest]
-    if trace and trace.doubt(x - x for x in each if hasattr(type(x), "__apply_primitive__")):  # NaN where x is infinite
+    if trace and trace.doubt(x - x for x in each if is_variable(x)):  # NaN where x is infinite
         return False
     return any(abs(x) == math.inf for x in each)
 
 
 def _shifted(array: Any, axis: int | None) -> tuple[Any, Any]:
     """Numbers minus their largest, and the largest held constant; 0 where both are the same infinity."""
-    largest = hold(_reduced(maximum, array, axis, None))
+    largest = hold(reduced(maximum, array, axis, None))
     spread = _spread(largest, axis)
     if _is_infinite(largest):  # inf - inf: what ties with the largest is at distance 0
         unequal = less(array, spread)
@@ -166,8 +138,8 @@ def _shifted(array: Any, axis: int | None) -> tuple[Any, Any]:
     return sub(array, spread), largest
 
 
-def _beside_largest(shifted: Any, axis: int | None) -> tuple[Any, Any, list[Any], list[Any]]:
-    """For numbers of which the largest is 0: the first such one, Σ eˣ of all others, and for each number a mark and eˣ.
+def _beside_largest(shifted: Any, axis: int | None) -> tuple[Any, Any, list[Any], list[Any], list[Any]]:
+    """For numbers of which the largest is 0: the first such one, Σ eˣ of all others; each number, its mark and its eˣ.
 
     The mark is 1 at the first of the largest and 0 elsewhere. It is set apart since its share is 1 - Σ of the other shares,
     of which no digit is left where those are small: see `log_of_sum`.
@@ -182,16 +154,20 @@ def _beside_largest(shifted: Any, axis: int | None) -> tuple[Any, Any, list[Any]
         largest = where(marks[-1], number, largest)
         other = where(marks[-1], 0.0, powers[-1])
         before, others = after, other if others is None else add(others, other)
-    return largest, others, marks, powers
+    return largest, others, numbers, marks, powers
 
 
-def _stacked(rows: list[Any], shape: tuple[int, ...], axis: int | None) -> Any:
-    """Numbers, or arrays along an axis, as one array of a shape."""
-    if axis is None or len(shape) == 1:
-        stacked = np.empty(len(rows), dtype=object)
-        stacked[:] = rows
-        return stacked.reshape(shape)
-    return np.stack(rows, axis=axis).astype(object)
+def _mapped(rows_of: Callable[..., list[Any]], numbers: Any, axis: int | None) -> Any:
+    """Rows along an axis, each computed from all, in the shape and the kind of the argument: a list for a list."""
+    array = object_array(numbers)
+    rows = rows_of(array, axis) if array.size else []
+    if rows and axis is not None and array.ndim > 1:
+        array = np.stack(rows, axis=axis).astype(object)
+    else:
+        array.ravel()[:] = rows
+    if isinstance(numbers, np.ndarray):
+        return unboxed(array)
+    return type(numbers)(array.tolist()) if isinstance(numbers, (list, tuple)) else array.tolist()
 
 
 def logsumexp(numbers: Any, axis: int | tuple[int, ...] | None = None, *, keepdims: bool = False) -> Any:
@@ -200,32 +176,22 @@ def logsumexp(numbers: Any, axis: int | tuple[int, ...] | None = None, *, keepdi
     >>> logsumexp([1000.0, 1000.0]), logsumexp([0.0, -40.0])
     (1000.6931471805599, 4.248354255291589e-18)
     """
-    array = _array(numbers)
+    array = object_array(numbers)
     axes = tuple(range(array.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
     if isinstance(axis, tuple):
-        array, axis = _joined(array, axis), 0
+        array, axis = rows_first(array, axis), 0
     total = _log_of_sum(array, axis)
-    if not keepdims:
-        return total
-    boxed = np.empty(np.shape(total), dtype=object)
-    boxed[...] = total
-    return _unboxed(np.expand_dims(boxed, axes))
-
-
-def _joined(array: Any, axes: tuple[int, ...]) -> Any:
-    """Several axes as one, in front."""
-    front = np.moveaxis(array, axes, range(len(axes)))
-    return front.reshape((math.prod(front.shape[: len(axes)]), *front.shape[len(axes) :]))
+    return unboxed(np.expand_dims(boxed(total), axes) if keepdims else total)
 
 
 def _log_of_sum(array: Any, axis: int | None) -> Any:
     if array.size == 0:
-        return _unboxed(_reduced(add, array, axis, -math.inf))
+        return reduced(add, array, axis, -math.inf)
     shifted, largest = _shifted(array, axis)
     if _is_infinite(largest):  # the derivative of inf + log Σ would not pass through the held infinity
-        return _unboxed(_reduced(logaddexp, array, axis, -math.inf))
-    top, others, _, _ = _beside_largest(shifted, axis)
-    return _unboxed(add(largest, log_of_sum(top, others)))
+        return reduced(logaddexp, array, axis, -math.inf)
+    top, others, _, _, _ = _beside_largest(shifted, axis)
+    return add(largest, log_of_sum(top, others))
 
 
 def softmax(numbers: Any, axis: int | None = -1) -> Any:
@@ -234,14 +200,14 @@ def softmax(numbers: Any, axis: int | None = -1) -> Any:
     >>> softmax([0.0, 0.0])
     [0.5, 0.5]
     """
-    array = _array(numbers)
-    if array.size == 0:
-        return _like(array, numbers)
-    top, others, marks, powers = _beside_largest(_shifted(array, axis)[0], axis)
-    power = exp(top)
-    largest, total = share(power, others), add(power, others)
-    rows = [where(mark, largest, div(each, total)) for mark, each in zip(marks, powers, strict=True)]
-    return _like(_stacked(rows, array.shape, axis), numbers)
+
+    def shares(array: Any, axis: int | None) -> list[Any]:
+        top, others, _, marks, powers = _beside_largest(_shifted(array, axis)[0], axis)
+        power = exp(top)
+        largest, total = share(power, others), add(power, others)
+        return [where(mark, largest, div(each, total)) for mark, each in zip(marks, powers, strict=True)]
+
+    return _mapped(shares, numbers, axis)
 
 
 def log_softmax(numbers: Any, axis: int | None = -1) -> Any:
@@ -250,18 +216,13 @@ def log_softmax(numbers: Any, axis: int | None = -1) -> Any:
     >>> log_softmax([0.0, 0.0])
     [-0.6931471805599453, -0.6931471805599453]
     """
-    array = _array(numbers)
-    if array.size == 0:
-        return _like(array, numbers)
-    return _like(_stacked([sub(0.0, row) for row in surprises(array, axis)], array.shape, axis), numbers)
+    return _mapped(lambda array, axis: [sub(0.0, row) for row in surprises(array, axis)], numbers, axis)
 
 
 def surprises(array: Any, axis: int | None = None) -> list[Any]:
     """logsumexp(x) - x along an axis, one after the other: never negative, and accurate where it is nearly 0."""
-    shifted, _ = _shifted(_array(array), axis)
-    top, others, marks, _ = _beside_largest(shifted, axis)
+    top, others, numbers, marks, _ = _beside_largest(_shifted(object_array(array), axis)[0], axis)
     least, total = log_of_excess(top, others), log_of_sum(top, others)
-    numbers = list(shifted.ravel() if axis is None else np.moveaxis(shifted, axis, 0))
     return [where(mark, least, sub(total, number)) for mark, number in zip(marks, numbers, strict=True)]
 
 

@@ -1,8 +1,7 @@
-"""Real functions on floats that follow IEEE 754 where Python's `math` raises.
+"""Real functions on floats: the values of the rule table, whose derivatives are written there.
 
-Outside its domain a function here returns `inf`, `-inf` or `nan` and never raises, warns or turns complex; a NaN argument
-gives NaN. Inside the domain the platform's `libm` is called, through `math`. These are the values of the rule table
-(`primitives`); their derivatives are written there.
+Outside its domain a function gives `inf`, `-inf` or `nan` and never raises, warns or turns complex; of a NaN it gives NaN.
+Inside the platform's `libm` is called, through `math`.
 """
 
 import math
@@ -27,38 +26,16 @@ def outside(function: Callable[[float], float], beyond: Callable[[float], float]
     return value
 
 
-def _not_a_number(_: float) -> float:
-    return nan
-
-
-def _infinite(_: float) -> float:
-    return inf
-
-
-def _signed_infinity(x: float) -> float:
-    return copysign(inf, x)
-
-
-exp = outside(math.exp, _infinite)
-exp2 = outside(math.exp2, _infinite)
-expm1 = outside(math.expm1, _infinite)
-log = outside(math.log, lambda x: -inf if x == 0.0 else nan)
-log2 = outside(math.log2, lambda x: -inf if x == 0.0 else nan)
-log10 = outside(math.log10, lambda x: -inf if x == 0.0 else nan)
+exp, exp2, expm1, cosh = (outside(f, lambda _: inf) for f in (math.exp, math.exp2, math.expm1, math.cosh))
+sqrt, asin, acos, acosh = (outside(f, lambda _: nan) for f in (math.sqrt, math.asin, math.acos, math.acosh))
+sin, cos, tan = (outside(f, lambda _: nan) for f in (math.sin, math.cos, math.tan))
+log, log2, log10 = (outside(f, lambda x: -inf if x == 0.0 else nan) for f in (math.log, math.log2, math.log10))
 log1p = outside(math.log1p, lambda x: -inf if x == -1.0 else nan)
-sqrt = outside(math.sqrt, _not_a_number)
-sin = outside(math.sin, _not_a_number)
-cos = outside(math.cos, _not_a_number)
-tan = outside(math.tan, _not_a_number)
-asin = outside(math.asin, _not_a_number)
-acos = outside(math.acos, _not_a_number)
-sinh = outside(math.sinh, _signed_infinity)
-cosh = outside(math.cosh, _infinite)
-acosh = outside(math.acosh, _not_a_number)
+sinh = outside(math.sinh, lambda x: copysign(inf, x))
 atanh = outside(math.atanh, lambda x: copysign(inf, x) if abs(x) == 1.0 else nan)
 # Poles: gamma changes sign across 0 and jumps between infinities elsewhere; lgamma is +inf at each.
 gamma = outside(math.gamma, lambda x: copysign(inf, x) if x > -1.0 else nan)
-lgamma = outside(math.lgamma, _infinite)
+lgamma = outside(math.lgamma, lambda _: inf)
 
 
 def div(a: float, b: float) -> float:
@@ -70,7 +47,6 @@ def div(a: float, b: float) -> float:
 
 
 def inv(x: float) -> float:
-    """1 / x."""
     try:
         return 1.0 / x
     except ZeroDivisionError:
@@ -98,7 +74,6 @@ def hypot(x: float, y: float) -> float:
 
 
 def mod(x: float, y: float) -> float:
-    """x % y with Python's sign rule."""
     try:
         return x % y
     except ZeroDivisionError:
@@ -114,7 +89,7 @@ def floordiv(x: float, y: float) -> float:
 
 
 def rounding(to_integer: Callable[[float], int]) -> Callable[[float], float]:
-    """Lift `math.floor` and its like from float -> int to float -> float, keeping -0.0, infinities and NaN."""
+    """`math.floor` and its like from float to float, which keep -0.0, infinities and NaN."""
 
     def value(x: float) -> float:
         if not abs(x) < 2.0**52:  # an integer already, or not finite
@@ -141,7 +116,6 @@ def round_to(x: float, decimals: float = 0.0) -> float:
 
 
 def sign(x: float) -> float:
-    """-1, 0 or 1; nan at nan."""
     return 1.0 if x > 0.0 else -1.0 if x < 0.0 else x
 
 
@@ -156,17 +130,14 @@ def less(a: float, b: float) -> float:
 
 
 def maximum(a: float, b: float) -> float:
-    """The larger; nan if either is nan."""
     return a if a > b or isnan(a) else b
 
 
 def minimum(a: float, b: float) -> float:
-    """The smaller; nan if either is nan."""
     return a if a < b or isnan(a) else b
 
 
 def clip(x: float, lower: float, upper: float) -> float:
-    """`minimum(maximum(x, lower), upper)`, nan if any is nan."""
     return minimum(maximum(x, lower), upper)
 
 
@@ -194,7 +165,6 @@ def softplus(x: float) -> float:
 
 
 def softsign(x: float) -> float:
-    """x / (1 + |x|); ±1 at ±inf."""
     return x / (1.0 + abs(x)) if not isinf(x) else copysign(1.0, x)
 
 
@@ -205,7 +175,6 @@ def share(a: float, b: float) -> float:
 
 
 def log_of_sum(t: float, r: float) -> float:
-    """log(eᵗ + r), for t ≥ 0."""
     return t + log1p(r * exp(-t))
 
 
@@ -227,7 +196,6 @@ def moment_ratio(t: Any, n: Any, div: Callable[[Any, Any], Any] = div, sqrt: Cal
 
 
 def logaddexp(a: float, b: float) -> float:
-    """log(eᵃ + eᵇ); fine at ties and at infinities."""
     if a == b:  # also where a - b is inf - inf
         return a + LN2
     return maximum(a, b) + math.log1p(math.exp(-abs(a - b)))
@@ -239,12 +207,11 @@ def xlogy(x: float, y: float) -> float:
 
 
 def _is_order(n: float) -> bool:
-    """Whether n is a number of derivatives that is supported: beyond 80, powers and factorials overflow floats."""
+    """Whether n is a supported number of derivatives: beyond 80, powers and factorials overflow floats."""
     return 0.0 <= n <= 80.0 and n == math.floor(n)
 
 
 def sinc(x: float) -> float:
-    """sin(πx)/(πx), 1 at 0."""
     return sinc_derivative(x, 0.0)
 
 
@@ -323,7 +290,6 @@ def polygamma(n: float, x: float) -> float:
 
 
 def digamma(x: float) -> float:
-    """ψ(x) = Γ'(x)/Γ(x)."""
     return polygamma(0.0, x)
 
 

@@ -1,7 +1,6 @@
 """Nests: numbers, arrays, and lists, tuples, dicts and registered dataclasses of them, in any depth.
 
-Whatever takes or returns a nest works on its flat list of numbers: `numbers, shape = unravel(nest)` and back with
-`shape.pack(numbers)`. Containers go through `optree`.
+`numbers, shape = unravel(nest)` makes a flat list of numbers, and `shape.pack(numbers)` the nest again.
 """
 
 import dataclasses
@@ -50,10 +49,7 @@ class Fixed:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Shape:
-    """The containers of a nest and the array shapes of its leaves; None marks a leaf that is a single number.
-
-    Two shapes are equal if a function can see no difference: dictionaries have the same keys in the same order.
-    """
+    """The containers of a nest, with the order of keys, and the array shapes of its leaves; None marks a single number."""
 
     containers: optree.PyTreeSpec
     leaves: tuple[tuple[int, ...] | Fixed | None, ...]
@@ -63,23 +59,18 @@ class Shape:
             return True
         if not isinstance(other, Shape):
             return NotImplemented
-        return self.resembles(other) and (not _has_keys(self.containers) or self._keys() == other._keys())
+        return self.resembles(other) and (not _has_keys(self.containers) or self._keys == other._keys)
 
     def __hash__(self) -> int:
         return hash((self.containers, self.leaves))
 
     def resembles(self, other: "Shape") -> bool:
-        """Whether the shapes are equal but for the order of keys."""
+        """Whether shapes are equal but for the order of keys."""
         return self.containers == other.containers and self.leaves == other.leaves
 
+    @functools.cached_property
     def _keys(self) -> list[Any]:
-        """The keys of each dictionary by type and in their order, neither of which `==` of containers tells."""
-        found: list[Any] | None = self.__dict__.get("keys")
-        if found is None:
-            found = []
-            _visit(self.containers, lambda container: found.append([(_kind(key), key) for key in container]))
-            self.__dict__["keys"] = found
-        return found
+        return _keys_of(self.containers)
 
     @functools.cached_property
     def sizes(self) -> list[int]:
@@ -108,17 +99,16 @@ class Shape:
         return places
 
     def pack(self, numbers: Any) -> Any:
-        """The nest with these numbers in it, a sequence or an array.
-
-        Its arrays are float64, or object arrays if a number is a Variable.
-        """
+        """The nest with these numbers in it, a sequence or an array; see `as_array`."""
         packed, start = [], 0
         for leaf, size in zip(self.leaves, self.sizes, strict=True):
             if isinstance(leaf, Fixed):
                 packed.append(leaf.copy())
+            elif leaf is None:
+                number = numbers[start]
+                packed.append(number.item() if isinstance(number, np.generic) else number)
             else:
-                part = numbers[start : start + size]
-                packed.append(_as_number(part[0]) if leaf is None else as_array(part, leaf))
+                packed.append(as_array(numbers[start : start + size], leaf))
             start += size
         return optree.tree_unflatten(self.containers, packed)
 
@@ -139,26 +129,22 @@ class Shape:
         return optree.tree_unflatten(self.containers, packed)
 
 
-def _visit(containers: optree.PyTreeSpec, note: Callable[[dict[Any, Any]], Any]) -> None:
-    """Show every dictionary, innermost first, with its keys in their order."""
+def _keys_of(containers: optree.PyTreeSpec) -> list[Any]:
+    """The keys of each dictionary by type and in their order, neither of which `==` of containers tells."""
+    found = []
 
     def look(container: Any) -> None:
         if isinstance(container, dict):
-            note(container)
+            found.append([(_kind(key), key) for key in container])
 
     containers.traverse([None] * containers.num_leaves, look)
+    return found
 
 
 @functools.lru_cache(maxsize=256)
 def _has_keys(containers: optree.PyTreeSpec) -> bool:
     """Whether a dictionary among the containers has any: answered once for all calls of a kind."""
-    found: list[int] = []
-    _visit(containers, lambda container: found.append(len(container)))
-    return any(found)
-
-
-def _as_number(number: Any) -> Any:
-    return number.item() if isinstance(number, np.generic) else number
+    return any(_keys_of(containers))
 
 
 def as_array(numbers: Any, shape: tuple[int, ...]) -> Any:
@@ -201,7 +187,7 @@ def array(nest: Any) -> Any:
     entries = boxed.ravel()
     if any(isinstance(entry, (list, tuple, np.ndarray)) for entry in entries):
         raise OperandError(f"al.array of parts that differ in shape, {nest!r:.80}. Give rows of equal length.")
-    return _keeping([number if type(number) is Variable else as_float(number) for number in entries], boxed.shape)
+    return _keeping(_numbers(entries), boxed.shape)
 
 
 def zeros(shape: Any) -> Any:
@@ -245,18 +231,10 @@ def _keeping(numbers: Sequence[Any], shape: tuple[int, ...]) -> Any:
     return boxed.reshape(shape).view(VariableArray)
 
 
-def _nothing(_: Any) -> bool:
-    return False
-
-
-def unravel(nest: Any, what: str = "the nest", fixed: Callable[[Any], bool] = _nothing) -> tuple[list[Any], Shape]:
-    """The numbers of a nest, floats and Variables, in order; and its shape, which holds the leaves that are `fixed`.
-
-    Raises
-    ------
-    OperandError
-        If a leaf is not a number or an array of numbers; the message says where it stands.
-    """
+def unravel(
+    nest: Any, what: str = "the nest", fixed: Callable[[Any], bool] = lambda _: False
+) -> tuple[list[Any], Shape]:
+    """The numbers of a nest, floats and Variables, in order; and its shape, which holds the leaves that are `fixed`."""
     leaves, containers = optree.tree_flatten(nest, namespace=NAMESPACE)
     numbers: list[Any] = []
     shapes: list[tuple[int, ...] | Fixed | None] = []
@@ -268,7 +246,8 @@ def unravel(nest: Any, what: str = "the nest", fixed: Callable[[Any], bool] = _n
                 shapes.append(Fixed(leaf))
             elif isinstance(leaf, np.ndarray):
                 shapes.append(leaf.shape)
-                numbers += _numbers_of(leaf)
+                flat = leaf.ravel()
+                numbers += flat.tolist() if leaf.dtype == np.float64 else _numbers(flat)
             else:
                 shapes.append(None)
                 numbers.append(leaf if type(leaf) is Variable else as_float(leaf))
@@ -281,20 +260,12 @@ def unravel(nest: Any, what: str = "the nest", fixed: Callable[[Any], bool] = _n
     return numbers, Shape(containers, tuple(shapes))
 
 
-def _numbers_of(array: np.ndarray[Any, Any]) -> list[Any]:
-    if array.dtype == np.float64:
-        return array.ravel().tolist()
-    return [item if type(item) is Variable else as_float(item) for item in array.ravel()]
+def _numbers(items: Iterable[Any]) -> list[Any]:
+    return [item if type(item) is Variable else as_float(item) for item in items]
 
 
 def variables_of(nest: Any) -> list[Variable]:
-    """The Variables in a nest, in order; numbers and texts are passed over. Sets and iterators are listed.
-
-    Raises
-    ------
-    OperandError
-        If a leaf is an object that may hold Variables unseen.
-    """
+    """The Variables in a nest, in order; sets and iterators are listed, objects that may hold Variables are refused."""
     found = []
     for leaf in optree.tree_leaves(nest, namespace=NAMESPACE):
         if type(leaf) is Variable:
@@ -303,17 +274,12 @@ def variables_of(nest: Any) -> list[Variable]:
             found += [item for item in leaf.ravel() if type(item) is Variable] if leaf.dtype == object else []
         elif isinstance(leaf, Iterable) and not isinstance(leaf, (str, bytes)):
             found += variables_of(list(leaf))
-        else:
-            _refuse_unseen(leaf)
+        elif not isinstance(leaf, (str, bytes, bool, int, float, complex, np.generic)) and not callable(leaf):
+            raise OperandError(
+                f"a {type(leaf).__name__} may hold Variables that cannot be seen from outside. Pass them in a list or a "
+                "dict, or make its class a dataclass under @register_dataclass."
+            )
     return found
-
-
-def _refuse_unseen(leaf: Any) -> None:
-    if not isinstance(leaf, (str, bytes, bool, int, float, complex, np.generic)) and not callable(leaf):
-        raise OperandError(
-            f"a {type(leaf).__name__} may hold Variables that cannot be seen from outside. Pass them in a list or a dict, or "
-            "make its class a dataclass under @register_dataclass."
-        )
 
 
 def mapped(function: Callable[[Any], Any], nest: Any) -> Any:

@@ -1,8 +1,7 @@
-"""Refusals: what the library does not do because a derivative would be lost, and how a transform hears of it.
+"""Refusals to lose a derivative, and the transforms that hear of them.
 
-A program that catches the error and goes on returns a wrong number without a word. So each refusal is noted in the
-context of the function that is being differentiated, which warns if that function returns all the same. Other libraries
-wrap a refusal in errors of their own, or refuse arrays of Variables in their own words; both leave as our error.
+A transform warns of a refusal that its function caught: the result may be wrong. Errors of other libraries that wrap a
+refusal, or refuse arrays of Variables in their own words, leave as ours.
 """
 
 import re
@@ -37,13 +36,7 @@ def refusal(message: str) -> OperandError:
 
 @contextmanager
 def watched(name: str) -> Iterator[None]:
-    """Run the function `name`: warn of refusals that it swallows, and say in our words what others refuse.
-
-    Raises
-    ------
-    OperandError
-        For an error of NumPy or SciPy that is about Variables; that error is its cause.
-    """
+    """Run the function `name`: warn of refusals that it swallows; an error of NumPy about Variables becomes ours."""
     mine: list[tuple[str, str]] = []
     before = _noted.get()
     token = _noted.set(mine)
@@ -60,22 +53,17 @@ def watched(name: str) -> Iterator[None]:
         _noted.reset(token)
     if mine:
         message, place = mine[0]
+        frame, level = sys._getframe(), 1  # noqa: SLF001 - as `inspect` does it, without its cost
+        while frame.f_back is not None and (
+            is_library(frame.f_code.co_filename) or "contextlib" in frame.f_code.co_filename
+        ):
+            frame, level = frame.f_back, level + 1
         warnings.warn(
             f"{name} went on after a refusal at {place}: {message} The error was caught on the way, so the value and the "
             "derivative may be wrong. Let it pass, or catch only the errors that are meant.",
             RuntimeWarning,
-            stacklevel=_levels_of_the_library(),
+            stacklevel=level,
         )
-
-
-def _levels_of_the_library() -> int:
-    """How many frames above the caller the user's line stands."""
-    frame, level = sys._getframe(1), 1  # noqa: SLF001 - as `inspect` does it, without its cost
-    while frame.f_back is not None and (
-        is_library(frame.f_code.co_filename) or "contextlib" in frame.f_code.co_filename
-    ):
-        frame, level = frame.f_back, level + 1
-    return level
 
 
 def _in_our_words(error: Exception, noted: list[tuple[str, str]]) -> OperandError | None:
@@ -86,23 +74,22 @@ def _in_our_words(error: Exception, noted: list[tuple[str, str]]) -> OperandErro
             return None
         return OperandError(f"{asker} was given a Variable: {error}{_remedy(asker)}")
     if isinstance(error, SystemError):  # compiled code that lost our error, or wrapped it
-        causes: list[BaseException | None] = [error.__cause__, error.__context__]
-        ours = [str(cause) for cause in causes if isinstance(cause, AutogradLiteError)] or [
-            text for text, _ in noted[-1:]
-        ]
-        return (
-            OperandError(f"{_asked_by(error, anywhere=True) or 'compiled code'} was given a Variable: {ours[0]}")
-            if ours
-            else None
-        )
-    if _FOREIGN.search(str(error)):
-        asker = _asked_by(error) or "NumPy"
-        return OperandError(
-            f"{asker} at {_line_of(error)} refused Variables: {error}.{_remedy(asker)} In an array made by al.array, "
-            "al.zeros or al.full every function with a rule works; others are written with the functions of autograd_lite, "
-            "or as scalar code."
-        )
-    return None
+        causes = [c for c in (error.__cause__, error.__context__) if isinstance(c, AutogradLiteError)]
+        ours = [*map(str, causes), *(text for text, _ in noted[-1:])]
+        asker = _asked_by(error, anywhere=True) or "compiled code"
+        return OperandError(f"{asker} was given a Variable: {ours[0]}") if ours else None
+    if not _FOREIGN.search(str(error)):
+        return None
+    asker = _asked_by(error) or "NumPy"
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not is_library(frame.filename)]
+    own = [frame for frame in frames if "site-packages" not in frame.filename] or frames
+    place = (
+        f"{own[-1].filename.replace(chr(92), '/').rpartition('/')[2]}:{own[-1].lineno}" if own else "an unknown line"
+    )
+    return OperandError(
+        f"{asker} at {place} refused Variables: {error}.{_remedy(asker)} In an array made by al.array, al.zeros or al.full "
+        "every function with a rule works; others are written with the functions of autograd_lite, or as scalar code."
+    )
 
 
 def _asked_by(error: Exception, *, anywhere: bool = False) -> str:
@@ -113,15 +100,12 @@ def _asked_by(error: Exception, *, anywhere: bool = False) -> str:
         del frames[places[-1] + 1 if places else 0 :]
     while frames and is_library(frames[-1].filename) and "site-packages" not in frames[-1].filename:
         frames.pop()  # our refusal itself
-    foreign: list[traceback.FrameSummary] = []
-    while frames and "site-packages" in frames[-1].filename:
-        foreign.append(frames.pop())
-    foreign = [
-        frame for frame in foreign if not frame.name.startswith("_") and frame.name not in ("wrapper", "<lambda>")
-    ]
-    if not foreign:
+    outermost = None
+    while frames and "site-packages" in (frame := frames.pop()).filename:
+        if not frame.name.startswith("_") and frame.name not in ("wrapper", "<lambda>"):
+            outermost = frame
+    if outermost is None:
         return ""
-    outermost = foreign[-1]
     library = outermost.filename.replace("\\", "/").rpartition("site-packages/")[2].split("/")[0]
     return f"{library}'s {outermost.name}"
 
@@ -131,9 +115,3 @@ def _remedy(asker: str) -> str:
     if hasattr(sys.modules["autograd_lite"], name):
         return f" Use autograd_lite.{name}."
     return " Put lists of Variables into autograd_lite.array first." if asker.startswith("numpy") else ""
-
-
-def _line_of(error: Exception) -> str:
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not is_library(frame.filename)]
-    own = [frame for frame in frames if "site-packages" not in frame.filename] or frames
-    return f"{own[-1].filename.replace(chr(92), '/').rpartition('/')[2]}:{own[-1].lineno}" if own else "an unknown line"

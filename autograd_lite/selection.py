@@ -1,21 +1,21 @@
 """Questions as data: comparisons, `any` and `all`, the largest and the smallest, without a branch.
 
-`max(v.value for v in logits)` is the shift of every softmax in scalar Python. With the builtin each comparison is a branch,
-and every order of the numbers a path of its own. While a trace runs, the builtins `max` and `min` are therefore replaced, for
-the context of that trace alone: other threads, other types of arguments and `key=` get the builtin.
+While a trace runs, its context alone has the builtins `max` and `min` replaced: with them `max(v.value for v in logits)`,
+the shift of every softmax, would have a path for every order of the numbers. With `key=` they are the builtins.
 """
 
 import builtins
 import operator
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import reduce
+from functools import reduce, wraps
 from threading import Lock
 from typing import Any
 
 import numpy as np
 
-from autograd_lite import context, functions
+from autograd_lite import context
+from autograd_lite.functions import object_array, reduced, unboxed
 from autograd_lite.primitives import less, where
 from autograd_lite.variable import Variable
 
@@ -87,18 +87,15 @@ def all(numbers: Any, axis: int | None = None) -> Any:  # noqa: A001
 
 
 def _answered(combine: Callable[[Any, Any], Any], numbers: Any, axis: int | None, *, empty: bool) -> Any:
-    array = functions._array(numbers)
-    answers = np.frompyfunc(lambda number: number != 0.0, 1, 1)(array)
-    return functions._unboxed(functions._reduced(combine, answers, axis, empty))
+    answers = np.frompyfunc(lambda number: number != 0.0, 1, 1)(object_array(numbers))
+    return unboxed(reduced(combine, answers, axis, empty))
 
 
-def larger(best: Any, item: Any) -> Any:
-    """The step of Python's `max`: a later number only if it is larger."""
+def _larger(best: Any, item: Any) -> Any:
     return where(item > best, item, best)
 
 
-def smaller(best: Any, item: Any) -> Any:
-    """The step of Python's `min`."""
+def _smaller(best: Any, item: Any) -> Any:
     return where(item < best, item, best)
 
 
@@ -115,7 +112,7 @@ def max(*numbers: Any, axis: int | None = None) -> Any:  # noqa: A001
     >>> max(1.0, 3.0, 2.0), max([[1.0, 5.0], [4.0, 2.0]], axis=0)
     (3.0, array([4., 5.]))
     """
-    return _selected(larger, numbers, axis)
+    return _selected(_larger, numbers, axis)
 
 
 def min(*numbers: Any, axis: int | None = None) -> Any:  # noqa: A001
@@ -124,47 +121,38 @@ def min(*numbers: Any, axis: int | None = None) -> Any:  # noqa: A001
     >>> min([2.0, 1.0])
     1.0
     """
-    return _selected(smaller, numbers, axis)
+    return _selected(_smaller, numbers, axis)
 
 
 def _selected(step: Callable[[Any, Any], Any], numbers: tuple[Any, ...], axis: int | None) -> Any:
-    return functions._unboxed(
-        functions._reduced(step, functions._array(numbers[0] if len(numbers) == 1 else list(numbers)), axis, None)
-    )
+    return unboxed(reduced(step, object_array(numbers[0] if len(numbers) == 1 else list(numbers)), axis, None))
 
 
 # ----------------------------------------------------------------------------------------- the builtins, while traced
 
+_NUMBERS = (Variable, int, float, np.integer, np.floating, np.bool_)
 _max, _min = builtins.max, builtins.min
 _lock = Lock()
 _traces = 0
 
 
 def _lifted(builtin: Callable[..., Any], step: Callable[[Any, Any], Any]) -> Callable[..., Any]:
+    @wraps(builtin)
     def selection(*arguments: Any, **keywords: Any) -> Any:
         if keywords or context.recording() is None:
             return builtin(*arguments, **keywords)
         if len(arguments) == 1 and isinstance(arguments[0], Iterable):
             arguments = (list(arguments[0]),)  # an iterator can be gone through once
         items = arguments[0] if len(arguments) == 1 else arguments
-        if isinstance(items, list | tuple) and len(items) > 1 and _are_traced(items):
+        kinds = set(map(type, items)) if isinstance(items, list | tuple) and len(items) > 1 else set()
+        if Variable in kinds and builtins.all(issubclass(kind, _NUMBERS) for kind in kinds):
             return reduce(step, items)
         return builtin(*arguments)
 
-    selection.__name__ = selection.__qualname__ = builtin.__name__
-    selection.__doc__ = builtin.__doc__
     return selection
 
 
-def _are_traced(items: Iterable[Any]) -> bool:
-    return builtins.all(map(_is_number, items)) and builtins.any(type(item) is Variable for item in items)
-
-
-def _is_number(item: Any) -> bool:
-    return type(item) is Variable or isinstance(item, int | float | np.integer | np.floating | np.bool_)
-
-
-_lifted_max, _lifted_min = _lifted(_max, larger), _lifted(_min, smaller)
+_lifted_max, _lifted_min = _lifted(_max, _larger), _lifted(_min, _smaller)
 
 
 @contextmanager
@@ -173,15 +161,13 @@ def selecting() -> Iterator[None]:
     global _traces  # noqa: PLW0603 - the last trace puts them back
     with _lock:
         _traces += 1
-        if _traces == 1 and builtins.max is _max and builtins.min is _min:  # else somebody else has replaced them
+        if _traces == 1 and (builtins.max, builtins.min) == (_max, _min):  # else somebody else has replaced them
             builtins.max, builtins.min = _lifted_max, _lifted_min
     try:
         yield
     finally:
         with _lock:
             _traces -= 1
-            if not _traces:
-                if builtins.max is _lifted_max:
-                    builtins.max = _max
-                if builtins.min is _lifted_min:
-                    builtins.min = _min
+            for name, lifted, builtin in (("max", _lifted_max, _max), ("min", _lifted_min, _min)):
+                if not _traces and getattr(builtins, name) is lifted:
+                    setattr(builtins, name, builtin)

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -31,34 +31,17 @@ TINY, SMALLEST = 2.0**-1074, 2.0**-1022
 
 @dataclass(frozen=True)
 class Difference:
-    """A derivative by finite differences, and how well it is known.
+    """A derivative by finite differences, and how well it is known."""
 
-    Attributes
-    ----------
-    estimate : float
-        The derivative; nan if the function has no values around the point.
-    disagreement : float
-        By how much the estimates with other steps differ from this one, beyond what rounding explains.
-    rounding : float
-        What the rounding of the values makes of the estimate, as measured.
-    explained : float
-        What it may make of it at most: a disagreement of that size is no sign of a kink.
-    variation : float
-        The steepest chord that was seen: the scale on which a derivative of 0 is known to be 0.
-    step : float
-        The step of the estimate.
-    """
-
-    estimate: float = math.nan
-    disagreement: float = math.inf
-    rounding: float = 0.0
-    explained: float = 0.0
-    variation: float = 0.0
+    estimate: float = math.nan  #: nan if the function has no values around the point
+    disagreement: float = math.inf  #: of estimates with other steps, beyond their rounding
+    rounding: float = 0.0  #: its effect on the estimate, as measured
+    explained: float = 0.0  #: its largest possible effect: a disagreement of that size is no sign of a kink
+    variation: float = 0.0  #: the steepest chord: the scale on which a derivative of 0 is known to be 0
     step: float = 0.0
 
     @property
     def uncertainty(self) -> float:
-        """By how much the estimate may be wrong."""
         return self.disagreement + self.rounding
 
     def settles(self, tolerance: float = TOLERANCE / 4.0) -> bool:
@@ -74,36 +57,6 @@ class Difference:
         return False if self.settles(1e-2) else None
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """One derivative beside its finite difference."""
-
-    order: int
-    place: str
-    exact: float
-    difference: Difference
-    rounded: float
-
-    @property
-    def agrees(self) -> bool | None:
-        """Whether the two agree to within their uncertainty; None where that cannot be told."""
-        return self.difference.judge(self.exact, self.rounded)
-
-    @property
-    def row(self) -> str:
-        """A line of the table."""
-        verdict = {True: "ok", False: "DIFFERS", None: "NOT SMOOTH at these steps"}[self.agrees]
-        found = self.difference
-        error = abs(self.exact - found.estimate)
-        return (
-            f"{self.order:5d}  {self.place:28.28s}  {self.exact:+.10e}  {found.estimate:+.10e}  {error:.1e}  "
-            f"{found.uncertainty:.1e}  {verdict}"
-        )
-
-
-HEADER = "order  with respect to               gradient           finite difference  |error|  uncertainty"
-
-
 def difference(
     f: Callable[[float], float],
     x: float,
@@ -113,32 +66,15 @@ def difference(
     unit: float = 1.0,
     limit: float = math.inf,
 ) -> Difference:
-    """f'(x) by the 6-point stencil, with what is known about its error.
+    """f'(x) by the 6-point stencil, with more steps until the derivative that is `claimed` can be judged.
 
-    Parameters
-    ----------
-    f : callable
-        What it raises away from x, as functions outside their domain do, counts as nan.
-    x : float
-    claimed : float, default 0
-        The derivative to be judged: more steps are tried until one can.
-    known : float, default 0
-        A bound of the rounding of the values: scatter of that size is rounding, and no fast variation.
-    unit : float, default 1
-        The size of x where it is 0.
-    limit : float, optional
-        The distance to the nearest place where f is known not to be smooth: no step goes further.
-
-    Notes
-    -----
-    Nothing here has a scale of its own. Steps are around eps^(1/7) of max(1, |x|), and of |x| where x is small; where they
-    do not tell, of 1 and of lengths between, since a function may change on any. The error of a step is what its estimate
-    differs by from that of the next larger step and from those of all smaller ones, beyond their rounding: a step too large
-    for the function disagrees with the smaller ones, however well two large steps agree (Lepski's principle). Rounding is
-    measured as what is left of the values close to x after their differences of fifth order.
+    `known` bounds the rounding of the values, `unit` is the size of x where it is 0, `limit` the distance to the nearest
+    place where f is known not to be smooth. Steps are around eps^(1/7) of max(1, |x|), and of |x| where x is small; where
+    they do not tell, of 1 and of lengths between, since a function may change on any. The error of an estimate is its
+    distance from that of the next larger step and from those of all smaller ones, beyond their rounding: a step too large
+    for the function disagrees with the smaller ones, however well two large steps agree (Lepski's principle).
     """
-    at = f(x)
-    if not math.isfinite(at):
+    if not math.isfinite(at := f(x)):
         return Difference()
 
     def value(t: float) -> float:
@@ -174,14 +110,11 @@ def _lengths(x: float, unit: float) -> Iterator[list[float]]:
         yield [2.0**k for k in range(-16, lowest, -16)]
 
 
-@dataclass(frozen=True)
-class _Sample:
-    """The results of one step: the estimate, the largest value, the steepest chord."""
-
+class _Sample(NamedTuple):
     step: float
     estimate: float
-    size: float
-    steepest: float
+    size: float  #: the largest value
+    steepest: float  #: the steepest chord
 
 
 def _sampled(f: Callable[[float], float], x: float, at: float, h: float) -> _Sample | None:
@@ -280,26 +213,24 @@ def check_grads(f: Callable[..., Any], args: Sequence[Any], *, order: int = 2) -
     numbers = [getattr(n, "value", n) for n in numbers]
     _check_modes(f, numbers, shape)
     total = _weighted(f, numbers, shape)
-    found: list[Comparison] = []
+    found: list[tuple[bool | None, str]] = []
     for level in range(1, order + 1):
         found += _compared(total, numbers, shape, level)
         total = _directional(total, len(arguments), numbers, level)
-    if not all(comparison.agrees for comparison in found):
-        wrong = [comparison.row for comparison in found if not comparison.agrees]
-        told = any(comparison.agrees is False for comparison in found)
-        raise GradientCheckError(
-            f"derivatives of {name_of(f)} at {arguments!r:.200} "
-            + (
-                "do not agree with finite differences. Check the partials of the operations involved."
-                if told
-                else "cannot be judged: finite differences do not resolve them. The function changes faster than their "
-                "smallest step, or has a kink, jump or pole there: check it at another place, or in smaller units."
-            )
-            + f"\n{HEADER}\n"
-            + "\n".join(wrong[:20])
-            + (f"\n… and {len(wrong) - 20} more" if len(wrong) > 20 else "")
-            + f"\n{len(wrong)} of {len(found)} derivatives {'differ' if told else 'are not resolved'}."
+    wrong = [row for agrees, row in found if not agrees]
+    if wrong:
+        told = any(agrees is False for agrees, _ in found)
+        verdict = (
+            "do not agree with finite differences. Check the partials of the operations involved."
+            if told
+            else "cannot be judged: finite differences do not resolve them. The function changes faster than their "
+            "smallest step, or has a kink, jump or pole there: check it at another place, or in smaller units."
         )
+        more = [f"… and {len(wrong) - 20} more"] if len(wrong) > 20 else []
+        counted = f"{len(wrong)} of {len(found)} derivatives {'differ' if told else 'are not resolved'}."
+        header = "order  with respect to               gradient           finite difference  |error|  uncertainty"
+        table = "\n".join([header, *wrong[:20], *more, counted])
+        raise GradientCheckError(f"derivatives of {name_of(f)} at {arguments!r:.200} {verdict}\n{table}")
 
 
 def _weights(count: int, seed: int) -> list[float]:
@@ -330,19 +261,12 @@ def _weighted(f: Callable[..., Any], numbers: list[float], shape: Shape) -> Call
     return total
 
 
-def _weighted_sum(f: Callable[..., Any], weights: list[float]) -> Callable[..., Any]:
-    return lambda *arguments: sum(w * y for w, y in zip(weights, unravel(f(*arguments))[0], strict=True))
-
-
 def _value(number: Any) -> float:
     return float(getattr(number, "_value", number))
 
 
 def _directional(f: Callable[..., Any], count: int, numbers: list[float], level: int) -> Callable[..., Any]:
-    """The derivative of `f` along a fixed direction, as a function of the same arguments.
-
-    Each number moves by a share of its size, so that every term is of the size of `f`.
-    """
+    """The derivative of `f` along a fixed direction, in which each number moves by a share of its size."""
     direction = [w * size for w, size in zip(_weights(len(numbers), 10 + level), _scales(numbers), strict=True)]
 
     def slope(*arguments: Any) -> Any:
@@ -353,31 +277,35 @@ def _directional(f: Callable[..., Any], count: int, numbers: list[float], level:
     return slope
 
 
-def _compared(f: Callable[..., Any], numbers: list[float], shape: Shape, order: int) -> list[Comparison]:
+def _compared(f: Callable[..., Any], numbers: list[float], shape: Shape, order: int) -> list[tuple[bool | None, str]]:
+    """Whether each derivative agrees with its finite difference, and a row of the table."""
     slopes, _ = unravel(grad(f, tuple(range(shape.containers.num_children)))(*shape.pack(numbers)))
-    places = _places(shape)
     noise, rounded = _rounding(f, numbers, shape)
-    rows = []
-    units = _scales(numbers)
-    for i, (x, exact) in enumerate(zip(numbers, slopes, strict=True)):
+    rows, units = [], _scales(numbers)
+    for i, ((first, *rest), index) in enumerate(shape.places()):
 
         def along(t: float, i: int = i) -> float:
             # Variables, so that the function computes as it does when it is differentiated (x**0.5 of a negative float
             # would be complex).
             return _value(f(*shape.pack([Variable(n) for n in (*numbers[:i], t, *numbers[i + 1 :])])))
 
-        rows.append(
-            Comparison(order, places[i], exact, difference(along, x, exact, known=noise, unit=units[i]), rounded[i])
+        place = f"argument {first}{''.join(f'[{step!r}]' for step in rest)}{index}"
+        found = difference(along, numbers[i], slopes[i], known=noise, unit=units[i])
+        error, agrees = abs(slopes[i] - found.estimate), found.judge(slopes[i], rounded[i])
+        verdict = {True: "ok", False: "DIFFERS", None: "NOT SMOOTH at these steps"}[agrees]
+        row = (
+            f"{order:5d}  {place:28.28s}  {slopes[i]:+.10e}  {found.estimate:+.10e}  {error:.1e}  "
+            f"{found.uncertainty:.1e}  {verdict}"
         )
+        rows.append((agrees, row))
     return rows
 
 
 def _rounding(f: Callable[..., Any], numbers: list[float], shape: Shape) -> tuple[float, list[float]]:
-    """By how much rounding may move the value of `f`, and each of its derivatives: a running error bound.
+    """Bounds of the rounding of the value of `f` and of each derivative.
 
     A sweep with every local gradient taken absolute gives A. A value is off by eps·Σ A·|v| over the nodes v, a derivative
-    by 8·n·eps·A for n operations: a few units of the last place for each factor of a product and for each sum. Below the
-    smallest normal double a factor is off by an absolute amount; hence SMALLEST beside it.
+    by 8·n·eps·A for n operations. Below the smallest normal double a factor is off by an absolute amount: SMALLEST.
     """
     inputs = [Variable(n) for n in numbers]
     y = f(*shape.pack(inputs))
@@ -395,13 +323,6 @@ def _rounding(f: Callable[..., Any], numbers: list[float], shape: Shape) -> tupl
     return (noise if math.isfinite(noise) else 0.0), [b if math.isfinite(b) else 0.0 for b in bounds]
 
 
-def _places(shape: Shape) -> list[str]:
-    """Where each number stands: 'argument 0', 'argument 1['w'][2, 3]'."""
-    return [
-        f"argument {first}{''.join(f'[{step!r}]' for step in rest)}{index}" for (first, *rest), index in shape.places()
-    ]
-
-
 def _check_modes(f: Callable[..., Any], numbers: list[float], shape: Shape) -> None:
     """<v, J u> = <Jᵀ v, u>, by the forward sweep and by the reverse sweep."""
     arguments = shape.pack(numbers)
@@ -416,7 +337,7 @@ def _check_modes(f: Callable[..., Any], numbers: list[float], shape: Shape) -> N
     right = math.fsum(a * b for a, b in zip(pulled, u, strict=True))
     size = math.fsum(abs(a * b) for a, b in (*zip(v, pushed, strict=True), *zip(pulled, u, strict=True)))
     # Both sweeps multiply the same recorded numbers along the same paths: only the order of rounding differs.
-    rounded = _rounding(_weighted_sum(f, v), numbers, shape)[1]
+    rounded = _rounding(lambda *xs: sum(w * y for w, y in zip(v, unravel(f(*xs))[0], strict=True)), numbers, shape)[1]
     allowed = 1e-9 * size + math.fsum(a * b for a, b in zip(rounded, u, strict=True))
     if not (left == right or abs(left - right) <= allowed or (math.isnan(left) and math.isnan(right))):
         raise GradientCheckError(

@@ -19,7 +19,8 @@ errors  ieee  frames
 context  conversion  refusals  see.render
 rule
 primitives  see.watch
-arrays  functions  tape.program
+arrays  tape.program
+functions
 operators  numpy_functions  tape.llvm.ir
 variable  tape.llvm.vector_math  tape.llvm.engine
 copies  nests  selection  see.labels  tape.llvm.matrices

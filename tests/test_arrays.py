@@ -128,6 +128,12 @@ class TestReductions:
         assert_right(lambda v: weighted(np.maximum.outer(v, v * v)), V)
         assert_right(lambda v: weighted(np.add.reduceat(v * v, [0, 2]) + np.minimum.reduceat(v, [0, 2])), V)
 
+    def test_ufunc_of_a_python_function_reduces(self):
+        """It failed an assertion: the ufunc is no rule's, and needs none."""
+        product = np.frompyfunc(lambda a, b: a * b, 2, 1)
+        assert_right(product.reduce, V)
+        assert_right(lambda m: weighted(product.reduce(m, axis=0)), M)
+
     @pytest.mark.parametrize("axis", mostly_full([(0, 2), None, 0, (0, 1), -1], [0]))
     @pytest.mark.parametrize("keepdims", [False, True])
     @pytest.mark.parametrize("shape", sizes((2, 2, 3), (2, 3, 4)))

@@ -1,7 +1,6 @@
 """Layers, networks and losses: plain formulas over nests of parameters; no derivative is written here.
 
-A network is a dataclass whose leaves are arrays of floats. `al.grad(loss)(network, x, y)` is a network of gradients, and
-inside a transform the same `network(x)` runs on arrays of Variables.
+A network is a dataclass whose leaves are arrays of floats; `al.grad(loss)(network, x, y)` is a network of gradients.
 """
 
 import dataclasses
@@ -404,7 +403,7 @@ def hinge(scores: Any, targets: Any) -> Any:
 
 
 def _alike(outputs: Any, targets: Any, name: str) -> tuple[Any, Any]:
-    """Both as arrays, if they have one shape: NumPy would spread (n,) and (n, 1) to n² differences in silence."""
+    """Two arrays of one shape: NumPy would spread (n,) and (n, 1) to n² differences in silence."""
     if np.shape(outputs) != np.shape(targets):
         raise ArgumentError(
             f"{name} got outputs of shape {np.shape(outputs)} and targets of shape {np.shape(targets)}. Give both one shape."
@@ -462,7 +461,11 @@ def accuracy(outputs: Any, labels: Any, *, threshold: float = 0.0) -> float:
     >>> accuracy(np.array([[2.0, 1.0], [0.0, 3.0], [1.0, 0.0]]), [0, 1, 1])  # doctest: +ELLIPSIS
     0.666...
     """
-    scores, known = _without_last_one(np.asarray(outputs, dtype=float)), _without_last_one(np.asarray(labels))
+    # A column (n, 1) as a row: argmax would turn single outputs or labels into zeros.
+    scores, known = (
+        array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
+        for array in (np.asarray(outputs, dtype=float), np.asarray(labels))
+    )
     classes = scores.argmax(axis=-1) if scores.ndim > 1 and scores.size else scores > threshold
     known = known.argmax(axis=-1) if known.ndim > 1 and known.size else known
     if classes.shape != known.shape or known.ndim != 1 or not known.size:
@@ -475,8 +478,3 @@ def accuracy(outputs: Any, labels: Any, *, threshold: float = 0.0) -> float:
         raise ArgumentError(f"accuracy got labels {known!r:.60}. Give classes, whole numbers from 0 to {last}.")
     lost = np.isnan(scores.reshape(len(known), -1)).any(axis=1)
     return float(((classes == known) & ~lost).mean())
-
-
-def _without_last_one(array: Any) -> Any:
-    """An array (n, 1) as (n,): argmax would turn a column of single outputs or labels into zeros."""
-    return array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array

@@ -97,7 +97,7 @@ class _Optimiser:
     """A dataclass of hyperparameters, whose `_step` gives new parameters and the running means to keep."""
 
     rate: Rate
-    _kept: Callable[[], tuple[bool, bool]]  # whether the state has a first and a second mean
+    _second: ClassVar[bool] = True
     _step: Callable[..., tuple[Any, ...]]
 
     def __post_init__(self) -> None:
@@ -108,6 +108,10 @@ class _Optimiser:
                 continue  # a schedule, or a Variable where a derivative by the rate is taken
             elif name in _BOUNDS and (isinstance(value, str) or not 0.0 <= value < _BOUNDS[name]):
                 raise ArgumentError(f"{name}={value!r} is outside of 0 ≤ {name} < {_BOUNDS[name]:g}.")
+
+    def _kept(self) -> tuple[bool, bool]:
+        """Whether the state has a first mean, which it lacks without momentum, and a second."""
+        return getattr(self, "momentum", 1.0) > 0.0, self._second
 
     def init(self, params: Any) -> State:
         """The state before the first step."""
@@ -165,14 +169,12 @@ class SGD(_Optimiser):
     momentum: float = 0.0
     nesterov: bool = False
     weight_decay: float = 0.0
+    _second: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.nesterov and not self.momentum:
             raise ArgumentError("nesterov=True needs momentum: SGD(rate, momentum=0.9, nesterov=True).")
-
-    def _kept(self) -> tuple[bool, bool]:
-        return self.momentum > 0.0, False
 
     def _step(self, gradients: Any, state: State, params: Any, rate: Any) -> tuple[Any, ...]:
         keep, velocity = self.momentum, None
@@ -211,9 +213,6 @@ class RMSProp(_Optimiser):
     decay: float = 0.99
     epsilon: float = 1e-8
     momentum: float = 0.0
-
-    def _kept(self) -> tuple[bool, bool]:
-        return self.momentum > 0.0, True
 
     def _step(self, gradients: Any, state: State, params: Any, rate: Any) -> tuple[Any, ...]:
         squares = _each(lambda s, g: self.decay * s + (1 - self.decay) * (g * g), state.second, gradients)
@@ -254,9 +253,6 @@ class Adam(_Optimiser):
     epsilon: float = 1e-8
     weight_decay: float = 0.0
     _decoupled: ClassVar[bool] = False
-
-    def _kept(self) -> tuple[bool, bool]:
-        return True, True
 
     def _step(self, gradients: Any, state: State, params: Any, rate: Any) -> tuple[Any, ...]:
         step = state.step + 1.0
