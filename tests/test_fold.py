@@ -20,8 +20,8 @@ from tiers import mostly_full, sizes
 
 import autograd_lite as al
 from autograd_lite.see import dot
-from autograd_lite.see.fold import fold, loops
-from autograd_lite.see.graph import levels, select
+from autograd_lite.see.fold import fold, levels, loops
+from autograd_lite.see.graph import select
 
 V = al.Variable
 LIMIT = 60

@@ -22,7 +22,7 @@ from autograd_lite.errors import ArgumentError
 from autograd_lite.see import formulas
 from autograd_lite.see.dot import Box, Sketch
 from autograd_lite.see.formulas import BLANK, PLAIN, Formula
-from autograd_lite.see.graph import Selection, levels
+from autograd_lite.see.graph import Selection
 from autograd_lite.see.labels import elide, operation, visible
 from autograd_lite.see.render import page
 from autograd_lite.variable import Variable
@@ -92,17 +92,18 @@ def fold(selection: Selection, opened: Iterable[str] = ()) -> tuple[list[Box], l
 
 
 class _Positions:
-    """The nodes of a selection by their positions in the graph: the parents of each that are drawn, and its only user."""
+    """The nodes of a selection by position: the parents of each that are drawn, and its only user."""
 
     def __init__(self, selection: Selection) -> None:
         self.nodes = selection.graph.nodes
-        self.index = {node: selection.graph.position[node] for node in selection.nodes}
-        self.parents = {i: [self.index[p] for p in n.parents if p in self.index] for n, i in self.index.items()}
+        self.index = {id(self.nodes[i]): i for i in selection.drawn}
+        drawn = {*selection.drawn}
+        self.parents = {i: [p for p in selection.graph.parents[i] if p in drawn] for i in selection.drawn}
         self.user: dict[int, int | None] = {}
         for i, parents in self.parents.items():
             for p in parents:
                 self.user[p] = i if self.user.get(p, i) == i else None
-        self.user |= dict.fromkeys(self.index[output] for output in selection.outputs)
+        self.user |= dict.fromkeys(selection.outputs)
         self.letters: dict[int, str] = {}  # what inputs are called
         self.results: dict[Block, str] = {}  # what the results of loops are called
 
@@ -154,7 +155,7 @@ class _Layout:
                 continue
             op, arguments = formulas.call(self.graph.nodes[i])
             index = self.graph.index
-            operands: Any = tuple([index.get(a, -1) if type(a) is Variable else (a,) for a in arguments])
+            operands: Any = tuple([index.get(id(a), -1) if type(a) is Variable else (a,) for a in arguments])
             fits = [j in self.formulas and not self.small and self.graph.user.get(j) == i for j in operands]
             given = zip(operands, fits, strict=True)
             shapes = [self.formulas[j].shape if fit else PLAIN if type(j) is tuple else BLANK for j, fit in given]
@@ -325,6 +326,24 @@ def untangle(
     return levels(block.values(), arrows())
 
 
+def levels(blocks: Iterable[Any], pairs: Iterable[tuple[Any, Any]]) -> dict[Any, int]:
+    """Return the length of the longest way to each block, except to those on a cycle or behind one."""
+    users: dict[Any, list[Any]] = defaultdict(list)
+    missing = dict.fromkeys(blocks, 0)
+    for a, b in pairs:
+        users[a].append(b)
+        missing[b] += 1
+    level = {b: 0 for b, count in missing.items() if not count}
+    ready = [*level]
+    for a in ready:  # which grows
+        for b in users[a]:
+            missing[b] -= 1
+            if not missing[b]:
+                level[b] = level[a] + 1
+                ready.append(b)
+    return level
+
+
 def loops(marks: Any) -> list[tuple[int, int, int]]:
     """Return (start, period, turns) of what recurs in a sequence, the longest first where they overlap.
 
@@ -365,7 +384,7 @@ def insides(boxes: Iterable[Box], sketch: Sketch, rankdir: str) -> Iterator[Insi
     """Draw what computes the last result of each box of many nodes, with the numbers of the sketch."""
     for box in boxes:
         if len(box.nodes) > 1:
-            part = Sketch(_nearest(box, sketch.selection), sketch.gradients, rankdir)
+            part = Sketch(_nearest(box, sketch.selection), sketch.gradients, rankdir, given=True)
             yield Inside(box.id, visible(", ".join(box.title)), part.source())
 
 
@@ -374,14 +393,12 @@ def _nearest(box: Box, selection: Selection) -> Selection:
 
     A box of leaves shows the last few of them.
     """
-    graph = selection.graph
-    members = [graph.nodes[i] for i in sorted(box.nodes)]
+    graph, members = selection.graph, sorted(box.nodes)
     near = chain.from_iterable(graph.rings(members[-1:], {*members}))
-    seen = [*islice(near, NEAREST)] if members[-1].parents else members[-NEAREST:]
-    drawn = {*seen, *(p for node in seen for p in node.parents)}
-    hidden = {p for node in drawn for p in node.parents} - drawn
-    nodes = sorted(drawn, key=graph.position.__getitem__)
-    return Selection(graph, frozenset(members[-1:]), tuple(nodes), len(hidden))
+    seen = [*islice(near, NEAREST)] if graph.parents[members[-1]] else members[-NEAREST:]
+    drawn = {*seen, *(p for i in seen for p in graph.parents[i])}
+    hidden = {p for i in drawn for p in graph.parents[i]} - drawn
+    return Selection(graph, members[-1:], sorted(drawn), len(hidden))
 
 
 def folded_page(title: str, picture: str, parts: Iterable[tuple[Inside, str]]) -> str:

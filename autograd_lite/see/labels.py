@@ -12,6 +12,7 @@ from autograd_lite.variable import Variable
 # Unicode's Bidi_Control: one of these in a name would turn round the text that we write after it.
 BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 NOT_IN_XML = frozenset("\ufffe\uffff")
+FOUR_DIGITS = "{:.4g}".format
 
 
 def visible(text: str) -> str:
@@ -82,29 +83,30 @@ def values_of(node: Variable) -> tuple[float, ...]:
     return tuple(float(getattr(argument, "value", argument)) for argument in node.arguments)
 
 
-def formula(node: Variable, written: Callable[[Variable | float], str]) -> str:
-    """Return the operation with its arguments, such as `n4 + 1` or `pow(x, 2)`; each is written by `written`."""
+def formula(node: Variable, named: Callable[[Variable], str], written: Callable[[float], str] = FOUR_DIGITS) -> str:
+    """Return the operation with its arguments, such as `n4 + 1` or `pow(x, 2)`; `written` writes numbers."""
+    arguments = [named(a) if isinstance(a, Variable) else written(a) for a in node.arguments]
     if node.primitive is None:
-        return f"hand-made({', '.join(map(written, node.parents))})" if node.parents else ""
-    arguments = [written(argument) for argument in node.arguments]
+        return f"hand-made({', '.join(arguments)})" if arguments else ""
     sign = visible(node.primitive.symbol)
     if sign and len(arguments) == 2:
         return f"{arguments[0]} {sign} {arguments[1]}"
     return f"{visible(node.primitive.name)}({', '.join(arguments)})"
 
 
-def title(node: Variable, name: str, written: Callable[[Variable | float], str]) -> str:
+def title(
+    node: Variable, name: str, named: Callable[[Variable], str], written: Callable[[float], str] = FOUR_DIGITS
+) -> str:
     """Return `name = operation`, for a leaf its name alone.
 
-    The arguments are written out only where edges cannot tell them: a number (`n4 + 1`) and the order (`a - b`). A
-    number gets no box of its own, since a box stands for a Variable: something with a gradient. Written inside the
-    formula it shows its place as well, so that `x ** 2` and `2 ** x` do not look alike.
+    The arguments are written out only where edges cannot tell them: a number (`n4 + 1`), which has no gradient and no box
+    of its own, and the order (`a - b`).
     """
     if node.primitive is None:
         return f"{name} = hand-made" if node.parents else name
     ordered = len(node.arguments) > 1 and not node.primitive.symmetric  # else two edges say everything
     told = ordered or len(node.parents) < len(node.arguments)
-    return f"{name} = {formula(node, written) if told else operation(node)}"
+    return f"{name} = {formula(node, named, written) if told else operation(node)}"
 
 
 def is_finite(*numbers: float | None) -> bool:
@@ -177,6 +179,10 @@ class Report:
     evidence: tuple[str, ...] = ()
     nodes: tuple[Variable, ...] = ()
     location: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.location is None and self.nodes:
+            object.__setattr__(self, "location", self.nodes[0].location)
 
     def __str__(self) -> str:
         return "\n".join([self.sentence, *(f"  {line}" for line in self.evidence)])

@@ -235,19 +235,23 @@ def draw(
             f"open={open!r:.80} without fold=True: there is no folded box to open. Pass fold=True as well."
         )
     selection = select(outputs, depth=depth, max_nodes=None if fold else max_nodes)
-    sketch = Sketch(selection, gradients, rankdir)
+    shown: dict[int, float | None] = {}
+    for i, node in zip(selection.drawn, selection.nodes, strict=True):
+        gradient = node.grad if gradients is None else gradients.get(node)
+        shown[i] = gradient.value if isinstance(gradient, Variable) else None if gradient is None else float(gradient)
+    sketch = Sketch(selection, shown, rankdir, given=gradients is not None)
     if fold:
         boxes, frames = fold_graph(selection, opened)
         source = sketch.folded(boxes, frames)
         folded = {box.id: len(box.nodes) for box in boxes if not box.id.startswith("n")}
         inner = [*insides(boxes, sketch, rankdir)]
         return Drawing(source, len(boxes), sketch.edges, engine, folded=folded, insides=inner)
-    stepper = Stepper(selection, sketch.gradients, ".grad" if gradients is None else "gradients=")
-    return Drawing(sketch.source(), len(selection.nodes), sketch.edges, engine, stepper=stepper)
+    stepper = Stepper(selection, shown, ".grad" if gradients is None else "gradients=")
+    return Drawing(sketch.source(), len(selection.drawn), sketch.edges, engine, stepper=stepper)
 
 
 def _outputs(y: Any) -> list[Variable]:
-    """Return the Variables to start from, or say what else was given."""
+    """The Variables to start from."""
     if isinstance(y, Variable):
         return [y]
     if not isinstance(y, Iterable) or isinstance(y, (str, bytes)):

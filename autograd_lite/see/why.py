@@ -10,9 +10,8 @@ import gc
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import islice
-from typing import NamedTuple
+from dataclasses import dataclass, replace
+from itertools import chain, islice
 
 from autograd_lite.context import unnoticed
 from autograd_lite.errors import ArgumentError
@@ -72,16 +71,6 @@ class Why(Report):
     paths: int = 0
 
 
-class Reason(NamedTuple):
-    """What `why` found: its cause, what follows `∂y/∂x` in the sentence, and the rest of the report."""
-
-    cause: str
-    clause: str
-    evidence: Sequence[str] = ()
-    nodes: tuple[Variable, ...] = ()
-    location: str | None = None  # None: that of the first node
-
-
 def why(y: Variable, x: Variable, *, tiny: float = 1e-6, huge: float = 1e6) -> Why:
     """Say why the derivative of `y` with respect to `x` is zero, tiny, huge or missing.
 
@@ -127,13 +116,12 @@ def why(y: Variable, x: Variable, *, tiny: float = 1e-6, huge: float = 1e6) -> W
         raise ArgumentError(f"tiny={tiny!r}, huge={huge!r}: give two sizes, 0 ≤ tiny < huge.")
     with unnoticed():
         ways = Ways(y, x)
-        gradient = ways.adjoints.get(x, 0.0) if ways.connected else None
+        gradient = ways.adjoints.get(ways.end, 0.0) if ways.connected else None
         if gradient is None:
             reason = _missing(ways)
         elif not math.isfinite(gradient):
             found = blame(y)
-            clause = f"; al.blame says: {found.sentence}"
-            reason = Reason("not finite", clause, found.evidence, found.nodes, found.location)
+            reason = replace(found, cause="not finite", sentence=f"; al.blame says: {found.sentence}")
         elif gradient == 0.0:
             reason = _zero(ways)
         elif y is not x and abs(gradient) < tiny:
@@ -145,64 +133,59 @@ def why(y: Variable, x: Variable, *, tiny: float = 1e-6, huge: float = 1e6) -> W
             if x.grad is None:
                 never = f"because {ways.names[y]}.backward() has not been called."
                 evidence.append(f"{ways.names[x]}.grad is None {never}")
-            reason = Reason("none", ": nothing stands out.", evidence)
+            reason = Report("none", ": nothing stands out.", tuple(evidence))
         head = "" if gradient is None else f"∂{ways.names[y]}/∂{ways.names[x]} = {number(gradient + 0.0)}"
-        return Why(
-            cause=reason.cause,
-            sentence=head + reason.clause,
-            evidence=tuple(reason.evidence),
-            nodes=reason.nodes,
-            location=reason.location or (reason.nodes[0].location if reason.nodes else None),
-            gradient=gradient,
-            paths=ways.number,
-        )
+        sentence = head + reason.sentence
+        return Why(reason.cause, sentence, reason.evidence, reason.nodes, reason.location, gradient, ways.number)
 
 
-def _zero(ways: Ways) -> Reason:
-    if ways.largest[ways.y][0] == 0:  # a path without a factor 0
-        if ways.sizes.get(ways.x, 0.0) == 0.0:
+# Each of the following gives a report whose sentence is what follows `∂y/∂x = …`.
+
+
+def _zero(ways: Ways) -> Report:
+    if ways.largest[ways.start][0] == 0:  # a path without a factor 0
+        if ways.sizes.get(ways.end, 0.0) == 0.0:
             return _chain("vanishing", ways.top(1)[0], ways.names, tail=", which underflows to 0")
         return _cancellation(ways)
-    reached, front = {ways.y}, []  # the edges with derivative 0 that are met first on the ways from `y`
-    for node in ways.between:
-        if node in reached:
-            for edge in ways.edges[node]:
+    reached, front = {ways.start}, []  # the edges with derivative 0 that are met first on the ways from `y`
+    for i in ways.between:
+        if i in reached:
+            for edge in ways.edges[i]:
                 if edge.factor == 0.0:
                     front.append(edge)
                 else:
-                    reached.add(edge.argument)
-    back = (  # and those met first from `x`
-        edge
-        for edges in ways.edges.values()
-        for edge in edges
-        if edge.factor == 0.0 and ways.largest[edge.argument][0] == 0
-    )
-    findings = {edge: zero(edge, ways.names) for edge in islice(front, 1000)}
-    ranked = sorted(findings, key=lambda edge: precedence(findings[edge][0]))
-    cause, clause = findings[ranked[0]]
-    alike = Counter(operation(edge.user) for edge in ranked if findings[edge][0] == cause)
+                    reached.add(edge.j)
+    known = {(edge.i, edge.place) for edge in front[:1000]}
+    findings = [(*zero(edge, ways.names), edge) for edge in front[:1000]]
+    findings.sort(key=lambda finding: PRECEDENCE.index(finding[0]) if finding[0] in PRECEDENCE else -1)
+    cause, clause, _ = findings[0]
+    alike = Counter(operation(edge.user) for other, _, edge in findings if other == cause)
     kinds = ", ".join(f"{n} {name}" for name, n in alike.items())
-    several = f"every path is blocked, by {kinds}; " if len(ranked) > 1 and sum(alike.values()) > 1 else ""
-    behind = [f"behind that: {zero(edge, ways.names)[1]}" for edge in islice((e for e in back if e not in findings), 3)]
-    beside = [findings[edge][1] for edge in ranked[1:LINES] if findings[edge][1] != clause]
+    several = f"every path is blocked, by {kinds}; " if len(findings) > 1 and sum(alike.values()) > 1 else ""
+    back = (  # the edges with derivative 0 that are met first from `x`
+        edge
+        for edge in chain.from_iterable(ways.edges)
+        if edge.factor == 0.0 and ways.largest[edge.j][0] == 0 and (edge.i, edge.place) not in known
+    )
+    beside = [other for _, other, _ in findings[1:LINES] if other != clause]
+    behind = [f"behind that: {zero(edge, ways.names)[1]}" for edge in islice(back, 3)]
     evidence = list(dict.fromkeys(beside + behind))
     if len(front) > LINES:
         evidence.append(f"… {len(front) - LINES:,} more edges with derivative 0")
-    nodes = tuple(dict.fromkeys(edge.user for edge in ranked))
-    return Reason(cause, f": {several}{clause}.", evidence, nodes)
+    nodes = {edge.i: edge.user for *_, edge in findings}
+    return Report(cause, f": {several}{clause}.", tuple(evidence), tuple(nodes.values()))
 
 
-def _cancellation(ways: Ways) -> Reason:
+def _cancellation(ways: Ways) -> Report:
     """The newest node on whose ways to `y` the contributions add up to nothing."""
     adjoints, sizes, names = ways.adjoints, ways.sizes, ways.names
-    here = next(
-        node
-        for node in (*ways.between, ways.x)
-        if ways.largest[node][0] == 0
-        and abs(adjoints.get(node, 1.0)) <= CANCELLED * sizes.get(node, 0.0)
-        and sizes[node] > 0.0
+    at = next(
+        i
+        for i in (*ways.between, ways.end)
+        if ways.largest[i][0] == 0 and abs(adjoints.get(i, 1.0)) <= CANCELLED * sizes.get(i, 0.0) and sizes[i] > 0.0
     )
-    above, left = Ways(ways.y, here), adjoints[here]
+    here, left = ways.nodes[at], adjoints[at]
+    above = Ways(ways.y, here)
     paths = [path for path in above.top(LINES) if path.logarithm > -math.inf]
     several = len(paths) if len(paths) < LINES else above.number  # those with a factor 0 come last
     evidence = [f"{path.amount()} along {path.written(names)}" for path in paths]
@@ -212,16 +195,16 @@ def _cancellation(ways: Ways) -> Reason:
         users = (path.edges[-1] for path in paths if path.edges)
         quotient = next((e.user for e in users if operation(e.user) == "/" and e.place == 0), None)
         if quotient is not None:  # e / (e + …)
-            return Reason("saturated", f": {softmax_unit(quotient, names)}.", evidence, (quotient, here))
-    rounding = abs(left) <= 8.0 * EPS * len(ways.nodes) * sizes[here]
+            return Report("saturated", f": {softmax_unit(quotient, names)}.", tuple(evidence), (quotient, here))
+    rounding = abs(left) <= 8.0 * EPS * len(ways.nodes) * sizes[at]
     how = "exactly" if left == 0.0 else "to rounding" if rounding else f"but for {number(left)}"
     amounts = " and ".join(path.amount() for path in paths[:2]) + " …" * (several > 2)
     clause = f": the contributions of {counted(several, 'path')} to {names.at(here)} cancel {how}, {amounts}."
-    return Reason("cancellation", clause, evidence, (here, *(path.edges[-1].user for path in paths)))
+    return Report("cancellation", clause, tuple(evidence), (here, *(path.edges[-1].user for path in paths)))
 
 
-def _tiny(ways: Ways, gradient: float) -> Reason:
-    if abs(gradient) <= CANCELLED * ways.sizes[ways.x]:
+def _tiny(ways: Ways, gradient: float) -> Report:
+    if abs(gradient) <= CANCELLED * ways.sizes[ways.end]:
         return _cancellation(ways)
     path, names = ways.top(1)[0], ways.names
     shrinking = [edge for edge in path.edges if edge.size[1] < 0.0]
@@ -235,18 +218,19 @@ def _tiny(ways: Ways, gradient: float) -> Reason:
         if least.user.primitive is share
         else f"{names.at(least.user)} is saturated: {at}"
     )
-    return Reason("saturated", f": {what}.", [f"{path.amount()} along {path.written(names)}"], (least.user,))
+    return Report("saturated", f": {what}.", (f"{path.amount()} along {path.written(names)}",), (least.user,))
 
 
-def _huge(ways: Ways, gradient: float) -> Reason:
+def _huge(ways: Ways, gradient: float) -> Report:
     path = ways.top(1)[0]
+    found = _chain("exploding", path, ways.names)
     if ways.number < 10 and abs(path.product) * ways.number > abs(gradient) / 2.0:
-        return _chain("exploding", path, ways.names)
+        return found
     several = f"{counted(ways.number, 'path')} add up; the largest brings {path.amount()}"
-    return _chain("exploding", path, ways.names)._replace(clause=f": {several}.")
+    return replace(found, sentence=f": {several}.")
 
 
-def _chain(cause: str, path: Path, names: Names, tail: str = "") -> Reason:
+def _chain(cause: str, path: Path, names: Names, tail: str = "") -> Report:
     """The product along a path, and the factor of each of its nodes, the ones that matter most first."""
     shrinks = cause == "vanishing"
     logarithms: dict[str, list[float]] = defaultdict(list)
@@ -266,12 +250,7 @@ def _chain(cause: str, path: Path, names: Names, tail: str = "") -> Reason:
     evidence = [f"{signed(edge.local)} by {names.at(edge.user)}" for edge in edges[:LINES]]
     if len(edges) > len(evidence):
         evidence.append(f"… {len(edges) - len(evidence):,} more factors")
-    return Reason(cause, clause, evidence, tuple(edge.user for edge in edges[:LINES]))
-
-
-def precedence(cause: str) -> int:
-    """The rank of a cause; those that a user's own operation names come first."""
-    return PRECEDENCE.index(cause) if cause in PRECEDENCE else -1
+    return Report(cause, clause, tuple(evidence), tuple(edge.user for edge in edges[:LINES]))
 
 
 def zero(edge: Edge, names: Names) -> Finding:
@@ -380,17 +359,17 @@ def matches(x: Variable, nodes: Sequence[Variable]) -> list[Match]:
 
     Time: that of one look at every node there is, alive in this process.
     """
-    numbers, below = _numbers(nodes, x), set(nodes)
+    numbers, below = _numbers(nodes, x), {*map(id, nodes)}
     found = (
         Match(source, form, place, candidate)
         for source in (x, *_computed_from(x))
-        if source not in below
+        if id(source) not in below
         for form, candidate in (_forms(x.value) if source is x else [("{}", source.value)])
         for place in numbers.get(candidate, ())
     )
-    best: dict[tuple[Variable, float], Match] = {}  # of several explanations of a number the best
+    best: dict[tuple[int, float], Match] = {}  # of several explanations of a number the best
     for match in sorted((match for match in found if match.telling), key=lambda match: match.rank):
-        best.setdefault((match.place, match.number), match)
+        best.setdefault((id(match.place), match.number), match)
     return list(best.values())
 
 
@@ -415,11 +394,12 @@ def _computed_from(x: Variable) -> list[Variable]:
     """The nodes of this process that depend on `x`. Nodes do not know their users, the garbage collector does."""
     newer = [thing for thing in gc.get_objects() if type(thing) is Variable and thing.number > x.number]
     newer.sort(key=lambda node: node.number)
-    below: dict[Variable, None] = {x: None}
+    found, below = [], {id(x)}
     for node in newer:
-        if any(parent in below for parent in node.parents):
-            below[node] = None
-    return list(below)[1:]
+        if not below.isdisjoint(map(id, node.parents)):
+            below.add(id(node))
+            found.append(node)
+    return found
 
 
 def _forms(value: float) -> Iterator[tuple[str, float]]:
@@ -434,7 +414,7 @@ def _forms(value: float) -> Iterator[tuple[str, float]]:
                 continue
 
 
-def _missing(ways: Ways) -> Reason:
+def _missing(ways: Ways) -> Report:
     """Say why no path leads from `y` to `x`: its number went another way, or none."""
     y, x, names, nodes = ways.y, ways.x, ways.names, ways.nodes
     head = f"{names[y]} does not depend on {names[x]}: no path leads from one to the other"
@@ -443,13 +423,13 @@ def _missing(ways: Ways) -> Reason:
         evidence = [match.described(names) for match in others[: LINES - 1]]
         if best.is_stopped:
             clause = f"{head}; {best.described(names)}, which stop_gradient made."
-            return Reason("stopped", clause, evidence, (best.place, best.source))
+            return Report("stopped", clause, tuple(evidence), (best.place, best.source))
         read = f"{names[best.source]}.value was read at {best.read}: " if best.read else ""
         itself = best.form.format(names[best.source])
         evidence.append(f"Use {itself} itself where its number stands, or an al function for math's.")
         evidence += [] if best.place.location else [RECORD]
         clause = f"{head}; {read}{best.described(names)}."
-        return Reason("captured constant", clause, evidence, (best.place, best.source), best.read)
+        return Report("captured constant", clause, tuple(evidence), (best.place, best.source), best.read)
     evidence = []
     if x.number > y.number:
         evidence.append(f"{names[x]} was made after {names[y]}, which therefore cannot depend on it.")
@@ -470,4 +450,4 @@ def _missing(ways: Ways) -> Reason:
     )
     if y.location is None:
         evidence.append(RECORD)
-    return Reason("no path", f"{head}.", evidence, (x, y))
+    return Report("no path", f"{head}.", tuple(evidence), (x, y))
