@@ -510,3 +510,16 @@ def test_hostile_titles_stay_text_in_the_page():
     page = al.draw(y, fold=True).html()
     assert page.count("<script") == 1
     assert page.count("</template>") == page.count("<template data-box")
+
+
+def test_what_an_operation_takes_twice_is_an_input():
+    """It is not written into the formula twice over; a square is."""
+    y = al.Variable(1.0)
+    for k in range(30):
+        t = al.sin(y + float(k))
+        y = t / t
+    assert "x/x" in "".join(titles(y))
+    for _ in range(30):
+        t = al.sin(y)
+        y = t * t
+    assert "sin(x)²" in "".join(titles(y))

@@ -156,7 +156,8 @@ class _Layout:
             op, arguments = formulas.call(self.graph.nodes[i])
             index = self.graph.index
             operands: Any = tuple([index.get(id(a), -1) if type(a) is Variable else (a,) for a in arguments])
-            fits = [j in self.formulas and not self.small and self.graph.user.get(j) == i for j in operands]
+            once = {j for j, times in Counter(operands).items() if times == 1 and not self.small}
+            fits = [j in once and j in self.formulas and self.graph.user.get(j) == i for j in operands]
             given = zip(operands, fits, strict=True)
             shapes = [self.formulas[j].shape if fit else PLAIN if type(j) is tuple else BLANK for j, fit in given]
             shape, kept = formulas.combine(op, tuple(shapes)) if arguments else (BLANK, ())
