@@ -318,3 +318,12 @@ def test_looking_is_not_noticed():
         return t * t
 
     assert al.trace(f, 3.0)(5.0) == 25.0
+
+
+@pytest.mark.parametrize("slopes", [(math.inf, -math.inf), (1.7e308, 1.7e308)])
+def test_products_without_a_sum(slopes):
+    """What is left for the other paths is a number too where those listed are infinite or overflow."""
+    x = V(1.0, name="x")
+    y = sum(V(0.0, [(x, slope)]) for slope in (*slopes, 0.5))
+    text = al.explain(y, x, top=2)
+    assert "from the other 1 path" in text

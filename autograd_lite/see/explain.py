@@ -3,7 +3,7 @@
 import math
 import re
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from html import escape
 from typing import Any, Self
 
@@ -193,9 +193,18 @@ def _paths(ways: Ways, top: int) -> list[str]:
     for product, text, path in zip(products, factors, found, strict=True):
         lines.append(f"|- {product.ljust(width)} = {text.ljust(column)}   {path.written(names)}".rstrip())
     if some:
-        rest = total - math.fsum(path.product for path in found)
+        rest = total - _sum(path.product for path in found)
         lines.append(f"|- {signed(rest)} from the other {counted(ways.number - len(found), 'path')}")
     return [*lines, f"`- sum {signed(total)}"]
+
+
+def _sum(numbers: Iterable[float]) -> float:
+    """The exact sum, rounded; NaN or infinite where it, or a part of it, is."""
+    numbers = [*numbers]
+    try:
+        return math.fsum(numbers)
+    except (OverflowError, ValueError):  # of fsum: beyond the largest float on the way, inf - inf
+        return sum(numbers)
 
 
 def _factor(edge: Edge) -> str:
