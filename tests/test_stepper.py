@@ -90,7 +90,7 @@ def played(y, gradients=None):
     if gradients is not None:
         kept = {i: gradients.get(drawn.graph.nodes[i]) for i in drawn.drawn}
     steps = stepper.Stepper(drawn, kept, ".grad" if gradients is None else "gradients=")
-    number = {place: float(text) for place, text in steps.numbers.items()}
+    number = {place: float(text) for text, place in steps.numbers.items()}
     sums = {i: number[seed] for i, seed in steps.outputs.items()}
     for user, k, to, upstream, *rest in steps.shares:
         assert same_bits(number[upstream], sums[user])

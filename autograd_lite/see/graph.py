@@ -62,9 +62,13 @@ class Graph:
         #: The positions of the outputs.
         self.ends = sorted({self.position[id(y)] for y in outputs})
 
+    @cached_property
+    def own_names(self) -> list[str]:
+        """The name of each node, or `n` and its position."""
+        return [name_of(node, i) for i, node in enumerate(self.nodes)]
+
     def name(self, node: Variable) -> str:
-        """Return the node's own name, or `n` and its position."""
-        return name_of(node, self.position[id(node)])
+        return self.own_names[self.position[id(node)]]
 
     @cached_property
     def names(self) -> "Names":
@@ -82,6 +86,8 @@ class Graph:
     def edges_of(self, i: int, towards: Container[int] | None = None) -> list[Edge]:
         """Return an edge for each Variable among the arguments of a node, or only for those of a set."""
         node, parents = self.nodes[i], self.parents[i]
+        if not parents:
+            return []
         selects = node.primitive is not None and node.primitive.selects
         places = [place for place, argument in enumerate(node.arguments) if type(argument) is Variable]
         return [
@@ -146,7 +152,7 @@ class Names:
 
     def __init__(self, graph: Graph, length: int = 40, mark: str = "...", closed: Callable[[str], str] = str) -> None:
         self._elide = partial(elide, length=length, mark=mark)
-        short = [self._elide(name_of(node, i)) for i, node in enumerate(graph.nodes)]
+        short = [self._elide(name) for name in graph.own_names]
         self._uses = Counter(short)
         told = [closed(name) + f" (n{i})" * (self._uses[name] > 1) for i, name in enumerate(short)]
         self._names = dict(zip(graph.position, told, strict=True))

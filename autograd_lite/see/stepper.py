@@ -47,13 +47,12 @@ class Stepper:
     >>> from autograd_lite.see.graph import Variable, select
     >>> x = Variable(3.0, name="x")
     >>> stepper = Stepper(select([x * x]), {}, ".grad")
-    >>> [[stepper.numbers[place] for place in share[3:]] for share in stepper.shares]  # upstream, product, old, new
+    >>> [[[*stepper.numbers][k] for k in share[3:]] for share in stepper.shares]  # upstream, product, old, new
     [['1.0', '3.0', '0.0', '3.0'], ['1.0', '3.0', '3.0', '6.0']]
     """
 
     def __init__(self, selection: Selection, kept: Mapping[int, float | None], source: str) -> None:
-        self.numbers: dict[int, str] = {}
-        self._places: dict[str, int] = {}
+        self.numbers: dict[str, int] = {}  # each number that occurs, and its place among them
         graph, names = selection.graph, Names(selection.graph, NAME_LENGTH, "…", closed=steady)
         index = {i: place for place, i in enumerate(selection.drawn)}
         seeds = graph.seeds
@@ -76,10 +75,7 @@ class Stepper:
         self.notes = list(_notes(selection, names, adjoints, kept, source))
 
     def _place(self, x: float) -> int:
-        """Return the place of a number in `numbers`, where each stands once."""
-        place = self._places.setdefault(repr(x), len(self._places))
-        self.numbers[place] = repr(x)
-        return place
+        return self.numbers.setdefault(repr(x), len(self.numbers))
 
     def _facts(
         self, i: int, grad: float, kept: float | None, *, graph: Graph, names: Names, index: Mapping[int, int]
@@ -114,7 +110,7 @@ class Stepper:
 
     def make_room(self, source: str) -> str:
         """Return the picture's source with gradient cells as wide as the longest number that they will show."""
-        length = [len(short(float(text))) for text in self.numbers.values()]
+        length = [len(short(float(text))) for text in self.numbers]
         letters = [length[node["grad"]] for node in self.nodes]
         for _, _, argument, _, *sums in self.shares:
             letters[argument or 0] = max(letters[argument or 0], *(length[place or 0] for place in sums), 0)
@@ -125,9 +121,9 @@ class Stepper:
         """Return the page that plays both passes on this picture."""
         inner = sum("made" in node for node in self.nodes)
         shown = {place for share in self.shares for place in share[5:]} | {node["grad"] for node in self.nodes}
-        sizes = [abs(float(self.numbers[place])) for place in shown if place is not None]
+        sizes = [abs(float(text)) for text, place in self.numbers.items() if place in shown]
         data = {
-            "numbers": [[n, s] if n != (s := short(float(n))) else n for n in self.numbers.values()],
+            "numbers": [[n, s] if n != (s := short(float(n))) else n for n in self.numbers],
             "nodes": self.nodes,
             "rules": list(self.rules),
             "outputs": list(self.outputs.items()),
