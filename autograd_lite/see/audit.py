@@ -1,17 +1,13 @@
-"""Every recorded local gradient against an independent number.
-
-It comes from mpmath, with none of the library's partials. A primitive without a function in mpmath is differentiated by
-finite differences of its value.
-"""
+"""Every recorded local gradient against an independent number: by mpmath, or by finite differences of the value."""
 
 import importlib
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache, partial
 from itertools import chain
-from types import BuiltinFunctionType
 from typing import Any
 
 from autograd_lite.context import unnoticed
@@ -234,11 +230,9 @@ def _fault(rows: Sequence[tuple[float, float, Edge]], names: Names) -> Fault:
 @cache
 def _mpmath() -> Any:
     """The context to compute in; None without mpmath, which only the `test` extra brings."""
-    try:
-        context = importlib.import_module("mpmath").mp.clone()
-    except ImportError:
-        return None
-    return context
+    with suppress(ImportError):
+        return importlib.import_module("mpmath").mp.clone()
+    return None
 
 
 def _function(primitive: Primitive, mp: Any) -> Callable[..., Any] | None:
@@ -246,11 +240,7 @@ def _function(primitive: Primitive, mp: Any) -> Callable[..., Any] | None:
     reference = primitive.reference
     if callable(reference):
         return partial(reference, mp)
-    if (
-        primitive.built_in
-        and isinstance(primitive.value, BuiltinFunctionType)
-        and primitive.value.__module__ == "_operator"
-    ):
+    if primitive.built_in and getattr(primitive.value, "__module__", "") == "_operator":
         return primitive.value
     return getattr(mp, reference or primitive.name, None) if reference or primitive.built_in else None
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from autograd_lite.context import unnoticed
 from autograd_lite.see.graph import Graph, Ways
@@ -156,8 +157,7 @@ def _users(graph: Graph, node: Variable) -> list[Variable]:
     return users
 
 
-@dataclass(frozen=True)
-class Birth:
+class Birth(NamedTuple):
     """The node that something infinite or NaN came out of.
 
     `users` are the nodes that it was handed to; `adjoint` is what the sweep brought, None if the value itself is bad.
@@ -201,8 +201,7 @@ class Birth:
         return any(0.0 in values_of(user) for user in self.users if rule_name(user) == "mul")
 
 
-@dataclass(frozen=True)
-class Cure:
+class Cure(NamedTuple):
     """A row: the operations, the situation, its name, and what to write instead."""
 
     operations: tuple[str, ...]
@@ -217,8 +216,7 @@ SQUARES = ("square", "mul", "pow")
 
 #: When a value is infinite or NaN although what went in was finite.
 FORWARD = (
-    Cure(LOGARITHMS, lambda b: b.x == 0.0 and b.meets_zero(), "log at 0",
-        "write xlogy(p, p) for p·log p: 0 at p = 0"),
+    Cure(LOGARITHMS, lambda b: b.x == 0.0 and b.meets_zero(), "log at 0", "write xlogy(p, p) for p·log p: 0 at p = 0"),
     Cure(LOGARITHMS, lambda b: b.x == 0.0 and b.sums("sigmoid"), "log at 0",
         "write -softplus(-x) for log(sigmoid(x)), and -softplus(x) for log(1 - sigmoid(x))"),
     Cure(LOGARITHMS, lambda b: b.x == 0.0 and (b.made_by("div") or b.chosen_of("share", "div")), "log at 0",
@@ -230,8 +228,7 @@ FORWARD = (
     Cure(LOGARITHMS, lambda b: b.x < 0.0, "log of a negative number",
         "keep x positive, or take log(abs(x)) if that was meant"),
     Cure(("log1p",), lambda b: b.x == -1.0, "log at 0", "keep x above -1 in log1p(x)"),
-    Cure(("log1p",), lambda b: b.x < -1.0, "log of a negative number",
-        "keep x above -1 in log1p(x): it is log(1 + x)"),
+    Cure(("log1p",), lambda b: b.x < -1.0, "log of a negative number", "keep x above -1 in log1p(x): it is log(1 + x)"),
     Cure(EXPONENTIALS, lambda b: b.used_by("log"), "overflow of exp",
         "write softplus(x) for log(1 + exp(x)), logaddexp(a, b) or logsumexp for the log of a sum of exponentials"),
     Cure(EXPONENTIALS, lambda b: b.used_by("div", "inv"), "overflow of exp",
@@ -243,8 +240,7 @@ FORWARD = (
         "make the argument smaller (it ends at 709), or stay with logarithms"),
     Cure(("sinh", "cosh", "gamma"), lambda _: True, "overflow",
         "write logaddexp(x, -x) - log 2 for log(cosh x), lgamma(x) for log(gamma x)"),
-    Cure(("div",), lambda b: b.values == (0.0, 0.0) and b.made_by("sin"), "0/0",
-        "write sinc(x/π) for sin(x)/x"),
+    Cure(("div",), lambda b: b.values == (0.0, 0.0) and b.made_by("sin"), "0/0", "write sinc(x/π) for sin(x)/x"),
     Cure(("div",), lambda b: b.values == (0.0, 0.0) and b.made_by("hypot", "sqrt", "where", argument=1), "0/0",
         "a unit vector has no value where norm or hypot is 0: divide by where(norm, norm, 1.0)"),
     Cure(("div", "inv"), lambda b: b.values[-1] == 0.0 == b.x and len(b.values) == 2, "0/0",
@@ -255,16 +251,14 @@ FORWARD = (
         "sqrt(maximum(x, 0.0)) if rounding made it negative; a variance is mean((x - mean)²)"),
     Cure(("pow",), lambda b: b.x < 0.0 and not b.values[1].is_integer(), "power of a negative number",
         "write cbrt(x) for x**(1/3), sign(x)·abs(x)**p for other odd roots"),
-    Cure(("pow",), lambda b: b.x == 0.0, "0 to a negative power",
-        "choose with where(x, where(x, x, 1.0)**p, other)"),
+    Cure(("pow",), lambda b: b.x == 0.0, "0 to a negative power", "choose with where(x, where(x, x, 1.0)**p, other)"),
     Cure(SQUARES, lambda b: b.used_by("sqrt"), "overflow",
         "write hypot(x, y) or norm([…]) for a root of squares: no square overflows there"),
     Cure(("mul",), lambda _: True, "overflow",
         "write a product of many factors as the exp of a sum of logarithms, or scale the factors"),
     Cure((*SQUARES, "div", "inv", "add", "sub"), lambda _: True, "overflow",
         "scale the numbers down; they end at 1.8e308"),
-    Cure(("asin", "acos"), lambda _: True, "outside [-1, 1]",
-        "clip(x, -1.0, 1.0) if rounding brought it there"),
+    Cure(("asin", "acos"), lambda _: True, "outside [-1, 1]", "clip(x, -1.0, 1.0) if rounding brought it there"),
     Cure(("acosh", "atanh", "digamma", "polygamma", "lgamma"), lambda _: True, "outside the domain",
         "keep the argument inside: acosh x ≥ 1, atanh |x| < 1, digamma and lgamma off 0, -1, -2, …"),
     Cure(("mod", "floordiv"), lambda b: b.values[1] == 0.0, "modulo 0",
@@ -293,7 +287,6 @@ BACKWARD = (
 
 
 def cure(birth: Birth) -> tuple[str, str]:
-    """Return the cause of a birth and the rewrite."""
     node = birth.node
     if node.primitive is None:
         if node.arguments:

@@ -81,7 +81,6 @@ class Sketch:
                     self.graph.edge(STUB, f"n{i}", id=f"e{i}_{STUB}", style="dashed")
 
     def source(self) -> str:
-        """Return the source of the whole picture."""
         for i in self.selection.drawn:
             self._box(i, self.graph)
         self.widest = _largest(share for _, share in self.arrows)
@@ -257,7 +256,6 @@ def _first_bad(numbers: Sequence[float]) -> float | None:
 
 
 def _table(header: str, *cells: str, leaf: bool, fine: bool, framed: bool, under: str = "") -> str:
-    """A box: a header, and cells below it."""
     ground, ink = (LEAF if leaf else INNER, INK) if fine else (ALARM, PAPER)
     small = f'<BR/><FONT POINT-SIZE="9" COLOR="{ink}">{under}</FONT>' if under else ""
     return (

@@ -3,14 +3,14 @@
 import math
 import re
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from html import escape
 from typing import Any, Self
 
 from autograd_lite.context import unnoticed
 from autograd_lite.errors import ArgumentError
-from autograd_lite.see.graph import Edge, Graph, Ways
-from autograd_lite.see.labels import check_variable, counted, number, shortened, signed, title, visible
+from autograd_lite.see.graph import Graph, Ways
+from autograd_lite.see.labels import check_variable, counted, number, shortened, signed, title
 from autograd_lite.variable import Variable
 
 #: Rows that a table, a page or a formula holds; the rest is counted.
@@ -33,7 +33,6 @@ class Explanation(str):
     _top: int
 
     def __new__(cls, text: str, y: Variable, x: Variable | None = None, top: int = 10) -> Self:
-        """Hold the text and what it is about."""
         self = super().__new__(cls, text)
         self._y, self._x, self._top = y, x, top
         return self
@@ -177,7 +176,6 @@ def _four_decimals(x: float | None) -> str:
 
 
 def _paths(ways: Ways, top: int) -> list[str]:
-    """Each path with its product and its factors, and their sum."""
     names, x = ways.names, ways.x
     heading = f"d {names[ways.y]} / d {names[x]}"
     if not ways.connected:
@@ -188,27 +186,21 @@ def _paths(ways: Ways, top: int) -> list[str]:
     rule = "(along a path the local gradients multiply, different paths add)"
     lines = [f"{heading} = {signed(total)} over {counted(ways.number, 'path')} {rule}{some}:"]
     products = [path.amount() for path in found]
-    factors = [" * ".join(shortened(path.edges, 6, _factor)) or "(+1)" for path in found]
+    factors = [
+        " * ".join(shortened(path.edges, 6, lambda e: f"({signed(e.local)})" if e.sent else "(not taken)")) or "(+1)"
+        for path in found
+    ]
     width, column = max(map(len, products)), max(map(len, factors))
     for product, text, path in zip(products, factors, found, strict=True):
         lines.append(f"|- {product.ljust(width)} = {text.ljust(column)}   {path.written(names)}".rstrip())
     if some:
-        rest = total - _sum(path.product for path in found)
+        listed = [path.product for path in found]
+        try:
+            rest = total - math.fsum(listed)
+        except (OverflowError, ValueError):  # beyond the largest float on the way, inf - inf
+            rest = total - sum(listed)
         lines.append(f"|- {signed(rest)} from the other {counted(ways.number - len(found), 'path')}")
     return [*lines, f"`- sum {signed(total)}"]
-
-
-def _sum(numbers: Iterable[float]) -> float:
-    """The exact sum, rounded; NaN or infinite where it, or a part of it, is."""
-    numbers = [*numbers]
-    try:
-        return math.fsum(numbers)
-    except (OverflowError, ValueError):  # of fsum: beyond the largest float on the way, inf - inf
-        return sum(numbers)
-
-
-def _factor(edge: Edge) -> str:
-    return f"({signed(edge.local)})" if edge.sent else "(not taken)"
 
 
 def _rows(y: Variable, x: Variable | None) -> tuple[list[tuple[str, str, str, str]], int]:
@@ -308,5 +300,5 @@ def _operation(node: Variable, symbol: Callable[[Variable], str]) -> str:
             return node.primitive.latex.format(*arguments)
     except (IndexError, KeyError, ValueError):  # a user's own template that does not fit
         pass
-    name = "".join(_SPECIAL.get(c, c) for c in visible(node.primitive.name))
+    name = "".join(_SPECIAL.get(c, c) for c in node.primitive.name)
     return rf"\operatorname{{{name}}}({', '.join(arguments)})"

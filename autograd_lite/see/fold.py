@@ -1,20 +1,18 @@
-"""Folding: which nodes of a large graph are drawn as one box.
+"""Folding: nodes of a large graph share boxes. A scope is a box; other nodes are cut into blocks.
 
-Nodes of one scope become one box. The others are cut into blocks: a node joins the only node that uses it, as long as
-their common formula stays short and no operation stands inside itself, so that a neuron is `tanh(Σ w·x + b)` however many
-inputs it has. Blocks of one formula at one level (the longest way from a leaf) are copies of each other and share a box;
-levels that recur are turns of a loop; what has no pattern is drawn in bands of levels. Each step joins only what no path
-leaves and enters again, so the folded picture has no cycle either. Time and memory grow linearly with the graph.
+A node joins its only user while their formula stays short: a neuron is `tanh(Σ w·x + b)`. Blocks of one formula and level
+(longest way from a leaf) share a box, recurring levels are turns of a loop, the rest is cut into bands. No box is left and
+entered again by a path: the folded picture has no cycle. Time and memory grow linearly.
 """
 
 import html
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, compress, islice
 from operator import and_
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -50,18 +48,10 @@ class Group:
 
 
 def fold(selection: Selection, opened: Iterable[str] = ()) -> tuple[list[Box], list[Box]]:
-    """Return the boxes to draw, and the open ones, which are drawn as frames around others.
+    """Return the boxes to draw, each node in exactly one, and the open ones, which are drawn as frames around others.
 
-    Every node is in exactly one box. `opened` names boxes by id or scope; what is inside `g3` has ids such as `g3-5`. A
-    scope that is named opens those around it.
+    `opened` names boxes by id or scope; boxes inside `g3` have ids such as `g3-5`. A named scope opens those around it.
 
-    Raises
-    ------
-    ArgumentError
-        If there is no box of that name.
-
-    Examples
-    --------
     >>> from autograd_lite.see.graph import select
     >>> y, a = Variable(1.0, name="y"), Variable(2.0, name="a")
     >>> for _ in range(1000):
@@ -126,8 +116,6 @@ class _Positions:
 
 
 class _Layout:
-    """Some nodes of a graph, cut into blocks, and the blocks grouped."""
-
     def __init__(self, graph: _Positions, members: Sequence[int], depth: int, *, small: bool = True) -> None:
         self.graph = graph
         self.closed: dict[int, str] = {}  # the path of the outermost scope that is not open
@@ -275,7 +263,6 @@ def _turns(levels: Sequence[dict[str, Any]], period: int, turns: int, results: d
 
 
 def _gathered(layout: _Layout, groups: Iterable[Group]) -> Group:
-    """Return one box for all, whatever they are."""
     kinds: dict[str, list[Block]] = defaultdict(list)
     for b in chain.from_iterable(kind for group in groups for kind in group.kinds):
         kinds[layout.kinds[b]].append(b)
@@ -373,20 +360,16 @@ def pieces(items: Sequence[Any], most: int) -> list[Sequence[Any]]:
     return [items[k * len(items) // count : (k + 1) * len(items) // count] for k in range(count)]
 
 
-class Inside(NamedTuple):
-    """What a box opens on: its id, its title, and the Graphviz source of a picture."""
-
-    box: str
-    title: str
-    source: str
-
-
-def insides(boxes: Iterable[Box], sketch: Sketch, rankdir: str) -> Iterator[Inside]:
-    """Draw what computes the last result of each box of many nodes, with the numbers of the sketch."""
-    for box in boxes:
-        if len(box.nodes) > 1:
-            part = Sketch(_nearest(box, sketch.selection), sketch.gradients, rankdir, given=True)
-            yield Inside(box.id, visible(", ".join(box.title)), part.source())
+def insides(boxes: Iterable[Box], sketch: Sketch, rankdir: str) -> dict[str, tuple[str, str]]:
+    """Return by its id what a box of many nodes opens on: a title, and the source of what computes its last result."""
+    return {
+        box.id: (
+            visible(", ".join(box.title)),
+            Sketch(_nearest(box, sketch.selection), sketch.gradients, rankdir, given=True).source(),
+        )
+        for box in boxes
+        if len(box.nodes) > 1
+    }
 
 
 def _nearest(box: Box, selection: Selection) -> Selection:
@@ -402,10 +385,10 @@ def _nearest(box: Box, selection: Selection) -> Selection:
     return Selection(graph, members[-1:], sorted(drawn), len(hidden))
 
 
-def folded_page(title: str, picture: str, parts: Iterable[tuple[Inside, str]]) -> str:
-    """Return the page of a picture, whose boxes open on what is in them; each part is that, and that rendered."""
+def folded_page(title: str, picture: str, parts: Mapping[str, tuple[str, str]]) -> str:
+    """Return the page of a picture, whose boxes open on their parts: titles and rendered pictures by the boxes' ids."""
     templates = "\n".join(
-        f'<template data-box="{html.escape(part.box)}" data-title="{html.escape(part.title)}">{svg}</template>'
-        for part, svg in parts
+        f'<template data-box="{html.escape(box)}" data-title="{html.escape(title)}">{svg}</template>'
+        for box, (title, svg) in parts.items()
     )
     return page("folded", title=html.escape(title), picture=picture, insides=templates)

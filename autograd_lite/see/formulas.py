@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from autograd_lite.see.labels import elide, primitive_name, short, steady, visible
+from autograd_lite.see.labels import elide, rule_name, short, steady, visible
 from autograd_lite.variable import Variable
 
 # Where an input and a number go in the formula of a block; `visible` lets neither into a name.
@@ -108,7 +108,7 @@ def fill(shape: Shape, letters: Sequence[str]) -> str:
 
 def call(node: Variable) -> tuple[str, tuple[Any, ...]]:
     """Return the operation and its arguments as a formula has them: x·x as a square, a sum without the 0 it starts from."""
-    op, arguments = primitive_name(node), node.arguments
+    op, arguments = rule_name(node) or "hand-made", node.arguments
     if len(arguments) == 2:
         x, y = arguments
         if (op == "mul" and x is y) or (op == "pow" and type(y) is float and y == 2.0):

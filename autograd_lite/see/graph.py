@@ -64,7 +64,6 @@ class Graph:
 
     @cached_property
     def own_names(self) -> list[str]:
-        """The name of each node, or `n` and its position."""
         return [name_of(node, i) for i, node in enumerate(self.nodes)]
 
     def name(self, node: Variable) -> str:
@@ -76,7 +75,6 @@ class Graph:
 
     @cached_property
     def parents(self) -> list[list[int]]:
-        """The positions of each node's parents."""
         return [[self.position[id(a)] for a in node.arguments if type(a) is Variable] for node in self.nodes]
 
     @cached_property
@@ -181,8 +179,6 @@ class Names:
 
 
 class Path(NamedTuple):
-    """The edges from the output down to the node."""
-
     edges: tuple[Edge, ...]
 
     @property
@@ -201,7 +197,6 @@ class Path(NamedTuple):
         return -math.inf if any(zeros) else sum(logarithms) / math.log(10.0)
 
     def written(self, names: Names) -> str:
-        """Return `n4 -> n2 -> x`."""
         return " -> ".join(shortened(self.nodes, 8, names.__getitem__))
 
     def amount(self) -> str:

@@ -107,7 +107,7 @@ def kinks(y: Variable, *, within: float = 1e-3) -> Kinks:
         relevant = _relevant(graph)
         found = [kink for i in relevant for kink in _of_node(graph, i, within)]
         found.sort(key=lambda kink: (abs(kink.distance), kink.node.number))
-        notes = _squares(found, graph) + _unseen([graph.nodes[i] for i in relevant])
+        notes = [*_notes(found, graph, [graph.nodes[i] for i in relevant])]
     if not found:
         sentence = f"No kink within {within:g}: the function is smooth around this point, as far as the graph shows."
         return Kinks("none", sentence, tuple(notes))
@@ -192,9 +192,7 @@ def _of_where(node: Variable, call: str, within: float) -> Iterator[Kink]:
     condition, first, second = node.arguments
     if not isinstance(condition, Variable):
         return
-    if (
-        rule_name(condition) == "hold" and condition.value == 0.0
-    ):  # the largest coordinate of a `norm`: this is the origin
+    if rule_name(condition) == "hold" and condition.value == 0.0:  # the largest coordinate of a `norm`: the origin
         largest = condition.parents[0]
         yield Kink(node, largest, call, "norm", 0.0, 0.0, -1.0, 1.0, 0.0, 0.0, node.location)
     if rule_name(condition) not in ("less", "step") or _is_inner(condition):
@@ -219,26 +217,19 @@ def _of_where(node: Variable, call: str, within: float) -> Iterator[Kink]:
     yield Kink(node, moved, call, "where", at, distance, low[0], high[0], jump, used, node.location)
 
 
-#: Lengths, and what to write for their squares.
-_SQUARES = {"norm": "v @ v", "hypot": "x*x + y*y", "abs": "x*x"}
-
-
-def _squares(found: list[Kink], graph: Graph) -> list[str]:
-    """Lengths at the origin that are squared, or otherwise of adjoint 0: smooth, but not through the length."""
+def _notes(found: Sequence[Kink], graph: Graph, nodes: Sequence[Variable]) -> Iterator[str]:
+    """Yield what to write for squares of lengths at the origin, and what may hide a kink."""
     still = [kink for kink in found if graph.adjoints.get(graph.position[id(kink.node)]) == 0.0]
     squared = {kink.operation for kink in still if kink.distance == 0.0}
-    return [
-        f"the square of {name} is smooth at the origin, but through {name} its second derivatives are 0 there, not 2: write "
-        f"{instead}."
-        for name, instead in _SQUARES.items()
-        if name in squared
-    ]
-
-
-def _unseen(nodes: list[Variable]) -> list[str]:
-    """What may hide a kink: conditions that are plain numbers, and rules that name a kink without a place."""
+    for name, instead in (("norm", "v @ v"), ("hypot", "x*x + y*y"), ("abs", "x*x")):
+        if name in squared:
+            yield (
+                f"the square of {name} is smooth at the origin, but through {name} its second derivatives are 0 there, not "
+                f"2: write {instead}."
+            )
     plain = sum(rule_name(node) == "where" and not isinstance(node.arguments[0], Variable) for node in nodes)
+    if plain:
+        yield f"{counted(plain, 'where')} with a plain condition: write al.less(a, b) for a < b to see its kink."
     rules = {n.primitive for n in nodes if n.primitive and not n.primitive.built_in}
-    own = {rule.name for rule in rules if rule.kink != "none" and not rule.kinks}
-    hint = f"{counted(plain, 'where')} with a plain condition: write al.less(a, b) for a < b to see its kink."
-    return [hint] * bool(plain) + [f"{name} says that it has a kink, but not where." for name in sorted(own)]
+    for name in sorted(rule.name for rule in rules if rule.kink != "none" and not rule.kinks):
+        yield f"{name} says that it has a kink, but not where."

@@ -63,14 +63,8 @@ def short(x: float | None) -> str:
 
 def operation(node: Variable) -> str:
     """Return the sign or the name of the operation that made the node; empty for a leaf."""
-    return (visible(node.primitive.symbol) if node.primitive is not None else "") or primitive_name(node)
-
-
-def primitive_name(node: Variable) -> str:
-    """Return the name of the operation that made the node; empty for a leaf."""
-    if node.primitive is not None:
-        return visible(node.primitive.name)
-    return "hand-made" if node.parents else ""
+    symbol = node.primitive.symbol if node.primitive is not None else ""
+    return visible(symbol) or rule_name(node) or "hand-made" * bool(node.parents)
 
 
 def rule_name(thing: Any) -> str:
@@ -79,7 +73,6 @@ def rule_name(thing: Any) -> str:
 
 
 def values_of(node: Variable) -> tuple[float, ...]:
-    """Return the numbers that the operation got."""
     return tuple(float(getattr(argument, "value", argument)) for argument in node.arguments)
 
 
@@ -91,7 +84,7 @@ def formula(node: Variable, named: Callable[[Variable], str], written: Callable[
     sign = visible(node.primitive.symbol)
     if sign and len(arguments) == 2:
         return f"{arguments[0]} {sign} {arguments[1]}"
-    return f"{visible(node.primitive.name)}({', '.join(arguments)})"
+    return f"{node.primitive.name}({', '.join(arguments)})"
 
 
 def title(
@@ -110,7 +103,6 @@ def title(
 
 
 def is_finite(*numbers: float | None) -> bool:
-    """Return whether every number that is there is finite."""
     return all(x is None or math.isfinite(x) for x in numbers)
 
 
@@ -191,6 +183,5 @@ class Report:
 
 
 def check_variable(caller: str, thing: Any) -> None:
-    """Refuse what is no Variable."""
     if not isinstance(thing, Variable):
         raise OperandError(f"{caller} got {thing!r:.80}, a {type(thing).__name__}; give it a Variable.")

@@ -1,7 +1,6 @@
 """The stepper: one HTML page that plays the forward pass and then the backward pass of a drawn graph.
 
-The page holds the picture as Graphviz laid it out, the numbers of both passes as JSON, and `stepper.js`, which goes back
-and forth between them. It needs no other file and no network.
+It holds the picture as Graphviz laid it out, the numbers of both passes as JSON, and `stepper.js`, which plays them.
 """
 
 import html
@@ -29,21 +28,11 @@ CELLS, TEXTS = ("head", "value", "grad"), ("title", "caption", "v", "caption", "
 
 
 class Stepper:
-    """Both passes over a selection, as its numbers are at this moment.
+    """Both passes over a selection, as its numbers are at this moment; nodes that are not drawn take part in the sweep.
 
-    The backward pass is played from seed 1, whatever earlier passes left in `.grad`.
+    `kept` holds by position the gradients that the picture shows; the page says where they are not those of its pass, which
+    starts at seed 1. `source` is `.grad` or `gradients=`: those given by the user give the seed as well.
 
-    Parameters
-    ----------
-    selection : Selection
-        What is drawn. Nodes that are not drawn take part in the sweep all the same.
-    kept : mapping from position to float or None
-        The gradients that the picture shows; the page says where they are not those of its pass.
-    source : {".grad", "gradients="}
-        Where these come from. Those given by the user give the seed as well.
-
-    Examples
-    --------
     >>> from autograd_lite.see.graph import Variable, select
     >>> x = Variable(3.0, name="x")
     >>> stepper = Stepper(select([x * x]), {}, ".grad")
@@ -80,7 +69,6 @@ class Stepper:
     def _facts(
         self, i: int, grad: float, kept: float | None, *, graph: Graph, names: Names, index: Mapping[int, int]
     ) -> dict[str, Any]:
-        """What the page says of a node."""
         node = graph.nodes[i]
         name, full = names[node], graph.name(node)
         facts: dict[str, Any] = {

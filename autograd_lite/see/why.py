@@ -1,17 +1,17 @@
 """Why a gradient is zero, tiny, huge or missing.
 
-Where no path leads from `y` to `x`, the number of `x` may have left the graph by `.value`, which leaves no edge. It is found
-again by its value: a constant or a leaf under `y` that is the very number of `x`, of a function of `x`, or of a node that
-was computed from `x` and still lives. Inside `record_locations` a Variable remembers the line that last read it, which
-settles the matter.
+Where no path leads from `y` to `x`, a constant or leaf under `y` may be the number of `x`, of a function of it, or of a
+living node computed from it, taken out by `.value`. Inside `record_locations` a Variable knows the line that last read it.
 """
 
 import gc
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain, islice
+from typing import NamedTuple
 
 from autograd_lite.context import unnoticed
 from autograd_lite.errors import ArgumentError
@@ -36,6 +36,10 @@ PRECEDENCE = (
 
 #: Beyond this size of the argument a derivative 0 is the far end of a curve and not its top or bottom.
 FAR = 3.0
+
+assert isinstance(share.flat, tuple)
+#: The clause about a unit of softmax that has rounded to 1.
+ROUNDED: str = share.flat[1]
 
 Finding = tuple[str, str]  # the cause, and a clause that says it
 
@@ -192,10 +196,11 @@ def _cancellation(ways: Ways) -> Report:
     if several > len(paths):
         evidence.append(f"… {counted(several - len(paths), 'more path')}")
     if here.primitive is not None and here.primitive.name in ("exp", "exp2", "expm1"):
-        users = (path.edges[-1] for path in paths if path.edges)
-        quotient = next((e.user for e in users if operation(e.user) == "/" and e.place == 0), None)
+        last = (path.edges[-1] for path in paths if path.edges)
+        quotient = next((edge for edge in last if operation(edge.user) == "/" and edge.place == 0), None)
         if quotient is not None:  # e / (e + …)
-            return Report("saturated", f": {softmax_unit(quotient, names)}.", tuple(evidence), (quotient, here))
+            clause = f": {_said(ROUNDED, quotient, names)}."
+            return Report("saturated", clause, tuple(evidence), (quotient.user, here))
     rounding = abs(left) <= 8.0 * EPS * len(ways.nodes) * sizes[at]
     how = "exactly" if left == 0.0 else "to rounding" if rounding else f"but for {number(left)}"
     amounts = " and ".join(path.amount() for path in paths[:2]) + " …" * (several > 2)
@@ -212,12 +217,10 @@ def _tiny(ways: Ways, gradient: float) -> Report:
     saturated = least.user.primitive is not None and least.user.primitive.saturates
     if not saturated or 2.0 * least.size[1] > sum(edge.size[1] for edge in shrinking):
         return _chain("vanishing", path, names)
-    at = f"at {number(least.argument.value)} its slope is {number(least.local)}"
-    what = (
-        softmax_unit(least.user, names)
-        if least.user.primitive is share
-        else f"{names.at(least.user)} is saturated: {at}"
-    )
+    slope = f"its slope is {number(least.local)}"
+    what = f"{names.at(least.user)} is saturated: at {number(least.argument.value)} {slope}"
+    if least.user.primitive is share:
+        what = _said(ROUNDED, least, names)
     return Report("saturated", f": {what}.", (f"{path.amount()} along {path.written(names)}",), (least.user,))
 
 
@@ -255,29 +258,30 @@ def _chain(cause: str, path: Path, names: Names, tail: str = "") -> Report:
 
 def zero(edge: Edge, names: Names) -> Finding:
     """Say why the local gradient of an edge is 0: as the situation has it, or the entry of the operation."""
-    node, place = edge.user, edge.place
-    primitive = node.primitive
+    what, primitive, place = names.at(edge.user), edge.user.primitive, edge.place
     if primitive is None:
-        return "hand-made", f"{names.at(node)} was given the local gradient 0 by hand"
-    values = values_of(node)
+        return "hand-made", f"{what} was given the local gradient 0 by hand"
+    values = values_of(edge.user)
     if primitive is where:
-        return _where(edge, values, names)
+        return _where(edge, values, what)
     if primitive is mul:
-        return _product(edge, names)
+        other = edge.user.arguments[1 - place]
+        named, dead = (names[other], other.primitive is relu) if isinstance(other, Variable) else ("a factor", False)
+        return "zero factor", f"in {what}, {named} is 0{' (a dead relu)' * dead}: that is the derivative"
     finding = primitive.flat(place, *values) if callable(primitive.flat) else primitive.flat
     if finding:
-        return finding[0], _said(finding[1], edge, values, names)
-    what, x = names.at(node), values[place]
+        return finding[0], _said(finding[1], edge, names)
+    x = values[place]
     if primitive.saturates and abs(x) > FAR:
         return "saturated", f"{what} is saturated: at {number(x)} its slope is below the smallest float"
     if not callable(primitive.partials[place]):
-        return "flat", f"the rule of {operation(node)} says that {what} does not depend on argument {place}"
+        return "flat", f"the rule of {operation(edge.user)} says that {what} does not depend on argument {place}"
     return "stationary", f"{what} is flat at this very point: its derivative at {number(x)} is 0"
 
 
-def _said(clause: str, edge: Edge, values: Sequence[float], names: Names) -> str:
-    """A clause of the table with names and numbers in it."""
-    node, other = edge.user, None
+def _said(clause: str, edge: Edge, names: Names) -> str:
+    """A clause of the table of primitives with names and numbers in it."""
+    node, values, other = edge.user, values_of(edge.user), None
     if len(values) == 2:
         other = node.arguments[1 - edge.place]
         other = f"{names[other]} = {number(other.value)}" if isinstance(other, Variable) else number(other)
@@ -285,35 +289,17 @@ def _said(clause: str, edge: Edge, values: Sequence[float], names: Names) -> str
     return clause.format(*numbers, node=names.at(node), y=number(node.value), x=number(values[edge.place]), other=other)
 
 
-def softmax_unit(node: Variable, names: Names) -> str:
-    """The clause about a share that has rounded to 1."""
-    assert isinstance(share.flat, tuple)
-    return share.flat[1].format(node=names.at(node), y=number(node.value))
-
-
-def _where(edge: Edge, values: Sequence[float], names: Names) -> Finding:
+def _where(edge: Edge, values: Sequence[float], what: str) -> Finding:
     condition = edge.user.arguments[0]
     if isinstance(condition, Variable) and condition.primitive is hold:  # only `norm` is made like that
-        return "kink", f"{names.at(edge.user)} is a norm at the origin, where its gradient counts as 0"
+        return "kink", f"{what} is a norm at the origin, where its gradient counts as 0"
     if edge.place == 0:
-        return "flat", f"{names.at(edge.user)} depends on it only through the condition, a choice that has derivative 0"
+        return "flat", f"{what} depends on it only through the condition, a choice that has derivative 0"
     branch = "first" if values[0] != 0.0 else "second"
-    return (
-        "untaken branch",
-        f"{names.at(edge.user)} took the {branch} branch, since its condition is {number(values[0])}",
-    )
+    return "untaken branch", f"{what} took the {branch} branch, since its condition is {number(values[0])}"
 
 
-def _product(edge: Edge, names: Names) -> Finding:
-    other = edge.user.arguments[1 - edge.place]
-    named = names[other] if isinstance(other, Variable) else "a factor"
-    dead = isinstance(other, Variable) and other.primitive is relu
-    dead_relu = " (a dead relu)" if dead else ""
-    return "zero factor", f"in {names.at(edge.user)}, {named} is 0{dead_relu}: that is the derivative"
-
-
-@dataclass(frozen=True)
-class Match:
+class Match(NamedTuple):
     """A number under `y` that came from `source`."""
 
     source: Variable
@@ -323,9 +309,7 @@ class Match:
 
     @property
     def read(self) -> str | None:
-        """The line that last read the source."""
-        read: str | None = self.source.about.read
-        return read
+        return self.source.about.read
 
     @property
     def is_stopped(self) -> bool:
@@ -342,12 +326,10 @@ class Match:
 
     @property
     def rank(self) -> tuple[bool, bool, bool]:
-        """The better the smaller."""
         elsewhere = self.place.location is None or self.read != self.place.location
         return (self.read is None, elsewhere, self.form != "{}")
 
     def described(self, names: Names) -> str:
-        """Say in a clause where the number stands."""
         source, place = self.form.format(names[self.source]), self.place
         where = f"as a constant in {names.call(place)}" if place.arguments else f"in the leaf {names[place]}"
         at = f" at {place.location}" if place.location else ""
@@ -359,7 +341,13 @@ def matches(x: Variable, nodes: Sequence[Variable]) -> list[Match]:
 
     Time: that of one look at every node there is, alive in this process.
     """
-    numbers, below = _numbers(nodes, x), {*map(id, nodes)}
+    below = {*map(id, nodes)}
+    numbers: dict[float, list[Variable]] = defaultdict(list)  # where each constant and each leaf value is used
+    for node in nodes:
+        if node.number > x.number:  # an older node cannot have its number from x
+            for a in node.arguments or [node.value]:
+                if not isinstance(a, Variable):
+                    numbers[a].append(node)
     found = (
         Match(source, form, place, candidate)
         for source in (x, *_computed_from(x))
@@ -376,18 +364,6 @@ def matches(x: Variable, nodes: Sequence[Variable]) -> list[Match]:
 def _is_telling(number: float) -> bool:
     """Whether a number is no small multiple of a quarter, which programs are full of."""
     return math.isfinite(number) and (not (number * 4.0).is_integer() or abs(number) > 100.0)
-
-
-def _numbers(nodes: Sequence[Variable], x: Variable) -> dict[float, list[Variable]]:
-    """Where each constant and each leaf value is used."""
-    numbers: dict[float, list[Variable]] = defaultdict(list)
-    for node in nodes:
-        if node.number > x.number:  # an older node cannot have its number from x
-            for number in (
-                [a for a in node.arguments if not isinstance(a, Variable)] if node.arguments else [node.value]
-            ):
-                numbers[number].append(node)
-    return numbers
 
 
 def _computed_from(x: Variable) -> list[Variable]:
@@ -408,10 +384,8 @@ def _forms(value: float) -> Iterator[tuple[str, float]]:
         yield form, change(value)
     for name, primitive in PRIMITIVES.items():
         if primitive.built_in and primitive.arity == 1 and name not in ("neg", "positive", "hold", "square", "inv"):
-            try:
+            with suppress(ArithmeticError, ValueError):
                 yield f"{name}({{}})", primitive.value(value)
-            except (ArithmeticError, ValueError):
-                continue
 
 
 def _missing(ways: Ways) -> Report:
