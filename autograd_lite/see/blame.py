@@ -158,10 +158,7 @@ def _users(graph: Graph, node: Variable) -> list[Variable]:
 
 
 class Birth(NamedTuple):
-    """The node that something infinite or NaN came out of.
-
-    `users` are the nodes that it was handed to; `adjoint` is what the sweep brought, None if the value itself is bad.
-    """
+    """A node with a bad value, or with a bad local gradient that met `adjoint`; `users` are the nodes that took it."""
 
     node: Variable
     users: list[Variable]

@@ -34,11 +34,7 @@ Arrow = tuple[Edge, float | None]  # with the gradient that it passes back, wher
 
 @dataclass(frozen=True)
 class Box:
-    """Nodes that are drawn as one: their positions in the graph, and what the box says.
-
-    `scope` is the path of the scope that it holds, `depth` the number of open scopes around it, `frame` the id of the
-    open box around it.
-    """
+    """Nodes drawn as one, by position; the scope that they are, the number of open scopes around, the open box around."""
 
     id: str
     title: tuple[str, ...]
@@ -49,10 +45,7 @@ class Box:
 
 
 class Sketch:
-    """Writes a selection as Graphviz source, box by box and arrow by arrow.
-
-    `gradients` holds what boxes show, by position; `given`: it came from the user, and tooltips repeat it.
-    """
+    """A selection as Graphviz source; `gradients` holds what boxes show, which tooltips repeat if it was `given`."""
 
     def __init__(
         self, selection: Selection, gradients: Mapping[int, float | None], rankdir: str, *, given: bool
@@ -207,10 +200,9 @@ def span(numbers: Sequence[float], written: Callable[[float], str] = short) -> s
 
 
 def escape(text: str, backslash: str) -> str:
-    r"""Return `text` such that Graphviz takes all of it as text.
+    r"""Return `text` such that Graphviz takes all of it as text: a backslash is doubled, twice where it is read twice.
 
-    Graphviz looks for escapes such as `\N` (the node's name) after it has read entities, so that none can hide a
-    backslash: it must be doubled, once in an HTML-like label (`LABEL`), twice in a tooltip (`TOOLTIP`), read twice.
+    No entity can hide a backslash: Graphviz looks for escapes such as `\N` after it has read entities.
 
     >>> escape('<b> & "\\N"', LABEL)
     '&lt;b&gt; &amp; &quot;\\\\N&quot;'
@@ -219,10 +211,7 @@ def escape(text: str, backslash: str) -> str:
 
 
 def tooltip(*lines: str) -> str:
-    """Return the lines as a tooltip; a long one is broken by line ends that Graphviz takes out again.
-
-    Graphviz 2 and 3 refuse a string with more than 16,384 bytes in one piece.
-    """
+    """Return the lines as a tooltip, broken as Graphviz takes out again: versions 2 and 3 refuse 16,384 bytes in a piece."""
     return re.sub(r"([^\\]{4000})", "\\1\\\\\n", escape("\n".join(lines), TOOLTIP))
 
 

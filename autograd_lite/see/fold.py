@@ -277,10 +277,9 @@ def _path(block: Block) -> str:
 def untangle(
     parents: Mapping[int, Sequence[int]], block: dict[int, Block], scopes: Mapping[int, str]
 ) -> dict[Block, int]:
-    """Return the level of each block, its longest way from the first ones; cut scopes that were left and entered again.
+    """Return the level of each block; in `block`, which holds the block of each node, cut scopes that lie on a cycle.
 
-    `block` holds the block of each node, arguments first, and `scopes` the path of those that are in a scope. A scope on a
-    cycle is cut into ranks, one for each time that it was entered; `block` is changed to say so.
+    Such a scope is cut into ranks, one for each time that it was entered.
 
     >>> block = {0: "cell", 1: "head", 2: "cell"}
     >>> untangle({0: (), 1: (0,), 2: (1,)}, block, dict(block))
@@ -373,10 +372,7 @@ def insides(boxes: Iterable[Box], sketch: Sketch, rankdir: str) -> dict[str, tup
 
 
 def _nearest(box: Box, selection: Selection) -> Selection:
-    """The last node of a box and those of its nodes that lead to it, ring by ring, with what they take from outside.
-
-    A box of leaves shows the last few of them.
-    """
+    """The last node of a box and the nearest of its nodes before it, with their parents; of leaves the last few."""
     graph, members = selection.graph, sorted(box.nodes)
     near = chain.from_iterable(graph.rings(members[-1:], {*members}))
     seen = [*islice(near, NEAREST)] if graph.parents[members[-1]] else members[-NEAREST:]

@@ -253,10 +253,9 @@ class Ways(Graph):
         return counts.get(self.end, 0)
 
     def top(self, number: int) -> list[Path]:
-        """The paths of the largest products by size, the largest first.
+        """The paths of the largest products by size, the largest first. Time: that of following them.
 
-        Best first: each path found is the best continuation of a prefix, and every turn it did not take is a new prefix
-        that loses so much against the best. Time: that of following the paths found.
+        Each path found is the best continuation of a prefix, and every turn it did not take is a new prefix.
         """
         if not self.connected:
             return []
@@ -300,10 +299,7 @@ class Selection:
 
 
 def select(outputs: Sequence[Variable], *, depth: int | None = None, max_nodes: int | None = None) -> Selection:
-    """Choose the nodes within `depth` edges of an output.
-
-    Positions are counted in the whole graph: `n7` is the same node in every run, at every depth, and in `explain`.
-    """
+    """Choose the nodes within `depth` edges of an output; their positions are those in the whole graph."""
     graph = Graph(outputs)
     count = len(graph.nodes)
     drawn: Sequence[int] = range(count)

@@ -40,10 +40,7 @@ def elide(text: str, length: int, mark: str = "…") -> str:
 
 
 def steady(name: str) -> str:
-    """Return `name`, closed by a left-to-right mark if it is Hebrew, Arabic and the like.
-
-    Without it the rest of the formula joins the name's direction: `x - 1` would be displayed as `1 - x`.
-    """
+    """Close a Hebrew or Arabic name by a left-to-right mark: `x - 1` would be displayed as `1 - x`."""
     return name + "\u200e" if any(unicodedata.bidirectional(c) in {"R", "AL", "AN"} for c in name) else name
 
 
@@ -90,11 +87,7 @@ def formula(node: Variable, named: Callable[[Variable], str], written: Callable[
 def title(
     node: Variable, name: str, named: Callable[[Variable], str], written: Callable[[float], str] = FOUR_DIGITS
 ) -> str:
-    """Return `name = operation`, for a leaf its name alone.
-
-    The arguments are written out only where edges cannot tell them: a number (`n4 + 1`), which has no gradient and no box
-    of its own, and the order (`a - b`).
-    """
+    """Return `name = operation`; arguments only where edges cannot tell them: numbers (`n4 + 1`) and order (`a - b`)."""
     if node.primitive is None:
         return f"{name} = hand-made" if node.parents else name
     ordered = len(node.arguments) > 1 and not node.primitive.symmetric  # else two edges say everything

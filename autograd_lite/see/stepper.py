@@ -131,10 +131,7 @@ class Stepper:
 
 
 def stage(svg: str, nodes: Mapping[str, Mapping[str, Any]], outputs: set[str]) -> str:
-    """Return Graphviz's picture as the page needs it: arrows before boxes, boxes in order, no colours and no tooltips.
-
-    The style sheet colours it, light and dark; the script writes the numbers.
-    """
+    """Return Graphviz's picture with arrows before boxes, boxes in order, and without colours and tooltips."""
     root = ET.fromstring(svg)  # noqa: S314 - our own renderer's output
     _, _, width, height = root.get("viewBox", "").split()
     about = {"viewBox": f"0 0 {width} {height}", "style": f"--w:{width}pt"}

@@ -337,10 +337,7 @@ class Match(NamedTuple):
 
 
 def matches(x: Variable, nodes: Sequence[Variable]) -> list[Match]:
-    """Return what under `y` (its `nodes`) may be the number of `x` or of what was computed from it, best first.
-
-    Time: that of one look at every node there is, alive in this process.
-    """
+    """Return the numbers under `y` (its `nodes`) that may come from `x`, best first; looks at every node in the process."""
     below = {*map(id, nodes)}
     numbers: dict[float, list[Variable]] = defaultdict(list)  # where each constant and each leaf value is used
     for node in nodes:
