@@ -50,7 +50,7 @@ class Sketch:
     def __init__(
         self, selection: Selection, gradients: Mapping[int, float | None], rankdir: str, *, given: bool
     ) -> None:
-        self.selection, self.given = selection, given
+        self.selection, self.rankdir, self.given = selection, rankdir, given
         self.named, self.nodes = selection.graph.name, selection.graph.nodes
         self.gradients = {i: gradients.get(i) for i in selection.drawn}
         self.largest = _largest(self.gradients.values())

@@ -359,12 +359,12 @@ def pieces(items: Sequence[Any], most: int) -> list[Sequence[Any]]:
     return [items[k * len(items) // count : (k + 1) * len(items) // count] for k in range(count)]
 
 
-def insides(boxes: Iterable[Box], sketch: Sketch, rankdir: str) -> dict[str, tuple[str, str]]:
+def insides(boxes: Iterable[Box], sketch: Sketch) -> dict[str, tuple[str, str]]:
     """Return by its id what a box of many nodes opens on: a title, and the source of what computes its last result."""
     return {
         box.id: (
             visible(", ".join(box.title)),
-            Sketch(_nearest(box, sketch.selection), sketch.gradients, rankdir, given=True).source(),
+            Sketch(_nearest(box, sketch.selection), sketch.gradients, sketch.rankdir, given=True).source(),
         )
         for box in boxes
         if len(box.nodes) > 1

@@ -175,6 +175,7 @@ class Report:
     __repr__ = __str__
 
 
-def check_variable(caller: str, thing: Any) -> None:
-    if not isinstance(thing, Variable):
-        raise OperandError(f"{caller} got {thing!r:.80}, a {type(thing).__name__}; give it a Variable.")
+def check_variable(caller: str, *things: Any) -> None:
+    for thing in things:
+        if not isinstance(thing, Variable):
+            raise OperandError(f"{caller} got {thing!r:.80}, a {type(thing).__name__}; give it a Variable.")

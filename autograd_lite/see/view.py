@@ -232,8 +232,7 @@ def draw(
         boxes, frames = fold_graph(selection, opened)
         source = sketch.folded(boxes, frames)
         folded = {box.id: len(box.nodes) for box in boxes if not box.id.startswith("n")}
-        inner = insides(boxes, sketch, rankdir)
-        return Drawing(source, len(boxes), sketch.edges, engine, folded=folded, insides=inner)
+        return Drawing(source, len(boxes), sketch.edges, engine, folded=folded, insides=insides(boxes, sketch))
     stepper = Stepper(selection, shown, ".grad" if gradients is None else "gradients=")
     return Drawing(sketch.source(), len(selection.drawn), sketch.edges, engine, stepper=stepper)
 

@@ -114,8 +114,7 @@ def why(y: Variable, x: Variable, *, tiny: float = 1e-6, huge: float = 1e6) -> W
     >>> al.why(y, x).cause
     'captured constant'
     """
-    check_variable("why", y)
-    check_variable("why", x)
+    check_variable("why", y, x)
     if not 0.0 <= tiny < huge:
         raise ArgumentError(f"tiny={tiny!r}, huge={huge!r}: give two sizes, 0 ≤ tiny < huge.")
     with unnoticed():
