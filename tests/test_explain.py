@@ -266,12 +266,14 @@ def test_largest_paths_are_those_of_an_enumeration():
         ways = Ways(y, x)
 
         def walk(node, ways=ways, x=x):
-            return [[]] if node is x else [[e, *p] for e in ways.edges.get(node, ()) for p in walk(e.argument)]
+            return (
+                [[]] if node is x else [[e, *p] for e in ways.edges[ways.position[id(node)]] for p in walk(e.argument)]
+            )
 
         paths = walk(y) if ways.connected else []
         size = lambda path: abs(math.prod(edge.factor for edge in path))
         assert ways.number == len(paths)
-        assert ways.adjoints.get(x, 0.0) == al.gradients(y, x)
+        assert ways.adjoints.get(ways.end, 0.0) == al.gradients(y, x)
         assert math.isclose(math.fsum(p.product for p in ways.top(len(paths))), al.gradients(y, x), abs_tol=1e-9)
         for k in (1, 3, 7):
             top = ways.top(k)
@@ -316,3 +318,12 @@ def test_looking_is_not_noticed():
         return t * t
 
     assert al.trace(f, 3.0)(5.0) == 25.0
+
+
+@pytest.mark.parametrize("slopes", [(math.inf, -math.inf), (1.7e308, 1.7e308)])
+def test_products_without_a_sum(slopes):
+    """What is left for the other paths is a number too where those listed are infinite or overflow."""
+    x = V(1.0, name="x")
+    y = sum(V(0.0, [(x, slope)]) for slope in (*slopes, 0.5))
+    text = al.explain(y, x, top=2)
+    assert "from the other 1 path" in text

@@ -20,8 +20,8 @@ from tiers import mostly_full, sizes
 
 import autograd_lite as al
 from autograd_lite.see import dot
-from autograd_lite.see.fold import fold, loops
-from autograd_lite.see.graph import levels, select
+from autograd_lite.see.fold import fold, levels, loops
+from autograd_lite.see.graph import select
 
 V = al.Variable
 LIMIT = 60
@@ -510,3 +510,16 @@ def test_hostile_titles_stay_text_in_the_page():
     page = al.draw(y, fold=True).html()
     assert page.count("<script") == 1
     assert page.count("</template>") == page.count("<template data-box")
+
+
+def test_what_an_operation_takes_twice_is_an_input():
+    """It is not written into the formula twice over; a square is."""
+    y = al.Variable(1.0)
+    for k in range(30):
+        t = al.sin(y + float(k))
+        y = t / t
+    assert "x/x" in "".join(titles(y))
+    for _ in range(30):
+        t = al.sin(y)
+        y = t * t
+    assert "sin(x)²" in "".join(titles(y))

@@ -86,9 +86,11 @@ class Page(HTMLParser):
 def played(y, gradients=None):
     """Play the steps in Python and return the final gradients, checking each sum on the way."""
     drawn = select([y])
-    kept = {node: node.grad for node in drawn.nodes} if gradients is None else gradients
+    kept = {i: drawn.graph.nodes[i].grad for i in drawn.drawn}
+    if gradients is not None:
+        kept = {i: gradients.get(drawn.graph.nodes[i]) for i in drawn.drawn}
     steps = stepper.Stepper(drawn, kept, ".grad" if gradients is None else "gradients=")
-    number = {place: float(text) for place, text in steps.numbers.items()}
+    number = {place: float(text) for text, place in steps.numbers.items()}
     sums = {i: number[seed] for i, seed in steps.outputs.items()}
     for user, k, to, upstream, *rest in steps.shares:
         assert same_bits(number[upstream], sums[user])

@@ -1,23 +1,19 @@
-"""Every recorded local gradient against an independent number.
-
-It comes from mpmath, with none of the library's partials. A primitive without a function in mpmath is differentiated by
-finite differences of its value.
-"""
+"""Every recorded local gradient against an independent number: by mpmath, or by finite differences of the value."""
 
 import importlib
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache, partial
 from itertools import chain
-from types import BuiltinFunctionType
 from typing import Any
 
 from autograd_lite.context import unnoticed
 from autograd_lite.errors import ArgumentError, BranchError, TraceError
 from autograd_lite.primitives import Primitive, hold, plain, where
-from autograd_lite.see.graph import Edge, Graph, Names, edges_of
+from autograd_lite.see.graph import Edge, Graph, Names
 from autograd_lite.see.labels import Report, check_variable, counted, number, values_of
 from autograd_lite.testing import difference
 from autograd_lite.variable import Variable, is_stale
@@ -127,11 +123,11 @@ def audit(y: Variable, *, most: int = MOST) -> Audit:
         raise ArgumentError(f"most={most!r}: give the number of nodes to look at, 1 or more.")
     with unnoticed():
         graph = Graph([y])
-        inner = [node for node in graph.nodes if node.parents]
-        sample = _sampled(inner, most)
+        inner = [i for i, parents in enumerate(graph.parents) if parents]
+        sample = _sampled(graph, inner, most)
         skipped: Counter[str] = Counter()
         judged: dict[tuple[Primitive | None, int], list[tuple[float, float, Edge]]] = defaultdict(list)
-        for edge in chain.from_iterable(map(edges_of, sample)):
+        for edge in chain.from_iterable(map(graph.edges_of, sample)):
             reason, expected, error = _compare(edge)
             if reason:
                 skipped[reason] += 1
@@ -144,35 +140,27 @@ def audit(y: Variable, *, most: int = MOST) -> Audit:
     sampled = f", in {len(sample):,} of {len(inner):,} nodes: a sample" if len(sample) < len(inner) else ""
     evidence.append(f"compared: {counted(checked, 'local gradient')}{sampled}")
     evidence += [f"not judged: {count:,} {reason}" for reason, count in skipped.most_common()]
-    nodes = tuple(fault.node for fault in faults)
     sentence = "Every local gradient that was compared agrees." if checked else "Nothing could be compared."
     if faults:
         which = ", ".join(f"partial {fault.argument} of {fault.primitive.name}" for fault in faults[:6])
         verb = "rule is" if len(faults) == 1 else "rules are"
         sentence = f"{len(faults)} {verb} wrong: {which}{', …' if len(faults) > 6 else ''}."
-    return Audit(
-        cause="wrong rule" if faults else "none",
-        sentence=sentence,
-        evidence=tuple(evidence),
-        nodes=nodes,
-        location=nodes[0].location if nodes else None,
-        faults=faults,
-        checked=checked,
-        skipped=dict(skipped),
-    )
+    nodes = tuple(fault.node for fault in faults)
+    facts: Any = {"faults": faults, "checked": checked, "skipped": dict(skipped)}
+    return Audit("wrong rule" if faults else "none", sentence, tuple(evidence), nodes, **facts)
 
 
-def _sampled(inner: Sequence[Variable], most: int) -> list[Variable]:
+def _sampled(graph: Graph, inner: list[int], most: int) -> list[int]:
     """At most about `most` nodes: of each operation the same share, evenly spaced, and at least ten if there are."""
     if len(inner) <= most:
-        return list(inner)
-    groups: dict[Primitive | None, list[Variable]] = defaultdict(list)
-    for node in inner:
-        groups[node.primitive].append(node)
+        return inner
+    groups: dict[Primitive | None, list[int]] = defaultdict(list)
+    for i in inner:
+        groups[graph.nodes[i].primitive].append(i)
     sample = []
-    for nodes in groups.values():
-        wanted = min(len(nodes), max(10, len(nodes) * most // len(inner)))
-        sample += [nodes[i * len(nodes) // wanted] for i in range(wanted)]
+    for group in groups.values():
+        wanted = min(len(group), max(10, len(group) * most // len(inner)))
+        sample += [group[k * len(group) // wanted] for k in range(wanted)]
     return sample
 
 
@@ -228,7 +216,8 @@ def _by_difference(edge: Edge, values: Sequence[float], ends: Sequence[float]) -
 def _fault(rows: Sequence[tuple[float, float, Edge]], names: Names) -> Fault:
     """What is wrong with a partial, where its error is largest; each row is an error, what it should be, and the edge."""
     wrong = [row for row in rows if row[0] > TOLERANCE]
-    error, expected, (node, place, _, _, recorded, _) = max(wrong, key=lambda row: row[0])
+    error, expected, edge = max(wrong, key=lambda row: row[0])
+    node, place, recorded = edge.user, edge.place, edge.local
     assert node.primitive is not None
     off = f"{100.0 * error:.3g} % off" if error < 10.0 else "of another size"
     line = (
@@ -241,11 +230,9 @@ def _fault(rows: Sequence[tuple[float, float, Edge]], names: Names) -> Fault:
 @cache
 def _mpmath() -> Any:
     """The context to compute in; None without mpmath, which only the `test` extra brings."""
-    try:
-        context = importlib.import_module("mpmath").mp.clone()
-    except ImportError:
-        return None
-    return context
+    with suppress(ImportError):
+        return importlib.import_module("mpmath").mp.clone()
+    return None
 
 
 def _function(primitive: Primitive, mp: Any) -> Callable[..., Any] | None:
@@ -253,11 +240,7 @@ def _function(primitive: Primitive, mp: Any) -> Callable[..., Any] | None:
     reference = primitive.reference
     if callable(reference):
         return partial(reference, mp)
-    if (
-        primitive.built_in
-        and isinstance(primitive.value, BuiltinFunctionType)
-        and primitive.value.__module__ == "_operator"
-    ):
+    if primitive.built_in and getattr(primitive.value, "__module__", "") == "_operator":
         return primitive.value
     return getattr(mp, reference or primitive.name, None) if reference or primitive.built_in else None
 

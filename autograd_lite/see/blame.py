@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from autograd_lite.context import unnoticed
 from autograd_lite.see.graph import Graph, Ways
@@ -69,9 +70,9 @@ def blame(y: Variable) -> Blame:
         if not math.isfinite(y.value):
             born = _origin(graph, y)
             return _forward(graph, born, f"{graph.names[y]} is {y.value}; it was born in {graph.names.at(born)}", None)
-        for node in reversed(graph.nodes):
-            if not math.isfinite(graph.adjoints.get(node, 0.0)):
-                return _backward(graph, node)
+        for i in reversed(range(len(graph.nodes))):
+            if not math.isfinite(graph.adjoints.get(i, 0.0)):
+                return _backward(graph, i)
         sentence = f"Nothing to blame: {graph.names[y]} and its {counted(len(graph.adjoints), 'gradient')} are finite."
         idle = sum(not math.isfinite(node.value) for node in graph.nodes)
         harmless = f"Not finite, but without harm: {counted(idle, 'node')} that nothing comes back from."
@@ -80,51 +81,43 @@ def blame(y: Variable) -> Blame:
 
 def _origin(graph: Graph, node: Variable) -> Variable:
     """The oldest node that is not finite although its arguments are, among those that `node` has it from."""
-    suspects, born = {node}, node
-    for here in reversed(graph.nodes):
-        if here in suspects:
-            bad = [a for a in _taken(here) if not math.isfinite(a.value)]
+    suspects, born = {graph.position[id(node)]}, node
+    for i in range(min(suspects), -1, -1):
+        if i in suspects:
+            here, parents = graph.nodes[i], graph.parents[i]
+            if rule_name(here) == "where":  # the condition and the branch taken
+                chosen, first, second = here.arguments
+                taken = first if getattr(chosen, "value", chosen) != 0.0 else second
+                parents = [graph.position[id(a)] for a in (chosen, taken) if isinstance(a, Variable)]
+            bad = [p for p in parents if not math.isfinite(graph.nodes[p].value)]
             suspects.update(bad)
             born = born if bad else here
     return born
 
 
-def _taken(node: Variable) -> tuple[Variable, ...]:
-    """The arguments whose values matter: of `where` the condition and the branch taken."""
-    if rule_name(node) != "where":
-        return node.parents
-    condition, first, second = node.arguments
-    taken = first if getattr(condition, "value", condition) != 0.0 else second
-    return tuple(a for a in (condition, taken) if isinstance(a, Variable))
-
-
 def _forward(graph: Graph, born: Variable, head: str, product: tuple[float, float] | None) -> Blame:
     """A value was born bad; with a product, it showed only on the way back."""
     cause, rewrite = cure(Birth(born, _users(graph, born)))
-    evidence = [*_inputs(graph, born), f"cure: {rewrite}."]
-    if nodes := Ways(graph.outputs[0], born).top(1)[0].nodes[::-1]:
+    evidence = [*_failed(product), *_inputs(graph, born), f"cure: {rewrite}."]
+    if nodes := Ways(graph.nodes[-1], born).top(1)[0].nodes[::-1]:
         evidence.append(f"from there: {' -> '.join(shortened(nodes, 8, graph.names.__getitem__))}")
-    if product is not None:
-        evidence.insert(0, _failed(*product))
     which = f", which is {born.value}" if operation(born) or product is not None else ""
     phase = "forward" if product is None else "backward"
-    return Blame(cause, f"{head}{which}: {cause}.", tuple(evidence), (born,), born.location, phase, product, rewrite)
+    return Blame(cause, f"{head}{which}: {cause}.", tuple(evidence), (born,), None, phase, product, rewrite)
 
 
-def _backward(graph: Graph, node: Variable) -> Blame:
-    """All values that matter are finite; the adjoint of `node` is the first in the sweep that is not."""
-    names, adjoint = graph.names, graph.adjoints[node]
-    (y,) = graph.outputs
-    head = f"{names[y]} is {number(y.value)}, but its derivative by {names[node]} is {adjoint}"
-    edges = graph.arriving.get(node, [])
-    edge = next((e for e in edges if not math.isfinite(e.local * graph.adjoints[e.user])), None)
+def _backward(graph: Graph, i: int) -> Blame:
+    """All values that matter are finite; the adjoint of the node at `i` is the first in the sweep that is not."""
+    names, adjoints, node, y = graph.names, graph.adjoints, graph.nodes[i], graph.nodes[-1]
+    head = f"{names[y]} is {number(y.value)}, but its derivative by {names[node]} is {adjoints[i]}"
+    edges = graph.arriving.get(i, [])
+    edge = next((e for e in edges if not math.isfinite(e.local * adjoints[e.i])), None)
     if edge is None:  # finite products that add up to more than the largest float
-        return Blame(
-            "overflow in the sweep", f"{head}: {counted(len(edges), 'product')} add up to more than 1.8e308.",
-            ("cure: scale the loss down.",), (node,), node.location, "backward", None, "scale the loss down",
-        )  # fmt: skip
+        sentence = f"{head}: {counted(len(edges), 'product')} add up to more than 1.8e308."
+        cause, rewrite = "overflow in the sweep", "scale the loss down"
+        return Blame(cause, sentence, (f"cure: {rewrite}.",), (node,), None, "backward", None, rewrite)
     born = edge.user
-    product = (graph.adjoints[born], edge.local)
+    product = (adjoints[edge.i], edge.local)
     if math.isfinite(edge.local):
         cause, rewrite = "overflow in the sweep", "scale the loss or the inputs down"
     else:
@@ -134,51 +127,49 @@ def _backward(graph: Graph, node: Variable) -> Blame:
             return _forward(graph, origin, f"{head}; it comes from {names.at(origin)}", product)
         cause, rewrite = cure(Birth(born, _users(graph, born), product[0]))
     sentence = f"{head}; it was born in {names.at(born)}: {cause}."
-    evidence = (*_inputs(graph, born), _failed(*product), f"cure: {rewrite}.")
-    return Blame(cause, sentence, evidence, (born, node), born.location, "backward", product, rewrite)
+    evidence = (*_inputs(graph, born), *_failed(product), f"cure: {rewrite}.")
+    return Blame(cause, sentence, evidence, (born, node), None, "backward", product, rewrite)
 
 
-def _failed(adjoint: float, local: float) -> str:
-    product = f"{number(adjoint)} × {number(local)} = {adjoint * local}"
-    return f"the product that failed: {product}, adjoint × local gradient"
+def _failed(product: tuple[float, float] | None) -> list[str]:
+    if product is None:
+        return []
+    adjoint, local = product
+    result = f"{number(adjoint)} × {number(local)} = {adjoint * local}"
+    return [f"the product that failed: {result}, adjoint × local gradient"]
 
 
 def _inputs(graph: Graph, node: Variable) -> list[str]:
-    inputs = [f"{graph.names[parent]} = {parent.value!r}" for parent in dict.fromkeys(node.parents)]
+    parents = [graph.nodes[j] for j in dict.fromkeys(graph.parents[graph.position[id(node)]])]
+    inputs = [f"{graph.names[parent]} = {parent.value!r}" for parent in parents]
     return [f"inputs: {', '.join(inputs)}"] if inputs else []
 
 
-def _users(graph: Graph, node: Variable) -> tuple[Variable, ...]:
-    """Who takes what came out of `node`, through sums and the like."""
+def _users(graph: Graph, node: Variable) -> list[Variable]:
+    """The nodes that take what came out of `node`, through sums and the like."""
     users = []
-    carriers = {node}
-    for other in graph.nodes[graph.position[node] + 1 :]:
-        if any(parent in carriers for parent in other.parents):
-            users.append(other)
-            if rule_name(other) in TRANSPARENT:
-                carriers.add(other)
-    return tuple(users)
+    carriers = {start := graph.position[id(node)]}
+    for i in range(start + 1, len(graph.nodes)):
+        if not carriers.isdisjoint(graph.parents[i]):
+            users.append(graph.nodes[i])
+            if rule_name(graph.nodes[i]) in TRANSPARENT:
+                carriers.add(i)
+    return users
 
 
-@dataclass(frozen=True)
-class Birth:
-    """The node that something infinite or NaN came out of.
-
-    `users` are the nodes that it was handed to; `adjoint` is what the sweep brought, None if the value itself is bad.
-    """
+class Birth(NamedTuple):
+    """A node with a bad value, or with a bad local gradient that met `adjoint`; `users` are the nodes that took it."""
 
     node: Variable
-    users: tuple[Variable, ...]
+    users: list[Variable]
     adjoint: float | None = None
 
     @property
     def values(self) -> tuple[float, ...]:
-        """The numbers that the operation got."""
         return values_of(self.node)
 
     @property
     def x(self) -> float:
-        """The first of them."""
         return self.values[0]
 
     def made_by(self, *names: str, argument: int = 0) -> bool:
@@ -190,9 +181,9 @@ class Birth:
         chosen = self.node.arguments[0]
         return rule_name(chosen) == "where" and {rule_name(a) for a in chosen.arguments[1:]} == set(names)
 
-    def sums(self, *names: str, argument: int = 0) -> bool:
-        """Whether an argument is a sum with a term out of one of these operations, or such a term itself."""
-        terms = [self.node.arguments[argument]]
+    def sums(self, *names: str) -> bool:
+        """Whether the first argument is a sum with a term out of one of these operations, or such a term itself."""
+        terms = [self.node.arguments[0]]
         for term in terms:  # which grows
             if rule_name(term) in ("add", "sub") and len(terms) < 200:
                 terms += term.arguments
@@ -207,8 +198,7 @@ class Birth:
         return any(0.0 in values_of(user) for user in self.users if rule_name(user) == "mul")
 
 
-@dataclass(frozen=True)
-class Cure:
+class Cure(NamedTuple):
     """A row: the operations, the situation, its name, and what to write instead."""
 
     operations: tuple[str, ...]
@@ -223,8 +213,7 @@ SQUARES = ("square", "mul", "pow")
 
 #: When a value is infinite or NaN although what went in was finite.
 FORWARD = (
-    Cure(LOGARITHMS, lambda b: b.x == 0.0 and b.meets_zero(), "log at 0",
-        "write xlogy(p, p) for p·log p: 0 at p = 0"),
+    Cure(LOGARITHMS, lambda b: b.x == 0.0 and b.meets_zero(), "log at 0", "write xlogy(p, p) for p·log p: 0 at p = 0"),
     Cure(LOGARITHMS, lambda b: b.x == 0.0 and b.sums("sigmoid"), "log at 0",
         "write -softplus(-x) for log(sigmoid(x)), and -softplus(x) for log(1 - sigmoid(x))"),
     Cure(LOGARITHMS, lambda b: b.x == 0.0 and (b.made_by("div") or b.chosen_of("share", "div")), "log at 0",
@@ -236,8 +225,7 @@ FORWARD = (
     Cure(LOGARITHMS, lambda b: b.x < 0.0, "log of a negative number",
         "keep x positive, or take log(abs(x)) if that was meant"),
     Cure(("log1p",), lambda b: b.x == -1.0, "log at 0", "keep x above -1 in log1p(x)"),
-    Cure(("log1p",), lambda b: b.x < -1.0, "log of a negative number",
-        "keep x above -1 in log1p(x): it is log(1 + x)"),
+    Cure(("log1p",), lambda b: b.x < -1.0, "log of a negative number", "keep x above -1 in log1p(x): it is log(1 + x)"),
     Cure(EXPONENTIALS, lambda b: b.used_by("log"), "overflow of exp",
         "write softplus(x) for log(1 + exp(x)), logaddexp(a, b) or logsumexp for the log of a sum of exponentials"),
     Cure(EXPONENTIALS, lambda b: b.used_by("div", "inv"), "overflow of exp",
@@ -249,8 +237,7 @@ FORWARD = (
         "make the argument smaller (it ends at 709), or stay with logarithms"),
     Cure(("sinh", "cosh", "gamma"), lambda _: True, "overflow",
         "write logaddexp(x, -x) - log 2 for log(cosh x), lgamma(x) for log(gamma x)"),
-    Cure(("div",), lambda b: b.values == (0.0, 0.0) and b.made_by("sin"), "0/0",
-        "write sinc(x/π) for sin(x)/x"),
+    Cure(("div",), lambda b: b.values == (0.0, 0.0) and b.made_by("sin"), "0/0", "write sinc(x/π) for sin(x)/x"),
     Cure(("div",), lambda b: b.values == (0.0, 0.0) and b.made_by("hypot", "sqrt", "where", argument=1), "0/0",
         "a unit vector has no value where norm or hypot is 0: divide by where(norm, norm, 1.0)"),
     Cure(("div", "inv"), lambda b: b.values[-1] == 0.0 == b.x and len(b.values) == 2, "0/0",
@@ -261,16 +248,14 @@ FORWARD = (
         "sqrt(maximum(x, 0.0)) if rounding made it negative; a variance is mean((x - mean)²)"),
     Cure(("pow",), lambda b: b.x < 0.0 and not b.values[1].is_integer(), "power of a negative number",
         "write cbrt(x) for x**(1/3), sign(x)·abs(x)**p for other odd roots"),
-    Cure(("pow",), lambda b: b.x == 0.0, "0 to a negative power",
-        "choose with where(x, where(x, x, 1.0)**p, other)"),
+    Cure(("pow",), lambda b: b.x == 0.0, "0 to a negative power", "choose with where(x, where(x, x, 1.0)**p, other)"),
     Cure(SQUARES, lambda b: b.used_by("sqrt"), "overflow",
         "write hypot(x, y) or norm([…]) for a root of squares: no square overflows there"),
     Cure(("mul",), lambda _: True, "overflow",
         "write a product of many factors as the exp of a sum of logarithms, or scale the factors"),
     Cure((*SQUARES, "div", "inv", "add", "sub"), lambda _: True, "overflow",
         "scale the numbers down; they end at 1.8e308"),
-    Cure(("asin", "acos"), lambda _: True, "outside [-1, 1]",
-        "clip(x, -1.0, 1.0) if rounding brought it there"),
+    Cure(("asin", "acos"), lambda _: True, "outside [-1, 1]", "clip(x, -1.0, 1.0) if rounding brought it there"),
     Cure(("acosh", "atanh", "digamma", "polygamma", "lgamma"), lambda _: True, "outside the domain",
         "keep the argument inside: acosh x ≥ 1, atanh |x| < 1, digamma and lgamma off 0, -1, -2, …"),
     Cure(("mod", "floordiv"), lambda b: b.values[1] == 0.0, "modulo 0",
@@ -299,7 +284,6 @@ BACKWARD = (
 
 
 def cure(birth: Birth) -> tuple[str, str]:
-    """Return the cause of a birth and the rewrite."""
     node = birth.node
     if node.primitive is None:
         if node.arguments:

@@ -13,7 +13,6 @@ import graphviz
 
 from autograd_lite.see.graph import Edge, Selection
 from autograd_lite.see.labels import elide, formula, is_finite, operation, short, steady, title, visible
-from autograd_lite.variable import Variable
 
 INK, FAINT, LINE = "#1f2937", "#4b5563", "#7c8898"
 PAPER, LEAF, INNER, ALARM = "#ffffff", "#cfe6f7", "#e5e7eb", "#b91c1c"
@@ -35,11 +34,7 @@ Arrow = tuple[Edge, float | None]  # with the gradient that it passes back, wher
 
 @dataclass(frozen=True)
 class Box:
-    """Nodes that are drawn as one: their positions in the graph, and what the box says.
-
-    `scope` is the path of the scope that it holds, `depth` the number of open scopes around it, `frame` the id of the
-    open box around it.
-    """
+    """Nodes drawn as one, by position; the scope that they are, the number of open scopes around, the open box around."""
 
     id: str
     title: tuple[str, ...]
@@ -50,18 +45,21 @@ class Box:
 
 
 class Sketch:
-    """Writes a selection as Graphviz source, box by box and arrow by arrow; its numbers are those of this moment."""
+    """A selection as Graphviz source; `gradients` holds what boxes show, which tooltips repeat if it was `given`."""
 
-    def __init__(self, selection: Selection, gradients: Mapping[Variable, Any] | None, rankdir: str) -> None:
-        self.selection, self.position = selection, selection.graph.position
-        self.of_mapping = gradients is not None
-        self.gradients = {node: _gradient(node, gradients) for node in selection.nodes}
+    def __init__(
+        self, selection: Selection, gradients: Mapping[int, float | None], rankdir: str, *, given: bool
+    ) -> None:
+        self.selection, self.rankdir, self.given = selection, rankdir, given
+        self.named, self.nodes = selection.graph.name, selection.graph.nodes
+        self.gradients = {i: gradients.get(i) for i in selection.drawn}
         self.largest = _largest(self.gradients.values())
-        self.arrows: list[Arrow] = []
-        for user, upstream in self.gradients.items():
-            for edge in selection.graph.edges.get(user, ()):
-                if edge.argument in self.gradients:
-                    self.arrows.append((edge, None if upstream is None else edge.local * upstream))
+        self.arrows: list[Arrow] = [
+            (edge, None if upstream is None else edge.local * upstream)
+            for i, upstream in self.gradients.items()
+            for edge in selection.graph.edges[i]
+            if edge.j in self.gradients
+        ]
         self.widest = 0.0
         self.edges = 0
         self.graph = graphviz.Digraph("graph")
@@ -71,14 +69,13 @@ class Sketch:
         if count := selection.hidden:
             text = f"+{count:,} node{'s' if count > 1 else ''}"
             self.graph.node(STUB, text, id=STUB, shape="box", style="dashed", color=LINE, tooltip=f"{text} not drawn")
-            for node in selection.nodes:
-                if any(parent not in self.gradients for parent in node.parents):
-                    self.graph.edge(STUB, self._id(node), id=f"e{self.position[node]}_{STUB}", style="dashed")
+            for i in selection.drawn:
+                if any(j not in self.gradients for j in selection.graph.parents[i]):
+                    self.graph.edge(STUB, f"n{i}", id=f"e{i}_{STUB}", style="dashed")
 
     def source(self) -> str:
-        """Return the source of the whole picture."""
-        for node in self.selection.nodes:
-            self._box(node, self.graph)
+        for i in self.selection.drawn:
+            self._box(i, self.graph)
         self.widest = _largest(share for _, share in self.arrows)
         for edge, share in self.arrows:
             self._arrow(edge, share)
@@ -86,25 +83,24 @@ class Sketch:
 
     def folded(self, boxes: Sequence[Box], frames: Sequence[Box]) -> str:
         """Return the source of the folded picture: boxes of many nodes, inside the frames of those that are open."""
-        nodes = self.selection.graph.nodes
-        place = {nodes[i]: box.id for box in boxes for i in box.nodes}
+        place = {i: box.id for box in boxes for i in box.nodes}
         bundles: dict[tuple[str, str], list[Arrow]] = defaultdict(list)
         for edge, share in self.arrows:
-            ends = place[edge.argument], place[edge.user]
+            ends = place[edge.j], place[edge.i]
             if ends[0] != ends[1]:
                 bundles[ends].append((edge, share))
-        results = self.selection.outputs.union(edge.argument for bundle in bundles.values() for edge, _ in bundle)
         drawn: dict[str, graphviz.Digraph] = {"": self.graph}
         for frame in frames:
             drawn[frame.id] = graphviz.Digraph(f"cluster_{frame.id}")
             told = escape(elide(f"{frame.title[0]} {', '.join(frame.title[1:])}".strip(), FRAME_LENGTH), LABEL)
             look = {"style": "dashed,rounded", "color": LINE, "fontname": FONT, "fontsize": "11", "fontcolor": FAINT}
             drawn[frame.id].attr(label=f"<{told}>", id=frame.id, tooltip=tooltip(*frame.title), labeljust="l", **look)
+        results = {*self.selection.outputs, *(edge.j for bundle in bundles.values() for edge, _ in bundle)}
         for box in boxes:
             if box.id.startswith("n"):
-                self._box(nodes[box.nodes[0]], drawn[box.frame])
+                self._box(box.nodes[0], drawn[box.frame])
             else:
-                self._group(box, [nodes[i] for i in box.nodes], results, drawn[box.frame])
+                self._group(box, results, drawn[box.frame])
         for frame in reversed(frames):
             drawn[frame.frame].subgraph(drawn[frame.id])
         shares = {ends: [share for _, share in bundle if share is not None] for ends, bundle in bundles.items()}
@@ -123,26 +119,23 @@ class Sketch:
             self._line(*ends, label, id_=f"e{ends[1]}_{ends[0]}", flow=flow, facts=facts, fine=fine)
         return str(self.graph.source)
 
-    def _id(self, node: Variable) -> str:
-        return f"n{self.position[node]}"
-
-    def _group(self, box: Box, nodes: Sequence[Variable], results: AbstractSet[Variable], graph: Any) -> None:
-        gradients = [g for node in nodes if (g := self.gradients[node]) is not None]
-        shown = [node.value for node in nodes if node in results]
+    def _group(self, box: Box, results: AbstractSet[int], graph: Any) -> None:
+        nodes = [self.nodes[i] for i in box.nodes]
+        gradients = [g for i in box.nodes if (g := self.gradients[i]) is not None]
+        shown = [self.nodes[i].value for i in box.nodes if i in results]
         told = [escape(steady(elide(line, TITLE_LENGTH)), LABEL) for line in box.title]
-        bad = [node for node in nodes if not is_finite(node.value, self.gradients[node])]
+        bad = [i for i in box.nodes if not is_finite(self.nodes[i].value, self.gradients[i])]
         leaves = not any(node.arguments for node in nodes)
         strongest = max(gradients, key=abs, default=None) if not bad else _first_bad(gradients)
         count = f"{len(nodes):,} {'leaves' if leaves else 'nodes'}"
-        ground, ink = _ground(leaf=leaves, fine=not bad)
         label = _table(
             "<BR/>".join(told),
-            ground,
-            ink,
             _cell("value" if leaves else "results", _first_bad(shown), PAPER, span(shown)),
             _cell("grad", strongest, shade(strongest, self.largest), span(gradients)),
-            under="" if count in box.title else f'<BR/><FONT POINT-SIZE="9" COLOR="{ink}">{count}</FONT>',
-            framed=any(node in self.selection.outputs for node in nodes),
+            leaf=leaves,
+            fine=not bad,
+            under="" if count in box.title else count,
+            framed=any(i in self.selection.outputs for i in box.nodes),
         )
         operations = Counter(operation(node) or "leaf" for node in nodes).most_common()
         facts = [
@@ -151,43 +144,36 @@ class Sketch:
             f"results {span(shown, repr)}",
             f"values {span([node.value for node in nodes], repr)}",
             f"gradients {span(gradients, repr)}",
-            *[f"first that is not finite: {self.selection.graph.name(node)}" for node in bad[:1]],
+            *[f"first that is not finite: {self.named(self.nodes[i])}" for i in bad[:1]],
         ]
         graph.node(box.id, label, id=box.id, tooltip=tooltip(*facts))
 
-    def _box(self, node: Variable, graph: Any) -> None:
+    def _box(self, i: int, graph: Any) -> None:
         """Draw a node; its tooltip holds the formula with all digits, and the repr."""
-        name, gradient = self.selection.graph.name(node), self.gradients[node]
-
-        def brief(argument: Variable | float) -> str:
-            if isinstance(argument, Variable):
-                return steady(elide(self.selection.graph.name(argument), ARGUMENT_LENGTH))
-            return short(argument)
-
-        def full(argument: Variable | float) -> str:
-            return self.selection.graph.name(argument) if isinstance(argument, Variable) else repr(argument)
-
-        heading = title(node, steady(elide(name, NAME_LENGTH if node.parents else LEAF_LENGTH)), brief)
+        node, gradient = self.nodes[i], self.gradients[i]
+        name, leaf = self.named(node), not node.parents
+        letters = steady(elide(name, LEAF_LENGTH if leaf else NAME_LENGTH))
+        heading = title(node, letters, lambda a: steady(elide(self.named(a), ARGUMENT_LENGTH)), short)
         label = _table(
             escape(elide(heading, HEADER_LENGTH), LABEL),
-            *_ground(leaf=not node.parents, fine=is_finite(node.value, gradient)),
             _cell("value", node.value, PAPER),
             _cell("grad", gradient, shade(gradient, self.largest)),
-            framed=node in self.selection.outputs,
+            leaf=leaf,
+            fine=is_finite(node.value, gradient),
+            framed=i in self.selection.outputs,
         )
-        made = formula(node, full)
+        made = formula(node, self.named, repr)
         facts = [f"{name} = {made}" if made else name, visible(repr(node))]
-        facts += [f"gradient {gradient!r}"] * self.of_mapping
-        graph.node(self._id(node), label, id=self._id(node), tooltip=tooltip(*facts))
+        facts += [f"gradient {gradient!r}"] * self.given
+        graph.node(f"n{i}", label, id=f"n{i}", tooltip=tooltip(*facts))
 
     def _arrow(self, edge: Edge, share: float | None) -> None:
-        user, argument = map(self.selection.graph.name, (edge.user, edge.argument))
+        user, argument = self.named(edge.user), self.named(edge.argument)
         facts = [f"d {user} / d {argument} = {edge.local!r}"]
         if share is not None:
-            flow = f"{edge.local!r} * {self.gradients[edge.user]!r} = {share!r}"
-            facts.append(f"adds {flow} to the gradient of {argument}")
-        ends, id_ = (self._id(edge.argument), self._id(edge.user)), f"e{self.position[edge.user]}_{edge.k}"
-        self._line(*ends, short(edge.local), id_=id_, flow=share, facts=facts, fine=is_finite(edge.local, share))
+            facts.append(f"adds {edge.local!r} * {self.gradients[edge.i]!r} = {share!r} to the gradient of {argument}")
+        fine, id_ = is_finite(edge.local, share), f"e{edge.i}_{edge.k}"
+        self._line(f"n{edge.j}", f"n{edge.i}", short(edge.local), id_=id_, flow=share, facts=facts, fine=fine)
 
     def _line(
         self, start: str, end: str, label: str, *, id_: str, flow: float | None, facts: Sequence[str], fine: bool
@@ -214,10 +200,9 @@ def span(numbers: Sequence[float], written: Callable[[float], str] = short) -> s
 
 
 def escape(text: str, backslash: str) -> str:
-    r"""Return `text` such that Graphviz takes all of it as text.
+    r"""Return `text` such that Graphviz takes all of it as text: a backslash is doubled, twice where it is read twice.
 
-    Graphviz looks for escapes such as `\N` (the node's name) after it has read entities, so that none can hide a
-    backslash: it must be doubled, once in an HTML-like label (`LABEL`), twice in a tooltip (`TOOLTIP`), read twice.
+    No entity can hide a backslash: Graphviz looks for escapes such as `\N` after it has read entities.
 
     >>> escape('<b> & "\\N"', LABEL)
     '&lt;b&gt; &amp; &quot;\\\\N&quot;'
@@ -226,10 +211,7 @@ def escape(text: str, backslash: str) -> str:
 
 
 def tooltip(*lines: str) -> str:
-    """Return the lines as a tooltip; a long one is broken by line ends that Graphviz takes out again.
-
-    Graphviz 2 and 3 refuse a string with more than 16,384 bytes in one piece.
-    """
+    """Return the lines as a tooltip, broken as Graphviz takes out again: versions 2 and 3 refuse 16,384 bytes in a piece."""
     return re.sub(r"([^\\]{4000})", "\\1\\\\\n", escape("\n".join(lines), TOOLTIP))
 
 
@@ -262,16 +244,12 @@ def _first_bad(numbers: Sequence[float]) -> float | None:
     return next((x for x in numbers if not math.isfinite(x)), None)
 
 
-def _ground(*, leaf: bool, fine: bool) -> tuple[str, str]:
-    """The colours of a box's header, of its ground and of its letters."""
-    return (LEAF if leaf else INNER, INK) if fine else (ALARM, PAPER)
-
-
-def _table(header: str, ground: str, ink: str, *cells: str, framed: bool, under: str = "") -> str:
-    """A box: a header, and cells below it."""
+def _table(header: str, *cells: str, leaf: bool, fine: bool, framed: bool, under: str = "") -> str:
+    ground, ink = (LEAF if leaf else INNER, INK) if fine else (ALARM, PAPER)
+    small = f'<BR/><FONT POINT-SIZE="9" COLOR="{ink}">{under}</FONT>' if under else ""
     return (
         f'<<TABLE BORDER="{2 if framed else 1}" CELLBORDER="0" CELLSPACING="0" CELLPADDING="4" COLOR="{LINE}"><TR>'
-        f'<TD COLSPAN="2" BGCOLOR="{ground}"><FONT COLOR="{ink}"><B>{header}</B></FONT>{under}</TD></TR>'
+        f'<TD COLSPAN="2" BGCOLOR="{ground}"><FONT COLOR="{ink}"><B>{header}</B></FONT>{small}</TD></TR>'
         f"<TR>{''.join(cells)}</TR></TABLE>>"
     )
 
@@ -282,14 +260,6 @@ def _cell(caption: str, x: float | None, colour: str, text: str = "") -> str:
         f'<TD BGCOLOR="{colour if is_finite(x) else ALARM}"><FONT POINT-SIZE="9" COLOR="{faint}">{caption}</FONT><BR/>'
         f'<FONT COLOR="{ink}">{text or short(x)}</FONT></TD>'
     )
-
-
-def _gradient(node: Variable, gradients: Mapping[Variable, Any] | None) -> float | None:
-    """Return the gradient to show: the node's own, or what the mapping holds (after `create_graph` a Variable)."""
-    gradient = node.grad if gradients is None else gradients.get(node)
-    if isinstance(gradient, Variable):
-        return gradient.value
-    return None if gradient is None else float(gradient)
 
 
 def _largest(numbers: Iterable[float | None]) -> float:

@@ -3,13 +3,14 @@
 import math
 import re
 from collections import deque
+from collections.abc import Callable
 from html import escape
 from typing import Any, Self
 
 from autograd_lite.context import unnoticed
 from autograd_lite.errors import ArgumentError
-from autograd_lite.see.graph import Edge, Graph, Ways
-from autograd_lite.see.labels import check_variable, counted, number, shortened, signed, title, visible
+from autograd_lite.see.graph import Graph, Ways
+from autograd_lite.see.labels import check_variable, counted, number, shortened, signed, title
 from autograd_lite.variable import Variable
 
 #: Rows that a table, a page or a formula holds; the rest is counted.
@@ -32,7 +33,6 @@ class Explanation(str):
     _top: int
 
     def __new__(cls, text: str, y: Variable, x: Variable | None = None, top: int = 10) -> Self:
-        """Hold the text and what it is about."""
         self = super().__new__(cls, text)
         self._y, self._x, self._top = y, x, top
         return self
@@ -148,20 +148,20 @@ def _tree(y: Variable) -> list[str]:
     """The computation of `y` as a tree: each node with its operation, value and gradient, arguments below it."""
     names = Graph([y]).names
     lines: list[str] = []
-    written: set[Variable] = set()
+    written: set[int] = set()
     # A node, what its own line begins with, what the lines below it begin with; newest last, later trees first.
     stack = deque([(y, "", "")])
     while stack:
         node, start, below = stack.pop()
-        if node in written:  # the root of a later tree has no mark: a shorter way has led there meanwhile
+        if id(node) in written:  # the root of a later tree has no mark: a shorter way has led there meanwhile
             lines += [f"{start}{names[node]} ^"] * bool(start)
         elif node.parents and len(below) > 3 * LEVELS:
             lines.append(f"{start}{names[node]} v")
             stack.appendleft((node, "", ""))
         else:
-            written.add(node)
+            written.add(id(node))
             numbers = f"value {_four_decimals(node.value)}  grad {_four_decimals(node.grad)}"
-            lines.append(f"{start}{title(node, names[node], names.write)}  {numbers}")
+            lines.append(f"{start}{title(node, names[node], names.__getitem__)}  {numbers}")
             branches = [(parent, below + "|- ", below + "|  ") for parent in node.parents]
             branches[-1:] = [(parent, below + "`- ", below + "   ") for parent in node.parents[-1:]]
             stack.extend(reversed(branches))
@@ -176,47 +176,50 @@ def _four_decimals(x: float | None) -> str:
 
 
 def _paths(ways: Ways, top: int) -> list[str]:
-    """Each path with its product and its factors, and their sum."""
     names, x = ways.names, ways.x
     heading = f"d {names[ways.y]} / d {names[x]}"
     if not ways.connected:
         return [f"{heading} = 0: no path leads from {names[ways.y]} to {names[x]}. al.why says more."]
-    total = ways.adjoints.get(x, 0.0)
+    total = ways.adjoints.get(ways.end, 0.0)
     found = ways.top(top)
     some = f", the {len(found)} largest" if ways.number > len(found) else ""
     rule = "(along a path the local gradients multiply, different paths add)"
     lines = [f"{heading} = {signed(total)} over {counted(ways.number, 'path')} {rule}{some}:"]
     products = [path.amount() for path in found]
-    factors = [" * ".join(shortened(path.edges, 6, _factor)) or "(+1)" for path in found]
+    factors = [
+        " * ".join(shortened(path.edges, 6, lambda e: f"({signed(e.local)})" if e.sent else "(not taken)")) or "(+1)"
+        for path in found
+    ]
     width, column = max(map(len, products)), max(map(len, factors))
     for product, text, path in zip(products, factors, found, strict=True):
         lines.append(f"|- {product.ljust(width)} = {text.ljust(column)}   {path.written(names)}".rstrip())
     if some:
-        rest = total - math.fsum(path.product for path in found)
+        listed = [path.product for path in found]
+        try:
+            rest = total - math.fsum(listed)
+        except (OverflowError, ValueError):  # beyond the largest float on the way, inf - inf
+            rest = total - sum(listed)
         lines.append(f"|- {signed(rest)} from the other {counted(ways.number - len(found), 'path')}")
     return [*lines, f"`- sum {signed(total)}"]
-
-
-def _factor(edge: Edge) -> str:
-    return f"({signed(edge.local)})" if edge.sent else "(not taken)"
 
 
 def _rows(y: Variable, x: Variable | None) -> tuple[list[tuple[str, str, str, str]], int]:
     """Name, operation, value and sum of products of each node, the output first; and how many were left out."""
     graph = Graph([y]) if x is None else Ways(y, x)
-    nodes = list(graph.nodes[::-1])
+    shown = [*reversed(range(len(graph.nodes)))]
     if isinstance(graph, Ways):
-        nodes = [*graph.between, graph.x] if graph.connected else [y]
+        shown = [*graph.between, graph.end] if graph.connected else [graph.start]
     names, adjoints, rows = graph.names, graph.adjoints, []
-    for node in nodes[:ROWS]:
+    for i in shown[:ROWS]:
+        node = graph.nodes[i]
         terms = [
-            f"({signed(adjoints[edge.user])}) * ({signed(edge.local)}) [{names[edge.user]}]"
-            for edge in graph.arriving.get(node, ())
+            f"({signed(adjoints[edge.i])}) * ({signed(edge.local)}) [{names[edge.user]}]"
+            for edge in graph.arriving.get(i, ())
         ]
-        total = signed(adjoints[node]) if node in adjoints else "0"
+        total = signed(adjoints[i]) if i in adjoints else "0"
         text = " = ".join([total, *([" + ".join(shortened(terms, 8))] if terms else [])])
         rows.append((names[node], names.call(node).partition(" = ")[2] or "leaf", number(node.value), text))
-    return rows, max(len(nodes) - ROWS, 0)
+    return rows, max(len(shown) - ROWS, 0)
 
 
 _SPECIAL = {"\\": r"\backslash{}", "~": r"\sim{}", "^": r"\hat{}", " ": r"\ ", **{c: f"\\{c}" for c in "{}$&#%_"}}
@@ -248,17 +251,16 @@ def in_tex(x: float, *, factor: bool = False) -> str:
 
 def _equations(graph: Graph) -> list[str]:
     """The value of each node, then each adjoint as the sum over the users of the node."""
-    symbols = {node: symbol(graph.names[node]) for node in graph.nodes}
-    bars = {node: rf"\overline{{{text}}}" for node, text in symbols.items()}
+    symbols = [symbol(graph.names[node]) for node in graph.nodes]
+    bars = [rf"\overline{{{text}}}" for text in symbols]
     lines = []
-    for node in graph.nodes:
-        operation = _operation(node, symbols)
-        lines.append(f"{symbols[node]} &= " + (f"{operation} = " if operation else "") + in_tex(node.value))
-    for node in reversed(graph.nodes):
-        arriving = graph.arriving.get(node, ())
-        terms = [rf"{bars[edge.user]} \cdot {in_tex(edge.local, factor=True)}" for edge in arriving]
+    for i, node in enumerate(graph.nodes):
+        operation = _operation(node, lambda a: symbols[graph.position[id(a)]])
+        lines.append(f"{symbols[i]} &= " + (f"{operation} = " if operation else "") + in_tex(node.value))
+    for i in reversed(range(len(symbols))):
+        terms = [rf"{bars[edge.i]} \cdot {in_tex(edge.local, factor=True)}" for edge in graph.arriving.get(i, ())]
         sum_ = f"{_joined(terms, ' + ')} = " if terms else ""
-        lines.append(f"{bars[node]} &= {sum_}{in_tex(graph.adjoints.get(node, 0.0))}")
+        lines.append(f"{bars[i]} &= {sum_}{in_tex(graph.adjoints.get(i, 0.0))}")
     half = ROWS // 2
     return lines if len(lines) <= ROWS else [*lines[:half], r"&\vdots", *lines[-half:]]
 
@@ -281,7 +283,7 @@ def _sums(ways: Ways, top: int) -> list[str]:
     return [
         left + "\n  + ".join(symbols + more),
         "&= " + "\n  + ".join(numbers + more),
-        f"&= {in_tex(ways.adjoints.get(ways.x, 0.0))}",
+        f"&= {in_tex(ways.adjoints.get(ways.end, 0.0))}",
     ]
 
 
@@ -289,8 +291,8 @@ def _joined(parts: list[str], sign: str) -> str:
     return sign.join(shortened(parts, 8)).replace("...", r"\ldots") or "1"
 
 
-def _operation(node: Variable, symbols: dict[Variable, str]) -> str:
-    arguments = [symbols[a] if isinstance(a, Variable) else in_tex(a, factor=True) for a in node.arguments]
+def _operation(node: Variable, symbol: Callable[[Variable], str]) -> str:
+    arguments = [symbol(a) if isinstance(a, Variable) else in_tex(a, factor=True) for a in node.arguments]
     if node.primitive is None:
         return rf"\operatorname{{hand\text{{-}}made}}({', '.join(arguments)})" if arguments else ""
     try:
@@ -298,5 +300,5 @@ def _operation(node: Variable, symbols: dict[Variable, str]) -> str:
             return node.primitive.latex.format(*arguments)
     except (IndexError, KeyError, ValueError):  # a user's own template that does not fit
         pass
-    name = "".join(_SPECIAL.get(c, c) for c in visible(node.primitive.name))
+    name = "".join(_SPECIAL.get(c, c) for c in node.primitive.name)
     return rf"\operatorname{{{name}}}({', '.join(arguments)})"

@@ -237,17 +237,15 @@ def _units(outputs: Sequence[Any]) -> tuple[Any, Any]:
     for output in outputs:
         if not isinstance(output, Variable):
             raise OperandError(f"graphs holds {output!r:.80}; give the loss as computed on Variables.")
-    counts: dict[int, list[int]] = defaultdict(lambda: [0, 0, 0])
-    depth: dict[Variable, int] = {}
-    for node in Graph(outputs).nodes:
-        depth[node] = max((depth[parent] for parent in node.parents), default=0)
+    counts: dict[int, Any] = defaultdict(lambda: np.zeros(3))
+    graph, depth = Graph(outputs), list[int]()
+    for node, parents in zip(graph.nodes, graph.parents, strict=True):
+        deep = max((depth[p] for p in parents), default=0)
         steepest = node.primitive.steepest if node.primitive is not None else None
         if steepest is not None and node.local_gradients:
-            depth[node] += 1
+            deep += 1
             slope = abs(node.local_gradients[0][1])
-            kept = counts[depth[node]]
-            kept[0] += 1
-            kept[1] += slope == 0.0
-            kept[2] += 0.0 < slope < SATURATED * steepest
-    rows = np.array([counts[layer] for layer in sorted(counts)], dtype=float).reshape(-1, 3)
+            counts[deep] += [1, slope == 0.0, 0.0 < slope < SATURATED * steepest]
+        depth.append(deep)
+    rows = np.array([counts[layer] for layer in sorted(counts)]).reshape(-1, 3)
     return rows[:, 1] / rows[:, 0], rows[:, 2] / rows[:, 0]

@@ -1,20 +1,18 @@
-"""Folding: which nodes of a large graph are drawn as one box.
+"""Folding: nodes of a large graph share boxes. A scope is a box; other nodes are cut into blocks.
 
-Nodes of one scope become one box. The others are cut into blocks: a node joins the only node that uses it, as long as
-their common formula stays short and no operation stands inside itself, so that a neuron is `tanh(Σ w·x + b)` however many
-inputs it has. Blocks of one formula at one level (the longest way from a leaf) are copies of each other and share a box;
-levels that recur are turns of a loop; what has no pattern is drawn in bands of levels. Each step joins only what no path
-leaves and enters again, so the folded picture has no cycle either. Time and memory grow linearly with the graph.
+A node joins its only user while their formula stays short: a neuron is `tanh(Σ w·x + b)`. Blocks of one formula and level
+(longest way from a leaf) share a box, recurring levels are turns of a loop, the rest is cut into bands. No box is left and
+entered again by a path: the folded picture has no cycle. Time and memory grow linearly.
 """
 
 import html
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, compress, islice
 from operator import and_
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +20,7 @@ from autograd_lite.errors import ArgumentError
 from autograd_lite.see import formulas
 from autograd_lite.see.dot import Box, Sketch
 from autograd_lite.see.formulas import BLANK, PLAIN, Formula
-from autograd_lite.see.graph import Selection, levels
+from autograd_lite.see.graph import Selection
 from autograd_lite.see.labels import elide, operation, visible
 from autograd_lite.see.render import page
 from autograd_lite.variable import Variable
@@ -50,18 +48,10 @@ class Group:
 
 
 def fold(selection: Selection, opened: Iterable[str] = ()) -> tuple[list[Box], list[Box]]:
-    """Return the boxes to draw, and the open ones, which are drawn as frames around others.
+    """Return the boxes to draw, each node in exactly one, and the open ones, which are drawn as frames around others.
 
-    Every node is in exactly one box. `opened` names boxes by id or scope; what is inside `g3` has ids such as `g3-5`. A
-    scope that is named opens those around it.
+    `opened` names boxes by id or scope; boxes inside `g3` have ids such as `g3-5`. A named scope opens those around it.
 
-    Raises
-    ------
-    ArgumentError
-        If there is no box of that name.
-
-    Examples
-    --------
     >>> from autograd_lite.see.graph import select
     >>> y, a = Variable(1.0, name="y"), Variable(2.0, name="a")
     >>> for _ in range(1000):
@@ -92,17 +82,18 @@ def fold(selection: Selection, opened: Iterable[str] = ()) -> tuple[list[Box], l
 
 
 class _Positions:
-    """The nodes of a selection by their positions in the graph: the parents of each that are drawn, and its only user."""
+    """The nodes of a selection by position: the parents of each that are drawn, and its only user."""
 
     def __init__(self, selection: Selection) -> None:
         self.nodes = selection.graph.nodes
-        self.index = {node: selection.graph.position[node] for node in selection.nodes}
-        self.parents = {i: [self.index[p] for p in n.parents if p in self.index] for n, i in self.index.items()}
+        self.index = {id(self.nodes[i]): i for i in selection.drawn}
+        drawn = {*selection.drawn}
+        self.parents = {i: [p for p in selection.graph.parents[i] if p in drawn] for i in selection.drawn}
         self.user: dict[int, int | None] = {}
         for i, parents in self.parents.items():
             for p in parents:
                 self.user[p] = i if self.user.get(p, i) == i else None
-        self.user |= dict.fromkeys(self.index[output] for output in selection.outputs)
+        self.user |= dict.fromkeys(selection.outputs)
         self.letters: dict[int, str] = {}  # what inputs are called
         self.results: dict[Block, str] = {}  # what the results of loops are called
 
@@ -125,8 +116,6 @@ class _Positions:
 
 
 class _Layout:
-    """Some nodes of a graph, cut into blocks, and the blocks grouped."""
-
     def __init__(self, graph: _Positions, members: Sequence[int], depth: int, *, small: bool = True) -> None:
         self.graph = graph
         self.closed: dict[int, str] = {}  # the path of the outermost scope that is not open
@@ -154,8 +143,9 @@ class _Layout:
                 continue
             op, arguments = formulas.call(self.graph.nodes[i])
             index = self.graph.index
-            operands: Any = tuple([index.get(a, -1) if type(a) is Variable else (a,) for a in arguments])
-            fits = [j in self.formulas and not self.small and self.graph.user.get(j) == i for j in operands]
+            operands: Any = tuple([index.get(id(a), -1) if type(a) is Variable else (a,) for a in arguments])
+            once = {j for j, times in Counter(operands).items() if times == 1 and not self.small}
+            fits = [j in once and j in self.formulas and self.graph.user.get(j) == i for j in operands]
             given = zip(operands, fits, strict=True)
             shapes = [self.formulas[j].shape if fit else PLAIN if type(j) is tuple else BLANK for j, fit in given]
             shape, kept = formulas.combine(op, tuple(shapes)) if arguments else (BLANK, ())
@@ -273,7 +263,6 @@ def _turns(levels: Sequence[dict[str, Any]], period: int, turns: int, results: d
 
 
 def _gathered(layout: _Layout, groups: Iterable[Group]) -> Group:
-    """Return one box for all, whatever they are."""
     kinds: dict[str, list[Block]] = defaultdict(list)
     for b in chain.from_iterable(kind for group in groups for kind in group.kinds):
         kinds[layout.kinds[b]].append(b)
@@ -288,10 +277,9 @@ def _path(block: Block) -> str:
 def untangle(
     parents: Mapping[int, Sequence[int]], block: dict[int, Block], scopes: Mapping[int, str]
 ) -> dict[Block, int]:
-    """Return the level of each block, its longest way from the first ones; cut scopes that were left and entered again.
+    """Return the level of each block; in `block`, which holds the block of each node, cut scopes that lie on a cycle.
 
-    `block` holds the block of each node, arguments first, and `scopes` the path of those that are in a scope. A scope on a
-    cycle is cut into ranks, one for each time that it was entered; `block` is changed to say so.
+    Such a scope is cut into ranks, one for each time that it was entered.
 
     >>> block = {0: "cell", 1: "head", 2: "cell"}
     >>> untangle({0: (), 1: (0,), 2: (1,)}, block, dict(block))
@@ -325,6 +313,24 @@ def untangle(
     return levels(block.values(), arrows())
 
 
+def levels(blocks: Iterable[Any], pairs: Iterable[tuple[Any, Any]]) -> dict[Any, int]:
+    """Return the length of the longest way to each block, except to those on a cycle or behind one."""
+    users: dict[Any, list[Any]] = defaultdict(list)
+    missing = dict.fromkeys(blocks, 0)
+    for a, b in pairs:
+        users[a].append(b)
+        missing[b] += 1
+    level = {b: 0 for b, count in missing.items() if not count}
+    ready = [*level]
+    for a in ready:  # which grows
+        for b in users[a]:
+            missing[b] -= 1
+            if not missing[b]:
+                level[b] = level[a] + 1
+                ready.append(b)
+    return level
+
+
 def loops(marks: Any) -> list[tuple[int, int, int]]:
     """Return (start, period, turns) of what recurs in a sequence, the longest first where they overlap.
 
@@ -353,41 +359,32 @@ def pieces(items: Sequence[Any], most: int) -> list[Sequence[Any]]:
     return [items[k * len(items) // count : (k + 1) * len(items) // count] for k in range(count)]
 
 
-class Inside(NamedTuple):
-    """What a box opens on: its id, its title, and the Graphviz source of a picture."""
-
-    box: str
-    title: str
-    source: str
-
-
-def insides(boxes: Iterable[Box], sketch: Sketch, rankdir: str) -> Iterator[Inside]:
-    """Draw what computes the last result of each box of many nodes, with the numbers of the sketch."""
-    for box in boxes:
-        if len(box.nodes) > 1:
-            part = Sketch(_nearest(box, sketch.selection), sketch.gradients, rankdir)
-            yield Inside(box.id, visible(", ".join(box.title)), part.source())
+def insides(boxes: Iterable[Box], sketch: Sketch) -> dict[str, tuple[str, str]]:
+    """Return by its id what a box of many nodes opens on: a title, and the source of what computes its last result."""
+    return {
+        box.id: (
+            visible(", ".join(box.title)),
+            Sketch(_nearest(box, sketch.selection), sketch.gradients, sketch.rankdir, given=True).source(),
+        )
+        for box in boxes
+        if len(box.nodes) > 1
+    }
 
 
 def _nearest(box: Box, selection: Selection) -> Selection:
-    """The last node of a box and those of its nodes that lead to it, ring by ring, with what they take from outside.
-
-    A box of leaves shows the last few of them.
-    """
-    graph = selection.graph
-    members = [graph.nodes[i] for i in sorted(box.nodes)]
+    """The last node of a box and the nearest of its nodes before it, with their parents; of leaves the last few."""
+    graph, members = selection.graph, sorted(box.nodes)
     near = chain.from_iterable(graph.rings(members[-1:], {*members}))
-    seen = [*islice(near, NEAREST)] if members[-1].parents else members[-NEAREST:]
-    drawn = {*seen, *(p for node in seen for p in node.parents)}
-    hidden = {p for node in drawn for p in node.parents} - drawn
-    nodes = sorted(drawn, key=graph.position.__getitem__)
-    return Selection(graph, frozenset(members[-1:]), tuple(nodes), len(hidden))
+    seen = [*islice(near, NEAREST)] if graph.parents[members[-1]] else members[-NEAREST:]
+    drawn = {*seen, *(p for i in seen for p in graph.parents[i])}
+    hidden = {p for i in drawn for p in graph.parents[i]} - drawn
+    return Selection(graph, members[-1:], sorted(drawn), len(hidden))
 
 
-def folded_page(title: str, picture: str, parts: Iterable[tuple[Inside, str]]) -> str:
-    """Return the page of a picture, whose boxes open on what is in them; each part is that, and that rendered."""
+def folded_page(title: str, picture: str, parts: Mapping[str, tuple[str, str]]) -> str:
+    """Return the page of a picture, whose boxes open on their parts: titles and rendered pictures by the boxes' ids."""
     templates = "\n".join(
-        f'<template data-box="{html.escape(part.box)}" data-title="{html.escape(part.title)}">{svg}</template>'
-        for part, svg in parts
+        f'<template data-box="{html.escape(box)}" data-title="{html.escape(title)}">{svg}</template>'
+        for box, (title, svg) in parts.items()
     )
     return page("folded", title=html.escape(title), picture=picture, insides=templates)

@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from autograd_lite.see.labels import elide, primitive_name, short, steady, visible
+from autograd_lite.see.labels import elide, rule_name, short, steady, visible
 from autograd_lite.variable import Variable
 
 # Where an input and a number go in the formula of a block; `visible` lets neither into a name.
@@ -108,7 +108,7 @@ def fill(shape: Shape, letters: Sequence[str]) -> str:
 
 def call(node: Variable) -> tuple[str, tuple[Any, ...]]:
     """Return the operation and its arguments as a formula has them: x·x as a square, a sum without the 0 it starts from."""
-    op, arguments = primitive_name(node), node.arguments
+    op, arguments = rule_name(node) or "hand-made", node.arguments
     if len(arguments) == 2:
         x, y = arguments
         if (op == "mul" and x is y) or (op == "pow" and type(y) is float and y == 2.0):
@@ -128,10 +128,7 @@ def combine(op: str, shapes: tuple[Shape, ...]) -> tuple[Shape, tuple[bool, ...]
 
 
 class Formula(NamedTuple):
-    """How a node is written in the formula of its block: what it is applied to, and whether that is a part of it too.
-
-    An operand is the index of a node or, as `(number,)`, a number.
-    """
+    """A node in the formula of its block; operands are indices of nodes or `(number,)`, joined if they are a part too."""
 
     shape: Shape
     operands: tuple[Any, ...]
@@ -139,10 +136,7 @@ class Formula(NamedTuple):
 
 
 def inputs(block: Iterable[int], formulas: Mapping[int, Formula]) -> list[set[Any]]:
-    """Return what goes into each blank of a block's formula, in the order in which they are written.
-
-    `block` holds the indices of its nodes, arguments first.
-    """
+    """Return what goes into each blank of a block's formula, as written; `block` holds its nodes, arguments first."""
     filled: dict[int, dict[str, list[list[set[Any]]]]] = {}
     for i in block:
         shape, operands, parts = formulas[i]
@@ -180,10 +174,9 @@ def union(sets: Iterable[set[Any]]) -> set[Any]:
 def letters(
     shape: Shape, slots: Sequence[AbstractSet[Any]], nodes: Sequence[Variable], results: Mapping[int, str]
 ) -> list[str]:
-    """Return what to call each input of a formula that stands for many blocks.
+    """Return the name of each input of a formula that stands for many blocks; `slots` holds what goes into each.
 
-    `slots` holds what goes into each: indices of nodes, numbers as `(number,)`. That is the common name of the nodes
-    without digits, or one of `results`, else a letter: `w` and `b` for leaves, `x` for results of other blocks.
+    That is the common name of the nodes without digits, or one of `results`, else `w`, `b` for leaves and `x` for others.
     """
     places = [match.start() for match in re.finditer(f"[{INPUT}{CONSTANT}]", shape.text)]
     names = [_shared_name(slot, nodes, results) for slot in slots]

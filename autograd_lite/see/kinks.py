@@ -105,9 +105,9 @@ def kinks(y: Variable, *, within: float = 1e-3) -> Kinks:
     with unnoticed():
         graph = Graph([y])
         relevant = _relevant(graph)
-        found = [kink for node in relevant for kink in _of_node(node, graph, within)]
+        found = [kink for i in relevant for kink in _of_node(graph, i, within)]
         found.sort(key=lambda kink: (abs(kink.distance), kink.node.number))
-        notes = _squares(found, graph) + _unseen(relevant)
+        notes = [*_notes(found, graph, [graph.nodes[i] for i in relevant])]
     if not found:
         sentence = f"No kink within {within:g}: the function is smooth around this point, as far as the graph shows."
         return Kinks("none", sentence, tuple(notes))
@@ -117,22 +117,22 @@ def kinks(y: Variable, *, within: float = 1e-3) -> Kinks:
     sentence = f"{counted(len(found), 'kink')} within {within:g}; {there}."
     lines = [str(kink) for kink in found[:20]] + [f"… and {len(found) - 20:,} more"] * (len(found) > 20)
     nodes = tuple(dict.fromkeys(kink.node for kink in found))
-    return Kinks("jump" if jumps else "kink", sentence, (*lines, *notes), nodes, nodes[0].location, tuple(found))
+    return Kinks("jump" if jumps else "kink", sentence, (*lines, *notes), nodes, found=tuple(found))
 
 
-def _relevant(graph: Graph) -> list[Variable]:
+def _relevant(graph: Graph) -> list[int]:
     """The nodes that an adjoint reaches, and the comparisons in the conditions of the `where` nodes among them."""
-    reached = set(graph.adjoints)
-    choices = [node.arguments[0] for node in reached if rule_name(node) == "where"]
-    conditions = {condition for condition in choices if isinstance(condition, Variable)}
-    listed = {node for node in conditions if rule_name(node) in ("less", "step")}  # `_of_where` has these
-    for node in reversed(graph.nodes):
-        if node in conditions and node not in listed:
-            if rule_name(node) not in ("less", "step", "hold"):
-                conditions.update(node.parents)
-            elif rule_name(node) != "hold" and not _is_inner(node):
-                reached.add(node)
-    return [node for node in graph.nodes if node in reached]
+    reached, nodes = {*graph.adjoints}, graph.nodes
+    chosen = [i for i in reached if rule_name(nodes[i]) == "where" and isinstance(nodes[i].arguments[0], Variable)]
+    conditions = {graph.parents[i][0] for i in chosen}
+    listed = {i for i in conditions if rule_name(nodes[i]) in ("less", "step")}  # `_of_where` has these
+    for i in reversed(range(len(nodes))):
+        if i in conditions and i not in listed:
+            if rule_name(nodes[i]) not in ("less", "step", "hold"):
+                conditions.update(graph.parents[i])
+            elif rule_name(nodes[i]) != "hold" and not _is_inner(nodes[i]):
+                reached.add(i)
+    return sorted(reached)
 
 
 def _is_inner(condition: Variable) -> bool:
@@ -140,7 +140,8 @@ def _is_inner(condition: Variable) -> bool:
     return any(rule_name(parent) == "hold" for argument in condition.parents for parent in argument.parents)
 
 
-def _of_node(node: Variable, graph: Graph, within: float) -> Iterator[Kink]:
+def _of_node(graph: Graph, i: int, within: float) -> Iterator[Kink]:
+    node = graph.nodes[i]
     primitive = node.primitive
     if primitive is None:
         return
@@ -148,14 +149,13 @@ def _of_node(node: Variable, graph: Graph, within: float) -> Iterator[Kink]:
     if primitive.name == "where":
         yield from _of_where(node, graph.names.call(node), within)
     elif primitive.kinks and all(map(math.isfinite, values)):
-        seen: set[int] = set()
+        edges = {edge.place: edge for edge in graph.edges[i]}
+        seen = False
         for argument, at in primitive.kinks_near(*values):
-            variable = node.arguments[argument]
             # A tie is one kink, whichever argument is moved; the two bounds of clip are two.
-            if isinstance(variable, Variable) and (argument == 0 or not seen) and _near(values[argument], at, within):
-                seen.add(argument)
-                edge = next(edge for edge in graph.edges[node] if edge.place == argument)
-                yield _kink(edge, graph.names.call(node), values, at)
+            if argument in edges and (argument == 0 or not seen) and _near(values[argument], at, within):
+                seen = True
+                yield _kink(edges[argument], graph.names.call(node), values, at)
 
 
 def _near(x: float, at: float, within: float) -> bool:
@@ -192,9 +192,7 @@ def _of_where(node: Variable, call: str, within: float) -> Iterator[Kink]:
     condition, first, second = node.arguments
     if not isinstance(condition, Variable):
         return
-    if (
-        rule_name(condition) == "hold" and condition.value == 0.0
-    ):  # the largest coordinate of a `norm`: this is the origin
+    if rule_name(condition) == "hold" and condition.value == 0.0:  # the largest coordinate of a `norm`: the origin
         largest = condition.parents[0]
         yield Kink(node, largest, call, "norm", 0.0, 0.0, -1.0, 1.0, 0.0, 0.0, node.location)
     if rule_name(condition) not in ("less", "step") or _is_inner(condition):
@@ -219,25 +217,19 @@ def _of_where(node: Variable, call: str, within: float) -> Iterator[Kink]:
     yield Kink(node, moved, call, "where", at, distance, low[0], high[0], jump, used, node.location)
 
 
-#: Lengths, and what to write for their squares.
-_SQUARES = {"norm": "v @ v", "hypot": "x*x + y*y", "abs": "x*x"}
-
-
-def _squares(found: list[Kink], graph: Graph) -> list[str]:
-    """Lengths at the origin that are squared, or otherwise of adjoint 0: smooth, but not through the length."""
-    squared = {kink.operation for kink in found if kink.distance == 0.0 and graph.adjoints.get(kink.node) == 0.0}
-    return [
-        f"the square of {name} is smooth at the origin, but through {name} its second derivatives are 0 there, not 2: write "
-        f"{instead}."
-        for name, instead in _SQUARES.items()
-        if name in squared
-    ]
-
-
-def _unseen(nodes: list[Variable]) -> list[str]:
-    """What may hide a kink: conditions that are plain numbers, and rules that name a kink without a place."""
+def _notes(found: Sequence[Kink], graph: Graph, nodes: Sequence[Variable]) -> Iterator[str]:
+    """Yield what to write for squares of lengths at the origin, and what may hide a kink."""
+    still = [kink for kink in found if graph.adjoints.get(graph.position[id(kink.node)]) == 0.0]
+    squared = {kink.operation for kink in still if kink.distance == 0.0}
+    for name, instead in (("norm", "v @ v"), ("hypot", "x*x + y*y"), ("abs", "x*x")):
+        if name in squared:
+            yield (
+                f"the square of {name} is smooth at the origin, but through {name} its second derivatives are 0 there, not "
+                f"2: write {instead}."
+            )
     plain = sum(rule_name(node) == "where" and not isinstance(node.arguments[0], Variable) for node in nodes)
+    if plain:
+        yield f"{counted(plain, 'where')} with a plain condition: write al.less(a, b) for a < b to see its kink."
     rules = {n.primitive for n in nodes if n.primitive and not n.primitive.built_in}
-    own = {rule.name for rule in rules if rule.kink != "none" and not rule.kinks}
-    hint = f"{counted(plain, 'where')} with a plain condition: write al.less(a, b) for a < b to see its kink."
-    return [hint] * bool(plain) + [f"{name} says that it has a kink, but not where." for name in sorted(own)]
+    for name in sorted(rule.name for rule in rules if rule.kink != "none" and not rule.kinks):
+        yield f"{name} says that it has a kink, but not where."

@@ -12,6 +12,7 @@ from autograd_lite.variable import Variable
 # Unicode's Bidi_Control: one of these in a name would turn round the text that we write after it.
 BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 NOT_IN_XML = frozenset("\ufffe\uffff")
+FOUR_DIGITS = "{:.4g}".format
 
 
 def visible(text: str) -> str:
@@ -39,10 +40,7 @@ def elide(text: str, length: int, mark: str = "…") -> str:
 
 
 def steady(name: str) -> str:
-    """Return `name`, closed by a left-to-right mark if it is Hebrew, Arabic and the like.
-
-    Without it the rest of the formula joins the name's direction: `x - 1` would be displayed as `1 - x`.
-    """
+    """Close a Hebrew or Arabic name by a left-to-right mark: `x - 1` would be displayed as `1 - x`."""
     return name + "\u200e" if any(unicodedata.bidirectional(c) in {"R", "AL", "AN"} for c in name) else name
 
 
@@ -62,14 +60,8 @@ def short(x: float | None) -> str:
 
 def operation(node: Variable) -> str:
     """Return the sign or the name of the operation that made the node; empty for a leaf."""
-    return (visible(node.primitive.symbol) if node.primitive is not None else "") or primitive_name(node)
-
-
-def primitive_name(node: Variable) -> str:
-    """Return the name of the operation that made the node; empty for a leaf."""
-    if node.primitive is not None:
-        return visible(node.primitive.name)
-    return "hand-made" if node.parents else ""
+    symbol = node.primitive.symbol if node.primitive is not None else ""
+    return visible(symbol) or rule_name(node) or "hand-made" * bool(node.parents)
 
 
 def rule_name(thing: Any) -> str:
@@ -78,37 +70,32 @@ def rule_name(thing: Any) -> str:
 
 
 def values_of(node: Variable) -> tuple[float, ...]:
-    """Return the numbers that the operation got."""
     return tuple(float(getattr(argument, "value", argument)) for argument in node.arguments)
 
 
-def formula(node: Variable, written: Callable[[Variable | float], str]) -> str:
-    """Return the operation with its arguments, such as `n4 + 1` or `pow(x, 2)`; each is written by `written`."""
+def formula(node: Variable, named: Callable[[Variable], str], written: Callable[[float], str] = FOUR_DIGITS) -> str:
+    """Return the operation with its arguments, such as `n4 + 1` or `pow(x, 2)`; `written` writes numbers."""
+    arguments = [named(a) if isinstance(a, Variable) else written(a) for a in node.arguments]
     if node.primitive is None:
-        return f"hand-made({', '.join(map(written, node.parents))})" if node.parents else ""
-    arguments = [written(argument) for argument in node.arguments]
+        return f"hand-made({', '.join(arguments)})" if arguments else ""
     sign = visible(node.primitive.symbol)
     if sign and len(arguments) == 2:
         return f"{arguments[0]} {sign} {arguments[1]}"
-    return f"{visible(node.primitive.name)}({', '.join(arguments)})"
+    return f"{node.primitive.name}({', '.join(arguments)})"
 
 
-def title(node: Variable, name: str, written: Callable[[Variable | float], str]) -> str:
-    """Return `name = operation`, for a leaf its name alone.
-
-    The arguments are written out only where edges cannot tell them: a number (`n4 + 1`) and the order (`a - b`). A
-    number gets no box of its own, since a box stands for a Variable: something with a gradient. Written inside the
-    formula it shows its place as well, so that `x ** 2` and `2 ** x` do not look alike.
-    """
+def title(
+    node: Variable, name: str, named: Callable[[Variable], str], written: Callable[[float], str] = FOUR_DIGITS
+) -> str:
+    """Return `name = operation`; arguments only where edges cannot tell them: numbers (`n4 + 1`) and order (`a - b`)."""
     if node.primitive is None:
         return f"{name} = hand-made" if node.parents else name
     ordered = len(node.arguments) > 1 and not node.primitive.symmetric  # else two edges say everything
     told = ordered or len(node.parents) < len(node.arguments)
-    return f"{name} = {formula(node, written) if told else operation(node)}"
+    return f"{name} = {formula(node, named, written) if told else operation(node)}"
 
 
 def is_finite(*numbers: float | None) -> bool:
-    """Return whether every number that is there is finite."""
     return all(x is None or math.isfinite(x) for x in numbers)
 
 
@@ -178,13 +165,17 @@ class Report:
     nodes: tuple[Variable, ...] = ()
     location: str | None = None
 
+    def __post_init__(self) -> None:
+        if self.location is None and self.nodes:
+            object.__setattr__(self, "location", self.nodes[0].location)
+
     def __str__(self) -> str:
         return "\n".join([self.sentence, *(f"  {line}" for line in self.evidence)])
 
     __repr__ = __str__
 
 
-def check_variable(caller: str, thing: Any) -> None:
-    """Refuse what is no Variable."""
-    if not isinstance(thing, Variable):
-        raise OperandError(f"{caller} got {thing!r:.80}, a {type(thing).__name__}; give it a Variable.")
+def check_variable(caller: str, *things: Any) -> None:
+    for thing in things:
+        if not isinstance(thing, Variable):
+            raise OperandError(f"{caller} got {thing!r:.80}, a {type(thing).__name__}; give it a Variable.")

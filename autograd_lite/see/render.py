@@ -25,15 +25,6 @@ NOISE = "no value for width of non-ASCII character"
 
 
 def render(source: str, format_: str, engine: str | os.PathLike[str] | None = None) -> bytes:
-    """Return the picture that `source` describes, as `svg` or `png`.
-
-    Raises
-    ------
-    RendererNotFound
-        If there is nothing to draw with.
-    DrawingError
-        If the renderer fails or takes more than a minute.
-    """
     program = find_engine(engine)
     command = [program, f"-T{format_}"]
     if format_ == "png":
@@ -59,10 +50,7 @@ def render(source: str, format_: str, engine: str | os.PathLike[str] | None = No
 
 
 def find_engine(engine: str | os.PathLike[str] | None = None) -> str:
-    """Return the path of the renderer: what was asked for, else graphviz-pure, else `dot`.
-
-    What was asked for is never replaced by something else.
-    """
+    """Return the path of the renderer: the one asked for, which nothing replaces, else graphviz-pure, else `dot`."""
     origin, asked = ("engine", os.fspath(engine)) if engine else (ENVIRONMENT, os.environ.get(ENVIRONMENT, ""))
     if asked:
         found = shutil.which(asked) or (asked == PURE and _packaged()) or None

@@ -1,7 +1,6 @@
 """The stepper: one HTML page that plays the forward pass and then the backward pass of a drawn graph.
 
-The page holds the picture as Graphviz laid it out, the numbers of both passes as JSON, and `stepper.js`, which goes back
-and forth between them. It needs no other file and no network.
+It holds the picture as Graphviz laid it out, the numbers of both passes as JSON, and `stepper.js`, which plays them.
 """
 
 import html
@@ -17,7 +16,7 @@ from autograd_lite.see.dot import NAME_LENGTH
 from autograd_lite.see.graph import Graph, Names, Selection
 from autograd_lite.see.labels import formula, short, steady, visible
 from autograd_lite.see.render import page
-from autograd_lite.variable import Variable, is_stale
+from autograd_lite.variable import is_stale
 
 SVG = "{http://www.w3.org/2000/svg}"
 DIGIT, PADDING = 6.7, 8.0  # in points: the widest digit of a cell's font, the space around a cell's text
@@ -29,66 +28,51 @@ CELLS, TEXTS = ("head", "value", "grad"), ("title", "caption", "v", "caption", "
 
 
 class Stepper:
-    """Both passes over a selection, as its numbers are at this moment.
+    """Both passes over a selection, as its numbers are at this moment; nodes that are not drawn take part in the sweep.
 
-    The backward pass is played from seed 1, whatever earlier passes left in `.grad`.
+    `kept` holds by position the gradients that the picture shows; the page says where they are not those of its pass, which
+    starts at seed 1. `source` is `.grad` or `gradients=`: those given by the user give the seed as well.
 
-    Parameters
-    ----------
-    selection : Selection
-        What is drawn. Nodes that are not drawn take part in the sweep all the same.
-    kept : mapping from Variable to float or None
-        The gradients that the picture shows; the page says where they are not those of its pass.
-    source : {".grad", "gradients="}
-        Where these come from. Those given by the user give the seed as well.
-
-    Examples
-    --------
-    >>> from autograd_lite.see.graph import select
+    >>> from autograd_lite.see.graph import Variable, select
     >>> x = Variable(3.0, name="x")
     >>> stepper = Stepper(select([x * x]), {}, ".grad")
-    >>> [[stepper.numbers[place] for place in share[3:]] for share in stepper.shares]  # upstream, product, old, new
+    >>> [[[*stepper.numbers][k] for k in share[3:]] for share in stepper.shares]  # upstream, product, old, new
     [['1.0', '3.0', '0.0', '3.0'], ['1.0', '3.0', '3.0', '6.0']]
     """
 
-    def __init__(self, selection: Selection, kept: Mapping[Variable, float | None], source: str) -> None:
-        self.numbers: dict[int, str] = {}
-        self._places: dict[str, int] = {}
+    def __init__(self, selection: Selection, kept: Mapping[int, float | None], source: str) -> None:
+        self.numbers: dict[str, int] = {}  # each number that occurs, and its place among them
         graph, names = selection.graph, Names(selection.graph, NAME_LENGTH, "…", closed=steady)
-        index = {node: i for i, node in enumerate(selection.nodes)}
+        index = {i: place for place, i in enumerate(selection.drawn)}
         seeds = graph.seeds
-        if source == "gradients=" and len(seeds) == 1 and (given := kept.get(graph.outputs[0])) is not None:
-            seeds = {graph.outputs[0]: given}
+        if source == "gradients=" and len(seeds) == 1 and (given := kept.get(graph.ends[0])) is not None:
+            seeds = {graph.ends[0]: given}
         # User, which of its arguments, the argument, upstream, product, old and new sum; without the last three where the
         # argument was not taken, so that nothing is sent. A user that is not drawn is None.
         self.shares: list[list[int | None]] = []
         adjoints = dict(seeds)
         for edge, upstream, product, before in graph.shares(adjoints):
-            if edge.argument in index:
-                sums = [product, 0.0 if before is None else before, adjoints[edge.argument]] if edge.sent else []
+            if edge.j in index:
+                sums = [product, 0.0 if before is None else before, adjoints[edge.j]] if edge.sent else []
                 places = map(self._place, [upstream, *sums])
-                self.shares.append([index.get(edge.user), edge.k, index[edge.argument], *places])
-        gradients = {node: adjoints.get(node, 0.0) for node in graph.nodes}
+                self.shares.append([index.get(edge.i), edge.k, index[edge.j], *places])
         self.rules: dict[str, int] = {}
         whole: Any = {"graph": graph, "names": names, "index": index}
-        self.nodes = [self._facts(node, gradients[node], kept.get(node), **whole) for node in selection.nodes]
-        self.outputs = {index[y]: self._place(seed) for y, seed in seeds.items()}
-        self.title = " and ".join(names[y] for y in graph.outputs[:3]) + " and others" * (len(seeds) > 3)
-        self.notes = list(_notes(selection, names, gradients, kept, source))
+        self.nodes = [self._facts(i, adjoints.get(i, 0.0), kept.get(i), **whole) for i in selection.drawn]
+        self.outputs = {index[i]: self._place(seed) for i, seed in seeds.items()}
+        self.title = " and ".join(names[graph.nodes[i]] for i in graph.ends[:3]) + " and others" * (len(seeds) > 3)
+        self.notes = list(_notes(selection, names, adjoints, kept, source))
 
     def _place(self, x: float) -> int:
-        """Return the place of a number in `numbers`, where each stands once."""
-        place = self._places.setdefault(repr(x), len(self._places))
-        self.numbers[place] = repr(x)
-        return place
+        return self.numbers.setdefault(repr(x), len(self.numbers))
 
     def _facts(
-        self, node: Variable, grad: float, kept: float | None, *, graph: Graph, names: Names, index: dict[Variable, int]
+        self, i: int, grad: float, kept: float | None, *, graph: Graph, names: Names, index: Mapping[int, int]
     ) -> dict[str, Any]:
-        """Return what the page says of a node; what there is not is left out."""
+        node = graph.nodes[i]
         name, full = names[node], graph.name(node)
         facts: dict[str, Any] = {
-            "id": f"n{graph.position[node]}",
+            "id": f"n{i}",
             "name": name,
             "full": full if full != name else None,
             "value": self._place(node.value),
@@ -100,19 +84,21 @@ class Stepper:
         if node.parents:
             rule = node.primitive
             infix = rule is not None and rule.symbol
-            facts["made"] = formula(node, lambda a: names[a] if isinstance(a, Variable) else short(a))
-            values = [short(a.value if isinstance(a, Variable) else a) for a in node.arguments]
-            digits = iter([f"({text})" if infix and text.startswith("-") else text for text in values])
-            facts["sum"] = formula(node, lambda _: next(digits))
-            facts["from"] = [index.get(parent) for parent in node.parents]
-            facts["locals"] = [self._place(edge.local) for edge in graph.edges[node]]
+
+            def digits(x: float) -> str:
+                return f"({short(x)})" if infix and short(x).startswith("-") else short(x)
+
+            facts["made"] = formula(node, names.__getitem__, short)
+            facts["sum"] = formula(node, lambda a: digits(a.value), digits)
+            facts["from"] = [index.get(parent) for parent in graph.parents[i]]
+            facts["locals"] = [self._place(edge.local) for edge in graph.edges[i]]
             if rule and rule.formula:
                 facts["rule"] = self.rules.setdefault(visible(f"{rule.name}: {rule.formula}"), len(self.rules))
         return {key: fact for key, fact in facts.items() if fact is not None}
 
     def make_room(self, source: str) -> str:
         """Return the picture's source with gradient cells as wide as the longest number that they will show."""
-        length = [len(short(float(text))) for text in self.numbers.values()]
+        length = [len(short(float(text))) for text in self.numbers]
         letters = [length[node["grad"]] for node in self.nodes]
         for _, _, argument, _, *sums in self.shares:
             letters[argument or 0] = max(letters[argument or 0], *(length[place or 0] for place in sums), 0)
@@ -123,9 +109,9 @@ class Stepper:
         """Return the page that plays both passes on this picture."""
         inner = sum("made" in node for node in self.nodes)
         shown = {place for share in self.shares for place in share[5:]} | {node["grad"] for node in self.nodes}
-        sizes = [abs(float(self.numbers[place])) for place in shown if place is not None]
+        sizes = [abs(float(text)) for text, place in self.numbers.items() if place in shown]
         data = {
-            "numbers": [[n, s] if n != (s := short(float(n))) else n for n in self.numbers.values()],
+            "numbers": [[n, s] if n != (s := short(float(n))) else n for n in self.numbers],
             "nodes": self.nodes,
             "rules": list(self.rules),
             "outputs": list(self.outputs.items()),
@@ -145,10 +131,7 @@ class Stepper:
 
 
 def stage(svg: str, nodes: Mapping[str, Mapping[str, Any]], outputs: set[str]) -> str:
-    """Return Graphviz's picture as the page needs it: arrows before boxes, boxes in order, no colours and no tooltips.
-
-    The style sheet colours it, light and dark; the script writes the numbers.
-    """
+    """Return Graphviz's picture with arrows before boxes, boxes in order, and without colours and tooltips."""
     root = ET.fromstring(svg)  # noqa: S314 - our own renderer's output
     _, _, width, height = root.get("viewBox", "").split()
     about = {"viewBox": f"0 0 {width} {height}", "style": f"--w:{width}pt"}
@@ -196,24 +179,22 @@ def _same(a: float, b: float) -> bool:
 
 
 def _notes(
-    selection: Selection,
-    names: Names,
-    gradients: Mapping[Variable, float],
-    kept: Mapping[Variable, float | None],
-    source: str,
+    selection: Selection, names: Names, adjoints: Mapping[int, float], kept: Mapping[int, float | None], source: str
 ) -> Iterator[str]:
     """Yield what a reader must know before the numbers can be understood."""
+    nodes = selection.graph.nodes
     if len(selection.outputs) > 1:
         yield f"{len(selection.outputs)} outputs, each with the seed 1: the gradients are those of their sum."
     if selection.hidden:
-        yield f"{selection.hidden:,} of the {len(gradients):,} nodes take part without being drawn."
-    stale = next((names[node] for node in gradients if is_stale(node)), None)
+        yield f"{selection.hidden:,} of the {len(nodes):,} nodes take part without being drawn."
+    stale = next((names[node] for node in nodes if is_stale(node)), None)
     if stale:
         yield f"An argument of {stale} was set after {stale} was computed: run the function again, then draw."
-    given = ((node, x) for node in selection.nodes if (x := kept.get(node)) is not None)
-    if other := next(((node, x) for node, x in given if not _same(x, gradients[node])), None):
-        node, x = other
-        yield (
-            f"This page plays one pass by itself. {source} holds other numbers, as after several passes: {x!r} for "
-            f"{names[node]}, where this pass gives {gradients[node]!r}. Click a box to see both."
-        )
+    for i in selection.drawn:
+        x, here = kept.get(i), adjoints.get(i, 0.0)
+        if x is not None and not _same(x, here):
+            yield (
+                f"This page plays one pass by itself. {source} holds other numbers, as after several passes: {x!r} for "
+                f"{names[nodes[i]]}, where this pass gives {here!r}. Click a box to see both."
+            )
+            return

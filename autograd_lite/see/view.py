@@ -2,22 +2,23 @@
 
 import base64
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from autograd_lite.context import unnoticed
 from autograd_lite.errors import ArgumentError, DrawingError, OperandError
 from autograd_lite.see.dot import Sketch
-from autograd_lite.see.fold import Inside, folded_page, insides
 from autograd_lite.see.fold import fold as fold_graph
+from autograd_lite.see.fold import folded_page, insides
 from autograd_lite.see.graph import select
 from autograd_lite.see.render import render
 from autograd_lite.see.stepper import Stepper
 from autograd_lite.variable import Variable
 
-RANKDIRS = ("LR", "RL", "TB", "BT")
 SUFFIXES = (".svg", ".png", ".html", ".dot", ".gv")
+RANKDIRS = ("LR", "RL", "TB", "BT")
 
 
 class Drawing:
@@ -42,30 +43,22 @@ class Drawing:
         *,
         stepper: Stepper | None = None,
         folded: Mapping[str, int] | None = None,
-        insides: Sequence[Inside] = (),
+        insides: Mapping[str, tuple[str, str]] | None = None,
     ) -> None:
-        self.source = source
-        self.nodes = nodes
-        self.edges = edges
-        self._engine = engine
-        self.folded = dict(folded or {})
-        self._stepper = stepper
-        self._insides = insides
-        self._svg: str | None = None
+        self.source, self.nodes, self.edges, self.folded = source, nodes, edges, dict(folded or {})
+        self._engine, self._stepper, self._insides = engine, stepper, insides or {}
 
     def __repr__(self) -> str:
         return f"Drawing({self.nodes} nodes, {self.edges} edges)"
 
-    @property
+    @cached_property
     def svg(self) -> str:
         """The picture as an `<svg>` element, rendered on first use.
 
         It starts with the element itself: without the XML declaration and the DOCTYPE it can be pasted into a page,
         and no reader goes looking for a document type on the network.
         """
-        if self._svg is None:
-            self._svg = self._rendered(self.source)
-        return self._svg
+        return self._rendered(self.source)
 
     def _rendered(self, source: str) -> str:
         text = render(source, "svg", self._engine).decode()
@@ -99,7 +92,7 @@ class Drawing:
         """
         if self._stepper is None:
             nodes = sum(self.folded.values()) + self.nodes - len(self.folded)
-            parts = [(inside, self._rendered(inside.source)) for inside in self._insides]
+            parts = {box: (title, self._rendered(source)) for box, (title, source) in self._insides.items()}
             return folded_page(f"{nodes:,} nodes in {self.nodes} boxes", self.svg, parts)
         return self._stepper.page(self._rendered(self._stepper.make_room(self.source)))
 
@@ -115,18 +108,14 @@ class Drawing:
         """
         path = Path(path)
         suffix = path.suffix.lower()
-        if suffix == ".svg":
-            content = self.svg.encode()
-        elif suffix == ".png":
-            content = render(self.source, "png", self._engine)
-        elif suffix == ".html":
-            content = self.html().encode()
-        elif suffix in SUFFIXES:
-            content = self.source.encode()
-        else:
+        if suffix not in SUFFIXES:
             raise ArgumentError(
                 f"cannot save as {path.name!r}: its suffix is {suffix!r}. Give the file one of {', '.join(SUFFIXES)}."
             )
+        if suffix == ".png":
+            content = render(self.source, "png", self._engine)
+        else:
+            content = (self.svg if suffix == ".svg" else self.html() if suffix == ".html" else self.source).encode()
         try:
             path.write_bytes(content)
         except OSError as error:
@@ -138,7 +127,6 @@ class Drawing:
     def _repr_mimebundle_(
         self, include: Iterable[str] | None = None, exclude: Iterable[str] | None = None
     ) -> dict[str, str]:
-        """Return what a notebook shows."""
         encoded = base64.b64encode(self.svg.encode()).decode()
         bundle = {
             "image/svg+xml": self.svg,
@@ -235,19 +223,21 @@ def draw(
             f"open={open!r:.80} without fold=True: there is no folded box to open. Pass fold=True as well."
         )
     selection = select(outputs, depth=depth, max_nodes=None if fold else max_nodes)
-    sketch = Sketch(selection, gradients, rankdir)
+    shown: dict[int, float | None] = {}
+    for i, node in zip(selection.drawn, selection.nodes, strict=True):
+        gradient = node.grad if gradients is None else gradients.get(node)
+        shown[i] = gradient.value if isinstance(gradient, Variable) else None if gradient is None else float(gradient)
+    sketch = Sketch(selection, shown, rankdir, given=gradients is not None)
     if fold:
         boxes, frames = fold_graph(selection, opened)
         source = sketch.folded(boxes, frames)
         folded = {box.id: len(box.nodes) for box in boxes if not box.id.startswith("n")}
-        inner = [*insides(boxes, sketch, rankdir)]
-        return Drawing(source, len(boxes), sketch.edges, engine, folded=folded, insides=inner)
-    stepper = Stepper(selection, sketch.gradients, ".grad" if gradients is None else "gradients=")
-    return Drawing(sketch.source(), len(selection.nodes), sketch.edges, engine, stepper=stepper)
+        return Drawing(source, len(boxes), sketch.edges, engine, folded=folded, insides=insides(boxes, sketch))
+    stepper = Stepper(selection, shown, ".grad" if gradients is None else "gradients=")
+    return Drawing(sketch.source(), len(selection.drawn), sketch.edges, engine, stepper=stepper)
 
 
 def _outputs(y: Any) -> list[Variable]:
-    """Return the Variables to start from, or say what else was given."""
     if isinstance(y, Variable):
         return [y]
     if not isinstance(y, Iterable) or isinstance(y, (str, bytes)):

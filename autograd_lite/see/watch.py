@@ -1,8 +1,8 @@
 """Watching nodes as they are made: non-finite numbers raised at once, lines of the user's code, scopes."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from autograd_lite import context
@@ -11,8 +11,6 @@ from autograd_lite.frames import user_location
 
 
 class _NonFiniteWatch(context.Observer):
-    """Raises at the first value or adjoint that is infinite or NaN."""
-
     def node(self, node: Any) -> None:
         if math.isfinite(node._value):
             node.about.location = user_location()
@@ -20,7 +18,11 @@ class _NonFiniteWatch(context.Observer):
                 trace.guard("lt", node, math.inf, outcome=True)
                 trace.guard("gt", node, -math.inf, outcome=True)
             return
-        names = _input_names(node)
+        letters = ["x"] if len(node.arguments) == 1 else [chr(ord("a") + i % 26) for i in range(len(node.arguments))]
+        names = [
+            (a.name or letter) if hasattr(a, "name") else repr(a)
+            for a, letter in zip(node.arguments, letters, strict=True)
+        ]
         values = [getattr(a, "_value", a) for a in node.arguments]
         inputs = ", ".join(f"{n} = {v}" if n != repr(v) else n for n, v in zip(names, values, strict=True))
         made = "a node made by hand" if node.primitive is None else node.primitive.name
@@ -61,20 +63,12 @@ class _NonFiniteWatch(context.Observer):
         )
 
 
-def _input_names(node: Any) -> list[str]:
-    letters = ["x"] if len(node.arguments) == 1 else [chr(ord("a") + i % 26) for i in range(len(node.arguments))]
-    return [
-        (a.name or letter) if hasattr(a, "name") else repr(a) for a, letter in zip(node.arguments, letters, strict=True)
-    ]
-
-
 def _made_at(node: Any) -> str:
     location = None if node._about is None else node._about.location
     return f" made at {location}" if location else ""
 
 
-@contextmanager
-def raise_on_nonfinite() -> Iterator[None]:
+def raise_on_nonfinite() -> AbstractContextManager[None]:
     """Turn the first infinite or NaN value or adjoint into an error.
 
     Raises
@@ -99,13 +93,10 @@ def raise_on_nonfinite() -> Iterator[None]:
         ...
     autograd_lite.errors.NonFiniteError: the adjoint of Variable(0.0, name='x') made at ... is inf: ...
     """
-    with context.observing(_NonFiniteWatch()):
-        yield
+    return context.observing(_NonFiniteWatch())
 
 
 class _Locations(context.Observer):
-    """Notes the line that makes a node, and the one that reads its value."""
-
     def node(self, node: Any) -> None:
         node.about.location = user_location()
 
@@ -113,8 +104,7 @@ class _Locations(context.Observer):
         node.about.read = user_location()
 
 
-@contextmanager
-def record_locations() -> Iterator[None]:
+def record_locations() -> AbstractContextManager[None]:
     """Let nodes remember the file and line of the user's code that makes them: `x.location`.
 
     Messages, `why`, `blame` and the pages of `draw` name these lines; `why` also names the line that took the number out
@@ -132,13 +122,10 @@ def record_locations() -> Iterator[None]:
     >>> y.location
     '...:2'
     """
-    with context.observing(_Locations()):
-        yield
+    return context.observing(_Locations())
 
 
 class _Scope(context.Observer):
-    """Notes a name on every node, behind the names of the scopes around it."""
-
     def __init__(self, name: str) -> None:
         self.name = name
 
@@ -147,8 +134,7 @@ class _Scope(context.Observer):
         about.scope = self.name if about.scope is None else f"{about.scope}/{self.name}"
 
 
-@contextmanager
-def scope(name: str) -> Iterator[None]:
+def scope(name: str) -> AbstractContextManager[None]:
     """Give the nodes made inside a common name: a box of its own in pictures that are folded.
 
     Parameters
@@ -167,5 +153,4 @@ def scope(name: str) -> Iterator[None]:
     """
     if not isinstance(name, str) or not name:
         raise OperandError(f"scope({name!r}): name a scope with a text.")
-    with context.observing(_Scope(name)):
-        yield
+    return context.observing(_Scope(name))

@@ -1,17 +1,16 @@
 """Why a gradient is zero, tiny, huge or missing.
 
-Where no path leads from `y` to `x`, the number of `x` may have left the graph by `.value`, which leaves no edge. It is found
-again by its value: a constant or a leaf under `y` that is the very number of `x`, of a function of `x`, or of a node that
-was computed from `x` and still lives. Inside `record_locations` a Variable remembers the line that last read it, which
-settles the matter.
+Where no path leads from `y` to `x`, a constant or leaf under `y` may be the number of `x`, of a function of it, or of a
+living node computed from it, taken out by `.value`. Inside `record_locations` a Variable knows the line that last read it.
 """
 
 import gc
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from itertools import chain, islice
 from typing import NamedTuple
 
 from autograd_lite.context import unnoticed
@@ -37,6 +36,10 @@ PRECEDENCE = (
 
 #: Beyond this size of the argument a derivative 0 is the far end of a curve and not its top or bottom.
 FAR = 3.0
+
+assert isinstance(share.flat, tuple)
+#: The clause about a unit of softmax that has rounded to 1.
+ROUNDED: str = share.flat[1]
 
 Finding = tuple[str, str]  # the cause, and a clause that says it
 
@@ -70,16 +73,6 @@ class Why(Report):
 
     gradient: float | None = None
     paths: int = 0
-
-
-class Reason(NamedTuple):
-    """What `why` found: its cause, what follows `∂y/∂x` in the sentence, and the rest of the report."""
-
-    cause: str
-    clause: str
-    evidence: Sequence[str] = ()
-    nodes: tuple[Variable, ...] = ()
-    location: str | None = None  # None: that of the first node
 
 
 def why(y: Variable, x: Variable, *, tiny: float = 1e-6, huge: float = 1e6) -> Why:
@@ -121,19 +114,17 @@ def why(y: Variable, x: Variable, *, tiny: float = 1e-6, huge: float = 1e6) -> W
     >>> al.why(y, x).cause
     'captured constant'
     """
-    check_variable("why", y)
-    check_variable("why", x)
+    check_variable("why", y, x)
     if not 0.0 <= tiny < huge:
         raise ArgumentError(f"tiny={tiny!r}, huge={huge!r}: give two sizes, 0 ≤ tiny < huge.")
     with unnoticed():
         ways = Ways(y, x)
-        gradient = ways.adjoints.get(x, 0.0) if ways.connected else None
+        gradient = ways.adjoints.get(ways.end, 0.0) if ways.connected else None
         if gradient is None:
             reason = _missing(ways)
         elif not math.isfinite(gradient):
             found = blame(y)
-            clause = f"; al.blame says: {found.sentence}"
-            reason = Reason("not finite", clause, found.evidence, found.nodes, found.location)
+            reason = replace(found, cause="not finite", sentence=f"; al.blame says: {found.sentence}")
         elif gradient == 0.0:
             reason = _zero(ways)
         elif y is not x and abs(gradient) < tiny:
@@ -145,83 +136,79 @@ def why(y: Variable, x: Variable, *, tiny: float = 1e-6, huge: float = 1e6) -> W
             if x.grad is None:
                 never = f"because {ways.names[y]}.backward() has not been called."
                 evidence.append(f"{ways.names[x]}.grad is None {never}")
-            reason = Reason("none", ": nothing stands out.", evidence)
+            reason = Report("none", ": nothing stands out.", tuple(evidence))
         head = "" if gradient is None else f"∂{ways.names[y]}/∂{ways.names[x]} = {number(gradient + 0.0)}"
-        return Why(
-            cause=reason.cause,
-            sentence=head + reason.clause,
-            evidence=tuple(reason.evidence),
-            nodes=reason.nodes,
-            location=reason.location or (reason.nodes[0].location if reason.nodes else None),
-            gradient=gradient,
-            paths=ways.number,
-        )
+        sentence = head + reason.sentence
+        return Why(reason.cause, sentence, reason.evidence, reason.nodes, reason.location, gradient, ways.number)
 
 
-def _zero(ways: Ways) -> Reason:
-    if ways.largest[ways.y][0] == 0:  # a path without a factor 0
-        if ways.sizes.get(ways.x, 0.0) == 0.0:
+# Each of the following gives a report whose sentence is what follows `∂y/∂x = …`.
+
+
+def _zero(ways: Ways) -> Report:
+    if ways.largest[ways.start][0] == 0:  # a path without a factor 0
+        if ways.sizes.get(ways.end, 0.0) == 0.0:
             return _chain("vanishing", ways.top(1)[0], ways.names, tail=", which underflows to 0")
         return _cancellation(ways)
-    reached, front = {ways.y}, []  # the edges with derivative 0 that are met first on the ways from `y`
-    for node in ways.between:
-        if node in reached:
-            for edge in ways.edges[node]:
+    reached, front = {ways.start}, []  # the edges with derivative 0 that are met first on the ways from `y`
+    for i in ways.between:
+        if i in reached:
+            for edge in ways.edges[i]:
                 if edge.factor == 0.0:
                     front.append(edge)
                 else:
-                    reached.add(edge.argument)
-    back = (  # and those met first from `x`
-        edge
-        for edges in ways.edges.values()
-        for edge in edges
-        if edge.factor == 0.0 and ways.largest[edge.argument][0] == 0
-    )
-    findings = {edge: zero(edge, ways.names) for edge in islice(front, 1000)}
-    ranked = sorted(findings, key=lambda edge: precedence(findings[edge][0]))
-    cause, clause = findings[ranked[0]]
-    alike = Counter(operation(edge.user) for edge in ranked if findings[edge][0] == cause)
+                    reached.add(edge.j)
+    known = {(edge.i, edge.place) for edge in front[:1000]}
+    findings = [(*zero(edge, ways.names), edge) for edge in front[:1000]]
+    findings.sort(key=lambda finding: PRECEDENCE.index(finding[0]) if finding[0] in PRECEDENCE else -1)
+    cause, clause, _ = findings[0]
+    alike = Counter(operation(edge.user) for other, _, edge in findings if other == cause)
     kinds = ", ".join(f"{n} {name}" for name, n in alike.items())
-    several = f"every path is blocked, by {kinds}; " if len(ranked) > 1 and sum(alike.values()) > 1 else ""
-    behind = [f"behind that: {zero(edge, ways.names)[1]}" for edge in islice((e for e in back if e not in findings), 3)]
-    beside = [findings[edge][1] for edge in ranked[1:LINES] if findings[edge][1] != clause]
+    several = f"every path is blocked, by {kinds}; " if len(findings) > 1 and sum(alike.values()) > 1 else ""
+    back = (  # the edges with derivative 0 that are met first from `x`
+        edge
+        for edge in chain.from_iterable(ways.edges)
+        if edge.factor == 0.0 and ways.largest[edge.j][0] == 0 and (edge.i, edge.place) not in known
+    )
+    beside = [other for _, other, _ in findings[1:LINES] if other != clause]
+    behind = [f"behind that: {zero(edge, ways.names)[1]}" for edge in islice(back, 3)]
     evidence = list(dict.fromkeys(beside + behind))
     if len(front) > LINES:
         evidence.append(f"… {len(front) - LINES:,} more edges with derivative 0")
-    nodes = tuple(dict.fromkeys(edge.user for edge in ranked))
-    return Reason(cause, f": {several}{clause}.", evidence, nodes)
+    nodes = {edge.i: edge.user for *_, edge in findings}
+    return Report(cause, f": {several}{clause}.", tuple(evidence), tuple(nodes.values()))
 
 
-def _cancellation(ways: Ways) -> Reason:
+def _cancellation(ways: Ways) -> Report:
     """The newest node on whose ways to `y` the contributions add up to nothing."""
     adjoints, sizes, names = ways.adjoints, ways.sizes, ways.names
-    here = next(
-        node
-        for node in (*ways.between, ways.x)
-        if ways.largest[node][0] == 0
-        and abs(adjoints.get(node, 1.0)) <= CANCELLED * sizes.get(node, 0.0)
-        and sizes[node] > 0.0
+    at = next(
+        i
+        for i in (*ways.between, ways.end)
+        if ways.largest[i][0] == 0 and abs(adjoints.get(i, 1.0)) <= CANCELLED * sizes.get(i, 0.0) and sizes[i] > 0.0
     )
-    above, left = Ways(ways.y, here), adjoints[here]
+    here, left = ways.nodes[at], adjoints[at]
+    above = Ways(ways.y, here)
     paths = [path for path in above.top(LINES) if path.logarithm > -math.inf]
     several = len(paths) if len(paths) < LINES else above.number  # those with a factor 0 come last
     evidence = [f"{path.amount()} along {path.written(names)}" for path in paths]
     if several > len(paths):
         evidence.append(f"… {counted(several - len(paths), 'more path')}")
     if here.primitive is not None and here.primitive.name in ("exp", "exp2", "expm1"):
-        users = (path.edges[-1] for path in paths if path.edges)
-        quotient = next((e.user for e in users if operation(e.user) == "/" and e.place == 0), None)
+        last = (path.edges[-1] for path in paths if path.edges)
+        quotient = next((edge for edge in last if operation(edge.user) == "/" and edge.place == 0), None)
         if quotient is not None:  # e / (e + …)
-            return Reason("saturated", f": {softmax_unit(quotient, names)}.", evidence, (quotient, here))
-    rounding = abs(left) <= 8.0 * EPS * len(ways.nodes) * sizes[here]
+            clause = f": {_said(ROUNDED, quotient, names)}."
+            return Report("saturated", clause, tuple(evidence), (quotient.user, here))
+    rounding = abs(left) <= 8.0 * EPS * len(ways.nodes) * sizes[at]
     how = "exactly" if left == 0.0 else "to rounding" if rounding else f"but for {number(left)}"
     amounts = " and ".join(path.amount() for path in paths[:2]) + " …" * (several > 2)
     clause = f": the contributions of {counted(several, 'path')} to {names.at(here)} cancel {how}, {amounts}."
-    return Reason("cancellation", clause, evidence, (here, *(path.edges[-1].user for path in paths)))
+    return Report("cancellation", clause, tuple(evidence), (here, *(path.edges[-1].user for path in paths)))
 
 
-def _tiny(ways: Ways, gradient: float) -> Reason:
-    if abs(gradient) <= CANCELLED * ways.sizes[ways.x]:
+def _tiny(ways: Ways, gradient: float) -> Report:
+    if abs(gradient) <= CANCELLED * ways.sizes[ways.end]:
         return _cancellation(ways)
     path, names = ways.top(1)[0], ways.names
     shrinking = [edge for edge in path.edges if edge.size[1] < 0.0]
@@ -229,24 +216,23 @@ def _tiny(ways: Ways, gradient: float) -> Reason:
     saturated = least.user.primitive is not None and least.user.primitive.saturates
     if not saturated or 2.0 * least.size[1] > sum(edge.size[1] for edge in shrinking):
         return _chain("vanishing", path, names)
-    at = f"at {number(least.argument.value)} its slope is {number(least.local)}"
-    what = (
-        softmax_unit(least.user, names)
-        if least.user.primitive is share
-        else f"{names.at(least.user)} is saturated: {at}"
-    )
-    return Reason("saturated", f": {what}.", [f"{path.amount()} along {path.written(names)}"], (least.user,))
+    slope = f"its slope is {number(least.local)}"
+    what = f"{names.at(least.user)} is saturated: at {number(least.argument.value)} {slope}"
+    if least.user.primitive is share:
+        what = _said(ROUNDED, least, names)
+    return Report("saturated", f": {what}.", (f"{path.amount()} along {path.written(names)}",), (least.user,))
 
 
-def _huge(ways: Ways, gradient: float) -> Reason:
+def _huge(ways: Ways, gradient: float) -> Report:
     path = ways.top(1)[0]
+    found = _chain("exploding", path, ways.names)
     if ways.number < 10 and abs(path.product) * ways.number > abs(gradient) / 2.0:
-        return _chain("exploding", path, ways.names)
+        return found
     several = f"{counted(ways.number, 'path')} add up; the largest brings {path.amount()}"
-    return _chain("exploding", path, ways.names)._replace(clause=f": {several}.")
+    return replace(found, sentence=f": {several}.")
 
 
-def _chain(cause: str, path: Path, names: Names, tail: str = "") -> Reason:
+def _chain(cause: str, path: Path, names: Names, tail: str = "") -> Report:
     """The product along a path, and the factor of each of its nodes, the ones that matter most first."""
     shrinks = cause == "vanishing"
     logarithms: dict[str, list[float]] = defaultdict(list)
@@ -266,39 +252,35 @@ def _chain(cause: str, path: Path, names: Names, tail: str = "") -> Reason:
     evidence = [f"{signed(edge.local)} by {names.at(edge.user)}" for edge in edges[:LINES]]
     if len(edges) > len(evidence):
         evidence.append(f"… {len(edges) - len(evidence):,} more factors")
-    return Reason(cause, clause, evidence, tuple(edge.user for edge in edges[:LINES]))
-
-
-def precedence(cause: str) -> int:
-    """The rank of a cause; those that a user's own operation names come first."""
-    return PRECEDENCE.index(cause) if cause in PRECEDENCE else -1
+    return Report(cause, clause, tuple(evidence), tuple(edge.user for edge in edges[:LINES]))
 
 
 def zero(edge: Edge, names: Names) -> Finding:
     """Say why the local gradient of an edge is 0: as the situation has it, or the entry of the operation."""
-    node, place = edge.user, edge.place
-    primitive = node.primitive
+    what, primitive, place = names.at(edge.user), edge.user.primitive, edge.place
     if primitive is None:
-        return "hand-made", f"{names.at(node)} was given the local gradient 0 by hand"
-    values = values_of(node)
+        return "hand-made", f"{what} was given the local gradient 0 by hand"
+    values = values_of(edge.user)
     if primitive is where:
-        return _where(edge, values, names)
+        return _where(edge, values, what)
     if primitive is mul:
-        return _product(edge, names)
+        other = edge.user.arguments[1 - place]
+        named, dead = (names[other], other.primitive is relu) if isinstance(other, Variable) else ("a factor", False)
+        return "zero factor", f"in {what}, {named} is 0{' (a dead relu)' * dead}: that is the derivative"
     finding = primitive.flat(place, *values) if callable(primitive.flat) else primitive.flat
     if finding:
-        return finding[0], _said(finding[1], edge, values, names)
-    what, x = names.at(node), values[place]
+        return finding[0], _said(finding[1], edge, names)
+    x = values[place]
     if primitive.saturates and abs(x) > FAR:
         return "saturated", f"{what} is saturated: at {number(x)} its slope is below the smallest float"
     if not callable(primitive.partials[place]):
-        return "flat", f"the rule of {operation(node)} says that {what} does not depend on argument {place}"
+        return "flat", f"the rule of {operation(edge.user)} says that {what} does not depend on argument {place}"
     return "stationary", f"{what} is flat at this very point: its derivative at {number(x)} is 0"
 
 
-def _said(clause: str, edge: Edge, values: Sequence[float], names: Names) -> str:
-    """A clause of the table with names and numbers in it."""
-    node, other = edge.user, None
+def _said(clause: str, edge: Edge, names: Names) -> str:
+    """A clause of the table of primitives with names and numbers in it."""
+    node, values, other = edge.user, values_of(edge.user), None
     if len(values) == 2:
         other = node.arguments[1 - edge.place]
         other = f"{names[other]} = {number(other.value)}" if isinstance(other, Variable) else number(other)
@@ -306,35 +288,17 @@ def _said(clause: str, edge: Edge, values: Sequence[float], names: Names) -> str
     return clause.format(*numbers, node=names.at(node), y=number(node.value), x=number(values[edge.place]), other=other)
 
 
-def softmax_unit(node: Variable, names: Names) -> str:
-    """The clause about a share that has rounded to 1."""
-    assert isinstance(share.flat, tuple)
-    return share.flat[1].format(node=names.at(node), y=number(node.value))
-
-
-def _where(edge: Edge, values: Sequence[float], names: Names) -> Finding:
+def _where(edge: Edge, values: Sequence[float], what: str) -> Finding:
     condition = edge.user.arguments[0]
     if isinstance(condition, Variable) and condition.primitive is hold:  # only `norm` is made like that
-        return "kink", f"{names.at(edge.user)} is a norm at the origin, where its gradient counts as 0"
+        return "kink", f"{what} is a norm at the origin, where its gradient counts as 0"
     if edge.place == 0:
-        return "flat", f"{names.at(edge.user)} depends on it only through the condition, a choice that has derivative 0"
+        return "flat", f"{what} depends on it only through the condition, a choice that has derivative 0"
     branch = "first" if values[0] != 0.0 else "second"
-    return (
-        "untaken branch",
-        f"{names.at(edge.user)} took the {branch} branch, since its condition is {number(values[0])}",
-    )
+    return "untaken branch", f"{what} took the {branch} branch, since its condition is {number(values[0])}"
 
 
-def _product(edge: Edge, names: Names) -> Finding:
-    other = edge.user.arguments[1 - edge.place]
-    named = names[other] if isinstance(other, Variable) else "a factor"
-    dead = isinstance(other, Variable) and other.primitive is relu
-    dead_relu = " (a dead relu)" if dead else ""
-    return "zero factor", f"in {names.at(edge.user)}, {named} is 0{dead_relu}: that is the derivative"
-
-
-@dataclass(frozen=True)
-class Match:
+class Match(NamedTuple):
     """A number under `y` that came from `source`."""
 
     source: Variable
@@ -344,9 +308,7 @@ class Match:
 
     @property
     def read(self) -> str | None:
-        """The line that last read the source."""
-        read: str | None = self.source.about.read
-        return read
+        return self.source.about.read
 
     @property
     def is_stopped(self) -> bool:
@@ -363,12 +325,10 @@ class Match:
 
     @property
     def rank(self) -> tuple[bool, bool, bool]:
-        """The better the smaller."""
         elsewhere = self.place.location is None or self.read != self.place.location
         return (self.read is None, elsewhere, self.form != "{}")
 
     def described(self, names: Names) -> str:
-        """Say in a clause where the number stands."""
         source, place = self.form.format(names[self.source]), self.place
         where = f"as a constant in {names.call(place)}" if place.arguments else f"in the leaf {names[place]}"
         at = f" at {place.location}" if place.location else ""
@@ -376,21 +336,24 @@ class Match:
 
 
 def matches(x: Variable, nodes: Sequence[Variable]) -> list[Match]:
-    """Return what under `y` (its `nodes`) may be the number of `x` or of what was computed from it, best first.
-
-    Time: that of one look at every node there is, alive in this process.
-    """
-    numbers, below = _numbers(nodes, x), set(nodes)
+    """Return the numbers under `y` (its `nodes`) that may come from `x`, best first; looks at every node in the process."""
+    below = {*map(id, nodes)}
+    numbers: dict[float, list[Variable]] = defaultdict(list)  # where each constant and each leaf value is used
+    for node in nodes:
+        if node.number > x.number:  # an older node cannot have its number from x
+            for a in node.arguments or [node.value]:
+                if not isinstance(a, Variable):
+                    numbers[a].append(node)
     found = (
         Match(source, form, place, candidate)
         for source in (x, *_computed_from(x))
-        if source not in below
+        if id(source) not in below
         for form, candidate in (_forms(x.value) if source is x else [("{}", source.value)])
         for place in numbers.get(candidate, ())
     )
-    best: dict[tuple[Variable, float], Match] = {}  # of several explanations of a number the best
+    best: dict[tuple[int, float], Match] = {}  # of several explanations of a number the best
     for match in sorted((match for match in found if match.telling), key=lambda match: match.rank):
-        best.setdefault((match.place, match.number), match)
+        best.setdefault((id(match.place), match.number), match)
     return list(best.values())
 
 
@@ -399,27 +362,16 @@ def _is_telling(number: float) -> bool:
     return math.isfinite(number) and (not (number * 4.0).is_integer() or abs(number) > 100.0)
 
 
-def _numbers(nodes: Sequence[Variable], x: Variable) -> dict[float, list[Variable]]:
-    """Where each constant and each leaf value is used."""
-    numbers: dict[float, list[Variable]] = defaultdict(list)
-    for node in nodes:
-        if node.number > x.number:  # an older node cannot have its number from x
-            for number in (
-                [a for a in node.arguments if not isinstance(a, Variable)] if node.arguments else [node.value]
-            ):
-                numbers[number].append(node)
-    return numbers
-
-
 def _computed_from(x: Variable) -> list[Variable]:
     """The nodes of this process that depend on `x`. Nodes do not know their users, the garbage collector does."""
     newer = [thing for thing in gc.get_objects() if type(thing) is Variable and thing.number > x.number]
     newer.sort(key=lambda node: node.number)
-    below: dict[Variable, None] = {x: None}
+    found, below = [], {id(x)}
     for node in newer:
-        if any(parent in below for parent in node.parents):
-            below[node] = None
-    return list(below)[1:]
+        if not below.isdisjoint(map(id, node.parents)):
+            below.add(id(node))
+            found.append(node)
+    return found
 
 
 def _forms(value: float) -> Iterator[tuple[str, float]]:
@@ -428,13 +380,11 @@ def _forms(value: float) -> Iterator[tuple[str, float]]:
         yield form, change(value)
     for name, primitive in PRIMITIVES.items():
         if primitive.built_in and primitive.arity == 1 and name not in ("neg", "positive", "hold", "square", "inv"):
-            try:
+            with suppress(ArithmeticError, ValueError):
                 yield f"{name}({{}})", primitive.value(value)
-            except (ArithmeticError, ValueError):
-                continue
 
 
-def _missing(ways: Ways) -> Reason:
+def _missing(ways: Ways) -> Report:
     """Say why no path leads from `y` to `x`: its number went another way, or none."""
     y, x, names, nodes = ways.y, ways.x, ways.names, ways.nodes
     head = f"{names[y]} does not depend on {names[x]}: no path leads from one to the other"
@@ -443,13 +393,13 @@ def _missing(ways: Ways) -> Reason:
         evidence = [match.described(names) for match in others[: LINES - 1]]
         if best.is_stopped:
             clause = f"{head}; {best.described(names)}, which stop_gradient made."
-            return Reason("stopped", clause, evidence, (best.place, best.source))
+            return Report("stopped", clause, tuple(evidence), (best.place, best.source))
         read = f"{names[best.source]}.value was read at {best.read}: " if best.read else ""
         itself = best.form.format(names[best.source])
         evidence.append(f"Use {itself} itself where its number stands, or an al function for math's.")
         evidence += [] if best.place.location else [RECORD]
         clause = f"{head}; {read}{best.described(names)}."
-        return Reason("captured constant", clause, evidence, (best.place, best.source), best.read)
+        return Report("captured constant", clause, tuple(evidence), (best.place, best.source), best.read)
     evidence = []
     if x.number > y.number:
         evidence.append(f"{names[x]} was made after {names[y]}, which therefore cannot depend on it.")
@@ -470,4 +420,4 @@ def _missing(ways: Ways) -> Reason:
     )
     if y.location is None:
         evidence.append(RECORD)
-    return Reason("no path", f"{head}.", evidence, (x, y))
+    return Report("no path", f"{head}.", tuple(evidence), (x, y))
