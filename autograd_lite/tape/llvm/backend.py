@@ -25,7 +25,7 @@ _CORES = os.cpu_count() or 1
 
 
 class MachineSingle:
-    """One lane by machine code."""
+    """A program for one lane; see `registry.Single`."""
 
     def __init__(self, program: Program, *, contract: bool) -> None:
         written = emit.lane_module(program, contract=contract)
@@ -35,16 +35,14 @@ class MachineSingle:
         self.callbacks = list(written.callbacks.values())
         self.module, short = written.compiled(300), len(written.tape.code) < 500
         self.address, pointer = self.module.address("main"), ctypes.c_void_p
-        self.main = engine.function(self.address, ctypes.c_int64, *[pointer] * 3, hold_gil=short)
-        self.framed = engine.function(self.module.address("framed"), ctypes.c_int64, pointer, hold_gil=short)
+        self.main = self.module.function("main", ctypes.c_int64, *[pointer] * 3, hold_gil=short)
+        self.framed = self.module.function("framed", ctypes.c_int64, pointer, hold_gil=short)
 
     def run(self, inputs: Sequence[float]) -> tuple[int, Sequence[float]]:
-        """The status and the outputs."""
         status, results = self.computed(np.array(inputs, dtype=np.float64))
         return status, results.tolist()
 
     def computed(self, given: Any) -> tuple[int, Any]:
-        """The status and the outputs, of an array and as an array."""
         results, scratch = np.empty(self.outputs), np.empty(self.scratch)
         status = self.main(given.ctypes.data, results.ctypes.data, scratch.ctypes.data)
         engine.raise_failures(self.callbacks)
@@ -54,9 +52,8 @@ class MachineSingle:
         """Arrays for inputs and outputs, a function that runs on them and returns the status, and memory that must live."""
         given, out, scratch = np.empty(self.inputs), np.empty(self.outputs), np.empty(self.scratch)
         addresses = np.array([memory.ctypes.data for memory in (given, out, scratch)], dtype=np.int64)
-        go: Callable[[], int] = functools.partial(
-            self.framed, ctypes.c_void_p(addresses.ctypes.data)
-        )  # each argument costs 0.1 µs
+        frame = ctypes.c_void_p(addresses.ctypes.data)  # one argument: each costs 0.1 µs
+        go: Callable[[], int] = functools.partial(self.framed, frame)
 
         def checked() -> int:
             status = go()
@@ -107,13 +104,12 @@ class Pool:
         return memory, address
 
     def give(self, memory: Any, address: int) -> None:
-        """Let the next call have it."""
         if len(memory) <= self.KEPT:
             self._kept.append((memory, address))
 
 
 class MachineLanes:
-    """Many lanes by machine code, in blocks.
+    """A program for many lanes, in blocks; see `registry.Lanes`.
 
     `main` needs `scratch` doubles for a block, and behind them a vector as mask and one for each of the sums. `work` is the
     time for a lane, in instructions.
@@ -128,7 +124,7 @@ class MachineLanes:
         self.work = written.instructions + len(written.groups.absorbed) // 4  # matrices keep the adders busy
         self.callbacks, self.module = list(written.callbacks.values()), written.compiled(1000)
         kinds = [ctypes.c_void_p] * 6 + [ctypes.c_int64] * 4
-        self.main = engine.function(self.module.address("main"), None, *kinds)
+        self.main = self.module.function("main", None, *kinds)
         self._spare, self._totals = Pool(), Pool()
 
     def block_of(self, count: int) -> int:
@@ -137,7 +133,6 @@ class MachineLanes:
         return max(min(64, self.largest), min(self.largest, half))
 
     def each(self, columns: Columns, shared: Any) -> tuple[Any, Any]:
-        """Outputs (outputs, lanes), and the status of each lane."""
         outputs = np.empty((self.outputs + self.guarded, columns.count))
         self._in_threads(columns, shared, outputs.ctypes.data)
         if not self.guarded:
@@ -145,7 +140,6 @@ class MachineLanes:
         return outputs[:-1], np.where(outputs[-1] == emit.HELD, 0.0, outputs[-1])
 
     def sums(self, columns: Columns, shared: Any, use: Callable[[Any, int], Any]) -> Any:
-        """The result of `use(sums, block)`."""
         block = self.block_of(columns.count)
         blocks = -(-columns.count // block)
         totals = self._totals.take(blocks * self.sum_count)
@@ -186,8 +180,6 @@ class MachineLanes:
 
 
 class Machine:
-    """The backend."""
-
     compiles = True
     single = MachineSingle
     lanes = MachineLanes

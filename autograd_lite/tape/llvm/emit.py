@@ -1,7 +1,7 @@
-"""Programs as LLVM IR, and as machine code of this machine.
+"""Programs as modules of LLVM IR.
 
-LLVM's time for one long block grows faster than its length, so a program is cut into functions of some hundred
-instructions. They pass values on through a scratch array, whose places are used again as soon as they are free.
+LLVM's time for one long block grows faster than its length, so a program is cut into functions. They pass values on through
+a scratch array, whose places are used again as soon as they are free.
 """
 
 import operator
@@ -17,8 +17,6 @@ from autograd_lite.tape.llvm.ir import Builder, Module, Value, vector
 from autograd_lite.tape.lowering import lowered
 from autograd_lite.tape.program import FEW, Guard, Program, sunk
 
-# -------------------------------------------------------------------------------------------------------- operations
-
 #: LLVM's name of a comparison of doubles as Python compares floats: ordered, but for "unequal".
 RELATIONS = {"lt": "olt", "le": "ole", "gt": "ogt", "ge": "oge", "eq": "oeq", "ne": "une"}
 OPPOSITES = {"lt": "uge", "le": "ugt", "gt": "ule", "ge": "ult", "eq": "une", "ne": "oeq"}
@@ -29,10 +27,6 @@ Formula = Callable[..., Value]
 def _less(x: Value, y: Value) -> Value:
     known = x.b.constant(1.0).where(x < y, 0.0)
     return x.b.constant(nan).where(x.compare("uno", y), known)
-
-
-def _comparison(relation: str) -> Formula:
-    return lambda x, y: x.b.constant(1.0).where(x.compare(relation, y), 0.0)
 
 
 def _extreme(relation: str) -> Formula:
@@ -50,10 +44,6 @@ def _floor_mod(x: Value, y: Value) -> tuple[Value, Value]:
     return moved.where(nonzero, x.b.constant(0.0).with_sign_of(y)), lowered.where(nonzero, quotient)
 
 
-def _mod(x: Value, y: Value) -> Value:
-    return x.b.constant(nan).where(y.compare("oeq", 0.0), _floor_mod(x, y)[0])
-
-
 def _floordiv(x: Value, y: Value) -> Value:
     quotient = _floor_mod(x, y)[1]
     floor = quotient.intrinsic("floor")
@@ -61,10 +51,6 @@ def _floordiv(x: Value, y: Value) -> Value:
     exact = x / y
     whole = rounded.where(quotient.compare("une", 0.0), x.b.constant(0.0).with_sign_of(exact))
     return exact.where(y.compare("oeq", 0.0), whole)
-
-
-def _intrinsic(name: str) -> Formula:
-    return lambda x: x.intrinsic(name)
 
 
 #: Operations that are an instruction or a few; the others are calls, expressions, or calls back into Python.
@@ -75,19 +61,22 @@ _FORMULAS: dict[Primitive, Formula] = {
     p.div: operator.truediv,
     p.neg: operator.neg,
     p.abs: operator.abs,
-    p.sqrt: _intrinsic("sqrt"),
-    p.floor: _intrinsic("floor"),
-    p.ceil: _intrinsic("ceil"),
-    p.trunc: _intrinsic("trunc"),
+    p.sqrt: lambda x: x.intrinsic("sqrt"),
+    p.floor: lambda x: x.intrinsic("floor"),
+    p.ceil: lambda x: x.intrinsic("ceil"),
+    p.trunc: lambda x: x.intrinsic("trunc"),
     p.copysign: lambda x, s: x.b.constant(nan).where(s.compare("uno", s), x.with_sign_of(s)),
     p.less: _less,
     p.where: lambda condition, x, y: x.where(condition.compare("une", 0.0), y),
     p.maximum: _extreme("ogt"),
     p.minimum: _extreme("olt"),
-    p.mod: _mod,
+    p.mod: lambda x, y: x.b.constant(nan).where(y.compare("oeq", 0.0), _floor_mod(x, y)[0]),
     p.floordiv: _floordiv,
 }
-INLINE = _FORMULAS | {rule: _comparison(RELATIONS[relation]) for relation, rule in p.COMPARISONS.items()}
+INLINE = _FORMULAS | {
+    rule: lambda x, y, holds=RELATIONS[relation]: x.b.constant(1.0).where(x.compare(holds, y), 0.0)
+    for relation, rule in p.COMPARISONS.items()
+}
 
 #: Operations that are a function of C's mathematical library.
 LIBRARY: dict[Primitive, str] = {
@@ -95,8 +84,6 @@ LIBRARY: dict[Primitive, str] = {
 } | {p.pow: "pow"}  # lowering makes x·x of x²
 
 NATIVE = frozenset([*INLINE, *LIBRARY])
-
-# ---------------------------------------------------------------------------------------------- the module of a program
 
 #: Instructions of one function: long enough to share loads, short enough for LLVM.
 FUNCTION_LENGTH = 1000
@@ -107,21 +94,14 @@ RUN = 16
 #: The number of the first guard that failed, while none has.
 HELD = 1e300
 
-
 Place = tuple[str, int]  # the name of a pointer, and bytes from there
 
 
 class ProgramModule(Module):
     """The module of a program: functions of inputs, scratch array and outputs, tables of matrices, and their calls.
 
-    Parameters
-    ----------
-    varying : int
-        The first so many inputs lie in rows of the scratch array, the others behind the pointer to inputs.
-    results : sequence of int
-        The slots of the outputs: of one lane in the array of outputs, of several lanes in rows behind the inputs.
-    summed : bool
-        Whether the outputs are added up over the lanes of a block instead, behind a mask of the lanes that there are.
+    The first `varying` inputs lie in rows of the scratch array. The slots `results` are written to the array of outputs by
+    one lane, to rows behind the inputs by several; if `summed` they are added up over the lanes of a block instead.
     """
 
     def __init__(
@@ -129,14 +109,14 @@ class ProgramModule(Module):
     ) -> None:
         super().__init__(width, contract=contract, vectorised=vector_math.FUNCTIONS)
         self.tape, self.varying, self.first = tape, varying, tape.first_instruction
-        self.groups = groups = matrices.Found()
+        self.groups = matrices.Found()
         if not contract:
-            self.groups = groups = matrices.found(tape, varying, summed=summed or width is None)
-        self.instructions = len(tape.code) - len(groups.absorbed)
+            self.groups = matrices.found(tape, varying, summed=summed or width is None)
+        self.instructions = len(tape.code) - len(self.groups.absorbed)
         self.block = 256 if self.instructions < 1000 and varying < 200 else 64  # its numbers should stay in the cache
         # Bytes from one row of the scratch array to the next. No power of two: rows would fall into few sets of the cache.
         self.row = 8 if width is None else 8 * self.block + 64
-        in_outers = {k for outer in groups.outers for k in outer.outputs}
+        in_outers = {k for outer in self.groups.outers for k in outer.outputs}
         self.added = [k for k in range(len(results)) if summed and k not in in_outers]
         self.sums: dict[int, list[int]] = defaultdict(list)
         for number, k in enumerate(self.added):
@@ -150,24 +130,32 @@ class ProgramModule(Module):
         self.libraries = [runtime.library()]
         if width is not None:
             self.libraries.append(vector_math.library(width))
-        if groups.matrices or groups.outers:
+        if self.groups.matrices or self.groups.outers:
             self.libraries.append(matrix_loops.library(width))
+        self._write()
+
+    def _write(self) -> None:
         self._rows: dict[int, int] = {}
         self._free: list[int] = []
         self._schedule = self._scheduled()
         self._guards: dict[int, list[tuple[int, Guard]]] = defaultdict(list)  # at -1 those that test no instruction
-        for number, guard in enumerate(tape.guards):
+        for number, guard in enumerate(self.tape.guards):
             self._guards[max(guard.left - self.first, guard.right - self.first, -1)].append((number, guard))
         self._last = self._last_uses()
         self._released: dict[int, list[int]] = defaultdict(list)
-        self.status = self._take() * self.row if tape.guards else 0
+        self.status = self._take() * self.row if self.tape.guards else 0
         self._calls: list[matrix_loops.Call] = []
         for index, part in enumerate(self._schedule):
             self._free += [self._rows[slot] for slot in self._released.pop(index - 1, ())]
-            write = self._matrix if isinstance(part, matrices.Matrix) else self._function
-            self._calls.append(write(index, part))  # type: ignore[arg-type]
+            if not isinstance(part, matrices.Matrix):
+                self._calls.append(self._function(index, part))
+                continue
+            for row in part.rows:
+                self._keep(row)
+            places, sources = ([self.place(slot)[1] for slot in slots] for slots in (part.rows, part.vector))
+            self._calls.append(matrix_loops.matrix(self, index, part, self.varying, places=places, sources=sources))
         self.outers = []
-        for number, outer in enumerate(groups.outers):
+        for number, outer in enumerate(self.groups.outers):
             left, right = ([self.place(slot)[1] for slot in side] for side in (outer.left, outer.right))
             self.outers.append(matrix_loops.outer(self, number, outer, left, right))
 
@@ -212,12 +200,6 @@ class ProgramModule(Module):
         for outer in self.groups.outers:
             used(len(self._schedule), [*outer.left, *outer.right])
         return last
-
-    def _matrix(self, index: int, matrix: matrices.Matrix) -> matrix_loops.Call:
-        for row in matrix.rows:
-            self._keep(row)
-        places, sources = ([self.place(slot)[1] for slot in slots] for slots in (matrix.rows, matrix.vector))
-        return matrix_loops.matrix(self, index, matrix, self.varying, places=places, sources=sources)
 
     def _function(self, index: int, positions: list[int]) -> matrix_loops.Call:
         def body(b: Builder, *pointers: Value) -> None:
@@ -389,8 +371,6 @@ class FunctionWriter:
             status.store(before.where(holds, before.where(before < number + 1.0, number + 1.0)))
 
 
-# ---------------------------------------------------------------------------------------------------------- one lane
-
 #: Doubles of scratch that a compiled function takes from the stack; beyond, the caller brings them.
 ON_STACK = 8192
 
@@ -435,9 +415,6 @@ def lane_module(tape: Program, *, contract: bool = False) -> ProgramModule:
     module.function("main", ["ptr"] * 3, main)
     module.function("framed", ["ptr"], framed)
     return module
-
-
-# ------------------------------------------------------------------------------------------------------- many lanes
 
 
 def lanes_module(tape: Program, varying: int, width: int, *, summed: bool, contract: bool = False) -> ProgramModule:

@@ -28,15 +28,7 @@ _lock = Lock()
 
 @dataclass(frozen=True)
 class Target:
-    """A machine that code is written for; what starts the code there is its own affair.
-
-    Attributes
-    ----------
-    triple, processor, features : str
-        In LLVM's words.
-    width : int
-        Doubles in a vector register, which are the lanes that code for many lanes works on at a time.
-    """
+    """A machine that code is written for, in LLVM's words, and the lanes worked on at a time: doubles in a register."""
 
     triple: str
     processor: str = ""
@@ -53,7 +45,6 @@ class Target:
 
 @cache
 def host() -> Target:
-    """The target that this process runs on."""
     features = llvm.get_host_cpu_features()
     width = 8 if features.get("avx512f") else 4 if features.get("avx2") else 2
     return Target(llvm.get_default_triple(), llvm.get_host_cpu_name(), features.flatten(), width)
@@ -89,6 +80,10 @@ class Module:
     def address(self, name: str) -> int:
         address: int = self._engine.get_function_address(name)
         return address
+
+    def function(self, name: str, result: Any, *arguments: Any, hold_gil: bool = False) -> Callable[..., Any]:
+        kind = (ctypes.PYFUNCTYPE if hold_gil else ctypes.CFUNCTYPE)(result, *arguments)
+        return kind(self.address(name))
 
 
 class Callback:
@@ -161,9 +156,3 @@ def raise_failures(callbacks: Sequence[Callback]) -> None:
         for called in callbacks:
             called.failures.clear()  # the next run is another one
         raise failures[0]
-
-
-def function(address: int, result: Any, *arguments: Any, hold_gil: bool = False) -> Callable[..., Any]:
-    """A compiled function as a Python callable."""
-    kind = (ctypes.PYFUNCTYPE if hold_gil else ctypes.CFUNCTYPE)(result, *arguments)
-    return kind(address)

@@ -6,6 +6,7 @@ Text and not `llvmlite.ir`: building that object model for 8,000 instructions ta
 import struct
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 
 def vector(width: int, kind: str = "double") -> str:
@@ -26,31 +27,24 @@ def literal(kind: str, number: float) -> str:
 class Module:
     """Functions and tables, written one by one; a function that they call and the module lacks is declared.
 
-    Parameters
-    ----------
-    width : int or None
-        Lanes of the values that formulas work on; None for a program of one lane, whose functions are those of libm. Else a
-        vector of eight doubles stays in one register where there is one for it.
-    contract : bool
-        Whether a product and a sum may become one fused operation, which rounds once.
-    vectorised : collection of str
-        The functions that have code for lanes in another module; the others are called once for each lane.
+    Values have `width` lanes, of which eight doubles stay in one register where there is one for them; a program of one lane
+    has None, and functions of libm. `contract` lets a product and a sum become one operation, which rounds once. Functions
+    that are not `vectorised` in another module are called once for each lane.
     """
 
     def __init__(self, width: int | None, *, contract: bool = False, vectorised: Collection[str] = ()) -> None:
         self.width, self.contract, self.vectorised = width, contract, vectorised
+        self.fused = {name: f"{name} contract" for name in ("fadd", "fsub", "fmul") if contract}
         self.parts: list[str] = []
         self.names: list[str] = []  # of functions that other modules may call
         self.written: set[str] = set()
         self.declarations: dict[str, str] = {}
 
-    def function(
-        self, name: str, kinds: Sequence[str], body: "Callable[..., Value | None]", *, internal: bool = False
-    ) -> None:
+    def function(self, name: str, kinds: Sequence[str], body: Callable[..., Any], *, internal: bool = False) -> None:
         """Write the function that `body` makes of a builder and arguments of these types; it gives the result, if any."""
         b = Builder(self)
         arguments = [Value(b, kind, f"%a{k}") for k, kind in enumerate(kinds)]
-        result = body(b, *arguments)
+        result: Value | None = body(b, *arguments)
         kind, returned = (result.kind, f"{result.kind} {result.name}") if result is not None else ("void", "void")
         parameters = ", ".join(f"{a.kind} {a.name}" for a in arguments)
         head = f"define {'internal ' * internal}{kind} @{name}({parameters}) #0 {{"
@@ -77,8 +71,6 @@ class Builder:
     def __init__(self, module: Module) -> None:
         self.module, self.width = module, module.width or 1
         self.double = vector(self.width)
-        flags = " contract" if module.contract else ""
-        self.fadd, self.fsub, self.fmul = f"fadd{flags}", f"fsub{flags}", f"fmul{flags}"
         self.lines: list[str] = []
         self._names = 0
         self._loop = ""  # the innermost
@@ -176,6 +168,15 @@ class Builder:
         self.lines += [f"br i1 {truth.name}, label %{self._loop}.done, label %{stay}", f"{stay}:"]
 
 
+def _operator(real: str = "", whole: str = "") -> "Callable[[Value, Operand], Value]":
+    """The operation on doubles or on integers."""
+    return lambda self, other: self.op(real if "double" in self.kind else whole, other)
+
+
+def _comparison(relation: str) -> "Callable[[Value, Operand], Value]":
+    return lambda self, other: self.compare(relation, other)
+
+
 class Value:
     """A value or constant of a type, as its name: formulas of these write their instructions, lane by lane.
 
@@ -193,52 +194,25 @@ class Value:
     def op(self, operation: str, other: "Operand") -> "Value":
         """One of LLVM's operations on two values of a type."""
         second = other.name if isinstance(other, Value) else literal(self.kind, other)
+        operation = self.b.module.fused.get(operation, operation)
         return self.b.emit(self.kind, f"{operation} {self.kind} {self.name}, {second}")
 
-    def __add__(self, other: "Operand") -> "Value":
-        return self.op(self.b.fadd if "double" in self.kind else "add", other)
-
-    def __sub__(self, other: "Operand") -> "Value":
-        return self.op(self.b.fsub if "double" in self.kind else "sub", other)
+    __add__, __sub__, __mul__ = _operator("fadd", "add"), _operator("fsub", "sub"), _operator("fmul", "mul")
+    __truediv__, __lshift__, __rshift__ = _operator("fdiv"), _operator(whole="shl"), _operator(whole="ashr")
+    __and__, __or__, __xor__ = _operator(whole="and"), _operator(whole="or"), _operator(whole="xor")
+    __lt__, __gt__, __ge__ = _comparison("olt"), _comparison("ogt"), _comparison("oge")
 
     def __rsub__(self, other: float) -> "Value":
         return self.b.constant(other) - self
 
-    def __mul__(self, other: "Operand") -> "Value":
-        return self.op(self.b.fmul if "double" in self.kind else "mul", other)
-
-    def __truediv__(self, other: "Operand") -> "Value":
-        return self.op("fdiv", other)
-
     def __rtruediv__(self, other: float) -> "Value":
         return self.b.constant(other) / self
-
-    def __and__(self, other: "Operand") -> "Value":
-        return self.op("and", other)
-
-    def __xor__(self, other: "Operand") -> "Value":
-        return self.op("xor", other)
-
-    def __lshift__(self, bits: int) -> "Value":
-        return self.op("shl", bits)
-
-    def __rshift__(self, bits: int) -> "Value":
-        return self.op("ashr", bits)
 
     def __neg__(self) -> "Value":
         return self.b.emit(self.kind, f"fneg {self.kind} {self.name}")
 
     def __abs__(self) -> "Value":
         return self.intrinsic("fabs")
-
-    def __lt__(self, other: "Operand") -> "Value":
-        return self.compare("olt", other)
-
-    def __gt__(self, other: "Operand") -> "Value":
-        return self.compare("ogt", other)
-
-    def __ge__(self, other: "Operand") -> "Value":
-        return self.compare("oge", other)
 
     def compare(self, relation: str, other: "Operand") -> "Value":
         """The mask of lanes in which one of LLVM's relations holds: olt, ole, ogt, oge, oeq, une, uno, …; slt, eq, ne, …."""
@@ -270,11 +244,9 @@ class Value:
         return self.b.call(self.kind, f"llvm.{function}.{suffix}", self, *values)
 
     def bits(self) -> "Value":
-        """The bits of doubles as integers."""
         return self.cast("bitcast", self.kind.replace("double", "i64"))
 
     def double(self) -> "Value":
-        """The doubles with these bits."""
         return self.cast("bitcast", self.kind.replace("i64", "double"))
 
     def odd(self) -> "Value":
@@ -291,7 +263,6 @@ class Value:
         return self.b.emit(kind, f"extractelement {self.kind} {self.name}, i32 {lane}")
 
     def spread(self, width: int) -> "Value":
-        """A plain number in every lane of a vector."""
         if width == 1:
             return self
         v = vector(width, self.kind)

@@ -1,8 +1,7 @@
-"""IR of the loops over matrices, compiled once for all programs.
+"""The loops over matrices: rows `Σᵢ a[r][i]·v[i]`, each added up from first to last, several rows at a time.
 
-One kernel does all of them: rows `Σᵢ a[r][i]·v[i]`, each added up from first to last, several rows at a time. For a layer,
-a is a weight and v a number in each lane; for a gradient by weights, summed over lanes, a is a lane's derivative by an
-output and v eight neighbouring inputs in that lane.
+For a layer, a is a weight and v a number in each lane; for a gradient by weights, summed over lanes, a is a lane's derivative
+by an output and v eight neighbouring inputs in that lane.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -25,24 +24,20 @@ Call = Callable[..., Value]  # of a builder and what the kernel is passed first
 
 @cache
 def library(width: int | None) -> Module:
-    """The loops for vectors of `width` lanes, or for one lane if None.
-
-    With one lane rows run side by side, in scalars or, where their weights are neighbours, in a vector.
-    """
+    """The loops for vectors of `width` lanes; for one lane if None: rows whose weights are neighbours run in a vector."""
     module = Module(1)
-    for rows in ROW_COUNTS:
-        module.function(f"al_one{rows}", _ROWS, _rows(1, rows), internal=True)
-    _over_rows(module, "al_matrix1", {count: f"al_one{count}" for count in ROW_COUNTS})
+    for name, lanes in (("al_matrix1", 1), (f"al_matrix_v{width}", width)):
+        if lanes is not None:
+            for rows in ROW_COUNTS:
+                module.function(f"{name}_{rows}", _ROWS, _rows(lanes, rows), internal=True)
+            _over_rows(module, name, {rows: f"{name}_{rows}" for rows in ROW_COUNTS})
     if width is not None:
-        for rows in ROW_COUNTS:
-            module.function(f"al_lanes{rows}", _ROWS, _rows(width, rows), internal=True)
-        _over_rows(module, f"al_matrix_v{width}", {count: f"al_lanes{count}" for count in ROW_COUNTS})
         _outer(module, width)
         return module
     for vectors in (2, 1):
         module.function(f"al_columns{LANES * vectors}", _ROWS, _columns(vectors), internal=True)
     kernels = {count: f"al_columns{count}" for count in (2 * LANES, LANES)}
-    _over_rows(module, "al_columns", kernels | {count: f"al_one{count}" for count in ROW_COUNTS[1:]})
+    _over_rows(module, "al_columns", kernels | {count: f"al_matrix1_{count}" for count in ROW_COUNTS[1:]})
     for columns in (LANES, 1):
         module.function(f"al_product{columns}", [*["ptr"] * 5, "i64", "i64"], _product(columns), internal=True)
     module.function("al_products", [*["ptr"] * 5, "i64", "i64"], _products)
@@ -58,7 +53,8 @@ def matrix(
     """
     weights = [8 * (w - shared) for w in found.weights]
     starts = [-1 if b is None else 8 * (b - shared) for b in found.starts]
-    tables = _tables(module, f"m{number}", w=weights, b=starts, y=places, x=sources)
+    lists = {"w": weights, "b": starts, "y": places, "x": sources}
+    tables = [module.table(f"m{number}{letter}", numbers) for letter, numbers in lists.items()]
     name = f"al_matrix_v{module.width}"
     if module.width is None:
         neighbours = found.weights == list(range(found.weights[0], found.weights[0] + len(places)))
@@ -72,16 +68,12 @@ def outer(module: Module, number: int, found: Outer, left: Sequence[int], right:
 
     It is passed pointers to the scratch array and to results, and for several lanes their number.
     """
-    tables: dict[str, Sequence[int]] = {"d": left, "y": [8 * first for first in found.results], "x": right}
+    lists: dict[str, Sequence[int]] = {"d": left, "y": [8 * first for first in found.results], "x": right}
     name = "al_products"
     if module.width is not None:
-        tables["b"], name = [-1] * len(left), f"al_outer_v{module.width}"
-    written = _tables(module, f"o{number}", **tables)
-    return lambda b, *passed: b.call("void", name, *passed, *written, len(left), len(right))
-
-
-def _tables(module: Module, prefix: str, **tables: Sequence[int]) -> list[str]:
-    return [module.table(f"{prefix}{name}", numbers) for name, numbers in tables.items()]
+        lists["b"], name = [-1] * len(left), f"al_outer_v{module.width}"
+    tables = [module.table(f"o{number}{letter}", numbers) for letter, numbers in lists.items()]
+    return lambda b, *passed: b.call("void", name, *passed, *tables, len(left), len(right))
 
 
 def _over_rows(module: Module, name: str, kernels: dict[int, str]) -> None:
@@ -157,8 +149,7 @@ def _columns(vectors: int) -> Callable[..., None]:
 def _outer(module: Module, width: int) -> None:
     """Sums over lanes of all products d·x: the matrix of the ds, and `width` neighbouring xs as a vector in each lane.
 
-    The xs lie lane by lane in rows of the scratch array, so that these are turned first; what does not fill a vector goes
-    singly.
+    The xs lie in rows of the scratch array, which are turned first; what does not fill a vector goes singly.
     """
     v = vector(width)
     steps = module.table("al_steps", range(0, 8 * width * MOST_LANES, 8 * width))

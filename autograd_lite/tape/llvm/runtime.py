@@ -62,7 +62,7 @@ def _scan(*, swap: bool) -> Callable[..., Value]:
             step, given, out = turn
             b.copy(given.at(carry, "i8"), xs.at(step * x, "i8"), x)
             failed = b.emit("i64", f"call i64 {body.name}(ptr {given.name}, ptr {out.name}, ptr {scratch.name})")
-            failed = failed.op("or", status.load("i64"))
+            failed = failed | status.load("i64")
             status.store(failed)
             b.leave(failed.compare("ne", 0))
             b.copy(ys.at(step * y, "i8"), out.at(carry, "i8"), y)
@@ -102,7 +102,7 @@ def loaded(functions: Module) -> engine.Module:
 @cache
 def _native_scan(swap: bool) -> Callable[..., int]:
     kinds = [ctypes.c_void_p] * 6 + [ctypes.c_int64] * 5 + [ctypes.c_void_p]
-    return engine.function(loaded(library()).address(f"al_scan{swap:d}"), ctypes.c_int64, *kinds)
+    return loaded(library()).function(f"al_scan{swap:d}", ctypes.c_int64, *kinds)
 
 
 def scan(*arguments: int, swap: bool) -> tuple[int, int]:

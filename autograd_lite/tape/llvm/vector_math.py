@@ -22,18 +22,11 @@ def polynomial(x: Value, coefficients: Sequence[float]) -> Value:
     The first pair stays apart, because every level of pairs rounds once more: only what is multiplied by x² can bear that.
     """
     terms: list[Operand] = list(coefficients[2:])
-    power = square = x * x
-    terms = _pairs(x, terms)
+    square, power = x * x, x
     while len(terms) > 1:
-        terms = _pairs(power, terms)
-        power = power * power
+        pairs: list[Operand] = [fma(power, high, low) for low, high in zip(terms[::2], terms[1::2], strict=False)]
+        terms, power = pairs + terms[len(pairs) * 2 :], square if power is x else power * power
     return fma(square, terms[0], fma(x, coefficients[1], coefficients[0]))
-
-
-def _pairs(x: Value, terms: list[Operand]) -> list[Operand]:
-    """t₀ + t₁x, t₂ + t₃x, ..."""
-    pairs: list[Operand] = [fma(x, high, low) for low, high in zip(terms[::2], terms[1::2], strict=False)]
-    return pairs + terms[len(pairs) * 2 :]
 
 
 def _sum(x: Value, y: Operand) -> tuple[Value, Value]:
@@ -77,14 +70,9 @@ def _reduce(x: Value, low: Operand = 0.0) -> tuple[Value, Value, Value]:
     return shifted, r, (high - r) + rest
 
 
-def _power(shifted: Value) -> Value:
-    """The bits of 2ᵏ less those of 1, for which k need not be in range."""
-    return shifted.bits() << 52
-
-
 def _scale(y: Value, shifted: Value) -> Value:
     """y·2ᵏ in two steps, so that neither factor overflows and a subnormal result is rounded once."""
-    power = _power(shifted)
+    power = shifted.bits() << 52  # the bits of 2ᵏ less those of 1, for which k need not be in range
     half = (power >> 1) & TOP_TWELVE
     return y * (half + ONE).double() * (power - half + ONE).double()
 
@@ -126,7 +114,7 @@ def sigmoid(x: Value) -> Value:
 def _quarter_expm1(x: Value) -> tuple[Value, Value]:
     """(eˣ - 1)/4 and what its rounding loses; a quarter, so that 2ᵏ⁻² is in range wherever sinh is."""
     shifted, r, lost = _reduce(x.clamp(-40.0, 710.6))
-    power = (_power(shifted) + (ONE - (2 << 52))).double()
+    power = ((shifted.bits() << 52) + (ONE - (2 << 52))).double()
     whole, part = power - 0.25, power * r  # the product is exact; |whole| ≥ |part| or whole = 0
     high = whole + part
     low = fma(power, _bend(r, lost), ((whole - high) + part) + ((power - whole) - 0.25))
@@ -446,7 +434,7 @@ def erf(x: Value) -> Value:
     square = size * size
     near = fma(size, polynomial(square, ERF), size)
     shifted, r, lost = _reduce(-square, -fma(size, size, -square))
-    e = _exp_reduced(r, lost) * (_power(shifted) + ONE).double()
+    e = _exp_reduced(r, lost) * ((shifted.bits() << 52) + ONE).double()
     far = fma(-e, polynomial((size - 2.5) / (size + 3.0), ERF_TAIL), 1.0)
     return near.where(size < 0.92, far).with_sign_of(x)
 
