@@ -215,7 +215,8 @@ class ProgramModule(Module):
                 if slot in self._last:
                     self._keep(slot)
                     writer.pointer(*self.place(slot)).store(writer.values[slot])
-                writer.guards(self._guards.get(position, ()))
+                if position in self._guards:
+                    writer.guards(self._guards[position])
             if index == len(self._schedule) - 1:
                 for slot in range(self.first):  # inputs and constants
                     writer.output(slot)
@@ -284,32 +285,32 @@ class FunctionWriter:
 
     def instruction(self, slot: int, operation: Any, arguments: tuple[int, ...]) -> None:
         """One operation, and the output that it may be."""
-        if hasattr(operation, "results"):
-            self.called_back(slot, operation, arguments)
-            return
-        if hasattr(operation, "index"):  # one of the results of such an operation
-            base, offset = self.module.results[arguments[0]]
-            place = self.module.results[slot] = base, offset + 8 * operation.index
-            value = self.pointer(*place).load(self.b.double)
-        elif operation is p.where and arguments[0] in self.comparisons:
+        inline = INLINE.get(operation)
+        if operation is p.where and arguments[0] in self.comparisons:
             # where(less(x, y), …) without making the number 1, 0 or nan: x < y, or not comparable.
             x, y = self.comparisons[arguments[0]]
             holds = x.compare("ult", y)
             value = self.value(arguments[1]).where(holds, self.value(arguments[2]))
-        else:
-            given = [self.value(a) for a in arguments]
-            inline = INLINE.get(operation)
-            value = self._called(operation, given) if inline is None else inline(*given)
+        elif inline is not None:
+            value = inline(*[self.value(a) for a in arguments])
             if operation is p.less:
                 self.comparisons[slot] = self.value(arguments[0]), self.value(arguments[1])
+        elif hasattr(operation, "results"):
+            self.called_back(slot, operation, arguments)
+            return
+        elif hasattr(operation, "index"):  # one of the results of such an operation
+            base, offset = self.module.results[arguments[0]]
+            place = self.module.results[slot] = base, offset + 8 * operation.index
+            value = self.pointer(*place).load(self.b.double)
+        else:
+            given = [self.value(a) for a in arguments]
+            name = LIBRARY.get(operation)
+            if name is None:
+                back = self.module.callbacks[operation] = engine.callback(operation)
+                name = back.name
+            value = self.b.library(name, *given)
         self.values[slot] = value
         self.output(slot)
-
-    def _called(self, primitive: Primitive, arguments: Sequence[Value]) -> Value:
-        if primitive in LIBRARY:
-            return self.b.library(LIBRARY[primitive], *arguments)
-        back = self.module.callbacks[primitive] = engine.callback(primitive)
-        return self.b.library(back.name, *arguments)
 
     def called_back(self, slot: int, operation: Any, arguments: tuple[int, ...]) -> None:
         """An operation with many results: arguments into the scratch array, and a call back that leaves the results there."""
