@@ -66,9 +66,8 @@ class Module:
             try:
                 parsed = llvm.parse_assembly(text)
             except RuntimeError as error:
-                raise CompilationError(
-                    f"LLVM refused the program: {error!s:.300}. Please report it with print(tape)."
-                ) from error
+                message = f"LLVM refused the program: {error!s:.300}. Please report it with print(tape)."
+                raise CompilationError(message) from error
             # As an object file: an engine that compiles itself keeps 0.7 MB of tables, whatever the length of the code.
             code = llvm.ObjectFileRef.from_data(_compiler(level).emit_object(parsed))
             self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), host().machine(0))

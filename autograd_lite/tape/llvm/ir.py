@@ -216,10 +216,8 @@ class Value:
 
     def compare(self, relation: str, other: "Operand") -> "Value":
         """The mask of lanes in which one of LLVM's relations holds: olt, ole, ogt, oge, oeq, une, uno, …; slt, eq, ne, …."""
-        mask, operation = (
-            self.kind.replace("double", "i1").replace("i64", "i1"),
-            "fcmp" if "double" in self.kind else "icmp",
-        )
+        operation = "fcmp" if "double" in self.kind else "icmp"
+        mask = self.kind.replace("double", "i1").replace("i64", "i1")
         return self.b.emit(mask, f"{operation} {relation} {self.kind} {self.name}, {self.operand(other)}")
 
     def where(self, truth: "Value", other: "Operand") -> "Value":
