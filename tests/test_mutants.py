@@ -16,7 +16,7 @@ KNOWN = {
     "tape/program.py Builder.append: operator: * + 1": "tests/test_tape.py::test_captured_nodes_keep_their_graph",
     "context.py record_into: dropped: tracing -= 1 *": "tests/test_machinery.py::test_nothing_is_left_under_way",
     "tape/steps.py Run._along: negated: *": "tests/test_scan.py::test_loop_by_each_backend[numpy]",
-    "tape/llvm/ir.py Doubles.__sub__: returned: *": (
+    "tape/llvm/ir.py Value.op: returned: *": (
         "tests/test_machinery.py::test_comparisons_by_name_are_those_of_python[1.0-2.0]"
     ),
 }

@@ -25,58 +25,60 @@ _CORES = os.cpu_count() or 1
 
 
 class MachineSingle:
-    """One lane by machine code."""
+    """A program for one lane; see `registry.Single`."""
 
     def __init__(self, program: Program, *, contract: bool) -> None:
-        self.code = emit.single_lane(program, contract=contract)
-        self.count = len(program.outputs)
+        written = emit.lane_module(program, contract=contract)
+        self.count, self.inputs = len(program.outputs), program.inputs
+        self.outputs = sum(map(len, written.outputs.values()))
+        self.scratch = 0 if written.scratch <= emit.ON_STACK else written.scratch
+        self.callbacks = list(written.callbacks.values())
+        self.module, short = written.compiled(300), len(written.tape.code) < 500
+        self.address, pointer = self.module.address("main"), ctypes.c_void_p
+        self.main = self.module.function("main", ctypes.c_int64, *[pointer] * 3, hold_gil=short)
+        self.framed = self.module.function("framed", ctypes.c_int64, pointer, hold_gil=short)
 
     def run(self, inputs: Sequence[float]) -> tuple[int, Sequence[float]]:
-        """The status and the outputs."""
         status, results = self.computed(np.array(inputs, dtype=np.float64))
         return status, results.tolist()
 
     def computed(self, given: Any) -> tuple[int, Any]:
-        """The status and the outputs, of an array and as an array."""
-        code = self.code
-        results, scratch = np.empty(code.outputs), np.empty(code.scratch)
-        status = code.run(given.ctypes.data, results.ctypes.data, scratch.ctypes.data)
-        engine.raise_failures(code.callbacks)
+        results, scratch = np.empty(self.outputs), np.empty(self.scratch)
+        status = self.main(given.ctypes.data, results.ctypes.data, scratch.ctypes.data)
+        engine.raise_failures(self.callbacks)
         return status, results[: self.count]
 
     def bound(self) -> tuple[Any, Any, Callable[[], int], Any]:
         """Arrays for inputs and outputs, a function that runs on them and returns the status, and memory that must live."""
-        code = self.code
-        given, out, scratch = np.empty(code.inputs), np.empty(code.outputs), np.empty(code.scratch)
+        given, out, scratch = np.empty(self.inputs), np.empty(self.outputs), np.empty(self.scratch)
         addresses = np.array([memory.ctypes.data for memory in (given, out, scratch)], dtype=np.int64)
-        go: Callable[[], int] = functools.partial(
-            code.framed, ctypes.c_void_p(addresses.ctypes.data)
-        )  # each argument costs 0.1 µs
+        frame = ctypes.c_void_p(addresses.ctypes.data)  # one argument: each costs 0.1 µs
+        go: Callable[[], int] = functools.partial(self.framed, frame)
 
         def checked() -> int:
             status = go()
-            engine.raise_failures(code.callbacks)
+            engine.raise_failures(self.callbacks)
             return status
 
-        return given, out, checked if code.callbacks else go, (addresses, scratch)
+        return given, out, checked if self.callbacks else go, (addresses, scratch)
 
     def scan(self, carry: Any, captured: Any, rows: Any, outputs: Any, first: int) -> tuple[int, Any, int]:
         """Run the program as the step of a loop from row `first` on: the step it came to, its carry, and the status there."""
-        code, size, x = self.code, len(carry), rows.shape[1]
+        size, x = len(carry), rows.shape[1]
         # Inputs and outputs may change places if outputs never reach the captured numbers behind carry and row.
-        swap = code.outputs <= size + x
-        buffers = np.empty((2, max(code.inputs, code.outputs)))
+        swap = self.outputs <= size + x
+        buffers = np.empty((2, max(self.inputs, self.outputs)))
         buffers[0, :size] = carry
-        buffers[:, size + x : code.inputs] = captured
-        scratch = np.empty(code.scratch)
+        buffers[:, size + x : self.inputs] = captured
+        scratch = np.empty(self.scratch)
         step, status = runtime.scan(
-            code.address,
+            self.address,
             *(a.ctypes.data for a in (buffers[0], buffers[1], scratch, rows, outputs)),
             *(size, x, outputs.shape[1], first, len(rows)),
-            swap,
+            swap=swap,
         )
         carry = buffers[(step - first) % 2 if swap else 0, :size].copy()
-        engine.raise_failures(code.callbacks)
+        engine.raise_failures(self.callbacks)
         return step, carry, status
 
 
@@ -102,64 +104,69 @@ class Pool:
         return memory, address
 
     def give(self, memory: Any, address: int) -> None:
-        """Let the next call have it."""
         if len(memory) <= self.KEPT:
             self._kept.append((memory, address))
 
 
 class MachineLanes:
-    """Many lanes by machine code, in blocks."""
+    """A program for many lanes, in blocks; see `registry.Lanes`.
+
+    `main` needs `scratch` doubles for a block, and behind them a vector as mask and one for each of the sums. `work` is the
+    time for a lane, in instructions.
+    """
 
     def __init__(self, program: Program, varying: int, *, summed: bool, contract: bool) -> None:
-        self.code = emit.lanes(program, varying, summed=summed, contract=contract)
-        self.varying = varying
+        self.width, count = engine.host().width, len(program.outputs)
+        written = emit.lanes_module(program, varying, self.width, summed=summed, contract=contract)
+        self.outputs, self.sum_count = (0, count) if summed else (count, 0)
+        self.varying, self.guarded, self.largest = varying, bool(program.guards), written.block
+        self.scratch = written.scratch * (written.row // 8) + 16  # what follows begins at a cache line
+        self.work = written.instructions + len(written.groups.absorbed) // 4  # matrices keep the adders busy
+        self.callbacks, self.module = list(written.callbacks.values()), written.compiled(1000)
+        kinds = [ctypes.c_void_p] * 6 + [ctypes.c_int64] * 4
+        self.main = self.module.function("main", None, *kinds)
         self._spare, self._totals = Pool(), Pool()
 
+    def block_of(self, count: int) -> int:
+        """Lanes of a block for so many lanes: a matter of their number alone, as the order of additions is."""
+        half = -(-count // (2 * self.width)) * self.width
+        return max(min(64, self.largest), min(self.largest, half))
+
     def each(self, columns: Columns, shared: Any) -> tuple[Any, Any]:
-        """Outputs (outputs, lanes), and the status of each lane."""
-        code = self.code
-        outputs = np.empty((code.outputs + code.guarded, columns.count))
-        self._in_threads(columns, shared, outputs, 0)
-        if not code.guarded:
+        outputs = np.empty((self.outputs + self.guarded, columns.count))
+        self._in_threads(columns, shared, outputs.__array_interface__["data"][0])
+        if not self.guarded:
             return outputs, np.zeros(columns.count)
-        return outputs[:-1], np.where(outputs[-1] == code.held, 0.0, outputs[-1])
+        return outputs[:-1], np.where(outputs[-1] == emit.HELD, 0.0, outputs[-1])
 
     def sums(self, columns: Columns, shared: Any, use: Callable[[Any, int], Any]) -> Any:
-        """The result of `use(sums, block)`."""
-        code = self.code
-        block = code.block_of(columns.count)
+        block = self.block_of(columns.count)
         blocks = -(-columns.count // block)
-        totals = self._totals.take(blocks * code.sums)
+        totals = self._totals.take(blocks * self.sum_count)
         try:
-            self._in_threads(columns, shared, None, totals[1])
-            return use(totals[0][: blocks * code.sums].reshape(blocks, code.sums), block)
+            self._in_threads(columns, shared, totals[1])
+            return use(totals[0][: blocks * self.sum_count].reshape(blocks, self.sum_count), block)
         finally:
             self._totals.give(*totals)
 
-    def _in_threads(self, columns: Columns, shared: Any, outputs: Any, totals: int) -> None:
+    def _in_threads(self, columns: Columns, shared: Any, results: int) -> None:
         """Run all blocks, on several threads if there is work for them; who runs a block changes nothing in it."""
-        code, count, varying = self.code, columns.count, self.varying
-        rows = 0 if outputs is None else len(outputs)
-        table = np.empty(2 * (varying + rows), dtype=np.int64)  # of inputs and outputs the addresses, then the strides
-        columns.pointers(table[:varying], table[varying : 2 * varying])
-        if rows:
-            first = outputs.__array_interface__["data"][0]
-            table[2 * varying : 2 * varying + rows] = range(first, first + 8 * count * rows, 8 * count) if count else 0
-            table[2 * varying + rows :] = 8
+        count, varying = columns.count, self.varying
+        table = np.empty((2, varying), dtype=np.int64)
+        columns.pointers(*table)
         at = table.__array_interface__["data"][0]  # half a microsecond less than by `ctypes`
-        places = at + 16 * varying
-        addresses = shared.ctypes.data if len(shared) else 0, at, at + 8 * varying, places, places + 8 * rows, totals
-        block = code.block_of(count)
+        addresses = shared.ctypes.data if len(shared) else 0, at, at + 8 * varying, results
+        block = self.block_of(count)
         blocks = -(-count // block)
 
         def work(first: int, last: int) -> None:
-            memory, start = self._spare.take(code.scratch + (code.sums + 1) * code.width)
+            memory, start = self._spare.take(self.scratch + (self.sum_count + 1) * self.width)
             try:
-                code.run(*addresses, start, start + 8 * code.scratch, count, block, first, last)
+                self.main(*addresses, start, start + 8 * self.scratch, count, block, first, last)
             finally:
                 self._spare.give(memory, start)
 
-        workers = min(_CORES, blocks, max(1, count * code.work // WORTH_A_THREAD))
+        workers = min(_CORES, blocks, max(1, count * self.work // WORTH_A_THREAD))
         if workers > 1:
             cuts = [blocks * k // workers for k in range(workers + 1)]
             threads = [threading.Thread(target=work, args=cut) for cut in pairwise(cuts[1:])]
@@ -170,7 +177,7 @@ class MachineLanes:
                 thread.join()
         elif blocks:
             work(0, blocks)
-        engine.raise_failures(code.callbacks)
+        engine.raise_failures(self.callbacks)
 
 
 if engine.AVAILABLE:

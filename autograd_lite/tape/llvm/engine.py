@@ -2,7 +2,7 @@
 
 import ctypes
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from threading import Lock
@@ -28,15 +28,7 @@ _lock = Lock()
 
 @dataclass(frozen=True)
 class Target:
-    """A machine that code is written for; what starts the code there is its own affair.
-
-    Attributes
-    ----------
-    triple, processor, features : str
-        In LLVM's words.
-    width : int
-        Doubles in a vector register, which are the lanes that code for many lanes works on at a time.
-    """
+    """A machine that code is written for, in LLVM's words, and the lanes worked on at a time: doubles in a register."""
 
     triple: str
     processor: str = ""
@@ -50,16 +42,9 @@ class Target:
         kind = llvm.Target.from_triple(self.triple)
         return kind.create_target_machine(opt=level, cpu=self.processor, features=self.features)
 
-    def assembly(self, text: str, level: int = 2) -> str:
-        """A module of IR in the assembly language of the machine."""
-        with _lock:
-            assembly: str = self.machine(level).emit_assembly(_parsed(text))
-        return assembly
-
 
 @cache
 def host() -> Target:
-    """The target that this process runs on."""
     features = llvm.get_host_cpu_features()
     width = 8 if features.get("avx512f") else 4 if features.get("avx2") else 2
     return Target(llvm.get_default_triple(), llvm.get_host_cpu_name(), features.flatten(), width)
@@ -70,35 +55,34 @@ def _compiler(level: int) -> Any:
     return host().machine(level)
 
 
-def _parsed(text: str) -> Any:
-    try:
-        return llvm.parse_assembly(text)
-    except RuntimeError as error:
-        raise CompilationError(
-            f"LLVM refused the program: {error!s:.300}. Please report it with print(tape)."
-        ) from error
-
-
 class Module:
-    """A module of IR as machine code of this machine, alive as long as this object is."""
+    """A module of IR as machine code of this machine, alive as long as this object is.
 
-    def __init__(self, text: str, level: int) -> None:
+    Modules compiled from now on may call its functions of these `names`.
+    """
+
+    def __init__(self, text: str, level: int, names: Iterable[str] = ()) -> None:
         with _lock:
+            try:
+                parsed = llvm.parse_assembly(text)
+            except RuntimeError as error:
+                message = f"LLVM refused the program: {error!s:.300}. Please report it with print(tape)."
+                raise CompilationError(message) from error
             # As an object file: an engine that compiles itself keeps 0.7 MB of tables, whatever the length of the code.
-            code = llvm.ObjectFileRef.from_data(_compiler(level).emit_object(_parsed(text)))
+            code = llvm.ObjectFileRef.from_data(_compiler(level).emit_object(parsed))
             self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), host().machine(0))
             self._engine.add_object_file(code)
             self._engine.finalize_object()
+        for name in names:
+            llvm.add_symbol(name, self.address(name))
 
     def address(self, name: str) -> int:
-        """Where a function starts."""
         address: int = self._engine.get_function_address(name)
         return address
 
-
-def publish(name: str, address: int) -> None:
-    """Let modules compiled from now on call the function at `address` by this name."""
-    llvm.add_symbol(name, address)
+    def function(self, name: str, result: Any, *arguments: Any, hold_gil: bool = False) -> Callable[..., Any]:
+        kind = (ctypes.PYFUNCTYPE if hold_gil else ctypes.CFUNCTYPE)(result, *arguments)
+        return kind(self.address(name))
 
 
 class Callback:
@@ -121,11 +105,10 @@ class Callback:
                 return failed
 
         self._function = kind(guarded)
-        publish(self.name, ctypes.cast(self._function, ctypes.c_void_p).value or 0)
+        llvm.add_symbol(self.name, ctypes.cast(self._function, ctypes.c_void_p).value or 0)
 
     @property
     def failures(self) -> list[BaseException]:
-        """What was raised, first things first."""
         kept: list[BaseException] = vars(self._kept).setdefault("failures", [])
         return kept
 
@@ -172,9 +155,3 @@ def raise_failures(callbacks: Sequence[Callback]) -> None:
         for called in callbacks:
             called.failures.clear()  # the next run is another one
         raise failures[0]
-
-
-def function(address: int, result: Any, *arguments: Any, hold_gil: bool = False) -> Callable[..., Any]:
-    """A compiled function as a Python callable."""
-    kind = (ctypes.PYFUNCTYPE if hold_gil else ctypes.CFUNCTYPE)(result, *arguments)
-    return kind(address)

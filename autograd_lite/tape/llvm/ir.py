@@ -1,284 +1,291 @@
-"""Text of LLVM IR, line by line: what the code generators write with.
+"""Text of LLVM IR: values whose operators write instructions, the builder of a function, and modules of functions.
 
 Text and not `llvmlite.ir`: building that object model for 8,000 instructions takes many times as long as this.
 """
 
-import re
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 
-def literal(value: float) -> str:
-    """A double as LLVM writes it, to the last bit."""
-    return f"0x{struct.unpack('<Q', struct.pack('<d', value))[0]:016X}"
+def vector(width: int, kind: str = "double") -> str:
+    """The type of `width` lanes; of one lane that of a plain number."""
+    return kind if width == 1 else f"<{width} x {kind}>"
 
 
-def counted(
-    index: str,
-    limit: str,
-    body: Iterable[str],
-    *,
-    first: str = "0",
-    step: int = 1,
-    carried: Iterable[tuple[str, str, str, str]] = (),
-) -> list[str]:
-    """A loop whose %index goes from `first` by `step` while it is below `limit`.
+def literal(kind: str, number: float) -> str:
+    """A number as a constant of a type, in every lane of a vector; a double to the last bit."""
+    if kind == "double":
+        return f"0x{struct.unpack('<Q', struct.pack('<d', number))[0]:016X}"
+    if kind[0] == "<":
+        width, _, element = kind[1:-1].split(" ")
+        return f"<{', '.join([f'{element} {literal(element, number)}'] * int(width))}>"
+    return str(number)
 
-    `carried` are values that turns hand on: type, name, what it is at first, and what the body makes of it. After the
-    loop the index and they are what they were when it ended.
+
+class Module:
+    """Functions and tables, written one by one; a function that they call and the module lacks is declared.
+
+    Values have `width` lanes, of which eight doubles stay in one register where there is one for them; a program of one lane
+    has None, and functions of libm. `contract` lets a product and a sum become one operation, which rounds once. Functions
+    that are not `vectorised` in another module are called once for each lane.
     """
-    phis = [("i64", index, first, f"%{index}.next"), *carried]
-    return [
-        f"br label %{index}.from",
-        f"{index}.from:",
-        f"br label %{index}.test",
-        f"{index}.test:",
-        *(f"%{name} = phi {t} [ {start}, %{index}.from ], [ {after}, %{index}.end ]" for t, name, start, after in phis),
-        f"%{index}.going = icmp slt i64 %{index}, {limit}",
-        f"br i1 %{index}.going, label %{index}.turn, label %{index}.done",
-        f"{index}.turn:",
-        *body,
-        f"br label %{index}.end",
-        f"{index}.end:",
-        f"%{index}.next = add i64 %{index}, {step}",
-        f"br label %{index}.test",
-        f"{index}.done:",
-    ]
 
+    def __init__(self, width: int | None, *, contract: bool = False, vectorised: Collection[str] = ()) -> None:
+        self.width, self.contract, self.vectorised = width, contract, vectorised
+        self.fused = {name: f"{name} contract" for name in ("fadd", "fsub", "fmul") if contract}
+        self.parts: list[str] = []
+        self.names: list[str] = []  # of functions that other modules may call
+        self.written: set[str] = set()
+        self.declarations: dict[str, str] = {}
 
-class Library:
-    """Functions that are compiled once and called by other modules, which declare them."""
+    def function(self, name: str, kinds: Sequence[str], body: Callable[..., Any], *, internal: bool = False) -> None:
+        """Write the function that `body` makes of a builder and arguments of these types; it gives the result, if any."""
+        b = Builder(self)
+        arguments = [Value(b, kind, f"%a{k}") for k, kind in enumerate(kinds)]
+        result: Value | None = body(b, *arguments)
+        kind, returned = (result.kind, f"{result.kind} {result.name}") if result is not None else ("void", "void")
+        parameters = ", ".join(f"{a.kind} {a.name}" for a in arguments)
+        head = f"define {'internal ' * internal}{kind} @{name}({parameters}) #0 {{"
+        self.parts.append("\n".join([head, *b.lines, f"ret {returned}", "}"]))
+        self.written.add(name)
+        if not internal:
+            self.names.append(name)
 
-    def __init__(self, *functions: str) -> None:
-        self.text = "\n".join(functions)
-        heads = re.findall(r"^define (?!internal)(.* @(\w+)\(.*) #0 {$", self.text, re.MULTILINE)
-        self.declarations = [f"declare {head}" for head, _ in heads]
-        self.names = [name for _, name in heads]
+    def table(self, name: str, numbers: Iterable[int]) -> str:
+        entries = [f"i64 {n}" for n in numbers]
+        self.parts.append(f"@{name} = internal constant [{len(entries)} x i64] [{', '.join(entries)}]")
+        return name
 
-
-def function(name: str, parameters: str, body: Iterable[str], result: str = "void", *, internal: bool = False) -> str:
-    """A function; `body` ends with the return of its result, if it has one."""
-    kind = "internal " * internal + result
-    return "\n".join([f"define {kind} @{name}({parameters}) #0 {{", *body, *["ret void"] * (result == "void"), "}"])
-
-
-def at(name: str, base: str, index: str, kind: str = "double") -> str:
-    """The address `index` elements of `kind` behind `base`; bytes are `i8`."""
-    return f"{name} = getelementptr {kind}, ptr {base}, i64 {index}"
-
-
-def load(name: str, base: str, index: str, kind: str = "i64", *, unit: str | None = None) -> list[str]:
-    """What lies `index` units behind `base`, a unit being what is loaded; vectors need no more than a double's alignment."""
-    return [at(f"{name}.at", base, index, unit or kind), f"{name} = load {kind}, ptr {name}.at, align 8"]
-
-
-def spread(width: int, number: str, name: str, kind: str = "double") -> list[str]:
-    """A number in every lane of a vector."""
-    v = f"<{width} x {kind}>"
-    return [
-        f"{name}.one = insertelement {v} poison, {kind} {number}, i32 0",
-        f"{name} = shufflevector {v} {name}.one, {v} poison, <{width} x i32> zeroinitializer",
-    ]
-
-
-def transposed(names: list[str]) -> tuple[list[str], list[str]]:
-    """As many vectors as each has lanes, rows made columns; returns lines and names."""
-    width, lines, half = len(names), [], 1
-    v = f"<{width} x double>"
-    while half < width:
-        made = list(names)
-        for k in range(width):
-            if not k & half:
-                low = [p if not p & half else width + p - half for p in range(width)]
-                high = [p + half if not p & half else width + p for p in range(width)]
-                for target, picked in ((k, low), (k + half, high)):
-                    made[target] = f"{names[target]}.{half}"
-                    mask = ", ".join(f"i32 {p}" for p in picked)
-                    pair = f"{v} {names[k]}, {v} {names[k + half]}"
-                    lines.append(f"{made[target]} = shufflevector {pair}, <{width} x i32> <{mask}>")
-        names, half = made, 2 * half
-    return lines, names
+    @property
+    def text(self) -> str:
+        declared = [line for name, line in sorted(self.declarations.items()) if name not in self.written]
+        attributes = '"min-legal-vector-width"="512" "prefer-vector-width"="512"' * (self.width is not None)
+        return "\n".join([*declared, *self.parts, f"attributes #0 = {{ nounwind {attributes} }}"])
 
 
 class Builder:
-    """Writes the lines of one function whose values have `width` lanes each.
+    """Writes the lines of one function."""
 
-    Parameters
-    ----------
-    width : int
-        Lanes of a value; 1 for plain doubles.
-    lanes : bool
-        Whether library functions are those of lanes, the same on every machine, instead of libm's.
-    contract : bool
-        Whether a product and a sum may become one fused operation, which rounds once.
-    """
-
-    def __init__(self, width: int, *, lanes: bool = True, contract: bool = False) -> None:
-        self.width, self.lanes, self.flags = width, lanes, " contract" if contract else ""
-        self.double, self.integer, self.truth = (
-            t if width == 1 else f"<{width} x {t}>" for t in ("double", "i64", "i1")
-        )
+    def __init__(self, module: Module) -> None:
+        self.module, self.width = module, module.width or 1
+        self.double = vector(self.width)
         self.lines: list[str] = []
-        self.declarations: set[str] = set()
-        self.library_functions: set[tuple[str, int]] = set()
         self._names = 0
+        self._loop = ""  # the innermost
 
-    def emit(self, expression: str) -> str:
-        """Add an instruction; returns the name of its result."""
+    def emit(self, kind: str, instruction: str) -> "Value":
+        """Add an instruction, whose result has this type."""
         self._names += 1
         name = f"%t{self._names}"
-        self.lines.append(f"{name} = {expression}")
-        return name
+        self.lines.append(f"{name} = {instruction}")
+        return Value(self, kind, name)
 
-    def doubles(self, expression: str) -> "Doubles":
-        return Doubles(self, self.emit(expression))
+    def constant(self, number: float, kind: str | None = None) -> "Value":
+        kind = kind or self.double
+        return Value(self, kind, literal(kind, number))
 
-    def constant(self, value: float) -> "Doubles":
-        return Doubles(self, self.in_every_lane("double", literal(value)))
+    def call(self, kind: str, function: str, *arguments: "Value | int | str") -> "Value":
+        """A call of a function whose result has this type; numbers are passed as i64, names of tables as their address."""
+        values = [
+            a
+            if isinstance(a, Value)
+            else Value(self, "ptr", f"@{a}")
+            if isinstance(a, str)
+            else self.constant(a, "i64")
+            for a in arguments
+        ]
+        self.module.declarations[function] = f"declare {kind} @{function}({', '.join(v.kind for v in values)})"
+        call = f"call {kind} @{function}({', '.join(f'{v.kind} {v.name}' for v in values)})"
+        if kind != "void":
+            return self.emit(kind, call)
+        self.lines.append(call)
+        return Value(self, kind, "")
 
-    def in_every_lane(self, kind: str, constant: str) -> str:
-        return constant if self.width == 1 else f"<{', '.join([f'{kind} {constant}'] * self.width)}>"
+    def copy(self, target: "Value", source: "Value", size: "Value | int") -> None:
+        self.call("void", "llvm.memcpy.p0.p0.i64", target, source, size, Value(self, "i1", "false"))
 
-    def call(self, function: str, arguments: Sequence[str], kind: str) -> str:
-        return self.emit(f"call {kind} @{function}({', '.join(f'{kind} {a}' for a in arguments)})")
-
-    def declared(self, function: str, arguments: Sequence[str], kind: str) -> str:
-        """A call of a function that lies outside the module."""
-        self.declarations.add(f"declare {kind} @{function}({', '.join([kind] * len(arguments))})")
-        return self.call(function, arguments, kind)
-
-    def library(self, function: str, *arguments: "Doubles") -> "Doubles":
-        """A call of a function of doubles; in lanes of its form for them, noted in `library_functions`."""
-        if not self.lanes:
+    def library(self, function: str, *arguments: "Value") -> "Value":
+        """A call of a function of doubles; in lanes of its form for them."""
+        module = self.module
+        if module.width is None:
             return self.lane_by_lane(function, *arguments)
-        self.library_functions.add((function, len(arguments)))
-        return Doubles(self, self.call(f"{function}_v{self.width}", [a.name for a in arguments], self.double))
+        name = f"{function}_v{self.width}"
+        if function not in module.vectorised and name not in module.written:
+            kinds = [self.double] * len(arguments)
+            module.function(name, kinds, lambda b, *x: b.lane_by_lane(function, *x), internal=True)
+        return self.call(self.double, name, *arguments)
 
-    def function(self, name: str, arguments: Sequence["Doubles"], result: "Doubles", *, internal: bool = False) -> str:
-        """The function of these lines."""
-        parameters = ", ".join(f"{self.double} {a.name}" for a in arguments)
-        lines = [*self.lines, f"ret {self.double} {result.name}"]
-        return function(name, parameters, lines, self.double, internal=internal)
-
-    def spread(self, number: str) -> "Doubles":
-        """A plain double in every lane."""
-        if self.width == 1:
-            return Doubles(self, number)
-        single = self.emit(f"insertelement {self.double} poison, double {number}, i32 0")
-        poison = f"{self.double} poison, <{self.width} x i32> zeroinitializer"
-        return self.doubles(f"shufflevector {self.double} {single}, {poison}")
-
-    def lane_by_lane(self, function: str, *arguments: "Doubles") -> "Doubles":
+    def lane_by_lane(self, function: str, *arguments: "Value") -> "Value":
         """A call of a function of plain doubles for each lane."""
-        if self.width == 1:
-            return Doubles(self, self.declared(function, [a.name for a in arguments], "double"))
-        result = "poison"
-        for lane in range(self.width):
-            singles = [self.emit(f"extractelement {self.double} {a.name}, i32 {lane}") for a in arguments]
-            value = self.declared(function, singles, "double")
-            result = self.emit(f"insertelement {self.double} {result}, double {value}, i32 {lane}")
-        return Doubles(self, result)
+        lanes = ([a.lane(k) for a in arguments] for k in range(self.width))
+        return self.joined(self.width, (self.call("double", function, *lane) for lane in lanes))
+
+    def joined(self, width: int, numbers: "Iterable[Value]") -> "Value":
+        """A vector of plain doubles, one a lane."""
+        if width == 1:
+            (result,) = numbers
+            return result
+        v = vector(width)
+        result = Value(self, v, "poison")
+        for k, number in enumerate(numbers):
+            result = self.emit(v, f"insertelement {v} {result.name}, double {number.name}, i32 {k}")
+        return result
+
+    @contextmanager
+    def counted(
+        self, limit: "Value | int", *, first: "Value | int" = 0, step: int = 1, carried: "Iterable[Value]" = ()
+    ) -> "Iterator[list[Value]]":
+        """A loop whose index goes from `first` by `step` while it is below `limit`, as a list of the index and the carried.
+
+        The body puts into the list what the next turn begins with; after the loop the values that it was given are those
+        with which the loop ended.
+        """
+        self._names += 1
+        around, self._loop = self._loop, (loop := f"loop{self._names}")
+        start = [first if isinstance(first, Value) else self.constant(first, "i64"), *carried]
+        self.lines += [f"br label %{loop}.from", f"{loop}.from:", f"br label %{loop}.test", f"{loop}.test:"]
+        place = len(self.lines)
+        values = [Value(self, s.kind, f"%{loop}.{k}") for k, s in enumerate(start)]
+        going = values[0].compare("slt", limit)
+        self.lines += [f"br i1 {going.name}, label %{loop}.turn, label %{loop}.done", f"{loop}.turn:"]
+        turn = list(values)
+        yield turn
+        self.lines += [f"br label %{loop}.end", f"{loop}.end:"]
+        turn[0] = values[0] + step
+        self.lines += [f"br label %{loop}.test", f"{loop}.done:"]
+        self.lines[place:place] = [
+            f"{v.name} = phi {v.kind} [ {before.name}, %{loop}.from ], [ {after.name}, %{loop}.end ]"
+            for v, before, after in zip(values, start, turn, strict=True)
+        ]
+        self._loop = around
+
+    def leave(self, truth: "Value") -> None:
+        """End the innermost loop here where `truth` holds."""
+        self._names += 1
+        stay = f"stay{self._names}"
+        self.lines += [f"br i1 {truth.name}, label %{self._loop}.done, label %{stay}", f"{stay}:"]
 
 
-class Doubles:
-    """One double a lane, as the name of a value or constant: formulas of these write their instructions.
+def _operator(real: str = "", whole: str = "") -> "Callable[[Value, Operand], Value]":
+    """The operation on doubles or on integers."""
+    return lambda self, other: self.op(real if "double" in self.kind else whole, other)
 
-    A comparison gives the name of a mask; it is false where one side is nan, unless the relation is `une` or `uno`.
+
+def _comparison(relation: str) -> "Callable[[Value, Operand], Value]":
+    return lambda self, other: self.compare(relation, other)
+
+
+class Value:
+    """A value or constant of a type, as its name: formulas of these write their instructions, lane by lane.
+
+    A comparison of doubles is false where one side is nan, unless the relation is `une` or `uno`.
     """
 
-    __slots__ = ("b", "name")
+    __slots__ = ("b", "kind", "name")
 
-    def __init__(self, b: Builder, name: str) -> None:
-        self.b, self.name = b, name
+    def __init__(self, b: Builder, kind: str, name: str) -> None:
+        self.b, self.kind, self.name = b, kind, name
 
     def operand(self, other: "Operand") -> str:
-        return (other if isinstance(other, Doubles) else self.b.constant(other)).name
+        return other.name if isinstance(other, Value) else literal(self.kind, other)
 
-    def _with(self, operation: str, other: "Operand") -> "Doubles":
-        b = self.b
-        return Doubles(b, b.emit(f"{operation} {b.double} {self.name}, {self.operand(other)}"))
+    def op(self, operation: str, other: "Operand") -> "Value":
+        """One of LLVM's operations on two values of a type."""
+        second = other.name if isinstance(other, Value) else literal(self.kind, other)
+        operation = self.b.module.fused.get(operation, operation)
+        return self.b.emit(self.kind, f"{operation} {self.kind} {self.name}, {second}")
 
-    def __add__(self, other: "Operand") -> "Doubles":
-        return self._with(f"fadd{self.b.flags}", other)
+    __add__, __sub__, __mul__ = _operator("fadd", "add"), _operator("fsub", "sub"), _operator("fmul", "mul")
+    __truediv__, __lshift__, __rshift__ = _operator("fdiv"), _operator(whole="shl"), _operator(whole="ashr")
+    __and__, __or__, __xor__ = _operator(whole="and"), _operator(whole="or"), _operator(whole="xor")
+    __lt__, __gt__, __ge__ = _comparison("olt"), _comparison("ogt"), _comparison("oge")
 
-    def __sub__(self, other: "Operand") -> "Doubles":
-        return self._with(f"fsub{self.b.flags}", other)
-
-    def __rsub__(self, other: float) -> "Doubles":
+    def __rsub__(self, other: float) -> "Value":
         return self.b.constant(other) - self
 
-    def __mul__(self, other: "Operand") -> "Doubles":
-        return self._with(f"fmul{self.b.flags}", other)
-
-    def __truediv__(self, other: "Operand") -> "Doubles":
-        return self._with("fdiv", other)
-
-    def __rtruediv__(self, other: float) -> "Doubles":
+    def __rtruediv__(self, other: float) -> "Value":
         return self.b.constant(other) / self
 
-    def __neg__(self) -> "Doubles":
-        return self.b.doubles(f"fneg {self.b.double} {self.name}")
+    def __neg__(self) -> "Value":
+        return self.b.emit(self.kind, f"fneg {self.kind} {self.name}")
 
-    def __abs__(self) -> "Doubles":
+    def __abs__(self) -> "Value":
         return self.intrinsic("fabs")
 
-    def __lt__(self, other: "Operand") -> str:
-        return self.compare("olt", other)
+    def compare(self, relation: str, other: "Operand") -> "Value":
+        """The mask of lanes in which one of LLVM's relations holds: olt, ole, ogt, oge, oeq, une, uno, …; slt, eq, ne, …."""
+        operation = "fcmp" if "double" in self.kind else "icmp"
+        mask = self.kind.replace("double", "i1").replace("i64", "i1")
+        return self.b.emit(mask, f"{operation} {relation} {self.kind} {self.name}, {self.operand(other)}")
 
-    def __gt__(self, other: "Operand") -> str:
-        return self.compare("ogt", other)
-
-    def __ge__(self, other: "Operand") -> str:
-        return self.compare("oge", other)
-
-    def compare(self, relation: str, other: "Operand") -> str:
-        """The mask of lanes in which one of LLVM's relations holds: olt, ole, ogt, oge, oeq, une, ord, uno, …."""
-        return self._with(f"fcmp {relation}", other).name
-
-    def where(self, truth: str, other: "Operand") -> "Doubles":
+    def where(self, truth: "Value", other: "Operand") -> "Value":
         """These lanes where `truth` holds, the other's elsewhere."""
-        b = self.b
-        return b.doubles(f"select {b.truth} {truth}, {b.double} {self.name}, {b.double} {self.operand(other)}")
+        kind = self.kind
+        select = f"select {truth.kind} {truth.name}, {kind} {self.name}, {kind} {self.operand(other)}"
+        return self.b.emit(kind, select)
 
-    def clamp(self, lower: float, upper: float) -> "Doubles":
+    def clamp(self, lower: float, upper: float) -> "Value":
         """The nearest number of [lower, upper]; nan stays nan."""
         raised = self.b.constant(lower).where(self < lower, self)
         return self.b.constant(upper).where(raised > upper, raised)
 
-    def with_sign_of(self, other: "Doubles") -> "Doubles":
+    def with_sign_of(self, other: "Value") -> "Value":
         """These magnitudes with those signs; -0.0 has one too."""
         return self.intrinsic("copysign", other)
 
-    def intrinsic(self, function: str, *others: "Operand") -> "Doubles":
+    def intrinsic(self, function: str, *others: "Operand") -> "Value":
         """LLVM's function `llvm.…` of this and others, lane by lane."""
         suffix = "f64" if self.b.width == 1 else f"v{self.b.width}f64"
-        arguments = [self.name, *map(self.operand, others)]
-        return Doubles(self.b, self.b.declared(f"llvm.{function}.{suffix}", arguments, self.b.double))
+        values = [Value(self.b, self.kind, self.operand(other)) for other in others]
+        return self.b.call(self.kind, f"llvm.{function}.{suffix}", self, *values)
 
-    def bits(self) -> "Bits":
-        return Bits(self.b, self.b.emit(f"bitcast {self.b.double} {self.name} to {self.b.integer}"))
+    def bits(self) -> "Value":
+        return self.cast("bitcast", self.kind.replace("double", "i64"))
 
+    def double(self) -> "Value":
+        return self.cast("bitcast", self.kind.replace("i64", "double"))
 
-class Bits:
-    """One integer of 64 bits a lane."""
-
-    __slots__ = ("b", "name")
-
-    def __init__(self, b: Builder, name: str) -> None:
-        self.b, self.name = b, name
-
-    def op(self, operation: str, other: "Bits | int") -> "Bits":
-        """One of LLVM's operations: add, sub, and, or, xor, shl, lshr, ashr."""
-        operand = other.name if isinstance(other, Bits) else self.b.in_every_lane("i64", str(other))
-        return Bits(self.b, self.b.emit(f"{operation} {self.b.integer} {self.name}, {operand}"))
-
-    def odd(self) -> str:
+    def odd(self) -> "Value":
         """The mask of lanes whose last bit is 1."""
-        return self.b.emit(f"trunc {self.b.integer} {self.name} to {self.b.truth}")
+        return self.cast("trunc", self.kind.replace("i64", "i1"))
 
-    def double(self) -> Doubles:
-        """The doubles with these bits."""
-        return self.b.doubles(f"bitcast {self.b.integer} {self.name} to {self.b.double}")
+    def cast(self, operation: str, kind: str) -> "Value":
+        return self.b.emit(kind, f"{operation} {self.kind} {self.name} to {kind}")
+
+    def lane(self, lane: int) -> "Value":
+        if self.kind[0] != "<":
+            return self
+        kind = self.kind[1:-1].split(" ")[2]
+        return self.b.emit(kind, f"extractelement {self.kind} {self.name}, i32 {lane}")
+
+    def spread(self, width: int) -> "Value":
+        if width == 1:
+            return self
+        v = vector(width, self.kind)
+        one = self.b.emit(v, f"insertelement {v} poison, {self.kind} {self.name}, i32 0")
+        return self.b.emit(v, f"shufflevector {v} {one.name}, {v} poison, <{width} x i32> zeroinitializer")
+
+    def shuffled(self, lanes: Sequence[int], other: "Value | None" = None) -> "Value":
+        """A vector of these lanes, those of `other` being numbered behind one's own."""
+        mask = ", ".join(f"i32 {k}" for k in lanes)
+        pair = f"{self.kind} {self.name}, {self.kind} {other.name if other is not None else 'poison'}"
+        return self.b.emit(self.kind, f"shufflevector {pair}, <{len(lanes)} x i32> <{mask}>")
+
+    def at(self, index: "Value | int", kind: str = "double") -> "Value":
+        """The address `index` elements of a type behind this one; bytes are `i8`."""
+        if not isinstance(index, Value) and not index:
+            return self
+        number = index.name if isinstance(index, Value) else index
+        return self.b.emit("ptr", f"getelementptr {kind}, ptr {self.name}, i64 {number}")
+
+    def load(self, kind: str, align: int = 8) -> "Value":
+        """What lies at this address; vectors need no more than a double's alignment."""
+        return self.b.emit(kind, f"load {kind}, ptr {self.name}, align {align}")
+
+    def store(self, value: "Value", align: int = 8) -> None:
+        self.b.lines.append(f"store {value.kind} {value.name}, ptr {self.name}, align {align}")
 
 
-Operand = Doubles | float
+Operand = Value | float

@@ -1,9 +1,7 @@
-"""Sums of products found in a straight-line program of lanes: products of a matrix with a vector, and outer products.
+"""Sums of products found in straight-line code: products of a matrix with a vector, and outer products.
 
-Scalar code for a layer, `for w, x in zip(row, inputs): s = s + w * x`, is a chain of additions for each row. Chains over the
-same varying numbers, with weights that lie at equal distances, are the rows of one matrix. As a loop they take a hundredth
-of the code, and several rows at a time keep the adders busy; each row is still added up from first to last, bit for bit.
-Likewise the sums over lanes of products d·x, for all pairs of some d and some x: a gradient by the weights.
+A layer is a chain of additions for each row; chains over the same varying numbers, with weights at equal distances, are the
+rows of a matrix, each still added up from first to last. A gradient by weights is a sum over lanes of all products d·x.
 """
 
 from collections import defaultdict
@@ -17,10 +15,6 @@ from autograd_lite.tape.program import Program
 
 #: Fewer products than this in a group are left as they are.
 WORTH_A_LOOP = 16
-
-
-#: Slots of an addition `before + product` where product = weight·x: before, product, weight, x.
-MultiplyAdd = tuple[int, int, int, int]
 
 
 class Chain(NamedTuple):
@@ -68,10 +62,9 @@ class Found:
 
 
 def found(tape: Program, varying: int, *, summed: bool) -> Found:
-    """Find groups in a program whose first `varying` inputs differ from lane to lane.
+    """The groups of a program whose first `varying` inputs differ from lane to lane; `summed` asks for outer products too.
 
-    A program without such inputs is one of a single lane: weights are its inputs, and vectors are computed. `summed` asks
-    for outer products too.
+    A program without such inputs is one of a single lane: weights are its inputs, and vectors are computed.
     """
     return _Search(tape, varying).groups(summed=summed)
 
@@ -83,7 +76,7 @@ class _Search:
         for _, arguments in tape.code:
             for a in arguments:
                 self.uses[a] += 1
-        for slot in (*tape.outputs, *tape.doubtful, *(s for g in tape.guards for s in (g.left, g.right))):
+        for slot in tape.roots:
             self.uses[slot] += 1
         additions = ((slot, self._addition(slot)) for slot in range(self.first, tape.slots))
         self.additions = {slot: addition for slot, addition in additions if addition is not None}
@@ -118,7 +111,8 @@ class _Search:
                 return weight, x
         return None
 
-    def _addition(self, slot: int) -> MultiplyAdd | None:
+    def _addition(self, slot: int) -> tuple[int, int, int, int] | None:
+        """Before, product, weight and x of an addition `before + product` where product = weight·x."""
         primitive, arguments = self.tape.code[slot - self.first]
         if primitive is not add or arguments[0] == arguments[1]:
             return None

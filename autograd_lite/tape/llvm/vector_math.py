@@ -6,43 +6,37 @@ whatever the width and whatever its neighbours.
 
 import math
 from collections.abc import Callable, Sequence
+from functools import cache
 
-from autograd_lite.tape.llvm.ir import Bits, Builder, Doubles, Library, Operand
+from autograd_lite.tape.llvm.ir import Module, Operand, Value, vector
 
 
-def fma(x: Doubles, y: Operand, z: Operand) -> Doubles:
+def fma(x: Value, y: Operand, z: Operand) -> Value:
     """x·y + z, rounded once."""
     return x.intrinsic("fma", y, z)
 
 
-def polynomial(x: Doubles, coefficients: Sequence[float]) -> Doubles:
+def polynomial(x: Value, coefficients: Sequence[float]) -> Value:
     """(c₀ + c₁x) + x²(c₂ + ...); the bracket in pairs, then pairs of pairs, as Horner's chain waits for each product.
 
     The first pair stays apart, because every level of pairs rounds once more: only what is multiplied by x² can bear that.
     """
     terms: list[Operand] = list(coefficients[2:])
-    power = square = x * x
-    terms = _pairs(x, terms)
+    square, power = x * x, x
     while len(terms) > 1:
-        terms = _pairs(power, terms)
-        power = power * power
+        pairs: list[Operand] = [fma(power, high, low) for low, high in zip(terms[::2], terms[1::2], strict=False)]
+        terms, power = pairs + terms[len(pairs) * 2 :], square if power is x else power * power
     return fma(square, terms[0], fma(x, coefficients[1], coefficients[0]))
 
 
-def _pairs(x: Doubles, terms: list[Operand]) -> list[Operand]:
-    """t₀ + t₁x, t₂ + t₃x, ..."""
-    pairs: list[Operand] = [fma(x, high, low) for low, high in zip(terms[::2], terms[1::2], strict=False)]
-    return pairs + terms[len(pairs) * 2 :]
-
-
-def _sum(x: Doubles, y: Operand) -> tuple[Doubles, Doubles]:
+def _sum(x: Value, y: Operand) -> tuple[Value, Value]:
     """x + y and what its rounding loses (Knuth's TwoSum)."""
     s = x + y
     y_part = s - x
     return s, (x - (s - y_part)) - (y_part - y)
 
 
-def _quotient(top: Doubles, top_low: Operand, bottom: Doubles, bottom_low: Doubles) -> Doubles:
+def _quotient(top: Value, top_low: Operand, bottom: Value, bottom_low: Value) -> Value:
     """(top + top_low)/(bottom + bottom_low), rounded almost once, with one division."""
     inverse = 1.0 / bottom
     q = top * inverse
@@ -66,7 +60,7 @@ EXP = (
 )  # fmt: skip
 
 
-def _reduce(x: Doubles, low: Operand = 0.0) -> tuple[Doubles, Doubles, Doubles]:
+def _reduce(x: Value, low: Operand = 0.0) -> tuple[Value, Value, Value]:
     """k + MAGIC, r and what is lost in r, where x + low = k·ln 2 + r."""
     shifted = fma(x, LOG2_E, MAGIC)
     k = shifted - MAGIC
@@ -76,36 +70,31 @@ def _reduce(x: Doubles, low: Operand = 0.0) -> tuple[Doubles, Doubles, Doubles]:
     return shifted, r, (high - r) + rest
 
 
-def _power(shifted: Doubles) -> Bits:
-    """The bits of 2ᵏ less those of 1, for which k need not be in range."""
-    return shifted.bits().op("shl", 52)
-
-
-def _scale(y: Doubles, shifted: Doubles) -> Doubles:
+def _scale(y: Value, shifted: Value) -> Value:
     """y·2ᵏ in two steps, so that neither factor overflows and a subnormal result is rounded once."""
-    power = _power(shifted)
-    half = power.op("ashr", 1).op("and", TOP_TWELVE)
-    return y * half.op("add", ONE).double() * power.op("sub", half).op("add", ONE).double()
+    power = shifted.bits() << 52  # the bits of 2ᵏ less those of 1, for which k need not be in range
+    half = (power >> 1) & TOP_TWELVE
+    return y * (half + ONE).double() * (power - half + ONE).double()
 
 
-def _bend(r: Doubles, lost: Doubles) -> Doubles:
+def _bend(r: Value, lost: Value) -> Value:
     """e to the r + lost, less 1 + r."""
     return fma(r * 0.5, r, fma(r * r * r, polynomial(r, EXP), lost))
 
 
-def _exp_reduced(r: Doubles, lost: Doubles) -> Doubles:
+def _exp_reduced(r: Value, lost: Value) -> Value:
     """e to the r + lost."""
     y = r + 1.0
     return y + (((1.0 - y) + r) + _bend(r, lost))
 
 
-def exp(x: Doubles) -> Doubles:
+def exp(x: Value) -> Value:
     """eˣ within 1 ULP."""
     shifted, r, lost = _reduce(x.clamp(-746.0, 710.0))
     return _scale(_exp_reduced(r, lost), shifted)
 
 
-def exp2(x: Doubles) -> Doubles:
+def exp2(x: Value) -> Value:
     """2ˣ within 1 ULP."""
     clamped = x.clamp(-1076.0, 1025.0)
     shifted = clamped + MAGIC
@@ -115,17 +104,17 @@ def exp2(x: Doubles) -> Doubles:
     return _scale(_exp_reduced(r, lost), shifted)
 
 
-def sigmoid(x: Doubles) -> Doubles:
+def sigmoid(x: Value) -> Value:
     """1/(1 + e⁻ˣ) within 2 ULP, by the exponential that does not overflow."""
     e = exp(-abs(x))
     bottom = e + 1.0
     return _quotient(x.b.constant(1.0).where(x >= 0.0, e), 0.0, bottom, (1.0 - bottom) + e)
 
 
-def _quarter_expm1(x: Doubles) -> tuple[Doubles, Doubles]:
+def _quarter_expm1(x: Value) -> tuple[Value, Value]:
     """(eˣ - 1)/4 and what its rounding loses; a quarter, so that 2ᵏ⁻² is in range wherever sinh is."""
     shifted, r, lost = _reduce(x.clamp(-40.0, 710.6))
-    power = _power(shifted).op("add", ONE - (2 << 52)).double()
+    power = ((shifted.bits() << 52) + (ONE - (2 << 52))).double()
     whole, part = power - 0.25, power * r  # the product is exact; |whole| ≥ |part| or whole = 0
     high = whole + part
     low = fma(power, _bend(r, lost), ((whole - high) + part) + ((power - whole) - 0.25))
@@ -133,27 +122,27 @@ def _quarter_expm1(x: Doubles) -> tuple[Doubles, Doubles]:
     return y, (high - y) + low
 
 
-def expm1(x: Doubles) -> Doubles:
+def expm1(x: Value) -> Value:
     """eˣ - 1 within 1 ULP."""
     y, _ = _quarter_expm1(x)
     return x.where(abs(x) < 2.0**-54, y * 4.0)
 
 
-def sinh(x: Doubles) -> Doubles:
+def sinh(x: Value) -> Value:
     """(t + t/(t + 1))/2 within 2 ULP, t = e^|x| - 1."""
     t, low = _quarter_expm1(abs(x))
     y = (t + (t / fma(t, 4.0, 1.0) + low)) * 2.0
     return x.where(abs(x) < 2.0**-28, y.with_sign_of(x))
 
 
-def cosh(x: Doubles) -> Doubles:
+def cosh(x: Value) -> Value:
     """(e^|x| + e^-|x|)/2 within 2 ULP; e^|x|/4 is used, which is in range wherever cosh is."""
     shifted, r, lost = _reduce(abs(x).clamp(0.0, 710.6))
     quarter = _scale(_exp_reduced(r, lost), shifted - 2.0)
     return (quarter + 0.0625 / quarter) * 2.0
 
 
-def tanh(x: Doubles) -> Doubles:
+def tanh(x: Value) -> Value:
     """t/(t + 2) within 1 ULP, t = e^2|x| - 1; the quotient is corrected by what the roundings lost."""
     t, low = _quarter_expm1(abs(x).clamp(0.0, 20.0) * 2.0)
     bottom, lost = _sum(t, 0.5)
@@ -172,44 +161,44 @@ LOG = (
 )  # fmt: skip
 
 
-def _split(x: Doubles) -> tuple[Doubles, Doubles]:
+def _split(x: Value) -> tuple[Value, Value]:
     """k and f."""
     subnormal = x < 2.0**-1022
     bits = (x * 2.0**54).where(subnormal, x).bits()
-    above = bits.op("sub", SQRT_HALF)
+    above = bits - SQRT_HALF
     # To double by way of MAGIC's low bits: few processors convert 64-bit integers.
-    k = above.op("ashr", 52).op("add", MAGIC_BITS).double() - MAGIC
-    f = bits.op("sub", above.op("and", TOP_TWELVE)).double() - 1.0
+    k = ((above >> 52) + MAGIC_BITS).double() - MAGIC
+    f = (bits - (above & TOP_TWELVE)).double() - 1.0
     return (k - 54.0).where(subnormal, k), f
 
 
-def _log1p_parts(f: Doubles) -> tuple[Doubles, Doubles]:
+def _log1p_parts(f: Value) -> tuple[Value, Value]:
     """h and t in log(1 + f) = f - h + t, h = f²/2."""
     s, h = f / (f + 2.0), f * f * 0.5
     z = s * s
     return h, s * fma(z, polynomial(z, LOG), h)
 
 
-def _add_exponent(k: Doubles, unit: tuple[float, float], y: Doubles, low: Doubles) -> Doubles:
+def _add_exponent(k: Value, unit: tuple[float, float], y: Value, low: Value) -> Value:
     """k·unit + y + low, where k·unit[0] is exact, and 0 or not below y in size."""
     whole = k * unit[0]
     high = whole + y
     return high + (((whole - high) + y) + fma(k, unit[1], low))
 
 
-def _ends_of_log(x: Doubles, y: Doubles) -> Doubles:
+def _ends_of_log(x: Value, y: Value) -> Value:
     """`y` = log x, put right where x is 0, negative, infinite or nan."""
     return y.where(x < math.inf, x).where(x > 0.0, x.b.constant(-math.inf).where(x.compare("oeq", 0.0), math.nan))
 
 
-def log(x: Doubles) -> Doubles:
+def log(x: Value) -> Value:
     """ln x within 1 ULP."""
     k, f = _split(x)
     h, t = _log1p_parts(f)
     return _ends_of_log(x, _add_exponent(k, LN2_PARTS, f, t - h))
 
 
-def log1p(x: Doubles) -> Doubles:
+def log1p(x: Value) -> Value:
     """ln(1 + x) within 1 ULP: ln of the rounded sum u, plus (1 + x - u)/u; where k = 0, f is x itself."""
     u, lost = _sum(x, 1.0)
     k, f = _split(u)
@@ -221,7 +210,7 @@ def log1p(x: Doubles) -> Doubles:
     return x.where(abs(x) < 2.0**-54, y)
 
 
-def _log_to_base(x: Doubles, scale: tuple[float, float], unit: tuple[float, float]) -> Doubles:
+def _log_to_base(x: Value, scale: tuple[float, float], unit: tuple[float, float]) -> Value:
     """ln x·scale, where unit = ln 2·scale; both in two parts."""
     k, f = _split(x)
     h, t = _log1p_parts(f)
@@ -232,12 +221,12 @@ def _log_to_base(x: Doubles, scale: tuple[float, float], unit: tuple[float, floa
     return _ends_of_log(x, _add_exponent(k, unit, y, rest))
 
 
-def log2(x: Doubles) -> Doubles:
+def log2(x: Value) -> Value:
     """log₂ x within 1 ULP; exact at powers of two."""
     return _log_to_base(x, (1.4426950408889634, 2.0355273740931033e-17), (1.0, 0.0))
 
 
-def log10(x: Doubles) -> Doubles:
+def log10(x: Value) -> Value:
     """log₁₀ x within 1 ULP."""
     scale, unit = (0.4342944819032518, 1.098319650216765e-17), (0.30102999566361177, 3.694239077158931e-13)
     return _log_to_base(x, scale, unit)
@@ -253,7 +242,7 @@ LOG_FOR_POW = (
 )  # fmt: skip
 
 
-def _long_log(x: Doubles) -> tuple[Doubles, Doubles]:
+def _long_log(x: Value) -> tuple[Value, Value]:
     """ln x in two parts for x ≥ 0: 2s + s³(2/3 + q), s = f/(2 + f); every letter has its own low part."""
     k, f = _split(x)
     bottom = f + 2.0
@@ -278,7 +267,7 @@ def _long_log(x: Doubles) -> tuple[Doubles, Doubles]:
     return _ends_of_log(x, total), (high - total) + low
 
 
-def power(x: Doubles, y: Doubles) -> Doubles:
+def power(x: Value, y: Value) -> Value:
     """x to the y within 1 ULP, and C's many special cases."""
     y = y.clamp(-(2.0**1000), 2.0**1000)  # 1 to the inf is 1, as to the 2¹⁰⁰⁰
     size = abs(x)
@@ -319,7 +308,7 @@ TAN = (
 )  # fmt: skip
 
 
-def _quarter_turns(x: Doubles) -> tuple[Bits, Doubles, Doubles]:
+def _quarter_turns(x: Value) -> tuple[Value, Value, Value]:
     """The bits of n + MAGIC, and r in two parts."""
     shifted = fma(x, 0.6366197723675814, MAGIC)
     n = shifted - MAGIC
@@ -328,10 +317,10 @@ def _quarter_turns(x: Doubles) -> tuple[Bits, Doubles, Doubles]:
     return shifted.bits(), r, fma(-n, HALF_PI[2], fma(-n, HALF_PI[1], first - r))
 
 
-def _sine(x: Doubles, ahead: int) -> Doubles:
+def _sine(x: Value, ahead: int) -> Value:
     """sin(|x| + ahead·π/2), right where |x| < LARGE."""
     n, r, low = _quarter_turns(abs(x))
-    n = n.op("add", ahead)
+    n = n + ahead
     z = r * r
     sine = r + fma(z * r, polynomial(z, SIN), fma(z * -0.5, low, low))
     most = 1.0 - z * 0.5
@@ -339,37 +328,36 @@ def _sine(x: Doubles, ahead: int) -> Doubles:
     return _flip(cosine.where(n.odd(), sine), n.op("lshr", 1))
 
 
-def _flip(y: Doubles, odd: Bits) -> Doubles:
+def _flip(y: Value, odd: Value) -> Value:
     """`y` negated where `odd` is odd."""
-    return y.bits().op("xor", odd.op("shl", 63)).double()
+    return (y.bits() ^ (odd << 63)).double()
 
 
-def _or_libm(y: Doubles, x: Doubles, name: str) -> Doubles:
+def _or_libm(y: Value, x: Value, name: str) -> Value:
     """`y`, but libm's `name` of x in lanes where |x| ≥ LARGE; libm is called only if there is such a lane."""
     b = y.b
     large = some = abs(x) >= LARGE
-    start, called, end = (f"{large[1:]}.{part}" for part in ("start", "called", "end"))
+    start, called, end = (f"{large.name[1:]}.{part}" for part in ("start", "called", "end"))
     b.lines += [f"br label %{start}", f"{start}:"]
     if b.width > 1:
-        b.declarations.add(f"declare i1 @llvm.vector.reduce.or.v{b.width}i1({b.truth})")
-        some = b.emit(f"call i1 @llvm.vector.reduce.or.v{b.width}i1({b.truth} {large})")
-    b.lines += [f"br i1 {some}, label %{called}, label %{end}", f"{called}:"]
+        some = b.call("i1", f"llvm.vector.reduce.or.v{b.width}i1", large)
+    b.lines += [f"br i1 {some.name}, label %{called}, label %{end}", f"{called}:"]
     value = b.lane_by_lane(name, x).where(large, y)
     b.lines += [f"br label %{end}", f"{end}:"]
-    return b.doubles(f"phi {b.double} [ {y.name}, %{start} ], [ {value.name}, %{called} ]")
+    return b.emit(y.kind, f"phi {y.kind} [ {y.name}, %{start} ], [ {value.name}, %{called} ]")
 
 
-def sin(x: Doubles) -> Doubles:
+def sin(x: Value) -> Value:
     """The sine of x within 1 ULP; libm's beyond 2²⁰."""
     return _or_libm(_flip(_sine(x, 0), x.bits().op("lshr", 63)), x, "sin")
 
 
-def cos(x: Doubles) -> Doubles:
+def cos(x: Value) -> Value:
     """The cosine of x within 1 ULP; libm's beyond 2²⁰."""
     return _or_libm(_sine(x, 1), x, "cos")
 
 
-def tan(x: Doubles) -> Doubles:
+def tan(x: Value) -> Value:
     """The tangent of x within 1 ULP, -1/tan r where n is odd; libm's beyond 2²⁰."""
     n, r, low = _quarter_turns(abs(x))
     z = r * r
@@ -401,7 +389,7 @@ ATAN_RANGES = (
 ATAN_INVERSE = (2.4375, 1.5707963267948966, 6.123233995736766e-17)  # from here on t = -1/x
 
 
-def atan(x: Doubles) -> Doubles:
+def atan(x: Value) -> Value:
     """The angle whose tangent is x within 1 ULP: atan c + atan((x - c)/(1 + cx))."""
     size = abs(x)
     c = high = low = x.b.constant(0.0)
@@ -440,18 +428,18 @@ ERFC = (
 )  # fmt: skip
 
 
-def erf(x: Doubles) -> Doubles:
+def erf(x: Value) -> Value:
     """The error function within 1 ULP: a polynomial below 0.92, 1 - exp(-x²)·(a polynomial) above."""
     size = abs(x).clamp(0.0, 6.0)
     square = size * size
     near = fma(size, polynomial(square, ERF), size)
     shifted, r, lost = _reduce(-square, -fma(size, size, -square))
-    e = _exp_reduced(r, lost) * _power(shifted).op("add", ONE).double()
+    e = _exp_reduced(r, lost) * ((shifted.bits() << 52) + ONE).double()
     far = fma(-e, polynomial((size - 2.5) / (size + 3.0), ERF_TAIL), 1.0)
     return near.where(size < 0.92, far).with_sign_of(x)
 
 
-def erfc(x: Doubles) -> Doubles:
+def erfc(x: Value) -> Value:
     """1 - erf(x) within 2 ULP, subnormal results included; x² and e to its power are kept in two parts."""
     size = abs(x).clamp(0.0, 28.0)
     square = size * size
@@ -469,18 +457,16 @@ def erfc(x: Doubles) -> Doubles:
 
 
 #: The functions that have vector code, by their names in C.
-FUNCTIONS: dict[str, Callable[..., Doubles]] = {
+FUNCTIONS: dict[str, Callable[..., Value]] = {
     f.__name__: f
     for f in (exp, exp2, expm1, log, log2, log10, log1p, sin, cos, tan, atan, sinh, cosh, tanh, erf, erfc, sigmoid)
 } | {"pow": power}
 
 
-def library(width: int) -> Library:
+@cache
+def library(width: int) -> Module:
     """Every function for values of `width` lanes, `exp` as `@exp_v8` and so on."""
-    functions, intrinsics = [], set()
+    module, kind = Module(width), vector(width)
     for name, formula in FUNCTIONS.items():
-        b = Builder(width)
-        arguments = [Doubles(b, a) for a in ("%x", "%y")[: 2 if formula is power else 1]]
-        functions.append(b.function(f"{name}_v{width}", arguments, formula(*arguments)))
-        intrinsics |= b.declarations
-    return Library(*sorted(intrinsics), *functions)
+        module.function(f"{name}_v{width}", [kind] * (1 + (formula is power)), lambda _, *x, f=formula: f(*x))
+    return module
