@@ -226,8 +226,7 @@ def full(shape: Any, value: Any) -> Any:
 
 
 def _keeping(numbers: Sequence[Any], shape: tuple[int, ...]) -> Any:
-    boxed = np.empty(len(numbers), dtype=object)
-    boxed[:] = numbers
+    boxed = np.fromiter(numbers, dtype=object, count=len(numbers))  # assigning would ask each Variable for an array
     return boxed.reshape(shape).view(VariableArray)
 
 

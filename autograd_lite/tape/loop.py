@@ -108,7 +108,9 @@ def recorded(operation: Operation, arguments: Sequence[Any], results: Any = None
 
 def _values(numbers: Any) -> Any:
     """Numbers without history, as an array of the same shape."""
-    return np.array([getattr(n, "_value", n) for n in np.ravel(numbers)], dtype=np.float64).reshape(np.shape(numbers))
+    array = isinstance(numbers, np.ndarray)
+    values = [getattr(n, "_value", n) for n in (numbers.ravel().tolist() if array else numbers)]
+    return np.array(values, dtype=np.float64).reshape(numbers.shape if array else -1)
 
 
 class Loop(Operation):
