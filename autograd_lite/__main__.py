@@ -19,7 +19,7 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 import autograd_lite as al
-from autograd_lite import _cli_check, _cli_draw
+from autograd_lite import _cli_check, _cli_draw, core
 from autograd_lite._cli_draw import UsageError, close_to, shorten
 
 PACKAGE = Path(__file__).resolve().parent
@@ -34,7 +34,7 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     about = "Exact derivatives of ordinary scalar Python."
     parser = _Parser(prog="autograd-lite", description=about, allow_abbrev=False)
-    parser.add_argument("--version", action="version", version=f"autograd-lite {al.__version__}")
+    parser.add_argument("--version", action="version", version=f"autograd-lite {al.__version__}, {core.name()}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
 
     demo = commands.add_parser("demo", help="run a demo, which checks itself and draws", allow_abbrev=False)

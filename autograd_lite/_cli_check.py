@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import autograd_lite as al
+from autograd_lite import core
 from autograd_lite._cli_draw import ELEMENTWISE
 from autograd_lite.primitives import PRIMITIVES, Interval, Primitive
 
@@ -69,5 +70,6 @@ def run(*, colour: bool) -> int:
         print(f"{name:<18}{len(points):>7}   {verdict}")
     for name, message in missed.items():
         print(f"\n{name}: {message}")
-    print(f"\n{count - len(missed)} of {count} functions agree" + (f"; not: {', '.join(missed)}" if missed else ""))
+    print(f"\n{core.name()}")
+    print(f"{count - len(missed)} of {count} functions agree" + (f"; not: {', '.join(missed)}" if missed else ""))
     return 1 if missed else 0

@@ -1,30 +1,38 @@
 """The reverse sweep: from an output to everything it was computed from, newest node first, each visited once.
 
-The adjoint of a node is complete when the sweep reaches it, since all its users are newer. Adjoints live in the pass, in
-a dictionary; `.grad` is written only after the pass has succeeded. With `create_graph` the same sweep multiplies by the
+The adjoint of a node is complete when the sweep reaches it, since all its users are newer. `.grad` is written only after
+the pass has succeeded. With `create_graph` the same sweep multiplies by the
 partials applied to Variables instead of by the recorded numbers: the gradient is then a graph itself. The forward sweep,
 for tangents, is its mirror image.
 """
 
+import functools
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from math import isnan, nan
-from threading import RLock
 from typing import Any, Literal
 
 import numpy as np
 
-from autograd_lite import context
+from autograd_lite import context, core
 from autograd_lite.conversion import as_float
 from autograd_lite.errors import ArgumentError, HandMadeNodeError, OperandError, StaleGraphError, UnconnectedError
 from autograd_lite.nests import mapped, unravel, variables_of
 from autograd_lite.primitives import hold, plain, positive
-from autograd_lite.variable import Variable, is_condition, is_stale, reachable, search
+from autograd_lite.variable import (
+    UNSENT,
+    VARIABLES,
+    Variable,
+    is_condition,
+    is_stale,
+    kinds,
+    leads_outside,
+    passing,
+    reachable,
+    search,
+)
 
 Number = Any  # float, or a Variable where a gradient is to be differentiated again
 Seeds = Iterable[tuple[Variable, Number]]
-
-_writing = RLock()
 
 
 def topological_order(y: Any) -> list[Variable]:
@@ -53,17 +61,43 @@ def topological_order(y: Any) -> list[Variable]:
     return reachable(variables_of(y))
 
 
-@dataclass
 class Reach:
-    """The nodes under some outputs (see `search`), and sweeps over them; adjoints and tangents by the numbers of nodes."""
+    """The nodes under some outputs (see `search`), and sweeps over them; adjoints and tangents by the numbers of nodes.
 
-    met: dict[int, Variable]
-    inner: list[Variable]
+    The search is made when somebody asks for nodes: the compiled core does without.
+    """
+
+    def __init__(self, outputs: Iterable[Variable], oldest: int = -1) -> None:
+        self.outputs, self.oldest = list(outputs), oldest
 
     @classmethod
     def of(cls, outputs: Iterable[Variable], oldest: int = -1) -> "Reach":
-        """Search from `outputs`; a Variable numbered below `oldest` cannot depend on a newer one and is not entered."""
-        return cls(*search(outputs, oldest))
+        """What lies under `outputs`; a Variable numbered below `oldest` cannot depend on a newer one and is not entered."""
+        return cls(outputs, oldest)
+
+    @functools.cached_property
+    def found(self) -> tuple[dict[int, Variable], list[Variable]]:
+        """Every node under the outputs, by number; and of these the ones that a sweep has to visit, newest first."""
+        return search(self.outputs, self.oldest)
+
+    @property
+    def met(self) -> dict[int, Variable]:
+        return self.found[0]
+
+    @property
+    def inner(self) -> list[Variable]:
+        return self.found[1]
+
+    def leads_outside(self) -> bool:
+        """Whether a node older than the oldest was met."""
+        return leads_outside(self.outputs, self.oldest)
+
+    def numbers(self, seeds: Sequence[tuple[Variable, float]], wrt: list[Variable]) -> list[float]:
+        """The reverse sweep on numbers: adjoints of `wrt`, 0 where none was sent."""
+        if context.active:
+            found = self.adjoints(seeds)
+            return [result(found.get(node._number), create_graph=False) for node in wrt]
+        return adjoints([y for y, _ in seeds], [seed for _, seed in seeds], self.oldest, wrt, (0.0, 0.0))
 
     def towards(self, targets: Iterable[Variable]) -> "Reach":
         """Only what lies between the outputs and `targets`: other nodes have no part in a gradient by `targets`."""
@@ -73,7 +107,9 @@ class Reach:
             if any(type(argument) is Variable and argument._number in leading for argument in node._arguments):
                 leading[node._number] = node
                 visited.append(node)
-        return Reach(leading, visited[::-1])
+        between = Reach(self.outputs, self.oldest)
+        between.found = leading, visited[::-1]
+        return between
 
     def connected(self, outputs: Iterable[Variable]) -> Container[int]:
         """The numbers of the nodes that the outputs depend on: of all, but in a trace, which has nodes for held numbers."""
@@ -82,19 +118,26 @@ class Reach:
 
     def adjoints(self, seeds: Seeds, *, create_graph: bool = False) -> dict[int, Number]:
         """The reverse sweep: x̄ = Σ ȳ·∂y/∂x over the users y of x; None where no adjoint was sent."""
-        trace = context.recording() if create_graph else None
-        adjoints: dict[int, Number] = dict.fromkeys(self.met)
-        for output, seed in seeds:
-            number = trace.nan_if_nan(output, seed) if trace else _nan_if_nan(output, seed, create_graph=create_graph)
-            total = adjoints[output._number]
-            adjoints[output._number] = number if total is None else total + number
-        if trace:
-            trace.send(self, adjoints)
+        found: dict[int, Number]
+        if create_graph:
+            trace = context.recording()
+            found = dict.fromkeys(self.met)
+            for output, seed in seeds:
+                number = trace.nan_if_nan(output, seed) if trace else _nan_if_nan(output, seed, create_graph=True)
+                total = found[output._number]
+                found[output._number] = number if total is None else total + number
+            if trace:
+                trace.send(self, found)
+            else:
+                send_graphs(self.inner, found)
         else:
-            (send_graphs if create_graph else _send)(self.inner, adjoints)
+            roots, numbers = zip(*seeds, strict=True) if seeds else ((), ())
+            found = dict(
+                zip(self.met, adjoints(list(roots), list(numbers), self.oldest, [*self.met.values()]), strict=True)
+            )
         if context.active:
-            context.observe_sweep([self.met[k] for k in sorted(self.met, reverse=True)], adjoints)
-        return adjoints
+            context.observe_sweep([self.met[k] for k in sorted(self.met, reverse=True)], found)
+        return found
 
     def tangents(self, outputs: Sequence[Any], seeds: Seeds, *, create_graph: bool = False) -> list[Number | None]:
         """The forward sweep: ẏ = Σ ∂y/∂x·ẋ over the arguments x of y. Tangents of the outputs, None where none arrived."""
@@ -118,29 +161,70 @@ class Reach:
         return [None if t is None else _nan_if_nan(y, t, create_graph=create_graph) for y, t in found]
 
 
-def _send(nodes: Iterable[Variable], adjoints: dict[int, Number]) -> None:
+def _sweep(outputs: list[Variable], seeds: list[float], inner: list[Variable]) -> None:
     """Pass each node's adjoint on to its arguments. The loop that a program spends its time in, so written out."""
-    for node in nodes:
-        adjoint = adjoints[node._number]
-        if adjoint is None:  # behind a branch that was not taken
+    for output, seed in zip(outputs, seeds, strict=True):
+        number = nan if isnan(output._value) else seed  # a linear operation would give a NaN value a finite derivative
+        output._adjoint = number if output._adjoint is UNSENT else output._adjoint + number
+    for node in inner:
+        adjoint = node._adjoint
+        if adjoint is UNSENT:  # behind a branch that was not taken
             continue
         local = node._by_first
         if local is not None:
-            number = node._first._number
-            total = adjoints[number]
-            adjoints[number] = local * adjoint if total is None else total + local * adjoint
+            to = node._first
+            to._adjoint = local * adjoint if to._adjoint is UNSENT else to._adjoint + local * adjoint
         elif type(node._first) is tuple:
-            for argument, local in zip(node._first, node._second, strict=True):
+            for to, local in zip(node._first, node._second, strict=True):
                 if local is not None:
-                    number = argument._number
-                    total = adjoints[number]
-                    adjoints[number] = local * adjoint if total is None else total + local * adjoint
+                    to._adjoint = local * adjoint if to._adjoint is UNSENT else to._adjoint + local * adjoint
             continue
         local = node._by_second
         if local is not None:
-            number = node._second._number
-            total = adjoints[number]
-            adjoints[number] = local * adjoint if total is None else total + local * adjoint
+            to = node._second
+            to._adjoint = local * adjoint if to._adjoint is UNSENT else to._adjoint + local * adjoint
+
+
+@core.or_compiled
+def adjoints(
+    outputs: list[Variable],
+    seeds: list[float],
+    oldest: int | None,
+    wrt: list[Variable],
+    missing: tuple[Any, Any] = (None, ...),
+) -> list[Any]:
+    """Adjoints of `wrt`; of `missing` the one where none was sent, the other for a node that the outputs do not depend on.
+
+    What is older than `oldest`, by default the oldest of `wrt`, is met and not entered.
+    """
+    if oldest is None:
+        oldest = min((node._number for node in wrt), default=-1)
+    with passing(outputs, oldest) as (_, inner):
+        _sweep(outputs, seeds, inner)
+        found = [node._adjoint for node in wrt]
+    unsent, unmet = missing
+    return [unmet if adjoint is None else unsent if adjoint is UNSENT else adjoint for adjoint in found]
+
+
+@core.or_compiled
+def add_adjoints(y: Variable, seed: float) -> None:
+    """Add the adjoint of every node under `y` to its gradient; all or nothing."""
+    with passing([y], -1) as (met, inner):
+        _sweep([y], [seed], inner)
+        before = [(node, node._grad) for node in met if node._grad is not None]
+        try:
+            for node in met:
+                adjoint, grad = node._adjoint, node._grad
+                if grad is None:
+                    node._grad = 0.0 if adjoint is UNSENT else adjoint
+                elif adjoint is not UNSENT:
+                    node._grad = grad + adjoint
+        except BaseException:  # an interrupt from the keyboard
+            for node in met:
+                node._grad = None
+            for node, grad in before:
+                node._grad = grad
+            raise
 
 
 def send_graphs(nodes: Iterable[Variable], adjoints: dict[int, Number], *, generic: bool = False) -> None:
@@ -231,22 +315,9 @@ def backward(self: Variable, seed: float = 1.0) -> None:
     if context.tracing and (trace := context.noticed(self)):
         trace.backward(self, seed)
         return
-    reach = Reach.of([self])
-    adjoints = reach.adjoints([(self, as_float(seed))])
-    nodes = reach.met.values()
-    with _writing:  # two threads may meet on a shared leaf
-        before = [node._grad for node in nodes]
-        try:
-            for node, adjoint in zip(nodes, adjoints.values(), strict=True):
-                grad = node._grad
-                if grad is None:
-                    node._grad = 0.0 if adjoint is None else adjoint
-                elif adjoint is not None:
-                    node._grad = grad + adjoint
-        except BaseException:  # an interrupt from the keyboard
-            for node, grad in zip(nodes, before, strict=True):
-                node._grad = grad
-            raise
+    if context.active:  # an observer may object before anything is written
+        Reach([self]).adjoints([(self, as_float(seed))])
+    add_adjoints(self, as_float(seed))
 
 
 def held(number: Number) -> Number:
@@ -316,12 +387,15 @@ def gradients(
     if unconnected not in ("zero", "none", "raise"):
         raise ArgumentError(f'unconnected={unconnected!r}: choose "zero", "none" or "raise".')
     nodes, shape = ([], None) if wrt is None else unravel(wrt, "wrt")
-    for node in nodes:
-        if type(node) is not Variable:
-            raise OperandError(
-                f"wrt holds the number {node!r}; only a Variable has a gradient. Make it a Variable first."
-            )
+    if kinds(nodes) not in (0, VARIABLES):
+        number = next(node for node in nodes if type(node) is not Variable)
+        raise OperandError(
+            f"wrt holds the number {number!r}; only a Variable has a gradient. Make it a Variable first."
+        )
     trace = context.noticed(*[y] if type(y) is Variable else ()) if context.tracing else None
+    if shape and type(y) is Variable and unconnected == "zero" and not (create_graph or trace or context.active):
+        number = seed._value if type(seed) is Variable else as_float(seed)
+        return shape.pack(adjoints([y], [number], None, nodes, (0.0, 0.0)))
     met, found = _adjoints(y, seed, nodes if shape else None, create_graph=create_graph or trace is not None)
 
     def given(number: Number | None) -> Number:
@@ -368,7 +442,7 @@ def _adjoints(
     elif not create_graph:
         seed = seed._value
     if type(y) is Variable:
-        reach = Reach.of([y], -1 if wrt is None else min((node._number for node in wrt), default=-1))
+        reach = Reach([y], -1 if wrt is None else min((node._number for node in wrt), default=-1))
         if wrt is not None and create_graph:  # what is recorded has a price: only what is asked for
             reach = reach.towards(wrt)
         seeds = [(y, seed)] if y._number in reach.met else []

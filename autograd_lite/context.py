@@ -7,22 +7,16 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from threading import Lock
 from typing import Any, Protocol
 
 from autograd_lite.frames import user_location
 
-#: Number of contexts, over all threads, in which an observer watches.
-active = 0
-
-#: Number of contexts, over all threads, in which a function is being traced.
-tracing = 0
-
-#: Runs by transforms and traces under way, over all threads: what comparisons and reads of values test. A set, since
-#: entering and leaving one needs no lock, which an interrupt could leave locked.
+#: Marks of what goes on in any thread: contexts in which an observer watches; contexts in which a function is being traced;
+#: runs by transforms and traces, which comparisons and reads of values test. Sets, since entering and leaving one needs no
+#: lock, which an interrupt could leave locked; the compiled core looks at the same sets.
+active: set[object] = set()
+tracing: set[object] = set()
 running: set[object] = set()
-
-_lock = Lock()
 
 
 # --- observers ------------------------------------------------------------------------------------------------
@@ -65,15 +59,13 @@ def observe_sweep(order: Sequence[Any], adjoints: Mapping[int, Any], *, forward:
 @contextmanager
 def observing(*observers: Observer, alone: bool = False) -> Iterator[None]:
     """Let `observers` watch; with `alone`, no others."""
-    global active  # noqa: PLW0603 - a counter that the recording path can test in nanoseconds
     token = _observers.set(observers if alone else (*_observers.get(), *observers))
-    with _lock:
-        active += 1
+    mark = object()
+    active.add(mark)
     try:
         yield
     finally:
-        with _lock:
-            active -= 1
+        active.discard(mark)
         with suppress(ValueError):  # a generator that was closed from another context, where there is nothing to undo
             _observers.reset(token)
 
@@ -170,7 +162,7 @@ def runs() -> tuple[Run, ...]:
 
 def suspended() -> bool:
     """Whether a trace is suspended in this context."""
-    return tracing > 0 and _trace.get() is SUSPENDED
+    return bool(tracing) and _trace.get() is SUSPENDED
 
 
 def noticed(*nodes: Any) -> Trace | None:
@@ -216,18 +208,16 @@ def running_on(inputs: Sequence[Any], oldest: int) -> Iterator[Run]:
 @contextmanager
 def record_into(trace: Trace | None) -> Iterator[None]:
     """Trace in this context; None suspends a trace."""
-    global tracing  # noqa: PLW0603 - as `active`
     token = _trace.set(trace or SUSPENDED)
     mark = trace or object()
     running.add(mark)
-    with _lock:
-        tracing += 1
+    one = object()
+    tracing.add(one)
     try:
         yield
     finally:
         running.discard(mark)
-        with _lock:
-            tracing -= 1
+        tracing.discard(one)
         _trace.reset(token)
 
 

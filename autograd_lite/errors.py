@@ -211,6 +211,10 @@ class PathWarning(RuntimeWarning):
     """
 
 
+class StaleCoreWarning(RuntimeWarning):
+    """The compiled core was built from another `_core.c` than the one that lies beside it, and is left out."""
+
+
 class TapeError(AutogradLiteError, ValueError):
     """A tape is malformed, or a file is no tape: corrupt, cut off, or of another kind."""
 

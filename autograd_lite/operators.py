@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd_lite import context, primitives
+from autograd_lite import context, core, primitives
 from autograd_lite.arrays import RULES
 from autograd_lite.conversion import as_operand
 from autograd_lite.errors import OperandError
@@ -31,7 +31,7 @@ _MAKE_NODE = """
     node._by_first = by_first
     node._second = {second}
     node._by_second = by_second
-    node._grad = node._about = None
+    node._grad = node._adjoint = node._about = None
     node._number = next(numbers)
     if context.active:
         context.observe(node)
@@ -40,7 +40,7 @@ _MAKE_NODE = """
 _UNARY = """
 def operation(self):
     a = self._value
-    y = value(a)
+    y = {value}
     by_first = {by_first}
     by_second = None
 """
@@ -50,12 +50,12 @@ def operation(self, other):
     kind = type(other)
     if kind is Variable:
         b = other._value
-        y = value(a, b)
+        y = {value}
         by_first = {by_first}
         by_second = {by_second}
     elif kind is float:
         b = other
-        y = value(a, b)
+        y = {value}
         by_first = {by_first}
         by_second = None
     else:
@@ -69,7 +69,7 @@ def operation(self, other):
         return number if number is NotImplemented else operation(self, number)
     a = other
     b = self._value
-    y = value(a, b)
+    y = {value}
     by_first = None
     by_second = {by_second}
 """
@@ -80,7 +80,10 @@ def _operator(primitive: Primitive, template: str, first: str = "self", second: 
     by_first, by_second = (*(_expression(p, i, arguments) for i, p in enumerate(primitive.partials)), "")[:2]
     if primitive.selects:  # see `record`
         by_first += " or None"
-    source = (template + _MAKE_NODE).format(first=first, second=second, by_first=by_first, by_second=by_second)
+    value = primitive.operator.format(*arguments) or f"value({', '.join(arguments)})"
+    source = (template + _MAKE_NODE).format(
+        first=first, second=second, value=value, by_first=by_first, by_second=by_second
+    )
     names = {
         **_NODE_NAMES,
         "primitive": primitive,
@@ -104,7 +107,54 @@ def _expression(partial: Partial, position: int, arguments: str) -> str:
     return names[0] if names else f"partial_{position}({', '.join(probes)})"
 
 
-def _as_operand(other: Any) -> Any:
+class Register:
+    """Stands for a float in a partial, and notes the operations that are applied to it: each fills the next register."""
+
+    def __init__(self, registers: list[Any], place: int) -> None:
+        self.registers, self.place = registers, place
+
+    @staticmethod
+    def __apply_primitive__(primitive: Primitive, arguments: tuple[Any, ...]) -> "Register":
+        registers = next(a.registers for a in arguments if type(a) is Register)
+        places = [_place(registers, argument) for argument in arguments]
+        return Register(registers, _filled(registers, (primitive, *places)))
+
+
+def _filled(registers: list[Any], content: Any) -> int:
+    registers.append(content)
+    return len(registers) - 1
+
+
+def _place(registers: list[Any], thing: Any) -> int:
+    return thing.place if type(thing) is Register else _filled(registers, as_operand(thing))
+
+
+for _name, _rule in (
+    ("add", primitives.add),
+    ("sub", primitives.sub),
+    ("mul", primitives.mul),
+    ("neg", primitives.neg),
+):
+    setattr(Register, f"__{_name}__", lambda self, *others, rule=_rule: rule(self, *others))
+    setattr(Register, f"__r{_name}__", lambda self, other, rule=_rule: rule(other, self))
+
+
+def steps(partial: Partial, arity: int) -> tuple[tuple[Any, ...], int] | None:
+    """A partial of a built-in rule as straight-line code for the compiled core, and the register of its result.
+
+    Registers are the arguments, the result of the operation, and then one for each step: a float, or a primitive with the
+    registers of its arguments. None for what does more than to apply operations.
+    """
+    registers: list[Any] = [None] * (arity + 1)
+    try:
+        result = partial(*(Register(registers, place) for place in range(arity + 1))) if callable(partial) else partial
+        place = _place(registers, result)
+    except Exception:  # noqa: BLE001 - it asks for a number
+        return None
+    return (tuple(registers[arity + 1 :]), place) if len(registers) <= core.compiled.registers else None
+
+
+def operand(other: Any) -> Any:
     """A float; NotImplemented leaves the operation to the other operand."""
     if type(other) is int:
         return float(other)  # rounded once, and OverflowError beyond the largest float, as in `float op int`
@@ -112,7 +162,7 @@ def _as_operand(other: Any) -> Any:
         if other.ndim > 0:
             return NotImplemented
         other = other[()]
-        if type(other) is _NODE_NAMES["Variable"]:
+        if hasattr(type(other), "__apply_primitive__"):
             return other
     if isinstance(other, (str, bytes, list, tuple)):  # Python would repeat them, since a Variable can count
         return as_operand(other)  # which refuses them
@@ -169,7 +219,30 @@ def _exactly(relation: str, number: Any) -> tuple[str, float]:
 
 def install(node_class: Any, numbers: Iterator[int]) -> None:
     """Give the node class its operators, and the methods that NumPy asks for in object arrays."""
-    _NODE_NAMES.update(Variable=node_class, numbers=numbers, as_operand=_as_operand)
+    if core.compiled:  # whose class has the operators
+        for rule in PRIMITIVES.values():
+            partials = tuple(steps(partial, rule.arity) or partial for partial in rule.partials)
+            core.compiled.bind(rule, partials, rule.selects, rule in primitives.COMPARISONS.values())
+    else:
+        _NODE_NAMES.update(Variable=node_class, numbers=numbers, as_operand=operand)
+        _write_operators(node_class)
+    for name in ("floor", "ceil", "trunc"):
+        setattr(node_class, f"__{name}__", _method(PRIMITIVES[name]))
+    named = {rule.name: rule for rule in PRIMITIVES.values() if rule.arity == 1}
+    of_objects = {ufunc.__name__: rule for ufunc, rule in RULES.items() if "O" in "".join(ufunc.types)}
+    for name, rule in (named | of_objects).items():
+        if not hasattr(node_class, name):
+            setattr(node_class, name, _method(rule))
+
+
+def _method(rule: Primitive) -> Callable[..., Any]:
+    def method(self: Any, *others: Any) -> Any:
+        return rule(self, *others)
+
+    return _named(method, rule) if rule.defaults or rule not in OPERATIONS else OPERATIONS[rule]
+
+
+def _write_operators(node_class: Any) -> None:
     for rule in PRIMITIVES.values():
         if rule.arity == 1:
             OPERATIONS[rule] = _operator(rule, _UNARY)
@@ -179,12 +252,5 @@ def install(node_class: Any, numbers: Iterator[int]) -> None:
         rule, own = PRIMITIVES[name], "truediv" if name == "div" else name
         setattr(node_class, "_pow" if name == "pow" else f"__{own}__", OPERATIONS[rule])
         setattr(node_class, f"__r{own}__", _operator(rule, _REFLECTED, "other", "self"))
-    for name in ("neg", "abs", "floor", "ceil", "trunc"):
-        setattr(node_class, f"__{name}__", OPERATIONS[PRIMITIVES[name]])
-    node_class.__pos__ = OPERATIONS[primitives.positive]
-    named = {rule.name: rule for rule in PRIMITIVES.values() if rule.arity == 1}
-    of_objects = {ufunc.__name__: rule for ufunc, rule in RULES.items() if "O" in "".join(ufunc.types)}
-    for name, rule in (named | of_objects).items():
-        if not hasattr(node_class, name):
-            general = _named(lambda self, *others, rule=rule: rule(self, *others), rule)
-            setattr(node_class, name, general if rule.defaults else OPERATIONS.get(rule, general))
+    for name, rule in (("neg", primitives.neg), ("abs", primitives.abs), ("pos", primitives.positive)):
+        setattr(node_class, f"__{name}__", OPERATIONS[rule])

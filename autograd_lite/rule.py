@@ -17,6 +17,7 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
+from autograd_lite import core
 from autograd_lite.conversion import as_operand
 from autograd_lite.errors import ConversionError, OperandError, PrimitiveError
 
@@ -51,8 +52,9 @@ REAL = Interval()
 PRIMITIVES: "WeakValueDictionary[str, Primitive]" = WeakValueDictionary()
 
 
+@core.rule_class
 @dataclass(frozen=True, eq=False)
-class Primitive:
+class Primitive(core.Rule):
     """An operation with hand-written partial derivatives; calling it applies it.
 
     Parameters

@@ -62,8 +62,8 @@ class Run:
 
     def reach(self, outputs: Sequence[Any]) -> tuple[Reach, bool]:
         """The nodes between inputs and outputs, and whether the outputs depend on Variables from outside."""
-        reach = Reach.of((y for y in outputs if type(y) is Variable), self.oldest)
-        return reach, any(number < self.oldest for number in reach.met)
+        reach = Reach((y for y in outputs if type(y) is Variable), self.oldest)
+        return reach, reach.leads_outside()
 
     def warn_if_cut(self, connected: Container[int], f: Callable[..., Any]) -> None:
         """Say so where the outputs do not depend on the inputs, by which the function decided all the same."""
@@ -88,6 +88,8 @@ class Run:
         if create_graph:
             reach = reach.towards(self.inputs)
             seeds = [(y, seed) for y, seed in seeds if y._number in reach.met]
+        elif seeds:
+            return reach.numbers(seeds, self.inputs)
         adjoints = reach.adjoints(seeds, create_graph=create_graph) if seeds else {}
         return [result(adjoints.get(x._number), create_graph=create_graph) for x in self.inputs]
 
@@ -281,7 +283,9 @@ def value_and_grad(
         output, aux = _split(run.output, f, has_aux=has_aux)
         y = _one_number(output, f)
         reach, outside = run.reach([y])
-        connected = reach.connected([y] if type(y) is Variable else [])
+        connected: Container[int] = ()
+        if run.under_way.decided or unconnected != "zero":
+            connected = reach.connected([y] if type(y) is Variable else [])
         run.warn_if_cut(connected, f)
         gradient = run.pulled_back(reach, [(y, 1.0)] if type(y) is Variable else [], create_graph=outside)
         value = _primal(y, keep=outside)
@@ -352,7 +356,7 @@ def jacobian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
         reach, outside = run.reach(outputs)
         if len(outputs) <= len(run.inputs):
             rows = [
-                run.pulled_back(Reach.of([y], run.oldest), [(y, 1.0)], create_graph=outside)
+                run.pulled_back(Reach([y], run.oldest), [(y, 1.0)], create_graph=outside)
                 if type(y) is Variable
                 else [result(None, create_graph=outside)] * len(run.inputs)
                 for y in outputs
@@ -400,7 +404,7 @@ def hessian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
         count = len(slopes)
         matrix: list[list[Number]] = [[0.0] * count for _ in range(count)]
         for i, slope in enumerate(slopes):
-            row = run.pulled_back(Reach.of([slope], run.oldest), [(slope, 1.0)], create_graph=outside)
+            row = run.pulled_back(Reach([slope], run.oldest), [(slope, 1.0)], create_graph=outside)
             for j in range(i + 1):
                 matrix[i][j] = matrix[j][i] = row[j]
         return run.input_shape.pack_matrix(matrix, run.input_shape)

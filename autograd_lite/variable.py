@@ -9,13 +9,14 @@ import math
 import numbers
 import operator
 import sys
-from collections.abc import Callable, Iterable
-from itertools import count
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from threading import RLock
 from typing import Any, ClassVar, NoReturn, final
 
 import numpy as np
 
-from autograd_lite import arrays, context, operators, primitives
+from autograd_lite import arrays, context, core, operators, primitives
 from autograd_lite import numpy_functions as _numpy_functions  # noqa: F401 - enters what serves NumPy's functions
 from autograd_lite.conversion import as_float, as_operand
 from autograd_lite.errors import AutogradLiteError, OperandError, PrimitiveError, ReadOnlyError, TraceError
@@ -25,7 +26,7 @@ from autograd_lite.refusals import refusal
 
 Operand = Any  # a Variable, a real number, or an array of either
 
-_numbers = count()
+_numbers = core.numbers
 Operator = Callable[["Variable", Operand], Any]
 
 
@@ -48,7 +49,7 @@ class About:
     was set, whether a copy is stale, and for a leaf of a trace the traced numbers that it was given.
     """
 
-    __slots__ = ("changed", "given", "location", "name", "read", "scope", "stale")
+    __slots__ = ("changed", "given", "grad", "location", "name", "read", "scope", "stale")
 
     def __init__(self) -> None:
         self.name: str | None = None
@@ -56,10 +57,14 @@ class About:
         self.read: str | None = None
         self.scope: str | None = None
         self.changed = -1
+        self.grad: Any = (
+            None  # a held number that a traced function set as gradient: the compiled node has room for floats
+        )
         self.stale = False
         self.given: list[tuple[int, Any]] = []  # (creation number, number): what later nodes read
 
 
+@core.node_class
 @final
 class Variable:
     """A number that remembers how it was computed.
@@ -100,6 +105,7 @@ class Variable:
     __slots__ = (
         "__weakref__",
         "_about",
+        "_adjoint",
         "_by_first",
         "_by_second",
         "_first",
@@ -112,6 +118,7 @@ class Variable:
 
     _value: float
     _grad: float | None
+    _adjoint: Any  # during a pass
     _primitive: Primitive | None
     _first: Any
     _by_first: float | None
@@ -161,7 +168,7 @@ class Variable:
             context.observe(self)
 
     def _set_arguments(self, arguments: tuple[Any, ...], locals_: tuple[float | None, ...]) -> None:
-        self._first = self._second = self._by_first = self._by_second = None
+        self._first = self._second = self._by_first = self._by_second = self._adjoint = None
         if len(arguments) > 2:
             self._first, self._second = arguments, locals_
         elif arguments:
@@ -537,6 +544,7 @@ def record(primitive: Primitive, arguments: tuple[Any, ...]) -> Variable:
     return make_node(primitive, value, arguments, locals_)
 
 
+@core.or_compiled
 def make_node(
     primitive: Primitive | None, value: float, arguments: tuple[Any, ...], locals_: tuple[float | None, ...]
 ) -> Variable:
@@ -582,42 +590,80 @@ def reachable(roots: Iterable[Variable], oldest: int = -1) -> list[Variable]:
     return [met[number] for number in sorted(met)]
 
 
-def search(  # noqa: C901 - half the time of a sweep, hence written out for both arguments
-    roots: Iterable[Variable], oldest: int = -1
-) -> tuple[dict[int, Variable], list[Variable]]:
-    """Every node under `roots`, by number; and of these the ones that a sweep has to visit, newest first.
+#: What the slot for adjoints holds of a node that a pass has met, and to which it has sent nothing so far.
+UNSENT: Any = object()
+
+_passing = RLock()
+_passes: list[list[Variable]] = []
+
+
+@contextmanager
+def passing(roots: Iterable[Variable], oldest: int) -> Iterator[tuple[list[Variable], list[Variable]]]:
+    """A pass: the nodes under `roots` in the order of discovery, and of these the ones to visit, newest first.
 
     Those are the nodes with arguments, numbered from `oldest` on: leaves pass nothing on, and what is older cannot depend
-    on anything newer, so it is met and not entered.
+    on anything newer, so it is met and not entered. The nodes have a slot for their adjoints, so that one pass goes on at a
+    time; one that a finalizer begins in the middle of another puts the adjoints of that back in the end.
     """
-    met: dict[int, Variable] = {node._number: node for node in roots}
-    inner = list(met.values())
+    met: list[Variable] = []
+    with _passing:
+        outer = [(node, node._adjoint) for node in _passes[-1]] if _passes else []
+        _passes.append(met)
+        try:
+            for node, _ in outer:
+                node._adjoint = None
+            yield met, _entered(met, roots, oldest)
+        finally:
+            for node in met:
+                node._adjoint = None
+            for node, adjoint in outer:
+                node._adjoint = adjoint
+            _passes.pop()
+
+
+def _entered(  # noqa: C901 - half the time of a sweep, hence written out for both arguments
+    met: list[Variable], roots: Iterable[Variable], oldest: int
+) -> list[Variable]:
+    for root in roots:
+        if root._adjoint is None:
+            met.append(root)
+            root._adjoint = UNSENT
+    inner = [node for node in met if node._first is not None and node._number >= oldest]
     for node in inner:  # grows while it is read
-        if node._number < oldest:
-            continue
         first, second = node._first, node._second
         if type(first) is tuple:
-            for argument in first:
-                if type(argument) is Variable and argument._number not in met:
-                    met[argument._number] = argument
-                    inner.append(argument)
-            continue
-        if type(first) is Variable:
-            number = first._number
-            if number not in met:
-                met[number] = first
-                if first._first is not None:
+            found = [a for a in first if type(a) is Variable]
+        else:
+            if type(first) is Variable and first._adjoint is None:
+                met.append(first)
+                first._adjoint = UNSENT
+                if first._first is not None and first._number >= oldest:
                     inner.append(first)
-        if type(second) is Variable:
-            number = second._number
-            if number not in met:
-                met[number] = second
-                if second._first is not None:
-                    inner.append(second)
-    if oldest >= 0:
-        inner = [node for node in inner if node._number >= oldest]
+            if type(second) is not Variable:
+                continue
+            found = [second]
+        for argument in found:
+            if argument._adjoint is None:
+                met.append(argument)
+                argument._adjoint = UNSENT
+                if argument._first is not None and argument._number >= oldest:
+                    inner.append(argument)
     inner.sort(key=creation_number, reverse=True)
-    return met, inner
+    return inner
+
+
+@core.or_compiled
+def search(roots: Iterable[Variable], oldest: int = -1) -> tuple[dict[int, Variable], list[Variable]]:
+    """Every node under `roots`, by number; and of these the ones that a sweep has to visit, newest first."""
+    with passing(roots, oldest) as (met, inner):
+        return {node._number: node for node in met}, inner
+
+
+@core.or_compiled
+def leads_outside(roots: Iterable[Variable], oldest: int) -> bool:
+    """Whether a node under `roots` is older than `oldest`."""
+    with passing(roots, oldest) as (met, _):
+        return any(node._number < oldest for node in met)
 
 
 def is_input_of(node: Variable, runs: Iterable[context.Run]) -> bool:
@@ -627,6 +673,17 @@ def is_input_of(node: Variable, runs: Iterable[context.Run]) -> bool:
         return False
     met, _ = search([node], ranges[0][0])
     return any(oldest < number <= newest for number in met for oldest, newest in ranges)
+
+
+#: What `kinds` finds, added up.
+FLOATS, VARIABLES, OTHERS = 1, 2, 4
+
+
+@core.or_compiled
+def kinds(items: list[Any] | tuple[Any, ...]) -> int:
+    """What a list or tuple holds: FLOATS, VARIABLES and OTHERS, added up."""
+    found = set(map(type, items))
+    return FLOATS * (float in found) + VARIABLES * (Variable in found) + OTHERS * bool(found - {float, Variable})
 
 
 def is_condition(thing: Any) -> bool:
@@ -652,3 +709,12 @@ def is_stale(node: Variable) -> bool:
 
 numbers.Real.register(Variable)  # `np.isscalar` and others ask
 operators.install(Variable, _numbers)
+core.install(
+    active=context.active,
+    tracing=context.tracing,
+    running=context.running,
+    observe=context.observe,
+    as_operand=operators.operand,
+    held_grad=lambda node: node.about.grad,
+    hold_grad=lambda node, grad: setattr(node.about, "grad", grad),
+)

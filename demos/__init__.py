@@ -21,5 +21,5 @@ answers to tests/test_demos.py.
 LADDER = (
     "worked_example", "chain_rule", "gradient_tape", "activations", "layers", "perceptron", "xor_one_sample", "neuron",
     "losses", "vanishing_gradient", "dead_relu", "leaky_relu", "himmelblau", "compiled", "xor", "two_moons", "mnist",
-    "fashion",
+    "fashion", "microgpt",
 )  # fmt: skip

@@ -99,11 +99,11 @@ class Report:
             self.failures.append(f"does not hold: {claim}")
         self.say(f"  [{'ok' if holds else 'FAILED'}] {claim}")
 
-    def graph(self, filename: str, caption: str, output: al.Variable) -> None:
+    def graph(self, filename: str, caption: str, output: al.Variable, *, fold: bool = False) -> None:
         """Draw the graph under `output`, gradients and all, through `al.draw`."""
         self.out.mkdir(parents=True, exist_ok=True)
         try:
-            al.draw(output).save(self.out / filename)
+            al.draw(output, fold=fold).save(self.out / filename)
         except al.RendererNotFound as error:
             self.say(f"  ({filename} is left out: {str(error).splitlines()[0]})")
         else:

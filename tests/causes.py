@@ -129,7 +129,7 @@ def value_in_a_new_leaf():
 def value_of_an_inner_node():
     x, z = V(2.37, name="x"), V(3.1, name="z")
     with al.record_locations():
-        value_of_an_inner_node.h = h = al.sqrt(x)
+        value_of_an_inner_node.h = [h := al.sqrt(x)]  # a list: the collector knows lists that hold nodes
         h.name = "h"
         c = h.value  # here
         return z + c, x
@@ -141,7 +141,7 @@ def value_of_a_node_two_steps_on():
     with al.record_locations():
         h = al.sqrt(x) * x + 0.3
         h.name = "h"
-        value_of_a_node_two_steps_on.h = h
+        value_of_a_node_two_steps_on.h = [h]
         return z * h.value, x  # here
 
 
@@ -184,7 +184,7 @@ def accumulated_loss_of_values():
     x, z = V(2.37, name="x"), V(3.1, name="z")
     with al.record_locations():
         h = al.tanh(x)
-        accumulated_loss_of_values.h = h
+        accumulated_loss_of_values.h = [h]
         total = 0.0
         total += h.value  # here
         return total + z, x
@@ -204,7 +204,7 @@ def stopped_inner_node():
     x, z = V(2.37, name="x"), V(3.1, name="z")
     with al.record_locations():
         h = al.exp(x)
-        stopped_inner_node.h = h
+        stopped_inner_node.h = [h]
         return al.stop_gradient(h) * z, x
 
 

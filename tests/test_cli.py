@@ -17,7 +17,7 @@ from tiers import sizes
 
 import autograd_lite as al
 from autograd_lite import __main__ as cli
-from autograd_lite import _cli_check, _cli_draw
+from autograd_lite import _cli_check, _cli_draw, core
 
 ROOT = Path(al.__file__).parent.parent
 
@@ -47,7 +47,7 @@ def assert_wrong_use(result, *words):
 
 def test_version_and_help(run):
     """`--version` and `--help` answer and end with 0."""
-    assert run("--version") == (0, f"autograd-lite {al.__version__}\n", "")
+    assert run("--version") == (0, f"autograd-lite {al.__version__}, {core.name()}\n", "")
     for words in (["--help"], ["demo", "--help"], ["draw", "--help"], ["check", "--help"]):
         code, out, _ = run(*words)
         assert code == 0

@@ -40,6 +40,7 @@ LONG = {
     "two_moons",
     "mnist",
     "fashion",
+    "microgpt",
     "dead_relu",
     "activations",
 }  # a second or more each, even in their quick setting
@@ -323,9 +324,26 @@ def test_without_a_renderer(tmp_path, monkeypatch):
     assert report.pictures == []
 
 
+@full
+def test_microgpt(reports):
+    """A uniform guess at first; three ways to the same losses."""
+    n = reports["microgpt"].numbers
+    assert n["loss at the start"] == pytest.approx(math.log(27), abs=0.3)
+    assert n["loss at the end"] < n["loss at the start"] - 0.5
+    assert max(n["losses, compiled"], n["losses, lanes"]) <= 1e-12
+
+
 def test_the_ladder_is_complete():
     """Every demo file stands in the ladder, has a source in its docstring, and stays short."""
-    files = {path.stem for path in FOLDER.glob("*.py")} - {"__init__", "by_hand", "common", "data", "page", "pictures"}
+    files = {path.stem for path in FOLDER.glob("*.py")} - {
+        "__init__",
+        "by_hand",
+        "common",
+        "data",
+        "page",
+        "pictures",
+        "transformer",
+    }
     assert files == set(DEMOS.LADDER)
     for name in DEMOS.LADDER:
         text = (FOLDER / f"{name}.py").read_text(encoding="utf-8")

@@ -9,6 +9,7 @@ import json
 import subprocess
 import sys
 import tracemalloc
+from pathlib import Path
 
 import pytest
 from garbage import alive, collector_off, settle
@@ -16,9 +17,11 @@ from tiers import mostly_full, sizes
 
 import autograd_lite as al
 
+TESTS = Path(__file__).parent
 DEEP = """
 import copy, gc, json, pickle, sys, time
 import autograd_lite as al
+from garbage import alive
 
 def chain(n):
     y = x = al.Variable(0.5, name="x")
@@ -55,7 +58,7 @@ def run(n):
         nonlocal x, y
         x = y = None
     timed("free", free)
-    facts["left"] = sum(issubclass(type(o), al.Variable) for o in gc.get_objects())
+    facts["left"] = alive()
     return {"times": times, "facts": facts}
 
 gc.disable()
@@ -69,7 +72,7 @@ MILLION = 1_000_000
 def run_deep(size):
     """Run the chain in a new process, so that every size finds fresh memory; return its times and facts."""
     done = subprocess.run(
-        [sys.executable, "-c", DEEP, str(size)], capture_output=True, text=True, check=False, timeout=300
+        [sys.executable, "-c", DEEP, str(size)], capture_output=True, text=True, check=False, timeout=300, cwd=TESTS
     )
     assert done.returncode == 0, f"exit {done.returncode}: {done.stderr[-2000:]}"
     return json.loads(done.stdout)
@@ -244,10 +247,10 @@ def test_a_thousand_training_steps_leave_nothing_but_the_leaves(route):
     with collector_off():
         for _ in range(1000):  # the interpreter's free lists fill up: 2,000 tuples of each size
             step()
-        before, blocks = len(alive()), sys.getallocatedblocks()
+        before, blocks = alive(), sys.getallocatedblocks()
         for _ in range(1000):
             step()
-        assert len(alive()) == before
+        assert alive() == before
         # Each step of a leak would leave a block at least; caches of the interpreter may grow by a few.
         assert sys.getallocatedblocks() - blocks < 500
         assert gc.collect() == 0

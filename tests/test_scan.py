@@ -890,3 +890,16 @@ def test_threads_that_meet_new_branches_at_once():
     with ThreadPoolExecutor(8) as pool:
         got = list(pool.map(compiled, points))
     assert got == [al.value_and_grad(f)(p) for p in points]
+
+
+def test_a_pass_over_the_results_of_a_loop_inside_a_traced_function():
+    """`backward` writes gradients of nodes; the loop itself is none that a user sees."""
+
+    def f(x):
+        last, rows = al.scan(lambda c, row: (c * row, c), x, np.array([1.5, 2.0]))
+        y = al.Variable(3.0)
+        (y * last + rows[1] * x).backward()
+        return y.grad, last.grad, x.grad
+
+    found = [al.jit(f, backend=backend)(2.0) for backend in ("llvm", "numpy", "python")]
+    assert found == [f(al.Variable(2.0))] * 3 == [(6.0, 3.0, 15.0)] * 3

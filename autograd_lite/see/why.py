@@ -6,12 +6,13 @@ living node computed from it, taken out by `.value`. Inside `record_locations` a
 
 import gc
 import math
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain, islice
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autograd_lite.context import unnoticed
 from autograd_lite.errors import ArgumentError
@@ -19,7 +20,10 @@ from autograd_lite.primitives import PRIMITIVES, hold, mul, relu, share, where
 from autograd_lite.see.blame import blame
 from autograd_lite.see.graph import Edge, Names, Path, Ways
 from autograd_lite.see.labels import Report, check_variable, counted, number, operation, signed, values_of
-from autograd_lite.variable import Variable
+from autograd_lite.variable import Variable, reachable
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 #: How many lines of evidence of one kind are given.
 LINES = 6
@@ -363,15 +367,32 @@ def _is_telling(number: float) -> bool:
 
 
 def _computed_from(x: Variable) -> list[Variable]:
-    """The nodes of this process that depend on `x`. Nodes do not know their users, the garbage collector does."""
-    newer = [thing for thing in gc.get_objects() if type(thing) is Variable and thing.number > x.number]
-    newer.sort(key=lambda node: node.number)
+    """The nodes of this process that depend on `x`."""
     found, below = [], {id(x)}
-    for node in newer:
-        if not below.isdisjoint(map(id, node.parents)):
+    for node in reachable(_held(), x.number):
+        if node.number > x.number and not below.isdisjoint(map(id, node.parents)):
             below.add(id(node))
             found.append(node)
     return found
+
+
+def _held() -> list[Variable]:
+    """Every node that an object or a running function holds: nodes do not know their users, the collector of cycles does.
+
+    It lists no compiled nodes, and no dictionaries and tuples of nothing but those: these are looked through.
+    """
+    things: list[Any] = gc.get_objects()
+    for frame in sys._current_frames().values():  # noqa: SLF001 - the way to the functions that run
+        outer: FrameType | None = frame
+        while outer is not None:
+            things.append(outer)
+            outer = outer.f_back
+    held = {id(thing): thing for thing in things if type(thing) is Variable}
+    while things:
+        things = gc.get_referents(*things)
+        held |= {id(thing): thing for thing in things if type(thing) is Variable}
+        things = [thing for thing in things if type(thing) in (dict, tuple) and not gc.is_tracked(thing)]
+    return list(held.values())
 
 
 def _forms(value: float) -> Iterator[tuple[str, float]]:

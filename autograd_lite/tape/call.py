@@ -176,7 +176,7 @@ class Compiled:
             return lambda *given: self._general(given, {})
 
         def bound() -> tuple[Any, ...]:
-            return np.empty(way.count), None, lambda: context.tracing, None
+            return np.empty(way.count), None, lambda: bool(context.tracing), None
 
         def run(lanes: int, shared: Any, rows: list[Any], given: tuple[Any, ...]) -> Any:
             return mapped.run(family, Columns(lanes, shared, rows), (), given, {})

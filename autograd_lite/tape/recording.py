@@ -142,9 +142,10 @@ class Recording:
                 "argument, or return gradients(y, x), which writes nothing."
             )
         adjoints = reach.adjoints([(y, seed if type(seed) is Variable else as_float(seed))], create_graph=True)
-        for node, adjoint in [(reach.met[k], adjoint) for k, adjoint in adjoints.items() if k in connected]:
-            number = 0.0 if adjoint is None else held(adjoint)
-            node._grad = number if node._grad is None else node._grad + number
+        for number, adjoint in adjoints.items():
+            if number in connected and not isinstance(adjoint, Cotangents):  # those of a bundle are of its results
+                node, gradient = reach.met[number], 0.0 if adjoint is None else held(adjoint)
+                node._grad = gradient if node._grad is None else node._grad + gradient
 
 
 def current() -> Recording | None:

@@ -15,7 +15,7 @@ import pytest
 from tiers import sizes
 
 import autograd_lite as al
-from autograd_lite import context
+from autograd_lite import context, core
 
 LIBRARY = f"{Path(al.__file__).parent}/"
 FAILURES = [KeyboardInterrupt, MemoryError]
@@ -78,8 +78,8 @@ class Lines:
 
 def clean():
     """Nobody watches and nothing is traced, in this context or another."""
-    assert context.active == 0
-    assert context.tracing == 0
+    assert not context.active
+    assert not context.tracing
     assert context.recording() is None
     assert context._observers.get() == ()
 
@@ -309,7 +309,7 @@ def test_a_line_that_fails(action, most, tmp_path):
     with Lines() as lines:
         case("all").act()
     total = lines.count.calls
-    assert total > 50
+    assert total > (10 if core.compiled else 50)  # the compiled core has no lines
     for k in places(total, most):
         fresh, failure = case(k), FAILURES[k % 2]
         with Lines(k, failure):

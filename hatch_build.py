@@ -1,0 +1,60 @@
+"""Compile `autograd_lite/_core.c` where there is a C compiler. Without one the package is complete, and slower."""
+
+import contextlib
+import hashlib
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+MODULE, SOURCE = "autograd_lite._core", "autograd_lite/_core.c"
+
+
+def is_set(variable: str) -> bool:
+    """Whether an environment variable says yes."""
+    return os.environ.get(variable, "0") not in ("", "0")
+
+
+class CompiledCore(BuildHookInterface):  # type: ignore[type-arg]
+    """`AUTOGRAD_LITE_PURE=1` leaves the core out; `AUTOGRAD_LITE_REQUIRE_CORE=1` makes a failure an error."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Put the extension into the wheel, or beside its source for an editable install."""
+        if is_set("AUTOGRAD_LITE_PURE") or sys.implementation.name != "cpython":
+            return
+        editable = version == "editable"
+        try:
+            built = self.compiled(self.root if editable else tempfile.mkdtemp())
+        except (Exception, SystemExit) as error:  # distutils ends the process where no compiler is found
+            if is_set("AUTOGRAD_LITE_REQUIRE_CORE"):
+                raise
+            self.app.display_warning(
+                f"autograd_lite: no compiled core ({type(error).__name__}: {error}); it is pure Python."
+            )
+            return
+        if not editable:
+            build_data["force_include"][str(built)] = f"autograd_lite/{built.name}"
+            build_data["pure_python"], build_data["infer_tag"] = False, True
+
+    def compiled(self, folder: str) -> Path:
+        """Compile, and return the extension, below `folder` where the package would have it."""
+        # Imported here, since a pure build does without.
+        from setuptools import Distribution, Extension  # noqa: PLC0415
+        from setuptools.command.build_ext import build_ext  # noqa: PLC0415
+
+        digest = hashlib.sha256(Path(self.root, SOURCE).read_bytes()).hexdigest()[:16]
+        # The same bits on every machine: no products fused with sums, which gcc does where the processor can.
+        options = [] if os.name == "nt" else ["-O3", "-ffp-contract=off", "-fno-strict-aliasing"]
+        extension = Extension(
+            MODULE, [SOURCE], extra_compile_args=options, define_macros=[("CORE_DIGEST", f"_{digest}")], depends=[]
+        )
+        command = build_ext(Distribution({"name": "autograd_lite", "ext_modules": [extension]}))
+        command.build_lib, command.force = folder, True
+        with tempfile.TemporaryDirectory() as scratch, contextlib.chdir(self.root):
+            command.build_temp = scratch
+            command.ensure_finalized()
+            command.run()
+        return Path(command.get_ext_fullpath(MODULE))
