@@ -47,7 +47,7 @@ class CompiledCore(BuildHookInterface):  # type: ignore[type-arg]
 
         digest = hashlib.sha256(Path(self.root, SOURCE).read_bytes()).hexdigest()[:16]
         # The same bits on every machine: no products fused with sums, which gcc does where the processor can.
-        options = [] if os.name == "nt" else ["-O3", "-ffp-contract=off", "-fno-strict-aliasing"]
+        options = [] if os.name == "nt" else ["-O3", "-fno-fast-math", "-ffp-contract=off", "-fno-strict-aliasing"]
         extension = Extension(
             MODULE, [SOURCE], extra_compile_args=options, define_macros=[("CORE_DIGEST", f"_{digest}")], depends=[]
         )

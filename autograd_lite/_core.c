@@ -4,11 +4,15 @@
    derivatives stand in `primitives.py` only: `operators.install` hands each partial over as a list of steps.
 
    A node holds doubles instead of float objects. Nodes of built-in operations cannot be part of a cycle, so that they
-   have no header for the collector of cycles and are never walked; a node over a user's primitive, which may hold what
-   holds its results, has one. Graphs are freed without recursion. During a sweep nothing of Python is called, so that
+   have no header for the collector of cycles and are never walked. A node over a user's primitive, which may hold what
+   holds its results, has one, and so has a node of a traced function, which may set its value or gradient to a number
+   that was computed from it. Graphs are freed without recursion. During a sweep nothing of Python is called, so that
    the place of a node's gradient serves as that of its adjoint. */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
+#ifdef Py_GIL_DISABLED
+#error "this file relies on the GIL; the package is pure Python without it"
+#endif
 #include <structmember.h>
 #include <math.h>
 #include <stdint.h>
@@ -58,6 +62,8 @@ static uint64_t next_number;
 /* Python's part, handed over by `install`: sets of context.py that say what goes on, and the bodies for rare cases. */
 static struct { PyObject *active, *tracing, *running; } state;
 #define GOES_ON(what) UNLIKELY(PySet_GET_SIZE(state.what))
+/* A traced function may give a node numbers that were computed from it (`About.given`, `About.grad`): a cycle. */
+#define TRACED (GOES_ON(tracing) ? (uint64_t)WATCHED : 0)
 #define BODIES(X) X(observe) X(as_operand) X(init) X(get_value) X(set_value) X(get_grad) X(set_grad) X(held_grad) \
     X(hold_grad) X(missing) X(compared) X(truth) X(hashed) X(applied)
 #define FIELD(name) PyObject *name;
@@ -65,6 +71,12 @@ static struct { BODIES(FIELD) } body;
 
 /* -------------------------------------------------------------------------------------------- making and freeing */
 
+/* `_Py_Dealloc` of 3.14 chains the dead of a deep recursion by the header of the collector, whatever tp_is_gc says. */
+#if PY_VERSION_HEX >= 0x030E0000
+#define ROOM_FOR_HEADER (2 * sizeof(uintptr_t))
+#else
+#define ROOM_FOR_HEADER 0
+#endif
 #define KEPT 65536 /* 6 MB */
 static Node *unused;
 static int unused_count;
@@ -77,8 +89,12 @@ INLINE Node *blank(void)
     if (n) {
         unused = (Node *)n->first;
         unused_count--;
-    } else if (!(n = PyObject_Malloc(sizeof(Node))))
-        return (Node *)PyErr_NoMemory();
+    } else {
+        char *place = PyObject_Malloc(ROOM_FOR_HEADER + sizeof(Node));
+        if (!place) return (Node *)PyErr_NoMemory();
+        memset(place, 0, ROOM_FOR_HEADER);
+        n = (Node *)(place + ROOM_FOR_HEADER);
+    }
     (void)PyObject_INIT((PyObject *)n, Variable);
     alive++;
     return n;
@@ -143,7 +159,7 @@ static void node_dealloc(PyObject *self)
             unused = n;
             unused_count++;
         } else
-            PyObject_Free(n);
+            PyObject_Free((char *)n - ROOM_FOR_HEADER);
     }
     burying = 0;
 }
@@ -378,6 +394,7 @@ INLINE PyObject *binary(int code, const Rule *rule, PyObject *u, PyObject *v)
     if (nodes & 2) x[1] = ((Node *)v)->value;
     else if ((kind = number_of(v, &x[1], &other)) < 1) return kind ? NULL : binary_of_array(rule, u, NULL, other);
     uint64_t watched = ((nodes & 1 ? ((Node *)u)->word : 0) | (nodes & 2 ? ((Node *)v)->word : 0)) & WATCHED;
+    watched |= TRACED;
     if (computed(code, rule, x, nodes, &da, &db) < 0) return NULL;
     Node *n = BLANK(watched);
     if (!n) return NULL;
@@ -422,7 +439,7 @@ static PyObject *unary(const Rule *rule, PyObject *u)
 {
     double x[4] = {((Node *)u)->value}, da;
     if (evaluate(&rule->value, x, &x[1]) < 0 || local_gradient(rule, 0, x, &da) < 0) return NULL;
-    uint64_t watched = ((Node *)u)->word & WATCHED;
+    uint64_t watched = (((Node *)u)->word & WATCHED) | TRACED;
     Node *n = BLANK(watched);
     if (!n) return NULL;
     n->value = x[1];
@@ -440,7 +457,7 @@ static PyObject *ternary(const Rule *rule, PyObject *const *args, double *x)
 {
     PyObject *arguments = PyTuple_New(3), *locals = PyTuple_New(3);
     Node *n = NULL;
-    uint64_t watched = 0;
+    uint64_t watched = TRACED;
     if (!arguments || !locals || evaluate(&rule->value, x, &x[3]) < 0) goto failed;
     for (int i = 0; i < 3; i++) {
         PyObject *argument, *local = Py_None;
@@ -633,8 +650,20 @@ static PyObject *get_second(Node *n, void *c)
 }
 static PyObject *get_by_first(Node *n, void *c) { (void)c; return optional(n->word & BY_FIRST, n->by_first); }
 static PyObject *get_by_second(Node *n, void *c) { (void)c; return optional(n->word & BY_SECOND, n->by_second); }
-static int set_by_first(Node *n, PyObject *v, void *c) { (void)c; return set_optional(n, v, &n->by_first, BY_FIRST); }
-static int set_by_second(Node *n, PyObject *v, void *c) { (void)c; return set_optional(n, v, &n->by_second, BY_SECOND); }
+static int set_by_first(Node *n, PyObject *v, void *c)
+{
+    (void)c;
+    if ((n->word & FIRST) == FIRST_NODE) return set_optional(n, v, &n->by_first, BY_FIRST);
+    PyErr_SetString(PyExc_TypeError, "the first argument is no Variable");
+    return -1;
+}
+static int set_by_second(Node *n, PyObject *v, void *c)
+{
+    (void)c;
+    if (n->word & SECOND_NODE) return set_optional(n, v, &n->by_second, BY_SECOND);
+    PyErr_SetString(PyExc_TypeError, "the second argument is no Variable");
+    return -1;
+}
 
 static PyObject *pair(Node *n, getter first, getter second) /* of a node that is not wide: a tuple of none to two */
 {
@@ -680,7 +709,7 @@ static PyObject *get_public_grad(Node *n, void *c)
 static int set_public_grad(Node *n, PyObject *v, void *c)
 {
     if (!GOES_ON(tracing) && v && (v == Py_None || PyFloat_CheckExact(v))) return set_grad(n, v, c);
-    if (!v) { PyErr_SetString(PyExc_AttributeError, "grad cannot be deleted; set it to None"); return -1; }
+    if (!v) { PyErr_SetString(PyExc_AttributeError, "property 'grad' of 'Variable' object has no deleter"); return -1; }
     return done(PyObject_CallFunctionObjArgs(body.set_grad, n, v, NULL));
 }
 static PyObject *get_value(Node *n, void *c)
@@ -692,17 +721,25 @@ static PyObject *get_value(Node *n, void *c)
 static int set_value(Node *n, PyObject *v, void *c)
 {
     (void)c;
-    if (!v) { PyErr_SetString(PyExc_AttributeError, "value cannot be deleted"); return -1; }
+    if (!v) { PyErr_SetString(PyExc_AttributeError, "property 'value' of 'Variable' object has no deleter"); return -1; }
     return done(PyObject_CallFunctionObjArgs(body.set_value, n, v, NULL));
 }
 static PyObject *get_number(Node *n, void *c) { (void)c; return PyLong_FromUnsignedLongLong(NUMBER(n)); }
 static int set_number(Node *n, PyObject *v, void *c)
 {
     (void)c;
+    if (!v) { PyErr_SetString(PyExc_AttributeError, "_number"); return -1; }
     unsigned long long k = PyLong_AsUnsignedLongLong(v);
     if (PyErr_Occurred()) return -1;
+    if (k >> (64 - BITS)) { PyErr_SetString(PyExc_OverflowError, "a creation number has 52 bits"); return -1; }
     n->word = (n->word & ((1u << BITS) - 1)) | (uint64_t)k << BITS;
     return 0;
+}
+static int keep_number(Node *n, PyObject *v, void *c)
+{
+    (void)n; (void)c;
+    PyErr_Format(PyExc_AttributeError, "property 'number' of 'Variable' object has no %s", v ? "setter" : "deleter");
+    return -1;
 }
 #define OBJECT_FACT(name) \
     static PyObject *get_##name(Node *n, void *c) { (void)c; return Py_NewRef(n->name ? n->name : Py_None); } \
@@ -720,8 +757,14 @@ OBJECT_FACT(primitive)
 /* `Variable._set_arguments`, once, on a blank node. */
 static PyObject *set_arguments(Node *n, PyObject *const *args, Py_ssize_t count)
 {
-    if (count != 2 || !PyTuple_CheckExact(args[0]) || !PyTuple_CheckExact(args[1]) || n->word & FIRST) {
-        PyErr_SetString(PyExc_TypeError, "two tuples, once");
+    int good = count == 2 && PyTuple_CheckExact(args[0]) && PyTuple_CheckExact(args[1]) && !(n->word & FIRST)
+        && PyTuple_GET_SIZE(args[0]) == PyTuple_GET_SIZE(args[1]);
+    for (Py_ssize_t i = 0; good && i < PyTuple_GET_SIZE(args[1]); i++) {
+        PyObject *l = PyTuple_GET_ITEM(args[1], i);
+        good = l == Py_None || PyFloat_Check(l); /* the sweep reads its double */
+    }
+    if (!good) {
+        PyErr_SetString(PyExc_TypeError, "two tuples of equal length, once; local gradients are floats or None");
         return NULL;
     }
     PyObject *arguments = args[0], *locals = args[1];
@@ -774,7 +817,8 @@ static PyObject *core_make_node(PyObject *module, PyObject *const *args, Py_ssiz
         PyErr_SetString(PyExc_TypeError, "make_node takes a primitive, a float, and two tuples");
         return NULL;
     }
-    int bound = PyObject_TypeCheck(args[0], &RuleType) && ((Rule *)args[0])->bound, watched = args[0] != Py_None && !bound;
+    int bound = PyObject_TypeCheck(args[0], &RuleType) && ((Rule *)args[0])->bound;
+    int watched = (args[0] != Py_None && !bound) || GOES_ON(tracing);
     for (Py_ssize_t i = 0; !watched && i < PyTuple_GET_SIZE(args[2]); i++) {
         PyObject *a = PyTuple_GET_ITEM(args[2], i);
         watched = IS_NODE(a) && ((Node *)a)->word & WATCHED;
@@ -795,14 +839,20 @@ static PyObject *core_make_node(PyObject *module, PyObject *const *args, Py_ssiz
 static PyObject *node_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
 {
     if (type != Variable) { PyErr_SetString(PyExc_TypeError, "a Variable cannot be subclassed"); return NULL; }
-    return (PyObject *)cleared(keywords || PyTuple_GET_SIZE(args) > 1); /* it may get arguments by hand */
+    int traced = GOES_ON(tracing);
+    Node *n = cleared(traced || keywords || PyTuple_GET_SIZE(args) > 1); /* it may get arguments by hand */
+    if (n && traced) {
+        n->word |= WATCHED;
+        PyObject_GC_Track(n);
+    }
+    return (PyObject *)n;
 }
 
 static int node_init(PyObject *self, PyObject *args, PyObject *keywords)
 {
     Node *n = (Node *)self;
     PyObject *only = !keywords && PyTuple_GET_SIZE(args) == 1 ? PyTuple_GET_ITEM(args, 0) : NULL;
-    if (only && PyFloat_CheckExact(only) && !n->word) {
+    if (only && PyFloat_CheckExact(only) && !n->word && !n->about) {
         n->value = PyFloat_AS_DOUBLE(only);
         n->word = next_number++ << BITS;
         return GOES_ON(active) ? done(PyObject_CallOneArg(body.observe, self)) : 0;
@@ -839,9 +889,9 @@ static int node_bool(PyObject *self)
 }
 static Py_hash_t node_hash(PyObject *self)
 {
-    if (!GOES_ON(running)) return _Py_HashPointer(self);
+    if (!GOES_ON(running)) return PyBaseObject_Type.tp_hash(self);
     PyObject *r = PyObject_CallOneArg(body.hashed, self);
-    if (r == Py_None) { Py_DECREF(r); return _Py_HashPointer(self); }
+    if (r == Py_None) { Py_DECREF(r); return PyBaseObject_Type.tp_hash(self); }
     Py_hash_t hash = r ? PyLong_AsSsize_t(r) : -1;
     Py_XDECREF(r);
     return hash;
@@ -851,10 +901,11 @@ static Py_hash_t node_hash(PyObject *self)
 static PyObject *node_getattro(PyObject *self, PyObject *name)
 {
     if (_PyType_Lookup(Variable, name)) return PyObject_GenericGetAttr(self, name);
-    const char *text = PyUnicode_Check(name) ? PyUnicode_AsUTF8(name) : NULL;
-    if (text && strncmp(text, "__array_", 8)) return PyObject_CallFunctionObjArgs(body.missing, self, name, NULL);
-    if (!PyErr_Occurred()) PyErr_SetObject(PyExc_AttributeError, name);
-    return NULL;
+    if (!PyUnicode_Check(name)) return PyObject_GenericGetAttr(self, name); /* which says what a name is */
+    const char *text = PyUnicode_IS_ASCII(name) ? PyUnicode_AsUTF8(name) : "";
+    if (!text) return NULL;
+    if (strncmp(text, "__array_", 8)) return PyObject_CallFunctionObjArgs(body.missing, self, name, NULL);
+    return PyErr_Format(PyExc_AttributeError, "a Variable has no attribute %R.", name);
 }
 
 static PyMemberDef node_members[] = {
@@ -864,7 +915,8 @@ static PyMemberDef node_members[] = {
 static PyGetSetDef node_facts[] = {
     FACT("value", get_value, set_value), FACT("grad", get_public_grad, set_public_grad), FACT("_grad", get_grad, set_grad),
     FACT("_first", get_first, NULL), FACT("_second", get_second, NULL), FACT("_by_first", get_by_first, set_by_first),
-    FACT("_by_second", get_by_second, set_by_second), FACT("_number", get_number, set_number), FACT("number", get_number, NULL),
+    FACT("_by_second", get_by_second, set_by_second), FACT("_number", get_number, set_number),
+    FACT("number", get_number, keep_number),
     FACT("_about", get_about, set_about), FACT("_primitive", get_primitive, set_primitive),
     FACT("_arguments", get_arguments, NULL), FACT("_locals", get_locals, NULL), {NULL, NULL, NULL, NULL, NULL}};
 #define FAST(function) (PyCFunction)(void (*)(void))function, METH_FASTCALL, NULL
@@ -950,11 +1002,12 @@ static int in_order(Pass *p)
     if (range <= 4 * count + 4096) {
         Node **place = PyMem_RawCalloc(range, sizeof(Node *));
         if (!place) return -1;
-        for (size_t i = 0; i < count; i++) place[high - from[i].number] = from[i].node;
-        for (size_t i = 0, k = 0; k < count; i++)
+        size_t put = 0;
+        for (; put < count && !place[high - from[put].number]; put++) place[high - from[put].number] = from[put].node;
+        for (size_t i = 0, k = 0; put == count && k < count; i++)
             if (place[i]) from[k++].node = place[i];
         PyMem_RawFree(place);
-        return 0;
+        if (put == count) return 0; /* else two have one number, which somebody set */
     }
     Numbered *to = PyMem_RawMalloc(count * sizeof(Numbered));
     if (!to) return -1;
@@ -1055,14 +1108,18 @@ static PyObject *core_add_adjoints(PyObject *module, PyObject *const *args, Py_s
     if (swept(&p, args, args + 1, 1) < 0) return NULL;
     for (size_t i = 0; i < p.before_count; i++) {
         Node *n = p.before[i].node;
-        n->grad = n->word & SENT ? p.before[i].grad + n->grad : p.before[i].grad;
+        if (n->word & SENT) {
+            n->grad = p.before[i].grad + n->grad;
+            n->word &= ~(uint64_t)HELD;
+        } else
+            n->grad = p.before[i].grad;
         n->word |= SENT;
     }
     for (size_t i = 0; i < p.met_count; i++) {
         if (i + 8 < p.met_count) AHEAD(p.met[i + 8]);
         Node *n = p.met[i];
         if (!(n->word & SENT)) n->grad = 0.0;
-        n->word = (n->word & ~(uint64_t)(MET | SENT | HELD)) | GRAD;
+        n->word = (n->word & ~(uint64_t)(MET | SENT)) | GRAD;
     }
     p.met_count = 0;
     over(&p, 0);
@@ -1128,7 +1185,8 @@ static PyObject *core_search(PyObject *module, PyObject *const *args, Py_ssize_t
 {
     (void)module;
     Pass p = {0};
-    PyObject *roots = count ? PySequence_List(args[0]) : NULL, *met = NULL, *inner = NULL, *both = NULL;
+    if (count < 1 || count > 2) { PyErr_SetString(PyExc_TypeError, "search takes roots and a number"); return NULL; }
+    PyObject *roots = PySequence_List(args[0]), *met = NULL, *inner = NULL, *both = NULL;
     if (!roots) return NULL;
     if (!are_nodes(roots) || (count > 1 && oldest_of(args[1], &p) < 0)) { Py_DECREF(roots); return NULL; }
     if (search(&p, &PyList_GET_ITEM(roots, 0), PyList_GET_SIZE(roots), 1) < 0) { PyErr_NoMemory(); goto out; }
@@ -1173,7 +1231,7 @@ static PyObject *core_install(PyObject *module, PyObject *args, PyObject *keywor
     PyObject *documents = keywords ? PyDict_GetItemString(keywords, "documents") : NULL;
     for (int i = 0; documents && i < 2; i++) { /* of `value` and `grad`, as help() shows them */
         PyObject *text = PyDict_GetItemString(documents, node_facts[i].name);
-        if (text) node_facts[i].doc = PyUnicode_AsUTF8(Py_NewRef(text));
+        if (text && PyUnicode_Check(text) && !(node_facts[i].doc = PyUnicode_AsUTF8(Py_NewRef(text)))) return NULL;
     }
     Py_RETURN_NONE;
 }

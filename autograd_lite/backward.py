@@ -214,11 +214,12 @@ def add_adjoints(y: Variable, seed: float) -> None:
         before = [(node, node._grad) for node in met if node._grad is not None]
         try:
             for node in met:
-                adjoint, grad = node._adjoint, node._grad
+                adjoint = node._adjoint
+                grad: Any = node._grad  # a float, or a number held since a trace
                 if grad is None:
                     node._grad = 0.0 if adjoint is UNSENT else adjoint
                 elif adjoint is not UNSENT:
-                    node._grad = grad + adjoint
+                    node._grad = (grad._value if type(grad) is Variable else grad) + adjoint
         except BaseException:  # an interrupt from the keyboard
             for node in met:
                 node._grad = None

@@ -1,5 +1,6 @@
 """The compiled core, `_core.c`, where there is one; else nothing, and all is pure Python (see docs/core.md)."""
 
+import inspect
 import os
 import warnings
 from collections.abc import Callable
@@ -27,6 +28,8 @@ if os.environ.get("AUTOGRAD_LITE_PURE", "0") in ("", "0"):
                 StaleCoreWarning,
                 stacklevel=2,
             )
+        elif "about" in vars(compiled.Variable):  # an earlier import of the package, or another interpreter, has it
+            compiled = None
 
 
 class Rule:
@@ -63,6 +66,7 @@ def node_class(python: C) -> C:
     own = {"__slots__", "__weakref__", "__dict__", "__getattr__", "_pow", *vars(python)["__slots__"], *vars(node)} - {
         "__doc__"
     }
+    node.__signature__ = inspect.signature(python)
     for attribute, thing in vars(python).items():
         if attribute not in own:
             setattr(node, attribute, thing)

@@ -242,7 +242,7 @@ def test_interrupt_while_writing_leaves_grad_as_it_was():
         if frame.f_code.co_name != "add_adjoints":
             return None
         line = linecache.getline(frame.f_code.co_filename, frame.f_lineno)
-        if event == "line" and "node._grad = grad + adjoint" in line:
+        if event == "line" and "+ adjoint" in line:
             written.append(y.grad)
             raise KeyboardInterrupt
         return interrupting

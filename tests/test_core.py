@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import importlib.util
 import os
 import pickle
 import subprocess
@@ -11,14 +12,15 @@ import weakref
 from pathlib import Path
 
 import pytest
-from garbage import collector_off, settle
+from garbage import alive, collector_off, settle
 from tiers import sizes
 
 import autograd_lite as al
 from autograd_lite import core
-from autograd_lite.variable import UNSENT, passing
+from autograd_lite.variable import UNSENT, make_node, passing
 
 ROOT = Path(__file__).parent.parent
+BUILT = importlib.util.find_spec("autograd_lite._core") is not None
 needs_core = pytest.mark.skipif(not core.compiled, reason="the core is not compiled here")
 
 
@@ -62,7 +64,7 @@ def test_the_version_says_which_core_runs():
     """So does every page of benchmarks."""
     for pure in (False, True):
         text = python("import autograd_lite.__main__ as m; m.main(['--version'])", pure=pure).decode()
-        assert ("core: pure Python" in text) == (pure or not core.compiled)
+        assert ("core: pure Python" in text) == (pure or not BUILT)
 
 
 @needs_core
@@ -122,6 +124,59 @@ def test_nothing_leaks():
         settle()
         assert core.compiled.alive() == nodes
     assert sys.getallocatedblocks() - blocks < 200
+
+
+def descent(a):
+    """Gradient steps inside a traced function: values and gradients of a leaf are computed from it."""
+    w = al.Variable(0.5)
+    for _ in range(3):
+        w.grad = None
+        ((w * a - 1.0) ** 2).backward()
+        w.value = w.value - 0.1 * w.grad
+    return w.value
+
+
+def test_a_traced_function_that_sets_values_and_gradients_leaves_no_node():
+    """They close cycles: number, leaf, number."""
+    al.trace(descent, 2.0)
+    settle()
+    before = alive()
+    for k in range(5):
+        al.jit(descent)(2.0 + k)
+    settle()
+    assert alive() == before
+
+
+def test_nested_containers_of_nodes_are_freed():
+    """A million deep: the interpreter chains what it frees."""
+    y = None
+    for _ in range(1_000_000):
+        y = (y, al.Variable(1.0))
+    last = weakref.ref(y[1])
+    del y
+    assert last() is None
+
+
+@needs_core
+def test_private_entries_take_no_odd_facts():
+    """An error, and no foreign memory."""
+    x = al.Variable(2.0)
+    for locals_ in ((10**400,), ("abc",), (1.0, 2.0), ()):
+        with pytest.raises((TypeError, ValueError, OverflowError, AttributeError)):
+            make_node(None, 1.0, (x,) * 1, locals_).backward()
+    y, z = x * x, x * 2.0
+    z._number = y._number
+    assert al.gradients(y + z, x) == 6.0
+
+
+def test_imports_without_docstrings():
+    """`python -OO` strips them."""
+    environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
+    code = "import autograd_lite as al; x = al.Variable(3.0); (x * x).backward(); print(x.grad)"
+    run = subprocess.run(
+        [sys.executable, "-OO", "-c", code], cwd=ROOT, env=environment, capture_output=True, check=True
+    )
+    assert run.stdout.strip() == b"6.0"
 
 
 @pytest.mark.parametrize(

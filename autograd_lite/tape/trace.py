@@ -56,23 +56,23 @@ def recorded(
     one may have an adjoint of 0 where the other has another.
     """
     oldest = Variable(0.0).number
-    inputs = [Variable(n._value if type(n) is Variable else n) for n in numbers]
     around = recording.current()
     wide = loops == CAPTURING_ALL or (around is not None and around.wide)
     notes = Recording(masked, min(loops, 2), oldest, lanes=loops > 0, wide=wide)
-    running = context.running_on(inputs, oldest)
     before = set(map(id, PRIMITIVES.values()))
-    with watched(name_of(f)), context.record_into(notes), running, selecting():
-        arguments, keywords = shape.pack(inputs)
-        try:
-            output = decided(f(*arguments, **keywords))
-        except (IndexError, TypeError) as error:
-            _explain(error, name_of(f))
-            raise
-        finally:
-            for primitive in [*PRIMITIVES.values()]:
-                if id(primitive) not in before:
-                    primitive.belongs_to_trace()
+    with watched(name_of(f)), context.record_into(notes):
+        inputs = [Variable(n._value if type(n) is Variable else n) for n in numbers]
+        with context.running_on(inputs, oldest), selecting():
+            arguments, keywords = shape.pack(inputs)
+            try:
+                output = decided(f(*arguments, **keywords))
+            except (IndexError, TypeError) as error:
+                _explain(error, name_of(f))
+                raise
+            finally:
+                for primitive in [*PRIMITIVES.values()]:
+                    if id(primitive) not in before:
+                        primitive.belongs_to_trace()
     _refuse_threads(f, inputs, notes)
     outputs, output_shape = unravel(output, f"the output of {name_of(f)}", is_plain)
     builder = GraphBuilder(inputs, oldest, merging=merging)
