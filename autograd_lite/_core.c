@@ -488,14 +488,14 @@ failed:
     return NULL;
 }
 
-static PyObject *by_python(PyObject *self, PyObject *args, PyObject *keywords)
+static PyObject *by_python(PyObject *method, PyObject *self, PyObject *args, PyObject *keywords)
 {
     PyObject *with = PyTuple_New(PyTuple_GET_SIZE(args) + 1), *r;
     if (!with) return NULL;
     PyTuple_SET_ITEM(with, 0, Py_NewRef(self));
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(args); i++)
         PyTuple_SET_ITEM(with, i + 1, Py_NewRef(PyTuple_GET_ITEM(args, i)));
-    r = PyObject_Call(body.applied, with, keywords);
+    r = PyObject_Call(method, with, keywords);
     Py_DECREF(with);
     return r;
 }
@@ -507,7 +507,7 @@ static PyObject *rule_call(PyObject *self, PyObject *args, PyObject *keywords)
     PyObject *const *a = &PyTuple_GET_ITEM(args, 0);
     double x[4];
     int nodes = 0;
-    if (!rule->bound || keywords || PyTuple_GET_SIZE(args) != rule->arity) return by_python(self, args, keywords);
+    if (!rule->bound || keywords || PyTuple_GET_SIZE(args) != rule->arity) return by_python(body.applied, self, args, keywords);
     for (int i = 0; i < rule->arity; i++) {
         if (IS_NODE(a[i])) { nodes = 1; x[i] = ((Node *)a[i])->value; }
         else if (PyFloat_CheckExact(a[i])) x[i] = PyFloat_AS_DOUBLE(a[i]);
@@ -516,7 +516,7 @@ static PyObject *rule_call(PyObject *self, PyObject *args, PyObject *keywords)
             x[i] = PyLong_AsDouble(a[i]);
             if (x[i] == -1.0 && PyErr_Occurred()) return NULL;
         } else
-            return by_python(self, args, keywords);
+            return by_python(body.applied, self, args, keywords);
     }
     if (!nodes) return evaluate(&rule->value, x, &x[3]) < 0 ? NULL : PyFloat_FromDouble(x[3]);
     return rule->arity == 1 ? unary(rule, a[0]) : rule->arity == 2 ? binary(OTHER, rule, a[0], a[1]) : ternary(rule, a, x);
@@ -857,14 +857,7 @@ static int node_init(PyObject *self, PyObject *args, PyObject *keywords)
         n->word = next_number++ << BITS;
         return GOES_ON(active) ? done(PyObject_CallOneArg(body.observe, self)) : 0;
     }
-    PyObject *with = PyTuple_New(PyTuple_GET_SIZE(args) + 1);
-    if (!with) return -1;
-    PyTuple_SET_ITEM(with, 0, Py_NewRef(self));
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(args); i++)
-        PyTuple_SET_ITEM(with, i + 1, Py_NewRef(PyTuple_GET_ITEM(args, i)));
-    PyObject *r = PyObject_Call(body.init, with, keywords);
-    Py_DECREF(with);
-    return done(r);
+    return done(by_python(body.init, self, args, keywords));
 }
 
 /* `operators.comparison`; while anything runs by a transform or a trace, Python has the body. */

@@ -64,16 +64,12 @@ def topological_order(y: Any) -> list[Variable]:
 class Reach:
     """The nodes under some outputs (see `search`), and sweeps over them; adjoints and tangents by the numbers of nodes.
 
-    The search is made when somebody asks for nodes: the compiled core does without.
+    A Variable numbered below `oldest` cannot depend on a newer one and is not entered. The search is made when somebody asks
+    for nodes: the compiled core does without.
     """
 
     def __init__(self, outputs: Iterable[Variable], oldest: int = -1) -> None:
         self.outputs, self.oldest = list(outputs), oldest
-
-    @classmethod
-    def of(cls, outputs: Iterable[Variable], oldest: int = -1) -> "Reach":
-        """What lies under `outputs`; a Variable numbered below `oldest` cannot depend on a newer one and is not entered."""
-        return cls(outputs, oldest)
 
     @functools.cached_property
     def found(self) -> tuple[dict[int, Variable], list[Variable]]:

@@ -264,7 +264,7 @@ def _swept(outputs: Sequence[Any], cotangents: Sequence[Any], targets: Sequence[
         for y, cotangent in zip(outputs, cotangents, strict=True)
         if type(y) is Variable
     ]
-    reach = Reach.of([y for y, _ in seeds], min((t._number for t in targets), default=0))
+    reach = Reach([y for y, _ in seeds], min((t._number for t in targets), default=0))
     if notes:  # a sweep on numbers visits all that it reached
         reach = reach.towards(targets)
     found = reach.adjoints([(y, seed) for y, seed in seeds if y._number in reach.met], create_graph=notes is not None)

@@ -285,7 +285,7 @@ def _sweep(
     """
     masked = len(seeds) == 2
     conditions = seeds[1] if masked else [None] * len(outputs)
-    reach = Reach.of([y for y in outputs if type(y) is Variable], oldest).towards(wrt)
+    reach = Reach([y for y in outputs if type(y) is Variable], oldest).towards(wrt)
     waiting: dict[int, list[Sent]] = {}
     for output, adjoint, condition in zip(outputs, seeds[0], conditions, strict=True):
         if type(output) is Variable and output._number in reach.met:

@@ -132,7 +132,7 @@ class Recording:
 
     def backward(self, y: Variable, seed: Any) -> None:
         """The pass of `y.backward(seed)`: gradients are held numbers, kept by nodes that this trace made itself."""
-        reach = Reach.of([y])
+        reach = Reach([y])
         connected = self.connected(reach, [y])
         outside = next((node for k, node in reach.met.items() if k < self.oldest and k in connected), None)
         if outside is not None:
