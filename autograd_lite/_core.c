@@ -20,6 +20,7 @@
 #ifndef CORE_DIGEST
 #define CORE_DIGEST _
 #endif
+#define ARGUMENTS PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count /* of a function of the module */
 #define TEXT(x) #x
 #define TEXT_OF(macro) TEXT(macro)
 
@@ -65,7 +66,7 @@ static struct { PyObject *active, *tracing, *running; } state;
 /* A traced function may give a node numbers that were computed from it (`About.given`, `About.grad`): a cycle. */
 #define TRACED (GOES_ON(tracing) ? (uint64_t)WATCHED : 0)
 #define BODIES(X) X(observe) X(as_operand) X(init) X(get_value) X(set_value) X(get_grad) X(set_grad) X(held_grad) \
-    X(hold_grad) X(missing) X(compared) X(truth) X(hashed) X(applied)
+    X(hold_grad) X(missing) X(compared) X(truth) X(hashed) X(applied) X(shares)
 #define FIELD(name) PyObject *name;
 static struct { BODIES(FIELD) } body;
 
@@ -107,6 +108,7 @@ static APART Node *blank_for_collector(void)
     return n;
 }
 
+static void watch(Node *n) { n->word |= WATCHED; PyObject_GC_Track(n); }
 #define BLANK(watched) (UNLIKELY(watched) ? blank_for_collector() : blank())
 #define MARKS(watched) ((watched) ? (uint64_t)(WATCHED | HEADER) : 0)
 
@@ -181,7 +183,7 @@ static int node_traverse(PyObject *self, visitproc visit, void *arg)
 static double in_domain(double x, double y) { return isnan(y) && !isnan(x) ? Py_NAN : y; } /* `nan` where math raises */
 
 #define LIBM(X) X(exp) X(exp2) X(expm1) X(log) X(log2) X(log10) X(log1p) X(sin) X(cos) X(tan) X(asin) X(acos) X(atan) \
-    X(sinh) X(cosh) X(tanh) X(asinh) X(acosh) X(atanh) X(sqrt) X(cbrt) X(erf) X(erfc)
+    X(sinh) X(cosh) X(tanh) X(asinh) X(acosh) X(atanh) X(sqrt) X(cbrt) X(erf) X(erfc) X(floor) X(ceil) X(trunc)
 #define FROM_LIBM(name) static double v_##name(double x) { return in_domain(x, name(x)); }
 LIBM(FROM_LIBM)
 
@@ -198,20 +200,6 @@ static double v_pow(double x, double p)
     if (p == 2.0) return x * x;
     double y = pow(x, p);
     return isnan(y) && !isnan(x) && !isnan(p) ? Py_NAN : y;
-}
-static double v_mod(double x, double y)
-{
-    if (y == 0.0) return Py_NAN;
-    double r = fmod(x, y);
-    if (r == 0.0) return copysign(0.0, y);
-    return (r < 0.0) != (y < 0.0) ? r + y : r;
-}
-static double v_floordiv(double x, double y)
-{
-    if (y == 0.0) return v_div(x, y);
-    double r = fmod(x, y), q = r != 0.0 && (r < 0.0) != (y < 0.0) ? (x - r) / y - 1.0 : (x - r) / y, f = floor(q);
-    if (q == 0.0) return copysign(0.0, x / y);
-    return q - f > 0.5 ? f + 1.0 : f;
 }
 static double v_hypot(double x, double y)
 {
@@ -235,9 +223,6 @@ static double v_square(double x) { return x * x; }
 static double v_relu(double x) { return x < 0.0 ? 0.0 : x; }
 static double v_sign(double x) { return x > 0.0 ? 1.0 : x < 0.0 ? -1.0 : x; }
 static double v_step(double x) { return v_less(0.0, x); }
-static double v_floor(double x) { return floor(x); }
-static double v_ceil(double x) { return ceil(x); }
-static double v_trunc(double x) { return trunc(x); }
 static double v_abs(double x) { return fabs(x); }
 static double v_add(double a, double b) { return a + b; }
 static double v_sub(double a, double b) { return a - b; }
@@ -254,17 +239,15 @@ static double v_is_ne(double a, double b) { return a != b; }
 static double v_where(double c, double a, double b) { return c != 0.0 ? a : b; }
 static double v_clip(double x, double lower, double upper) { return v_minimum(v_maximum(x, lower), upper); }
 
-typedef double (*Value1)(double);
-typedef double (*Value2)(double, double);
-typedef double (*Value3)(double, double, double);
+typedef double (*Value1)(double), (*Value2)(double, double), (*Value3)(double, double, double);
 
 #define NAMED(name) {#name, v_##name},
 static const struct { const char *name; Value1 value; } ONE[] = {
     LIBM(NAMED) NAMED(sigmoid) NAMED(sigmoid_slope) NAMED(sech_squared) NAMED(softplus) NAMED(softsign) NAMED(inv)
     {"positive", v_itself}, {"hold", v_itself}, {"plain", v_itself}, NAMED(neg) NAMED(square) NAMED(relu) NAMED(sign)
-    NAMED(step) NAMED(floor) NAMED(ceil) NAMED(trunc) NAMED(abs) {NULL, NULL}};
+    NAMED(step) NAMED(abs) {NULL, NULL}};
 static const struct { const char *name; Value2 value; } TWO[] = {
-    NAMED(add) NAMED(sub) NAMED(mul) NAMED(div) NAMED(pow) NAMED(mod) NAMED(floordiv) NAMED(less) NAMED(maximum)
+    NAMED(add) NAMED(sub) NAMED(mul) NAMED(div) NAMED(pow) NAMED(less) NAMED(maximum)
     NAMED(minimum) NAMED(hypot) NAMED(atan2) NAMED(copysign) NAMED(leaky_relu) NAMED(logaddexp) NAMED(xlogy) NAMED(share)
     NAMED(log_of_sum) NAMED(log_of_excess) NAMED(is_lt) NAMED(is_le) NAMED(is_gt) NAMED(is_ge) NAMED(is_eq) NAMED(is_ne)
     {NULL, NULL}};
@@ -289,7 +272,18 @@ typedef struct { /* a value in C, or a function of Python */
     PyObject *python;
 } Function;
 
-typedef struct { Function function; unsigned char at[3]; } Step; /* an operation on registers */
+typedef struct { Function function; PyObject *rule; unsigned char at[3]; } Step; /* an operation on registers */
+
+static void *refused(const char *text) /* NULL with an error: a TypeError if there is none yet */
+{
+    if (!PyErr_Occurred()) PyErr_SetString(PyExc_TypeError, text);
+    return NULL;
+}
+static PyObject *optional(int there, double x)
+{
+    if (there) return PyFloat_FromDouble(x);
+    Py_RETURN_NONE;
+}
 
 #define REGISTERS 48
 typedef struct { /* arguments and result lie in the first registers, then constants and results of steps, in order */
@@ -307,10 +301,12 @@ typedef struct { /* the base of `rule.Primitive`; `bound` are the built-in ones 
     Partial partials[3];
 } Rule;
 
-static Rule *rules[8], *negative, *positive, *absolute;
-enum { OTHER, ADD, SUB, MUL, DIV, POW, MOD, FLOORDIV };
+enum { OTHER, ADD, SUB, MUL, DIV, POW, MOD, FLOORDIV, NEG, POS, ABS };
+static const char *const OPERATORS[] = {"", "add", "sub", "mul", "div", "pow", "mod", "floordiv", "neg", "positive", "abs"};
+static Rule *rules[11]; /* of the operators */
 
 static PyTypeObject RuleType;
+static Rule *bound(PyObject *o) { return o && PyObject_TypeCheck(o, &RuleType) && ((Rule *)o)->bound ? (Rule *)o : NULL; }
 
 static APART int call_python(PyObject *f, const double *x, int count, double *y)
 {
@@ -354,14 +350,19 @@ static int local_gradient(const Rule *rule, int position, const double *x, doubl
     return 0;
 }
 
-/* 1: `o` is a number, in *x. 0: it is none of ours, and *other is what `operators._as_operand` made of it. -1: an error. */
-INLINE int number_of(PyObject *o, double *x, PyObject **other)
+INLINE int plain_number(PyObject *o, double *x) /* 1: a number of Python, in *x. 0: another thing. -1: an error */
 {
-    if (PyFloat_CheckExact(o)) { *x = PyFloat_AS_DOUBLE(o); return 1; }
-    if (PyLong_CheckExact(o)) { *x = PyLong_AsDouble(o); return *x == -1.0 && PyErr_Occurred() ? -1 : 1; }
-    if (PyBool_Check(o)) { *x = o == Py_True; return 1; }
-    if (!(*other = PyObject_CallOneArg(body.as_operand, o))) return -1;
-    if (!PyFloat_CheckExact(*other)) return 0;
+    if (PyFloat_CheckExact(o)) *x = PyFloat_AS_DOUBLE(o);
+    else if (PyLong_CheckExact(o)) { *x = PyLong_AsDouble(o); return *x == -1.0 && PyErr_Occurred() ? -1 : 1; }
+    else if (PyBool_Check(o)) *x = o == Py_True;
+    else return 0;
+    return 1;
+}
+INLINE int number_of(PyObject *o, double *x, PyObject **other) /* where it is 0, *other is what `operators.operand` makes of it */
+{
+    int kind = plain_number(o, x);
+    if (kind || !(*other = PyObject_CallOneArg(body.as_operand, o))) return kind ? kind : -1;
+    if (!(kind = PyFloat_CheckExact(*other))) return 0;
     *x = PyFloat_AS_DOUBLE(*other);
     Py_DECREF(*other);
     return 1;
@@ -383,16 +384,16 @@ INLINE int computed(int code, const Rule *rule, double *x, int want, double *da,
 
 static PyObject *binary_of_array(const Rule *rule, PyObject *u, PyObject *v, PyObject *other);
 
-/* `operators._BINARY` and `_REFLECTED`. */
+/* `operators._BINARY` and `_REFLECTED`; without `v` also `_UNARY`. */
 INLINE PyObject *binary(int code, const Rule *rule, PyObject *u, PyObject *v)
 {
     double x[4], da = 0.0, db = 0.0;
     PyObject *other;
-    int nodes = (IS_NODE(u) ? 1 : 0) | (IS_NODE(v) ? 2 : 0), kind = 1;
+    int nodes = (IS_NODE(u) ? 1 : 0) | (v && IS_NODE(v) ? 2 : 0), kind = 1;
     if (nodes & 1) x[0] = ((Node *)u)->value;
     else if ((kind = number_of(u, &x[0], &other)) < 1) return kind ? NULL : binary_of_array(rule, NULL, v, other);
     if (nodes & 2) x[1] = ((Node *)v)->value;
-    else if ((kind = number_of(v, &x[1], &other)) < 1) return kind ? NULL : binary_of_array(rule, u, NULL, other);
+    else if (v && (kind = number_of(v, &x[1], &other)) < 1) return kind ? NULL : binary_of_array(rule, u, NULL, other);
     uint64_t watched = ((nodes & 1 ? ((Node *)u)->word : 0) | (nodes & 2 ? ((Node *)v)->word : 0)) & WATCHED;
     watched |= TRACED;
     if (computed(code, rule, x, nodes, &da, &db) < 0) return NULL;
@@ -416,10 +417,10 @@ INLINE PyObject *binary(int code, const Rule *rule, PyObject *u, PyObject *v)
     } else {
         n->second = NULL;
         n->by_second = x[1];
-        word |= SECOND_CONSTANT;
+        word |= v ? SECOND_CONSTANT : 0;
     }
     n->word = word;
-    n->value = x[2];
+    n->value = x[v ? 2 : 1];
     n->primitive = Py_NewRef((PyObject *)rule);
     n->about = n->weakrefs = NULL;
     return finished(n);
@@ -434,23 +435,7 @@ static PyObject *binary_of_array(const Rule *rule, PyObject *u, PyObject *v, PyO
     return r;
 }
 
-/* `operators._UNARY`. */
-static PyObject *unary(const Rule *rule, PyObject *u)
-{
-    double x[4] = {((Node *)u)->value}, da;
-    if (evaluate(&rule->value, x, &x[1]) < 0 || local_gradient(rule, 0, x, &da) < 0) return NULL;
-    uint64_t watched = (((Node *)u)->word & WATCHED) | TRACED;
-    Node *n = BLANK(watched);
-    if (!n) return NULL;
-    n->value = x[1];
-    n->first = Py_NewRef(u);
-    n->second = NULL;
-    n->by_first = da;
-    n->primitive = Py_NewRef((PyObject *)rule);
-    n->about = n->weakrefs = NULL;
-    n->word = next_number++ << BITS | FIRST_NODE | (rule->selects && da == 0.0 ? 0 : BY_FIRST) | MARKS(watched);
-    return finished(n);
-}
+static PyObject *unary(const Rule *rule, PyObject *u) { return binary(OTHER, rule, u, NULL); }
 
 /* `variable.record` for three arguments, of which x are the numbers. */
 static PyObject *ternary(const Rule *rule, PyObject *const *args, double *x)
@@ -460,19 +445,13 @@ static PyObject *ternary(const Rule *rule, PyObject *const *args, double *x)
     uint64_t watched = TRACED;
     if (!arguments || !locals || evaluate(&rule->value, x, &x[3]) < 0) goto failed;
     for (int i = 0; i < 3; i++) {
-        PyObject *argument, *local = Py_None;
-        double by;
-        if (IS_NODE(args[i])) {
-            argument = Py_NewRef(args[i]);
-            watched |= ((Node *)argument)->word & WATCHED;
-            if (local_gradient(rule, i, x, &by) < 0) { Py_DECREF(argument); goto failed; }
-            if (!rule->selects || by != 0.0) local = PyFloat_FromDouble(by);
-        } else
-            argument = PyFloat_FromDouble(x[i]);
-        if (local == Py_None) Py_INCREF(local);
-        PyTuple_SET_ITEM(arguments, i, argument);
-        PyTuple_SET_ITEM(locals, i, local);
-        if (!argument || !local) goto failed;
+        int is_node = IS_NODE(args[i]);
+        double by = 0.0;
+        if (is_node && local_gradient(rule, i, x, &by) < 0) goto failed;
+        if (is_node) watched |= ((Node *)args[i])->word & WATCHED;
+        PyTuple_SET_ITEM(arguments, i, is_node ? Py_NewRef(args[i]) : PyFloat_FromDouble(x[i]));
+        PyTuple_SET_ITEM(locals, i, optional(is_node && !(rule->selects && by == 0.0), by));
+        if (!PyTuple_GET_ITEM(arguments, i) || !PyTuple_GET_ITEM(locals, i)) goto failed;
     }
     if (!(n = BLANK(watched))) goto failed;
     n->value = x[3];
@@ -488,15 +467,10 @@ failed:
     return NULL;
 }
 
-static PyObject *by_python(PyObject *method, PyObject *self, PyObject *args, PyObject *keywords)
+static PyObject *by_python(PyObject *function, PyObject *self, PyObject *args, PyObject *keywords)
 {
-    PyObject *with = PyTuple_New(PyTuple_GET_SIZE(args) + 1), *r;
-    if (!with) return NULL;
-    PyTuple_SET_ITEM(with, 0, Py_NewRef(self));
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(args); i++)
-        PyTuple_SET_ITEM(with, i + 1, Py_NewRef(PyTuple_GET_ITEM(args, i)));
-    r = PyObject_Call(method, with, keywords);
-    Py_DECREF(with);
+    PyObject *method = PyMethod_New(function, self), *r = method ? PyObject_Call(method, args, keywords) : NULL;
+    Py_XDECREF(method);
     return r;
 }
 
@@ -509,14 +483,9 @@ static PyObject *rule_call(PyObject *self, PyObject *args, PyObject *keywords)
     int nodes = 0;
     if (!rule->bound || keywords || PyTuple_GET_SIZE(args) != rule->arity) return by_python(body.applied, self, args, keywords);
     for (int i = 0; i < rule->arity; i++) {
+        int kind = 1;
         if (IS_NODE(a[i])) { nodes = 1; x[i] = ((Node *)a[i])->value; }
-        else if (PyFloat_CheckExact(a[i])) x[i] = PyFloat_AS_DOUBLE(a[i]);
-        else if (PyBool_Check(a[i])) x[i] = a[i] == Py_True;
-        else if (PyLong_CheckExact(a[i])) {
-            x[i] = PyLong_AsDouble(a[i]);
-            if (x[i] == -1.0 && PyErr_Occurred()) return NULL;
-        } else
-            return by_python(body.applied, self, args, keywords);
+        else if ((kind = plain_number(a[i], &x[i])) < 1) return kind ? NULL : by_python(body.applied, self, args, keywords);
     }
     if (!nodes) return evaluate(&rule->value, x, &x[3]) < 0 ? NULL : PyFloat_FromDouble(x[3]);
     return rule->arity == 1 ? unary(rule, a[0]) : rule->arity == 2 ? binary(OTHER, rule, a[0], a[1]) : ternary(rule, a, x);
@@ -562,6 +531,7 @@ static int set_partial(Rule *rule, int position, PyObject *given)
         PyObject *step = PyTuple_GET_ITEM(steps, i);
         if (PyFloat_CheckExact(step)) { p->constants[i] = PyFloat_AS_DOUBLE(step); continue; }
         if (function_of(PyTuple_GET_ITEM(step, 0), &p->steps[i].function) < 0) return -1;
+        p->steps[i].rule = Py_NewRef(PyTuple_GET_ITEM(step, 0));
         for (int k = 0; k < 3 && k < p->steps[i].function.arity; k++)
             p->steps[i].at[k] = (unsigned char)PyLong_AsLong(PyTuple_GET_ITEM(step, k + 1));
     }
@@ -569,9 +539,8 @@ static int set_partial(Rule *rule, int position, PyObject *given)
 }
 
 /* bind(primitive, partials, selects, is_condition): make it fast. */
-static PyObject *core_bind(PyObject *module, PyObject *args)
+static PyObject *core_bind(PyObject *Py_UNUSED(module), PyObject *args)
 {
-    (void)module;
     Rule *rule;
     PyObject *partials;
     int selects, is_condition;
@@ -584,21 +553,15 @@ static PyObject *core_bind(PyObject *module, PyObject *args)
     if (PyTuple_GET_SIZE(partials) != rule->arity) Py_RETURN_NONE;
     for (int i = 0; i < rule->arity; i++) {
         PyObject *given = PyTuple_GET_ITEM(partials, i);
-        if (PyTuple_CheckExact(given) && PyTuple_GET_SIZE(PyTuple_GET_ITEM(given, 0)) + rule->arity >= REGISTERS) {
-            PyErr_SetString(PyExc_ValueError, "a partial of more steps than there are registers");
-            return NULL;
-        }
+        if (PyTuple_CheckExact(given) && PyTuple_GET_SIZE(PyTuple_GET_ITEM(given, 0)) + rule->arity >= REGISTERS)
+            return refused("a partial of more steps than there are registers");
         if (set_partial(rule, i, given) < 0) return NULL;
     }
-    Value2 value = rule->arity == 2 ? rule->value.in_c.two : NULL;
-    static const Value2 CODES[] = {NULL, v_add, v_sub, v_mul, v_div, v_pow, v_mod, v_floordiv};
-    for (int code = ADD; code <= FLOORDIV; code++)
-        if (value && value == CODES[code]) rules[code] = (Rule *)Py_NewRef((PyObject *)rule);
-    if (value == v_pow) rule->partials[0].in_c = pow_by_base;
-    Value1 one = rule->arity == 1 ? rule->value.in_c.one : NULL;
-    if (one == v_neg) negative = (Rule *)Py_NewRef((PyObject *)rule);
-    if (one == v_abs) absolute = (Rule *)Py_NewRef((PyObject *)rule);
-    if (one == v_itself && !selects) positive = (Rule *)Py_NewRef((PyObject *)rule);
+    PyObject *name = PyObject_GetAttrString((PyObject *)rule, "name");
+    for (int code = ADD; name && code <= ABS; code++)
+        if (PyUnicode_CompareWithASCIIString(name, OPERATORS[code]) == 0) rules[code] = (Rule *)Py_NewRef((PyObject *)rule);
+    Py_XDECREF(name);
+    if (rule == rules[POW]) rule->partials[0].in_c = pow_by_base;
     rule->bound = 1;
     Py_RETURN_NONE;
 }
@@ -614,17 +577,12 @@ static PyObject *node_pow(PyObject *a, PyObject *b, PyObject *modulo)
     if (modulo != Py_None) Py_RETURN_NOTIMPLEMENTED;
     return binary(OTHER, rules[POW], a, b);
 }
-static PyObject *node_neg(PyObject *a) { return unary(negative, a); }
-static PyObject *node_pos(PyObject *a) { return unary(positive, a); }
-static PyObject *node_abs(PyObject *a) { return unary(absolute, a); }
+static PyObject *node_neg(PyObject *a) { return unary(rules[NEG], a); }
+static PyObject *node_pos(PyObject *a) { return unary(rules[POS], a); }
+static PyObject *node_abs(PyObject *a) { return unary(rules[ABS], a); }
 
 /* ------------------------------------------------------------------------------- the node: facts of variable.Variable */
 
-static PyObject *optional(int there, double x)
-{
-    if (there) return PyFloat_FromDouble(x);
-    Py_RETURN_NONE;
-}
 static int set_optional(Node *n, PyObject *v, double *place, int flag)
 {
     if (!v || v == Py_None) { n->word &= ~(uint64_t)flag; return 0; }
@@ -636,65 +594,57 @@ static int set_optional(Node *n, PyObject *v, double *place, int flag)
 }
 static int done(PyObject *r) { Py_XDECREF(r); return r ? 0 : -1; }
 
-static PyObject *get_first(Node *n, void *c)
+static Py_ssize_t arguments_of(Node *n)
 {
-    (void)c;
-    if (n->word & FIRST_NODE) return Py_NewRef(n->first);
-    return optional(n->word & FIRST_CONSTANT, n->by_first);
+    if ((n->word & FIRST) == WIDE) return PyTuple_GET_SIZE(n->first);
+    return (n->word & FIRST) ? n->word & SECOND ? 2 : 1 : 0;
 }
-static PyObject *get_second(Node *n, void *c)
+static Node *argument(Node *n, Py_ssize_t k) /* NULL: a constant */
 {
-    (void)c;
-    if (n->word & SECOND_NODE || (n->word & FIRST) == WIDE) return Py_NewRef(n->second);
-    return optional(n->word & SECOND_CONSTANT, n->by_second);
-}
-static PyObject *get_by_first(Node *n, void *c) { (void)c; return optional(n->word & BY_FIRST, n->by_first); }
-static PyObject *get_by_second(Node *n, void *c) { (void)c; return optional(n->word & BY_SECOND, n->by_second); }
-static int set_by_first(Node *n, PyObject *v, void *c)
-{
-    (void)c;
-    if ((n->word & FIRST) == FIRST_NODE) return set_optional(n, v, &n->by_first, BY_FIRST);
-    PyErr_SetString(PyExc_TypeError, "the first argument is no Variable");
-    return -1;
-}
-static int set_by_second(Node *n, PyObject *v, void *c)
-{
-    (void)c;
-    if (n->word & SECOND_NODE) return set_optional(n, v, &n->by_second, BY_SECOND);
-    PyErr_SetString(PyExc_TypeError, "the second argument is no Variable");
-    return -1;
+    if ((n->word & FIRST) != WIDE) return (Node *)(n->word & (k ? SECOND_NODE : FIRST_NODE) ? k ? n->second : n->first : NULL);
+    PyObject *a = PyTuple_GET_ITEM(n->first, k);
+    return IS_NODE(a) ? (Node *)a : NULL;
 }
 
-static PyObject *pair(Node *n, getter first, getter second) /* of a node that is not wide: a tuple of none to two */
+/* Facts of the first argument, or with a closure of the second. */
+static PyObject *get_argument(Node *n, void *second)
 {
-    if (!(n->word & FIRST)) return PyTuple_New(0);
-    PyObject *a = first((PyObject *)n, NULL), *b = NULL, *r = NULL;
-    if (a && !(n->word & SECOND)) r = PyTuple_Pack(1, a);
-    else if (a && (b = second((PyObject *)n, NULL))) r = PyTuple_Pack(2, a, b);
-    Py_XDECREF(a);
-    Py_XDECREF(b);
-    return r;
+    if ((n->word & FIRST) == WIDE) return Py_NewRef(second ? n->second : n->first);
+    PyObject *a = (PyObject *)argument(n, second != NULL);
+    return a ? Py_NewRef(a) : optional(n->word & (second ? SECOND_CONSTANT : FIRST_CONSTANT), second ? n->by_second : n->by_first);
 }
-static PyObject *get_arguments(Node *n, void *c)
+static PyObject *get_local(Node *n, void *second)
 {
-    (void)c;
-    return (n->word & FIRST) == WIDE ? Py_NewRef(n->first) : pair(n, (getter)get_first, (getter)get_second);
+    return optional(n->word & (second ? BY_SECOND : BY_FIRST), second ? n->by_second : n->by_first);
 }
-static PyObject *get_locals(Node *n, void *c)
+static int set_local(Node *n, PyObject *v, void *second)
 {
-    (void)c;
-    return (n->word & FIRST) == WIDE ? Py_NewRef(n->second) : pair(n, (getter)get_by_first, (getter)get_by_second);
+    if ((n->word & FIRST) != WIDE && argument(n, second != NULL))
+        return set_optional(n, v, second ? &n->by_second : &n->by_first, second ? BY_SECOND : BY_FIRST);
+    refused("this argument is no Variable");
+    return -1;
 }
+static PyObject *all_of(Node *n, PyObject *wide, PyObject *(*get)(Node *, void *))
+{
+    if ((n->word & FIRST) == WIDE) return Py_NewRef(wide);
+    PyObject *all = PyTuple_New(arguments_of(n));
+    for (Py_ssize_t k = 0; all && k < PyTuple_GET_SIZE(all); k++) {
+        PyObject *fact = get(n, k ? n : NULL);
+        if (fact) PyTuple_SET_ITEM(all, k, fact);
+        else Py_CLEAR(all);
+    }
+    return all;
+}
+static PyObject *get_arguments(Node *n, void *Py_UNUSED(c)) { return all_of(n, n->first, get_argument); }
+static PyObject *get_locals(Node *n, void *Py_UNUSED(c)) { return all_of(n, n->second, get_local); }
 
-static PyObject *get_grad(Node *n, void *c)
+static PyObject *get_grad(Node *n, void *Py_UNUSED(c))
 {
-    (void)c;
     if (UNLIKELY(n->word & HELD)) return PyObject_CallOneArg(body.held_grad, (PyObject *)n);
     return optional(n->word & GRAD, n->grad);
 }
-static int set_grad(Node *n, PyObject *v, void *c)
+static int set_grad(Node *n, PyObject *v, void *Py_UNUSED(c))
 {
-    (void)c;
     n->word &= ~(uint64_t)HELD;
     if (!v || !IS_NODE(v)) return set_optional(n, v, &n->grad, GRAD);
     if (done(PyObject_CallFunctionObjArgs(body.hold_grad, n, v, NULL)) < 0) return -1;
@@ -712,22 +662,19 @@ static int set_public_grad(Node *n, PyObject *v, void *c)
     if (!v) { PyErr_SetString(PyExc_AttributeError, "property 'grad' of 'Variable' object has no deleter"); return -1; }
     return done(PyObject_CallFunctionObjArgs(body.set_grad, n, v, NULL));
 }
-static PyObject *get_value(Node *n, void *c)
+static PyObject *get_value(Node *n, void *Py_UNUSED(c))
 {
-    (void)c;
     if (GOES_ON(running) || GOES_ON(active)) return PyObject_CallOneArg(body.get_value, (PyObject *)n);
     return PyFloat_FromDouble(n->value);
 }
-static int set_value(Node *n, PyObject *v, void *c)
+static int set_value(Node *n, PyObject *v, void *Py_UNUSED(c))
 {
-    (void)c;
     if (!v) { PyErr_SetString(PyExc_AttributeError, "property 'value' of 'Variable' object has no deleter"); return -1; }
     return done(PyObject_CallFunctionObjArgs(body.set_value, n, v, NULL));
 }
-static PyObject *get_number(Node *n, void *c) { (void)c; return PyLong_FromUnsignedLongLong(NUMBER(n)); }
-static int set_number(Node *n, PyObject *v, void *c)
+static PyObject *get_number(Node *n, void *Py_UNUSED(c)) { return PyLong_FromUnsignedLongLong(NUMBER(n)); }
+static int set_number(Node *n, PyObject *v, void *Py_UNUSED(c))
 {
-    (void)c;
     if (!v) { PyErr_SetString(PyExc_AttributeError, "_number"); return -1; }
     unsigned long long k = PyLong_AsUnsignedLongLong(v);
     if (PyErr_Occurred()) return -1;
@@ -735,58 +682,28 @@ static int set_number(Node *n, PyObject *v, void *c)
     n->word = (n->word & ((1u << BITS) - 1)) | (uint64_t)k << BITS;
     return 0;
 }
-static int keep_number(Node *n, PyObject *v, void *c)
-{
-    (void)n; (void)c;
-    PyErr_Format(PyExc_AttributeError, "property 'number' of 'Variable' object has no %s", v ? "setter" : "deleter");
-    return -1;
-}
-#define OBJECT_FACT(name) \
-    static PyObject *get_##name(Node *n, void *c) { (void)c; return Py_NewRef(n->name ? n->name : Py_None); } \
-    static int set_##name(Node *n, PyObject *v, void *c) \
-    { \
-        (void)c; \
-        PyObject *old = n->name; \
-        n->name = !v || v == Py_None ? NULL : Py_NewRef(v); \
-        Py_XDECREF(old); \
-        return 0; \
-    }
-OBJECT_FACT(about)
-OBJECT_FACT(primitive)
-
 /* `Variable._set_arguments`, once, on a blank node. */
 static PyObject *set_arguments(Node *n, PyObject *const *args, Py_ssize_t count)
 {
     int good = count == 2 && PyTuple_CheckExact(args[0]) && PyTuple_CheckExact(args[1]) && !(n->word & FIRST)
         && PyTuple_GET_SIZE(args[0]) == PyTuple_GET_SIZE(args[1]);
-    for (Py_ssize_t i = 0; good && i < PyTuple_GET_SIZE(args[1]); i++) {
-        PyObject *l = PyTuple_GET_ITEM(args[1], i);
+    Py_ssize_t k = good ? PyTuple_GET_SIZE(args[0]) : 0;
+    int narrow = k <= 2;
+    for (Py_ssize_t i = 0; good && i < k; i++) {
+        PyObject *a = PyTuple_GET_ITEM(args[0], i), *l = PyTuple_GET_ITEM(args[1], i);
         good = l == Py_None || PyFloat_Check(l); /* the sweep reads its double */
+        narrow = narrow && (IS_NODE(a) || (PyFloat_CheckExact(a) && l == Py_None));
+        if (IS_NODE(a) && ((Node *)a)->word & WATCHED && n->word & HEADER && !(n->word & WATCHED)) watch(n);
     }
-    if (!good) {
-        PyErr_SetString(PyExc_TypeError, "two tuples of equal length, once; local gradients are floats or None");
-        return NULL;
-    }
-    PyObject *arguments = args[0], *locals = args[1];
-    Py_ssize_t k = PyTuple_GET_SIZE(arguments);
-    int narrow = k <= 2 && PyTuple_GET_SIZE(locals) == k;
-    for (Py_ssize_t i = 0; i < k; i++) {
-        PyObject *a = PyTuple_GET_ITEM(arguments, i);
-        if (IS_NODE(a) && ((Node *)a)->word & WATCHED && n->word & HEADER && !(n->word & WATCHED)) {
-            n->word |= WATCHED;
-            PyObject_GC_Track(n);
-        }
-        PyObject *l = narrow ? PyTuple_GET_ITEM(locals, i) : NULL;
-        narrow = narrow && (IS_NODE(a) ? l == Py_None || PyFloat_CheckExact(l) : PyFloat_CheckExact(a) && l == Py_None);
-    }
+    if (!good) return refused("two tuples of equal length, once; local gradients are floats or None");
     if (k && !narrow) {
-        n->first = Py_NewRef(arguments);
-        n->second = Py_NewRef(locals);
+        n->first = Py_NewRef(args[0]);
+        n->second = Py_NewRef(args[1]);
         n->word |= WIDE;
         Py_RETURN_NONE;
     }
     for (Py_ssize_t i = 0; i < k; i++) {
-        PyObject *a = PyTuple_GET_ITEM(arguments, i), *l = PyTuple_GET_ITEM(locals, i);
+        PyObject *a = PyTuple_GET_ITEM(args[0], i), *l = PyTuple_GET_ITEM(args[1], i);
         double *by = i ? &n->by_second : &n->by_first;
         if (IS_NODE(a)) {
             *(i ? &n->second : &n->first) = Py_NewRef(a);
@@ -810,15 +727,11 @@ static Node *cleared(int header)
 }
 
 /* `variable.make_node`. */
-static PyObject *core_make_node(PyObject *module, PyObject *const *args, Py_ssize_t count)
+static PyObject *core_make_node(ARGUMENTS)
 {
-    (void)module;
-    if (count != 4 || !PyFloat_Check(args[1]) || !PyTuple_CheckExact(args[2])) {
-        PyErr_SetString(PyExc_TypeError, "make_node takes a primitive, a float, and two tuples");
-        return NULL;
-    }
-    int bound = PyObject_TypeCheck(args[0], &RuleType) && ((Rule *)args[0])->bound;
-    int watched = (args[0] != Py_None && !bound) || GOES_ON(tracing);
+    if (count != 4 || !PyFloat_Check(args[1]) || !PyTuple_CheckExact(args[2]))
+        return refused("make_node takes a primitive, a float, and two tuples");
+    int watched = (args[0] != Py_None && !bound(args[0])) || GOES_ON(tracing);
     for (Py_ssize_t i = 0; !watched && i < PyTuple_GET_SIZE(args[2]); i++) {
         PyObject *a = PyTuple_GET_ITEM(args[2], i);
         watched = IS_NODE(a) && ((Node *)a)->word & WATCHED;
@@ -838,13 +751,10 @@ static PyObject *core_make_node(PyObject *module, PyObject *const *args, Py_ssiz
 
 static PyObject *node_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
 {
-    if (type != Variable) { PyErr_SetString(PyExc_TypeError, "a Variable cannot be subclassed"); return NULL; }
+    if (type != Variable) return refused("a Variable cannot be subclassed");
     int traced = GOES_ON(tracing);
     Node *n = cleared(traced || keywords || PyTuple_GET_SIZE(args) > 1); /* it may get arguments by hand */
-    if (n && traced) {
-        n->word |= WATCHED;
-        PyObject_GC_Track(n);
-    }
+    if (n && traced) watch(n);
     return (PyObject *)n;
 }
 
@@ -852,9 +762,9 @@ static int node_init(PyObject *self, PyObject *args, PyObject *keywords)
 {
     Node *n = (Node *)self;
     PyObject *only = !keywords && PyTuple_GET_SIZE(args) == 1 ? PyTuple_GET_ITEM(args, 0) : NULL;
-    if (only && PyFloat_CheckExact(only) && !n->word && !n->about) {
+    if (only && PyFloat_CheckExact(only) && !(n->word & ~MARKS(1)) && !n->about) {
         n->value = PyFloat_AS_DOUBLE(only);
-        n->word = next_number++ << BITS;
+        n->word |= next_number++ << BITS;
         return GOES_ON(active) ? done(PyObject_CallOneArg(body.observe, self)) : 0;
     }
     return done(by_python(body.init, self, args, keywords));
@@ -873,8 +783,8 @@ static PyObject *node_compare(PyObject *u, PyObject *v, int relation)
 static int node_bool(PyObject *self)
 {
     Node *n = (Node *)self;
-    int is_condition = n->primitive && PyObject_TypeCheck(n->primitive, &RuleType) && ((Rule *)n->primitive)->is_condition;
-    if (!GOES_ON(running) && !is_condition) return n->value != 0.0;
+    Rule *rule = bound(n->primitive);
+    if (!GOES_ON(running) && !(rule && rule->is_condition)) return n->value != 0.0;
     PyObject *r = PyObject_CallOneArg(body.truth, self);
     int truth = r ? PyObject_IsTrue(r) : -1;
     Py_XDECREF(r);
@@ -884,8 +794,7 @@ static Py_hash_t node_hash(PyObject *self)
 {
     if (!GOES_ON(running)) return PyBaseObject_Type.tp_hash(self);
     PyObject *r = PyObject_CallOneArg(body.hashed, self);
-    if (r == Py_None) { Py_DECREF(r); return PyBaseObject_Type.tp_hash(self); }
-    Py_hash_t hash = r ? PyLong_AsSsize_t(r) : -1;
+    Py_hash_t hash = r == Py_None ? PyBaseObject_Type.tp_hash(self) : r ? PyLong_AsSsize_t(r) : -1;
     Py_XDECREF(r);
     return hash;
 }
@@ -902,24 +811,23 @@ static PyObject *node_getattro(PyObject *self, PyObject *name)
 }
 
 static PyMemberDef node_members[] = {
-    {"_value", T_DOUBLE, offsetof(Node, value), 0, NULL},
+    {"_value", T_DOUBLE, offsetof(Node, value), 0, NULL}, {"_primitive", T_OBJECT, offsetof(Node, primitive), 0, NULL},
+    {"_about", T_OBJECT, offsetof(Node, about), 0, NULL},
     {"__weaklistoffset__", T_PYSSIZET, offsetof(Node, weakrefs), READONLY, NULL}, {NULL, 0, 0, 0, NULL}};
 #define FACT(name, get, set) {name, (getter)get, (setter)set, NULL, NULL}
 static PyGetSetDef node_facts[] = {
     FACT("value", get_value, set_value), FACT("grad", get_public_grad, set_public_grad), FACT("_grad", get_grad, set_grad),
-    FACT("_first", get_first, NULL), FACT("_second", get_second, NULL), FACT("_by_first", get_by_first, set_by_first),
-    FACT("_by_second", get_by_second, set_by_second), FACT("_number", get_number, set_number),
-    FACT("number", get_number, keep_number),
-    FACT("_about", get_about, set_about), FACT("_primitive", get_primitive, set_primitive),
-    FACT("_arguments", get_arguments, NULL), FACT("_locals", get_locals, NULL), {NULL, NULL, NULL, NULL, NULL}};
+    FACT("_first", get_argument, NULL), {"_second", (getter)get_argument, NULL, NULL, ""}, FACT("_by_first", get_local, set_local),
+    {"_by_second", (getter)get_local, (setter)set_local, NULL, ""}, FACT("_number", get_number, set_number),
+    FACT("number", get_number, NULL), FACT("_arguments", get_arguments, NULL), FACT("_locals", get_locals, NULL), {NULL, NULL, NULL, NULL, NULL}};
 #define FAST(function) (PyCFunction)(void (*)(void))function, METH_FASTCALL, NULL
 static PyMethodDef node_methods[] = {{"_set_arguments", FAST(set_arguments)}, {NULL, NULL, 0, NULL}};
 static PyType_Slot node_slots[] = {
     {Py_nb_add, node_add}, {Py_nb_subtract, node_sub}, {Py_nb_multiply, node_mul}, {Py_nb_true_divide, node_div},
     {Py_nb_remainder, node_mod}, {Py_nb_floor_divide, node_floordiv}, {Py_nb_power, node_pow}, {Py_nb_negative, node_neg},
     {Py_nb_positive, node_pos}, {Py_nb_absolute, node_abs}, {Py_nb_bool, node_bool}, {Py_tp_richcompare, node_compare},
-    {Py_tp_hash, node_hash}, {Py_tp_getattro, node_getattro}, {Py_tp_dealloc, node_dealloc}, {Py_tp_traverse, node_traverse}, {Py_tp_is_gc, node_is_gc},
-    {Py_tp_free, PyObject_GC_Del}, {Py_tp_new, node_new}, {Py_tp_init, node_init}, {Py_tp_getset, node_facts},
+    {Py_tp_hash, node_hash}, {Py_tp_getattro, node_getattro}, {Py_tp_dealloc, node_dealloc}, {Py_tp_traverse, node_traverse},
+    {Py_tp_is_gc, node_is_gc}, {Py_tp_free, PyObject_GC_Del}, {Py_tp_new, node_new}, {Py_tp_init, node_init}, {Py_tp_getset, node_facts},
     {Py_tp_members, node_members}, {Py_tp_methods, node_methods}, {0, NULL}};
 static PyType_Spec node_spec = {
     .name = "autograd_lite.variable.Variable", .basicsize = sizeof(Node),
@@ -985,38 +893,24 @@ static int entered(Pass *p)
     return 0;
 }
 
-/* Newest first: a place for each number where they lie close together, else by digits of 11 bits. */
-static int in_order(Pass *p)
+static int by_number(const void *a, const void *b)
 {
-    size_t count = p->inner_count;
-    uint64_t high = p->high, range = high - p->low + 1;
-    Numbered *from = p->inner;
-    if (count < 2) return 0;
-    if (range <= 4 * count + 4096) {
-        Node **place = PyMem_RawCalloc(range, sizeof(Node *));
-        if (!place) return -1;
-        size_t put = 0;
-        for (; put < count && !place[high - from[put].number]; put++) place[high - from[put].number] = from[put].node;
-        for (size_t i = 0, k = 0; put == count && k < count; i++)
-            if (place[i]) from[k++].node = place[i];
-        PyMem_RawFree(place);
-        if (put == count) return 0; /* else two have one number, which somebody set */
-    }
-    Numbered *to = PyMem_RawMalloc(count * sizeof(Numbered));
-    if (!to) return -1;
-    for (int shift = 0; shift < 64 && range >> shift; shift += 11) {
-        size_t at[2049] = {0};
-        for (size_t i = 0; i < count; i++) at[((high - from[i].number) >> shift & 2047) + 1]++;
-        for (int d = 0; d < 2048; d++) at[d + 1] += at[d];
-        for (size_t i = 0; i < count; i++) to[at[(high - from[i].number) >> shift & 2047]++] = from[i];
-        Numbered *swap = from;
-        from = to;
-        to = swap;
-    }
-    p->inner = from;
-    p->inner_room = count;
-    PyMem_RawFree(to);
-    return 0;
+    uint64_t one = ((const Numbered *)a)->number, other = ((const Numbered *)b)->number;
+    return (one < other) - (one > other);
+}
+
+/* Newest first: a place for each number where they lie close together. */
+static void in_order(Pass *p)
+{
+    size_t count = p->inner_count, range = p->high - p->low + 1, put = 0;
+    Node **place = range <= 4 * count + 4096 ? PyMem_RawCalloc(range, sizeof(Node *)) : NULL;
+    for (Node **at; place && put < count && !*(at = &place[p->high - p->inner[put].number]); put++) *at = p->inner[put].node;
+    if (!place || put < count) /* far apart, or two have one number, which somebody set */
+        qsort(p->inner, count, sizeof(Numbered), by_number);
+    else
+        for (size_t i = 0, k = 0; k < count; i++)
+            if (place[i]) p->inner[k++].node = place[i];
+    PyMem_RawFree(place);
 }
 
 /* `variable.search` */
@@ -1025,7 +919,8 @@ static int search(Pass *p, PyObject *const *roots, Py_ssize_t count, int ordered
     for (Py_ssize_t i = 0; i < count; i++)
         if (meet(p, (Node *)roots[i]) < 0) return -1;
     if (entered(p) < 0) return -1;
-    return ordered ? in_order(p) : 0;
+    if (ordered && p->inner_count > 1) in_order(p);
+    return 0;
 }
 
 INLINE void send(Node *to, double product)
@@ -1090,13 +985,9 @@ static int swept(Pass *p, PyObject *const *roots, PyObject *const *seeds, Py_ssi
 }
 
 /* add_adjoints(node, seed): `backward.add_adjoints`. */
-static PyObject *core_add_adjoints(PyObject *module, PyObject *const *args, Py_ssize_t count)
+static PyObject *core_add_adjoints(ARGUMENTS)
 {
-    (void)module;
-    if (count != 2 || !IS_NODE(args[0]) || !PyFloat_CheckExact(args[1])) {
-        PyErr_SetString(PyExc_TypeError, "add_adjoints takes a Variable and a float");
-        return NULL;
-    }
+    if (count != 2 || !IS_NODE(args[0]) || !PyFloat_CheckExact(args[1])) return refused("add_adjoints takes a Variable and a float");
     Pass p = {0};
     if (swept(&p, args, args + 1, 1) < 0) return NULL;
     for (size_t i = 0; i < p.before_count; i++) {
@@ -1120,18 +1011,15 @@ static PyObject *core_add_adjoints(PyObject *module, PyObject *const *args, Py_s
 }
 
 /* adjoints(outputs, seeds, oldest, wrt, missing=(None, ...)): `backward.adjoints`. */
-static PyObject *core_adjoints(PyObject *module, PyObject *const *args, Py_ssize_t count)
+static PyObject *core_adjoints(ARGUMENTS)
 {
-    (void)module;
     Pass p = {0};
-    if (count < 4 || (count > 4 && !PyTuple_CheckExact(args[4])) || !are_nodes(args[0]) || !are_nodes(args[3])) {
-        if (!PyErr_Occurred()) PyErr_SetString(PyExc_TypeError, "adjoints takes outputs, seeds, a number and nodes");
-        return NULL;
-    }
+    if (count < 4 || (count > 4 && !PyTuple_CheckExact(args[4])) || !are_nodes(args[0]) || !are_nodes(args[3]))
+        return refused("adjoints takes outputs, seeds, a number and nodes");
     Py_ssize_t roots = PyList_GET_SIZE(args[0]), k = PyList_GET_SIZE(args[3]);
     int numbers = PyList_CheckExact(args[1]) && PyList_GET_SIZE(args[1]) == roots;
     for (Py_ssize_t i = 0; numbers && i < roots; i++) numbers = PyFloat_CheckExact(PyList_GET_ITEM(args[1], i));
-    if (!numbers) { PyErr_SetString(PyExc_TypeError, "a list of floats is needed, one for each output"); return NULL; }
+    if (!numbers) return refused("a list of floats is needed, one for each output");
     if (args[2] != Py_None && oldest_of(args[2], &p) < 0) return NULL;
     for (Py_ssize_t i = 0; args[2] == Py_None && i < k; i++) {
         uint64_t number = NUMBER((Node *)PyList_GET_ITEM(args[3], i));
@@ -1159,14 +1047,10 @@ static PyObject *core_adjoints(PyObject *module, PyObject *const *args, Py_ssize
 }
 
 /* leads_outside(roots, oldest): `variable.leads_outside`. */
-static PyObject *core_leads_outside(PyObject *module, PyObject *const *args, Py_ssize_t count)
+static PyObject *core_leads_outside(ARGUMENTS)
 {
-    (void)module;
     Pass p = {0};
-    if (count != 2 || !are_nodes(args[0]) || oldest_of(args[1], &p) < 0) {
-        if (!PyErr_Occurred()) PyErr_SetString(PyExc_TypeError, "leads_outside takes a list and a number");
-        return NULL;
-    }
+    if (count != 2 || !are_nodes(args[0]) || oldest_of(args[1], &p) < 0) return refused("leads_outside takes a list and a number");
     int outside = 0, failed = search(&p, &PyList_GET_ITEM(args[0], 0), PyList_GET_SIZE(args[0]), 0) < 0;
     for (size_t i = 0; i < p.met_count && !outside; i++) outside = NUMBER(p.met[i]) < p.oldest;
     over(&p, 0);
@@ -1174,11 +1058,10 @@ static PyObject *core_leads_outside(PyObject *module, PyObject *const *args, Py_
 }
 
 /* search(roots, oldest) -> ({number: node}, [inner nodes]): `variable.search`. */
-static PyObject *core_search(PyObject *module, PyObject *const *args, Py_ssize_t count)
+static PyObject *core_search(ARGUMENTS)
 {
-    (void)module;
     Pass p = {0};
-    if (count < 1 || count > 2) { PyErr_SetString(PyExc_TypeError, "search takes roots and a number"); return NULL; }
+    if (count < 1 || count > 2) return refused("search takes roots and a number");
     PyObject *roots = PySequence_List(args[0]), *met = NULL, *inner = NULL, *both = NULL;
     if (!roots) return NULL;
     if (!are_nodes(roots) || (count > 1 && oldest_of(args[1], &p) < 0)) { Py_DECREF(roots); return NULL; }
@@ -1201,19 +1084,167 @@ out:
     return both;
 }
 
+/* --------------------------------------------------------------------------- sweeps and programs of traces: backward, trace */
+
+static PyObject *found(PyObject *by_number, Node *n) /* borrowed; NULL, perhaps with an error */
+{
+    PyObject *number = get_number(n, NULL), *there = number ? PyDict_GetItemWithError(by_number, number) : NULL;
+    Py_XDECREF(number);
+    return there;
+}
+static int put(PyObject *by_number, Node *n, PyObject *thing) /* takes the reference; -1 with an error */
+{
+    PyObject *number = thing ? get_number(n, NULL) : NULL;
+    int failed = !number || PyDict_SetItem(by_number, number, thing) < 0 ? -1 : 0;
+    Py_XDECREF(number);
+    Py_XDECREF(thing);
+    return failed;
+}
+
+/* `backward.local_graphs` for one argument: the steps of the partial carried out on nodes. */
+static PyObject *local_graph(const Rule *rule, int position, Node *n)
+{
+    const Partial *p = &rule->partials[position];
+    PyObject *at[REGISTERS] = {get_argument(n, NULL)}, *r = NULL;
+    int have = 1;
+    if (rule->arity == 2) at[have++] = get_argument(n, n);
+    at[have++] = Py_NewRef((PyObject *)n);
+    int good = at[0] && at[have - 2], last = have + (p->python || !good ? 0 : p->count);
+    if (p->python && good) r = PyObject_Vectorcall(p->python, at, have, NULL);
+    for (const Step *s = p->steps; have < last; s++, have++) {
+        PyObject *y[3] = {at[s->at[0]], at[s->at[1]], at[s->at[2]]};
+        double constant = p->constants[s - p->steps];
+        if (!(at[have] = s->rule ? PyObject_Vectorcall(s->rule, y, s->function.arity, NULL) : PyFloat_FromDouble(constant))) break;
+    }
+    if (!p->python && good && have == last) r = Py_NewRef(at[p->result]);
+    while (have--) Py_XDECREF(at[have]);
+    return r;
+}
+
+/* `backward.times` */
+static PyObject *times(PyObject *local, PyObject *factor)
+{
+    if (PyFloat_CheckExact(local) && PyFloat_AS_DOUBLE(local) == 1.0) return Py_NewRef(factor);
+    if (PyFloat_CheckExact(factor) && PyFloat_AS_DOUBLE(factor) == 1.0) return Py_NewRef(local);
+    return PyNumber_Multiply(local, factor);
+}
+
+/* `backward.shares`, as (argument, product, argument, product, ...); Python has the body for what is not built in, was set, or
+   has many arguments. */
+static PyObject *shares(Node *n, PyObject *adjoint, int generic)
+{
+    Rule *rule = bound(n->primitive);
+    Node *a[2];
+    int arity = (int)arguments_of(n), plain = rule && arity <= 2 && !n->about && (IS_NODE(adjoint) || PyFloat_CheckExact(adjoint));
+    for (int k = 0; plain && k < arity; k++) plain = !(a[k] = argument(n, k)) || !a[k]->about;
+    if (!plain) return PyObject_CallFunctionObjArgs(body.shares, n, adjoint, generic ? Py_True : Py_False, NULL);
+    PyObject *local[2] = {NULL, NULL}, *all = PyList_New(0);
+    for (int k = 0; all && k < arity; k++) {
+        if (!a[k] || !(generic || n->word & (k ? BY_SECOND : BY_FIRST))) continue;
+        if (!(local[k] = local_graph(rule, k, n))) Py_CLEAR(all);
+        else if (rule->selects && PyFloat_CheckExact(local[k]) && PyFloat_AS_DOUBLE(local[k]) == 0.0) Py_CLEAR(local[k]);
+    }
+    for (int k = 0; k < 2; k++) {
+        if (all && local[k]) {
+            PyObject *product = times(local[k], adjoint), *share = product ? PyTuple_Pack(2, a[k], product) : NULL;
+            if (!share || PyList_Append(all, share) < 0) Py_CLEAR(all);
+            Py_XDECREF(product);
+            Py_XDECREF(share);
+        }
+        Py_XDECREF(local[k]);
+    }
+    return all;
+}
+
+/* send_graphs(nodes, adjoints, generic): `backward.send_graphs`. */
+static PyObject *core_send_graphs(ARGUMENTS)
+{
+    if (count < 2 || !are_nodes(args[0]) || !PyDict_CheckExact(args[1])) return refused("send_graphs takes a list, a dict and a flag");
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(args[0]); i++) {
+        Node *n = (Node *)PyList_GET_ITEM(args[0], i);
+        PyObject *adjoint = found(args[1], n);
+        if (!adjoint && !PyErr_Occurred()) PyErr_SetString(PyExc_KeyError, "a node has no place among the adjoints");
+        if (adjoint == Py_None) continue;
+        PyObject *all = adjoint ? shares(n, Py_NewRef(adjoint), count > 2 && args[2] == Py_True) : NULL;
+        Py_XDECREF(adjoint);
+        for (Py_ssize_t k = 0; all && k < PyList_GET_SIZE(all); k++) {
+            PyObject *share = PyList_GET_ITEM(all, k), *product = PyTuple_GET_ITEM(share, 1);
+            Node *to = (Node *)PyTuple_GET_ITEM(share, 0);
+            PyObject *total = found(args[1], to);
+            if (total && put(args[1], to, total == Py_None ? Py_NewRef(product) : PyNumber_Add(total, product)) < 0) break;
+        }
+        Py_XDECREF(all);
+        if (PyErr_Occurred()) return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+/* The slot of a node by `Builder.instruction`, a new reference; NULL without an error where that is to be asked. */
+static PyObject *slot_of_node(Node *n, PyObject *const *part, int merging)
+{
+    PyObject *const slot_of = part[0], *const known = part[1], *const code = part[2], *const constants = part[3];
+    const long long first_constant = 1LL << 40, first_instruction = 1LL << 41;
+    Rule *rule = bound(n->primitive);
+    Py_ssize_t arity = arguments_of(n), folded = 0;
+    if (!rule || !arity || arity > 3 || (arity == 1 && rule->value.in_c.one == v_itself)) return NULL;
+    PyObject *slots = PyTuple_New(arity), *key = NULL, *slot = NULL;
+    long long place[3];
+    for (Py_ssize_t k = 0; slots && k < arity; k++) {
+        Node *a = argument(n, k);
+        PyObject *number = a ? NULL : (n->word & FIRST) == WIDE ? Py_NewRef(PyTuple_GET_ITEM(n->first, k))
+            : PyFloat_FromDouble(k ? n->by_second : n->by_first);
+        double x = number ? PyFloat_AS_DOUBLE(number) : 0.0;
+        PyObject *s = a ? found(slot_of, a) : number && x != 0.0 && !isnan(x) ? PyDict_GetItemWithError(constants, number) : NULL;
+        Py_XDECREF(number);
+        place[k] = s ? PyLong_AsLongLong(s) : 0;
+        int is_constant = first_constant <= place[k] && place[k] < first_instruction;
+        folded += is_constant;
+        if (!s || (is_constant && rule == rules[MUL] && (a || x == 1.0))) goto out;
+        PyTuple_SET_ITEM(slots, k, Py_NewRef(s));
+    }
+    if (!slots || folded == arity) goto out;
+    if ((rule == rules[ADD] || rule == rules[MUL]) && place[0] > place[1]) {
+        PyObject *swap = PyTuple_GET_ITEM(slots, 0);
+        PyTuple_SET_ITEM(slots, 0, PyTuple_GET_ITEM(slots, 1));
+        PyTuple_SET_ITEM(slots, 1, swap);
+    }
+    if (!(key = PyTuple_Pack(2, rule, slots))) goto out;
+    if (merging) slot = Py_XNewRef(PyDict_GetItemWithError(known, key));
+    if (slot || PyErr_Occurred()) goto out;
+    slot = PyLong_FromLongLong(first_instruction + PyList_GET_SIZE(code));
+    if (slot && (PyList_Append(code, key) < 0 || PyDict_SetItem(known, key, slot) < 0)) Py_CLEAR(slot);
+out:
+    Py_XDECREF(slots);
+    Py_XDECREF(key);
+    return slot;
+}
+
+/* enter(rest, nodes, slot_of, known, code, constant_slots, merging): `trace.enter`. */
+static PyObject *core_enter(ARGUMENTS)
+{
+    if (count != 7 || !are_nodes(args[1]) || !PyDict_CheckExact(args[2]) || !PyDict_CheckExact(args[3])
+        || !PyList_CheckExact(args[4]) || !PyDict_CheckExact(args[5])) return refused("enter takes a list, and parts of a builder");
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(args[1]); i++) {
+        Node *n = (Node *)PyList_GET_ITEM(args[1], i);
+        if (found(args[2], n)) continue;
+        PyObject *slot = slot_of_node(n, args + 2, args[6] == Py_True);
+        if (!slot && !PyErr_Occurred()) slot = PyObject_CallOneArg(args[0], (PyObject *)n);
+        if (put(args[2], n, slot) < 0) return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
 /* --------------------------------------------------------------------------------------------------------- the module */
 
-static PyObject *numbers_next(PyObject *self) { (void)self; return PyLong_FromUnsignedLongLong(next_number++); }
+static PyObject *numbers_next(PyObject *Py_UNUSED(self)) { return PyLong_FromUnsignedLongLong(next_number++); }
 static PyTypeObject NumbersType = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "autograd_lite._core.Numbers", .tp_basicsize = sizeof(PyObject),
     .tp_flags = Py_TPFLAGS_DEFAULT, .tp_new = PyType_GenericNew, .tp_iter = PyObject_SelfIter, .tp_iternext = numbers_next,
 };
 
 /* install(**bodies, active=, tracing=, running=, documents=): Python's part. */
-static PyObject *core_install(PyObject *module, PyObject *args, PyObject *keywords)
+static PyObject *core_install(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(args), PyObject *keywords)
 {
-    (void)module;
-    (void)args;
     const struct { const char *name; PyObject **place; } parts[] = {
 #define PART(name) {#name, &body.name},
         BODIES(PART) {"active", &state.active}, {"tracing", &state.tracing}, {"running", &state.running}, {NULL, NULL}};
@@ -1230,13 +1261,9 @@ static PyObject *core_install(PyObject *module, PyObject *args, PyObject *keywor
 }
 
 /* kinds(items): `variable.kinds`. */
-static PyObject *core_kinds(PyObject *module, PyObject *items)
+static PyObject *core_kinds(PyObject *Py_UNUSED(module), PyObject *items)
 {
-    (void)module;
-    if (!PyList_CheckExact(items) && !PyTuple_CheckExact(items)) {
-        PyErr_SetString(PyExc_TypeError, "kinds takes a list or a tuple");
-        return NULL;
-    }
+    if (!PyList_CheckExact(items) && !PyTuple_CheckExact(items)) return refused("kinds takes a list or a tuple");
     PyObject *const *item = PySequence_Fast_ITEMS(items);
     int found = 0;
     for (Py_ssize_t i = 0; i < Py_SIZE(items); i++) found |= PyFloat_CheckExact(item[i]) ? 1 : IS_NODE(item[i]) ? 2 : 4;
@@ -1244,13 +1271,14 @@ static PyObject *core_kinds(PyObject *module, PyObject *items)
 }
 
 /* alive() -> how many nodes exist. */
-static PyObject *core_alive(PyObject *module, PyObject *nothing) { (void)module; (void)nothing; return PyLong_FromSsize_t(alive); }
+static PyObject *core_alive(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(nothing)) { return PyLong_FromSsize_t(alive); }
 
 static PyMethodDef functions[] = {
     {"install", (PyCFunction)(void (*)(void))core_install, METH_VARARGS | METH_KEYWORDS, NULL},
     {"bind", core_bind, METH_VARARGS, NULL}, {"kinds", core_kinds, METH_O, NULL}, {"alive", core_alive, METH_NOARGS, NULL},
     {"add_adjoints", FAST(core_add_adjoints)}, {"adjoints", FAST(core_adjoints)}, {"make_node", FAST(core_make_node)},
-    {"leads_outside", FAST(core_leads_outside)}, {"search", FAST(core_search)}, {NULL, NULL, 0, NULL}};
+    {"leads_outside", FAST(core_leads_outside)}, {"search", FAST(core_search)},
+    {"send_graphs", FAST(core_send_graphs)}, {"enter", FAST(core_enter)}, {NULL, NULL, 0, NULL}};
 static struct PyModuleDef definition = {
     PyModuleDef_HEAD_INIT, "autograd_lite._core", NULL, -1, functions, NULL, NULL, NULL, NULL};
 

@@ -98,14 +98,9 @@ class Reach:
     def towards(self, targets: Iterable[Variable]) -> "Reach":
         """Only what lies between the outputs and `targets`: other nodes have no part in a gradient by `targets`."""
         leading = {target._number: target for target in targets if target._number in self.met}
-        visited = []
-        for node in reversed(self.inner):
-            if any(type(argument) is Variable and argument._number in leading for argument in node._arguments):
-                leading[node._number] = node
-                visited.append(node)
-        between = Reach(self.outputs, self.oldest)
-        between.found = leading, visited[::-1]
-        return between
+        nearer = Reach(self.outputs, self.oldest)
+        nearer.found = leading, between(self.inner, leading)
+        return nearer
 
     def connected(self, outputs: Iterable[Variable]) -> Container[int]:
         """The numbers of the nodes that the outputs depend on: of all, but in a trace, which has nodes for held numbers."""
@@ -224,23 +219,36 @@ def add_adjoints(y: Variable, seed: float) -> None:
             raise
 
 
-def send_graphs(nodes: Iterable[Variable], adjoints: dict[int, Number], *, generic: bool = False) -> None:
+def between(inner: list[Variable], leading: dict[int, Variable]) -> list[Variable]:
+    """The nodes of `inner`, newest first, that depend on a `leading` one; these become leading too."""
+    visited = []
+    for node in reversed(inner):
+        for argument in node._arguments:
+            if type(argument) is Variable and argument._number in leading:
+                leading[node._number] = node
+                visited.append(node)
+                break
+    return visited[::-1]
+
+
+@core.or_compiled
+def send_graphs(nodes: list[Variable], adjoints: dict[int, Number], generic: bool = False) -> None:
     """The reverse sweep with local gradients as graphs; `generic` if these are to hold for all numbers."""
     for node in nodes:
         adjoint = adjoints[node._number]
         if adjoint is not None:
-            for argument, product in shares(node, adjoint, generic=generic):
+            for argument, product in shares(node, adjoint, generic):
                 number = argument._number
                 if number in adjoints:
                     total = adjoints[number]
                     adjoints[number] = product if total is None else total + product
 
 
-def shares(node: Variable, adjoint: Number, *, generic: bool = False) -> Iterable[tuple[Variable, Number]]:
+def shares(node: Variable, adjoint: Number, generic: bool = False) -> list[tuple[Variable, Number]]:
     """The products of a node's adjoint with its local gradients, one for each argument, as graphs."""
     own = getattr(node._primitive, "shares", None)  # an operation with many results says so itself
     if own is not None:
-        return own(node, adjoint)  # type: ignore[no-any-return]
+        return list(own(node, adjoint))
     locals_ = zip(node._arguments, local_graphs(node, generic=generic), strict=True)
     return [(argument, times(local, adjoint)) for argument, local in locals_ if local is not None]
 
@@ -329,6 +337,7 @@ def _traced_locals(self: Variable) -> tuple[Number, ...]:
 
 Variable._traced_locals = _traced_locals
 Variable.backward = backward
+core.install(shares=shares)
 
 
 def gradients(

@@ -156,9 +156,6 @@ class Variable:
         held = value if trace and not pairs and trace.is_number(value) else None
         self._value = as_float(value) if held is None else held._value
         self._set_arguments(tuple(parent for parent, _ in pairs), tuple(as_float(local) for _, local in pairs))
-        self._primitive = None
-        self._grad = None
-        self._about = None
         self._number = next(_numbers)
         if held is not None:
             self.about.given.append((self._number, held))
@@ -168,7 +165,9 @@ class Variable:
             context.observe(self)
 
     def _set_arguments(self, arguments: tuple[Any, ...], locals_: tuple[float | None, ...]) -> None:
-        self._first = self._second = self._by_first = self._by_second = self._adjoint = None
+        """The arguments of a new node, which has nothing else so far but its value."""
+        self._first = self._second = self._by_first = self._by_second = None
+        self._primitive = self._grad = self._adjoint = self._about = None
         if len(arguments) > 2:
             self._first, self._second = arguments, locals_
         elif arguments:
@@ -551,9 +550,8 @@ def make_node(
     """A node with these facts."""
     node = object.__new__(Variable)
     node._value = value
-    node._primitive = primitive
     node._set_arguments(arguments, locals_)
-    node._grad = node._about = None
+    node._primitive = primitive
     node._number = next(_numbers)
     if context.active:
         context.observe(node)

@@ -120,33 +120,39 @@ def of_operators(share):
             yield told(f"{rule.name} no arguments but {b!r}", lambda rule=rule, b=b: rule(b))
 
 
+_UNARY_RULES = sorted(
+    (r for r in PRIMITIVES.values() if r.built_in and r.arity == 1 and r.name not in ("gamma", "digamma", "lgamma")),
+    key=lambda rule: rule.name,
+)
+
+
+def grown(choose, leaves):
+    """The nodes of a random graph, leaves first."""
+    nodes = list(leaves)
+    for _ in range(choose.randrange(5, 80)):
+        a, b = (
+            choose.choice(nodes),
+            choose.choice(nodes) if choose.random() < 0.7 else choose.choice([2.0, -0.5, 3, 1.0]),
+        )
+        kind = choose.random()
+        try:
+            if kind < 0.6:
+                pair = (a, b) if choose.random() < 0.8 else (b, a)
+                nodes.append(choose.choice(BINARY[:4])(*pair))
+            elif kind < 0.8:
+                nodes.append(choose.choice([al.maximum(a, b), al.where(a, b, nodes[0]), al.clip(a, -1.0, 1.0), a**b]))
+            else:
+                nodes.append(choose.choice(_UNARY_RULES)(a))
+        except OverflowError:
+            continue
+    return nodes
+
+
 def of_graphs(choose, count):
     """Random graphs: two passes of `backward`, gradients of all kinds, second derivatives."""
-    unary = [
-        r for r in PRIMITIVES.values() if r.built_in and r.arity == 1 and r.name not in ("gamma", "digamma", "lgamma")
-    ]
-    unary.sort(key=lambda rule: rule.name)
     for number in range(count):
         leaves = [al.Variable(choose.gauss(0.0, 1.0)) for _ in range(4)]
-        nodes = list(leaves)
-        for _ in range(choose.randrange(5, 80)):
-            a, b = (
-                choose.choice(nodes),
-                choose.choice(nodes) if choose.random() < 0.7 else choose.choice([2.0, -0.5, 3, 1.0]),
-            )
-            kind = choose.random()
-            try:
-                if kind < 0.6:
-                    pair = (a, b) if choose.random() < 0.8 else (b, a)
-                    nodes.append(choose.choice(BINARY[:4])(*pair))
-                elif kind < 0.8:
-                    nodes.append(
-                        choose.choice([al.maximum(a, b), al.where(a, b, nodes[0]), al.clip(a, -1.0, 1.0), a**b])
-                    )
-                else:
-                    nodes.append(choose.choice(unary)(a))
-            except OverflowError:
-                continue
+        nodes = grown(choose, leaves)
         y = nodes[-1]
         y.backward()
         y.backward(0.3)
@@ -156,6 +162,24 @@ def of_graphs(choose, count):
         yield " ".join(bits(g) for g in al.gradients(y, np.array(leaves, dtype=object), seed=0.7))
         yield " ".join(bits(g) for g in al.gradients(y).values())
         yield " ".join(bits(g.value) for g in al.gradients(y, leaves, create_graph=True))
+
+
+def of_traces(choose, count):
+    """The programs of random functions and of their derivatives: every instruction, constant, output and guard."""
+    for number in range(count):
+        seed, point = choose.randrange(1 << 30), [choose.gauss(0.0, 1.0) for _ in range(4)]
+
+        def f(x, seed=seed):
+            return grown(random.Random(seed), x)[-1]
+
+        for order, g in (
+            ("value", f),
+            ("gradient", al.value_and_grad(f)),
+            ("hvp", lambda x, f=f: al.hvp(f, (x,), (x,))),
+        ):
+            program = al.trace(g, point).program
+            yield f"trace {number} {order}: {[(rule.name, slots) for rule, slots in program.code]}"
+            yield f"{[*map(bits, program.constants)]} {program.outputs} {program.doubtful} {program.guards}"
 
 
 def of_functions():
@@ -180,6 +204,7 @@ def lines(share=1):
     yield from of_rules(choose, share)
     yield from of_operators(share)
     yield from of_graphs(choose, 300 // share)
+    yield from of_traces(choose, 100 // share)
     yield from of_functions()
 
 

@@ -144,7 +144,7 @@ def test_a_traced_function_that_sets_values_and_gradients_leaves_no_node():
     for k in range(5):
         al.jit(descent)(2.0 + k)
     settle()
-    assert alive() == before
+    assert alive() <= before  # another test may have left some that are freed now
 
 
 def test_nested_containers_of_nodes_are_freed():

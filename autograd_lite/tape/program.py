@@ -61,6 +61,21 @@ class Program:
         """The slots that something outside reads: the one list of what must be computed and kept."""
         return (*self.outputs, *self.doubtful, *(slot for guard in self.guards for slot in (guard.left, guard.right)))
 
+    @cached_property
+    def problem(self) -> str | None:
+        """What is wrong with the slots, if anything."""
+        for slot, (primitive, arguments) in enumerate(self.code, start=self.first_instruction):
+            if len(arguments) != primitive.arity:
+                return (
+                    f"instruction {slot - self.first_instruction} gives {len(arguments)} arguments to {primitive.name}"
+                )
+            if not all(0 <= a < slot for a in arguments):
+                place = slot - self.first_instruction
+                return f"instruction {place}, {primitive.name}, uses slots {arguments} but stands at {slot}"
+        if not all(0 <= slot < self.slots for slot in self.roots):
+            return f"an output or guard refers to a slot outside 0 … {self.slots - 1}"
+        return "a guard has an unknown relation" if any(guard.relation not in SIGNS for guard in self.guards) else None
+
     def evaluated(
         self, apply: Callable[[Primitive, list[Any]], Any], constant: Callable[[float], Any], inputs: Sequence[Any]
     ) -> list[Any]:
@@ -87,15 +102,15 @@ class Builder:
         self.inputs, self.merging = inputs, merging
         self.constants: list[float] = []
         self.code: list[Instruction] = []
-        self._constant_slots: dict[Any, int] = {}
-        self._known: dict[Any, int] = {}
+        self.constant_slots: dict[Any, int] = {}
+        self.known: dict[Any, int] = {}
 
     def constant(self, value: float) -> int:
         """The slot of a constant; 0.0 and -0.0 are different ones, and all NaNs are one."""
         key = value if value and value == value else str(value)  # noqa: PLR0124 - a NaN
-        slot = self._constant_slots.get(key)
+        slot = self.constant_slots.get(key)
         if slot is None:
-            slot = self._constant_slots[key] = _CONSTANT + len(self.constants)
+            slot = self.constant_slots[key] = _CONSTANT + len(self.constants)
             self.constants.append(value)
         return slot
 
@@ -107,9 +122,9 @@ class Builder:
         if primitive in COMMUTATIVE and arguments[0] > arguments[1]:
             arguments = arguments[::-1]
         key = (primitive, arguments)
-        slot = self._known.get(key)
+        slot = self.known.get(key)
         if slot is None or not self.merging:
-            slot = self._known[key] = self._simplified(primitive, arguments)
+            slot = self.known[key] = self._simplified(primitive, arguments)
         return slot
 
     def _simplified(self, primitive: Primitive, arguments: tuple[int, ...]) -> int:
@@ -144,21 +159,23 @@ class Builder:
             if _INSTRUCTION + position in needed:
                 needed.update(self.code[position][1])
         constants = [k for k in range(len(self.constants)) if _CONSTANT + k in needed]
-        slots = {_CONSTANT + k: self.inputs + n for n, k in enumerate(constants)}
-        first = self.inputs + len(constants)
+        slots = dict(enumerate(range(self.inputs))) | {_CONSTANT + k: self.inputs + n for n, k in enumerate(constants)}
+        first, place = self.inputs + len(constants), slots.__getitem__
         code: list[Instruction] = []
-        for position, (primitive, arguments) in enumerate(self.code):
-            if _INSTRUCTION + position in needed:
-                slots[_INSTRUCTION + position] = first + len(code)
-                code.append((primitive, tuple([slots.get(a, a) for a in arguments])))
-        return Program(
+        for position, (primitive, arguments) in enumerate(self.code, start=_INSTRUCTION):
+            if position in needed:
+                slots[position] = first + len(code)
+                code.append((primitive, tuple(map(place, arguments))))
+        program = Program(
             self.inputs,
             tuple(self.constants[k] for k in constants),
             tuple(code),
-            tuple(slots.get(s, s) for s in outputs),
-            tuple(_moved(g, slots.get(g.left, g.left), slots.get(g.right, g.right), first) for g in guards),
-            tuple(slots.get(s, s) for s in doubtful),
+            tuple(map(place, outputs)),
+            tuple(_moved(g, place(g.left), place(g.right), first) for g in guards),
+            tuple(map(place, doubtful)),
         )
+        vars(program)["problem"] = None  # it was made right: a look at each instruction is a tenth of a trace
+        return program
 
     def rewritten(self, program: Program, slots: Any) -> Program:
         """The finished program whose slots are those of `program`, each in its new place."""

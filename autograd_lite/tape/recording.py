@@ -13,7 +13,7 @@ from autograd_lite import context
 from autograd_lite.backward import Number, Reach, held, local_graphs, send_graphs, shares, times
 from autograd_lite.errors import TraceError
 from autograd_lite.frames import deciding_location, user_location
-from autograd_lite.primitives import COMPARISONS, as_float, hold, less, plain, where
+from autograd_lite.primitives import COMPARISONS, Primitive, as_float, hold, less, plain, where
 from autograd_lite.variable import Variable
 
 Sent = tuple[Number, Number | None]  # an adjoint and the condition that it was sent: None if it always is
@@ -91,12 +91,13 @@ class Recording:
         return seed if self.doubt([output, seed]) else where(less(output, output), seed * output, seed)
 
     def send(self, reach: Reach, adjoints: dict[int, Number]) -> None:
-        selects = any(_may_send_nothing(node) or hasattr(node._primitive, "pulled_back") for node in reach.inner)
+        primitives = {node._primitive for node in reach.inner}
+        selects = any(_may_send_nothing(primitive) or hasattr(primitive, "pulled_back") for primitive in primitives)
         if selects and self.masked:
             found = sent(reach, {n: [(a, None)] for n, a in adjoints.items() if a is not None}, masked=True)
             adjoints.update({n: a if known is None else where(known, a, 0.0) for n, (a, known) in found.items()})
             return
-        send_graphs(reach.inner, adjoints, generic=True)
+        send_graphs(reach.inner, adjoints, True)
         if selects:
             visited = {node._number for node in reach.inner}
             self.doubt(a for number, a in adjoints.items() if number not in visited)
@@ -108,7 +109,7 @@ class Recording:
         for node in reversed(reach.inner):
             if node._number in given:
                 continue
-            selects = self.masked and _may_send_nothing(node)
+            selects = self.masked and _may_send_nothing(node._primitive)
             products = [
                 (times(local, tangents[argument._number]), _together(condition, local) if selects else condition)
                 for argument, local in zip(node._arguments, local_graphs(node, generic=True), strict=True)
@@ -178,12 +179,12 @@ def sent(reach: Reach, waiting: dict[int, list[Sent]], *, masked: bool) -> dict[
             passed_on = _masked_shares(node, products)
         else:
             adjoint, condition = found[node._number] = _added(products)
-            if masked and _may_send_nothing(node):
+            if masked and _may_send_nothing(node._primitive):
                 locals_ = zip(node._arguments, local_graphs(node, generic=True), strict=True)
                 known = [(argument, local) for argument, local in locals_ if local is not None]
                 passed_on = [(a, (times(local, adjoint), _together(condition, local))) for a, local in known]
             else:
-                passed_on = [(a, (product, condition)) for a, product in shares(node, adjoint, generic=True)]
+                passed_on = [(a, (product, condition)) for a, product in shares(node, adjoint, True)]
         for argument, share in passed_on:
             if argument._number in reach.met:
                 waiting.setdefault(argument._number, []).append(share)
@@ -223,6 +224,5 @@ def _added(products: list[Sent]) -> Sent:
     return total, anywhere
 
 
-def _may_send_nothing(node: Variable) -> bool:
-    primitive = node._primitive
+def _may_send_nothing(primitive: Primitive | None) -> bool:
     return primitive is not None and primitive.selects and any(map(callable, primitive.partials))

@@ -101,23 +101,14 @@ class Tape:
             raise TapeError(f"tape of {self.name}: {problem}. Make tapes with trace(f, *example) or Tape.load(path).")
 
     def _problem(self) -> str | None:
-        program, start = self.program, self.program.first_instruction
+        program = self.program
         if program.inputs != self.arguments + len(self.captured):
             return f"a program of {program.inputs} inputs for {self.arguments + len(self.captured)} numbers"
-        for slot, (primitive, arguments) in enumerate(program.code, start=start):
-            if len(arguments) != primitive.arity:
-                return f"instruction {slot - start} gives {len(arguments)} arguments to {primitive.name}"
-            if not all(0 <= a < slot for a in arguments):
-                return f"instruction {slot - start}, {primitive.name}, uses slots {arguments} but stands at {slot}"
-        if not all(0 <= slot < program.slots for slot in program.roots):
-            return f"an output or guard refers to a slot outside 0 … {program.slots - 1}"
         if sum(self.output_shape.sizes) != len(program.outputs):
             return f"{len(program.outputs)} outputs for a shape of {sum(self.output_shape.sizes)}"
         if program.doubtful and self.careful is None:
             return "results are doubtful, but there is no careful program"
-        if any(guard.relation not in SIGNS for guard in program.guards):
-            return "a guard has an unknown relation"
-        return None
+        return program.problem
 
     @property
     def __name__(self) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import optree
 
-from autograd_lite import context
+from autograd_lite import context, core
 from autograd_lite.arrays import Conditions
 from autograd_lite.copies import uncollected
 from autograd_lite.errors import AutogradLiteError, HandMadeNodeError, OperandError, TraceError
@@ -162,9 +162,13 @@ class GraphBuilder(Builder):
         self.captured = [n for n in graph if n.number < self.oldest and n.number not in self.slot_of]
         self.slot_of |= {node.number: self.inputs + k for k, node in enumerate(self.captured)}
         self.inputs += len(self.captured)
-        for node in self._without_doubles(graph):  # oldest first
-            if node.number not in self.slot_of and node.number not in self._given:
-                self.slot_of[node.number] = self._enter(node)
+        nodes = self._without_doubles(graph)  # oldest first
+        if self._given:
+            for node in nodes:
+                if node.number not in self.slot_of and node.number not in self._given:
+                    self.slot_of[node.number] = self.enter(node)
+        else:
+            enter(self.enter, nodes, self.slot_of, self.known, self.code, self.constant_slots, self.merging)
         guards: dict[tuple[str, int, int], Guard] = {}
         for relation, left, right, outcome, location in notes.guards:
             key = relation, self.slot(left), self.slot(right)
@@ -189,7 +193,8 @@ class GraphBuilder(Builder):
 
         A gradient of a `vmap` computes the values of all lanes too, unless what goes into it depends on these.
         """
-        made = {node._primitive: node for node in graph if hasattr(node._primitive, "includes")}
+        including = {p for p in {node._primitive for node in graph} if hasattr(p, "includes")}
+        made = {node._primitive: node for node in graph if node._primitive in including} if including else {}
         if len(made) * len(graph) > _WORTH_SORTING:
             return graph
         for operation, node in list(made.items()):
@@ -211,7 +216,7 @@ class GraphBuilder(Builder):
                     self._instead[n.number] = node, first + n._primitive.index, scale  # type: ignore[union-attr]
         return graph
 
-    def _enter(self, node: Variable) -> int:
+    def enter(self, node: Variable) -> int:
         if node.number in self._instead:
             other, place, scale = self._instead[node.number]
             total = self.instruction(node._primitive.at(place), (self.slot_of[other.number],))  # type: ignore[union-attr]
@@ -234,3 +239,14 @@ class GraphBuilder(Builder):
             return self.slot_of[number.number]
         seen = [given for since, given in versions if since < read]
         return self.slot(seen[-1], read)
+
+
+@core.or_compiled
+def enter(rest: Callable[[Variable], int], nodes: list[Variable], slot_of: dict[int, int], *_builder: Any) -> None:
+    """Give a slot to every node that has none, oldest first.
+
+    The compiled function does itself what `rest` would where nothing is to be simplified, with parts of the builder.
+    """
+    for node in nodes:
+        if node._number not in slot_of:
+            slot_of[node._number] = rest(node)

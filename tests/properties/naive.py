@@ -1,10 +1,12 @@
 """What a program computes on plain floats: the library's names as loops and `math`, sharing no code with the library."""
 
 import builtins
+import itertools
 import math
 import types
 
 import numpy as np
+import optree
 
 
 class Undefined(Exception):
@@ -98,3 +100,26 @@ NAIVE = _Naive(
     asin=math.asin, acos=math.acos, asinh=math.asinh, tan=math.tan, sinh=math.sinh, cosh=math.cosh, tanh=math.tanh,
     scan=_scan, vmap=_vmap, sum=_sum, stop_gradient=lambda x: x, jit=lambda f, backend=None: f,
 )  # fmt: skip
+
+
+class Unrolled:
+    """A library in which the lanes of a `vmap` are run one by one."""
+
+    def __init__(self, library):
+        self.library, self.vmap = library, _lane_by_lane
+
+    def __getattr__(self, name):
+        return getattr(self.library, name)
+
+
+def _lane_by_lane(f, in_axes=0, reduce=None):
+    def mapped(*arguments):
+        axes = in_axes if isinstance(in_axes, tuple) else (in_axes,) * len(arguments)
+        rows = [a if axis is not None else itertools.repeat(a) for a, axis in zip(arguments, axes, strict=True)]
+        results = [f(*row) for row in zip(*rows, strict=False)]
+        if reduce is None:
+            return optree.tree_map(lambda *lanes: np.array(lanes, dtype=object), *results)
+        count = len(results) if reduce == "mean" else 1
+        return optree.tree_map(lambda *lanes: sum(lanes[1:], lanes[0]) / count, *results)
+
+    return mapped

@@ -29,7 +29,7 @@ import numpy as np  # noqa: E402 - after the path
 from checkers import running_bound  # noqa: E402
 from corpus import EPS, same_bits  # noqa: E402
 from generator import Case, Pair, generate  # noqa: E402
-from naive import NAIVE, Undefined  # noqa: E402
+from naive import NAIVE, Undefined, Unrolled  # noqa: E402
 
 import autograd_lite as al  # noqa: E402
 
@@ -49,6 +49,10 @@ NATURAL = (ZeroDivisionError, OverflowError)
 def val(t):
     """Return `x.value` of a Variable, and a number as it is."""
     return t.value if isinstance(t, al.Variable) else t
+
+
+#: The library with lanes run one by one.
+UNROLLED = Unrolled(al)
 
 
 def compiled(case, library=al, numpy=np, captured=None):
@@ -197,9 +201,9 @@ class Runner:
         self.references = {}
         self.bounds = {}
 
-    def function(self, order):
+    def function(self, order, library=al):
         """Return a fresh function and a function that sets what it captured for call i."""
-        program, w = compiled(self.case)
+        program, w = compiled(self.case, library)
 
         def use(i):
             for variable, value in zip(w, self.case.captured[i], strict=True):
@@ -227,7 +231,7 @@ class Runner:
     def bound(self, order, i):
         """Return how far each number of the eager result of call i may be off."""
         if (order, i) not in self.bounds:
-            f, use = self.function(order)
+            f, use = self.function(order, UNROLLED)  # a `vmap` is one node, which hides what cancels inside
             use(i)
             variables = self.arguments(i, lambda x: al.Variable(float(x)))
             with warnings.catch_warnings():
@@ -292,13 +296,16 @@ class Runner:
         """Say whether the order of additions, which may differ, explains an infinite or NaN number.
 
         Partial sums overflow where the terms are nearly as large as floats get. Where a node has overflowed already there is
-        no bound, and infinities may cancel: then NaN may stand for an infinity, and neither for a finite number.
+        no bound, and infinities may cancel: then NaN may stand for an infinity, and neither for a finite number. Only an
+        eager `vmap` multiplies by slopes of lanes, which may be 0 where the products inside a lane overflow.
         """
         if self.cuts():
             return False
         bound = self.bound(order, i)[k]
         if math.isfinite(bound):
             return bound > EPS * sys.float_info.max / 100
+        if "al.vmap" in self.case.source and order != "value" and math.isnan(e) != math.isnan(a):
+            return True
         return not math.isfinite(e) and not math.isfinite(a)
 
     def cuts(self):
