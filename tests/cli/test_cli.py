@@ -13,13 +13,12 @@ from pathlib import Path
 from unittest import mock
 
 import pytest
+from house import ROOT
 from tiers import sizes
 
 import autograd_lite as al
 from autograd_lite import __main__ as cli
 from autograd_lite import _cli_check, _cli_draw, core
-
-ROOT = Path(al.__file__).parent.parent
 
 
 @pytest.fixture

@@ -9,15 +9,14 @@ import json
 import subprocess
 import sys
 import tracemalloc
-from pathlib import Path
 
 import pytest
 from garbage import alive, collector_off, settle
+from house import TESTS
 from tiers import mostly_full, sizes
 
 import autograd_lite as al
 
-TESTS = Path(__file__).parent
 DEEP = """
 import copy, gc, json, pickle, sys, time
 import autograd_lite as al

@@ -1,11 +1,10 @@
 """The README says what is so: line counts, links, commands."""
 
 import re
-from pathlib import Path
 
 import pytest
+from house import ROOT
 
-ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 

@@ -9,17 +9,16 @@ import subprocess
 import sys
 import threading
 import weakref
-from pathlib import Path
 
 import pytest
 from garbage import alive, collector_off, settle
+from house import ROOT
 from tiers import sizes
 
 import autograd_lite as al
 from autograd_lite import core
 from autograd_lite.variable import UNSENT, make_node, passing
 
-ROOT = Path(__file__).parent.parent
 BUILT = importlib.util.find_spec("autograd_lite._core") is not None
 needs_core = pytest.mark.skipif(not core.compiled, reason="the core is not compiled here")
 

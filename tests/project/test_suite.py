@@ -11,19 +11,17 @@ from pathlib import Path
 
 import pytest
 from garbage import alive, collector_off, settle
+from house import PACKAGE, ROOT, TESTS
 from tiers import full, mostly_full, sizes
 
 import autograd_lite as al
-
-PACKAGE, TESTS = Path(al.__file__).parent, Path(__file__).parent
-ROOT = PACKAGE.parent
 
 #: Modules, or folders of modules, that no test file imports: each with the file whose tests run it from outside.
 RUN_BY = {
     "_cli_check": "test_cli.py",
     "arrays": "test_variable.py",
     "conversion": "test_numerics_policy.py",
-    "copies": "test_saving.py",
+    "copies": "test_model_files.py",
     "frames": "test_blame.py",
     "ieee": "test_numerics_policy.py",
     "numpy_functions": "test_arrays.py",
@@ -35,18 +33,18 @@ RUN_BY = {
     "train/nn": "test_nn.py",
     "train/optim": "test_optim.py",
     "train": "test_nn.py",
-    "tape/connected": "test_calls.py",
-    "tape/files": "test_tape_storage.py",
-    "tape/backends": "test_jit.py",
-    "tape/lane_operations": "test_vmap_graphs.py",
+    "tape/connected": "test_pickles.py",
+    "tape/files": "test_tape_files.py",
+    "tape/backends": "test_call.py",
+    "tape/lane_operations": "test_lane_operations.py",
     "tape/lane_paths": "test_vmap.py",
     "tape/loop": "test_scan.py",
     "tape/lowering": "test_machinery.py",
-    "tape/llvm": "test_jit.py",
-    "tape/paths": "test_jit.py",
-    "tape/pickles": "test_calls.py",
-    "tape/recording": "test_jit.py",
-    "tape/text": "test_tape_source.py",
+    "tape/llvm": "test_call.py",
+    "tape/paths": "test_call.py",
+    "tape/pickles": "test_pickles.py",
+    "tape/recording": "test_call.py",
+    "tape/text": "test_text.py",
     "tape/trace": "test_tape.py",
     "tape/steps": "test_scan.py",
 }

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from chromium import Chromium
+from house import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_drawing import HOSTILE, boxes, fills, groups, parse, texts, tooltip
@@ -245,10 +246,10 @@ def test_folding_changes_nothing_and_has_no_chance_in_it():
     assert al.draw(y, fold=True).svg == al.draw(newton(100), fold=True).svg
     assert [(n.value, n.grad, n.name) for n in al.topological_order(y)] == before
     program = (
-        "import sys; sys.path.insert(0, sys.argv[1]); import test_fold as t, autograd_lite as al\n"
+        "import sys; sys.path[:0] = sys.argv[1:]; import test_fold as t, autograd_lite as al\n"
         "for name in ('xor', 'recurrent', 'dag with scopes'): print(al.draw(t.GRAPHS[name](), fold=True).source)"
     )
-    command = [sys.executable, "-c", program, str(Path(__file__).parent)]
+    command = [sys.executable, "-c", program, str(Path(__file__).parent), str(ROOT / "tests")]
     printed = {
         subprocess.run(command, capture_output=True, check=True, env={**os.environ, "PYTHONHASHSEED": seed}).stdout
         for seed in ("1", "2")
@@ -454,7 +455,7 @@ PICTURES = {
 @pytest.mark.parametrize("name", PICTURES)
 def test_documentation_shows_what_is_drawn(name):
     """The pictures kept under docs/ have the titles and counts that folding gives."""
-    path = Path(__file__).parents[1] / "docs" / "pictures" / f"fold-{name}.svg"
+    path = ROOT / "docs" / "pictures" / f"fold-{name}.svg"
     kept = groups(SimpleNamespace(svg=path.read_text(encoding="utf-8")), "node")
     assert {i: texts(g) for i, g in kept.items()} == {i: texts(g) for i, g in groups(PICTURES[name](), "node").items()}
 

@@ -1,9 +1,10 @@
 """The notebook is a script that runs."""
 
 import runpy
-from pathlib import Path
 
-NOTEBOOK = Path(__file__).parent.parent / "docs" / "notebook.py"
+from house import ROOT
+
+NOTEBOOK = ROOT / "docs" / "notebook.py"
 
 
 def test_every_cell_of_the_notebook_runs():

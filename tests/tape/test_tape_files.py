@@ -92,7 +92,7 @@ def test_round_trip_of_everything_at_once(file):
     assert result["facts"] == (True, "text", 7)
     assert result[3] is None
     assert flat(result["y"]) == flat(tape(*arguments, scale=0.2)["y"])
-    with pytest.raises(BranchError, match="test_tape_storage.py"):
+    with pytest.raises(BranchError, match="test_tape_files.py"):
         again(*arguments, scale=100.0)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from chromium import Chromium
 from corpus import COMPOSED, EXAMPLES, by_name, same_bits
+from house import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import programs
@@ -26,7 +27,7 @@ from autograd_lite.see.graph import select
 from autograd_lite.see.labels import visible
 
 V = al.Variable
-PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
+PICTURES = ROOT / "docs" / "pictures"
 
 
 def sigmoid():
@@ -349,7 +350,7 @@ def test_text_is_readable(dark):
 
 @pytest.mark.parametrize(("file", "graph"), [("sigmoid", sigmoid), ("network", network)])
 def test_documentation_shows_what_draw_makes(file, graph):
-    """The pages kept under docs/ are up to date, wherever the layout puts things. This file run as a program makes them."""
+    """The pages kept under docs/ are up to date, wherever the layout puts things. `PYTHONPATH=tests python tests/see/test_stepper.py` makes them."""
     kept = Page((PICTURES / f"stepper-{file}.html").read_text(encoding="utf-8"))
     made = Page(al.draw(graph()).html())
     for page in (kept, made):
