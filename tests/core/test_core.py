@@ -7,12 +7,12 @@ import os
 import pickle
 import subprocess
 import sys
-import threading
 import weakref
 
 import pytest
 from garbage import alive, collector_off, settle
 from house import ROOT
+from threads import at_once
 from tiers import sizes
 
 import autograd_lite as al
@@ -240,11 +240,7 @@ def test_threads_sweep_over_a_shared_leaf():
             a = al.Variable(float(k))
             (a * x + a).backward()
 
-    threads = [threading.Thread(target=work, args=(k,)) for k in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(work)
     assert x.grad == 200.0 * sum(range(8))
 
 

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from corpus import DIFFERENTIATED, NAMES, SPECIAL, TABLE, same_bits, sample
+from corpus import DIFFERENTIATED, NAMES, SPECIAL, TABLE, orders, same_bits, sample
 from tiers import mostly_full
 
 import autograd_lite as al
@@ -22,15 +22,6 @@ def derivative(f, *args):
     variables = [al.Variable(a) for a in args]
     result = al.gradients(f(*variables), variables)
     return result[0] if len(args) == 1 else list(result)
-
-
-def orders(f, x, n):
-    """Return f and its first n derivatives at x, by nesting al.grad."""
-    values = []
-    for _ in range(n + 1):
-        values.append(f(x))
-        f = al.grad(f)
-    return values
 
 
 def orders_by_graph(f, x, n):

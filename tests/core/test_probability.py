@@ -5,6 +5,7 @@ import math
 import mpmath
 import numpy as np
 import pytest
+from corpus import orders
 from mpmath import mp, mpf
 from reference import REFERENCE, central
 
@@ -21,15 +22,6 @@ POINTS = {
 }
 
 
-def orders(f, x, n):
-    """The first n derivatives."""
-    found = []
-    for _ in range(n):
-        f = al.grad(f)
-        found.append(f(x))
-    return found
-
-
 @pytest.mark.parametrize("name", POINTS)
 def test_three_orders_keep_their_digits(name):
     """To 5e-13 of themselves, far out and where two formulas meet; at worst, in the third derivative of log Φ at -2.4, terms
@@ -37,7 +29,7 @@ def test_three_orders_keep_their_digits(name):
     """
     reference = REFERENCE[name]
     for x in POINTS[name]:
-        for n, got in enumerate(orders(getattr(al, name), x, 3), start=1):
+        for n, got in enumerate(orders(getattr(al, name), x, 3)[1:], start=1):
             exact = central(reference.value, (x,), (0,) * n, reference.scale(x))
             if got == 0.0 and abs(exact) < 1e-150:  # an odd function at its centre, of which differences leave noise
                 continue

@@ -1,38 +1,18 @@
 """Functions to functions: structures, nesting, errors, SciPy."""
 
-import dataclasses
 import inspect
 import math
 import re
-from collections import OrderedDict, namedtuple
+from collections import OrderedDict
 
 import numpy as np
 import pytest
 import scipy.optimize
+from corpus import rosenbrock
+from nests import Layer, Point
 
 import autograd_lite as al
 from autograd_lite import Variable
-
-Point = namedtuple("Point", "x y")
-
-
-@al.register_dataclass
-@dataclasses.dataclass
-class Layer:
-    """A layer with a static fact."""
-
-    weight: np.ndarray
-    bias: float
-    activation: str = dataclasses.field(default="tanh", metadata={"static": True})
-
-    def __call__(self, x):
-        """Plain NumPy on whatever the weights are."""
-        return getattr(al, self.activation)(self.weight @ x + self.bias)
-
-
-def rosenbrock(v):
-    """The banana."""
-    return (1 - v[0]) ** 2 + 100 * (v[1] - v[0] ** 2) ** 2
 
 
 class TestStructure:
@@ -133,7 +113,7 @@ class TestStructure:
         """Name, docstring and signature."""
         g = al.grad(rosenbrock)
         assert g.__name__ == "grad(rosenbrock)"
-        assert g.__doc__ == "The banana."
+        assert g.__doc__ == rosenbrock.__doc__ == "(1 - x)² + 100 (y - x²)², in a chain."
         assert list(inspect.signature(g).parameters) == ["v"]
         assert al.grad(al.sin)(0.0) == 1.0
 

@@ -12,10 +12,10 @@ import pytest
 KNOWN = {
     "backward.py add_adjoints: dropped: _sweep(*": "tests/core/test_backward.py::test_adjoints_accumulate_over_paths",
     "tape/program.py Builder.append: operator: * + 1": "tests/tape/test_tape.py::test_captured_nodes_keep_their_graph",
-    "context.py record_into: dropped: tracing.discard(one)*": "tests/tape/test_machinery.py::test_nothing_is_left_under_way",
+    "context.py record_into: dropped: tracing.discard(one)*": "tests/core/test_context.py::test_nothing_is_left_under_way",
     "tape/steps.py Run._along: negated: if self.native*": "tests/tape/test_scan.py::test_loop_by_each_backend[numpy]",
     "tape/llvm/ir.py Value.op: returned: *": (
-        "tests/tape/test_machinery.py::test_comparisons_by_name_are_those_of_python[1.0-2.0]"
+        "tests/tape/test_conditions.py::test_comparisons_by_name_are_those_of_python[1.0-2.0]"
     ),
 }
 VERDICTS = """

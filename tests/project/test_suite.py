@@ -7,46 +7,42 @@ import re
 import subprocess
 import sys
 import warnings
-from pathlib import Path
 
 import pytest
 from garbage import alive, collector_off, settle
-from house import PACKAGE, ROOT, TESTS
+from house import PACKAGE, ROOT, TESTS, floor_of
 from tiers import full, mostly_full, sizes
 
 import autograd_lite as al
 
-#: Modules, or folders of modules, that no test file imports: each with the file whose tests run it from outside.
+#: Rooms, or folders of rooms, whose tests are not `tests/<floor>/test_<room>.py`, and where they are.
 RUN_BY = {
-    "_cli_check": "test_cli.py",
-    "arrays": "test_variable.py",
-    "conversion": "test_numerics_policy.py",
-    "copies": "test_model_files.py",
-    "frames": "test_blame.py",
-    "ieee": "test_numerics_policy.py",
-    "numpy_functions": "test_arrays.py",
-    "operators": "test_variable.py",
-    "nn": "test_nn.py",
-    "optim": "test_optim.py",
-    "refusals": "test_arrays.py",
-    "see": "test_drawing.py",
-    "train/nn": "test_nn.py",
-    "train/optim": "test_optim.py",
-    "train": "test_nn.py",
-    "tape/connected": "test_pickles.py",
-    "tape/files": "test_tape_files.py",
-    "tape/backends": "test_call.py",
-    "tape/lane_operations": "test_lane_operations.py",
-    "tape/lane_paths": "test_vmap.py",
-    "tape/loop": "test_scan.py",
-    "tape/lowering": "test_machinery.py",
-    "tape/llvm": "test_call.py",
-    "tape/paths": "test_call.py",
-    "tape/pickles": "test_pickles.py",
-    "tape/recording": "test_call.py",
-    "tape/text": "test_text.py",
-    "tape/trace": "test_tape.py",
-    "tape/steps": "test_scan.py",
+    "__main__": "cli/test_cli.py",
+    "_cli_check": "cli/test_cli.py",
+    "_cli_draw": "cli/test_cli.py",
+    "conversion": "core/test_numerics_policy.py",
+    "errors": "core/test_numerics_policy.py",
+    "frames": "see/test_blame.py",
+    "ieee": "core/test_numerics_policy.py",
+    "nests": "core/test_transforms.py",
+    "numpy_functions": "core/test_arrays.py",
+    "rule": "core/test_primitives.py",
+    "selection": "tape/test_conditions.py",
+    "see/formulas": "see/test_explain.py",
+    "see/graph": "see/test_explain.py",
+    "tape/backends/": "tape/test_backends.py",
+    "tape/files": "tape/test_tape_files.py",
+    "tape/lane_paths": "tape/test_vmap.py",
+    "tape/llvm/backend": "tape/llvm/test_matrices.py",
+    "tape/llvm/emit": "tape/llvm/test_targets.py",
+    "tape/llvm/engine": "tape/llvm/test_targets.py",
+    "tape/llvm/ir": "tape/llvm/test_vector_math.py",
+    "tape/llvm/matrix_loops": "tape/llvm/test_matrices.py",
+    "tape/llvm/runtime": "tape/llvm/test_matrices.py",
+    "tape/loop": "tape/test_scan.py",
+    "tape/program": "tape/test_tape.py",
+    "tape/steps": "tape/test_scan.py",
+    "tape/trace": "tape/test_tape.py",
 }
 
 
@@ -56,56 +52,34 @@ def modules():
     return sorted(path.removesuffix("/__init__") for path in paths if path != "__init__")
 
 
-def imported(tree):
-    """Dotted names below the package that a file imports."""
-    names = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            names |= {node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return {
-        name.removeprefix("autograd_lite.").replace(".", "/") for name in names if name.startswith("autograd_lite.")
-    }
-
-
 def is_quick(function):
     """Whether a test carries neither `full` nor `slow` itself."""
     marks = {ast.unparse(mark) for mark in function.decorator_list}
     return not marks & {"full", "slow", "pytest.mark.full", "pytest.mark.slow"}
 
 
-def quick_files():
-    """Test files with at least one quick test: their text, and what they import."""
-    for path in sorted(TESTS.rglob("*.py")):
-        text = path.read_text(encoding="utf-8")
-        tree = ast.parse(text)
-        tests = [n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name.startswith("test_")]
-        if path.name != Path(__file__).name and any(map(is_quick, tests)):
-            yield path, text, imported(tree)
-
-
 @pytest.fixture(scope="module")
-def known():
-    """What the quick test files import, and all their text."""
-    files = list(quick_files())
-    return {path.name for path, _, _ in files}, set().union(*(names for _, _, names in files)), files
+def quick():
+    """The test files with at least one quick test, below `tests`."""
+    files = set()
+    for path in TESTS.rglob("test_*.py"):
+        nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if any(isinstance(n, ast.FunctionDef) and n.name.startswith("test_") and is_quick(n) for n in nodes):
+            files.add(path.relative_to(TESTS).as_posix())
+    return files
 
 
 @pytest.mark.parametrize("module", modules())
-def test_every_module_has_a_quick_test(module, known):
-    """A quick test file imports the module, or uses its public names as `al.…`, or is named in RUN_BY."""
-    names, imports, files = known
-    public = {name for name in al.__all__ if getattr(getattr(al, name), "__module__", None) == dotted(module)}
-    used = any(re.search(rf"\bal\.{re.escape(name)}\b", text) for name in public for _, text, _ in files)
-    outside = {file for room, file in RUN_BY.items() if f"{module}/".startswith(f"{room}/")}
-    assert module in imports or used or outside & names, (
-        f"no quick test imports {module} or uses {public}; write one, or name the file that runs it in RUN_BY"
+def test_every_module_has_a_quick_test(module, quick):
+    """In the file of its name on its floor, or in the one that RUN_BY names; a folder of rooms has one of tests."""
+    floor = floor_of(module.replace("/", "."))
+    folder = "cli" if floor == "command line" else floor.replace(".", "/")
+    own = f"{folder}/test_{module.rpartition('/')[2]}.py"
+    other = RUN_BY.get(module) or RUN_BY.get(f"{module.rpartition('/')[0]}/")
+    assert own not in quick or other is None, f"{module} has its own tests; take it out of RUN_BY"
+    assert (other or own) in quick or any(file.startswith(f"{module}/") for file in quick), (
+        f"tests/{own} has no quick test; write one, or name the file that runs {module} in RUN_BY"
     )
-
-
-def dotted(module):
-    return "autograd_lite." + module.replace("/", ".")
 
 
 def test_names_of_tests_hold_no_address(request):

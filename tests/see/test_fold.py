@@ -1,11 +1,8 @@
 """Folded pictures: every node in one box, no cycle, few boxes whatever the graph, and titles that say what is inside."""
 
 import math
-import os
 import random
 import re
-import subprocess
-import sys
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,10 +10,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from chromium import Chromium
-from house import ROOT
+from house import ROOT, TESTS
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_drawing import HOSTILE, boxes, fills, groups, parse, texts, tooltip
+from pictures import HOSTILE, boxes, fills, groups, parse, printed, texts, tooltip
 from tiers import mostly_full, sizes
 
 import autograd_lite as al
@@ -249,12 +246,7 @@ def test_folding_changes_nothing_and_has_no_chance_in_it():
         "import sys; sys.path[:0] = sys.argv[1:]; import test_fold as t, autograd_lite as al\n"
         "for name in ('xor', 'recurrent', 'dag with scopes'): print(al.draw(t.GRAPHS[name](), fold=True).source)"
     )
-    command = [sys.executable, "-c", program, str(Path(__file__).parent), str(ROOT / "tests")]
-    printed = {
-        subprocess.run(command, capture_output=True, check=True, env={**os.environ, "PYTHONHASHSEED": seed}).stdout
-        for seed in ("1", "2")
-    }
-    assert len(printed) == 1
+    assert len(printed(program, str(Path(__file__).parent), str(TESTS))) == 1
 
 
 # ------------------------------------------------------------------------------------------------------------- what is seen

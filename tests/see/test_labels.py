@@ -3,8 +3,7 @@
 import random
 
 import pytest
-from test_drawing import HOSTILE, groups, parse, tooltip
-from test_stepper import Page
+from pictures import HOSTILE, Page, groups, parse, tooltip
 from tiers import mostly_full
 
 import autograd_lite as al

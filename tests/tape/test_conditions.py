@@ -1,5 +1,6 @@
 """Conditions and held numbers: what a traced function asks of its numbers, and what its trace keeps of the answer."""
 
+import builtins
 import copy
 import dataclasses
 import functools
@@ -14,23 +15,15 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from corpus import SPECIAL, same_bits
+from executors import BACKENDS, same
+from nests import Pair
 
 import autograd_lite as al
 from autograd_lite.errors import DerivativeWarning, OperandError, TraceError
 
 NAN = math.nan
-BACKENDS = ("python", "numpy", "llvm")
 RELATIONS = (operator.lt, operator.le, operator.gt, operator.ge, operator.eq, operator.ne)
 NUMBERS = (0.0, -0.0, 1.0, -1.0, 2.0, math.inf, -math.inf, NAN)
-
-
-def same(a, b):
-    """Say whether two results are equal to the bit, in kind too."""
-    if isinstance(a, tuple | list):
-        return type(a) is type(b) and len(a) == len(b) and all(map(same, a, b))
-    if isinstance(a, np.ndarray):
-        return a.dtype == b.dtype and a.shape == b.shape and all(map(same, a.ravel().tolist(), b.ravel().tolist()))
-    return type(a) is type(b) and same_bits(float(a), float(b))
 
 
 # --- conditions are data ------------------------------------------------------------------------------------
@@ -105,8 +98,6 @@ def test_max_is_pythons_to_the_bit():
 
 def test_builtin_max_is_itself_outside_of_traces():
     """The builtins are back after each trace, after errors too, and other threads never see another one."""
-    import builtins
-
     before = builtins.max, builtins.min
 
     def raising(x):
@@ -209,16 +200,21 @@ def test_eager_comparisons_are_bools():
     assert seen == [True]
 
 
+@pytest.mark.parametrize(("a", "b"), [(1.0, 2.0), (2.0, 1.0), (1.0, 1.0), (math.inf, math.inf), (0.0, -0.0)])
+def test_comparisons_by_name_are_those_of_python(a, b):
+    """As 1.0 and 0.0, of numbers outside of a trace and inside."""
+    for name, relation in (
+        ("greater", operator.gt),
+        ("less_equal", operator.le),
+        ("greater_equal", operator.ge),
+        ("equal", operator.eq),
+        ("not_equal", operator.ne),
+    ):
+        question = getattr(al, name)
+        assert question(a, b) == al.jit(question)(a, b) == float(relation(a, b)), name
+
+
 # --- no number leaves a trace by a side door ----------------------------------------------------------------
-
-
-@dataclasses.dataclass
-class Model:
-    a: float
-    b: np.ndarray
-
-
-al.register_dataclass(Model)
 
 
 def micrograd_step(x):
@@ -267,8 +263,8 @@ DOORS = {
     "copy": lambda x: copy.copy(x) * 2,
     "deepcopy": lambda x: copy.deepcopy([x])[0] * 2,
     "copy of a computed node": lambda x: copy.deepcopy(x * x) * 2,
-    "asdict": lambda x: dataclasses.asdict(Model(x, np.ones(2)))["a"] ** 2,
-    "astuple": lambda x: dataclasses.astuple(Model(x, np.ones(2)))[0] ** 2,
+    "asdict": lambda x: dataclasses.asdict(Pair(x, np.ones(2)))["a"] ** 2,
+    "astuple": lambda x: dataclasses.astuple(Pair(x, np.ones(2)))[0] ** 2,
     "value": lambda x: x.value * 2.0,
     "value in a branch": lambda x: x if x.value > 1.5 else -x,
     "float of value": lambda x: float(x.value) * x,
@@ -316,7 +312,7 @@ def test_derivatives_beside_side_doors(name):
 
 def test_copies_inside_a_transform_lost_the_derivative():
     """asdict and its like copy leaves: a copy of an argument still depends on it, eagerly too."""
-    assert al.grad(lambda m: dataclasses.asdict(m)["a"] ** 2)(Model(3.0, np.ones(2))).a == 6.0
+    assert al.grad(lambda m: dataclasses.asdict(m)["a"] ** 2)(Pair(3.0, np.ones(2))).a == 6.0
     assert al.grad(lambda x: copy.copy(x) * copy.deepcopy((x,))[0])(3.0) == 6.0
     assert al.grad(lambda x: copy.deepcopy({"a": [x, x * x]})["a"][1])(3.0) == 6.0
     with pytest.raises(OperandError, match="pickle"):

@@ -2,14 +2,13 @@
 
 import collections
 import dataclasses
-import enum
 import itertools
 from collections import OrderedDict, defaultdict
-from typing import NamedTuple
 
 import numpy as np
 import optree
 import pytest
+from nests import Mode, Point
 
 import autograd_lite as al
 from autograd_lite.tape import call, entries
@@ -18,22 +17,12 @@ from autograd_lite.tape.llvm import engine
 pytestmark = pytest.mark.skipif(not engine.AVAILABLE, reason="machine code only")
 
 
-class Point(NamedTuple):
-    x: float
-    y: float
-
-
 @al.register_dataclass
 @dataclasses.dataclass
 class Layer:
     weight: object
     bias: object
     scale: float = dataclasses.field(default=2.0, metadata={"static": True})
-
-
-class Mode(enum.Enum):
-    ONE = 1
-    TWO = 2
 
 
 W = np.arange(6.0).reshape(2, 3) / 7.0
@@ -164,11 +153,11 @@ def test_facts_are_told_apart_by_type_and_value():
     """True is not 1, members of an Enum are themselves, texts are compared."""
 
     def f(x, fact):
-        return x * (2.0 if fact is True else 3.0 if fact == "three" else 5.0 if fact is Mode.TWO else 7.0)
+        return x * (2.0 if fact is True else 3.0 if fact == "three" else 5.0 if fact is Mode.TRIPLE else 7.0)
 
     fast = al.jit(f)
     for _ in range(3):
-        for fact in (True, False, "three", "four", Mode.ONE, Mode.TWO):
+        for fact in (True, False, "three", "four", Mode.DOUBLE, Mode.TRIPLE):
             assert fast(1.5, fact) == f(1.5, fact)
 
 

@@ -8,6 +8,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from executors import COMPILED
 from tiers import mostly_full
 
 import autograd_lite as al
@@ -18,12 +19,7 @@ from autograd_lite.tape.lane_paths import LanePaths
 from autograd_lite.tape.llvm import engine
 from autograd_lite.tape.llvm.backend import MachineLanes
 
-RUNNERS = {
-    "eager": lambda f: f,
-    "llvm": lambda f: al.jit(f, backend="llvm"),
-    "numpy": lambda f: al.jit(f, backend="numpy"),
-    "python": lambda f: al.jit(f, backend="python"),
-}
+RUNNERS = {"eager": lambda f: f, **COMPILED}
 runners = pytest.mark.parametrize("runner", RUNNERS)
 ROWS = np.array([1.5, -0.3, 0.7, -2.0, 0.0])
 

@@ -1,7 +1,6 @@
 """Models in files: what was saved comes back to the bit, and no file does anything but load as a whole or raise."""
 
 import copy
-import dataclasses
 import io
 import math
 import os
@@ -11,13 +10,14 @@ import stat
 import struct
 import tracemalloc
 import zipfile
-from collections import OrderedDict, namedtuple
+from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from nests import Layer, Point
 from tiers import mostly_full
 
 import autograd_lite as al
@@ -25,17 +25,6 @@ from autograd_lite import nn, optim
 from autograd_lite.errors import ConversionError, ModelFileError, OperandError
 
 HEADER = "__autograd_lite__"
-Point = namedtuple("Point", "x y")
-
-
-@al.register_dataclass
-@dataclasses.dataclass
-class Layer:
-    """A nest with facts in it."""
-
-    weight: np.ndarray
-    bias: float
-    activation: object = dataclasses.field(default="tanh", metadata={"static": True})
 
 
 @pytest.fixture

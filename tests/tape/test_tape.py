@@ -1,6 +1,5 @@
 """`trace` and `Tape`: what one run recorded, replayed in any arithmetic."""
 
-import dataclasses
 import math
 import pickle
 from decimal import Decimal
@@ -10,6 +9,7 @@ import mpmath
 import numpy as np
 import pytest
 from corpus import EXAMPLES, NAMES, ORDERS, TABLE, by_name, same_bits, sample
+from nests import Pair
 from tiers import mostly_full, sizes
 
 import autograd_lite as al
@@ -150,6 +150,15 @@ def test_every_kind_of_guard(f, inside, outside):
             tape(x)
 
 
+@pytest.mark.parametrize("backend", ["llvm", "python", "numpy"])
+def test_a_guard_between_inputs_comes_before_everything(backend):
+    """In a program with constants, too, which lie between the inputs and the instructions."""
+    f = al.jit(lambda x, y: x * 2.0 + 5.0 if x > y else y * 3.0 + 7.0, backend=backend)
+    assert [f(2.0, 1.0), f(1.0, 2.0), f(1.0, 1.0)] == [9.0, 13.0, 10.0]
+    guards = al.trace(lambda x, y: x * 2.0 + 5.0 if x > y and x * y > x else y, 2.0, 1.5).guards
+    assert [guard.position for guard in guards] == [0, 1]
+
+
 def test_raise_on_nonfinite_and_nan():
     """NaN passes through arithmetic in silence, unless the user asked otherwise."""
     tape = al.trace(lambda x: al.log(x) + x, 2.0)
@@ -203,15 +212,6 @@ def test_stop_gradient():
     """Value passes, derivative does not."""
     tape = al.trace(lambda x: x * al.stop_gradient(x * x), 2.0)
     assert tape(3.0) == 27.0 and tape.gradient()(3.0) == 9.0
-
-
-@al.register_dataclass
-@dataclasses.dataclass
-class Pair:
-    """A registered nest."""
-
-    a: object
-    b: object
 
 
 def nested(d):

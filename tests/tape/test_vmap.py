@@ -9,7 +9,9 @@ import threading
 
 import numpy as np
 import pytest
-from corpus import EPS, NAMES, ORDERS, TABLE, bound_at, bounds, sample
+from corpus import EPS, NAMES, ORDERS, TABLE, bound_at, bounds, same_arrays, sample
+from executors import COMPILED
+from threads import at_once
 from tiers import full, mostly_full
 
 import autograd_lite as al
@@ -17,12 +19,7 @@ from autograd_lite import errors
 from autograd_lite.tape.paths import Paths
 
 SIZES = (0, 1, 2, 7, 8, 9, 63, 64, 65, 255, 256, 257, 1003)
-RUNNERS = {
-    "plain": lambda g: g,
-    "llvm": lambda g: al.jit(g, backend="llvm"),
-    "numpy": lambda g: al.jit(g, backend="numpy"),
-    "python": lambda g: al.jit(g, backend="python"),
-}
+RUNNERS = {"plain": lambda f: f, **COMPILED}
 runners = pytest.mark.parametrize("runner", RUNNERS)
 
 
@@ -46,13 +43,6 @@ def by_row(f, *columns):
     return np.array([f(*row) for row in zip(*(c.tolist() for c in columns), strict=True)], dtype=float)
 
 
-def same_bits(a, b):
-    """Same shape, type and bits; every NaN is the same NaN."""
-    a, b = np.asarray(a), np.asarray(b)
-    equal = ((a == b) & (np.signbit(a) == np.signbit(b))) | ((a != a) & (b != b))
-    return a.shape == b.shape and a.dtype == b.dtype and bool(np.all(equal))
-
-
 # --- rows ---------------------------------------------------------------------------------------------------
 
 
@@ -63,11 +53,11 @@ def test_every_batch_size(runner, count):
     x, y = rows(count)
     slopes = al.grad(exact, argnums=(0, 1))
     run = RUNNERS[runner]
-    assert same_bits(run(al.vmap(exact))(x, y), by_row(exact, x, y))
+    assert same_arrays(run(al.vmap(exact))(x, y), by_row(exact, x, y))
     got = np.stack(run(al.vmap(slopes))(x, y), axis=-1)
     assert np.array_equal(got, by_row(slopes, x, y).reshape(count, 2))
     if runner != "plain":
-        assert same_bits(al.vmap(run(exact))(x, y), by_row(exact, x, y))
+        assert same_arrays(al.vmap(run(exact))(x, y), by_row(exact, x, y))
 
 
 @pytest.mark.parametrize("runner", ["llvm", "numpy"])
@@ -76,9 +66,9 @@ def test_a_hundred_thousand_rows(runner):
     x, y = rows(100_003)
     f = RUNNERS[runner](al.vmap(exact))
     got = f(x, y)
-    assert same_bits(got, np.where(x > 0, np.sqrt(x * x + y * y) / (1 + x * x) - x * y, (y - x) * y / 3))
-    assert same_bits(f(x, y), got)
-    assert same_bits(f(x[-5:], y[-5:]), got[-5:])
+    assert same_arrays(got, np.where(x > 0, np.sqrt(x * x + y * y) / (1 + x * x) - x * y, (y - x) * y / 3))
+    assert same_arrays(f(x, y), got)
+    assert same_arrays(f(x[-5:], y[-5:]), got[-5:])
 
 
 @runners
@@ -89,7 +79,7 @@ def test_one_late_row_leaves_the_path(runner):
     for place in (1002, 0, 500):
         x[:] = 1.5
         x[place] = -0.5
-        assert same_bits(f(x, y), by_row(exact, x, y))
+        assert same_arrays(f(x, y), by_row(exact, x, y))
 
 
 @runners
@@ -100,14 +90,14 @@ def test_a_row_does_not_depend_on_its_neighbours(runner):
     flat = lambda out: np.stack([out[0], *out[1]])
     whole = flat(f(x, y))
     order = np.random.default_rng(1).permutation(257)
-    assert same_bits(flat(f(x[order], y[order])), whole[:, order])
+    assert same_arrays(flat(f(x[order], y[order])), whole[:, order])
     for low, high in ((0, 1), (3, 4), (5, 12), (1, 9), (100, 164), (256, 257)):
-        assert same_bits(flat(f(x[low:high], y[low:high])), whole[:, low:high]), (low, high)
+        assert same_arrays(flat(f(x[low:high], y[low:high])), whole[:, low:high]), (low, high)
     spoilt_x, spoilt_y = x.copy(), y.copy()
     spoilt_x[::3], spoilt_y[1::3] = math.nan, math.inf
-    assert same_bits(flat(f(spoilt_x, spoilt_y))[:, 2::3], whole[:, 2::3])
+    assert same_arrays(flat(f(spoilt_x, spoilt_y))[:, 2::3], whole[:, 2::3])
     big = np.concatenate([rows(1000, 5)[0], x, rows(77, 6)[0]]), np.concatenate([rows(1000, 7)[1], y, rows(77, 8)[1]])
-    assert same_bits(flat(f(*big))[:, 1000:1257], whole)
+    assert same_arrays(flat(f(*big))[:, 1000:1257], whole)
 
 
 @pytest.mark.parametrize("runner", ["llvm", "numpy"])
@@ -164,7 +154,7 @@ def test_special_values_over_lanes(runner, name):
     got = RUNNERS[runner](al.vmap(table))(*points.T)
     for row, e, g in zip(points, expected, got, strict=True):
         if not math.isfinite(e) or e == 0:
-            assert same_bits(g, e), f"{name}{tuple(row)} = {g!r}, eager {e!r}"
+            assert same_arrays(g, e), f"{name}{tuple(row)} = {g!r}, eager {e!r}"
         else:
             assert abs(g - e) <= 4 * math.ulp(abs(e)), f"{name}{tuple(row)} = {g!r}, eager {e!r}"
 
@@ -180,19 +170,19 @@ def test_layouts_and_types(runner):
     f, expected = run(al.vmap(exact)), by_row(exact, x, y)
     locked = x.copy()
     locked.flags.writeable = False
-    assert same_bits(f(np.repeat(x, 3)[::3], y), expected)
-    assert same_bits(f(x[::-1], y[::-1]), expected[::-1])
-    assert same_bits(f(locked, y), expected)
-    assert same_bits(f(np.stack([x, y], 1)[:, 0], np.stack([x, y], 1)[:, 1]), expected)
-    assert same_bits(f(np.broadcast_to(1.5, (64,)), y), by_row(exact, np.full(64, 1.5), y))
+    assert same_arrays(f(np.repeat(x, 3)[::3], y), expected)
+    assert same_arrays(f(x[::-1], y[::-1]), expected[::-1])
+    assert same_arrays(f(locked, y), expected)
+    assert same_arrays(f(np.stack([x, y], 1)[:, 0], np.stack([x, y], 1)[:, 1]), expected)
+    assert same_arrays(f(np.broadcast_to(1.5, (64,)), y), by_row(exact, np.full(64, 1.5), y))
     for code in ("f4", "f2", "i8", "i1", "u2", ">f8", ">i4", "?", "g"):
         z = (x * 3).astype(code)
-        assert same_bits(f(z, y), by_row(exact, z.astype(float), y)), code
+        assert same_arrays(f(z, y), by_row(exact, z.astype(float), y)), code
     with pytest.raises(errors.ConversionError):
         f(np.full(64, 2**53 + 1), y)
     with pytest.raises(TypeError):
         f(np.full(64, 1j), y)
-    assert same_bits(x, rows(64)[0])
+    assert same_arrays(x, rows(64)[0])
 
 
 @runners
@@ -200,7 +190,7 @@ def test_rows_may_repeat_one_number_in_memory(runner):
     """`np.broadcast_to` gives rows whose stride is 0: machine code raised ValueError."""
     run = RUNNERS[runner]
     x = np.broadcast_to(rows(5)[0][:, None], (5, 3))
-    assert same_bits(run(al.vmap(lambda row: row[0] + row[1] * row[2]))(x), x[:, 0] + x[:, 1] * x[:, 2])
+    assert same_arrays(run(al.vmap(lambda row: row[0] + row[1] * row[2]))(x), x[:, 0] + x[:, 1] * x[:, 2])
 
 
 @runners
@@ -218,8 +208,10 @@ def test_axes(runner):
         cube[::-1][::-1],
     ):
         for axis in (1, -2, (1,), [1]):
-            assert same_bits(run(al.vmap(f, in_axes=axis))(array), expected)
-        assert same_bits(run(al.vmap(g, in_axes=1))(array), cube.transpose(1, 0, 2) * 2 + cube[0, :, 0][:, None, None])
+            assert same_arrays(run(al.vmap(f, in_axes=axis))(array), expected)
+        assert same_arrays(
+            run(al.vmap(g, in_axes=1))(array), cube.transpose(1, 0, 2) * 2 + cube[0, :, 0][:, None, None]
+        )
     assert run(al.vmap(lambda m: m.sum(), in_axes=-1))(cube).shape == (3,)
 
 
@@ -228,17 +220,17 @@ def test_nests_of_axes(runner):
     """None shares, a nest of axes follows the argument's nest, one axis serves a whole nest."""
     run = RUNNERS[runner]
     x, y = rows(9)
-    assert same_bits(run(al.vmap(exact, in_axes=(None, 0)))(0.3, y), by_row(exact, np.full(9, 0.3), y))
+    assert same_arrays(run(al.vmap(exact, in_axes=(None, 0)))(0.3, y), by_row(exact, np.full(9, 0.3), y))
     d = {"a": x, "b": (2.0, np.stack([y, y]))}
     f = lambda d, z: d["a"] * d["b"][0] + d["b"][1] * z
     got = run(al.vmap(f, in_axes=({"a": 0, "b": (None, 1)}, None)))(d, 3.0)
-    assert same_bits(got, np.stack([x * 2 + y * 3] * 2, 1))
-    assert same_bits(run(al.vmap(lambda d, z: d["a"] * z, in_axes=(None, 0)))({"a": 2.0}, x), 2 * x)
-    assert same_bits(run(al.vmap(lambda d: d["a"] * d["b"]))({"a": x, "b": y}), x * y)
-    assert same_bits(run(al.vmap(lambda s, t=1.0: s * t))(x, t=y), x * y)
+    assert same_arrays(got, np.stack([x * 2 + y * 3] * 2, 1))
+    assert same_arrays(run(al.vmap(lambda d, z: d["a"] * z, in_axes=(None, 0)))({"a": 2.0}, x), 2 * x)
+    assert same_arrays(run(al.vmap(lambda d: d["a"] * d["b"]))({"a": x, "b": y}), x * y)
+    assert same_arrays(run(al.vmap(lambda s, t=1.0: s * t))(x, t=y), x * y)
     shared = np.arange(3.0)
-    assert same_bits(run(al.vmap(lambda w, s: w * s, in_axes=(None, 0)))(shared, x), x[:, None] * shared)
-    assert same_bits(run(al.vmap(lambda s, m: s * 2 if m == "d" else s, in_axes=(0, None)))(x, "d"), x * 2)
+    assert same_arrays(run(al.vmap(lambda w, s: w * s, in_axes=(None, 0)))(shared, x), x[:, None] * shared)
+    assert same_arrays(run(al.vmap(lambda s, m: s * 2 if m == "d" else s, in_axes=(0, None)))(x, "d"), x * 2)
 
 
 @runners
@@ -247,12 +239,12 @@ def test_outputs(runner):
     run = RUNNERS[runner]
     x = rows(5)[0]
     out = run(al.vmap(lambda s: {"v": s, "w": [s * s, 1.0, np.array([s, 2.0])], "c": s > 0, "n": int(s * 3)}))(x)
-    assert same_bits(out["v"], x) and same_bits(out["w"][0], x * x) and same_bits(out["w"][1], np.ones(5))
-    assert same_bits(out["w"][2], np.stack([x, np.full(5, 2.0)], 1))
+    assert same_arrays(out["v"], x) and same_arrays(out["w"][0], x * x) and same_arrays(out["w"][1], np.ones(5))
+    assert same_arrays(out["w"][2], np.stack([x, np.full(5, 2.0)], 1))
     assert out["c"].tolist() == (x > 0).tolist() and out["n"].tolist() == [int(v * 3) for v in x]
     assert run(al.vmap(lambda s: 3.0))(x).tolist() == [3.0] * 5
     out["v"][:] = 0
-    assert same_bits(x, rows(5)[0])
+    assert same_arrays(x, rows(5)[0])
 
 
 @runners
@@ -288,7 +280,7 @@ def test_mismatches_are_named(runner):
     f = run(al.vmap(exact))
     with pytest.raises(errors.ArgumentError):
         f(x, y[:5])
-    assert same_bits(f(x, y), by_row(exact, x, y))
+    assert same_arrays(f(x, y), by_row(exact, x, y))
 
 
 # --- reductions ---------------------------------------------------------------------------------------------
@@ -395,7 +387,7 @@ def test_lanes_that_take_many_paths(runner):
         (lambda i: max(i, 1.0, -i), np.array([1.0, -1.0, math.nan, 0.5, 2.0])),
         (lambda i: al.round(i) * i, rows(20)[0] * 2),
     ):
-        assert same_bits(run(al.vmap(f))(column), by_row(f, column))
+        assert same_arrays(run(al.vmap(f))(column), by_row(f, column))
 
 
 @runners
@@ -405,7 +397,7 @@ def test_too_many_paths_in_one_batch(runner):
     x = np.arange(200.0) + 0.5
     mapped = RUNNERS[runner](al.vmap(f))
     with pytest.warns(match="path") as caught:
-        assert same_bits(mapped(x), x * np.arange(200.0))
+        assert same_arrays(mapped(x), x * np.arange(200.0))
     assert len(caught) == 1
 
 
@@ -432,12 +424,12 @@ def test_vmap_of_vmap(runner):
     run = RUNNERS[runner]
     x, y = rows(7)[0], rows(5, 1)[1]
     expected = np.array([[exact(s, t) for t in y.tolist()] for s in x.tolist()])
-    assert same_bits(run(al.vmap(al.vmap(exact, in_axes=(None, 0)), in_axes=(0, None)))(x, y), expected)
-    assert same_bits(run(al.vmap(al.vmap(exact, in_axes=(0, None)), in_axes=(None, 0)))(x, y), expected.T)
+    assert same_arrays(run(al.vmap(al.vmap(exact, in_axes=(None, 0)), in_axes=(0, None)))(x, y), expected)
+    assert same_arrays(run(al.vmap(al.vmap(exact, in_axes=(0, None)), in_axes=(None, 0)))(x, y), expected.T)
     inner = al.vmap(exact, in_axes=(None, 0), reduce="sum")
     assert np.allclose(run(al.vmap(inner, in_axes=(0, None)))(x, y), expected.sum(axis=1), rtol=1e-13, atol=1e-13)
     grid = rows(12)[0].reshape(3, 4)
-    assert same_bits(
+    assert same_arrays(
         run(al.vmap(al.vmap(lambda s: s * s if s > 0 else -s)))(grid), np.where(grid > 0, grid * grid, -grid)
     )
 
@@ -546,12 +538,12 @@ def test_the_usual_relu_returns_an_integer_zero(runner):
         return 0
 
     run, x = RUNNERS[runner], np.array([3.0, -1.0, 0.5])
-    assert same_bits(run(al.vmap(relu))(x), np.array([3.0, 0.0, 0.5]))
+    assert same_arrays(run(al.vmap(relu))(x), np.array([3.0, 0.0, 0.5]))
     for reduce, scale in (("sum", 1.0), ("mean", 3.0)):
         assert run(al.vmap(relu, reduce=reduce))(x) == 3.5 / scale
-        assert same_bits(run(al.vmap(relu, reduce=reduce))(-x), 1.0 / scale)
-        assert same_bits(run(al.vmap(relu, reduce=reduce))(-np.abs(x)), 0.0)
-    assert same_bits(run(al.grad(lambda v: al.sum(al.vmap(relu)(v))))(x), np.array([1.0, 0.0, 1.0]))
+        assert same_arrays(run(al.vmap(relu, reduce=reduce))(-x), 1.0 / scale)
+        assert same_arrays(run(al.vmap(relu, reduce=reduce))(-np.abs(x)), 0.0)
+    assert same_arrays(run(al.grad(lambda v: al.sum(al.vmap(relu)(v))))(x), np.array([1.0, 0.0, 1.0]))
     both = run(al.vmap(lambda v: (relu(v), v > 0, 1), reduce="sum"))(x)
     assert both == (3.5, 2.0, 3.0)
     with pytest.warns(match="path"):
@@ -582,7 +574,7 @@ def test_results_that_fit_into_no_array_are_refused(runner):
 def test_numbers_that_no_float_is_equal_to_are_refused(runner):
     """Long doubles and integers are converted exactly or not at all; NaN and infinities are."""
     f = RUNNERS[runner](al.vmap(lambda v: v * 2))
-    assert same_bits(f(np.array([0.5, math.nan, -math.inf], dtype="g")), np.array([1.0, math.nan, -math.inf]))
+    assert same_arrays(f(np.array([0.5, math.nan, -math.inf], dtype="g")), np.array([1.0, math.nan, -math.inf]))
     assert f(np.array([2**53, 2**60, 2**63], dtype="u8")).tolist() == [2.0**54, 2.0**61, 2.0**64]
     wrong = [np.array([1, 2**64 - 1], dtype="u8"), np.array([1, 2**63 - 1]), np.array([2**53 + 1, 1])]
     if np.finfo("g").nmant > 52:
@@ -633,7 +625,7 @@ def test_a_path_that_another_thread_has_just_added_serves(kind, monkeypatch):
 
     monkeypatch.setattr(Paths, "others", late)
     monkeypatch.setattr(Paths, "eager", lambda self, numbers: eager.append(numbers) or run(self, numbers))
-    assert same_bits(f(x), serial)
+    assert same_arrays(f(x), serial)
     assert waited.is_set() and not eager
 
 
@@ -647,25 +639,15 @@ def test_eight_threads_cold_and_warm(backend):
     ]
     bits = lambda f: np.concatenate([np.ravel(part) for part in np.atleast_1d(f(x))]).tobytes()
     expected = [bits(f) for f in make()]
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
-        for _ in range(4):
-            functions, found, barrier = make(), [], threading.Barrier(8)
+    for _ in range(4):
+        functions, found = make(), []
 
-            def work(functions=functions, found=found, barrier=barrier):
-                barrier.wait()
-                for _ in range(2):  # cold, then warm
-                    found.append([bits(f) for f in functions])
+        def work(k, functions=functions, found=found):
+            for _ in range(2):  # cold, then warm
+                found.append([bits(f) for f in functions])
 
-            threads = [threading.Thread(target=work) for _ in range(8)]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
-            assert found == [expected] * 16
-    finally:
-        sys.setswitchinterval(before)
+        at_once(work, interval=1e-6)
+        assert found == [expected] * 16
 
 
 # --- a NaN row in a sum -------------------------------------------------------------------------------------

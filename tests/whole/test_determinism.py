@@ -8,6 +8,7 @@ import threading
 from itertools import pairwise
 
 import pytest
+from threads import at_once
 from tiers import sizes
 
 import autograd_lite as al
@@ -62,34 +63,6 @@ def test_the_order_of_unrelated_work_does_not_matter():
     assert build(0) == build(1) == build(3)
 
 
-def run_threads(work, count):
-    """Run `work(k)` in `count` threads that start together, switching as often as the interpreter can.
-
-    Raise what they raised.
-    """
-    barrier, errors = threading.Barrier(count), []
-
-    def body(k):
-        try:
-            barrier.wait()
-            work(k)
-        except BaseException as error:  # noqa: BLE001 - raised again below
-            errors.append(error)
-
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
-        threads = [threading.Thread(target=body, args=(k,)) for k in range(count)]
-        for t in threads:
-            t.start()
-        for t in threads:
-            t.join()
-    finally:
-        sys.setswitchinterval(interval)
-    if errors:
-        raise errors[0]
-
-
 def test_threads_that_share_leaves_get_the_bits_of_one_thread():
     """Gradients by al.gradients and nested al.grad in eight threads at once, over shared leaves."""
     weights = [al.Variable(0.1 * i - 0.3) for i in range(6)]
@@ -108,7 +81,7 @@ def test_threads_that_share_leaves_get_the_bits_of_one_thread():
         for i in range(20):
             results[k][i] = compute(k)
 
-    run_threads(work, 8)
+    at_once(work, 8, interval=1e-6)
     assert results == [[e] * 20 for e in expected]
 
 
@@ -125,7 +98,7 @@ def test_threads_that_call_backward_at_once_lose_nothing(shared):
         for _ in range(50):
             (graph if shared == "graph" else sum(x * x for x in leaves)).backward()
 
-    run_threads(work, 8)
+    at_once(work, 8, interval=1e-6)
     assert [x.grad for x in leaves] == [8 * 50 * 2.0 * x.value for x in leaves]
 
 
@@ -147,4 +120,4 @@ def test_raise_on_nonfinite_is_local_to_its_thread():
             finally:
                 done.set()
 
-    run_threads(work, 2)
+    at_once(work, 2, interval=1e-6)

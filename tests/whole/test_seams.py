@@ -1,7 +1,6 @@
 """The places where numbers used to get lost between parts of the library, each as it was found."""
 
 import copy
-import dataclasses
 import math
 import pickle
 import warnings
@@ -14,13 +13,6 @@ from corpus import same_bits
 import autograd_lite as al
 
 NAN = math.nan
-
-
-@al.register_dataclass
-@dataclasses.dataclass
-class Model:
-    a: float
-    b: np.ndarray
 
 
 def test_heston_with_a_comparison_was_a_path_for_each_row():

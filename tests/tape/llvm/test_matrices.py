@@ -1,6 +1,7 @@
 """Layers written as loops become matrices and outer products, and every bit stays."""
 
 import dataclasses
+import functools
 import itertools
 
 import numpy as np
@@ -169,3 +170,16 @@ def test_a_branch_is_followed_wherever_its_guard_stands(f, every):
             assert run(w, one) == f(w, x)
             with pytest.raises(al.errors.BranchError):
                 run(w, -one)
+
+
+@pytest.mark.parametrize("outputs", [8, 16, 19])
+def test_rows_of_neighbouring_weights_begin_with_their_own_numbers(outputs):
+    """A matrix stored by inputs, times a vector, added to a vector: every bit of the eager run, in one lane."""
+
+    def f(w, b, x):
+        h = [v * 2.0 for v in x]  # a vector of results, which lie in a row
+        return [functools.reduce(lambda s, i: s + w[i, j] * h[i], range(len(h)), b[j]) for j in range(outputs)]
+
+    rng = np.random.default_rng(4)
+    w, b, x = rng.normal(size=(12, outputs)), rng.normal(size=outputs), rng.normal(size=12)
+    np.testing.assert_array_equal(al.jit(f, backend="llvm")(w, b, x), f(w, b, x))
