@@ -16,7 +16,7 @@ pytest_collect_file = Sybil(
 ).pytest()
 
 #: Tests of these files share what is made once a process, at some cost.
-WHOLE = ("tests/test_demos.py", "tests/test_scale.py")
+WHOLE = ("tests/project/test_demos.py", "tests/whole/test_scale.py")
 
 
 class Families(LoadScopeScheduling):

@@ -15,7 +15,7 @@ in which every check still holds. A demo of images takes `data` and `download` t
 demo imports the library by its public names only.
 
 To add a rung: write the file, put its name where a reader should meet it, add its row to docs/demos.md and its known
-answers to tests/test_demos.py.
+answers to tests/project/test_demos.py.
 """
 
 LADDER = (

@@ -43,6 +43,22 @@ def same_bits(a, b):
     return (a != a and b != b) or (a == b and math.copysign(1.0, a) == math.copysign(1.0, b))
 
 
+def same_arrays(a, b):
+    """Say whether two arrays have the same shape, type and bits; every NaN is the same NaN."""
+    a, b = np.asarray(a), np.asarray(b)
+    equal = ((a == b) & (np.signbit(a) == np.signbit(b))) | ((a != a) & (b != b))
+    return a.shape == b.shape and a.dtype == b.dtype and bool(np.all(equal))
+
+
+def orders(f, x, n):
+    """Return f and its first n derivatives at x, by nesting al.grad."""
+    values = []
+    for _ in range(n + 1):
+        values.append(f(x))
+        f = al.grad(f)
+    return values
+
+
 # --- error bounds in ULP: (value, one for all partials or one for each), numbers or functions of the arguments ---
 
 

@@ -1,6 +1,6 @@
 """Draw the house from the code, and write the reading order with its line counts into the README.
 
-Run `python -m tests.house`; `tests/test_architecture.py` says when it is time.
+Run `python -m tests.house`; `tests/project/test_architecture.py` says when it is time.
 """
 
 import ast
@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from html import escape
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+TESTS = Path(__file__).parent
+ROOT = TESTS.parent
 PACKAGE = ROOT / "autograd_lite"
 PICTURE = ROOT / "docs" / "pictures" / "house.svg"
 

@@ -54,17 +54,6 @@ SPECIAL = (math.nan, math.inf, -math.inf, -0.0, 0.0, 1e200, -1e200, 1e-200, 5e-3
 
 
 @dataclasses.dataclass
-class Pair:
-    """A dataclass that is a nest."""
-
-    a: object
-    b: object
-
-
-al.register_dataclass(Pair)
-
-
-@dataclasses.dataclass
 class Case:
     """A program and its calls."""
 

@@ -28,8 +28,9 @@ sys.path[:0] = [str(pathlib.Path(__file__).parent), str(pathlib.Path(__file__).p
 import numpy as np  # noqa: E402 - after the path
 from checkers import running_bound  # noqa: E402
 from corpus import EPS, same_bits  # noqa: E402
-from generator import Case, Pair, generate  # noqa: E402
+from generator import Case, generate  # noqa: E402
 from naive import NAIVE, Undefined, Unrolled  # noqa: E402
+from nests import Pair  # noqa: E402
 
 import autograd_lite as al  # noqa: E402
 

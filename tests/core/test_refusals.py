@@ -1,0 +1,90 @@
+"""Refusals that a program catches are warned about, with their line."""
+
+import math
+import warnings
+
+import numpy as np
+import pytest
+
+import autograd_lite as al
+
+
+class TestSwallowedRefusals:
+    """A refusal that the program catches."""
+
+    def test_swallowed_refusal_is_warned_about_with_its_line(self):
+        """The result was wrong without a word."""
+
+        def f(x):
+            out = np.zeros(1)
+            try:
+                out[0] = x * x
+            except Exception:  # noqa: BLE001, S110
+                pass
+            return out[0] + x
+
+        for transform in (al.grad, al.value_and_grad, al.hessian, al.jacobian, lambda f: lambda x: al.vjp(f, x)):
+            with pytest.warns(
+                RuntimeWarning, match=r"f went on after a refusal at test_refusals.py:\d+: float\(\)"
+            ) as caught:
+                transform(f)(1.0)
+            assert len(caught) == 1
+            assert caught[0].filename == __file__
+
+    @pytest.mark.parametrize("refused", [
+        lambda x: np.linalg.inv(al.array([[x]])),
+        lambda x: np.nextafter(x, 1.0),
+        lambda x: np.add(np.zeros(1), x, out=np.zeros(1)),
+        lambda x: math.sin(x),
+        lambda x: complex(x),
+        lambda x: al.grad(float)(x),
+    ])  # fmt: skip
+    def test_every_kind_of_refusal(self, refused):
+        """By functions, ufuncs, buffers, conversions, transforms inside."""
+
+        def f(x):
+            try:
+                return refused(x)
+            except TypeError:
+                return x * 2.0
+
+        with pytest.warns(RuntimeWarning, match="f went on after a refusal"):
+            assert al.grad(f)(1.0) == 2.0
+
+    def test_no_false_warnings(self):
+        """NumPy asks for attributes and swallows the answer."""
+
+        def f(v):
+            a = np.array([v[0], 1.0])
+            np.array(list(v)), np.stack(v), np.asarray(v), np.shape(v[0]), np.isscalar(v[0]), repr(v), str(a)
+            (
+                np.array_equal(v, v),
+                np.float64(2.0) * v[0],
+                v[0] in [1.0, 2.0],
+                np.broadcast_arrays(v, 1.0),
+                np.allclose(v, v),
+            )
+            (
+                np.result_type(v, 1.0),
+                np.iscomplexobj(v),
+                np.ndim(v[0]),
+                hasattr(v[0], "__array__"),
+                np.float64(1.0) < v[0],
+            )
+            with pytest.raises(ZeroDivisionError):
+                1 / 0
+            return (a * v[1]).sum()
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            al.grad(f)(np.array([0.5, 2.0]))
+            al.jit(lambda v: (v * v).sum())(np.array([0.5, 2.0]))
+
+    def test_errors_that_pass_are_not_warned_about(self):
+        """They are heard."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            with pytest.raises(al.OperandError, match="float()"):
+                al.grad(float)(1.0)
+            with pytest.raises(ValueError, match="own"):
+                al.grad(lambda x: int("own"))(1.0)
