@@ -3,7 +3,6 @@
 import copy
 import math
 import pickle
-import time
 import tracemalloc
 
 import numpy as np
@@ -132,23 +131,16 @@ def test_a_program_does_not_grow_with_the_rows(order, reduce):
 
 
 def test_a_gradient_of_a_mean_costs_what_the_mean_of_gradients_costs():
-    """The order of those who come from JAX: regulariser beside the batch, 10,000 rows, ready well under a second."""
+    """The order of those who come from JAX, regulariser beside the batch: as many instructions, whatever the rows."""
     rows = np.random.default_rng(0).normal(size=10_000)
     inside = al.jit(al.grad(lambda w: al.vmap(smooth, (None, 0), reduce="mean")(w, rows) + 0.1 * w * w))
     outside = al.jit(al.vmap(al.grad(smooth), (None, 0), reduce="mean"))
-    start = time.perf_counter()
     assert inside(0.7) == pytest.approx(outside(0.7, rows) + 0.14, rel=1e-13)  # sums of 10,000 in trees
-    assert time.perf_counter() - start < 3  # 0.1 s on an idle machine; unrolled 6 s and more
-    ratios = []
-    for _ in range(15):
-        times = []
-        for call in (lambda: inside(0.7), lambda: outside(0.7, rows)):
-            start = time.perf_counter()
-            for _ in range(5):
-                call()
-            times.append(time.perf_counter() - start)
-        ratios.append(times[0] / times[1])
-    assert min(ratios) < 1.2
+    (path,), (lanes,) = inside.paths(), outside.paths()
+    (gradient,) = [operation for operation, _ in path.tape.program.code if hasattr(operation, "computed")]
+    assert len(path.tape) < 10  # beside the lanes, which run once
+    (own,) = gradient.family.paths.known
+    assert len(own.tape) <= len(lanes.tape) + 2  # times the seed, and added up
 
 
 INCLUDED = {
