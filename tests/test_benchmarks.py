@@ -96,7 +96,8 @@ def test_runs_without_any_peer_and_says_so(no_peers, capsys, tmp_path):
     pytest.importorskip("matplotlib")
     page = tmp_path / "eager.md"
     page.write_text("# Words of people\n\n<!-- measured -->\nold\n<!-- end of measured -->\n\nMore words.\n", "utf-8")
-    assert eager.main(["--sizes", "100", "200", "--rounds", "1", "--write", str(tmp_path)]) == 0
+    work = ["--programs", "network", "microgpt", "--sizes", "100", "200"]
+    assert eager.main([*work, "--rounds", "1", "--write", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
     assert "Not installed, hence not measured: autograd, micrograd, torch, xad." in printed
     assert "All engines agree on every value and gradient." in printed
