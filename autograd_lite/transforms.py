@@ -260,7 +260,7 @@ def value_and_grad(
     Notes
     -----
     x̄ = Σ ȳ·∂y/∂x over the nodes y that use x [1]_. Time: a small constant times that of `f`, whatever the number of
-    inputs. Memory: one node per operation, about 165 bytes.
+    inputs. Memory: one node per operation, 96 bytes; about 170 without the compiled core.
 
     References
     ----------

@@ -41,11 +41,10 @@ class Contestant:
     """An engine, ready to be asked for rounds."""
 
     def __init__(self, engine: str) -> None:
-        _, make, collects = ENGINES[engine]
-        self.engine = make()
+        self.engine = ENGINES[engine].make()
         self.key = self.program = self.leaves = None
         self.memory_at_start = measure.peak_memory()
-        if not collects:
+        if not ENGINES[engine].collects:
             gc.disable()
 
     def time(self, name: str, operations: int, passes: int) -> Round:

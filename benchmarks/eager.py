@@ -3,7 +3,8 @@
     python -m benchmarks.eager                                              about three minutes
     python -m benchmarks.eager --budget 40 --write docs/benchmarks          up to 10⁷ operations; writes page and plot
 
-One run times every engine on the same programs in turns, checks that all gradients agree, and reports times and ratios.
+One run times every engine on the same programs in turns, checks that all gradients agree, and reports times and ratios;
+then what `gradients` and `value_and_grad` add to a sweep.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from benchmarks import engines, measure, report
+from benchmarks import engines, measure, report, transforms
 from benchmarks.contestant import Contestant, Memory
-from benchmarks.programs import OPERATIONS_PER_SAMPLE, PROGRAMS
+from benchmarks.programs import DOCUMENT, ONE_SAMPLE, PROGRAMS
 from benchmarks.report import Cell, Column
 
 SIZES = (1e4, 1e5, 1e6, 1e7)
@@ -27,19 +28,21 @@ def main(argv: list[str] | None = None) -> int:
     names, missing = engines.present(options.engines)
     if missing:
         print(f"Not installed, hence not measured: {', '.join(missing)}.")
-    sizes = [int(size) for size in options.sizes]
+    sizes = sorted({int(size) for size in options.sizes})
+    special = {"network": sorted({ONE_SAMPLE, *sizes}), "microgpt": [min(DOCUMENT, sizes[-1])]}
     results, disagreements = {}, []
     for name in options.programs:
-        its_sizes = sorted({OPERATIONS_PER_SAMPLE, *sizes}) if name == "network" else sizes
-        results[name] = run_program(name, its_sizes, names, options)
+        results[name] = run_program(name, special.get(name, sizes), engines.able(names, name), options)
         print(f"\n{name}\n\n{report.times(results[name])}", flush=True)
         disagreements += [line for column in results[name].values() for line in report.disagreements(name, column)]
-    memory = {name: memory_of(name, names) for name in options.programs if name != "wide sum"}  # it shows nothing new
-    print(f"\n{report.summary(results, memory, missing, disagreements)}")
+    # the other programs show nothing new
+    memory = {name: memory_of(name, names) for name in ("network", "chain") if name in results}
+    calls = transforms.measured(3 * options.rounds) if "network" in results and engines.OURS in names else {}
+    found = report.Found(results, memory, calls, missing, disagreements)
+    print(f"\n{report.summary(found)}")
     if options.write:
         options.write.mkdir(parents=True, exist_ok=True)
-        page = report.page(results, memory, missing, disagreements)
-        measure.write_between_marks(options.write / "eager.md", "measured", page)
+        measure.write_between_marks(options.write / "eager.md", "measured", report.page(found))
         report.plot(options.write / "eager.svg", results)
     return 1 if disagreements else 0
 
@@ -59,7 +62,7 @@ def _options(argv: list[str] | None) -> argparse.Namespace:
 
 def run_program(name: str, sizes: list[int], names: list[str], options: argparse.Namespace) -> dict[int, Column]:
     """Time the engines on one program at growing sizes, in processes made for it."""
-    workers = {engine: measure.Worker(Contestant, engine) for engine in names}
+    workers = {engine: engines.ENGINES[engine].worker(Contestant, engine) for engine in names}
     columns: dict[int, Column] = {}
     try:
         smaller = {engine: Cell() for engine in names}
@@ -90,7 +93,7 @@ def _run_size(asks: dict[str, partial], size: int, smaller: Column, options: arg
         first = cell.rounds[0]
         seconds = (first.both + first.reset) * first.operations
         # Many passes make a round where they are short: the collector's work, which comes in bursts, is shared out fairly.
-        passes = max(1, min(20, int(0.1 / max(seconds, 1e-6))))
+        passes = max(1, min(100, int(0.1 / max(seconds, 1e-6))))
         if seconds < 0.3:
             cell.rounds, more = [], options.rounds  # the first was to warm up
         else:
@@ -117,9 +120,9 @@ def memory_of(name: str, names: list[str]) -> dict[str, Memory]:
     """Trace each engine's Python allocations on one program, in processes made for it."""
     traced = {}
     for engine in names:
-        if "gc off" in engine or engine == engines.FLOOR:
+        if engines.GC_OFF in engine or engine == engines.FLOOR:
             continue
-        worker = measure.Worker(Contestant, engine)
+        worker = engines.ENGINES[engine].worker(Contestant, engine)
         try:
             traced[engine] = worker.ask("memory", name, 10_000, timeout=120)
         except measure.NotRunError:

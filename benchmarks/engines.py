@@ -7,8 +7,12 @@ user must do before the next pass, so that no engine's housekeeping goes uncount
 from __future__ import annotations
 
 import importlib.util
+import math
 import sys
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from benchmarks import measure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,20 +22,23 @@ if TYPE_CHECKING:
 Scalar = Any  # whatever number an engine computes with
 
 
+def functions(number: Callable[[Scalar], float], **others: Callable[[Scalar], Scalar]) -> SimpleNamespace:
+    """Return what programs ask for beside operators; the largest of some numbers is found without a derivative."""
+    return SimpleNamespace(max=max, stop_gradient=lambda scalars: [number(x) for x in scalars], **others)
+
+
 class Floats:
     """No derivative at all: what the interpreter takes for the arithmetic alone. The others override what they do."""
+
+    m: Any = functions(float, relu=lambda x: max(0.0, x), exp=math.exp, log=math.log)
 
     def leaves(self, values: list[float]) -> Any:
         """Make the leaves."""
         return list(values)
 
-    def relu(self, x: Scalar) -> Scalar:
-        """Return max(x, 0)."""
-        return max(0.0, x)
-
     def record(self, program: Program, leaves: Any) -> Any:
         """Run the program on the leaves and return its output."""
-        return program.run(leaves, self.relu)
+        return program.run(leaves, self.m)
 
     def backward(self, output: Any, leaves: Any) -> None:
         """Compute the gradient of the output with respect to all leaves."""
@@ -52,13 +59,9 @@ class Nodes(Floats):
     """An engine of node objects: `y.backward()` fills in each leaf's `.grad`."""
 
     def __init__(
-        self,
-        leaf: Callable[[float], Scalar],
-        relu: Callable[[Scalar], Scalar],
-        number: Callable[[Scalar], float],
-        cleared: float | None = None,
+        self, leaf: Callable[[float], Scalar], m: Any, number: Callable[[Scalar], float], cleared: float | None = None
     ) -> None:
-        self.leaf, self.relu, self.value, self.cleared = leaf, relu, number, cleared  # type: ignore[method-assign]
+        self.leaf, self.m, self.value, self.cleared = leaf, m, number, cleared  # type: ignore[method-assign]
 
     def leaves(self, values: list[float]) -> list[Scalar]:
         """Make a node each."""
@@ -69,8 +72,8 @@ class Nodes(Floats):
         output.backward()
 
     def gradient(self, leaves: list[Scalar]) -> list[float]:
-        """Read `.grad`."""
-        return [float(x.grad) for x in leaves]
+        """Read `.grad`; a leaf that the output does not use may have none."""
+        return [float(x.grad or 0.0) for x in leaves]
 
     def reset(self, leaves: list[Scalar]) -> None:
         """Set `.grad` to what it was."""
@@ -83,7 +86,17 @@ def autograd_lite() -> Floats:
     """Return this library."""
     import autograd_lite as al
 
-    return Nodes(al.Variable, al.relu, lambda y: y.value)
+    return Nodes(al.Variable, al, lambda y: y.value)
+
+
+def value_class() -> Floats:
+    """Return the class of forty lines."""
+    from benchmarks.value import Value
+
+    def number(y: Value) -> float:
+        return y.data
+
+    return Nodes(Value, functions(number, relu=Value.relu, exp=Value.exp, log=Value.log), number, cleared=0.0)
 
 
 def micrograd() -> Floats:
@@ -91,7 +104,7 @@ def micrograd() -> Floats:
     from micrograd.engine import Value
 
     sys.setrecursionlimit(100_000_000)
-    return Nodes(Value, Value.relu, lambda y: y.data, cleared=0)
+    return Nodes(Value, SimpleNamespace(relu=Value.relu), lambda y: y.data, cleared=0)
 
 
 def torch() -> Floats:
@@ -99,9 +112,8 @@ def torch() -> Floats:
     import torch as pytorch
 
     pytorch.set_num_threads(1)
-    return Nodes(
-        lambda value: pytorch.tensor(value, dtype=pytorch.float64, requires_grad=True), pytorch.relu, lambda y: y.item()
-    )
+    m = functions(pytorch.Tensor.item, relu=pytorch.relu, exp=pytorch.exp, log=pytorch.log)
+    return Nodes(lambda value: pytorch.tensor(value, dtype=pytorch.float64, requires_grad=True), m, lambda y: y.item())
 
 
 class Xad(Floats):
@@ -111,11 +123,9 @@ class Xad(Floats):
         import xad.math
         from xad.adj_1st import Real, Tape
 
-        self.Real, self.Tape, self.max, self.tape = Real, Tape, xad.math.max, None
-
-    def relu(self, x: Scalar) -> Scalar:
-        """Return max(x, 0)."""
-        return self.max(x, 0.0)
+        self.Real, self.Tape, self.tape = Real, Tape, None
+        largest = xad.math.max
+        self.m = functions(self.value, relu=lambda x: largest(x, 0.0), exp=xad.math.exp, log=xad.math.log)
 
     def leaves(self, values: list[float]) -> list[Scalar]:
         """Start a tape and register the leaves on it."""
@@ -153,12 +163,11 @@ class Autograd(Floats):
     def __init__(self) -> None:
         import autograd.numpy
         from autograd.core import make_vjp
+        from autograd.tracer import getval
 
         self.numpy, self.make_vjp = autograd.numpy, make_vjp
-
-    def relu(self, x: Scalar) -> Scalar:
-        """Return max(x, 0)."""
-        return self.numpy.maximum(x, 0.0)
+        larger = self.numpy.maximum
+        self.m = functions(getval, relu=lambda x: larger(x, 0.0), exp=self.numpy.exp, log=self.numpy.log)
 
     def leaves(self, values: list[float]) -> dict[str, Any]:
         """Make the array, with a place for its gradient beside it."""
@@ -167,7 +176,7 @@ class Autograd(Floats):
     def record(self, program: Program, leaves: dict[str, Any]) -> tuple[Callable[[float], Any], float]:
         """Return the pull-back and the value."""
         count = len(leaves["array"])
-        return self.make_vjp(lambda array: program.run([array[k] for k in range(count)], self.relu), leaves["array"])
+        return self.make_vjp(lambda array: program.run([array[k] for k in range(count)], self.m), leaves["array"])
 
     def backward(self, output: tuple[Callable[[float], Any], float], leaves: dict[str, Any]) -> None:
         """Pull 1 back."""
@@ -186,21 +195,47 @@ class Autograd(Floats):
         leaves["gradient"] = None
 
 
-OURS, FLOOR = "autograd_lite", "floats, no gradient"
-# name in the tables → the module it needs, its maker, whether the cyclic garbage collector runs as it does by default
-ENGINES: dict[str, tuple[str, Callable[[], Floats], bool]] = {
-    OURS: ("autograd_lite", autograd_lite, True),
-    "autograd_lite, gc off": ("autograd_lite", autograd_lite, False),
-    "micrograd": ("micrograd", micrograd, True),
-    "micrograd, gc off": ("micrograd", micrograd, False),
-    "xad": ("xad", Xad, True),
-    "torch": ("torch", torch, True),
-    "autograd": ("autograd", Autograd, True),
-    FLOOR: ("builtins", Floats, True),
+OURS, PURE, VALUE, FLOOR = "autograd_lite", "autograd_lite, pure Python", "Value class", "floats, no gradient"
+GC_OFF = ", gc off"
+
+
+class Engine(NamedTuple):
+    """The module that it needs, its maker, whether the cyclic garbage collector runs as it does by default."""
+
+    module: str
+    make: Callable[[], Floats]
+    collects: bool = True
+    environment: dict[str, str] | None = None  # variables of its process
+
+    def worker(self, factory: Callable[..., Any], *arguments: Any) -> measure.Worker:
+        """Return a worker in the engine's environment."""
+        return measure.Worker(factory, *arguments, environment=self.environment)
+
+
+ENGINES = {
+    OURS: Engine("autograd_lite", autograd_lite),
+    OURS + GC_OFF: Engine("autograd_lite", autograd_lite, collects=False),
+    PURE: Engine("autograd_lite", autograd_lite, environment={"AUTOGRAD_LITE_PURE": "1"}),
+    VALUE: Engine("builtins", value_class),
+    VALUE + GC_OFF: Engine("builtins", value_class, collects=False),
+    "micrograd": Engine("micrograd", micrograd),
+    "micrograd" + GC_OFF: Engine("micrograd", micrograd, collects=False),
+    "xad": Engine("xad", Xad),
+    "torch": Engine("torch", torch),
+    "autograd": Engine("autograd", Autograd),
+    FLOOR: Engine("builtins", Floats),
 }
 
 
 def present(names: list[str]) -> tuple[list[str], list[str]]:
-    """Split engine names into those that can be imported here and, by module, those that cannot."""
-    missing = {ENGINES[name][0] for name in names if importlib.util.find_spec(ENGINES[name][0]) is None}
-    return [name for name in names if ENGINES[name][0] not in missing], sorted(missing)
+    """Split engine names into those that can be run here and, by module, those that are not installed."""
+    from autograd_lite import core
+
+    missing = {ENGINES[name].module for name in names if importlib.util.find_spec(ENGINES[name].module) is None}
+    pure = set() if core.compiled else {PURE}  # the first engine is pure Python itself
+    return [name for name in names if ENGINES[name].module not in missing and name not in pure], sorted(missing)
+
+
+def able(names: list[str], program: str) -> list[str]:
+    """Return the engines that have the functions of a program: micrograd has neither exp nor log."""
+    return [name for name in names if program != "microgpt" or ENGINES[name].module != "micrograd"]

@@ -152,11 +152,13 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def machine() -> str:
-    """Return the kind of machine in one line: processor, cores, Python, system."""
+    """Return in one line: processor, cores, Python, system, and which of our cores runs, compiled or pure Python."""
+    from autograd_lite import core  # not at the top: other engines' processes do without
+
     names = [line.split(":", 1)[1].strip() for line in _cpuinfo() if line.startswith("model name")]
     processor = names[0] if names else platform.processor() or platform.machine()
     python = f"{platform.python_implementation()} {platform.python_version()}"
-    return f"{processor}, {os.cpu_count()} cores, {python}, {platform.system()}"
+    return f"{processor}, {os.cpu_count()} cores, {python}, {platform.system()}, {core.name()}"
 
 
 def _cpuinfo() -> list[str]:

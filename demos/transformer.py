@@ -1,6 +1,7 @@
 """A transformer of one block in scalar code, and the names that the demo `microgpt` trains it on.
 
-Nothing but numbers, lists and loops: the same functions run on Variables, in a trace, as lanes, and on plain floats.
+Nothing but numbers, lists and loops: the same functions run on Variables, in a trace, as lanes, and on plain floats; and
+on the numbers of another engine, whose functions are handed in as `m`.
 """
 
 from __future__ import annotations
@@ -61,10 +62,10 @@ def norm(x: list[Any]) -> list[Any]:
     return [scale * number for number in x]
 
 
-def softmax(x: list[Any]) -> list[Any]:
+def softmax(x: list[Any], m: Any = al) -> list[Any]:
     """Return shares; the largest number is taken off first, and is no part of the derivative."""
-    largest = al.max(al.stop_gradient(x))
-    powers = [al.exp(number - largest) for number in x]
+    largest = m.max(m.stop_gradient(x))
+    powers = [m.exp(number - largest) for number in x]
     total = sum(powers)
     return [power / total for power in powers]
 
@@ -76,7 +77,7 @@ def pick(table: Any, letter: Any) -> list[Any]:
     return [dot(letter, column) for column in zip(*table, strict=True)]
 
 
-def answers(p: dict[str, Any], letters: Any, scope: Scope = nullcontext) -> Any:
+def answers(p: dict[str, Any], letters: Any, scope: Scope = nullcontext, m: Any = al) -> Any:
     """Yield, for each letter, the logits of the next one; keys and values of earlier letters are kept."""
     keys: list[list[Any]] = []
     values: list[list[Any]] = []
@@ -92,24 +93,26 @@ def answers(p: dict[str, Any], letters: Any, scope: Scope = nullcontext) -> Any:
             found: list[Any] = []
             for first in range(0, WIDTH, size):
                 part = slice(first, first + size)
-                shares = softmax([dot(query[part], key[part]) / size**0.5 for key in keys])
+                shares = softmax([dot(query[part], key[part]) / size**0.5 for key in keys], m)
                 found += [dot(shares, column) for column in zip(*(value[part] for value in values), strict=True)]
             x = [a + b for a, b in zip(x, linear(p["mix"], found), strict=True)]
         with scope("two layers"):
-            hidden = [al.relu(number) ** 2 for number in linear(p["up"], norm(x))]
+            hidden = [m.relu(number) ** 2 for number in linear(p["up"], norm(x))]
             x = [a + b for a, b in zip(x, linear(p["down"], hidden), strict=True)]
         with scope("head"):
             logits = linear(p["head"], x)
         yield logits
 
 
-def loss(p: dict[str, Any], letters: Any, targets: Any, weights: Any, scope: Scope = nullcontext) -> Any:
+def loss(
+    p: dict[str, Any], letters: Any, targets: Any, weights: Any, scope: Scope = nullcontext, *, m: Any = al
+) -> Any:
     """Return the mean of -log(share of the right next letter), over letters that are no padding."""
     total: Any = 0.0
-    for logits, target, weight in zip(answers(p, letters, scope), targets, weights, strict=True):
+    for logits, target, weight in zip(answers(p, letters, scope, m), targets, weights, strict=True):
         with scope("loss"):
-            share = pick([[number] for number in softmax(logits)], target)[0]
-            total = total - weight * al.log(share)
+            share = pick([[number] for number in softmax(logits, m)], target)[0]
+            total = total - weight * m.log(share)
     return total
 
 

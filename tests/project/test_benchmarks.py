@@ -9,7 +9,20 @@ import pytest
 from tiers import full, mostly_full
 
 import autograd_lite as al
-from benchmarks import contest, eager, engines, formulas, functions, measure, networks, programs, report, sections
+from autograd_lite import core
+from benchmarks import (
+    contest,
+    eager,
+    engines,
+    formulas,
+    functions,
+    measure,
+    networks,
+    programs,
+    report,
+    sections,
+    transforms,
+)
 from benchmarks.contestant import Round
 
 
@@ -18,28 +31,55 @@ class Counted(float):
 
     count = 0
 
-    def _counted(self, result):
+    def counted(self, result):
         Counted.count += 1
         return Counted(result)
 
-    def __add__(self, other):
-        return self._counted(float(self) + other)
 
-    def __mul__(self, other):
-        return self._counted(float(self) * other)
+def _counting(name):
+    return lambda self, *others: self.counted(getattr(float, name)(self, *others))
 
-    def __sub__(self, other):
-        return self._counted(float(self) - other)
+
+for _name in ("add", "radd", "mul", "rmul", "sub", "rsub", "truediv", "pow"):
+    setattr(Counted, f"__{_name}__", _counting(f"__{_name}__"))
+
+COUNTING = engines.functions(
+    float,
+    relu=lambda x: x.counted(max(x, 0.0)),
+    exp=lambda x: x.counted(math.exp(x)),
+    log=lambda x: x.counted(math.log(x)),
+)
 
 
 @pytest.mark.parametrize("name", programs.PROGRAMS)
 def test_a_program_holds_as_many_operations_as_it_says(name):
     """Times are divided by this number."""
-    program = programs.PROGRAMS[name](12_000)
+    program = programs.PROGRAMS[name](15_000)
     Counted.count = 0
-    program.run([Counted(value) for value in program.leaves], lambda x: x._counted(max(x, 0.0)))
+    program.run([Counted(value) for value in program.leaves], COUNTING)
     assert Counted.count == program.operations
-    assert program.operations == pytest.approx(12_000, rel=0.2)
+    assert program.operations == pytest.approx(15_000, rel=0.2)
+
+
+def test_the_one_sample_and_the_one_document_are_the_sizes_that_bars_are_set_for():
+    """The sizes by which results are looked up."""
+    assert programs.network(programs.ONE_SAMPLE).operations == programs.ONE_SAMPLE == 5305
+    assert programs.microgpt(programs.DOCUMENT).operations == programs.DOCUMENT
+    assert len(programs.microgpt(programs.DOCUMENT).leaves) == 4192
+
+
+def test_the_transformer_is_the_same_on_every_number_class():
+    """Variables, the class of forty lines, and plain floats run the same code."""
+    program, found = programs.microgpt(1), {}
+    for name in (engines.OURS, engines.VALUE, engines.FLOOR):
+        engine = engines.ENGINES[name].make()
+        leaves = engine.leaves(program.leaves)
+        output = engine.record(program, leaves)
+        engine.backward(output, leaves)
+        found[name] = Round(0.0, 0.0, 0.0, program.operations, engine.value(output), engine.gradient(leaves), 0.0)
+    assert found[engines.FLOOR].value == found[engines.OURS].value
+    assert any(found[engines.OURS].gradient)
+    assert report.disagreements("microgpt", {name: report.Cell([made]) for name, made in found.items()}) == []
 
 
 @pytest.fixture
@@ -56,7 +96,8 @@ def test_runs_without_any_peer_and_says_so(no_peers, capsys, tmp_path):
     pytest.importorskip("matplotlib")
     page = tmp_path / "eager.md"
     page.write_text("# Words of people\n\n<!-- measured -->\nold\n<!-- end of measured -->\n\nMore words.\n", "utf-8")
-    assert eager.main(["--sizes", "100", "200", "--rounds", "1", "--write", str(tmp_path)]) == 0
+    work = ["--programs", "network", "microgpt", "--sizes", "100", "200"]
+    assert eager.main([*work, "--rounds", "1", "--write", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
     assert "Not installed, hence not measured: autograd, micrograd, torch, xad." in printed
     assert "All engines agree on every value and gradient." in printed
@@ -64,6 +105,8 @@ def test_runs_without_any_peer_and_says_so(no_peers, capsys, tmp_path):
     assert written.startswith("# Words of people")
     assert written.endswith("More words.\n")
     assert "| autograd_lite " in written
+    assert "| autograd_lite, pure Python " in written or not core.compiled
+    assert f"{core.name()}. Beside" in written
     assert "old" not in written
     assert (tmp_path / "eager.svg").read_text(encoding="utf-8").startswith("<?xml")
 
@@ -89,6 +132,50 @@ def test_a_wrong_gradient_is_reported(wrong):
     assert report.disagreements("chain", column) == []
     column["two"] = report.Cell([right._replace(gradient=[1.0, 2.0 * wrong])])
     assert len(report.disagreements("chain", column)) == 1
+
+
+def test_bars_of_the_eager_benchmark_say_whether_they_are_met():
+    """In seconds an operation, or as a share of a peer's time; like with like where the collector is off."""
+    fast, slow = (Round(t, t, 0.0, 5305, 0.0, [1.0], 100.0) for t in (2e-8, 1e-6))
+    cells = {name: [slow if "micrograd" in name else fast] for name in engines.ENGINES}
+    cells[engines.OURS + engines.GC_OFF] = [fast._replace(record=1.8e-7)]
+    column = {name: report.Cell(rounds) for name, rounds in cells.items()}
+    found = report.Found({"network": {5305: column}}, {}, {}, [], [])
+    assert report.headline(found).splitlines() == [
+        "* Network, 5,305 operations: 0.04 µs (at most 0.07 µs wanted: met) an operation.",
+        "* Network, 5,305 operations: 1 (at most 0.12 wanted: missed) of the time of xad.",
+        "* Network, 5,305 operations: 0.02 (at most 0.05 wanted: met) of the time of micrograd.",
+        "* Network, 5,305 operations, gc off: 0.1 (at most 0.08 wanted: missed) of the time of micrograd, gc off.",
+        "* Network, 5,305 operations: 1 (at most 4 wanted: met) of the time of floats, no gradient.",
+    ]
+
+
+def test_the_pure_core_is_measured_beside_the_compiled_one():
+    """In a process of its own; where ours is pure Python, it is not there twice."""
+    worker = engines.ENGINES[engines.PURE].worker(Core)
+    try:
+        assert worker.ask("name", timeout=60) == "core: pure Python"
+    finally:
+        worker.close()
+    assert (engines.PURE in engines.present([*engines.ENGINES])[0]) == bool(core.compiled)
+
+
+class Core:
+    """Says which core its process runs."""
+
+    def name(self):
+        return core.name()
+
+
+@pytest.mark.parametrize("name", transforms.nests())
+def test_every_call_of_a_transform_gives_the_gradient_of_backward(name):
+    """What is timed beside each other is the same work."""
+    calls = transforms.Calls(name)
+    calls.backward()
+    swept = [x.grad for x in calls.nodes]
+    for gradient in (calls.gradients(), calls.value_and_grad()):
+        assert calls.nest.leaves(gradient) == swept
+    assert calls.seconds("backward", 1) > 0.0
 
 
 class Fragile:
@@ -228,6 +315,7 @@ def test_each_benchmark_runs_and_writes_its_page(name, tmp_path, capsys):
     printed, written = capsys.readouterr().out, (tmp_path / f"{name}.md").read_text(encoding="utf-8")
     assert "Every result that was timed agreed with the reference to 1e-9." in printed
     assert "| autograd_lite" in written
+    assert core.name() in written
     assert (tmp_path / f"{name}.svg").read_text(encoding="utf-8").startswith("<?xml")
 
 
