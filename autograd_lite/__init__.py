@@ -10,6 +10,7 @@
 12.0
 """
 
+from autograd_lite import hints as _hints
 from autograd_lite import copies as _copies  # gives Variable its copy protocol
 from autograd_lite.tape import text as _text  # gives Tape its texts
 from autograd_lite.tape.llvm import backend as _backend  # machine code among the backends
@@ -19,7 +20,7 @@ from autograd_lite.errors import (
     ArgumentError, AutogradLiteError, BranchError, CompilationError, ConversionError, DerivativeWarning, DrawingError,
     GradientCheckError, GraphTooLarge, HandMadeNodeError, ModelFileError, NonFiniteError, OperandError, OutputError,
     PathWarning, PrimitiveError, ReadOnlyError, RendererNotFound, StaleGraphError, TapeError, TraceError,
-    UnconnectedError,
+    UnconnectedError, UnknownImportError, UnknownKeywordError, UnknownNameError,
 )
 from autograd_lite.see.audit import audit
 from autograd_lite.see.blame import blame
@@ -54,6 +55,7 @@ __all__ = [
     "DerivativeWarning", "DrawingError", "GradientCheckError", "GraphTooLarge", "HandMadeNodeError", "Interval",
     "ModelFileError", "NonFiniteError", "OperandError", "OutputError", "PathWarning", "Primitive", "PrimitiveError",
     "ReadOnlyError", "RendererNotFound", "StaleGraphError", "Tape", "TapeError", "TraceError", "UnconnectedError",
+    "UnknownImportError", "UnknownKeywordError", "UnknownNameError",
     "Variable", "__version__", "array", "audit", "blame", "check_grads", "dot", "draw", "elu", "equal", "explain",
     "full", "gelu", "grad", "gradient_flow", "gradients", "greater", "greater_equal", "hessian", "hvp", "jacobian",
     "jit", "jvp", "kinks", "less_equal", "load", "log_softmax", "logsumexp", "mean", "nn", "norm", "not_equal", "ones",
@@ -63,21 +65,9 @@ __all__ = [
 ]
 __all__ += [name for name in primitives.PUBLIC if name not in ("abs", "pow", "round")]
 
-#: What people look for who come from elsewhere, and what it is called here.
-_ELSEWHERE = {
-    "no_grad": "al.stop_gradient(x), or plain numbers: x.value",
-    "tensor": "al.Variable(number), or np.array([...]) inside al.grad",
-    "value_and_gradient": "al.value_and_grad",
-    "Tensor": "al.Variable(number), or np.array([...]) inside al.grad",
-    "Value": "al.Variable",
-    "asarray": "al.array",
-    "empty": "al.zeros(shape)",
-    "jacrev": "al.jacobian",
-    "jacfwd": "al.jacobian",
-    "elementwise_grad": "al.vmap(al.grad(f))",
-}
+#: Second names, short and of one meaning: those of JAX, micrograd and others.
+jacfwd = jacrev = jacobian
+Value, stop_grad = Variable, stop_gradient
+__all__ += ["Value", "jacfwd", "jacrev", "stop_grad"]
 
-
-def __getattr__(name: str) -> object:
-    hint = f" Use {_ELSEWHERE[name]}." if name in _ELSEWHERE else ""
-    raise AttributeError(f"module 'autograd_lite' has no attribute {name!r}.{hint}")
+__getattr__ = _hints.of_module(__name__, "al", [*vars()])

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd_lite import context, primitives
+from autograd_lite import context, hints, primitives
 from autograd_lite.errors import ArgumentError, OperandError
 from autograd_lite.primitives import (
     COMPARISONS, PRIMITIVES, Primitive, abs, clip, copysign, degrees, div, exp2, floordiv, log, log1p,  # noqa: A004
@@ -439,6 +439,11 @@ class VariableArray(np.ndarray[Any, Any]):
     def astype(self, dtype: Any, *arguments: Any, **options: Any) -> Any:
         """A copy; a plain array unless it holds objects again."""
         return as_variable_array(np.asarray(self).astype(dtype, *arguments, **options))
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):  # NumPy's own questions
+            raise AttributeError(name)
+        raise hints.unknown("an array of Variables", name, dir(np.ndarray), "x.")
 
     var = functools.partialmethod(np.var)
     std = functools.partialmethod(np.std)

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from autograd_lite import context, core
+from autograd_lite import context, core, hints
 from autograd_lite.conversion import as_float
 from autograd_lite.errors import ArgumentError, HandMadeNodeError, OperandError, StaleGraphError, UnconnectedError
 from autograd_lite.nests import mapped, unravel, variables_of
@@ -336,10 +336,11 @@ def _traced_locals(self: Variable) -> tuple[Number, ...]:
 
 
 Variable._traced_locals = _traced_locals
-Variable.backward = backward
+Variable.backward = hints.keywords(backward)
 core.install(shares=shares)
 
 
+@hints.keywords
 def gradients(
     y: Any,
     wrt: Any = None,
@@ -505,4 +506,5 @@ def stop_gradient(x: Any) -> Any:
     variables_of(x)  # refuses what it cannot see into
     if trace := context.recording():
         return mapped(lambda v: v if trace.is_number(v) else hold(plain(v)), x)
-    return mapped(lambda variable: Variable(variable._value, name=variable.name), x)
+    # Any keyword takes the slow way to a new Variable.
+    return mapped(lambda v: Variable(v._value) if v._about is None else Variable(v._value, name=v.name), x)

@@ -78,5 +78,10 @@ def _not_a_real_number(thing: object) -> str:
     if isinstance(thing, (complex, np.complexfloating)):
         return f"complex number {thing!r}: derivatives here are of real functions. Use its .real and .imag parts."
     if isinstance(thing, (np.ndarray, list, tuple)):
-        return f"{kind} of {len(thing)} elements where one real number is needed. Apply the operation to each element."
+        return (
+            f"{kind} of {len(thing)} elements where one real number is needed. Apply the operation to each element; a list "
+            "of Variables is [al.Variable(v) for v in numbers], and al.grad takes arrays and lists as they are."
+        )
+    if hasattr(type(thing), "__array__"):
+        return f"{kind} {thing!r:.60} is of another library. Give np.asarray(x), or float(x) of one number."
     return f"{kind} {thing!r:.60} is not a real number. Use an int, a float or a NumPy real number."

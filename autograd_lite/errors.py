@@ -86,6 +86,42 @@ class ReadOnlyError(AutogradLiteError, AttributeError):
     """
 
 
+class UnknownNameError(AutogradLiteError, AttributeError):
+    """A name that the library does not have, with what stands for it here, or the nearest one.
+
+    >>> import autograd_lite as al
+    >>> al.sigmiod
+    Traceback (most recent call last):
+        ...
+    autograd_lite.errors.UnknownNameError: al has no attribute 'sigmiod'. Did you mean al.sigmoid?
+    >>> al.Variable(2.0).item()
+    Traceback (most recent call last):
+        ...
+    autograd_lite.errors.UnknownNameError: a Variable has no attribute 'item'. Use x.value.
+    """
+
+
+class UnknownImportError(AutogradLiteError, ImportError):
+    """A name that the library does not have is imported.
+
+    >>> from autograd_lite.nn import MLP
+    Traceback (most recent call last):
+        ...
+    autograd_lite.errors.UnknownImportError: al.nn has no attribute 'MLP'. Use al.nn.Network.create([2, 3, 1]).
+    """
+
+
+class UnknownKeywordError(AutogradLiteError, TypeError):
+    """A function does not take this keyword.
+
+    >>> import autograd_lite as al
+    >>> al.optim.SGD(lr=0.1)
+    Traceback (most recent call last):
+        ...
+    autograd_lite.errors.UnknownKeywordError: SGD() got an unexpected keyword argument 'lr'. Use rate=number.
+    """
+
+
 class StaleGraphError(AutogradLiteError, RuntimeError):
     """A leaf changed its value after the graph was recorded, and the graph is to be differentiated again.
 

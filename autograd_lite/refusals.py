@@ -12,6 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+import numpy as np
+
+from autograd_lite import hints
 from autograd_lite.errors import AutogradLiteError, OperandError
 from autograd_lite.frames import is_library, user_location
 
@@ -22,7 +25,7 @@ _noted: ContextVar[list[tuple[str, str]] | None] = ContextVar("autograd_lite_ref
 _FOREIGN = re.compile(
     r"dtype\('O'\)|[Oo]bject arrays? |dtype object|has no callable \w+ method|'Variable'|"
     r"'float' object has no attribute '(shape|dtype|sqrt|exp|log|conjugate)'|"
-    r"ufunc '\w+' not supported for the input types|not a proper array of floats"
+    r"ufunc '\w+' not supported for the input types|not a proper array of floats|Could not convert Variable"
 )
 
 
@@ -78,6 +81,16 @@ def _in_our_words(error: Exception, noted: list[tuple[str, str]]) -> OperandErro
         ours = [*map(str, causes), *(text for text, _ in noted[-1:])]
         asker = _asked_by(error, anywhere=True) or "compiled code"
         return OperandError(f"{asker} was given a Variable: {ours[0]}") if ours else None
+    if (
+        isinstance(error, AttributeError)
+        and isinstance(error.obj, (list, tuple))
+        and hasattr(np.ndarray, error.name or "")
+    ):
+        kind = type(error.obj).__name__
+        return OperandError(
+            f"{error}: the argument is a {kind}, as it was given, and has what a {kind} has. Pass an array instead, "
+            f"np.array([...]), or use autograd_lite's or NumPy's function of {error.name}."
+        )
     if not _FOREIGN.search(str(error)):
         return None
     asker = _asked_by(error) or "NumPy"
@@ -88,7 +101,7 @@ def _in_our_words(error: Exception, noted: list[tuple[str, str]]) -> OperandErro
     )
     return OperandError(
         f"{asker} at {place} refused Variables: {error}.{_remedy(asker)} In an array made by al.array, al.zeros or al.full "
-        "every function with a rule works; others are written with the functions of autograd_lite, or as scalar code."
+        "every function with a rule works. Write others with the functions of autograd_lite, or as scalar code."
     )
 
 
@@ -114,4 +127,8 @@ def _remedy(asker: str) -> str:
     name = asker.rpartition(" ")[2]
     if hasattr(sys.modules["autograd_lite"], name):
         return f" Use autograd_lite.{name}."
+    if not asker.startswith("numpy") and (remedy := hints.hint("autograd_lite", name)):
+        return remedy
+    if asker.startswith("pandas"):
+        return " Write series.to_numpy()."
     return " Put lists of Variables into autograd_lite.array first." if asker.startswith("numpy") else ""

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from autograd_lite import hints
 from autograd_lite.backward import topological_order
 from autograd_lite.errors import ArgumentError, GradientCheckError
 from autograd_lite.nests import Shape, unravel
@@ -160,6 +161,7 @@ def _best(samples: list[_Sample], x: float, noise: float, known: float) -> Diffe
     return replace(best, variation=max(s.steepest for s in samples if s.step <= 2.0**12 * chosen.step))
 
 
+@hints.keywords
 def check_grads(f: Callable[..., Any], args: Sequence[Any], *, order: int = 2) -> None:
     """Check the derivatives of `f` at `args` against finite differences, up to an order.
 

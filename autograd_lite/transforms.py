@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import optree
 
-from autograd_lite import context, primitives
+from autograd_lite import context, hints, primitives
 from autograd_lite.backward import Number, Reach, Seeds, result
 from autograd_lite.errors import ArgumentError, DerivativeWarning, OperandError, OutputError, UnconnectedError
 from autograd_lite.nests import NAMESPACE, Shape, mapped, unravel
@@ -221,6 +221,7 @@ def _packed(
     return optree.tree_unflatten(shape.containers, leaves)
 
 
+@hints.keywords
 def value_and_grad(
     f: Callable[..., Any],
     argnums: Argnums = 0,
@@ -296,6 +297,7 @@ def value_and_grad(
     return value_and_gradient
 
 
+@hints.keywords
 def grad(
     f: Callable[..., Any],
     argnums: Argnums = 0,
@@ -328,6 +330,7 @@ def grad(
     return gradient
 
 
+@hints.keywords
 def jacobian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
     """Return a function that computes all first derivatives of a function with any nest of outputs.
 
@@ -374,6 +377,7 @@ def _pushed_forward(reach: Reach, outputs: Sequence[Any], seeds: Seeds, *, creat
     return [result(tangent, create_graph=create_graph) for tangent in found]
 
 
+@hints.keywords
 def hessian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
     """Return a function that computes all second derivatives of a scalar function.
 
@@ -495,8 +499,10 @@ def _listed(label: str, primals: Any, tangents: Any) -> None:
             )
 
 
-def hvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
+def hvp(f: Callable[..., Any], primals: Sequence[Any] | None = None, tangents: Sequence[Any] | None = None) -> Any:
     """Hessian of a scalar function times a vector, without forming the Hessian.
+
+    `hvp(f)` alone is a function of `(x, v, *rest)`: the Hessian by `x` times `v`, as `hessp` of `scipy.optimize.minimize`.
 
     Parameters
     ----------
@@ -519,8 +525,19 @@ def hvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     >>> import numpy as np
     >>> hvp(lambda x: x[0] ** 2 * x[1], (np.array([2.0, 3.0]),), (np.array([1.0, 0.0]),))
     array([6., 4.])
+    >>> hvp(lambda x, scale: scale * x[0] ** 2 * x[1])(np.array([2.0, 3.0]), np.array([1.0, 0.0]), 10.0)
+    array([60., 40.])
     """
-    _transform("hvp", f)
+    dressed = _transform("hvp", f)
+    if primals is None and tangents is None:
+
+        @dressed
+        def product(x: Any, v: Any, *rest: Any, **keywords: Any) -> Any:
+            return jvp(grad(lambda primal: f(primal, *rest, **keywords)), (x,), (v,))[1]
+
+        return product
     _listed("hvp", primals, tangents)
+    assert primals is not None
+    assert tangents is not None
     argnums = 0 if len(primals) == 1 else tuple(range(len(primals)))
     return jvp(grad(f, argnums), primals, tangents)[1]

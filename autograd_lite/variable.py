@@ -16,7 +16,7 @@ from typing import Any, ClassVar, NoReturn, final
 
 import numpy as np
 
-from autograd_lite import arrays, context, core, operators, primitives
+from autograd_lite import arrays, context, core, hints, operators, primitives
 from autograd_lite import numpy_functions as _numpy_functions  # noqa: F401 - enters what serves NumPy's functions
 from autograd_lite.conversion import as_float, as_operand
 from autograd_lite.errors import AutogradLiteError, OperandError, PrimitiveError, ReadOnlyError, TraceError
@@ -28,18 +28,6 @@ Operand = Any  # a Variable, a real number, or an array of either
 
 _numbers = core.numbers
 Operator = Callable[["Variable", Operand], Any]
-
-
-#: What people look for who come from elsewhere, and what it is called here.
-_ELSEWHERE = {
-    "item": "x.value",
-    "data": "x.value",
-    "numpy": "x.value",
-    "detach": "al.stop_gradient(x), or x.value",
-    "zero_grad": "al.zero_grad(x), or x.grad = None",
-    "requires_grad": "nothing: every Variable has a gradient",
-    "grad_fn": "x.primitive",
-}
 
 
 class About:
@@ -163,6 +151,8 @@ class Variable:
             self.name = name
         if context.active:
             context.observe(self)
+
+    __init__ = hints.keywords(__init__, "Variable")
 
     def _set_arguments(self, arguments: tuple[Any, ...], locals_: tuple[float | None, ...]) -> None:
         """The arguments of a new node, which has nothing else so far but its value."""
@@ -445,6 +435,15 @@ class Variable:
 
     # ------------------------------------------------------------------------------- what would drop the derivative
 
+    def as_integer_ratio(self) -> tuple[int, int]:
+        """Refused, but of a held number."""
+        if context.tracing and (trace := context.noticed(self)) and trace.is_number(self):
+            return self._under_guard(trace).as_integer_ratio()
+        raise refusal(
+            f"{self!r} as a ratio of integers would drop its derivative. Use the functions of autograd_lite (al.mean for "
+            "statistics.mean), or x.value if the plain number is intended."
+        )
+
     def __float__(self) -> float:
         if context.tracing and (trace := context.noticed(self)) and trace.is_number(self):
             return self._under_guard(trace)
@@ -474,8 +473,9 @@ class Variable:
             trace = context.recording()
             if trace and trace.is_number(self):  # a float stands here when the function is not traced
                 return getattr(self._under_guard(trace), name)
-        hint = _ELSEWHERE.get(name)
-        raise AttributeError(f"a Variable has no attribute {name!r}.{f' Use {hint}.' if hint else ''}")
+        if name.startswith("__"):
+            raise AttributeError(f"a Variable has no attribute {name!r}.")
+        raise hints.unknown("a Variable", name, dir(Variable), "x.")
 
     # --------------------------------------------------------------------------------------------- text, NumPy, copies
 
@@ -705,6 +705,8 @@ def is_stale(node: Variable) -> bool:
     )
 
 
+for _name in ("data", "label", "val", "requires_grad", "trainable", "_backward"):
+    setattr(Variable, _name, hints.Elsewhere("a Variable", _name))
 numbers.Real.register(Variable)  # `np.isscalar` and others ask
 operators.install(Variable, _numbers)
 core.install(

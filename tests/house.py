@@ -41,6 +41,10 @@ COLOURS = {
 BOX, HEIGHT, GAP, TITLE, WIDTH = 116, 34, 8, 34, 1016
 
 
+#: Files that are other names of the rooms in `train` and of NumPy, and their floors.
+OTHER_NAMES = {"nn": "train", "optim": "train", "numpy": "core"}
+
+
 def dotted(path: Path) -> str:
     """The name of a file below the package, such as `tape.call`."""
     return ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
@@ -53,8 +57,8 @@ def floor_of(name: str) -> str:
         return "above"
     if first == "__main__" or first.startswith("_cli"):
         return "command line"
-    if first in ("nn", "optim"):  # other names of the rooms in `train`
-        return "train"
+    if first in OTHER_NAMES:
+        return OTHER_NAMES[first]
     return "tape.llvm" if name.startswith("tape.llvm") else first if first in ("tape", "see", "train") else "core"
 
 
@@ -96,9 +100,7 @@ def lines(path: Path) -> int:
 
 def picture() -> str:
     """The house as SVG: floors from the bottom, rooms in the order of their imports from the bottom left."""
-    paths = {
-        name: path for name, path in files().items() if name not in ("nn", "optim")
-    }  # other names of train.nn, train.optim
+    paths = {name: path for name, path in files().items() if name not in OTHER_NAMES}
     graph = {name: imported(path, paths) for name, path in paths.items()}
     order = in_order(graph)
     parts: list[str] = []

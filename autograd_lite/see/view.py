@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from autograd_lite import hints
 from autograd_lite.context import unnoticed
 from autograd_lite.errors import ArgumentError, DrawingError, OperandError
 from autograd_lite.see.dot import Sketch
@@ -139,6 +140,7 @@ class Drawing:
 
 
 @unnoticed()
+@hints.keywords
 def draw(
     y: Variable | Iterable[Variable],
     *,

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd_lite import context
+from autograd_lite import context, hints
 from autograd_lite.errors import ArgumentError
 from autograd_lite.nests import Shape, unravel
 from autograd_lite.primitives import Primitive
@@ -32,6 +32,7 @@ MAX_PATHS = 64
 PATIENCE = 8
 
 
+@hints.keywords
 def jit(
     f: Callable[..., Any], *, backend: str = "auto", max_paths: int = MAX_PATHS, contract: bool = False
 ) -> "Compiled":

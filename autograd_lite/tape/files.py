@@ -20,7 +20,8 @@ from uuid import uuid4
 import numpy as np
 import optree
 
-from autograd_lite.errors import AutogradLiteError, ModelFileError, TapeError
+from autograd_lite import hints
+from autograd_lite.errors import ArgumentError, AutogradLiteError, ModelFileError, TapeError
 from autograd_lite.nests import DATACLASSES, NAMESPACE, Fixed, Shape, unravel
 from autograd_lite.primitives import PRIMITIVES, Primitive
 from autograd_lite.tape.program import Guard, Program
@@ -45,6 +46,7 @@ _PREFIXES = "", "careful_"  # of the columns of a tape, and of its careful progr
 _GUARD = [str, int, int, bool, int, str]
 
 
+@hints.keywords
 def save(path: Any, nest: Any, *, allow_nan: bool = False) -> None:
     """Write the numbers of a nest to an `.npz` file, each leaf under its name.
 
@@ -78,6 +80,8 @@ def save(path: Any, nest: Any, *, allow_nan: bool = False) -> None:
     >>> bool((again.layers[0].weight == network.layers[0].weight).all())
     True
     """
+    if isinstance(nest, (str, os.PathLike)):
+        raise ArgumentError(f"save(path, nest) got {nest!r:.60} as the nest: swapped? Write save({nest!r:.60}, nest).")
     leaves = _named(nest)
     for name, array in leaves.items():
         if not allow_nan and np.isnan(array).any():
@@ -88,7 +92,8 @@ def save(path: Any, nest: Any, *, allow_nan: bool = False) -> None:
     _write(path, {f"{name}.npy": array for name, array in arrays.items()})
 
 
-def load(path: Any, like: Any, *, allow_nan: bool = False) -> Any:
+@hints.keywords
+def load(path: Any, like: Any = ..., *, allow_nan: bool = False) -> Any:
     """Read a nest that `save` wrote.
 
     Parameters
@@ -119,6 +124,11 @@ def load(path: Any, like: Any, *, allow_nan: bool = False) -> Any:
         ...
     autograd_lite.errors.ModelFileError: ...files.py is no saved model, or not a whole one: File is not a zip file. ...
     """
+    if like is ...:
+        raise ArgumentError(
+            f"load({path!r:.60}) does not say of which structure: give a model like the saved one, whose numbers do not "
+            "matter: load(path, like=Network.create([2, 3, 1]))."
+        )
     found = _read(path, _model, ModelFileError, "saved model", "save(path, nest)")
     expected = _named(like)
     missing, extra = [n for n in expected if n not in found], [n for n in found if n not in expected]

@@ -60,4 +60,4 @@ def place_of(wrapper: Any) -> tuple[str] | None:
 
 
 def _transformed(label: str, f: Callable[..., Any], argnums: Any, options: dict[str, Any]) -> Any:
-    return getattr(transforms, label)(f, argnums, **options)
+    return transforms.hvp(f) if label == "hvp" else getattr(transforms, label)(f, argnums, **options)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import optree
 
+from autograd_lite import hints
 from autograd_lite.errors import ArgumentError, ConversionError, OperandError
 from autograd_lite.nests import NAMESPACE, Shape, as_array, mapped, unravel
 from autograd_lite.primitives import as_float, positive
@@ -18,6 +19,7 @@ from autograd_lite.transforms import name_of
 from autograd_lite.variable import Variable, is_condition
 
 
+@hints.keywords
 def scan(
     step: Callable[..., Any], init: Any, xs: Any = None, length: int | None = None, *, checkpoint: int | None = None
 ) -> tuple[Any, Any]:

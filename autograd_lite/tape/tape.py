@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
 
-from autograd_lite import transforms
+from autograd_lite import hints, transforms
 from autograd_lite.errors import ArgumentError, TapeError
 from autograd_lite.nests import Shape, unravel
 from autograd_lite.tape.backends import python
@@ -48,6 +48,7 @@ class Cost:
         return f"{total} operations ({listed}), {self.bytes} bytes a lane{ratio}"
 
 
+@hints.of_instances("a tape")
 @dataclass(frozen=True, eq=False)
 class Tape:
     """A straight-line program with known inputs, outputs and guards; `trace` makes one.

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import optree
 
-from autograd_lite import context
+from autograd_lite import context, hints
 from autograd_lite.errors import ArgumentError, OperandError
 from autograd_lite.nests import NAMESPACE, Shape, as_array, unravel, variables_of
 from autograd_lite.primitives import as_float
@@ -234,6 +234,7 @@ def _array(leaf: Any, name: str) -> Any:
     return converted
 
 
+@hints.keywords
 def vmap(f: Callable[..., Any], in_axes: Any = 0, *, reduce: str | None = None) -> Mapped:
     """Map a function over lanes: the rows of its arguments.
 

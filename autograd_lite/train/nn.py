@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import optree
 
-from autograd_lite import functions, primitives
+from autograd_lite import functions, hints, primitives
 from autograd_lite.errors import ArgumentError
 from autograd_lite.nests import NAMESPACE, register_dataclass
 
@@ -131,6 +131,7 @@ def he_uniform(rng: np.random.Generator, inputs: int, _outputs: int, shape: tupl
     return rng.uniform(-bound, bound, size=shape)
 
 
+@hints.of_instances("a layer or network")
 @register_dataclass
 @dataclasses.dataclass
 class Dense:
@@ -150,7 +151,15 @@ class Dense:
     weight: Any
     bias: Any = None
 
+    def __post_init__(self) -> None:
+        if np.ndim(self.weight) != 2:
+            raise ArgumentError(
+                f"Dense(weight={self.weight!r:.60}): give an array (outputs, inputs); from sizes a layer is drawn by "
+                "Dense.create(inputs, outputs)."
+            )
+
     @classmethod
+    @hints.keywords
     def create(
         cls,
         inputs: int,
@@ -194,6 +203,7 @@ class Dense:
             return summed if self.bias is None else summed + self.bias
 
 
+@hints.of_instances("a layer or network")
 @register_dataclass
 @dataclasses.dataclass
 class Network:
@@ -219,7 +229,16 @@ class Network:
     activation: str | Callable[..., Any] = dataclasses.field(default="tanh", metadata={"static": True})
     output: str | Callable[..., Any] = dataclasses.field(default="identity", metadata={"static": True})
 
+    def __post_init__(self) -> None:
+        layers: Any = self.layers
+        if not isinstance(layers, (list, tuple)) or not all(map(callable, layers)):
+            sizes = layers if isinstance(layers, (list, tuple)) else "[2, 3, 1]"
+            raise ArgumentError(
+                f"Network({layers!r:.60}): give a list of layers; from sizes a network is drawn by Network.create({sizes})."
+            )
+
     @classmethod
+    @hints.keywords
     def create(
         cls,
         sizes: Sequence[int],
@@ -478,3 +497,6 @@ def accuracy(outputs: Any, labels: Any, *, threshold: float = 0.0) -> float:
         raise ArgumentError(f"accuracy got labels {known!r:.60}. Give classes, whole numbers from 0 to {last}.")
     lost = np.isnan(scores.reshape(len(known), -1)).any(axis=1)
     return float(((classes == known) & ~lost).mean())
+
+
+__getattr__ = hints.of_module(__name__, "al.nn", vars())

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import optree
 
-from autograd_lite import primitives
+from autograd_lite import hints, primitives
 from autograd_lite.errors import ArgumentError
 from autograd_lite.nests import NAMESPACE, as_array
 
@@ -101,6 +101,11 @@ class _Optimiser:
     _step: Callable[..., tuple[Any, ...]]
 
     def __post_init__(self) -> None:
+        if not isinstance(self.rate, (int, float, str)) and not callable(self.rate) and np.ndim(self.rate):
+            raise ArgumentError(
+                f"rate={self.rate!r:.60}: an optimiser takes no parameters, but a rate; the parameters are given to "
+                "init(params) and update(gradients, state, params)."
+            )
         for name, value in vars(self).items():
             if name == "epsilon":
                 _positive(name, value)
@@ -134,6 +139,7 @@ class _Optimiser:
         return params, State(state.step + 1.0, *means)
 
 
+@hints.of_instances("an optimiser")
 @dataclass(frozen=True)
 class SGD(_Optimiser):
     """Gradient descent, with optional momentum.
@@ -186,6 +192,7 @@ class SGD(_Optimiser):
         return _each(lambda p, g: p - rate * g, params, gradients), velocity
 
 
+@hints.of_instances("an optimiser")
 @dataclass(frozen=True)
 class RMSProp(_Optimiser):
     """Steps divided by the root of a running mean of squared gradients.
@@ -223,6 +230,7 @@ class RMSProp(_Optimiser):
         return _each(lambda p, d: p - rate * d, params, steps), velocity, squares
 
 
+@hints.of_instances("an optimiser")
 @dataclass(frozen=True)
 class Adam(_Optimiser):
     """Running means of the gradient and its square, both corrected for their start at 0.
@@ -267,6 +275,7 @@ class Adam(_Optimiser):
         return params, first, second
 
 
+@hints.of_instances("an optimiser")
 @dataclass(frozen=True)
 class AdamW(Adam):
     """Adam with a decay of the weights themselves, p ← p·(1 - rate·weight_decay), and not of their gradient.
@@ -371,3 +380,6 @@ def clip_by_norm(gradients: Any, limit: float) -> Any:
             total = total + np.sum(part * part)
     factor = primitives.minimum(primitives.div(primitives.div(limit, scale), primitives.sqrt(total)), 1.0)
     return _each(lambda g: g * factor, gradients)
+
+
+__getattr__ = hints.of_module(__name__, "al.optim")

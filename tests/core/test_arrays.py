@@ -349,6 +349,7 @@ class TestFunctions:
         lambda v: weighted(np.partition(v, 2)[:1]) + weighted(np.unique(v)),
         lambda v: weighted(np.modf(v)[0] + np.divmod(v, 0.7)[1]),
     ])  # fmt: skip
+    @pytest.mark.filterwarnings("ignore:numpy.fix is deprecated")
     def test_function_of_a_vector_with_options(self, f):
         """Value, gradient, Hessian, compiled."""
         assert_right(f, V)

@@ -25,6 +25,7 @@ RUN_BY = {
     "frames": "see/test_blame.py",
     "ieee": "core/test_numerics_policy.py",
     "nests": "core/test_transforms.py",
+    "numpy": "core/test_hints.py",
     "numpy_functions": "core/test_arrays.py",
     "rule": "core/test_primitives.py",
     "selection": "tape/test_conditions.py",

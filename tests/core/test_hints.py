@@ -1,0 +1,213 @@
+"""Names and keywords of other libraries: what is said, that it is true, and what people of eight libraries type first."""
+
+import contextlib
+import copy
+import inspect
+import io
+import pickle
+import re
+
+import numpy as np
+import pytest
+
+import autograd_lite as al
+from autograd_lite import hints
+from tests.house import TESTS
+
+LINES = TESTS / "whole" / "typed"
+
+#: Lines that nothing of this library hears of: a number or array of another library is asked, which does not ask us.
+ELSEWHERE = {
+    "x.grad.item()": "a gradient is a float of Python",
+    "x.grad.zero_()": "a gradient is a float of Python, or None",
+    "(v*v).backward()": "a plain NumPy array; arrays made by al.array answer",
+    "v.grad": "a plain NumPy array; arrays made by al.array answer",
+    'df["v"].sum()': "pandas adds outside of any transform",
+    'df["v"].std()': "pandas adds outside of any transform",
+    "np.isnan(v)": "NumPy has no loop for objects in a plain array",
+    "np.exp(np.array([al.Variable(1.0), 2.0]))": "a plain NumPy array of a Variable and a float",
+    "json.dumps": "json asks for floats of Python",
+    "curve_fit(model, t, ydata, p0=[1,1,0], jac=al.jacobian(model, argnums=(1,2,3)))": "SciPy wants the transpose",
+    "import torch": "not installed here",
+    "torch.tensor": "not installed here",
+    "jnp": "not installed here",
+    "xarray": "not installed here",
+    "from micrograd_draw": "a file of micrograd's",
+    "from autograd_lite.extend": "Python looks for the module, and asks nobody",
+}
+
+
+REMEDY = (
+    r"\b(Use|Not needed|[Ww]rite|[Gg]ive|[Pp]ass|[Dd]efine|Apply|[Ss]et|Did you mean|Is a return|must return|"
+    r"needs one number)\b"
+)
+
+
+@pytest.mark.parametrize("who", sorted(path.stem for path in LINES.glob("*.txt")))
+@pytest.mark.filterwarnings("ignore")
+def test_what_people_type_first(who, tmp_path, monkeypatch):
+    """Every line works, or an error of ours says what to write; the others are listed above, with the reason."""
+    pytest.importorskip("scipy")
+    if who == "pandas":
+        pytest.importorskip("pandas")
+    monkeypatch.chdir(tmp_path)
+    names, wrong = {}, []
+    for line in (LINES / f"{who}.txt").read_text(encoding="utf-8").split("#--"):
+        try:
+            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+                exec(compile(line, f"<{who}>", "exec"), names)  # noqa: S102 - the file beside this one
+        except al.AutogradLiteError as error:
+            if not re.search(REMEDY, str(error)):
+                wrong.append(f"{line.strip()}: no remedy in {error}")
+        except Exception as error:  # noqa: BLE001 - that is what is looked for
+            if not any(part in line for part in ELSEWHERE):
+                wrong.append(f"{line.strip()}: {type(error).__name__}: {error}")
+    assert wrong == []
+
+
+def remedies():
+    return sorted({remedy for names in hints.table().values() for remedy in names.values()})
+
+
+@pytest.mark.parametrize("remedy", remedies())
+def test_what_a_hint_names_exists(remedy):
+    """Every `al.name`, `x.name` of a Variable, `np.name` and `scipy.…` in it."""
+    for name in re.findall(r"\bal((?:\.[A-Za-z_]\w*)+)", remedy):
+        thing = al
+        for part in name[1:].split("."):
+            thing = getattr(thing, part)
+    for name in re.findall(r"(?<![\w.])x\.([a-z_]+)\b(?! is|:)", remedy):
+        assert hasattr(al.Variable, name) or hasattr(np.ndarray, name)
+    for name in re.findall(r"\bnp((?:\.[a-z_]+)+)", remedy):
+        thing = np
+        for part in name[1:].split("."):
+            thing = getattr(thing, part)
+
+
+PLACES = {
+    "autograd_lite": al,
+    "autograd_lite.train.nn": al.nn,
+    "autograd_lite.train.optim": al.optim,
+    "a Variable": al.Variable(1.0),
+    "an array of Variables": al.array([1.0, 2.0]),
+    "a layer or network": al.nn.Network.create([2, 3, 1], rng=0),
+    "an optimiser": al.optim.SGD(0.1),
+    "a tape": al.trace(lambda x: x * x, 2.0),
+}
+FUNCTIONS = {
+    "Variable": al.Variable, "backward": al.Variable.backward, "gradients": al.gradients, "grad": al.grad,
+    "value_and_grad": al.value_and_grad, "jacobian": al.jacobian, "hessian": al.hessian, "jit": al.jit, "vmap": al.vmap,
+    "scan": al.scan, "check_grads": al.check_grads, "draw": al.draw, "save": al.save, "load": al.load,
+    "Network": al.nn.Network, "Dense": al.nn.Dense, "create": al.nn.Network.create, "SGD": al.optim.SGD,
+    "Adam": al.optim.Adam, "AdamW": al.optim.AdamW, "RMSProp": al.optim.RMSProp,
+}  # fmt: skip
+
+
+def test_every_place_of_the_table_is_asked():
+    """So that no hint is written for nobody."""
+    assert set(hints.table()) - {"a Variable to set"} == {*PLACES, *FUNCTIONS}
+    assert sum(map(len, hints.table().values())) > 150
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_names_that_others_have(place):
+    """Each is missing here, and says what to use; `hasattr` is False; a slip of the pen finds the name that is meant."""
+    thing = PLACES[place]
+    for name, remedy in hints.table()[place].items():
+        assert not hasattr(thing, name), name
+        with pytest.raises(al.UnknownNameError) as caught:
+            getattr(thing, name)
+        assert remedy.removeprefix("nothing") in str(caught.value)
+    names = getattr(thing, "__all__", dir(thing))
+    known = next(name for name in names if len(name) > 5 and name.islower() and not name.startswith("_"))
+    with pytest.raises(AttributeError, match=f"Did you mean .*{known}"):
+        getattr(thing, known[:2] + known[3] + known[2] + known[4:])
+    with pytest.raises(al.UnknownNameError) as caught:
+        thing.qqqqqqq
+    assert str(caught.value).endswith("'qqqqqqq'.")
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_keywords_that_others_have(name):
+    """Each is refused before anything is done, with what to write; signatures stay."""
+    function = FUNCTIONS[name]
+    parameters = inspect.signature(function).parameters
+    for keyword, remedy in hints.table()[name].items():
+        assert keyword not in parameters
+        with pytest.raises(al.UnknownKeywordError, match=re.escape(remedy.removeprefix("nothing")[:40])):
+            function(**{keyword: 1})
+    assert not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
+    with pytest.raises(TypeError, match=r"got an unexpected keyword argument 'zzz'\.$"):
+        function(zzz=1)
+
+
+@pytest.mark.parametrize("name", list(hints.table()["a Variable to set"]))
+def test_attributes_that_others_set(name):
+    """Nothing is changed."""
+    x = al.Variable(2.0)
+    if name == "number":
+        pytest.skip("a property without setter says so itself")
+    with pytest.raises(al.UnknownNameError, match=re.escape(hints.table()["a Variable to set"][name][7:30])):
+        setattr(x, name, 3.0)
+    assert x.value == 2.0
+    assert not hasattr(x, name)
+
+
+@pytest.mark.parametrize(
+    ("line", "remedy"),
+    [
+        ("from autograd_lite import draw_dot", "al.draw"),
+        ("from autograd_lite.nn import MLP", "Network.create"),
+        ("from autograd_lite.optim import LBFGS", "scipy.optimize.minimize"),
+        ("from autograd_lite import sigmiod", "al.sigmoid"),
+    ],
+)
+def test_imports_of_names_that_others_have(line, remedy):
+    """Python itself would say no more than that it cannot import the name."""
+    with pytest.raises(ImportError, match=re.escape(remedy)) as caught:
+        exec(line, {})  # noqa: S102
+    assert isinstance(caught.value, al.AutogradLiteError)
+
+
+def test_second_names():
+    """Those of JAX and micrograd are the same things."""
+    assert al.jacfwd is al.jacrev is al.jacobian
+    assert (al.Value, al.stop_grad) == (al.Variable, al.stop_gradient)
+    from autograd_lite import numpy as anp
+
+    assert anp is np
+
+
+def test_copies_and_pickles_ask_for_no_hints():
+    """Python looks for special methods on things that are half made."""
+    network, optimiser = al.nn.Network.create([2, 3, 1], rng=0), al.optim.Adam(0.1)
+    for thing in (network, optimiser):
+        assert repr(copy.deepcopy(thing)) == repr(thing) == repr(pickle.loads(pickle.dumps(thing)))
+
+
+def test_a_product_with_the_hessian_is_curried():
+    """As SciPy's hessp takes it, with further arguments of the function."""
+    f = lambda x, a: a * x[0] ** 2 * x[1] + x[1] ** 3
+    x, v = np.array([2.0, 3.0]), np.array([0.5, -1.0])
+    expected = al.hessian(f)(x, 3.0) @ v
+    assert al.hvp(f)(x, v, 3.0) == pytest.approx(expected, rel=1e-15)
+    assert al.jit(al.hvp(f))(x, v, 3.0) == pytest.approx(expected, rel=1e-15)
+    assert al.hvp(f).__name__ == "hvp(<lambda>)"
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: al.nn.Network([3, 4, 1]), r"Network.create\(\[3, 4, 1\]\)"),
+        (lambda: al.nn.Dense(2, 3), r"Dense.create\(inputs, outputs\)"),
+        (lambda: al.optim.SGD([1.0]), r"init\(params\)"),
+        (lambda: al.save(al.nn.Network.create([2, 1], rng=0), "net.npz"), "swapped"),
+        (lambda: al.load("net.npz"), r"like=Network.create"),
+        (lambda: al.Variable([1.0, 2.0]), r"\[al.Variable\(v\) for v in numbers\]"),
+        (lambda: al.grad(lambda v: v.sum())([1.0, 2.0]), r"np.array\(\[...\]\)"),
+    ],
+)
+def test_constructors_check_what_they_are_given(make, words):
+    """At once, and not when it is used."""
+    with pytest.raises(al.AutogradLiteError, match=words):
+        make()
