@@ -19,7 +19,7 @@ OPERATIONS_PER_SAMPLE = sum(2 * n_in * n_out for n_in, n_out in pairwise(WIDTHS)
 
 @dataclass(frozen=True)
 class Program:
-    """A function of leaves, the point where it is differentiated, and how many operations it writes down."""
+    """A function of leaves, the point at which it is differentiated, and the number of its operations."""
 
     leaves: list[float]
     run: Callable[[list[Any], Callable[[Any], Any]], Any]
