@@ -1,10 +1,11 @@
-"""Compile `autograd_lite/_core.c` where there is a C compiler. Without one the package is complete, and slower."""
+"""Compile `autograd_lite/_core.c` if there is a C compiler. Without one the package is complete, and slower."""
 
 import contextlib
 import hashlib
 import os
 import sys
 import tempfile
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,22 @@ def is_set(variable: str) -> bool:
 class CompiledCore(BuildHookInterface):  # type: ignore[type-arg]
     """`AUTOGRAD_LITE_PURE=1` leaves the core out; `AUTOGRAD_LITE_REQUIRE_CORE=1` makes a failure an error."""
 
+    #: Holds the extension until the build has packed it.
+    folder: tempfile.TemporaryDirectory[str] | None = None
+
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Put the extension into the wheel, or beside its source for an editable install."""
-        if is_set("AUTOGRAD_LITE_PURE") or sys.implementation.name != "cpython":
-            return
         editable = version == "editable"
+        if is_set("AUTOGRAD_LITE_PURE"):
+            if editable:
+                self.remove()
+            return
+        if sys.implementation.name != "cpython":
+            return
+        if not editable:
+            self.folder = tempfile.TemporaryDirectory()
         try:
-            built = self.compiled(self.root if editable else tempfile.mkdtemp())
+            built = self.compiled(self.folder.name if self.folder else self.root)
         except (Exception, SystemExit) as error:  # distutils ends the process where no compiler is found
             if is_set("AUTOGRAD_LITE_REQUIRE_CORE"):
                 raise
@@ -38,6 +48,17 @@ class CompiledCore(BuildHookInterface):  # type: ignore[type-arg]
         if not editable:
             build_data["force_include"][str(built)] = f"autograd_lite/{built.name}"
             build_data["pure_python"], build_data["infer_tag"] = False, True
+
+    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
+        """Remove the folder of the extension: the wheel holds a copy."""
+        del version, build_data, artifact_path
+        if self.folder:
+            self.folder.cleanup()
+
+    def remove(self) -> None:
+        """Remove the extension that an earlier editable install left: the next import would use it."""
+        for suffix in EXTENSION_SUFFIXES:
+            Path(self.root, SOURCE).with_name(f"_core{suffix}").unlink(missing_ok=True)
 
     def compiled(self, folder: str) -> Path:
         """Compile, and return the extension, below `folder` where the package would have it."""

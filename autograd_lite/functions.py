@@ -19,7 +19,7 @@ SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805  # Klambauer et 
 
 
 def object_array(numbers: Any) -> Any:
-    """An object array of floats and Variables, from an array or any iterable of numbers."""
+    """An object array of floats and Variables, made from an array or any iterable of numbers."""
     if not isinstance(numbers, np.ndarray):
         listed = numbers if isinstance(numbers, list) or not isinstance(numbers, Iterable) else list(numbers)
         numbers = np.array(listed, dtype=object)
@@ -29,7 +29,7 @@ def object_array(numbers: Any) -> Any:
 
 
 def unboxed(result: Any) -> Any:
-    """A float64 array where every entry is a float."""
+    """The array as float64 if every entry is a float."""
     if isinstance(result, np.ndarray) and all(type(entry) is float for entry in result.ravel()):
         return result.astype(np.float64)
     return result
@@ -53,7 +53,7 @@ def reduced(combine: Callable[[Any, Any], Any], array: Any, axis: int | None, em
 
 
 def sum(numbers: Any, axis: int | None = None) -> Any:  # noqa: A001 - named as in NumPy
-    """The sum, from first to last; 0 for none.
+    """The sum, from first to last; 0 for no numbers.
 
     >>> sum([1.0, 2.0, 3.5])
     6.5
@@ -62,7 +62,7 @@ def sum(numbers: Any, axis: int | None = None) -> Any:  # noqa: A001 - named as 
 
 
 def prod(numbers: Any, axis: int | None = None) -> Any:
-    """The product, from first to last; 1 for none. Its gradient is right where factors are zero.
+    """The product, from first to last; 1 for no numbers. Its gradient is right even if factors are zero.
 
     >>> prod([2.0, 3.0])
     6.0
@@ -71,7 +71,7 @@ def prod(numbers: Any, axis: int | None = None) -> Any:
 
 
 def mean(numbers: Any, axis: int | None = None) -> Any:
-    """The arithmetic mean; nan for none.
+    """The arithmetic mean; nan for no numbers.
 
     >>> mean([1.0, 2.0, 6.0])
     3.0
@@ -82,7 +82,7 @@ def mean(numbers: Any, axis: int | None = None) -> Any:
 
 
 def dot(a: Any, b: Any) -> Any:
-    """Inner product of vectors, product of matrices; as `numpy.dot`.
+    """Inner product of vectors, product of matrices, like `numpy.dot`.
 
     >>> dot([1.0, 2.0], [3.0, 4.0])
     11.0
@@ -120,7 +120,7 @@ def _spread(found: Any, axis: int | None) -> Any:
 
 
 def _is_infinite(largest: Any) -> bool:
-    """Whether any of some numbers is infinite; a trace takes that for a doubt and not for a branch of its own."""
+    """Whether any number is infinite; in a trace this is no branch but a doubt, which the careful program settles."""
     trace = context.recording()
     each = largest.ravel() if isinstance(largest, np.ndarray) else [largest]
     if trace and trace.doubt(x - x for x in each if is_variable(x)):  # NaN where x is infinite
@@ -129,7 +129,7 @@ def _is_infinite(largest: Any) -> bool:
 
 
 def _shifted(array: Any, axis: int | None) -> tuple[Any, Any]:
-    """Numbers minus their largest, and the largest held constant; 0 where both are the same infinity."""
+    """Numbers minus their maximum, and the maximum held constant; 0 for a number equal to an infinite maximum."""
     largest = hold(reduced(maximum, array, axis, None))
     spread = _spread(largest, axis)
     if _is_infinite(largest):  # inf - inf: what ties with the largest is at distance 0
@@ -139,10 +139,10 @@ def _shifted(array: Any, axis: int | None) -> tuple[Any, Any]:
 
 
 def _beside_largest(shifted: Any, axis: int | None) -> tuple[Any, Any, list[Any], list[Any], list[Any]]:
-    """For numbers of which the largest is 0: the first such one, Σ eˣ of all others; each number, its mark and its eˣ.
+    """For numbers with the maximum 0: the first maximum, Σ eˣ of all others; each number, its mark and its eˣ.
 
-    The mark is 1 at the first of the largest and 0 elsewhere. It is set apart since its share is 1 - Σ of the other shares,
-    of which no digit is left where those are small: see `log_of_sum`.
+    The mark is 1 at the first maximum and 0 elsewhere. The maximum is separate since its share is 1 - Σ of the other
+    shares, a difference that has no digit left if the others are small: see `log_of_sum`.
     """
     numbers = list(shifted.ravel() if axis is None else np.moveaxis(shifted, axis, 0))
     largest: Any = 0.0
@@ -158,7 +158,7 @@ def _beside_largest(shifted: Any, axis: int | None) -> tuple[Any, Any, list[Any]
 
 
 def _mapped(rows_of: Callable[..., list[Any]], numbers: Any, axis: int | None) -> Any:
-    """Rows along an axis, each computed from all, in the shape and the kind of the argument: a list for a list."""
+    """Rows along an axis, each computed from all rows, in the shape and type of the argument: a list for a list."""
     array = object_array(numbers)
     rows = rows_of(array, axis) if array.size else []
     if rows and axis is not None and array.ndim > 1:
@@ -171,7 +171,7 @@ def _mapped(rows_of: Callable[..., list[Any]], numbers: Any, axis: int | None) -
 
 
 def logsumexp(numbers: Any, axis: int | tuple[int, ...] | None = None, *, keepdims: bool = False) -> Any:
-    """log Σ eˣ without overflow, along one axis or several; -inf for none. Its gradient is the softmax.
+    """log Σ eˣ without overflow, along one axis or several; -inf for no numbers. Its gradient is the softmax.
 
     >>> logsumexp([1000.0, 1000.0]), logsumexp([0.0, -40.0])
     (1000.6931471805599, 4.248354255291589e-18)
@@ -195,7 +195,7 @@ def _log_of_sum(array: Any, axis: int | None) -> Any:
 
 
 def softmax(numbers: Any, axis: int | None = -1) -> Any:
-    """eˣ / Σ eˣ along an axis, without overflow; the same kind as the argument.
+    """eˣ / Σ eˣ along an axis, without overflow; the result has the type of the argument.
 
     >>> softmax([0.0, 0.0])
     [0.5, 0.5]
@@ -211,7 +211,7 @@ def softmax(numbers: Any, axis: int | None = -1) -> Any:
 
 
 def log_softmax(numbers: Any, axis: int | None = -1) -> Any:
-    """x - logsumexp(x) along an axis; the same kind as the argument.
+    """x - logsumexp(x) along an axis; the result has the type of the argument.
 
     >>> log_softmax([0.0, 0.0])
     [-0.6931471805599453, -0.6931471805599453]
@@ -220,7 +220,7 @@ def log_softmax(numbers: Any, axis: int | None = -1) -> Any:
 
 
 def surprises(array: Any, axis: int | None = None) -> list[Any]:
-    """logsumexp(x) - x along an axis, one after the other: never negative, and accurate where it is nearly 0."""
+    """logsumexp(x) - x for each number along an axis: never negative, and accurate near 0."""
     top, others, numbers, marks, _ = _beside_largest(_shifted(object_array(array), axis)[0], axis)
     least, total = log_of_excess(top, others), log_of_sum(top, others)
     return [where(mark, least, sub(total, number)) for mark, number in zip(marks, numbers, strict=True)]

@@ -32,7 +32,7 @@ TINY, SMALLEST = 2.0**-1074, 2.0**-1022
 
 @dataclass(frozen=True)
 class Difference:
-    """A derivative by finite differences, and how well it is known."""
+    """A derivative by finite differences, with its uncertainty."""
 
     estimate: float = math.nan  #: nan if the function has no values around the point
     disagreement: float = math.inf  #: of estimates with other steps, beyond their rounding
@@ -51,7 +51,7 @@ class Difference:
         return self.disagreement <= scale < math.inf
 
     def judge(self, claimed: float, rounded: float = 0.0) -> bool | None:
-        """Whether a derivative, itself `rounded` by that much, agrees; None where finite differences do not resolve it."""
+        """Whether a derivative with the rounding error `rounded` agrees; None if finite differences do not resolve it."""
         error, scale = abs(claimed - self.estimate), max(abs(claimed), abs(self.estimate))
         if error <= max(4.0 * self.uncertainty + rounded, 1e-7 * scale) and math.isfinite(claimed):
             return True if self.settles() else None
@@ -69,11 +69,12 @@ def difference(
 ) -> Difference:
     """f'(x) by the 6-point stencil, with more steps until the derivative that is `claimed` can be judged.
 
-    `known` bounds the rounding of the values, `unit` is the size of x where it is 0, `limit` the distance to the nearest
-    place where f is known not to be smooth. Steps are around eps^(1/7) of max(1, |x|), and of |x| where x is small; where
-    they do not tell, of 1 and of lengths between, since a function may change on any. The error of an estimate is its
-    distance from that of the next larger step and from those of all smaller ones, beyond their rounding: a step too large
-    for the function disagrees with the smaller ones, however well two large steps agree (Lepski's principle).
+    `known` bounds the rounding of the values, `unit` is the size of x if x is 0, `limit` the distance to the nearest
+    point where f is known not to be smooth. Steps are around eps^(1/7) of max(1, |x|), and of |x| if x is small. If these
+    do not settle it, steps relative to 1 and to lengths between follow, since a function may change on any length. The
+    error of an estimate is its distance from the estimates of the next larger step and of all smaller steps, beyond their
+    rounding: a step too large for the function disagrees with the smaller steps, however well two large steps agree
+    (Lepski's principle).
     """
     if not math.isfinite(at := f(x)):
         return Difference()
@@ -127,7 +128,7 @@ def _sampled(f: Callable[[float], float], x: float, at: float, h: float) -> _Sam
 
 
 def _noise(f: Callable[[float], float], x: float, at: float, size: float) -> float:
-    """How far the values close to x scatter about a polynomial of degree 4, as by their rounding."""
+    """The scatter of the values near x about a polynomial of degree 4, a measure of their rounding."""
     h = STEP * 2.0**-20 * min(1.0, size)
     values = [at if k == 0 else f(x + k * h) for k in range(-3, 4)]
     fifth = [sum(c * v for c, v in zip((-1, 5, -10, 10, -5, 1), values[i:], strict=False)) for i in (0, 1)]
@@ -136,7 +137,7 @@ def _noise(f: Callable[[float], float], x: float, at: float, size: float) -> flo
 
 
 def _best(samples: list[_Sample], x: float, noise: float, known: float) -> Difference:
-    """The estimate that is known best, of those with steps from small to large."""
+    """The estimate with the least uncertainty, from estimates in the order of their steps, smallest first."""
     # Scatter that is more than 1e-6 of the values is no rounding, unless known: the function changes within the step.
     scatter = [noise if noise <= max(1e-6 * s.size, known) else 0.0 for s in samples]
     # Rounding of the values, and of x + kh, which moves a value by half a unit of x times the slope.
@@ -177,7 +178,7 @@ def check_grads(f: Callable[..., Any], args: Sequence[Any], *, order: int = 2) -
     Raises
     ------
     GradientCheckError
-        With a table of what differs, if a derivative is off by 0.05 % or more, if forward and reverse mode disagree, or
+        With a table of the differences, if a derivative is off by 0.05 % or more, if forward and reverse mode disagree, or
         if finite differences do not resolve `f` at `args`: at a kink, or where it changes faster than their smallest step.
 
     Notes
@@ -187,8 +188,8 @@ def check_grads(f: Callable[..., Any], args: Sequence[Any], *, order: int = 2) -
     of the same arguments. Cost: about 43 runs of `f` per input and order.
 
     There is no absolute tolerance: units do not matter. A derivative has to agree to within four times the uncertainty of
-    its finite difference, which comes from the rounding of the values of `f`, as measured, and from what steps of
-    different sizes disagree by. What that rounding hides, such as a term of 1e-20 beside 1, no difference can check.
+    its finite difference. This uncertainty comes from the measured rounding of the values of `f`, and from the disagreement
+    of steps of different sizes. No difference can check a term that rounding hides, such as 1e-20 beside 1.
 
     Examples
     --------
@@ -236,19 +237,19 @@ def check_grads(f: Callable[..., Any], args: Sequence[Any], *, order: int = 2) -
 
 
 def _weights(count: int, seed: int) -> list[float]:
-    """Fixed numbers of size about 1, without common factors, so that errors cannot cancel."""
+    """Fixed numbers of size about 1 without common factors, so that errors cannot cancel."""
     return [float(w) for w in np.random.default_rng(seed).uniform(0.5, 1.5, count)]
 
 
 def _scales(numbers: Sequence[float]) -> list[float]:
-    """A power of two of the size of each number: the largest of them for a 0, which has no size; 1 if all are."""
+    """A power of two near each number; for a 0 the largest of these powers, or 1 if all numbers are 0."""
     sizes = [abs(n) if math.isfinite(n) else 0.0 for n in numbers]
     largest = max(sizes, default=0.0) or 1.0
     return [2.0 ** min(max(math.frexp(size or largest)[1], -1000), 1000) for size in sizes]
 
 
 def _weighted(f: Callable[..., Any], numbers: list[float], shape: Shape) -> Callable[..., Any]:
-    """Σ weight·output: the single number that is differentiated; no output drowns in the rounding of another."""
+    """Σ weight·output, the single number to differentiate; no output is lost in the rounding of another."""
     sizes: list[float] = []
 
     def total(*arguments: Any) -> Any:
@@ -268,7 +269,7 @@ def _value(number: Any) -> float:
 
 
 def _directional(f: Callable[..., Any], count: int, numbers: list[float], level: int) -> Callable[..., Any]:
-    """The derivative of `f` along a fixed direction, in which each number moves by a share of its size."""
+    """The derivative of `f` along a fixed direction, in which each number moves by a fraction of its size."""
     direction = [w * size for w, size in zip(_weights(len(numbers), 10 + level), _scales(numbers), strict=True)]
 
     def slope(*arguments: Any) -> Any:
@@ -306,8 +307,9 @@ def _compared(f: Callable[..., Any], numbers: list[float], shape: Shape, order: 
 def _rounding(f: Callable[..., Any], numbers: list[float], shape: Shape) -> tuple[float, list[float]]:
     """Bounds of the rounding of the value of `f` and of each derivative.
 
-    A sweep with every local gradient taken absolute gives A. A value is off by eps·Σ A·|v| over the nodes v, a derivative
-    by 8·n·eps·A for n operations. Below the smallest normal double a factor is off by an absolute amount: SMALLEST.
+    A sweep with the absolute values of all local gradients gives A. A value is off by eps·Σ A·|v| over the nodes v, a
+    derivative by 8·n·eps·A for n operations. Below the smallest normal double a factor is off by an absolute amount:
+    SMALLEST.
     """
     inputs = [Variable(n) for n in numbers]
     y = f(*shape.pack(inputs))

@@ -1,4 +1,4 @@
-"""What is written by hand in NumPy, as contestants: the reference of every row."""
+"""Contestants written by hand in NumPy: the reference of every row."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ Run = Any
 
 
 def network_gradient(data: Data) -> Run:
-    """Gradient for one sample."""
+    """The gradient for one sample."""
     return lambda: networks.sample_gradient(data.params, data.inputs[0], data.targets[0], data.widths)
 
 
 def tiny(point: tuple[float, float]) -> Run:
-    """Value and gradient, on Python floats: NumPy would be slower."""
+    """Value and gradient on Python floats, since NumPy would be slower."""
     return lambda: formulas.tiny_by_hand(*point)
 
 
@@ -43,5 +43,5 @@ def black_scholes(points: Any) -> Run:
 
 
 def compiled(data: Data) -> Run:
-    """Nothing to compile."""
+    """The gradient for one sample; NumPy has nothing to compile."""
     return network_gradient(data)

@@ -1,6 +1,6 @@
 """From a function to its first gradient: tracing, differentiating and compiling scalar code.
 
-python -m benchmarks.compile                                            about four minutes, most of it JAX's
+python -m benchmarks.compile                                            about four minutes, most of them for JAX
 python -m benchmarks.compile --write docs/benchmarks                    writes page and plot
 """
 

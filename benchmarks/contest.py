@@ -1,4 +1,4 @@
-"""A row: one task, the contestants that do it, the reference they are checked against, and the bars that are set."""
+"""A row: one task, its contestants, the reference that checks their results, and the bars."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Contestant(NamedTuple):
-    """The distribution that it needs, the module with its makers, whether it keeps to one thread."""
+    """The distribution that a contestant needs, the module with its makers, and whether it keeps to one thread."""
 
     distribution: str
     module: str
@@ -35,7 +35,7 @@ class Contestant(NamedTuple):
 
 
 OURS, NUMPY, NUMBA, ALL_CORES = "autograd_lite", "by hand, NumPy", "by hand, numba", ", all cores"
-# On small matrices one thread is about as fast as two, and two wait for each other where a neighbour has one of the cores.
+# On small matrices one thread is about as fast as two, and two wait for each other if another process has one of the cores.
 ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 CONTESTANTS = {
     OURS: Contestant("autograd_lite", "benchmarks.ours"),
@@ -52,7 +52,7 @@ CONTESTANTS = {
     "micrograd": Contestant("micrograd", "benchmarks.peers.with_micrograd"),
 }
 RELATIVE = 1e-9  # how far a contestant may be from the reference
-LONGEST, SLOW = 600.0, 20.0  # seconds for one request, and from where one run has to do
+LONGEST, SLOW = 600.0, 20.0  # seconds for one request, and seconds from which a run is not repeated
 
 
 def present(names: list[str]) -> tuple[list[str], list[str]]:
@@ -63,7 +63,7 @@ def present(names: list[str]) -> tuple[list[str], list[str]]:
 
 
 class Bar(NamedTuple):
-    """What this project wants of itself: our time over that of the fastest of some, or, against none, our seconds."""
+    """A limit that this project sets itself: our time over that of the fastest contestant named, or our seconds."""
 
     against: tuple[str, ...] = ()
     bar: float | None = None
@@ -97,9 +97,9 @@ Column = dict[str, Cell]
 class Row:
     """One task.
 
-    `full` and `quick` make the arguments of every maker and of `reference`. Where a run is a number of steps, the check
-    and the quick run use those of `full` and `quick`, and `timed` says how many each contestant is timed on: times are
-    scaled to `whole`.
+    `full` and `quick` make the arguments of every maker and of `reference`. In a row whose run is a number of steps, the
+    check and the quick run take the numbers of steps of `full` and `quick`; `timed` gives the number of steps on which each
+    contestant is timed, and times are scaled to `whole` steps.
     """
 
     number: int
@@ -113,18 +113,18 @@ class Row:
     makers: dict[str, str] = field(default_factory=dict)  # where a contestant's maker has a name of its own
     timed: dict[str, int] = field(default_factory=dict)
     whole: int = 0
-    anew: bool = False  # a run compiles anew: the first is one like the others
+    anew: bool = False  # every run compiles anew, so that the first run is like the others
 
     def run(self, options: argparse.Namespace) -> Section:
         """Return the table of this row."""
         return sections.of_row(self, self.column(options))
 
     def at(self, problem: Callable[[], tuple[Any, ...]]) -> Row:
-        """Return the row with another problem."""
+        """Return this row for another problem."""
         return replace(self, full=problem, quick=problem)
 
     def column(self, options: argparse.Namespace) -> Column:
-        """Check every contestant, then time them in turns."""
+        """Check every contestant, then time the contestants in turns."""
         names, _ = present([name for name in self.contestants if name in options.contestants])
         problem = self.quick if options.quick else self.full
         reference = flat(self.reference(*problem()))
@@ -148,7 +148,7 @@ class Row:
         return column
 
     def _task(self, worker: measure.Worker, name: str, cell: Cell, options: argparse.Namespace) -> Any:
-        """Return what measures a round, and how many rounds: where a run is slow, the first has to do."""
+        """Return a function that measures a round, and the number of rounds: none after a slow first run."""
         scale = 1.0
         if self.whole and not options.quick:
             arguments = (*self.full()[:-1], self.timed[name])
@@ -178,7 +178,7 @@ def difference(result: np.ndarray, reference: np.ndarray) -> str:
     """Return how a result differs from the reference by more than 1e-9; empty if it does not."""
     if result.shape != reference.shape:
         return f"{result.size} numbers for {reference.size}"
-    # what is zero but for cancellation is measured by the largest; a NaN is close to nothing
+    # numbers that are zero but for cancellation are compared by the size of the largest; a NaN is close to nothing
     close = np.allclose(result, reference, rtol=RELATIVE, atol=RELATIVE * 0.01 * np.abs(reference).max())
     return "" if close else f"off by {np.abs(result - reference).max():.1e}"
 
@@ -191,7 +191,7 @@ class Entrant:
         self.run: Callable[[], Any] = lambda: None
 
     def ready(self, problem: Callable[[], tuple[Any, ...]]) -> tuple[float, np.ndarray]:
-        """Make the thing to run and run it once; return seconds and result."""
+        """Make the function to run and run it once; return seconds and result."""
         arguments = problem()
         started = time.perf_counter()
         self.run = self.make(*arguments)
@@ -204,7 +204,7 @@ class Entrant:
 
 
 def timed(run: Callable[[], Any]) -> float:
-    """Return seconds a run: the best of fifteen batches of 5 ms, since a busy neighbour only ever adds."""
+    """Return seconds a run: the best of fifteen batches of 5 ms, since other processes can only add time."""
     clock, best, passes, batches = time.perf_counter, float("inf"), 1, 0
     gc.collect()
     while batches < 15:

@@ -1,4 +1,4 @@
-"""One engine in a process of its own: makes the leaves, times passes, measures memory."""
+"""One engine in a process of its own, which makes the leaves, times passes and measures memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benchmarks.programs import PROGRAMS
 
 
 class Round(NamedTuple):
-    """Means over the passes of one round, in seconds per operation, and what the last pass computed."""
+    """Means over the passes of one round, in seconds per operation, and the results of the last pass."""
 
     record: float
     backward: float
@@ -21,7 +21,7 @@ class Round(NamedTuple):
     operations: int
     value: float
     gradient: list[float] | None
-    memory: float  # bytes per operation that the process has grown by since it started
+    memory: float  # growth of the process since its start, in bytes per operation
 
     @property
     def both(self) -> float:
@@ -30,7 +30,7 @@ class Round(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """Bytes that Python allocated, by tracemalloc."""
+    """Bytes that Python allocated, measured by tracemalloc."""
 
     leaf: float
     recorded: float  # per operation
@@ -48,7 +48,7 @@ class Contestant:
             gc.disable()
 
     def time(self, name: str, operations: int, passes: int) -> Round:
-        """Run some passes; the clock is this process's CPU time, so that a busy neighbour counts for less."""
+        """Run some passes; the clock is the CPU time of this process, so that other processes count for less."""
         self._prepare(name, operations)
         engine, program, leaves, clock = self.engine, self.program, self.leaves, time.process_time
         record = backward = reset = 0.0
@@ -69,7 +69,7 @@ class Contestant:
         return Round(*times, program.operations, value, gradient, memory)
 
     def _prepare(self, name: str, operations: int) -> None:
-        """Make the program and its leaves, unless they are those of the last request."""
+        """Make the program and its leaves, unless the last request made them already."""
         if self.key != (name, operations):
             self.key = self.program = self.leaves = None
             gc.collect()
@@ -83,7 +83,7 @@ class Contestant:
         return gradient if gradient is None else gradient[:: max(1, len(gradient) // 3000)]
 
     def memory(self, name: str, operations: int) -> Memory:
-        """Trace what the leaves, the graph and the sweep allocate and keep."""
+        """Trace the memory that the leaves, the graph and the sweep allocate and keep."""
         self.key = self.leaves = None
         program = PROGRAMS[name](operations)
         gc.collect()

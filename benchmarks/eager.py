@@ -1,4 +1,4 @@
-"""Time and memory of recording a graph and sweeping it backward, beside the other eager engines installed here.
+"""Time and memory of recording a graph and sweeping it backward, beside the other installed eager engines.
 
     python -m benchmarks.eager                                              about three minutes
     python -m benchmarks.eager --budget 40 --write docs/benchmarks          up to 10⁷ operations; writes page and plot
@@ -78,7 +78,7 @@ def run_program(name: str, sizes: list[int], names: list[str], options: argparse
 
 
 def _run_size(asks: dict[str, partial], size: int, smaller: Column, options: argparse.Namespace) -> Column:
-    """Try every engine once, then go round as often as their speed allows."""
+    """Run every engine once, then make as many rounds as its speed allows."""
     column = {engine: Cell(reason=_foretold(smaller[engine], size, options)) for engine in asks}
     tasks = {}
     for engine, ask in asks.items():
@@ -95,7 +95,7 @@ def _run_size(asks: dict[str, partial], size: int, smaller: Column, options: arg
         # Many passes make a round where they are short: the collector's work, which comes in bursts, is shared out fairly.
         passes = max(1, min(100, int(0.1 / max(seconds, 1e-6))))
         if seconds < 0.3:
-            cell.rounds, more = [], options.rounds  # the first was to warm up
+            cell.rounds, more = [], options.rounds  # the first round warmed the engine up
         else:
             more = min(options.rounds, 3) - 1 if seconds < 5 else 0
         tasks[engine] = (partial(ask, passes, timeout=60 + 40 * seconds * passes), more)
@@ -105,7 +105,7 @@ def _run_size(asks: dict[str, partial], size: int, smaller: Column, options: arg
 
 
 def _foretold(smaller: Cell, size: int, options: argparse.Namespace) -> str:
-    """Return why a size cannot be run, judging by the size before; empty if it can."""
+    """Return the reason why a size cannot be run, judged by the size before; empty if it can."""
     if smaller.reason.startswith("over"):
         return "over budget"
     if not smaller.rounds:
@@ -117,7 +117,7 @@ def _foretold(smaller: Cell, size: int, options: argparse.Namespace) -> str:
 
 
 def memory_of(name: str, names: list[str]) -> dict[str, Memory]:
-    """Trace each engine's Python allocations on one program, in processes made for it."""
+    """Trace each engine's Python allocations on one program, in new processes."""
     traced = {}
     for engine in names:
         if engines.GC_OFF in engine or engine == engines.FLOOR:

@@ -1,7 +1,7 @@
-"""The engines under test, a few lines each: ours, the peers that are installed, and plain floats as the floor.
+"""The measured engines, a few lines each: ours, the installed peers, and plain floats as the floor.
 
-A pass is record → backward → reset. Leaves are made once, as parameters are in training; `reset` does what an engine's
-user must do before the next pass, so that no engine's housekeeping goes uncounted.
+A pass is record → backward → reset. Leaves are made once, as parameters are in training. `reset` does the work that a
+user of the engine must do before the next pass, so that the housekeeping of every engine counts.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from benchmarks.programs import Program
 
-Scalar = Any  # whatever number an engine computes with
+Scalar = Any  # the number of an engine
 
 
 def functions(number: Callable[[Scalar], float], **others: Callable[[Scalar], Scalar]) -> SimpleNamespace:
@@ -56,7 +56,7 @@ class Floats:
 
 
 class Nodes(Floats):
-    """An engine of node objects: `y.backward()` fills in each leaf's `.grad`."""
+    """An engine of node objects: `y.backward()` sets `.grad` of each leaf."""
 
     def __init__(
         self, leaf: Callable[[float], Scalar], m: Any, number: Callable[[Scalar], float], cleared: float | None = None
@@ -64,7 +64,7 @@ class Nodes(Floats):
         self.leaf, self.m, self.value, self.cleared = leaf, m, number, cleared  # type: ignore[method-assign]
 
     def leaves(self, values: list[float]) -> list[Scalar]:
-        """Make a node each."""
+        """Make a node for each leaf."""
         return [self.leaf(value) for value in values]
 
     def backward(self, output: Scalar, leaves: list[Scalar]) -> None:  # noqa: ARG002 - the output knows its leaves
@@ -76,7 +76,7 @@ class Nodes(Floats):
         return [float(x.grad or 0.0) for x in leaves]
 
     def reset(self, leaves: list[Scalar]) -> None:
-        """Set `.grad` to what it was."""
+        """Set `.grad` to its first value."""
         cleared = self.cleared
         for x in leaves:
             x.grad = cleared
@@ -100,7 +100,7 @@ def value_class() -> Floats:
 
 
 def micrograd() -> Floats:
-    """Return karpathy/micrograd; its recursive sort gets the stack it needs (as installed, it ends at depth 1,000)."""
+    """Return karpathy/micrograd, with enough stack for its recursive sort (as installed, it ends at depth 1,000)."""
     from micrograd.engine import Value
 
     sys.setrecursionlimit(100_000_000)
@@ -158,7 +158,7 @@ class Xad(Floats):
 
 
 class Autograd(Floats):
-    """HIPS/autograd; the leaves are elements taken out of one array, as its users write it."""
+    """HIPS/autograd; the leaves are elements of one array, as its users write it."""
 
     def __init__(self) -> None:
         import autograd.numpy
@@ -170,7 +170,7 @@ class Autograd(Floats):
         self.m = functions(getval, relu=lambda x: larger(x, 0.0), exp=self.numpy.exp, log=self.numpy.log)
 
     def leaves(self, values: list[float]) -> dict[str, Any]:
-        """Make the array, with a place for its gradient beside it."""
+        """Make the array, and a place for its gradient."""
         return {"array": self.numpy.array(values), "gradient": None}
 
     def record(self, program: Program, leaves: dict[str, Any]) -> tuple[Callable[[float], Any], float]:
@@ -179,7 +179,7 @@ class Autograd(Floats):
         return self.make_vjp(lambda array: program.run([array[k] for k in range(count)], self.m), leaves["array"])
 
     def backward(self, output: tuple[Callable[[float], Any], float], leaves: dict[str, Any]) -> None:
-        """Pull 1 back."""
+        """Pull the cotangent 1 back."""
         leaves["gradient"] = output[0](1.0)
 
     def value(self, output: tuple[Callable[[float], Any], float]) -> float:

@@ -1,4 +1,4 @@
-"""Black–Scholes, a tiny graph and a random program: written for any numbers, and differentiated by hand."""
+"""Black–Scholes, a tiny graph and a random program, written for any numbers and differentiated by hand."""
 
 from __future__ import annotations
 
@@ -76,9 +76,9 @@ BINARY, UNARY = ("add", "sub", "mul", "div"), ("exp", "sin", "sqrt")
 
 
 class Random(NamedTuple):
-    """Instructions `(operation, first, second)`, numbers of slots; the result takes the place of the first.
+    """Instructions `(operation, first, second)` on numbered slots; the result replaces the content of the first slot.
 
-    Slots from 0 on hold the live values, each of them an input to begin with; the inputs themselves follow.
+    Slots from 0 on hold the live values, each of which starts as an input; the slots of the inputs follow.
     """
 
     point: Array
@@ -87,7 +87,7 @@ class Random(NamedTuple):
 
 
 def random_program(operations: int) -> Random:
-    """Draw a program without dead code, whose values and tangents stay in range: its gradient is well-conditioned."""
+    """Draw a program without dead code, whose values and tangents stay in range, so that its gradient is well-conditioned."""
     draw, live = random.Random(0), min(LIVE, operations // 2)
     point = [draw.uniform(0.5, 2.0) for _ in range(INPUTS)]
     duals = [(x, [draw.uniform(-1.0, 1.0) for _ in range(DIRECTIONS)]) for x in point]
@@ -103,7 +103,7 @@ def random_program(operations: int) -> Random:
 
 
 def _dual(name: str, a: tuple[float, list[float]], b: tuple[float, list[float]]) -> tuple[float, list[float]]:
-    """Return value and tangents along some directions; zeros where there is no root."""
+    """Return value and tangents along some directions; zeros where the root does not exist."""
     (x, dx), (y, dy) = a, b
     if name == "sqrt" and x <= 0:
         return 0.0, dx
@@ -146,7 +146,7 @@ def run_random(program: Random, point: Any, m: Any) -> Any:
 
 
 def random_gradient(program: Random) -> Array:
-    """Return its gradient by a reverse sweep over the instructions, by hand."""
+    """Return the gradient of the random program by a hand-written reverse sweep over the instructions."""
     point, seen = program.point.tolist(), []
     slots = [*(point[k % INPUTS] for k in range(program.live)), *point]
     for name, i, j in program.instructions:

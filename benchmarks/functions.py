@@ -1,6 +1,6 @@
-"""Twenty functions to differentiate, of a few hundred to a few thousand operations each, in plain scalar Python.
+"""Twenty functions in plain scalar Python, each of a few hundred to a few thousand operations.
 
-Each takes a sequence of numbers and `m`, which has exp, log, sin, cos, sqrt, tanh and erf of those numbers.
+Each takes a sequence of numbers and `m`, which has exp, log, sin, cos, sqrt, tanh and erf for such numbers.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Numbers = Any
 
 
 def total(terms: Any) -> Any:
-    """Add up."""
+    """Return the sum of the terms."""
     result = 0.0
     for term in terms:
         result = result + term
@@ -53,7 +53,7 @@ def option_book(x: Numbers, m: Any) -> Any:
 
 
 def logistic_map(x: Numbers, _m: Any) -> Any:
-    """x ← r x (1 - x), 500 times, in its calm range."""
+    """x ← r x (1 - x), 500 times, for an r without chaos."""
     r, y = x[0], x[1]
     for _ in range(500):
         y = r * y * (1.0 - y)
@@ -69,7 +69,7 @@ def trigonometric_chain(x: Numbers, m: Any) -> Any:
 
 
 def norms(x: Numbers, m: Any) -> Any:
-    """The sum of Euclidean lengths of ten parts of a vector, and its own."""
+    """The sum of the Euclidean lengths of ten parts of a vector and of the whole vector."""
     parts = [m.sqrt(total(x[k + i] * x[k + i] for i in range(20))) for k in range(0, 200, 20)]
     return total(parts) + m.sqrt(total(x[k] * x[k] for k in range(200)))
 
@@ -222,7 +222,7 @@ def _between(low: float, high: float, count: int) -> np.ndarray:
     return np.random.default_rng(count).uniform(low, high, count)
 
 
-# name → function, where it is differentiated
+# name → function, and the point at which it is differentiated
 FUNCTIONS: dict[str, tuple[Callable[[Numbers, Any], Any], Callable[[], np.ndarray]]] = {
     "Rosenbrock, 50 variables": (rosenbrock, partial(_between, -1.0, 1.0, 50)),
     "network 2-25-50-25-2": (network, partial(networks.start, networks.SIGMOIDS)),

@@ -1,4 +1,4 @@
-"""How the time an operation grows with the length of a program, phase by phase, and the time a lane with the lanes."""
+"""Growth of the time an operation with the length of a program, phase by phase, and of the time a lane with the lanes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PHASES = ("trace", "gradient", "compile", "run")
 
 
 class Spent(NamedTuple):
-    """Seconds of each phase, and how many operations the contestant counts in value and gradient."""
+    """Seconds of each phase, and the number of operations that the contestant counts in value and gradient."""
 
     phases: dict[str, float]
     operations: int
@@ -33,13 +33,13 @@ class Spent(NamedTuple):
 
 
 class Builder:
-    """Traces, differentiates, compiles and runs random programs, in a process of its own."""
+    """A contestant in a process of its own, which traces, differentiates, compiles and runs random programs."""
 
     def __init__(self, module: str) -> None:
         self.phases = importlib.import_module(module).phases
 
     def build(self, operations: int) -> tuple[Spent, np.ndarray]:
-        """Return what a program takes whose gradient has about so many operations, and the gradient."""
+        """Return the seconds for a program whose gradient has about so many operations, and the gradient."""
         program = formulas.random_program(operations // 3)
         gc.collect()
         phases, compiled, result, run = self.phases(program)
@@ -53,12 +53,12 @@ class Lengths:
     number: int
     title: str
     sizes: Sequence[int]
-    largest: dict[str, int]  # contestant → the longest program that it is asked for
+    largest: dict[str, int]  # contestant → the length of its longest program
     bar: Bar | None = None
     flat_within: float = float("inf")
 
     def run(self, options: argparse.Namespace) -> Section:
-        """Build every program, the contestants one after the other at each length; the best of three where that is quick."""
+        """Build every program, at each length one contestant after the other; short builds count by the best of three."""
         names, _ = present([name for name in self.largest if name in options.contestants])
         sizes = self.sizes[:1] if options.quick else self.sizes
         found: dict[str, dict[int, Spent]] = {name: {} for name in names}
@@ -107,7 +107,7 @@ class Lengths:
 
 
 def _best(name: str, size: int, reference: np.ndarray) -> Spent:
-    """Build a program in a fresh process, after a small one that warms up; take each phase's best of up to three times."""
+    """Build a program in a fresh process, after a small program as a warm-up; take the best of up to three for each phase."""
     worker = CONTESTANTS[name].worker(Builder)
     try:
         worker.ask("build", 300, timeout=LONGEST)
@@ -124,7 +124,7 @@ def _best(name: str, size: int, reference: np.ndarray) -> Spent:
 
 
 def _draw_lengths(axis: Any, found: dict[str, dict[int, Spent]]) -> None:
-    """Draw seconds an operation over operations, a line a phase."""
+    """Draw seconds an operation over operations, a line for each phase."""
     for colour, (name, column) in enumerate(found.items()):
         for phase, style in zip(PHASES, ("-", "--", "-.", ":"), strict=True):
             points = [(spent.operations, spent.each(phase)) for spent in column.values() if spent.phases[phase] > 0]
@@ -136,7 +136,7 @@ def _draw_lengths(axis: Any, found: dict[str, dict[int, Spent]]) -> None:
 
 @dataclass(frozen=True)
 class Lanes:
-    """One row at growing numbers of lanes."""
+    """One row, for growing numbers of lanes."""
 
     number: int
     title: str

@@ -1,4 +1,4 @@
-"""Many lanes of one scalar program: a batch of samples, a million options; beside array code of the peers.
+"""Many lanes of one scalar program (a batch of samples, a million options), beside array code of the peers.
 
 python -m benchmarks.lanes                                              about two minutes
 python -m benchmarks.lanes --write docs/benchmarks                      writes page and plot

@@ -1,8 +1,8 @@
-"""What every benchmark needs: a process per contestant, interleaved rounds, medians, Markdown tables.
+"""Shared parts of the benchmarks: a process per contestant, interleaved rounds, medians, Markdown tables.
 
-Contestants run in processes of their own, one request at a time, in turns: what disturbs the machine for a while disturbs
-all of them alike, one's garbage never reaches another's collector, and a crash or an endless run costs one cell of the
-table, not the table.
+Contestants run in processes of their own, in turns, one request at a time. So a disturbance of the machine slows all of
+them alike, the garbage of one contestant never reaches the collector of another, and a crash or an endless run costs one
+cell of the table, not the table.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ except ImportError:  # Windows
 
 
 class NotRunError(Exception):
-    """A measurement that could not be had; the text is what the table shows."""
+    """A measurement that failed; the table shows the text."""
 
 
 class Worker:
@@ -84,10 +84,10 @@ def _serve(pipe: Any, factory: Callable[..., Any], arguments: tuple[Any, ...]) -
     """Answer requests until the other end of the pipe is closed."""
     try:
         target, failure = factory(*arguments), None
-        # What the imports left behind is no contestant's garbage: the cyclic collector need not walk it again and again.
+        # Objects of the imports are no garbage of a contestant: the cyclic collector need not walk through them again.
         gc.collect()
         gc.freeze()
-    except Exception as error:  # noqa: BLE001 - whatever a peer raises is the table's business, not ours
+    except Exception as error:  # noqa: BLE001 - the table shows any exception of a peer
         target, failure = None, _in_one_line(error)
     while True:
         try:
@@ -109,9 +109,9 @@ def _in_one_line(error: BaseException) -> str:
 
 
 def in_turns(tasks: dict[str, tuple[Callable[[], Any], int]]) -> dict[str, list[Any]]:
-    """Call each task the number of times that stands beside it, round by round, the first of a round in rotation.
+    """Call each task as many times as its number says, round by round; the task that begins a round rotates.
 
-    A task that raises `NotRunError` keeps the results it had and is not asked again.
+    A task that raises `NotRunError` keeps its results so far and is not called again.
     """
     results: dict[str, list[Any]] = {name: [] for name in tasks}
     failed: set[str] = set()
@@ -127,12 +127,12 @@ def in_turns(tasks: dict[str, tuple[Callable[[], Any], int]]) -> dict[str, list[
 
 
 def paired_ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:
-    """Return the median over rounds of our time over theirs: a slow round slows both and cancels."""
+    """Return the median over rounds of our time over theirs; a disturbance of a round cancels in the ratio."""
     return statistics.median(a / b for a, b in zip(ours, theirs, strict=False))
 
 
 def peak_memory() -> float:
-    """Return the most bytes this process has held in memory so far (nan where the system does not tell)."""
+    """Return the most bytes this process has held in memory so far (nan if the system does not tell)."""
     if resource is None:
         return float("nan")
     unit = 1 if sys.platform == "darwin" else 1024
@@ -177,9 +177,9 @@ def version(distribution: str) -> str:
 
 
 def write_between_marks(page: Path, name: str, text: str) -> None:
-    """Put `text` between the marks `<!-- name -->` and `<!-- end of name -->` of a page; make the page if there is none.
+    """Put `text` between the marks `<!-- name -->` and `<!-- end of name -->` of a page; make a missing page.
 
-    The words around the marks are written by people and stay.
+    The text around the marks is written by people and stays unchanged.
     """
     start, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
     old = page.read_text(encoding="utf-8") if page.exists() else f"{start}\n{end}\n"

@@ -1,6 +1,6 @@
 """The networks of the benchmarks: their data, scalar code, array code, and their gradients by hand in NumPy.
 
-Parameters are one flat array: for each layer its weights, a row an output, then its biases.
+Parameters are one flat array: for each layer the weights, one row for each output, then the biases.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-Array = Any  # of whichever library
+Array = Any  # of any library
 SIGMOIDS, CLASSIFIER = (2, 25, 50, 25, 2), (784, 50, 10)
 SMALL_SIGMOIDS, SMALL_CLASSIFIER = (2, 3, 4, 2), (6, 5, 3)
 RATE = 0.5
 
 
 class Data(NamedTuple):
-    """A network, and samples with targets for it, a row each."""
+    """A network, and its samples with targets, one row for each sample."""
 
     widths: Sequence[int]
     params: Array
@@ -29,7 +29,7 @@ class Data(NamedTuple):
 
 
 def count(widths: Sequence[int]) -> int:
-    """Return how many parameters there are."""
+    """Return the number of parameters."""
     return sum((n_in + 1) * n_out for n_in, n_out in pairwise(widths))
 
 
@@ -72,7 +72,7 @@ def layers(params: Array, widths: Sequence[int]) -> list[tuple[Array, Array]]:
 
 
 def neurons(params: Any, inputs: Any, widths: Sequence[int], hidden: Callable[[Any], Any]) -> Any:
-    """Return the outputs, of which the last layer's stay as they are."""
+    """Return the outputs; the last layer has no activation."""
     at = 0
     for n_in, n_out in pairwise(widths):
         bias = at + n_in * n_out
@@ -133,7 +133,7 @@ Layers = list[tuple[Any, Any]]
 
 
 def sweep_sample(its_layers: Layers, gradients: Layers, inputs: Array, targets: Array) -> None:
-    """Write the gradient of one sample's squared error into `gradients`; in place wherever NumPy can."""
+    """Write the gradient of one sample's squared error into `gradients`, in place wherever NumPy can."""
     outputs = [inputs]
     for weights, biases in its_layers:
         z = weights @ outputs[-1]
@@ -211,7 +211,7 @@ def classifier_gradient(data: Data) -> Array:
 
 
 def trained(data: Data, steps: int) -> Array:
-    """Return the parameters after single-sample gradient steps, by hand: views are made once, all is in place."""
+    """Return the parameters after single-sample gradient steps, by hand, with views made once and all work in place."""
     params = data.params.copy()
     gradient = np.empty_like(params)
     its_layers, into = layers(params, data.widths), layers(gradient, data.widths)

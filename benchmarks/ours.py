@@ -1,4 +1,4 @@
-"""The library itself: scalar code, traced, differentiated, compiled."""
+"""Our own contestant: scalar code, traced, differentiated, compiled."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def black_scholes(points: Any) -> Run:
 
 
 def compiled(data: Data) -> Run:
-    """Trace, differentiate, compile and run; a fresh function each time, and no code from the time before."""
+    """Trace, differentiate, compile and run, each time a fresh function and without code from the time before."""
 
     def run() -> Any:
         forget()
@@ -103,7 +103,7 @@ def _at(f: Callable[[Any], Any], points: Any) -> Run:
 
 
 def phases(program: Random) -> tuple[dict[str, float], int, Any, Run]:
-    """Return seconds of each phase, how many operations were compiled, the gradient, and what runs it again."""
+    """Return seconds of each phase, the number of compiled operations, the gradient, and a function that runs it again."""
     forget()
     clock = time.perf_counter
     times = [clock()]

@@ -28,7 +28,7 @@ Layers = list[list[tuple[Any, Any]]]  # layers of neurons, each neuron its weigh
 
 @dataclass(frozen=True)
 class Program:
-    """A function of leaves, the point where it is differentiated, and how many operations it writes down."""
+    """A function of leaves, the point at which it is differentiated, and the number of its operations."""
 
     leaves: list[float]
     run: Callable[[list[Any], Any], Any]

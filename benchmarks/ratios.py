@@ -1,4 +1,4 @@
-"""What a gradient costs, in evaluations of its function by the same executor."""
+"""The time of a gradient over the time of its function, both by one executor."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
-# contestant, lanes (0: one point) → function → rounds of seconds for value and gradient, or why there are none
+# contestant, lanes (0: one point) → function → rounds of seconds for value and gradient, or a reason for their absence
 Found = dict[tuple[str, int], dict[str, Any]]
 
 
 class Pair:
-    """Value and gradient of one function after another, in a process of its own."""
+    """A contestant in a process of its own, which times value and gradient of one function after another."""
 
     def __init__(self, module: str) -> None:
         self.module = importlib.import_module(module)
@@ -44,7 +44,7 @@ class Pair:
 
 
 def points_of(name: str, lanes: int) -> np.ndarray:
-    """Return the point of a function, or rows of points close to it."""
+    """Return the point of a function, or rows of points near it."""
     point = FUNCTIONS[name][1]()
     return point if lanes == 0 else point * (1.0 + 1e-3 * np.arange(lanes)[:, None] / lanes)
 
@@ -101,7 +101,7 @@ def _measured(worker: measure.Worker, function: str, lanes: int, rounds: int) ->
     try:
         result = worker.ask("ready", function, lanes, timeout=LONGEST)
         expected = references(function)
-        fault = difference(result[: expected.size], expected)  # of the lanes, the first is that point
+        fault = difference(result[: expected.size], expected)  # the first lane is that point
         if fault:
             return f"WRONG: {fault}"
         return [worker.ask("times", timeout=LONGEST) for _ in range(rounds)]
@@ -118,7 +118,7 @@ def _ratio(rounds: list[tuple[float, float]]) -> float:
 
 
 def _shown(rounds: list[tuple[float, float]] | str) -> str:
-    """Return the ratio and the median time of a value, in which a call's own time may stand out."""
+    """Return the ratio and the median time of a value, which includes the time of the call itself."""
     if isinstance(rounds, str):
         return rounds
     return f"{_ratio(rounds):.2f} ({duration(statistics.median(value for value, _ in rounds))})"
@@ -130,7 +130,7 @@ def _median(column: dict[str, Any]) -> float | None:
 
 
 def _draw(axis: Any, found: Found) -> None:
-    """Draw a dot a function, a line of dots a contestant."""
+    """Draw a line of dots for each contestant, a dot for each function."""
     for row, column in enumerate(found.values()):
         ratios = [_ratio(rounds) for rounds in column.values() if not isinstance(rounds, str)]
         axis.plot(ratios, [row] * len(ratios), "o", alpha=0.5, color=f"C{row}")

@@ -1,4 +1,4 @@
-"""Run every program at its full size and keep what it printed, with small copies of its pictures.
+"""Run every demo at its full size and keep its printed output, with small copies of its pictures.
 
 python -m benchmarks.reference [NAME ...]          about two minutes for all; needs the extra `demos`
 """
@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from PIL import Image  # which matplotlib brings
+from PIL import Image  # matplotlib brings it
 
 import autograd_lite as al
 from autograd_lite.__main__ import DEMOS, load_demos
@@ -22,7 +22,7 @@ WIDTH, COLOURS = 1100, 192
 
 
 def kept(picture: Path, name: str) -> str:
-    """Copy a picture into this folder, smaller; returns its file's name."""
+    """Copy a picture into the folder of the pages, smaller; return the name of the copy."""
     target = HERE / f"{name}-{picture.name}"
     if picture.suffix == ".png":
         image = Image.open(picture).convert("RGB")
@@ -35,7 +35,7 @@ def kept(picture: Path, name: str) -> str:
 
 
 def section(name: str, out: Path) -> str:
-    """Run a demo; returns its part of the page."""
+    """Run a demo; return its page."""
     module, printed = importlib.import_module(f"{DEMOS}.{name}"), io.StringIO()
     began = time.perf_counter()
     with contextlib.redirect_stdout(printed):
@@ -50,7 +50,7 @@ def section(name: str, out: Path) -> str:
 
 
 def main(names: list[str]) -> None:
-    """Write a page for each demo, and the page that links them."""
+    """Write a page for each demo, and the page with the links to them."""
     ladder = load_demos().LADDER
     with tempfile.TemporaryDirectory() as folder:
         for name in names or ladder:
@@ -58,9 +58,10 @@ def main(names: list[str]) -> None:
                 old.unlink()
             (HERE / f"{name}.md").write_text(section(name, Path(folder)) + "\n", encoding="utf-8")
     machine = f"autograd_lite {al.__version__}, Python {platform.python_version()}, {platform.machine()}"
+    written = f"`python -m benchmarks.reference` wrote the pages: {machine}."
     lines = [
-        "# Every program at its full size",
-        f"What each demo printed with seed 0, and its pictures. Written by `python -m benchmarks.reference`: {machine}.",
+        "# Every demo at its full size",
+        f"Each page holds the printed output of a demo with seed 0, and its pictures.\n\n{written}",
         "\n".join(f"* [{name}]({name}.md)" for name in ladder),
     ]
     (HERE / "README.md").write_text("\n\n".join(lines) + "\n", encoding="utf-8")

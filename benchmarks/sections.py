@@ -1,4 +1,4 @@
-"""What a benchmark of rows prints, writes and draws, and its command line."""
+"""Tables, page, plot and command line of the benchmarks that consist of rows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Section:
-    """A row's part of the page: heading, tables and verdicts, what was wrong, how to draw it."""
+    """The part of a page for one row: heading, tables and verdicts, wrong results, a function that draws it."""
 
     number: int
     title: str
@@ -32,11 +32,11 @@ class Task(Protocol):
 
     @property
     def number(self) -> int:
-        """Its number among all rows."""
+        """The number of the row."""
 
     @property
     def title(self) -> str:
-        """What it shows, in a line."""
+        """The title, in one line."""
 
     def run(self, options: argparse.Namespace) -> Section:
         """Measure."""
@@ -117,7 +117,7 @@ def of_row(row: Row, column: Column) -> Section:
 
 
 def verdict(bar: Bar, column: Column) -> str:
-    """Return how we stand against a bar; empty if it was not measured."""
+    """Return our ratio beside a bar; empty if it was not measured."""
     ours = column.get(contest().OURS)
     others = {name: cell for name, cell in column.items() if name in bar.against and cell.rounds}
     if not ours or not ours.rounds or (bar.against and not others):
@@ -139,7 +139,7 @@ def judged(found: float, bar: Bar, shown: Callable[[float], str]) -> str:
 
 
 def plain(ratio: float) -> str:
-    """Return a ratio as a reader thinks of it."""
+    """Return a ratio in its usual form: 1/n if it is small."""
     return f"1/{1 / ratio:.3g}" if ratio < 0.5 else f"{ratio:.3g}"
 
 
@@ -152,7 +152,7 @@ def duration(seconds: float) -> str:
 
 
 def _bars(axis: Any, column: dict[str, Cell]) -> None:
-    """Draw one horizontal bar a contestant."""
+    """Draw one horizontal bar for each contestant."""
     measured = {name: cell.seconds() for name, cell in column.items() if cell.rounds}
     colours = ["C1" if name == contest().OURS else "C0" for name in measured]
     axis.barh([*measured][::-1], [*measured.values()][::-1], color=colours[::-1])

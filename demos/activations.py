@@ -7,11 +7,11 @@
 
     at the 120 points x = -6, -5.9, ..., 5.9
 
-You will see each curve with its slope. No slope is written down: every point is a Variable of its own, `backward` runs
-once for it, and what it leaves in `x.grad` is compared with the formulas above.
+You will see each curve with its slope. No slope is written down: every point is a Variable, `backward` runs once for
+each, and its result in `x.grad` is compared with the formulas above.
 
 At x = 0 the ReLU has a kink: every number from 0 to 1 is the slope of a line that touches it there from below. This
-library takes the one nearest 0, so 0 for the ReLU and 0.1 for the leaky one; a central difference finds the mean of
+library takes the number nearest 0, so 0 for the ReLU and 0.1 for the leaky ReLU. A central difference gives the mean of
 both sides. (numpy.arange(-6, 6, 0.1) misses the kink: its 61st point is -2e-14.)
 
 Source: LeCun, Bottou, Orr & Mueller, "Efficient BackProp" (1998), section 4.4; Nair & Hinton, "Rectified linear units
@@ -36,7 +36,7 @@ POINTS = [k / 10 for k in range(-60, 60)]
 ZERO = POINTS.index(0.0)
 LEAK = 0.1
 KINKED = {"ReLU": 0.0, "leaky": LEAK}  # with the slope on the left
-# The function, and what is known of it without this library: its value and its slope.
+# The function, and its value and slope as known without this library.
 ACTIVATIONS: dict[str, tuple[Callable[[Any], Any], Callable[[float], float], Callable[[float], float]]] = {
     "sigmoid": (al.sigmoid, sigmoid, lambda x: sigmoid(x) * (1.0 - sigmoid(x))),
     "tanh": (al.tanh, math.tanh, lambda x: 1.0 - math.tanh(x) ** 2),
@@ -52,7 +52,7 @@ REMARKS = {
 
 
 def run(f: Callable[[Any], Any]) -> tuple[list[float], list[float]]:
-    """Return f and its slope at every point; the slopes are what `backward` finds."""
+    """Return f and its slope at every point; `backward` computes the slopes."""
     values, slopes = [], []
     for point in POINTS:
         x = al.Variable(point)
@@ -64,7 +64,7 @@ def run(f: Callable[[Any], Any]) -> tuple[list[float], list[float]]:
 
 
 def panels(found: dict[str, tuple[list[float], list[float]]]) -> Any:
-    """Return what paints four curves with their slopes."""
+    """Return a painter of four curves with their slopes."""
 
     def paint(figure: Any) -> None:
         for axes, (name, (values, slopes)) in zip(figure.subplots(2, 2).flat, found.items(), strict=True):

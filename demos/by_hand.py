@@ -1,4 +1,4 @@
-"""Backpropagation as books derive it, in NumPy: what the demos of networks are compared with, number by number."""
+"""Backpropagation as books derive it, in NumPy: the reference for the demos of networks, number by number."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from autograd_lite import nn
 
 
 def classifier(network: nn.Network, x: Any, t: Any) -> tuple[float, nn.Network]:
-    """Return the mean cross-entropy of a ReLU network over a batch, and its gradient as such a network."""
+    """Return the mean cross-entropy of a ReLU network over a batch, and the gradient as a network."""
     signals = [x]
     for layer in network.layers[:-1]:
         signals.append(np.maximum(signals[-1] @ layer.weight.T + layer.bias, 0))
@@ -25,7 +25,7 @@ def classifier(network: nn.Network, x: Any, t: Any) -> tuple[float, nn.Network]:
 
 
 def sigmoid_epoch(network: nn.Network, x: Any, targets: Any, rate: float) -> nn.Network:
-    """Return a sigmoid network after a step of its squared error from each sample, one after the other."""
+    """Return a sigmoid network after one step down its squared error for each sample in turn."""
     weights = [layer.weight.copy() for layer in network.layers]
     biases = [layer.bias.copy() for layer in network.layers]
     for sample, target in zip(x, targets, strict=True):

@@ -4,8 +4,8 @@
 
     dy2/dw1 = dy2/dy1 * dy1/dw1 = w2 * x = 2
 
-You will see both factors and their product. Any node may be asked for: y1 is an inner node, and the sweep that computes
-dy2/dw1 passes through dy2/dy1 on its way.
+You will see both factors and their product. A gradient with respect to any node may be asked for: y1 is an inner node,
+and the sweep that computes dy2/dw1 passes through dy2/dy1 on its way.
 
 Source: Griewank & Walther, Evaluating Derivatives, 2nd ed., SIAM 2008, chapter 3: every intermediate has an adjoint.
 """
@@ -32,7 +32,7 @@ def model(v: dict[str, al.Variable]) -> tuple[al.Variable, al.Variable]:
 
 
 def run() -> tuple[al.Variable, dict[str, float]]:
-    """Return y2 and every gradient of interest."""
+    """Return y2 and the gradients to report."""
     v = {name: al.Variable(value, name=name) for name, value in START.items()}
     y1, y2 = model(v)
     return y2, {

@@ -1,4 +1,4 @@
-"""What the demos share: a report that prints, checks itself and keeps pictures; a progress bar."""
+"""Shared parts of the demos: a report that prints, checks itself and keeps pictures; a progress bar."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ class Number:
 
 
 class Report:
-    """What a demo found: it prints as it goes, compares with known answers, and keeps the pictures.
+    """The results of a demo: the report prints them as they come, compares them with known answers, and keeps pictures.
 
     Attributes
     ----------
     numbers : dict
-        What was printed, by name; tests compare it with known answers.
+        The printed numbers by name; tests compare them with known answers.
     failures : list of str
         One line for each check that did not hold.
     pictures : list of (Path, str)
@@ -93,14 +93,14 @@ class Report:
         self.say(f"  {name:<28} {'None' if value is None else format(value, '.10g'):<18}{remark}")
 
     def check(self, claim: str, holds: bool) -> None:
-        """Print whether a claim holds; one that does not fails the demo."""
+        """Print whether a claim holds; a false claim fails the demo."""
         self.claims.append((claim, bool(holds)))
         if not holds:
             self.failures.append(f"does not hold: {claim}")
         self.say(f"  [{'ok' if holds else 'FAILED'}] {claim}")
 
     def graph(self, filename: str, caption: str, output: al.Variable, *, fold: bool = False) -> None:
-        """Draw the graph under `output`, gradients and all, through `al.draw`."""
+        """Draw the graph under `output`, with its gradients, by `al.draw`."""
         self.out.mkdir(parents=True, exist_ok=True)
         try:
             al.draw(output, fold=fold).save(self.out / filename)
@@ -110,11 +110,11 @@ class Report:
             self.pictures.append((self.out / filename, caption))
 
     def plot(self, filename: str, caption: str, draw: Callable[..., None], shape: Any, size: Any = (9.6, 4.2)) -> None:
-        """Save what `draw(figure, *axes)` paints on a row of panels, one for each entry of `shape`: None or "3d"."""
+        """Save a row of panels painted by `draw(figure, *axes)`, a panel for each entry of `shape`: None or "3d"."""
         if importlib.util.find_spec("matplotlib") is None:
             self.say(f"  ({filename} is left out: it needs matplotlib, pip install 'autograd-lite[demos]')")
             return
-        # Imported here, and without pyplot: no window system, no global state, no cost for who draws nothing.
+        # Imported here, and without pyplot: no window system, no global state, no cost for a user who draws nothing.
         import matplotlib as mpl  # noqa: PLC0415
         from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
         from matplotlib.figure import Figure  # noqa: PLC0415
@@ -129,7 +129,7 @@ class Report:
         self.pictures.append((self.out / filename, caption))
 
     def flow(self, filename: str, caption: str, gradients: Any, graphs: Any = ()) -> None:
-        """Save the size of the gradient by layer, and the shares of units that let little through."""
+        """Save a picture of the gradient's size by layer, and of the shares of units that let little gradient through."""
         self.out.mkdir(parents=True, exist_ok=True)
         try:
             al.plot_gradient_flow(gradients, graphs, path=self.out / filename)
@@ -140,7 +140,7 @@ class Report:
 
 
 def progress(turns: Iterable[int], label: str) -> Iterable[int]:
-    """Show a progress bar, on a terminal only; else, or without tqdm, pass `turns` through."""
+    """Show a progress bar on a terminal; elsewhere, or without tqdm, return `turns` unchanged."""
     if not sys.stderr.isatty() or importlib.util.find_spec("tqdm") is None:
         return turns
     from tqdm import tqdm  # noqa: PLC0415 - optional, as matplotlib is
@@ -150,5 +150,5 @@ def progress(turns: Iterable[int], label: str) -> Iterable[int]:
 
 
 def sigmoid(z: float) -> float:
-    """Return 1 / (1 + exp(-z)) of a plain number: what the hand-written formulas are checked with."""
+    """Return 1 / (1 + exp(-z)) of a plain number, for the formulas written by hand."""
     return 1.0 / (1.0 + math.exp(-z))

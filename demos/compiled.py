@@ -2,9 +2,9 @@
 
     y = a;  while |y*y - a| > 1e-12*a:  y = (y + a/y)/2        Newton's square root, written for one number
 
-`jit(vmap(f))` records it once for each number of rounds that occurs, as machine code; every row is served by the path
-that it takes, and gets what plain Python gives, bit for bit. You will see the paths, and the derivative of the loop
-beside the exact one, 1/(2 sqrt a).
+`jit(vmap(f))` records the loop once for each number of rounds that occurs, as machine code. Every row runs by its own
+path, and its result equals that of plain Python, bit for bit. You will see the paths, and the derivative of the loop
+beside the exact derivative, 1/(2 sqrt a).
 
 Source: Heron of Alexandria, Metrica I.8 (the iteration); docs/tape.md (how replays heal themselves).
 """

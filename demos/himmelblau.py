@@ -6,8 +6,8 @@ Four minima, all with f = 0: (3, 2), (-2.805118, 3.131313), (-3.779310, -3.28318
 starts, 200 steps p <- p - 0.01 * df/dp each reach a different one. You will see the four paths on the surface and on
 its contour lines, and the end of each beside the minimum known from solving the two equations.
 
-The programs this one follows work in 32-bit floats and print, at their steps 19 and 39, the point after the step beside
-the value before it; the same pairs are shown here.
+The original programs work in 32-bit floats. At their steps 19 and 39 they print the point after the step beside the value
+before it; this demo prints the same pairs.
 
 Source: D. M. Himmelblau, Applied Nonlinear Programming, McGraw-Hill 1972.
 """
@@ -53,7 +53,7 @@ def run(start: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def landscape(paths: dict[tuple[float, float], tuple[np.ndarray, np.ndarray]]) -> Any:
-    """Return what paints the surface and the contour lines, both with the paths."""
+    """Return a painter of the surface and the contour lines, both with the paths."""
 
     def paint(_figure: Any, surface: Any, plane: Any) -> None:
         grid = np.linspace(-5.2, 5.2, 261)
@@ -78,7 +78,7 @@ def landscape(paths: dict[tuple[float, float], tuple[np.ndarray, np.ndarray]]) -
 
 
 def heights_over_steps(paths: dict[tuple[float, float], tuple[np.ndarray, np.ndarray]]) -> Any:
-    """Return what paints f over the steps."""
+    """Return a painter of f over the steps."""
 
     def paint(_figure: Any, axes: Any) -> None:
         for (start, (_points, heights)), colour in zip(paths.items(), COLOURS, strict=True):

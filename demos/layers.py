@@ -7,11 +7,11 @@
     affine         Y = X W + B             dX = dY W^T      dW = X^T dY      dB = sum over the rows of dY
     softmax loss   L = -mean of log p_t    dX = dL*(P - T)/rows
 
-A layer returns its output and its backward, a function that turns the gradient by the output into those by the inputs.
-(The book has a class with two methods for each; here a closure keeps what backward needs.)
+A layer returns its output and its backward: a function from the gradient by the output to the gradients by the inputs.
+(The book has a class with two methods for each layer; here a closure keeps the numbers that backward needs.)
 
-You will see every backward beside what `al.vjp` makes of the output alone. And an errand: 2 apples at 100 and 3 oranges
-at 150 with 10 % tax cost 715; one apple more costs 110, an apple price higher by 1 costs 2.2, and so on.
+You will see every backward beside the result of `al.vjp`, which needs only the output. And an errand: 2 apples at 100 and
+3 oranges at 150 with 10 % tax cost 715. One more apple costs 110, an apple price that is higher by 1 costs 2.2, and so on.
 
 Source: K. Saitoh, Deep Learning from Scratch, O'Reilly Japan 2016 (in Japanese), chapter 5.
 """
@@ -48,7 +48,7 @@ def add(x: Any, y: Any) -> Layer:
 
 
 def relu(x: Any) -> Layer:
-    """Return what is positive of x."""
+    """Return max(x, 0), elementwise."""
     return al.relu(x), lambda dy: (np.where(x > 0, dy, 0.0),)
 
 
@@ -82,7 +82,7 @@ def errand(v: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
 
 
 def largest_difference(layer: Callable[..., Layer], inputs: tuple[np.ndarray, ...], cotangent: Any) -> float:
-    """Return how far the layer's backward is from al.vjp of its output."""
+    """Return the largest difference between the layer's backward and al.vjp of its output."""
     by_hand = layer(*inputs)[1](cotangent)
     ours = al.vjp(lambda *given: layer(*given)[0], *inputs)[1](cotangent)
     return max(float(np.max(np.abs(a - b))) for a, b in zip(ours, by_hand, strict=True))

@@ -4,14 +4,15 @@
     f(y) = L(w7*L(w4*L(w1*y)) + w6*L(w8*L(w2*y)) + w9*L(w6*L(w3*y)))
     y = f(f(... f(x) ...)), f eleven times        C = (3 - y)^2        x = 1,  w_i from N(0, 1)
 
-You will see that no gradient is 0, each beside a central difference; with a plain ReLU some are 0 in nearly every
-start. They may be small all the same: eleven passes through slopes of 0.01 are a vanishing gradient.
+You will see that no gradient is 0, each beside a central difference. With a plain ReLU some gradients are 0 in nearly
+every start. The gradients are small: eleven passes through slopes of 0.01 make a vanishing gradient.
 
-What the program this one follows gets wrong:
-1. Its leaky ReLU overwrites the value of its argument with 0.01*z and keeps the slope 1. Values are right, derivatives
-   100 times too large for every negative unit on a path. (Here, setting a computed value raises ReadOnlyError.)
-2. It mixes a plain ReLU into the second and the third term (here: their first unit). Some gradients are 0 again.
-3. w6 stands in two places and w5 in none. The gradient of w6 adds up both; C does not depend on w5.
+The original program has three mistakes:
+1. Its leaky ReLU overwrites the value of its argument with 0.01*z and keeps the slope 1. The values are right, but a
+   derivative is 100 times too large for every negative unit on its path. (Here, setting a computed value raises
+   ReadOnlyError.)
+2. It mixes a plain ReLU into the second and the third term (here: their first unit). So some gradients are 0 again.
+3. It uses w6 in two places and w5 in none. The gradient of w6 adds up both uses; C does not depend on w5.
 
 Source: Maas, Hannun & Ng, "Rectifier nonlinearities improve neural network acoustic models", ICML 2013.
 """
@@ -39,7 +40,7 @@ def leaky(z: Any) -> Any:
 
 
 def slope_one(z: al.Variable) -> al.Variable:
-    """Return a node with the value L(z) and, as the original has it, the slope 1 on both sides."""
+    """Return a node with the value L(z) and the slope of the original, 1 on both sides."""
     return al.Variable(z.value if z.value > 0 else SLOPE * z.value, local_gradients=((z, 1.0),))
 
 
@@ -65,7 +66,7 @@ def gradients(weights: Sequence[float], L: Callable[[Any], Any], inner: Callable
 
 
 def difference(weights: np.ndarray, i: int) -> tuple[float, float]:
-    """Return dC/dw_i by a central difference of y, and how far it may be off."""
+    """Return dC/dw_i by a central difference of y, and a bound on its error."""
     step = np.where(np.arange(1, 10) == i, 1e-7 * np.abs(weights), 0.0)
     y, after, before = (network(weights + s * step, leaky, leaky) for s in (0, 1, -1))
     slope = (after - before) / (2 * step.sum())
@@ -75,7 +76,7 @@ def difference(weights: np.ndarray, i: int) -> tuple[float, float]:
 
 
 def panels(found: dict[str, np.ndarray], known: np.ndarray) -> Any:
-    """Return what paints the two slopes at one point, and the gradients of one start."""
+    """Return a painter of the two slopes at one point, and of the gradients of one start."""
 
     def paint(_figure: Any, left: Any, right: Any) -> None:
         z, near = np.linspace(-4, 3, 701), np.array([-3.0, -1.0])
@@ -98,7 +99,7 @@ def panels(found: dict[str, np.ndarray], known: np.ndarray) -> Any:
 
 
 def main(out: Path, seed: int = 0, *, quick: bool = False) -> Report:
-    """Show one unit, one start, and many."""
+    """Show one unit, one start, and many starts."""
     report = Report(out)
     z = al.Variable(-2.0)
     for name, L, slope in (("L", leaky, SLOPE), ("original's L", slope_one, 1.0)):

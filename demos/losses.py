@@ -7,7 +7,8 @@
 
 You will see x (2 x 4), w (4 x 3), b (3) with the labels 2 and 0 under both losses, perceptrons with one output (1 x 3)
 and with three (2 x 4), and a network with two hidden layers: every gradient equals its closed form. And you will see
-why classifiers use cross-entropy: where one is sure and wrong, its slope is 1, that of the squared error near 0.
+why classifiers use cross-entropy: for a classifier that is sure and wrong, the slope of cross-entropy is near 1, that of
+the squared error near 0.
 
 Source: C. M. Bishop, Pattern Recognition and Machine Learning, Springer 2006, sections 4.3 and 5.3.
 """
@@ -68,13 +69,13 @@ def delta_rule(weights: Sequence[np.ndarray], x: np.ndarray, targets: np.ndarray
 
 
 def wrong_by(lead: Any) -> tuple[Any, Any]:
-    """Return mean squared error and cross-entropy of two classes where the wrong one leads."""
+    """Return mean squared error and cross-entropy of two classes; the wrong class has the logit `lead`, the right one 0."""
     p = al.softmax([0.0, lead])
     return ((p[0] - 1) ** 2 + p[1] ** 2) / 2, al.logsumexp([0.0, lead])
 
 
 def panels(jacobian: np.ndarray) -> Any:
-    """Return what paints the softmax Jacobian, and both losses' slopes."""
+    """Return a painter of the softmax Jacobian, and of the slopes of both losses."""
 
     def paint(_figure: Any, left: Any, right: Any) -> None:
         left.imshow(jacobian, "RdBu", vmin=-0.3, vmax=0.3)

@@ -2,14 +2,14 @@
 
     x = norm(token + position)      x += Wo · heads(softmax(q · k / 2) v)      x += W2 · relu(W1 · norm(x))²
 
-One block of four heads over sixteen letters of context, a list of names, Adam: nothing but numbers, lists and loops. The
-same function runs three times from the same start: on Variables, step by step; compiled, one document a call; and as lanes,
-all documents of a step in one call. The losses agree, only the time does not. You will see the loss fall, names before and
-after, the three speeds, and the graph of one document, folded.
+The model has one block of four heads over sixteen letters of context, in numbers, lists and loops; Adam trains it. One
+function runs in three ways from one start: on Variables, step by step; compiled, one document a call; and as lanes, all
+documents of a step in one call. The losses agree, and only the times differ. You will see the loss fall, names before and
+after the training, the three speeds, and the graph of one document, folded.
 
-The original trains on 32,000 names with a `Value` class of forty lines; here a short list of names ships with the demo, and
-documents are padded to one length so that one program serves them all: a letter is a row of zeros with a 1 in it, and the
-loss of the padding counts nothing.
+The original trains on 32,000 names with a `Value` class of forty lines. Here a short list of names ships with the demo. All
+documents are padded to one length, so that one program serves them: a letter is a row of zeros with a single 1, and padding
+has weight 0 in the loss.
 
 Source: A. Karpathy, microgpt (2026), after Vaswani et al., "Attention is all you need", 2017.
 """
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 RATE, BATCH, STEPS, QUICK_STEPS = 0.01, 8, 400, 30
-EAGER_STEPS, QUICK_EAGER_STEPS = 6, 2  # of the three beside each other
+EAGER_STEPS, QUICK_EAGER_STEPS = 6, 2  # of each way in the comparison
 
 
 def eager(p: dict[str, Any], names: list[str]) -> tuple[float, dict[str, Any]]:
-    """Return loss and gradients by Variables, recorded anew, as the forty-line class has it."""
+    """Return loss and gradients from a new graph of Variables, as the forty-line class computes them."""
     variables, total = recorded(p, names)
     total.backward()
     gradients = {name: np.array([[x.grad or 0.0 for x in row] for row in table]) for name, table in variables.items()}
@@ -44,7 +44,7 @@ def eager(p: dict[str, Any], names: list[str]) -> tuple[float, dict[str, Any]]:
 def compare(
     report: Report, p: dict[str, Any], batches: list[list[str]], length: int, compiled: tuple[Any, Any]
 ) -> None:
-    """Take some steps three ways from the same start: losses side by side, and the time of a step."""
+    """Take some steps in three ways from one start; report the losses and the time of a step."""
     one, lanes = compiled
     ways: dict[str, Any] = {
         "Variables": eager,
@@ -115,7 +115,7 @@ def main(out: Path, seed: int = 0, *, quick: bool = False) -> Report:
 
 
 def painted(history: list[float]) -> Any:
-    """Return what paints the loss, and its mean over twenty steps."""
+    """Return a painter of the loss, and of its mean over twenty steps."""
 
     def paint(_: Any, axes: Any) -> None:
         axes.plot(history, color=BLUE, alpha=0.4)

@@ -3,12 +3,12 @@
     784-50-10, ReLU, softmax and cross-entropy;  weights 0.01 N(0, 1);  batches of 100, rate 0.1, 10,000 steps
 
 The loss is written for one image and one network. `jit(vmap(value_and_grad(loss), reduce="mean"))` makes a batch of it:
-120,000 operations, recorded once, as machine code in which the sums over pixels are found to be matrices. You will see our
-gradient beside differences of the loss, parameter by parameter; the loss beside NumPy's from the same start; what the
-hidden units look at, and the digits that the network gets wrong.
+120,000 operations, recorded once, as machine code in which the sums over pixels run as matrices. You will see our gradient
+beside differences of the loss, parameter by parameter; the loss beside that of NumPy from one start; the weights of the
+hidden units as images, and the digits with wrong answers.
 
 Published (60,000 images, 17 epochs): test accuracy 0.970; mean differences of the gradient check W1 4.3e-10, b1 2.7e-9,
-W2 4.8e-9, b2 1.4e-7. Without --data or --download this runs on 5,000 of the images and says so.
+W2 4.8e-9, b2 1.4e-7. Without --data or --download the demo runs on 5,000 of the images and says so.
 
 Source: Saitoh, "Deep Learning from Scratch", O'Reilly Japan 2016, chapters 4 and 5; LeCun et al., Proc. IEEE 86, 1998.
 """
@@ -34,7 +34,7 @@ HIDDEN, BATCH, STEPS, QUICK_STEPS, COMPARED = 50, 100, 10_000, 400, 100
 OPTIMISER = optim.SGD(0.1)
 PUBLISHED = {"W1": 4.3e-10, "b1": 2.7e-9, "W2": 4.8e-9, "b2": 1.4e-7}
 DIFFERENCE = 1e-4  # as in the published check
-#: What a run of NumPy on the subset reached, and three standard deviations of a share counted on 1,000 images.
+#: The accuracies that a run of NumPy on the subset reached, and three standard deviations of a share counted on 1,000 images.
 REACHED, SPREAD = {1000: 0.92, 3000: 0.92, STEPS: 0.925}, 3 * (0.925 * 0.075 / 1000) ** 0.5
 
 
@@ -66,7 +66,7 @@ def check_gradient(report: Report, network: nn.Network, batch: Any, gradient: nn
 
 
 def train(network: nn.Network, step: Any, data: Any, steps: int, seed: int) -> dict[str, Any]:
-    """Descend by batches drawn at random, for the first steps beside NumPy; returns all that is to be shown."""
+    """Descend by random batches, for the first steps beside NumPy; return the network and all numbers to show."""
     targets, rng, clock = nn.one_hot(data.y_train, 10), np.random.default_rng(seed), perf_counter
     answer, hand, state = al.jit(al.vmap(nn.Network.__call__, (None, 0))), network, OPTIMISER.init(network)
     losses, shares, apart, times = [], [], 0.0, []

@@ -2,10 +2,10 @@
 
     neuron(x) = tanh(w . x + b)        layer = neurons side by side        network = layers one after the other
 
-The shortest way from a formula to something that learns, with nothing hidden: the numbers that learn are `Variable`s in
-lists; `backward` leaves a gradient in each; a step goes down it. You will see four points being learnt, the graph of a
-single neuron, and the same gradients from `al.nn`, where a network is a nest of arrays. That is the form for everything
-larger: it can be compiled, saved, and fed to an optimiser, and it is what the demos `two_moons`, `mnist` and `fashion` use.
+This is the shortest program from a formula to a network that learns. The parameters are `Variable`s in lists; `backward`
+writes a gradient into each; a step goes down the gradient. You will see four points being learnt, the graph of a single
+neuron, and equal gradients from `al.nn`, where a network is a nest (pytree) of arrays. Larger programs use nests, such as
+the demos `two_moons`, `mnist` and `fashion`: a nest can be compiled, saved, and given to an optimiser.
 
 Source: A. Karpathy, micrograd (2020), whose class `MLP` and whose four points these are.
 """
@@ -42,7 +42,7 @@ class Neuron:
         return al.tanh(al.dot(self.w, x) + self.b)
 
     def parameters(self) -> list[al.Variable]:
-        """Return what learns."""
+        """Return the parameters."""
         return [*self.w, self.b]
 
 
@@ -60,7 +60,7 @@ class Network:
         return x[0]
 
     def parameters(self) -> list[al.Variable]:
-        """Return what learns."""
+        """Return the parameters."""
         return [p for layer in self.layers for neuron in layer for p in neuron.parameters()]
 
 
@@ -83,14 +83,14 @@ def run(network: Network) -> list[float]:
 
 
 def as_nest(network: Network) -> nn.Network:
-    """Return the same network as a nest of arrays."""
+    """Return the network as a nest of arrays."""
     weights = [np.array([[w.value for w in neuron.w] for neuron in layer]) for layer in network.layers]
     biases = [np.array([neuron.b.value for neuron in layer]) for layer in network.layers]
     return nn.Network([nn.Dense(*pair) for pair in zip(weights, biases, strict=True)], "tanh", "tanh")
 
 
 def main(out: Path, seed: int = 0, *, quick: bool = False) -> Report:
-    """Learn four points, with objects; compare with a nest of arrays."""
+    """Learn four points with objects; compare the gradients with those of a nest of arrays."""
     del quick
     report, rng = Report(out), np.random.default_rng(seed)
     single = Neuron(2, rng)

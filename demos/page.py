@@ -1,4 +1,4 @@
-"""The page of `demo all`: every picture with its numbers, one file that needs nothing else to be read."""
+"""The page of `demo all`: every picture with its numbers, in one file that needs no other."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ ul { list-style: none; margin: .5rem 0; padding: 0; }
 
 @dataclass(frozen=True)
 class Entry:
-    """One demo that was run: its docstring, and its report or the error that ended it."""
+    """A demo that was run: its docstring, and its report or the error that ended it."""
 
     name: str
     title: str
@@ -62,24 +62,24 @@ class Entry:
 
     @property
     def ok(self) -> bool:
-        """Whether it came to its end and every check held."""
+        """Whether the demo reached its end and every check held."""
         return self.report is not None and self.report.ok
 
     @property
     def verdict(self) -> str:
-        """Say how it ended, in a few words."""
+        """The end of the demo, in a few words."""
         if self.report is None:
             return f"stopped: {self.error}"
         return "all checks hold" if self.ok else f"failed: {'; '.join(self.report.failures)}"
 
     @property
     def pictures(self) -> list[tuple[Path, str]]:
-        """Its files with their captions."""
+        """The files of the pictures, with their captions."""
         return self.report.pictures if self.report else []
 
 
 def write(out: Path, entries: Sequence[Entry], *, quick: bool) -> Path:
-    """Write out/index.html and return its path; the pictures are both inside it and linked."""
+    """Write out/index.html and return its path; the page embeds the pictures and links to their files."""
     seconds = sum(entry.seconds for entry in entries)
     failed = sum(not entry.ok for entry in entries)
     summary = f"{len(entries)} demos, {failed} failed" if failed else f"{len(entries)} demos, all checks hold"
@@ -118,7 +118,7 @@ def write(out: Path, entries: Sequence[Entry], *, quick: bool) -> Path:
 
 
 def _section(out: Path, entry: Entry) -> str:
-    """Return one demo: verdict, problem, pictures, numbers, claims, what it printed."""
+    """Return one demo: verdict, problem, pictures, numbers, claims, printed output."""
     verdict = f'<span class="{_mark(holds=entry.ok)}">{_text(entry.verdict)}</span>'
     parts = [
         f'<section id="{_text(entry.name)}">',
@@ -139,7 +139,7 @@ def _section(out: Path, entry: Entry) -> str:
         )
         parts.append(f"<ul>\n{claims}</ul>" if claims else "")
         printed = _text("\n".join(entry.report.lines))
-        parts.append(f"<details><summary>What it printed</summary><pre>{printed}</pre></details>")
+        parts.append(f"<details><summary>Printed output</summary><pre>{printed}</pre></details>")
     parts.append("</section>")
     return "\n".join(part for part in parts if part)
 
@@ -157,7 +157,7 @@ def _figure(out: Path, path: Path, caption: str) -> str:
 
 
 def _row(number: Number) -> str:
-    """Return one number beside what is known of it."""
+    """Return one number beside the known answer."""
     if number.known is None:
         known, within, mark = "", "", ""
     else:

@@ -5,7 +5,7 @@
     1,000 times:  w <- w - 0.1 * dC/dw,  b <- b - 0.1 * dC/db
 
 You will see dy/dw = dy/db = 0.25 at the start (s'(0) = 1/4), so dC/dw = 2*(y - 1)/4 = -0.25, and a cost that falls at
-every step, quickly first and then ever more slowly, since s' goes to 0 as y comes near 1.
+every step, fast at first and then ever more slowly, since s' goes to 0 as y approaches 1.
 
 Source: M. Nielsen, Neural Networks and Deep Learning (2015), chapter 3, has the same neuron with x = 1.
 """
@@ -47,7 +47,7 @@ def run(w: al.Variable, b: al.Variable) -> tuple[list[float], list[float]]:
 
 
 def by_hand() -> float:
-    """Return the output after the same descent by the formula dC/dz = 2 (y - 1) y (1 - y)."""
+    """Return the output after this descent without the library, by dC/dz = 2 (y - 1) y (1 - y)."""
     w = b = 0.0
     for _ in range(STEPS):
         y = sigmoid(w + b)
@@ -57,7 +57,7 @@ def by_hand() -> float:
 
 
 def curves(costs: list[float], outputs: list[float]) -> Any:
-    """Return what paints cost and output over the steps."""
+    """Return a painter of cost and output over the steps."""
 
     def paint(_figure: Any, left: Any, right: Any) -> None:
         left.semilogy(costs, color=BLUE)

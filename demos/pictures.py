@@ -1,4 +1,4 @@
-"""Panels that the demos of networks share: a confusion matrix, images in a grid, curves, a border between classes."""
+"""Shared panels of the demos of networks: a confusion matrix, images in a grid, curves, a border between classes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def confusion(axes: Any, labels: Any, answers: Any, classes: Sequence[str]) -> None:
-    """Paint how often each class was answered for each; what is right, on the diagonal, in grey."""
+    """Paint how often each class was answered for each class; right answers, on the diagonal, are grey."""
     counts = np.zeros((len(classes), len(classes)), dtype=int)
     np.add.at(counts, (labels, answers), 1)
     wrong = counts - np.diag(np.diag(counts))
@@ -45,7 +45,7 @@ def grid(axes: Any, images: Any, columns: int, *, signed: bool = False, captions
 
 
 def missed(axes: Any, data: Any, answers: Any, classes: Sequence[str], most: int) -> None:
-    """Paint test images that were answered wrongly, with what they are and what was answered."""
+    """Paint test images with wrong answers, each with its class and the answer."""
     wrong = np.flatnonzero(answers != data.y_test)[:most]
     captions = [f"{classes[data.y_test[k]]} as {classes[answers[k]]}" for k in wrong]
     grid(axes, data.x_test[wrong].reshape(-1, 28, 28), -(-most // 5), captions=captions)
@@ -53,7 +53,7 @@ def missed(axes: Any, data: Any, answers: Any, classes: Sequence[str], most: int
 
 
 def losses(axes: Any, values: Sequence[float]) -> None:
-    """Paint losses batch by batch, and their running mean."""
+    """Paint the loss of each batch, and the running mean."""
     width = max(1, len(values) // 40)
     smooth = np.convolve(values, np.ones(width) / width, "valid")
     axes.semilogy(values, color="#b9cde3", linewidth=0.8)
@@ -62,13 +62,13 @@ def losses(axes: Any, values: Sequence[float]) -> None:
 
 
 def accuracy(axes: Any, places: Sequence[float], shares: Sequence[float], unit: str) -> None:
-    """Paint the share of test images that were answered rightly, over steps or epochs."""
+    """Paint the share of right answers on the test images, over steps or epochs."""
     axes.plot(places, shares, "o-", color=ORANGE, markersize=4)
     axes.set(title=f"Test accuracy {shares[-1]:.3f}", xlabel=unit, ylabel="accuracy")
 
 
 def border(axes: Any, score: Callable[[Any], Any], data: Any) -> None:
-    """Paint the sign of a score over the plane, and the test points: class 1 where it should be positive."""
+    """Paint the sign of a score over the plane, and the test points; the score should be positive for class 1."""
     low, high = data.x_test.min(axis=0) - 0.3, data.x_test.max(axis=0) + 0.3
     u, v = np.meshgrid(*(np.linspace(*ends, 161) for ends in zip(low, high, strict=True)))
     scores = np.reshape(score(np.column_stack([u.ravel(), v.ravel()])), u.shape)

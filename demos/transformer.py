@@ -71,7 +71,7 @@ def softmax(x: list[Any], m: Any = al) -> list[Any]:
 
 
 def pick(table: Any, letter: Any) -> list[Any]:
-    """Return a row of a table by its number, or by a row of zeros with a 1 in it."""
+    """Return a row of a table, chosen by its number or by a row of zeros with a single 1."""
     if isinstance(letter, int):
         return list(table[letter])
     return [dot(letter, column) for column in zip(*table, strict=True)]
@@ -146,7 +146,7 @@ def sample(p: dict[str, Any], rng: np.random.Generator) -> str:
 
 
 def recorded(p: dict[str, Any], names: list[str], scope: Scope = nullcontext) -> tuple[dict[str, Any], Any]:
-    """Return the parameters as Variables, and the loss of some documents over them."""
+    """Return the parameters as Variables, and the loss of some documents as a function of them."""
     variables = {name: [[al.Variable(x) for x in row] for row in table.tolist()] for name, table in p.items()}
     total: Any = 0.0
     for name in names:

@@ -2,13 +2,13 @@
 
     2-25-50-25-2, a sigmoid everywhere,    C = 1/2 sum (o - t)^2,    p <- p - 0.01 dC/dp after each sample
 
-1,400 samples to learn from, 1,000 epochs of them: 1.4 million steps (30 epochs with --quick). An epoch is `scan` over the
-samples, recorded from one step in scalar code and compiled; `jit` keeps it. You will see the error fall, stand on a plateau
-and fall again, the border between the moons, and the time beside the same steps in NumPy.
+There are 1,400 training samples and 1,000 epochs: 1.4 million steps (30 epochs with --quick). An epoch is a `scan` over the
+samples, recorded from one step in scalar code and compiled by `jit`. You will see the error fall, stay on a plateau and fall
+again, the border between the moons, and the time of an epoch beside its time in NumPy.
 
-What the original got wrong: it never updates the biases, which keep the small random numbers that they began with. Both
-runs are shown: without biases the network stays on the plateau for hundreds of epochs more. It also kept the model with
-pickle, a format that can run code; here `al.save` writes numbers by their names, and `al.load` checks them.
+The original has a mistake: it never updates the biases, which keep their small random initial values. Both runs are shown:
+with frozen biases the network stays on the plateau for hundreds of epochs more. The original also stores the model with
+pickle, a format that can run code. Here `al.save` writes numbers by their names, and `al.load` checks them.
 
 Published (frozen biases): mse 0.096 and accuracy 0.888 after 100 epochs, 0.091 after 500, 0.031 and 0.968 after 1,000;
 0.024 and 0.975 with biases trained.
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SIZES, RATE, EPOCHS, QUICK_EPOCHS = (2, 25, 50, 25, 2), 0.01, 1000, 30
-TIMED_EPOCHS = 20  # of NumPy and ours in turn
+TIMED_EPOCHS = 20  # NumPy and ours in turns
 
 
 def loss(network: nn.Network, x: Any, target: Any) -> Any:
@@ -44,7 +44,7 @@ def loss(network: nn.Network, x: Any, target: Any) -> Any:
 
 
 def step(network: nn.Network, sample: Any, *, frozen: bool) -> tuple[nn.Network, None]:
-    """One step down from one sample; `frozen` leaves the biases as they are, as the original did."""
+    """One step of descent from one sample; `frozen` does not change the biases, like the original."""
     g = al.grad(loss)(network, *sample)
     pairs = zip(network.layers, g.layers, strict=True)
     layers = [nn.Dense(l.weight - RATE * d.weight, l.bias if frozen else l.bias - RATE * d.bias) for l, d in pairs]
@@ -52,7 +52,7 @@ def step(network: nn.Network, sample: Any, *, frozen: bool) -> tuple[nn.Network,
 
 
 def train(network: nn.Network, data: Any, epochs: int, *, frozen: bool, label: str) -> dict[str, Any]:
-    """Descend; returns the network, error and accuracy every ten epochs, and the compiled functions."""
+    """Descend; return the network, error and accuracy every ten epochs, and the compiled functions."""
     targets = nn.one_hot(data.y_train, 2)
     epoch = al.jit(lambda network: al.scan(partial(step, frozen=frozen), network, (data.x_train, targets))[0])
     answer = al.jit(al.vmap(nn.Network.__call__, (None, 0)))
@@ -67,7 +67,7 @@ def train(network: nn.Network, data: Any, epochs: int, *, frozen: bool, label: s
 
 
 def panels(runs: dict[str, Any], data: Any) -> Any:
-    """Return what paints the errors, the accuracies, and the border between the moons."""
+    """Return a painter of the errors, the accuracies, and the border between the moons."""
 
     def paint(_: Any, left: Any, middle: Any, right: Any) -> None:
         for (name, run), colour in zip(runs.items(), (BLUE, ORANGE), strict=True):
@@ -84,7 +84,7 @@ def panels(runs: dict[str, Any], data: Any) -> Any:
 
 
 def main(out: Path, seed: int = 0, *, quick: bool = False) -> Report:
-    """Train with biases and without, beside NumPy; save the model and read it back."""
+    """Train with and without updates of the biases, beside NumPy; save the model and read it back."""
     report, data = Report(out), two_moons()
     report.say(data.describe())
     epochs = QUICK_EPOCHS if quick else EPOCHS
@@ -115,7 +115,7 @@ def main(out: Path, seed: int = 0, *, quick: bool = False) -> Report:
 
 
 def compare(report: Report, start: nn.Network, data: Any, epoch: Any, epochs: int) -> None:
-    """The same steps in NumPy: the same parameters after an epoch, and the time of some epochs beside ours."""
+    """Run the steps in NumPy too: compare the parameters after one epoch, and the time of some epochs."""
     targets, ours, theirs = nn.one_hot(data.y_train, 2), start, start
     times = np.zeros((2, epochs))
     for number in range(epochs):

@@ -6,13 +6,13 @@
     dC/dw_i = dC/dy_10 * (f_10 * f_9 * ... * f_(i+1)) * dy_i/dw_i,    f_j = dy_j/dy_(j-1) = w_j * s'(w_j*y_(j-1))
 
 Since s' <= 1/4, a factor is at most |w_j|/4. The logarithm of |w| has the mean -(gamma + ln 2)/2, gamma = 0.5772...
-(Euler), so a typical factor, the geometric mean, is at most 0.53/4 = 0.132: eight layers cost ten million.
+(Euler), so a typical factor, the geometric mean, is at most 0.53/4 = 0.132: eight layers divide by ten million.
 
-You will see dC/dw_i for ten layers beside the product of derivatives that it is, and |dC/dw_first| : |dC/dw_last|
-for 1 to 50 layers, median and quartiles over many starts. With 50 layers the first weight gets some 10^-44 of the last.
+You will see dC/dw_i for ten layers beside the product of derivatives from the formula, and |dC/dw_first| : |dC/dw_last|
+for 1 to 50 layers, median and quartiles over many starts. With 50 layers this ratio is some 10^-44.
 
-The program this one follows applies w[1] first and then w[0] ... w[9]: eleven applications, w[1] twice, so that its
-gradient is the sum of both uses. Both chains are shown; they fade alike.
+The original program applies w[1] first and then w[0] ... w[9]: eleven applications, w[1] twice, so that the gradient of
+w[1] is the sum of both uses. Both chains are shown; their gradients fade in the same way.
 
 Source: M. Nielsen, Neural Networks and Deep Learning (2015), chapter 5, has this chain; Bengio, Simard & Frasconi,
 "Learning long-term dependencies with gradient descent is difficult", IEEE Trans. Neural Networks 5 (1994), 157-166.
@@ -54,7 +54,7 @@ def factors(ys: list[al.Variable]) -> list[float]:
 
 
 def products(w: list[al.Variable]) -> list[float]:
-    """Return each dC/dw_i as the product of the derivatives on its path: what one sweep must equal."""
+    """Return each dC/dw_i as the product of the derivatives on its path, the reference for the sweep."""
     ys, cost = chain(w)
     adjoints = accumulate([al.gradients(cost, ys[-1]), *reversed(factors(ys))], mul)
     return [adjoint * al.gradients(y, v) for adjoint, y, v in zip(adjoints, ys[::-1], w[::-1], strict=True)][::-1]
@@ -73,7 +73,7 @@ def first_against_last(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def panels(ours: list[float], original: list[float], ratios: np.ndarray) -> Any:
-    """Return what paints the gradient by layer, and first against last by depth."""
+    """Return a painter of the gradient by layer, and of first against last by depth."""
 
     def paint(_figure: Any, left: Any, right: Any) -> None:
         layers, depths = np.arange(1, LAYERS + 1), np.arange(1, DEEPEST + 1)

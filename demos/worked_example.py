@@ -4,14 +4,14 @@
 
     h1 = w*x    h2 = h1 + b    h3 = -h2    h4 = exp(h3)    h5 = h4 + 1    h6 = 1/h5
 
-Each step knows its own derivative: dh1/dw = x, dh4/dh3 = exp(h3), dh6/dh5 = -1/h5^2, ... The chain rule multiplies them
-along the path from h6 back to w, and adds up over paths where there are several:
+Each step has a local derivative: dh1/dw = x, dh4/dh3 = exp(h3), dh6/dh5 = -1/h5^2, ... The chain rule multiplies them
+along the path from h6 back to w, and adds the products of several paths:
 
     df/dw = (-1/4) * 1 * 1 * (-1) * 1 * x = 1/4
 
 You will see those local derivatives, the gradients 0.25 and 0.25, the graph with both, L = (w1 + w2) * w3, and a chain
-of 60 diamonds y = y + y, in which 2^60 paths lead from the end to the start: an engine that walks along every path
-never finishes; this one visits each of the 61 nodes once.
+of 60 diamonds y = y + y, in which 2^60 paths lead from the end to the start. An engine that walks along every path
+would never finish; this library visits each of the 61 nodes once.
 
 Source: the five functions and `local_gradients` follow S. Radcliffe, "Reverse-mode automatic differentiation from
 scratch, in Python" (2020); the method is in Griewank & Walther, Evaluating Derivatives, 2nd ed., SIAM 2008, chapter 3.
@@ -43,7 +43,7 @@ def model(x: al.Variable, w: al.Variable, b: al.Variable) -> list[al.Variable]:
 
 
 def diamonds(x: al.Variable, depth: int) -> al.Variable:
-    """Double x `depth` times; every addition uses the one before it twice."""
+    """Double x `depth` times; every addition uses the result of the previous addition twice."""
     y = x
     for _ in range(depth):
         y = al.add(y, y)
@@ -86,7 +86,7 @@ def report_product(report: Report) -> None:
 
 
 def report_diamonds(report: Report) -> None:
-    """Show that paths cost nothing."""
+    """Show that the number of paths does not matter."""
     x = al.Variable(1.0, name="x")
     y = diamonds(x, DIAMONDS)
     report.say(f"y = x doubled {DIAMONDS} times by y + y: {2**DIAMONDS:,} paths lead from y to x")

@@ -5,12 +5,12 @@
     C = sum of (y - t)^2 over (0,0) -> 0, (0,1) -> 1, (1,0) -> 1, (1,1) -> 0
 
 Nine parameters from N(0, 1), 30,000 epochs of gradient descent at rate 0.1 (3,000 with --quick). The descent is a `scan`
-under `jit`: recorded from one epoch, run as a native loop. You will see the cost fall below 0.002, the region the network
-calls 1, and where the hidden layer moves the four samples: in (h1, h2) one straight line parts them, which no line can do
-in (x1, x2).
+under `jit`: recorded from one epoch, run as a native loop. You will see the cost fall below 0.002, the region in which the
+network answers 1, and the positions of the four samples after the hidden layer: in (h1, h2) one straight line separates
+them, which no line can do in (x1, x2).
 
-Not every start gets there. Of the seeds 0 ... 19, all of which are run, four (8, 9, 14, 18) end at a cost of 0.50: two
-samples right, two at one half, and no way down from there. It is a property of the problem, not of the method; try
+Not every start reaches this cost. The demo runs the seeds 0 ... 19. Four of them (8, 9, 14, 18) end at a cost of 0.50: two
+samples are right, two at one half, and no direction leads down. This is a property of the problem, not of the method: try
 --seed 8.
 
 Source: Rumelhart, Hinton & Williams, "Learning internal representations by error propagation", in Parallel Distributed
@@ -43,13 +43,13 @@ def cost_of(p: list[Any]) -> Any:
 
 
 def epoch(p: list[Any], _: None) -> tuple[list[Any], Any]:
-    """One step down, and the cost before it."""
+    """Take one step down; return the parameters, and the cost before the step."""
     cost, gradient = al.value_and_grad(cost_of)(p)
     return [v - RATE * g for v, g in zip(p, gradient, strict=True)], cost
 
 
 def one_by_one(p: list[float], epochs: int) -> list[float]:
-    """The same descent as a plain loop, with a graph and a sweep for each epoch; return where it ends."""
+    """Descend in a plain loop, with a graph and a sweep for each epoch; return the parameters at the end."""
     parameters = [al.Variable(v) for v in p]
     for _ in range(epochs):
         cost_of(parameters).backward()
@@ -60,7 +60,7 @@ def one_by_one(p: list[float], epochs: int) -> list[float]:
 
 
 def panels(p: list[float], costs: Any, seed: int, others: list[Any]) -> Any:
-    """Return what paints the cost, the plane of inputs and the plane of the hidden units."""
+    """Return a painter of the cost, the plane of inputs and the plane of the hidden units."""
 
     def paint(figure: Any, left: Any, middle: Any, right: Any) -> None:
         for other in others:
@@ -89,7 +89,7 @@ def panels(p: list[float], costs: Any, seed: int, others: list[Any]) -> Any:
 
 
 def judge(report: Report, seed: int, p: list[float], others: list[Any]) -> None:
-    """Compare the ends of full runs with what is known of their seeds."""
+    """Compare the ends of full runs with the known end for each seed."""
     cost, slopes = al.value_and_grad(cost_of)(p)
     if cost > 0.4:
         report.say(f"  seed {seed} is stuck: cost {cost:.3f}, largest derivative {max(map(abs, slopes)):.1e}.")
@@ -100,7 +100,7 @@ def judge(report: Report, seed: int, p: list[float], others: list[Any]) -> None:
 
 
 def main(out: Path, seed: int = 0, *, quick: bool = False) -> Report:
-    """Train from `seed` and show where it ended; then from twenty seeds."""
+    """Train from `seed` and show the result; then train from twenty seeds."""
     report, epochs = Report(out), QUICK_EPOCHS if quick else EPOCHS
 
     def drawn(k: int) -> list[float]:

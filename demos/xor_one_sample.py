@@ -6,9 +6,9 @@
 
 You will see the parameters after training, and that they are not nine different numbers. Since x2 = 0, w2 and w4 get no
 gradient and stay 0. Since the two hidden units start equal, they get equal gradients and stay equal: w1 = w3 = b1 = b2,
-w5 = w6. That is why networks start from random numbers.
+w5 = w6. Therefore networks start from random numbers.
 
-The program this one follows printed w4 twice where w2 was meant. Both are 0, so its output could not show the slip.
+The original program printed w4 a second time in place of w2. Both are 0, so its output does not show the mistake.
 
 Source: Rumelhart, Hinton & Williams, "Learning representations by back-propagating errors", Nature 323 (1986), 533-536.
 """
@@ -38,7 +38,7 @@ def network(p: Sequence[Any], x1: Any, x2: Any) -> Any:
 
 
 def gradient_by_hand(p: Sequence[float], x1: float, x2: float, target: float) -> list[float]:
-    """Return the nine derivatives of (y - target)^2 by the textbook's delta rule: what `backward` must equal."""
+    """Return the nine derivatives of (y - target)^2 by the textbook's delta rule, the reference for `backward`."""
     w1, w2, b1, w3, w4, b2, w5, w6, b3 = p
     h1, h2 = sigmoid(w1 * x1 + w2 * x2 + b1), sigmoid(w3 * x1 + w4 * x2 + b2)
     y = sigmoid(w5 * h1 + w6 * h2 + b3)
@@ -62,7 +62,7 @@ def run(p: list[al.Variable]) -> list[list[float]]:
 
 
 def by_hand() -> list[float]:
-    """Return the nine parameters after the same descent without this library."""
+    """Return the nine parameters after this descent without the library."""
     p = [0.0] * 9
     for _ in range(STEPS):
         p = [v - RATE * g for v, g in zip(p, gradient_by_hand(p, 1.0, 0.0, 1.0), strict=True)]
@@ -70,7 +70,7 @@ def by_hand() -> list[float]:
 
 
 def curves(history: list[list[float]]) -> Any:
-    """Return what paints parameters and cost over the steps."""
+    """Return a painter of parameters and cost over the steps."""
 
     def paint(_figure: Any, left: Any, right: Any) -> None:
         columns = dict(zip((*NAMES, "y"), zip(*history, strict=True), strict=True))

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Gradients you can look at
 #
-# A notebook as a plain script: open it in VS Code or Jupyter (`jupytext --to notebook docs/notebook.py`), or run it as it
-# is, `python docs/notebook.py`. A cell that ends with a picture shows it.
+# This notebook is a plain script. Open it in VS Code or Jupyter (`jupytext --to notebook docs/notebook.py`), or run it as a
+# program, `python docs/notebook.py`. A cell that ends with a picture shows the picture.
 
 # %%
 import numpy as np
@@ -13,7 +13,7 @@ from autograd_lite import nn, optim
 # %% [markdown]
 # ## A number that remembers
 #
-# A `Variable` notes how it was computed. One sweep backward gives the derivative by everything that it depends on.
+# A `Variable` remembers how it was computed. One backward sweep gives the derivatives by all numbers on which it depends.
 
 # %%
 x, w, b = al.Variable(1.0, name="x"), al.Variable(0.5, name="w"), al.Variable(-0.25, name="b")
@@ -26,14 +26,17 @@ assert w.grad == b.grad * x.value  # dy/dw = dy/dz · x, dy/db = dy/dz
 al.draw(y)
 
 # %% [markdown]
-# The same graph as a page that plays the forward pass and then the backward pass. `.save("y.html")` writes it to a file.
+# `html` returns this graph as a page that plays the forward pass and then the backward pass. `.save("y.html")` writes the
+# page to a file.
 
 # %%
 page = al.draw(y).html()
 assert page.count("<svg") == 1
 
 # %% [markdown]
-# ## Along a path multiply, over paths add
+# ## Path by path
+#
+# Along a path the local gradients multiply; the products of different paths are added.
 
 # %%
 u = al.Variable(1.5, name="u")
@@ -43,7 +46,7 @@ assert "3 paths" in derivation
 derivation
 
 # %% [markdown]
-# ## Why is it zero? Where did the NaN come from?
+# ## Why is a gradient zero? Where did the first NaN appear?
 
 # %%
 dead = al.relu(al.Variable(-3.0, name="w") * 2.0)
@@ -60,8 +63,8 @@ culprit
 # %% [markdown]
 # ## A network
 #
-# A network is a nest of arrays; its gradient is a network too. The loss is written for one sample; `vmap` makes a batch of
-# it, `jit` machine code.
+# A network is a nest (pytree) of arrays; its gradient is a network too. The loss is written for one sample; `vmap` runs it
+# over a batch, and `jit` compiles it to machine code.
 
 # %%
 rng = np.random.default_rng(0)

@@ -17,7 +17,7 @@ PICTURE = ROOT / "docs" / "pictures" / "house.svg"
 #: The floors, the lowest first, and what each knows.
 FLOORS = {
     "core": "numbers, nodes, sweeps",
-    "tape": "programs, and who runs them",
+    "tape": "programs, and their executors",
     "tape.llvm": "machine code",
     "see": "pictures and words",
     "train": "parameters",
@@ -25,9 +25,9 @@ FLOORS = {
 }
 #: Floors that lie beside each other.
 STOREYS = (("core",), ("tape",), ("tape.llvm", "see", "train"), ("command line",))
-#: What to read first, and what it is.
+#: The files to read first, and their content.
 READING = {
-    "rule": "what an entry of the table is",
+    "rule": "an entry of the table",
     "primitives": "the table",
     "variable": "the node",
     "backward": "the reverse sweep, and the forward one",
@@ -158,13 +158,14 @@ def _floor(
 def reading_order() -> str:
     """The rows of the README's table: what to read first."""
     return "".join(
-        f"| `autograd_lite/{name}.py` | {lines(PACKAGE / f'{name}.py')} | {what} |\n" for name, what in READING.items()
+        f"| `autograd_lite/{name}.py` | {lines(PACKAGE / f'{name}.py')} | {content} |\n"
+        for name, content in READING.items()
     )
 
 
 def readme(text: str) -> str:
     """The README with today's reading order."""
-    head = re.escape("| file | lines | what |\n| --- | --- | --- |\n")
+    head = re.escape("| file | lines | content |\n| --- | --- | --- |\n")
     return re.sub(f"({head})(?:\\|.*\n)*", lambda found: found[1] + reading_order(), text)
 
 

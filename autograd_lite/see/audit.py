@@ -1,4 +1,4 @@
-"""Every recorded local gradient against an independent number: by mpmath, or by finite differences of the value."""
+"""Comparison of every recorded local gradient with an independent number, from mpmath or finite differences."""
 
 import importlib
 import math
@@ -43,15 +43,15 @@ class Fault:
     primitive : Primitive
         The faulty rule.
     argument : int
-        Which of its partials.
+        The position of the wrong partial.
     count : int
         How many recorded local gradients are wrong.
     node : Variable
         The node where the error is largest.
     recorded, expected, error : float
-        There; the error is relative.
+        The numbers at `node`; the error is relative.
     line : str
-        All of it in words.
+        The fault as a sentence.
     """
 
     primitive: Primitive
@@ -94,19 +94,19 @@ def audit(y: Variable, *, most: int = MOST) -> Audit:
     y : Variable
         The output.
     most : int, default 10,000
-        A larger graph is sampled: evenly, and some nodes of every operation.
+        A larger graph is sampled: evenly, with some nodes of every operation.
 
     Returns
     -------
     Audit
-        Prints itself: the faulty rules with the numbers, then how many were compared and what could not be judged.
+        Prints itself: the faulty rules with their numbers, the number of comparisons, and the reasons for skipped ones.
 
     Notes
     -----
-    The independent number is a difference at 60 digits by mpmath where it is installed and has the function; otherwise, and
-    for a primitive of your own without a `reference`, the 6-point difference of the primitive's value. A partial that is
-    wrong by 0.05 % is found. At a kink the recorded number is a convention and is not judged, nor is a node made by hand,
-    which has no function to compare with. About 0.1 ms a local gradient.
+    The independent number is a difference at 60 digits by mpmath, if mpmath is installed and has the function. Otherwise,
+    and for a primitive of your own without a `reference`, it is the 6-point difference of the primitive's value. A partial
+    that is wrong by 0.05 % is found. Two cases are not judged: a kink, where the recorded number is a convention, and a
+    node made by hand, which has no function to compare with. Time: about 0.1 ms a local gradient.
 
     Examples
     --------
@@ -151,7 +151,7 @@ def audit(y: Variable, *, most: int = MOST) -> Audit:
 
 
 def _sampled(graph: Graph, inner: list[int], most: int) -> list[int]:
-    """At most about `most` nodes: of each operation the same share, evenly spaced, and at least ten if there are."""
+    """At most about `most` nodes: an equal share of each operation, evenly spaced, and at least ten if there are so many."""
     if len(inner) <= most:
         return inner
     groups: dict[Primitive | None, list[int]] = defaultdict(list)
@@ -165,7 +165,7 @@ def _sampled(graph: Graph, inner: list[int], most: int) -> list[int]:
 
 
 def _compare(edge: Edge) -> tuple[str, float, float]:
-    """Why a local gradient cannot be judged, or the independent number and by how much they differ."""
+    """The reason why a local gradient cannot be judged, or the independent number and the difference from it."""
     primitive, place, recorded = edge.user.primitive, edge.place, edge.local
     if primitive is None:
         return "made by hand: there is no function to compare with", math.nan, 0.0
@@ -191,7 +191,7 @@ def _compare(edge: Edge) -> tuple[str, float, float]:
 
 
 def _by_difference(edge: Edge, values: Sequence[float], ends: Sequence[float]) -> tuple[str, float, float]:
-    """As `_compare`, by a difference of the primitive's value, which reaches neither to `ends` nor out of the domain."""
+    """As `_compare`, by a difference of the primitive's value whose points stay inside the domain and clear of `ends`."""
     primitive, place, recorded = edge.user.primitive, edge.place, edge.local
     assert primitive is not None
 
@@ -214,7 +214,7 @@ def _by_difference(edge: Edge, values: Sequence[float], ends: Sequence[float]) -
 
 
 def _fault(rows: Sequence[tuple[float, float, Edge]], names: Names) -> Fault:
-    """What is wrong with a partial, where its error is largest; each row is an error, what it should be, and the edge."""
+    """The fault of a partial where its error is largest; each row is an error, the expected number, and the edge."""
     wrong = [row for row in rows if row[0] > TOLERANCE]
     error, expected, edge = max(wrong, key=lambda row: row[0])
     node, place, recorded = edge.user, edge.place, edge.local
@@ -229,7 +229,7 @@ def _fault(rows: Sequence[tuple[float, float, Edge]], names: Names) -> Fault:
 
 @cache
 def _mpmath() -> Any:
-    """The context to compute in; None without mpmath, which only the `test` extra brings."""
+    """The context of mpmath for the computation; None without mpmath, which only the `test` extra brings."""
     with suppress(ImportError):
         return importlib.import_module("mpmath").mp.clone()
     return None
@@ -246,7 +246,7 @@ def _function(primitive: Primitive, mp: Any) -> Callable[..., Any] | None:
 
 
 def derivative(primitive: Primitive, values: tuple[float, ...], place: int) -> float | None:
-    """Return ∂primitive/∂argument by a central difference, with as many digits as it takes; None where mpmath cannot tell."""
+    """Return ∂primitive/∂argument by a central difference with as many digits as necessary; None if mpmath cannot."""
     mp = _mpmath()
     function = _function(primitive, mp) if mp else None
     if function is None:
@@ -264,7 +264,7 @@ def derivative(primitive: Primitive, values: tuple[float, ...], place: int) -> f
 def _difference(
     mp: Any, function: Callable[..., Any], values: tuple[float, ...], place: int, digits: int
 ) -> float | None:
-    """The difference as a float, nan where there is none; None if too few digits are left of it."""
+    """The difference as a float, nan if it does not exist; None if it has too few digits left."""
     arguments = [mp.mpf(v) for v in values]
     step = mp.mpf(10) ** -STEP * min([abs(a) for a in arguments if a] + [1])
     try:

@@ -1,4 +1,4 @@
-"""Where the first NaN or infinity was born, and what cures it: a table by operation and situation, first match first."""
+"""The origin of the first NaN or infinity, and its cure: a table by operation and situation, first match first."""
 
 import math
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from autograd_lite.see.graph import Graph, Ways
 from autograd_lite.see.labels import Report, check_variable, counted, number, operation, rule_name, shortened, values_of
 from autograd_lite.variable import Variable
 
-#: Between a birth and its effect these are passed through when the table asks who uses it.
+#: The table looks through these operations when it asks for the users of a node.
 TRANSPARENT = ("add", "sub", "neg", "positive", "maximum", "where")
 
 
@@ -21,11 +21,11 @@ class Blame(Report):
     Attributes
     ----------
     phase : str
-        "forward" if a value was born bad, "backward" if a gradient was, "" if nothing is wrong.
+        "forward" if a value is the first bad number, "backward" if a gradient is, "" if nothing is wrong.
     product : tuple of float or None
         The adjoint and the local gradient whose product failed.
     cure : str
-        What to write instead.
+        The formula to write instead.
     """
 
     phase: str = ""
@@ -34,7 +34,7 @@ class Blame(Report):
 
 
 def blame(y: Variable) -> Blame:
-    """Say where the first NaN or infinity under `y` was born: in a value, or in a gradient on the way back.
+    """Find the origin of the first NaN or infinity under `y`, in a value or in a gradient of the reverse sweep.
 
     Parameters
     ----------
@@ -44,13 +44,13 @@ def blame(y: Variable) -> Blame:
     Returns
     -------
     Blame
-        Prints itself: a sentence, then the inputs, the product that failed and the rewrite that cures it. `nodes[0]` is
-        the node of the birth, `location` its line if it was made inside `record_locations`.
+        Prints itself: a sentence, then the inputs, the product that failed and a formula that cures it. `nodes[0]` is
+        the node of the origin, `location` its line if it was made inside `record_locations`.
 
     Notes
     -----
     Time grows linearly with the graph. Numbers that are not finite and do no harm, such as in a branch that was not taken,
-    are not blamed. Where an infinity came to nothing in the value (1/inf) and spoiled the gradient, its own birth is named.
+    are not blamed. An infinity may vanish in the value (1/inf) and still spoil the gradient: then its own origin is named.
 
     Examples
     --------
@@ -80,7 +80,7 @@ def blame(y: Variable) -> Blame:
 
 
 def _origin(graph: Graph, node: Variable) -> Variable:
-    """The oldest node that is not finite although its arguments are, among those that `node` has it from."""
+    """The oldest node under `node` that is not finite although its arguments are."""
     suspects, born = {graph.position[id(node)]}, node
     for i in range(min(suspects), -1, -1):
         if i in suspects:
@@ -96,7 +96,7 @@ def _origin(graph: Graph, node: Variable) -> Variable:
 
 
 def _forward(graph: Graph, born: Variable, head: str, product: tuple[float, float] | None) -> Blame:
-    """A value was born bad; with a product, it showed only on the way back."""
+    """The first bad number is a value; with `product`, it spoiled only the reverse sweep."""
     cause, rewrite = cure(Birth(born, _users(graph, born)))
     evidence = [*_failed(product), *_inputs(graph, born), f"cure: {rewrite}."]
     if nodes := Ways(graph.nodes[-1], born).top(1)[0].nodes[::-1]:
@@ -146,7 +146,7 @@ def _inputs(graph: Graph, node: Variable) -> list[str]:
 
 
 def _users(graph: Graph, node: Variable) -> list[Variable]:
-    """The nodes that take what came out of `node`, through sums and the like."""
+    """The nodes that use the result of `node`, directly or through sums and similar operations."""
     users = []
     carriers = {start := graph.position[id(node)]}
     for i in range(start + 1, len(graph.nodes)):
@@ -173,7 +173,7 @@ class Birth(NamedTuple):
         return self.values[0]
 
     def made_by(self, *names: str, argument: int = 0) -> bool:
-        """Whether an argument came straight out of one of these operations."""
+        """Whether an argument is the result of one of these operations."""
         return rule_name(self.node.arguments[argument]) in names
 
     def chosen_of(self, *names: str) -> bool:
@@ -182,7 +182,7 @@ class Birth(NamedTuple):
         return rule_name(chosen) == "where" and {rule_name(a) for a in chosen.arguments[1:]} == set(names)
 
     def sums(self, *names: str) -> bool:
-        """Whether the first argument is a sum with a term out of one of these operations, or such a term itself."""
+        """Whether the first argument is the result of one of these operations, or a sum with such a term."""
         terms = [self.node.arguments[0]]
         for term in terms:  # which grows
             if rule_name(term) in ("add", "sub") and len(terms) < 200:
@@ -190,16 +190,16 @@ class Birth(NamedTuple):
         return any(rule_name(term) in names for term in terms)
 
     def used_by(self, *names: str) -> bool:
-        """Whether one of these operations takes it, straight or out of sums and negations."""
+        """Whether one of these operations uses the result, directly or through sums and negations."""
         return any(rule_name(user) in names for user in self.users)
 
     def meets_zero(self) -> bool:
-        """Whether it is multiplied by 0 further on."""
+        """Whether the result is multiplied by 0 later."""
         return any(0.0 in values_of(user) for user in self.users if rule_name(user) == "mul")
 
 
 class Cure(NamedTuple):
-    """A row: the operations, the situation, its name, and what to write instead."""
+    """A row: the operations, the situation, its name, and the formula to write instead."""
 
     operations: tuple[str, ...]
     when: Callable[[Birth], bool]

@@ -34,7 +34,7 @@ Arrow = tuple[Edge, float | None]  # with the gradient that it passes back, wher
 
 @dataclass(frozen=True)
 class Box:
-    """Nodes drawn as one, by position; the scope that they are, the number of open scopes around, the open box around."""
+    """Nodes drawn as one box, by position; their scope, the number of open scopes around them, the open box around them."""
 
     id: str
     title: tuple[str, ...]
@@ -82,7 +82,7 @@ class Sketch:
         return str(self.graph.source)
 
     def folded(self, boxes: Sequence[Box], frames: Sequence[Box]) -> str:
-        """Return the source of the folded picture: boxes of many nodes, inside the frames of those that are open."""
+        """Return the source of the folded picture: boxes of many nodes, inside the frames of open boxes."""
         place = {i: box.id for box in boxes for i in box.nodes}
         bundles: dict[tuple[str, str], list[Arrow]] = defaultdict(list)
         for edge, share in self.arrows:
@@ -178,7 +178,7 @@ class Sketch:
     def _line(
         self, start: str, end: str, label: str, *, id_: str, flow: float | None, facts: Sequence[str], fine: bool
     ) -> None:
-        """Draw an arrow, or one for many; the spaces keep the number off the line."""
+        """Draw an arrow, or one arrow for many; the spaces keep the number clear of the line."""
         self.edges += 1
         told = tooltip(*facts)
         look = {"id": id_, "penwidth": f"{width(flow, self.widest):.3g}", "tooltip": told, "labeltooltip": told}
@@ -200,7 +200,7 @@ def span(numbers: Sequence[float], written: Callable[[float], str] = short) -> s
 
 
 def escape(text: str, backslash: str) -> str:
-    r"""Return `text` such that Graphviz takes all of it as text: a backslash is doubled, twice where it is read twice.
+    r"""Return `text` in a form that Graphviz reads as plain text: backslashes are doubled, twice where it reads them twice.
 
     No entity can hide a backslash: Graphviz looks for escapes such as `\N` after it has read entities.
 
@@ -211,7 +211,7 @@ def escape(text: str, backslash: str) -> str:
 
 
 def tooltip(*lines: str) -> str:
-    """Return the lines as a tooltip, broken as Graphviz takes out again: versions 2 and 3 refuse 16,384 bytes in a piece."""
+    """Return the lines as a tooltip, with breaks that Graphviz removes: versions 2 and 3 refuse a piece of 16,384 bytes."""
     return re.sub(r"([^\\]{4000})", "\\1\\\\\n", escape("\n".join(lines), TOOLTIP))
 
 
@@ -230,7 +230,7 @@ def shade(gradient: float | None, largest: float) -> str:
 
 
 def width(contribution: float | None, largest: float) -> float:
-    """Return the width of an edge in points, from 0.7 for nothing to 3.7 for what adds most to some gradient.
+    """Return the width of an edge in points, from 0.7 for no share to 3.7 for the largest share of any gradient.
 
     >>> width(None, 0.0), width(0.0, 2.0), width(-2.0, 2.0)
     (1.0, 0.7, 3.7)

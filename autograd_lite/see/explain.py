@@ -1,4 +1,4 @@
-"""How a gradient came about: a tree, a table of the chain rule, and the sum over paths; as text, HTML and LaTeX."""
+"""Explanation of a gradient: a tree, a table of the chain rule, and the sum over paths, as text, HTML and LaTeX."""
 
 import math
 import re
@@ -21,7 +21,7 @@ LEVELS = 20
 
 
 class Explanation(str):
-    """Text that a Python prompt shows as it is, without quotes and escapes; also a table, HTML and LaTeX.
+    """Text that a Python prompt shows without quotes and escapes; also a table, HTML and LaTeX.
 
     The text is fixed; `table`, `html()` and `latex()` read the graph when they are asked for.
     """
@@ -45,7 +45,7 @@ class Explanation(str):
 
     @property
     def paths(self) -> int:
-        """How many paths lead from `y` to `x`; 0 without `x`."""
+        """The number of paths from `y` to `x`; 0 without `x`."""
         if self._x is None:
             return 0
         with unnoticed():
@@ -61,7 +61,7 @@ class Explanation(str):
         return "\n".join([*lines, *([f"... and {left:,} more nodes"] if left else [])])
 
     def html(self) -> str:
-        """Return the text and the table as a piece of HTML, without scripts and without styles of its own."""
+        """Return the text and the table as a piece of HTML, without scripts and styles."""
         with unnoticed():
             rows, left = _rows(self._y, self._x)
         head = "".join(f"<th>{h}</th>" for h in ("node", "operation", "value", "gradient = Σ adjoint × local gradient"))
@@ -83,11 +83,11 @@ class Explanation(str):
 
 
 def explain(y: Variable, x: Variable | None = None, *, top: int = 10) -> Explanation:
-    """Return how `y` was computed, or with `x` how dy/dx came about: every path with its product, and their sum.
+    """Explain how `y` was computed; with `x`, explain dy/dx by the product of every path and their sum.
 
-    Without `x` it is a tree: each node with its operation, value and gradient, arguments below it. A node that several
-    others use is written out once; elsewhere it stands as `name ^` (look above). A tree of more than 20 levels is cut
-    into several: `name v` is continued below. A gradient that was never computed is `-`, not 0.
+    Without `x` the result is a tree: each node with its operation, value and gradient, and its arguments below it. A node
+    with several users is written out once; elsewhere `name ^` refers to it (look above). A tree of more than 20 levels is
+    cut into several: `name v` is continued below. A gradient that was never computed is `-`, not 0.
 
     Parameters
     ----------
@@ -96,19 +96,19 @@ def explain(y: Variable, x: Variable | None = None, *, top: int = 10) -> Explana
     x : Variable, optional
         Any node under `y`.
     top : int, default 10
-        How many paths to list, the largest products first.
+        The number of paths to list, the largest products first.
 
     Returns
     -------
     Explanation
-        A `str`; also `.table` (the chain rule node by node), `.html()`, `.latex()`, `.paths` (how many). Notebooks show
-        the HTML.
+        A `str`; also `.table` (the chain rule node by node), `.html()`, `.latex()`, `.paths` (their number). Notebooks
+        show the HTML.
 
     Notes
     -----
-    Time and length grow linearly with the graph. Paths are counted exactly without being walked, 2^60 of them if need be,
-    and the largest are found best first. Unnamed nodes are called by their place in topological order, as in `draw`: `n6`
-    is the same node in both. Plain ASCII, unless a name is not.
+    Time and length grow linearly with the graph. Paths are counted exactly without a walk along them, even 2^60 of them,
+    and the largest are found best first. Unnamed nodes are numbered in topological order, as in `draw`: `n6` is the same
+    node in both. The text is plain ASCII, unless a name is not.
 
     Examples
     --------
@@ -169,7 +169,7 @@ def _tree(y: Variable) -> list[str]:
 
 
 def _four_decimals(x: float | None) -> str:
-    """Return `x` with its sign and four decimals; in exponent form where those would hide or crowd it."""
+    """Return `x` with its sign and four decimals; in exponent form if it is too small or too large for that."""
     if x is None:
         return "-"
     return f"{x:+.4f}" if x == 0.0 or 0.01 <= abs(x) < 1e6 else f"{x:+.4g}"
@@ -204,7 +204,7 @@ def _paths(ways: Ways, top: int) -> list[str]:
 
 
 def _rows(y: Variable, x: Variable | None) -> tuple[list[tuple[str, str, str, str]], int]:
-    """Name, operation, value and sum of products of each node, the output first; and how many were left out."""
+    """Name, operation, value and sum of products of each node, the output first; and the number of nodes left out."""
     graph = Graph([y]) if x is None else Ways(y, x)
     shown = [*reversed(range(len(graph.nodes)))]
     if isinstance(graph, Ways):

@@ -1,4 +1,4 @@
-"""Gradient flow: how large the gradient is in each layer, and how many units let none through."""
+"""Gradient flow: the size of the gradient in each layer, and the shares of units that let little or none through."""
 
 import os
 from collections import defaultdict
@@ -28,12 +28,12 @@ class GradientFlow:
     Attributes
     ----------
     names : list of str
-        Of the layers, from the first to the last.
+        The names of the layers, from the first to the last.
     sizes : array (steps, layers)
         Root mean square of the gradient by the parameters of a layer.
     dead, saturated : array (layers of units,)
-        Share of units whose slope is exactly 0, and of those whose slope is below a twentieth of the activation's largest but
-        not 0. Layers of units are counted by the activations that lie before them; empty without graphs.
+        Share of units whose slope is exactly 0, and of units whose slope is not 0 but below a twentieth of the activation's
+        largest. Layers of units are numbered by the activations before them; the arrays are empty without graphs.
     """
 
     names: list[str]
@@ -133,8 +133,8 @@ def gradient_flow(gradients: Any, graphs: Variable | Iterable[Variable] = ()) ->
     Parameters
     ----------
     gradients : nest, or list of nests of one structure
-        What `grad` returned, at one step or at many. The parameters that lie together in the nest, as weight and bias of
-        `nn.Dense` do, are a layer; numbers in a flat list are a layer each.
+        Results of `grad`, of one step or of many. Parameters that lie together in the nest, such as weight and bias of
+        `nn.Dense`, are a layer; each number in a flat list is a layer.
     graphs : Variable or iterable of them, optional
         Losses of samples, computed on Variables: their units are counted.
 
@@ -147,7 +147,7 @@ def gradient_flow(gradients: Any, graphs: Variable | Iterable[Variable] = ()) ->
     ArgumentError
         If there is no gradient, or the nests differ.
     OperandError
-        If a graph is no Variable.
+        If a graph is not a Variable.
 
     Notes
     -----
@@ -190,7 +190,7 @@ def gradient_flow(gradients: Any, graphs: Variable | Iterable[Variable] = ()) ->
 def plot_gradient_flow(
     gradients: Any, graphs: Variable | Iterable[Variable] = (), *, path: str | os.PathLike[str] | None = None
 ) -> Any:
-    """Paint the size of the gradient by layer on a logarithmic scale, and how many units are dead or saturated.
+    """Paint the size of the gradient by layer on a logarithmic scale, and the shares of dead and saturated units.
 
     Parameters
     ----------
@@ -218,7 +218,7 @@ def plot_gradient_flow(
 
 
 def _steps(gradients: Any) -> Sequence[Any]:
-    """A list of nests, from that or from one: a list is many steps if its entries are nests of one structure."""
+    """A list of nests, made from such a list or from one nest: entries with one structure mean many steps."""
     many = isinstance(gradients, list) and len(gradients) > 0 and not any(np.isscalar(entry) for entry in gradients)
     many = many and not isinstance(gradients[0], np.ndarray)  # a list of arrays is one nest of layers
     steps = gradients if many else [gradients]
@@ -233,7 +233,7 @@ def _steps(gradients: Any) -> Sequence[Any]:
 
 
 def _units(outputs: Sequence[Any]) -> tuple[Any, Any]:
-    """Shares of dead and of saturated units, by the number of activations on the longest way to them."""
+    """Shares of dead and of saturated units, by the number of activations on the longest path to them."""
     for output in outputs:
         if not isinstance(output, Variable):
             raise OperandError(f"graphs holds {output!r:.80}; give the loss as computed on Variables.")

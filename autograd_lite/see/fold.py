@@ -1,8 +1,8 @@
 """Folding: nodes of a large graph share boxes. A scope is a box; other nodes are cut into blocks.
 
 A node joins its only user while their formula stays short: a neuron is `tanh(Σ w·x + b)`. Blocks of one formula and level
-(longest way from a leaf) share a box, recurring levels are turns of a loop, the rest is cut into bands. No box is left and
-entered again by a path: the folded picture has no cycle. Time and memory grow linearly.
+(longest path from a leaf) share a box. Recurring levels are turns of a loop, and the other levels are cut into bands. No
+path leaves a box and enters it again, so the folded picture has no cycle. Time and memory grow linearly.
 """
 
 import html
@@ -41,16 +41,16 @@ NEAREST = 16
 
 @dataclass
 class Group:
-    """Blocks that share a box: kinds of copies; with `turns`, those of so many turns of a loop."""
+    """Blocks that share a box: copies, by kind; with `turns`, the blocks of so many turns of a loop."""
 
     kinds: list[list[Block]]
     turns: int = 0
 
 
 def fold(selection: Selection, opened: Iterable[str] = ()) -> tuple[list[Box], list[Box]]:
-    """Return the boxes to draw, each node in exactly one, and the open ones, which are drawn as frames around others.
+    """Return the boxes to draw, with each node in one of them, and the open boxes, which are drawn as frames.
 
-    `opened` names boxes by id or scope; boxes inside `g3` have ids such as `g3-5`. A named scope opens those around it.
+    `opened` names boxes by id or scope; boxes inside `g3` have ids such as `g3-5`. To open a scope opens the scopes around.
 
     >>> from autograd_lite.see.graph import select
     >>> y, a = Variable(1.0, name="y"), Variable(2.0, name="a")
@@ -157,7 +157,7 @@ class _Layout:
         self.block = {i: last[i] for i in self.computed}
 
     def parts(self, *, divide: bool) -> list[Box]:
-        """Return the boxes, without their ids; with `divide`, more than one for many copies."""
+        """Return the boxes, without their ids; with `divide`, many copies get more than one box."""
         blocks = sorted(self.content, key=lambda b: (self.level[b], self.content[b][0]))
         groups = [Group([[b]]) for b in blocks] if self.small else _arrange(self, blocks)
         if divide and len(groups) == 1 and not self.leaves and len(blocks) > 1:
@@ -173,7 +173,7 @@ class _Layout:
         return parts + self._leaf_parts({i: sorted(used[i]) for i in self.leaves})
 
     def _leaf_parts(self, used: Mapping[int, list[int]]) -> list[Box]:
-        """Group leaves by the boxes that use them and by the letter that they have there; coarser if these are many."""
+        """Group leaves by the boxes that use them and by their letter there; more coarsely if there are many groups."""
         letters = {i: self.graph.letters.get(i) or formulas.stem(visible(self.graph.nodes[i].name or "")) for i in used}
         for named, uses in ((True, None), (True, 1), (True, 0), (False, 0)):
             groups: dict[Any, list[int]] = defaultdict(list)
@@ -218,7 +218,7 @@ class _Layout:
 
 
 def _arrange(layout: _Layout, blocks: Sequence[Block]) -> list[Group]:
-    """Group copies, then turns of loops, then whatever is left over in bands, until there are few enough."""
+    """Group copies, then turns of loops, then bands of the remaining blocks, until there are few enough boxes."""
     units: list[list[Group]] = []
     for exact in (True, False):
         rows: dict[int, dict[str, list[Block]]] = defaultdict(lambda: defaultdict(list))
@@ -248,7 +248,7 @@ def _arrange(layout: _Layout, blocks: Sequence[Block]) -> list[Group]:
 
 
 def _turns(levels: Sequence[dict[str, Any]], period: int, turns: int, results: dict[Block, str]) -> list[Group]:
-    """Return the first turn of a loop, all between, the last; note what their results are called."""
+    """Return the first turn of a loop, all turns between, the last turn; note the names of their results."""
     kinds: dict[tuple[int, str], list[Block]] = defaultdict(list)
     names: dict[tuple[int, str], str] = {}
     for k, level in enumerate(levels):
@@ -279,7 +279,7 @@ def untangle(
 ) -> dict[Block, int]:
     """Return the level of each block; in `block`, which holds the block of each node, cut scopes that lie on a cycle.
 
-    Such a scope is cut into ranks, one for each time that it was entered.
+    Such a scope is cut into ranks, one for each entry into it.
 
     >>> block = {0: "cell", 1: "head", 2: "cell"}
     >>> untangle({0: (), 1: (0,), 2: (1,)}, block, dict(block))
@@ -314,7 +314,7 @@ def untangle(
 
 
 def levels(blocks: Iterable[Any], pairs: Iterable[tuple[Any, Any]]) -> dict[Any, int]:
-    """Return the length of the longest way to each block, except to those on a cycle or behind one."""
+    """Return the length of the longest path to each block, except to blocks on a cycle or behind one."""
     users: dict[Any, list[Any]] = defaultdict(list)
     missing = dict.fromkeys(blocks, 0)
     for a, b in pairs:
@@ -332,7 +332,7 @@ def levels(blocks: Iterable[Any], pairs: Iterable[tuple[Any, Any]]) -> dict[Any,
 
 
 def loops(marks: Any) -> list[tuple[int, int, int]]:
-    """Return (start, period, turns) of what recurs in a sequence, the longest first where they overlap.
+    """Return (start, period, turns) of the repetitions in a sequence; of overlapping ones the longest is first.
 
     >>> loops(np.array([9] + [1, 2] * 7 + [8, 8]))
     [(1, 2, 7)]
@@ -354,13 +354,13 @@ def loops(marks: Any) -> list[tuple[int, int, int]]:
 
 
 def pieces(items: Sequence[Any], most: int) -> list[Sequence[Any]]:
-    """Cut a sequence into at most so many pieces of almost one length."""
+    """Cut a sequence into at most so many pieces of nearly equal length."""
     count = min(most, len(items))
     return [items[k * len(items) // count : (k + 1) * len(items) // count] for k in range(count)]
 
 
 def insides(boxes: Iterable[Box], sketch: Sketch) -> dict[str, tuple[str, str]]:
-    """Return by its id what a box of many nodes opens on: a title, and the source of what computes its last result."""
+    """Return for the id of each box of many nodes a title, and the source of the computation of its last result."""
     return {
         box.id: (
             visible(", ".join(box.title)),

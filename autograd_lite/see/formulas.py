@@ -1,4 +1,4 @@
-"""The formula of a whole block of nodes, `tanh(Σ w·x + b)`: by it copies are found, and a folded box is called."""
+"""The formula of a whole block of nodes, `tanh(Σ w·x + b)`: it identifies copies and names a folded box."""
 
 import re
 from collections import defaultdict
@@ -28,7 +28,7 @@ BINDING = {"add": 1, "sub": 1, "mul": 2, "div": 2, "neg": 2, "pow": 3, "square":
 
 
 class Shape(NamedTuple):
-    """The formula of a block without its inputs, `tanh(Σ _·_ + _)`, and how often it has each term."""
+    """The formula of a block without its inputs, `tanh(Σ _·_ + _)`, and the number of occurrences of each term."""
 
     op: str
     terms: tuple[tuple[str, int], ...]
@@ -77,17 +77,17 @@ def single(term: str) -> int:
 
 
 def terms_in(op: str, shape: Shape) -> tuple[tuple[str, int], ...]:
-    """Return what `shape` brings into a row of `op`: its own terms if it is such a row, else itself."""
+    """Return the terms of `shape` in a row of `op`: its own terms if it is such a row, else `shape` itself."""
     return shape.terms if shape.op == op else ((wrapped(shape, BINDING.get(op, -1) + 1), 1),)
 
 
 def in_order(op: str, terms: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
-    """Return the terms as they are written: in a sum the repeated ones first, elsewhere last."""
+    """Return the terms in the order of writing: repeated terms are first in a sum, and last elsewhere."""
     return sorted(terms, key=lambda term: (term[1] > single(term[0])) is (op != "add"))
 
 
 def wrapped(shape: Shape, least: int) -> str:
-    """Return the formula, in parentheses unless it binds as tightly as asked for."""
+    """Return the formula, in parentheses unless it binds as tightly as required."""
     return shape.text if BINDING.get(shape.op, 4) >= least else f"({shape.text})"
 
 
@@ -107,7 +107,7 @@ def fill(shape: Shape, letters: Sequence[str]) -> str:
 
 
 def call(node: Variable) -> tuple[str, tuple[Any, ...]]:
-    """Return the operation and its arguments as a formula has them: x·x as a square, a sum without the 0 it starts from."""
+    """Return the operation and its arguments for a formula: x·x is a square, and a sum drops the 0 at its start."""
     op, arguments = rule_name(node) or "hand-made", node.arguments
     if len(arguments) == 2:
         x, y = arguments
@@ -118,7 +118,7 @@ def call(node: Variable) -> tuple[str, tuple[Any, ...]]:
 
 @lru_cache(maxsize=1 << 14)
 def combine(op: str, shapes: tuple[Shape, ...]) -> tuple[Shape, tuple[bool, ...]]:
-    """Return the formula of `op`, and which operands are part of it: those that do not fit become inputs."""
+    """Return the formula of `op`, and the operands that are part of it: operands that do not fit become inputs."""
     kept = [True] * len(shapes)
     given = list(shapes)
     while (shape := join(op, given)) is None:
@@ -128,7 +128,7 @@ def combine(op: str, shapes: tuple[Shape, ...]) -> tuple[Shape, tuple[bool, ...]
 
 
 class Formula(NamedTuple):
-    """A node in the formula of its block; operands are indices of nodes or `(number,)`, joined if they are a part too."""
+    """A node in the formula of its block; operands are indices of nodes or `(number,)`; joined ones belong to the block."""
 
     shape: Shape
     operands: tuple[Any, ...]
@@ -136,7 +136,7 @@ class Formula(NamedTuple):
 
 
 def inputs(block: Iterable[int], formulas: Mapping[int, Formula]) -> list[set[Any]]:
-    """Return what goes into each blank of a block's formula, as written; `block` holds its nodes, arguments first."""
+    """Return the inputs of a block's formula, in the order of writing; `block` holds its nodes, arguments first."""
     filled: dict[int, dict[str, list[list[set[Any]]]]] = {}
     for i in block:
         shape, operands, parts = formulas[i]
@@ -165,7 +165,7 @@ def _written(shape: Shape, terms: Mapping[str, list[list[set[Any]]]]) -> list[se
 
 
 def union(sets: Iterable[set[Any]]) -> set[Any]:
-    """Return the union, made of the largest: a sum of n terms costs n and not n²."""
+    """Return the union, built in the largest operand: a sum of n terms takes time n and not n²."""
     first, *others = sorted(sets, key=len, reverse=True)
     first.update(*others)
     return first
@@ -174,9 +174,9 @@ def union(sets: Iterable[set[Any]]) -> set[Any]:
 def letters(
     shape: Shape, slots: Sequence[AbstractSet[Any]], nodes: Sequence[Variable], results: Mapping[int, str]
 ) -> list[str]:
-    """Return the name of each input of a formula that stands for many blocks; `slots` holds what goes into each.
+    """Return the name of each input of a formula for many blocks; `slots` holds the nodes of each input.
 
-    That is the common name of the nodes without digits, or one of `results`, else `w`, `b` for leaves and `x` for others.
+    The name is the common name of the nodes without digits, or one of `results`, else `w`, `b` for leaves and `x` for others.
     """
     places = [match.start() for match in re.finditer(f"[{INPUT}{CONSTANT}]", shape.text)]
     names = [_shared_name(slot, nodes, results) for slot in slots]

@@ -1,7 +1,7 @@
-"""One snapshot of a recorded graph, which every picture and every sentence reads: order, names, edges, adjoints, paths.
+"""One snapshot of a recorded graph for every picture and every sentence: order, names, edges, adjoints, paths.
 
-There can be 2^60 paths in a graph of 180 nodes, so none is walked unless it is asked for: sums, numbers and best
-continuations are found node by node. Facts of nodes are held by position: a Variable's hash is slow inside a run.
+A graph of 180 nodes can have 2^60 paths, so only requested paths are walked: sums, counts and best continuations are
+found node by node. Facts of nodes are held by position, since a Variable's hash is slow inside a run.
 """
 
 import math
@@ -25,7 +25,7 @@ Size = tuple[int, float]  # minus the factors 0 of a path, and the logarithm of 
 
 
 class Edge(NamedTuple):
-    """One Variable among the arguments of a node, the local gradient there, and the positions `i` and `j` of both.
+    """One Variable among the arguments of a node, its local gradient, and the positions `i` and `j` of both nodes.
 
     `place` counts all arguments, `k` only the Variables; `sent` is False for a branch that was not taken.
     """
@@ -54,7 +54,7 @@ Share = tuple[Edge, float, float, float | None]
 
 
 class Graph:
-    """All that lies under some outputs, arguments first; a node's position there is its number in pictures and words."""
+    """All nodes under some outputs, arguments first; the position of a node is its number in pictures and sentences."""
 
     def __init__(self, outputs: Sequence[Variable]) -> None:
         self.nodes = tuple(topological_order(list(outputs)))
@@ -96,11 +96,11 @@ class Graph:
 
     @property
     def seeds(self) -> dict[int, float]:
-        """Adjoint 1 for each output, NaN where its value is."""
+        """The adjoint 1 for each output, or NaN if its value is NaN."""
         return {i: math.nan if math.isnan(self.nodes[i].value) else 1.0 for i in self.ends}
 
     def shares(self, adjoints: dict[int, float], *, absolute: bool = False) -> Iterator[Share]:
-        """Run the reverse sweep on `adjoints`, which holds the seeds; with `absolute`, as if nothing could cancel."""
+        """Run the reverse sweep on `adjoints`, which holds the seeds; with `absolute`, on absolute values."""
         for i in reversed(range(len(self.nodes))):
             upstream = adjoints.get(i)
             if upstream is not None:  # else behind a branch that was not taken
@@ -113,19 +113,19 @@ class Graph:
 
     @cached_property
     def adjoints(self) -> dict[int, float]:
-        """The sum over the paths from the outputs to each node; only nodes that were reached."""
+        """The sum over the paths from the outputs to each node, for nodes that were reached."""
         deque(self.shares(adjoints := self.seeds), maxlen=0)
         return adjoints
 
     @cached_property
     def sizes(self) -> dict[int, float]:
-        """The adjoints with every factor taken absolute: what they would be if nothing cancelled."""
+        """The adjoints computed with the absolute value of every factor, so that nothing cancels."""
         deque(self.shares(sizes := self.seeds, absolute=True), maxlen=0)
         return sizes
 
     @cached_property
     def arriving(self) -> dict[int, list[Edge]]:
-        """The edges that each adjoint is added up over, in the order of the sweep."""
+        """The edges over which each adjoint is summed, in the order of the sweep."""
         found = defaultdict(list)
         for edge, *_ in self.shares(self.seeds):
             if edge.sent:
@@ -133,7 +133,7 @@ class Graph:
         return found
 
     def rings(self, start: Iterable[int], inside: Container[int]) -> Iterator[list[int]]:
-        """Yield the nodes of `start`, then those one edge before them, two edges before them, …, each once."""
+        """Yield the nodes of `start`, then the nodes one edge before them, two edges before them, …, each once."""
         ring = [*start]
         seen = set(ring)
         while ring:
@@ -143,9 +143,9 @@ class Graph:
 
 
 class Names:
-    """What each node of a graph is called, in at most `length` letters; `closed` ends a name that is the node's own.
+    """The names of the nodes of a graph, in at most `length` letters; `closed` ends a name that the user gave.
 
-    Nodes that share a name get their position behind it. Unnamed nodes are called by their position, as in `draw`.
+    Nodes that share a name get their position behind it. Unnamed nodes are named by their position, as in `draw`.
     """
 
     def __init__(self, graph: Graph, length: int = 40, mark: str = "...", closed: Callable[[str], str] = str) -> None:
@@ -174,7 +174,7 @@ class Names:
         return f"{self[node]} = {formula(node, self.__getitem__)}" if made else self[node]
 
     def at(self, node: Variable) -> str:
-        """Return `n3 = relu(n2) at file:line`, as far as the line was recorded."""
+        """Return `n3 = relu(n2) at file:line`, without the line if it was not recorded."""
         return self.call(node) + (f" at {node.location}" if node.location else "")
 
 
@@ -209,7 +209,7 @@ class Path(NamedTuple):
 
 
 class Ways(Graph):
-    """The graph of an output `y`, of its edges only those of the paths from `y` to `x`."""
+    """The graph of an output `y`, with only the edges of the paths from `y` to `x`."""
 
     def __init__(self, y: Variable, x: Variable) -> None:
         super().__init__([y])
@@ -230,7 +230,7 @@ class Ways(Graph):
         return zeros + further[0], logarithm + further[1]
 
     def _turns(self, i: int) -> tuple[Edge, list[tuple[Size, Edge]]]:
-        """The edge that the largest path takes at a node, and what each of the others loses against it."""
+        """The edge of the largest path at a node, and for each other edge the loss against it."""
         most, edges = self.largest[i], self.edges[i]
         sizes = [self._size(edge) for edge in edges]
         taken = edges[sizes.index(most)]
@@ -244,7 +244,7 @@ class Ways(Graph):
 
     @cached_property
     def number(self) -> int:
-        """How many paths there are, exactly."""
+        """The exact number of paths."""
         counts = {self.start: int(self.connected)}
         for i in self.between:  # counts may have thousands of digits: drop each as soon as it is passed on
             here = counts.pop(i, 0)
@@ -253,9 +253,9 @@ class Ways(Graph):
         return counts.get(self.end, 0)
 
     def top(self, number: int) -> list[Path]:
-        """The paths of the largest products by size, the largest first. Time: that of following them.
+        """The paths with the largest absolute products, the largest first. Time: proportional to their length.
 
-        Each path found is the best continuation of a prefix, and every turn it did not take is a new prefix.
+        Each path is the best continuation of a prefix, and every edge that it did not take makes a new prefix.
         """
         if not self.connected:
             return []
@@ -286,7 +286,7 @@ class Ways(Graph):
 
 @dataclass(frozen=True)
 class Selection:
-    """The positions of the nodes to draw, and of the outputs among them; `hidden` counts those that one box stands for."""
+    """The positions of the nodes to draw, and of the outputs among them; `hidden` counts the nodes that one box replaces."""
 
     graph: Graph
     outputs: Sequence[int]
@@ -299,7 +299,7 @@ class Selection:
 
 
 def select(outputs: Sequence[Variable], *, depth: int | None = None, max_nodes: int | None = None) -> Selection:
-    """Choose the nodes within `depth` edges of an output; their positions are those in the whole graph."""
+    """Choose the nodes within `depth` edges of an output; positions refer to the whole graph."""
     graph = Graph(outputs)
     count = len(graph.nodes)
     drawn: Sequence[int] = range(count)

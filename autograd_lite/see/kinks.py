@@ -1,4 +1,4 @@
-"""Every kink at or near the point: where an operation is not smooth, how far away, its slopes on both sides."""
+"""Every kink at or near the point: the operation that is not smooth, its distance, its slopes on both sides."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -21,11 +21,11 @@ class Kink:
     node, argument : Variable
         The operation and the argument that lies at or near the place.
     name, operation : str
-        The node as it is called in messages, and its primitive.
+        The name of the node in messages, and its primitive.
     at : float
         The place.
     distance : float
-        argument - place: 0 at the kink, negative on its left.
+        The argument minus `at`: 0 at the kink, negative on its left.
     left, right : float
         The slope on either side; nan where the operation has no value.
     jump : float
@@ -73,7 +73,7 @@ def kinks(y: Variable, *, within: float = 1e-3) -> Kinks:
     y : Variable
         The output.
     within : float, default 1e-3
-        How near counts, absolute for arguments of size below 1, relative above.
+        The largest distance to list: absolute for arguments of size below 1, relative above.
 
     Returns
     -------
@@ -83,11 +83,11 @@ def kinks(y: Variable, *, within: float = 1e-3) -> Kinks:
 
     Notes
     -----
-    Only what contributes to the gradient, or decides about it (the condition of a `where`), is listed. A condition written
-    with Python's `<` is a plain bool in the graph: such a kink cannot be seen, and the evidence says how many there are. The
-    slopes are the rule's own partials at 1e-9 to the left and to the right. A length at the origin that is squared is named
-    with what to write instead: the square is smooth, but its second derivatives are lost through the length. Time
-    grows linearly with the graph, and with the graph again for each `where` at whose kink the point lies.
+    Only nodes that contribute to the gradient, or select it (the condition of a `where`), are listed. A condition written
+    with Python's `<` is a plain bool in the graph: such a kink cannot be seen, and the evidence counts these conditions. The
+    slopes are the rule's own partials at 1e-9 to the left and to the right. For the square of a length at the origin the
+    evidence names the formula to write instead: the square is smooth, but its second derivatives are lost in the length.
+    Time grows linearly with the graph, and by another pass over the graph for each `where` with the point at its kink.
 
     Examples
     --------
@@ -136,7 +136,7 @@ def _relevant(graph: Graph) -> list[int]:
 
 
 def _is_inner(condition: Variable) -> bool:
-    """Whether what is compared is a distance to a held number: `softmax` and `logsumexp` do that and are smooth."""
+    """Whether the compared number is a distance to a held number, as in `softmax` and `logsumexp`, which are smooth."""
     return any(rule_name(parent) == "hold" for argument in condition.parents for parent in argument.parents)
 
 
@@ -175,7 +175,7 @@ def _kink(edge: Edge, call: str, values: Sequence[float], at: float) -> Kink:
 
 
 def _side(edge: Edge, values: Sequence[float], at: float, step: float) -> tuple[float, float, float]:
-    """The slope of an operation on one side, infinite where it grows towards the place; its value there, and nearer."""
+    """The slope of an operation on one side, infinite if it grows towards the kink; its value there, and nearer to it."""
     primitive, place = edge.user.primitive, edge.place
     assert primitive is not None
     slopes, ends, partial = [], [], primitive.partials[place]
@@ -188,7 +188,7 @@ def _side(edge: Edge, values: Sequence[float], at: float, step: float) -> tuple[
 
 
 def _of_where(node: Variable, call: str, within: float) -> Iterator[Kink]:
-    """`where(less(a, b), …)`: the slopes of the two branches with respect to what is compared."""
+    """`where(less(a, b), …)`: the slopes of the two branches with respect to the compared number."""
     condition, first, second = node.arguments
     if not isinstance(condition, Variable):
         return
@@ -218,7 +218,7 @@ def _of_where(node: Variable, call: str, within: float) -> Iterator[Kink]:
 
 
 def _notes(found: Sequence[Kink], graph: Graph, nodes: Sequence[Variable]) -> Iterator[str]:
-    """Yield what to write for squares of lengths at the origin, and what may hide a kink."""
+    """Yield remarks: formulas to write for squares of lengths at the origin, and conditions that may hide a kink."""
     still = [kink for kink in found if graph.adjoints.get(graph.position[id(kink.node)]) == 0.0]
     squared = {kink.operation for kink in still if kink.distance == 0.0}
     for name, instead in (("norm", "v @ v"), ("hypot", "x*x + y*y"), ("abs", "x*x")):

@@ -1,4 +1,4 @@
-"""How nodes, numbers and answers are written, in pictures and in sentences."""
+"""The text of nodes, numbers and answers in pictures and sentences."""
 
 import math
 import unicodedata
@@ -16,7 +16,7 @@ FOUR_DIGITS = "{:.4g}".format
 
 
 def visible(text: str) -> str:
-    r"""Return `text` without what is no character to look at: controls, line ends, lone surrogates, bidi controls.
+    r"""Return `text` without invisible characters: controls, line ends, lone surrogates, bidi controls.
 
     >>> visible("a\nb\x1b[31m")
     'ab[31m'
@@ -31,7 +31,7 @@ def visible(text: str) -> str:
 
 
 def elide(text: str, length: int, mark: str = "…") -> str:
-    """Return `text`, its tail replaced by `mark` where it is longer than `length`.
+    """Return `text`; if it is longer than `length`, `mark` replaces its tail.
 
     >>> elide("a very long name", 10)
     'a very lo…'
@@ -40,7 +40,7 @@ def elide(text: str, length: int, mark: str = "…") -> str:
 
 
 def steady(name: str) -> str:
-    """Close a Hebrew or Arabic name by a left-to-right mark: `x - 1` would be displayed as `1 - x`."""
+    """Close a Hebrew or Arabic name by a left-to-right mark, without which `x - 1` would be displayed as `1 - x`."""
     return name + "\u200e" if any(unicodedata.bidirectional(c) in {"R", "AL", "AN"} for c in name) else name
 
 
@@ -50,7 +50,7 @@ def name_of(node: Variable, position: int) -> str:
 
 
 def short(x: float | None) -> str:
-    """Return `x` to four digits; a dash where nothing was computed, because that is not a zero.
+    """Return `x` to four digits; a dash if no number was computed, because that is not a zero.
 
     >>> short(0.70710678), short(1e-9), short(None)
     ('0.7071', '1e-09', '–')
@@ -65,7 +65,7 @@ def operation(node: Variable) -> str:
 
 
 def rule_name(thing: Any) -> str:
-    """Return the name of the primitive that made it; empty for a number, a leaf and a node made by hand."""
+    """Return the name of the primitive that made a node; empty for a number, a leaf and a node made by hand."""
     return thing.primitive.name if isinstance(thing, Variable) and thing.primitive is not None else ""
 
 
@@ -87,7 +87,7 @@ def formula(node: Variable, named: Callable[[Variable], str], written: Callable[
 def title(
     node: Variable, name: str, named: Callable[[Variable], str], written: Callable[[float], str] = FOUR_DIGITS
 ) -> str:
-    """Return `name = operation`; arguments only where edges cannot tell them: numbers (`n4 + 1`) and order (`a - b`)."""
+    """Return `name = operation`, with arguments only if edges cannot show them: numbers (`n4 + 1`) and order (`a - b`)."""
     if node.primitive is None:
         return f"{name} = hand-made" if node.parents else name
     ordered = len(node.arguments) > 1 and not node.primitive.symmetric  # else two edges say everything
@@ -131,7 +131,7 @@ def number(x: float) -> str:
 
 
 def shortened(things: Sequence[Any], most: int, write: Callable[[Any], str] = str) -> list[str]:
-    """Return the things as words, those in the middle left out where there are more than `most`.
+    """Return the things as words; if there are more than `most`, those in the middle are left out.
 
     >>> shortened("abcdefgh", 6)
     ['a', 'b', '... (3 more)', 'f', 'g', 'h']
@@ -148,13 +148,13 @@ class Report:
     Attributes
     ----------
     cause : str
-        One fixed word or two, for programs.
+        A fixed term of one or two words, for programs.
     sentence : str
         The answer.
     evidence : tuple of str
-        What it rests on, a line each.
+        The facts behind the answer, a line each.
     nodes : tuple of Variable
-        The nodes that it names, the most important one first.
+        The nodes that the answer names, the most important node first.
     location : str or None
         `file:line` of the user's code, where it was recorded (`record_locations`).
     """

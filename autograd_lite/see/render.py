@@ -1,4 +1,4 @@
-"""From a source to what is looked at: finding a Graphviz renderer and running it, filling the page of a picture."""
+"""From source to picture: finding a Graphviz renderer, running it, and filling the page of a picture."""
 
 import os
 import shutil
@@ -50,7 +50,7 @@ def render(source: str, format_: str, engine: str | os.PathLike[str] | None = No
 
 
 def find_engine(engine: str | os.PathLike[str] | None = None) -> str:
-    """Return the path of the renderer: the one asked for, which nothing replaces, else graphviz-pure, else `dot`."""
+    """Return the path of the renderer: the requested one, which nothing replaces, else graphviz-pure, else `dot`."""
     origin, asked = ("engine", os.fspath(engine)) if engine else (ENVIRONMENT, os.environ.get(ENVIRONMENT, ""))
     if asked:
         found = shutil.which(asked) or (asked == PURE and _packaged()) or None

@@ -1,6 +1,6 @@
 """The stepper: one HTML page that plays the forward pass and then the backward pass of a drawn graph.
 
-It holds the picture as Graphviz laid it out, the numbers of both passes as JSON, and `stepper.js`, which plays them.
+The page holds the picture as Graphviz laid it out, the numbers of both passes as JSON, and `stepper.js`, which plays them.
 """
 
 import html
@@ -28,10 +28,10 @@ CELLS, TEXTS = ("head", "value", "grad"), ("title", "caption", "v", "caption", "
 
 
 class Stepper:
-    """Both passes over a selection, as its numbers are at this moment; nodes that are not drawn take part in the sweep.
+    """Both passes over a selection, with the numbers of this moment; nodes that are not drawn take part in the sweep.
 
-    `kept` holds by position the gradients that the picture shows; the page says where they are not those of its pass, which
-    starts at seed 1. `source` is `.grad` or `gradients=`: those given by the user give the seed as well.
+    `kept` holds by position the gradients that the picture shows; the page says where they differ from those of its pass,
+    which starts at the seed 1. `source` is `.grad` or `gradients=`: gradients from the user also give the seed.
 
     >>> from autograd_lite.see.graph import Variable, select
     >>> x = Variable(3.0, name="x")
@@ -97,7 +97,7 @@ class Stepper:
         return {key: fact for key, fact in facts.items() if fact is not None}
 
     def make_room(self, source: str) -> str:
-        """Return the picture's source with gradient cells as wide as the longest number that they will show."""
+        """Return the source of the picture with gradient cells as wide as their longest number."""
         length = [len(short(float(text))) for text in self.numbers]
         letters = [length[node["grad"]] for node in self.nodes]
         for _, _, argument, _, *sums in self.shares:
@@ -165,7 +165,7 @@ def _box(layer: ET.Element, group: ET.Element, node: Mapping[str, Any], *, is_ou
 
 
 def _copy(group: ET.Element, target: ET.Element, classes: Mapping[ET.Element, str]) -> None:
-    """Add the shapes and texts of a group; a shape without a class of its own is a frame or a line."""
+    """Add the shapes and texts of a group; a shape without a class is a frame or a line."""
     for shape in group.iter():
         tag = shape.tag.removeprefix(SVG)
         if tag in {"polygon", "path", "text"}:
@@ -174,14 +174,14 @@ def _copy(group: ET.Element, target: ET.Element, classes: Mapping[ET.Element, st
 
 
 def _same(a: float, b: float) -> bool:
-    """Return whether two numbers agree but for rounding: several outputs swept together are added in another order."""
+    """Return whether two numbers agree up to rounding: a sweep of several outputs adds in another order."""
     return math.isclose(a, b, rel_tol=1e-12) or (math.isnan(a) and math.isnan(b))
 
 
 def _notes(
     selection: Selection, names: Names, adjoints: Mapping[int, float], kept: Mapping[int, float | None], source: str
 ) -> Iterator[str]:
-    """Yield what a reader must know before the numbers can be understood."""
+    """Yield notes that a reader needs to understand the numbers."""
     nodes = selection.graph.nodes
     if len(selection.outputs) > 1:
         yield f"{len(selection.outputs)} outputs, each with the seed 1: the gradients are those of their sum."

@@ -56,8 +56,8 @@ class Drawing:
     def svg(self) -> str:
         """The picture as an `<svg>` element, rendered on first use.
 
-        It starts with the element itself: without the XML declaration and the DOCTYPE it can be pasted into a page,
-        and no reader goes looking for a document type on the network.
+        The text starts with the element: without the XML declaration and the DOCTYPE it can be pasted into a page,
+        and no reader looks for a document type on the network.
         """
         return self._rendered(self.source)
 
@@ -71,12 +71,12 @@ class Drawing:
     def html(self) -> str:
         """Return one page that plays the forward pass and then the backward pass, step by step, in a browser.
 
-        It holds all it needs: no other file, no network. Forward, each step computes a node from its arguments; backward,
-        each step adds one share, local derivative times upstream gradient, to the gradient of an argument. The pass is
-        played from seed 1 (with `gradients=`, from the gradient given for the output); the page says where `.grad`
-        holds something else, such as a sum over several passes.
+        The page needs no other file and no network. A forward step computes a node from its arguments. A backward step
+        adds one share, local derivative times upstream gradient, to the gradient of an argument. The pass starts
+        from the seed 1 (with `gradients=`, from the gradient given for the output); the page says where `.grad`
+        holds another number, such as a sum over several passes.
 
-        A folded picture is not played: its page opens a box on what computes the last of its results.
+        The page of a folded picture plays no pass: a click on a box opens the computation of the last of its results.
 
         Raises
         ------
@@ -98,7 +98,7 @@ class Drawing:
         return self._stepper.page(self._rendered(self._stepper.make_room(self.source)))
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the picture to a file; its suffix (.svg, .png, .html, .dot, .gv) says as what. Return the path.
+        """Write the picture to a file and return the path; the suffix (.svg, .png, .html, .dot, .gv) selects the format.
 
         Raises
         ------
@@ -156,26 +156,26 @@ def draw(
 
     A box holds `name = operation`, the value and the gradient (blue above 0, red below, stronger where it is larger,
     `–` where none was computed). An arrow carries the local derivative and is wider where more gradient flows back
-    through it. A leaf is light blue; a red header means an infinite value or NaN. Pointing at a box shows every digit.
+    through it. A leaf is light blue; a dark red header means an infinite value or NaN. A tooltip shows every digit.
 
     Parameters
     ----------
     y : Variable, or an iterable of them
         The outputs; their boxes have a thicker frame.
     gradients : mapping from Variable to number, optional
-        Shown instead of `.grad`; what `gradients(y)` returns.
+        The gradients to show instead of `.grad`, such as the result of `gradients(y)`.
     depth : int, optional
         Draw only nodes at most this many edges before an output; one dashed box counts the others.
     max_nodes : int or None, default 300
         Refuse to draw more. None: no limit.
     fold : bool, default False
         Draw repeated blocks, scopes and turns of loops as one box each: at most about 60 boxes, whatever the graph. A box
-        says what it computes, how many nodes it holds, and the range of its results and gradients. Up to 60 nodes outside
-        of scopes stay as they are. `max_nodes` then does not matter.
+        shows its formula, the number of its nodes, and the range of its results and gradients. Up to 60 nodes outside
+        of scopes are drawn one by one. `max_nodes` has no effect then.
     open : iterable of str
-        Folded boxes to open: ids (`"g3"`; what is inside has ids such as `"g3-5"`) or scopes (`"layer1/neuron0"`).
+        Folded boxes to open: ids (`"g3"`; boxes inside have ids such as `"g3-5"`) or scopes (`"layer1/neuron0"`).
     rankdir : {"LR", "RL", "TB", "BT"}
-        Where the graph runs: left to right, ..., bottom to top.
+        The direction of the graph: left to right, ..., bottom to top.
     engine : str or path, optional
         The renderer: a program that reads Graphviz source. Default: the environment variable AUTOGRAD_LITE_DOT, the
         package graphviz-pure, `dot` on the PATH, in this order.
@@ -183,8 +183,8 @@ def draw(
     Returns
     -------
     Drawing
-        With `.svg`, `.source`, `.html()` and `.save(path)`. Rendered when first asked for; the numbers are those of this
-        call.
+        With `.svg`, `.source`, `.html()` and `.save(path)`. It is rendered on first use; the numbers are those at the
+        time of this call.
 
     Raises
     ------
@@ -194,7 +194,7 @@ def draw(
     Notes
     -----
     Time and memory grow linearly with the number of nodes, for the source; the renderer's layout takes longer.
-    Changes no value and no gradient. The same program gives the same bytes in every run with the same renderer.
+    `draw` changes no value and no gradient. A program gives equal bytes in every run with one renderer.
 
     Examples
     --------
@@ -208,17 +208,7 @@ def draw(
     '<svg'
     """
     outputs = _outputs(y)
-    for name, value, least in (("depth", depth, 0), ("max_nodes", max_nodes, 1)):
-        if value is not None and (not isinstance(value, int) or value < least):
-            raise ArgumentError(f"{name}={value!r}; give a whole number from {least}, or None for no limit.")
-    if rankdir not in RANKDIRS:
-        raise ArgumentError(f"rankdir={rankdir!r}; give one of {', '.join(RANKDIRS)}.")
-    if gradients is not None and not isinstance(gradients, Mapping):
-        raise OperandError(
-            f"gradients={gradients!r:.80} is a {type(gradients).__name__}; give a mapping such as al.gradients(y)."
-        )
-    if engine is not None and not isinstance(engine, (str, os.PathLike)):
-        raise OperandError(f"engine={engine!r:.80} is a {type(engine).__name__}; give the name or path of a program.")
+    _check(gradients, depth, max_nodes, rankdir, engine)
     opened = (open,) if isinstance(open, str) else tuple(map(str, open))
     if opened and not fold:
         raise ArgumentError(
@@ -237,6 +227,21 @@ def draw(
         return Drawing(source, len(boxes), sketch.edges, engine, folded=folded, insides=insides(boxes, sketch))
     stepper = Stepper(selection, shown, ".grad" if gradients is None else "gradients=")
     return Drawing(sketch.source(), len(selection.drawn), sketch.edges, engine, stepper=stepper)
+
+
+def _check(gradients: Any, depth: Any, max_nodes: Any, rankdir: Any, engine: Any) -> None:
+    """Refuse options of `draw` that it cannot use."""
+    for name, value, least in (("depth", depth, 0), ("max_nodes", max_nodes, 1)):
+        if value is not None and (not isinstance(value, int) or value < least):
+            raise ArgumentError(f"{name}={value!r}; give a whole number from {least}, or None for no limit.")
+    if rankdir not in RANKDIRS:
+        raise ArgumentError(f"rankdir={rankdir!r}; give one of {', '.join(RANKDIRS)}.")
+    if gradients is not None and not isinstance(gradients, Mapping):
+        raise OperandError(
+            f"gradients={gradients!r:.80} is a {type(gradients).__name__}; give a mapping such as al.gradients(y)."
+        )
+    if engine is not None and not isinstance(engine, (str, os.PathLike)):
+        raise OperandError(f"engine={engine!r:.80} is a {type(engine).__name__}; give the name or path of a program.")
 
 
 def _outputs(y: Any) -> list[Variable]:

@@ -74,14 +74,14 @@ def raise_on_nonfinite() -> AbstractContextManager[None]:
     Raises
     ------
     NonFiniteError
-        Naming the node, its inputs and the line of the user's code; for an adjoint, the products it was added up from.
-        A failed pass writes no `.grad`.
+        It names the node, its inputs and the line of the user's code; for an adjoint, the products of which it is the
+        sum. A failed pass writes no `.grad`.
 
     Notes
     -----
-    Nodes made inside also remember their line, so that a later pass can name it. Cost: about 7 µs a node. It holds for
-    the thread or task that entered it: threads started inside are not watched, and a generator that is suspended inside
-    leaves its caller watched.
+    Nodes made inside also remember their line, so that a later pass can name it. Cost: about 7 µs a node. The watch holds
+    for the thread or task that entered it: threads started inside are not watched, and a generator that is suspended
+    inside leaves its caller watched.
 
     Examples
     --------
@@ -135,12 +135,12 @@ class _Scope(context.Observer):
 
 
 def scope(name: str) -> AbstractContextManager[None]:
-    """Give the nodes made inside a common name: a box of its own in pictures that are folded.
+    """Give the nodes made inside a common name: folded pictures draw them as one box.
 
     Parameters
     ----------
     name : str
-        Scopes may lie in each other: `layer1/neuron0`.
+        Scopes may be nested: `layer1/neuron0`.
 
     Examples
     --------

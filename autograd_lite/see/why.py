@@ -1,7 +1,7 @@
-"""Why a gradient is zero, tiny, huge or missing.
+"""The reason why a gradient is zero, tiny, huge or missing.
 
-Where no path leads from `y` to `x`, a constant or leaf under `y` may be the number of `x`, of a function of it, or of a
-living node computed from it, taken out by `.value`. Inside `record_locations` a Variable knows the line that last read it.
+If no path leads from `y` to `x`, a constant or leaf under `y` may be a number that `.value` took out of `x`, out of a
+function of `x`, or out of a living node above `x`. Inside `record_locations` a Variable knows the line that last read it.
 """
 
 import gc
@@ -65,14 +65,14 @@ _ARITHMETIC: dict[str, Callable[[float], float]] = {
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Why(Report):
-    """The answer of `why`; `cause` is one of its words.
+    """The answer of `why`, which lists the possible values of `cause`.
 
     Attributes
     ----------
     gradient : float or None
         dy/dx; None if no path leads from y to x.
     paths : int
-        How many paths there are.
+        The number of paths.
     """
 
     gradient: float | None = None
@@ -87,7 +87,7 @@ def why(y: Variable, x: Variable, *, tiny: float = 1e-6, huge: float = 1e6) -> W
     y : Variable
         The output.
     x : Variable
-        What the gradient is with respect to; any node.
+        The node with respect to which the gradient is taken; any node.
     tiny, huge : float, default 1e-6 and 1e6
         A gradient smaller than `tiny` or larger than `huge` asks for an explanation.
 
@@ -102,9 +102,9 @@ def why(y: Variable, x: Variable, *, tiny: float = 1e-6, huge: float = 1e6) -> W
 
     Notes
     -----
-    Time grows linearly with the graph; if there is no path, with everything alive in the process. Lines are known for what
-    ran inside `record_locations`. A branch that a Python `if` did not take is not in the graph, so nothing can be said of
-    it. Several reasons: the one nearest to `y` is named, the others stand in the evidence.
+    Time grows linearly with the graph; if there is no path, with the number of objects in the process. Lines are known for
+    code that ran inside `record_locations`. A branch that a Python `if` did not take is not in the graph, so `why` cannot
+    see it. Of several reasons the answer names the one nearest to `y`; the others stand in the evidence.
 
     Examples
     --------
@@ -184,7 +184,7 @@ def _zero(ways: Ways) -> Report:
 
 
 def _cancellation(ways: Ways) -> Report:
-    """The newest node on whose ways to `y` the contributions add up to nothing."""
+    """The newest node whose contributions over the paths to `y` cancel."""
     adjoints, sizes, names = ways.adjoints, ways.sizes, ways.names
     at = next(
         i
@@ -237,7 +237,7 @@ def _huge(ways: Ways, gradient: float) -> Report:
 
 
 def _chain(cause: str, path: Path, names: Names, tail: str = "") -> Report:
-    """The product along a path, and the factor of each of its nodes, the ones that matter most first."""
+    """The product along a path, and the factor of each of its nodes, the most important factors first."""
     shrinks = cause == "vanishing"
     logarithms: dict[str, list[float]] = defaultdict(list)
     for edge in path.edges:
@@ -260,7 +260,7 @@ def _chain(cause: str, path: Path, names: Names, tail: str = "") -> Report:
 
 
 def zero(edge: Edge, names: Names) -> Finding:
-    """Say why the local gradient of an edge is 0: as the situation has it, or the entry of the operation."""
+    """Say why the local gradient of an edge is 0: by the situation, or by the entry of the operation."""
     what, primitive, place = names.at(edge.user), edge.user.primitive, edge.place
     if primitive is None:
         return "hand-made", f"{what} was given the local gradient 0 by hand"
@@ -283,7 +283,7 @@ def zero(edge: Edge, names: Names) -> Finding:
 
 
 def _said(clause: str, edge: Edge, names: Names) -> str:
-    """A clause of the table of primitives with names and numbers in it."""
+    """A clause of the table of primitives, with names and numbers filled in."""
     node, values, other = edge.user, values_of(edge.user), None
     if len(values) == 2:
         other = node.arguments[1 - edge.place]
@@ -316,14 +316,14 @@ class Match(NamedTuple):
 
     @property
     def is_stopped(self) -> bool:
-        """Whether a leaf was made by `stop_gradient`, which keeps the name and does not read `.value`."""
+        """Whether `stop_gradient` made a leaf: it keeps the name and does not read `.value`."""
         if self.place.arguments or self.form != "{}" or self.read is not None or self.place.name != self.source.name:
             return False
         return self.source.name is not None or self.place.location is not None
 
     @property
     def telling(self) -> bool:
-        """Whether the number is evidence: 0, 1, 2, π and √2 turn up by themselves, unless the source was read."""
+        """Whether the number is evidence: 0, 1, 2, π and √2 are common, so they count only if the source was read."""
         telling = _is_telling(self.source.value) or self.read is not None
         return telling if self.form == "{}" else _is_telling(self.number) and telling
 
@@ -362,7 +362,7 @@ def matches(x: Variable, nodes: Sequence[Variable]) -> list[Match]:
 
 
 def _is_telling(number: float) -> bool:
-    """Whether a number is no small multiple of a quarter, which programs are full of."""
+    """Whether a number is not a small multiple of a quarter, since such multiples are common in programs."""
     return math.isfinite(number) and (not (number * 4.0).is_integer() or abs(number) > 100.0)
 
 
@@ -377,9 +377,9 @@ def _computed_from(x: Variable) -> list[Variable]:
 
 
 def _held() -> list[Variable]:
-    """Every node that an object or a running function holds: nodes do not know their users, the collector of cycles does.
+    """Every node that an object or a running function holds, by the lists of the collector: nodes do not know their users.
 
-    It lists no compiled nodes, and no dictionaries and tuples of nothing but those: these are looked through.
+    The collector lists no compiled nodes, and no dictionaries and tuples of such nodes alone: these are searched too.
     """
     things: list[Any] = gc.get_objects()
     for frame in sys._current_frames().values():  # noqa: SLF001 - the way to the functions that run
@@ -396,7 +396,7 @@ def _held() -> list[Variable]:
 
 
 def _forms(value: float) -> Iterator[tuple[str, float]]:
-    """The number and usual functions of it: enough to recognise `math.sin(x.value)` or `al.sin(x).value`."""
+    """The number and common functions of it, to recognise `math.sin(x.value)` or `al.sin(x).value`."""
     for form, change in _ARITHMETIC.items():
         yield form, change(value)
     for name, primitive in PRIMITIVES.items():
@@ -406,7 +406,7 @@ def _forms(value: float) -> Iterator[tuple[str, float]]:
 
 
 def _missing(ways: Ways) -> Report:
-    """Say why no path leads from `y` to `x`: its number went another way, or none."""
+    """Say why no path leads from `y` to `x`: its number left the graph, or was not used."""
     y, x, names, nodes = ways.y, ways.x, ways.names, ways.nodes
     head = f"{names[y]} does not depend on {names[x]}: no path leads from one to the other"
     if found := matches(x, nodes):

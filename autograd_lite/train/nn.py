@@ -87,7 +87,7 @@ def uniform(low: float = 0.0, high: float = 1.0) -> Initialiser:
 
 
 def zeros(_rng: np.random.Generator, _inputs: int, _outputs: int, shape: tuple[int, ...]) -> Any:
-    """Zeros: the first biases.
+    """Zeros: the initial biases.
 
     Examples
     --------
@@ -175,7 +175,7 @@ class Dense:
         ----------
         inputs, outputs : int
         rng : Generator, int or None
-            The source of the numbers, or its seed; None is a new source every time.
+            The source of the numbers, or its seed; None makes a new source every time.
         weights, biases : callable
             See `normal`; `biases=None` makes a layer without biases.
 
@@ -264,7 +264,7 @@ class Network:
         Raises
         ------
         ArgumentError
-            If there are fewer than two sizes, or no activation of that name.
+            If there are fewer than two sizes, or an activation has an unknown name.
 
         Examples
         --------
@@ -422,7 +422,7 @@ def hinge(scores: Any, targets: Any) -> Any:
 
 
 def _alike(outputs: Any, targets: Any, name: str) -> tuple[Any, Any]:
-    """Two arrays of one shape: NumPy would spread (n,) and (n, 1) to n² differences in silence."""
+    """Two arrays of one shape: NumPy would silently broadcast (n,) and (n, 1) to n² differences."""
     if np.shape(outputs) != np.shape(targets):
         raise ArgumentError(
             f"{name} got outputs of shape {np.shape(outputs)} and targets of shape {np.shape(targets)}. Give both one shape."
@@ -464,7 +464,7 @@ def accuracy(outputs: Any, labels: Any, *, threshold: float = 0.0) -> float:
     Parameters
     ----------
     outputs : array (samples, classes), (samples, 1) or (samples,)
-        The largest of a row is its class; a single output is class 1 if it is above `threshold`. NaN is of no class.
+        The largest output of a row gives its class; a single output is class 1 if it is above `threshold`. NaN has no class.
     labels : array (samples,) or (samples, 1), or the result of one_hot
         Classes, counted from 0.
     threshold : float, default 0
@@ -473,7 +473,7 @@ def accuracy(outputs: Any, labels: Any, *, threshold: float = 0.0) -> float:
     Raises
     ------
     ArgumentError
-        If there are no outputs, or more or fewer than labels; if a label is no class.
+        If there are no outputs, or not as many as labels; if a label is not a class.
 
     Examples
     --------

@@ -82,7 +82,7 @@ def _real(leaf: Any) -> Any:
 
 
 def _root(x: Any) -> Any:
-    """√ of a mean of squares, with derivative 0 at 0 like the absolute value; that of √ itself is infinite there."""
+    """√ of a mean of squares, with derivative 0 at 0 like the absolute value; the derivative of √ is infinite there."""
     if isinstance(x, np.ndarray) and x.dtype != object:
         return np.sqrt(x)
     return primitives.where(x, primitives.sqrt(x), 0.0)
@@ -115,7 +115,7 @@ class _Optimiser:
                 raise ArgumentError(f"{name}={value!r} is outside of 0 ≤ {name} < {_BOUNDS[name]:g}.")
 
     def _kept(self) -> tuple[bool, bool]:
-        """Whether the state has a first mean, which it lacks without momentum, and a second."""
+        """Whether the state has a first mean (absent without momentum) and a second mean."""
         return getattr(self, "momentum", 1.0) > 0.0, self._second
 
     def init(self, params: Any) -> State:
@@ -337,7 +337,7 @@ def cosine_decay(rate: float, steps: float, floor: float = 0.0) -> Callable[[Any
 
 
 def warmup(rate: Rate, steps: float) -> Callable[[Any], Any]:
-    """A rate or schedule that grows from 0 in even strides over the first `steps` steps.
+    """A rate or schedule that grows from 0 in equal parts over the first `steps` steps.
 
     Examples
     --------

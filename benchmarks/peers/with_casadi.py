@@ -1,4 +1,4 @@
-"""CasADi: scalar code traced on SX, run by its virtual machine, called through FunctionBuffer, which is fastest."""
+"""CasADi: scalar code traced on SX, run by its virtual machine, called through FunctionBuffer, the fastest way."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def tiny(point: tuple[float, float]) -> Run:
 
 
 def training(data: Data, steps: int) -> Run:
-    """Gradient steps folded over the samples; as many as fit whole rounds of the data, or all of fewer."""
+    """Gradient steps folded over the samples, which repeat when all have been used."""
     gradient = _network(data, _sigmoids)
     names = ca.SX.sym("p", gradient.size1_in(0)), ca.SX.sym("x", data.widths[0]), ca.SX.sym("t", data.widths[-1])
     step = ca.Function("step", [*names], [names[0] - networks.RATE * gradient(*names)])
@@ -139,7 +139,7 @@ def _at(name: str, points: Any, of: Callable[[Any, Any], Any]) -> Run:
 
 
 def phases(program: Random) -> tuple[dict[str, float], int, Any, Run]:
-    """Return seconds of each phase, how many instructions its machine got, the gradient, and what runs it again."""
+    """Return seconds of each phase, the number of instructions, the gradient, and a function that runs it again."""
     clock = time.perf_counter
     times = [clock()]
     x = ca.SX.sym("x", len(program.point))

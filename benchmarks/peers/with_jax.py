@@ -1,4 +1,4 @@
-"""JAX, float64, jitted: array code as its users write it, and the scalar code of the others where that is the question."""
+"""JAX, float64, jitted: array code as its users write it, and scalar code in the rows about scalar code."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MATHS = SimpleNamespace(
 
 
 def _ready(f: Callable[..., Any], *arguments: Any) -> Run:
-    """Jit a function and leave it its arguments, on the device already."""
+    """Jit a function and bind its arguments, which are on the device already."""
     compiled, placed = jax.jit(f), [jnp.asarray(a) for a in arguments]
     return lambda: jax.block_until_ready(compiled(*placed))
 
@@ -48,7 +48,7 @@ def tiny(point: tuple[float, float]) -> Run:
 
 
 def training(data: Data, steps: int) -> Run:
-    """Gradient steps by lax.scan over samples: not unrolled, which is faster here."""
+    """Gradient steps by lax.scan over samples, not unrolled, since that is faster here."""
     loss = partial(networks.array_sigmoids, widths=data.widths, sigmoid=jax.nn.sigmoid)
     inputs, targets = (jnp.asarray(np.resize(a, (steps, a.shape[1]))) for a in (data.inputs, data.targets))
 
@@ -92,7 +92,7 @@ def compiled_arrays(data: Data) -> Run:
 
 
 def compiled_scalars(data: Data) -> Run:
-    """Trace, differentiate, compile and run the scalar code that the others are given; a fresh function each time."""
+    """Trace, differentiate, compile and run the scalar code of the other contestants; a fresh function each time."""
 
     def run() -> Any:
         jax.clear_caches()
@@ -103,7 +103,7 @@ def compiled_scalars(data: Data) -> Run:
 
 
 def phases(program: Random) -> tuple[dict[str, float], int, Any, Run]:
-    """Return seconds of each phase, how many equations were compiled, the gradient, and what runs it again."""
+    """Return seconds of each phase, the number of compiled equations, the gradient, and a function that runs it again."""
     clock, point = time.perf_counter, jnp.asarray(program.point)
     times = [clock()]
     traced = jax.jit(jax.grad(lambda x: formulas.run_random(program, x, MATHS))).trace(point)

@@ -1,4 +1,4 @@
-"""Derivatives by hand in numba, compiled by LLVM: what a patient programmer reaches without any engine."""
+"""Derivatives by hand in numba, compiled by LLVM: the speed that a patient programmer reaches without an engine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Run = Any
 
 @numba.njit
 def _sweep(params, widths, starts, x, target, outputs, back, gradient, scale):  # noqa: PLR0917 - arrays, not objects, are what numba is fast with
-    """Add scale × the gradient of one sample's squared error to `gradient`; `starts` says where a layer's outputs stand."""
+    """Add scale × the gradient of one sample's squared error; `starts` holds the first index of each layer's outputs."""
     outputs[: widths[0]] = x
     at = 0
     for k in range(len(widths) - 1):
@@ -99,7 +99,7 @@ def training(data: Data, steps: int) -> Run:
 
 
 def mean_gradient(data: Data) -> Run:
-    """Mean gradient over samples, a share of them to each core."""
+    """Mean gradient over samples; each core gets a share of them."""
     widths, starts = _shape(data)
     return lambda: _mean(data.params, widths, starts, data.inputs, data.targets, numba.get_num_threads())
 
