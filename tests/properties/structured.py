@@ -460,6 +460,8 @@ class Runner:
                     continue  # NumPy's products of objects begin with 0
                 if e == a and re.search(r"\b(np|m\d+)\.(min|max)\(", self.case.source):
                     continue  # of zeros of both signs NumPy's extremes of floats take one by the place in its registers
+                if "al.vmap" in self.case.source and not self.case.exact and abs(e - a) <= self.bound("value", i)[k]:
+                    continue  # lanes have vector functions
                 return f"call {i}, number {k}: eager {e!r}; naive: {a!r}"
         return None
 
