@@ -216,26 +216,13 @@ static double v_share(double a, double b) { double h = a < 1.0 ? 1.0 : 0.5; retu
 static double v_log_of_sum(double t, double r) { return t + v_log1p(r * v_exp(-t)); }
 static double v_log_of_excess(double t, double r) { return v_log1p(r * v_exp(-t)); }
 
-static double v_inv(double x) { return x == 0.0 ? copysign(Py_HUGE_VAL, x) : 1.0 / x; }
-static double v_itself(double x) { return x; }
-static double v_neg(double x) { return -x; }
-static double v_square(double x) { return x * x; }
-static double v_relu(double x) { return x < 0.0 ? 0.0 : x; }
-static double v_sign(double x) { return x > 0.0 ? 1.0 : x < 0.0 ? -1.0 : x; }
-static double v_step(double x) { return v_less(0.0, x); }
-static double v_abs(double x) { return fabs(x); }
-static double v_add(double a, double b) { return a + b; }
-static double v_sub(double a, double b) { return a - b; }
-static double v_mul(double a, double b) { return a * b; }
-static double v_atan2(double y, double x) { return isnan(x) || isnan(y) ? Py_NAN : atan2(y, x); }
-static double v_copysign(double x, double s) { return isnan(s) ? Py_NAN : copysign(x, s); }
-static double v_leaky_relu(double x, double slope) { return x <= 0.0 ? slope * x : x; }
-static double v_is_lt(double a, double b) { return a < b; }
-static double v_is_le(double a, double b) { return a <= b; }
-static double v_is_gt(double a, double b) { return a > b; }
-static double v_is_ge(double a, double b) { return a >= b; }
-static double v_is_eq(double a, double b) { return a == b; }
-static double v_is_ne(double a, double b) { return a != b; }
+#define OF_ONE(name, value) static double v_##name(double x) { return value; }
+#define OF_TWO(name, value) static double v_##name(double x, double y) { return value; }
+OF_ONE(inv, x == 0.0 ? copysign(Py_HUGE_VAL, x) : 1.0 / x) OF_ONE(itself, x) OF_ONE(neg, -x) OF_ONE(square, x * x)
+OF_ONE(relu, x < 0.0 ? 0.0 : x) OF_ONE(sign, x > 0.0 ? 1.0 : x < 0.0 ? -1.0 : x) OF_ONE(step, v_less(0.0, x)) OF_ONE(abs, fabs(x))
+OF_TWO(add, x + y) OF_TWO(sub, x - y) OF_TWO(mul, x * y) OF_TWO(atan2, isnan(x) || isnan(y) ? Py_NAN : atan2(x, y))
+OF_TWO(copysign, isnan(y) ? Py_NAN : copysign(x, y)) OF_TWO(leaky_relu, x <= 0.0 ? y * x : x)
+OF_TWO(is_lt, x < y) OF_TWO(is_le, x <= y) OF_TWO(is_gt, x > y) OF_TWO(is_ge, x >= y) OF_TWO(is_eq, x == y) OF_TWO(is_ne, x != y)
 static double v_where(double c, double a, double b) { return c != 0.0 ? a : b; }
 static double v_clip(double x, double lower, double upper) { return v_minimum(v_maximum(x, lower), upper); }
 
@@ -758,16 +745,28 @@ static PyObject *node_new(PyTypeObject *type, PyObject *args, PyObject *keywords
     return (PyObject *)n;
 }
 
-static int node_init(PyObject *self, PyObject *args, PyObject *keywords)
+static int node_init(PyObject *self, PyObject *args, PyObject *keywords) { return done(by_python(body.init, self, args, keywords)); }
+
+/* `Variable(number)`, without a tuple of arguments. */
+static PyObject *node_called(PyObject *type, PyObject *const *args, size_t flags, PyObject *names)
 {
-    Node *n = (Node *)self;
-    PyObject *only = !keywords && PyTuple_GET_SIZE(args) == 1 ? PyTuple_GET_ITEM(args, 0) : NULL;
-    if (only && PyFloat_CheckExact(only) && !(n->word & ~MARKS(1)) && !n->about) {
-        n->value = PyFloat_AS_DOUBLE(only);
-        n->word |= next_number++ << BITS;
-        return GOES_ON(active) ? done(PyObject_CallOneArg(body.observe, self)) : 0;
+    Py_ssize_t given = PyVectorcall_NARGS(flags), named = names ? PyTuple_GET_SIZE(names) : 0;
+    if (given == 1 && !named && PyFloat_CheckExact(args[0])) {
+        Node *n = BLANK(TRACED);
+        if (!n) return NULL;
+        n->value = PyFloat_AS_DOUBLE(args[0]);
+        n->primitive = n->about = n->weakrefs = NULL;
+        n->word = next_number++ << BITS | MARKS(TRACED);
+        return finished(n);
     }
-    return done(by_python(body.init, self, args, keywords));
+    PyObject *positional = PyTuple_New(given), *keywords = named ? PyDict_New() : NULL, *r = NULL;
+    for (Py_ssize_t i = 0; positional && i < given; i++) PyTuple_SET_ITEM(positional, i, Py_NewRef(args[i]));
+    for (Py_ssize_t i = 0; keywords && i < named; i++)
+        if (PyDict_SetItem(keywords, PyTuple_GET_ITEM(names, i), args[given + i]) < 0) Py_CLEAR(keywords);
+    if (positional && (keywords || !named)) r = PyType_Type.tp_call(type, positional, keywords);
+    Py_XDECREF(positional);
+    Py_XDECREF(keywords);
+    return r;
 }
 
 /* `operators.comparison`; while anything runs by a transform or a trace, Python has the body. */
@@ -1014,7 +1013,9 @@ static PyObject *core_add_adjoints(ARGUMENTS)
 static PyObject *core_adjoints(ARGUMENTS)
 {
     Pass p = {0};
-    if (count < 4 || (count > 4 && !PyTuple_CheckExact(args[4])) || !are_nodes(args[0]) || !are_nodes(args[3]))
+    int doubles = count > 4 && PyFloat_CheckExact(args[4]); /* the result is a bytearray of them, with this for missing ones */
+    int pair = count > 4 && PyTuple_CheckExact(args[4]) && PyTuple_GET_SIZE(args[4]) == 2;
+    if (count < 4 || (count > 4 && !doubles && !pair) || !are_nodes(args[0]) || !are_nodes(args[3]))
         return refused("adjoints takes outputs, seeds, a number and nodes");
     Py_ssize_t roots = PyList_GET_SIZE(args[0]), k = PyList_GET_SIZE(args[3]);
     int numbers = PyList_CheckExact(args[1]) && PyList_GET_SIZE(args[1]) == roots;
@@ -1025,12 +1026,8 @@ static PyObject *core_adjoints(ARGUMENTS)
         uint64_t number = NUMBER((Node *)PyList_GET_ITEM(args[3], i));
         if (!i || number < p.oldest) p.oldest = number;
     }
-    PyObject *found = PyList_New(k), *unsent = Py_None, *unmet = Py_Ellipsis;
-    if (count > 4) {
-        unsent = PyTuple_GetItem(args[4], 0);
-        unmet = PyTuple_GetItem(args[4], 1);
-        if (!unsent || !unmet) { Py_XDECREF(found); return NULL; }
-    }
+    PyObject *found = doubles ? PyByteArray_FromStringAndSize(NULL, k * sizeof(double)) : PyList_New(k);
+    PyObject *unsent = pair ? PyTuple_GET_ITEM(args[4], 0) : Py_None, *unmet = pair ? PyTuple_GET_ITEM(args[4], 1) : Py_Ellipsis;
     if (!found || swept(&p, &PyList_GET_ITEM(args[0], 0), &PyList_GET_ITEM(args[1], 0), roots) < 0) {
         Py_XDECREF(found);
         return NULL;
@@ -1038,6 +1035,7 @@ static PyObject *core_adjoints(ARGUMENTS)
     for (Py_ssize_t i = 0; found && i < k; i++) {
         Node *n = (Node *)PyList_GET_ITEM(args[3], i);
         uint64_t w = n->word;
+        if (doubles) { ((double *)PyByteArray_AS_STRING(found))[i] = w & SENT ? n->grad : PyFloat_AS_DOUBLE(args[4]); continue; }
         PyObject *adjoint = w & SENT ? PyFloat_FromDouble(n->grad) : Py_NewRef(w & MET ? unsent : unmet);
         if (adjoint) PyList_SET_ITEM(found, i, adjoint);
         else Py_CLEAR(found);
@@ -1286,6 +1284,7 @@ PyMODINIT_FUNC PyInit__core(void)
 {
     PyObject *m, *numbers;
     if (!(Variable = (PyTypeObject *)PyType_FromSpec(&node_spec)) || !(state.active = PySet_New(NULL))) return NULL;
+    Variable->tp_vectorcall = node_called;
     Variable->tp_name = "Variable"; /* in messages, as of a class of Python; __module__ is set */
     state.tracing = Py_NewRef(state.active);
     state.running = Py_NewRef(state.active);

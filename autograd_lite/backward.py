@@ -88,12 +88,13 @@ class Reach:
         """Whether a node older than the oldest was met."""
         return leads_outside(self.outputs, self.oldest)
 
-    def numbers(self, seeds: Sequence[tuple[Variable, float]], wrt: list[Variable]) -> list[float]:
-        """The reverse sweep on numbers: adjoints of `wrt`, 0 where none was sent."""
+    def numbers(self, seeds: Sequence[tuple[Variable, float]], wrt: list[Variable], *, as_array: bool = False) -> Any:
+        """The reverse sweep on numbers: adjoints of `wrt`, 0 where none was sent, as a list or an array."""
         if context.active:
             found = self.adjoints(seeds)
             return [result(found.get(node._number), create_graph=False) for node in wrt]
-        return adjoints([y for y, _ in seeds], [seed for _, seed in seeds], self.oldest, wrt, (0.0, 0.0))
+        outputs, given = [y for y, _ in seeds], [seed for _, seed in seeds]
+        return numbers(outputs, given, self.oldest, wrt, as_array=as_array)
 
     def towards(self, targets: Iterable[Variable]) -> "Reach":
         """Only what lies between the outputs and `targets`: other nodes have no part in a gradient by `targets`."""
@@ -182,10 +183,11 @@ def adjoints(
     seeds: list[float],
     oldest: int | None,
     wrt: list[Variable],
-    missing: tuple[Any, Any] = (None, ...),
-) -> list[Any]:
+    missing: tuple[Any, Any] | float = (None, ...),
+) -> Any:
     """Adjoints of `wrt`; of `missing` the one where none was sent, the other for a node that the outputs do not depend on.
 
+    One number for both asks for the adjoints as the bytes of doubles instead of a list.
     What is older than `oldest`, by default the oldest of `wrt`, is met and not entered.
     """
     if oldest is None:
@@ -193,8 +195,18 @@ def adjoints(
     with passing(outputs, oldest) as (_, inner):
         _sweep(outputs, seeds, inner)
         found = [node._adjoint for node in wrt]
-    unsent, unmet = missing
-    return [unmet if adjoint is None else unsent if adjoint is UNSENT else adjoint for adjoint in found]
+    unsent, unmet = missing if type(missing) is tuple else (missing, missing)
+    found = [unmet if adjoint is None else unsent if adjoint is UNSENT else adjoint for adjoint in found]
+    return found if type(missing) is tuple else bytearray(np.array(found, dtype=np.float64).tobytes())
+
+
+def numbers(
+    outputs: list[Variable], seeds: list[float], oldest: int | None, wrt: list[Variable], *, as_array: bool
+) -> Any:
+    """The adjoints of `wrt`, 0 where none was sent: a list of floats, or an array without them."""
+    if as_array:
+        return np.frombuffer(adjoints(outputs, seeds, oldest, wrt, 0.0))
+    return adjoints(outputs, seeds, oldest, wrt, (0.0, 0.0))
 
 
 @core.or_compiled
@@ -402,7 +414,7 @@ def gradients(
     trace = context.noticed(*[y] if type(y) is Variable else ()) if context.tracing else None
     if shape and type(y) is Variable and unconnected == "zero" and not (create_graph or trace or context.active):
         number = seed._value if type(seed) is Variable else as_float(seed)
-        return shape.pack(adjoints([y], [number], None, nodes, (0.0, 0.0)))
+        return shape.pack(numbers([y], [number], None, nodes, as_array=shape.has_arrays))
     met, found = _adjoints(y, seed, nodes if shape else None, create_graph=create_graph or trace is not None)
 
     def given(number: Number | None) -> Number:

@@ -5,6 +5,7 @@
 
 import dataclasses
 import functools
+import struct
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
@@ -79,6 +80,11 @@ class Shape:
             1 if leaf is None else 0 if isinstance(leaf, Fixed) else int(np.prod(leaf, dtype=np.int64))
             for leaf in self.leaves
         ]
+
+    @functools.cached_property
+    def has_arrays(self) -> bool:
+        """Whether a leaf is an array."""
+        return any(type(leaf) is tuple for leaf in self.leaves)
 
     @functools.cached_property
     def flat(self) -> Any:
@@ -161,7 +167,9 @@ def as_array(numbers: Any, shape: tuple[int, ...]) -> Any:
     if isinstance(numbers, np.ndarray):
         return numbers.reshape(shape)
     if kinds(numbers) <= FLOATS:
-        return np.fromiter(numbers, np.float64, len(numbers)).reshape(shape)
+        packed = np.empty(shape)
+        struct.pack_into(f"{len(numbers)}d", packed.data, 0, *numbers)  # half the time of `np.fromiter`
+        return packed
     return _keeping(numbers, shape)
 
 

@@ -83,13 +83,15 @@ class Run:
         """The nest with numbers for Variables, but for those that depend on Variables from outside."""
         return mapped(lambda v: v if self.reach([v])[1] else v._value, nest)
 
-    def pulled_back(self, reach: Reach, seeds: list[tuple[Variable, Number]], *, create_graph: bool) -> list[Number]:
-        """Derivatives of Σ seed·output with respect to the inputs."""
+    def pulled_back(
+        self, reach: Reach, seeds: list[tuple[Variable, Number]], *, create_graph: bool, to_pack: bool = False
+    ) -> Any:
+        """Derivatives of Σ seed·output with respect to the inputs: a list, or `to_pack` perhaps an array."""
         if create_graph:
             reach = reach.towards(self.inputs)
             seeds = [(y, seed) for y, seed in seeds if y._number in reach.met]
         elif seeds:
-            return reach.numbers(seeds, self.inputs)
+            return reach.numbers(seeds, self.inputs, as_array=to_pack and self.input_shape.has_arrays)
         adjoints = reach.adjoints(seeds, create_graph=create_graph) if seeds else {}
         return [result(adjoints.get(x._number), create_graph=create_graph) for x in self.inputs]
 
@@ -199,9 +201,7 @@ def _one_number(output: Any, f: Callable[..., Any]) -> Number:
     )
 
 
-def _packed(
-    run: Run, gradient: list[Number], connected: Container[int], unconnected: str, f: Callable[..., Any]
-) -> Any:
+def _packed(run: Run, gradient: Any, connected: Container[int], unconnected: str, f: Callable[..., Any]) -> Any:
     """The gradient as a nest; what is asked for in place of leaves that the output does not depend on."""
     if unconnected == "zero":
         return run.input_shape.pack(gradient)
@@ -288,7 +288,7 @@ def value_and_grad(
         if run.under_way.decided or unconnected != "zero":
             connected = reach.connected([y] if type(y) is Variable else [])
         run.warn_if_cut(connected, f)
-        gradient = run.pulled_back(reach, [(y, 1.0)] if type(y) is Variable else [], create_graph=outside)
+        gradient = run.pulled_back(reach, [(y, 1.0)] if type(y) is Variable else [], create_graph=outside, to_pack=True)
         value = _primal(y, keep=outside)
         if has_aux:
             value = value, run.plain(aux)
@@ -441,7 +441,9 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tupl
         numbers = _matching(cotangent, output_shape, "cotangents", "the output")
         create_graph = outside or any(type(n) is Variable for n in numbers)
         seeds = [(y, number) for y, number in zip(outputs, numbers, strict=True) if type(y) is Variable]
-        pulled: tuple[Any, ...] = run.input_shape.pack(run.pulled_back(reach, seeds, create_graph=create_graph))
+        pulled: tuple[Any, ...] = run.input_shape.pack(
+            run.pulled_back(reach, seeds, create_graph=create_graph, to_pack=True)
+        )
         return pulled
 
     return output_shape.pack([_primal(y, keep=outside) for y in outputs]), pullback
