@@ -22,10 +22,11 @@ def object_array(numbers: Any) -> Any:
     """An object array of floats and Variables, made from an array or any iterable of numbers."""
     if not isinstance(numbers, np.ndarray):
         listed = numbers if isinstance(numbers, list) or not isinstance(numbers, Iterable) else list(numbers)
+        if isinstance(listed, list) and all(k is float or hasattr(k, "local_gradients") for k in {*map(type, listed)}):
+            return np.fromiter(listed, object, len(listed))  # `np.array` asks each Variable for an array
         numbers = np.array(listed, dtype=object)
-    box = np.empty(numbers.shape, dtype=object)
-    box.ravel()[:] = [n if is_variable(n) else as_operand(n) for n in numbers.ravel()]
-    return box
+    entries = [n if is_variable(n) else as_operand(n) for n in numbers.ravel()]
+    return np.fromiter(entries, object, len(entries)).reshape(numbers.shape)
 
 
 def unboxed(result: Any) -> Any:
@@ -163,8 +164,8 @@ def _mapped(rows_of: Callable[..., list[Any]], numbers: Any, axis: int | None) -
     rows = rows_of(array, axis) if array.size else []
     if rows and axis is not None and array.ndim > 1:
         array = np.stack(rows, axis=axis).astype(object)
-    else:
-        array.ravel()[:] = rows
+    elif rows:
+        array = np.fromiter(rows, object, len(rows)).reshape(array.shape)
     if isinstance(numbers, np.ndarray):
         return unboxed(array)
     return type(numbers)(array.tolist()) if isinstance(numbers, (list, tuple)) else array.tolist()
