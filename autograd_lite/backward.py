@@ -9,7 +9,7 @@ for tangents, is its mirror image.
 import functools
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from math import isnan, nan
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 import numpy as np
 
@@ -33,6 +33,7 @@ from autograd_lite.variable import (
 
 Number = Any  # float, or a Variable where a gradient is to be differentiated again
 Seeds = Iterable[tuple[Variable, Number]]
+Unconnected = Literal["zero", "none", "raise"]
 
 
 def topological_order(y: Any) -> list[Variable]:
@@ -352,14 +353,35 @@ Variable.backward = hints.keywords(backward)
 core.install(shares=shares)
 
 
-@hints.keywords
+@overload
+def gradients(
+    y: Any, wrt: None = None, *, seed: Any = 1.0, create_graph: bool = False, unconnected: Unconnected = "zero"
+) -> "Gradients": ...
+@overload
 def gradients(
     y: Any,
-    wrt: Any = None,
+    wrt: Variable,
     *,
     seed: Any = 1.0,
-    create_graph: bool = False,
-    unconnected: Literal["zero", "none", "raise"] = "zero",
+    create_graph: Literal[False] = False,
+    unconnected: Literal["zero", "raise"] = "zero",
+) -> float: ...
+@overload
+def gradients(
+    y: Any,
+    wrt: list[Variable],
+    *,
+    seed: Any = 1.0,
+    create_graph: Literal[False] = False,
+    unconnected: Literal["zero", "raise"] = "zero",
+) -> list[float]: ...
+@overload
+def gradients(
+    y: Any, wrt: Any, *, seed: Any = 1.0, create_graph: bool = False, unconnected: Unconnected = "zero"
+) -> Any: ...
+@hints.keywords
+def gradients(
+    y: Any, wrt: Any = None, *, seed: Any = 1.0, create_graph: bool = False, unconnected: Unconnected = "zero"
 ) -> Any:
     """Gradients of `y` with respect to any nodes it was computed from.
 

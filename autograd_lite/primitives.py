@@ -12,13 +12,19 @@ import functools
 import math
 import operator
 from math import inf, nan, pi
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autograd_lite import ieee
 from autograd_lite.conversion import as_float as as_float
 from autograd_lite.rule import (
     PRIMITIVES as PRIMITIVES, REAL as REAL, Flat, Interval as Interval, Partial as Partial, Places, Primitive as Primitive,
 )
+
+if TYPE_CHECKING:
+    from autograd_lite.typed import One, Several
+else:
+    One = Several = Primitive
+
 
 POSITIVE = Interval(0.0, inf, open_ends=True)
 NON_NEGATIVE = Interval(0.0, inf)
@@ -38,7 +44,7 @@ C99 = "ISO C99 Annex F"
 HELPERS: set[Primitive] = set()
 
 
-def rule(name: str, value: Any, *partials: Any, helper: bool = False, **facts: Any) -> Primitive:
+def rule(name: str, value: Any, *partials: Any, helper: bool = False, **facts: Any) -> Any:
     """Enter one built-in operation; the derivative of a step function is 0 wherever it has one."""
     if partials[0] is zero:
         facts.setdefault("flat", STEP)
@@ -48,7 +54,7 @@ def rule(name: str, value: Any, *partials: Any, helper: bool = False, **facts: A
     return primitive
 
 
-def libm(name: str, value: Any, *partials: Any, **facts: Any) -> Primitive:
+def libm(name: str, value: Any, *partials: Any, **facts: Any) -> Any:
     """Enter an operation that NumPy and C's math.h have under this name."""
     return rule(name, value, *partials, **{"numpy": name, "c": name} | facts)
 
@@ -86,13 +92,13 @@ def _multiples(x: float, y: float) -> Places:
 
 # ---------------------------------------------------------------------------------------------------- arithmetic
 
-add: Primitive = rule(
+add: Several = rule(
     "add", operator.add, 1.0, 1.0, formula="y = a + b,   ∂y/∂a = 1, ∂y/∂b = 1", source=IEEE, ulp=(0.5, 1.5),
     operator="{0} + {1}", numpy="add", symbol="+", symmetric=True, latex="{0} + {1}")
-sub: Primitive = rule(
+sub: Several = rule(
     "sub", operator.sub, 1.0, -1.0, formula="y = a - b,   ∂y/∂a = 1, ∂y/∂b = -1", source=IEEE, ulp=(0.5, 1.5),
     operator="{0} - {1}", numpy="subtract", symbol="-", latex="{0} - {1}")
-mul: Primitive = rule(
+mul: Several = rule(
     "mul", operator.mul, lambda a, b, y: b, lambda a, b, y: a, formula="y = a·b,   ∂y/∂a = b, ∂y/∂b = a", source=IEEE,
     ulp=(0.5, 1.5), operator="{0} * {1}", numpy="multiply", symbol="*", symmetric=True, latex=r"{0} \cdot {1}")
 
@@ -105,21 +111,21 @@ def _flat_quotient(place: int, a: float, _: float) -> Flat:
     return "saturated", "{node} divides by {1}: too large to matter"
 
 
-div: Primitive = rule(
+div: Several = rule(
     "div", ieee.div, lambda a, b, y: inv(b), lambda a, b, y: -div(y, b),  # not -a/b²: b² overflows at 1e200
     formula="y = a/b,   ∂y/∂a = 1/b, ∂y/∂b = -(a/b)/b", flat=_flat_quotient, source=IEEE, ulp=(0.5, 1.5),
     numpy="divide", c="{0} / {1}", symbol="/", latex=r"\frac{{{0}}}{{{1}}}", reference=lambda _, a, b: a / b)
-positive: Primitive = rule(
+positive: One = rule(
     "positive", operator.pos, 1.0, formula="y = x,   dy/dx = 1", source=IEEE, ulp=(0.5, 0.5), expression=lambda x: x,
     numpy="positive", latex="{0}", helper=True)
-neg: Primitive = rule(
+neg: One = rule(
     "neg", operator.neg, -1.0, formula="y = -x,   dy/dx = -1", source=IEEE, ulp=(0.5, 0.5), operator="-{0}",
     numpy="negative", latex="-{0}")
-inv: Primitive = rule(
+inv: One = rule(
     "inv", ieee.inv, lambda x, y: -div(y, x),  # not -y·y: rounds y twice
     formula="y = 1/x,   dy/dx = -y/x", saturates=True, source=IEEE, ulp=(0.5, 1.5), expression=lambda x: div(1.0, x),
     numpy="reciprocal", latex=r"\frac{{1}}{{{0}}}", reference=lambda _, x: 1 / x)
-square: Primitive = rule(
+square: One = rule(
     "square", lambda x: x * x, lambda x, y: 2.0 * x, formula="y = x²,   dy/dx = 2x", source=IEEE, ulp=(0.5, 0.5),
     expression=lambda x: x * x, numpy="square", latex="{0}^{{2}}", reference=lambda _, x: x * x)
 
@@ -174,7 +180,7 @@ _POW_IN_C = """(double x, double y) {
     double (*volatile power)(double, double) = pow;  /* volatile: compilers replace some powers by other functions */
     return y == 2.0 ? x * x : power(x, y);
 }"""
-pow: Primitive = rule(  # noqa: A001 - named like the builtin it stands for; so are abs and round
+pow: Several = rule(  # noqa: A001 - named like the builtin it stands for; so are abs and round
     "pow", ieee.pow, _pow_by_base, _pow_by_exponent, domain=(NON_NEGATIVE, REAL),
     formula="y = xᵖ,   ∂y/∂x = p·xᵖ⁻¹, ∂y/∂p = xᵖ·log x", kink="∂y/∂p = 0 at x = 0, p > 0", kinks=_power_kinks,
     flat=_flat_power, source=f"{C99}; Griewank & Walther, Evaluating Derivatives, table 2.3",
@@ -194,52 +200,52 @@ _FLOORDIV_IN_C = """(double x, double y) {
     if (q == 0.0) return copysign(0.0, x / y);
     return q - floor(q) > 0.5 ? floor(q) + 1.0 : floor(q);
 }"""
-mod: Primitive = rule(
+mod: Several = rule(
     "mod", ieee.mod, 1.0, lambda x, y, r: -floordiv(x, y), formula="r = x - y·⌊x/y⌋,   ∂r/∂x = 1, ∂r/∂y = -⌊x/y⌋",
     kink="the jump's derivative is left out", kinks=_multiples,
     flat=("flat", "{node} is {0} itself: {1} goes into it 0 times"), source="Python language reference 6.7",
     numpy="remainder", c=_MOD_IN_C, symbol="%")
-floordiv: Primitive = rule(
+floordiv: Several = rule(
     "floordiv", ieee.floordiv, zero, lambda x, y, q: less(y, y), formula="q = ⌊x/y⌋,   ∂q/∂x = ∂q/∂y = 0",
     kink="0 at the jumps", kinks=_multiples, source="Python language reference 6.7", numpy="floor_divide",
     c=_FLOORDIV_IN_C, symbol="//")
 
 # ------------------------------------------------------------------------------------------- powers, exp and log
 
-sqrt: Primitive = libm(
+sqrt: One = libm(
     "sqrt", ieee.sqrt, lambda x, y: div(0.5, y + 0.0),  # + 0.0 turns -0.0 into 0.0: +inf on both
     domain=(NON_NEGATIVE,), formula="y = √x,   dy/dx = 1/(2y)", kink="+inf at 0", kinks=(0.0,), saturates=True,
     source=IEEE, ulp=(0.5, 1.5), latex=r"\sqrt{{{0}}}")
-cbrt: Primitive = libm(
+cbrt: One = libm(
     "cbrt", math.cbrt, lambda x, y: inv(3.0 * (y * y)), formula="y = ∛x,   dy/dx = 1/(3y²)", kink="+inf at 0",
     kinks=(0.0,), saturates=True, source=C99, ulp=(4.0, 12.0), latex=r"\sqrt[3]{{{0}}}")
-exp: Primitive = libm(
+exp: One = libm(
     "exp", ieee.exp, lambda x, y: y, formula="y = eˣ,   dy/dx = y", saturates=True, source=f"{AS} 4.2", ulp=(1.0, 1.0),
     latex="e^{{{0}}}")
-exp2: Primitive = libm(
+exp2: One = libm(
     "exp2", ieee.exp2, lambda x, y: where(less(y, inf), y * LN2, exp2(x - 1.0) * (2.0 * LN2)),  # 2¹⁰²⁴·log 2 is finite
     formula="y = 2ˣ,   dy/dx = y·log 2", saturates=True, source=f"{AS} 4.2", ulp=(1.0, 1.5), latex="2^{{{0}}}",
     reference=lambda mp, x: mp.power(2, x))
-expm1: Primitive = libm(
+expm1: One = libm(
     "expm1", ieee.expm1, lambda x, y: exp(x),  # not y + 1: all digits lost where x is very negative
     formula="y = eˣ - 1,   dy/dx = eˣ", saturates=True, source=f"{AS} 4.2", ulp=(1.0, 1.0), latex="e^{{{0}}} - 1")
 # In what follows + 0.0 turns -0.0 into 0.0: the domain lies to the right of it, and so does the limit of the derivative.
-log: Primitive = libm(
+log: One = libm(
     "log", ieee.log, lambda x, y: inv(x + 0.0), domain=(POSITIVE,), formula="y = log x,   dy/dx = 1/x", saturates=True,
     source=f"{AS} 4.1", ulp=(1.0, 1.0), latex=r"\log {0}")
-log2: Primitive = libm(
+log2: One = libm(
     "log2", ieee.log2, lambda x, y: inv(x * LN2 + 0.0), domain=(POSITIVE,), formula="y = log₂ x,   dy/dx = 1/(x·log 2)",
     saturates=True, source=f"{AS} 4.1", ulp=(1.0, 2.0), latex=r"\log_2 {0}",
     reference=lambda mp, x: mp.log(x) / mp.log(2))
-log10: Primitive = libm(
+log10: One = libm(
     "log10", ieee.log10, lambda x, y: inv(x * LN10 + 0.0), domain=(POSITIVE,),
     formula="y = log₁₀ x,   dy/dx = 1/(x·log 10)", saturates=True, source=f"{AS} 4.1", ulp=(2.0, 3.0),
     latex=r"\log_{{10}} {0}")
-log1p: Primitive = libm(
+log1p: One = libm(
     "log1p", ieee.log1p, lambda x, y: inv(1.0 + x), domain=(Interval(-1.0, inf, open_ends=True),),
     formula="y = log(1 + x),   dy/dx = 1/(1 + x)", saturates=True, source=f"{AS} 4.1", ulp=(1.0, 2.0),
     latex=r"\log(1 + {0})")
-xlogy: Primitive = rule(
+xlogy: Several = rule(
     "xlogy", ieee.xlogy, lambda x, y, r: log(y), lambda x, y, r: where(x, div(x, y + 0.0), 0.0),
     domain=(REAL, POSITIVE), formula="r = x·log y,   ∂r/∂x = log y, ∂r/∂y = x/y", kink="r = ∂r/∂y = 0 at x = 0",
     flat=lambda i, x, y: ("zero factor", "in {node}, the factor in front of the logarithm is 0") if i and x == 0.0 else None,
@@ -251,7 +257,7 @@ def _log_of_sum(a: Any, b: Any) -> Any:
     return where(less(a, b) + less(b, a), maximum(a, b) + log1p(exp(-abs(a - b))), a + LN2)
 
 
-logaddexp: Primitive = rule(
+logaddexp: Several = rule(
     "logaddexp", ieee.logaddexp, lambda a, b, y: sigmoid(_gap(a, b)), lambda a, b, y: sigmoid(_gap(b, a)),
     formula="y = log(eᵃ + eᵇ),   ∂y/∂a = σ(a - b), ∂y/∂b = σ(b - a)", kink="½ and ½ at ties, infinite ones too",
     flat=lambda i, a, b: ("saturated", f"{{node}} has lost its argument {{{i}}} against {{{1 - i}}}"),
@@ -267,33 +273,33 @@ def _gap(a: Any, b: Any) -> Any:
 
 # ---------------------------------------------------------------------------------------------------- trigonometry
 
-sin: Primitive = libm(
+sin: One = libm(
     "sin", ieee.sin, lambda x, y: cos(x), formula="y = sin x,   dy/dx = cos x", source=f"{AS} 4.3", ulp=(1.0, 1.0),
     latex=r"\sin {0}")
-cos: Primitive = libm(
+cos: One = libm(
     "cos", ieee.cos, lambda x, y: -sin(x), formula="y = cos x,   dy/dx = -sin x", source=f"{AS} 4.3", ulp=(1.0, 1.0),
     latex=r"\cos {0}")
-tan: Primitive = libm(
+tan: One = libm(
     "tan", ieee.tan, lambda x, y: 1.0 + y * y, formula="y = tan x,   dy/dx = 1 + y²", source=f"{AS} 4.3",
     ulp=(1.0, 2.0), latex=r"\tan {0}")
-asin: Primitive = rule(
+asin: One = rule(
     "asin", ieee.asin, lambda x, y: inv(sqrt((1.0 - x) * (1.0 + x))), domain=(UNIT,),
     formula="y = asin x,   dy/dx = 1/√((1-x)(1+x))", kink="inf at ±1", kinks=(-1.0, 1.0), source=f"{AS} 4.4",
     ulp=(1.0, 3.0), numpy="arcsin", c="asin", latex=r"\arcsin {0}")
-acos: Primitive = rule(
+acos: One = rule(
     "acos", ieee.acos, lambda x, y: -inv(sqrt((1.0 - x) * (1.0 + x))), domain=(UNIT,),
     formula="y = acos x,   dy/dx = -1/√((1-x)(1+x))", kink="-inf at ±1", kinks=(-1.0, 1.0), source=f"{AS} 4.4",
     ulp=(1.0, 3.0), numpy="arccos", c="acos", latex=r"\arccos {0}")
-atan: Primitive = rule(
+atan: One = rule(
     "atan", math.atan, lambda x, y: where(less(1e154, abs(x)), inv(x) * inv(x), inv(1.0 + x * x)),  # x² overflows
     formula="y = atan x,   dy/dx = 1/(1 + x²)", saturates=True, source=f"{AS} 4.4", ulp=(1.0, 3.0), numpy="arctan",
     c="atan", latex=r"\arctan {0}")
-hypot: Primitive = libm(
+hypot: Several = libm(
     "hypot", ieee.hypot, lambda x, y, h: _over_length(x, x, y, h), lambda x, y, h: _over_length(y, x, y, h),
     formula="h = √(x² + y²),   ∂h/∂x = x/h, ∂h/∂y = y/h", kink="0 at the origin",
     kinks=lambda x, y: (() if y else ((0, 0.0),)) + (() if x else ((1, 0.0),)), flat=_flat_at_origin, source=C99,
     ulp=(1.0, 3.0), symmetric=True, latex=r"\sqrt{{{0}^2 + {1}^2}}")
-atan2: Primitive = rule(
+atan2: Several = rule(
     "atan2", math.atan2, lambda y, x, t: _over_squared_length(x, x, y), lambda y, x, t: -_over_squared_length(y, x, y),
     formula="t = atan2(y, x),   ∂t/∂y = x/(x² + y²), ∂t/∂x = -y/(x² + y²)", kink="0 at the origin",
     kinks=lambda y, x: ((0, 0.0),) if x <= 0.0 else (), flat=_flat_at_origin, saturates=True, source=C99,
@@ -314,29 +320,29 @@ def _over_squared_length(a: Any, x: Any, y: Any) -> Any:
     return where(h, where(less(h, inf), div(once, h), 0.5 * div(once, hypot(0.5 * x, 0.5 * y))), 0.0)
 
 
-sinc: Primitive = rule(
+sinc: One = rule(
     "sinc", ieee.sinc, lambda x, y: sinc_derivative(x, 1.0), formula="y = sin(πx)/(πx),   y(0) = 1", saturates=True,
     source="NumPy sinc (the normalised function)", reference="sincpi")
-sinc_derivative: Primitive = rule(
+sinc_derivative: Several = rule(
     "sinc_derivative", ieee.sinc_derivative, lambda x, n, y: sinc_derivative(x, n + 1.0), nan,
     domain=(REAL, ORDER), formula="y = dⁿ/dxⁿ sinc x;  n a constant integer",
     source="u·Sₙ + n·Sₙ₋₁ = sin(u + nπ/2)", helper=True)
-degrees: Primitive = rule(
+degrees: One = rule(
     "degrees", math.degrees, 180.0 / pi, formula="y = 180x/π,   dy/dx = 180/π", source="definition", ulp=(2.0, 1.0),
     expression=lambda x: x * (180.0 / pi), numpy="degrees")
-radians: Primitive = rule(
+radians: One = rule(
     "radians", math.radians, pi / 180.0, formula="y = πx/180,   dy/dx = π/180", source="definition", ulp=(2.0, 1.0),
     expression=lambda x: x * (pi / 180.0), numpy="radians")
 
 # ------------------------------------------------------------------------------------------------------- hyperbolic
 
-sinh: Primitive = libm(
+sinh: One = libm(
     "sinh", ieee.sinh, lambda x, y: cosh(x), formula="y = sinh x,   dy/dx = cosh x", source=f"{AS} 4.5", ulp=(2.0, 2.0),
     latex=r"\sinh {0}")
-cosh: Primitive = libm(
+cosh: One = libm(
     "cosh", ieee.cosh, lambda x, y: sinh(x), formula="y = cosh x,   dy/dx = sinh x", source=f"{AS} 4.5", ulp=(2.0, 2.0),
     latex=r"\cosh {0}")
-tanh: Primitive = libm(
+tanh: One = libm(
     "tanh", math.tanh, lambda x, y: sech_squared(x),  # not 1 - y²: 0 at x = 20, where the truth is 1.7e-17
     formula="y = tanh x,   dy/dx = sech² x", saturates=True, steepest=1.0, source=f"{AS} 4.5", ulp=(2.5, 4.0),
     latex=r"\tanh {0}")
@@ -347,39 +353,39 @@ def _sech_squared(x: Any) -> Any:
     return div(4.0 * e, (1.0 + e) * (1.0 + e))
 
 
-sech_squared: Primitive = rule(
+sech_squared: One = rule(
     "sech_squared", ieee.sech_squared, lambda x, y: -2.0 * tanh(x) * y,
     formula="y = sech² x = 4e/(1+e)², e = e^-2|x|,   dy/dx = -2·tanh x·y", saturates=True, source=f"{AS} 4.5",
     ulp=(4.0, 8.0), expression=_sech_squared, latex=r"\operatorname{{sech}}^2 {0}", helper=True)
-asinh: Primitive = rule(
+asinh: One = rule(
     "asinh", math.asinh, lambda x, y: inv(hypot(1.0, x)), formula="y = asinh x,   dy/dx = 1/√(1 + x²)", saturates=True,
     source=f"{AS} 4.6", ulp=(2.0, 2.0), numpy="arcsinh", c="asinh")
-acosh: Primitive = rule(
+acosh: One = rule(
     "acosh", ieee.acosh, lambda x, y: where(less(1e150, x), inv(x), inv(sqrt((x - 1.0) * (x + 1.0)))),  # x² overflows
     domain=(Interval(1.0, inf),), formula="y = acosh x,   dy/dx = 1/√((x-1)(x+1))", kink="inf at 1", kinks=(1.0,),
     saturates=True, source=f"{AS} 4.6", ulp=(2.5, 3.0), numpy="arccosh", c="acosh")
-atanh: Primitive = rule(
+atanh: One = rule(
     "atanh", ieee.atanh, lambda x, y: inv((1.0 - x) * (1.0 + x)), domain=(OPEN_UNIT,),
     formula="y = atanh x,   dy/dx = 1/((1-x)(1+x))", source=f"{AS} 4.6", ulp=(2.0, 3.0), numpy="arctanh", c="atanh")
 
 # ------------------------------------------------------------------------------------------------- special functions
 
-erf: Primitive = rule(
+erf: One = rule(
     "erf", math.erf, lambda x, y: TWO_OVER_SQRT_PI * exp(-x * x), formula="y = erf x,   dy/dx = 2/√π·e^-x²",
     saturates=True, source=f"{AS} 7.1", ulp=(1.5, lambda x: 4.0 + x * x), c="erf")
-erfc: Primitive = rule(
+erfc: One = rule(
     "erfc", math.erfc, lambda x, y: -TWO_OVER_SQRT_PI * exp(-x * x), formula="y = 1 - erf x,   dy/dx = -2/√π·e^-x²",
     saturates=True, source=f"{AS} 7.1", ulp=(4.0, lambda x: 4.0 + x * x), c="erfc")
-gamma: Primitive = rule(
+gamma: One = rule(
     "gamma", ieee.gamma, lambda x, y: y * digamma(x), domain=(POSITIVE,), formula="y = Γ(x),   dy/dx = Γ(x)·ψ(x)",
     source=f"{AS} 6.1", c="tgamma({0})", latex=r"\Gamma({0})")
-lgamma: Primitive = rule(
+lgamma: One = rule(
     "lgamma", ieee.lgamma, lambda x, y: digamma(x), domain=(POSITIVE,), formula="y = log |Γ(x)|,   dy/dx = ψ(x)",
     source=f"{AS} 6.1", c="lgamma({0})", latex=r"\log|\Gamma({0})|", reference="loggamma")
-digamma: Primitive = rule(
+digamma: One = rule(
     "digamma", ieee.digamma, lambda x, y: polygamma(1.0, x), domain=(POSITIVE,), formula="y = ψ(x),   dy/dx = ψ⁽¹⁾(x)",
     source=f"{AS} 6.3", latex=r"\psi({0})")
-polygamma: Primitive = rule(
+polygamma: Several = rule(
     "polygamma", ieee.polygamma, nan, lambda n, x, y: polygamma(n + 1.0, x), domain=(ORDER, POSITIVE),
     formula="y = ψ⁽ⁿ⁾(x),   ∂y/∂x = ψ⁽ⁿ⁺¹⁾(x);  n a constant integer", source=f"{AS} 6.4", latex=r"\psi^{{({0})}}({1})")
 
@@ -403,10 +409,10 @@ def _ndtr(x: Any) -> Any:
 
 SQRT_HALF = math.sqrt(0.5)
 _ROOT_HIGH, _ROOT_LOW, _ROOT_ERROR = 0.7071067839860916, -2.7995440410322203e-09, -4.833646656726457e-17
-ndtr: Primitive = rule(
+ndtr: One = rule(
     "ndtr", _ndtr, lambda x, y: _density(x), formula="y = Φ(x),   dy/dx = φ(x) = e^(-x²/2)/√(2π)", saturates=True,
     source=f"{AS} 26.2", ulp=(4.0, 5.0), expression=_ndtr, latex=r"\Phi({0})", reference="ncdf")
-moment_ratio: Primitive = rule(
+moment_ratio: Several = rule(
     "moment_ratio", ieee.moment_ratio, lambda t, n, y: -y * (moment_ratio(t, n + 1.0) - y), nan,
     domain=(Interval(2.5, inf), Interval(1.0, 80.0, whole=True)),
     formula="y = Mₙ/Mₙ₋₁, Mₙ = ∫₀^∞ uⁿ e^(-tu - u²/2) du,   ∂y/∂t = -y·(Mₙ₊₁/Mₙ - y);  n a constant integer",
@@ -435,7 +441,7 @@ def _log_ndtr_in_mpmath(mp: Any, x: Any) -> Any:
     return -x * x / 2 - mp.log(-x * mp.sqrt(2 * mp.pi)) + mp.log(total)
 
 
-log_ndtr: Primitive = rule(
+log_ndtr: One = rule(
     "log_ndtr", _log_ndtr, lambda x, y: _hazard(x), formula="y = log Φ(x),   dy/dx = φ(x)/Φ(x)", saturates=True,
     source=f"{AS} 26.2", ulp=(4.0, 6.0), expression=_log_ndtr, latex=r"\log \Phi({0})", reference=_log_ndtr_in_mpmath)
 
@@ -492,7 +498,7 @@ def _ndtri_in_mpmath(mp: Any, p: Any) -> Any:
     return y
 
 
-ndtri: Primitive = rule(
+ndtri: One = rule(
     "ndtri", _ndtri, lambda p, y: _quantile_slope(y, _smaller_part(p)), domain=(Interval(0.0, 1.0, open_ends=True),),
     formula="Φ(y) = p,   dy/dp = 1/φ(y)", kink="inf at 0 and 1", source="Wichura, Applied Statistics 37 (1988), AS 241",
     ulp=(7.0, 8.0), expression=_ndtri, latex=r"\Phi^{{-1}}({0})", reference=_ndtri_in_mpmath)
@@ -502,7 +508,7 @@ def _erfinv(x: Any) -> Any:
     return SQRT_HALF * _quantile(0.5 * x, 0.5 * (1.0 - abs(x)))
 
 
-erfinv: Primitive = rule(
+erfinv: One = rule(
     "erfinv", _erfinv, lambda x, y: 0.5 * SQRT_HALF * _quantile_slope(y / SQRT_HALF, 0.5 * (1.0 - abs(x))),
     domain=(OPEN_UNIT,), formula="erf y = x,   dy/dx = √π/2·e^y²", kink="inf at ±1", source="erf y = 2Φ(√2·y) - 1",
     ulp=(7.0, 8.0), expression=_erfinv, latex=r"\operatorname{{erf}}^{{-1}}({0})", reference="erfinv")
@@ -516,7 +522,7 @@ def _logit(p: Any) -> Any:
     return where(less(p, 0.5), -size, size)
 
 
-logit: Primitive = rule(
+logit: One = rule(
     "logit", _logit, lambda p, y: inv(p * (1.0 - p) + 0.0), domain=(Interval(0.0, 1.0, open_ends=True),),
     formula="y = log(p/(1 - p)),   dy/dp = 1/(p(1 - p))", kink="inf at 0 and 1", source="inverse of the logistic function",
     ulp=(2.0, 2.5), expression=_logit, reference=lambda mp, p: mp.log(p / (1 - p)))
@@ -526,7 +532,7 @@ def _log1mexp(x: Any) -> Any:
     return where(less(LN2, x), log1p(-exp(-x)), log(-expm1(-x)))
 
 
-log1mexp: Primitive = rule(
+log1mexp: One = rule(
     "log1mexp", _log1mexp, lambda x, y: where(less(x, 40.0), inv(expm1(x) + 0.0), exp(-x)), domain=(POSITIVE,),
     formula="y = log(1 - e⁻ˣ),   dy/dx = 1/(eˣ - 1)", kink="inf at 0", source="Mächler 2012, Rmpfr log1mexp", saturates=True,
     ulp=(2.0, 2.5), expression=_log1mexp, reference=lambda mp, x: mp.log(-mp.expm1(-x)))
@@ -542,26 +548,26 @@ def _sigmoid_slope(x: Any) -> Any:
     return div(e, (1.0 + e) * (1.0 + e))
 
 
-sigmoid: Primitive = rule(
+sigmoid: One = rule(
     "sigmoid", ieee.sigmoid, lambda x, y: sigmoid_slope(x),  # not y(1-y): 0 beyond x = 37
     formula="y = 1/(1 + e⁻ˣ),   dy/dx = e/(1+e)², e = e^-|x|", saturates=True, steepest=0.25,
     source="logistic function", ulp=(2.5, 4.0), expression=_sigmoid, latex=r"\sigma({0})",
     reference=lambda mp, x: 1 / (1 + mp.exp(-x)))
-sigmoid_slope: Primitive = rule(
+sigmoid_slope: One = rule(
     "sigmoid_slope", ieee.sigmoid_slope, lambda x, y: -tanh(0.5 * x) * y, formula="y = σ'(x),   dy/dx = -tanh(x/2)·y",
     saturates=True, source="σ'' = σ'(1 - 2σ), 1 - 2σ = -tanh(x/2)", ulp=(4.0, 8.0), expression=_sigmoid_slope,
     latex=r"\sigma'({0})", helper=True)
-softplus: Primitive = rule(
+softplus: One = rule(
     "softplus", ieee.softplus, lambda x, y: sigmoid(x), formula="y = log(1 + eˣ),   dy/dx = σ(x)", saturates=True,
     steepest=1.0, source="max(x, 0) + log1p(e^-|x|)", ulp=(2.0, 3.0),
     expression=lambda x: maximum(x, 0.0) + log1p(exp(-abs(x))),
     reference=lambda mp, x: mp.log1p(mp.exp(-abs(x))) + max(x, 0))
-softsign: Primitive = rule(
+softsign: One = rule(
     "softsign", ieee.softsign, lambda x, y: square(inv(1.0 + abs(x))),  # not by the rule for quotients, whose terms cancel
     formula="y = x/(1 + |x|),   dy/dx = 1/(1 + |x|)²", saturates=True, source="Turian, Bergstra & Bengio 2009",
     ulp=(1.5, 4.0), expression=lambda x: where(less(abs(x), inf), div(x, 1.0 + abs(x)), sign(x)),
     reference=lambda _, x: x / (1 + abs(x)))
-share: Primitive = rule(
+share: Several = rule(
     "share", ieee.share, lambda a, b, y: div(share(b, a), a + b), lambda a, b, y: -div(share(a, b), a + b),
     domain=(NON_NEGATIVE, NON_NEGATIVE), formula="y = a/(a + b),   ∂y/∂a = b/(a + b)², ∂y/∂b = -a/(a + b)²",
     flat=("saturated", "{node} is {y}: a saturated unit of softmax, which lost all others"), saturates=True,
@@ -578,18 +584,18 @@ def _halved(a: Any) -> Any:
 # The largest of some numbers beside all others, for softmax and its logarithm: t is its logarithm (0 when it is divided by
 # itself), r the sum of the others. Derivatives are shares, products of positive numbers, at every order: that of
 # log Σ would be 1 - Σ, which is 0 where the others are below 1e-16.
-log_of_sum: Primitive = rule(
+log_of_sum: Several = rule(
     "log_of_sum", ieee.log_of_sum, lambda t, r, y: share(exp(t), r), lambda t, r, y: inv(exp(t) + r),
     domain=(Interval(0.0, 700.0), NON_NEGATIVE), formula="y = log(eᵗ + r),   ∂y/∂t = eᵗ/(eᵗ + r), ∂y/∂r = 1/(eᵗ + r)",
     source="t + log1p(r·e⁻ᵗ)", ulp=(2.0, 4.0), expression=lambda t, r: t + log1p(r * exp(-t)),
     reference=lambda mp, t, r: t + mp.log1p(r * mp.exp(-t)), helper=True)
-log_of_excess: Primitive = rule(
+log_of_excess: Several = rule(
     "log_of_excess", ieee.log_of_excess, lambda t, r, y: -share(r, exp(t)), lambda t, r, y: inv(exp(t) + r),
     domain=(Interval(0.0, 700.0), NON_NEGATIVE),
     formula="y = log(1 + r·e⁻ᵗ),   ∂y/∂t = -r/(eᵗ + r), ∂y/∂r = 1/(eᵗ + r)", saturates=True, source="log1p(r·e⁻ᵗ)",
     ulp=(2.5, 4.0), expression=lambda t, r: log1p(r * exp(-t)), reference=lambda mp, t, r: mp.log1p(r * mp.exp(-t)),
     helper=True)
-relu: Primitive = rule(
+relu: One = rule(
     "relu", lambda x: x if not x < 0.0 else 0.0, lambda x, y: less(0.0, x),
     formula="y = max(x, 0),   dy/dx = 1 where x > 0", kink="0 at 0", kinks=(0.0,),
     flat=("dead relu", "{node} got {0} ≤ 0: it is dead here"), steepest=1.0, source="Nair & Hinton 2010",
@@ -602,7 +608,7 @@ def _flat_leaky(place: int, *_: float) -> Flat:
     return "dead relu", "{node} got {0} ≤ 0 and the slope there is {1}: it is dead here"
 
 
-leaky_relu: Primitive = rule(
+leaky_relu: Several = rule(
     "leaky_relu", lambda x, slope: slope * x if x <= 0.0 else x, lambda x, slope, y: _left_or_one(less(0.0, x), slope),
     lambda x, slope, y: minimum(x, 0.0), formula="y = x where x > 0, else slope·x",
     kink="the negative side's slope at 0", kinks=(0.0,), flat=_flat_leaky, steepest=1.0,
@@ -617,16 +623,16 @@ def _left_or_one(right: Any, slope: Any) -> Any:
 
 # --------------------------------------------------------------------------------------- selection and step functions
 
-abs: Primitive = rule(  # noqa: A001
+abs: One = rule(  # noqa: A001
     "abs", operator.abs, lambda x, y: sign(x), formula="y = |x|,   dy/dx = sign x", kink="0 at 0", kinks=(0.0,),
     flat=_flat_at_origin, source="minimum-norm subgradient", ulp=(0.5, 0.5), numpy="absolute", c="fabs", latex="|{0}|")
-maximum: Primitive = rule(
+maximum: Several = rule(
     "maximum", ieee.maximum, lambda a, b, y: _share(b, a), lambda a, b, y: _share(a, b),
     formula="y = max(a, b),   ∂y/∂a = 1 where a > b", kink="½ and ½ at ties", kinks=_tie,
     flat=("untaken branch", "{node} took {other}, the larger, and not {x}"), source="minimum-norm subgradient",
     ulp=(0.5, 0.5), selects=True, numpy="maximum", arrays="np.where(({0} > {1}) | np.isnan({0}), {0}, {1})",
     c="(double a, double b) { return a > b || isnan(a) ? a : b; }", symmetric=True, latex=r"\max({0}, {1})")
-minimum: Primitive = rule(
+minimum: Several = rule(
     "minimum", ieee.minimum, lambda a, b, y: _share(a, b), lambda a, b, y: _share(b, a),
     formula="y = min(a, b),   ∂y/∂a = 1 where a < b", kink="½ and ½ at ties", kinks=_tie,
     flat=("untaken branch", "{node} took {other}, the smaller, and not {x}"), source="minimum-norm subgradient",
@@ -645,7 +651,7 @@ def _flat_clip(place: int, *_: float) -> Flat:
     return "saturated", "{node} got {0}, which is not inside {1} … {2}"
 
 
-clip: Primitive = rule(
+clip: Several = rule(
     "clip", ieee.clip, lambda x, lower, upper, y: less(lower, x) * less(x, upper),
     lambda x, lower, upper, y: less(x, lower) * less(lower, upper),
     lambda x, lower, upper, y: less(upper, maximum(x, lower)),
@@ -653,44 +659,44 @@ clip: Primitive = rule(
     kinks=lambda x, lower, upper: ((0, lower), (0, upper), (1, x), (2, x)), flat=_flat_clip, saturates=True,
     source="minimum-norm subgradient", ulp=(0.5, 0.5), defaults=(-inf, inf), selects=True,
     expression=lambda x, lower, upper: minimum(maximum(x, lower), upper))
-where: Primitive = rule(
+where: Several = rule(
     "where", lambda c, a, b: a if c != 0.0 else b, 0.0, lambda c, a, b, y: where(c, 1.0, 0.0),
     lambda c, a, b, y: where(c, 0.0, 1.0), formula="y = a where c ≠ 0, else b",
     kink="nothing is sent into the branch that was not taken", source="definition", ulp=(0.5, 0.5), selects=True,
     arrays="np.where({0} != 0.0, {1}, {2})", c="{0} != 0.0 ? {1} : {2}", latex=r"({0} \ne 0\,?\,{1} : {2})")
-less: Primitive = rule(
+less: Several = rule(
     "less", ieee.less, zero, lambda a, b, y: less(b, b), formula="y = 1 where a < b, else 0,   ∂y/∂a = ∂y/∂b = 0",
     kink="0 at the jump; y = nan where a or b is", kinks=_tie, source="definition",
     arrays="np.where({0} < {1}, 1.0, np.where({0} >= {1}, 0.0, np.nan))",
     c="(double a, double b) { return a < b ? 1.0 : a >= b ? 0.0 : NAN; }", latex="[{0} < {1}]")
-step: Primitive = rule(
+step: One = rule(
     "step", lambda x: ieee.less(0.0, x), zero, formula="y = 1 where x > 0, else 0,   dy/dx = 0",
     kink="y(0) = 0; dy/dx = 0 at the jump", kinks=(0.0,), source="Heaviside function",
     expression=lambda x: less(0.0, x), latex="[{0} > 0]")
-heaviside: Primitive = rule(
+heaviside: Several = rule(
     "heaviside", lambda x, h: h if x == 0.0 else ieee.less(0.0, x), lambda x, h, y: where(x, less(x, x), less(h, h)),
     lambda x, h, y: where(x, less(x, x), 1.0),
     formula="y = 0 where x < 0, h where x = 0, 1 where x > 0,   ∂y/∂h = 1 where x = 0", kink="∂y/∂x = 0 at the jump",
     kinks=(0.0,), flat=lambda i, x, h: ("untaken branch", "{node} is {y} whatever number stands for 0") if i else STEP,
     source="NumPy heaviside", ulp=(0.5, 0.5), selects=True, expression=lambda x, h: where(x, less(0.0, x), h),
     numpy="heaviside")
-sign: Primitive = rule(
+sign: One = rule(
     "sign", ieee.sign, zero, formula="y = -1, 0, 1,   dy/dx = 0", kink="0 at the jump", kinks=(0.0,),
     source="definition", expression=lambda x: where(x, less(0.0, x) - less(x, 0.0), x), numpy="sign")
-copysign: Primitive = rule(
+copysign: Several = rule(
     "copysign", ieee.signed, lambda x, s, y: sign(x) * copysign(1.0, s), lambda x, s, y: less(s, s),
     formula="y = |x| with the sign of s,   ∂y/∂x = sign x·sign s, ∂y/∂s = 0", kink="0 at x = 0; nan where s is",
     kinks=(0.0,),
     flat=lambda i, x, s: ("flat", "{node} takes only the sign of it") if i else _flat_at_origin(0, x), source=IEEE,
     ulp=(0.5, 0.5), numpy="copysign",
     arrays="np.where(np.isnan({1}), np.nan, np.copysign({0}, {1}))", c="isnan({1}) ? NAN : copysign({0}, {1})")
-floor: Primitive = libm(
+floor: One = libm(
     "floor", ieee.floor, zero, formula="y = ⌊x⌋,   dy/dx = 0", kink="0 at the jumps", kinks=_whole, source=IEEE,
     latex=r"\lfloor {0} \rfloor")
-ceil: Primitive = libm(
+ceil: One = libm(
     "ceil", ieee.ceil, zero, formula="y = ⌈x⌉,   dy/dx = 0", kink="0 at the jumps", kinks=_whole, source=IEEE,
     latex=r"\lceil {0} \rceil")
-trunc: Primitive = libm(
+trunc: One = libm(
     "trunc", ieee.trunc, zero, formula="y = x towards 0,   dy/dx = 0", kink="0 at the jumps",
     kinks=lambda x: _whole(x) if builtins.round(x) else ((0, math.copysign(1.0, x)),),
     source=IEEE)
@@ -705,23 +711,23 @@ def _halves(x: float, digits: float) -> Places:
     return ((0, (math.floor(x * scale) + 0.5) / scale),)
 
 
-round: Primitive = rule(  # noqa: A001
+round: Several = rule(  # noqa: A001
     "round", ieee.round_to, zero, 0.0, domain=(REAL, Interval(whole=True)),
     formula="y = x rounded to some decimals, ties to even,   ∂y/∂x = 0",
     kink="0 at the jumps", kinks=_halves, source="Python round", defaults=(0.0,), numpy="rint")
-hold: Primitive = rule(
+hold: One = rule(
     "hold", operator.pos, 0.0, formula="y = x, held constant in derivatives,   dy/dx = 0",
     flat=("stopped", "{node} is held constant on purpose (stop_gradient, or hold inside norm and softmax)"),
     source="definition", ulp=(0.5, 0.5), selects=True, expression=lambda x: x, latex="{0}", helper=True)
 #: A held number: what `x.value` is while a function is traced. Python has a plain float in its place.
-plain: Primitive = rule(
+plain: One = rule(
     "plain", operator.pos, 0.0, formula="y = x as a plain number,   dy/dx = 0", source="definition", ulp=(0.5, 0.5),
     selects=True, expression=lambda x: x, latex="{0}", helper=True)
 
 # ------------------------------------------------------------------------------------------------------- conditions
 
 
-def _comparison(relation: str, sign: str, formula: str = "") -> Primitive:
+def _comparison(relation: str, sign: str, formula: str = "") -> Any:
     """`a relation b` as 1 or 0, as Python decides it: of a NaN, only `!=` holds."""
     compare = getattr(operator, relation)
     return rule(
@@ -741,17 +747,17 @@ COMPARISONS: dict[str, Primitive] = {
     "ne": _comparison("ne", "!=", "≠"),
 }
 
-logical_and: Primitive = rule(
+logical_and: Several = rule(
     "logical_and", lambda a, b: nan if a != a or b != b else float(a != 0.0 and b != 0.0), zero,  # noqa: PLR0124
     lambda a, b, y: less(b, b), formula="y = 1 where a ≠ 0 and b ≠ 0, else 0",
     kink="0 at the jump; y = nan where a or b is", source="definition",
     expression=lambda a, b: where(a, where(b, 1.0, 0.0), 0.0) + less(a, a) + less(b, b))
-logical_or: Primitive = rule(
+logical_or: Several = rule(
     "logical_or", lambda a, b: nan if a != a or b != b else float(a != 0.0 or b != 0.0), zero,  # noqa: PLR0124
     lambda a, b, y: less(b, b), formula="y = 1 where a ≠ 0 or b ≠ 0, else 0",
     kink="0 at the jump; y = nan where a or b is", source="definition",
     expression=lambda a, b: where(a, 1.0, where(b, 1.0, 0.0)) + less(a, a) + less(b, b))
-logical_not: Primitive = rule(
+logical_not: One = rule(
     "logical_not", lambda x: nan if x != x else float(x == 0.0), zero,  # noqa: PLR0124
     formula="y = 1 where x = 0, else 0", kink="0 at the jump; y = nan where x is", source="definition",
     expression=lambda x: where(x, less(x, x), 1.0))

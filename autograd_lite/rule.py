@@ -195,6 +195,7 @@ class Primitive(core.Rule):
             raise PrimitiveError(f"a primitive named {self.name!r} exists already. Choose another name{remedy}")
         kink = f"At kinks: {self.kink}." if self.kink != "none" else ""
         source = self.source and f"Source: {self.source}."
+        self._set(__signature__=_signature(self.value, self.arity, self.defaults))
         self._set(_names=_parameter_names(self.value), __doc__="\n".join(filter(None, (self.formula, kink, source))))
         if not self.built_in:
             self._set(value=_returning_float(self.value, f"value of primitive {self.name!r}"))
@@ -431,6 +432,16 @@ def _arguments(number: object) -> str:
 
 def _all_are(kind: Any, column: object) -> bool:
     return isinstance(column, tuple) and all(isinstance(part, kind) for part in column)
+
+
+def _signature(value: Callable[..., Any], arity: int, defaults: tuple[float, ...]) -> inspect.Signature:
+    """What help() and completion show: the parameters of the value function, where they can be told."""
+    names = _parameter_names(value)
+    kind: Any = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    if len(names) != arity or "args" in names:
+        names, kind = tuple("xyzuvw"[:arity]), inspect.Parameter.POSITIONAL_ONLY
+    own = (*[inspect.Parameter.empty] * (arity - len(defaults)), *defaults)
+    return inspect.Signature([inspect.Parameter(n, kind, default=d) for n, d in zip(names, own, strict=False)])
 
 
 def _parameter_names(function: Callable[..., Any]) -> tuple[str, ...]:

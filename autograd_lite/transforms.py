@@ -9,19 +9,21 @@ import functools
 import warnings
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 import optree
 
 from autograd_lite import context, hints, primitives
-from autograd_lite.backward import Number, Reach, Seeds, result
+from autograd_lite.backward import Number, Reach, Seeds, Unconnected, result
 from autograd_lite.errors import ArgumentError, DerivativeWarning, OperandError, OutputError, UnconnectedError
 from autograd_lite.nests import NAMESPACE, Shape, mapped, unravel
 from autograd_lite.refusals import watched
 from autograd_lite.variable import Variable, is_input_of
 
 Argnums = int | tuple[int, ...]
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 @dataclass
@@ -223,12 +225,8 @@ def _packed(run: Run, gradient: Any, connected: Container[int], unconnected: str
 
 @hints.keywords
 def value_and_grad(
-    f: Callable[..., Any],
-    argnums: Argnums = 0,
-    has_aux: bool = False,
-    *,
-    unconnected: Literal["zero", "none", "raise"] = "zero",
-) -> Callable[..., Any]:
+    f: Callable[P, R], argnums: Argnums = 0, has_aux: bool = False, *, unconnected: Unconnected = "zero"
+) -> Callable[P, tuple[R, Any]]:
     """Return a function that computes a scalar function and its gradient in one run.
 
     Parameters
@@ -299,12 +297,8 @@ def value_and_grad(
 
 @hints.keywords
 def grad(
-    f: Callable[..., Any],
-    argnums: Argnums = 0,
-    has_aux: bool = False,
-    *,
-    unconnected: Literal["zero", "none", "raise"] = "zero",
-) -> Callable[..., Any]:
+    f: Callable[P, Any], argnums: Argnums = 0, has_aux: bool = False, *, unconnected: Unconnected = "zero"
+) -> Callable[P, Any]:
     """Return a function that computes the gradient of a scalar function.
 
     As `value_and_grad`, without the value: returns the gradient, or `(gradient, aux)` with `has_aux`.
@@ -331,7 +325,7 @@ def grad(
 
 
 @hints.keywords
-def jacobian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
+def jacobian(f: Callable[P, Any], argnums: Argnums = 0) -> Callable[P, Any]:
     """Return a function that computes all first derivatives of a function with any nest of outputs.
 
     Returns
@@ -378,7 +372,7 @@ def _pushed_forward(reach: Reach, outputs: Sequence[Any], seeds: Seeds, *, creat
 
 
 @hints.keywords
-def hessian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
+def hessian(f: Callable[P, Any], argnums: Argnums = 0) -> Callable[P, Any]:
     """Return a function that computes all second derivatives of a scalar function.
 
     Returns
@@ -535,7 +529,10 @@ def hvp(f: Callable[..., Any], primals: Sequence[Any] | None = None, tangents: S
 
         @dressed
         def product(x: Any, v: Any, *rest: Any, **keywords: Any) -> Any:
-            return jvp(grad(lambda primal: f(primal, *rest, **keywords)), (x,), (v,))[1]
+            def of_first(primal: Any) -> Any:
+                return f(primal, *rest, **keywords)
+
+            return jvp(grad(of_first), (x,), (v,))[1]
 
         return product
     _listed("hvp", primals, tangents)

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from threading import RLock
-from typing import Any, ClassVar, NoReturn, final
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, final
 
 import numpy as np
 
@@ -23,6 +23,11 @@ from autograd_lite.errors import AutogradLiteError, OperandError, PrimitiveError
 from autograd_lite.frames import is_library, user_location
 from autograd_lite.primitives import Primitive
 from autograd_lite.refusals import refusal
+
+if TYPE_CHECKING:
+    from autograd_lite.typed import Methods
+else:
+    Methods = object
 
 Operand = Any  # a Variable, a real number, or an array of either
 
@@ -54,7 +59,7 @@ class About:
 
 @core.node_class
 @final
-class Variable:
+class Variable(Methods):
     """A number that remembers how it was computed.
 
     Parameters
@@ -189,7 +194,7 @@ class Variable:
         which `float`, `int`, `math` and look-ups take under a guard that it is the same.
         """
         if context.running and context.noticed(self):
-            return primitives.plain(self)  # type: ignore[no-any-return]
+            return primitives.plain(self)  # type: ignore[return-value] # a held number stands for a float
         if context.active:
             context.observe_read(self)
         return self._value
@@ -316,30 +321,13 @@ class Variable:
                 return node  # type: ignore[no-any-return]
         return record(primitive, tuple([a if type(a) is Variable else as_operand(a) for a in arguments]))
 
-    # `operators.install` writes these, after the class.
-    __add__: Operator
-    __radd__: Operator
-    __sub__: Operator
-    __rsub__: Operator
-    __mul__: Operator
-    __rmul__: Operator
-    __truediv__: Operator
-    __rtruediv__: Operator
-    __mod__: Operator
-    __rmod__: Operator
-    __floordiv__: Operator
-    __rfloordiv__: Operator
-    __rpow__: Operator
+    # `operators.install` writes the other operators, after the class.
     _pow: ClassVar[Operator]
-    __neg__: Callable[["Variable"], "Variable"]
-    __pos__: Callable[["Variable"], "Variable"]
-    __abs__: Callable[["Variable"], "Variable"]
-    __floor__: Callable[["Variable"], "Variable"]
-    __ceil__: Callable[["Variable"], "Variable"]
-    __trunc__: Callable[["Variable"], "Variable"]
 
-    def __pow__(self, exponent: Operand, modulo: None = None) -> Any:
-        return NotImplemented if modulo is not None else self._pow(exponent)
+    if not TYPE_CHECKING:
+
+        def __pow__(self, exponent: Operand, modulo: None = None) -> Any:
+            return NotImplemented if modulo is not None else self._pow(exponent)
 
     def __divmod__(self, other: Operand) -> tuple[Any, Any]:
         return self // other, self % other
@@ -467,6 +455,9 @@ class Variable:
             f"complex() of {self!r} would drop its derivative: derivatives here are of real functions. Use "
             "complex(x.value) if the plain number is intended."
         )
+
+    def __dir__(self) -> list[str]:
+        return [name for name in object.__dir__(self) if name not in _ELSEWHERE]
 
     def __getattr__(self, name: str) -> Any:
         if context.tracing and not name.startswith("_") and hasattr(float, name):
@@ -705,7 +696,9 @@ def is_stale(node: Variable) -> bool:
     )
 
 
-for _name in ("data", "label", "val", "requires_grad", "trainable", "_backward"):
+#: What others set: an error says what to write.
+_ELSEWHERE = ("data", "label", "val", "requires_grad", "trainable", "_backward")
+for _name in _ELSEWHERE:
     setattr(Variable, _name, hints.Elsewhere("a Variable", _name))
 numbers.Real.register(Variable)  # `np.isscalar` and others ask
 operators.install(Variable, _numbers)

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Generic, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -27,6 +27,9 @@ from autograd_lite.variable import Variable
 
 MAX_PATHS = 64
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
 #: After so many calls in a row that no kept path served, calls of their kind run the function at once: 2⁸ of them before
 #: paths are tried again, then 2⁹, then 2¹⁰ each time.
 PATIENCE = 8
@@ -34,8 +37,8 @@ PATIENCE = 8
 
 @hints.keywords
 def jit(
-    f: Callable[..., Any], *, backend: str = "auto", max_paths: int = MAX_PATHS, contract: bool = False
-) -> "Compiled":
+    f: Callable[P, R], *, backend: str = "auto", max_paths: int = MAX_PATHS, contract: bool = False
+) -> "Compiled[P, R]":
     """Return a function with the same results as `f`, computed by machine code.
 
     Parameters
@@ -95,7 +98,7 @@ class PathReport(list[Path]):
         return "\n".join(f"path {k}: {path}" for k, path in enumerate(self)) or "no path yet"
 
 
-class Compiled:
+class Compiled(Generic[P, R]):
     """A jitted function."""
 
     def __init__(self, f: Callable[..., Any], asked: str, backend: str, max_paths: int, *, contract: bool) -> None:
@@ -107,10 +110,10 @@ class Compiled:
         self._short: dict[Any, Callable[..., Any]] = {}  # by number and keywords of arguments, for the last ones
         self.said: set[str] = set()
 
-    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
+    def __call__(self, *arguments: P.args, **keywords: P.kwargs) -> R:
         """Same results as the function."""
         call = self._short.get((len(arguments), *keywords) if keywords else len(arguments))
-        return self._general(arguments, keywords) if call is None else call(*arguments, *keywords.values())
+        return self._general(arguments, keywords) if call is None else call(*arguments, *keywords.values())  # type: ignore[no-any-return]
 
     def _general(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         if context.active or recording.current():  # somebody watches the nodes, or traces them: let there be nodes
@@ -197,13 +200,13 @@ class Compiled:
         place = pickles.place_of(self)
         return (pickles.at, place) if place else (self._again(), (pickles.stored(self.f),))
 
-    def __copy__(self) -> "Compiled":
+    def __copy__(self) -> "Compiled[..., Any]":
         return self if pickles.place_of(self) else self._again()(self.f)
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "Compiled":
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Compiled[..., Any]":
         return self if pickles.place_of(self) else self._again()(pickles.deeply_copied(self.f, memo))
 
-    def _again(self) -> "Callable[[Any], Compiled]":
+    def _again(self) -> "Callable[[Any], Compiled[..., Any]]":
         return functools.partial(jit, backend=self.asked, max_paths=self.max_paths, contract=self.contract)
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
@@ -221,7 +224,7 @@ def _forget(short: dict[Any, Callable[..., Any]], path: Path) -> None:
 class Family:
     """One function for arguments of one shape, on one lane."""
 
-    def __init__(self, compiled: Compiled, shape: Shape) -> None:
+    def __init__(self, compiled: Compiled[..., Any], shape: Shape) -> None:
         self.shape, self.backend, self.contract = shape, compiled.backend, compiled.contract
         self.paths = Paths(compiled.f, shape, compiled.max_paths, loops=2, said=compiled.said)
         self.last: Path | None = None
@@ -293,7 +296,7 @@ class Family:
         shape = path.tape.output_shape
         return way.call(general, program.bound, returned=shape, counted="path.lanes += 1", path=path)
 
-    def beside(self, way: Way, compiled: Compiled) -> Callable[..., Any]:
+    def beside(self, way: Way, compiled: Compiled[..., Any]) -> Callable[..., Any]:
         """A call of the function itself, on floats and fresh containers, as long as paths are not tried."""
 
         def bound() -> tuple[Any, ...]:
