@@ -1,4 +1,7 @@
-"""Compile `autograd_lite/_core.c` if there is a C compiler. Without one the package is complete, and slower."""
+"""Put the demos into a wheel, and compile `autograd_lite/_core.c` if there is a C compiler.
+
+Without a compiler the package is complete, and slower.
+"""
 
 import contextlib
 import hashlib
@@ -28,6 +31,8 @@ class CompiledCore(BuildHookInterface):  # type: ignore[type-arg]
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Put the extension into the wheel, or beside its source for an editable install."""
         editable = version == "editable"
+        if not editable:  # in an editable install the copy would hide the demos of the checkout
+            build_data["force_include"][str(Path(self.root, "demos"))] = "autograd_lite/demos"
         if is_set("AUTOGRAD_LITE_PURE"):
             if editable:
                 self.remove()

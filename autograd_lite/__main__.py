@@ -68,27 +68,19 @@ def _seed(text: str) -> int:
     return int(text)
 
 
-def demos_folder() -> Path:
-    """The folder of the demos: inside an installed wheel, beside the package in a checkout."""
-    for folder in (PACKAGE / "demos", PACKAGE.parent / "demos"):
-        if (folder / "worked_example.py").is_file():
-            return folder
-    raise UsageError(f"the demos are neither in {PACKAGE} nor beside it; reinstall autograd-lite")
-
-
 def load_demos() -> ModuleType:
-    """Import the demos under one name, `autograd_lite.demos`, wherever they are."""
-    if DEMOS not in sys.modules:
-        file = demos_folder() / "__init__.py"
-        spec: Any = importlib.util.spec_from_file_location(DEMOS, file, submodule_search_locations=[str(file.parent)])
-        sys.modules[DEMOS] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[DEMOS])
-    return sys.modules[DEMOS]
+    """The demos, inside an installed wheel or beside the package in a checkout."""
+    try:
+        return importlib.import_module(DEMOS)
+    except ModuleNotFoundError as error:
+        if error.name != DEMOS:
+            raise
+        raise UsageError(f"the demos are neither in {PACKAGE} nor beside it; reinstall autograd-lite") from error
 
 
 def _about(name: str) -> tuple[str, str]:
     """The title and the text of a demo's docstring, without importing the demo."""
-    source = (demos_folder() / f"{name}.py").read_text(encoding="utf-8")
+    source = Path(load_demos().__path__[0], f"{name}.py").read_text(encoding="utf-8")
     title, _, text = (ast.get_docstring(ast.parse(source)) or name).partition("\n")
     return title.removesuffix("."), text.strip("\n")
 
@@ -113,6 +105,9 @@ def _demo(options: argparse.Namespace) -> int:
         page = importlib.import_module(f"{DEMOS}.page").write(out, entries, quick=options.quick)
         print(f"\n{page}: every picture with its numbers")
     failed = [entry.name for entry in entries if not entry.ok]
+    left_out = [entry.name for entry in entries if entry.left_out]
+    if left_out:
+        print(f"left out, since a package is missing: {', '.join(left_out)}; pip install 'autograd-lite[demos,mnist]'")
     if failed:
         print(f"a check failed in: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0
@@ -124,17 +119,18 @@ def _run_demo(name: str, out: Path, options: argparse.Namespace, *, alone: bool)
     title, text = _about(name)
     print(f"{'' if alone else chr(10)}== {title}", flush=True)
     began = time.perf_counter()
-    report, error = None, ""
+    report, error, left_out = None, "", False
     try:
         run = importlib.import_module(f"{DEMOS}.{name}").main
         report = run(out / name, seed=options.seed, quick=options.quick, **_images(run, options, alone=alone))
     except Exception as failure:
-        if alone and type(failure).__name__ == "DataError":
+        if alone and type(failure).__name__ in ("DataError", "MissingPackageError"):
             raise UsageError(str(failure)) from None
         if alone:
             raise
-        error = f"{type(failure).__name__}: {failure}"
-    entry = page.Entry(name, title, text, report, error, time.perf_counter() - began)
+        left_out = type(failure).__name__ == "MissingPackageError"
+        error = str(failure) if left_out else f"{type(failure).__name__}: {failure}"
+    entry = page.Entry(name, title, text, report, error, time.perf_counter() - began, left_out)
     print(f"   {entry.verdict}, {entry.seconds:.1f} s" + (f", pictures in {out / name}" if entry.pictures else ""))
     return entry
 

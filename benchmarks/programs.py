@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from demos import transformer
+from autograd_lite.demos import transformer
 
 if TYPE_CHECKING:
     from collections.abc import Callable

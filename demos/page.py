@@ -59,17 +59,18 @@ class Entry:
     report: Report | None
     error: str
     seconds: float
+    left_out: bool = False  # for want of a package
 
     @property
     def ok(self) -> bool:
-        """Whether the demo reached its end and every check held."""
-        return self.report is not None and self.report.ok
+        """Whether the demo reached its end and every check held, or was left out."""
+        return self.left_out or (self.report is not None and self.report.ok)
 
     @property
     def verdict(self) -> str:
         """The end of the demo, in a few words."""
         if self.report is None:
-            return f"stopped: {self.error}"
+            return f"left out: {self.error}" if self.left_out else f"stopped: {self.error}"
         return "all checks hold" if self.ok else f"failed: {'; '.join(self.report.failures)}"
 
     @property
@@ -78,16 +79,22 @@ class Entry:
         return self.report.pictures if self.report else []
 
 
+def _result(entry: Entry) -> str:
+    return "left out" if entry.left_out else "✓ checks hold" if entry.ok else "✗ failed"
+
+
 def write(out: Path, entries: Sequence[Entry], *, quick: bool) -> Path:
     """Write out/index.html and return its path; the page embeds the pictures and links to their files."""
     seconds = sum(entry.seconds for entry in entries)
     failed = sum(not entry.ok for entry in entries)
+    left_out = sum(entry.left_out for entry in entries)
     summary = f"{len(entries)} demos, {failed} failed" if failed else f"{len(entries)} demos, all checks hold"
+    summary += f", {left_out} left out" if left_out else ""
     setting = "quick settings" if quick else "default settings"
     machine = f"autograd-lite {al.__version__}, Python {platform.python_version()}, {platform.machine()}"
     rows = "".join(
         f'<tr><td><a href="#{_text(entry.name)}">{_text(entry.title)}</a></td>'
-        f'<td class="{_mark(holds=entry.ok)}">{"✓ checks hold" if entry.ok else "✗ failed"}</td>'
+        f'<td class="{_mark(holds=entry.ok)}">{_result(entry)}</td>'
         f'<td class="number">{entry.seconds:.1f} s</td></tr>\n'
         for entry in entries
     )

@@ -304,6 +304,25 @@ def test_demo_all_writes_the_page(run, tmp_path, monkeypatch, ladder):
     assert "index.html" in out
 
 
+def test_a_demo_whose_package_is_missing_is_left_out(run, monkeypatch, tmp_path):
+    """It is no failure, and the page and the last line say which extra brings it."""
+    data = importlib.import_module(f"{cli.load_demos().__name__}.data")
+    from_common = importlib.import_module(f"{cli.load_demos().__name__}.common")
+
+    def lacking(out, seed, *, quick):
+        raise data.MissingPackageError("these images come with a package that is not here")
+
+    plant(monkeypatch, {"lacking": lacking, "good": lambda out, seed, *, quick: from_common.Report(out)})
+    code, out, err = run("demo", "all")
+    assert (code, err) == (0, "")
+    assert "left out: these images come with a package that is not here" in out
+    assert "left out, since a package is missing: lacking; pip install 'autograd-lite[demos,mnist]'" in out
+    assert "2 demos, all checks hold, 1 left out" in read_page(tmp_path / "out" / "index.html").text
+    code, _, err = run("demo", "lacking")
+    assert code == 2
+    assert "not here" in err
+
+
 def plant(monkeypatch, mains):
     """Put demos made by hand in the place of the ladder."""
     demos = cli.load_demos()
@@ -347,7 +366,7 @@ def test_a_failed_check_and_a_broken_demo(run, monkeypatch, tmp_path):
 def test_without_the_demos(run, monkeypatch, tmp_path):
     """Where the demos are missing, one line says so; `bench` outside a checkout likewise."""
     monkeypatch.setattr(cli, "PACKAGE", tmp_path)
-    monkeypatch.delitem(sys.modules, cli.DEMOS)
+    monkeypatch.setattr(cli, "DEMOS", "autograd_lite.no_demos")
     assert_wrong_use(run("demo", "list"), "the demos are neither in", "reinstall")
     assert_wrong_use(run("bench"), "an installed wheel has no benchmarks/eager.py")
 

