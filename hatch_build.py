@@ -6,6 +6,7 @@ Without a compiler the package is complete, and slower.
 import contextlib
 import hashlib
 import os
+import re
 import sys
 import tempfile
 from importlib.machinery import EXTENSION_SUFFIXES
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+from hatchling.metadata.plugin.interface import MetadataHookInterface
 
 MODULE, SOURCE = "autograd_lite._core", "autograd_lite/_core.c"
 
@@ -20,6 +22,32 @@ MODULE, SOURCE = "autograd_lite._core", "autograd_lite/_core.c"
 def is_set(variable: str) -> bool:
     """Whether an environment variable says yes."""
     return os.environ.get(variable, "0") not in ("", "0")
+
+
+def long_description(readme: str, address: str) -> str:
+    """The README with absolute links and pictures, and badges; without an address as it is."""
+    if not address:
+        return readme
+    title, _, rest = readme.partition("\n")
+    badges = " ".join(
+        f"[![{name}]({address}/actions/workflows/{name}.yml/badge.svg)]({address}/actions)"
+        for name in ("tests", "wheels")
+    )
+    pictures = re.sub(r"(!\[[^\]]*\]\()(?!https?:)", rf"\1{address}/raw/main/", rest)
+    linked = re.sub(r"(?<=\]\()(?!https?:|#)", f"{address}/blob/main/", pictures)
+    return f"{title}\n\n{badges}\n{linked}"
+
+
+class LongDescription(MetadataHookInterface):
+    """The README as the long description, and the project's URLs."""
+
+    def update(self, metadata: dict[str, Any]) -> None:
+        """Set the fields that pyproject.toml names as dynamic."""
+        address = self.config.get("address", "").rstrip("/")
+        text = long_description(Path(self.root, "README.md").read_text(encoding="utf-8"), address)
+        metadata["readme"] = {"content-type": "text/markdown", "text": text}
+        places = {"Documentation": "blob/main/docs", "Changelog": "blob/main/CHANGELOG.md", "Issues": "issues"}
+        metadata["urls"] = {"Source": address} | {k: f"{address}/{v}" for k, v in places.items()} if address else {}
 
 
 class CompiledCore(BuildHookInterface):  # type: ignore[type-arg]
