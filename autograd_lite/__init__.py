@@ -17,7 +17,8 @@ from autograd_lite.tape.llvm import backend as _backend  # machine code among th
 from autograd_lite.train import nn, optim
 from autograd_lite.backward import gradients, stop_gradient, topological_order, zero_grad
 from autograd_lite.errors import (
-    ArgumentError, AutogradLiteError, BranchError, CompilationError, ConversionError, DerivativeWarning, DrawingError,
+    ArgumentError, ArrayWarning, AutogradLiteError, BranchError, CompilationError, ConversionError, DerivativeWarning,
+    DrawingError,
     GradientCheckError, GraphTooLarge, HandMadeNodeError, ModelFileError, NonFiniteError, OperandError, OutputError,
     PathWarning, PrimitiveError, ReadOnlyError, RendererNotFound, StaleGraphError, TapeError, TraceError,
     UnconnectedError, UnknownImportError, UnknownKeywordError, UnknownNameError,
@@ -51,7 +52,8 @@ __version__ = "0.1.0"
 
 #: `from autograd_lite import *` leaves the builtins abs, all, any, max, min, pow, round and sum alone: write al.abs, al.sum.
 __all__ = [
-    "PRIMITIVES", "REAL", "ArgumentError", "AutogradLiteError", "BranchError", "CompilationError", "ConversionError",
+    "PRIMITIVES", "REAL", "ArgumentError", "ArrayWarning", "AutogradLiteError", "BranchError", "CompilationError",
+    "ConversionError",
     "DerivativeWarning", "DrawingError", "GradientCheckError", "GraphTooLarge", "HandMadeNodeError", "Interval",
     "ModelFileError", "NonFiniteError", "OperandError", "OutputError", "PathWarning", "Primitive", "PrimitiveError",
     "ReadOnlyError", "RendererNotFound", "StaleGraphError", "Tape", "TapeError", "TraceError", "UnconnectedError",

@@ -196,7 +196,14 @@ def _generic(ufunc: np.ufunc, function: Callable[..., Any] | None = None) -> Any
 
 
 def array_ufunc(ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
-    """The result of `ufunc` where an argument is a Variable or a `VariableArray`."""
+    """The result of `ufunc` where an argument is a Variable or a `VariableArray`; a trace counts what it costs."""
+    result = _served(ufunc, method, *inputs, **options)
+    if context.tracing and isinstance(result, np.ndarray) and (trace := context.recording()):
+        trace.count_array(result.shape)
+    return result
+
+
+def _served(ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
     if (len(inputs) > 1 or ufunc is np.invert) and ufunc in _OF_TRUTHS and all(map(_is_truth, inputs)):
         ufunc = _OF_TRUTHS[ufunc]
     operands = tuple([_plain(operand) for operand in inputs])

@@ -112,6 +112,9 @@ class Trace(Protocol):
     def doubt(self, numbers: Iterable[Any]) -> bool:
         """Note numbers that are NaN where the trace must not be followed; False if it holds for all numbers anyway."""
 
+    def count_array(self, shape: tuple[int, ...]) -> None:
+        """Note that an operation on arrays gave a result of this shape, an instruction for each element."""
+
     def is_number(self, node: Any) -> bool:
         """Whether a node is a held number, for which the function has a plain number where it is not traced."""
 

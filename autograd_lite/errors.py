@@ -247,6 +247,21 @@ class PathWarning(RuntimeWarning):
     """
 
 
+class ArrayWarning(RuntimeWarning):
+    """A traced function works on large arrays: each element becomes an instruction, which takes long to record and compile.
+
+    >>> import warnings
+    >>> import numpy as np
+    >>> import autograd_lite as al
+    >>> samples = np.linspace(-1.0, 1.0, 20_000)
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     tape = al.trace(lambda s: np.mean(np.exp(s * samples)) + np.mean(s * samples), 0.5)
+    >>> print(caught[0].message)
+    60,000 operations were recorded from arrays of shape (20000,) at ...: each element becomes an instruction. Write ...
+    """
+
+
 class StaleCoreWarning(RuntimeWarning):
     """The compiled core was built from another `_core.c` than the one that lies beside it, and is left out."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import math
 import sys
@@ -152,3 +153,12 @@ def progress(turns: Iterable[int], label: str) -> Iterable[int]:
 def sigmoid(z: float) -> float:
     """Return 1 / (1 + exp(-z)) of a plain number, for the formulas written by hand."""
     return 1.0 / (1.0 + math.exp(-z))
+
+
+def one_thread() -> contextlib.AbstractContextManager[Any]:
+    """One thread for NumPy's matrix products, where that can be said: idle threads that spin would spoil a comparison."""
+    try:
+        from threadpoolctl import threadpool_limits  # noqa: PLC0415 - scikit-learn brings it
+    except ImportError:
+        return contextlib.nullcontext()
+    return threadpool_limits(1)

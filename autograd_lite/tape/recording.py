@@ -4,15 +4,18 @@ A `masked` sweep carries with each adjoint the condition that it was sent at all
 send 0·∂y/∂x into a branch that was not taken; a NaN among the `doubtful` numbers of a replay asks for the masked program.
 """
 
+import warnings
 from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import inf, prod
+from time import perf_counter
 from typing import Any
 
 from autograd_lite import context
 from autograd_lite.backward import Number, Reach, held, local_graphs, send_graphs, shares, times
-from autograd_lite.errors import TraceError
-from autograd_lite.frames import deciding_location, user_location
+from autograd_lite.errors import ArrayWarning, TraceError
+from autograd_lite.frames import deciding_location, library_frames, user_location
 from autograd_lite.primitives import COMPARISONS, Primitive, as_float, hold, less, plain, where
 from autograd_lite.variable import Variable
 
@@ -24,6 +27,9 @@ _PLAIN = frozenset([plain, *COMPARISONS.values()])
 
 #: A level of `loops` above 2: a scan takes for captured whatever its step can reach.
 CAPTURING_ALL = 3
+
+#: Operations from arrays, and seconds, after which a trace warns of array code.
+MANY, LONG = 50_000, 2.0
 
 
 @dataclass(eq=False)
@@ -39,6 +45,8 @@ class Recording:
     scans: int = 0  # how many have become one operation so far
     lanes: bool = False  # `vmap` may be one operation
     wide: bool = False  # a scan takes for captured whatever its step can reach
+    began: float = field(default_factory=perf_counter)
+    from_arrays: float = 0  # operations recorded from arrays; infinite once a warning was given
     _held: dict[int, bool] = field(default_factory=dict, repr=False)
 
     def guard(self, relation: str, left: Any, right: Any, *, outcome: bool) -> None:
@@ -48,6 +56,22 @@ class Recording:
         if not self.masked:
             self.doubtful += [number for number in numbers if type(number) is Variable]
         return not self.masked
+
+    def count_array(self, shape: tuple[int, ...]) -> None:
+        """Warn once where array code becomes a long program: a function of one sample would be ready at once."""
+        self.from_arrays += prod(shape)
+        late = self.from_arrays >= MANY / 10 and perf_counter() - self.began > LONG
+        if not late and not MANY <= self.from_arrays < inf:
+            return
+        if self.from_arrays < inf:
+            warnings.warn(
+                f"{self.from_arrays:,} operations were recorded from arrays of shape {shape} at {user_location()}: each "
+                "element becomes an instruction. Write the function for one sample, and map it over the samples: "
+                "jit(vmap(f, in_axes=(None, 0), reduce='mean')).",
+                ArrayWarning,
+                stacklevel=1 + library_frames(),
+            )
+        self.from_arrays = inf
 
     def is_number(self, node: Variable) -> bool:
         """Whether a node is a held number: it follows from `.value` and comparisons alone."""

@@ -1,7 +1,13 @@
 """Sweeps inside a trace: what they write, and what an observer sees of them."""
 
+import warnings
+
+import numpy as np
+import pytest
+
 import autograd_lite as al
 from autograd_lite import Variable, context, jit
+from autograd_lite.tape import recording
 
 
 def test_backward_in_a_trace_writes_zero_where_nothing_was_sent():
@@ -27,3 +33,37 @@ def test_sweeps_in_a_trace_are_shown_from_the_output_back():
         al.jit(al.grad(lambda x: al.where(x, al.sin(x) * x, x)))(2.0)
         al.grad(lambda x: al.where(x, al.sin(x) * x, x))(2.0)
     assert orders and all(order == sorted(order, reverse=True) for order in orders)
+
+
+SAMPLES = np.linspace(-1.0, 1.0, 20_000)
+
+
+def price(s):
+    return np.mean(np.maximum(np.exp(s * SAMPLES + 0.1) - 1.0, 0.0))
+
+
+@pytest.mark.parametrize("transform", [lambda f: al.trace(f, 0.5), lambda f: al.jit(al.value_and_grad(f))(0.5)])
+def test_array_code_that_becomes_a_long_program_is_named(transform):
+    """One warning, with the shape, the user's line and the form to write; it comes before the compilation."""
+    with pytest.warns(al.ArrayWarning, match=r"shape \(20000,\) at test_recording.py:\d+.*vmap\(f, in_axes") as caught:
+        transform(price)
+    assert len([w for w in caught if w.category is al.ArrayWarning]) == 1
+    assert caught[0].filename == __file__
+
+
+def test_code_that_is_no_array_code_is_not_warned_of():
+    """Loops over numbers, networks of matrices, lanes of any number, and arrays that are not traced."""
+    network = al.nn.Network.create([30, 40, 1], rng=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", al.ArrayWarning)
+        al.trace(lambda x: sum((x * k for k in range(20_000)), 0.0), 0.5)
+        al.trace(lambda n: n(np.ones(30))[0], network)
+        al.jit(al.vmap(lambda s, z: al.exp(s * z), (None, 0), reduce="mean"))(0.5, SAMPLES)
+        al.value_and_grad(price)(0.5)
+
+
+def test_slow_array_code_is_warned_of_by_the_clock(monkeypatch):
+    """After two seconds the count need not be full."""
+    monkeypatch.setattr(recording, "LONG", 0.0)
+    with pytest.warns(al.ArrayWarning, match="6,000 operations"):
+        al.trace(lambda s: np.sum(np.exp(s * SAMPLES[:3000])), 0.5)
