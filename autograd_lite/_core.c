@@ -66,7 +66,7 @@ static struct { PyObject *active, *tracing, *running; } state;
 /* A traced function may give a node numbers that were computed from it (`About.given`, `About.grad`): a cycle. */
 #define TRACED (GOES_ON(tracing) ? (uint64_t)WATCHED : 0)
 #define BODIES(X) X(observe) X(as_operand) X(init) X(get_value) X(set_value) X(get_grad) X(set_grad) X(held_grad) \
-    X(hold_grad) X(missing) X(compared) X(truth) X(hashed) X(applied) X(shares)
+    X(hold_grad) X(compared) X(truth) X(hashed) X(applied) X(shares)
 #define FIELD(name) PyObject *name;
 static struct { BODIES(FIELD) } body;
 
@@ -609,7 +609,6 @@ static Node *argument(Node *n, Py_ssize_t k) /* NULL: a constant */
 /* Facts of the first argument, or with a closure of the second. */
 static PyObject *get_argument(Node *n, void *second)
 {
-    if ((n->word & FIRST) == WIDE) return Py_NewRef(second ? n->second : n->first);
     PyObject *a = (PyObject *)argument(n, second != NULL);
     return a ? Py_NewRef(a) : optional(n->word & (second ? SECOND_CONSTANT : FIRST_CONSTANT), second ? n->by_second : n->by_first);
 }
@@ -799,17 +798,6 @@ static Py_hash_t node_hash(PyObject *self)
     return hash;
 }
 
-/* `Variable.__getattr__` for what the class lacks; NumPy, which asks each node for an array, gets its answer here. */
-static PyObject *node_getattro(PyObject *self, PyObject *name)
-{
-    if (_PyType_Lookup(Variable, name)) return PyObject_GenericGetAttr(self, name);
-    if (!PyUnicode_Check(name)) return PyObject_GenericGetAttr(self, name); /* which says what a name is */
-    const char *text = PyUnicode_IS_ASCII(name) ? PyUnicode_AsUTF8(name) : "";
-    if (!text) return NULL;
-    if (strncmp(text, "__array_", 8)) return PyObject_CallFunctionObjArgs(body.missing, self, name, NULL);
-    return PyErr_Format(PyExc_AttributeError, "a Variable has no attribute %R.", name);
-}
-
 static PyMemberDef node_members[] = {
     {"_value", T_DOUBLE, offsetof(Node, value), 0, NULL}, {"_primitive", T_OBJECT, offsetof(Node, primitive), 0, NULL},
     {"_about", T_OBJECT, offsetof(Node, about), 0, NULL},
@@ -817,8 +805,8 @@ static PyMemberDef node_members[] = {
 #define FACT(name, get, set) {name, (getter)get, (setter)set, NULL, NULL}
 static PyGetSetDef node_facts[] = {
     FACT("value", get_value, set_value), FACT("grad", get_public_grad, set_public_grad), FACT("_grad", get_grad, set_grad),
-    FACT("_first", get_argument, NULL), {"_second", (getter)get_argument, NULL, NULL, ""}, FACT("_by_first", get_local, set_local),
-    {"_by_second", (getter)get_local, (setter)set_local, NULL, ""}, FACT("_number", get_number, set_number),
+    FACT("_by_first", get_local, set_local), {"_by_second", (getter)get_local, (setter)set_local, NULL, ""},
+    FACT("_number", get_number, set_number),
     FACT("number", get_number, NULL), FACT("_arguments", get_arguments, NULL), FACT("_locals", get_locals, NULL), {NULL, NULL, NULL, NULL, NULL}};
 #define FAST(function) (PyCFunction)(void (*)(void))function, METH_FASTCALL, NULL
 static PyMethodDef node_methods[] = {{"_set_arguments", FAST(set_arguments)}, {NULL, NULL, 0, NULL}};
@@ -826,7 +814,7 @@ static PyType_Slot node_slots[] = {
     {Py_nb_add, node_add}, {Py_nb_subtract, node_sub}, {Py_nb_multiply, node_mul}, {Py_nb_true_divide, node_div},
     {Py_nb_remainder, node_mod}, {Py_nb_floor_divide, node_floordiv}, {Py_nb_power, node_pow}, {Py_nb_negative, node_neg},
     {Py_nb_positive, node_pos}, {Py_nb_absolute, node_abs}, {Py_nb_bool, node_bool}, {Py_tp_richcompare, node_compare},
-    {Py_tp_hash, node_hash}, {Py_tp_getattro, node_getattro}, {Py_tp_dealloc, node_dealloc}, {Py_tp_traverse, node_traverse},
+    {Py_tp_hash, node_hash}, {Py_tp_dealloc, node_dealloc}, {Py_tp_traverse, node_traverse},
     {Py_tp_is_gc, node_is_gc}, {Py_tp_free, PyObject_GC_Del}, {Py_tp_new, node_new}, {Py_tp_init, node_init}, {Py_tp_getset, node_facts},
     {Py_tp_members, node_members}, {Py_tp_methods, node_methods}, {0, NULL}};
 static PyType_Spec node_spec = {

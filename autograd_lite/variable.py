@@ -100,8 +100,9 @@ class Variable:
     """
 
     # Two arguments and their local gradients lie in the node itself: two tuples fewer to make, to hold and to collect.
-    # Where there are more, `_first` is the tuple of arguments and `_second` that of local gradients. A local gradient of
-    # None sends nothing: the argument is a constant, or was not taken.
+    # `_first` and `_second` are Variables or None; of a constant the value lies where the local gradient of a Variable
+    # does. A local gradient of None sends nothing: the argument was not taken. Where there are more than two arguments,
+    # `_by_first` is their tuple and `_by_second` that of the local gradients.
     __slots__ = (
         "__weakref__",
         "_about",
@@ -120,10 +121,10 @@ class Variable:
     _grad: float | None
     _adjoint: Any  # during a pass
     _primitive: Primitive | None
-    _first: Any
-    _by_first: float | None
-    _second: Any
-    _by_second: float | None
+    _first: "Variable | None"
+    _by_first: Any
+    _second: "Variable | None"
+    _by_second: Any
     _number: int
     _about: About | None
 
@@ -166,28 +167,32 @@ class Variable:
 
     def _set_arguments(self, arguments: tuple[Any, ...], locals_: tuple[float | None, ...]) -> None:
         """The arguments of a new node, which has nothing else so far but its value."""
-        self._first = self._second = self._by_first = self._by_second = None
         self._primitive = self._grad = self._adjoint = self._about = None
+        self._first = self._second = self._by_first = self._by_second = None
         if len(arguments) > 2:
-            self._first, self._second = arguments, locals_
+            self._by_first, self._by_second = arguments, locals_
         elif arguments:
-            self._first, self._by_first = arguments[0], locals_[0]
-            if len(arguments) == 2:
-                self._second, self._by_second = arguments[1], locals_[1]
+            one, *other = (
+                (a, local) if type(a) is Variable else (None, a) for a, local in zip(arguments, locals_, strict=True)
+            )
+            self._first, self._by_first = one
+            self._second, self._by_second = other[0] if other else (None, None)
 
     @property
     def _arguments(self) -> tuple[Any, ...]:
-        first, second = self._first, self._second
+        first = self._by_first if self._first is None else self._first
         if type(first) is tuple:
             return first
+        second = self._by_second if self._second is None else self._second
         return () if first is None else (first,) if second is None else (first, second)
 
     @property
     def _locals(self) -> tuple[float | None, ...]:
-        first, second = self._first, self._second
-        if type(first) is tuple:
-            return second  # type: ignore[no-any-return]
-        return () if first is None else (self._by_first,) if second is None else (self._by_first, self._by_second)
+        if type(self._by_first) is tuple:
+            return self._by_second  # type: ignore[no-any-return]
+        by_first = None if self._first is None else self._by_first
+        by_second = None if self._second is None else self._by_second
+        return (by_first, by_second)[: len(self._arguments)]
 
     # ------------------------------------------------------------------------------------------------------- facts
 
@@ -206,7 +211,7 @@ class Variable:
 
     @value.setter
     def value(self, value: Any) -> None:
-        if self._first is not None:
+        if self._arguments:
             maker = "by hand" if self._primitive is None else f"by {self._primitive.name}"
             raise ReadOnlyError(
                 f"value of {self!r} is computed {maker} and cannot be set. Set the leaves it depends on and compute it again."
@@ -469,14 +474,6 @@ class Variable:
             "complex(x.value) if the plain number is intended."
         )
 
-    def __getattr__(self, name: str) -> Any:
-        if context.tracing and not name.startswith("_") and hasattr(float, name):
-            trace = context.recording()
-            if trace and trace.is_number(self):  # a float stands here when the function is not traced
-                return getattr(self._under_guard(trace), name)
-        hint = _ELSEWHERE.get(name)
-        raise AttributeError(f"a Variable has no attribute {name!r}.{f' Use {hint}.' if hint else ''}")
-
     # --------------------------------------------------------------------------------------------- text, NumPy, copies
 
     def __repr__(self) -> str:
@@ -588,8 +585,8 @@ def reachable(roots: Iterable[Variable], oldest: int = -1) -> list[Variable]:
     return [met[number] for number in sorted(met)]
 
 
-#: What the slot for adjoints holds of a node that a pass has met, and to which it has sent nothing so far.
-UNSENT: Any = object()
+#: The adjoint of a node that a pass has met and sent nothing to: a number of its own, to which any can be added unchanged.
+UNSENT = float("-0.0")
 
 _passing = RLock()
 _passes: list[list[Variable]] = []
@@ -619,33 +616,35 @@ def passing(roots: Iterable[Variable], oldest: int) -> Iterator[tuple[list[Varia
             _passes.pop()
 
 
-def _entered(  # noqa: C901 - half the time of a sweep, hence written out for both arguments
-    met: list[Variable], roots: Iterable[Variable], oldest: int
-) -> list[Variable]:
-    for root in roots:
-        if root._adjoint is None:
-            met.append(root)
-            root._adjoint = UNSENT
-    inner = [node for node in met if node._first is not None and node._number >= oldest]
-    for node in inner:  # grows while it is read
+def _met(met: list[Variable], nodes: Iterable[Variable], oldest: int) -> list[Variable]:
+    """Meet these nodes; the ones to enter."""
+    entered = []
+    for node in nodes:
+        if node._adjoint is None:
+            met.append(node)
+            node._adjoint = UNSENT
+            if (node._primitive is not None or node._first is not None) and node._number >= oldest:
+                entered.append(node)
+    return entered
+
+
+def _entered(met: list[Variable], roots: Iterable[Variable], oldest: int) -> list[Variable]:
+    inner = _met(met, roots, oldest)
+    for node in inner:  # grows while it is read; half the time of a sweep, so `_met` is written out twice
         first, second = node._first, node._second
-        if type(first) is tuple:
-            found = [a for a in first if type(a) is Variable]
-        else:
-            if type(first) is Variable and first._adjoint is None:
-                met.append(first)
-                first._adjoint = UNSENT
-                if first._first is not None and first._number >= oldest:
-                    inner.append(first)
-            if type(second) is not Variable:
-                continue
-            found = [second]
-        for argument in found:
-            if argument._adjoint is None:
-                met.append(argument)
-                argument._adjoint = UNSENT
-                if argument._first is not None and argument._number >= oldest:
-                    inner.append(argument)
+        if first is None:
+            if type(node._by_first) is tuple:
+                inner += _met(met, [a for a in node._by_first if type(a) is Variable], oldest)
+        elif first._adjoint is None:
+            met.append(first)
+            first._adjoint = UNSENT
+            if (first._primitive is not None or first._first is not None) and first._number >= oldest:
+                inner.append(first)
+        if second is not None and second._adjoint is None:
+            met.append(second)
+            second._adjoint = UNSENT
+            if (second._primitive is not None or second._first is not None) and second._number >= oldest:
+                inner.append(second)
     inner.sort(key=creation_number, reverse=True)
     return inner
 
@@ -705,6 +704,23 @@ def is_stale(node: Variable) -> bool:
     )
 
 
+def _lacking(name: str) -> property:
+    """An attribute that Variables lack; with `__getattr__` instead, Python 3.11 reads every slot five times slower."""
+
+    def missing(self: Variable) -> Any:
+        if context.tracing and hasattr(float, name):
+            trace = context.recording()
+            if trace and trace.is_number(self):  # a float stands here when the function is not traced
+                return getattr(self._under_guard(trace), name)
+        hint = _ELSEWHERE.get(name)
+        raise AttributeError(f"a Variable has no attribute {name!r}.{f' Use {hint}.' if hint else ''}")
+
+    return property(missing)
+
+
+for _name in (*_ELSEWHERE, *(name for name in dir(float) if not name.startswith("_"))):
+    if not hasattr(Variable, _name):
+        setattr(Variable, _name, _lacking(_name))
 numbers.Real.register(Variable)  # `np.isscalar` and others ask
 operators.install(Variable, _numbers)
 core.install(
