@@ -200,7 +200,8 @@ def add_adjoints(y: Variable, seed: float) -> None:
     """Add the adjoint of every node under `y` to its gradient; all or nothing."""
     with passing([y], -1) as (met, inner):
         _sweep([y], [seed], inner)
-        before = [(node, node._grad) for node in met if node._grad is not None]
+        graded = [node for node in met if node._grad is not None]
+        before = [node._grad for node in graded]
         try:
             for node in met:
                 adjoint = node._adjoint
@@ -212,7 +213,7 @@ def add_adjoints(y: Variable, seed: float) -> None:
         except BaseException:  # an interrupt from the keyboard
             for node in met:
                 node._grad = None
-            for node, grad in before:
+            for node, grad in zip(graded, before, strict=True):
                 node._grad = grad
             raise
 

@@ -28,7 +28,7 @@ _UNARY = """
 def operation(self):
     node = new()
     a = self._value
-    node._value = y = {value}
+    node._value = {value}
     node._first = self
     node._by_first = {by_first}
     node._second = node._by_second = None
@@ -39,12 +39,12 @@ def operation(self, other):
     a = self._value
     if type(other) is Variable:
         b = other._value
-        node._value = y = {value}
+        node._value = {value}
         node._second = other
         node._by_second = {by_second}
     elif type(other) is float:
         b = other
-        node._value = y = {value}
+        node._value = {value}
         node._second = None
         node._by_second = b
     else:
@@ -61,7 +61,7 @@ def operation(self, other):
     node = new()
     a = other
     b = self._value
-    node._value = y = {value}
+    node._value = {value}
     node._first = None
     node._by_first = a
     node._second = self
@@ -98,7 +98,7 @@ def _expression(partial: Partial, position: int, arguments: str) -> str:
     """Source of a partial: a constant, one of its arguments, or a call."""
     if not callable(partial):
         return f"partial_{position}"
-    probes = {name: object() for name in (*arguments, "y")}
+    probes = {name: object() for name in (*arguments, "node._value")}
     try:
         passed_on = partial(*probes.values())
     except Exception:  # noqa: BLE001 - it computes something, which is not to be done with objects
