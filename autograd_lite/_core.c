@@ -596,7 +596,6 @@ static Node *argument(Node *n, Py_ssize_t k) /* NULL: a constant */
 /* Facts of the first argument, or with a closure of the second. */
 static PyObject *get_argument(Node *n, void *second)
 {
-    if ((n->word & FIRST) == WIDE) return Py_NewRef(second ? n->second : n->first);
     PyObject *a = (PyObject *)argument(n, second != NULL);
     return a ? Py_NewRef(a) : optional(n->word & (second ? SECOND_CONSTANT : FIRST_CONSTANT), second ? n->by_second : n->by_first);
 }
@@ -798,11 +797,10 @@ static Py_hash_t node_hash(PyObject *self)
     return hash;
 }
 
-/* `Variable.__getattr__` for what the class lacks; NumPy, which asks each node for an array, gets its answer here. */
+/* What the class lacks: NumPy, which asks each node for an array, gets its answer here, and a slip of the pen a hint. */
 static PyObject *node_getattro(PyObject *self, PyObject *name)
 {
-    if (_PyType_Lookup(Variable, name)) return PyObject_GenericGetAttr(self, name);
-    if (!PyUnicode_Check(name)) return PyObject_GenericGetAttr(self, name); /* which says what a name is */
+    if (_PyType_Lookup(Variable, name) || !PyUnicode_Check(name)) return PyObject_GenericGetAttr(self, name);
     const char *text = PyUnicode_IS_ASCII(name) ? PyUnicode_AsUTF8(name) : "";
     if (!text) return NULL;
     if (strncmp(text, "__array_", 8)) return PyObject_CallFunctionObjArgs(body.missing, self, name, NULL);
@@ -816,8 +814,8 @@ static PyMemberDef node_members[] = {
 #define FACT(name, get, set) {name, (getter)get, (setter)set, NULL, NULL}
 static PyGetSetDef node_facts[] = {
     FACT("value", get_value, set_value), FACT("grad", get_public_grad, set_public_grad), FACT("_grad", get_grad, set_grad),
-    FACT("_first", get_argument, NULL), {"_second", (getter)get_argument, NULL, NULL, ""}, FACT("_by_first", get_local, set_local),
-    {"_by_second", (getter)get_local, (setter)set_local, NULL, ""}, FACT("_number", get_number, set_number),
+    FACT("_by_first", get_local, set_local), {"_by_second", (getter)get_local, (setter)set_local, NULL, ""},
+    FACT("_number", get_number, set_number),
     FACT("number", get_number, NULL), FACT("_arguments", get_arguments, NULL), FACT("_locals", get_locals, NULL), {NULL, NULL, NULL, NULL, NULL}};
 #define FAST(function) (PyCFunction)(void (*)(void))function, METH_FASTCALL, NULL
 static PyMethodDef node_methods[] = {{"_set_arguments", FAST(set_arguments)}, {NULL, NULL, 0, NULL}};

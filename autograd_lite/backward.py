@@ -158,24 +158,22 @@ def _sweep(outputs: list[Variable], seeds: list[float], inner: list[Variable]) -
     """Pass each node's adjoint on to its arguments. The loop that a program spends its time in, so written out."""
     for output, seed in zip(outputs, seeds, strict=True):
         number = nan if isnan(output._value) else seed  # a linear operation would give a NaN value a finite derivative
-        output._adjoint = number if output._adjoint is UNSENT else output._adjoint + number
+        output._adjoint += number
     for node in inner:
         adjoint = node._adjoint
         if adjoint is UNSENT:  # behind a branch that was not taken
             continue
-        local = node._by_first
-        if local is not None:
-            to = node._first
-            to._adjoint = local * adjoint if to._adjoint is UNSENT else to._adjoint + local * adjoint
-        elif type(node._first) is tuple:
-            for to, local in zip(node._first, node._second, strict=True):
-                if local is not None:
-                    to._adjoint = local * adjoint if to._adjoint is UNSENT else to._adjoint + local * adjoint
-            continue
-        local = node._by_second
-        if local is not None:
-            to = node._second
-            to._adjoint = local * adjoint if to._adjoint is UNSENT else to._adjoint + local * adjoint
+        to, local = node._first, node._by_first
+        if to is not None:
+            if local is not None:
+                to._adjoint += local * adjoint
+        elif type(local) is tuple:
+            for to, by in zip(local, node._by_second, strict=True):
+                if by is not None:
+                    to._adjoint += by * adjoint
+        to, local = node._second, node._by_second
+        if to is not None and local is not None:
+            to._adjoint += local * adjoint
 
 
 @core.or_compiled
@@ -215,7 +213,8 @@ def add_adjoints(y: Variable, seed: float) -> None:
     """Add the adjoint of every node under `y` to its gradient; all or nothing."""
     with passing([y], -1) as (met, inner):
         _sweep([y], [seed], inner)
-        before = [(node, node._grad) for node in met if node._grad is not None]
+        graded = [node for node in met if node._grad is not None]
+        before = [node._grad for node in graded]
         try:
             for node in met:
                 adjoint = node._adjoint
@@ -227,7 +226,7 @@ def add_adjoints(y: Variable, seed: float) -> None:
         except BaseException:  # an interrupt from the keyboard
             for node in met:
                 node._grad = None
-            for node, grad in before:
+            for node, grad in zip(graded, before, strict=True):
                 node._grad = grad
             raise
 

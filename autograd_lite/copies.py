@@ -88,7 +88,7 @@ def _reduce(self: Variable) -> tuple[Any, ...]:
     kinds, counts, values, grads, graded = array("q"), array("q"), array("d"), array("d"), bytearray()
     places, constants, locals_, sent = array("q"), array("d"), array("d"), bytearray()
     for node in nodes:
-        if node._first is None:
+        if not node._arguments:
             leaves.append(node)
         kinds.append(rules.setdefault(node._primitive, len(rules)))
         counts.append(len(node._arguments))
@@ -131,7 +131,7 @@ def restored_graph(
         node._grad = grad if has_grad else None
         nodes.append(node)
     for i, (name, stale) in facts.items():
-        if nodes[i]._first is not None:  # a leaf has brought its own
+        if nodes[i]._arguments:  # a leaf has brought its own
             if name is not None:
                 nodes[i].name = name
             if stale:

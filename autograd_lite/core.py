@@ -63,9 +63,7 @@ def node_class(python: C) -> C:
     if not compiled:
         return python
     node: Any = compiled.Variable
-    own = {"__slots__", "__weakref__", "__dict__", "__getattr__", "_pow", *vars(python)["__slots__"], *vars(node)} - {
-        "__doc__"
-    }
+    own = {"__slots__", "__weakref__", "__dict__", "_pow", *vars(python)["__slots__"], *vars(node)} - {"__doc__"}
     node.__signature__ = inspect.signature(python)
     for attribute, thing in vars(python).items():
         if attribute not in own:
@@ -78,7 +76,6 @@ def node_class(python: C) -> C:
         get_grad=body["grad"].fget,
         set_grad=body["grad"].fset,
         compared=tuple(body[f"__{relation}__"] for relation in ("lt", "le", "eq", "ne", "gt", "ge")),
-        missing=body["__getattr__"],
         truth=body["__bool__"],
         hashed=body["__hash__"],
         documents={fact: body[fact].__doc__ for fact in ("value", "grad")},

@@ -78,6 +78,11 @@ def of_instances(place: str) -> Callable[[C], C]:
     return decorated
 
 
+def names(place: str) -> set[str]:
+    """The names that others have, to read or to set."""
+    return {*table()[place], *table()[f"{place} to set"]}
+
+
 class Elsewhere:
     """An attribute that others have, for a class that has it not: reading and setting it is an error with a hint."""
 
@@ -88,7 +93,7 @@ class Elsewhere:
         raise unknown(self.place, self.name, ())
 
     def __set__(self, instance: Any, value: Any) -> None:
-        remedy = hint(f"{self.place} to set", self.name)
+        remedy = hint(f"{self.place} to set", self.name) or hint(self.place, self.name)
         raise UnknownNameError(f"{self.place} has no attribute {self.name!r} to set.{remedy}", name=self.name)
 
 

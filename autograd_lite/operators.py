@@ -4,6 +4,7 @@
 partial that is constant or passes an argument on. Built-in partials do not raise: nothing is caught.
 """
 
+import functools
 import math
 import operator
 from collections.abc import Callable, Iterator
@@ -18,72 +19,71 @@ from autograd_lite.errors import OperandError
 from autograd_lite.primitives import PRIMITIVES, Partial, Primitive
 
 #: What the source below means by these names; `install` adds the node class and what belongs to it.
-_NODE_NAMES: dict[str, Any] = {"new": object.__new__, "context": context}
+_NODE_NAMES: dict[str, Any] = {"active": context.active, "observe": context.observe}
 
 #: The fast form of each rule of one or two arguments, for calls such as `exp(x)`.
 OPERATIONS: dict[Primitive, Callable[..., Any]] = {}
 
-_MAKE_NODE = """
-    node = new(Variable)
-    node._value = y
-    node._primitive = primitive
-    node._first = {first}
-    node._by_first = by_first
-    node._second = {second}
-    node._by_second = by_second
-    node._grad = node._adjoint = node._about = None
-    node._number = next(numbers)
-    if context.active:
-        context.observe(node)
-    return node
-"""
 _UNARY = """
 def operation(self):
+    node = new()
     a = self._value
-    y = {value}
-    by_first = {by_first}
-    by_second = None
+    node._value = {value}
+    node._first = self
+    node._by_first = {by_first}
+    node._second = node._by_second = None
 """
 _BINARY = """
 def operation(self, other):
+    node = new()
     a = self._value
-    kind = type(other)
-    if kind is Variable:
+    if type(other) is Variable:
         b = other._value
-        y = {value}
-        by_first = {by_first}
-        by_second = {by_second}
-    elif kind is float:
+        node._value = {value}
+        node._second = other
+        node._by_second = {by_second}
+    elif type(other) is float:
         b = other
-        y = {value}
-        by_first = {by_first}
-        by_second = None
+        node._value = {value}
+        node._second = None
+        node._by_second = b
     else:
         number = as_operand(other)
         return number if number is NotImplemented else operation(self, number)
+    node._first = self
+    node._by_first = {by_first}
 """
 _REFLECTED = """
 def operation(self, other):
     if type(other) is not float:
         number = as_operand(other)
         return number if number is NotImplemented else operation(self, number)
+    node = new()
     a = other
     b = self._value
-    y = {value}
-    by_first = None
-    by_second = {by_second}
+    node._value = {value}
+    node._first = None
+    node._by_first = a
+    node._second = self
+    node._by_second = {by_second}
+"""
+_FINISH = """
+    node._primitive = primitive
+    node._grad = node._adjoint = node._about = None
+    node._number = next(numbers)
+    if active:
+        observe(node)
+    return node
 """
 
 
-def _operator(primitive: Primitive, template: str, first: str = "self", second: str = "None") -> Any:
+def _operator(primitive: Primitive, template: str) -> Any:
     arguments = "ab"[: primitive.arity]
     by_first, by_second = (*(_expression(p, i, arguments) for i, p in enumerate(primitive.partials)), "")[:2]
     if primitive.selects:  # see `record`
         by_first += " or None"
     value = primitive.operator.format(*arguments) or f"value({', '.join(arguments)})"
-    source = (template + _MAKE_NODE).format(
-        first=first, second=second, value=value, by_first=by_first, by_second=by_second
-    )
+    source = (template + _FINISH).format(value=value, by_first=by_first, by_second=by_second)
     names = {
         **_NODE_NAMES,
         "primitive": primitive,
@@ -98,7 +98,7 @@ def _expression(partial: Partial, position: int, arguments: str) -> str:
     """Source of a partial: a constant, one of its arguments, or a call."""
     if not callable(partial):
         return f"partial_{position}"
-    probes = {name: object() for name in (*arguments, "y")}
+    probes = {name: object() for name in (*arguments, "node._value")}
     try:
         passed_on = partial(*probes.values())
     except Exception:  # noqa: BLE001 - it computes something, which is not to be done with objects
@@ -224,7 +224,8 @@ def install(node_class: Any, numbers: Iterator[int]) -> None:
             partials = tuple(steps(partial, rule.arity) or partial for partial in rule.partials)
             core.compiled.bind(rule, partials, rule.selects, rule in primitives.COMPARISONS.values())
     else:
-        _NODE_NAMES.update(Variable=node_class, numbers=numbers, as_operand=operand)
+        new = functools.partial(object.__new__, node_class)  # a call without arguments is the cheapest
+        _NODE_NAMES.update(Variable=node_class, new=new, numbers=numbers, as_operand=operand)
         _write_operators(node_class)
     for name in ("floor", "ceil", "trunc"):
         setattr(node_class, f"__{name}__", _method(PRIMITIVES[name]))
@@ -247,10 +248,10 @@ def _write_operators(node_class: Any) -> None:
         if rule.arity == 1:
             OPERATIONS[rule] = _operator(rule, _UNARY)
         elif rule.arity == 2 and not rule.selects:
-            OPERATIONS[rule] = _operator(rule, _BINARY, "self", "other")
+            OPERATIONS[rule] = _operator(rule, _BINARY)
     for name in ("add", "sub", "mul", "div", "mod", "floordiv", "pow"):
         rule, own = PRIMITIVES[name], "truediv" if name == "div" else name
         setattr(node_class, "_pow" if name == "pow" else f"__{own}__", OPERATIONS[rule])
-        setattr(node_class, f"__r{own}__", _operator(rule, _REFLECTED, "other", "self"))
+        setattr(node_class, f"__r{own}__", _operator(rule, _REFLECTED))
     for name, rule in (("neg", primitives.neg), ("abs", primitives.abs), ("pos", primitives.positive)):
         setattr(node_class, f"__{name}__", OPERATIONS[rule])

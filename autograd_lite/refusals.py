@@ -23,7 +23,7 @@ _noted: ContextVar[list[tuple[str, str]] | None] = ContextVar("autograd_lite_ref
 
 #: What NumPy and SciPy say of an array that holds objects.
 _FOREIGN = re.compile(
-    r"dtype\('O'\)|[Oo]bject arrays? |dtype object|has no callable \w+ method|'Variable'|"
+    r"dtype\('O'\)|[Oo]bject arrays? |dtype object|has no callable \w+ method|'Variable'(?! object has no attribute)|"
     r"'float' object has no attribute '(shape|dtype|sqrt|exp|log|conjugate)'|"
     r"ufunc '\w+' not supported for the input types|not a proper array of floats|Could not convert Variable"
 )

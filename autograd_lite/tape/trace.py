@@ -212,7 +212,7 @@ class GraphBuilder(Builder):
                 continue
             graph = [n for n in graph if n.number not in after] + [n for n in graph if n.number in after]
             for n in after.values():
-                if n._first is primal:
+                if n._arguments[0] is primal:
                     self._instead[n.number] = node, first + n._primitive.index, scale  # type: ignore[union-attr]
         return graph
 
@@ -221,7 +221,7 @@ class GraphBuilder(Builder):
             other, place, scale = self._instead[node.number]
             total = self.instruction(node._primitive.at(place), (self.slot_of[other.number],))  # type: ignore[union-attr]
             return total if scale is None else self.instruction(div, (total, self.constant(scale)))
-        if node._first is None:  # a leaf made inside: Variable(3.0)
+        if not node._arguments:  # a leaf made inside: Variable(3.0)
             return self.constant(node._value)
         if node._primitive is None:
             raise HandMadeNodeError(

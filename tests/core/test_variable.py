@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import autograd_lite as al
-from autograd_lite import Variable
+from autograd_lite import Variable, core
 
 
 @pytest.mark.parametrize(
@@ -128,6 +128,32 @@ class TestFacts:
         for bad in (((x,),), ((3.0, 1.0),), (x,), (("x", 1.0),)):
             with pytest.raises(al.OperandError, match="local_gradients holds"):
                 Variable(1.0, bad)
+
+    def test_hand_made_node_of_many_parents(self):
+        """Each of its parents gets its share."""
+        leaves = [Variable(float(k)) for k in range(5)]
+        y = Variable(9.0, [(leaf, 2.0 * k) for k, leaf in enumerate(leaves)])
+        (y * 3.0).backward()
+        assert y.parents == tuple(leaves)
+        assert [leaf.grad for leaf in leaves] == [0.0, 6.0, 12.0, 18.0, 24.0]
+
+    def test_attributes_that_are_missing(self):
+        """Names of other libraries say what to write; others are an error of Python, inside transforms too."""
+        x = Variable(3.0)
+        assert not hasattr(x, "is_integer")
+        with pytest.raises(AttributeError, match=r"^a Variable has no attribute 'data'\. Use x\.value\.$"):
+            _ = x.data
+        for read in (lambda x: x.valeu, al.grad(lambda x: x * x.valeu)):
+            words = "'valeu'. Did you mean x.value" if core.compiled else "'valeu'"
+            with pytest.raises(AttributeError, match=words):
+                read(x)
+
+    @pytest.mark.skipif(core.compiled is not None, reason="the compiled class reads by itself")
+    def test_slots_were_read_five_times_slower(self):
+        """Python specialises neither reading nor writing of attributes where a class has methods for them."""
+        assert Variable.__getattribute__ is object.__getattribute__
+        assert Variable.__setattr__ is object.__setattr__
+        assert not hasattr(Variable, "__getattr__")
 
     def test_value_of_a_leaf_may_be_set(self):
         """That is how one trains; an inner node's may not."""
