@@ -19,15 +19,10 @@ EPS = 2.0**-52
 #: Sixth-order central difference: f' ≈ Σ w·(f(x + kh) - f(x - kh))/h for k = 1, 2, 3; truncation error h⁶·f⁽⁷⁾/140.
 STENCIL = ((1, 45.0 / 60.0), (2, -9.0 / 60.0), (3, 1.0 / 60.0))
 
-#: A difference beyond this share of the derivative's size is a wrong derivative: a fifth of the 0.05 % to be caught.
-TOLERANCE = 1e-4
-
-#: The largest step, as a share of the length on which the function is taken to change; smaller ones follow.
-STEP = EPS ** (1.0 / 7.0)
+TOLERANCE = 1e-4  # of the derivative: a difference beyond is an error, a fifth of the 0.05 % to be caught
+STEP = EPS ** (1.0 / 7.0)  # of the length on which the function is taken to change; these multiples of it are tried:
 SHRINKING = (4.0, 1.0, 0.25, 2.0**-4, 2.0**-6, 2.0**-9)
-
-#: The smallest double above 0: no value is rounded to less. And the smallest with all of its digits.
-TINY, SMALLEST = 2.0**-1074, 2.0**-1022
+TINY, SMALLEST = 2.0**-1074, 2.0**-1022  # doubles above 0: no value is rounded to less; the first with all its digits
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,9 @@
 """Comparison of every recorded local gradient with an independent number, from mpmath or finite differences."""
 
-import importlib
+import importlib.util
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache, partial
 from itertools import chain
@@ -18,20 +17,11 @@ from autograd_lite.see.labels import Report, check_variable, counted, number, va
 from autograd_lite.testing import difference
 from autograd_lite.variable import Variable, is_stale
 
-#: Of a larger graph this many nodes are looked at, of each operation its share.
-MOST = 10_000
-
-#: An error beyond this is a fault: against mpmath a local gradient is good to some units of the last place.
-TOLERANCE = 1e-9
-
-#: Below the smallest normal double a local gradient is not good to some units of its last place.
-SMALLEST = 2.0**-1022
-
-#: Digits of the step, of the smallest argument; the truncation of a central difference has twice as many.
-STEP = 30
-
-#: Digits that the derivative must have, and most digits to compute with: sums of 1e300 and 1e-300 take 650.
-ENOUGH, DIGITS = 18, 4000
+MOST = 10_000  # nodes of a larger graph that are looked at, of each operation its share
+TOLERANCE = 1e-9  # an error beyond is a fault: against mpmath a local gradient is good to some units of the last place,
+SMALLEST = 2.0**-1022  # but not below the smallest normal double
+STEP = 30  # digits of the step, of the smallest argument; the truncation of a central difference has twice as many
+ENOUGH, DIGITS = 18, 4000  # digits that the derivative must have, and most to compute with: 1e300 + 1e-300 takes 650
 
 
 @dataclass(frozen=True)
@@ -230,9 +220,7 @@ def _fault(rows: Sequence[tuple[float, float, Edge]], names: Names) -> Fault:
 @cache
 def _mpmath() -> Any:
     """The context of mpmath for the computation; None without mpmath, which only the `test` extra brings."""
-    with suppress(ImportError):
-        return importlib.import_module("mpmath").mp.clone()
-    return None
+    return importlib.import_module("mpmath").mp.clone() if importlib.util.find_spec("mpmath") else None
 
 
 def _function(primitive: Primitive, mp: Any) -> Callable[..., Any] | None:

@@ -8,7 +8,7 @@ path leaves a box and enters it again, so the folded picture has no cycle. Time 
 import html
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, compress, islice
 from operator import and_
@@ -381,10 +381,13 @@ def _nearest(box: Box, selection: Selection) -> Selection:
     return Selection(graph, members[-1:], sorted(drawn), len(hidden))
 
 
-def folded_page(title: str, picture: str, parts: Mapping[str, tuple[str, str]]) -> str:
-    """Return the page of a picture, whose boxes open on their parts: titles and rendered pictures by the boxes' ids."""
+def folded_page(
+    boxes: Sequence[Box], parts: Mapping[str, tuple[str, str]], source: str, rendered: Callable[[str], str]
+) -> str:
+    """Return the page of a picture, whose boxes open on their parts: titles and sources by the boxes' ids."""
     templates = "\n".join(
-        f'<template data-box="{html.escape(box)}" data-title="{html.escape(title)}">{svg}</template>'
-        for box, (title, svg) in parts.items()
+        f'<template data-box="{html.escape(box)}" data-title="{html.escape(title)}">{rendered(part)}</template>'
+        for box, (title, part) in parts.items()
     )
-    return page("folded", title=html.escape(title), picture=picture, insides=templates)
+    title = f"{sum(len(box.nodes) for box in boxes):,} nodes in {len(boxes)} boxes"
+    return page("folded", title=title, picture=rendered(source), insides=templates)

@@ -12,7 +12,8 @@ from autograd_lite.variable import Variable
 # Unicode's Bidi_Control: one of these in a name would turn round the text that we write after it.
 BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 NOT_IN_XML = frozenset("\ufffe\uffff")
-FOUR_DIGITS = "{:.4g}".format
+# Numbers as text: to four digits; to five, as few as needed; to five, with the sign.
+FOUR_DIGITS, number, signed = "{:.4g}".format, "{:.5g}".format, "{:+.5g}".format
 
 
 def visible(text: str) -> str:
@@ -110,24 +111,6 @@ def counted(number: int, noun: str) -> str:
     if number.bit_length() > 100:
         return f"about 10^{round(number.bit_length() * 0.30103)} {noun}s"
     return f"{number:,} {noun}{'s' * (number != 1)}"
-
-
-def signed(x: float) -> str:
-    """Return `x` with its sign, to five digits.
-
-    >>> signed(0.25), signed(-3.0), signed(1e-12)
-    ('+0.25', '-3', '+1e-12')
-    """
-    return f"{x:+.5g}"
-
-
-def number(x: float) -> str:
-    """Return `x` to five digits, as few as needed.
-
-    >>> number(0.25), number(-3.0)
-    ('0.25', '-3')
-    """
-    return f"{x:.5g}"
 
 
 def shortened(things: Sequence[Any], most: int, write: Callable[[Any], str] = str) -> list[str]:

@@ -2,8 +2,8 @@
 
 import base64
 import os
-from collections.abc import Iterable, Mapping
-from functools import cached_property
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -41,13 +41,12 @@ class Drawing:
         nodes: int,
         edges: int,
         engine: str | os.PathLike[str] | None,
+        page: Callable[[str, Callable[[str], str]], str],
         *,
-        stepper: Stepper | None = None,
         folded: Mapping[str, int] | None = None,
-        insides: Mapping[str, tuple[str, str]] | None = None,
     ) -> None:
         self.source, self.nodes, self.edges, self.folded = source, nodes, edges, dict(folded or {})
-        self._engine, self._stepper, self._insides = engine, stepper, insides or {}
+        self._engine, self._page = engine, page
 
     def __repr__(self) -> str:
         return f"Drawing({self.nodes} nodes, {self.edges} edges)"
@@ -91,11 +90,7 @@ class Drawing:
         >>> page.splitlines()[0], x.grad
         ('<!doctype html>', None)
         """
-        if self._stepper is None:
-            nodes = sum(self.folded.values()) + self.nodes - len(self.folded)
-            parts = {box: (title, self._rendered(source)) for box, (title, source) in self._insides.items()}
-            return folded_page(f"{nodes:,} nodes in {self.nodes} boxes", self.svg, parts)
-        return self._stepper.page(self._rendered(self._stepper.make_room(self.source)))
+        return self._page(self.source, self._rendered)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the picture to a file and return the path; the suffix (.svg, .png, .html, .dot, .gv) selects the format.
@@ -224,9 +219,10 @@ def draw(
         boxes, frames = fold_graph(selection, opened)
         source = sketch.folded(boxes, frames)
         folded = {box.id: len(box.nodes) for box in boxes if not box.id.startswith("n")}
-        return Drawing(source, len(boxes), sketch.edges, engine, folded=folded, insides=insides(boxes, sketch))
+        page = partial(folded_page, boxes, insides(boxes, sketch))
+        return Drawing(source, len(boxes), sketch.edges, engine, page, folded=folded)
     stepper = Stepper(selection, shown, ".grad" if gradients is None else "gradients=")
-    return Drawing(sketch.source(), len(selection.drawn), sketch.edges, engine, stepper=stepper)
+    return Drawing(sketch.source(), len(selection.drawn), sketch.edges, engine, stepper.page)
 
 
 def _check(gradients: Any, depth: Any, max_nodes: Any, rankdir: Any, engine: Any) -> None:

@@ -8,7 +8,7 @@ import gc
 import math
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain, islice
@@ -25,21 +25,15 @@ from autograd_lite.variable import Variable, reachable
 if TYPE_CHECKING:
     from types import FrameType
 
-#: How many lines of evidence of one kind are given.
-LINES = 6
-
-#: A gradient that is this much smaller than the sum of the sizes of its terms is what a cancellation left.
-CANCELLED = 1e-3
-
+LINES = 6  # of evidence of one kind that are given
+CANCELLED = 1e-3  # a gradient smaller by this than the sum of the sizes of its terms is what a cancellation left
+FAR = 3.0  # beyond this size of the argument a derivative 0 is the far end of a curve and not its top or bottom
 EPS = 2.0**-52
 
 #: When several paths are blocked for different reasons, the one that is named first.
 PRECEDENCE = (
     "dead relu", "saturated", "untaken branch", "flat", "zero factor", "stationary", "kink", "hand-made", "stopped",
 )  # fmt: skip
-
-#: Beyond this size of the argument a derivative 0 is the far end of a curve and not its top or bottom.
-FAR = 3.0
 
 assert isinstance(share.flat, tuple)
 #: The clause about a unit of softmax that has rounded to 1.
@@ -49,18 +43,6 @@ Finding = tuple[str, str]  # the cause, and a clause that says it
 
 #: What to do where no line is known.
 RECORD = "Run the program inside `with al.record_locations():` to see lines."
-
-#: How a number is often changed between being read and being used.
-_ARITHMETIC: dict[str, Callable[[float], float]] = {
-    "{}": lambda v: v,
-    "-{}": lambda v: -v,
-    "2*{}": lambda v: 2.0 * v,
-    "{}/2": lambda v: v / 2.0,
-    "{}**2": lambda v: v * v,
-    "1/{}": lambda v: 1.0 / v if v else math.nan,
-    "1-{}": lambda v: 1.0 - v,
-    "1+{}": lambda v: 1.0 + v,
-}
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -395,14 +377,14 @@ def _held() -> list[Variable]:
     return list(held.values())
 
 
-def _forms(value: float) -> Iterator[tuple[str, float]]:
-    """The number and common functions of it, to recognise `math.sin(x.value)` or `al.sin(x).value`."""
-    for form, change in _ARITHMETIC.items():
-        yield form, change(value)
+def _forms(v: float) -> Iterator[tuple[str, float]]:
+    """The number and common functions of it, to recognise `1 - x.value`, `math.sin(x.value)` or `al.sin(x).value`."""
+    yield from {"{}": v, "-{}": -v, "2*{}": 2.0 * v, "{}/2": v / 2.0, "{}**2": v * v}.items()
+    yield from {"1/{}": 1.0 / v if v else math.nan, "1-{}": 1.0 - v, "1+{}": 1.0 + v}.items()
     for name, primitive in PRIMITIVES.items():
         if primitive.built_in and primitive.arity == 1 and name not in ("neg", "positive", "hold", "square", "inv"):
             with suppress(ArithmeticError, ValueError):
-                yield f"{name}({{}})", primitive.value(value)
+                yield f"{name}({{}})", primitive.value(v)
 
 
 def _missing(ways: Ways) -> Report:

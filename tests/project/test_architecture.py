@@ -28,12 +28,12 @@ variable  tape.llvm.vector_math  tape.llvm.engine
 copies  nests  selection  see.labels  tape.llvm.matrices
 backward  see.formulas  tape.backends.registry  tape.llvm.runtime  train.nn  train.optim
 transforms  tape.recording  see.graph  nn  optim  tape.llvm.matrix_loops
-testing  tape.trace  see.blame  see.dot  see.explain  see.flow  see.kinks
+testing  tape.trace  see.blame  see.dot  see.flow  see.kinks
 tape.lowering  see.audit  see.fold  see.stepper  see.why
 tape.backends.python  tape.llvm.emit  see.view
 tape.tape  tape.backends.numpy
 tape.paths  tape.backends.lanes  tape.files  tape.text
-tape.steps  tape.connected  tape.llvm.backend  tape.pickles
+tape.steps  tape.connected  tape.llvm.backend  tape.pickles  see.explain
 tape.entries  tape.loop  tape.lane_paths
 tape.lane_operations  tape.scan
 tape.vmap

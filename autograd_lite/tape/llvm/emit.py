@@ -85,14 +85,10 @@ LIBRARY: dict[Primitive, str] = {
 
 NATIVE = frozenset([*INLINE, *LIBRARY])
 
-#: Instructions of one function: long enough to share loads, short enough for LLVM.
-FUNCTION_LENGTH = 1000
-
-#: As many arguments of an operation with many results as this are copied together where they lie together, or are one number.
-RUN = 16
-
-#: The number of the first guard that failed, while none has.
-HELD = 1e300
+FUNCTION_LENGTH = 1000  # instructions of one function: long enough to share loads, short enough for LLVM
+RUN = 16  # as many arguments of a loop or vmap are copied together where they lie together, or are one number
+HELD = 1e300  # the number of the first guard that failed, while none has
+ON_STACK = 8192  # doubles of scratch that a compiled function takes from the stack; beyond, the caller brings them
 
 Place = tuple[str, int]  # the name of a pointer, and bytes from there
 
@@ -370,10 +366,6 @@ class FunctionWriter:
             status = self.pointer("scratch", self.module.status)
             before = status.load(self.b.double)
             status.store(before.where(holds, before.where(before < number + 1.0, number + 1.0)))
-
-
-#: Doubles of scratch that a compiled function takes from the stack; beyond, the caller brings them.
-ON_STACK = 8192
 
 
 def lane_module(tape: Program, *, contract: bool = False) -> ProgramModule:
