@@ -140,7 +140,6 @@ def _run_demo(name: str, out: Path, options: argparse.Namespace, *, alone: bool)
 
 
 def _images(run: Any, options: argparse.Namespace, *, alone: bool) -> dict[str, Any]:
-    """The images for a demo that takes some."""
     if "data" in inspect.signature(run).parameters:
         return {"data": options.data, "download": options.download}
     if alone and (options.data is not None or options.download):

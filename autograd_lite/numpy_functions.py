@@ -35,7 +35,6 @@ def _operand(part: Any) -> Any:
 
 
 def _only(name: str, **options: Any) -> None:
-    """Refuse options that are given and not offered."""
     given = [option for option, value in options.items() if value is not None]
     if given:
         raise refusal(f"np.{name} of Variables does not take {', '.join(given)}; leave it out, or write the formula.")

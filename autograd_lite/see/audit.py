@@ -136,14 +136,12 @@ def audit(y: Variable, *, most: int = MOST) -> Audit:
         verb = "rule is" if len(faults) == 1 else "rules are"
         sentence = f"{len(faults)} {verb} wrong: {which}{', …' if len(faults) > 6 else ''}."
     nodes = tuple(fault.node for fault in faults)
-    facts: Any = {"faults": faults, "checked": checked, "skipped": dict(skipped)}
-    return Audit("wrong rule" if faults else "none", sentence, tuple(evidence), nodes, **facts)
+    cause = "wrong rule" if faults else "none"
+    return Audit(cause, sentence, tuple(evidence), nodes, None, faults, checked, dict(skipped))
 
 
 def _sampled(graph: Graph, inner: list[int], most: int) -> list[int]:
     """At most about `most` nodes: an equal share of each operation, evenly spaced, and at least ten if there are so many."""
-    if len(inner) <= most:
-        return inner
     groups: dict[Primitive | None, list[int]] = defaultdict(list)
     for i in inner:
         groups[graph.nodes[i].primitive].append(i)
@@ -151,7 +149,7 @@ def _sampled(graph: Graph, inner: list[int], most: int) -> list[int]:
     for group in groups.values():
         wanted = min(len(group), max(10, len(group) * most // len(inner)))
         sample += [group[k * len(group) // wanted] for k in range(wanted)]
-    return sample
+    return sorted(sample)
 
 
 def _compare(edge: Edge) -> tuple[str, float, float]:
@@ -249,9 +247,7 @@ def derivative(primitive: Primitive, values: tuple[float, ...], place: int) -> f
     return None
 
 
-def _difference(
-    mp: Any, function: Callable[..., Any], values: tuple[float, ...], place: int, digits: int
-) -> float | None:
+def _difference(mp: Any, function: Any, values: tuple[float, ...], place: int, digits: int) -> float | None:
     """The difference as a float, nan if it does not exist; None if it has too few digits left."""
     arguments = [mp.mpf(v) for v in values]
     step = mp.mpf(10) ** -STEP * min([abs(a) for a in arguments if a] + [1])

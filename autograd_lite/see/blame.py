@@ -173,7 +173,6 @@ class Birth(NamedTuple):
         return self.values[0]
 
     def made_by(self, *names: str, argument: int = 0) -> bool:
-        """Whether an argument is the result of one of these operations."""
         return rule_name(self.node.arguments[argument]) in names
 
     def chosen_of(self, *names: str) -> bool:
@@ -190,11 +189,9 @@ class Birth(NamedTuple):
         return any(rule_name(term) in names for term in terms)
 
     def used_by(self, *names: str) -> bool:
-        """Whether one of these operations uses the result, directly or through sums and negations."""
         return any(rule_name(user) in names for user in self.users)
 
     def meets_zero(self) -> bool:
-        """Whether the result is multiplied by 0 later."""
         return any(0.0 in values_of(user) for user in self.users if rule_name(user) == "mul")
 
 

@@ -98,7 +98,6 @@ class _Positions:
         self.results: dict[Block, str] = {}  # what the results of loops are called
 
     def children(self, box: Box) -> list[Box]:
-        """Return the boxes inside `box`, in the order of their first nodes."""
         depth = box.depth + bool(box.scope)
         layout = _Layout(self, box.nodes, depth)
         if layout.small and len(layout.content) > SMALL:
@@ -274,9 +273,7 @@ def _path(block: Block) -> str:
     return block if isinstance(block, str) else block[0] if isinstance(block, tuple) else ""
 
 
-def untangle(
-    parents: Mapping[int, Sequence[int]], block: dict[int, Block], scopes: Mapping[int, str]
-) -> dict[Block, int]:
+def untangle(parents: Mapping[int, Sequence[int]], block: dict[int, Block], scopes: dict[int, str]) -> dict[Block, int]:
     """Return the level of each block; in `block`, which holds the block of each node, cut scopes that lie on a cycle.
 
     Such a scope is cut into ranks, one for each entry into it.

@@ -181,7 +181,6 @@ def _same(a: float, b: float) -> bool:
 def _notes(
     selection: Selection, names: Names, adjoints: Mapping[int, float], kept: Mapping[int, float | None], source: str
 ) -> Iterator[str]:
-    """Yield notes that a reader needs to understand the numbers."""
     nodes = selection.graph.nodes
     if len(selection.outputs) > 1:
         yield f"{len(selection.outputs)} outputs, each with the seed 1: the gradients are those of their sum."

@@ -3,6 +3,7 @@
 import base64
 import os
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ SUFFIXES = (".svg", ".png", ".html", ".dot", ".gv")
 RANKDIRS = ("LR", "RL", "TB", "BT")
 
 
+@dataclass(eq=False, repr=False)
 class Drawing:
     """A picture of a graph as it was when `draw` was called. Made by `draw`; shows itself in a notebook.
 
@@ -35,18 +37,12 @@ class Drawing:
         The ids of the folded boxes, each with the number of nodes that it holds.
     """
 
-    def __init__(
-        self,
-        source: str,
-        nodes: int,
-        edges: int,
-        engine: str | os.PathLike[str] | None,
-        page: Callable[[str, Callable[[str], str]], str],
-        *,
-        folded: Mapping[str, int] | None = None,
-    ) -> None:
-        self.source, self.nodes, self.edges, self.folded = source, nodes, edges, dict(folded or {})
-        self._engine, self._page = engine, page
+    source: str
+    nodes: int
+    edges: int
+    folded: dict[str, int]
+    _engine: str | os.PathLike[str] | None
+    _page: Callable[[str, Callable[[str], str]], str]
 
     def __repr__(self) -> str:
         return f"Drawing({self.nodes} nodes, {self.edges} edges)"
@@ -220,13 +216,12 @@ def draw(
         source = sketch.folded(boxes, frames)
         folded = {box.id: len(box.nodes) for box in boxes if not box.id.startswith("n")}
         page = partial(folded_page, boxes, insides(boxes, sketch))
-        return Drawing(source, len(boxes), sketch.edges, engine, page, folded=folded)
+        return Drawing(source, len(boxes), sketch.edges, folded, engine, page)
     stepper = Stepper(selection, shown, ".grad" if gradients is None else "gradients=")
-    return Drawing(sketch.source(), len(selection.drawn), sketch.edges, engine, stepper.page)
+    return Drawing(sketch.source(), len(selection.drawn), sketch.edges, {}, engine, stepper.page)
 
 
 def _check(gradients: Any, depth: Any, max_nodes: Any, rankdir: Any, engine: Any) -> None:
-    """Refuse options of `draw` that it cannot use."""
     for name, value, least in (("depth", depth, 0), ("max_nodes", max_nodes, 1)):
         if value is not None and (not isinstance(value, int) or value < least):
             raise ArgumentError(f"{name}={value!r}; give a whole number from {least}, or None for no limit.")

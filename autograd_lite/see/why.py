@@ -7,12 +7,13 @@ function of `x`, or out of a living node above `x`. Inside `record_locations` a 
 import gc
 import math
 import sys
+import traceback
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from autograd_lite.context import unnoticed
 from autograd_lite.errors import ArgumentError
@@ -21,9 +22,6 @@ from autograd_lite.see.blame import blame
 from autograd_lite.see.graph import Edge, Names, Path, Ways
 from autograd_lite.see.labels import Report, check_variable, counted, number, operation, signed, values_of
 from autograd_lite.variable import Variable, reachable
-
-if TYPE_CHECKING:
-    from types import FrameType
 
 LINES = 6  # of evidence of one kind that are given
 CANCELLED = 1e-3  # a gradient smaller by this than the sum of the sizes of its terms is what a cancellation left
@@ -202,8 +200,7 @@ def _tiny(ways: Ways, gradient: float) -> Report:
     saturated = least.user.primitive is not None and least.user.primitive.saturates
     if not saturated or 2.0 * least.size[1] > sum(edge.size[1] for edge in shrinking):
         return _chain("vanishing", path, names)
-    slope = f"its slope is {number(least.local)}"
-    what = f"{names.at(least.user)} is saturated: at {number(least.argument.value)} {slope}"
+    what = f"{names.at(least.user)} is saturated: at {number(least.argument.value)} its slope is {number(least.local)}"
     if least.user.primitive is share:
         what = _said(ROUNDED, least, names)
     return Report("saturated", f": {what}.", (f"{path.amount()} along {path.written(names)}",), (least.user,))
@@ -349,7 +346,6 @@ def _is_telling(number: float) -> bool:
 
 
 def _computed_from(x: Variable) -> list[Variable]:
-    """The nodes of this process that depend on `x`."""
     found, below = [], {id(x)}
     for node in reachable(_held(), x.number):
         if node.number > x.number and not below.isdisjoint(map(id, node.parents)):
@@ -365,10 +361,7 @@ def _held() -> list[Variable]:
     """
     things: list[Any] = gc.get_objects()
     for frame in sys._current_frames().values():  # noqa: SLF001 - the way to the functions that run
-        outer: FrameType | None = frame
-        while outer is not None:
-            things.append(outer)
-            outer = outer.f_back
+        things += (outer for outer, _ in traceback.walk_stack(frame))
     held = {id(thing): thing for thing in things if type(thing) is Variable}
     while things:
         things = gc.get_referents(*things)

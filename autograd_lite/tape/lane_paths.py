@@ -59,8 +59,6 @@ class LanePaths:
         return own[self.order].tolist()  # type: ignore[no-any-return]
 
     def program(self, path: Path, *, summed: bool = False) -> LaneProgram:
-        """The path compiled."""
-
         def compiled(tape: Any) -> LaneProgram:
             varying = np.ones(len(self.order), dtype=bool)
             varying[self.shared] = False

@@ -60,9 +60,7 @@ class Steps:
     `carry` counts the numbers of the carry; `captured` is what the step is known to use from outside.
     """
 
-    def __init__(
-        self, step: Callable[..., Any], shape: Shape, carry: int, captured: Sequence[Variable], **options: Any
-    ) -> None:
+    def __init__(self, step: Any, shape: Shape, carry: int, captured: Sequence[Variable], **options: Any) -> None:
         self.paths = Paths(step, shape, MAX_PATHS, loops=2, **options)
         self.carry, self.x = carry, sum(shape.sizes) - carry
         self.captured = {v: place for place, v in enumerate(captured)}
@@ -85,9 +83,7 @@ class Steps:
                     raise
                 self.paths = wider(paths)  # for a scan inside the step
 
-    def adopt(
-        self, other: "Steps", function: str, names: Sequence[Any], other_names: Sequence[Any]
-    ) -> tuple[bool, bool]:
+    def adopt(self, other: "Steps", function: str, names: list[Any], other_names: Sequence[Any]) -> tuple[bool, bool]:
         """Serve the steps that those of the same scan in another trace serve; `names` of what is captured: see `paths`."""
         own = dict(zip(names[::-1], [*self.captured][::-1], strict=True))  # two may have one name: the first
         theirs = dict(zip(other.captured, other_names, strict=True))
@@ -110,7 +106,6 @@ class Steps:
         return learnt, lacking
 
     def program(self, path: Path, *, native: bool, keep: bool = False) -> tuple[Any, Any]:
-        """The compiled tape of a path, and the places of the Variables that it captured."""
         backend = "llvm" if native else "python"
 
         def build(tape: Tape) -> tuple[Any, Any]:
@@ -190,7 +185,6 @@ class Run:
             tried = []
 
     def _numbers(self) -> list[float]:
-        """The arguments of the next step."""
         return [*map(float, self.carry), *self.rows[self.step].tolist()]
 
     def _advance(self, values: Sequence[float]) -> None:
@@ -261,7 +255,6 @@ class Run:
 
 
 def _with_captured(tape: Tape, translated: dict[Variable, Variable]) -> Tape:
-    """The tape with other Variables for those that it captured."""
     careful = _with_captured(tape.careful(), translated) if tape.careful else None
     own = tuple(translated[v] for v in tape.captured)
     return replace(tape, captured=own, careful=None if careful is None else lambda: careful)

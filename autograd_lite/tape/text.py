@@ -168,7 +168,6 @@ def module(tape: Tape, language: Language) -> Iterator[str]:
 
 
 def _imports(text: str) -> Iterator[str]:
-    """Lines that bring in the operations that a text calls."""
     called = sorted(set(re.findall(r"^    v\d+ = ((?!float\()\w+(?=\()|PRIMITIVES(?=\[))", text, re.MULTILINE)))
     public = [name for name in called if name in p.PUBLIC]
     if public:

@@ -254,8 +254,6 @@ class ProgramModule(Module):
 
 
 class FunctionWriter:
-    """Writes one function of a program."""
-
     def __init__(self, module: ProgramModule, b: Builder, given: Value, scratch: Value, out: Value) -> None:
         self.module, self.tape, self.b = module, module.tape, b
         self.pointers = {"given": given, "scratch": scratch, "out": out}
