@@ -7,7 +7,6 @@ Exit codes: 0 good, 1 a check failed, 2 wrong use (one line on stderr says what 
 import argparse
 import ast
 import importlib
-import importlib.util
 import inspect
 import io
 import os
@@ -79,11 +78,8 @@ def demos_folder() -> Path:
 def load_demos() -> ModuleType:
     """Import the demos under one name, `autograd_lite.demos`, wherever they are."""
     if DEMOS not in sys.modules:
-        file = demos_folder() / "__init__.py"
-        spec: Any = importlib.util.spec_from_file_location(DEMOS, file, submodule_search_locations=[str(file.parent)])
-        sys.modules[DEMOS] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[DEMOS])
-    return sys.modules[DEMOS]
+        al.__path__.append(str(demos_folder().parent))
+    return importlib.import_module(DEMOS)
 
 
 def _about(name: str) -> tuple[str, str]:
