@@ -135,8 +135,7 @@ def _failed(product: tuple[float, float] | None) -> list[str]:
     if product is None:
         return []
     adjoint, local = product
-    result = f"{number(adjoint)} × {number(local)} = {adjoint * local}"
-    return [f"the product that failed: {result}, adjoint × local gradient"]
+    return [f"the product that failed: {number(adjoint)} × {number(local)} = {adjoint * local}, adjoint × local gradient"]
 
 
 def _inputs(graph: Graph, node: Variable) -> list[str]:

@@ -301,21 +301,16 @@ class Match(NamedTuple):
         return self.source.name is not None or self.place.location is not None
 
     @property
-    def telling(self) -> bool:
-        """Whether the number is evidence: 0, 1, 2, π and √2 are common, so they count only if the source was read."""
-        telling = _is_telling(self.source.value) or self.read is not None
-        return telling if self.form == "{}" else _is_telling(self.number) and telling
-
-    @property
     def rank(self) -> tuple[bool, bool, bool]:
         elsewhere = self.place.location is None or self.read != self.place.location
         return (self.read is None, elsewhere, self.form != "{}")
 
     def described(self, names: Names) -> str:
-        source, place = self.form.format(names[self.source]), self.place
-        where = f"as a constant in {names.call(place)}" if place.arguments else f"in the leaf {names[place]}"
-        at = f" at {place.location}" if place.location else ""
-        return f"the number of {source}, {number(self.number)}, stands {where}{at}"
+        source, where = (
+            self.form.format(names[self.source]),
+            "as a constant in" if self.place.arguments else "in the leaf",
+        )
+        return f"the number of {source}, {number(self.number)}, stands {where} {names.at(self.place)}"
 
 
 def matches(x: Variable, nodes: Sequence[Variable]) -> list[Match]:
@@ -332,10 +327,12 @@ def matches(x: Variable, nodes: Sequence[Variable]) -> list[Match]:
         for source in (x, *_computed_from(x))
         if id(source) not in below
         for form, candidate in (_forms(x.value) if source is x else [("{}", source.value)])
+        if form == "{}" or _is_telling(candidate)
         for place in numbers.get(candidate, ())
+        if _is_telling(source.value) or source.about.read  # 0, 1 and 2 are common: they are evidence only if read
     )
     best: dict[tuple[int, float], Match] = {}  # of several explanations of a number the best
-    for match in sorted((match for match in found if match.telling), key=lambda match: match.rank):
+    for match in sorted(found, key=lambda match: match.rank):
         best.setdefault((id(match.place), match.number), match)
     return list(best.values())
 
