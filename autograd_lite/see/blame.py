@@ -134,8 +134,8 @@ def _backward(graph: Graph, i: int) -> Blame:
 def _failed(product: tuple[float, float] | None) -> list[str]:
     if product is None:
         return []
-    adjoint, local = product
-    return [f"the product that failed: {number(adjoint)} × {number(local)} = {adjoint * local}, adjoint × local gradient"]
+    a, b = product
+    return [f"the product that failed: {number(a)} × {number(b)} = {a * b}, adjoint × local gradient"]
 
 
 def _inputs(graph: Graph, node: Variable) -> list[str]:
