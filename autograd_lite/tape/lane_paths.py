@@ -175,9 +175,8 @@ class Served:
         if not program.captured:
             return columns
         self.captured |= {v._number: v for v in program.captured}
-        if self.given is None:
-            return columns.also_shared([v._value for v in program.captured])
-        return columns.also_shared(given_to(program.captured, self.given))
+        captured, given = program.captured, self.given
+        return columns.also_shared([v._value for v in captured] if given is None else given_to(captured, given))
 
     def add_up(self, path: Path) -> None:
         """Sums over lanes by one path, block by block; blocks that came out NaN once more by its careful program."""
@@ -224,9 +223,8 @@ class Served:
     def _continued(self, path: Path, status: int, lanes: Any, tried: tuple[Path, ...]) -> list[Any]:
         """The further runs of lanes that a path does not serve."""
         family, failed = self.family, (*tried, path)
-        following = family.paths.following(
-            path, status, failed, lambda: family.new(family.lane(self.columns, lanes[0]), self.given)
-        )
+        first = family.lane(self.columns, lanes[0])
+        following = family.paths.following(path, status, failed, lambda: family.new(first, self.given))
         if following is not None:
             return [(following, lanes, failed)]
         again = lanes[:0]
