@@ -378,13 +378,10 @@ def _nearest(box: Box, selection: Selection) -> Selection:
     return Selection(graph, members[-1:], sorted(drawn), len(hidden))
 
 
-def folded_page(
-    boxes: Sequence[Box], parts: Mapping[str, tuple[str, str]], source: str, rendered: Callable[[str], str]
-) -> str:
+def folded_page(title: str, parts: dict[str, tuple[str, str]], source: str, rendered: Callable[[str], str]) -> str:
     """Return the page of a picture, whose boxes open on their parts: titles and sources by the boxes' ids."""
     templates = "\n".join(
-        f'<template data-box="{html.escape(box)}" data-title="{html.escape(title)}">{rendered(part)}</template>'
-        for box, (title, part) in parts.items()
+        f'<template data-box="{html.escape(box)}" data-title="{html.escape(what)}">{rendered(part)}</template>'
+        for box, (what, part) in parts.items()
     )
-    title = f"{sum(len(box.nodes) for box in boxes):,} nodes in {len(boxes)} boxes"
     return page("folded", title=title, picture=rendered(source), insides=templates)

@@ -215,7 +215,7 @@ def draw(
         boxes, frames = fold_graph(selection, opened)
         source = sketch.folded(boxes, frames)
         folded = {box.id: len(box.nodes) for box in boxes if not box.id.startswith("n")}
-        page = partial(folded_page, boxes, insides(boxes, sketch))
+        page = partial(folded_page, f"{len(selection.drawn):,} nodes in {len(boxes)} boxes", insides(boxes, sketch))
         return Drawing(source, len(boxes), sketch.edges, folded, engine, page)
     stepper = Stepper(selection, shown, ".grad" if gradients is None else "gradients=")
     return Drawing(sketch.source(), len(selection.drawn), sketch.edges, {}, engine, stepper.page)
