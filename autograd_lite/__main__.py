@@ -7,7 +7,6 @@ Exit codes: 0 good, 1 a check failed, 2 wrong use (one line on stderr says what 
 import argparse
 import ast
 import importlib
-import importlib.util
 import inspect
 import io
 import os
@@ -136,7 +135,6 @@ def _run_demo(name: str, out: Path, options: argparse.Namespace, *, alone: bool)
 
 
 def _images(run: Any, options: argparse.Namespace, *, alone: bool) -> dict[str, Any]:
-    """The images for a demo that takes some."""
     if "data" in inspect.signature(run).parameters:
         return {"data": options.data, "download": options.download}
     if alone and (options.data is not None or options.download):

@@ -58,28 +58,26 @@ def parse_assignment(text: str) -> tuple[str, float]:
 def evaluate(text: str, values: Mapping[str, float]) -> tuple[Any, dict[str, al.Variable]]:
     """Evaluate an expression on Variables made of `values`; return its result and the Variables.
 
-    A list of pending nodes takes the place of recursion, so that depth has no limit but the parser's.
+    A list of waiting nodes takes the place of recursion, so that depth has no limit but the parser's.
 
     >>> y, variables = evaluate("x * exp(-x)", {"x": 0.0})
     >>> y.value, al.gradients(y, variables["x"])
     (0.0, 1.0)
     """
     variables = {name: al.Variable(value, name=name) for name, value in values.items()}
-    results: list[Any] = []
-    # A node is pending twice: first without a function, then with one to apply to the last `count` results.
-    pending: list[tuple[ast.expr, Callable[..., Any] | None, int]] = [(_parsed(text), None, 0)]
-    while pending:
-        node, function, count = pending.pop()
-        if function is None:
-            function, operands = _operation(node, variables)
-            pending += [(node, function, len(operands)), *((operand, None, 0) for operand in reversed(operands))]
-            continue
-        start = len(results) - count
+    root = _parsed(text)
+    waiting, steps, results = [root], [], dict[ast.expr, Any]()
+    while waiting:  # each node before its operands, the last operand first: backwards each operand before its user
+        node = waiting.pop()
+        function, operands = _operation(node, variables)
+        steps.append((node, function, operands))
+        waiting += operands
+    for node, function, operands in reversed(steps):
         try:
-            results[start:] = [function(*results[start:])]
+            results[node] = function(*[results[operand] for operand in operands])
         except (al.AutogradLiteError, TypeError) as error:
             raise _at(node, " ".join(str(error).split())) from None
-    return results.pop(), variables
+    return results[root], variables
 
 
 def _parsed(text: str) -> ast.expr:

@@ -183,14 +183,12 @@ def _is_numpys(ufunc: np.ufunc) -> bool:
 
 
 def _function_of(ufunc: np.ufunc) -> Callable[..., Any] | None:
-    """The function of numbers and Variables that a ufunc is."""
     if ufunc.__name__ == "clip":  # np.clip is a function around a ufunc that has no public name
         return clip
     return _FUNCTIONS.get(ufunc) or (None if _is_numpys(ufunc) else SCIPY.get(ufunc.__name__))
 
 
 def _generic(ufunc: np.ufunc, function: Callable[..., Any] | None = None) -> Any:
-    """The ufunc as a ufunc of objects."""
     function = function or _function_of(ufunc)
     return ufunc if function is None else np.frompyfunc(function, ufunc.nin, 1, identity=None)
 
@@ -534,9 +532,6 @@ class Conditions(np.lib.mixins.NDArrayOperatorsMixin):
     all = functools.partialmethod(_over, np.logical_and)
     sum = functools.partialmethod(_over, np.add)
 
-    def mean(self, axis: Any = None, **options: Any) -> Any:
-        return self.each.mean(axis=axis, **options)
-
     def astype(self, dtype: Any, **_: Any) -> Any:
         """Numbers 0.0 and 1.0 for a floating dtype; whole numbers and bools ask for the truth."""
         return self.each if np.dtype(dtype).kind in "fO" else np.asarray(self).astype(dtype)
@@ -547,7 +542,7 @@ class Conditions(np.lib.mixins.NDArrayOperatorsMixin):
             return lambda *places, **options: Conditions(method(*places, **options))
         if name.startswith("__"):
             raise AttributeError(name)
-        return getattr(self.each if name in ("shape", "ndim", "size", "flat") else np.asarray(self), name)
+        return getattr(self.each if name in ("shape", "ndim", "size", "flat", "mean") else np.asarray(self), name)
 
 
 def _conditions(each: Any) -> Any:

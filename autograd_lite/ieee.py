@@ -308,14 +308,11 @@ def _digamma_right(x: float) -> float:
 
 @lru_cache
 def _cotangent_polynomial(n: int) -> tuple[int, ...]:
-    """Coefficients of P in dⁿ/dtⁿ cot t = P(cot t), lowest power first: each d/dt maps cᵏ to -k(cᵏ⁻¹ + cᵏ⁺¹)."""
+    """Coefficients of P in dⁿ/dtⁿ cot t = P(cot t), lowest power first: each d/dt makes -(1 + c²)·P′ of P."""
     coefficients: tuple[int, ...] = (0, 1)
     for _ in range(n):
-        derivative = [0] * (len(coefficients) + 1)
-        for power, coefficient in enumerate(coefficients[1:], start=1):
-            derivative[power - 1] -= power * coefficient
-            derivative[power + 1] -= power * coefficient
-        coefficients = tuple(derivative)
+        slopes = [power * c for power, c in enumerate(coefficients)][1:]
+        coefficients = tuple(-a - b for a, b in zip((*slopes, 0, 0), (0, 0, *slopes), strict=True))
     return coefficients
 
 

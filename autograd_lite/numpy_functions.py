@@ -35,7 +35,6 @@ def _operand(part: Any) -> Any:
 
 
 def _only(name: str, **options: Any) -> None:
-    """Refuse options that are given and not offered."""
     given = [option for option, value in options.items() if value is not None]
     if given:
         raise refusal(f"np.{name} of Variables does not take {', '.join(given)}; leave it out, or write the formula.")
@@ -329,11 +328,9 @@ def _slopes(f: Any, spacing: Any, edge_order: int) -> Any:
 def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:  # noqa: A002 - NumPy's name
     a = array_of(x)
     axes = axes_of(axis, a.ndim)
-    if ord is None or (ord == 2 and len(axes) == 1) or (ord == "fro" and len(axes) == 2):
-        found = _over_axes(norm, a, axes)
-    else:
-        found = (_vector_norm if len(axes) == 1 else _matrix_norm)(a, ord, axes)
-    return _narrowed(found, axes, keepdims)
+    euclidean = ord is None or (ord == 2 and len(axes) == 1) or (ord == "fro" and len(axes) == 2)
+    other = _vector_norm if len(axes) == 1 else _matrix_norm
+    return _narrowed(_over_axes(norm, a, axes) if euclidean else other(a, ord, axes), axes, keepdims)
 
 
 def _vector_norm(a: Any, order: Any, axes: tuple[int, ...]) -> Any:

@@ -15,19 +15,15 @@ from autograd_lite.transforms import grad, jvp, name_of, vjp
 from autograd_lite.variable import Variable
 
 EPS = 2.0**-52
+Function = Callable[[float], float]
 
 #: Sixth-order central difference: f' ≈ Σ w·(f(x + kh) - f(x - kh))/h for k = 1, 2, 3; truncation error h⁶·f⁽⁷⁾/140.
 STENCIL = ((1, 45.0 / 60.0), (2, -9.0 / 60.0), (3, 1.0 / 60.0))
 
-#: A difference beyond this share of the derivative's size is a wrong derivative: a fifth of the 0.05 % to be caught.
-TOLERANCE = 1e-4
-
-#: The largest step, as a share of the length on which the function is taken to change; smaller ones follow.
-STEP = EPS ** (1.0 / 7.0)
+TOLERANCE = 1e-4  # of the derivative: a difference beyond is an error, a fifth of the 0.05 % to be caught
+STEP = EPS ** (1.0 / 7.0)  # of the length on which the function is taken to change; these multiples of it are tried:
 SHRINKING = (4.0, 1.0, 0.25, 2.0**-4, 2.0**-6, 2.0**-9)
-
-#: The smallest double above 0: no value is rounded to less. And the smallest with all of its digits.
-TINY, SMALLEST = 2.0**-1074, 2.0**-1022
+TINY, SMALLEST = 2.0**-1074, 2.0**-1022  # doubles above 0: no value is rounded to less; the first with all its digits
 
 
 @dataclass(frozen=True)
@@ -59,13 +55,7 @@ class Difference:
 
 
 def difference(
-    f: Callable[[float], float],
-    x: float,
-    claimed: float = 0.0,
-    *,
-    known: float = 0.0,
-    unit: float = 1.0,
-    limit: float = math.inf,
+    f: Function, x: float, claimed: float = 0.0, *, known: float = 0.0, unit: float = 1.0, limit: float = math.inf
 ) -> Difference:
     """f'(x) by the 6-point stencil, with more steps until the derivative that is `claimed` can be judged.
 
@@ -119,7 +109,7 @@ class _Sample(NamedTuple):
     steepest: float  #: the steepest chord
 
 
-def _sampled(f: Callable[[float], float], x: float, at: float, h: float) -> _Sample | None:
+def _sampled(f: Function, x: float, at: float, h: float) -> _Sample | None:
     values = [(k, weight, f(x + k * h), f(x - k * h)) for k, weight in STENCIL]
     estimate = sum(weight * (above - below) for _, weight, above, below in values) / h
     size = max(max(abs(above), abs(below)) for _, _, above, below in values)
@@ -127,7 +117,7 @@ def _sampled(f: Callable[[float], float], x: float, at: float, h: float) -> _Sam
     return _Sample(h, estimate, size, steepest) if math.isfinite(estimate + steepest) else None
 
 
-def _noise(f: Callable[[float], float], x: float, at: float, size: float) -> float:
+def _noise(f: Function, x: float, at: float, size: float) -> float:
     """The scatter of the values near x about a polynomial of degree 4, a measure of their rounding."""
     h = STEP * 2.0**-20 * min(1.0, size)
     values = [at if k == 0 else f(x + k * h) for k in range(-3, 4)]

@@ -1,10 +1,9 @@
 """Comparison of every recorded local gradient with an independent number, from mpmath or finite differences."""
 
-import importlib
+import importlib.util
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache, partial
 from itertools import chain
@@ -18,20 +17,11 @@ from autograd_lite.see.labels import Report, check_variable, counted, number, va
 from autograd_lite.testing import difference
 from autograd_lite.variable import Variable, is_stale
 
-#: Of a larger graph this many nodes are looked at, of each operation its share.
-MOST = 10_000
-
-#: An error beyond this is a fault: against mpmath a local gradient is good to some units of the last place.
-TOLERANCE = 1e-9
-
-#: Below the smallest normal double a local gradient is not good to some units of its last place.
-SMALLEST = 2.0**-1022
-
-#: Digits of the step, of the smallest argument; the truncation of a central difference has twice as many.
-STEP = 30
-
-#: Digits that the derivative must have, and most digits to compute with: sums of 1e300 and 1e-300 take 650.
-ENOUGH, DIGITS = 18, 4000
+MOST = 10_000  # nodes of a larger graph that are looked at, of each operation its share
+TOLERANCE = 1e-9  # an error beyond is a fault: against mpmath a local gradient is good to some units of the last place,
+SMALLEST = 2.0**-1022  # but not below the smallest normal double
+STEP = 30  # digits of the step, of the smallest argument; the truncation of a central difference has twice as many
+ENOUGH, DIGITS = 18, 4000  # digits that the derivative must have, and most to compute with: 1e300 + 1e-300 takes 650
 
 
 @dataclass(frozen=True)
@@ -146,14 +136,12 @@ def audit(y: Variable, *, most: int = MOST) -> Audit:
         verb = "rule is" if len(faults) == 1 else "rules are"
         sentence = f"{len(faults)} {verb} wrong: {which}{', …' if len(faults) > 6 else ''}."
     nodes = tuple(fault.node for fault in faults)
-    facts: Any = {"faults": faults, "checked": checked, "skipped": dict(skipped)}
-    return Audit("wrong rule" if faults else "none", sentence, tuple(evidence), nodes, **facts)
+    cause = "wrong rule" if faults else "none"
+    return Audit(cause, sentence, tuple(evidence), nodes, None, faults, checked, dict(skipped))
 
 
 def _sampled(graph: Graph, inner: list[int], most: int) -> list[int]:
     """At most about `most` nodes: an equal share of each operation, evenly spaced, and at least ten if there are so many."""
-    if len(inner) <= most:
-        return inner
     groups: dict[Primitive | None, list[int]] = defaultdict(list)
     for i in inner:
         groups[graph.nodes[i].primitive].append(i)
@@ -161,7 +149,7 @@ def _sampled(graph: Graph, inner: list[int], most: int) -> list[int]:
     for group in groups.values():
         wanted = min(len(group), max(10, len(group) * most // len(inner)))
         sample += [group[k * len(group) // wanted] for k in range(wanted)]
-    return sample
+    return sorted(sample)
 
 
 def _compare(edge: Edge) -> tuple[str, float, float]:
@@ -230,9 +218,7 @@ def _fault(rows: Sequence[tuple[float, float, Edge]], names: Names) -> Fault:
 @cache
 def _mpmath() -> Any:
     """The context of mpmath for the computation; None without mpmath, which only the `test` extra brings."""
-    with suppress(ImportError):
-        return importlib.import_module("mpmath").mp.clone()
-    return None
+    return importlib.import_module("mpmath").mp.clone() if importlib.util.find_spec("mpmath") else None
 
 
 def _function(primitive: Primitive, mp: Any) -> Callable[..., Any] | None:
@@ -261,9 +247,7 @@ def derivative(primitive: Primitive, values: tuple[float, ...], place: int) -> f
     return None
 
 
-def _difference(
-    mp: Any, function: Callable[..., Any], values: tuple[float, ...], place: int, digits: int
-) -> float | None:
+def _difference(mp: Any, function: Any, values: tuple[float, ...], place: int, digits: int) -> float | None:
     """The difference as a float, nan if it does not exist; None if it has too few digits left."""
     arguments = [mp.mpf(v) for v in values]
     step = mp.mpf(10) ** -STEP * min([abs(a) for a in arguments if a] + [1])

@@ -134,9 +134,8 @@ def _backward(graph: Graph, i: int) -> Blame:
 def _failed(product: tuple[float, float] | None) -> list[str]:
     if product is None:
         return []
-    adjoint, local = product
-    result = f"{number(adjoint)} × {number(local)} = {adjoint * local}"
-    return [f"the product that failed: {result}, adjoint × local gradient"]
+    a, b = product
+    return [f"the product that failed: {number(a)} × {number(b)} = {a * b}, adjoint × local gradient"]
 
 
 def _inputs(graph: Graph, node: Variable) -> list[str]:
@@ -173,7 +172,6 @@ class Birth(NamedTuple):
         return self.values[0]
 
     def made_by(self, *names: str, argument: int = 0) -> bool:
-        """Whether an argument is the result of one of these operations."""
         return rule_name(self.node.arguments[argument]) in names
 
     def chosen_of(self, *names: str) -> bool:
@@ -190,11 +188,9 @@ class Birth(NamedTuple):
         return any(rule_name(term) in names for term in terms)
 
     def used_by(self, *names: str) -> bool:
-        """Whether one of these operations uses the result, directly or through sums and negations."""
         return any(rule_name(user) in names for user in self.users)
 
     def meets_zero(self) -> bool:
-        """Whether the result is multiplied by 0 later."""
         return any(0.0 in values_of(user) for user in self.users if rule_name(user) == "mul")
 
 

@@ -4,8 +4,7 @@ import html
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,9 +46,7 @@ class Box:
 class Sketch:
     """A selection as Graphviz source; `gradients` holds what boxes show, which tooltips repeat if it was `given`."""
 
-    def __init__(
-        self, selection: Selection, gradients: Mapping[int, float | None], rankdir: str, *, given: bool
-    ) -> None:
+    def __init__(self, selection: Selection, gradients: dict[int, float | None], rankdir: str, *, given: bool) -> None:
         self.selection, self.rankdir, self.given = selection, rankdir, given
         self.named, self.nodes = selection.graph.name, selection.graph.nodes
         self.gradients = {i: gradients.get(i) for i in selection.drawn}
@@ -119,7 +116,7 @@ class Sketch:
             self._line(*ends, label, id_=f"e{ends[1]}_{ends[0]}", flow=flow, facts=facts, fine=fine)
         return str(self.graph.source)
 
-    def _group(self, box: Box, results: AbstractSet[int], graph: Any) -> None:
+    def _group(self, box: Box, results: set[int], graph: Any) -> None:
         nodes = [self.nodes[i] for i in box.nodes]
         gradients = [g for i in box.nodes if (g := self.gradients[i]) is not None]
         shown = [self.nodes[i].value for i in box.nodes if i in results]
@@ -149,11 +146,10 @@ class Sketch:
         graph.node(box.id, label, id=box.id, tooltip=tooltip(*facts))
 
     def _box(self, i: int, graph: Any) -> None:
-        """Draw a node; its tooltip holds the formula with all digits, and the repr."""
         node, gradient = self.nodes[i], self.gradients[i]
         name, leaf = self.named(node), not node.parents
         letters = steady(elide(name, LEAF_LENGTH if leaf else NAME_LENGTH))
-        heading = title(node, letters, lambda a: steady(elide(self.named(a), ARGUMENT_LENGTH)), short)
+        heading = title(node, letters, lambda a: steady(elide(self.named(a), ARGUMENT_LENGTH)))
         label = _table(
             escape(elide(heading, HEADER_LENGTH), LABEL),
             _cell("value", node.value, PAPER),

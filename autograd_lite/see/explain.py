@@ -8,9 +8,10 @@ from html import escape
 from typing import Any, Self
 
 from autograd_lite.context import unnoticed
-from autograd_lite.errors import ArgumentError
+from autograd_lite.errors import ArgumentError, PrimitiveError
 from autograd_lite.see.graph import Graph, Ways
 from autograd_lite.see.labels import check_variable, counted, number, shortened, signed, title
+from autograd_lite.tape.text import escaped, in_latex, with_power_of_ten
 from autograd_lite.variable import Variable
 
 #: Rows that a table, a page or a formula holds; the rest is counted.
@@ -44,26 +45,22 @@ class Explanation(str):
         return Explanation, (str(self), self._y, self._x, self._top)
 
     @property
+    @unnoticed()
     def paths(self) -> int:
         """The number of paths from `y` to `x`; 0 without `x`."""
-        if self._x is None:
-            return 0
-        with unnoticed():
-            return Ways(self._y, self._x).number
+        return 0 if self._x is None else Ways(self._y, self._x).number
 
     @property
     def table(self) -> str:
         """The chain rule, a line for each node: its gradient as the sum over its users of adjoint * local gradient."""
-        with unnoticed():
-            rows, left = _rows(self._y, self._x)
+        rows, left = _rows(self._y, self._x)
         width = max(len(row[0]) for row in rows)
         lines = [f"grad({name})".ljust(width + 6) + f" = {sum_}" for name, _, _, sum_ in rows]
         return "\n".join([*lines, *([f"... and {left:,} more nodes"] if left else [])])
 
     def html(self) -> str:
         """Return the text and the table as a piece of HTML, without scripts and styles."""
-        with unnoticed():
-            rows, left = _rows(self._y, self._x)
+        rows, left = _rows(self._y, self._x)
         head = "".join(f"<th>{h}</th>" for h in ("node", "operation", "value", "gradient = Σ adjoint × local gradient"))
         body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
         more = f"<p>… and {left:,} more nodes</p>" if left else ""
@@ -74,11 +71,11 @@ class Explanation(str):
 
     _repr_html_ = html
 
+    @unnoticed()
     def latex(self) -> str:
         """Return the derivation as an `aligned` block: with `x` the sum over paths, else values and adjoints."""
-        with unnoticed():
-            y, x = self._y, self._x
-            lines = _equations(Graph([y])) if x is None else _sums(Ways(y, x), self._top)
+        y, x = self._y, self._x
+        lines = _equations(Graph([y])) if x is None else _sums(Ways(y, x), self._top)
         return "\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}"
 
 
@@ -203,6 +200,7 @@ def _paths(ways: Ways, top: int) -> list[str]:
     return [*lines, f"`- sum {signed(total)}"]
 
 
+@unnoticed()
 def _rows(y: Variable, x: Variable | None) -> tuple[list[tuple[str, str, str, str]], int]:
     """Name, operation, value and sum of products of each node, the output first; and the number of nodes left out."""
     graph = Graph([y]) if x is None else Ways(y, x)
@@ -222,9 +220,6 @@ def _rows(y: Variable, x: Variable | None) -> tuple[list[tuple[str, str, str, st
     return rows, max(len(shown) - ROWS, 0)
 
 
-_SPECIAL = {"\\": r"\backslash{}", "~": r"\sim{}", "^": r"\hat{}", " ": r"\ ", **{c: f"\\{c}" for c in "{}$&#%_"}}
-
-
 def symbol(name: str) -> str:
     r"""Return a name in mathematics: a letter with an index, or upright.
 
@@ -233,7 +228,7 @@ def symbol(name: str) -> str:
     """
     if match := re.fullmatch(r"([A-Za-z])(\d*)", name):
         return f"{match[1]}_{{{match[2]}}}" if match[2] else match[1]
-    return r"\mathrm{" + "".join(_SPECIAL.get(c, c) for c in name) + "}"
+    return rf"\mathrm{{{escaped(name)}}}".replace(" ", r"\ ")
 
 
 def in_tex(x: float, *, factor: bool = False) -> str:
@@ -242,10 +237,7 @@ def in_tex(x: float, *, factor: bool = False) -> str:
     >>> in_tex(0.5), in_tex(-2.0, factor=True), in_tex(1e-9)
     ('0.5', '(-2)', '10^{-9}')
     """
-    mantissa, _, exponent = f"{x:.5g}".replace("inf", r"\infty").replace("nan", r"\mathrm{nan}").partition("e")
-    ten = f"10^{{{int(exponent)}}}" if exponent else ""
-    one = ten and mantissa in ("1", "-1")
-    text = (mantissa.removesuffix("1") if one else mantissa + r" \cdot " * bool(ten)) + ten
+    text = with_power_of_ten(f"{x:.5g}".replace("inf", r"\infty").replace("nan", r"\mathrm{nan}"))
     return f"({text})" if factor and text.startswith("-") else text
 
 
@@ -292,13 +284,10 @@ def _joined(parts: list[str], sign: str) -> str:
 
 
 def _operation(node: Variable, symbol: Callable[[Variable], str]) -> str:
-    arguments = [symbol(a) if isinstance(a, Variable) else in_tex(a, factor=True) for a in node.arguments]
+    arguments = [symbol(a) if isinstance(a, Variable) else in_tex(a) for a in node.arguments]
     if node.primitive is None:
         return rf"\operatorname{{hand\text{{-}}made}}({', '.join(arguments)})" if arguments else ""
     try:
-        if node.primitive.latex:
-            return node.primitive.latex.format(*arguments)
-    except (IndexError, KeyError, ValueError):  # a user's own template that does not fit
-        pass
-    name = "".join(_SPECIAL.get(c, c) for c in node.primitive.name)
-    return rf"\operatorname{{{name}}}({', '.join(arguments)})"
+        return in_latex(node.primitive.name, node.primitive.latex, arguments)
+    except PrimitiveError:  # a user's own template that does not fit
+        return in_latex(node.primitive.name, "", arguments)

@@ -8,7 +8,7 @@ path leaves a box and enters it again, so the folded picture has no cycle. Time 
 import html
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, compress, islice
 from operator import and_
@@ -98,7 +98,6 @@ class _Positions:
         self.results: dict[Block, str] = {}  # what the results of loops are called
 
     def children(self, box: Box) -> list[Box]:
-        """Return the boxes inside `box`, in the order of their first nodes."""
         depth = box.depth + bool(box.scope)
         layout = _Layout(self, box.nodes, depth)
         if layout.small and len(layout.content) > SMALL:
@@ -274,9 +273,7 @@ def _path(block: Block) -> str:
     return block if isinstance(block, str) else block[0] if isinstance(block, tuple) else ""
 
 
-def untangle(
-    parents: Mapping[int, Sequence[int]], block: dict[int, Block], scopes: Mapping[int, str]
-) -> dict[Block, int]:
+def untangle(parents: Mapping[int, Sequence[int]], block: dict[int, Block], scopes: dict[int, str]) -> dict[Block, int]:
     """Return the level of each block; in `block`, which holds the block of each node, cut scopes that lie on a cycle.
 
     Such a scope is cut into ranks, one for each entry into it.
@@ -381,10 +378,10 @@ def _nearest(box: Box, selection: Selection) -> Selection:
     return Selection(graph, members[-1:], sorted(drawn), len(hidden))
 
 
-def folded_page(title: str, picture: str, parts: Mapping[str, tuple[str, str]]) -> str:
-    """Return the page of a picture, whose boxes open on their parts: titles and rendered pictures by the boxes' ids."""
+def folded_page(title: str, parts: dict[str, tuple[str, str]], source: str, rendered: Callable[[str], str]) -> str:
+    """Return the page of a picture, whose boxes open on their parts: titles and sources by the boxes' ids."""
     templates = "\n".join(
-        f'<template data-box="{html.escape(box)}" data-title="{html.escape(title)}">{svg}</template>'
-        for box, (title, svg) in parts.items()
+        f'<template data-box="{html.escape(box)}" data-title="{html.escape(what)}">{rendered(part)}</template>'
+        for box, (what, part) in parts.items()
     )
-    return page("folded", title=html.escape(title), picture=picture, insides=templates)
+    return page("folded", title=title, picture=rendered(source), insides=templates)

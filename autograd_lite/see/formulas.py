@@ -3,7 +3,6 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -87,7 +86,6 @@ def in_order(op: str, terms: Iterable[tuple[str, int]]) -> list[tuple[str, int]]
 
 
 def wrapped(shape: Shape, least: int) -> str:
-    """Return the formula, in parentheses unless it binds as tightly as required."""
     return shape.text if BINDING.get(shape.op, 4) >= least else f"({shape.text})"
 
 
@@ -101,7 +99,6 @@ def _row(op: str, terms: Sequence[tuple[str, int]]) -> str:
 
 
 def fill(shape: Shape, letters: Sequence[str]) -> str:
-    """Return the formula with its inputs and numbers, in the order in which it is written."""
     pieces = re.split(f"[{INPUT}{CONSTANT}]", shape.text)
     return "".join(piece for pair in zip(pieces, [*letters, ""], strict=True) for piece in pair)
 
@@ -171,9 +168,7 @@ def union(sets: Iterable[set[Any]]) -> set[Any]:
     return first
 
 
-def letters(
-    shape: Shape, slots: Sequence[AbstractSet[Any]], nodes: Sequence[Variable], results: Mapping[int, str]
-) -> list[str]:
+def letters(shape: Shape, slots: Sequence[set[Any]], nodes: Sequence[Variable], results: dict[int, str]) -> list[str]:
     """Return the name of each input of a formula for many blocks; `slots` holds the nodes of each input.
 
     The name is the common name of the nodes without digits, or one of `results`, else `w`, `b` for leaves and `x` for others.
@@ -197,7 +192,7 @@ def letters(
     return found
 
 
-def _shared_name(slot: AbstractSet[Any], nodes: Sequence[Variable], results: Mapping[int, str]) -> str:
+def _shared_name(slot: set[Any], nodes: Sequence[Variable], results: Mapping[int, str]) -> str:
     if any(type(i) is tuple for i in slot):
         return short(min(slot)[0]) if len(slot) == 1 else ""
     if len(told := {results.get(i, "") for i in slot}) == 1 and (result := told.pop()):

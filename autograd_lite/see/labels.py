@@ -9,10 +9,10 @@ from typing import Any
 from autograd_lite.errors import OperandError
 from autograd_lite.variable import Variable
 
-# Unicode's Bidi_Control: one of these in a name would turn round the text that we write after it.
-BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-NOT_IN_XML = frozenset("\ufffe\uffff")
-FOUR_DIGITS = "{:.4g}".format
+# Unicode's Bidi_Control, of which one in a name would turn round the text that we write after it; and what XML lacks.
+HIDDEN = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufffe\uffff")
+# Numbers as text, to five digits: as few as needed; with the sign.
+number, signed = "{:.5g}".format, "{:+.5g}".format
 
 
 def visible(text: str) -> str:
@@ -23,11 +23,7 @@ def visible(text: str) -> str:
     """
     if text.isprintable():
         return text
-    return "".join(
-        c
-        for c in text
-        if unicodedata.category(c) not in {"Cc", "Cs", "Zl", "Zp"} and c not in BIDI_CONTROLS and c not in NOT_IN_XML
-    )
+    return "".join(c for c in text if c not in HIDDEN and unicodedata.category(c) not in {"Cc", "Cs", "Zl", "Zp"})
 
 
 def elide(text: str, length: int, mark: str = "…") -> str:
@@ -73,7 +69,7 @@ def values_of(node: Variable) -> tuple[float, ...]:
     return tuple(float(getattr(argument, "value", argument)) for argument in node.arguments)
 
 
-def formula(node: Variable, named: Callable[[Variable], str], written: Callable[[float], str] = FOUR_DIGITS) -> str:
+def formula(node: Variable, named: Callable[[Variable], str], written: Callable[[float], str] = short) -> str:
     """Return the operation with its arguments, such as `n4 + 1` or `pow(x, 2)`; `written` writes numbers."""
     arguments = [named(a) if isinstance(a, Variable) else written(a) for a in node.arguments]
     if node.primitive is None:
@@ -84,15 +80,13 @@ def formula(node: Variable, named: Callable[[Variable], str], written: Callable[
     return f"{node.primitive.name}({', '.join(arguments)})"
 
 
-def title(
-    node: Variable, name: str, named: Callable[[Variable], str], written: Callable[[float], str] = FOUR_DIGITS
-) -> str:
+def title(node: Variable, name: str, named: Callable[[Variable], str]) -> str:
     """Return `name = operation`, with arguments only if edges cannot show them: numbers (`n4 + 1`) and order (`a - b`)."""
     if node.primitive is None:
         return f"{name} = hand-made" if node.parents else name
     ordered = len(node.arguments) > 1 and not node.primitive.symmetric  # else two edges say everything
     told = ordered or len(node.parents) < len(node.arguments)
-    return f"{name} = {formula(node, named, written) if told else operation(node)}"
+    return f"{name} = {formula(node, named) if told else operation(node)}"
 
 
 def is_finite(*numbers: float | None) -> bool:
@@ -110,24 +104,6 @@ def counted(number: int, noun: str) -> str:
     if number.bit_length() > 100:
         return f"about 10^{round(number.bit_length() * 0.30103)} {noun}s"
     return f"{number:,} {noun}{'s' * (number != 1)}"
-
-
-def signed(x: float) -> str:
-    """Return `x` with its sign, to five digits.
-
-    >>> signed(0.25), signed(-3.0), signed(1e-12)
-    ('+0.25', '-3', '+1e-12')
-    """
-    return f"{x:+.5g}"
-
-
-def number(x: float) -> str:
-    """Return `x` to five digits, as few as needed.
-
-    >>> number(0.25), number(-3.0)
-    ('0.25', '-3')
-    """
-    return f"{x:.5g}"
 
 
 def shortened(things: Sequence[Any], most: int, write: Callable[[Any], str] = str) -> list[str]:

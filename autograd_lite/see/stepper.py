@@ -8,7 +8,7 @@ import json
 import math
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -105,9 +105,9 @@ class Stepper:
         widths = iter([math.ceil(DIGIT * count + PADDING) for count in letters])
         return GRADIENT_CELL.sub(lambda _: f'<TD WIDTH="{next(widths)}" ', source)
 
-    def page(self, svg: str) -> str:
-        """Return the page that plays both passes on this picture."""
-        inner = sum("made" in node for node in self.nodes)
+    def page(self, source: str, rendered: Callable[[str], str]) -> str:
+        """Return the page that plays both passes on the picture of this source."""
+        svg, inner = rendered(self.make_room(source)), sum("made" in node for node in self.nodes)
         shown = {place for share in self.shares for place in share[5:]} | {node["grad"] for node in self.nodes}
         sizes = [abs(float(text)) for text, place in self.numbers.items() if place in shown]
         data = {
@@ -181,7 +181,6 @@ def _same(a: float, b: float) -> bool:
 def _notes(
     selection: Selection, names: Names, adjoints: Mapping[int, float], kept: Mapping[int, float | None], source: str
 ) -> Iterator[str]:
-    """Yield notes that a reader needs to understand the numbers."""
     nodes = selection.graph.nodes
     if len(selection.outputs) > 1:
         yield f"{len(selection.outputs)} outputs, each with the seed 1: the gradients are those of their sum."

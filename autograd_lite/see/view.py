@@ -2,8 +2,9 @@
 
 import base64
 import os
-from collections.abc import Iterable, Mapping
-from functools import cached_property
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ SUFFIXES = (".svg", ".png", ".html", ".dot", ".gv")
 RANKDIRS = ("LR", "RL", "TB", "BT")
 
 
+@dataclass(eq=False, repr=False)
 class Drawing:
     """A picture of a graph as it was when `draw` was called. Made by `draw`; shows itself in a notebook.
 
@@ -35,19 +37,12 @@ class Drawing:
         The ids of the folded boxes, each with the number of nodes that it holds.
     """
 
-    def __init__(
-        self,
-        source: str,
-        nodes: int,
-        edges: int,
-        engine: str | os.PathLike[str] | None,
-        *,
-        stepper: Stepper | None = None,
-        folded: Mapping[str, int] | None = None,
-        insides: Mapping[str, tuple[str, str]] | None = None,
-    ) -> None:
-        self.source, self.nodes, self.edges, self.folded = source, nodes, edges, dict(folded or {})
-        self._engine, self._stepper, self._insides = engine, stepper, insides or {}
+    source: str
+    nodes: int
+    edges: int
+    folded: dict[str, int]
+    _engine: str | os.PathLike[str] | None
+    _page: Callable[[str, Callable[[str], str]], str]
 
     def __repr__(self) -> str:
         return f"Drawing({self.nodes} nodes, {self.edges} edges)"
@@ -91,11 +86,7 @@ class Drawing:
         >>> page.splitlines()[0], x.grad
         ('<!doctype html>', None)
         """
-        if self._stepper is None:
-            nodes = sum(self.folded.values()) + self.nodes - len(self.folded)
-            parts = {box: (title, self._rendered(source)) for box, (title, source) in self._insides.items()}
-            return folded_page(f"{nodes:,} nodes in {self.nodes} boxes", self.svg, parts)
-        return self._stepper.page(self._rendered(self._stepper.make_room(self.source)))
+        return self._page(self.source, self._rendered)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the picture to a file and return the path; the suffix (.svg, .png, .html, .dot, .gv) selects the format.
@@ -224,13 +215,13 @@ def draw(
         boxes, frames = fold_graph(selection, opened)
         source = sketch.folded(boxes, frames)
         folded = {box.id: len(box.nodes) for box in boxes if not box.id.startswith("n")}
-        return Drawing(source, len(boxes), sketch.edges, engine, folded=folded, insides=insides(boxes, sketch))
+        page = partial(folded_page, f"{len(selection.drawn):,} nodes in {len(boxes)} boxes", insides(boxes, sketch))
+        return Drawing(source, len(boxes), sketch.edges, folded, engine, page)
     stepper = Stepper(selection, shown, ".grad" if gradients is None else "gradients=")
-    return Drawing(sketch.source(), len(selection.drawn), sketch.edges, engine, stepper=stepper)
+    return Drawing(sketch.source(), len(selection.drawn), sketch.edges, {}, engine, stepper.page)
 
 
 def _check(gradients: Any, depth: Any, max_nodes: Any, rankdir: Any, engine: Any) -> None:
-    """Refuse options of `draw` that it cannot use."""
     for name, value, least in (("depth", depth, 0), ("max_nodes", max_nodes, 1)):
         if value is not None and (not isinstance(value, int) or value < least):
             raise ArgumentError(f"{name}={value!r}; give a whole number from {least}, or None for no limit.")

@@ -19,10 +19,7 @@ class _NonFiniteWatch(context.Observer):
                 trace.guard("gt", node, -math.inf, outcome=True)
             return
         letters = ["x"] if len(node.arguments) == 1 else [chr(ord("a") + i % 26) for i in range(len(node.arguments))]
-        names = [
-            (a.name or letter) if hasattr(a, "name") else repr(a)
-            for a, letter in zip(node.arguments, letters, strict=True)
-        ]
+        names = [getattr(a, "name", repr(a)) or letter for a, letter in zip(node.arguments, letters, strict=True)]
         values = [getattr(a, "_value", a) for a in node.arguments]
         inputs = ", ".join(f"{n} = {v}" if n != repr(v) else n for n, v in zip(names, values, strict=True))
         made = "a node made by hand" if node.primitive is None else node.primitive.name

@@ -7,12 +7,13 @@ function of `x`, or out of a living node above `x`. Inside `record_locations` a 
 import gc
 import math
 import sys
+import traceback
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from autograd_lite.context import unnoticed
 from autograd_lite.errors import ArgumentError
@@ -22,24 +23,15 @@ from autograd_lite.see.graph import Edge, Names, Path, Ways
 from autograd_lite.see.labels import Report, check_variable, counted, number, operation, signed, values_of
 from autograd_lite.variable import Variable, reachable
 
-if TYPE_CHECKING:
-    from types import FrameType
-
-#: How many lines of evidence of one kind are given.
-LINES = 6
-
-#: A gradient that is this much smaller than the sum of the sizes of its terms is what a cancellation left.
-CANCELLED = 1e-3
-
+LINES = 6  # of evidence of one kind that are given
+CANCELLED = 1e-3  # a gradient smaller by this than the sum of the sizes of its terms is what a cancellation left
+FAR = 3.0  # beyond this size of the argument a derivative 0 is the far end of a curve and not its top or bottom
 EPS = 2.0**-52
 
 #: When several paths are blocked for different reasons, the one that is named first.
 PRECEDENCE = (
     "dead relu", "saturated", "untaken branch", "flat", "zero factor", "stationary", "kink", "hand-made", "stopped",
 )  # fmt: skip
-
-#: Beyond this size of the argument a derivative 0 is the far end of a curve and not its top or bottom.
-FAR = 3.0
 
 assert isinstance(share.flat, tuple)
 #: The clause about a unit of softmax that has rounded to 1.
@@ -49,18 +41,6 @@ Finding = tuple[str, str]  # the cause, and a clause that says it
 
 #: What to do where no line is known.
 RECORD = "Run the program inside `with al.record_locations():` to see lines."
-
-#: How a number is often changed between being read and being used.
-_ARITHMETIC: dict[str, Callable[[float], float]] = {
-    "{}": lambda v: v,
-    "-{}": lambda v: -v,
-    "2*{}": lambda v: 2.0 * v,
-    "{}/2": lambda v: v / 2.0,
-    "{}**2": lambda v: v * v,
-    "1/{}": lambda v: 1.0 / v if v else math.nan,
-    "1-{}": lambda v: 1.0 - v,
-    "1+{}": lambda v: 1.0 + v,
-}
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -220,8 +200,7 @@ def _tiny(ways: Ways, gradient: float) -> Report:
     saturated = least.user.primitive is not None and least.user.primitive.saturates
     if not saturated or 2.0 * least.size[1] > sum(edge.size[1] for edge in shrinking):
         return _chain("vanishing", path, names)
-    slope = f"its slope is {number(least.local)}"
-    what = f"{names.at(least.user)} is saturated: at {number(least.argument.value)} {slope}"
+    what = f"{names.at(least.user)} is saturated: at {number(least.argument.value)} its slope is {number(least.local)}"
     if least.user.primitive is share:
         what = _said(ROUNDED, least, names)
     return Report("saturated", f": {what}.", (f"{path.amount()} along {path.written(names)}",), (least.user,))
@@ -322,21 +301,16 @@ class Match(NamedTuple):
         return self.source.name is not None or self.place.location is not None
 
     @property
-    def telling(self) -> bool:
-        """Whether the number is evidence: 0, 1, 2, π and √2 are common, so they count only if the source was read."""
-        telling = _is_telling(self.source.value) or self.read is not None
-        return telling if self.form == "{}" else _is_telling(self.number) and telling
-
-    @property
     def rank(self) -> tuple[bool, bool, bool]:
         elsewhere = self.place.location is None or self.read != self.place.location
         return (self.read is None, elsewhere, self.form != "{}")
 
     def described(self, names: Names) -> str:
-        source, place = self.form.format(names[self.source]), self.place
-        where = f"as a constant in {names.call(place)}" if place.arguments else f"in the leaf {names[place]}"
-        at = f" at {place.location}" if place.location else ""
-        return f"the number of {source}, {number(self.number)}, stands {where}{at}"
+        source, where = (
+            self.form.format(names[self.source]),
+            "as a constant in" if self.place.arguments else "in the leaf",
+        )
+        return f"the number of {source}, {number(self.number)}, stands {where} {names.at(self.place)}"
 
 
 def matches(x: Variable, nodes: Sequence[Variable]) -> list[Match]:
@@ -353,10 +327,12 @@ def matches(x: Variable, nodes: Sequence[Variable]) -> list[Match]:
         for source in (x, *_computed_from(x))
         if id(source) not in below
         for form, candidate in (_forms(x.value) if source is x else [("{}", source.value)])
+        if form == "{}" or _is_telling(candidate)
         for place in numbers.get(candidate, ())
+        if _is_telling(source.value) or source.about.read  # 0, 1 and 2 are common: they are evidence only if read
     )
     best: dict[tuple[int, float], Match] = {}  # of several explanations of a number the best
-    for match in sorted((match for match in found if match.telling), key=lambda match: match.rank):
+    for match in sorted(found, key=lambda match: match.rank):
         best.setdefault((id(match.place), match.number), match)
     return list(best.values())
 
@@ -367,7 +343,6 @@ def _is_telling(number: float) -> bool:
 
 
 def _computed_from(x: Variable) -> list[Variable]:
-    """The nodes of this process that depend on `x`."""
     found, below = [], {id(x)}
     for node in reachable(_held(), x.number):
         if node.number > x.number and not below.isdisjoint(map(id, node.parents)):
@@ -383,10 +358,7 @@ def _held() -> list[Variable]:
     """
     things: list[Any] = gc.get_objects()
     for frame in sys._current_frames().values():  # noqa: SLF001 - the way to the functions that run
-        outer: FrameType | None = frame
-        while outer is not None:
-            things.append(outer)
-            outer = outer.f_back
+        things += (outer for outer, _ in traceback.walk_stack(frame))
     held = {id(thing): thing for thing in things if type(thing) is Variable}
     while things:
         things = gc.get_referents(*things)
@@ -395,14 +367,14 @@ def _held() -> list[Variable]:
     return list(held.values())
 
 
-def _forms(value: float) -> Iterator[tuple[str, float]]:
-    """The number and common functions of it, to recognise `math.sin(x.value)` or `al.sin(x).value`."""
-    for form, change in _ARITHMETIC.items():
-        yield form, change(value)
+def _forms(v: float) -> Iterator[tuple[str, float]]:
+    """The number and common functions of it, to recognise `1 - x.value`, `math.sin(x.value)` or `al.sin(x).value`."""
+    yield from {"{}": v, "-{}": -v, "2*{}": 2.0 * v, "{}/2": v / 2.0, "{}**2": v * v}.items()
+    yield from {"1/{}": 1.0 / v if v else math.nan, "1-{}": 1.0 - v, "1+{}": 1.0 + v}.items()
     for name, primitive in PRIMITIVES.items():
         if primitive.built_in and primitive.arity == 1 and name not in ("neg", "positive", "hold", "square", "inv"):
             with suppress(ArithmeticError, ValueError):
-                yield f"{name}({{}})", primitive.value(value)
+                yield f"{name}({{}})", primitive.value(v)
 
 
 def _missing(ways: Ways) -> Report:

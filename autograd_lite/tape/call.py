@@ -162,9 +162,11 @@ class Compiled(Generic[P, R]):
     def _lanes(self, mapped: Mapped, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         columns, shape, differs, found = mapped.apart(arguments, keywords, self.__name__)
         key = shape, differs
-        family: LanePaths = self._families.get(key) or self._families.setdefault(
-            key, LanePaths(mapped.f, *key, self.max_paths, self.backend, reduce=mapped.reduce, contract=self.contract)
-        )
+        family = self._families.get(key)
+        if family is None:
+            paths, how = Paths(mapped.f, shape, self.max_paths), mapped.reduce
+            family = LanePaths(paths, differs, self.backend, reduce=how, contract=self.contract)
+            family = self._families.setdefault(key, family)
         result = mapped.run(family, columns, found, arguments, keywords)
         if not any(found) and not keywords:
             if family.entry is None:

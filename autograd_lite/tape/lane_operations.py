@@ -5,8 +5,8 @@ added up over the lanes while they are computed; those by rows are computed for 
 """
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property, partial
 from math import nan
 from typing import Any, NamedTuple
 
@@ -21,7 +21,7 @@ from autograd_lite.tape.backends.lanes import Columns
 from autograd_lite.tape.connected import Output
 from autograd_lite.tape.lane_paths import LanePaths, Served, reduced, spread
 from autograd_lite.tape.loop import Operation, recorded
-from autograd_lite.tape.paths import Unmapped
+from autograd_lite.tape.paths import Paths, Unmapped
 from autograd_lite.tape.recording import Cotangents
 from autograd_lite.transforms import name_of
 from autograd_lite.variable import Variable, make_node
@@ -30,11 +30,8 @@ from autograd_lite.variable import Variable, make_node
 Found = Sequence[tuple[int, Variable]]
 
 
-def _boxed(numbers: Sequence[Any]) -> Any:
-    """Floats and Variables as an array of objects."""
-    box = np.empty(len(numbers), dtype=object)
-    box[:] = numbers
-    return box
+#: Floats and Variables as an array of objects.
+_boxed = partial(np.fromiter, dtype=object)
 
 
 class Lanes(Operation):
@@ -71,7 +68,6 @@ class Lanes(Operation):
         return self.columns.filled(self.places, own), given
 
     def computed(self, arguments: Any, *, native: bool) -> Any:
-        """The sums, or each output of all lanes."""
         return self.run(arguments, "llvm" if native else "numpy")
 
     def run(self, arguments: Any, backend: str | None = None) -> Any:
@@ -79,13 +75,7 @@ class Lanes(Operation):
         return self.flat(self.family.on(backend or self.family.backend)(*self._apart(arguments)))
 
     def flat(self, served: Served) -> Any:
-        """The numbers in the order of the results.
-
-        Raises
-        ------
-        Unmapped
-            If lanes now return integers where they returned floats, or the other way round.
-        """
+        """The numbers in the order of the results."""
         if served.shape.sizes != self.shape.sizes:
             raise Unmapped("lanes of a vmap return integers and floats in other places than when it was recorded.")
         return served.numbers.ravel()
@@ -177,7 +167,7 @@ class Lanes(Operation):
         return dict(zip(targets, zip(*forms, strict=True) if form.masked else forms[0], strict=True))
 
     def _gradient(self, form: "Form", wanted: list[int]) -> "Lanes":
-        """The operation of a `Sweep` over each lane, with cotangents among the shared numbers or the rows."""
+        """The operation of a `sweep` over each lane, with cotangents among the shared numbers or the rows."""
         around, columns, captured = self.family, self.columns, tuple(v._number for v in self.captured)
         extra = self.outputs * (2 if form.sent else 1)
         key = form, tuple(wanted), tuple(self.shape.sizes), captured
@@ -186,11 +176,9 @@ class Lanes(Operation):
             leaves = [(np.zeros(leaf or ()), differs) for leaf, differs in pairs if not isinstance(leaf, Fixed)]
             leaves += [(np.zeros(len(captured)), False), (np.zeros(extra), form.by_lane)]
             _, shape = unravel((tuple(array for array, _ in leaves), {}))
-            family = LanePaths(
-                Sweep(self, wanted, form), shape, tuple(differs for _, differs in leaves), around.paths.limit,
-                around.backend, reduce="sum" if form.kind == "shared" else None, contract=around.contract,
-                masked=form.masked,
-            )  # fmt: skip
+            paths = Paths(sweep(self, wanted, form), shape, around.paths.limit, masked=form.masked)
+            mapped, reduce = tuple(differs for _, differs in leaves), "sum" if form.kind == "shared" else None
+            family = LanePaths(paths, mapped, around.backend, reduce=reduce, contract=around.contract)
             around.derived.setdefault(key, family)
         shared = np.concatenate([columns.shared, np.zeros(len(captured) + (0 if form.by_lane else extra))])
         own, *places = self.places
@@ -224,36 +212,35 @@ class Form(NamedTuple):
     values: bool = False  # further results are those of the primal, which a tape can then leave out: `GraphBuilder`
 
 
-class Sweep:
+def sweep(primal: Lanes, wanted: Sequence[int], form: Form) -> Callable[..., list[Any]]:
     """The function of one lane of a gradient: from its numbers, what is captured, and cotangents to adjoints.
 
     It replays the recorded lane and never calls the function again: what that takes from outside may have changed.
     """
+    family, captured, shape = copy.copy(primal.family), primal.captured, primal.shape
+    family.derived = {}  # no way back to what holds this function
 
-    def __init__(self, primal: Lanes, wanted: Sequence[int], form: Form) -> None:
-        self.family = copy.copy(primal.family)
-        self.family.derived = {}  # no way back to what holds this one
-        self.captured, self.shape, self.wanted, self.form = primal.captured, primal.shape, wanted, form
-        self.__name__ = f"gradient of {name_of(self.family.paths.f)}"
-
-    def __call__(self, *leaves: Any) -> list[Any]:
+    def gradient(*leaves: Any) -> list[Any]:
         """The adjoints of the wanted numbers; behind them NaN for each that was sent and 0 for the others, or the outputs."""
         numbers = [n if type(n) is Variable else Variable(n) for n in unravel(leaves)[0]]
-        size = len(self.family.order)
-        inputs = numbers[: size + len(self.captured)]
-        given = {v._number: n for v, n in zip(self.captured, inputs[size:], strict=True)}
-        own, outputs = self.family.replayed(inputs[:size], given)
-        outputs = spread(outputs, own, self.shape)
+        size = len(family.order)
+        inputs = numbers[: size + len(captured)]
+        given = {v._number: n for v, n in zip(captured, inputs[size:], strict=True)}
+        own, outputs = family.replayed(inputs[:size], given)
+        outputs = spread(outputs, own, shape)
         count, values = len(outputs), outputs
         cotangents = numbers[len(inputs) : len(inputs) + count]
-        if self.form.sent:
+        if form.sent:
             asked = numbers[len(inputs) + count :]
             outputs = [where(s, y, 0.0) if type(y) is Variable else y for s, y in zip(asked, outputs, strict=True)]
-        targets, notes = [inputs[k] for k in self.wanted], recording.current()
+        targets, notes = [inputs[k] for k in wanted], recording.current()
         adjoints = _swept(outputs, cotangents, targets)
-        if self.form.values:
+        if form.values:
             return [*adjoints, *(y if notes else getattr(y, "_value", y) for y in values)]
-        return adjoints + _swept(outputs, [nan] * count, targets) if self.form.masked else adjoints
+        return adjoints + _swept(outputs, [nan] * count, targets) if form.masked else adjoints
+
+    gradient.__name__ = f"gradient of {name_of(family.paths.f)}"
+    return gradient
 
 
 def _swept(outputs: Sequence[Any], cotangents: Sequence[Any], targets: Sequence[Variable]) -> list[Any]:
@@ -291,11 +278,21 @@ class Result(Output):
         return len(self.graph.at[self.lane][0])
 
     def _partial(self, place: int, *_: Any) -> Any:
-        return self.graph.slope(self.index, self.lane, place)
+        graph, lane, notes = self.graph, self.lane, recording.current()
+        found = None if notes else graph.slopes.get(self.index)
+        if found is None:
+            found = graph.operation.slopes(graph.arguments, self.index)
+            if not notes:
+                graph.slopes[self.index] = found
+        slopes = found[graph.at[lane][1][place]]
+        return slopes if lane is None else slopes[lane]
 
     def value(self, *numbers: float) -> float:
-        """The result for other arguments."""
-        return self.graph.value(self.index, self.lane, numbers)
+        operation, values = self.graph.operation, np.array([a._value for a in self.graph.arguments])
+        values[self.graph.at[self.lane][0]] = numbers
+        return float(
+            operation.run(values)[self.index if self.lane is None else self.index * operation.count + self.lane]
+        )
 
 
 class Graph:
@@ -303,7 +300,7 @@ class Graph:
 
     def __init__(self, operation: Lanes, arguments: Sequence[Any]) -> None:
         self.operation, self.arguments = operation, tuple(arguments)
-        self._slopes: dict[int, Any] = {}
+        self.slopes: dict[int, Any] = {}  # by output, as `Lanes.slopes` gives them
         #: For each lane, or all as None if they are summed: the arguments of its nodes, and their rows among the slopes.
         self.at: dict[int | None, tuple[list[int], list[int]]] = {}
         if operation.summed:
@@ -319,7 +316,6 @@ class Graph:
             rows.append(row[slot])
 
     def nodes(self, numbers: Any) -> list[Any]:
-        """A node for each result."""
         operation, values = self.operation, [a._value for a in self.arguments]
         nodes: list[Any] = []
         for k in range(operation.outputs):
@@ -329,23 +325,6 @@ class Graph:
                 result, arguments = Result(self, k, lane), tuple([self.arguments[n] for n in own])
                 nodes.append(make_node(result, float(numbers[len(nodes)]), arguments, tuple(locals_)))
         return nodes
-
-    def slope(self, output: int, lane: int | None, place: int) -> Any:
-        """A derivative as a node."""
-        notes = recording.current()
-        found = None if notes else self._slopes.get(output)
-        if found is None:
-            found = self.operation.slopes(self.arguments, output)
-            if not notes:
-                self._slopes[output] = found
-        slopes = found[self.at[lane][1][place]]
-        return slopes if lane is None else slopes[lane]
-
-    def value(self, output: int, lane: int | None, numbers: Sequence[float]) -> float:
-        """A result for other arguments of its node."""
-        operation, values = self.operation, np.array([a._value for a in self.arguments])
-        values[self.at[lane][0]] = numbers
-        return float(operation.run(values)[output if lane is None else output * operation.count + lane])
 
 
 def connected(operation: Lanes, arguments: Sequence[Any], numbers: Any) -> list[Any]:

@@ -2,8 +2,8 @@
 
 import copy
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from math import nan
 from typing import Any
 
@@ -19,6 +19,7 @@ from autograd_lite.tape.backends import python
 from autograd_lite.tape.backends.lanes import Columns, LaneProgram
 from autograd_lite.tape.backends.registry import single
 from autograd_lite.tape.paths import Path, Paths, Unmapped, _difference
+from autograd_lite.tape.steps import lent
 from autograd_lite.tape.trace import is_plain
 from autograd_lite.transforms import name_of
 from autograd_lite.variable import Variable
@@ -28,30 +29,17 @@ Given = Mapping[int, Any]
 
 
 class LanePaths:
-    """The paths of one function over lanes.
-
-    `shape` is that of the arguments of one lane; those of its leaves that are `mapped` differ from lane to lane.
-    """
+    """The paths of one function over lanes; those leaves of a lane's arguments that are `mapped` differ from lane to lane."""
 
     def __init__(
-        self,
-        f: Callable[..., Any],
-        shape: Shape,
-        mapped: tuple[bool, ...],
-        limit: int,
-        backend: str,
-        *,
-        reduce: str | None,
-        contract: bool = False,
-        masked: bool = False,
+        self, paths: Paths, mapped: tuple[bool, ...], backend: str, *, reduce: str | None, contract: bool = False
     ) -> None:
-        self.paths = Paths(f, shape, limit, masked=masked)
-        self.mapped, self.backend, self.reduce, self.contract = mapped, backend, reduce, contract
+        self.paths, self.mapped, self.backend, self.reduce, self.contract = paths, mapped, backend, reduce, contract
         self.derived: dict[Any, LanePaths] = {}  # of derivatives of the function
         self.entry: Any = None  # the short way of a call with arguments of this shape
         self._examples: dict[Path, list[float]] = {}  # what captured Variables were when a path was recorded
-        ends = itertools.accumulate(shape.sizes)
-        slots = [range(end - size, end) for size, end in zip(shape.sizes, ends, strict=True)]
+        ends = itertools.accumulate(paths.shape.sizes)
+        slots = [range(end - size, end) for size, end in zip(paths.shape.sizes, ends, strict=True)]
         #: The slots of the numbers that all lanes share, and of a row of each array.
         self.shared = [slot for own, differs in zip(slots, mapped, strict=True) if not differs for slot in own]
         self.rows = [own for own, differs in zip(slots, mapped, strict=True) if differs]
@@ -71,8 +59,6 @@ class LanePaths:
         return own[self.order].tolist()  # type: ignore[no-any-return]
 
     def program(self, path: Path, *, summed: bool = False) -> LaneProgram:
-        """The path compiled."""
-
         def compiled(tape: Any) -> LaneProgram:
             varying = np.ones(len(self.order), dtype=bool)
             varying[self.shared] = False
@@ -108,24 +94,12 @@ class LanePaths:
                 self._test_unchanged()
             return self.paths.new(numbers)
 
-    @contextmanager
-    def lent(self, given: Given | None) -> Iterator[None]:
+    def lent(self, given: Given | None) -> AbstractContextManager[None]:
         """For a while captured Variables have the numbers that they are given as."""
         if given is None:
-            yield
-            return
-        with self.paths._lock:
-            captured = {v._number: v for path in self.paths.known for v in path.tape.captured}
-            before = {number: v._value for number, v in captured.items()}
-            token = context.lending.set(True)
-            try:
-                for number, v in captured.items():
-                    v._value = float(given.get(number, v._value))
-                yield
-            finally:
-                context.lending.reset(token)
-                for number, v in captured.items():
-                    v._value = before[number]
+            return nullcontext()
+        captured = {v._number: v for path in self.paths.known for v in path.tape.captured if v._number in given}
+        return lent(self.paths._lock, [*captured.values()], [given[number] for number in captured])
 
     def note_examples(self) -> None:
         """Remember what captured Variables are now for the paths that were recorded with that."""
@@ -201,9 +175,8 @@ class Served:
         if not program.captured:
             return columns
         self.captured |= {v._number: v for v in program.captured}
-        if self.given is None:
-            return columns.also_shared([v._value for v in program.captured])
-        return columns.also_shared(given_to(program.captured, self.given))
+        captured, given = program.captured, self.given
+        return columns.also_shared([v._value for v in captured] if given is None else given_to(captured, given))
 
     def add_up(self, path: Path) -> None:
         """Sums over lanes by one path, block by block; blocks that came out NaN once more by its careful program."""
@@ -230,10 +203,6 @@ class Served:
     def serve(self, first: Path) -> None:
         """Every lane by the path it takes."""
         waiting: list[tuple[Path, Any, tuple[Path, ...]]] = [(first, None, ())]  # lanes, and the paths that they failed
-        if not self.columns.count:
-            self.captured |= {v._number: v for v in first.tape.captured}
-            self._parts.append((first.tape.output_shape, np.empty((len(first.tape.outputs), 0)), None))
-            waiting = []
         while waiting:
             path, lanes, tried = waiting.pop()
             columns = self.columns if lanes is None else self.columns.rows(lanes)
@@ -254,9 +223,8 @@ class Served:
     def _continued(self, path: Path, status: int, lanes: Any, tried: tuple[Path, ...]) -> list[Any]:
         """The further runs of lanes that a path does not serve."""
         family, failed = self.family, (*tried, path)
-        following = family.paths.following(
-            path, status, failed, lambda: family.new(family.lane(self.columns, lanes[0]), self.given)
-        )
+        first = family.lane(self.columns, lanes[0])
+        following = family.paths.following(path, status, failed, lambda: family.new(first, self.given))
         if following is not None:
             return [(following, lanes, failed)]
         again = lanes[:0]

@@ -5,7 +5,7 @@ each of these that is used. Compiled code calls back for the loop, which is mach
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -62,6 +62,8 @@ class Operation:
     results: int
     loop: "Loop"  # whose steps it runs
     order = 0  # how often the function was differentiated for it
+    replayed: Callable[[Sequence[Any]], list[Any]]  # on Variables
+    pulled_back: Callable[..., list[Any]]  # the adjoints of the arguments
 
     def computed(self, arguments: Any, *, native: bool) -> Any:
         """The results for an array of arguments, as an array."""
@@ -74,12 +76,6 @@ class Operation:
         if (notes := recording.current()) and notes.loops > self.order:
             return recorded(self, arguments)
         return self.replayed(arguments)
-
-    def replayed(self, arguments: Sequence[Any]) -> list[Any]:
-        raise NotImplementedError
-
-    def pulled_back(self, arguments: tuple[Any, ...], cotangents: Cotangents) -> list[Any]:
-        raise NotImplementedError
 
     def shares(self, node: Variable, cotangents: Cotangents) -> list[tuple[Variable, Number]]:
         """The products that the adjoints of the results send to each argument that is a Variable."""
@@ -277,7 +273,7 @@ class LoopGradient(Operation):
 
 
 def _sweep(
-    outputs: Sequence[Any], seeds: Sequence[Sequence[Number]], wrt: Sequence[Variable], oldest: int
+    outputs: list[Any], seeds: Sequence[Sequence[Number]], wrt: list[Variable], oldest: int
 ) -> list[list[Number]]:
     """Adjoints of `wrt` from those of `outputs`; where the seeds are masked, behind each a list of conditions.
 

@@ -6,7 +6,7 @@ the loop is closed: the step is not called again (see `paths`), and a path that 
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -38,15 +38,29 @@ def one_by_one(paths: Paths, loops: int = 0) -> Paths:
     return Paths(paths.f, paths.shape, paths.limit, loops=loops, masked=paths.masked, merging=paths.merging)
 
 
+@contextmanager
+def lent(lock: Any, captured: Sequence[Variable], numbers: Sequence[Any]) -> Iterator[None]:
+    """Captured Variables hold the numbers of the first trace; for a while they get these."""
+    with lock:
+        before = [v._value for v in captured]
+        token = context.lending.set(True)
+        try:
+            for v, number in zip(captured, numbers, strict=True):
+                v._value = float(number)
+            yield
+        finally:
+            context.lending.reset(token)
+            for v, number in zip(captured, before, strict=True):
+                v._value = number
+
+
 class Steps:
     """A step `(carry, row) -> (carry, outputs)` on nests of `shape` with all its paths, run over rows.
 
     `carry` counts the numbers of the carry; `captured` is what the step is known to use from outside.
     """
 
-    def __init__(
-        self, step: Callable[..., Any], shape: Shape, carry: int, captured: Sequence[Variable], **options: Any
-    ) -> None:
+    def __init__(self, step: Any, shape: Shape, carry: int, captured: Sequence[Variable], **options: Any) -> None:
         self.paths = Paths(step, shape, MAX_PATHS, loops=2, **options)
         self.carry, self.x = carry, sum(shape.sizes) - carry
         self.captured = {v: place for place, v in enumerate(captured)}
@@ -69,9 +83,7 @@ class Steps:
                     raise
                 self.paths = wider(paths)  # for a scan inside the step
 
-    def adopt(
-        self, other: "Steps", function: str, names: Sequence[Any], other_names: Sequence[Any]
-    ) -> tuple[bool, bool]:
+    def adopt(self, other: "Steps", function: str, names: list[Any], other_names: Sequence[Any]) -> tuple[bool, bool]:
         """Serve the steps that those of the same scan in another trace serve; `names` of what is captured: see `paths`."""
         own = dict(zip(names[::-1], [*self.captured][::-1], strict=True))  # two may have one name: the first
         theirs = dict(zip(other.captured, other_names, strict=True))
@@ -93,24 +105,7 @@ class Steps:
                 learnt = True
         return learnt, lacking
 
-    @contextmanager
-    def lent(self, captured: Any) -> Iterator[None]:
-        """Captured Variables hold the numbers of the first trace; for a while they get today's."""
-        with self.tracing:
-            lent = list(self.captured)  # a path that is met meanwhile may add to them
-            before = [v._value for v in lent]
-            token = context.lending.set(True)
-            try:
-                for v, number in zip(lent, captured, strict=True):
-                    v._value = float(number)
-                yield
-            finally:
-                context.lending.reset(token)
-                for v, number in zip(lent, before, strict=True):
-                    v._value = number
-
     def program(self, path: Path, *, native: bool, keep: bool = False) -> tuple[Any, Any]:
-        """The compiled tape of a path, and the places of the Variables that it captured."""
         backend = "llvm" if native else "python"
 
         def build(tape: Tape) -> tuple[Any, Any]:
@@ -190,7 +185,6 @@ class Run:
             tried = []
 
     def _numbers(self) -> list[float]:
-        """The arguments of the next step."""
         return [*map(float, self.carry), *self.rows[self.step].tolist()]
 
     def _advance(self, values: Sequence[float]) -> None:
@@ -201,10 +195,12 @@ class Run:
     def _along(self, path: Path) -> int | None:
         """Go on by one path as far as it leads; returns the status of the step that fails, None if a loop inside it does."""
         try:
+            program, places = self.steps.program(path, native=self.native, keep=self.native and self.keep)
+            own: Any = self.captured[places]
             if self.native:
-                return self._native(path)
-            program, places = self.steps.program(path, native=False)
-            own = self.captured[places].tolist()
+                self.step, self.carry, status = program.scan(self.carry, own, self.rows, self.outputs, self.step)
+                return int(status)
+            own = own.tolist()
             while self.step < len(self.rows):
                 status, values = program.run([*self._numbers(), *own])
                 if status:
@@ -213,12 +209,6 @@ class Run:
         except Unserved:
             return None
         return 0
-
-    def _native(self, path: Path) -> int:
-        program, places = self.steps.program(path, native=True, keep=self.keep)
-        own = self.captured[places]
-        self.step, self.carry, status = program.scan(self.carry, own, self.rows, self.outputs, self.step)
-        return status  # type: ignore[no-any-return]
 
     def _following(self, path: Path, status: int | None, tried: Sequence[Path]) -> Path | None:
         """The path to try for the next step; None if it is to be run eagerly."""
@@ -230,7 +220,7 @@ class Run:
         if self.steps.closed:
             raise Unserved(self.steps)
         places = self.steps.captured
-        with self.steps.lent(self.captured):
+        with self._lent():
             path = find(self._numbers())
             late = [v for tape in path.tapes for v in tape.captured if v not in places] if path else []
             for v in dict.fromkeys(late):
@@ -238,9 +228,12 @@ class Run:
                 self.captured = np.append(self.captured, v._value)
         return path
 
+    def _lent(self) -> AbstractContextManager[None]:
+        return lent(self.steps.tracing, [*self.steps.captured], self.captured)
+
     def _eagerly(self) -> list[float]:
         numbers = self._numbers()
-        with self.steps.lent(self.captured), context.record_into(None):
+        with self._lent(), context.record_into(None):
             results = unravel(self.steps.paths.eager(numbers))[0]
         return [getattr(y, "_value", y) for y in results]
 
@@ -262,7 +255,6 @@ class Run:
 
 
 def _with_captured(tape: Tape, translated: dict[Variable, Variable]) -> Tape:
-    """The tape with other Variables for those that it captured."""
     careful = _with_captured(tape.careful(), translated) if tape.careful else None
     own = tuple(translated[v] for v in tape.captured)
     return replace(tape, captured=own, careful=None if careful is None else lambda: careful)

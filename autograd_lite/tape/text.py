@@ -168,7 +168,6 @@ def module(tape: Tape, language: Language) -> Iterator[str]:
 
 
 def _imports(text: str) -> Iterator[str]:
-    """Lines that bring in the operations that a text calls."""
     called = sorted(set(re.findall(r"^    v\d+ = ((?!float\()\w+(?=\()|PRIMITIVES(?=\[))", text, re.MULTILINE)))
     public = [name for name in called if name in p.PUBLIC]
     if public:
@@ -292,8 +291,9 @@ _DELIMITED = re.compile(r"(^|[{(\[|,:?]|\\[lr](floor|ceil)|\\,)\s*$")  # what st
 _BINDS = re.compile(r"\s*[\^_!']")  # except before this
 
 
-def _decimal(number: float) -> str:
-    digits, _, exponent = in_digits(number, r"\infty", r"\mathrm{NaN}").removesuffix(".0").partition("e")
+def with_power_of_ten(digits: str) -> str:
+    """`2.5e-09` as 2.5 × 10⁻⁹."""
+    digits, _, exponent = digits.removesuffix(".0").partition("e")
     if not exponent:
         return digits
     power = f"10^{{{int(exponent)}}}"
@@ -305,7 +305,7 @@ def _pieces(name: str, template: str, arity: int) -> list[tuple[str, int, bool]]
     """A rule's LaTeX cut at its arguments: the text before, which argument, whether a sum there needs parentheses."""
     marks = [chr(0xE000 + k) for k in range(arity)]
     try:
-        text = template.format(*marks) if template else rf"\operatorname{{{_escaped(name)}}}({', '.join(marks)})"
+        text = template.format(*marks) if template else rf"\operatorname{{{escaped(name)}}}({', '.join(marks)})"
     except (IndexError, KeyError, ValueError, AttributeError) as error:
         raise PrimitiveError(
             f"latex={template!r} of {name!r} is no template: write {{0}}, {{1}} for the arguments and "
@@ -318,9 +318,9 @@ def _pieces(name: str, template: str, arity: int) -> list[tuple[str, int, bool]]
     ] + [(cut[-1], -1, False)]
 
 
-def _in_latex(primitive: Primitive, terms: Sequence[str]) -> str:
+def in_latex(name: str, template: str, terms: Sequence[str]) -> str:
     text = ""
-    for before, which, closed in _pieces(primitive.name, primitive.latex, primitive.arity):
+    for before, which, closed in _pieces(name, template, len(terms)):
         term = terms[which] if which >= 0 else ""
         text += before + (f"({term})" if closed and (term.startswith("-") or "10^" in term) else term)
     return text
@@ -343,10 +343,10 @@ def _word(text: str) -> str:
         return text
     if _GREEK.fullmatch(text):
         return f"\\{text}"
-    return rf"\mathrm{{{_escaped(text)}}}"
+    return rf"\mathrm{{{escaped(text)}}}"
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     return re.sub(r"[_{}#&%$]", r"\\\g<0>", re.sub(r"[\\^~]", "?", on_one_line(text)))
 
 
@@ -355,8 +355,8 @@ def equations(tape: Tape) -> Iterator[str]:
     inputs = [_symbol(name, seen) for name in tape.input_names]
     free = [letter for letter in "vutsrqponm" if not any(symbol.startswith(f"{letter}_{{") for symbol in inputs)]
     language = Language(
-        _in_latex,
-        _decimal,
+        lambda rule, terms: in_latex(rule.name, rule.latex, terms),
+        lambda number: with_power_of_ten(in_digits(number, r"\infty", r"\mathrm{NaN}")),
         lambda _, guard, left, right: (
             rf"&\text{{given {'' if guard.outcome else 'not '}}}{left} {_RELATIONS[guard.relation]} {right}"
         ),

@@ -16,7 +16,7 @@ from autograd_lite.tape.backends.lanes import Columns
 from autograd_lite.tape.backends.registry import fastest
 from autograd_lite.tape.lane_operations import Found, entered
 from autograd_lite.tape.lane_paths import LanePaths, reduced
-from autograd_lite.tape.paths import Unmapped
+from autograd_lite.tape.paths import Paths, Unmapped
 from autograd_lite.tape.trace import is_fixed
 from autograd_lite.transforms import name_of
 from autograd_lite.variable import Variable
@@ -48,7 +48,8 @@ class Mapped:
         if context.active or (notes and not notes.lanes and _hold_variables(arguments, keywords)):
             return self.one_by_one(arguments, keywords)
         columns, shape, mapped, found = self.apart(arguments, keywords, self.__name__)
-        family = LanePaths(self.f, shape, mapped, MAX_PATHS, fastest() if notes else "numpy", reduce=self.reduce)
+        paths, backend = Paths(self.f, shape, MAX_PATHS), fastest() if notes else "numpy"
+        family = LanePaths(paths, mapped, backend, reduce=self.reduce)
         return self.run(family, columns, found, arguments, keywords)
 
     def run(
@@ -131,7 +132,7 @@ class Mapped:
         if not lanes:  # empty arrays, or sums of nothing
             columns, shape, mapped, _ = self.apart(arguments, keywords, self.__name__)
             with context.observing(alone=True), context.record_into(None):
-                return LanePaths(self.f, shape, mapped, 1, "numpy", reduce=self.reduce)(columns).packed()
+                return LanePaths(Paths(self.f, shape, 1), mapped, "numpy", reduce=self.reduce)(columns).packed()
         results = []
         for k in range(lanes):
             lane = [row if axis is None else row[k] for row, axis in zip(rows, axes, strict=True)]

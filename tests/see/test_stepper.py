@@ -240,7 +240,7 @@ def test_too_large_is_refused():
 def test_every_gradient_cell_has_room():
     """The pattern that widens them finds each one."""
     view = al.draw(network())
-    roomy = view._stepper.make_room(view.source)
+    roomy = view._page.__self__.make_room(view.source)
     assert roomy.count("<TD WIDTH=") == view.nodes
     assert re.sub(r' WIDTH="\d+"', "", roomy) == view.source
 

@@ -85,14 +85,10 @@ LIBRARY: dict[Primitive, str] = {
 
 NATIVE = frozenset([*INLINE, *LIBRARY])
 
-#: Instructions of one function: long enough to share loads, short enough for LLVM.
-FUNCTION_LENGTH = 1000
-
-#: As many arguments of an operation with many results as this are copied together where they lie together, or are one number.
-RUN = 16
-
-#: The number of the first guard that failed, while none has.
-HELD = 1e300
+FUNCTION_LENGTH = 1000  # instructions of one function: long enough to share loads, short enough for LLVM
+RUN = 16  # as many arguments of a loop or vmap are copied together where they lie together, or are one number
+HELD = 1e300  # the number of the first guard that failed, while none has
+ON_STACK = 8192  # doubles of scratch that a compiled function takes from the stack; beyond, the caller brings them
 
 Place = tuple[str, int]  # the name of a pointer, and bytes from there
 
@@ -109,9 +105,8 @@ class ProgramModule(Module):
     ) -> None:
         super().__init__(width, contract=contract, vectorised=vector_math.FUNCTIONS)
         self.tape, self.varying, self.first = tape, varying, tape.first_instruction
-        self.groups = matrices.Found()
-        if not contract:
-            self.groups = matrices.found(tape, varying, summed=summed or width is None)
+        asked = summed or width is None
+        self.groups = matrices.Found() if contract else matrices.found(tape, varying, summed=asked)
         self.instructions = len(tape.code) - len(self.groups.absorbed)
         self.block = 256 if self.instructions < 1000 and varying < 200 else 64  # its numbers should stay in the cache
         # Bytes from one row of the scratch array to the next. No power of two: rows would fall into few sets of the cache.
@@ -258,8 +253,6 @@ class ProgramModule(Module):
 
 
 class FunctionWriter:
-    """Writes one function of a program."""
-
     def __init__(self, module: ProgramModule, b: Builder, given: Value, scratch: Value, out: Value) -> None:
         self.module, self.tape, self.b = module, module.tape, b
         self.pointers = {"given": given, "scratch": scratch, "out": out}
@@ -372,10 +365,6 @@ class FunctionWriter:
             status.store(before.where(holds, before.where(before < number + 1.0, number + 1.0)))
 
 
-#: Doubles of scratch that a compiled function takes from the stack; beyond, the caller brings them.
-ON_STACK = 8192
-
-
 def lane_module(tape: Program, *, contract: bool = False) -> ProgramModule:
     """The module of a program for one lane: `main(in, out, scratch)`, and `framed` with the address of these three.
 
@@ -427,7 +416,8 @@ def lanes_module(tape: Program, varying: int, width: int, *, summed: bool, contr
     """
     tape = lowered(tape, NATIVE)
     module = ProgramModule(tape, varying, width, results=tape.outputs, summed=summed, contract=contract)
-    row, count, v = module.row, len(tape.outputs), vector(width)
+    row, count, v, whole = module.row, len(tape.outputs), vector(width), vector(width, "i64")
+    places = f"<{', '.join(f'i64 {k}' for k in range(width))}>" if width > 1 else "0"  # of the lanes of a vector
     written = 0 if summed else count + bool(tape.guards)  # the status lies in the row behind the outputs
 
     def main(b: Builder, *arguments: Value) -> None:
@@ -442,7 +432,8 @@ def lanes_module(tape: Program, varying: int, width: int, *, summed: bool, contr
             b.call("void", "al_gather", bases, strides, varying, first, lanes, scratch, row, padded)
             b.call("void", "al_fill", sums, b.constant(0.0, "double"), len(module.added) * width)
             with b.counted(lanes, step=width) as (lane,):
-                out.store(_mask(lanes - lane, width), align=64)
+                exists = (lanes - lane).spread(width).compare("sgt", Value(b, whole, places))
+                out.store(exists.cast("sext", whole), align=64)
                 module.run(b, given, scratch.at(lane), out)
             with b.counted(written) as (k,):
                 b.copy(results.at(k * n + first), rows.at(k * row, "i8"), lanes * 8)
@@ -456,13 +447,6 @@ def lanes_module(tape: Program, varying: int, width: int, *, summed: bool, contr
     module.table("places", module.added)
     module.function("main", [*["ptr"] * 6, *["i64"] * 4], main)
     return module
-
-
-def _mask(left: Value, width: int) -> Value:
-    """All bits for each lane that is left."""
-    numbers = ", ".join(f"i64 {k}" for k in range(width))
-    lanes = Value(left.b, vector(width, "i64"), f"<{numbers}>" if width > 1 else "0")
-    return left.spread(width).compare("sgt", lanes).cast("sext", lanes.kind)
 
 
 def _halved(numbers: Value, width: int) -> Value:

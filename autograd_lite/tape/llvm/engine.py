@@ -77,8 +77,7 @@ class Module:
             llvm.add_symbol(name, self.address(name))
 
     def address(self, name: str) -> int:
-        address: int = self._engine.get_function_address(name)
-        return address
+        return int(self._engine.get_function_address(name))
 
     def function(self, name: str, result: Any, *arguments: Any, hold_gil: bool = False) -> Callable[..., Any]:
         kind = (ctypes.PYFUNCTYPE if hold_gil else ctypes.CFUNCTYPE)(result, *arguments)

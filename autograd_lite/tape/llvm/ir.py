@@ -56,7 +56,7 @@ class Module:
     def table(self, name: str, numbers: Iterable[int]) -> str:
         entries = [f"i64 {n}" for n in numbers]
         self.parts.append(f"@{name} = internal constant [{len(entries)} x i64] [{', '.join(entries)}]")
-        return name
+        return f"@{name}"
 
     @property
     def text(self) -> str:
@@ -87,15 +87,9 @@ class Builder:
         return Value(self, kind, literal(kind, number))
 
     def call(self, kind: str, function: str, *arguments: "Value | int | str") -> "Value":
-        """A call of a function whose result has this type; numbers are passed as i64, names of tables as their address."""
-        values = [
-            a
-            if isinstance(a, Value)
-            else Value(self, "ptr", f"@{a}")
-            if isinstance(a, str)
-            else self.constant(a, "i64")
-            for a in arguments
-        ]
+        """A call of a function whose result has this type; numbers are passed as i64, tables as their address."""
+        kinds = {int: "i64", str: "ptr"}
+        values = [a if isinstance(a, Value) else Value(self, kinds[type(a)], str(a)) for a in arguments]
         self.module.declarations[function] = f"declare {kind} @{function}({', '.join(v.kind for v in values)})"
         call = f"call {kind} @{function}({', '.join(f'{v.kind} {v.name}' for v in values)})"
         if kind != "void":
@@ -193,9 +187,8 @@ class Value:
 
     def op(self, operation: str, other: "Operand") -> "Value":
         """One of LLVM's operations on two values of a type."""
-        second = other.name if isinstance(other, Value) else literal(self.kind, other)
         operation = self.b.module.fused.get(operation, operation)
-        return self.b.emit(self.kind, f"{operation} {self.kind} {self.name}, {second}")
+        return self.b.emit(self.kind, f"{operation} {self.kind} {self.name}, {self.operand(other)}")
 
     __add__, __sub__, __mul__ = _operator("fadd", "add"), _operator("fsub", "sub"), _operator("fmul", "mul")
     __truediv__, __lshift__, __rshift__ = _operator("fdiv"), _operator(whole="shl"), _operator(whole="ashr")
@@ -222,9 +215,8 @@ class Value:
 
     def where(self, truth: "Value", other: "Operand") -> "Value":
         """These lanes where `truth` holds, the other's elsewhere."""
-        kind = self.kind
-        select = f"select {truth.kind} {truth.name}, {kind} {self.name}, {kind} {self.operand(other)}"
-        return self.b.emit(kind, select)
+        pair = f"{self.kind} {self.name}, {self.kind} {self.operand(other)}"
+        return self.b.emit(self.kind, f"select {truth.kind} {truth.name}, {pair}")
 
     def clamp(self, lower: float, upper: float) -> "Value":
         """The nearest number of [lower, upper]; nan stays nan."""

@@ -44,9 +44,7 @@ def library(width: int | None) -> Module:
     return module
 
 
-def matrix(
-    module: Module, number: int, found: Matrix, shared: int, *, places: Sequence[int], sources: Sequence[int]
-) -> Call:
+def matrix(module: Module, number: int, found: Matrix, shared: int, *, places: list[int], sources: list[int]) -> Call:
     """The call of a matrix, whose tables are written; it is passed pointers to inputs and to the scratch array.
 
     Weights are inputs from `shared` on; `places` and `sources` are byte offsets of its results and its vector.

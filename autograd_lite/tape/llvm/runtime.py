@@ -77,7 +77,6 @@ def _scan(*, swap: bool) -> Callable[..., Value]:
 
 @cache
 def library() -> Module:
-    """Functions for programs of every kind."""
     module = Module(1)
     module.function("al_total", ["ptr", "i64"], _total)
     module.function("al_fill", ["ptr", "double", "i64"], _fill)
