@@ -51,7 +51,7 @@ SPAN = {
 #: Pages of calls: title, what they are for, and the modules whose public names they show.
 CALLS = {
     "transforms": ("Transforms of functions", "Gradients, Jacobians, Hessians, products.", ("transforms", "testing")),
-    "nodes": ("Variables and the sweep", "The node, and what a graph of nodes is asked.", ("variable", "backward")),
+    "nodes": ("Variables and the sweep", "The node, and questions to a graph of nodes. Operations are methods too: `x.sin()` is `al.sin(x)`.", ("variable", "backward")),
     "functions": ("Functions of several numbers", "Composed of operations of the table.", ("functions", "selection")),
     "nests": ("Nests and arrays", "Models are nests (pytrees); arrays keep Variables.", ("nests",)),
     "tape": ("Tapes and machine code", "Record once, run as machine code over many lanes.", ("tape",)),
@@ -60,6 +60,10 @@ CALLS = {
     "optim": ("Optimisers", "`autograd_lite.optim`, also `al.optim`.", ("train.optim",)),
     "more": ("Operations of your own", "`Primitive` makes an operation; the rest of the package stands here too.", ("",)),
 }  # fmt: skip
+
+
+#: Methods that another module gives to a class.
+METHODS = {"al.Variable.backward": "autograd_lite.backward.backward"}
 
 
 def pages() -> dict[str, str]:
@@ -196,17 +200,17 @@ def _domains(operation: Primitive) -> str:
     if all(interval == primitives.REAL for interval in operation.domain):
         return "all real numbers"
     names = _names(operation)
-    parts = [f"{name} {_interval(i)}" for name, i in zip(names, operation.domain, strict=True) if i != primitives.REAL]
+    parts = [_interval(name, i) for name, i in zip(names, operation.domain, strict=True) if i != primitives.REAL]
     return "; ".join(parts)
 
 
-def _interval(interval: Interval) -> str:
+def _interval(name: str, interval: Interval) -> str:
     less = "&lt;" if interval.open_ends else "≤"
     if interval.whole:
-        return "a whole number" + (f" ≥ {interval.lower:g}" if math.isfinite(interval.lower) else "")
+        return f"{name} a whole number" + (f" ≥ {interval.lower:g}" if math.isfinite(interval.lower) else "")
     if math.isinf(interval.upper):
-        return f"{'&gt;' if interval.open_ends else '≥'} {interval.lower:g}"
-    return f"between: {interval.lower:g} {less} x {less} {interval.upper:g}".replace("between: ", "with ")
+        return f"{name} {'&gt;' if interval.open_ends else '≥'} {interval.lower:g}"
+    return f"{interval.lower:g} {less} {name} {less} {interval.upper:g}"
 
 
 def _names(operation: Primitive) -> list[str]:
@@ -217,7 +221,7 @@ def _bounds(operation: Primitive) -> str:
     if operation.ulp is None:
         return ""
     at = at_numbers(operation)
-    bounds = [f"{b(*at):.3g} at {_tuple(at)}, elsewhere other" if callable(b) else f"{b:g}" for b in operation.ulp]
+    bounds = [f"{b(*at):.3g} at {_tuple(at)}, but not everywhere" if callable(b) else f"{b:g}" for b in operation.ulp]
     return f"value {bounds[0]}, derivative {bounds[1]}"
 
 
@@ -239,7 +243,8 @@ def _tuple(numbers: tuple[float, ...]) -> str:
 def _example(operation: Primitive) -> str:
     at = at_numbers(operation)
     flat = all(p is primitives.zero for p in operation.partials)
-    argnums = f", argnums={tuple(range(operation.arity))}" if operation.arity > 1 else ""
+    places = tuple(k for k, p in enumerate(operation.partials) if callable(p) or p == p)  # noqa: PLR0124 - not nan
+    argnums = f", argnums={places if len(places) > 1 else places[0]}" if operation.arity > 1 else ""
     call, derivative = f"al.{operation.name}({_tuple(at)})", f"al.grad(al.{operation.name}{argnums})({_tuple(at)})"
     lines = [f">>> {call}", repr(eval(call, {"al": al}))]  # noqa: S307 - the two lines above
     if not flat:
@@ -303,14 +308,16 @@ def calls() -> dict[str, dict[str, str]]:
             if not n.startswith("_") and getattr(vars(module)[n], "__module__", "") == module.__name__
         ]
         found[short] |= {f"al.{short}.{n}": f"{module.__name__}.{n}" for n in names}
-    return {page: dict(sorted(names.items(), key=_place)) for page, names in found.items()}
+    found = {page: dict(sorted(names.items(), key=_place)) for page, names in found.items()}
+    found["nodes"] = {"al.Variable": found["nodes"]["al.Variable"]} | METHODS | found["nodes"]
+    return found
 
 
-def _place(entry: tuple[str, str]) -> tuple[str, int]:
-    """Module and line of a definition: what stands first in the source is read first."""
+def _place(entry: tuple[str, str]) -> tuple[bool, str, int]:
+    """Kind, module and line of a definition: classes come first, then what stands first in the source."""
     module, _, name = entry[1].rpartition(".")
     thing = inspect.unwrap(getattr(importlib.import_module(module), name))
-    return module, inspect.getsourcelines(thing)[1]
+    return not inspect.isclass(thing), module, inspect.getsourcelines(thing)[1]
 
 
 def thing_of(name: str) -> Any:
