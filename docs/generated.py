@@ -51,7 +51,7 @@ SPAN = {
 #: Pages of calls: title, what they are for, and the modules whose public names they show.
 CALLS = {
     "transforms": ("Transforms of functions", "Gradients, Jacobians, Hessians, products.", ("transforms", "testing")),
-    "nodes": ("Variables and the sweep", "The node, and questions to a graph of nodes. Operations are methods too: `x.sin()` is `al.sin(x)`.", ("variable", "backward")),
+    "nodes": ("Variables and the sweep", "Nodes and their graph. `x.sin()` is `al.sin(x)`.", ("variable", "backward")),
     "functions": ("Functions of several numbers", "Composed of operations of the table.", ("functions", "selection")),
     "nests": ("Nests and arrays", "Models are nests (pytrees); arrays keep Variables.", ("nests",)),
     "tape": ("Tapes and machine code", "Record once, run as machine code over many lanes.", ("tape",)),
@@ -162,7 +162,7 @@ def _section(title: str, operations: list[Primitive]) -> str:
     made = (
         "These entries are made from the library's table of rules. [How to read them](index.md#how-to-read-an-entry)."
     )
-    return f"# {title}\n\n{links}\n\n{made}\n\n" + "\n".join(map(_entry, operations))
+    return f"# {title}\n\n{links}\n{{ data-search-exclude }}\n\n{made}\n\n" + "\n".join(map(_entry, operations))
 
 
 def _entry(operation: Primitive) -> str:

@@ -31,6 +31,8 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """Change what is written for GitHub into what the site needs."""
     if page.file.src_uri.startswith("coming_from/"):
         page.meta["hide"] = ["toc"]  # two programs side by side need the room
+    if page.file.src_uri == "changelog.md":
+        page.meta["search"] = {"boost": 0.1}  # it names everything
     return for_site(markdown, page.file.src_uri)
 
 

@@ -1,8 +1,12 @@
 """The site: its pages, its navigation, its map, and the pages that are made from the table and from docstrings."""
 
 import doctest
+import os
 import re
+import subprocess
+import sys
 
+import chromium
 import generated
 import hooks
 import plots
@@ -129,3 +133,29 @@ def test_the_quickstart_has_twenty_lines():
     """Of input, imports and continued lines included."""
     text = (DOCS / "quickstart.md").read_text(encoding="utf-8")
     assert len(re.findall(r"^(?:>>>|\.\.\.) ", text, flags=re.MULTILINE)) == 20
+
+
+@pytest.mark.full
+def test_the_site_is_built_and_searched_as_files(tmp_path):
+    """Strictly, without an address of another place, and its search answers without a server."""
+    for tool in ("mkdocs", "material", "mkdocstrings"):
+        pytest.importorskip(tool, reason="pip install -e '.[docs]'")
+    command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir", str(tmp_path)]
+    environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+    built = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stderr
+    for page in tmp_path.rglob("*.html"):
+        assert not re.search(
+            r"<(?:script|link|img|iframe)[^>]*(?:src|href)=\"?https?:", page.read_text(encoding="utf-8")
+        )
+    named = re.findall(r"\]\(([^)]+)\)", (tmp_path / "llms.txt").read_text(encoding="utf-8"))
+    assert all((tmp_path / target).exists() for target in named)
+    with chromium.Chromium() as browser:
+        browser.open((tmp_path / "api" / "nn.html").as_uri())
+        browser.run("document.querySelector('.md-search__input').focus()")
+        browser.call("Input.insertText", text="logaddexp")
+        browser.call("Input.dispatchKeyEvent", type="keyUp", key="p")
+        browser.wait("document.querySelectorAll('.md-search-result__link').length > 0")
+        found = browser.run("[...document.querySelectorAll('.md-search-result__link')].map(link => link.href)")
+        assert any(re.search(r"api/powers_exp_and_log.html.*#logaddexp$", link) for link in found), found
+        assert browser.errors == []
