@@ -33,9 +33,11 @@ def long_description(readme: str, address: str) -> str:
         f"[![{name}]({address}/actions/workflows/{name}.yml/badge.svg)]({address}/actions)"
         for name in ("tests", "wheels")
     )
-    pictures = re.sub(r"(!\[[^\]]*\]\()(?!https?:)", rf"\1{address}/raw/main/", rest)
-    linked = re.sub(r"(?<=\]\()(?!https?:|#)", f"{address}/blob/main/", pictures)
-    return f"{title}\n\n{badges}\n{linked}"
+    parts = re.split(r"(^```.*?^```)", rest, flags=re.DOTALL | re.MULTILINE)  # code stands in every second one
+    for k in range(0, len(parts), 2):
+        pictures = re.sub(r"(!\[[^\]]*\]\()(?!https?:)", rf"\1{address}/raw/main/", parts[k])
+        parts[k] = re.sub(r"(?<=\]\()(?!https?:|mailto:|#)", f"{address}/blob/main/", pictures)
+    return f"{title}\n\n{badges}\n{''.join(parts)}"
 
 
 class LongDescription(MetadataHookInterface):

@@ -32,13 +32,15 @@ from autograd_lite.see.view import draw
 from autograd_lite.see.watch import raise_on_nonfinite, record_locations, scope
 from autograd_lite.see.why import why
 from autograd_lite.functions import (
-    dot, elu, gelu, log_softmax, logsumexp, mean, norm, prod, selu, silu, softmax, sum,
+    dot, elu, gelu, log_softmax, logsumexp, mean, norm, prod, selu, silu, softmax, sum as sum,
 )
 from autograd_lite.nests import array, full, ones, register_dataclass, zeros
 from autograd_lite import primitives
 from autograd_lite.primitives import *
 from autograd_lite.primitives import PRIMITIVES, REAL, Interval, Primitive
-from autograd_lite.selection import all, any, equal, greater, greater_equal, less_equal, max, min, not_equal
+from autograd_lite.selection import (
+    all as all, any as any, equal, greater, greater_equal, less_equal, max as max, min as min, not_equal,
+)
 from autograd_lite.tape.files import load, save  # gives Tape its files
 from autograd_lite.tape.call import jit
 from autograd_lite.tape.vmap import vmap
@@ -72,4 +74,4 @@ jacfwd = jacrev = jacobian
 Value, stop_grad = Variable, stop_gradient
 __all__ += ["Value", "jacfwd", "jacrev", "stop_grad"]
 
-__getattr__ = _hints.of_module(__name__, "al", [*vars()])
+__getattr__ = _hints.of_module(__name__, "al", ("abs", "all", "any", "max", "min", "pow", "round", "sum"))

@@ -751,11 +751,12 @@ static PyObject *node_called(PyObject *type, PyObject *const *args, size_t flags
 {
     Py_ssize_t given = PyVectorcall_NARGS(flags), named = names ? PyTuple_GET_SIZE(names) : 0;
     if (given == 1 && !named && PyFloat_CheckExact(args[0])) {
-        Node *n = BLANK(TRACED);
+        uint64_t watched = TRACED; /* once: making room may run a finalizer, which may end a trace */
+        Node *n = BLANK(watched);
         if (!n) return NULL;
         n->value = PyFloat_AS_DOUBLE(args[0]);
         n->primitive = n->about = n->weakrefs = NULL;
-        n->word = next_number++ << BITS | MARKS(TRACED);
+        n->word = next_number++ << BITS | MARKS(watched);
         return finished(n);
     }
     PyObject *positional = PyTuple_New(given), *keywords = named ? PyDict_New() : NULL, *r = NULL;

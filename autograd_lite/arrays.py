@@ -196,7 +196,8 @@ def _generic(ufunc: np.ufunc, function: Callable[..., Any] | None = None) -> Any
 def array_ufunc(ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
     """The result of `ufunc` where an argument is a Variable or a `VariableArray`; a trace counts what it costs."""
     result = _served(ufunc, method, *inputs, **options)
-    if context.tracing and isinstance(result, np.ndarray) and (trace := context.recording()):
+    trace = context.recording() if context.tracing and isinstance(result, np.ndarray) else None
+    if trace and any(map(is_variable, result.flat)):
         trace.count_array(result.shape)
     return result
 

@@ -52,10 +52,14 @@ def of_module(module: str, shown: str, also: Iterable[str] = ()) -> Callable[[st
     """The `__getattr__` of a module, which is `shown` as the user writes it."""
 
     def missing(name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
         known = [*vars(sys.modules[module]).get("__all__", ()), *also]
         text = f"{shown} has no attribute {name!r}.{hint(module, name, known, f'{shown}.')}"
-        frame = sys._getframe(1)  # noqa: SLF001 - Python says nothing more of an AttributeError in `from … import name`
-        if frame.f_code.co_code[frame.f_lasti] == dis.opmap["IMPORT_FROM"]:
+        # Python says nothing more of an AttributeError in `from … import name`.
+        frame: Any = inspect.currentframe()
+        frame = frame.f_back if frame else None
+        if frame and frame.f_code.co_code[frame.f_lasti] == dis.opmap["IMPORT_FROM"]:
             raise UnknownImportError(text, name=name)
         raise UnknownNameError(text, name=name)
 
@@ -69,6 +73,8 @@ def of_instances(place: str) -> Callable[[C], C]:
         def missing(self: Any, name: str) -> Any:
             if name.startswith("__"):  # copies and pickles ask for these
                 raise AttributeError(name)
+            if hasattr(type(self), name):  # a property whose body lacks something: that is the error
+                return object.__getattribute__(self, name)
             raise unknown(place, name, dir(self))
 
         cls.__getattr__ = missing
@@ -95,6 +101,9 @@ class Elsewhere:
     def __set__(self, instance: Any, value: Any) -> None:
         remedy = hint(f"{self.place} to set", self.name) or hint(self.place, self.name)
         raise UnknownNameError(f"{self.place} has no attribute {self.name!r} to set.{remedy}", name=self.name)
+
+    def __delete__(self, instance: Any) -> None:
+        raise unknown(self.place, self.name, ())
 
 
 def keywords(function: F, name: str = "") -> F:

@@ -9,7 +9,7 @@ import functools
 import warnings
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 import numpy as np
 import optree
@@ -20,6 +20,9 @@ from autograd_lite.errors import ArgumentError, DerivativeWarning, OperandError,
 from autograd_lite.nests import NAMESPACE, Shape, mapped, unravel
 from autograd_lite.refusals import watched
 from autograd_lite.variable import Variable, is_input_of
+
+if TYPE_CHECKING:
+    from autograd_lite.typed import Function
 
 Argnums = int | tuple[int, ...]
 P = ParamSpec("P")
@@ -223,6 +226,14 @@ def _packed(run: Run, gradient: Any, connected: Container[int], unconnected: str
     return optree.tree_unflatten(shape.containers, leaves)
 
 
+@overload
+def value_and_grad(
+    f: Callable[..., Variable], argnums: Argnums = 0, has_aux: bool = False, *, unconnected: Unconnected = "zero"
+) -> "Function[..., tuple[float, Any]]": ...
+@overload
+def value_and_grad(
+    f: Callable[P, R], argnums: Argnums = 0, has_aux: bool = False, *, unconnected: Unconnected = "zero"
+) -> "Function[P, tuple[R, Any]]": ...
 @hints.keywords
 def value_and_grad(
     f: Callable[P, R], argnums: Argnums = 0, has_aux: bool = False, *, unconnected: Unconnected = "zero"
@@ -295,6 +306,14 @@ def value_and_grad(
     return value_and_gradient
 
 
+@overload
+def grad(
+    f: Callable[..., Variable], argnums: Argnums = 0, has_aux: bool = False, *, unconnected: Unconnected = "zero"
+) -> "Function[..., Any]": ...
+@overload
+def grad(
+    f: Callable[P, Any], argnums: Argnums = 0, has_aux: bool = False, *, unconnected: Unconnected = "zero"
+) -> "Function[P, Any]": ...
 @hints.keywords
 def grad(
     f: Callable[P, Any], argnums: Argnums = 0, has_aux: bool = False, *, unconnected: Unconnected = "zero"
@@ -314,7 +333,7 @@ def grad(
     12.0
     """
     dressed = _transform("grad", f, argnums, has_aux=has_aux, unconnected=unconnected)
-    both = value_and_grad(f, argnums, has_aux, unconnected=unconnected)
+    both: Callable[..., Any] = value_and_grad(f, argnums, has_aux, unconnected=unconnected)
 
     @dressed
     def gradient(*arguments: Any, **keywords: Any) -> Any:
@@ -324,8 +343,12 @@ def grad(
     return gradient
 
 
+@overload
+def jacobian(f: Callable[..., Variable], argnums: Argnums = 0) -> "Function[..., Any]": ...
+@overload
+def jacobian(f: Callable[P, Any], argnums: Argnums = 0) -> "Function[P, Any]": ...
 @hints.keywords
-def jacobian(f: Callable[P, Any], argnums: Argnums = 0) -> Callable[P, Any]:
+def jacobian(f: Any, argnums: Argnums = 0) -> Any:
     """Return a function that computes all first derivatives of a function with any nest of outputs.
 
     Returns
@@ -371,8 +394,12 @@ def _pushed_forward(reach: Reach, outputs: Sequence[Any], seeds: Seeds, *, creat
     return [result(tangent, create_graph=create_graph) for tangent in found]
 
 
+@overload
+def hessian(f: Callable[..., Variable], argnums: Argnums = 0) -> "Function[..., Any]": ...
+@overload
+def hessian(f: Callable[P, Any], argnums: Argnums = 0) -> "Function[P, Any]": ...
 @hints.keywords
-def hessian(f: Callable[P, Any], argnums: Argnums = 0) -> Callable[P, Any]:
+def hessian(f: Any, argnums: Argnums = 0) -> Any:
     """Return a function that computes all second derivatives of a scalar function.
 
     Returns

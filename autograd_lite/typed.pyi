@@ -2,7 +2,7 @@
 #
 # `Methods` has the operators and methods of a Variable that `operators` writes from the table; a test compares the two.
 
-from typing import Any, Protocol, Self, TypeAlias, TypeVar, overload
+from typing import Any, ParamSpec, Protocol, Self, TypeAlias, TypeVar, overload
 
 import numpy as np
 
@@ -10,6 +10,15 @@ from autograd_lite.rule import Primitive
 
 Array: TypeAlias = np.ndarray[Any, Any]
 Scalar: TypeAlias = float | np.number[Any]
+
+_P = ParamSpec("_P")
+_R_co = TypeVar("_R_co", covariant=True)
+
+# A function with the parameters of another: a class, since mypy takes the function that it makes of a lambda for untyped.
+class Function(Protocol[_P, _R_co]):
+    __name__: str
+
+    def __call__(self, *arguments: _P.args, **keywords: _P.kwargs) -> _R_co: ...
 
 # A Variable, as the table knows it, which stands below.
 class Node(Protocol):
@@ -37,6 +46,8 @@ class Several(Primitive):
     def __call__(self, x: Scalar, y: Scalar, z: _N, /) -> _N: ...
     @overload
     def __call__(self, x: Scalar, /, *others: Scalar, **named: Scalar) -> float: ...
+    @overload
+    def __call__(self, x: _N | Scalar, /, *others: _N | Scalar, **named: _N | Scalar) -> _N | float: ...
     @overload
     def __call__(self, x: Any, /, *others: Any, **named: Any) -> Array: ...
 

@@ -691,7 +691,7 @@ class _Lacking(hints.Elsewhere):
 
 def _misspelt(_node: Variable, name: str) -> NoReturn:
     """The compiled class asks for this; in pure Python Python's own error says less."""
-    if name.startswith("__"):
+    if name.startswith("_"):  # what notebooks and others ask of everything
         raise AttributeError(f"a Variable has no attribute {name!r}.")
     raise hints.unknown("a Variable", name, dir(_node), "x.")
 

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 import numpy as np
 
@@ -35,10 +35,16 @@ R = TypeVar("R")
 PATIENCE = 8
 
 
-@hints.keywords
+@overload
+def jit(
+    f: Callable[..., Variable], *, backend: str = "auto", max_paths: int = MAX_PATHS, contract: bool = False
+) -> "Compiled[..., Any]": ...
+@overload
 def jit(
     f: Callable[P, R], *, backend: str = "auto", max_paths: int = MAX_PATHS, contract: bool = False
-) -> "Compiled[P, R]":
+) -> "Compiled[P, R]": ...
+@hints.keywords
+def jit(f: Any, *, backend: str = "auto", max_paths: int = MAX_PATHS, contract: bool = False) -> "Compiled[..., Any]":
     """Return a function with the same results as `f`, computed by machine code.
 
     Parameters

@@ -499,4 +499,4 @@ def accuracy(outputs: Any, labels: Any, *, threshold: float = 0.0) -> float:
     return float(((classes == known) & ~lost).mean())
 
 
-__getattr__ = hints.of_module(__name__, "al.nn", vars())
+__getattr__ = hints.of_module(__name__, "al.nn")

@@ -254,3 +254,17 @@ def test_a_pass_in_the_middle_of_a_pass():
         assert al.gradients(y, x) == 6.0
         assert x._adjoint == 1.5 and y._adjoint is UNSENT and met == [y, x]
     assert x._adjoint is None
+
+
+@needs_core
+def test_a_trace_that_ends_while_a_node_is_made():
+    """Making room may run a finalizer: whether the node has a header of the collector is decided once."""
+    code = (
+        "import gc\nimport autograd_lite as al\nfrom autograd_lite import context\n"
+        "class D:\n    def __init__(self): self.me = self\n    def __del__(self): context.tracing.clear()\n"
+        "keep = []\ngc.set_threshold(1, 1, 1)\n"
+        "for _ in range(2000):\n    gc.disable(); D(); context.tracing.add(1); gc.enable()\n"
+        "    keep.append(al.Variable(1.0))\n"
+        "gc.disable(); context.tracing.clear()\nprint(all(map(gc.is_tracked, keep)))\nkeep.clear()\n"
+    )
+    assert python(code, pure=False).split() == [b"True"]

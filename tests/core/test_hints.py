@@ -213,3 +213,47 @@ def test_constructors_check_what_they_are_given(make, words):
     """At once, and not when it is used."""
     with pytest.raises(al.AutogradLiteError, match=words):
         make()
+
+
+def test_an_error_inside_a_property_is_its_own():
+    """Python asks `__getattr__` again when the body of a property lacks something."""
+
+    class Slow(al.optim.Adam):
+        @property
+        def halved(self):
+            return self.rates / 2
+
+    with pytest.raises(AttributeError, match="'rates'.*rate"):
+        _ = Slow(0.1).halved
+
+
+def test_what_notebooks_ask_costs_no_search():
+    """Names that begin with an underscore are nobody's slip of the pen; internals are not offered."""
+    for thing in (al.Variable(1.0), al, al.nn):
+        with pytest.raises(AttributeError) as caught:
+            _ = thing._repr_mimebundle_zz
+        assert "Did you mean" not in str(caught.value)
+    for module, name in ((al.nn, "hintss"), (al, "contex")):
+        with pytest.raises(al.UnknownNameError) as caught:
+            getattr(module, name)
+        assert "Did you mean al.context" not in str(caught.value)
+        assert "hints" not in str(caught.value).replace("hintss", "")
+
+
+def test_a_module_is_asked_without_a_frame_of_python():
+    """As C code, and a new thread, may do."""
+    import _thread
+    import sys
+    import time
+
+    seen = []
+    before, sys.unraisablehook = sys.unraisablehook, lambda args: seen.append(args.exc_value)
+    try:
+        _thread.start_new_thread(getattr, (al, "zzz"))
+        for _ in range(500):
+            if seen:
+                break
+            time.sleep(0.01)
+    finally:
+        sys.unraisablehook = before
+    assert isinstance(seen[0], al.UnknownNameError)

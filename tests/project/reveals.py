@@ -66,3 +66,21 @@ al.vmap(f, in_axes=(0, None))(v, 2.0)
 
 # Second names.
 assert_type(al.Value(1.0), al.Variable)
+
+
+# Functions that are written for Variables take numbers too; unions stay unions.
+def cube(a: al.Variable) -> al.Variable:
+    return a * a * a
+
+
+def relu6(a: float | al.Variable) -> float | al.Variable:
+    return al.minimum(al.maximum(a, 0.0), 6.0)
+
+
+assert_type(al.value_and_grad(cube)(2.0)[0], float)
+al.grad(cube)(2.0)
+al.jit(cube)(2.0)
+al.hessian(cube)(2.0)
+assert_type(relu6(2.0), float | al.Variable)
+al.sum([x, y])
+al.max(x, y)

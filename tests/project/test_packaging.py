@@ -38,6 +38,13 @@ def test_the_long_description_has_absolute_links_once_there_is_a_place():
     assert len(targets(text)) == len(targets(README)) + 4
 
 
+def test_code_is_no_link():
+    """`f[0](x)` in a block, an address of mail."""
+    text = "# t\n```python\nfs[0](x)\n```\n[write](mailto:a@b.c) [read](docs/a.md)\n"
+    assert "fs[0](x)" in long_description(text, "https://e.org")
+    assert "(mailto:a@b.c) [read](https://e.org/blob/main/docs/a.md)" in long_description(text, "https://e.org")
+
+
 def test_without_a_place_the_long_description_is_the_readme():
     """No badge, no link to nowhere; and none is configured today."""
     assert long_description(README, "") == README

@@ -62,6 +62,13 @@ def test_code_that_is_no_array_code_is_not_warned_of():
         al.value_and_grad(price)(0.5)
 
 
+def test_arrays_of_plain_numbers_are_no_operations():
+    """Inside a trace too."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", al.ArrayWarning)
+        al.trace(lambda x: x * float((al.zeros((300, 300)) + 1.0)[0, 0]), 1.0)
+
+
 def test_slow_array_code_is_warned_of_by_the_clock(monkeypatch):
     """After two seconds the count need not be full."""
     monkeypatch.setattr(recording, "LONG", 0.0)
