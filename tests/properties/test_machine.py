@@ -585,6 +585,8 @@ class Machine(RuleBasedStateMachine):
                 assert al.gradients(result, self.w) == right[2]
             if "own backward" in names:
                 continue  # a jit inside would have to write the gradient of v, which it refuses
+            if {"inner deepcopy", "gradients"} <= {*names}:
+                continue  # outside of a transform a deep copy is a graph of its own, and `gradients` by v does not see it
             v = al.Variable(x)
             result = f(v)
             assert float(value_of(result)) == right[0]
