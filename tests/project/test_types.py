@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from tiers import full
 
 import autograd_lite as al
 from autograd_lite.primitives import PRIMITIVES
@@ -21,6 +22,7 @@ def run(*command):
     return done.returncode, done.stdout + done.stderr
 
 
+@full
 def test_mypy_knows_the_types():
     """Every `assert_type` holds, and the wrong lines are found: `--strict` refuses an ignore that is not needed."""
     pytest.importorskip("mypy")
@@ -28,6 +30,7 @@ def test_mypy_knows_the_types():
     assert code == 0, words
 
 
+@full
 def test_pyright_knows_the_types():
     """As mypy; it downloads nothing."""
     if importlib.util.find_spec("basedpyright") is None:
