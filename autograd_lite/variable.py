@@ -82,7 +82,7 @@ class Variable(Methods):
     Notes
     -----
     Memory: 96 bytes a node of up to two arguments. Time: about a tenth of a microsecond an operation, with its share of a
-    sweep. Without the compiled core: about 170 bytes, and some twenty times the time.
+    sweep. Without the compiled core: about 170 bytes, and some ten times the time.
 
     Examples
     --------
