@@ -1183,6 +1183,7 @@ static PyObject *slot_of_node(Node *n, PyObject *const *part, int merging)
     const long long first_constant = 1LL << 40, first_instruction = 1LL << 41;
     Rule *rule = bound(n->primitive);
     Py_ssize_t arity = arguments_of(n), folded = 0;
+    if (rule && rule == rules[POS] && argument(n, 0)) return Py_XNewRef(found(slot_of, argument(n, 0)));
     if (!rule || !arity || arity > 3 || (arity == 1 && rule->value.in_c.one == v_itself)) return NULL;
     PyObject *slots = PyTuple_New(arity), *key = NULL, *slot = NULL;
     long long place[3];

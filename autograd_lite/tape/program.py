@@ -7,6 +7,7 @@ arguments. The program is that of the traced function for every input for which 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import count
 from math import isnan
 from typing import Any
 
@@ -155,17 +156,20 @@ class Builder:
         """The program, without instructions and constants that nothing uses, and slots in their final order."""
         doubtful = [s for s in dict.fromkeys(doubtful) if (known := self.value_of(s)) is None or isnan(known)]
         needed = {*outputs, *doubtful, *(s for g in guards for s in (g.left, g.right))}
-        for position in range(len(self.code) - 1, -1, -1):
-            if _INSTRUCTION + position in needed:
-                needed.update(self.code[position][1])
+        used = needed.union(*(arguments for _, arguments in self.code))
+        if sum(slot >= _INSTRUCTION for slot in used) == len(self.code):  # every instruction has a user: none is idle
+            needed, kept = used, self.code
+        else:
+            for position in range(len(self.code) - 1, -1, -1):
+                if _INSTRUCTION + position in needed:
+                    needed.update(self.code[position][1])
+            kept = [step for k, step in enumerate(self.code, start=_INSTRUCTION) if k in needed]
         constants = [k for k in range(len(self.constants)) if _CONSTANT + k in needed]
         slots = dict(enumerate(range(self.inputs))) | {_CONSTANT + k: self.inputs + n for n, k in enumerate(constants)}
         first, place = self.inputs + len(constants), slots.__getitem__
-        code: list[Instruction] = []
-        for position, (primitive, arguments) in enumerate(self.code, start=_INSTRUCTION):
-            if position in needed:
-                slots[position] = first + len(code)
-                code.append((primitive, tuple(map(place, arguments))))
+        places = range(_INSTRUCTION, _INSTRUCTION + len(self.code))
+        slots.update(zip(places if kept is self.code else filter(needed.__contains__, places), count(first)))
+        code = [(primitive, tuple(map(place, arguments))) for primitive, arguments in kept]
         program = Program(
             self.inputs,
             tuple(self.constants[k] for k in constants),

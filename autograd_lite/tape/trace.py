@@ -3,6 +3,7 @@
 import datetime as dt
 import enum
 from collections.abc import Callable, Sequence
+from itertools import takewhile
 from math import inf
 from typing import Any
 
@@ -159,7 +160,8 @@ class GraphBuilder(Builder):
         """The program of the graph under the outputs, the numbers in doubt and the sides of comparisons."""
         sides = [side for _, *pair, _, _ in notes.guards for side in pair]
         graph = self._graph([node for node in (*outputs, *notes.doubtful, *sides) if type(node) is Variable])
-        self.captured = [n for n in graph if n.number < self.oldest and n.number not in self.slot_of]
+        older = takewhile(lambda node: node.number < self.oldest, graph)
+        self.captured = [node for node in older if node.number not in self.slot_of]
         self.slot_of |= {node.number: self.inputs + k for k, node in enumerate(self.captured)}
         self.inputs += len(self.captured)
         nodes = self._without_doubles(graph)  # oldest first
@@ -181,8 +183,10 @@ class GraphBuilder(Builder):
         """The nodes under `roots`, and those under the traced numbers that leaves were given."""
         while True:
             graph = reachable(roots, self.oldest)
-            made = [node for node in graph if node.number > self.oldest and node.number not in self._given]
-            new = {node.number: about.given for node in made if (about := node._about) is not None and about.given}
+            told = [node for node in graph if node._about is not None and node.number > self.oldest]
+            new = {
+                node.number: node.about.given for node in told if node.number not in self._given and node.about.given
+            }
             if not new:
                 return graph
             self._given |= new
