@@ -19,6 +19,10 @@ pytest_collect_file = Sybil(
 WHOLE = ("tests/project/test_demos.py", "tests/whole/test_scale.py")
 
 
+#: Tests of these files share nothing, and their cases take long: each may go to another process.
+ALONE = ("tests/properties/test_structured.py",)
+
+
 class Families(LoadScopeScheduling):
     """Hands out families of tests: the cases of one function, the blocks of one page, the files of WHOLE.
 
@@ -27,6 +31,8 @@ class Families(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         path = nodeid.partition("::")[0]
+        if path in ALONE:
+            return nodeid
         return path if path.endswith(".md") or path in WHOLE else nodeid.partition("[")[0]
 
 

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from threading import Lock
+from threading import RLock
 from types import SimpleNamespace
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -23,7 +23,7 @@ except ImportError:  # the extra `jit` is not installed
 #: Whether machine code can be had at all.
 AVAILABLE = llvm is not None
 
-_lock = Lock()
+_lock = RLock()  # an interrupt that leaves it closed must not stop the thread that was interrupted
 
 
 @dataclass(frozen=True)
