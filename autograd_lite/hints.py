@@ -1,7 +1,6 @@
 """What people of other libraries type, and what it is called here; for other names the nearest one.
 
-`hints.txt` has the names, read when the first is missed. The functions below let modules, classes and functions raise errors
-with these hints.
+`hints.txt` has the names. The functions below let modules, classes and functions raise errors with these hints.
 """
 
 import difflib
@@ -28,9 +27,9 @@ def table() -> dict[str, dict[str, str]]:
         if line.startswith("["):
             places = line[1:-1].split(", ")
         elif line and not line.startswith("#"):
-            names, _, remedy = line.partition(" = ")
+            listed, _, remedy = line.partition(" = ")
             for place in places:
-                found.setdefault(place, {}).update(dict.fromkeys(names.split(), remedy))
+                found.setdefault(place, {}).update(dict.fromkeys(listed.split(), remedy))
     return found
 
 
