@@ -4,6 +4,7 @@ Two ways to raise: a rule or an observer that raises at its k-th call, and a tra
 that runs inside the library. Quick tests take a sample of the places, full ones all of them.
 """
 
+import ast
 import linecache
 import re
 import sys
@@ -320,6 +321,17 @@ def test_a_line_that_fails(action, most, tmp_path):
         except Exception as wrong:
             wrong.add_note(f"after {failure.__name__} at line {k} of {total} that the library ran in {action.__name__}")
             raise
+
+
+def test_what_a_with_holds_does_not_begin_with_try():
+    """Between entering and such a `try` stands a line that no clean-up protects: an interrupt there keeps a lock closed."""
+    found = [
+        f"{path.name}:{node.body[0].lineno}"
+        for path in sorted(Path(LIBRARY).rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.With | ast.AsyncWith) and isinstance(node.body[0], ast.Try)
+    ]
+    assert not found
 
 
 # ---- rules and observers -------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from threading import RLock
+from threading import Lock
 from types import SimpleNamespace
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -23,7 +23,7 @@ except ImportError:  # the extra `jit` is not installed
 #: Whether machine code can be had at all.
 AVAILABLE = llvm is not None
 
-_lock = RLock()  # an interrupt that leaves it closed must not stop the thread that was interrupted
+_lock = Lock()
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,14 @@ def _compiler(level: int) -> Any:
     return host().machine(level)
 
 
+def _parsed(text: str) -> Any:
+    try:
+        return llvm.parse_assembly(text)
+    except RuntimeError as error:
+        message = f"LLVM refused the program: {error!s:.300}. Please report it with print(tape)."
+        raise CompilationError(message) from error
+
+
 class Module:
     """A module of IR as machine code of this machine, alive as long as this object is.
 
@@ -63,15 +71,9 @@ class Module:
 
     def __init__(self, text: str, level: int, names: Iterable[str] = ()) -> None:
         with _lock:
-            try:
-                parsed = llvm.parse_assembly(text)
-            except RuntimeError as error:
-                message = f"LLVM refused the program: {error!s:.300}. Please report it with print(tape)."
-                raise CompilationError(message) from error
             # As an object file: an engine that compiles itself keeps 0.7 MB of tables, whatever the length of the code.
-            code = llvm.ObjectFileRef.from_data(_compiler(level).emit_object(parsed))
             self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), host().machine(0))
-            self._engine.add_object_file(code)
+            self._engine.add_object_file(llvm.ObjectFileRef.from_data(_compiler(level).emit_object(_parsed(text))))
             self._engine.finalize_object()
         for name in names:
             llvm.add_symbol(name, self.address(name))
