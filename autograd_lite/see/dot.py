@@ -10,13 +10,15 @@ from typing import Any
 
 import graphviz
 
+from autograd_lite.see import palette
 from autograd_lite.see.graph import Edge, Selection
 from autograd_lite.see.labels import elide, formula, is_finite, operation, short, steady, title, visible
 
-INK, FAINT, LINE = "#1f2937", "#4b5563", "#7c8898"
-PAPER, LEAF, INNER, ALARM = "#ffffff", "#cfe6f7", "#e5e7eb", "#b91c1c"
-# The gradient's colours at full strength: light enough for dark text (a test computes the contrast).
-POSITIVE, NEGATIVE = (0x6F, 0xB1, 0xE3), (0xF5, 0x8E, 0x7A)
+INK, FAINT, LINE, PAPER, HEAD, ALARM = (
+    role.light for role in (palette.INK, palette.MUTED, palette.LINE, palette.PAPER, palette.HEAD, palette.BAD)
+)
+# Outside of boxes, which bring their own paper, the page may be light or dark.
+OUTSIDE, OUTSIDE_ALARM = palette.BETWEEN.light, palette.BETWEEN_BAD.light
 # In letters: a leaf's name, another node's name, a name in a formula, a whole header.
 LEAF_LENGTH, NAME_LENGTH, ARGUMENT_LENGTH, HEADER_LENGTH = 24, 16, 10, 40
 # A line in the title of a folded box, the title of a frame.
@@ -60,12 +62,21 @@ class Sketch:
         self.widest = 0.0
         self.edges = 0
         self.graph = graphviz.Digraph("graph")
-        self.graph.attr("graph", rankdir=rankdir, bgcolor=PAPER, nodesep="0.22", ranksep="0.42", ordering="in")
+        self.graph.attr("graph", rankdir=rankdir, bgcolor="transparent", nodesep="0.22", ranksep="0.42", ordering="in")
         self.graph.attr("node", shape="plain", fontname=FONT, fontsize="12", fontcolor=INK)
-        self.graph.attr("edge", fontname=FONT, fontsize="10", fontcolor=INK, color=LINE, arrowsize="0.7")
+        self.graph.attr("edge", fontname=FONT, fontsize="10", fontcolor=OUTSIDE, color=LINE, arrowsize="0.7")
         if count := selection.hidden:
             text = f"+{count:,} node{'s' if count > 1 else ''}"
-            self.graph.node(STUB, text, id=STUB, shape="box", style="dashed", color=LINE, tooltip=f"{text} not drawn")
+            self.graph.node(
+                STUB,
+                text,
+                id=STUB,
+                shape="box",
+                style="dashed",
+                color=LINE,
+                fontcolor=OUTSIDE,
+                tooltip=f"{text} not drawn",
+            )
             for i in selection.drawn:
                 if any(j not in self.gradients for j in selection.graph.parents[i]):
                     self.graph.edge(STUB, f"n{i}", id=f"e{i}_{STUB}", style="dashed")
@@ -90,7 +101,7 @@ class Sketch:
         for frame in frames:
             drawn[frame.id] = graphviz.Digraph(f"cluster_{frame.id}")
             told = escape(elide(f"{frame.title[0]} {', '.join(frame.title[1:])}".strip(), FRAME_LENGTH), LABEL)
-            look = {"style": "dashed,rounded", "color": LINE, "fontname": FONT, "fontsize": "11", "fontcolor": FAINT}
+            look = {"style": "dashed,rounded", "color": LINE, "fontname": FONT, "fontsize": "11", "fontcolor": OUTSIDE}
             drawn[frame.id].attr(label=f"<{told}>", id=frame.id, tooltip=tooltip(*frame.title), labeljust="l", **look)
         results = {*self.selection.outputs, *(edge.j for bundle in bundles.values() for edge, _ in bundle)}
         for box in boxes:
@@ -178,7 +189,7 @@ class Sketch:
         self.edges += 1
         told = tooltip(*facts)
         look = {"id": id_, "penwidth": f"{width(flow, self.widest):.3g}", "tooltip": told, "labeltooltip": told}
-        colour = {} if fine else {"color": ALARM, "fontcolor": ALARM}
+        colour = {} if fine else {"color": OUTSIDE_ALARM, "fontcolor": OUTSIDE_ALARM}
         self.graph.edge(start, end, label=f" {label} ", **look, **colour)
 
 
@@ -212,17 +223,18 @@ def tooltip(*lines: str) -> str:
 
 
 def shade(gradient: float | None, largest: float) -> str:
-    """Return the colour of a gradient: blue above 0, red below, the stronger the nearer to the largest of the picture.
+    """Return the colour of a gradient: blue above 0, orange below, the stronger the nearer to the largest of the picture.
 
     >>> shade(0.0, 2.0), shade(2.0, 2.0), shade(-0.5, 2.0)
-    ('#ffffff', '#6fb1e3', '#fac6bc')
+    ('#ffffff', '#7fbcf0', '#fad2ab')
     """
     if not gradient or not math.isfinite(gradient):
         return PAPER
     # The square root, because signs must be seen: with the bare ratio all but the largest of a network look white.
-    strength = math.sqrt(abs(gradient) / largest)
-    full = POSITIVE if gradient > 0.0 else NEGATIVE
-    return "#" + "".join(f"{round(0xFF - (0xFF - channel) * strength):02x}" for channel in full)
+    strength = 0.12 + 0.88 * math.sqrt(abs(gradient) / largest)
+    full = palette.POSITIVE_FILL if gradient > 0.0 else palette.NEGATIVE_FILL
+    channels = (int(full.light[k : k + 2], 16) for k in (1, 3, 5))
+    return "#" + "".join(f"{round(0xFF - (0xFF - channel) * strength):02x}" for channel in channels)
 
 
 def width(contribution: float | None, largest: float) -> float:
@@ -241,7 +253,7 @@ def _first_bad(numbers: Sequence[float]) -> float | None:
 
 
 def _table(header: str, *cells: str, leaf: bool, fine: bool, framed: bool, under: str = "") -> str:
-    ground, ink = (LEAF if leaf else INNER, INK) if fine else (ALARM, PAPER)
+    ground, ink = (PAPER if leaf else HEAD, INK) if fine else (ALARM, PAPER)
     small = f'<BR/><FONT POINT-SIZE="9" COLOR="{ink}">{under}</FONT>' if under else ""
     return (
         f'<<TABLE BORDER="{2 if framed else 1}" CELLBORDER="0" CELLSPACING="0" CELLPADDING="4" COLOR="{LINE}"><TR>'

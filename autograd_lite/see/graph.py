@@ -10,12 +10,12 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from itertools import chain, islice
+from itertools import chain, count, islice
 from typing import NamedTuple
 
 from autograd_lite.backward import topological_order
 from autograd_lite.errors import GraphTooLarge
-from autograd_lite.see.labels import elide, formula, name_of, operation, shortened, signed
+from autograd_lite.see.labels import elide, formula, given_name, operation, shortened, signed
 from autograd_lite.variable import Variable
 
 #: What stands for the logarithm of an infinite or NaN factor: more than all finite factors of a long path together.
@@ -54,7 +54,7 @@ Share = tuple[Edge, float, float, float | None]
 
 
 class Graph:
-    """All nodes under some outputs, arguments first; the position of a node is its number in pictures and sentences."""
+    """All nodes under some outputs, arguments first; counted from 1 in pictures and sentences."""
 
     def __init__(self, outputs: Sequence[Variable]) -> None:
         self.nodes = tuple(topological_order(list(outputs)))
@@ -63,8 +63,15 @@ class Graph:
         self.ends = sorted({self.position[id(y)] for y in outputs})
 
     @cached_property
+    def numbers(self) -> list[str]:
+        """The nodes in the order in which they were made: `n1`, `n2`, … those computed, `v1`, `v2`, … the leaves."""
+        letters = ["n" if node.parents else "v" for node in self.nodes]
+        counts = {"n": count(1), "v": count(1)}
+        return [f"{letter}{next(counts[letter])}" for letter in letters]
+
+    @cached_property
     def own_names(self) -> list[str]:
-        return [name_of(node, i) for i, node in enumerate(self.nodes)]
+        return [given_name(node) or number for node, number in zip(self.nodes, self.numbers, strict=True)]
 
     def name(self, node: Variable) -> str:
         return self.own_names[self.position[id(node)]]
@@ -145,28 +152,28 @@ class Graph:
 class Names:
     """The names of the nodes of a graph, in at most `length` letters; `closed` ends a name that the user gave.
 
-    Nodes that share a name get their position behind it. Unnamed nodes are named by their position, as in `draw`.
+    Nodes that share a name get their number behind it. Unnamed nodes are named by their number, as in `draw`.
     """
 
     def __init__(self, graph: Graph, length: int = 40, mark: str = "...", closed: Callable[[str], str] = str) -> None:
         self._elide = partial(elide, length=length, mark=mark)
         short = [self._elide(name) for name in graph.own_names]
         self._uses = Counter(short)
-        told = [closed(name) + f" (n{i})" * (self._uses[name] > 1) for i, name in enumerate(short)]
+        numbered = zip(short, graph.numbers, strict=True)
+        told = [closed(name) + f" ({number})" * (self._uses[name] > 1) for name, number in numbered]
         self._names = dict(zip(graph.position, told, strict=True))
 
     def __getitem__(self, node: Variable) -> str:
         known = self._names.get(id(node))
         if known is not None:
             return known
-        own = self._elide(name_of(node, 0)) if node.name else ""
+        own = self._elide(given_name(node))
         if own:  # two Variables of one name: the one under the output keeps it
             return f"{own} (the one asked for)" if own in self._uses else own
         return formula(node, self._one_level) or "x"
 
     def _one_level(self, argument: Variable) -> str:
-        plain = name_of(argument, 0).replace("n0", "…" if argument.parents else "x")
-        return self._names.get(id(argument), plain)
+        return self._names.get(id(argument)) or given_name(argument) or ("…" if argument.parents else "x")
 
     def call(self, node: Variable) -> str:
         """Return `n3 = relu(n2)`, or a leaf's name."""

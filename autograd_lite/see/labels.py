@@ -40,9 +40,9 @@ def steady(name: str) -> str:
     return name + "\u200e" if any(unicodedata.bidirectional(c) in {"R", "AL", "AN"} for c in name) else name
 
 
-def name_of(node: Variable, position: int) -> str:
-    """Return the node's own name, or `n` and its position in topological order, which is the same in every run."""
-    return (visible(node.name).strip() if node.name is not None else "") or f"n{position}"
+def given_name(node: Variable) -> str:
+    """Return the name that the user gave, or an empty text."""
+    return visible(node.name).strip() if node.name is not None else ""
 
 
 def short(x: float | None) -> str:

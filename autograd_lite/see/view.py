@@ -145,9 +145,9 @@ def draw(
 ) -> Drawing:
     """Draw the graph under `y`: a box for every Variable, an arrow from every argument to the node that used it.
 
-    A box holds `name = operation`, the value and the gradient (blue above 0, red below, stronger where it is larger,
+    A box holds `name = operation`, the value and the gradient (blue above 0, orange below, stronger where it is larger,
     `–` where none was computed). An arrow carries the local derivative and is wider where more gradient flows back
-    through it. A leaf is light blue; a dark red header means an infinite value or NaN. A tooltip shows every digit.
+    through it. A computed node has a grey head; a dark red one means an infinite value or NaN. A tooltip shows every digit.
 
     Parameters
     ----------
