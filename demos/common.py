@@ -62,6 +62,8 @@ class Report:
         One line for each check that did not hold.
     pictures : list of (Path, str)
         Files with their captions.
+    pages : dict of str to Path
+        By the name of a graph's file, the page that plays the passes through that graph.
     """
 
     def __init__(self, out: Path) -> None:
@@ -71,6 +73,7 @@ class Report:
         self.claims: list[tuple[str, bool]] = []
         self.failures: list[str] = []
         self.pictures: list[tuple[Path, str]] = []
+        self.pages: dict[str, Path] = {}
         self.lines: list[str] = []
 
     @property
@@ -100,11 +103,23 @@ class Report:
             self.failures.append(f"does not hold: {claim}")
         self.say(f"  [{'ok' if holds else 'FAILED'}] {claim}")
 
-    def graph(self, filename: str, caption: str, output: al.Variable, *, fold: bool = False) -> None:
-        """Draw the graph under `output`, with its gradients, by `al.draw`."""
+    def graph(
+        self,
+        filename: str,
+        caption: str,
+        output: al.Variable,
+        *,
+        fold: bool = False,
+        frames: Any = None,
+        play: str = "",
+    ) -> None:
+        """Draw the graph under `output`, with its gradients, by `al.draw`; `play` names the page that plays its pass."""
         self.out.mkdir(parents=True, exist_ok=True)
         try:
-            al.draw(output, fold=fold).save(self.out / filename)
+            drawing = al.draw(output, fold=fold, frames=frames)
+            drawing.save(self.out / filename)
+            if play:
+                self.pages[filename] = drawing.save(self.out / play)
         except al.RendererNotFound as error:
             self.say(f"  ({filename} is left out: {str(error).splitlines()[0]})")
         else:

@@ -35,7 +35,10 @@ Arrow = tuple[Edge, float | None]  # with the gradient that it passes back, wher
 
 @dataclass(frozen=True)
 class Box:
-    """Nodes drawn as one box, by position; their scope, the number of open scopes around them, the open box around them."""
+    """Nodes drawn as one box, by position; their scope, the number of open scopes around them, the open box around them.
+
+    `cells` holds the nodes of each copy, turn or leaf where the box is a repetition.
+    """
 
     id: str
     title: tuple[str, ...]
@@ -43,6 +46,7 @@ class Box:
     scope: str = ""
     depth: int = 0
     frame: str = ""
+    cells: tuple[tuple[int, ...], ...] = ()
 
 
 class Sketch:
