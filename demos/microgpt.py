@@ -131,7 +131,7 @@ def drawn(p: dict[str, Any], word: str) -> al.Variable:
     for name, table in variables.items():
         for (row, column), x in np.ndenumerate(np.array(table)):
             x.name = f"{name}[{row}][{column}]"
-    total.name = "loss"
+    total.name = f"loss on {word}"
     return total  # type: ignore[no-any-return]
 
 

@@ -81,11 +81,11 @@ function model(data, numbers) {
   m.name = (i) => (i === null ? "…" : data.names[i] || `${data.counts[i] ? "n" : "v"}${counts[i]}`);
   m.written = (i, parts) => { // the operation with these texts for its arguments
     const [rule, symbol] = ops[op[i]];
-    return symbol && parts.length === 2 ? `${parts[0]} ${SIGNS[symbol] ?? symbol} ${parts[1]}` : `${symbol && parts.length === 1 && symbol !== "+" ? SIGNS[symbol] ?? symbol : rule}(${parts.join(", ")})`;
+    return symbol && parts.length === 2 ? `${parts[0]} ${SIGNS[symbol] ?? symbol} ${parts[1]}` : `${rule}(${parts.join(", ")})`;
   };
   m.formula = (i) => m.written(i, m.arguments(i).map((j, k) => (j === null ? number(m.operands(i)[k]) : m.name(j))));
   const number = (x) => (x === undefined ? "…" : short(x));
-  m.reckoned = (i) => m.written(i, m.operands(i).map((x) => (x === undefined ? "…" : ops[op[i]][1] ? bracketed(x) : short(x))));
+  m.reckoned = (i) => m.written(i, m.operands(i).map((x) => (x === undefined ? "…" : ops[op[i]][1] && start[i + 1] - start[i] === 2 ? bracketed(x) : short(x))));
   m.isSum = (i) => ops[op[i]][0] === "add";
   return m;
 }
@@ -194,7 +194,7 @@ async function mount(root) {
     });
     const what = rows.length > 1 && new Set(rows).size === 1 ? `${rows.length} × ${wide}${turned ? ", rows run to the right" : ""}` : `${grouped(cells.length)} cells`;
     const whole = el("div", "al-map", { tabindex: 0, role: "slider", "aria-label": `${box.title}, ${what}: the arrow keys choose a cell`, "aria-valuemin": 0, "aria-valuemax": cells.length - 1 }, ...views);
-    const show = () => { line.textContent = chosen === null ? `${what}. Blue above 0, orange below. Click a cell, or choose one with the arrow keys.` : say(chosen); };
+    const show = () => { line.textContent = chosen === null ? `${what}; a click or the arrow keys open one` : say(chosen); };
     function choose(c) {
       chosen = c;
       show();
@@ -241,7 +241,7 @@ async function mount(root) {
       for (const i of order) { const key = !data.counts[i] ? "leaves" : partial(i) ? "partial sums" : ""; groups.set(key, [...(groups.get(key) ?? []), i]); }
       for (const key of ["", "leaves", "partial sums"]) if (groups.has(key)) {
         const bar = el("div", "al-chips", {}, ...groups.get(key).map((i) => { const chip = button("al-chip", () => show(i, true)); chips.set(i, chip); return chip; }));
-        whole.append(key === "partial sums" ? el("details", "al-more", {}, el("summary", "", {}, `${groups.get(key).length} ${key}`), bar) : bar);
+        whole.append(key === "partial sums" ? el("details", "al-more", {}, el("summary", "", {}, `${groups.get(key).length} partial sum${groups.get(key).length > 1 ? "s" : ""}`), bar) : bar);
       }
       paint(whole, () => { const most = order.reduce((a, i) => (Number.isFinite(m.grad[i]) ? Math.max(a, Math.abs(m.grad[i])) : a), 0);
         for (const [i, chip] of chips) {
@@ -288,8 +288,8 @@ async function mount(root) {
   }
 
   // The head: with several moments, a slider on the curve of the output.
-  const top = data.boxes[0], count = grouped(top.count), here = top.boxes?.length ?? 1;
-  const head = [el("h2", "al-h", {}, `${count} nodes in ${here} boxes`), el("p", "al-note al-lead", {}, "The output is at the top; gradients flow down. Each box opens in place: to its parts, to a matrix, to one operation with all its digits.")];
+  const top = data.boxes[0];
+  const head = [el("h2", "al-h", {}, data.title), el("p", "al-note al-lead", {}, "The output is at the top; gradients flow down. Each box opens in place: to its parts, to a matrix, to one operation with all its digits.")];
   let slide = () => {};
   if (F > 1) {
     const xs = data.labels.every((l) => Number.isFinite(+l) && l !== "") && data.labels.every((l, k) => !k || +l > +data.labels[k - 1]) ? data.labels.map(Number) : data.labels.map((_, k) => k);
@@ -327,7 +327,7 @@ async function mount(root) {
   }
   m.move(data.shown);
   const axis = el("div", "al-axis", {}, el("span", "", {}, `size of gradients, ${tens(low)} to ${tens(high)}, log scale${F > 1 ? `; tick: at ${data.labels[0]}` : ""}`));
-  const foot = ["The size of a box is the root mean square of the gradients of its results, the numbers that other boxes use.", ...(top.lines ? ["A line at the left: a value goes two ways, past the boxes and through them, and the two gradients add up."] : []), "The pass begins with 1 at the output; what .grad holds is not read."];
+  const foot = ["The size of a box is the root mean square of the gradients of its results, the numbers that other boxes use. Cells and nodes are blue above 0, orange below, stronger where they are larger.", ...(top.lines ? ["A line at the left: a value goes two ways, past the boxes and through them, and the two gradients add up."] : []), "The pass begins with 1 at the output; what .grad holds is not read."];
   root.querySelector("noscript")?.remove();
   const body = el("div", "al-body", {}, ...head, axis);
   root.append(body);

@@ -177,7 +177,9 @@ class Level:
 
     @property
     def title(self) -> tuple[str, ...]:
-        return tuple(visible(line.replace(self.around, "", 1) if self.around else line) for line in self.box.title)
+        first, *rest = self.box.title or ("",)
+        lines = [f"{first} {rest.pop(0)}" if rest and first.endswith(" of") else first, *rest]
+        return tuple(visible(line.replace(self.around, "", 1) if self.around else line) for line in lines if line)
 
     def shown(self) -> list[int]:
         """The nodes that can be looked at where this box is open, without those in boxes inside."""
@@ -198,10 +200,10 @@ class Levels:
         drawn[[*positions.parents]] = True
         sent = (moments.flat >= 0) & drawn[moments.user]
         self.arrows = moments.user[sent], moments.flat[sent]
-        self.anchor: dict[int, int] = {}  # the last node of the row of sole users behind each node
+        self.anchor: dict[int, int] = {}  # the sum that each node is a term of
         for i in reversed(positions.parents):
             user = positions.user.get(i)
-            self.anchor[i] = i if user is None else self.anchor[user]
+            self.anchor[i] = i if user is None or moments.ops[user] != "add" else self.anchor[user]
         #: The first user of each node.
         self.first = dict(zip(*(a[::-1].tolist() for a in self.arrows[::-1]), strict=True))
 
@@ -211,6 +213,8 @@ class Levels:
         members = tuple(sorted({*box.nodes, *level.extra}))
         if box.cells:
             level.cells, level.rows = self._arranged(box.cells)
+            if max(level.rows) == 1:
+                level.rows = [len(level.cells)]
             parts = self._leaves(level.extra)
         elif len(members) == 1:
             level.nodes = members
@@ -223,7 +227,7 @@ class Levels:
             level.what = [", ".join(op for op, _ in counts.most_common())] if box.scope else []
             return []
         level.boxes = self._sorted(parts, level)
-        level.what = [" ".join(part.title[:2]) for part in level.boxes if part.title]
+        level.what = [part.title[0] for part in level.boxes if part.title]
         if len(level.boxes) == 1 and not box.cells:  # nothing to choose: show what is in it
             only = level.boxes[0]
             inner = self.unfold(only)
@@ -318,8 +322,6 @@ class Levels:
         if all(not self.nodes[i].arguments for i in results):
             anchors = [self.anchor.get(self.first.get(i, i), i) for i in results]
             rows = Counter(anchors)
-            if len(rows) == len(cells):
-                return cells, [len(cells)]
             rank = {anchor: k for k, anchor in enumerate(rows)}
             order = sorted(range(len(cells)), key=lambda k: rank[anchors[k]])
             return [cells[k] for k in order], [*rows.values()]
@@ -420,9 +422,15 @@ class Levels:
         ]
         numbers = np.concatenate([part.reshape(-1, len(m.labels)) for part in parts])
         ops = {op: k for k, op in enumerate(dict.fromkeys(m.ops[i] for i in shown))}
-        told = {m.ops[i]: [m.ops[i], operation(self.nodes[i]), int(m.selects[i])] for i in shown}
+        rules = {i: self.nodes[i].primitive for i in shown}
+        told = {
+            m.ops[i]: [m.ops[i], visible(rule.symbol) if rule else "", int(m.selects[i])] for i, rule in rules.items()
+        }
         letters = [m.graph.numbers[i] for i in shown]
+        count = len(self.top.boxes)
+        name, told_count = given_name(self.nodes[m.graph.ends[0]]), f"{len(self.positions.parents):,} nodes"
         text = {
+            "title": f"{elide(name, NAME_LENGTH)}: " * bool(name) + told_count + f" in {count:,} boxes" * bool(count),
             "labels": [visible(str(label)) for label in m.labels],
             "boxes": [self._told(level, pages, record) for level in found],
             "ops": [told[op] for op in ops],
@@ -438,11 +446,11 @@ class Levels:
             "shown": m.shown,
             "curve": m.values[m.graph.ends[0]].tolist(),
         }
-        rows = found[1 : 1 + len(self.top.boxes)]
+        rows = found[1 : 1 + count]
         return page(
             "folded",
             ground=palette.PAGE.css,
-            title=html.escape(f"{len(self.positions.parents):,} nodes in {len(rows)} boxes"),
+            title=html.escape(text["title"]),
             style=f".al-fold{{{palette.custom_properties()}}}"
             + Path(__file__).with_name("folded.css").read_text(encoding="utf-8"),
             table=_table(rows, sizes, m.labels),

@@ -74,7 +74,9 @@ class Drawing:
         from the seed 1 (with `gradients=`, from the gradient given for the output); the page says where `.grad`
         holds another number, such as a sum over several passes.
 
-        The page of a folded picture plays no pass: a click on a box opens the computation of the last of its results.
+        The page of a folded picture plays no pass: its boxes open in place, down to single nodes with all their digits and
+        the shares of their gradients, and with `frames=` a slider moves between moments. It needs no renderer. A page of up
+        to a megabyte is written: parts for which it has no room are named there, and `open=` puts its boxes first.
 
         Raises
         ------
@@ -170,6 +172,7 @@ def draw(
         of scopes are drawn one by one. `max_nodes` has no effect then.
     open : iterable of str
         Folded boxes to open: ids (`"g3"`; boxes inside have ids such as `"g3-5"`) or scopes (`"layer1/neuron0"`).
+        The page of `.html()` has them open, and stores them first.
     frames : mapping from a label to a Variable, optional
         With `fold=True`: the outputs of several moments, such as `{0: loss0, 20: loss20}` by step of a training. The page of
         `.html()` gets a slider over them. Their graphs must have the structure of the graph of `y`.
