@@ -193,7 +193,7 @@ async function mount(root) {
       return el("figure", "al-view", {}, el("figcaption", "", {}, caption), svg);
     });
     const what = rows.length > 1 && new Set(rows).size === 1 ? `${rows.length} × ${wide}${turned ? ", rows run to the right" : ""}` : `${grouped(cells.length)} cells`;
-    const whole = el("div", "al-map", { tabindex: 0, role: "slider", "aria-label": `${box.title}, ${what}: the arrow keys choose a cell`, "aria-valuemin": 0, "aria-valuemax": cells.length - 1 }, ...views);
+    const whole = el("div", "al-map", { tabindex: 0, role: "slider", "aria-label": `${box.title}, ${what}: the arrow keys choose a cell`, "aria-valuemin": 0, "aria-valuemax": cells.length - 1, "aria-valuenow": 0, "aria-valuetext": "no cell chosen" }, ...views);
     const show = () => { line.textContent = chosen === null ? `${what}; a click or the arrow keys open one` : say(chosen); };
     function choose(c) {
       chosen = c;
