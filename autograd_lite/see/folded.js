@@ -169,7 +169,7 @@ async function mount(root) {
     const [X, Y] = turned ? [rows.length, wide] : [wide, rows.length];
     const at = new Map(places.map(([x, y], c) => [x + X * y, c])), last = (c) => cells[c].nodes.at(-1);
     let chosen = null;
-    const say = (c) => `${m.name(last(c))}: value ${short(m.value[last(c)])}, gradient ${m.sent[last(c)] ? short(m.grad[last(c)]) : "–"}`;
+    const say = (c) => `${place(c)}, ${m.name(last(c))}: value ${short(m.value[last(c)])}, gradient ${m.sent[last(c)] ? short(m.grad[last(c)]) : "–"}`;
     const line = el("p", "al-note al-read", {}), inner = el("div", "al-inner", { hidden: "" }), picks = [];
     const views = [["gradient", (i) => m.grad[i]], ["value", (i) => m.value[i]]].map(([caption, read]) => {
       const rects = places.map(([x, y]) => el("rect", "", { x: x + 0.04, y: y + 0.04, width: 0.92, height: 0.92, rx: 0.1 }));
@@ -192,6 +192,8 @@ async function mount(root) {
       svg.onpointerleave = () => show();
       return el("figure", "al-view", {}, el("figcaption", "", {}, caption), svg);
     });
+    const starts = [0, ...sums(rows)], row = (c) => starts.findIndex((start) => start > c) - 1;
+    const place = (c) => (rows.length > 1 && box.rows.length > 1 ? `row ${row(c) + 1}, column ${c - starts[row(c)] + 1}` : `cell ${grouped(c + 1)} of ${grouped(cells.length)}`);
     const what = rows.length > 1 && new Set(rows).size === 1 ? `${rows.length} × ${wide}${turned ? ", rows run to the right" : ""}` : `${grouped(cells.length)} cells`;
     const whole = el("div", "al-map", { tabindex: 0, role: "slider", "aria-label": `${box.title}, ${what}: the arrow keys choose a cell`, "aria-valuemin": 0, "aria-valuemax": cells.length - 1, "aria-valuenow": 0, "aria-valuetext": "no cell chosen" }, ...views);
     const show = () => { line.textContent = chosen === null ? `${what}; a click or the arrow keys open one` : say(chosen); };
@@ -204,7 +206,7 @@ async function mount(root) {
       for (const pick of picks) for (const [key, value] of Object.entries({ x, y, visibility: "visible" })) pick.setAttribute(key, value);
       inner.hidden = false;
       const step = (by, mark, label) => button("al-small", () => { choose((c + by + cells.length) % cells.length); inner.querySelector(`[data-step="${by}"]`).focus(); }, { "aria-label": label, "data-step": by }, mark);
-      const heading = el("div", "al-head", {}, step(-1, "‹", "previous cell"), step(1, "›", "next cell"), el("b", "", {}, `${m.name(last(c))}`), el("span", "al-note", {}, `cell ${grouped(c + 1)} of ${grouped(cells.length)}`),
+      const heading = el("div", "al-head", {}, step(-1, "‹", "previous cell"), step(1, "›", "next cell"), el("b", "", {}, `${m.name(last(c))}`), el("span", "al-note", {}, place(c)),
         button("al-small al-close", close, { "aria-label": "close the cell" }, "×"));
       const body = el("div");
       inner.replaceChildren(heading, body);
@@ -227,6 +229,7 @@ async function mount(root) {
       if (next !== undefined && x + (by?.[0] ?? 0) < X) choose(next);
     };
     inner.close = close;
+    whole.close = () => chosen !== null && (close(), true);
     paint(line, show);
     return [whole, line, inner];
   }
@@ -344,7 +347,7 @@ async function mount(root) {
     } else if (event.key === "Escape") {
       const inner = target.closest(".al-inner");
       if (inner) inner.close();
-      else {
+      else if (!target.close?.()) {
         const open = target.closest(".al-panel:not([hidden])")?.previousSibling ?? target.closest(".al-row[aria-expanded=true]");
         open?.click();
         open?.focus();

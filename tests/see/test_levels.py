@@ -361,7 +361,7 @@ def test_a_page_opens_down_to_one_multiplication(tmp_path, browser):
     browser.run("document.querySelector('.al-map').focus()")
     for key in ("ArrowRight", "ArrowDown", "ArrowRight"):
         browser.press(key)
-    assert "cell 6 of 20" in browser.run("document.querySelector('.al-inner').innerText")
+    assert "row 2, column 2" in browser.run("document.querySelector('.al-inner').innerText")
     chips = "[...document.querySelectorAll('.al-chip')].filter((chip) => chip.offsetParent"
     products = f"{chips} && chip.textContent.includes('×'))"
     assert browser.run(f"{products}.length") == 4
@@ -429,6 +429,9 @@ def test_keys_open_move_and_close(tmp_path, browser):
     browser.press("End")
     inner = "[...document.querySelectorAll('.al-inner')].filter((e) => e.offsetParent).length"
     assert browser.run(inner) == 1
+    browser.press("Escape")
+    assert browser.run(inner) == 0
+    browser.press("Home")
     browser.run("[...document.querySelectorAll('.al-inner button')].at(-1).focus()")
     browser.press("Escape")
     assert browser.run(inner) == 0
