@@ -28,7 +28,10 @@ INSTALL = (
 #: Strings; templates, whose braces may hold templates again.
 STRINGS = r"""("(?:[^"\\\n]|\\.)*"|`(?:[^`\\$]|\\.|\$(?!\{)|\$\{(?:[^`{}]|`[^`]*`)*\})*`)"""
 #: What says nothing, around a sign that stays: spaces, and the ends of lines where no statement can end.
-SPACES = {"css": r"\s*([{,]|\}(?=\s*[}])|;(?!\s*\}))\s*|(?<=:) |;\s*(?=\})|\s+(?=\})|(?<=\})\n", "js": r" *([;{,(:?&|=])\s*| *([^\w$\s\"`]) *"}
+SPACES = {
+    "css": r"\s*([{,]|\}(?=\s*[}])|;(?!\s*\}))\s*|(?<=:) |;\s*(?=\})|\s+(?=\})|(?<=\})\n",
+    "js": r" *([;{,(:?&|=])\s*| *([^\w$\s\"`]) *",
+}
 # graphviz-pure says this once for every letter outside ASCII; the letter is drawn all the same.
 NOISE = "no value for width of non-ASCII character"
 
