@@ -1,4 +1,4 @@
-"""The parts of the front page that are made when the site is built: its charts from the tables of the benchmarks, and the stepper.
+"""The parts of the front page that are made with the site: charts from the tables of the benchmarks, and the stepper.
 
 No figure of a chart is written twice: it is read from the page of the benchmark, which the benchmark itself wrote.
 """
@@ -151,8 +151,8 @@ def seconds(cell: str, heading: str = "") -> float:
     >>> seconds("5.41 µs"), seconds("4,303", "record µs"), seconds("47 s, from 5,000 steps")
     (5.41e-06, 0.004303, 47.0)
     """
-    number, _, unit = cell.partition(" ")
-    return float(f"{float(number.replace(',', '')) * SECONDS[re.split('[ ,]', unit or heading.split()[-1])[0]]:.12g}")
+    number, unit = re.findall(r"[^ ,]+", f"{cell.replace(',', '')} {heading.rpartition(' ')[2]}")[:2]
+    return float(f"{float(number) * SECONDS[unit]:.12g}")
 
 
 def _text(chart: Chart) -> str:
@@ -195,4 +195,4 @@ def _figure(time: float) -> str:
 
 def _digits(number: float) -> str:
     """Three digits, or all of those before the point."""
-    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"  # noqa: PLR2004
+    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
