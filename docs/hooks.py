@@ -37,7 +37,7 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     if page.file.src_uri == "changelog.md":
         page.meta["search"] = {"boost": 0.1}  # it names everything
     if page.file.src_uri == FRONT:
-        page.meta |= {"template": "front.html", "hide": ["navigation", "toc", "footer"]}
+        page.meta |= {"title": "autograd_lite", "template": "front.html", "hide": ["navigation", "toc", "footer"]}
         markdown = front.with_charts(markdown)
     return for_site(markdown, page.file.src_uri)
 
