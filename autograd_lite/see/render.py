@@ -27,8 +27,8 @@ INSTALL = (
 )
 #: Strings; templates, whose braces may hold templates again.
 STRINGS = r"""("(?:[^"\\\n]|\\.)*"|`(?:[^`\\$]|\\.|\$(?!\{)|\$\{(?:[^`{}]|`[^`]*`)*\})*`)"""
-#: Spaces that say nothing, around the sign that they surround; and a comment at the end of a line.
-SPACES = {"css": r" *([{};,]) *|(?<=:) ", "js": r" +//.*| *([^\w$\s\"`]) *"}
+#: What says nothing, around a sign that stays: spaces, and the ends of lines where no statement can end.
+SPACES = {"css": r"\s*([{,]|\}(?=\s*[}])|;(?!\s*\}))\s*|(?<=:) |;\s*(?=\})|\s+(?=\})|(?<=\})\n", "js": r" *([;{,(:?&|=])\s*| *([^\w$\s\"`]) *"}
 # graphviz-pure says this once for every letter outside ASCII; the letter is drawn all the same.
 NOISE = "no value for width of non-ASCII character"
 
@@ -106,16 +106,16 @@ def section(name: str, class_: str, label: str, data: Any, plain: str, **attribu
     written = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
     return (
         f'<section class="{class_}" aria-label="{html.escape(label)}"{told}>'
-        f"<style>.{class_}{{{custom_properties()}}}\n{style}</style>"
+        f"<style>.{class_}{{{custom_properties(style + script)}}}{style}</style>"
         f'<script type="application/json">{written}</script><noscript>{plain}</noscript><script>{script}</script></section>'
     )
 
 
 def _squeezed(code: str, spaces: str) -> str:
     """Return a style sheet or script without comments, indentation and `spaces`, which are kept in strings and templates."""
-    lines = (line.strip() for line in code.splitlines())
+    lines = (re.sub(r" +// .*", "", line.strip()) for line in code.splitlines())
     told = "\n".join(line for line in lines if line and not line.startswith(("//", "/*")))
-    return re.sub(f"{STRINGS}|{spaces}", lambda found: found[1] or found[2] or "", told)
+    return re.sub(f"{STRINGS}|{spaces}", lambda found: next(filter(None, found.groups()), ""), told)
 
 
 def filled(name: str, **parts: object) -> str:

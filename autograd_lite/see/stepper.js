@@ -14,21 +14,15 @@ const full = (x) => (Object.is(x, -0) ? "−0" : String(x ?? "").replaceAll("-",
 const bracketed = (x) => (short(x).startsWith("−") ? `(${short(x)})` : short(x));
 const sign = (x) => (!x && x === x ? "" : Number.isFinite(x) ? (x < 0 ? ".al-neg" : ".al-pos") : ".al-bad"); // NaN is not itself
 
-// Elements: `make("div.al-a.al-b", { … }, child, …)`; in a drawing attributes instead of properties.
-function make(what, properties = {}, ...children) {
-  const [tag, ...classes] = what.split("."), element = document.createElement(tag);
-  element.className = classes.join(" ");
-  for (const [key, value] of Object.entries(properties)) key in element && key !== "style" ? (element[key] = value) : element.setAttribute(key, value);
-  element.append(...children);
-  return element;
-}
-function draw(what, attributes = {}, ...children) {
-  const [tag, ...classes] = what.split("."), element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+// Elements: `make("div.al-a.al-b", { … }, child, …)`; in a drawing with attributes instead of properties.
+const build = (create, set) => (what, properties = {}, ...children) => {
+  const [tag, ...classes] = what.split("."), element = create(tag);
   element.setAttribute("class", classes.join(" "));
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  for (const [key, value] of Object.entries(properties)) set && key in element && key !== "style" ? (element[key] = value) : element.setAttribute(key, value);
   element.append(...children);
   return element;
-}
+};
+const make = build((tag) => document.createElement(tag), true), draw = build((tag) => document.createElementNS("http://www.w3.org/2000/svg", tag));
 const ICONS = { first: "M3 3h2v10H3zM14 3v10L6 8z", previous: "M11 3v10L4 8z", next: "M5 3v10l7-5z", play: "M4 2.5v11l9-5.5z", pause: "M4 3h3v10H4zM9 3h3v10H9z" };
 const icon = (name) => draw("svg", { viewBox: "0 0 16 16", "aria-hidden": "true" }, draw("path", { d: ICONS[name] }));
 
@@ -90,7 +84,7 @@ function mount(root) {
   const button = (key, label, content, onclick, look = "") => (ui[key] = make(`button.al-button${look}`, { type: "button", ariaLabel: label, title: label, onclick }, content));
   const leap = (to) => () => { stop(); go(to()); };
   ui.tabs = make("div.al-tabs");
-  if (definitions.length > 1) ui.tabs.append(...definitions.map(([i, text]) => make("button.al-tab", { type: "button", textContent: text, onclick: () => { now.tab = i; formula(); } })));
+  if (definitions.length > 1 && definitions.length <= 12) ui.tabs.append(...definitions.map(([i, text]) => make("button.al-tab", { type: "button", textContent: text, onclick: () => { now.tab = i; formula(); } })));
   ui.phase = make("span"); ui.place = make("span");
   ui.math = make("span.al-math"); ui.canvas = make("div.al-canvas", {}, ui.math);
   ui.formula = make("div.al-formula", {}, make("div", { role: "heading", ariaLevel: root.dataset.level ?? "2" }, ui.canvas));
@@ -197,10 +191,10 @@ function mount(root) {
   }
   function reveal(list) { // while zoomed in, what matters is brought into sight
     if (!view.free) return;
-    const range = (axis, half) => { const ends = list.flatMap((i) => [layout.at[i][axis] - half(i), layout.at[i][axis] + half(i)]); return [min(...ends), max(...ends)].map((v) => v * view.scale + (axis ? view.y : view.x)); };
-    const [x0, x1] = range(0, (i) => nodes[i].w / 2), [y0, y1] = range(1, () => 28), { clientWidth: W, clientHeight: H } = ui.stage;
-    if (x0 < 8 || x1 > W - 8) view.x += W / 2 - (x0 + x1) / 2;
-    if (y0 < 8 || y1 > H - 8) view.y += H / 2 - (y0 + y1) / 2;
+    for (const [axis, at, room] of [[0, "x", ui.stage.clientWidth], [1, "y", ui.stage.clientHeight]]) {
+      const ends = list.flatMap((i) => [-1, 1].map((side) => view[at] + view.scale * (layout.at[i][axis] + side * (axis ? 28 : nodes[i].w / 2)))), low = min(...ends), high = max(...ends);
+      if (low < 8 || high > room - 8) view[at] += (room - low - high) / 2;
+    }
     place();
   }
   const pointers = new Map(), inside = (event, area = bounds(ui.stage)) => [event.clientX - area.left, event.clientY - area.top];
@@ -235,16 +229,16 @@ function mount(root) {
   // ---- the formula, and the numbers under it
   function written(definition) {
     ui.shown = definition; ui.spans = new Map();
-    const build = (tree) => {
+    const spell = (tree) => {
       if (!Array.isArray(tree)) return tree;
       const [i, ...parts] = tree;
-      if (i === "^") return make("sup", {}, ...parts.map(build));
-      const span = make("span", {}, ...parts.map(build));
+      if (i === "^") return make("sup", {}, ...parts.map(spell));
+      const span = make("span", {}, ...parts.map(spell));
       if (parts.length === 1 && parts[0] === name(i)) span.className = "al-name";
       ui.spans.set(i, [...(ui.spans.get(i) ?? []), span]);
       return span;
     };
-    const [i, title, tree] = definition, body = build(tree), alone = home.get(i) !== definition;
+    const [i, title, tree] = definition, body = spell(tree), alone = home.get(i) !== definition;
     ui.math.replaceChildren(...(alone ? [] : [make("span.al-name", {}, title), " = "]), body, (ui.result = make("span.al-result")));
     ui.formula.scrollLeft = 0;
     const room = ui.formula.clientWidth - (ui.formula.clientWidth < 560 ? 28 : 40), most = room < 520 ? 26 : 34;
@@ -333,7 +327,7 @@ function mount(root) {
         : `${name(step.to)} is used ${all.length} times${at === all.length - 1 ? "; now all shares are in." : ": its shares add up."}`);
       ui.say.append(ui.note);
     } else {
-      ui.sum.replaceChildren(...leaves.slice(0, 5).map((i) => term("", make("span", {}, `grad(${name(i)}) = `, make(`b${sign(g[i])}`, { title: full(g[i]) }, short(g[i]))), "complete")), leaves.length > 5 ? "…" : "");
+      ui.sum.replaceChildren(...leaves.slice(0, 4).map((i) => term("", make("span", {}, `grad(${name(i)}) = `, make(`b${sign(g[i])}`, { title: full(g[i]) }, short(g[i]))), "complete")), leaves.length > 4 ? "…" : "");
       ui.say.append(`Done. Moving a leaf by a small d moves ${outputs.map(name).join(" + ")} by its gradient times d.`);
     }
   }

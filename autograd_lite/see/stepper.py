@@ -53,6 +53,7 @@ class Stepper:
                     self.shares.append([self.index[edge.i], edge.k, place] + [0] * (not edge.sent))
                 elif edge.sent:
                     self.shares.append([-1, _exact(edge.local), place, _exact(upstream)])
+        self.gradients = [adjoints.get(i) for i in selection.drawn]
         self.definitions = definitions(graph, selection.drawn, names.__getitem__)
         self.rules: dict[str, str] = {}
         self.nodes = [
@@ -110,8 +111,8 @@ class Stepper:
             for node in self.nodes
         )
         plain_ = (
-            f"<p><b>{html.escape(self.title)}</b>. Stepping needs JavaScript; these are the values.</p>"
-            f"<table><tr><th>node</th><th>value</th></tr>{rows}</table>"
+            f"<p><b>{html.escape(self.title)}</b>. Stepping needs JavaScript; these are the numbers.</p>"
+            f"<table><tr><th>node<th>value<th>gradient{rows}</table>"
         )
         return section("stepper", "al-step", f"Forward and backward through {self.title}", data, plain_, **attributes)
 
@@ -134,21 +135,19 @@ class Stepper:
             ],
         ]
         root = ET.fromstring(rendered("\n".join([*lines, "}"])))  # noqa: S314 - our own renderer's output
-        _, _, width, height = map(float, root.get("viewBox", "").split())
-        x0, y0 = map(
-            float,
-            re.findall(r"translate\(([-\d.]+)[ ,]+([-\d.]+)\)", next(root.iter(SVG + "g")).get("transform", ""))[0],
-        )
+        _, _, width, height = (round(float(x)) for x in root.get("viewBox", "").split())
+        moved = next(root.iter(SVG + "g")).get("transform", "").partition("translate(")[2].partition(")")[0]
+        x0, y0 = map(float, moved.replace(",", " ").split())
 
-        def shifted(text: str) -> list[float]:
+        def shifted(text: str) -> list[int]:
             numbers = map(float, re.findall(r"-?[\d.]+", text))
-            return [_rounded(x + (y0 if k % 2 else x0)) for k, x in enumerate(numbers)]
+            return [round(x + (y0 if k % 2 else x0)) for k, x in enumerate(numbers)]
 
         shapes = {g.get("id", ""): g for g in root.iter(SVG + "g") if g.get("class") in {"node", "edge"}}
         middles, paths = [], []
         for place, node in enumerate(self.nodes):
             corners = shifted(next(shapes[f"n{place}"].iter(SVG + "polygon")).get("points", ""))
-            middles.append([_rounded((max(c) + min(c)) / 2) for c in (corners[::2], corners[1::2])])
+            middles.append([(max(c) + min(c)) // 2 for c in (corners[::2], corners[1::2])])
             paths.append(
                 [
                     "" if j < 0 else _path(shifted(next(shapes[f"e{place}_{k}"].iter(SVG + "path")).get("d", "")))
@@ -158,20 +157,17 @@ class Stepper:
         return {"w": width, "h": height, "at": middles, "paths": paths}
 
 
-def _path(points: Sequence[float]) -> str:
+def _path(points: Sequence[int]) -> str:
     """Return a curve through control points, as Graphviz draws all edges."""
     start, *rest = zip(points[::2], points[1::2], strict=True)
     return f"M{start[0]},{start[1]}C{' '.join(f'{x},{y}' for x, y in rest)}"
 
 
-def _rounded(x: float) -> float | int:
-    tenths = round(x, 1)
-    return int(tenths) if tenths.is_integer() else tenths
-
-
 def _exact(x: float) -> float | str:
     """Return the number as JSON can hold it: every digit, and text that JavaScript reads where JSON knows no number."""
-    return x if math.isfinite(x) else "NaN" if math.isnan(x) else "Infinity" if x > 0 else "-Infinity"
+    if math.isfinite(x):
+        return int(x) if x.is_integer() and 0.0 < abs(x) < 1e15 else x
+    return "NaN" if math.isnan(x) else "Infinity" if x > 0 else "-Infinity"
 
 
 def _same(a: float, b: float) -> bool:

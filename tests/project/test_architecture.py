@@ -15,7 +15,7 @@ from tests.house import PACKAGE, dotted, floor_of, imported
 #: The floors and their rooms. A file may import from the rows above its own, of any floor; never from its own row or below.
 #: Whoever adds a file adds it here; `docs/design.md` draws the house.
 HOUSE = """
-errors  ieee  frames  numpy
+errors  ieee  frames  numpy  see.palette
 hints
 core
 context  conversion  refusals  see.render
@@ -28,7 +28,7 @@ variable  tape.llvm.vector_math  tape.llvm.engine
 copies  nests  selection  see.labels  tape.llvm.matrices
 backward  see.formulas  tape.backends.registry  tape.llvm.runtime  train.nn  train.optim
 transforms  tape.recording  see.graph  nn  optim  tape.llvm.matrix_loops
-testing  tape.trace  see.blame  see.dot  see.flow  see.kinks
+testing  tape.trace  see.blame  see.dot  see.expressions  see.flow  see.kinks
 tape.lowering  see.audit  see.fold  see.stepper  see.why
 tape.backends.python  tape.llvm.emit  see.view
 tape.tape  tape.backends.numpy
