@@ -179,7 +179,8 @@ def _first_results(chart: Chart) -> str:
     if (column := "first result after") not in head:
         return ""
     after = {row: rows[row][head.index(column)] for row in chart.drawn}
-    return f"First result after {after.pop(OURS)}; " + ", ".join(f"{_name(r)} {t}" for r, t in after.items()) + "."
+    ours, others = after.pop(OURS), "; ".join(f"{_name(row)} {time}" for row, time in after.items())
+    return f"First result after {ours} ({others})."
 
 
 def _name(row: str) -> str:
