@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from autograd_lite import hints, transforms
 from autograd_lite.errors import ArgumentError, TapeError
 from autograd_lite.nests import Shape, unravel
+from autograd_lite.tape import progress
 from autograd_lite.tape.backends import python
 from autograd_lite.tape.program import SIGNS, Guard, Instruction, Program
 from autograd_lite.tape.trace import is_fixed, recorded
@@ -290,7 +291,8 @@ def trace(f: Callable[..., Any], *example: Any, **keywords: Any) -> Tape:
 
 def record(f: Callable[..., Any], numbers: Sequence[Any], shape: Shape, **options: Any) -> Tape:
     """Trace `f` on arguments of this shape with these numbers in them; options as of `recorded`."""
-    program, captured, output_shape = recorded(f, numbers, shape, **options)
+    with progress.shown(f"recording {name_of(f)}", counted=True):
+        program, captured, output_shape = recorded(f, numbers, shape, **options)
     parameters = _signature(f) or ()
     careful = functools.cache(lambda: record(f, numbers, shape, **(options | {"masked": True})))
     return Tape(
