@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import generated
+import notebooks
 
 DOCS = Path(__file__).resolve().parent
 
@@ -33,6 +34,8 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
         page.meta["hide"] = ["toc"]  # two programs side by side need the room
     if page.file.src_uri == "changelog.md":
         page.meta["search"] = {"boost": 0.1}  # it names everything
+    if page.file.src_uri == "notebooks.md":
+        markdown = notebooks.with_badges(markdown, notebooks.address())
     return for_site(markdown, page.file.src_uri)
 
 
