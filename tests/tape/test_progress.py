@@ -30,7 +30,8 @@ class Terminal(io.StringIO):
 @pytest.fixture
 def terminal(monkeypatch):
     """A user's terminal, and work that is long after no time."""
-    pytest.importorskip("tqdm")
+    tqdm = pytest.importorskip("tqdm")
+    tqdm.tqdm._instances.clear()  # bars that others left open: ours would stand below them
     for name in ("CI", progress.VARIABLE):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(progress, "UNSEEN", ("CI",))  # pytest sets its own variable again before the test
