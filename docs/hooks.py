@@ -39,6 +39,11 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     return for_site(markdown, page.file.src_uri)
 
 
+def on_page_content(html: str, **_: Any) -> str:
+    """Change the HTML of a page."""
+    return prepared(html)
+
+
 def for_site(markdown: str, path: str) -> str:
     """Prompts as Python sessions, no links out of `docs`, and the entries of errors in their place."""
     markdown = markdown.replace("<!-- errors -->", generated.error_entries())
@@ -66,8 +71,8 @@ def _block(block: str, *, wide: bool) -> str:
     return block
 
 
-def on_page_content(html: str, **_: Any) -> str:
-    """Prepare the sessions of a page, and write choices as the texts that they are."""
+def prepared(html: str) -> str:
+    """The sessions of a page as `_session` says, and choices as the texts that they are."""
     html = re.sub(r"</code>\s+\)", "</code>)", html)
     html = re.sub(r"\(<code>\(([^()]*)\)</code>", _choices, html)
     return re.sub(r'<div class="([^"]*)highlight">(<pre>.*?</pre>)', _session, html, flags=re.DOTALL)

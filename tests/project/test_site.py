@@ -123,7 +123,7 @@ def test_what_is_copied_is_what_was_typed():
         '<span class="gp">... </span>    y = <span class="s2">"a"</span> &lt; x\n<span class="gp">&gt;&gt;&gt; </span>y\n'
         '<span class="go">True</span>\n<span class="gr">E</span>: no\n</code></pre></div>'
     )
-    page = hooks.on_page_content(code + '<div class="highlight"><pre><code>x</code></pre></div>')
+    page = hooks.prepared(code + '<div class="highlight"><pre><code>x</code></pre></div>')
     copied = re.search(r'data-copy="([^"]*)"', page)[1]
     assert html.unescape(copied) == 'if x:\n    y = "a" < x\n\ny\n'
     assert '<span class="said"><span class="gr">E</span>: no</span>' in page
@@ -132,9 +132,7 @@ def test_what_is_copied_is_what_was_typed():
 
 def test_choices_are_texts():
     """Not names, of which one may be linked."""
-    page = hooks.on_page_content(
-        "<b>f</b> (<code>(<span title='x'>zero</span>, none, &#39;raise&#39;)</code>, default: 1)"
-    )
+    page = hooks.prepared("<b>f</b> (<code>(<span title='x'>zero</span>, none, &#39;raise&#39;)</code>, default: 1)")
     quoted = [f"<code>&#34;{name}&#34;</code>" for name in ("zero", "none", "raise")]
     assert page == f"<b>f</b> ({', '.join(quoted)}, default: 1)"
 
