@@ -119,6 +119,39 @@ def test_github_markdown_becomes_that_of_the_site():
     assert hooks.for_site("see [`x`](../demos/x.py), [y](core.md#z)", "a.md") == "see `x`, [y](core.md#z)"
 
 
+def test_what_is_copied_is_what_was_typed():
+    """Without prompts and results; an empty line ends a block, as Python's own prompt needs it."""
+    code = (
+        '<div class="highlight"><pre><span></span><code><span class="gp">&gt;&gt;&gt; </span><span class="k">if</span> x:\n'
+        '<span class="gp">... </span>    y = <span class="s2">"a"</span> &lt; x\n<span class="gp">&gt;&gt;&gt; </span>y\n'
+        '<span class="go">True</span>\n<span class="gr">E</span>: no\n</code></pre></div>'
+    )
+    page = hooks.prepared(code + '<div class="highlight"><pre><code>x</code></pre></div>')
+    copied = re.search(r'data-copy="([^"]*)"', page)[1]
+    assert html.unescape(copied) == 'if x:\n    y = "a" < x\n\ny\n'
+    assert '<span class="said"><span class="gr">E</span>: no</span>' in page
+    assert page.count("data-copy") == 1 and '<div class="highlight"><pre><code>x' in page
+
+
+def test_choices_are_texts():
+    """Not names, of which one may be linked."""
+    page = hooks.prepared("<b>f</b> (<code>(<span title='x'>zero</span>, none, &#39;raise&#39;)</code>, default: 1)")
+    quoted = [f"<code>&#34;{name}&#34;</code>" for name in ("zero", "none", "raise")]
+    assert page == f"<b>f</b> ({', '.join(quoted)}, default: 1)"
+
+
+def test_blocks_fit_the_screen():
+    """Comments come near where a line would be cut off; the other program of a pair has colours and a name."""
+    block = "```python\n>>> x = 1" + " " * 60 + "# one\n>>> y" + " " * 10 + "# " + "long " * 20 + "\n```"
+    assert ">>> x = 1  # one" in hooks.for_site(block, "a.md")
+    short = "```python\n>>> x = 1" + " " * 10 + "# one\n```"
+    assert ">>> x = 1" + " " * 10 + "# one" in hooks.for_site(short, "a.md")
+    pair = hooks.for_site(
+        '# Coming from JAX\n<div class="pair" markdown>\n```text\nx\n```\n</div>', "coming_from/jax.md"
+    )
+    assert '<div class="pair" data-from="JAX" markdown>\n```python\nx' in pair
+
+
 def test_nothing_is_loaded_from_elsewhere():
     """No fonts, and the search's helper comes with the site."""
     settings = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
