@@ -512,6 +512,11 @@ def result(number: Number | None, *, create_graph: bool) -> Number:
 def zero_grad(nest: Any) -> None:
     """Set `.grad` of every Variable in a nest to 0.
 
+    Parameters
+    ----------
+    nest : nest
+        Variables, alone or in lists, dictionaries, arrays, dataclasses.
+
     Examples
     --------
     >>> x = Variable(2.0)
@@ -529,6 +534,16 @@ def zero_grad(nest: Any) -> None:
 
 def stop_gradient(x: Any) -> Any:
     """The same numbers without their history: derivatives do not flow through. Takes any nest.
+
+    Parameters
+    ----------
+    x : nest
+        Variables and numbers, alone or in lists, dictionaries, arrays, dataclasses.
+
+    Returns
+    -------
+    nest
+        Of the same structure; each Variable is a new leaf. While a function is traced, a number that is held constant.
 
     Examples
     --------

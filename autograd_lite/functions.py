@@ -56,6 +56,20 @@ def reduced(combine: Callable[[Any, Any], Any], array: Any, axis: int | None, em
 def sum(numbers: Any, axis: int | None = None) -> Any:  # noqa: A001 - named as in NumPy
     """The sum, from first to last; 0 for no numbers.
 
+    Parameters
+    ----------
+    numbers : iterable of numbers
+        Floats, Variables, or an array of either, nested as in NumPy.
+    axis : int, optional
+        The axis along which to go; all numbers by default.
+
+    Returns
+    -------
+    float, Variable or array
+        One number, or an array without that axis.
+
+    Examples
+    --------
     >>> sum([1.0, 2.0, 3.5])
     6.5
     """
@@ -65,6 +79,20 @@ def sum(numbers: Any, axis: int | None = None) -> Any:  # noqa: A001 - named as 
 def prod(numbers: Any, axis: int | None = None) -> Any:
     """The product, from first to last; 1 for no numbers. Its gradient is right even if factors are zero.
 
+    Parameters
+    ----------
+    numbers : iterable of numbers
+        Floats, Variables, or an array of either, nested as in NumPy.
+    axis : int, optional
+        The axis along which to go; all numbers by default.
+
+    Returns
+    -------
+    float, Variable or array
+        One number, or an array without that axis.
+
+    Examples
+    --------
     >>> prod([2.0, 3.0])
     6.0
     """
@@ -74,6 +102,20 @@ def prod(numbers: Any, axis: int | None = None) -> Any:
 def mean(numbers: Any, axis: int | None = None) -> Any:
     """The arithmetic mean; nan for no numbers.
 
+    Parameters
+    ----------
+    numbers : iterable of numbers
+        Floats, Variables, or an array of either, nested as in NumPy.
+    axis : int, optional
+        The axis along which to go; all numbers by default.
+
+    Returns
+    -------
+    float, Variable or array
+        One number, or an array without that axis.
+
+    Examples
+    --------
     >>> mean([1.0, 2.0, 6.0])
     3.0
     """
@@ -85,6 +127,18 @@ def mean(numbers: Any, axis: int | None = None) -> Any:
 def dot(a: Any, b: Any) -> Any:
     """Inner product of vectors, product of matrices, like `numpy.dot`.
 
+    Parameters
+    ----------
+    a, b : sequence or array
+        Vectors of one length, or matrices that fit.
+
+    Returns
+    -------
+    float, Variable or array
+        One number for two vectors.
+
+    Examples
+    --------
     >>> dot([1.0, 2.0], [3.0, 4.0])
     11.0
     """
@@ -102,6 +156,20 @@ def dot(a: Any, b: Any) -> Any:
 def norm(numbers: Any, axis: int | None = None) -> Any:
     """Euclidean length. No square overflows; at the origin the gradient is 0, the subgradient of least norm.
 
+    Parameters
+    ----------
+    numbers : iterable of numbers
+        Floats, Variables, or an array of either, nested as in NumPy.
+    axis : int, optional
+        The axis along which to go; all numbers by default.
+
+    Returns
+    -------
+    float, Variable or array
+        One number, or an array without that axis.
+
+    Examples
+    --------
     >>> norm([3.0, 4.0]), norm([1e200, 0.0])
     (5.0, 1e+200)
     """
@@ -174,6 +242,22 @@ def _mapped(rows_of: Callable[..., list[Any]], numbers: Any, axis: int | None) -
 def logsumexp(numbers: Any, axis: int | tuple[int, ...] | None = None, *, keepdims: bool = False) -> Any:
     """log Σ eˣ without overflow, along one axis or several; -inf for no numbers. Its gradient is the softmax.
 
+    Parameters
+    ----------
+    numbers : iterable of numbers
+        Floats, Variables, or an array of either, nested as in NumPy.
+    axis : int or tuple of int, optional
+        The axis, or several; all numbers by default.
+    keepdims : bool, default False
+        Keep the axes, with length 1.
+
+    Returns
+    -------
+    float, Variable or array
+        One number, or an array without those axes.
+
+    Examples
+    --------
     >>> logsumexp([1000.0, 1000.0]), logsumexp([0.0, -40.0])
     (1000.6931471805599, 4.248354255291589e-18)
     """
@@ -198,6 +282,20 @@ def _log_of_sum(array: Any, axis: int | None) -> Any:
 def softmax(numbers: Any, axis: int | None = -1) -> Any:
     """eˣ / Σ eˣ along an axis, without overflow; the result has the type of the argument.
 
+    Parameters
+    ----------
+    numbers : iterable of numbers
+        Floats, Variables, or an array of either, nested as in NumPy.
+    axis : int or None, default -1
+        The axis along which the shares add up to 1; None for all numbers.
+
+    Returns
+    -------
+    list, tuple or array
+        A share for each number.
+
+    Examples
+    --------
     >>> softmax([0.0, 0.0])
     [0.5, 0.5]
     """
@@ -214,6 +312,20 @@ def softmax(numbers: Any, axis: int | None = -1) -> Any:
 def log_softmax(numbers: Any, axis: int | None = -1) -> Any:
     """x - logsumexp(x) along an axis; the result has the type of the argument.
 
+    Parameters
+    ----------
+    numbers : iterable of numbers
+        Floats, Variables, or an array of either, nested as in NumPy.
+    axis : int or None, default -1
+        The axis of the softmax; None for all numbers.
+
+    Returns
+    -------
+    list, tuple or array
+        The logarithm of a share for each number.
+
+    Examples
+    --------
     >>> log_softmax([0.0, 0.0])
     [-0.6931471805599453, -0.6931471805599453]
     """
@@ -230,6 +342,18 @@ def surprises(array: Any, axis: int | None = None) -> list[Any]:
 def gelu(x: Any) -> Any:
     """x·Φ(x), Φ the normal distribution function (Hendrycks & Gimpel 2016), exact.
 
+    Parameters
+    ----------
+    x : float, Variable or array
+        The argument, or many of them.
+
+    Returns
+    -------
+    float, Variable or array
+        As the argument.
+
+    Examples
+    --------
     >>> gelu(0.0)
     0.0
     """
@@ -239,6 +363,18 @@ def gelu(x: Any) -> Any:
 def silu(x: Any) -> Any:
     """x·σ(x), also called swish.
 
+    Parameters
+    ----------
+    x : float, Variable or array
+        The argument, or many of them.
+
+    Returns
+    -------
+    float, Variable or array
+        As the argument.
+
+    Examples
+    --------
     >>> silu(0.0)
     0.0
     """
@@ -248,6 +384,20 @@ def silu(x: Any) -> Any:
 def elu(x: Any, alpha: Any = 1.0) -> Any:
     """X where x > 0, else α(eˣ - 1) (Clevert et al. 2015).
 
+    Parameters
+    ----------
+    x : float, Variable or array
+        The argument, or many of them.
+    alpha : float, default 1
+        How far below 0 it goes: to -alpha.
+
+    Returns
+    -------
+    float, Variable or array
+        As the argument.
+
+    Examples
+    --------
     >>> elu(-1000.0)
     -1.0
     """
@@ -257,6 +407,18 @@ def elu(x: Any, alpha: Any = 1.0) -> Any:
 def selu(x: Any) -> Any:
     """Scaled `elu` that keeps zero mean and unit variance (Klambauer et al. 2017).
 
+    Parameters
+    ----------
+    x : float, Variable or array
+        The argument, or many of them.
+
+    Returns
+    -------
+    float, Variable or array
+        As the argument.
+
+    Examples
+    --------
     >>> selu(1.0)
     1.0507009873554805
     """

@@ -210,6 +210,18 @@ def array(nest: Any) -> Any:
 def zeros(shape: Any) -> Any:
     """An array of zeros into which Variables can be assigned.
 
+    Parameters
+    ----------
+    shape : int or tuple of int
+        The length of each axis.
+
+    Returns
+    -------
+    array
+        Of objects, floats at first.
+
+    Examples
+    --------
     >>> import autograd_lite as al
     >>> def powers(x):
     ...     out = zeros(3)
@@ -225,6 +237,18 @@ def zeros(shape: Any) -> Any:
 def ones(shape: Any) -> Any:
     """An array of ones into which Variables can be assigned.
 
+    Parameters
+    ----------
+    shape : int or tuple of int
+        The length of each axis.
+
+    Returns
+    -------
+    array
+        Of objects, floats at first.
+
+    Examples
+    --------
     >>> ones((1, 2)).tolist()
     [[1.0, 1.0]]
     """
@@ -234,6 +258,20 @@ def ones(shape: Any) -> Any:
 def full(shape: Any, value: Any) -> Any:
     """An array of one number or Variable, broadcast from an array of them, into which Variables can be assigned.
 
+    Parameters
+    ----------
+    shape : int or tuple of int
+        The length of each axis.
+    value : float, Variable or array
+        What stands in it; an array is broadcast.
+
+    Returns
+    -------
+    array
+        Of objects.
+
+    Examples
+    --------
     >>> full(2, 0.5).tolist()
     [0.5, 0.5]
     """
@@ -370,6 +408,16 @@ def register_dataclass(cls: C) -> C:
     be comparable with `==`; facts of two types are different, as are 0.0 and -0.0, alone or in tuples and lists. Write
     whatever is no parameter so: a degree, an activation's name. A rebuilt instance has its fields and nothing else:
     `__init__` and `__post_init__` do not run for it.
+
+    Parameters
+    ----------
+    cls : type
+        A dataclass.
+
+    Returns
+    -------
+    type
+        The class itself.
 
     Raises
     ------

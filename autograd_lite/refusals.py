@@ -76,7 +76,8 @@ def _in_our_words(error: Exception, noted: list[tuple[str, str]]) -> OperandErro
         if type(error) is not OperandError or not asker or function in str(error):
             return None
         return OperandError(f"{asker} was given a Variable: {error}{_remedy(asker)}")
-    if isinstance(error, SystemError):  # compiled code that lost our error, or wrapped it
+    # Compiled code that lost our error, or wrapped it; or a library that raises its own after a refusal (SciPy's brentq).
+    if isinstance(error, SystemError) or (noted and _raised_elsewhere(error)):
         causes = [c for c in (error.__cause__, error.__context__) if isinstance(c, AutogradLiteError)]
         ours = [*map(str, causes), *(text for text, _ in noted[-1:])]
         asker = _asked_by(error, anywhere=True) or "compiled code"
@@ -103,6 +104,12 @@ def _in_our_words(error: Exception, noted: list[tuple[str, str]]) -> OperandErro
         f"{asker} at {place} refused Variables: {error}.{_remedy(asker)} In an array made by al.array, al.zeros or al.full "
         "every function with a rule works. Write others with the functions of autograd_lite, or as scalar code."
     )
+
+
+def _raised_elsewhere(error: Exception) -> bool:
+    """Whether code of another library raised an error."""
+    last = [frame.filename for frame in traceback.extract_tb(error.__traceback__)][-1:]
+    return any("site-packages" in name and not is_library(name) for name in last)
 
 
 def _asked_by(error: Exception, *, anywhere: bool = False) -> str:

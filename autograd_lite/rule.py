@@ -33,7 +33,17 @@ Flat = tuple[str, str] | None
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """The real numbers from `lower` to `upper`; the ends belong to it unless `open_ends`, broken numbers unless `whole`."""
+    """The real numbers from `lower` to `upper`; the ends belong to it unless `open_ends`, broken numbers unless `whole`.
+
+    Parameters
+    ----------
+    lower, upper : float, default -inf and inf
+        The ends.
+    open_ends : bool, default False
+        Whether the ends do not belong to it.
+    whole : bool, default False
+        Whether it holds whole numbers only.
+    """
 
     lower: float = -inf
     upper: float = inf
@@ -41,7 +51,18 @@ class Interval:
     whole: bool = False
 
     def contains(self, x: float) -> bool:
-        """Whether x lies in the interval."""
+        """Whether x lies in the interval.
+
+        Parameters
+        ----------
+        x : float
+            Any number; NaN lies nowhere.
+
+        Returns
+        -------
+        bool
+            True for a number inside.
+        """
         inside = self.lower < x < self.upper if self.open_ends else self.lower <= x <= self.upper
         return inside and (not self.whole or float(x).is_integer())
 
@@ -263,7 +284,18 @@ class Primitive(core.Rule):
         return len(self.partials)
 
     def kinks_near(self, *values: float) -> Places:
-        """The nearest kinks and jumps, as pairs (argument, place)."""
+        """The nearest kinks and jumps, as pairs (argument, place).
+
+        Parameters
+        ----------
+        *values : float
+            The numbers of the arguments.
+
+        Returns
+        -------
+        tuple of (int, float)
+            Empty where there is none.
+        """
         return self.kinks(*values) if callable(self.kinks) else tuple((0, float(at)) for at in self.kinks)
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
@@ -318,7 +350,18 @@ class Primitive(core.Rule):
         return f"<primitive {self.name}: {self.formula}>" if self.formula else f"<primitive {self.name}>"
 
     def same_as(self, other: "Primitive") -> bool:
-        """Whether both come from the same lines with the same numbers: a function that makes one does so in each call."""
+        """Whether both come from the same lines with the same numbers: a function that makes one does so in each call.
+
+        Parameters
+        ----------
+        other : Primitive
+            Another entry, perhaps of the same name.
+
+        Returns
+        -------
+        bool
+            True for the same definition, made again.
+        """
         return self is other or (self.name == other.name and same(_made_of(self), _made_of(other)))
 
     def belongs_to_trace(self) -> None:

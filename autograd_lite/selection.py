@@ -26,6 +26,18 @@ def greater(a: Any, b: Any) -> Any:
     Data, no branch: `where(greater(x, 0.0), a, b)`. While a function is traced `x > 0.0` is data too, and NaN compares as in
     Python.
 
+    Parameters
+    ----------
+    a, b : float, Variable or array
+        The numbers to compare; arrays are broadcast.
+
+    Returns
+    -------
+    float, Variable or array
+        1.0 or 0.0; for Variables a Variable, whose derivative is 0.
+
+    Examples
+    --------
     >>> greater(2.0, 1.0), less_equal(2.0, 1.0)
     (1.0, 0.0)
     """
@@ -35,6 +47,18 @@ def greater(a: Any, b: Any) -> Any:
 def less_equal(a: Any, b: Any) -> Any:
     """1 where a <= b, 0 where not, nan where either is.
 
+    Parameters
+    ----------
+    a, b : float, Variable or array
+        The numbers to compare; arrays are broadcast.
+
+    Returns
+    -------
+    float, Variable or array
+        1.0 or 0.0; for Variables a Variable, whose derivative is 0.
+
+    Examples
+    --------
     >>> less_equal(1.0, 1.0)
     1.0
     """
@@ -44,6 +68,18 @@ def less_equal(a: Any, b: Any) -> Any:
 def greater_equal(a: Any, b: Any) -> Any:
     """1 where a >= b, 0 where not, nan where either is.
 
+    Parameters
+    ----------
+    a, b : float, Variable or array
+        The numbers to compare; arrays are broadcast.
+
+    Returns
+    -------
+    float, Variable or array
+        1.0 or 0.0; for Variables a Variable, whose derivative is 0.
+
+    Examples
+    --------
     >>> greater_equal(1.0, 2.0)
     0.0
     """
@@ -53,6 +89,18 @@ def greater_equal(a: Any, b: Any) -> Any:
 def equal(a: Any, b: Any) -> Any:
     """1 where a = b, 0 where not, nan where either is.
 
+    Parameters
+    ----------
+    a, b : float, Variable or array
+        The numbers to compare; arrays are broadcast.
+
+    Returns
+    -------
+    float, Variable or array
+        1.0 or 0.0; for Variables a Variable, whose derivative is 0.
+
+    Examples
+    --------
     >>> equal(1.0, 1.0)
     1.0
     """
@@ -62,6 +110,18 @@ def equal(a: Any, b: Any) -> Any:
 def not_equal(a: Any, b: Any) -> Any:
     """1 where a and b differ, 0 where not, nan where either is nan.
 
+    Parameters
+    ----------
+    a, b : float, Variable or array
+        The numbers to compare; arrays are broadcast.
+
+    Returns
+    -------
+    float, Variable or array
+        1.0 or 0.0; for Variables a Variable, whose derivative is 0.
+
+    Examples
+    --------
     >>> not_equal(1.0, 1.0)
     0.0
     """
@@ -71,6 +131,20 @@ def not_equal(a: Any, b: Any) -> Any:
 def any(numbers: Any, axis: int | None = None) -> Any:  # noqa: A001 - named as in NumPy
     """Whether any number is not 0: a bool, and while a function is traced a condition. Nothing branches.
 
+    Parameters
+    ----------
+    numbers : iterable of numbers
+        Floats, Variables, or an array of either, nested as in NumPy.
+    axis : int, optional
+        The axis along which to go; all numbers by default.
+
+    Returns
+    -------
+    bool, condition or array
+        False for no numbers.
+
+    Examples
+    --------
     >>> any([False, True]), any([])
     (True, False)
     """
@@ -80,6 +154,20 @@ def any(numbers: Any, axis: int | None = None) -> Any:  # noqa: A001 - named as 
 def all(numbers: Any, axis: int | None = None) -> Any:  # noqa: A001
     """Whether no number is 0, as `any`.
 
+    Parameters
+    ----------
+    numbers : iterable of numbers
+        Floats, Variables, or an array of either, nested as in NumPy.
+    axis : int, optional
+        The axis along which to go; all numbers by default.
+
+    Returns
+    -------
+    bool, condition or array
+        True for no numbers.
+
+    Examples
+    --------
     >>> all([True, 1.0]), all([])
     (True, True)
     """
@@ -104,11 +192,25 @@ def max(*numbers: Any, axis: int | None = None) -> Any:  # noqa: A001
 
     The first of equal ones, with all of the derivative; `maximum(a, b)` shares it. NaN compares as in Python.
 
+    Parameters
+    ----------
+    *numbers : float or Variable
+        Two or more numbers, or one list or array of them.
+    axis : int, optional
+        The axis along which to go; all numbers by default.
+
+    Returns
+    -------
+    float, Variable or array
+        One number, or an array without that axis.
+
     Raises
     ------
     ArgumentError
         If there is no number.
 
+    Examples
+    --------
     >>> max(1.0, 3.0, 2.0), max([[1.0, 5.0], [4.0, 2.0]], axis=0)
     (3.0, array([4., 5.]))
     """
@@ -118,6 +220,20 @@ def max(*numbers: Any, axis: int | None = None) -> Any:  # noqa: A001
 def min(*numbers: Any, axis: int | None = None) -> Any:  # noqa: A001
     """The smallest, as `max`.
 
+    Parameters
+    ----------
+    *numbers : float or Variable
+        Two or more numbers, or one list or array of them.
+    axis : int, optional
+        The axis along which to go; all numbers by default.
+
+    Returns
+    -------
+    float, Variable or array
+        One number, or an array without that axis.
+
+    Examples
+    --------
     >>> min([2.0, 1.0])
     1.0
     """

@@ -322,6 +322,23 @@ def grad(
 
     As `value_and_grad`, without the value: returns the gradient, or `(gradient, aux)` with `has_aux`.
 
+    Parameters
+    ----------
+    f : callable
+        Takes floats, arrays or nests of them; returns one number, or `(number, anything)` with `has_aux`.
+    argnums : int or tuple of int, default 0
+        Which positional arguments to differentiate with respect to.
+    has_aux : bool, default False
+        Whether `f` returns a second value that is only passed on.
+    unconnected : {"zero", "none", "raise"}
+        What to give for a number or an array that the output does not depend on; see `value_and_grad`.
+
+    Returns
+    -------
+    callable
+        Same arguments as `f`; returns the gradient, with the structure and shape of the argument, or a tuple of such if
+        `argnums` is a tuple.
+
     Examples
     --------
     >>> from autograd_lite import sin
@@ -350,6 +367,13 @@ def jacobian(f: Callable[P, Any], argnums: Argnums = 0) -> "Function[P, Any]": .
 @hints.keywords
 def jacobian(f: Any, argnums: Argnums = 0) -> Any:
     """Return a function that computes all first derivatives of a function with any nest of outputs.
+
+    Parameters
+    ----------
+    f : callable
+        Takes floats, arrays or nests of them; returns any nest of numbers.
+    argnums : int or tuple of int, default 0
+        Which positional arguments to differentiate with respect to.
 
     Returns
     -------
@@ -402,6 +426,13 @@ def hessian(f: Callable[P, Any], argnums: Argnums = 0) -> "Function[P, Any]": ..
 def hessian(f: Any, argnums: Argnums = 0) -> Any:
     """Return a function that computes all second derivatives of a scalar function.
 
+    Parameters
+    ----------
+    f : callable
+        Takes floats, arrays or nests of them; returns one number.
+    argnums : int or tuple of int, default 0
+        Which positional arguments to differentiate with respect to.
+
     Returns
     -------
     callable
@@ -439,6 +470,13 @@ def hessian(f: Any, argnums: Argnums = 0) -> Any:
 
 def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
     """Value of `f` at `primals`, and the function that pulls a cotangent of the output back to the inputs.
+
+    Parameters
+    ----------
+    f : callable
+        Any nest of outputs.
+    *primals : nest
+        The positional arguments of `f`.
 
     Returns
     -------

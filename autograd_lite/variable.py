@@ -418,7 +418,13 @@ class Variable(Methods):
     # ------------------------------------------------------------------------------- what would drop the derivative
 
     def as_integer_ratio(self) -> tuple[int, int]:
-        """Refused, but of a held number."""
+        """Refused, but of a held number.
+
+        Returns
+        -------
+        tuple of int
+            Numerator and denominator, of a held number.
+        """
         if context.tracing and (trace := context.noticed(self)) and trace.is_number(self):
             return self._under_guard(trace).as_integer_ratio()
         raise refusal(

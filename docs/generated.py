@@ -48,14 +48,16 @@ SPAN = {
     "cos": (-6.0, 6.0),
 }
 
-#: Pages of calls: title, what they are for, and the modules whose public names they show.
+#: Pages of calls: title, what they are for, and the modules whose public names they show, in the order of the page.
 CALLS = {
     "transforms": ("Transforms of functions", "Gradients, Jacobians, Hessians, products.", ("transforms", "testing")),
     "nodes": ("Variables and the sweep", "Nodes and their graph. `x.sin()` is `al.sin(x)`.", ("variable", "backward")),
     "functions": ("Functions of several numbers", "Composed of operations of the table.", ("functions", "selection")),
     "nests": ("Nests and arrays", "Models are nests (pytrees); arrays keep Variables.", ("nests",)),
-    "tape": ("Tapes and machine code", "Record once, run as machine code over many lanes.", ("tape",)),
-    "see": ("Pictures and questions", "Draw a graph; ask why a gradient is what it is.", ("see",)),
+    "tape": ("Tapes and machine code", "Record once, run as machine code over many lanes.",
+             ("tape.call", "tape.vmap", "tape.scan", "tape")),
+    "see": ("Pictures and questions", "Draw a graph; ask why a gradient is what it is.",
+            ("see.view", "see.explain", "see.why", "see.blame", "see.kinks", "see.flow", "see.watch", "see")),
     "nn": ("Layers and losses", "`autograd_lite.nn`, also `al.nn`.", ("train.nn",)),
     "optim": ("Optimisers", "`autograd_lite.optim`, also `al.optim`.", ("train.optim",)),
     "more": ("Operations of your own", "`Primitive` makes an operation; the rest of the package stands here too.", ("",)),
@@ -308,16 +310,18 @@ def calls() -> dict[str, dict[str, str]]:
             if not n.startswith("_") and getattr(vars(module)[n], "__module__", "") == module.__name__
         ]
         found[short] |= {f"al.{short}.{n}": f"{module.__name__}.{n}" for n in names}
-    found = {page: dict(sorted(names.items(), key=_place)) for page, names in found.items()}
+    found = {page: dict(sorted(names.items(), key=functools.partial(_place, page))) for page, names in found.items()}
     found["nodes"] = {"al.Variable": found["nodes"]["al.Variable"]} | METHODS | found["nodes"]
     return found
 
 
-def _place(entry: tuple[str, str]) -> tuple[bool, str, int]:
-    """Kind, module and line of a definition: classes come first, then what stands first in the source."""
+def _place(page: str, entry: tuple[str, str]) -> tuple[bool, int, str, int]:
+    """Kind, module and line of a definition: classes come first, then what stands first in the page's modules."""
     module, _, name = entry[1].rpartition(".")
     thing = inspect.unwrap(getattr(importlib.import_module(module), name))
-    return not inspect.isclass(thing), module, inspect.getsourcelines(thing)[1]
+    inner, modules = module.removeprefix("autograd_lite."), CALLS[page][2]
+    rank = modules.index(inner) if inner in modules else len(modules)
+    return not inspect.isclass(thing), rank, module, inspect.getsourcelines(thing)[1]
 
 
 def thing_of(name: str) -> Any:

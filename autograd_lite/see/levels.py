@@ -14,20 +14,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, compress, repeat
 from operator import attrgetter
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from autograd_lite.copies import uncollected
 from autograd_lite.errors import ArgumentError
-from autograd_lite.see import palette
 from autograd_lite.see.dot import Box
 from autograd_lite.see.fold import Positions, levels
 from autograd_lite.see.formulas import stem
 from autograd_lite.see.graph import Graph
 from autograd_lite.see.labels import elide, formula, given_name, operation, rule_name, short, steady, visible
-from autograd_lite.see.render import page
+from autograd_lite.see.render import page, section
 from autograd_lite.variable import Variable
 
 # Bytes of numbers and structure in a page; about how many boxes; a copy of more than CHIPS nodes opens on boxes instead of
@@ -399,9 +397,16 @@ class Levels:
         each = 10.0 * len(self.moments.labels)
         return int(each * (values.sum() + grads.sum() + locals_.sum()) + 1.2 * known.sum() + 0.6 * takes.sum())
 
+    @property
+    def title(self) -> str:
+        """The name of the output, and how much there is."""
+        name, count = given_name(self.nodes[self.moments.graph.ends[0]]), len(self.top.boxes)
+        told = f"{len(self.positions.parents):,} nodes" + f" in {count:,} boxes" * bool(count)
+        return f"{elide(name, NAME_LENGTH)}: {told}" if name else told
+
     @uncollected()
-    def page(self, budget: int = BUDGET) -> str:
-        """Return the page."""
+    def fragment(self, budget: int = BUDGET) -> str:
+        """Return the section of the page."""
         found, kept, brief = self.choose(budget)
         m = self.moments
         known, values, grads, takes, locals_ = self._stored(kept, brief)
@@ -427,10 +432,8 @@ class Levels:
             m.ops[i]: [m.ops[i], visible(rule.symbol) if rule else "", int(m.selects[i])] for i, rule in rules.items()
         }
         letters = [m.graph.numbers[i] for i in shown]
-        count = len(self.top.boxes)
-        name, told_count = given_name(self.nodes[m.graph.ends[0]]), f"{len(self.positions.parents):,} nodes"
         text = {
-            "title": f"{elide(name, NAME_LENGTH)}: " * bool(name) + told_count + f" in {count:,} boxes" * bool(count),
+            "title": self.title,
             "labels": [visible(str(label)) for label in m.labels],
             "boxes": [self._told(level, pages, record) for level in found],
             "ops": [told[op] for op in ops],
@@ -446,21 +449,16 @@ class Levels:
             "shown": m.shown,
             "curve": m.values[m.graph.ends[0]].tolist(),
         }
-        rows = found[1 : 1 + count]
-        return page(
-            "folded",
-            ground=palette.PAGE.css,
-            title=html.escape(text["title"]),
-            style=f".al-fold{{{palette.custom_properties()}}}"
-            + Path(__file__).with_name("folded.css").read_text(encoding="utf-8"),
-            table=_table(rows, sizes, m.labels),
-            data=json.dumps(
-                {
-                    "text": _packed(json.dumps(_finite(text), separators=(",", ":")).encode()),
-                    "numbers": _packed(_planes(numbers)),
-                }
-            ),
-        )
+        data = {
+            "text": _packed(json.dumps(_finite(text), separators=(",", ":")).encode()),
+            "numbers": _packed(_planes(numbers)),
+        }
+        plain = f"<p>Opening boxes needs JavaScript.</p><table>{_table(self.top.boxes, sizes, m.labels)}</table>"
+        return section("folded", "al-fold", self.title, data, plain)
+
+    def page(self, budget: int = BUDGET) -> str:
+        fragment = self.fragment(budget)  # which unfolds the boxes that the title counts
+        return page(self.title, fragment)
 
     def _told(self, level: Level, pages: Mapping[int, int], record: Any) -> dict[str, Any]:
         title = level.title or (_single(self.nodes[level.box.nodes[0]], self.moments.graph) if level.box.nodes else "",)

@@ -68,6 +68,11 @@ def _made_at(node: Any) -> str:
 def raise_on_nonfinite() -> AbstractContextManager[None]:
     """Turn the first infinite or NaN value or adjoint into an error.
 
+    Returns
+    -------
+    context manager
+        To be entered by `with`.
+
     Raises
     ------
     NonFiniteError
@@ -107,6 +112,11 @@ def record_locations() -> AbstractContextManager[None]:
     Messages, `why`, `blame` and the pages of `draw` name these lines; `why` also names the line that took the number out
     of a Variable with `.value`.
 
+    Returns
+    -------
+    context manager
+        To be entered by `with`.
+
     Notes
     -----
     Cost: about 3 µs a node inside, nothing outside. It holds for the thread or task that entered it.
@@ -138,6 +148,11 @@ def scope(name: str) -> AbstractContextManager[None]:
     ----------
     name : str
         Scopes may be nested: `layer1/neuron0`.
+
+    Returns
+    -------
+    context manager
+        To be entered by `with`.
 
     Examples
     --------

@@ -99,6 +99,7 @@ def load(path: Any, like: Any = ..., *, allow_nan: bool = False) -> Any:
     Parameters
     ----------
     path : str or path
+        The file.
     like : nest
         Has the names and shapes that are expected, such as a new network of the same sizes. It is not changed.
     allow_nan : bool, default False
@@ -222,6 +223,7 @@ def load_tape(path: Any) -> Tape:
     Parameters
     ----------
     path : str or path
+        The file.
 
     Returns
     -------

@@ -17,6 +17,7 @@ from autograd_lite.backward import Number, Reach, held, local_graphs, send_graph
 from autograd_lite.errors import ArrayWarning, TraceError
 from autograd_lite.frames import deciding_location, library_frames, user_location
 from autograd_lite.primitives import COMPARISONS, Primitive, as_float, hold, less, plain, where
+from autograd_lite.tape import progress
 from autograd_lite.variable import Variable
 
 Sent = tuple[Number, Number | None]  # an adjoint and the condition that it was sent: None if it always is
@@ -29,7 +30,7 @@ _PLAIN = frozenset([plain, *COMPARISONS.values()])
 CAPTURING_ALL = 3
 
 #: Operations from arrays, and seconds, after which a trace warns of array code.
-MANY, LONG = 50_000, 2.0
+MANY, LONG = 50_000, progress.LONG
 
 
 @dataclass(eq=False)

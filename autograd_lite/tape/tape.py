@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from autograd_lite import hints, transforms
 from autograd_lite.errors import ArgumentError, TapeError
 from autograd_lite.nests import Shape, unravel
+from autograd_lite.tape import progress
 from autograd_lite.tape.backends import python
 from autograd_lite.tape.program import SIGNS, Guard, Instruction, Program
 from autograd_lite.tape.trace import is_fixed, recorded
@@ -59,6 +60,25 @@ class Tape:
 
     Calling it replays it: in floats, in Variables, or in any arithmetic whose numbers have the operators (Fraction,
     Decimal, complex, mpmath), constants converted exactly.
+
+    Parameters
+    ----------
+    name : str
+        The name of the function.
+    parameters : tuple of str
+        The names of its parameters, for print.
+    input_shape, output_shape : Shape
+        The structures of the arguments and of the result.
+    captured : tuple of Variable
+        The Variables from outside, whose values are inputs behind the arguments.
+    program : Program
+        Instructions, constants, guards and the slots of the results.
+    example : tuple of float
+        The numbers of the arguments with which it was recorded.
+    careful : callable or None
+        Gives the careful tape; None if nothing is doubtful.
+    ordered : bool, default False
+        Whether the function sees in which order its keyword arguments are written.
 
     Raises
     ------
@@ -164,11 +184,27 @@ class Tape:
         return self.output_shape.pack(python.replay(self, [*numbers, *self.captured]))
 
     def condition(self, guard: Guard) -> str:
-        """The comparison of a guard: `x < 0.0`."""
+        """The comparison of a guard: `x < 0.0`.
+
+        Parameters
+        ----------
+        guard : Guard
+            One of `guards`.
+
+        Returns
+        -------
+        str
+            With the names of the inputs.
+        """
         return f"{self._term(guard.left)} {SIGNS[guard.relation]} {self._term(guard.right)}"
 
     def gradient(self) -> "Tape":
         """The tape of the gradient with respect to all arguments: their structure, or a tuple of such if several.
+
+        Returns
+        -------
+        Tape
+            Of the same arguments.
 
         Raises
         ------
@@ -189,7 +225,13 @@ class Tape:
         return trace(getattr(transforms, transform)(self, argnums), *arguments, **keywords)
 
     def cost(self) -> Cost:
-        """Operations, bytes, and the price of a gradient."""
+        """Operations, bytes, and the price of a gradient.
+
+        Returns
+        -------
+        Cost
+            `print` shows it in a line.
+        """
         counts = Counter(primitive.name for primitive, _ in self.code)
         arguments, _ = self._example()
         ratio = None
@@ -290,7 +332,8 @@ def trace(f: Callable[..., Any], *example: Any, **keywords: Any) -> Tape:
 
 def record(f: Callable[..., Any], numbers: Sequence[Any], shape: Shape, **options: Any) -> Tape:
     """Trace `f` on arguments of this shape with these numbers in them; options as of `recorded`."""
-    program, captured, output_shape = recorded(f, numbers, shape, **options)
+    with progress.shown(f"recording {name_of(f)}", counted=True):
+        program, captured, output_shape = recorded(f, numbers, shape, **options)
     parameters = _signature(f) or ()
     careful = functools.cache(lambda: record(f, numbers, shape, **(options | {"masked": True})))
     return Tape(

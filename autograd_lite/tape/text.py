@@ -387,6 +387,7 @@ def source(tape: Tape, language: str) -> str:
     Parameters
     ----------
     tape : Tape
+        The tape; as `tape.source(language)` this one.
     language : {"python", "numpy", "c", "latex"}
         "python": a function of floats or Variables, with the results of the tape, bit for bit. "numpy": a function of arrays,
         one number a lane. "c": a C99 translation unit with `int name(const double *x, double *y)`. "latex": an `aligned`

@@ -18,7 +18,7 @@ from autograd_lite.nests import NAMESPACE, Shape, unravel
 from autograd_lite.primitives import PRIMITIVES, div
 from autograd_lite.refusals import watched
 from autograd_lite.selection import selecting
-from autograd_lite.tape import recording
+from autograd_lite.tape import progress, recording
 from autograd_lite.tape.program import Builder, Guard, Program
 from autograd_lite.tape.recording import CAPTURING_ALL, Recording
 from autograd_lite.transforms import name_of
@@ -76,6 +76,7 @@ def recorded(
                         primitive.belongs_to_trace()
     _refuse_threads(f, inputs, notes)
     outputs, output_shape = unravel(output, f"the output of {name_of(f)}", is_plain)
+    progress.part("flattening the graph")
     builder = GraphBuilder(inputs, oldest, merging=merging)
     program = builder.program(outputs, notes)
     _refuse_ended(builder.captured)

@@ -26,6 +26,16 @@ __all__ = [
 def identity(x: Any) -> Any:
     """The argument: the activation of an output that is a logit or any real number.
 
+    Parameters
+    ----------
+    x : float, Variable or array
+        The argument, or many of them.
+
+    Returns
+    -------
+    float, Variable or array
+        As the argument.
+
     Examples
     --------
     >>> identity(2.0)
@@ -52,8 +62,14 @@ def normal(scale: float = 1.0, fan: str | None = None) -> Initialiser:
     Parameters
     ----------
     scale : float, default 1
+        The standard deviation where nothing divides it.
     fan : {None, "in", "out", "average"}
         The divisor of the variance: none, the layer's inputs, its outputs, or the mean of both.
+
+    Returns
+    -------
+    callable
+        The initialiser.
 
     Raises
     ------
@@ -69,6 +85,22 @@ def normal(scale: float = 1.0, fan: str | None = None) -> Initialiser:
         raise ArgumentError(f'fan={fan!r}: choose None, "in", "out" or "average".')
 
     def draw(rng: np.random.Generator, inputs: int, outputs: int, shape: tuple[int, ...]) -> Any:
+        """Draw the numbers of a layer.
+
+        Parameters
+        ----------
+        rng : Generator
+            The source of the numbers.
+        inputs, outputs : int
+            The size of the layer.
+        shape : tuple of int
+            The shape of the array.
+
+        Returns
+        -------
+        array
+            Of that shape.
+        """
         divisor = {None: 1.0, "in": inputs, "out": outputs, "average": (inputs + outputs) / 2}[fan]
         return rng.normal(size=shape) * (scale / math.sqrt(divisor))
 
@@ -77,6 +109,16 @@ def normal(scale: float = 1.0, fan: str | None = None) -> Initialiser:
 
 def uniform(low: float = 0.0, high: float = 1.0) -> Initialiser:
     """Numbers between `low` and `high`, all equally likely: an initialiser, see `normal`.
+
+    Parameters
+    ----------
+    low, high : float, default 0 and 1
+        The ends.
+
+    Returns
+    -------
+    callable
+        The initialiser.
 
     Examples
     --------
@@ -88,6 +130,18 @@ def uniform(low: float = 0.0, high: float = 1.0) -> Initialiser:
 
 def zeros(_rng: np.random.Generator, _inputs: int, _outputs: int, shape: tuple[int, ...]) -> Any:
     """Zeros: the initial biases.
+
+    Parameters
+    ----------
+    _rng, _inputs, _outputs
+        Not used.
+    shape : tuple of int
+        The shape of the array.
+
+    Returns
+    -------
+    array
+        Zeros.
 
     Examples
     --------
@@ -101,6 +155,20 @@ def glorot_uniform(rng: np.random.Generator, inputs: int, outputs: int, shape: t
     """Uniform numbers within √(6/(inputs + outputs)) of 0: for sigmoid and tanh.
 
     Glorot & Bengio, "Understanding the difficulty of training deep feedforward neural networks", 2010, (16).
+
+    Parameters
+    ----------
+    rng : Generator
+        The source of the numbers.
+    inputs, outputs : int
+        The size of the layer.
+    shape : tuple of int
+        The shape of the array.
+
+    Returns
+    -------
+    array
+        Of that shape.
 
     Examples
     --------
@@ -122,6 +190,20 @@ def he_uniform(rng: np.random.Generator, inputs: int, _outputs: int, shape: tupl
 
     He et al., "Delving deep into rectifiers", 2015, (10), as a uniform distribution of that variance.
 
+    Parameters
+    ----------
+    rng : Generator
+        The source of the numbers.
+    inputs, _outputs : int
+        The size of the layer; outputs are not used.
+    shape : tuple of int
+        The shape of the array.
+
+    Returns
+    -------
+    array
+        Of that shape.
+
     Examples
     --------
     >>> bool(abs(he_uniform(np.random.default_rng(0), 6, 3, (3, 6))).max() <= 1.0)
@@ -140,7 +222,9 @@ class Dense:
     Attributes
     ----------
     weight : array (outputs, inputs)
+        A row of weights for each output.
     bias : array (outputs,), or None
+        What is added to each output.
 
     Examples
     --------
@@ -174,10 +258,16 @@ class Dense:
         Parameters
         ----------
         inputs, outputs : int
+            Numbers that come in and go out, each from 1.
         rng : Generator, int or None
             The source of the numbers, or its seed; None makes a new source every time.
         weights, biases : callable
             See `normal`; `biases=None` makes a layer without biases.
+
+        Returns
+        -------
+        Dense
+            With arrays of floats.
 
         Examples
         --------
@@ -212,6 +302,7 @@ class Network:
     Attributes
     ----------
     layers : list of Dense
+        Or any functions of an array.
     activation, output : str or callable
         One of `ACTIVATIONS`, or a function of an array.
 
@@ -256,10 +347,16 @@ class Network:
         sizes : sequence of int
             Inputs, units of each hidden layer, outputs.
         activation, output : str or callable
+            The activation between layers, and that after the last: a name of `ACTIVATIONS`, or a function of an array.
         rng : Generator, int or None
             The source of the numbers, or its seed. Layer by layer, weights are drawn before biases.
         weights, biases : callable
             See `normal`. By default weights are drawn as He et al. propose for rectifiers, else as Glorot & Bengio.
+
+        Returns
+        -------
+        Network
+            With arrays of floats.
 
         Raises
         ------
@@ -302,6 +399,16 @@ def _activation(name: str | Callable[..., Any]) -> Callable[..., Any]:
 def count(nest: Any) -> int:
     """The number of numbers in a nest, such as the parameters of a network.
 
+    Parameters
+    ----------
+    nest : nest
+        A network, a state, arrays.
+
+    Returns
+    -------
+    int
+        How many numbers it holds.
+
     Examples
     --------
     >>> count({"weight": np.ones((3, 2)), "bias": 1.0})
@@ -318,6 +425,11 @@ def squared_error(outputs: Any, targets: Any) -> Any:
     outputs, targets : array or number
         Of one shape.
 
+    Returns
+    -------
+    float or Variable
+        The sum.
+
     Raises
     ------
     ArgumentError
@@ -333,6 +445,16 @@ def squared_error(outputs: Any, targets: Any) -> Any:
 
 def mean_squared_error(outputs: Any, targets: Any) -> Any:
     """The mean of (output - target)²; see `squared_error`.
+
+    Parameters
+    ----------
+    outputs, targets : array or number
+        Of one shape.
+
+    Returns
+    -------
+    float or Variable
+        The mean.
 
     Examples
     --------
@@ -351,6 +473,11 @@ def binary_cross_entropy(logits: Any, targets: Any) -> Any:
         Any real numbers, before the sigmoid.
     targets : array or number
         Between 0 and 1, of the same shape.
+
+    Returns
+    -------
+    float or Variable
+        The mean.
 
     Raises
     ------
@@ -383,6 +510,11 @@ def cross_entropy(logits: Any, target: Any) -> Any:
         The class, or the probability of each (see `one_hot`). Under `jit` and `vmap` pass probabilities: a class that
         differs from sample to sample makes a branch for each class.
 
+    Returns
+    -------
+    float or Variable
+        The loss, never negative.
+
     Raises
     ------
     ArgumentError
@@ -413,6 +545,16 @@ def cross_entropy(logits: Any, target: Any) -> Any:
 def hinge(scores: Any, targets: Any) -> Any:
     """The mean of max(0, 1 - t·s), for targets t of -1 and 1: the loss of a support vector machine.
 
+    Parameters
+    ----------
+    scores, targets : array or number
+        Of one shape; targets are -1 or 1.
+
+    Returns
+    -------
+    float or Variable
+        The mean.
+
     Examples
     --------
     >>> hinge(np.array([0.5, 3.0]), np.array([1.0, 1.0]))
@@ -440,6 +582,12 @@ def one_hot(labels: Any, classes: int) -> Any:
     labels : int or array of int, any shape
         From 0 to classes - 1.
     classes : int
+        How many there are.
+
+    Returns
+    -------
+    array
+        Of floats, with one axis more than the labels.
 
     Raises
     ------
@@ -469,6 +617,11 @@ def accuracy(outputs: Any, labels: Any, *, threshold: float = 0.0) -> float:
         Classes, counted from 0.
     threshold : float, default 0
         0 for logits, 0.5 for probabilities.
+
+    Returns
+    -------
+    float
+        From 0 to 1.
 
     Raises
     ------

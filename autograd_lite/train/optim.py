@@ -119,7 +119,18 @@ class _Optimiser:
         return getattr(self, "momentum", 1.0) > 0.0, self._second
 
     def init(self, params: Any) -> State:
-        """The state before the first step."""
+        """The state before the first step.
+
+        Parameters
+        ----------
+        params : nest
+            The parameters: floats and arrays of them.
+
+        Returns
+        -------
+        State
+            Zeros like the parameters.
+        """
         zeros = [
             _each(lambda p: np.zeros(p.shape) if isinstance(p, np.ndarray) else 0.0, params) if kept else None
             for kept in self._kept()
@@ -127,7 +138,24 @@ class _Optimiser:
         return State(0.0, *zeros)
 
     def update(self, gradients: Any, state: State, params: Any) -> tuple[Any, State]:
-        """New parameters and state."""
+        """New parameters and state.
+
+        Parameters
+        ----------
+        gradients : nest
+            The gradient by the parameters, in their structure.
+        state : State
+            From `init`, or from the last step.
+        params : nest
+            The parameters.
+
+        Returns
+        -------
+        params : nest
+            The new parameters.
+        state : State
+            The state after this step.
+        """
         if not isinstance(state, State) or self._kept() != (state.first is not None, state.second is not None):
             held = "the state of another optimiser" if isinstance(state, State) else f"a {type(state).__name__}"
             raise ArgumentError(
@@ -149,6 +177,7 @@ class SGD(_Optimiser):
     Parameters
     ----------
     rate : float or schedule
+        The length of a step; a schedule is a function of the number of steps done.
     momentum : float, default 0
         The share of the last step to keep: v ← momentum·v + g, p ← p - rate·v.
     nesterov : bool, default False
@@ -202,11 +231,13 @@ class RMSProp(_Optimiser):
     Parameters
     ----------
     rate : float or schedule
+        The length of a step; a schedule is a function of the number of steps done.
     decay : float, default 0.99
         The share of the running mean to keep.
     epsilon : float, default 1e-8
         Added to the root.
     momentum : float, default 0
+        The share of the last step to keep.
 
     Examples
     --------
@@ -240,6 +271,7 @@ class Adam(_Optimiser):
     Parameters
     ----------
     rate : float or schedule, default 1e-3
+        The length of a step; a schedule is a function of the number of steps done.
     beta1, beta2 : float, default 0.9 and 0.999
         The shares of the running means to keep.
     epsilon : float, default 1e-8
@@ -282,6 +314,17 @@ class AdamW(Adam):
 
     Loshchilov & Hutter, "Decoupled weight decay regularization", 2019.
 
+    Parameters
+    ----------
+    rate : float or schedule, default 1e-3
+        The length of a step; a schedule is a function of the number of steps done.
+    beta1, beta2 : float, default 0.9 and 0.999
+        The shares of the running means to keep.
+    epsilon : float, default 1e-8
+        Added to the root of the second.
+    weight_decay : float, default 1e-2
+        The share of each weight, times the rate, that a step takes away.
+
     Examples
     --------
     >>> x, _ = AdamW(0.1).update(0.0, AdamW(0.1).init(1.0), 1.0)
@@ -296,6 +339,20 @@ class AdamW(Adam):
 def exponential_decay(rate: float, factor: float, every: float = 1.0) -> Callable[[Any], Any]:
     """rate·factor^(step/every).
 
+    Parameters
+    ----------
+    rate : float
+        The rate of the first step.
+    factor : float
+        By what it is multiplied.
+    every : float, default 1
+        After how many steps.
+
+    Returns
+    -------
+    callable
+        The schedule: from the number of steps done to the rate.
+
     Examples
     --------
     >>> exponential_decay(0.1, 0.5, every=10)(20.0)
@@ -307,6 +364,20 @@ def exponential_decay(rate: float, factor: float, every: float = 1.0) -> Callabl
 
 def step_decay(rate: float, factor: float, every: float) -> Callable[[Any], Any]:
     """The rate times `factor` after every so many steps.
+
+    Parameters
+    ----------
+    rate : float
+        The rate of the first steps.
+    factor : float
+        By what it is multiplied.
+    every : float
+        After how many steps.
+
+    Returns
+    -------
+    callable
+        The schedule: from the number of steps done to the rate.
 
     Examples
     --------
@@ -321,6 +392,20 @@ def cosine_decay(rate: float, steps: float, floor: float = 0.0) -> Callable[[Any
     """From `rate` down to `floor` along half a cosine, in so many steps; then `floor`.
 
     Loshchilov & Hutter, "SGDR: stochastic gradient descent with warm restarts", 2017, (5).
+
+    Parameters
+    ----------
+    rate : float
+        The rate of the first step.
+    steps : float
+        How many steps the way down takes.
+    floor : float, default 0
+        The rate at its end.
+
+    Returns
+    -------
+    callable
+        The schedule: from the number of steps done to the rate.
 
     Examples
     --------
@@ -339,6 +424,18 @@ def cosine_decay(rate: float, steps: float, floor: float = 0.0) -> Callable[[Any
 def warmup(rate: Rate, steps: float) -> Callable[[Any], Any]:
     """A rate or schedule that grows from 0 in equal parts over the first `steps` steps.
 
+    Parameters
+    ----------
+    rate : float or schedule
+        The rate after the warm-up.
+    steps : float
+        How many steps it takes.
+
+    Returns
+    -------
+    callable
+        The schedule: from the number of steps done to the rate.
+
     Examples
     --------
     >>> warmup(0.1, 4)(1.0)
@@ -356,8 +453,14 @@ def clip_by_norm(gradients: Any, limit: float) -> Any:
     Parameters
     ----------
     gradients : nest
+        Floats and arrays.
     limit : float
         Above 0.
+
+    Returns
+    -------
+    nest
+        Of the same structure.
 
     Examples
     --------

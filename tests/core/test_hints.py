@@ -1,20 +1,16 @@
 """Names and keywords of other libraries: what is said, that it is true, and what people of eight libraries type first."""
 
-import contextlib
 import copy
 import inspect
-import io
 import pickle
 import re
 
+import first_lines
 import numpy as np
 import pytest
 
 import autograd_lite as al
 from autograd_lite import core, hints
-from tests.house import TESTS
-
-LINES = TESTS / "whole" / "typed"
 
 #: Lines that nothing of this library hears of: a number or array of another library is asked, which does not ask us.
 ELSEWHERE = {
@@ -37,13 +33,7 @@ ELSEWHERE = {
 }
 
 
-REMEDY = (
-    r"\b(Use|Not needed|[Ww]rite|[Gg]ive|[Pp]ass|[Dd]efine|Apply|[Ss]et|Did you mean|Is a return|must return|"
-    r"needs one number)\b"
-)
-
-
-@pytest.mark.parametrize("who", sorted(path.stem for path in LINES.glob("*.txt")))
+@pytest.mark.parametrize("who", first_lines.people())
 @pytest.mark.filterwarnings("ignore")
 def test_what_people_type_first(who, tmp_path, monkeypatch):
     """Every line works, or an error of ours says what to write; the others are listed above, with the reason."""
@@ -51,18 +41,29 @@ def test_what_people_type_first(who, tmp_path, monkeypatch):
     if who == "pandas":
         pytest.importorskip("pandas")
     monkeypatch.chdir(tmp_path)
-    names, wrong = {}, []
-    for line in (LINES / f"{who}.txt").read_text(encoding="utf-8").split("#--"):
-        try:
-            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-                exec(compile(line, f"<{who}>", "exec"), names)  # noqa: S102 - the file beside this one
-        except al.AutogradLiteError as error:
-            if not re.search(REMEDY, str(error)):
-                wrong.append(f"{line.strip()}: no remedy in {error}")
-        except Exception as error:  # noqa: BLE001 - that is what is looked for
-            if not any(part in line for part in ELSEWHERE):
-                wrong.append(f"{line.strip()}: {type(error).__name__}: {error}")
+    good = {first_lines.WORKS, first_lines.REMEDIED}
+    wrong = [
+        f"{line}: {type(error).__name__}: {error}"
+        for line, kind, error in first_lines.outcomes(who)
+        if kind not in good and not (kind == first_lines.OTHER and any(part in line for part in ELSEWHERE))
+    ]
     assert wrong == []
+
+
+def test_the_outcomes_of_lines(tmp_path, monkeypatch):
+    """What works, our error with and without a remedy, and another one; names are kept from line to line."""
+    lines = [
+        "import autograd_lite as al",
+        "x = al.Variable(2.0)",
+        "x.item",
+        "1 / 0",
+        "raise al.AutogradLiteError('no')",
+    ]
+    (tmp_path / "somebody.txt").write_text("\n#--\n".join(lines))
+    monkeypatch.setattr(first_lines, "FOLDER", tmp_path)
+    kinds = [first_lines.WORKS, first_lines.WORKS, first_lines.REMEDIED, first_lines.OTHER, first_lines.OURS]
+    assert [(line, kind) for line, kind, _ in first_lines.outcomes("somebody")] == list(zip(lines, kinds, strict=True))
+    assert first_lines.table().splitlines()[-2:] == ["| somebody | 5 | 2 | 1 | 1 | 1 |", "| all | 5 | 2 | 1 | 1 | 1 |"]
 
 
 def remedies():

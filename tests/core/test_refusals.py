@@ -88,3 +88,20 @@ class TestSwallowedRefusals:
                 al.grad(float)(1.0)
             with pytest.raises(ValueError, match="own"):
                 al.grad(lambda x: int("own"))(1.0)
+
+
+def test_a_library_that_goes_on_after_a_refusal_and_fails_elsewhere(tmp_path, monkeypatch):
+    """SciPy's brentq said now and then that both ends have one sign: it had taken what it found in memory for a number."""
+    folder = tmp_path / "site-packages" / "rootlib"
+    folder.mkdir(parents=True)
+    (folder / "__init__.py").write_text(
+        "def find(f):\n    try:\n        float(f(0.0))\n    except Exception:\n        pass\n    raise ValueError('signs')\n"
+    )
+    monkeypatch.syspath_prepend(folder.parent)
+    import rootlib
+
+    with pytest.raises(al.OperandError, match=r"rootlib's find was given a Variable: float\(\) of Variable") as caught:
+        al.grad(lambda a: rootlib.find(lambda x: x * x - a))(2.0)
+    assert str(caught.value.__cause__) == "signs"
+    with pytest.raises(ValueError, match="signs"):  # nothing was refused: the library's own error
+        al.grad(lambda a: rootlib.find(lambda x: 1.0) + a)(2.0)

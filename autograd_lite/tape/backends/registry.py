@@ -9,6 +9,7 @@ import numpy as np
 
 from autograd_lite.copies import uncollected
 from autograd_lite.errors import ArgumentError, CompilationError
+from autograd_lite.tape import progress
 from autograd_lite.tape.program import Program
 
 T = TypeVar("T")
@@ -98,7 +99,7 @@ def _ready(make: Callable[..., T], program: Program, *varying: int, **options: b
     key = how, program.inputs, constants, program.code, program.outputs, guards, program.doubtful
     ready = _cache.pop(key, None)  # each step is one operation of a dictionary: an interrupt leaves no lock closed
     if ready is None:
-        with uncollected():
+        with uncollected(), progress.shown(f"compiling {len(program.code):,} operations"):
             ready = make(program, *varying, **options)
     ready = _cache.setdefault(key, ready)
     while len(_cache) > _CACHED:

@@ -12,6 +12,7 @@ from typing import Any
 
 from autograd_lite import primitives as p
 from autograd_lite.primitives import PRIMITIVES, Primitive
+from autograd_lite.tape import progress
 from autograd_lite.tape.llvm import engine, matrices, matrix_loops, runtime, vector_math
 from autograd_lite.tape.llvm.ir import Builder, Module, Value, vector
 from autograd_lite.tape.lowering import lowered
@@ -105,6 +106,7 @@ class ProgramModule(Module):
     ) -> None:
         super().__init__(width, contract=contract, vectorised=vector_math.FUNCTIONS)
         self.tape, self.varying, self.first = tape, varying, tape.first_instruction
+        progress.part("looking for products of matrices")
         asked = summed or width is None
         self.groups = matrices.Found() if contract else matrices.found(tape, varying, summed=asked)
         self.instructions = len(tape.code) - len(self.groups.absorbed)
@@ -130,6 +132,7 @@ class ProgramModule(Module):
         self._write()
 
     def _write(self) -> None:
+        progress.part("writing LLVM's language")
         self._rows: dict[int, int] = {}
         self._free: list[int] = []
         self._schedule = self._scheduled()
@@ -249,6 +252,7 @@ class ProgramModule(Module):
         """Machine code of this machine: with all optimisations for a `few` instructions; level 0 fuses nothing."""
         for library in self.libraries:
             runtime.loaded(library)
+        progress.part("LLVM writes machine code")
         return engine.Module(self.text, 2 if self.instructions <= few else int(self.contract))
 
 
