@@ -221,7 +221,7 @@ class Levels:
             parts = self.positions.children(replace(box, nodes=members))
         if parts and not any(part.scope or len(part.nodes) > 1 for part in parts):
             level.nodes = [part.nodes[0] for part in parts][::-1]
-            counts = Counter(operation(self.nodes[i]) for i in level.nodes if self.nodes[i].arguments)
+            counts = Counter(self.moments.ops[i] for i in level.nodes if self.nodes[i].arguments)
             level.what = [", ".join(op for op, _ in counts.most_common())] if box.scope else []
             return []
         level.boxes = self._sorted(parts, level)
