@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from chromium import Chromium
+from house import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pictures import HOSTILE, Page, printed
@@ -494,4 +495,25 @@ def test_a_small_graph_is_a_list_of_nodes(tmp_path, browser):
     assert browser.run("document.querySelectorAll('.al-chip').length") == 3
     facts = browser.run(FACTS)
     assert (facts["value"], facts["grad"]) == ("10", "1")
+    assert browser.errors == []
+
+
+def test_the_kept_page_shows_a_small_gpt(browser):
+    """Fourteen boxes in the order of the gradient, with both residual lines; eleven moments; every node is stored."""
+    path = ROOT / "docs" / "reference" / "microgpt-graph.html"
+    page = path.read_text(encoding="utf-8")
+    told = stored(page)
+    assert len(page.encode()) < 1_000_000
+    assert (told["title"], len(told["labels"])) == ("loss on emma: 42,385 nodes in 14 boxes", 11)
+    assert all(told["whole"])
+    assert not any("closed" in box or "brief" in box for box in told["boxes"])
+    browser.errors.clear()
+    browser.look()
+    browser.open(path.as_uri())
+    browser.wait(LIVE)
+    titles = browser.run(f"{ROWS}.map((row) => row.querySelector('.al-title').textContent)")
+    assert ", ".join(titles) == (
+        "loss, softmax, logits, residual 2, down, relu², up, norm 2, residual 1, output, heads, q, k, v, norm 1, embedding"
+    )
+    assert browser.run("document.querySelectorAll('.al-past').length") == 2
     assert browser.errors == []
