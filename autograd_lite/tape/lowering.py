@@ -32,20 +32,20 @@ def expansion(primitive: Primitive) -> Program:
     return program
 
 
-def content(program: Program, own: dict[Any, int]) -> str:
+def content(program: Program, native: Collection[Primitive], own: dict[Any, int]) -> str:
     """A digest of what a program becomes: equal in all processes, whatever objects its operations are there.
 
-    An operation of the table counts by its name, one with an expression by the content of that, any other by its number in
-    `own`, where it is entered.
+    An operation with an expression counts by the content of that, others of the table by their names, and those of users by
+    their numbers in `own`, where they are entered.
     """
 
     def meaning(operation: Any) -> Any:
-        if operation in TABLE:
-            return operation.name
         if hasattr(operation, "index"):
             return "item", operation.index
-        if operation.expression is not None:
-            return "expression", content(expansion(operation), own)
+        if operation not in native and operation.expression is not None:
+            return "expression", content(expansion(operation), native, own)
+        if operation in TABLE:
+            return operation.name
         return "own", own.setdefault(operation, len(own)), getattr(operation, "results", None)
 
     operations, arguments = [o for o, _ in program.code], [a for _, a in program.code]

@@ -382,7 +382,7 @@ def machine_code(program: Program, write: Callable[[], ProgramModule], *options:
         called = [PRIMITIVES[o] if type(o) is str else operations[o] for o in facts["callbacks"]]
         return [engine.loop_callback(o) if hasattr(o, "results") else engine.callback(o) for o in called]
 
-    return engine.ready(lambda: [content(program, own), *options], written, prepared)
+    return engine.ready(lambda: [content(program, NATIVE, own), *options], written, prepared)
 
 
 def lane_module(tape: Program, *, contract: bool = False) -> ProgramModule:

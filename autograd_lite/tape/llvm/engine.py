@@ -108,13 +108,14 @@ def compiled(text: str, level: int) -> bytes:
 
 @cache
 def _sources() -> str:
-    """A digest of the files that decide what code a program becomes; nothing where they are no files."""
-    package = Path(__file__).parents[2]
+    """A digest of the files that decide what code a program becomes; nothing where they cannot be read."""
+    here = Path(__file__)
+    files = [*here.parent.glob("*.py"), *(here.parents[1] / name for name in ("lowering.py", "program.py"))]
     try:
-        contents = [file.read_bytes() for file in sorted([*package.glob("*.py"), *package.glob("tape/**/*.py")])]
+        contents = [file.read_bytes() for file in sorted([*files, here.parents[2] / "primitives.py"])]
     except OSError:
         return ""
-    return sha256(repr(contents).encode()).hexdigest() if contents else ""
+    return sha256(b"".join(sha256(text).digest() for text in contents)).hexdigest()
 
 
 def ready(
