@@ -53,7 +53,7 @@ CORE = "core"
 #: train +32, see +2. Tape +20: graphs are entered by a function that the compiled core has too, a third of the time of a
 #: trace. Core +15: gradients by arrays without a float object each; +40: types and signatures of operations and transforms.
 #: Core +10, tape +20: a warning where array code is recorded element by element. Tape +164, llvm +63, command line +1: code
-#: on disk (files in a private folder 114, what a program is 30, who wants it); a first call in a new process takes a third.
+#: on disk (files in a private folder 114, what a program is 30, who wants it); a first call in a new process takes 0.4.
 BUDGETS = {"core": 4435, "tape": 4050, "tape.llvm": 1509, "see": 2453, "train": 372, "command line": 361}
 
 FILES = {
