@@ -112,11 +112,16 @@ class Path:
         if self.forget is not None:
             self.forget()
 
+    @property
+    def served(self) -> str:
+        """How many lanes, by how many instructions."""
+        return f"{self.lanes} lane{'s' * (self.lanes != 1)}, {len(self.tape)} instructions"
+
     def __str__(self) -> str:
         """Conditions with file and line, and how many lanes."""
         return "\n    ".join(
             [
-                f"{self.lanes} lane{'s' * (self.lanes != 1)}, {len(self.tape)} instructions",
+                self.served,
                 *(f"{self.tape.condition(guard)} is {guard.outcome}  ({guard.location})" for guard in self.guards),
             ]
         )
