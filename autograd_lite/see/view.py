@@ -19,7 +19,7 @@ from autograd_lite.see.render import render
 from autograd_lite.see.stepper import Stepper
 from autograd_lite.variable import Variable
 
-SUFFIXES = (".svg", ".png", ".html", ".dot", ".gv")
+SUFFIXES = (".svg", ".png", ".pdf", ".html", ".dot", ".gv")
 RANKDIRS = ("LR", "RL", "TB", "BT")
 
 
@@ -89,12 +89,16 @@ class Drawing:
         return self._page(self.source, self._rendered)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the picture to a file and return the path; the suffix (.svg, .png, .html, .dot, .gv) selects the format.
+        """Write the picture to a file and return the path; the suffix selects the format: .svg, .png, .pdf, .html, .dot, .gv.
+
+        Graphviz's own `dot` makes .png and .pdf if it is on the PATH; graphviz-pure makes no .pdf.
 
         Raises
         ------
         ArgumentError
             If the suffix is none of these.
+        RendererNotFound
+            If no renderer is there that can make the format.
         DrawingError
             If the file cannot be written, or the renderer fails.
         """
@@ -104,8 +108,8 @@ class Drawing:
             raise ArgumentError(
                 f"cannot save as {path.name!r}: its suffix is {suffix!r}. Give the file one of {', '.join(SUFFIXES)}."
             )
-        if suffix == ".png":
-            content = render(self.source, "png", self._engine)
+        if suffix in (".png", ".pdf"):
+            content = render(self.source, suffix[1:], self._engine)
         else:
             content = (self.svg if suffix == ".svg" else self.html() if suffix == ".html" else self.source).encode()
         try:
@@ -169,7 +173,7 @@ def draw(
         The direction of the graph: left to right, ..., bottom to top.
     engine : str or path, optional
         The renderer: a program that reads Graphviz source. Default: the environment variable AUTOGRAD_LITE_DOT, the
-        package graphviz-pure, `dot` on the PATH, in this order.
+        package graphviz-pure, `dot` on the PATH, in this order; for PNG and PDF `dot` before graphviz-pure.
 
     Returns
     -------
