@@ -226,7 +226,7 @@ def shade(gradient: float | None, largest: float) -> str:
     """Return the colour of a gradient: blue above 0, orange below, the stronger the nearer to the largest of the picture.
 
     >>> shade(0.0, 2.0), shade(2.0, 2.0), shade(-0.5, 2.0)
-    ('#ffffff', '#7fbcf0', '#fad2ab')
+    ('#ffffff', '#7fbcf0', '#fbd2aa')
     """
     if not gradient or not math.isfinite(gradient):
         return PAPER

@@ -103,7 +103,7 @@ def explain(y: Variable, x: Variable | None = None, *, top: int = 10) -> Explana
     Notes
     -----
     Time and length grow linearly with the graph. Paths are counted exactly without a walk along them, even 2^60 of them,
-    and the largest are found best first. Unnamed nodes are numbered in topological order, as in `draw`: `n6` is the same
+    and the largest are found best first. Unnamed nodes are numbered from 1 as they were made, as in `draw`: `n6` is the same
     node in both. The text is plain ASCII, unless a name is not.
 
     Examples
@@ -113,22 +113,22 @@ def explain(y: Variable, x: Variable | None = None, *, top: int = 10) -> Explana
     >>> y = w * x + 2 * x
     >>> y.backward()
     >>> al.explain(y)
-    n4 = +  value +5.0000  grad +1.0000
-    |- n2 = *  value +3.0000  grad +1.0000
+    n3 = +  value +5.0000  grad +1.0000
+    |- n1 = *  value +3.0000  grad +1.0000
     |  |- w  value +3.0000  grad +1.0000
     |  `- x  value +1.0000  grad +5.0000
-    `- n3 = 2 * x  value +2.0000  grad +1.0000
+    `- n2 = 2 * x  value +2.0000  grad +1.0000
        `- x ^
     >>> al.explain(y, x)
-    d n4 / d x = +5 over 2 paths (along a path the local gradients multiply, different paths add):
-    |- +3 = (+1) * (+3)   n4 -> n2 -> x
-    |- +2 = (+1) * (+2)   n4 -> n3 -> x
+    d n3 / d x = +5 over 2 paths (along a path the local gradients multiply, different paths add):
+    |- +3 = (+1) * (+3)   n3 -> n1 -> x
+    |- +2 = (+1) * (+2)   n3 -> n2 -> x
     `- sum +5
     >>> print(al.explain(y, x).table)
-    grad(n4) = +1
-    grad(n3) = +1 = (+1) * (+1) [n4]
-    grad(n2) = +1 = (+1) * (+1) [n4]
-    grad(x)  = +5 = (+1) * (+2) [n3] + (+1) * (+3) [n2]
+    grad(n3) = +1
+    grad(n2) = +1 = (+1) * (+1) [n3]
+    grad(n1) = +1 = (+1) * (+1) [n3]
+    grad(x)  = +5 = (+1) * (+2) [n2] + (+1) * (+3) [n1]
     """
     check_variable("explain", y)
     if isinstance(top, bool) or not isinstance(top, int) or top < 1:

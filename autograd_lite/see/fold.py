@@ -22,7 +22,7 @@ from autograd_lite.see.dot import Box, Sketch
 from autograd_lite.see.formulas import BLANK, PLAIN, Formula
 from autograd_lite.see.graph import Selection
 from autograd_lite.see.labels import elide, operation, visible
-from autograd_lite.see.render import page
+from autograd_lite.see.render import filled
 from autograd_lite.variable import Variable
 
 # What is folded: a block of nodes by its last node, a scope by its path, or by (path, rank) where it had to be cut.
@@ -384,4 +384,4 @@ def folded_page(title: str, parts: dict[str, tuple[str, str]], source: str, rend
         f'<template data-box="{html.escape(box)}" data-title="{html.escape(what)}">{rendered(part)}</template>'
         for box, (what, part) in parts.items()
     )
-    return page("folded", title=title, picture=rendered(source), insides=templates)
+    return filled("folded", title=title, picture=rendered(source), insides=templates)

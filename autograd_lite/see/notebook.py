@@ -9,28 +9,29 @@ from autograd_lite.see import palette
 FOLDED, ROWS = 12, 1000
 
 # A page that says whether it is dark is followed; JupyterLab and VS Code say it by a mark of their own.
-_STYLE = f"""<style>
-.al-piece {{ {palette.custom_properties()} background: var(--paper); color: var(--ink); border: 1px solid var(--rule);
+_STYLE = """
+.al-piece { background: var(--paper); color: var(--ink); border: 1px solid var(--rule);
   box-sizing: border-box; border-radius: 8px; padding: 8px 12px; margin: 4px 0; width: fit-content; max-width: 100%;
   overflow-x: auto;
-  font: 14px/1.5 system-ui, "Segoe UI", Helvetica, Arial, sans-serif; font-variant-numeric: tabular-nums; }}
-[data-jp-theme-light="false"] .al-piece, .vscode-dark .al-piece {{ color-scheme: dark; }}
-.al-piece p {{ margin: 4px 0; max-width: 74ch; }}
-.al-piece ul {{ margin: 4px 0; padding-left: 20px; max-width: 90ch; }}
-.al-piece .al-title {{ font-weight: 600; }}
-.al-piece .al-muted {{ color: var(--muted); }}
-.al-piece summary {{ cursor: pointer; color: var(--positive); padding: 4px 0; }}
-.al-piece table {{ border-collapse: collapse; margin: 4px 0; color: inherit; background: none; font-size: inherit; }}
-.al-piece tr {{ background: none; }}
-.al-piece th, .al-piece td {{ padding: 3px 16px 3px 0; border: 0; border-bottom: 1px solid var(--rule); text-align: left;
-  vertical-align: top; }}
-.al-piece th {{ font-weight: 600; color: var(--muted); }}
-.al-piece td.al-number, .al-piece th.al-number {{ text-align: right; }}
-.al-piece pre, .al-piece ol {{ margin: 4px 0; font: 12.5px/1.5 ui-monospace, Menlo, Consolas, monospace; color: inherit;
-  background: none; white-space: pre; }}
-.al-piece ol {{ padding-left: 5ch; }}
-.al-piece li::marker {{ color: var(--muted); }}
-</style>"""
+  font: 14px/1.5 system-ui, "Segoe UI", Helvetica, Arial, sans-serif; font-variant-numeric: tabular-nums; }
+[data-jp-theme-light="false"] .al-piece, .vscode-dark .al-piece { color-scheme: dark; }
+.al-piece p { margin: 4px 0; max-width: 74ch; }
+.al-piece ul { margin: 4px 0; padding-left: 20px; max-width: 90ch; }
+.al-piece .al-title { font-weight: 600; }
+.al-piece .al-muted { color: var(--muted); }
+.al-piece summary { cursor: pointer; color: var(--positive); padding: 4px 0; }
+.al-piece table { border-collapse: collapse; margin: 4px 0; color: inherit; background: none; font-size: inherit; }
+.al-piece tr { background: none; }
+.al-piece th, .al-piece td { padding: 3px 16px 3px 0; border: 0; border-bottom: 1px solid var(--rule); text-align: left;
+  vertical-align: top; }
+.al-piece th { font-weight: 600; color: var(--muted); }
+.al-piece td.al-number, .al-piece th.al-number { text-align: right; }
+.al-piece pre, .al-piece ol { margin: 4px 0; font: 12.5px/1.5 ui-monospace, Menlo, Consolas, monospace; color: inherit;
+  background: none; white-space: pre; }
+.al-piece ol { padding-left: 5ch; }
+.al-piece li::marker { color: var(--muted); }
+"""
+_STYLE = f"<style>.al-piece {{ {palette.custom_properties(_STYLE)} }}{_STYLE}</style>"
 
 
 def piece(*parts: str) -> str:

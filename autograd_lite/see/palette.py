@@ -15,7 +15,7 @@ class Role(NamedTuple):
 
     @property
     def css(self) -> str:
-        return f"light-dark({self.light}, {self.dark})"
+        return self.light if self.light == self.dark else f"light-dark({self.light},{self.dark})"
 
 
 PAPER = Role("#ffffff", "#151b22")  # what boxes and cards are made of
@@ -35,7 +35,9 @@ NOW, NOW_FILL = Role("#6a2bd9", "#bda4ff"), Role("#efe8fd", "#2c2347")
 SERIES = (POSITIVE.light, "#d97706", NOW.light, "#0f766e")
 
 
-def custom_properties() -> str:
-    """Return the roles as custom properties of CSS, `--ink: light-dark(…, …);`, in a line."""
-    roles = {name: role for name, role in globals().items() if isinstance(role, Role)}
-    return "".join(f"--{name.lower().replace('_', '-')}:{role.css};" for name, role in roles.items())
+def custom_properties(code: str = "") -> str:
+    """Return the roles as custom properties of CSS, `--ink:light-dark(…, …);`, in a line; with `code` those that it uses."""
+    roles = {name.lower().replace("_", "-"): role for name, role in globals().items() if isinstance(role, Role)}
+    return "".join(
+        f"--{name}:{role.css};" for name, role in roles.items() if not code or f"-{name})" in code or f'{name}"' in code
+    )

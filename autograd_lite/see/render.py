@@ -1,6 +1,9 @@
 """From source to picture: finding a Graphviz renderer, running it, and filling the page of a picture."""
 
+import html
+import json
 import os
+import re
 import shutil
 import subprocess
 import warnings
@@ -9,8 +12,10 @@ from hashlib import sha256
 from importlib import metadata
 from pathlib import Path
 from string import Template
+from typing import Any
 
 from autograd_lite.errors import DrawingError, RendererNotFound
+from autograd_lite.see.palette import custom_properties
 
 ENVIRONMENT = "AUTOGRAD_LITE_DOT"
 PURE = "graphviz-pure"
@@ -20,6 +25,13 @@ INSTALL = (
     f"`winget install graphviz`), or name a program with engine= or the variable {ENVIRONMENT}. "
     '`.source` and `.save("g.dot")` need no renderer.'
 )
+#: Strings; templates, whose braces may hold templates again.
+STRINGS = r"""("(?:[^"\\\n]|\\.)*"|`(?:[^`\\$]|\\.|\$(?!\{)|\$\{(?:[^`{}]|`[^`]*`)*\})*`)"""
+#: What says nothing, around a sign that stays: spaces, and the ends of lines where no statement can end.
+SPACES = {
+    "css": r"\s*([{,]|\}(?=\s*[}])|;(?!\s*\}))\s*|(?<=:) |;\s*(?=\})|\s+(?=\})|(?<=\})\n",
+    "js": r" *([;{,(:?&|=])\s*| *([^\w$\s\"`]) *",
+}
 # graphviz-pure says this once for every letter outside ASCII; the letter is drawn all the same.
 NOISE = "no value for width of non-ASCII character"
 
@@ -88,9 +100,47 @@ def _packaged() -> str | None:
     return None
 
 
-def page(name: str, **parts: object) -> str:
+def section(name: str, class_: str, label: str, data: Any, plain: str, **attributes: object) -> str:
+    """Return one element with its own style, data and script: any number of them live on any page.
+
+    `name` is that of the style sheet and the script beside this file; `plain` is shown where no script runs. An attribute
+    `start=3` becomes `data-start="3"`; None and False leave it out.
+    """
+    style, script = (
+        _squeezed((Path(__file__).parent / f"{name}.{kind}").read_text(encoding="utf-8"), spaces)
+        for kind, spaces in SPACES.items()
+    )
+    told = "".join(
+        f" data-{key}" + ("" if value is True else f'="{html.escape(str(value))}"')
+        for key, value in attributes.items()
+        if value is not None and value is not False
+    )
+    written = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+    return (
+        f'<section class="{class_}" aria-label="{html.escape(label)}"{told}>'
+        f"<style>.{class_}{{{custom_properties(style + script)}}}{style}</style>"
+        f'<script type="application/json">{written}</script><noscript>{plain}</noscript><script>{script}</script></section>'
+    )
+
+
+def _squeezed(code: str, spaces: str) -> str:
+    """Return a style sheet or script without comments, indentation and `spaces`, which are kept in strings and templates."""
+    lines = (re.sub(r" +// .*", "", line.strip()) for line in code.splitlines())
+    told = "\n".join(line for line in lines if line and not line.startswith(("//", "/*")))
+    return re.sub(f"{STRINGS}|{spaces}", lambda found: next(filter(None, found.groups()), ""), told)
+
+
+def filled(name: str, **parts: object) -> str:
     """Fill the page `name`.html with its parts, the script beside it, and the hash that allows that script to run."""
     folder = Path(__file__).parent
     template, script = ((folder / f"{name}.{kind}").read_text(encoding="utf-8") for kind in ("html", "js"))
     hash_ = b64encode(sha256(script.encode()).digest()).decode()
     return Template(template).substitute(parts, script=script, hash=hash_)
+
+
+def page(title: str, fragment: str) -> str:
+    """Return a whole page around a fragment, whose policy lets only the fragment's own script run and nothing be loaded."""
+    script = fragment.rpartition("<script>")[2].partition("</script>")[0]
+    hash_ = b64encode(sha256(script.encode()).digest()).decode()
+    template = (Path(__file__).parent / "page.html").read_text(encoding="utf-8")
+    return Template(template).substitute(title=html.escape(title), fragment=fragment, hash=hash_)

@@ -1,30 +1,28 @@
-"""The stepper: one HTML page that plays the forward pass and then the backward pass of a drawn graph.
+"""The stepper: a page that plays the forward pass and then the backward pass of a drawn graph.
 
-The page holds the picture as Graphviz laid it out, the numbers of both passes as JSON, and `stepper.js`, which plays them.
+Python gives structure, values, local derivatives and two layouts of the graph; `stepper.js` multiplies and adds the shares
+in the order of the sweep, in doubles, so that its last step holds the bits of `backward`.
 """
 
 import html
-import json
 import math
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from autograd_lite.see.dot import NAME_LENGTH
-from autograd_lite.see.graph import Graph, Names, Selection
-from autograd_lite.see.labels import formula, short, steady, visible
-from autograd_lite.see.render import page
+from autograd_lite.see.expressions import Term, definitions, number, plain, written
+from autograd_lite.see.graph import Names, Selection
+from autograd_lite.see.labels import elide, short, steady, visible
+from autograd_lite.see.render import page, section
 from autograd_lite.variable import is_stale
 
 SVG = "{http://www.w3.org/2000/svg}"
-DIGIT, PADDING = 6.7, 8.0  # in points: the widest digit of a cell's font, the space around a cell's text
-# A place in the picture's source: the start of a cell that holds a gradient. In a name `<` and `"` are escaped.
-GRADIENT_CELL = re.compile(r'<TD (?=BGCOLOR="#\w{6}"><FONT POINT-SIZE="9" COLOR="#\w{6}">grad</FONT>)')
-KEPT: tuple[str, ...] = ("d", "points", "x", "y", "text-anchor")  # where things are; how they look, the page says
-# The parts of a box in the order in which Graphviz writes them.
-CELLS, TEXTS = ("head", "value", "grad"), ("title", "caption", "v", "caption", "g")
+#: In pixels: a letter of a box's head, a digit of its numbers, what stands around them, the least width, the height of a box.
+LETTER, DIGIT, PADDING, WIDTH, HEIGHT = 7.2, 7.7, 24.0, 112.0, 56
+#: In letters: the operation in the head of a box, the title of the page.
+MADE_LENGTH, TITLE_LENGTH = 28, 80
 
 
 class Stepper:
@@ -32,145 +30,144 @@ class Stepper:
 
     `kept` holds by position the gradients that the picture shows; the page says where they differ from those of its pass,
     which starts at the seed 1. `source` is `.grad` or `gradients=`: gradients from the user also give the seed.
-
-    >>> from autograd_lite.see.graph import Variable, select
-    >>> x = Variable(3.0, name="x")
-    >>> stepper = Stepper(select([x * x]), {}, ".grad")
-    >>> [[[*stepper.numbers][k] for k in share[3:]] for share in stepper.shares]  # upstream, product, old, new
-    [['1.0', '3.0', '0.0', '3.0'], ['1.0', '3.0', '3.0', '6.0']]
     """
 
     def __init__(self, selection: Selection, kept: Mapping[int, float | None], source: str) -> None:
-        self.numbers: dict[str, int] = {}  # each number that occurs, and its place among them
-        graph, names = selection.graph, Names(selection.graph, NAME_LENGTH, "…", closed=steady)
-        index = {i: place for place, i in enumerate(selection.drawn)}
+        self.selection, graph = selection, selection.graph
+        names = Names(graph, NAME_LENGTH, "…", closed=steady)
+        self.index = {i: place for place, i in enumerate(selection.drawn)}
         seeds = graph.seeds
         if source == "gradients=" and len(seeds) == 1 and (given := kept.get(graph.ends[0])) is not None:
             seeds = {graph.ends[0]: given}
-        # User, which of its arguments, the argument, upstream, product, old and new sum; without the last three where the
-        # argument was not taken, so that nothing is sent. A user that is not drawn is None.
-        self.shares: list[list[int | None]] = []
+        self.seeds = {self.index[i]: _exact(seed) for i, seed in seeds.items()}
+        #: User, which of its arguments, the argument, and a 0 if nothing is sent because the branch was not taken; of a user
+        #: that is not drawn -1, its local derivative, the argument, the gradient of the user.
+        self.shares: list[list[Any]] = []
         adjoints = dict(seeds)
-        for edge, upstream, product, before in graph.shares(adjoints):
-            if edge.j in index:
-                sums = [product, 0.0 if before is None else before, adjoints[edge.j]] if edge.sent else []
-                places = map(self._place, [upstream, *sums])
-                self.shares.append([index.get(edge.i), edge.k, index[edge.j], *places])
-        self.rules: dict[str, int] = {}
-        whole: Any = {"graph": graph, "names": names, "index": index}
-        self.nodes = [self._facts(i, adjoints.get(i, 0.0), kept.get(i), **whole) for i in selection.drawn]
-        self.outputs = {index[i]: self._place(seed) for i, seed in seeds.items()}
-        self.title = " and ".join(names[graph.nodes[i]] for i in graph.ends[:3]) + " and others" * (len(seeds) > 3)
+        longest: dict[int, int] = {}
+        for edge, upstream, _, _ in graph.shares(adjoints):
+            if edge.j in self.index:
+                place = self.index[edge.j]
+                longest[place] = max(longest.get(place, 1), len(short(adjoints.get(edge.j))))
+                if edge.i in self.index:
+                    self.shares.append([self.index[edge.i], edge.k, place] + [0] * (not edge.sent))
+                elif edge.sent:
+                    self.shares.append([-1, _exact(edge.local), place, _exact(upstream)])
+        self.gradients = [adjoints.get(i) for i in selection.drawn]
+        self.definitions = definitions(graph, selection.drawn, names.__getitem__)
+        self.rules: dict[str, str] = {}
+        self.nodes = [
+            self._facts(i, names, longest.get(place, 1), adjoints.get(i, 0.0), kept.get(i))
+            for i, place in self.index.items()
+        ]
+        first = self.definitions[-1]
+        others = " and others" * (len(seeds) > 1)
+        told = plain(first.tree)
+        self.title = elide(first.name if told == first.name else f"{first.name} = {told}", TITLE_LENGTH) + others
         self.notes = list(_notes(selection, names, adjoints, kept, source))
 
-    def _place(self, x: float) -> int:
-        return self.numbers.setdefault(repr(x), len(self.numbers))
-
-    def _facts(
-        self, i: int, grad: float, kept: float | None, *, graph: Graph, names: Names, index: Mapping[int, int]
-    ) -> dict[str, Any]:
-        node = graph.nodes[i]
+    def _facts(self, i: int, names: Names, letters: int, grad: float, kept: float | None) -> dict[str, Any]:
+        graph, node = self.selection.graph, self.selection.graph.nodes[i]
         name, full = names[node], graph.name(node)
         facts: dict[str, Any] = {
-            "id": f"n{i}",
             "name": name,
             "full": full if full != name else None,
-            "value": self._place(node.value),
-            "grad": self._place(grad),
-            "kept": None if kept is None or _same(kept, grad) else self._place(kept),
+            "value": _exact(node.value),
+            "kept": None if kept is None or _same(kept, grad) else _exact(kept),
             "line": node.location and visible(node.location),
             "scope": node.scope and visible(node.scope),
         }
-        if node.parents:
+        made = ""
+        if graph.parents[i]:
+            made = elide(plain(written(node, lambda a: Term([names[a]])).parts), MADE_LENGTH)
+            facts |= {
+                "made": made,
+                "from": [self.index.get(parent, -1) for parent in graph.parents[i]],
+                "locals": [_exact(edge.local) for edge in graph.edges[i]],
+            }
             rule = node.primitive
-            infix = rule is not None and rule.symbol
-
-            def digits(x: float) -> str:
-                return f"({short(x)})" if infix and short(x).startswith("-") else short(x)
-
-            facts["made"] = formula(node, names.__getitem__, short)
-            facts["sum"] = formula(node, lambda a: digits(a.value), digits)
-            facts["from"] = [index.get(parent) for parent in graph.parents[i]]
-            facts["locals"] = [self._place(edge.local) for edge in graph.edges[i]]
-            if rule and rule.formula:
-                facts["rule"] = self.rules.setdefault(visible(f"{rule.name}: {rule.formula}"), len(self.rules))
+            if rule is not None and rule.formula:
+                facts["op"] = visible(rule.name)
+                self.rules[facts["op"]] = visible(rule.formula)
+        head = len(name) + (len(made) + 3 if made else 0)
+        digits = max(len(short(node.value)) / 0.46, letters / 0.54)
+        facts["w"] = math.ceil(max(WIDTH, head * LETTER + PADDING, digits * DIGIT + PADDING))
         return {key: fact for key, fact in facts.items() if fact is not None}
 
-    def make_room(self, source: str) -> str:
-        """Return the source of the picture with gradient cells as wide as their longest number."""
-        length = [len(short(float(text))) for text in self.numbers]
-        letters = [length[node["grad"]] for node in self.nodes]
-        for _, _, argument, _, *sums in self.shares:
-            letters[argument or 0] = max(letters[argument or 0], *(length[place or 0] for place in sums), 0)
-        widths = iter([math.ceil(DIGIT * count + PADDING) for count in letters])
-        return GRADIENT_CELL.sub(lambda _: f'<TD WIDTH="{next(widths)}" ', source)
-
-    def page(self, source: str, rendered: Callable[[str], str]) -> str:
-        """Return the page that plays both passes on the picture of this source."""
-        svg, inner = rendered(self.make_room(source)), sum("made" in node for node in self.nodes)
-        shown = {place for share in self.shares for place in share[5:]} | {node["grad"] for node in self.nodes}
-        sizes = [abs(float(text)) for text, place in self.numbers.items() if place in shown]
+    def fragment(self, rendered: Callable[[str], str], **attributes: object) -> str:
+        """Return the section that plays both passes; `rendered` turns Graphviz's source into SVG."""
         data = {
-            "numbers": [[n, s] if n != (s := short(float(n))) else n for n in self.numbers],
             "nodes": self.nodes,
-            "rules": list(self.rules),
-            "outputs": list(self.outputs.items()),
+            "rules": self.rules,
+            "seeds": [*self.seeds.items()],
             "shares": self.shares,
-            "largest": max((size for size in sizes if 0.0 < size < math.inf), default=1.0),
+            "definitions": self.definitions,
+            "notes": self.notes,
+            "lr": self._layout("LR", rendered),
+            "tb": self._layout("TB", rendered),
         }
-        return page(
-            "stepper",
-            title=html.escape(self.title),
-            notes="".join(f"<p>{html.escape(note)}</p>" for note in self.notes),
-            seed=inner + 1,
-            last=inner + len(self.shares) + 2,
-            picture=stage(svg, {node["id"]: node for node in self.nodes}, {self.nodes[i]["id"] for i in self.outputs}),
-            data=json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c"),
-            style=Path(__file__).with_suffix(".css").read_text(encoding="utf-8"),
+        rows = "".join(
+            f"<tr><th>{html.escape(node['name'])}</th><td>{number(float(node['value']))}</td></tr>"
+            for node in self.nodes
         )
+        plain_ = (
+            f"<p><b>{html.escape(self.title)}</b>. Stepping needs JavaScript; these are the numbers.</p>"
+            f"<table><tr><th>node<th>value<th>gradient{rows}</table>"
+        )
+        return section("stepper", "al-step", f"Forward and backward through {self.title}", data, plain_, **attributes)
+
+    def page(self, rendered: Callable[[str], str]) -> str:
+        return page(self.title, self.fragment(rendered, full=True, level=1, address=True))
+
+    def _layout(self, rankdir: str, rendered: Callable[[str], str]) -> dict[str, Any]:
+        """Return the size of the graph, the middle of each box, and for each node the paths of its arguments, in pixels."""
+        widest = max((len(short(float(x))) for node in self.nodes for x in node.get("locals", ())), default=0)
+        between = (widest * DIGIT + PADDING) / 72 if rankdir == "LR" else 0.4  # room for the numbers on arrows
+        lines = [
+            f"digraph{{rankdir={rankdir};nodesep=.22;ranksep={between:.2f}",
+            f'node[shape=box,fixedsize=true,label="",height={HEIGHT / 72:.3f}]edge[arrowsize=.7]',
+            *[f"n{place}[id=n{place},width={node['w'] / 72:.3f}]" for place, node in enumerate(self.nodes)],
+            *[
+                f"n{j}->n{i}[id=e{i}_{k}]"
+                for i, node in enumerate(self.nodes)
+                for k, j in enumerate(node.get("from", ()))
+                if j >= 0
+            ],
+        ]
+        root = ET.fromstring(rendered("\n".join([*lines, "}"])))  # noqa: S314 - our own renderer's output
+        _, _, width, height = (round(float(x)) for x in root.get("viewBox", "").split())
+        moved = next(root.iter(SVG + "g")).get("transform", "").partition("translate(")[2].partition(")")[0]
+        x0, y0 = map(float, moved.replace(",", " ").split())
+
+        def shifted(text: str) -> list[int]:
+            numbers = map(float, re.findall(r"-?[\d.]+", text))
+            return [round(x + (y0 if k % 2 else x0)) for k, x in enumerate(numbers)]
+
+        shapes = {g.get("id", ""): g for g in root.iter(SVG + "g") if g.get("class") in {"node", "edge"}}
+        middles, paths = [], []
+        for place, node in enumerate(self.nodes):
+            corners = shifted(next(shapes[f"n{place}"].iter(SVG + "polygon")).get("points", ""))
+            middles.append([(max(c) + min(c)) // 2 for c in (corners[::2], corners[1::2])])
+            paths.append(
+                [
+                    "" if j < 0 else _path(shifted(next(shapes[f"e{place}_{k}"].iter(SVG + "path")).get("d", "")))
+                    for k, j in enumerate(node.get("from", ()))
+                ]
+            )
+        return {"w": width, "h": height, "at": middles, "paths": paths}
 
 
-def stage(svg: str, nodes: Mapping[str, Mapping[str, Any]], outputs: set[str]) -> str:
-    """Return Graphviz's picture with arrows before boxes, boxes in order, and without colours and tooltips."""
-    root = ET.fromstring(svg)  # noqa: S314 - our own renderer's output
-    _, _, width, height = root.get("viewBox", "").split()
-    about = {"viewBox": f"0 0 {width} {height}", "style": f"--w:{width}pt"}
-    picture = ET.Element("svg", {**about, "role": "group", "aria-label": f"{len(nodes)} nodes"})
-    layer = ET.SubElement(picture, "g", transform=next(root.iter(SVG + "g")).get("transform", ""))
-    groups = {g.get("id", ""): g for g in root.iter(SVG + "g") if g.get("class") in {"node", "edge"}}
-    for id_ in [*(id_ for id_ in groups if id_ not in nodes), *nodes]:
-        group = groups[id_]
-        if id_ in nodes:
-            _box(layer, group, nodes[id_], is_output=id_ in outputs)
-        elif group.get("class") == "edge":
-            thickness = next(group.iter(SVG + "path")).get("stroke-width", "1")
-            _copy(group, ET.SubElement(layer, "g", {"class": "edge", "id": id_, "style": f"--w:{thickness}"}), {})
-        else:
-            _copy(group, ET.SubElement(layer, "g", {"class": "stub"}), {})
-    return ET.tostring(picture, encoding="unicode")
+def _path(points: Sequence[int]) -> str:
+    """Return a curve through control points, as Graphviz draws all edges."""
+    start, *rest = zip(points[::2], points[1::2], strict=True)
+    return f"M{start[0]},{start[1]}C{' '.join(f'{x},{y}' for x, y in rest)}"
 
 
-def _box(layer: ET.Element, group: ET.Element, node: Mapping[str, Any], *, is_output: bool) -> None:
-    """Add a box: its frame, three filled cells, five texts."""
-    kind = "node" + " inner" * ("made" in node) + " output" * is_output
-    label = f"{node['name']} = {node['made']}" if "made" in node else node["name"]
-    about = {"class": kind, "id": node["id"], "role": "button", "tabindex": "0", "aria-label": label}
-    cells = [polygon for polygon in group.iter(SVG + "polygon") if polygon.get("fill") != "none"]
-    texts = list(group.iter(SVG + "text"))
-    classes = {**dict(zip(cells, CELLS, strict=True)), **dict(zip(texts, TEXTS, strict=True))}
-    for cell, text in ((cells[1], texts[2]), (cells[2], texts[4])):  # in the middle: the number will change
-        xs = [float(point.split(",")[0]) for point in cell.get("points", "").split()]
-        text.attrib |= {"x": f"{(min(xs) + max(xs)) / 2:.2f}", "text-anchor": "middle"}
-    _copy(group, ET.SubElement(layer, "g", about), classes)
-
-
-def _copy(group: ET.Element, target: ET.Element, classes: Mapping[ET.Element, str]) -> None:
-    """Add the shapes and texts of a group; a shape without a class is a frame or a line."""
-    for shape in group.iter():
-        tag = shape.tag.removeprefix(SVG)
-        if tag in {"polygon", "path", "text"}:
-            kept = {key: shape.attrib[key] for key in KEPT if key in shape.attrib}
-            ET.SubElement(target, tag, {"class": classes.get(shape, "line"), **kept}).text = shape.text
+def _exact(x: float) -> float | str:
+    """Return the number as JSON can hold it: every digit, and text that JavaScript reads where JSON knows no number."""
+    if math.isfinite(x):
+        return int(x) if x.is_integer() and 0.0 < abs(x) < 1e15 else x
+    return "NaN" if math.isnan(x) else "Infinity" if x > 0 else "-Infinity"
 
 
 def _same(a: float, b: float) -> bool:

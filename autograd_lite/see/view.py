@@ -2,6 +2,8 @@
 
 import base64
 import os
+import tempfile
+import webbrowser
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -23,6 +25,18 @@ SUFFIXES = (".svg", ".png", ".pdf", ".html", ".dot", ".gv")
 RANKDIRS = ("LR", "RL", "TB", "BT")
 
 
+class Player(str):
+    """The stepper as HTML: one `<section>` that shows itself in a notebook. Made by `Drawing.play`."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "Player(…)"
+
+    def _repr_html_(self) -> str:
+        return str(self)
+
+
 @dataclass(eq=False, repr=False)
 class Drawing:
     """A picture of a graph as it was when `draw` was called. Made by `draw`; shows itself in a notebook.
@@ -42,7 +56,8 @@ class Drawing:
     edges: int
     folded: dict[str, int]
     _engine: str | os.PathLike[str] | None
-    _page: Callable[[str, Callable[[str], str]], str]
+    _page: Callable[[Callable[[str], str]], str]
+    _fragment: Callable[..., str] | None
 
     def __repr__(self) -> str:
         return f"Drawing({self.nodes} nodes, {self.edges} edges)"
@@ -86,7 +101,38 @@ class Drawing:
         >>> page.splitlines()[0], x.grad
         ('<!doctype html>', None)
         """
-        return self._page(self.source, self._rendered)
+        return self._page(self._rendered)
+
+    def play(self, *, step: int = 0, predict: bool = False) -> "Player":
+        """Return the stepper as one element of a page: it shows itself in a notebook, and a page takes it as text.
+
+        The element has its own style, data and script, so that any number of them may stand on one page.
+
+        Parameters
+        ----------
+        step : int, default 0
+            Where it begins; negative numbers count from the end.
+        predict : bool, default False
+            Ask for each gradient before it is shown.
+
+        Examples
+        --------
+        >>> import autograd_lite as al
+        >>> x = al.Variable(3.0, name="x")
+        >>> al.draw(x * x).play(step=2)
+        Player(…)
+        """
+        if self._fragment is None:
+            raise ArgumentError("a folded picture plays no pass: draw less of the graph without fold=True.")
+        return Player(self._fragment(self._rendered, start=step or None, predict=predict))
+
+    def show(self) -> Path:
+        """Open the page of `.html()` in a browser and return the path of the file, which lies among the temporary ones."""
+        handle, path = tempfile.mkstemp(".html", "autograd_lite-")
+        os.close(handle)
+        file = self.save(path)
+        webbrowser.open(file.as_uri())
+        return file
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the picture to a file and return the path; the suffix selects the format: .svg, .png, .pdf, .html, .dot, .gv.
@@ -219,10 +265,12 @@ def draw(
         boxes, frames = fold_graph(selection, opened)
         source = sketch.folded(boxes, frames)
         folded = {box.id: len(box.nodes) for box in boxes if not box.id.startswith("n")}
-        page = partial(folded_page, f"{len(selection.drawn):,} nodes in {len(boxes)} boxes", insides(boxes, sketch))
-        return Drawing(source, len(boxes), sketch.edges, folded, engine, page)
+        page = partial(
+            folded_page, f"{len(selection.drawn):,} nodes in {len(boxes)} boxes", insides(boxes, sketch), source
+        )
+        return Drawing(source, len(boxes), sketch.edges, folded, engine, page, None)
     stepper = Stepper(selection, shown, ".grad" if gradients is None else "gradients=")
-    return Drawing(sketch.source(), len(selection.drawn), sketch.edges, {}, engine, stepper.page)
+    return Drawing(sketch.source(), len(selection.drawn), sketch.edges, {}, engine, stepper.page, stepper.fragment)
 
 
 def _check(gradients: Any, depth: Any, max_nodes: Any, rankdir: Any, engine: Any) -> None:

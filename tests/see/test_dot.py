@@ -11,7 +11,7 @@ from pictures import HOSTILE, SVG, V, box, boxes, chain, contrast, fills, groups
 from tiers import mostly_full, sizes
 
 import autograd_lite as al
-from autograd_lite.see import dot
+from autograd_lite.see import dot, palette
 from autograd_lite.see.labels import visible
 
 # ------------------------------------------------------------------------------------------------------ what is shown
@@ -77,8 +77,8 @@ def test_header_colours_leaf_inner_and_alarm():
     y = x * al.log(x)
     y.backward()
     view = al.draw(y)
-    assert fills(box(al.draw(neuron()), "x1"))[0] == dot.LEAF
-    assert fills(box(al.draw(neuron()), "n = +"))[0] == dot.INNER
+    assert fills(box(al.draw(neuron()), "x1"))[0] == dot.PAPER
+    assert fills(box(al.draw(neuron()), "n = +"))[0] == dot.HEAD
     assert boxes(view) == {"n0": ("x", "0", "nan"), "n1": ("n1 = log", "-inf", "nan"), "n2": ("n2 = *", "nan", "nan")}
     red, white = dot.ALARM, dot.PAPER
     assert list(map(fills, groups(view, "node").values())) == [[red, white, red], [red, red, red], [red, red, red]]
@@ -87,7 +87,7 @@ def test_header_colours_leaf_inner_and_alarm():
 def test_gradient_colour_has_its_sign_and_strength():
     """Blue above 0, red below, white at 0, stronger the larger."""
     view = al.draw(neuron())
-    assert fills(box(view, "x1"))[2] == "#" + "".join(f"{c:02x}" for c in dot.NEGATIVE)  # -1.5 is the largest
+    assert fills(box(view, "x1"))[2] == palette.NEGATIVE_FILL.light  # -1.5 is the largest
     assert fills(box(view, "w2"))[2] == dot.PAPER
     reds = [int(dot.shade(g, 1.0)[1:3], 16) for g in (0.0, 0.1, 0.5, 1.0)]
     assert reds == sorted(reds, reverse=True)
@@ -98,7 +98,7 @@ def test_gradient_colour_has_its_sign_and_strength():
 
 @pytest.mark.parametrize(
     ("text", "ground"),
-    [(dot.INK, c) for c in (dot.LEAF, dot.INNER, dot.PAPER)]
+    [(dot.INK, c) for c in (dot.HEAD, dot.PAPER)]
     + [(dot.INK, dot.shade(g / 20, 1.0)) for g in range(-20, 21)]
     + [(dot.PAPER, dot.ALARM), (dot.ALARM, dot.PAPER), (dot.FAINT, dot.PAPER)],
 )
@@ -129,7 +129,7 @@ def test_arrow_that_makes_a_nan_is_red():
     y = al.log(x) * 0.0
     y.backward()
     edge = groups(al.draw(y), "edge")["e1_0"]
-    assert next(edge.iter(SVG + "path")).get("stroke") == dot.ALARM
+    assert next(edge.iter(SVG + "path")).get("stroke") == dot.OUTSIDE_ALARM
     assert tooltip(edge).splitlines()[-1].startswith("adds inf * nan = nan ")
 
 
@@ -283,7 +283,7 @@ def check_hostile(name):
     clean = visible(name).strip()
     shown = texts(groups(view, "node")["n0"])[0]
     shown = shown.removesuffix("\u200e")  # our own mark behind right-to-left names
-    whole = (clean or "n0").replace("\xa0", " ")
+    whole = (clean or "v1").replace("\xa0", " ")
     assert shown == whole if len(whole) <= dot.LEAF_LENGTH else whole.startswith(shown[:-1]) and shown.endswith("…")
     full = tooltip(groups(view, "node")["n0"])
     assert full.splitlines()[0].replace("\xa0", " ") == whole
@@ -354,3 +354,8 @@ def test_documentation_shows_what_draw_draws(file, program_):
         return {i: (texts(g), fills(g), tooltip(g)) for i, g in parts.items()}
 
     assert content(SimpleNamespace(svg=kept)) == content(al.draw(program_()))
+
+
+if __name__ == "__main__":  # make the pictures anew: PYTHONPATH=tests python tests/see/test_dot.py
+    for file, program in (("sigmoid", sigmoid_of_the_documentation), ("nan", nan_of_the_documentation)):
+        al.draw(program()).save(ROOT / "docs" / "pictures" / f"{file}.svg")

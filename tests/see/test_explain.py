@@ -25,11 +25,11 @@ def test_tree_of_the_neuron():
     assert al.explain(o).splitlines() == [
         "o = tanh  value +0.7071  grad +1.0000",
         "`- n = +  value +0.8814  grad +0.5000",
-        "   |- n7 = +  value -6.0000  grad +0.5000",
-        "   |  |- n5 = *  value -6.0000  grad +0.5000",
+        "   |- n3 = +  value -6.0000  grad +0.5000",
+        "   |  |- n1 = *  value -6.0000  grad +0.5000",
         "   |  |  |- x1  value +2.0000  grad -1.5000",
         "   |  |  `- w1  value -3.0000  grad +1.0000",
-        "   |  `- n6 = *  value +0.0000  grad +0.5000",
+        "   |  `- n2 = *  value +0.0000  grad +0.5000",
         "   |     |- x2  value +0.0000  grad +0.5000",
         "   |     `- w2  value +1.0000  grad +0.0000",
         "   `- b  value +6.8814  grad +0.5000",
@@ -85,9 +85,9 @@ def test_numbers_keep_their_digits(value, text):
 
 
 def test_same_name_twice():
-    """Nodes that share a name are told apart by their place, or `^` would be ambiguous."""
+    """Nodes that share a name are told apart by their number, or `^` would be ambiguous."""
     y = V(1.0, name="w") * V(2.0, name="w")
-    assert [line.split("  ")[0] for line in al.explain(y).splitlines()] == ["n2 = *", "|- w (n0)", "`- w (n1)"]
+    assert [line.split("  ")[0] for line in al.explain(y).splitlines()] == ["n1 = *", "|- w (v1)", "`- w (v2)"]
 
 
 def test_prompt_shows_the_tree_itself():
@@ -157,9 +157,9 @@ def test_paths_to_the_letter():
     x, w = V(1.0, name="x"), V(3.0, name="w")
     y = w * x + 2 * x
     assert al.explain(y, x).splitlines() == [
-        "d n4 / d x = +5 over 2 paths (along a path the local gradients multiply, different paths add):",
-        "|- +3 = (+1) * (+3)   n4 -> n2 -> x",
-        "|- +2 = (+1) * (+2)   n4 -> n3 -> x",
+        "d n3 / d x = +5 over 2 paths (along a path the local gradients multiply, different paths add):",
+        "|- +3 = (+1) * (+3)   n3 -> n1 -> x",
+        "|- +2 = (+1) * (+2)   n3 -> n2 -> x",
         "`- sum +5",
     ]
 
@@ -169,11 +169,11 @@ def test_table_to_the_letter():
     x, w = V(1.0, name="x"), V(3.0, name="w")
     y = w * x + 2 * x
     rows = [
-        "grad(n4) = +1",
-        "grad(n3) = +1 = (+1) * (+1) [n4]",
-        "grad(n2) = +1 = (+1) * (+1) [n4]",
-        "grad(w)  = +1 = (+1) * (+1) [n2]",
-        "grad(x)  = +5 = (+1) * (+2) [n3] + (+1) * (+3) [n2]",
+        "grad(n3) = +1",
+        "grad(n2) = +1 = (+1) * (+1) [n3]",
+        "grad(n1) = +1 = (+1) * (+1) [n3]",
+        "grad(w)  = +1 = (+1) * (+1) [n1]",
+        "grad(x)  = +5 = (+1) * (+2) [n2] + (+1) * (+3) [n1]",
     ]
     assert al.explain(y).table.splitlines() == rows
     assert al.explain(y, x).table.splitlines() == rows[:3] + rows[4:]
@@ -184,17 +184,17 @@ def test_latex_to_the_letter():
     x, w = V(1.0, name="x"), V(-3.0, name="w_1")
     y = w * x
     assert al.explain(y, x).latex() == (
-        "\\begin{aligned}\n\\frac{\\partial n_{2}}{\\partial x} &= \\frac{\\partial n_{2}}{\\partial x} \\\\\n"
+        "\\begin{aligned}\n\\frac{\\partial n_{1}}{\\partial x} &= \\frac{\\partial n_{1}}{\\partial x} \\\\\n"
         "&= (-3) \\\\\n&= -3\n\\end{aligned}"
     )
     assert al.explain(y).latex().splitlines() == [
         "\\begin{aligned}",
         "x &= 1 \\\\",
         "\\mathrm{w\\_1} &= -3 \\\\",
-        "n_{2} &= \\mathrm{w\\_1} \\cdot x = -3 \\\\",
-        "\\overline{n_{2}} &= 1 \\\\",
-        "\\overline{\\mathrm{w\\_1}} &= \\overline{n_{2}} \\cdot 1 = 1 \\\\",
-        "\\overline{x} &= \\overline{n_{2}} \\cdot (-3) = -3",
+        "n_{1} &= \\mathrm{w\\_1} \\cdot x = -3 \\\\",
+        "\\overline{n_{1}} &= 1 \\\\",
+        "\\overline{\\mathrm{w\\_1}} &= \\overline{n_{1}} \\cdot 1 = 1 \\\\",
+        "\\overline{x} &= \\overline{n_{1}} \\cdot (-3) = -3",
         "\\end{aligned}",
     ]
 

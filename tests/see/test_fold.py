@@ -516,3 +516,8 @@ def test_what_an_operation_takes_twice_is_an_input():
         t = al.sin(y)
         y = t * t
     assert "sin(x)²" in "".join(titles(y))
+
+
+if __name__ == "__main__":  # make the pictures anew: PYTHONPATH=tests python tests/see/test_fold.py
+    for picture, view in PICTURES.items():
+        view().save(ROOT / "docs" / "pictures" / f"fold-{picture}.svg")
