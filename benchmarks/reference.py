@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from PIL import Image  # matplotlib brings it
 
@@ -22,7 +23,7 @@ WIDTH, COLOURS = 1100, 192
 
 
 def kept(picture: Path, name: str) -> str:
-    """Copy a picture into the folder of the pages, smaller; return the name of the copy."""
+    """Copy a picture or a page into the folder of the pages, a picture of dots smaller; return the name of the copy."""
     target = HERE / f"{name}-{picture.name}"
     if picture.suffix == ".png":
         image = Image.open(picture).convert("RGB")
@@ -34,6 +35,12 @@ def kept(picture: Path, name: str) -> str:
     return target.name
 
 
+def played(report: Any, picture: str, name: str) -> str:
+    """Copy the page that plays a graph; return the link to it, or nothing where there is none."""
+    page = report.pages.get(picture)
+    return f" · [Play this graph]({kept(page, name)})" if page else ""
+
+
 def section(name: str, out: Path) -> str:
     """Run a demo; return its page."""
     module, printed = importlib.import_module(f"{DEMOS}.{name}"), io.StringIO()
@@ -43,7 +50,10 @@ def section(name: str, out: Path) -> str:
     seconds = time.perf_counter() - began
     print(f"{name}: {'all checks hold' if report.ok else report.failures}, {seconds:.1f} s", flush=True)
     title = (module.__doc__ or name).partition("\n")[0].removesuffix(".")
-    pictures = [f"![{caption}]({kept(path, name)})\n\n*{caption}*" for path, caption in report.pictures]
+    pictures = [
+        f"![{caption}]({kept(path, name)})\n\n*{caption}*" + played(report, path.name, name)
+        for path, caption in report.pictures
+    ]
     verdict = "all checks hold" if report.ok else "; ".join(report.failures)
     log = printed.getvalue().rstrip()
     return "\n\n".join([f"## {title}", f"`demo {name}`: {verdict}, {seconds:.1f} s", *pictures, f"```text\n{log}\n```"])
