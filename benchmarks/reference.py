@@ -20,6 +20,13 @@ from autograd_lite.__main__ import DEMOS, load_demos
 
 HERE = Path(__file__).parent.parent / "docs" / "reference"
 WIDTH, COLOURS = 1100, 192
+#: Pictures that the tutorial shows too, and their names there.
+TUTORIAL = {
+    "himmelblau-landscape.png": "tutorial-himmelblau.png",
+    "two_moons-two_moons.png": "tutorial-moons.png",
+    "vanishing_gradient-vanishing.png": "tutorial-vanishing.png",
+    "xor-xor.png": "tutorial-xor.png",
+}
 
 
 def kept(picture: Path, name: str) -> str:
@@ -32,6 +39,8 @@ def kept(picture: Path, name: str) -> str:
         image.quantize(COLOURS, dither=Image.Dither.NONE).save(target, optimize=True)
     else:
         target.write_bytes(picture.read_bytes())
+    if target.name in TUTORIAL:
+        (HERE.parent / "pictures" / TUTORIAL[target.name]).write_bytes(target.read_bytes())
     return target.name
 
 
