@@ -17,9 +17,10 @@ from PIL import Image  # matplotlib brings it
 
 import autograd_lite as al
 from autograd_lite.__main__ import DEMOS, load_demos
+from autograd_lite.see import palette
 
 HERE = Path(__file__).parent.parent / "docs" / "reference"
-WIDTH, COLOURS = 1100, 192
+WIDTH = 1100
 #: Pictures that the tutorial shows too, and their names there.
 TUTORIAL = {
     "himmelblau-landscape.png": "tutorial-himmelblau.png",
@@ -29,6 +30,16 @@ TUTORIAL = {
 }
 
 
+def few(image: Image.Image) -> Image.Image:
+    """Return an image of 256 colours, among them those of the palette: the shades of a large area crowd out no dot."""
+    ours = [role.light for role in vars(palette).values() if isinstance(role, palette.Role)] + [*palette.SERIES]
+    always = [int(colour[i : i + 2], 16) for colour in dict.fromkeys(ours) for i in (1, 3, 5)]
+    found = image.quantize(256 - len(always) // 3, dither=Image.Dither.NONE).getpalette() or []
+    colours = Image.new("P", (1, 1))
+    colours.putpalette([*always, *found])
+    return image.quantize(palette=colours, dither=Image.Dither.NONE)
+
+
 def kept(picture: Path, name: str) -> str:
     """Copy a picture or a page into the folder of the pages, a picture of dots smaller; return the name of the copy."""
     target = HERE / f"{name}-{picture.name}"
@@ -36,7 +47,7 @@ def kept(picture: Path, name: str) -> str:
         image = Image.open(picture).convert("RGB")
         if image.width > WIDTH:
             image = image.resize((WIDTH, round(image.height * WIDTH / image.width)), Image.Resampling.LANCZOS)
-        image.quantize(COLOURS, dither=Image.Dither.NONE).save(target, optimize=True)
+        few(image).save(target, optimize=True)
     else:
         target.write_bytes(picture.read_bytes())
     if target.name in TUTORIAL:

@@ -21,6 +21,7 @@ INK, MUTED, GREY, GRID, PAPER = (
     role.light for role in (palette.INK, palette.MUTED, palette.LINE, palette.RULE, palette.PAPER)
 )
 BLUE, ORANGE, VIOLET, GREEN = COLOURS = palette.SERIES
+CLASSES = palette.NEGATIVE.light, palette.POSITIVE.light  # 0 and 1; to be seen on the fills of `signed`
 STYLE = {
     "font.family": "DejaVu Sans",
     "font.size": 10.0,

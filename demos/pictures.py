@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .common import BLUE, INK, MUTED, ORANGE, PAPER, blend, greys, signed
+from .common import BLUE, CLASSES, INK, MUTED, ORANGE, PAPER, blend, greys, signed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -77,7 +77,7 @@ def border(axes: Any, score: Callable[[Any], Any], data: Any) -> None:
     axes.contourf(u, v, scores, levels=np.linspace(-1.1 * most, 1.1 * most, 25), cmap=signed(), alpha=0.6)
     axes.contour(u, v, scores, levels=[0.0], colors=INK, linewidths=1.5)
     found = (np.ravel(score(data.x_test)) > 0) == data.y_test
-    for label, colour in ((0, ORANGE), (1, BLUE)):
+    for label, colour in enumerate(CLASSES):
         axes.plot(*data.x_test[(data.y_test == label) & found].T, ".", color=colour, markersize=4)
     axes.plot(*data.x_test[~found].T, "x", color=INK, markersize=7, markeredgewidth=2, label="wrong")
     axes.set(title=f"{(~found).sum()} of {len(found)} test samples wrong", xlabel="x1", ylabel="x2")

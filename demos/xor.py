@@ -26,7 +26,7 @@ import numpy as np
 
 import autograd_lite as al
 
-from .common import BLUE, GREY, INK, ORANGE, PAPER, Report, signed
+from .common import BLUE, CLASSES, GREY, INK, ORANGE, PAPER, Report, signed
 from .xor_one_sample import NAMES, draw_sample, gradient_by_hand, network
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def panels(p: list[float], costs: Any, seed: int, others: list[Any]) -> Any:
         for a, b, t in SAMPLES:
             place = al.sigmoid(p[0] * a + p[1] * b + p[2]), al.sigmoid(p[3] * a + p[4] * b + p[5])
             for axes, spot in ((middle, (a, b)), (right, place)):
-                axes.plot(*spot, "o", markersize=11, color=BLUE if t else ORANGE, markeredgecolor=PAPER)
+                axes.plot(*spot, "o", markersize=11, color=CLASSES[int(t)], markeredgecolor=PAPER)
             middle.annotate(f"{t:.0f}", (a, b), (0, 9), textcoords="offset points", ha="center", weight="bold")
             right.annotate(f"({a:.0f}, {b:.0f})", place, (0, 9 - 26 * a), textcoords="offset points", ha="center")
 
