@@ -10,6 +10,7 @@ import platform
 import sys
 import tempfile
 import time
+from operator import sub
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +34,11 @@ TUTORIAL = {
 def few(image: Image.Image) -> Image.Image:
     """Return an image of 256 colours, among them those of the palette: the shades of a large area crowd out no dot."""
     ours = [role.light for role in vars(palette).values() if isinstance(role, palette.Role)] + [*palette.SERIES]
-    always = [int(colour[i : i + 2], 16) for colour in dict.fromkeys(ours) for i in (1, 3, 5)]
-    found = image.quantize(256 - len(always) // 3, dither=Image.Dither.NONE).getpalette() or []
+    always = [tuple(int(colour[i : i + 2], 16) for i in (1, 3, 5)) for colour in dict.fromkeys(ours)]
+    found = image.quantize(256 - len(always), dither=Image.Dither.NONE).getpalette() or []
+    others = [c for c in zip(*[iter(found)] * 3, strict=True) if all(max(map(abs, map(sub, c, a))) > 8 for a in always)]
     colours = Image.new("P", (1, 1))
-    colours.putpalette([*always, *found])
+    colours.putpalette([part for colour in [*always, *others] for part in colour])
     return image.quantize(palette=colours, dither=Image.Dither.NONE)
 
 
