@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from autograd_lite.context import unnoticed
 from autograd_lite.errors import ArgumentError, PrimitiveError
-from autograd_lite.see import notebook
+from autograd_lite.see import pieces
 from autograd_lite.see.graph import Graph, Ways
 from autograd_lite.see.labels import check_variable, counted, number, shortened, signed, title
 from autograd_lite.tape.text import escaped, in_latex, with_power_of_ten
@@ -63,10 +63,10 @@ class Explanation(str):
         rows, left = _rows(self._y, self._x)
         title, _, tree = self.partition("\n") if self._x is not None else ("", "", str(self))
         head = ("node", "operation", "value", "gradient = Σ adjoint × local gradient")
-        parts = [notebook.title(title)] * bool(title) + [notebook.drawn(tree)] * bool(tree)
-        parts.append(notebook.table("The chain rule, node by node", head, rows, numbers=[2]))
-        parts += [notebook.prose(f"… and {left:,} more nodes")] * bool(left)
-        return notebook.piece(*parts)
+        parts = [pieces.title(title)] * bool(title) + [pieces.drawn(tree)] * bool(tree)
+        parts.append(pieces.table("The chain rule, node by node", head, rows, numbers=[2]))
+        parts += [pieces.prose(f"… and {left:,} more nodes")] * bool(left)
+        return pieces.piece(*parts)
 
     _repr_html_ = html
 

@@ -15,7 +15,7 @@ from autograd_lite.nests import NAMESPACE, written
 from autograd_lite.see import palette
 from autograd_lite.see.graph import Graph
 from autograd_lite.see.labels import elide, shortened, visible
-from autograd_lite.see.notebook import piece, table
+from autograd_lite.see.pieces import piece, table
 from autograd_lite.variable import Variable
 
 #: A unit is saturated if its slope is below this share of the activation's largest.

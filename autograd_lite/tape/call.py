@@ -10,7 +10,7 @@ from autograd_lite import context, hints
 from autograd_lite.errors import ArgumentError
 from autograd_lite.nests import Shape, unravel
 from autograd_lite.primitives import Primitive
-from autograd_lite.see import notebook
+from autograd_lite.see import pieces
 from autograd_lite.tape import pickles, recording
 from autograd_lite.tape.backends.lanes import Columns
 from autograd_lite.tape.backends.python import PythonSingle
@@ -105,12 +105,12 @@ class PathReport(list[Path]):
         return "\n".join(f"path {k}: {path}" for k, path in enumerate(self)) or "no path yet"
 
     def _repr_html_(self) -> str:
-        parts = [notebook.title(f"{len(self)} paths" if len(self) != 1 else "1 path")]
+        parts = [pieces.title(f"{len(self)} paths" if len(self) != 1 else "1 path")]
         for k, path in enumerate(self):
             rows = [(path.tape.condition(guard), str(guard.outcome), guard.location) for guard in path.guards]
             told = f"path {k}: {path.served}"
-            parts.append(notebook.table(told, ("condition", "was", "at"), rows) if rows else notebook.prose(told))
-        return notebook.piece(*parts)
+            parts.append(pieces.table(told, ("condition", "was", "at"), rows) if rows else pieces.prose(told))
+        return pieces.piece(*parts)
 
 
 class Compiled(Generic[P, R]):

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from autograd_lite import hints, transforms
 from autograd_lite.errors import ArgumentError, TapeError
 from autograd_lite.nests import Shape, unravel
-from autograd_lite.see import notebook
+from autograd_lite.see import pieces
 from autograd_lite.tape.backends import python
 from autograd_lite.tape.program import SIGNS, Guard, Instruction, Program
 from autograd_lite.tape.trace import is_fixed, recorded
@@ -224,9 +224,9 @@ class Tape:
         counts = Counter(primitive.name for primitive, _ in self.code)
         rows = [(name, f"{n:,}") for name, n in counts.most_common()]
         cost = f"Cost: {len(self.code):,} operations, {8 * self.program.slots:,} bytes"
-        listing = notebook.listing("Program", [*self._lines()])
-        return notebook.piece(
-            notebook.title(self._headline()), listing, notebook.table(cost, ("operation", "times"), rows, numbers=[1])
+        listing = pieces.listing("Program", [*self._lines()])
+        return pieces.piece(
+            pieces.title(self._headline()), listing, pieces.table(cost, ("operation", "times"), rows, numbers=[1])
         )
 
     def _lines(self) -> Iterator[str]:

@@ -15,7 +15,7 @@ import optree
 from autograd_lite import functions, hints, primitives
 from autograd_lite.errors import ArgumentError
 from autograd_lite.nests import NAMESPACE, register_dataclass, written
-from autograd_lite.see import notebook
+from autograd_lite.see import pieces
 
 __all__ = [
     "ACTIVATIONS", "Dense", "Initialiser", "Network", "accuracy", "binary_cross_entropy", "count", "cross_entropy",
@@ -305,7 +305,7 @@ def _described(nest: Any, title: str) -> str:
         for path, leaf in zip(paths, leaves, strict=True)
     ]
     summary, head = f"{count(nest):,} parameters in {len(rows)} arrays", ("name", "shape", "parameters")
-    return notebook.piece(notebook.title(title), notebook.table(summary, head, rows, numbers=[2]))
+    return pieces.piece(pieces.title(title), pieces.table(summary, head, rows, numbers=[2]))
 
 
 def _activation(name: str | Callable[..., Any]) -> Callable[..., Any]:

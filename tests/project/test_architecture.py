@@ -18,7 +18,7 @@ HOUSE = """
 errors  ieee  frames  numpy  see.palette
 hints
 core
-context  conversion  refusals  see.notebook  see.render
+context  conversion  refusals  see.pieces  see.render
 rule
 primitives  see.watch
 arrays  tape.program
@@ -52,7 +52,7 @@ CORE = "core"
 #: Hints for names and keywords of other libraries, and constructors that check what they are given: core +110, tape +12,
 #: train +32, see +2. Tape +20: graphs are entered by a function that the compiled core has too, a third of the time of a
 #: trace. Core +15: gradients by arrays without a float object each; +40: types and signatures of operations and transforms.
-#: Core +10, tape +20: a warning where array code is recorded element by element. See +150 (the palette 27, `notebook` 60,
+#: Core +10, tape +20: a warning where array code is recorded element by element. See +150 (the palette 27, `pieces` 60,
 #: names in `flow` 50), tape +20, train +14, core +3: pieces of HTML for notebooks. See +152: the stepper, whose formulas
 #: light up (`expressions`), as one element of a page.
 BUDGETS = {"core": 4438, "tape": 3906, "tape.llvm": 1446, "see": 2757, "train": 386, "command line": 360}

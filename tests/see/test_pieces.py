@@ -11,7 +11,7 @@ from chromium import Chromium
 
 import autograd_lite as al
 from autograd_lite import nn
-from autograd_lite.see import notebook
+from autograd_lite.see import pieces
 
 V = al.Variable
 HOSTILE = "</td></table><script>alert(1)</script>&amp;"
@@ -44,7 +44,7 @@ def branchy(x, y):
     return x * y + al.sin(x) if x > 1 else y
 
 
-def pieces():
+def things():
     """Every object with a piece of its own, its names hostile where names are the user's."""
     x = V(2.0, name=HOSTILE)
     y = al.relu(-x) * V(0.0, name="b")
@@ -74,7 +74,7 @@ def pieces():
 
 @pytest.fixture(scope="module")
 def shown():
-    return {name: (thing, thing._repr_html_()) for name, thing in pieces().items()}
+    return {name: (thing, thing._repr_html_()) for name, thing in things().items()}
 
 
 def test_pieces_are_well_formed_and_keep_to_themselves(shown):
@@ -134,7 +134,7 @@ def test_a_tape_is_its_program_with_numbers_of_lines():
         return x
 
     text = al.trace(long, 1.0)._repr_html_()
-    assert text.count("<li>") == notebook.ROWS
+    assert text.count("<li>") == pieces.ROWS
     assert "… and 401 more" in text
     assert text.count("<details>") == 1  # the program; the table of operations is short
 
@@ -156,7 +156,7 @@ def test_paths_of_a_compiled_function_say_their_conditions(shown):
     assert "x > 1.0|True" in words
     assert "x > 1.0|False" in words
     assert "1 lane, 1 instructions" in words
-    assert "test_notebook.py" in words
+    assert "test_pieces.py" in words
 
 
 def test_a_report_is_a_sentence_with_its_evidence(shown):
