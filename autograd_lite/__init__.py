@@ -45,6 +45,7 @@ from autograd_lite.tape.files import load, save  # gives Tape its files
 from autograd_lite.tape.call import jit
 from autograd_lite.tape.vmap import vmap
 from autograd_lite.tape.scan import scan
+from autograd_lite.tape.sparse import sparse, sparse_hessian, sparse_jacobian
 from autograd_lite.tape.tape import Tape, trace
 from autograd_lite.testing import check_grads
 from autograd_lite.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
@@ -64,8 +65,8 @@ __all__ = [
     "full", "gelu", "grad", "gradient_flow", "gradients", "greater", "greater_equal", "hessian", "hvp", "jacobian",
     "jit", "jvp", "kinks", "less_equal", "load", "log_softmax", "logsumexp", "mean", "nn", "norm", "not_equal", "ones",
     "optim", "plot_gradient_flow", "prod", "raise_on_nonfinite", "record_locations", "register_dataclass", "save",
-    "scan", "scope", "selu", "silu", "softmax", "stop_gradient", "topological_order", "trace", "value_and_grad", "vjp",
-    "vmap", "why", "zero_grad", "zeros",
+    "scan", "scope", "selu", "silu", "softmax", "sparse", "sparse_hessian", "sparse_jacobian", "stop_gradient",
+    "topological_order", "trace", "value_and_grad", "vjp", "vmap", "why", "zero_grad", "zeros",
 ]
 __all__ += [name for name in primitives.PUBLIC if name not in ("abs", "pow", "round")]
 

@@ -4,17 +4,20 @@ import re
 from pathlib import Path
 from typing import Any
 
+import front
 import generated
 
+FRONT = "index.md"
 DOCS = Path(__file__).resolve().parent
 
 
 def on_files(files: Any, config: Any) -> Any:
-    """Add the generated pages."""
+    """Add the generated pages, and the colours."""
     from mkdocs.structure.files import File  # noqa: PLC0415 - the tests import this file without MkDocs
 
     for path, text in generated.pages().items():
         files.append(File.generated(config, path, content=text))
+    files.append(File.generated(config, "assets/palette.css", content=front.colours()))
     return files
 
 
@@ -33,7 +36,15 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
         page.meta["hide"] = ["toc"]  # two programs side by side need the room
     if page.file.src_uri == "changelog.md":
         page.meta["search"] = {"boost": 0.1}  # it names everything
+    if page.file.src_uri == FRONT:
+        page.meta |= {"title": "autograd_lite", "template": "front.html", "hide": ["navigation", "toc", "footer"]}
+        markdown = front.with_charts(markdown)
     return for_site(markdown, page.file.src_uri)
+
+
+def on_page_content(html: str, page: Any, **_: Any) -> str:
+    """Put the live part into the front page, past the reach of Markdown."""
+    return front.with_stepper(html, page.file.content_string) if page.file.src_uri == FRONT else html
 
 
 def for_site(markdown: str, path: str) -> str:

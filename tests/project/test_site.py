@@ -1,12 +1,15 @@
 """The site: its pages, its navigation, its map, and the pages that are made from the table and from docstrings."""
 
 import doctest
+import html
+import math
 import os
 import re
 import subprocess
 import sys
 
 import chromium
+import front
 import generated
 import hooks
 import plots
@@ -15,6 +18,7 @@ from house import ROOT
 
 import autograd_lite as al
 from autograd_lite import errors, primitives
+from autograd_lite.see import palette
 
 DOCS = ROOT / "docs"
 WRITTEN = {str(path.relative_to(DOCS)) for path in DOCS.rglob("*.md")}
@@ -135,23 +139,127 @@ def test_the_quickstart_has_twenty_lines():
     assert len(re.findall(r"^(?:>>>|\.\.\.) ", text, flags=re.MULTILINE)) == 20
 
 
-@pytest.mark.full
-def test_the_site_is_built_and_searched_as_files(tmp_path):
-    """Strictly, without an address of another place, and its search answers without a server."""
+FRONT = (DOCS / "index.md").read_text(encoding="utf-8")
+
+
+def test_the_readme_and_the_front_page_begin_alike():
+    """With the same sentence."""
+    sentence = generated.first_sentence(FRONT)
+    assert sentence.endswith(".")
+    assert f"# autograd_lite\n\n{sentence} " in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_twelve_lines_make_the_page():
+    """They compute the sigmoid and its slope, and leave the stepper that the page shows; their output is a doctest."""
+    text = front.session(FRONT)
+    assert len(text.strip().splitlines()) == 12
+    names = front.played(text)
+    f = 1.0 / (1.0 + math.exp(0.8))
+    assert (names["f"].value, names["w"].grad) == pytest.approx((f, 1.5 * f * (1.0 - f)), rel=1e-15)
+    page = front.with_stepper("<div><!-- stepper --></div>", FRONT)
+    assert re.fullmatch(r"<div>\s*<section class=\"al-step\".*</section>\s*</div>", page, flags=re.DOTALL)
+    assert "<!-- stepper -->" in FRONT
+
+
+@pytest.mark.parametrize("chart", front.CHARTS, ids=lambda chart: chart.title)
+def test_charts_show_the_tables(chart):
+    """Every row is drawn or named, with the figure of the table; sorted, linear from 0; unit and command stand there."""
+    drawn = html.unescape(front.drawn(chart))
+    text = (DOCS / "benchmarks" / f"{chart.page}.md").read_text(encoding="utf-8")
+    rows = re.findall(
+        r'<th scope="row">(.*?)</th><td><i style="width:(.*?)%"></i></td><td class="figure">(.*?)</td>', drawn
+    )
+    figures = [float(figure.replace(",", "")) for _, _, figure in rows]
+    assert figures == sorted(figures)
+    for (_, width, _), figure in zip(rows, figures, strict=True):
+        assert float(width) == pytest.approx(100.0 * figure / max(figures), rel=0.01, abs=0.06)
+    _, table = front.table(chart)
+    assert len(rows) == len(chart.drawn) <= len(table)
+    shown = dict(zip((name for name, _, _ in rows), figures, strict=True))
+    for row, cells in table.items():
+        assert re.search(rf"^\| {re.escape(row)} +\|.*{re.escape(cells[1])}", text, flags=re.MULTILINE), row
+        number = shown[front._name(row)] if row in chart.drawn else None
+        assert number is not None or f"{front._name(row)} " in drawn.partition("Not drawn: ")[2], row
+        if number is not None and chart.columns == ("time a run",):  # the cell itself, in the unit of the chart
+            value, unit = cells[1].split()
+            scale = front.SECONDS[unit] / front.SECONDS[chart.unit]
+            assert number == pytest.approx(float(value.replace(",", "")) * scale, rel=2e-3), row
+        elif number is not None:
+            parts = [float(cell.replace(",", "")) for cell in cells[1:3]]
+            assert number == pytest.approx(sum(parts) * 1e-3, rel=5e-3, abs=1e-3), row
+    assert f"{front.UNITS[chart.unit]}, shorter is better" in drawn
+    assert f"`python -m benchmarks.{chart.page}`" in drawn
+    assert (ROOT / "benchmarks" / f"{chart.page}.py").exists()
+    assert f"](benchmarks/{chart.page}.md)" in drawn
+
+
+def test_charts_that_others_win():
+    """The page shows at least one, and says so in its heading; at least three charts in all."""
+    fastest = [min((t, row) for row, t in front.measured(c).items() if row != front.FREE)[1] for c in front.CHARTS]
+    lost = [c for c, row in zip(front.CHARTS, fastest, strict=True) if not row.startswith(front.OURS)]
+    assert lost
+    assert len(front.CHARTS) >= 3
+    for chart in front.CHARTS:
+        assert (" wins\n" in front.drawn(chart)) == (chart in lost)
+
+
+def test_times_in_tables():
+    """With a unit of their own, or with that of their heading."""
+    assert front.seconds("5.41 µs") == 5.41e-06
+    assert front.seconds("4,303", "record µs") == 0.004303
+    assert front.seconds("47 s, from 5,000 steps", "time a run") == 47.0
+
+
+def test_lines_of_other_libraries_stand_above_ours():
+    """Six tiles; after each line of another library comes a session of ours, which the tests run as part of the page."""
+    part = FRONT.partition("## Coming from")[2].partition("## Pictures")[0]
+    tiles = part.split('<div class="tile" markdown>')[1:]
+    assert len(tiles) == 6
+    pages = {re.search(r"### \[.*\]\((coming_from/\w+\.md)\)", tile)[1] for tile in tiles}
+    assert pages == {f"coming_from/{path.name}" for path in (DOCS / "coming_from").glob("*.md")} - {
+        "coming_from/index.md"
+    }
+    for tile in tiles:
+        kinds = re.findall(r"^```(\w+)\n(>>> )?", tile, flags=re.MULTILINE)
+        assert kinds == [("text", ""), ("python", ">>> ")] * 2
+
+
+def test_colours_come_from_the_palette():
+    """The style sheets name roles, and only those that the palette has."""
+    known = set(re.findall(r"(--[\w-]+):", front.colours()))
+    assert "--ink" in known
+    assert palette.INK.css in front.colours()
+    for name in ("site.css", "front.css"):
+        style = (DOCS / "assets" / name).read_text(encoding="utf-8")
+        own = {"--f", "--slope"}
+        assert {v for v in re.findall(r"var\((--[\w-]+)", style) if not v.startswith("--md-")} <= known | own
+        assert set(re.findall(r"#[0-9a-f]{3,8}\b", style)) <= {"#fff"}, "white is the paper of plots"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The site, built strictly."""
     for tool in ("mkdocs", "material", "mkdocstrings"):
         pytest.importorskip(tool, reason="pip install -e '.[docs]'")
-    command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir", str(tmp_path)]
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir", str(folder)]
     environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
     built = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stderr
-    for page in tmp_path.rglob("*.html"):
+    return folder
+
+
+@pytest.mark.full
+def test_the_site_is_built_and_searched_as_files(site):
+    """Strictly, without an address of another place, and its search answers without a server."""
+    for page in site.rglob("*.html"):
         assert not re.search(
             r"<(?:script|link|img|iframe)[^>]*(?:src|href)=\"?https?:", page.read_text(encoding="utf-8")
         )
-    named = re.findall(r"\]\(([^)]+)\)", (tmp_path / "llms.txt").read_text(encoding="utf-8"))
-    assert all((tmp_path / target).exists() for target in named)
+    named = re.findall(r"\]\(([^)]+)\)", (site / "llms.txt").read_text(encoding="utf-8"))
+    assert all((site / target).exists() for target in named)
     with chromium.Chromium() as browser:
-        browser.open((tmp_path / "api" / "nn.html").as_uri())
+        browser.open((site / "api" / "nn.html").as_uri())
         browser.run("document.querySelector('.md-search__input').focus()")
         browser.call("Input.insertText", text="logaddexp")
         browser.call("Input.dispatchKeyEvent", type="keyUp", key="p")
@@ -159,3 +267,69 @@ def test_the_site_is_built_and_searched_as_files(tmp_path):
         found = browser.run("[...document.querySelectorAll('.md-search-result__link')].map(link => link.href)")
         assert any(re.search(r"api/powers_exp_and_log.html.*#logaddexp$", link) for link in found), found
         assert browser.errors == []
+
+
+@pytest.mark.full
+def test_the_front_page_on_screens(site):
+    """On four widths, in light and dark: silent, from files, no wider than the screen, with every part and a live stepper."""
+    with chromium.Chromium() as browser:
+        for width in (390, 768, 1280, 1600):
+            grounds = []
+            for dark in (False, True):
+                browser.look(width, 900, dark=dark)
+                browser.call("Page.navigate", url="about:blank")
+                browser.open((site / "index.html").as_uri())
+                browser.wait("document.querySelector('.al-step .al-sum')?.textContent.includes('0.2139')")
+                assert browser.run("document.documentElement.scrollWidth <= innerWidth && innerWidth") == width
+                loaded = browser.run("performance.getEntriesByType('resource').map(entry => entry.name)")
+                assert [name for name in loaded if not name.startswith(("file:", "data:"))] == []
+                count = "document.querySelectorAll('{}').length"
+                assert browser.run(count.format(".chart table")) >= 3
+                assert browser.run(count.format("h3 a[href^=coming_from]")) == 6
+                seen = (
+                    "[...document.querySelectorAll('.picture img')].filter(i => i.offsetWidth && i.naturalWidth).length"
+                )
+                browser.wait(f"{seen} === 6")
+                assert browser.run("document.querySelector('.al-step').offsetWidth") == min(
+                    width - 2 * (24, 14)[width < 620], 1180
+                )
+                grounds.append(browser.run(GROUNDS))
+            assert grounds[0] != grounds[1]
+        assert browser.errors == []
+
+
+#: The grounds of the page and of the stepper's panel.
+GROUNDS = "['body', '.al-top'].map(s => getComputedStyle(document.querySelector(s)).backgroundColor)"
+
+
+@pytest.mark.full
+def test_buttons_of_the_front_page(site):
+    """The theme button changes the ground, and the stepper follows; Copy takes what is typed, without prompts and output."""
+    with chromium.Chromium() as browser:
+        browser.look(1280, 900)
+        browser.open((site / "index.html").as_uri())
+        light = browser.run(GROUNDS)
+        button = "[data-md-component=palette] label:not([hidden])"
+        browser.click(button)  # from the system's colours to light
+        browser.click(button)
+        browser.wait(f"{GROUNDS}.join() !== {light}.join()")
+        dark = browser.run(GROUNDS)
+        assert [palette.PAPER.light, palette.PAPER.dark] == [as_hex(light[0]), as_hex(dark[0])]
+        assert [light[1], dark[1]] == [light[0], dark[0]]
+        browser.run("document.addEventListener('copy', () => { window.copied = document.activeElement.value }, true)")
+        for place, lines in ((1, ["pip install autograd-lite"]), (2, typed(front.session(FRONT)))):
+            browser.click(f".hero > div:nth-child({place}) .md-code__button")
+            browser.wait("window.copied")
+            assert browser.run("window.copied.trim().split('\\n').filter(Boolean)") == lines
+            browser.run("window.copied = ''")
+        assert browser.errors == []
+
+
+def as_hex(colour):
+    """A colour of a page, as the palette writes it."""
+    return "#" + "".join(f"{int(part):02x}" for part in re.findall(r"\d+", colour))
+
+
+def typed(session):
+    """The lines of a session without prompts and output."""
+    return [line.removeprefix(">>> ") for line in session.splitlines() if line.startswith(">>> ")]

@@ -33,6 +33,7 @@ RUN_BY = {
     "see/formulas": "see/test_explain.py",
     "see/graph": "see/test_explain.py",
     "tape/backends/": "tape/test_backends.py",
+    "tape/elements": "tape/test_sparse.py",
     "tape/files": "tape/test_tape_files.py",
     "tape/lane_paths": "tape/test_vmap.py",
     "tape/llvm/backend": "tape/llvm/test_matrices.py",
@@ -43,6 +44,7 @@ RUN_BY = {
     "tape/llvm/runtime": "tape/llvm/test_matrices.py",
     "tape/loop": "tape/test_scan.py",
     "tape/program": "tape/test_tape.py",
+    "tape/pushing": "tape/test_sparse.py",
     "tape/steps": "tape/test_scan.py",
     "tape/trace": "tape/test_tape.py",
 }

@@ -1,0 +1,290 @@
+"""A program cut into elements: nonlinear parts of few inputs, joined by sums. Equal elements are one kernel over lanes.
+
+Down from each output, sums, differences and factors that are constants are followed to *heads*: inputs, or nonlinear
+operations. What a head depends on is its cone; heads that depend on the same inputs form an element. Elements with the same
+instructions, up to inputs and constants, are a group: what differs between them becomes data.
+"""
+
+import heapq
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import isfinite
+from typing import Any
+
+import numpy as np
+
+from autograd_lite import primitives
+from autograd_lite.errors import AutogradLiteError
+from autograd_lite.primitives import Primitive
+from autograd_lite.tape.program import Program
+
+#: Cones that together have more than so many times the instructions of the program are not cut apart.
+OVERLAP = 4
+#: Equal elements from which on they are run as lanes; others are computed together by one straight program.
+LANES = 4
+
+#: Operations that give 0 for zeros; of `where` the condition does not count.
+_ZERO_OF_ZEROS = frozenset([primitives.add, primitives.sub, primitives.neg, primitives.where])
+
+#: An instruction of an element: an operation, and its arguments as `("input", k)`, `("constant", k)`, `("code", k)`.
+Step = tuple[Primitive, tuple[tuple[str, int], ...]]
+
+
+@dataclass(frozen=True)
+class Element:
+    """Instructions without the numbers that they work on, and which of their results are heads."""
+
+    code: tuple[Step, ...]
+    heads: tuple[int, ...]
+
+    def run(self, inputs: Sequence[Any], constants: Sequence[Any]) -> list[Any]:
+        """The value of each instruction, for numbers of any kind."""
+        values: list[Any] = []
+        places = {"input": inputs, "constant": constants, "code": values}
+        for primitive, arguments in self.code:
+            values.append(primitive(*[places[kind][k] for kind, k in arguments]))
+        return values
+
+    @cached_property
+    def supports(self) -> list[list[int]]:
+        """The inputs that each head depends on."""
+        reached: list[set[int]] = []
+        for _, arguments in self.code:
+            parts = [{k} if kind == "input" else reached[k] for kind, k in arguments if kind != "constant"]
+            reached.append(parts[0] if len(parts) == 1 else set().union(*parts))
+        return [sorted(reached[head]) for head in self.heads]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Equal elements: in the rows of arrays the inputs of each, the constants in which they differ, and its heads."""
+
+    element: Element
+    inputs: Any
+    constants: Any
+    heads: Any
+
+    @cached_property
+    def key(self) -> tuple[Any, ...]:
+        """What tells the kernel: the element, and the bits of the constants that all share."""
+        return self.element, self.shared.tobytes(), self.varying.tobytes()
+
+    @cached_property
+    def varying(self) -> Any:
+        """The constants in which the elements differ; 0.0 and -0.0 differ."""
+        bits = self.constants.view(np.int64)
+        return np.flatnonzero((bits != bits[:1]).any(axis=0))
+
+    @cached_property
+    def shared(self) -> Any:
+        """The constants of the first element, those that vary set to 0."""
+        constants = self.constants[0].copy()
+        constants[self.varying] = 0.0
+        return constants
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def __str__(self) -> str:
+        many, of = len(self), self.inputs.shape[1]
+        return (
+            f"{many:,} element{'s' * (many > 1)} of {of} input{'s' * (of != 1)}: {len(self.element.code):,} instructions"
+            + f", {len(self.varying)} constants that differ" * (len(self.varying) > 0)
+        )
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A program as `linear @ x + weights @ heads + offset`, with the groups that compute the heads."""
+
+    inputs: int
+    outputs: int
+    linear: Any  # CSR
+    by_output: Any  # the weights of the heads, CSC
+    offset: Any
+    groups: list[Group]
+
+    @property
+    def heads(self) -> int:
+        return int(self.by_output.shape[1])
+
+
+def dependencies(program: Program, slots: Iterable[int]) -> dict[int, set[int]]:
+    """For each of these slots all slots that it depends on, itself among them: the one place where patterns come from."""
+    first, code = program.first_instruction, program.code
+    cones = {}
+    for slot in slots:
+        seen, stack = {slot}, [slot] if slot >= first else []
+        while stack:
+            for a in code[stack.pop() - first][1]:
+                if a not in seen:
+                    seen.add(a)
+                    if a >= first:
+                        stack.append(a)
+        cones[slot] = seen
+    return cones
+
+
+def zero_slots(program: Program) -> set[int]:
+    """The slots that are 0 for all finite inputs, as derivatives of what is flat are."""
+    zeros = {slot for slot, number in enumerate(program.constants, start=program.inputs) if number == 0.0}
+    for slot, (primitive, arguments) in enumerate(program.code, start=program.first_instruction):
+        all_ = zeros.issuperset(arguments[1:] if primitive is primitives.where else arguments)
+        any_ = not zeros.isdisjoint(arguments[:1] if primitive is primitives.div else arguments)
+        flat = primitive is primitives.less and arguments[0] == arguments[1]
+        if flat or (all_ and primitive in _ZERO_OF_ZEROS) or (any_ and primitive in (primitives.mul, primitives.div)):
+            zeros.add(slot)
+    return zeros
+
+
+def cut(program: Program) -> Cut:
+    """Cut a program into elements. Time grows linearly with the program, unless many outputs share one long sum."""
+    heads: dict[int, int] = {}
+    sums = [_combined(program, output) for output in program.outputs]
+    linear: tuple[list[int], list[int], list[float]] = ([], [], [])
+    weights: tuple[list[int], list[int], list[float]] = ([], [], [])
+    for row, (_, terms) in enumerate(sums):
+        for slot, factor in terms:
+            rows, columns, factors = linear if slot < program.inputs else weights
+            rows.append(row)
+            columns.append(slot if slot < program.inputs else heads.setdefault(slot, len(heads)))
+            factors.append(factor)
+    offset = [constant for constant, _ in sums]
+    count, sparse = len(program.outputs), scipy_sparse()
+    return Cut(
+        program.inputs,
+        count,
+        sparse.csr_array((linear[2], linear[:2]), (count, program.inputs), dtype=np.float64),
+        sparse.csc_array((weights[2], weights[:2]), (count, len(heads)), dtype=np.float64),
+        np.array(offset),
+        _groups(program, heads),
+    )
+
+
+def scipy_sparse() -> Any:
+    try:
+        import scipy.sparse  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise AutogradLiteError(
+            "sparse derivatives are SciPy's matrices, and SciPy is not installed. Install it with pip install "
+            '"autograd-lite[scipy]".'
+        ) from error
+    return scipy.sparse
+
+
+def _combined(program: Program, output: int) -> tuple[float, list[tuple[int, float]]]:
+    """An output as a constant and a linear combination of inputs and heads: slots with their factors."""
+    terms: list[tuple[int, float]] = []
+    inputs, first, offset = program.inputs, program.first_instruction, 0.0
+    constant = program.constants.__getitem__
+    factors, waiting = {output: 1.0}, [-output]
+    while waiting:
+        slot = -heapq.heappop(waiting)
+        factor = factors.pop(slot)
+        if slot < inputs:
+            terms.append((slot, factor))
+        elif slot < first:
+            offset += factor * constant(slot - inputs)
+        else:
+            primitive, arguments = program.code[slot - first]
+            parts = _parts(
+                primitive, arguments, factor, lambda a: constant(a - inputs) if inputs <= a < first else None
+            )
+            if parts is None:
+                terms.append((slot, factor))
+                continue
+            for argument, its in parts:
+                if argument in factors:
+                    factors[argument] += its
+                else:
+                    factors[argument] = its
+                    heapq.heappush(waiting, -argument)
+    return offset, terms
+
+
+def _parts(
+    primitive: Primitive, arguments: tuple[int, ...], factor: float, constant: Callable[[int], float | None]
+) -> tuple[tuple[int, float], ...] | None:
+    """The arguments of a linear operation with their factors; None if it is none."""
+    if primitive is primitives.add:
+        return (arguments[0], factor), (arguments[1], factor)
+    if primitive is primitives.sub:
+        return (arguments[0], factor), (arguments[1], -factor)
+    if primitive is primitives.neg:
+        return ((arguments[0], -factor),)
+    if primitive is primitives.mul:
+        for one, other in (arguments, arguments[::-1]):
+            number = constant(one)
+            if number and isfinite(number):  # x·0 is NaN where x is infinite
+                return ((other, factor * number),)
+    if primitive is primitives.div and (number := constant(arguments[1])) and isfinite(number):
+        return ((arguments[0], factor / number),)
+    return None
+
+
+def _groups(program: Program, heads: dict[int, int]) -> list[Group]:
+    inputs = program.inputs
+    cones = dependencies(program, heads)
+    if sum(map(len, cones.values())) > OVERLAP * program.slots:
+        together = [list(heads)]
+    else:
+        by_support: dict[tuple[int, ...], list[int]] = defaultdict(list)
+        for head, cone in cones.items():
+            by_support[tuple(sorted(slot for slot in cone if slot < inputs))].append(head)
+        together = [*by_support.values()]
+    alike: dict[Element, list[tuple[list[int], list[int]]]] = defaultdict(list)
+    lists: dict[Element, list[list[int]]] = defaultdict(list)
+    for members in together:
+        element, own, constants = _element(program, members, cones)
+        alike[element].append((own, constants))
+        lists[element].append(members)
+    few = [members for element, all_ in lists.items() if len(all_) < LANES for members in all_]
+    groups = [
+        _group(program, element, alike[element], all_, heads) for element, all_ in lists.items() if len(all_) >= LANES
+    ]
+    if few:
+        rest = [head for members in few for head in members]
+        element, own, constants = _element(program, rest, cones)
+        groups.append(_group(program, element, [(own, constants)], [rest], heads))
+    return groups
+
+
+def _group(
+    program: Program,
+    element: Element,
+    own: list[tuple[list[int], list[int]]],
+    members: list[list[int]],
+    heads: dict[int, int],
+) -> Group:
+    numbers = np.array(program.constants)
+    count = len(own)
+    return Group(
+        element,
+        np.array([inputs for inputs, _ in own], dtype=np.int64).reshape(count, -1),
+        numbers[np.array([constants for _, constants in own], dtype=np.int64).reshape(count, -1) - program.inputs],
+        np.array([[heads[head] for head in list_] for list_ in members], dtype=np.int64),
+    )
+
+
+def _element(
+    program: Program, heads: Sequence[int], cones: dict[int, set[int]]
+) -> tuple[Element, list[int], list[int]]:
+    """The element of some heads, and the slots of its inputs and constants in the order of their first use."""
+    inputs, first, code = program.inputs, program.first_instruction, program.code
+    cone = cones[heads[0]] if len(heads) == 1 else set().union(*(cones[head] for head in heads))
+    places: dict[int, tuple[str, int]] = {}
+    own: list[int] = []
+    constants: list[int] = []
+    steps: list[Step] = []
+    for slot in sorted(slot for slot in cone if slot >= first):
+        primitive, arguments = code[slot - first]
+        for a in arguments:
+            if a not in places:  # an input or a constant: instructions come before their users
+                kind, slots = ("input", own) if a < inputs else ("constant", constants)
+                places[a] = kind, len(slots)
+                slots.append(a)
+        places[slot] = "code", len(steps)
+        steps.append((primitive, tuple([places[a] for a in arguments])))
+    return Element(tuple(steps), tuple(places[head][1] for head in heads)), own, constants

@@ -1,0 +1,293 @@
+"""Sparse derivatives: the numbers of dense ones, the pattern of what is not 0 for all x, and few kernels."""
+
+import math
+import random
+import subprocess
+import sys
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from corpus import COMPOSED, EXAMPLES, by_name
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import programs
+
+import autograd_lite as al
+from autograd_lite.tape.elements import LANES, cut
+from autograd_lite.tape.sparse import braille
+
+EPS = np.finfo(float).eps
+
+
+def assert_near(found, expected, terms=1.0):
+    """Equal up to 4 ULP of the sum of absolute terms, NaN and infinity exactly."""
+    found, expected = np.asarray(found, dtype=float), np.asarray(expected, dtype=float)
+    assert found.shape == expected.shape
+    finite = np.isfinite(expected)
+    assert np.array_equal(found[~finite], expected[~finite], equal_nan=True)
+    scale = np.maximum(np.abs(expected[finite]), terms)
+    assert (np.abs(found[finite] - expected[finite]) <= 64 * EPS * scale).all()
+
+
+def assert_same_derivatives(f, x, s=None):
+    """Value, Jacobian and weighted Hessian against the dense ones, eagerly."""
+    s = s or al.sparse(f)
+    result = f(x.tolist())
+    many = isinstance(result, list)
+    outputs = result if many else [result]
+    assert_near(np.ravel(s.value(x)), np.array(outputs))
+    assert_near(s.jacobian(x).toarray(), np.atleast_2d(al.jacobian(lambda v: np.array(f(v)) if many else f(v))(x)))
+    weights = np.linspace(1.0, 2.0, len(outputs))
+    total = lambda v: al.dot(weights, f(v)) if many else f(v)
+    hessian = s.hessian(x, weights)
+    expected = al.hessian(total)(x)
+    assert_near(hessian.toarray(), expected, np.nanmax(np.abs(expected[np.isfinite(expected)]), initial=1.0))
+    lower = s.hessian(x, weights, triangle="lower").toarray()
+    assert np.array_equal(lower, np.tril(hessian.toarray()), equal_nan=True)
+    return s
+
+
+@pytest.mark.parametrize("example", EXAMPLES + COMPOSED, ids=by_name)
+def test_the_corpus(example):
+    """Every function of the corpus, at its point and beside it."""
+    point = np.array(example.point)
+    s = assert_same_derivatives(example.function, point)
+    assert_same_derivatives(example.function, point * 1.01, s)
+
+
+@settings(max_examples=40, deadline=None)
+@given(programs(), st.lists(st.floats(-3.0, 3.0), min_size=3, max_size=3))
+def test_any_program(program, point):
+    """Programs that Hypothesis writes, where their derivatives are finite and moderate."""
+    x = np.array(point)
+    with np.errstate(all="ignore"):
+        dense = al.hessian(lambda v: program(list(v)))(x)
+        if not np.isfinite(dense).all() or np.abs(dense).max() > 1e6:
+            return
+        found = al.sparse_hessian(lambda v: program(list(v)))(x).toarray()
+    assert np.allclose(found, dense, rtol=1e-9, atol=1e-9 * max(1.0, np.abs(dense).max()))
+
+
+# ---- programs of many items -----------------------------------------------------------------------------------------------
+
+
+def sparse_program(seed):
+    """A loop over items of a random formula with branches, over windows of the argument; the function and its size."""
+    rng = random.Random(seed)
+    width, size = rng.choice([1, 2, 3]), rng.randrange(12, 30)
+    unary = [al.sin, al.tanh, al.exp, lambda v: v * v, lambda v: 1.0 / (2.0 + v * v), al.abs]
+    shape = [(rng.choice(unary), rng.randrange(width), rng.choice("+-*")) for _ in range(rng.randrange(1, 4))]
+    data = [rng.uniform(-1.0, 1.0) for _ in range(size)]
+    kind, many = rng.choice(["none", "sign", "size"]), rng.random() < 0.5
+
+    def item(x, i):
+        total = x[i] * data[i]
+        for operation, offset, how in shape:
+            other = operation(x[i + offset])
+            total = total + other if how == "+" else total - other if how == "-" else total * other
+        if kind == "sign" and x[i] > 0.0:
+            return total * total
+        if kind == "size" and abs(total) <= 0.5:
+            return 0.5 * total * total
+        return total + 0.25 * x[i]
+
+    def f(x):
+        items = [item(x, i) for i in range(size - width + 1)]
+        return items if many else sum(items)
+
+    return f, size
+
+
+@pytest.mark.parametrize("seeds", [range(k, k + 5) for k in range(0, 25, 5)])
+def test_random_sparse_programs(seeds):
+    """At several points, through branches that come and go."""
+    for seed in seeds:
+        f, size = sparse_program(seed)
+        rng, s = np.random.default_rng(seed), al.sparse(f)
+        for _ in range(4):
+            assert_same_derivatives(f, rng.normal(size=size), s)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("seeds", [range(k, k + 25) for k in range(100, 1100, 25)], ids=str)
+def test_a_thousand_sparse_programs(seeds):
+    """The same at length."""
+    test_random_sparse_programs(seeds)
+
+
+def huber(x):
+    """The usual loop with a branch for each item."""
+    total = 0.0
+    for a, b in pairwise(x):
+        r = b - a
+        total = total + (0.5 * r * r if abs(r) <= 1.0 else abs(r) - 0.5)
+    return total
+
+
+def test_branches_compile_no_new_kernel():
+    """Each call takes branches of its own; after both sides of an item are known nothing is compiled."""
+    s, rng = al.sparse(huber), np.random.default_rng(0)
+    for _ in range(3):
+        s.hessian(rng.normal(size=60))
+    known = len(s._kernels)
+    for _ in range(80):  # more than are kept
+        x = rng.normal(size=60)
+        assert_near(s.hessian(x).toarray(), al.hessian(huber)(x))
+    assert len(s._kernels) == known <= 6
+
+
+def test_the_pattern_is_a_union_that_grows():
+    """An entry that a branch once had stays, as 0 where it is not; also in the one-line form."""
+    f = lambda x: x[0] * x[1] if x[2] > 0.0 else x[1] * x[2]
+    s = al.sparse(f)
+    assert s.version == 0
+    first = s.hessian(np.array([1.0, 2.0, 3.0]))
+    assert (first.nnz, s.version) == (2, 1)
+    second = s.hessian(np.array([1.0, 2.0, -3.0]))
+    assert (second.nnz, s.version) == (4, 2)
+    assert second.toarray()[0, 1] == 0.0
+    assert second.toarray()[1, 2] == 1.0
+    assert (s.hessian(np.array([1.0, 2.0, 3.0])).nnz, s.version) == (4, 2)
+    assert s.pattern("hessian").toarray().tolist() == [[0, 1, 0], [1, 0, 1], [0, 1, 0]]
+    one = al.sparse_hessian(f)
+    assert [one(np.array([1.0, 2.0, z])).nnz for z in (3.0, -3.0, 3.0)] == [2, 4, 4]
+
+
+def test_entries_that_are_stored():
+    """What happens to be 0 here is stored; what is 0 for every x is not."""
+    assert al.sparse_jacobian(lambda x: [x[0] * x[1], x[1] ** 2, al.stop_gradient(x[0])])(np.zeros(2)).nnz == 3
+    assert al.sparse_hessian(lambda x: x[0] * x[1] + 3.0 * x[0] + x[1] - x[1])(np.zeros(2)).nnz == 2
+    assert al.sparse_hessian(lambda x: x[0] ** 3)(np.zeros(1)).nnz == 1
+    assert al.sparse_jacobian(lambda x: [x[0] - x[0] + 2.0 * x[1]])(np.ones(2)).nnz == 1
+    assert al.sparse_hessian(lambda x: al.relu(x[0]) + al.where(x[1] > 0.0, x[1], -x[1]))(np.ones(2)).nnz == 0
+
+
+def test_linear_and_constant_outputs():
+    """Nothing nonlinear at all, no input at all, one number."""
+    a = al.sparse_jacobian(lambda x: [2.0 * x[0] - x[1] / 4.0, 5.0, x[1]])(np.array([1.0, 2.0]))
+    assert a.toarray().tolist() == [[2.0, -0.25], [0.0, 0.0], [0.0, 1.0]]
+    assert al.sparse_hessian(lambda x: x[0] + 1.0)(np.ones(3)).nnz == 0
+    assert al.sparse(lambda x: [2.0 * x[0], 5.0]).value(np.array([3.0])) == [6.0, 5.0]
+    assert al.sparse_hessian(lambda x: x**3)(2.0).toarray().tolist() == [[12.0]]
+
+
+def test_what_is_not_taken_sends_nothing():
+    """0 × ∞ does not arrive; where the function itself is NaN, its derivatives are as eagerly."""
+    f = lambda x: sum(al.where(v > 0.0, al.log(al.abs(v)) * v, v * v) for v in x)
+    assert_same_derivatives(f, np.array([0.0, 1.0, -2.0, 0.5, 0.0, 3.0]))
+    assert math.isnan(al.sparse(lambda x: x[0] * 0.0 + x[1]).value(np.array([math.inf, 1.0])))
+    assert math.isnan(al.sparse(lambda x: x[0] - x[0] + x[1]).value(np.array([math.inf, 1.0])))
+
+
+def test_nests_and_shapes():
+    """Columns are the numbers of the nest in order; each shape has a pattern of its own."""
+    f = lambda p: [p["a"] * p["b"][0, 1], p["b"][1, 0] ** 2]
+    j = al.sparse_jacobian(f)({"a": 2.0, "b": np.array([[1.0, 3.0], [4.0, 5.0]])})
+    assert j.toarray().tolist() == [[3.0, 0.0, 2.0, 0.0, 0.0], [0.0, 0.0, 0.0, 8.0, 0.0]]
+    s = al.sparse(lambda x: sum(v**3 for v in x))
+    assert [s.hessian(np.ones(n)).shape for n in (3, 5, 3)] == [(3, 3), (5, 5), (3, 3)]
+    assert s.hessian([1, 2]).toarray().tolist() == [[6.0, 0.0], [0.0, 12.0]]
+
+
+def test_variables_from_outside_are_numbers():
+    """With the value that they hold at the call; no column."""
+    w = al.Variable(3.0)
+    s = al.sparse(lambda x: w * x[0] ** 2 + w * w)
+    assert s.hessian(np.ones(1)).toarray().tolist() == [[6.0]]
+    w.value = 5.0
+    assert s.hessian(np.ones(1)).toarray().tolist() == [[10.0]]
+    assert s.value(np.ones(1)) == 30.0
+    assert w.grad is None
+
+
+def test_equal_items_are_lanes_and_others_one_program():
+    """Groups from a few equal elements on; constants that differ are data."""
+    program = al.trace(lambda x: sum((k + 1) * al.sin(x[k]) * x[k - 1] for k in range(1, 20)), np.ones(20)).program
+    cut_ = cut(program)
+    assert [len(group) for group in cut_.groups] == [19]
+    mixed = [al.sin, al.cos, al.exp, al.tanh]
+    program = al.trace(lambda x: sum(g(v) for g, v in zip(mixed, x, strict=True)), np.ones(4)).program
+    assert [len(group) for group in cut(program).groups] == [1]
+    assert LANES == 4
+    pairs = lambda x: [v**p for v, p in zip(x, (2.0, 3.0, 0.5, -1.0, 2.0), strict=True)]
+    assert_same_derivatives(pairs, np.array([1.5, 2.5, 3.5, 4.5, 5.5]))
+
+
+def test_a_shared_past_is_one_program():
+    """Cones that overlap are not cut apart: a simulation."""
+
+    def shoot(u):
+        q, v, cost = 0.1, 0.0, 0.0
+        for push in u:
+            v = v + 0.05 * (push - al.sin(q))
+            q = q + 0.05 * v
+            cost = cost + push * push + q * q
+        return cost
+
+    s = assert_same_derivatives(shoot, np.linspace(-0.9, 1.0, 40))
+    assert s.hessian(np.linspace(-0.9, 1.0, 40)).nnz == 40 * 40
+
+
+def test_every_backend():
+    """The same numbers."""
+    x = np.linspace(0.5, 2.0, 12)
+    f = lambda x: [al.log(a) * b + al.maximum(a, b) for a, b in pairwise(x)]
+    dense = al.jacobian(lambda v: np.array(f(v)))(x)
+    for backend in ("python", "numpy", "auto"):
+        assert_near(al.sparse_jacobian(f, backend=backend)(x).toarray(), dense)
+
+
+def test_results_are_the_callers():
+    """What is done to a matrix does not reach the next one."""
+    s, x = al.sparse(huber), np.linspace(0.0, 1.0, 8)
+    first = s.hessian(x)
+    expected = first.toarray()
+    first.data[:] = 7.0
+    first.indices[:] = 0
+    assert np.array_equal(s.hessian(x).toarray(), expected)
+
+
+# ---- reports and refusals -------------------------------------------------------------------------------------------------
+
+
+def test_report_and_picture():
+    """Groups, paths, entries, and dots for the eye."""
+    s = al.sparse(huber)
+    assert s.report().endswith(": not called yet")
+    s.hessian(np.linspace(0.0, 1.0, 100))
+    text = s.report()
+    assert "99 elements of 2 inputs" in text
+    assert "hessian: 100 × 100, 298 entries" in text
+    import scipy.sparse
+
+    assert braille(scipy.sparse.eye_array(8, format="csr")) == "⠑⢄⠀⠀\n⠀⠀⠑⢄"
+
+
+def test_wrong_use():
+    """What is missing or does not fit is said, with the remedy."""
+    two = lambda x: [x[0] ** 2, x[1] ** 2]
+    with pytest.raises(al.OutputError, match=r"returns 2 numbers, and a Hessian is that of one\. Pass weights"):
+        al.sparse_hessian(two)(np.ones(2))
+    with pytest.raises(al.ArgumentError, match=r"weights have the shape \(3,\), and .* returns 2 numbers"):
+        al.sparse(two).hessian(np.ones(2), np.ones(3))
+    with pytest.raises(al.ArgumentError, match=r'triangle=\'upper\': give "full" or "lower"'):
+        al.sparse(two).hessian(np.ones(2), np.ones(2), triangle="upper")
+    with pytest.raises(al.ArgumentError, match="compute that derivative first"):
+        al.sparse(two).pattern("jacobian")
+    with pytest.raises(al.OperandError, match=r"its matrices are SciPy's, which hold floats only\. Pass x\.value"):
+        al.sparse_jacobian(two)([al.Variable(1.0), 2.0])
+    with pytest.raises(al.OutputError, match="results of another shape on the branch"):
+        s = al.sparse(lambda x: [x[0]] if x[0] > 0.0 else [x[0], x[0]])
+        s.jacobian(np.ones(1))
+        s.jacobian(-np.ones(1))
+
+
+def test_without_scipy():
+    """The import works, the call names the extra."""
+    program = (
+        "import sys\nsys.modules['scipy'] = None\nimport autograd_lite as al\n"
+        "try:\n    al.sparse_jacobian(lambda x: [x[0]])([1.0])\nexcept al.AutogradLiteError as error:\n    print(error)"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert 'pip install "autograd-lite[scipy]"' in run.stdout
