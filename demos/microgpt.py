@@ -109,6 +109,7 @@ def main(out: Path, seed: int = 0, *, quick: bool = False) -> Report:
     report.say(f"  after:  {', '.join(sample(p, rng) for _ in range(8))}")
     report.plot("loss.png", f"Seed {seed}: loss of {4 * BATCH} documents a step", painted(history), (None,))
     _, total = recorded(p, ["ada"], al.scope)
+    total.name = "loss"
     total.backward()
     report.graph("graph.svg", "The graph of one document, `ada`, folded by scopes and repeats", total, fold=True)
     return report

@@ -37,7 +37,7 @@ NOISE = "no value for width of non-ASCII character"
 
 
 def render(source: str, format_: str, engine: str | os.PathLike[str] | None = None) -> bytes:
-    program = find_engine(engine)
+    program = find_engine(engine, format_)
     command = [program, f"-T{format_}"]
     if format_ == "png":
         command.append("-Gdpi=144")  # sharp on today's screens
@@ -54,6 +54,11 @@ def render(source: str, format_: str, engine: str | os.PathLike[str] | None = No
         raise DrawingError(f"{program} could not be run: {error.strerror}. {INSTALL}") from error
     lines = run.stderr.decode(errors="replace").splitlines()
     said = "\n".join(line for line in lines if line.strip() and NOISE not in line)
+    if run.returncode and "not recognized" in said:  # the program lacks this format
+        raise RendererNotFound(
+            f"{program} cannot make a {format_.upper()}. The program `dot` of Graphviz itself can: `apt install graphviz`, "
+            "`brew install graphviz`, `winget install graphviz`; or name one with engine=. Or save an .svg or a .png."
+        )
     if run.returncode or not run.stdout:
         raise DrawingError(f"{program} -T{format_} ended with exit code {run.returncode} and said: {said or 'nothing'}")
     if said:
@@ -61,15 +66,19 @@ def render(source: str, format_: str, engine: str | os.PathLike[str] | None = No
     return run.stdout
 
 
-def find_engine(engine: str | os.PathLike[str] | None = None) -> str:
-    """Return the path of the renderer: the requested one, which nothing replaces, else graphviz-pure, else `dot`."""
+def find_engine(engine: str | os.PathLike[str] | None = None, format_: str = "svg") -> str:
+    """Return the path of the renderer: the requested one, which nothing replaces, else graphviz-pure, else `dot`.
+
+    For PNG and PDF `dot` comes first: Graphviz has all the fonts of the machine, and graphviz-pure makes no PDF.
+    """
     origin, asked = ("engine", os.fspath(engine)) if engine else (ENVIRONMENT, os.environ.get(ENVIRONMENT, ""))
     if asked:
         found = shutil.which(asked) or (asked == PURE and _packaged()) or None
         if found:
             return found
         raise RendererNotFound(f"{origin}={asked!r} is no program that can be run. {INSTALL}")
-    found = _packaged() or shutil.which(PURE) or shutil.which("dot")
+    graphviz = shutil.which("dot")
+    found = (graphviz if format_ in ("png", "pdf") else None) or _packaged() or shutil.which(PURE) or graphviz
     if found:
         return found
     raise RendererNotFound(

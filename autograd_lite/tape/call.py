@@ -10,6 +10,7 @@ from autograd_lite import context, hints
 from autograd_lite.errors import ArgumentError
 from autograd_lite.nests import Shape, unravel
 from autograd_lite.primitives import Primitive
+from autograd_lite.see import pieces
 from autograd_lite.tape import pickles, recording
 from autograd_lite.tape.backends.lanes import Columns
 from autograd_lite.tape.backends.python import PythonSingle
@@ -119,6 +120,14 @@ class PathReport(list[Path]):
 
     def __str__(self) -> str:
         return "\n".join(f"path {k}: {path}" for k, path in enumerate(self)) or "no path yet"
+
+    def _repr_html_(self) -> str:
+        parts = [pieces.title(f"{len(self)} paths" if len(self) != 1 else "1 path")]
+        for k, path in enumerate(self):
+            rows = [(path.tape.condition(guard), str(guard.outcome), guard.location) for guard in path.guards]
+            told = f"path {k}: {path.served}"
+            parts.append(pieces.table(told, ("condition", "was", "at"), rows) if rows else pieces.prose(told))
+        return pieces.piece(*parts)
 
 
 class Compiled(Generic[P, R]):

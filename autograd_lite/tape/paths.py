@@ -118,12 +118,17 @@ class Path:
         if self.forget is not None:
             self.forget()
 
+    @property
+    def served(self) -> str:
+        """How many lanes, by how many instructions."""
+        return f"{self.lanes} lane{'s' * (self.lanes != 1)}, {len(self.tape)} instructions"
+
     def __str__(self) -> str:
         """Conditions with file and line, how many lanes, and whether the code came from the disk."""
         cached = any(getattr(program, "cached", False) for program in self.programs.values())
         return "\n    ".join(
             [
-                f"{self.lanes} lane{'s' * (self.lanes != 1)}, {len(self.tape)} instructions{', from the cache' * cached}",
+                self.served + ", from the cache" * cached,
                 *(f"{self.tape.condition(guard)} is {guard.outcome}  ({guard.location})" for guard in self.guards),
             ]
         )
