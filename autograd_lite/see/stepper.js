@@ -1,18 +1,18 @@
 (() => {
 "use strict";
-const { abs, max, min, round, floor, sqrt } = Math;
+const { abs, max, min, round, floor, sqrt } = Math, { isFinite, isNaN } = Number;
 const bounds = (element) => element.getBoundingClientRect();
 const listen = (element, types, react, options) => types.split(" ").forEach((type) => element.addEventListener(type, react, options));
 const short = (x) => { // four digits, as mathematics writes them; a dash for what is not known
   if (x === null) return "–";
-  if (Number.isNaN(x)) return "NaN";
-  if (!Number.isFinite(x)) return x < 0 ? "−∞" : "∞";
+  if (isNaN(x)) return "NaN";
+  if (!isFinite(x)) return x < 0 ? "−∞" : "∞";
   const size = abs(x), far = size >= 1e6 || (size < 1e-4 && size > 0);
   return (far ? x.toExponential(3).replace(/\.?0+e/, "e").replace("e+", "e") : String(+x.toPrecision(4) || 0)).replaceAll("-", "−");
 };
 const full = (x) => (Object.is(x, -0) ? "−0" : String(x ?? "").replaceAll("-", "−").replace("Infinity", "∞"));
 const bracketed = (x) => (short(x).startsWith("−") ? `(${short(x)})` : short(x));
-const sign = (x) => (!x && x === x ? "" : Number.isFinite(x) ? (x < 0 ? ".al-neg" : ".al-pos") : ".al-bad"); // NaN is not itself
+const sign = (x) => (!x && x === x ? "" : isFinite(x) ? (x < 0 ? ".al-neg" : ".al-pos") : ".al-bad"); // NaN is not itself
 
 // Elements: `make("div.al-a.al-b", { … }, child, …)`; in a drawing with attributes instead of properties.
 const build = (create, set) => (what, properties = {}, ...children) => {
@@ -29,7 +29,7 @@ const icon = (name) => draw("svg", { viewBox: "0 0 16 16", "aria-hidden": "true"
 // What a learner types: a number, or a sum of products such as 2.2 × −0.1 + 1.
 function reckon(text) {
   const plain = text.replaceAll("−", "-").replace(/[×·]/g, "*").replaceAll(",", ".");
-  const tokens = plain.match(/\d*\.?\d+(?:e[-+]?\d+)?|[-+*/()]|nan|-?inf\w*|∞|\S/gi) ?? [];
+  const tokens = plain.match(/(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?|[-+*/()]|nan|-?inf\w*|∞|\S/gi) ?? [];
   let at = 0;
   const atom = () => {
     const token = tokens[at++];
@@ -47,7 +47,7 @@ function reckon(text) {
 function mount(root) {
   const data = JSON.parse(root.querySelector("script[type='application/json']").textContent);
   const { nodes, rules, shares, definitions, notes } = data, seeds = data.seeds.map(([i, x]) => [i, +x]);
-  const calm = matchMedia("(prefers-reduced-motion: reduce)"), outputs = seeds.map(([i]) => i), main = outputs.at(-1);
+  const calm = matchMedia("(prefers-reduced-motion: reduce)"), outputs = seeds.map(([i]) => i), main = outputs.at(-1), plain = seeds.every(([, x]) => x === 1);
   nodes.forEach((node) => { node.value = +node.value; node.locals = node.locals?.map(Number); node.received = []; });
   const name = (i) => nodes[i]?.name ?? "a node not drawn";
   const leaves = nodes.map((_, i) => i).filter((i) => !nodes[i].from);
@@ -70,7 +70,7 @@ function mount(root) {
     steps.push(step);
   }
   const last = steps.push({ kind: "end" }) - 1;
-  const largest = steps.reduce((most, step) => (Number.isFinite(step.sum) ? max(most, abs(step.sum)) : most), 1e-300);
+  const largest = steps.reduce((most, step) => (isFinite(step.sum) ? max(most, abs(step.sum)) : most), 1e-300);
   const strength = (x) => sqrt(min(1, abs(x) / largest));
 
   // The formula in which each node is written out.
@@ -102,7 +102,8 @@ function mount(root) {
   ui.hint = make("div.al-hint", {}, "Hold Ctrl to zoom with the wheel");
   ui.stage = make("div.al-stage", {}, ui.svg, ui.hint, make("div.al-zoom", {}, button("less", "Smaller", "−", () => zoom(1 / 1.35)), button("fit", "Fit the graph", "Fit", () => { view.free = false; fit(); }), button("more", "Larger", "+", () => zoom(1.35))));
   ui.side = make("div.al-side", { role: "region", ariaLabel: "Numbers", tabIndex: 0 });
-  root.querySelector("noscript")?.remove();
+  root.querySelector("div").remove();
+  root.dataset.lmSuppressShortcuts = ""; // JupyterLab leaves the keys to us
   root.append(make("div.al-in", {}, ui.top, ui.bar, make("div.al-body", {}, ui.stage, ui.side), ui.live));
 
   // ---- the graph
@@ -128,23 +129,24 @@ function mount(root) {
   function label() { // each number beside its arrow where it covers least; only when numbers can be read
     if (view.labelled || ui.svg.classList.contains("al-middle")) return;
     view.labelled = true;
-    const shifts = layout === data.lr ? [-5, 15] : [4];
+    const put = [];
     arrows.forEach((list, i) => list.forEach(({ line, text }, k) => {
-      const length = line.getTotalLength(), half = 4 * short(nodes[i].locals[k]).length + 2;
+      const length = line.getTotalLength(), half = 4 * short(nodes[i].locals[k]).length + 2, shifts = layout === data.lr ? [[0, -5], [0, 15]] : [[half, 4], [-half, 4], [0, 4]];
       if (!length) return;
-      const covered = (x, y) => nodes.reduce((count, { w }, j) => count + (abs(x - layout.at[j][0]) < w / 2 + half && abs(y - 5 - layout.at[j][1]) < 38), 0);
+      const covered = (x, y) => nodes.reduce((count, { w }, j) => count + (abs(x - layout.at[j][0]) < w / 2 + half && abs(y - 5 - layout.at[j][1]) < 38), 0) + 2 * put.some((other) => abs(x - other.x) < half + other.half && abs(y - other.y) < 13);
       let best = null;
-      for (const part of [0.46, 0.38, 0.54, 0.3, 0.62, 0.7, 0.22]) for (const shift of shifts) {
-        const { x, y } = line.getPointAtLength(length * part), cost = best?.cost === 0 ? 1 : covered(x, y + shift);
-        if (!best || cost < best.cost) best = { x, y: y + shift, cost };
+      for (const part of [0.46, 0.38, 0.54, 0.3, 0.62, 0.7, 0.22]) for (const [across, down] of shifts) {
+        const { x, y } = line.getPointAtLength(length * part), cost = best?.cost === 0 ? 1 : covered(x + across, y + down);
+        if (!best || cost < best.cost) best = { x: x + across, y: y + down, cost };
       }
+      put.push({ ...best, half });
       text.setAttribute("x", best.x); text.setAttribute("y", best.y); text.setAttribute("visibility", "visible");
     }));
   }
   function box({ name: title, made, w }, i) { // the style sheet arranges its parts anew where it is drawn small
     const [x, y] = layout.at[i], write = (look, at, down, ...content) => draw(`text${look}`, { x: at * w, y: down }, ...content);
     const cell = draw("rect.al-cell"), value = write(".al-value", 0.23, 49), grad = write(".al-grad", 0.73, 49), tip = draw("title");
-    const group = draw(`g.al-node.${made ? "al-computed" : "al-leaf"}${outputs.includes(i) ? ".al-output" : ""}`, { transform: `translate(${x - w / 2},${y - 28})`, style: `--w:${w}px`, role: "button", tabindex: i === main ? 0 : -1, "aria-label": made ? `${title} = ${made}` : title },
+    const group = draw(`g.al-node.${made ? "al-computed" : "al-leaf"}${outputs.includes(i) ? ".al-output" : ""}`, { transform: `translate(${x - w / 2},${y - 28})`, style: `--w:${w}px;--fit:${(1.6 * w) / title.length}px`, role: "button", tabindex: i === main ? 0 : -1, "aria-label": made ? `${title} = ${made}` : title },
       draw("rect.al-frame", { width: w, height: 56, rx: 6 }), draw("rect.al-head"), cell, write(".al-title", 0.5, 17, title, draw("tspan.al-made", {}, made ? ` = ${made}` : "")),
       write(".al-small", 0.23, 35, "value"), write(".al-small.al-under", 0.73, 35, "grad"), value, grad, draw("rect.al-ring", { x: -3, y: -3, width: w + 6, height: 62, rx: 8 }), tip);
     group.onclick = () => { if (!view.moved) choose(i); };
@@ -243,7 +245,8 @@ function mount(root) {
     ui.formula.scrollLeft = 0;
     const room = ui.formula.clientWidth - (ui.formula.clientWidth < 560 ? 28 : 40), most = room < 520 ? 26 : 34;
     ui.math.style.setProperty("--size", `${most}px`);
-    const width = bounds(ui.math).width + 90;
+    ui.result.textContent = ` = ${short(nodes[i].value)}`;
+    const { width } = bounds(ui.math);
     if (width > room) ui.math.style.setProperty("--size", `${max(17, floor((most * room * 10) / width) / 10)}px`);
   }
   function formula() {
@@ -254,6 +257,7 @@ function mount(root) {
     if (ui.shown !== definition) written(definition);
     const known = now.step >= (nodes[definition[0]].step ?? 0), { value } = nodes[definition[0]];
     ui.result.textContent = ` = ${known ? short(value) : "?"}`; ui.result.title = known ? full(value) : "";
+    ui.result.classList.toggle("al-bad", known && !isFinite(value));
     for (const span of ui.math.querySelectorAll(".al-user,.al-argument")) span.classList.remove("al-user", "al-argument");
     ui.canvas.querySelectorAll(".al-mark,.al-number").forEach((mark) => mark.remove());
     const base = bounds(ui.canvas), bottom = bounds(ui.math).bottom - base.top, spans = (i) => ui.spans.get(i) ?? [];
@@ -266,7 +270,9 @@ function mount(root) {
         return { number, at: left - base.left + width / 2, room: bounds(number).width };
       }).sort((a, b) => a.at - b.at);
       for (let turn = 0; turn < 8; turn++) put.forEach((b, k) => { const a = put[k - 1], lack = a ? (a.room + b.room) / 2 + 6 - (b.at - a.at) : 0; if (lack > 0) { a.at -= lack / 2; b.at += lack / 2; } });
-      for (const { number, at, room } of put) number.style.left = `${max(room / 2, min(base.width - room / 2, at))}px`;
+      put.reduceRight((end, item) => (item.at = min(item.at, end - item.room / 2)) - item.room / 2 - 6, base.width);
+      put.reduce((end, item) => (item.at = max(item.at, end + item.room / 2)) + item.room / 2 + 6, 0); // what is too much goes to the right
+      for (const { number, at } of put) number.style.left = `${at}px`;
     };
     if (kind === "leaves" || kind === "end") {
       under(leaves.flatMap((i) => spans(i).slice(0, kind === "end" ? 1 : undefined).map((span) => kind === "end" ? { span, text: short(g[i]), x: g[i] ?? undefined, look: sign(g[i]), hot: true } : { span, text: short(nodes[i].value), x: nodes[i].value })), 0);
@@ -304,13 +310,13 @@ function mount(root) {
       ui.say.append(`${leaves.length > 6 ? `${leaves.length} leaves are given. ` : ""}The forward pass computes every other node, in the order of the program.`);
     } else if (kind === "value") {
       const { made, value, from, locals } = nodes[step.i];
-      ui.sum.replaceChildren(term("", name(step.i), "node"), term("=", made, "operation"), term("=", short(value), "value", Number.isFinite(value) ? ".al-new" : ".al-new.al-bad", value));
-      if (!Number.isFinite(value)) ui.say.append(make("b.al-bad", {}, Number.isNaN(value) ? "Not a number. " : "Infinite. "));
+      ui.sum.replaceChildren(term("", name(step.i), "node"), term("=", made, "operation"), term("=", short(value), "value", isFinite(value) ? ".al-new" : ".al-new.al-bad", value));
+      if (!isFinite(value)) ui.say.append(make("b.al-bad", {}, isNaN(value) ? "Not a number. " : "Infinite. "));
       const kept = from.slice(0, 6).map((_, k) => `${slope(step.i, k)} = ${short(locals[k])}`);
       ui.say.append(`Kept for the way back: ${kept.join(", ")}${from.length > 6 ? ", …" : ""}.`);
     } else if (kind === "seed") {
       ui.sum.replaceChildren(...seeds.map(([i, x]) => term("", make("span", {}, `grad(${name(i)}) = `, make(`b${strong(x)}`, { title: full(x) }, short(x))), "seed")));
-      ui.say.append(seeds.some(([, x]) => Number.isNaN(x)) ? `${name(main)} is not a number, so no gradient of it is one.` : `Moving ${name(main)} by a small d moves ${name(main)} by 1 · d. From here every gradient is old + local × upstream, from the newest node to the oldest.`);
+      ui.say.append(seeds.some(([, x]) => isNaN(x)) ? `${name(main)} is not a number, so no gradient of it is one.` : `${plain ? `Moving ${name(main)} by a small d moves ${name(main)} by 1 · d. ` : ""}From here every gradient is old + local × upstream, from the newest node to the oldest.`);
     } else if (kind === "none") {
       ui.sum.replaceChildren(term("", `grad(${name(step.to)})`, "gradient"), term("=", short(step.old), "as before", sign(step.old), step.old ?? undefined));
       ui.say.append(`${name(step.user)} did not take ${name(step.to)}, so nothing is sent there.`);
@@ -328,7 +334,7 @@ function mount(root) {
       ui.say.append(ui.note);
     } else {
       ui.sum.replaceChildren(...leaves.slice(0, 4).map((i) => term("", make("span", {}, `grad(${name(i)}) = `, make(`b${sign(g[i])}`, { title: full(g[i]) }, short(g[i]))), "complete")), leaves.length > 4 ? "…" : "");
-      ui.say.append(`Done. Moving a leaf by a small d moves ${outputs.map(name).join(" + ")} by its gradient times d.`);
+      ui.say.append(`Done.${plain ? ` Moving a leaf by a small d moves ${outputs.map(name).join(" + ")} by about its gradient times d.` : ""}`);
     }
   }
 
@@ -338,11 +344,11 @@ function mount(root) {
     const form = make("form.al-ask", {}, "=", input, make("button.al-button", { type: "submit" }, "Check"), make("button.al-button", { type: "button", onclick: () => answered(false, false) }, "Show"));
     form.onsubmit = (event) => {
       event.preventDefault();
-      const said = reckon(input.value), near = (x) => Object.is(said, x) || said === x || abs(said - x) <= 0.02 * abs(x) + 1e-12;
-      const nan = Number.isNaN(step.sum) && /^\s*nan\s*$/i.test(input.value);
-      if (nan || (!Number.isNaN(said) && near(step.sum))) return answered(now.tries === 0, true);
+      const said = reckon(input.value), near = (x) => said === x || (isFinite(x) && abs(said - x) <= 0.02 * abs(x) + 1e-12);
+      const nan = isNaN(step.sum) && /^\s*nan\s*$/i.test(input.value);
+      if (nan || (!isNaN(said) && near(step.sum))) return answered(now.tries === 0, true);
       now.tries++;
-      const hint = Number.isNaN(said) ? "That is not a number yet."
+      const hint = isNaN(said) ? "That is not a number yet."
         : near(-step.sum) ? "Right size, other sign: mind the signs of local and upstream."
         : step.old !== null && near(step.sent) ? `That is local × upstream alone. ${name(step.to)} already holds ${short(step.old)}: add it.`
         : near(step.upstream) ? "That is upstream. It still has to be multiplied by the local derivative."
@@ -409,14 +415,15 @@ function mount(root) {
   const said = (element) => element.innerText.replaceAll("\n", " ");
 
   // ---- playing
-  function paint(flow = false) {
+  function paint(flow = false, moved = false) {
     const t = now.step, step = steps[t], { kind } = step, lit = [];
     g.fill(null);
     if (t >= seed) for (const [i, x] of seeds) g[i] = x;
     for (const past of steps.slice(seed + 1, t + 1)) if (past.kind === "share" && !(past === step && now.asking)) g[past.to] = past.sum;
+    if (t === last) g.forEach((x, i) => { g[i] = x ?? 0; });
     nodes.forEach((node, i) => {
       const drawn = boxes[i], known = !node.from || t >= node.step, asked = now.asking && step.to === i, text = asked ? "?" : short(g[i]);
-      drawn.classList.toggle("al-known", known); drawn.classList.toggle("al-broken", known && !Number.isFinite(node.value));
+      drawn.classList.toggle("al-known", known); drawn.classList.toggle("al-broken", known && !isFinite(node.value));
       drawn.classList.remove("al-lit", "al-active");
       drawn.value.textContent = known ? short(node.value) : "";
       drawn.grad.textContent = text;
@@ -440,11 +447,13 @@ function mount(root) {
       edge?.classList.add("al-lit");
       if (edge && now.asking && now.tries < 2) edge.text.style.display = "none";
     }
-    words(); formula(); side(); reveal(lit.length ? lit : [main]);
+    if (!moved) words();
+    for (const part of [ui.sum, ui.say]) part.style.minHeight = `${part.offsetHeight}px`; // the graph keeps its place
+    formula(); side(); reveal(lit.length ? lit : [main]);
     ui.slider.value = t; ui.track.style.setProperty("--at", `${(100 * t) / last}%`);
     ui.slider.setAttribute("aria-valuetext", `${ui.place.textContent}, ${t < seed ? "forward" : "backward"}`);
     ui.previous.disabled = ui.first.disabled = t === 0; ui.next.disabled = t === last || now.asking;
-    ui.live.textContent = now.asking ? `Predict the new gradient of ${name(step.to)}.` : `${ui.place.textContent}. ${said(ui.sum)} ${said(ui.say)}`;
+    if (!moved) ui.live.textContent = now.asking ? `Predict the new gradient of ${name(step.to)}.` : `${ui.place.textContent}. ${said(ui.sum)} ${said(ui.say)}`;
     root.dataset.step = t; root.dataset.asking = now.asking;
     cancelAnimationFrame(now.frame); ui.token.setAttribute("visibility", "hidden");
     if (flow && !calm.matches && !now.asking) {
@@ -488,10 +497,9 @@ function mount(root) {
     event.preventDefault();
   }
   listen(root, "keydown", keys);
-  const mine = () => { for (const other of document.querySelectorAll(".al-step[data-current]")) delete other.dataset.current; root.dataset.current = ""; };
-  listen(root, "pointerdown focusin", mine, { passive: true });
-  if (!document.querySelector(".al-step[data-current]")) root.dataset.current = "";
-  listen(document, "keydown", (event) => { if (event.target === document.body && "current" in root.dataset) keys(event); });
+  let current = "full" in root.dataset; // a page keeps its keys, but for those meant for the root used last
+  listen(document, "pointerdown focusin", ({ target }) => { current = root.contains(target); });
+  listen(document, "keydown", (event) => { if (event.target === document.body && current && root.isConnected) keys(event); });
 
   // ---- the size of the section, not of the window
   let size = "";
@@ -499,6 +507,7 @@ function mount(root) {
     const width = root.clientWidth, which = width <= 560 || (data.lr.w > 1.6 * ui.stage.clientWidth && width <= 860) ? data.tb : data.lr;
     if (!width || (!again && size === `${width}x${ui.stage.clientHeight}`)) return;
     if (layout !== which) arrange(which);
+    ui.sum.style.minHeight = ui.say.style.minHeight = "";
     const flat = which.w > 2.1 * which.h || (width > 560 && width <= 860);
     root.toggleAttribute("data-flat", flat);
     const room = width <= 560 ? innerHeight - ui.top.offsetHeight - ui.bar.offsetHeight - ("full" in root.dataset ? 8 : 72) : innerHeight * 0.62;
@@ -506,14 +515,15 @@ function mount(root) {
     root.style.setProperty("--tall", `${round(max(210, ideal))}px`);
     view.free ? clamp() : fit();
     ui.shown = null;
-    paint();
+    paint(false, true);
     size = `${width}x${ui.stage.clientHeight}`;
   }
-  const asked = "address" in root.dataset ? /step=(\d+)/.exec(location.hash)?.[1] : undefined;
+  const linked = () => ("address" in root.dataset ? /step=(\d+)/.exec(location.hash)?.[1] : undefined);
+  listen(window, "hashchange", () => { if (linked()) { stop(); go(+linked()); } });
   arrange(root.clientWidth <= 560 ? data.tb : data.lr);
   player("Play", "play");
   if ("predict" in root.dataset) ui.predict.ariaPressed = "true";
-  const begin = Number(asked ?? root.dataset.start ?? 0);
+  const begin = Number(linked() ?? root.dataset.start ?? 0);
   go(begin < 0 ? last + 1 + begin : begin);
   now.wants = false;
   resize(true);
