@@ -21,7 +21,7 @@ FORMS = {
     "mul": ("{} · {}", 2, (2, 3)),
     "div": ("{} / {}", 2, (2, 3)),
     "mod": ("{} mod {}", 0, (3, 3)),  # a reader could not tell how tightly it binds
-    "floordiv": ("{} // {}", 2, (2, 3)),
+    "floordiv": ("{} // {}", 1, (2, 3)),  # −(x // y) is not −x // y
     "neg": ("−{}", 1, (2,)),
     "inv": ("1 / {}", 2, (3,)),
     "pow": ("{}^{}", 3, (4, 0)),

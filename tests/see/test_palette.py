@@ -18,7 +18,7 @@ TEXTS = {
     "PAPER": ("INK", "BAD", "NOW"),
 }
 #: Lines, and the grounds under them.
-LINES = {name: ("PAPER", "PAGE") for name in ("LINE", "POSITIVE", "NEGATIVE", "BAD", "NOW")}
+LINES = dict.fromkeys(("LINE", "POSITIVE", "NEGATIVE", "BAD", "NOW"), ("PAPER", "PAGE"))
 
 
 def roles():
