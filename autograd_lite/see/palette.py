@@ -38,5 +38,6 @@ SERIES = (POSITIVE.light, "#d97706", NOW.light, "#0f766e")
 def custom_properties(code: str = "") -> str:
     """Return the roles as custom properties of CSS, `--ink:light-dark(…, …);`, in a line; with `code` those that it uses."""
     roles = {name.lower().replace("_", "-"): role for name, role in globals().items() if isinstance(role, Role)}
-    used = {name: role for name, role in roles.items() if not code or f"-{name})" in code or f'{name}"' in code}
-    return "".join(f"--{name}:{role.css};" for name, role in used.items())
+    return "".join(
+        f"--{name}:{role.css};" for name, role in roles.items() if not code or f"-{name})" in code or f'{name}"' in code
+    )

@@ -31,7 +31,7 @@ STRINGS = r"""("(?:[^"\\\n]|\\.)*"|`(?:[^`\\$]|\\.|\$(?!\{)|\$\{(?:[^`{}]|`[^`]*
 #: A script that runs may say the `SHORTER` words.
 SPACES = {
     "css": r"\s*([{,]|\}(?=\s*[}])|;(?!\s*\}))\s*|(?<=:) |;\s*(?=\})|\s+(?=\})|(?<=\})\n",
-    "js": r"\b(?:const|true|false)\b|;\s*(?=\})|\((\w+)\)(?= =>)| *([;{,(:?&|=])\s*| *([^\w$\s\"`]) *",
+    "js": r"\b(?:const|true|false)\b|;\s*(?=\})|(?<=\})\n|\((\w+)\)(?= =>)| *([;{,(:?&|=])\s*| *([^\w$\s\"`]) *",
 }
 SHORTER = {"const": "let", "true": "!0", "false": "!1"}
 # graphviz-pure says this once for every letter outside ASCII; the letter is drawn all the same.

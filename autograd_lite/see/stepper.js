@@ -301,13 +301,13 @@ function mount(root) {
   const term = (operator, text, caption, look = "", x) => make("span.term", {}, operator, make("span", {}, make(`span${look}`, { title: full(x) }, text), make("small", {}, caption)));
   const strong = (x) => `.new${sign(x)}`;
   function words() {
-    const step = steps[now.step], { kind } = step;
+    const step = steps[now.step], { kind } = step, few = max(2, floor(root.clientWidth / 330));
     ui.phase.textContent = now.step < seed ? "Forward: values" : "Backward: gradients";
     ui.place.textContent = `${now.asked ? `${now.right} of ${now.asked} right at the first try · ` : ""}step ${now.step} of ${last}`;
     ui.say.replaceChildren();
     if (kind === "leaves") {
-      ui.sum.replaceChildren(...leaves.slice(0, 6).map((i) => term("", `${name(i)} = ${short(nodes[i].value)}`, "given", "", nodes[i].value)), leaves.length > 6 ? "…" : "");
-      ui.say.append(`${leaves.length > 6 ? `${leaves.length} leaves are given. ` : ""}The forward pass computes every other node, in the order of the program.`);
+      ui.sum.replaceChildren(...leaves.slice(0, 2 * few).map((i) => term("", `${name(i)} = ${short(nodes[i].value)}`, "given", "", nodes[i].value)), leaves.length > 2 * few ? "…" : "");
+      ui.say.append(`${leaves.length > 2 * few ? `${leaves.length} leaves are given. ` : ""}The forward pass computes every other node, in the order of the program.`);
     } else if (kind === "value") {
       const { made, value, from, locals } = nodes[step.i];
       ui.sum.replaceChildren(term("", name(step.i), "node"), term("=", made, "operation"), term("=", short(value), "value", isFinite(value) ? ".new" : ".new.bad", value));
@@ -333,7 +333,7 @@ function mount(root) {
         : `${name(step.to)} is used ${all.length} times${at === all.length - 1 ? "; now all shares are in." : ": its shares add up."}`);
       ui.say.append(ui.note);
     } else {
-      ui.sum.replaceChildren(...leaves.slice(0, 4).map((i) => term("", make("span", {}, `grad(${name(i)}) = `, make(`b${sign(g[i])}`, { title: full(g[i]) }, short(g[i]))), "complete")), leaves.length > 4 ? "…" : "");
+      ui.sum.replaceChildren(...leaves.slice(0, few).map((i) => term("", make("span", {}, `grad(${name(i)}) = `, make(`b${sign(g[i])}`, { title: full(g[i]) }, short(g[i]))), "complete")), leaves.length > few ? "…" : "");
       ui.say.append(`Done.${plain ? ` Moving a leaf by a small d moves ${outputs.map(name).join(" + ")} by about its gradient times d.` : ""}`);
     }
   }
@@ -447,6 +447,7 @@ function mount(root) {
       edge?.classList.add("al-lit");
       if (edge && now.asking && now.tries < 2) edge.text.style.display = "none";
     }
+    ui.svg.classList.toggle("al-forward", t < seed);
     if (!moved) words();
     formula(); side();
     for (const part of ui.top.children) part.style.minHeight = `${bounds(part).height}px`; // the graph keeps its place

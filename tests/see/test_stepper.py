@@ -5,6 +5,7 @@ import math
 import re
 import time
 from html import unescape
+from pathlib import Path
 
 import pytest
 from chromium import Chromium
@@ -14,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pictures import HOSTILE, Page, chain, neuron, printed
 from strategies import programs
-from tiers import mostly_full
+from tiers import full, mostly_full
 
 import autograd_lite as al
 from autograd_lite import __main__ as cli
@@ -1115,13 +1116,15 @@ def visible_kinds(browser):
 
 
 def test_what_can_be_read_at_each_size(show):
-    """Far: tiles. Middle: name and gradient. Near: value and captions too."""
+    """Far: tiles. Middle: the name, and the number that the pass computes. Near: both numbers and their captions."""
     browser = show(twice(), step=99)
     assert visible_kinds(browser) == {"title": True, "grad": True, "value": True, "small": True}
     browser = show(network(), step=999, screen="phone")
     assert visible_kinds(browser) == {"title": True, "grad": False, "value": False, "small": False}
     browser = show(network(), step=999, screen="tablet")
     assert visible_kinds(browser) == {"title": True, "grad": True, "value": False, "small": False}
+    browser.press("Home")
+    assert visible_kinds(browser) == {"title": True, "grad": False, "value": True, "small": False}, "forward: values"
     browser = show(factors(), step=999, screen="phone")
     assert visible_kinds(browser) == {"title": False, "grad": False, "value": False, "small": False}
     assert ask(browser, "all('.al-cell.al-pos').length") == 61
@@ -1469,6 +1472,21 @@ def test_a_foreign_style_does_not_reach_in(step, show):
     assert [pair for pair in zip(*looks, strict=True) if pair[0] != pair[1]] == []
 
 
+@full
+def test_the_style_of_the_site_does_not_reach_in(show):
+    """mkdocs-material has rules for lists, tables, headings and paragraphs of whatever lies in a page."""
+    folder = Path(pytest.importorskip("material").__path__[0]) / "templates" / "assets" / "stylesheets"
+    site = "".join(path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.css")))
+    assert ".md-typeset ul" in site
+    looks = []
+    for style in ("", site):
+        player = f'<div class="md-typeset" style="width:1000px;margin:0;padding:0">{al.draw(sigmoid()).play(step=10)}</div>'
+        browser = show(document(player, style=f"{style}body{{margin:0!important}}"))
+        browser.click(".al-node[aria-label=w]")
+        looks.append(areas(browser))
+    assert [pair for pair in zip(*looks, strict=True) if pair[0] != pair[1]] == []
+
+
 def test_hostile_names_in_the_browser(show):
     """One graph with all of them: as many boxes as nodes, nothing runs, and each text is its name."""
     names = [name for name in HOSTILE if visible(name).strip()]
@@ -1492,7 +1510,7 @@ def test_hostile_names_in_the_browser(show):
 
 def keep(browser):
     """Write the pages and screenshots of docs/drawing.md."""
-    for file, step, height in (("sigmoid", 10, 640), ("network", 66, 860), ("xor", 300, 900)):
+    for file, step, height in (("sigmoid", 10, 640), ("network", 66, 860), ("xor", 176, 900)):
         with al.record_locations():
             page = al.draw(PAGES[file]())
         path = PICTURES / f"stepper-{file}.html"
