@@ -241,7 +241,7 @@ def test_long_chains(f, n):
     began = time.process_time()
     found, nodes = formulas(y)
     text = json.dumps([tree for *_, tree in found])
-    assert time.process_time() - began < 60e-6 * len(nodes) + 1.0
+    assert time.process_time() - began < 100e-6 * len(nodes) + 1.0
     assert len(text) < 60 * len(nodes)
     assert max(nesting(tree) for *_, tree in found) <= LENGTH
     assert max(len(plain(tree)) for *_, tree in found) <= 2 * LENGTH
