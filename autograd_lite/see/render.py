@@ -27,11 +27,13 @@ INSTALL = (
 )
 #: Strings; templates, whose braces may hold templates again.
 STRINGS = r"""("(?:[^"\\\n]|\\.)*"|`(?:[^`\\$]|\\.|\$(?!\{)|\$\{(?:[^`{}]|`[^`]*`)*\})*`)"""
-#: What says nothing, around a sign that stays: spaces, and the ends of lines where no statement can end.
+#: What says nothing, around a sign that stays: spaces, the ends of lines where no statement can end, brackets around `x =>`.
+#: A script that runs may say the `SHORTER` words.
 SPACES = {
     "css": r"\s*([{,]|\}(?=\s*[}])|;(?!\s*\}))\s*|(?<=:) |;\s*(?=\})|\s+(?=\})|(?<=\})\n",
-    "js": r" *([;{,(:?&|=])\s*| *([^\w$\s\"`]) *",
+    "js": r"\b(?:const|true|false)\b|;\s*(?=\})|(?<=\})\n|\((\w+)\)(?= =>)| *([;{,(:?&|=])\s*| *([^\w$\s\"`]) *",
 }
+SHORTER = {"const": "let", "true": "!0", "false": "!1"}
 # graphviz-pure says this once for every letter outside ASCII; the letter is drawn all the same.
 NOISE = "no value for width of non-ASCII character"
 
@@ -103,7 +105,7 @@ def _packaged() -> str | None:
 def section(name: str, class_: str, label: str, data: Any, plain: str, **attributes: object) -> str:
     """Return one element with its own style, data and script: any number of them live on any page.
 
-    `name` is that of the style sheet and the script beside this file; `plain` is shown where no script runs. An attribute
+    `name` is that of the style sheet and the script beside this file; `plain` is shown until the script runs. An attribute
     `start=3` becomes `data-start="3"`; None and False leave it out.
     """
     style, script = (
@@ -119,7 +121,7 @@ def section(name: str, class_: str, label: str, data: Any, plain: str, **attribu
     return (
         f'<section class="{class_}" aria-label="{html.escape(label)}"{told}>'
         f"<style>.{class_}{{{custom_properties(style + script)}}}{style}</style>"
-        f'<script type="application/json">{written}</script><noscript>{plain}</noscript><script>{script}</script></section>'
+        f'<script type="application/json">{written}</script><div>{plain}</div><script>{script}</script></section>'
     )
 
 
@@ -127,7 +129,9 @@ def _squeezed(code: str, spaces: str) -> str:
     """Return a style sheet or script without comments, indentation and `spaces`, which are kept in strings and templates."""
     lines = (re.sub(r" +// .*", "", line.strip()) for line in code.splitlines())
     told = "\n".join(line for line in lines if line and not line.startswith(("//", "/*")))
-    return re.sub(f"{STRINGS}|{spaces}", lambda found: next(filter(None, found.groups()), ""), told)
+    return re.sub(
+        f"{STRINGS}|{spaces}", lambda found: SHORTER.get(found[0]) or next(filter(None, found.groups()), ""), told
+    )
 
 
 def filled(name: str, **parts: object) -> str:

@@ -122,6 +122,8 @@ class Drawing:
         >>> al.draw(x * x).play(step=2)
         Player(…)
         """
+        if type(step) is not int:
+            raise ArgumentError(f"step={step!r:.80}; give a whole number: 0 is the first step, -1 the last.")
         if self._fragment is None:
             raise ArgumentError("a folded picture plays no pass: draw less of the graph without fold=True.")
         return Player(self._fragment(self._rendered, start=step or None, predict=predict))
