@@ -5,14 +5,13 @@ from __future__ import annotations
 import statistics
 import time
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from benchmarks import measure, networks
 from benchmarks.contest import OURS, Bar, flat
-from benchmarks.sections import Section, duration, judged, plain
+from benchmarks.sections import Section, judged, plain
 
 if TYPE_CHECKING:
     import argparse
@@ -85,34 +84,25 @@ class Fresh:
         """Measure every program on every side, in turns."""
         if OURS not in options.contestants:
             return Section(self.number, self.title, "")
-        lines, wrong, text, drawn = [], [], "", {}
+        lines, wrong, text = [], [], ""
         for program in [*PROGRAMS][-1:] if options.quick else PROGRAMS:
             with TemporaryDirectory() as folder:
                 found = _rounds(program, options.rounds, Path(folder))
             wrong += _faults(self.number, program, found)
-            first = found[WITHOUT]
+            without = [call.seconds for call in found[WITHOUT]]
             for side, calls in found.items():
                 seconds = [call.seconds for call in calls]
-                ratio = measure.paired_ratio(seconds, [call.seconds for call in first])
+                ratio = statistics.median(seconds) / statistics.median(without)
                 share = statistics.median(call.tracing / call.seconds for call in calls)
                 shown = "1" if side is WITHOUT else f"{ratio:.2f}"
-                drawn[f"{program}, {side}"] = statistics.median(seconds)
-                lines.append([program, side, duration(statistics.median(seconds)), shown, f"{share:.0%}"])
+                each = "–" if side is WITHOUT else measure.spread(seconds, without)
+                lines.append([program, side, measure.duration(statistics.median(seconds)), shown, each, f"{share:.0%}"])
                 if side is FULL and not text:
                     text = (
                         f"First call with a full cache: {ratio:.2f} of that without ({judged(ratio, self.bar, plain)})."
                     )
-        header = ["program", "side", "first call", "its time / without", "tracing"]
-        return Section(
-            self.number, self.title, f"{measure.table(header, lines)}\n\n{text}", wrong, partial(_draw, seconds=drawn)
-        )
-
-
-def _draw(axis: Any, seconds: dict[str, float]) -> None:
-    """Draw a bar for each program on each side."""
-    axis.barh([*seconds][::-1], [*seconds.values()][::-1], color=["C1", "C0", "C2"] * (len(seconds) // 3))
-    axis.set(xlabel="seconds of the first call")
-    axis.grid(axis="x", alpha=0.3)
+        header = ["program", "side", "first call", "its time / without", "in single rounds", "tracing"]
+        return Section(self.number, self.title, f"{measure.table(header, lines)}\n\n{text}", wrong)
 
 
 def _rounds(program: str, rounds: int, folder: Path) -> dict[str, list[First]]:
