@@ -1454,6 +1454,9 @@ def test_notebooks_insert_it_by_script(show):
     assert step_of(browser) == 1
     browser.run(insert)
     assert step_of(browser) == 0
+    browser.run("void addEventListener('keydown', (event) => { document.title = `taken: ${event.defaultPrevented}`; })")
+    browser.press("ArrowRight")
+    assert browser.run("document.title") == "taken: false", "the removed one, used last, leaves the key to the page"
     browser.click(".al-sum")
     browser.press("ArrowRight")
     browser.press("ArrowRight")
