@@ -107,11 +107,20 @@ class Report:
             self.failures.append(f"does not hold: {claim}")
         self.say(f"  [{'ok' if holds else 'FAILED'}] {claim}")
 
-    def graph(self, filename: str, caption: str, output: al.Variable, *, fold: bool = False, play: str = "") -> None:
+    def graph(
+        self,
+        filename: str,
+        caption: str,
+        output: al.Variable,
+        *,
+        fold: bool = False,
+        frames: Any = None,
+        play: str = "",
+    ) -> None:
         """Draw the graph under `output`, with its gradients, by `al.draw`; `play` names the page that plays its pass."""
         self.out.mkdir(parents=True, exist_ok=True)
         try:
-            drawing = al.draw(output, fold=fold)
+            drawing = al.draw(output, fold=fold, frames=frames)
             drawing.save(self.out / filename)
             if play:
                 self.pages[filename] = drawing.save(self.out / play)

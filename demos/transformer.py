@@ -85,21 +85,40 @@ def answers(p: dict[str, Any], letters: Any, scope: Scope = nullcontext, m: Any 
     for letter, place in zip(letters, p["position"], strict=False):
         with scope("embedding"):
             x = norm([a + b for a, b in zip(pick(p["token"], letter), place, strict=True)])
-        with scope("attention"):
+        with scope("norm 1"):
             inner = norm(x)
+        with scope("q, k, v"):
             query = linear(p["query"], inner)
             keys.append(linear(p["key"], inner))
             values.append(linear(p["value"], inner))
+        with scope("heads"):
             found: list[Any] = []
-            for first in range(0, WIDTH, size):
+            for number, first in enumerate(range(0, WIDTH, size), 1):
                 part = slice(first, first + size)
-                shares = softmax([dot(query[part], key[part]) / size**0.5 for key in keys], m)
-                found += [dot(shares, column) for column in zip(*(value[part] for value in values), strict=True)]
-            x = [a + b for a, b in zip(x, linear(p["mix"], found), strict=True)]
-        with scope("two layers"):
-            hidden = [m.relu(number) ** 2 for number in linear(p["up"], norm(x))]
-            x = [a + b for a, b in zip(x, linear(p["down"], hidden), strict=True)]
-        with scope("head"):
+                with scope(f"head {number}"):
+                    with scope("scores"):
+                        scores = [dot(query[part], key[part]) / size**0.5 for key in keys]
+                    with scope("softmax"):
+                        shares = softmax(scores, m)
+                    with scope("mix"):
+                        found += [
+                            dot(shares, column) for column in zip(*(value[part] for value in values), strict=True)
+                        ]
+        with scope("output"):
+            found = linear(p["mix"], found)
+        with scope("residual 1"):
+            x = [a + b for a, b in zip(x, found, strict=True)]
+        with scope("norm 2"):
+            inner = norm(x)
+        with scope("up"):
+            hidden = linear(p["up"], inner)
+        with scope("relu²"):
+            hidden = [m.relu(number) ** 2 for number in hidden]
+        with scope("down"):
+            hidden = linear(p["down"], hidden)
+        with scope("residual 2"):
+            x = [a + b for a, b in zip(x, hidden, strict=True)]
+        with scope("logits"):
             logits = linear(p["head"], x)
         yield logits
 
@@ -110,8 +129,10 @@ def loss(
     """Return the mean of -log(share of the right next letter), over letters that are no padding."""
     total: Any = 0.0
     for logits, target, weight in zip(answers(p, letters, scope, m), targets, weights, strict=True):
+        with scope("softmax"):
+            shares = softmax(logits, m)
         with scope("loss"):
-            share = pick([[number] for number in softmax(logits, m)], target)[0]
+            share = pick([[number] for number in shares], target)[0]
             total = total - weight * m.log(share)
     return total
 
@@ -151,5 +172,7 @@ def recorded(p: dict[str, Any], names: list[str], scope: Scope = nullcontext) ->
     total: Any = 0.0
     for name in names:
         code = encoded(name)
-        total = total + loss(variables, code[:-1], code[1:], [1.0 / (len(code) - 1)] * (len(code) - 1), scope)
-    return variables, total / len(names)
+        one = loss(variables, code[:-1], code[1:], [1.0 / (len(code) - 1)] * (len(code) - 1), scope)
+        with scope("loss"):
+            total = total + one / len(names)
+    return variables, total

@@ -35,7 +35,10 @@ Arrow = tuple[Edge, float | None]  # with the gradient that it passes back, wher
 
 @dataclass(frozen=True)
 class Box:
-    """Nodes drawn as one box, by position; their scope, the number of open scopes around them, the open box around them."""
+    """Nodes drawn as one box, by position; their scope, the number of open scopes around them, the open box around them.
+
+    `cells` holds the nodes of each copy, turn or leaf where the box is a repetition.
+    """
 
     id: str
     title: tuple[str, ...]
@@ -43,6 +46,7 @@ class Box:
     scope: str = ""
     depth: int = 0
     frame: str = ""
+    cells: tuple[tuple[int, ...], ...] = ()
 
 
 class Sketch:
@@ -53,12 +57,6 @@ class Sketch:
         self.named, self.nodes = selection.graph.name, selection.graph.nodes
         self.gradients = {i: gradients.get(i) for i in selection.drawn}
         self.largest = _largest(self.gradients.values())
-        self.arrows: list[Arrow] = [
-            (edge, None if upstream is None else edge.local * upstream)
-            for i, upstream in self.gradients.items()
-            for edge in selection.graph.edges[i]
-            if edge.j in self.gradients
-        ]
         self.widest = 0.0
         self.edges = 0
         self.graph = graphviz.Digraph("graph")
@@ -81,11 +79,19 @@ class Sketch:
                 if any(j not in self.gradients for j in selection.graph.parents[i]):
                     self.graph.edge(STUB, f"n{i}", id=f"e{i}_{STUB}", style="dashed")
 
+    def _arrows(self, users: Iterable[int]) -> list[Arrow]:
+        return [
+            (edge, None if (upstream := self.gradients[i]) is None else edge.local * upstream)
+            for i in users
+            for edge in self.selection.graph.edges_of(i, self.gradients)
+        ]
+
     def source(self) -> str:
         for i in self.selection.drawn:
             self._box(i, self.graph)
-        self.widest = _largest(share for _, share in self.arrows)
-        for edge, share in self.arrows:
+        arrows = self._arrows(self.gradients)
+        self.widest = _largest(share for _, share in arrows)
+        for edge, share in arrows:
             self._arrow(edge, share)
         return str(self.graph.source)
 
@@ -93,7 +99,9 @@ class Sketch:
         """Return the source of the folded picture: boxes of many nodes, inside the frames of open boxes."""
         place = {i: box.id for box in boxes for i in box.nodes}
         bundles: dict[tuple[str, str], list[Arrow]] = defaultdict(list)
-        for edge, share in self.arrows:
+        parents = self.selection.graph.parents
+        between = [i for i in self.gradients if any(place.get(j, place[i]) != place[i] for j in parents[i])]
+        for edge, share in self._arrows(between):
             ends = place[edge.j], place[edge.i]
             if ends[0] != ends[1]:
                 bundles[ends].append((edge, share))

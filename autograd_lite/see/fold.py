@@ -5,12 +5,11 @@ A node joins its only user while their formula stays short: a neuron is `tanh(Σ
 path leaves a box and enters it again, so the folded picture has no cycle. Time and memory grow linearly.
 """
 
-import html
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, compress, islice
+from itertools import chain, compress
 from operator import and_
 from typing import Any
 
@@ -18,11 +17,10 @@ import numpy as np
 
 from autograd_lite.errors import ArgumentError
 from autograd_lite.see import formulas
-from autograd_lite.see.dot import Box, Sketch
+from autograd_lite.see.dot import Box
 from autograd_lite.see.formulas import BLANK, PLAIN, Formula
 from autograd_lite.see.graph import Selection
 from autograd_lite.see.labels import elide, operation, visible
-from autograd_lite.see.render import filled
 from autograd_lite.variable import Variable
 
 # What is folded: a block of nodes by its last node, a scope by its path, or by (path, rank) where it had to be cut.
@@ -35,8 +33,6 @@ SMALL, INNER, LEAVES, BANDS, TURN = 60, 40, 16, 12, 4
 PATH_LENGTH, FORMULAS, LOOP_LETTERS = 30, 4, "yzuvpqrs"
 # A loop has this many turns or more, each of at most PERIOD levels.
 TURNS, PERIOD = 6, 256
-# What a box shows when it opens: at most so many of its nodes, those nearest to its last result.
-NEAREST = 16
 
 
 @dataclass
@@ -47,7 +43,7 @@ class Group:
     turns: int = 0
 
 
-def fold(selection: Selection, opened: Iterable[str] = ()) -> tuple[list[Box], list[Box]]:
+def fold(selection: "Selection | Positions", opened: Iterable[str] = ()) -> tuple[list[Box], list[Box]]:
     """Return the boxes to draw, with each node in one of them, and the open boxes, which are drawn as frames.
 
     `opened` names boxes by id or scope; boxes inside `g3` have ids such as `g3-5`. To open a scope opens the scopes around.
@@ -60,7 +56,8 @@ def fold(selection: Selection, opened: Iterable[str] = ()) -> tuple[list[Box], l
     >>> [(box.id, " ".join(box.title), len(box.nodes)) for box in boxes][3:]
     [('g5', '998 turns of y = 0.5·(y + a/y)', 2994), ('g2999', 'y = 0.5·(y + a/y)', 3)]
     """
-    graph, wanted = _Positions(selection), {*opened}
+    graph = selection if isinstance(selection, Positions) else Positions(selection)
+    wanted = {*opened}
     found, done, frames = set[str](), list[Box](), list[Box]()
     waiting = graph.children(Box("", (), tuple(graph.parents)))[::-1]
     while waiting:
@@ -81,7 +78,7 @@ def fold(selection: Selection, opened: Iterable[str] = ()) -> tuple[list[Box], l
     return done, frames
 
 
-class _Positions:
+class Positions:
     """The nodes of a selection by position: the parents of each that are drawn, and its only user."""
 
     def __init__(self, selection: Selection) -> None:
@@ -96,8 +93,15 @@ class _Positions:
         self.user |= dict.fromkeys(selection.outputs)
         self.letters: dict[int, str] = {}  # what inputs are called
         self.results: dict[Block, str] = {}  # what the results of loops are called
+        self._children: dict[Box, list[Box]] = {}
 
     def children(self, box: Box) -> list[Box]:
+        """Return the boxes in a box."""
+        if box not in self._children:
+            self._children[box] = self._divided(box)
+        return self._children[box]
+
+    def _divided(self, box: Box) -> list[Box]:
         depth = box.depth + bool(box.scope)
         layout = _Layout(self, box.nodes, depth)
         if layout.small and len(layout.content) > SMALL:
@@ -115,7 +119,7 @@ class _Positions:
 
 
 class _Layout:
-    def __init__(self, graph: _Positions, members: Sequence[int], depth: int, *, small: bool = True) -> None:
+    def __init__(self, graph: Positions, members: Sequence[int], depth: int, *, small: bool = True) -> None:
         self.graph = graph
         self.closed: dict[int, str] = {}  # the path of the outermost scope that is not open
         for i in members:
@@ -168,7 +172,8 @@ class _Layout:
             for p in chain.from_iterable(self.graph.parents[i] for i in nodes):
                 used[p].add(g)
             scope = _path(members[0]) if len(members) == 1 else ""
-            parts.append(Box("", self._title(group, nodes) if len(nodes) > 1 or scope else (), tuple(nodes), scope))
+            title = self._title(group, nodes) if len(nodes) > 1 or scope else ()
+            parts.append(Box("", title, tuple(nodes), scope, cells=self._cells(group)))
         return parts + self._leaf_parts({i: sorted(used[i]) for i in self.leaves})
 
     def _leaf_parts(self, used: Mapping[int, list[int]]) -> list[Box]:
@@ -183,8 +188,18 @@ class _Layout:
         parts = []
         for group in groups.values():
             letter = letters[group[0]] if len({letters[i] for i in group}) == 1 else ""
-            parts.append(Box("", (f"{len(group):,} " + (f"× {letter}" if letter else "leaves"),), tuple(group)))
+            title = (f"{len(group):,} " + (f"× {letter}" if letter else "leaves"),)
+            parts.append(Box("", title, tuple(group), cells=tuple((i,) for i in group)))
         return parts
+
+    def _cells(self, group: Group) -> tuple[tuple[int, ...], ...]:
+        """Return the nodes of each copy or turn; nothing where a box is no repetition."""
+        turns = group.turns or len(group.kinds[0])
+        if turns == 1 or (len(group.kinds) > 1 and not group.turns):
+            return ()
+        each = [(kind, len(kind) // turns) for kind in group.kinds]
+        cells = (chain.from_iterable(kind[t * many : (t + 1) * many] for kind, many in each) for t in range(turns))
+        return tuple(tuple(sorted(chain.from_iterable(self.content[b] for b in cell))) for cell in cells)
 
     def _title(self, group: Group, nodes: Sequence[int]) -> tuple[str, ...]:
         if group.turns:
@@ -354,34 +369,3 @@ def pieces(items: Sequence[Any], most: int) -> list[Sequence[Any]]:
     """Cut a sequence into at most so many pieces of nearly equal length."""
     count = min(most, len(items))
     return [items[k * len(items) // count : (k + 1) * len(items) // count] for k in range(count)]
-
-
-def insides(boxes: Iterable[Box], sketch: Sketch) -> dict[str, tuple[str, str]]:
-    """Return for the id of each box of many nodes a title, and the source of the computation of its last result."""
-    return {
-        box.id: (
-            visible(", ".join(box.title)),
-            Sketch(_nearest(box, sketch.selection), sketch.gradients, sketch.rankdir, given=True).source(),
-        )
-        for box in boxes
-        if len(box.nodes) > 1
-    }
-
-
-def _nearest(box: Box, selection: Selection) -> Selection:
-    """The last node of a box and the nearest of its nodes before it, with their parents; of leaves the last few."""
-    graph, members = selection.graph, sorted(box.nodes)
-    near = chain.from_iterable(graph.rings(members[-1:], {*members}))
-    seen = [*islice(near, NEAREST)] if graph.parents[members[-1]] else members[-NEAREST:]
-    drawn = {*seen, *(p for i in seen for p in graph.parents[i])}
-    hidden = {p for i in drawn for p in graph.parents[i]} - drawn
-    return Selection(graph, members[-1:], sorted(drawn), len(hidden))
-
-
-def folded_page(title: str, parts: dict[str, tuple[str, str]], source: str, rendered: Callable[[str], str]) -> str:
-    """Return the page of a picture, whose boxes open on their parts: titles and sources by the boxes' ids."""
-    templates = "\n".join(
-        f'<template data-box="{html.escape(box)}" data-title="{html.escape(what)}">{rendered(part)}</template>'
-        for box, (what, part) in parts.items()
-    )
-    return filled("folded", title=title, picture=rendered(source), insides=templates)

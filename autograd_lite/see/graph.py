@@ -58,7 +58,7 @@ class Graph:
 
     def __init__(self, outputs: Sequence[Variable]) -> None:
         self.nodes = tuple(topological_order(list(outputs)))
-        self.position = {id(node): i for i, node in enumerate(self.nodes)}
+        self.position = dict(zip(map(id, self.nodes), range(len(self.nodes)), strict=True))
         #: The positions of the outputs.
         self.ends = sorted({self.position[id(y)] for y in outputs})
 

@@ -134,14 +134,6 @@ def _squeezed(code: str, spaces: str) -> str:
     )
 
 
-def filled(name: str, **parts: object) -> str:
-    """Fill the page `name`.html with its parts, the script beside it, and the hash that allows that script to run."""
-    folder = Path(__file__).parent
-    template, script = ((folder / f"{name}.{kind}").read_text(encoding="utf-8") for kind in ("html", "js"))
-    hash_ = b64encode(sha256(script.encode()).digest()).decode()
-    return Template(template).substitute(parts, script=script, hash=hash_)
-
-
 def page(title: str, fragment: str) -> str:
     """Return a whole page around a fragment, whose policy lets only the fragment's own script run and nothing be loaded."""
     script = fragment.rpartition("<script>")[2].partition("</script>")[0]

@@ -1,22 +1,25 @@
 """`draw`, and the view it returns."""
 
 import base64
+import operator
 import os
 import tempfile
 import webbrowser
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from autograd_lite import hints
 from autograd_lite.context import unnoticed
+from autograd_lite.copies import uncollected
 from autograd_lite.errors import ArgumentError, DrawingError, OperandError
 from autograd_lite.see.dot import Sketch
+from autograd_lite.see.fold import Positions
 from autograd_lite.see.fold import fold as fold_graph
-from autograd_lite.see.fold import folded_page, insides
-from autograd_lite.see.graph import select
+from autograd_lite.see.graph import Graph, select
+from autograd_lite.see.levels import Levels, Moments
 from autograd_lite.see.render import render
 from autograd_lite.see.stepper import Stepper
 from autograd_lite.variable import Variable
@@ -86,7 +89,9 @@ class Drawing:
         from the seed 1 (with `gradients=`, from the gradient given for the output); the page says where `.grad`
         holds another number, such as a sum over several passes.
 
-        The page of a folded picture plays no pass: a click on a box opens the computation of the last of its results.
+        The page of a folded picture plays no pass: its boxes open in place, down to single nodes with all their digits and
+        the shares of their gradients, and with `frames=` a slider moves between moments. It needs no renderer. A page of up
+        to a megabyte is written: parts for which it has no room are named there, and `open=` puts its boxes first.
 
         Raises
         ------
@@ -183,6 +188,7 @@ class Drawing:
 
 
 @unnoticed()
+@uncollected()
 @hints.keywords
 def draw(
     y: Variable | Iterable[Variable],
@@ -192,6 +198,7 @@ def draw(
     max_nodes: int | None = 300,
     fold: bool = False,
     open: Iterable[str] = (),  # noqa: A002 - what one does with a folded box
+    frames: Mapping[Any, Variable] | None = None,
     rankdir: str = "LR",
     engine: str | os.PathLike[str] | None = None,
 ) -> Drawing:
@@ -217,6 +224,10 @@ def draw(
         of scopes are drawn one by one. `max_nodes` has no effect then.
     open : iterable of str
         Folded boxes to open: ids (`"g3"`; boxes inside have ids such as `"g3-5"`) or scopes (`"layer1/neuron0"`).
+        The page of `.html()` has them open, and stores them first.
+    frames : mapping from a label to a Variable, optional
+        With `fold=True`: the outputs of several moments, such as `{0: loss0, 20: loss20}` by step of a training. The page of
+        `.html()` gets a slider over them. Their graphs must have the structure of the graph of `y`.
     rankdir : {"LR", "RL", "TB", "BT"}
         The direction of the graph: left to right, ..., bottom to top.
     engine : str or path, optional
@@ -253,6 +264,10 @@ def draw(
     outputs = _outputs(y)
     _check(gradients, depth, max_nodes, rankdir, engine)
     opened = (open,) if isinstance(open, str) else tuple(map(str, open))
+    if frames is not None and not fold:
+        raise ArgumentError(
+            "frames= without fold=True: only a folded page shows several moments. Pass fold=True as well."
+        )
     if opened and not fold:
         raise ArgumentError(
             f"open={open!r:.80} without fold=True: there is no folded box to open. Pass fold=True as well."
@@ -264,13 +279,14 @@ def draw(
         shown[i] = gradient.value if isinstance(gradient, Variable) else None if gradient is None else float(gradient)
     sketch = Sketch(selection, shown, rankdir, given=gradients is not None)
     if fold:
-        boxes, frames = fold_graph(selection, opened)
-        source = sketch.folded(boxes, frames)
+        positions = Positions(selection)
+        boxes, around = fold_graph(positions, opened)
+        source = sketch.folded(boxes, around)
         folded = {box.id: len(box.nodes) for box in boxes if not box.id.startswith("n")}
-        page = partial(
-            folded_page, f"{len(selection.drawn):,} nodes in {len(boxes)} boxes", insides(boxes, sketch), source
-        )
-        return Drawing(source, len(boxes), sketch.edges, folded, engine, page, None)
+        seed = shown.get(selection.outputs[0]) if gradients is not None and len(selection.outputs) == 1 else None
+        moments = Moments(selection.graph, _frames(frames, outputs, selection.graph), seed)
+        levels = Levels(positions, moments, {*opened, *(box.id for box in around)})
+        return Drawing(source, len(boxes), sketch.edges, folded, engine, lambda _: levels.page(), None)
     stepper = Stepper(selection, shown, ".grad" if gradients is None else "gradients=")
     return Drawing(sketch.source(), len(selection.drawn), sketch.edges, {}, engine, stepper.page, stepper.fragment)
 
@@ -287,6 +303,19 @@ def _check(gradients: Any, depth: Any, max_nodes: Any, rankdir: Any, engine: Any
         )
     if engine is not None and not isinstance(engine, (str, os.PathLike)):
         raise OperandError(f"engine={engine!r:.80} is a {type(engine).__name__}; give the name or path of a program.")
+
+
+def _frames(frames: Any, outputs: list[Variable], graph: Graph) -> dict[Any, Graph]:
+    """Return the graph of each moment; that of `outputs` is not searched again."""
+    if frames is None:
+        return {"": graph}
+    if not isinstance(frames, Mapping) or not frames:
+        raise OperandError(
+            f"frames={frames!r:.80} is no mapping with a moment in it; give outputs by label, as in {{0: loss0, 20: loss20}}."
+        )
+    given = {label: _outputs(y) for label, y in frames.items()}
+    same = [len(ys) == len(outputs) and all(map(operator.is_, ys, outputs)) for ys in given.values()]
+    return {label: graph if here else Graph(ys) for here, (label, ys) in zip(same, given.items(), strict=True)}
 
 
 def _outputs(y: Any) -> list[Variable]:

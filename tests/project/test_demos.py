@@ -332,6 +332,9 @@ def test_microgpt(reports):
     assert n["loss at the start"] == pytest.approx(math.log(27), abs=0.3)
     assert n["loss at the end"] < n["loss at the start"] - 0.5
     assert max(n["losses, compiled"], n["losses, lanes"]) <= 1e-12
+    page = reports["microgpt"].pages["graph.svg"].read_text(encoding="utf-8")
+    assert "nodes in 14 boxes</title>" in page
+    assert len(page.encode()) < 1_000_000
 
 
 def test_the_ladder_is_complete():

@@ -2,14 +2,11 @@
 
 import math
 import random
-import re
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
-from chromium import Chromium
 from house import ROOT, TESTS
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -450,59 +447,6 @@ def test_documentation_shows_what_is_drawn(name):
     path = ROOT / "docs" / "pictures" / f"fold-{name}.svg"
     kept = groups(SimpleNamespace(svg=path.read_text(encoding="utf-8")), "node")
     assert {i: texts(g) for i, g in kept.items()} == {i: texts(g) for i, g in groups(PICTURES[name](), "node").items()}
-
-
-# ------------------------------------------------------------------------------------------------- the page
-
-
-def sigmoid_layers():
-    """A loss over two layers of units."""
-    network = al.nn.Network.create([2, 9, 7, 1], "sigmoid", rng=0)
-    box = np.vectorize(al.Variable, otypes=[object])
-    layers = [al.nn.Dense(box(layer.weight), box(layer.bias)) for layer in network.layers]
-    y = al.nn.Network(layers, "sigmoid", "identity")(np.array([1.0, 2.0]))[0]
-    y.backward()
-    return y
-
-
-def test_page_of_a_folded_picture_opens_every_box():
-    """One template for each folded box, each with a picture of few nodes; the same bytes in every run."""
-    y = sigmoid_layers()
-    picture = al.draw(y, fold=True)
-    page = picture.html()
-    assert page == al.draw(y, fold=True).html()
-    names = re.findall(r'<template data-box="([^"]+)"', page)
-    assert set(names) == set(picture.folded)
-    for part in re.findall(r"<template[^>]*>(.*?)</template>", page, flags=re.DOTALL):
-        assert 2 <= part.count('class="node"') <= 60
-
-
-def test_page_of_a_folded_picture_is_played_in_a_browser(tmp_path):
-    """A click opens a box, the button closes it, a link opens it again; nothing is said in the console."""
-    path = al.draw(sigmoid_layers(), fold=True).save(tmp_path / "g.html")
-    with Chromium() as browser:
-        browser.look(width=1200, height=700)
-        browser.open(path.as_uri())
-        first = browser.run("document.querySelector('template').dataset.box")
-        browser.click(f"#{first}")
-        browser.wait("document.getElementById('inside').open")
-        assert browser.run("document.querySelectorAll('#part svg .node').length") > 1
-        assert browser.run("location.hash") == f"#{first}"
-        browser.click("#close")
-        browser.wait("!document.getElementById('inside').open")
-        browser.open("about:blank")
-        browser.open(f"{path.as_uri()}#{first}")
-        browser.wait("document.getElementById('inside').open")
-        assert browser.errors == []
-
-
-def test_hostile_titles_stay_text_in_the_page():
-    """A scope's name cannot end its template."""
-    with al.scope('</template><script>alert(1)</script>"'):
-        y = al.sum([al.Variable(float(k)) ** 2 for k in range(80)])
-    page = al.draw(y, fold=True).html()
-    assert page.count("<script") == 1
-    assert page.count("</template>") == page.count("<template data-box")
 
 
 def test_what_an_operation_takes_twice_is_an_input():
