@@ -574,6 +574,9 @@ def show(browser, tmp_path):
         browser.look(**{"width": width, "height": height, **look})
         browser.open("about:blank")
         browser.open(path.as_uri() + ("" if step is None else f"#step={step}"))
+        browser.wait(
+            "location.protocol === 'file:' && document.readyState === 'complete'"
+        )  # not the blank page before it
         return browser
 
     browser.errors.clear()
