@@ -129,6 +129,14 @@ def long_names():
     return y
 
 
+def crowded():
+    """Leaves side by side at the left edge, whose numbers need more room than they do."""
+    x, a, b = V(1.7, name="x"), V(0.3, name="a"), V(-2.2, name="b")
+    y = x ** (a + b) / (x * (a % b)) - (-x) ** 2
+    y.name = "y"
+    return y
+
+
 def of_the_user():
     """A primitive of the user's, and a node by hand."""
     swish = al.Primitive(
@@ -574,6 +582,9 @@ def show(browser, tmp_path):
         browser.look(**{"width": width, "height": height, **look})
         browser.open("about:blank")
         browser.open(path.as_uri() + ("" if step is None else f"#step={step}"))
+        browser.wait(
+            "location.protocol === 'file:' && document.readyState === 'complete'"
+        )  # not the blank page before it
         return browser
 
     browser.errors.clear()
@@ -726,13 +737,15 @@ def at_every_step(browser, expression, turns=1):
 
 
 @each_screen
-@pytest.mark.parametrize("graph", mostly_full([branches, sigmoid, network, twice, several, long_names], [0]))
+@pytest.mark.parametrize("graph", mostly_full([crowded, branches, sigmoid, network, twice, several, long_names], [0]))
 def test_numbers_under_the_formula_do_not_touch(graph, screen, show):
-    """At no step."""
+    """At no step; nor is one cut off at the left."""
     touching = at_every_step(
         show(graph(), screen=screen),
-        "((put) => put.some((a, i) => put.some((b, j) => i < j && a.right > b.left && b.right > a.left &&"
-        " a.bottom > b.top + 1 && b.bottom > a.top + 1)))(all('.al-number').map((e) => e.getBoundingClientRect()))",
+        "((put, left) => put.some((a, i) => a.left < left - 0.5 ||"
+        " put.some((b, j) => i < j && a.right > b.left && b.right > a.left &&"
+        " a.bottom > b.top + 1 && b.bottom > a.top + 1)))(all('.al-number').map((e) => e.getBoundingClientRect()),"
+        "one('.al-canvas').getBoundingClientRect().left)",
     )
     assert len(touching) > 4
     assert not any(touching)
