@@ -10,6 +10,7 @@ import autograd_lite as al
 from autograd_lite import core
 from autograd_lite._cli_draw import ELEMENTWISE
 from autograd_lite.primitives import PRIMITIVES, Interval, Primitive
+from autograd_lite.tape import cache
 
 # Away from kinks: no coordinate and no quotient of a pair is so near an integer that the stencil could reach it.
 SAMPLES: dict[int, list[tuple[Any, ...]]] = {
@@ -70,6 +71,6 @@ def run(*, colour: bool) -> int:
         print(f"{name:<18}{len(points):>7}   {verdict}")
     for name, message in missed.items():
         print(f"\n{name}: {message}")
-    print(f"\n{core.name()}")
+    print(f"\n{core.name()}, compiled code on disk: {cache.folder() or 'none'}")
     print(f"{count - len(missed)} of {count} functions agree" + (f"; not: {', '.join(missed)}" if missed else ""))
     return 1 if missed else 0

@@ -48,6 +48,15 @@ class Fixed:
         return self.thing.copy() if isinstance(self.thing, np.ndarray) else self.thing
 
 
+def written(path: Iterable[Any]) -> str:
+    """A path into a nest as users write it.
+
+    >>> written(("layers", 0, "weight")), written((2, 1))
+    ('layers[0].weight', '[2][1]')
+    """
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).removeprefix(".")
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Shape:
     """The containers of a nest, with the order of keys, and the array shapes of its leaves; None marks a single number."""

@@ -11,6 +11,7 @@ from functools import partial
 
 from benchmarks import sections
 from benchmarks.contest import NUMBA, OURS, Bar, Row
+from benchmarks.fresh import Fresh
 from benchmarks.growth import Lengths
 from benchmarks.replay import first_gradient, sample
 
@@ -36,6 +37,7 @@ ROWS: list[sections.Task] = [
         Bar(bar=40e-6, reach=15e-6),
         flat_within=2.0,
     ),
+    Fresh(12, "First call in a fresh process: compiled code on disk", Bar(bar=0.5)),
 ]
 
 

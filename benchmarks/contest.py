@@ -86,8 +86,8 @@ class Cell:
         return self.ready if of == "ready" else statistics.median(self.rounds)
 
     def ratio(self, ours: Cell) -> float:
-        """Return the median over rounds of our time over theirs."""
-        return measure.paired_ratio(ours.rounds, self.rounds)
+        """Return our median time over theirs."""
+        return ours.seconds() / self.seconds()
 
 
 Column = dict[str, Cell]

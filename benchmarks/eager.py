@@ -14,7 +14,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from benchmarks import engines, measure, report, transforms
+from benchmarks import engines, measure, plots, report, transforms
 from benchmarks.contestant import Contestant, Memory
 from benchmarks.programs import DOCUMENT, ONE_SAMPLE, PROGRAMS
 from benchmarks.report import Cell, Column
@@ -43,7 +43,7 @@ def main(argv: list[str] | None = None) -> int:
     if options.write:
         options.write.mkdir(parents=True, exist_ok=True)
         measure.write_between_marks(options.write / "eager.md", "measured", report.page(found))
-        report.plot(options.write / "eager.svg", results)
+        plots.draw(options.write / "eager.md")
     return 1 if disagreements else 0
 
 

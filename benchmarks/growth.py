@@ -75,8 +75,7 @@ class Lengths:
                     if "WRONG" in str(error):
                         wrong.append(f"Row {self.number}: {reasons[-1]}")
         parts = [self._table(found), "\n".join(reasons), self._verdict(found.get(OURS, {}))]
-        drawn = partial(_draw_lengths, found=found)
-        return Section(self.number, self.title, "\n\n".join(filter(None, parts)), wrong, drawn)
+        return Section(self.number, self.title, "\n\n".join(filter(None, parts)), wrong)
 
     def _table(self, found: dict[str, dict[int, Spent]]) -> str:
         header = [
@@ -123,17 +122,6 @@ def _best(name: str, size: int, reference: np.ndarray) -> Spent:
     return Spent({phase: min(t.phases[phase] for t in tries) for phase in PHASES}, tries[0].operations)
 
 
-def _draw_lengths(axis: Any, found: dict[str, dict[int, Spent]]) -> None:
-    """Draw seconds an operation over operations, a line for each phase."""
-    for colour, (name, column) in enumerate(found.items()):
-        for phase, style in zip(PHASES, ("-", "--", "-.", ":"), strict=True):
-            points = [(spent.operations, spent.each(phase)) for spent in column.values() if spent.phases[phase] > 0]
-            if points:
-                label = f"{name}, {phase}"
-                axis.loglog(*zip(*points, strict=True), style, marker="o", ms=3, color=f"C{colour}", label=label)
-    _finish(axis, "operations", "seconds an operation")
-
-
 @dataclass(frozen=True)
 class Lanes:
     """One row, for growing numbers of lanes."""
@@ -156,8 +144,7 @@ class Lanes:
         names = [*next(iter(columns.values()))]
         header = ["ns a lane (our time / its time)", *(f"{size:,}" for size in columns)]
         rows = [[name, *(_lane(column, name, size) for size, column in columns.items())] for name in names]
-        drawn = partial(_draw_lanes, columns=columns, names=names)
-        return Section(self.number, self.title, measure.table(header, rows), wrong, drawn)
+        return Section(self.number, self.title, measure.table(header, rows), wrong)
 
 
 def _lane(column: Any, name: str, size: int) -> str:
@@ -166,18 +153,3 @@ def _lane(column: Any, name: str, size: int) -> str:
         return str(cell.reason)
     ratio = f" ({cell.ratio(ours):.2g})" if ours and ours.rounds and ours is not cell else ""
     return f"{cell.seconds() / size * 1e9:,.3g}{ratio}"
-
-
-def _draw_lanes(axis: Any, columns: dict[int, Any], names: list[str]) -> None:
-    for name in names:
-        points = [(size, column[name].seconds() / size) for size, column in columns.items() if column[name].rounds]
-        if points:
-            axis.loglog(*zip(*points, strict=True), marker="o", ms=3, label=name)
-    _finish(axis, "lanes", "seconds a lane")
-
-
-def _finish(axis: Any, x: str, y: str) -> None:
-    axis.set(xlabel=x, ylabel=y)
-    axis.grid(alpha=0.3)
-    if axis.get_legend_handles_labels()[0]:
-        axis.legend(fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))

@@ -11,7 +11,6 @@ import gc
 import multiprocessing
 import os
 import platform
-import statistics
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -126,9 +125,21 @@ def in_turns(tasks: dict[str, tuple[Callable[[], Any], int]]) -> dict[str, list[
     return results
 
 
-def paired_ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:
-    """Return the median over rounds of our time over theirs; a disturbance of a round cancels in the ratio."""
-    return statistics.median(a / b for a, b in zip(ours, theirs, strict=False))
+def spread(ours: Sequence[float], theirs: Sequence[float]) -> str:
+    """Return the smallest and the largest ratio of our time over theirs in a single round; a dash for a single round.
+
+    A disturbance slows both in its round: the spread says how far the ratio of the medians can be trusted.
+    """
+    ratios = sorted(a / b for a, b in zip(ours, theirs, strict=False))
+    return f"{ratios[0]:.2g}–{ratios[-1]:.2g}" if len(ratios) > 1 else "–"
+
+
+def duration(seconds: float) -> str:
+    """Return a time in its natural unit."""
+    for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}" if seconds < 1000 * size else f"{seconds / size:,.0f} {unit}"
+    return f"{seconds * 1e9:.3g} ns"
 
 
 def peak_memory() -> float:

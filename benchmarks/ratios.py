@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import statistics
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -82,7 +81,7 @@ class Study:
             wrong += [
                 f"Row {self.number}: {name}: {f}: {r}" for f, r in found[name, lanes].items() if "WRONG" in str(r)
             ]
-        return Section(self.number, self.title, self._text(found, functions), wrong, partial(_draw, found=found))
+        return Section(self.number, self.title, self._text(found, functions), wrong)
 
     def _text(self, found: Found, functions: list[str]) -> str:
         header = ["gradient time / value time (value time)", *(_column(name, lanes) for name, lanes in found)]
@@ -127,15 +126,3 @@ def _shown(rounds: list[tuple[float, float]] | str) -> str:
 def _median(column: dict[str, Any]) -> float | None:
     ratios = [_ratio(rounds) for rounds in column.values() if not isinstance(rounds, str)]
     return statistics.median(ratios) if ratios else None
-
-
-def _draw(axis: Any, found: Found) -> None:
-    """Draw a line of dots for each contestant, a dot for each function."""
-    for row, column in enumerate(found.values()):
-        ratios = [_ratio(rounds) for rounds in column.values() if not isinstance(rounds, str)]
-        axis.plot(ratios, [row] * len(ratios), "o", alpha=0.5, color=f"C{row}")
-        if ratios:
-            axis.plot(statistics.median(ratios), row, "|", ms=24, color="black")
-    axis.set_yticks(range(len(found)), [_column(*key) for key in found])
-    axis.set(xlabel="gradient time / value time; the bar is the median", xlim=(0, None), ylim=(-0.6, len(found) - 0.4))
-    axis.grid(axis="x", alpha=0.3)

@@ -10,6 +10,7 @@ import platform
 import sys
 import tempfile
 import time
+from operator import sub
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,28 @@ from PIL import Image  # matplotlib brings it
 
 import autograd_lite as al
 from autograd_lite.__main__ import DEMOS, load_demos
+from autograd_lite.see import palette
 
 HERE = Path(__file__).parent.parent / "docs" / "reference"
-WIDTH, COLOURS = 1100, 192
+WIDTH = 1100
+#: Pictures that the tutorial shows too, and their names there.
+TUTORIAL = {
+    "himmelblau-landscape.png": "tutorial-himmelblau.png",
+    "two_moons-two_moons.png": "tutorial-moons.png",
+    "vanishing_gradient-vanishing.png": "tutorial-vanishing.png",
+    "xor-xor.png": "tutorial-xor.png",
+}
+
+
+def few(image: Image.Image) -> Image.Image:
+    """Return an image of 256 colours, among them those of the palette: the shades of a large area crowd out no dot."""
+    ours = [role.light for role in vars(palette).values() if isinstance(role, palette.Role)] + [*palette.SERIES]
+    always = [tuple(int(colour[i : i + 2], 16) for i in (1, 3, 5)) for colour in dict.fromkeys(ours)]
+    found = image.quantize(256 - len(always), dither=Image.Dither.NONE).getpalette() or []
+    others = [c for c in zip(*[iter(found)] * 3, strict=True) if all(max(map(abs, map(sub, c, a))) > 8 for a in always)]
+    colours = Image.new("P", (1, 1))
+    colours.putpalette([part for colour in [*always, *others] for part in colour])
+    return image.quantize(palette=colours, dither=Image.Dither.NONE)
 
 
 def kept(picture: Path, name: str) -> str:
@@ -29,9 +49,11 @@ def kept(picture: Path, name: str) -> str:
         image = Image.open(picture).convert("RGB")
         if image.width > WIDTH:
             image = image.resize((WIDTH, round(image.height * WIDTH / image.width)), Image.Resampling.LANCZOS)
-        image.quantize(COLOURS, dither=Image.Dither.NONE).save(target, optimize=True)
+        few(image).save(target, optimize=True)
     else:
         target.write_bytes(picture.read_bytes())
+    if target.name in TUTORIAL:
+        (HERE.parent / "pictures" / TUTORIAL[target.name]).write_bytes(target.read_bytes())
     return target.name
 
 

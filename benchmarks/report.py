@@ -5,15 +5,13 @@ from __future__ import annotations
 import math
 import statistics
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks import measure, transforms
-from benchmarks.engines import ENGINES, FLOOR, GC_OFF, OURS, PURE, VALUE
+from benchmarks.engines import ENGINES, FLOOR, GC_OFF, OURS, VALUE
 from benchmarks.programs import DOCUMENT, ONE_SAMPLE, PARAMETERS
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from benchmarks.contestant import Memory, Round
 
 
@@ -55,12 +53,18 @@ class Cell:
     reason: str = ""
 
     def seconds(self, phase: str) -> float:
-        """Return the median time per operation."""
+        """Return the median time per operation; of record and backward together, the sum of their medians."""
+        if phase == "both":
+            return self.seconds("record") + self.seconds("backward")
         return statistics.median(getattr(r, phase) for r in self.rounds)
 
     def ratio(self, ours: Cell) -> float:
-        """Return the median over rounds of our time over theirs."""
-        return measure.paired_ratio([r.both for r in ours.rounds], [r.both for r in self.rounds])
+        """Return our time over theirs, of record and backward together."""
+        return ours.seconds("both") / self.seconds("both")
+
+    def spread(self, ours: Cell) -> str:
+        """Return that ratio in single rounds, from the smallest to the largest."""
+        return measure.spread([r.both for r in ours.rounds], [r.both for r in self.rounds])
 
 
 Column = dict[str, Cell]
@@ -100,16 +104,18 @@ def _plain(ratio: float) -> str:
 
 def phases(title: str, column: Column) -> str:
     """Return the table of one program of one size, phase by phase."""
-    header = [title, "record µs", "backward µs", "reset µs", "our time / its time"]
+    header = [title, "record µs", "backward µs", "reset µs", "our time / its time", "in single rounds"]
     rows = []
     for name, cell in column.items():
         if cell.rounds:
             count = cell.rounds[0].operations
             each = [f"{cell.seconds(phase) * count * 1e6:,.0f}" for phase in ("record", "backward", "reset")]
-            ratio = _plain(cell.ratio(column[OURS])) if OURS in column and column[OURS].rounds else "–"
-            rows.append([name, *each, "1" if name == OURS else ratio])
+            ratio, spread = "1" if name == OURS else "–", "–"
+            if name != OURS and OURS in column and column[OURS].rounds:
+                ratio, spread = _plain(cell.ratio(column[OURS])), cell.spread(column[OURS])
+            rows.append([name, *each, ratio, spread])
         elif cell.reason:
-            rows.append([name, cell.reason, "", "", ""])
+            rows.append([name, cell.reason, "", "", "", ""])
     return measure.table(header, rows)
 
 
@@ -224,36 +230,3 @@ def page(found: Found) -> str:
     several = {name: columns for name, columns in found.results.items() if name != "microgpt"}
     tables = [f"### {name.capitalize()}\n\n{times(columns)}" for name, columns in several.items()]
     return "\n\n".join([summary(found), *tables, "![Time over size, by engine](eager.svg)"])
-
-
-def plot(path: Path, results: dict[str, dict[int, Column]]) -> None:
-    """Draw seconds over operations, both logarithmic, a panel a program."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    import matplotlib.pyplot as plt
-
-    mpl.rcParams.update({"svg.hashsalt": "autograd_lite", "svg.fonttype": "none"})
-    drawn = {name: columns for name, columns in results.items() if name != "microgpt"} or results  # it has one size
-    kinds = [*dict.fromkeys(name.partition(",")[0] for name in ENGINES)]
-    figure, axes = plt.subplots(1, len(drawn), figsize=(4.2 * len(drawn), 4.4), sharey=True, squeeze=False)
-    for axis, (program, columns) in zip(axes[0], drawn.items(), strict=True):
-        for engine in ENGINES:
-            points = [
-                (c[engine].rounds[0].operations, c[engine].seconds("both") * c[engine].rounds[0].operations)
-                for c in columns.values()
-                if engine in c and c[engine].rounds
-            ]
-            if points:
-                colour = f"C{kinds.index(engine.partition(',')[0])}"
-                line = "--" if GC_OFF in engine else ":" if engine == PURE else "-"
-                style: dict[str, Any] = {"color": colour, "label": engine}
-                axis.loglog(*zip(*points, strict=True), line, marker="o", ms=4, **style)
-        axis.set(title=program, xlabel="operations")
-        axis.grid(alpha=0.3)
-    axes[0][0].set_ylabel("record + backward, seconds")
-    handles, labels = axes[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="lower center", ncols=4, frameon=False)
-    figure.tight_layout(rect=(0, 0.18, 1, 1))
-    figure.savefig(path, metadata={"Date": None})
-    plt.close(figure)

@@ -8,23 +8,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from benchmarks import measure
+from benchmarks import measure, plots
+from benchmarks.measure import duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from benchmarks.contest import Bar, Cell, Column, Row
+    from benchmarks.contest import Bar, Column, Row
 
 
 @dataclass
 class Section:
-    """The part of a page for one row: heading, tables and verdicts, wrong results, a function that draws it."""
+    """The part of a page for one row: heading, tables and verdicts, wrong results."""
 
     number: int
     title: str
     text: str
     wrong: list[str] = field(default_factory=list)
-    draw: Callable[[Any], None] | None = None
 
 
 class Task(Protocol):
@@ -64,7 +64,7 @@ def main(name: str, tasks: Sequence[Task], argv: list[str] | None, about: str) -
         texts = [f"### {section.title}\n\n{section.text}" for section in sections]
         page = "\n\n".join([head, verdict, *texts, f"![The rows, drawn]({name}.svg)"])
         measure.write_between_marks(options.write / f"{name}.md", "measured", page)
-        plot(options.write / f"{name}.svg", sections)
+        plots.draw(options.write / f"{name}.md")
     return 1 if wrong else 0
 
 
@@ -102,18 +102,20 @@ def _versions() -> str:
 def of_row(row: Row, column: Column) -> Section:
     """Return the table of a row, its verdicts, and its bars drawn."""
     ours = column.get(contest().OURS)
-    header = ["contestant", "time a run", "our time / its time", "first result after"]
+    header = ["contestant", "time a run", "our time / its time", "in single rounds", "first result after"]
     lines = []
     for name, cell in column.items():
         if not cell.rounds:
-            lines.append([name, cell.reason, "", ""])
+            lines.append([name, cell.reason, "", "", ""])
             continue
-        ratio = "1" if cell is ours else f"{cell.ratio(ours):.3g}" if ours and ours.rounds else "–"
-        lines.append([name, duration(cell.seconds()) + cell.note, ratio, duration(cell.ready)])
+        ratio, spread = "1" if cell is ours else "–", "–"
+        if ours and ours.rounds and cell is not ours:
+            ratio, spread = f"{cell.ratio(ours):.3g}", measure.spread(ours.rounds, cell.rounds)
+        lines.append([name, duration(cell.seconds()) + cell.note, ratio, spread, duration(cell.ready)])
     verdicts = [verdict(bar, column) for bar in row.bars]
     text = "\n\n".join([measure.table(header, lines), "\n".join(filter(None, verdicts))]).strip()
     wrong = [f"Row {row.number}: {name}: {cell.reason}" for name, cell in column.items() if cell.wrong]
-    return Section(row.number, row.title, text, wrong, lambda axis: _bars(axis, column))
+    return Section(row.number, row.title, text, wrong)
 
 
 def verdict(bar: Bar, column: Column) -> str:
@@ -141,38 +143,3 @@ def judged(found: float, bar: Bar, shown: Callable[[float], str]) -> str:
 def plain(ratio: float) -> str:
     """Return a ratio in its usual form: 1/n if it is small."""
     return f"1/{1 / ratio:.3g}" if ratio < 0.5 else f"{ratio:.3g}"
-
-
-def duration(seconds: float) -> str:
-    """Return a time in its natural unit."""
-    for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
-        if seconds >= size:
-            return f"{seconds / size:.3g} {unit}" if seconds < 1000 * size else f"{seconds / size:,.0f} {unit}"
-    return f"{seconds * 1e9:.3g} ns"
-
-
-def _bars(axis: Any, column: dict[str, Cell]) -> None:
-    """Draw one horizontal bar for each contestant."""
-    measured = {name: cell.seconds() for name, cell in column.items() if cell.rounds}
-    colours = ["C1" if name == contest().OURS else "C0" for name in measured]
-    axis.barh([*measured][::-1], [*measured.values()][::-1], color=colours[::-1])
-    axis.set(xscale="log", xlabel="seconds a run")
-    axis.grid(axis="x", alpha=0.3)
-
-
-def plot(path: Path, sections: list[Section]) -> None:
-    """Draw the sections one below the other."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    import matplotlib.pyplot as plt
-
-    mpl.rcParams.update({"svg.hashsalt": "autograd_lite", "svg.fonttype": "none"})
-    drawn = [section for section in sections if section.draw]
-    figure, axes = plt.subplots(len(drawn), 1, figsize=(8, 3.2 * len(drawn)), squeeze=False)
-    for axis, section in zip(axes[:, 0], drawn, strict=True):
-        section.draw(axis)  # type: ignore[misc]
-        axis.set_title(f"{section.number}. {section.title}", fontsize=9, loc="left")
-    figure.tight_layout()
-    figure.savefig(path, metadata={"Date": None})
-    plt.close(figure)

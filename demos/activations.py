@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 import autograd_lite as al
 
-from .common import BLUE, ORANGE, Report, sigmoid
+from .common import BLUE, ORANGE, PAPER, Report, sigmoid
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,7 +74,7 @@ def panels(found: dict[str, tuple[list[float], list[float]]]) -> Any:
                 axes.plot(POINTS[start:end], slopes[start:end], color=ORANGE, linewidth=2.4)
             if name in KINKED:  # the slope jumps: a full dot where it is, an open one where it is not
                 axes.plot(0.0, slopes[ZERO], "o", color=ORANGE, markersize=5)
-                axes.plot(0.0, 1.0, "o", color=ORANGE, markerfacecolor="white", markersize=5)
+                axes.plot(0.0, 1.0, "o", color=ORANGE, markerfacecolor=PAPER, markersize=5)
                 axes.set_ylim(-0.8, 2.2)
             axes.plot(POINTS, values, color=BLUE)
             for label, curve, x, colour in (("f", values, 1.8, BLUE), ("f′", slopes, 4.5, ORANGE)):

@@ -35,6 +35,7 @@ def run() -> tuple[al.Variable, dict[str, float]]:
     """Return y2 and the gradients to report."""
     v = {name: al.Variable(value, name=name) for name, value in START.items()}
     y1, y2 = model(v)
+    y1.name, y2.name = "y1", "y2"
     return y2, {
         "y2": y2.value,
         "dy2/dy1": al.gradients(y2, y1),

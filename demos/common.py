@@ -10,21 +10,25 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import autograd_lite as al
+from autograd_lite.see import palette
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
-INK, GRID = "#1f2933", "#d9dee4"
-BLUE, ORANGE, GREEN, RED = "#2166ac", "#e08214", "#1b7837", "#c0392b"
-COLOURS = ("#1b1b3a", ORANGE, GREEN, RED)
+# Plots have white paper of their own, so they take the colours of light pages. Red is left to NaN and infinity.
+INK, MUTED, GREY, GRID, PAPER = (
+    role.light for role in (palette.INK, palette.MUTED, palette.LINE, palette.RULE, palette.PAPER)
+)
+BLUE, ORANGE, VIOLET, GREEN = COLOURS = palette.SERIES
+CLASSES = palette.NEGATIVE.light, palette.POSITIVE.light  # 0 and 1; to be seen on the fills of `signed`
 STYLE = {
     "font.family": "DejaVu Sans",
     "font.size": 10.0,
     "axes.titlesize": 11.0,
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
-    "axes.edgecolor": "#8a94a0",
+    "axes.edgecolor": GREY,
     "axes.labelcolor": INK,
     "axes.titlecolor": INK,
     "text.color": INK,
@@ -144,15 +148,40 @@ class Report:
             figure.savefig(self.out / filename, dpi=150, metadata={"Software": None})
         self.pictures.append((self.out / filename, caption))
 
-    def flow(self, filename: str, caption: str, gradients: Any, graphs: Any = ()) -> None:
+    def flow(self, filename: str, caption: str, gradients: Any, graphs: Any = (), *, names: Sequence[str]) -> None:
         """Save a picture of the gradient's size by layer, and of the shares of units that let little gradient through."""
         self.out.mkdir(parents=True, exist_ok=True)
         try:
-            al.plot_gradient_flow(gradients, graphs, path=self.out / filename)
+            al.plot_gradient_flow(gradients, graphs, names=names, path=self.out / filename)
         except al.DrawingError as error:
             self.say(f"  ({filename} is left out: {error})")
         else:
             self.pictures.append((self.out / filename, caption))
+
+
+def name_results(output: al.Variable, name: str, operation: Any, names: Iterable[str]) -> None:
+    """Name the output, and the results of an operation below it, as the text does; in the order of their computation."""
+    output.name = name
+    results = [node for node in al.topological_order(output) if node.primitive is operation]
+    for node, its_name in zip(results, names, strict=True):
+        node.name = its_name
+
+
+def blend(*colours: str) -> Any:
+    """Return a map of matplotlib from the first colour to the last."""
+    from matplotlib.colors import LinearSegmentedColormap  # noqa: PLC0415 - optional
+
+    return LinearSegmentedColormap.from_list("palette", colours)
+
+
+def signed() -> Any:
+    """Return the map of signed numbers: orange below, blue above, white between; light enough for ink on it."""
+    return blend(palette.NEGATIVE_FILL.light, PAPER, palette.POSITIVE_FILL.light)
+
+
+def greys() -> Any:
+    """Return the map of sizes, which have no sign: white to grey."""
+    return blend(PAPER, GREY)
 
 
 def progress(turns: Iterable[int], label: str) -> Iterable[int]:

@@ -60,5 +60,6 @@ def main(out: Path, seed: int = 0, *, quick: bool = False) -> Report:
     report.number("largest error of a slope", float(np.max(np.abs(found["slopes"] * 2 * exact - 1))), 0.0, 1e-9)
     report.check("every row is served by one path", sum(path.lanes for path in found["paths"]) == 2 * count)
     one = newton_sqrt(al.Variable(3.0, name="a"))
+    one.name = "y"
     report.graph("rounds.svg", "one row at a = 3: each round of the loop is recorded", one)
     return report

@@ -117,8 +117,8 @@ def main(out: Path, seed: int = 0, *, quick: bool = False) -> Report:
     signs = np.logical_or.accumulate(weights < 0, axis=1)
     report.check(f"of {len(weights):,} starts, those with a negative weight are dead", np.array_equal(found, signs))
     graphs = [cost_of([al.Variable(v) for v in start[:LAYERS]])[0] for start in weights[:200]]
-    report.flow(
-        "flow.png", "The gradient of an all-positive start, and the dead units of 200", gradients(abs(start)), graphs
-    )
+    caption = "The gradient of an all-positive start, and the dead units of 200"
+    names = [f"w{i + 1}" for i in range(LAYERS)]
+    report.flow("flow.png", caption, gradients(abs(start)), graphs, names=names)
     report.plot("dead.png", "One chain, and many", panels(start, 1 - shares, len(weights)), (None, None))
     return report

@@ -62,6 +62,7 @@ def nested_tapes(report: Report) -> dict[str, float | None]:
         "dz/dw": dz_dw.value,
         "d2z/dw2": al.gradients(dz_dw, w, unconnected="none"),
     }
+    z.name, dz_dw.name = "z", "dz/dw"
     z.backward()
     report.graph("z.svg", "z = x*w*w: w is used twice, so two paths add up in its gradient", z)
     dz_dw.backward()

@@ -20,7 +20,7 @@ import numpy as np
 
 import autograd_lite as al
 
-from .common import COLOURS, Report
+from .common import COLOURS, GREY, PAPER, Report, greys
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,18 +60,18 @@ def landscape(paths: dict[tuple[float, float], tuple[np.ndarray, np.ndarray]]) -
         x, y = np.meshgrid(grid, grid)
         z = himmelblau((x, y))
         # The root of f keeps the valleys visible beside walls of several hundred.
-        surface.plot_surface(x, y, np.sqrt(z), cmap="Blues", vmax=40, alpha=0.6, rstride=4, cstride=4, linewidth=0)
+        surface.plot_surface(x, y, np.sqrt(z), cmap=greys(), vmax=40, alpha=0.6, rstride=4, cstride=4, linewidth=0)
         surface.view_init(elev=52, azim=-112)
         surface.set_box_aspect((1, 1, 0.6), zoom=1.1)
         surface.set(title="The surface", xlabel="x", ylabel="y", zlabel="√f")
-        plane.contourf(x, y, np.sqrt(z), levels=24, cmap="Blues", vmax=40, alpha=0.7)
-        plane.contour(x, y, z, levels=[1, 5, 20, 60, 120, 180, 300, 500], colors="#7b8794", linewidths=0.6)
+        plane.contourf(x, y, np.sqrt(z), levels=24, cmap=greys(), vmax=40, alpha=0.7)
+        plane.contour(x, y, z, levels=[1, 5, 20, 60, 120, 180, 300, 500], colors=GREY, linewidths=0.6)
         plane.set(title="Four starts, four minima", xlabel="x", ylabel="y", aspect="equal")
         for (start, (points, heights)), colour in zip(paths.items(), COLOURS, strict=True):
             surface.plot(*points.T, np.sqrt(heights) + 0.3, color=colour, linewidth=2.5, zorder=10)
             plane.plot(*points.T, "-", color=colour, label=f"from ({start[0]:g}, {start[1]:g})")
-            plane.plot(*points[0], "o", color=colour, markeredgecolor="white", markersize=8)
-            plane.plot(*points[-1], "*", color=colour, markeredgecolor="white", markersize=15)
+            plane.plot(*points[0], "o", color=colour, markeredgecolor=PAPER, markersize=8)
+            plane.plot(*points[-1], "*", color=colour, markeredgecolor=PAPER, markersize=15)
         plane.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
     return paint

@@ -123,6 +123,7 @@ def main(out: Path, seed: int = 0, *, quick: bool = False) -> Report:
         "The eight weights in order: small, never 0; and the units on the flat side",
         found["this library"].tolist(),
         (3.0 - graph) ** 2,
+        names=[f"w{i}" for i in USED],
     )
     report.plot("leaky.png", "At z = -2, and the gradients of one start", panels(found, known), (None, None))
     return report

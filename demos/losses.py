@@ -22,7 +22,7 @@ import numpy as np
 
 import autograd_lite as al
 
-from .common import BLUE, ORANGE, Report, sigmoid
+from .common import BLUE, ORANGE, Report, sigmoid, signed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,7 +78,7 @@ def panels(jacobian: np.ndarray) -> Any:
     """Return a painter of the softmax Jacobian, and of the slopes of both losses."""
 
     def paint(_figure: Any, left: Any, right: Any) -> None:
-        left.imshow(jacobian, "RdBu", vmin=-0.3, vmax=0.3)
+        left.imshow(jacobian, signed(), vmin=-0.3, vmax=0.3)
         left.grid(visible=False)
         for (i, j), value in np.ndenumerate(jacobian):
             left.text(j, i, f"{value:+.3f}", ha="center", va="center")

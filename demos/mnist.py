@@ -115,7 +115,7 @@ def main(out: Path, seed: int = 0, *, quick: bool = False, data: Path | None = N
 
     def paint(_: Any, curve: Any, units: Any, table: Any, wrong: Any) -> None:
         pictures.accuracy(curve, *zip(*run["shares"], strict=True), "step")
-        pictures.grid(units, run["network"].layers[0].weight.reshape(-1, 28, 28), 8, signed=True)
+        pictures.grid(units, run["network"].layers[0].weight.reshape(-1, 28, 28), 8, both_signs=True)
         units.set_title("Weights of the 50 hidden units")
         names = [str(k) for k in range(10)]
         pictures.confusion(table, found.y_test, run["answers"], names)

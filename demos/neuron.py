@@ -20,7 +20,7 @@ import numpy as np
 import autograd_lite as al
 from autograd_lite import nn
 
-from .common import BLUE, ORANGE, Report
+from .common import BLUE, GRID, Report
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -94,9 +94,10 @@ def main(out: Path, seed: int = 0, *, quick: bool = False) -> Report:
     del quick
     report, rng = Report(out), np.random.default_rng(seed)
     single = Neuron(2, rng)
-    y = single([1.0, -2.0])
+    y = single([al.Variable(1.0, name="x0"), al.Variable(-2.0, name="x1")])
+    y.name = "y"
     y.backward()
-    report.graph("neuron.svg", "One neuron: tanh(w . x + b) at x = (1, -2)", y)
+    report.graph("neuron.svg", "One neuron: tanh(w . x + b) at x = (1, -2)", y, play="graph.html")
     network = Network((3, 4, 4, 1), rng)
     report.say(f"3-4-4-1, {len(network.parameters())} parameters, {STEPS} steps at rate {RATE}")
     loss_of(network).backward()
@@ -118,8 +119,8 @@ def main(out: Path, seed: int = 0, *, quick: bool = False) -> Report:
     def paint(_: Any, left: Any, right: Any) -> None:
         left.semilogy(losses, color=BLUE)
         left.set(title="The loss over the steps", xlabel="step", ylabel="sum of squared errors")
-        right.bar(np.arange(4) - 0.2, TARGETS, 0.4, color="#c9d2db", label="wanted")
-        right.bar(np.arange(4) + 0.2, outputs, 0.4, color=ORANGE, label="output")
+        right.bar(np.arange(4) - 0.2, TARGETS, 0.4, color=GRID, label="wanted")
+        right.bar(np.arange(4) + 0.2, outputs, 0.4, color=BLUE, label="output")
         right.set(title="The four points after it", xlabel="point", xticks=range(4))
         right.legend(loc="lower left")
 

@@ -4,49 +4,27 @@ from __future__ import annotations
 
 import base64
 import html
+import math
 import platform
+import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import autograd_lite as al
+from autograd_lite.see import palette
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from .common import Number, Report
 
-STYLE = """
-:root { color-scheme: light dark; --ink: #1f2933; --soft: #5b6773; --line: #d9dee4; --ground: #ffffff; --card: #f6f8fa;
-  --good: #1b7837; --bad: #b3261e; --link: #2166ac; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e4e8ec; --soft: #9aa5b1; --line: #333c46; --ground: #14181d;
-  --card: #1c2229; --good: #6cc48a; --bad: #ff8a80; --link: #7cb4ea; } }
-* { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 66rem; padding: 2rem 1.25rem 4rem; background: var(--ground); color: var(--ink);
-  font: 16px/1.55 system-ui, "Segoe UI", Helvetica, Arial, sans-serif; }
-h1 { margin: 0 0 .25rem; font-size: 1.7rem; }
-h2 { margin: 0 0 .25rem; font-size: 1.25rem; }
-p { margin: .25rem 0 1rem; }
-a { color: var(--link); }
-.soft { color: var(--soft); font-size: .9rem; }
-.good { color: var(--good); } .bad { color: var(--bad); font-weight: 600; }
-section { border-top: 1px solid var(--line); margin-top: 2.5rem; padding-top: 1.75rem; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .9rem; margin: .5rem 0 1rem; }
-th, td { border-bottom: 1px solid var(--line); padding: .3rem 1.5rem .3rem 0; text-align: left; vertical-align: top; }
-td.good, td.bad { white-space: nowrap; }
-td.number { font-family: ui-monospace, Menlo, Consolas, monospace; white-space: nowrap; }
-figure { margin: 1rem 0 1.5rem; }
-figure a { display: block; background: #fff; border: 1px solid var(--line); border-radius: 8px; padding: 12px;
-  overflow-x: auto; }
-figure img { display: block; margin: 0 auto; max-width: 100%; height: auto; }
-figure img.graph { max-height: 34rem; }
-figcaption { color: var(--soft); font-size: .9rem; margin-top: .4rem; }
-pre { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: .9rem 1rem; overflow-x: auto;
-  font: .82rem/1.5 ui-monospace, Menlo, Consolas, monospace; }
-details { margin: .5rem 0; } summary { cursor: pointer; color: var(--link); }
-ul { list-style: none; margin: .5rem 0; padding: 0; }
-"""
+# A plot is painted for light pages; its ground is that of its paper.
+COLOURS = f":root {{ color-scheme: light dark; {palette.custom_properties()} --plot: {palette.PAPER.light}; }}"
+DIALOG = """<dialog class="fit" aria-label="Picture"><header><p></p><a href="index.html">the file</a>
+<button type="button">Actual size</button><button type="button" autofocus>Close</button></header>
+<div class="inside"></div></dialog>"""
+LONG = 12  # rows of a table that begins folded
 
 
 @dataclass(frozen=True)
@@ -79,8 +57,8 @@ class Entry:
         return self.report.pictures if self.report else []
 
 
-def _result(entry: Entry) -> str:
-    return "left out" if entry.left_out else "✓ checks hold" if entry.ok else "✗ failed"
+def _mark(entry: Entry) -> str:
+    return "–" if entry.left_out else "✓" if entry.ok else "✗"
 
 
 def write(out: Path, entries: Sequence[Entry], *, quick: bool) -> Path:
@@ -88,14 +66,13 @@ def write(out: Path, entries: Sequence[Entry], *, quick: bool) -> Path:
     seconds = sum(entry.seconds for entry in entries)
     failed = sum(not entry.ok for entry in entries)
     left_out = sum(entry.left_out for entry in entries)
-    summary = f"{len(entries)} demos, {failed} failed" if failed else f"{len(entries)} demos, all checks hold"
+    summary = f"{len(entries)} demos, {f'✗ {failed} failed' if failed else '✓ all checks hold'}"
     summary += f", {left_out} left out" if left_out else ""
     setting = "quick settings" if quick else "default settings"
     machine = f"autograd-lite {al.__version__}, Python {platform.python_version()}, {platform.machine()}"
-    rows = "".join(
-        f'<tr><td><a href="#{_text(entry.name)}">{_text(entry.title)}</a></td>'
-        f'<td class="{_mark(holds=entry.ok)}">{_result(entry)}</td>'
-        f'<td class="number">{entry.seconds:.1f} s</td></tr>\n'
+    links = "".join(
+        f'<li><a href="#{_text(entry.name)}"{_failed(holds=entry.ok)}><span>{_mark(entry)}</span>'
+        f"<span>{_text(entry.title.partition(':')[0])}{'' if entry.ok else ' (failed)'}</span></a></li>\n"
         for entry in entries
     )
     body = "\n".join(_section(out, entry) for entry in entries)
@@ -105,17 +82,21 @@ def write(out: Path, entries: Sequence[Entry], *, quick: bool) -> Path:
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>autograd_lite: the demos</title>
-<style>{STYLE}</style>
+<style>{COLOURS}
+{_beside("css")}</style>
 </head>
 <body>
+<div class="layout">
+<nav aria-label="Demos"><details open><summary>{_text(summary)}</summary><ul>
+{links}</ul></details></nav>
+<main>
 <h1>autograd_lite: the demos</h1>
 <p class="soft">{_text(summary)} · {setting}, {seconds:.1f} s · {_text(machine)}</p>
-<div class="scroll"><table>
-<thead><tr><th>demo</th><th>result</th><th>time</th></tr></thead>
-<tbody>
-{rows}</tbody>
-</table></div>
 {body}
+</main>
+</div>
+{DIALOG}
+<script>{_beside("js")}</script>
 </body>
 </html>
 """
@@ -124,42 +105,93 @@ def write(out: Path, entries: Sequence[Entry], *, quick: bool) -> Path:
     return path
 
 
+def _beside(kind: str) -> str:
+    return Path(__file__).with_suffix(f".{kind}").read_text(encoding="utf-8")
+
+
 def _section(out: Path, entry: Entry) -> str:
-    """Return one demo: verdict, problem, pictures, numbers, claims, printed output."""
-    verdict = f'<span class="{_mark(holds=entry.ok)}">{_text(entry.verdict)}</span>'
+    """Return one demo: verdict, problem, pictures, claims, numbers, printed output."""
+    verdict = f"<span{_failed(holds=entry.ok)}>{_mark(entry)} {_text(entry.verdict)}</span>"
     parts = [
         f'<section id="{_text(entry.name)}">',
         f"<h2>{_text(entry.title)}</h2>",
         f'<p class="soft">{verdict} · {entry.seconds:.1f} s · <code>autograd-lite demo {_text(entry.name)}</code></p>',
-        f"<pre>{_text(entry.text)}</pre>" if entry.text else "",
-        *(_figure(out, path, caption) for path, caption in entry.pictures),
+        prose(entry.text),
+        *(_figure(out, entry, path, caption) for path, caption in entry.pictures),
     ]
     if entry.report is not None:
-        rows = "".join(_row(number) for number in entry.report.details)
-        parts.append(
-            '<div class="scroll"><table><thead><tr><th>number</th><th>value</th><th>known</th><th>within</th>'
-            f"<th></th></tr></thead><tbody>\n{rows}</tbody></table></div>"
-        )
         claims = "".join(
-            f'<li><span class="{_mark(holds=holds)}">{"✓" if holds else "✗"}</span> {_text(claim)}</li>\n'
+            f"<li{_failed(holds=holds)}>{'✓' if holds else '✗ does not hold:'} {_text(claim)}</li>\n"
             for claim, holds in entry.report.claims
         )
-        parts.append(f"<ul>\n{claims}</ul>" if claims else "")
+        parts.append(f'<ul class="claims">\n{claims}</ul>' if claims else "")
+        parts.append(_numbers(entry.report.details))
         printed = _text("\n".join(entry.report.lines))
         parts.append(f"<details><summary>Printed output</summary><pre>{printed}</pre></details>")
     parts.append("</section>")
     return "\n".join(part for part in parts if part)
 
 
-def _figure(out: Path, path: Path, caption: str) -> str:
-    """Return a picture, embedded as data and linked to its file."""
+def prose(text: str) -> str:
+    """Return a docstring as HTML: paragraphs, formulas (what is indented), numbered lists, `code`."""
+    blocks: list[tuple[str, list[str]]] = []
+    kind = ""  # of the block that is being read; empty after a blank line
+    for line in text.splitlines():
+        if not line.strip():
+            kind = ""
+        elif line.startswith("    "):
+            if blocks and blocks[-1][0] == "pre":
+                blocks[-1][1].extend([""] * (kind == "") + [line[4:]])
+            else:
+                blocks.append(("pre", [line[4:]]))
+            kind = "pre"
+        elif re.match(r"\d+\. ", line):
+            blocks.append(("li", [line.partition(" ")[2]]))
+            kind = "li"
+        elif kind == "p" or (kind == "li" and line.startswith(" ")):
+            blocks[-1][1].append(line.strip())
+        else:
+            blocks.append(("p", [line]))
+            kind = "p"
+    parts = []
+    for k, (kind, lines) in enumerate(blocks):
+        if kind == "pre":
+            parts.append("<pre>" + _text("\n".join(lines)) + "</pre>")
+            continue
+        words = re.sub(r"`([^`]+)`", r"<code>\1</code>", _text(" ".join(lines)))
+        soft = ' class="soft"' if words.startswith("Source:") else ""
+        first = kind == "li" and (k == 0 or blocks[k - 1][0] != "li")
+        last = kind == "li" and (k + 1 == len(blocks) or blocks[k + 1][0] != "li")
+        parts.append(f"{'<ol>' * first}<{kind}{soft}>{words}</{kind}>{'</ol>' * last}")
+    return "\n".join(parts)
+
+
+def _figure(out: Path, entry: Entry, path: Path, caption: str) -> str:
+    """Return a picture, embedded as data and linked to its file, and the link to the page that plays it."""
     vector = path.suffix == ".svg"
     data = base64.b64encode(path.read_bytes()).decode("ascii")
     source = f"data:image/{'svg+xml' if vector else 'png'};base64,{data}"
     link, kind = _text(path.relative_to(out).as_posix()), "graph" if vector else "plot"
+    page = entry.report.pages.get(path.name) if entry.report else None
+    play = f'<a href="{_text(page.relative_to(out).as_posix())}">Play this graph</a>' if page else ""
     return (
-        f'<figure><a href="{link}"><img class="{kind}" src="{source}" alt="{_text(caption)}"></a>'
-        f"<figcaption>{_text(caption)}</figcaption></figure>"
+        f'<figure class="{kind}"><a class="picture" href="{link}"><img src="{source}" alt="{_text(caption)}"></a>'
+        f"<figcaption>{_text(caption)}{play}</figcaption></figure>"
+    )
+
+
+def _numbers(numbers: Sequence[Number]) -> str:
+    """Return the numbers beside the known answers; a long table begins folded, unless one differs."""
+    known = [number for number in numbers if number.known is not None]
+    wrong = sum(not number.agrees for number in known)
+    verdict = f"✗ {wrong} of {len(known)} differ" if wrong else f"✓ {len(known)} agree with known answers"
+    summary = f"{len(numbers)} numbers" + (f", {verdict}" if known else "")
+    start = " open" if len(numbers) <= LONG or wrong else ""
+    rows = "".join(map(_row, numbers))
+    return (
+        f'<details{start}><summary>{summary}</summary><div class="scroll"><table><thead><tr><th scope="col">number</th>'
+        '<th scope="col">value</th><th scope="col">known</th><th scope="col">within</th><th scope="col">agrees</th></tr>'
+        f"</thead><tbody>\n{rows}</tbody></table></div></details>"
     )
 
 
@@ -170,16 +202,17 @@ def _row(number: Number) -> str:
     else:
         known = f"{number.known:.10g}"
         within = f"{number.tolerance:.1g}" if number.tolerance else "exactly"
-        mark = f'<span class="{_mark(holds=number.agrees)}">{"✓" if number.agrees else "✗ differs"}</span>'
+        mark = "✓" if number.agrees else '<span class="failed">✗ differs</span>'
     value = "None" if number.value is None else f"{number.value:.10g}"
+    odd = " nan" if number.value is not None and not math.isfinite(number.value) else ""
     return (
-        f'<tr><td>{_text(number.name)}</td><td class="number">{value}</td><td class="number">{known}</td>'
+        f'<tr><td>{_text(number.name)}</td><td class="number{odd}">{value}</td><td class="number">{known}</td>'
         f'<td class="number">{within}</td><td>{mark}</td></tr>\n'
     )
 
 
-def _mark(*, holds: bool) -> str:
-    return "good" if holds else "bad"
+def _failed(*, holds: bool) -> str:
+    return "" if holds else ' class="failed"'
 
 
 def _text(text: str) -> str:

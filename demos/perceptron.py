@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import autograd_lite as al
 
-from .common import BLUE, ORANGE, Report, sigmoid
+from .common import BLUE, GREY, ORANGE, Report, sigmoid
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,7 +63,7 @@ def curves(costs: list[float], outputs: list[float]) -> Any:
         left.semilogy(costs, color=BLUE)
         left.set(title="The cost falls at every step", xlabel="step", ylabel="C = (y - 1)²", xlim=(0, STEPS))
         right.plot(outputs, color=ORANGE)
-        right.axhline(TARGET, color="#8a94a0", linewidth=1, linestyle="--")
+        right.axhline(TARGET, color=GREY, linewidth=1, linestyle="--")
         right.annotate("target", (STEPS, TARGET), (-4, -12), textcoords="offset points", ha="right")
         right.set(title="The output nears its target", xlabel="step", ylabel="y = σ(w + b)", xlim=(0, STEPS))
         right.set_ylim(0.48, 1.02)
@@ -86,6 +86,7 @@ def main(out: Path, seed: int = 0, *, quick: bool = False) -> Report:
         ("dC/db", cost, b, -0.25),
     ):
         report.number(name, al.gradients(output, leaf), known)
+    y.name, cost.name = "y", "C"
     cost.backward()
     report.graph("graph.svg", "The first step: C = (σ(w*x + b) - 1)² with dC/dw = dC/db = -0.25", cost)
     costs, outputs = run(w, b)

@@ -29,7 +29,7 @@ import numpy as np
 
 import autograd_lite as al
 
-from .common import BLUE, GREEN, ORANGE, Report
+from .common import BLUE, GREEN, ORANGE, Report, name_results
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -120,6 +120,11 @@ def main(out: Path, seed: int = 0, *, quick: bool = False) -> Report:
     for _ in range(50 if quick else 300):
         history.append(al.gradients(*(chain(leaves := [al.Variable(v) for v in values])[1], leaves)))
         values = [v - 0.1 * g for v, g in zip(values, history[-1], strict=True)]
-    report.flow("flow.png", "The first layers stay behind while the chain learns", history, chain(w)[1])
+    cost, layers = chain(w)[1], range(1, LAYERS + 1)
+    name_results(cost, "C", al.sigmoid, [f"y{i}" for i in layers])
+    cost.backward()
+    report.graph("graph.svg", "Ten layers: the gradient shrinks on its way from C back to w1", cost, play="graph.html")
+    caption = "The first layers stay behind while the chain learns"
+    report.flow("flow.png", caption, history, cost, names=[f"w{i}" for i in layers])
     report.plot("vanishing.png", "One start by layer, many by depth", panels(ours, original, ratios), (None, None))
     return report

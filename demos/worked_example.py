@@ -55,7 +55,8 @@ def report_sigmoid(report: Report) -> None:
     x, w, b = (al.Variable(value, name=name) for name, value in (("x", 1.0), ("w", 0.0), ("b", 0.0)))
     steps = model(x, w, b)
     f = steps[-1]
-    names = {x: "x", w: "w", b: "b"} | {h: f"h{i}" for i, h in enumerate(steps, 1)}
+    for i, h in enumerate(steps, 1):
+        h.name = f"h{i}"
     known = {"dh1/dw": 1, "dh1/dx": 0, "dh2/dh1": 1, "dh2/db": 1, "dh3/dh2": -1, "dh4/dh3": 1, "dh5/dh4": 1}
     known["dh6/dh5"] = -0.25
     report.say("f = 1/(exp(-(w*x + b)) + 1) at x = 1, w = 0, b = 0")
@@ -63,20 +64,22 @@ def report_sigmoid(report: Report) -> None:
     report.say("local derivatives, recorded while f was computed:")
     for h in steps:
         for parent, derivative in h.local_gradients:
-            name = f"d{names[h]}/d{names[parent]}"
+            name = f"d{h.name}/d{parent.name}"
             report.number(name, derivative, known[name])
     report.say("gradients, by one sweep from f back to the leaves:")
     gradients = al.gradients(f)
     for leaf, answer in ((x, 0.0), (w, 0.25), (b, 0.25)):
-        report.number(f"df/d{names[leaf]}", gradients[leaf], answer)
+        report.number(f"df/d{leaf.name}", gradients[leaf], answer)
     f.backward()
-    report.graph("graph.svg", "f with its values, gradients, and a local derivative on each edge", f)
+    caption = "f with its values, gradients, and a local derivative on each edge"
+    report.graph("graph.svg", caption, f, play="graph.html")
 
 
 def report_product(report: Report) -> None:
     """Show L = (w1 + w2) * w3."""
     w1, w2, w3 = (al.Variable(value, name=name) for name, value in (("w1", 2.0), ("w2", 3.0), ("w3", 4.0)))
     loss = al.mul(al.add(w1, w2), w3)
+    loss.name = "L"
     report.say("L = (w1 + w2) * w3 at 2, 3, 4")
     report.number("L", loss.value, 20.0)
     for weight, answer in ((w1, 4.0), (w2, 4.0), (w3, 5.0)):
@@ -93,6 +96,7 @@ def report_diamonds(report: Report) -> None:
     report.number("nodes visited", len(al.topological_order(y)), DIAMONDS + 1)
     report.number("dy/dx", al.gradients(y, x), 2.0**DIAMONDS)
     small = diamonds(al.Variable(1.0, name="x"), 4)
+    small.name = "y"
     small.backward()
     report.graph("diamonds.svg", "Four diamonds: two edges a step, 16 paths, 5 visits", small)
 

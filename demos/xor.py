@@ -26,8 +26,8 @@ import numpy as np
 
 import autograd_lite as al
 
-from .common import BLUE, RED, Report
-from .xor_one_sample import NAMES, gradient_by_hand, network
+from .common import BLUE, CLASSES, GREY, INK, ORANGE, PAPER, Report, signed
+from .xor_one_sample import NAMES, draw_sample, gradient_by_hand, network
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,16 +64,15 @@ def panels(p: list[float], costs: Any, seed: int, others: list[Any]) -> Any:
 
     def paint(figure: Any, left: Any, middle: Any, right: Any) -> None:
         for other in others:
-            left.loglog(np.arange(1, len(other) + 1), other, color=RED if other[-1] > 0.4 else "#b9cde3", linewidth=0.7)
+            left.loglog(np.arange(1, len(other) + 1), other, color=ORANGE if other[-1] > 0.4 else GREY, linewidth=0.7)
         left.loglog(np.arange(1, len(costs) + 1), costs, color=BLUE, linewidth=2.5)
         left.set(title=f"The cost: seed {seed}, and 0 ... {EXAMINED - 1}", xlabel="epoch", ylabel="C", ylim=(5e-4, 3))
         grid = np.linspace(-0.5, 1.5, 101)
         u, v = np.meshgrid(grid, grid)
         for axes, y in ((middle, network(p, u, v)), (right, al.sigmoid(p[6] * u + p[7] * v + p[8]))):
             axes.grid(visible=False)
-            # Colours for -0.4 ... 1.4, of which 0 ... 1 is used: light enough for the dots and labels to stand out.
-            image = axes.imshow(y, "RdBu_r", extent=(-0.5, 1.5, -0.5, 1.5), origin="lower", vmin=-0.4, vmax=1.4)
-            axes.contour(u, v, y, levels=[0.5], colors="k", linewidths=1.5)
+            image = axes.imshow(y, signed(), extent=(-0.5, 1.5, -0.5, 1.5), origin="lower", vmin=0, vmax=1)
+            axes.contour(u, v, y, levels=[0.5], colors=INK, linewidths=1.5)
             axes.set(xticks=[0, 1], yticks=[0, 1])
         middle.set(title="What the network answers", xlabel="x1", ylabel="x2")
         right.set(title="What its output unit sees", xlabel="h1", ylabel="h2")
@@ -81,7 +80,7 @@ def panels(p: list[float], costs: Any, seed: int, others: list[Any]) -> Any:
         for a, b, t in SAMPLES:
             place = al.sigmoid(p[0] * a + p[1] * b + p[2]), al.sigmoid(p[3] * a + p[4] * b + p[5])
             for axes, spot in ((middle, (a, b)), (right, place)):
-                axes.plot(*spot, "o", markersize=11, color=RED if t else BLUE, markeredgecolor="white")
+                axes.plot(*spot, "o", markersize=11, color=CLASSES[int(t)], markeredgecolor=PAPER)
             middle.annotate(f"{t:.0f}", (a, b), (0, 9), textcoords="offset points", ha="center", weight="bold")
             right.annotate(f"({a:.0f}, {b:.0f})", place, (0, 9 - 26 * a), textcoords="offset points", ha="center")
 
@@ -125,6 +124,7 @@ def main(out: Path, seed: int = 0, *, quick: bool = False) -> Report:
     report.say(f"  seeds 0 ... {EXAMINED - 1} together: {time.perf_counter() - began:.1f} s")
     if not quick:
         judge(report, seed, p, others)
+    draw_sample(report, start, SAMPLES[1], "One of the four samples at the start: (y - 1)^2 at (0, 1)", "graph.html")
     painter = panels(p, costs, seed, others)
     report.plot("xor.png", f"Seed {seed} after {epochs:,} epochs", painter, (None,) * 3, (13.5, 4.4))
     return report

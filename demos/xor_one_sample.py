@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import autograd_lite as al
 
-from .common import BLUE, GREEN, ORANGE, RED, Report, sigmoid
+from .common import BLUE, GREEN, ORANGE, VIOLET, Report, name_results, sigmoid
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,7 +75,7 @@ def curves(history: list[list[float]]) -> Any:
     def paint(_figure: Any, left: Any, right: Any) -> None:
         columns = dict(zip((*NAMES, "y"), zip(*history, strict=True), strict=True))
         for label, name, colour in (
-            ("b3", "b3", RED),
+            ("b3", "b3", VIOLET),
             ("w5 = w6", "w5", BLUE),
             ("w1 = w3 = b1 = b2", "w1", ORANGE),
             ("w2 = w4", "w2", GREEN),
@@ -90,15 +90,25 @@ def curves(history: list[list[float]]) -> Any:
     return paint
 
 
+def draw_sample(
+    report: Report, values: Sequence[float], sample: tuple[float, float, float], caption: str, play: str = ""
+) -> list[al.Variable]:
+    """Draw (y - target)^2 at one sample, with its gradients; return the nine parameters."""
+    p = [al.Variable(value, name=name) for name, value in zip(NAMES, values, strict=True)]
+    x1, x2 = (al.Variable(x, name=name) for x, name in zip(sample[:2], ("x1", "x2"), strict=True))
+    cost = (network(p, x1, x2) - sample[2]) ** 2
+    name_results(cost, "C", al.sigmoid, ("h1", "h2", "y"))
+    cost.backward()
+    report.graph("graph.svg", caption, cost, play=play)
+    return p
+
+
 def main(out: Path, seed: int = 0, *, quick: bool = False) -> Report:
     """Run the example; nothing in it is random or slow."""
     del seed, quick
     report = Report(out)
-    p = [al.Variable(0.0, name=name) for name in NAMES]
-    y = network(p, al.Variable(1.0, name="x1"), al.Variable(0.0, name="x2"))
-    cost = (y - 1.0) ** 2
-    cost.backward()
-    report.graph("graph.svg", "The first step, all parameters 0: only w5, w6 and b3 get a gradient", cost)
+    caption = "The first step, all parameters 0: only w5, w6 and b3 get a gradient"
+    p = draw_sample(report, [0.0] * 9, (1.0, 0.0, 1.0), caption)
     history = run(p)
     report.say(f"after {STEPS:,} steps at rate {RATE} on (1, 0) -> 1:")
     for v, known in zip(p, by_hand(), strict=True):

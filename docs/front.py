@@ -73,7 +73,7 @@ CHARTS = (
 
 def colours() -> str:
     """Return the style sheet that gives every page the colours of the pictures, as custom properties."""
-    return f":root{{{palette.custom_properties()}}}\n"
+    return f":root{{{palette.custom_properties()}--plot:{palette.PAPER.light}}}\n"  # plots bring white paper
 
 
 def with_charts(markdown: str) -> str:

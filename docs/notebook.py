@@ -26,12 +26,12 @@ assert w.grad == b.grad * x.value  # dy/dw = dy/dz · x, dy/db = dy/dz
 al.draw(y)
 
 # %% [markdown]
-# `html` returns this graph as a page that plays the forward pass and then the backward pass. `.save("y.html")` writes the
-# page to a file.
+# `play` shows the forward pass and then the backward pass, step by step. `.save("y.html")` writes a page with it to a file.
 
 # %%
-page = al.draw(y).html()
-assert page.count("<svg") == 1
+player = al.draw(y).play()
+assert player.startswith("<section")
+player
 
 # %% [markdown]
 # ## Path by path
@@ -92,6 +92,15 @@ for _ in range(150):
 answers = al.jit(al.vmap(nn.Network.__call__, (None, 0)))(network, inputs)
 assert losses[-1] < losses[0] / 5
 assert nn.accuracy(answers, targets) > 0.95
+
+# %% [markdown]
+# A network shows its arrays, a tape its program.
+
+# %%
+network
+
+# %%
+al.trace(al.sigmoid, 0.5)
 
 # %% [markdown]
 # ## How large is the gradient in each layer?

@@ -170,7 +170,7 @@ EQUIVALENT = {
     "backward.py *: arguments: times(*": "a product is the same in either order of its factors",
     "tape/llvm/ir.py Value.intrinsic: comparison: self.b.width == 1 -> *": "LLVM names an intrinsic by its types itself",
     "tape/llvm/emit.py FunctionWriter._address: returned: *": "only speed: numbers are then passed one by one",
-    "tape/llvm/emit.py ProgramModule.compiled: constant: *": "how much LLVM optimises",
+    "tape/llvm/emit.py ProgramModule.level: constant: *": "how much LLVM optimises",
     "tape/llvm/matrix_loops.py matrix: constant: 0 -> 1*": "only speed: the general kernel gives the same bits",
     "tape/loop.py Loop.another: operator: notes.scans + 1 -> *": "numbers of scans need only differ",
     "context.py noticed: comparison: node._number > other.oldest -> *": "no node that a function meets has that number",

@@ -7,6 +7,8 @@ import sys
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
 
+import numpy as np
+
 import autograd_lite as al
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -84,6 +86,33 @@ def contrast(one, other):
     """How well a colour can be read on another, as the Web Content Accessibility Guidelines define it."""
     lighter, darker = sorted((_luminance(one), _luminance(other)), reverse=True)
     return (lighter + 0.05) / (darker + 0.05)
+
+
+# Linear sRGB to the cone responses of Oklab, and their cube roots to its coordinates (B. Ottosson, 2020).
+_CONES = np.array([
+    [0.4122214708, 0.5363325363, 0.0514459929],
+    [0.2119034982, 0.6806995451, 0.1073969566],
+    [0.0883024619, 0.2817188376, 0.6299787005],
+])  # fmt: skip
+_OKLAB = np.array([
+    [0.2104542553, 0.7936177850, -0.0040720468],
+    [1.9779984951, -2.4285922050, 0.4505937099],
+    [0.0259040371, 0.7827717662, -0.8086757660],
+])  # fmt: skip
+
+
+def mixed(full, ground, strength):
+    """CSS's `color-mix(in oklab, full strength, ground)`."""
+
+    def coordinates(colour):
+        channels = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+        linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+        return _OKLAB @ np.cbrt(_CONES @ linear)
+
+    lab = strength * coordinates(full) + (1 - strength) * coordinates(ground)
+    linear = np.linalg.solve(_CONES, np.linalg.solve(_OKLAB, lab) ** 3).clip(0.0, 1.0)
+    channels = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return "#" + "".join(f"{round(255 * float(x)):02x}" for x in channels)
 
 
 def printed(program, *arguments):

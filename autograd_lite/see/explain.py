@@ -4,11 +4,11 @@ import math
 import re
 from collections import deque
 from collections.abc import Callable
-from html import escape
 from typing import Any, Self
 
 from autograd_lite.context import unnoticed
 from autograd_lite.errors import ArgumentError, PrimitiveError
+from autograd_lite.see import pieces
 from autograd_lite.see.graph import Graph, Ways
 from autograd_lite.see.labels import check_variable, counted, number, shortened, signed, title
 from autograd_lite.tape.text import escaped, in_latex, with_power_of_ten
@@ -59,15 +59,14 @@ class Explanation(str):
         return "\n".join([*lines, *([f"... and {left:,} more nodes"] if left else [])])
 
     def html(self) -> str:
-        """Return the text and the table as a piece of HTML, without scripts and styles."""
+        """Return the text and the table as a piece of HTML, without scripts."""
         rows, left = _rows(self._y, self._x)
-        head = "".join(f"<th>{h}</th>" for h in ("node", "operation", "value", "gradient = Σ adjoint × local gradient"))
-        body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-        more = f"<p>… and {left:,} more nodes</p>" if left else ""
-        return (
-            f'<div class="autograd-lite-explain"><pre>{escape(self)}</pre>'
-            f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}</div>"
-        )
+        title, _, tree = self.partition("\n") if self._x is not None else ("", "", str(self))
+        head = ("node", "operation", "value", "gradient = Σ adjoint × local gradient")
+        parts = [pieces.title(title)] * bool(title) + [pieces.drawn(tree)] * bool(tree)
+        parts.append(pieces.table("The chain rule, node by node", head, rows, numbers=[2]))
+        parts += [pieces.prose(f"… and {left:,} more nodes")] * bool(left)
+        return pieces.piece(*parts)
 
     _repr_html_ = html
 

@@ -1,5 +1,6 @@
 """The formula of a node in mathematical notation, as a tree whose parts a page can light: `1 / (exp(−(w · x + b)) + 1)`."""
 
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -19,8 +20,8 @@ FORMS = {
     "sub": ("{} − {}", 1, (1, 2)),
     "mul": ("{} · {}", 2, (2, 3)),
     "div": ("{} / {}", 2, (2, 3)),
-    "mod": ("{} mod {}", 2, (3, 3)),
-    "floordiv": ("{} // {}", 2, (2, 3)),
+    "mod": ("{} mod {}", 0, (3, 3)),  # a reader could not tell how tightly it binds
+    "floordiv": ("{} // {}", 1, (2, 3)),  # −(x // y) is not −x // y
     "neg": ("−{}", 1, (2,)),
     "inv": ("1 / {}", 2, (3,)),
     "pow": ("{}^{}", 3, (4, 0)),
@@ -45,12 +46,19 @@ class Definition(NamedTuple):
 
 
 def number(x: float) -> str:
-    """Return a number in mathematical notation.
+    """Return a number to four digits in mathematical notation, as the page writes it.
 
-    >>> number(-0.25), number(float("inf"))
-    ('−0.25', '∞')
+    >>> number(-0.25), number(3e7), number(123456.0), number(float("inf"))
+    ('−0.25', '3e7', '123500', '∞')
     """
-    return short(x).replace("-", "−").replace("inf", "∞").replace("nan", "NaN")
+    if not math.isfinite(x):
+        text = "NaN" if math.isnan(x) else "∞" if x > 0 else "-∞"
+    elif x == 0.0 or 1e-4 <= abs(x) < 1e6:
+        text = f"{float(short(x)):.10g}"
+    else:
+        mantissa, exponent = f"{x:.3e}".split("e")
+        text = f"{float(mantissa):g}e{int(exponent)}"
+    return text.replace("-", "−")
 
 
 def written(node: Variable, operand: Callable[[Variable], Term]) -> Term:
@@ -79,16 +87,19 @@ def _constant(x: float) -> Term:
 
 
 def plain(parts: Sequence[Any]) -> str:
-    """Return the text of a term or of a tree without its places.
+    """Return the text of a term or of a tree without its places, with brackets around a long exponent.
 
-    >>> plain(["(", [0, "x"], " + ", "1", ")", ["^", "2"]])
-    '(x + 1)^2'
+    >>> plain(["(", [0, "x"], " + ", "1", ")", ["^", "2"]]), plain(["x", ["^", "a", " + ", "b"]])
+    ('(x + 1)^2', 'x^(a + b)')
     """
-    return "".join(
-        part if isinstance(part, str) else ("^" if part[0] == "^" else "") + plain(part[1:])
-        for part in parts
-        if not isinstance(part, int | None)
-    )
+    texts = []
+    for part in parts:
+        if isinstance(part, str):
+            texts.append(part)
+        elif isinstance(part, list):
+            inner = plain(part[1:])
+            texts.append(inner if part[0] != "^" else f"^({inner})" if " " in inner else f"^{inner}")
+    return "".join(texts)
 
 
 def definitions(graph: Graph, drawn: Sequence[int], named: Callable[[Variable], str]) -> list[Definition]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from autograd_lite.errors import OperandError
+from autograd_lite.see import pieces
 from autograd_lite.variable import Variable
 
 # Unicode's Bidi_Control, of which one in a name would turn round the text that we write after it; and what XML lacks.
@@ -149,6 +150,9 @@ class Report:
         return "\n".join([self.sentence, *(f"  {line}" for line in self.evidence)])
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return pieces.piece(pieces.title(self.sentence), pieces.points(self.evidence))
 
 
 def check_variable(caller: str, *things: Any) -> None:

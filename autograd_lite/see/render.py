@@ -27,17 +27,19 @@ INSTALL = (
 )
 #: Strings; templates, whose braces may hold templates again.
 STRINGS = r"""("(?:[^"\\\n]|\\.)*"|`(?:[^`\\$]|\\.|\$(?!\{)|\$\{(?:[^`{}]|`[^`]*`)*\})*`)"""
-#: What says nothing, around a sign that stays: spaces, and the ends of lines where no statement can end.
+#: What says nothing, around a sign that stays: spaces, the ends of lines where no statement can end, brackets around `x =>`.
+#: A script that runs may say the `SHORTER` words.
 SPACES = {
     "css": r"\s*([{,]|\}(?=\s*[}])|;(?!\s*\}))\s*|(?<=:) |;\s*(?=\})|\s+(?=\})|(?<=\})\n",
-    "js": r" *([;{,(:?&|=])\s*| *([^\w$\s\"`]) *",
+    "js": r"\b(?:const|true|false)\b|;\s*(?=\})|(?<=\})\n|\((\w+)\)(?= =>)| *([;{,(:?&|=])\s*| *([^\w$\s\"`]) *",
 }
+SHORTER = {"const": "let", "true": "!0", "false": "!1"}
 # graphviz-pure says this once for every letter outside ASCII; the letter is drawn all the same.
 NOISE = "no value for width of non-ASCII character"
 
 
 def render(source: str, format_: str, engine: str | os.PathLike[str] | None = None) -> bytes:
-    program = find_engine(engine)
+    program = find_engine(engine, format_)
     command = [program, f"-T{format_}"]
     if format_ == "png":
         command.append("-Gdpi=144")  # sharp on today's screens
@@ -54,6 +56,11 @@ def render(source: str, format_: str, engine: str | os.PathLike[str] | None = No
         raise DrawingError(f"{program} could not be run: {error.strerror}. {INSTALL}") from error
     lines = run.stderr.decode(errors="replace").splitlines()
     said = "\n".join(line for line in lines if line.strip() and NOISE not in line)
+    if run.returncode and "not recognized" in said:  # the program lacks this format
+        raise RendererNotFound(
+            f"{program} cannot make a {format_.upper()}. The program `dot` of Graphviz itself can: `apt install graphviz`, "
+            "`brew install graphviz`, `winget install graphviz`; or name one with engine=. Or save an .svg or a .png."
+        )
     if run.returncode or not run.stdout:
         raise DrawingError(f"{program} -T{format_} ended with exit code {run.returncode} and said: {said or 'nothing'}")
     if said:
@@ -61,15 +68,19 @@ def render(source: str, format_: str, engine: str | os.PathLike[str] | None = No
     return run.stdout
 
 
-def find_engine(engine: str | os.PathLike[str] | None = None) -> str:
-    """Return the path of the renderer: the requested one, which nothing replaces, else graphviz-pure, else `dot`."""
+def find_engine(engine: str | os.PathLike[str] | None = None, format_: str = "svg") -> str:
+    """Return the path of the renderer: the requested one, which nothing replaces, else graphviz-pure, else `dot`.
+
+    For PNG and PDF `dot` comes first: Graphviz has all the fonts of the machine, and graphviz-pure makes no PDF.
+    """
     origin, asked = ("engine", os.fspath(engine)) if engine else (ENVIRONMENT, os.environ.get(ENVIRONMENT, ""))
     if asked:
         found = shutil.which(asked) or (asked == PURE and _packaged()) or None
         if found:
             return found
         raise RendererNotFound(f"{origin}={asked!r} is no program that can be run. {INSTALL}")
-    found = _packaged() or shutil.which(PURE) or shutil.which("dot")
+    graphviz = shutil.which("dot")
+    found = (graphviz if format_ in ("png", "pdf") else None) or _packaged() or shutil.which(PURE) or graphviz
     if found:
         return found
     raise RendererNotFound(
@@ -94,7 +105,7 @@ def _packaged() -> str | None:
 def section(name: str, class_: str, label: str, data: Any, plain: str, **attributes: object) -> str:
     """Return one element with its own style, data and script: any number of them live on any page.
 
-    `name` is that of the style sheet and the script beside this file; `plain` is shown where no script runs. An attribute
+    `name` is that of the style sheet and the script beside this file; `plain` is shown until the script runs. An attribute
     `start=3` becomes `data-start="3"`; None and False leave it out.
     """
     style, script = (
@@ -110,7 +121,7 @@ def section(name: str, class_: str, label: str, data: Any, plain: str, **attribu
     return (
         f'<section class="{class_}" aria-label="{html.escape(label)}"{told}>'
         f"<style>.{class_}{{{custom_properties(style + script)}}}{style}</style>"
-        f'<script type="application/json">{written}</script><noscript>{plain}</noscript><script>{script}</script></section>'
+        f'<script type="application/json">{written}</script><div>{plain}</div><script>{script}</script></section>'
     )
 
 
@@ -118,7 +129,9 @@ def _squeezed(code: str, spaces: str) -> str:
     """Return a style sheet or script without comments, indentation and `spaces`, which are kept in strings and templates."""
     lines = (re.sub(r" +// .*", "", line.strip()) for line in code.splitlines())
     told = "\n".join(line for line in lines if line and not line.startswith(("//", "/*")))
-    return re.sub(f"{STRINGS}|{spaces}", lambda found: next(filter(None, found.groups()), ""), told)
+    return re.sub(
+        f"{STRINGS}|{spaces}", lambda found: SHORTER.get(found[0]) or next(filter(None, found.groups()), ""), told
+    )
 
 
 def page(title: str, fragment: str) -> str:

@@ -1,23 +1,23 @@
 (() => {
 "use strict";
-const { abs, max, min, round, floor, sqrt } = Math;
+const { abs, max, min, round, floor, sqrt } = Math, { isFinite, isNaN } = Number;
 const bounds = (element) => element.getBoundingClientRect();
 const listen = (element, types, react, options) => types.split(" ").forEach((type) => element.addEventListener(type, react, options));
 const short = (x) => { // four digits, as mathematics writes them; a dash for what is not known
   if (x === null) return "–";
-  if (Number.isNaN(x)) return "NaN";
-  if (!Number.isFinite(x)) return x < 0 ? "−∞" : "∞";
+  if (isNaN(x)) return "NaN";
+  if (!isFinite(x)) return x < 0 ? "−∞" : "∞";
   const size = abs(x), far = size >= 1e6 || (size < 1e-4 && size > 0);
   return (far ? x.toExponential(3).replace(/\.?0+e/, "e").replace("e+", "e") : String(+x.toPrecision(4) || 0)).replaceAll("-", "−");
 };
 const full = (x) => (Object.is(x, -0) ? "−0" : String(x ?? "").replaceAll("-", "−").replace("Infinity", "∞"));
 const bracketed = (x) => (short(x).startsWith("−") ? `(${short(x)})` : short(x));
-const sign = (x) => (!x && x === x ? "" : Number.isFinite(x) ? (x < 0 ? ".al-neg" : ".al-pos") : ".al-bad"); // NaN is not itself
+const sign = (x) => (!x && x === x ? "" : isFinite(x) ? (x < 0 ? ".neg" : ".pos") : ".bad"); // NaN is not itself
 
-// Elements: `make("div.al-a.al-b", { … }, child, …)`; in a drawing with attributes instead of properties.
+// Elements: `make("div.a.b", { … }, child, …)` of the classes al-a and al-b; in a drawing with attributes instead of properties.
 const build = (create, set) => (what, properties = {}, ...children) => {
   const [tag, ...classes] = what.split("."), element = create(tag);
-  element.setAttribute("class", classes.join(" "));
+  element.setAttribute("class", classes.map((look) => `al-${look}`).join(" "));
   for (const [key, value] of Object.entries(properties)) set && key in element && key !== "style" ? (element[key] = value) : element.setAttribute(key, value);
   element.append(...children);
   return element;
@@ -29,7 +29,7 @@ const icon = (name) => draw("svg", { viewBox: "0 0 16 16", "aria-hidden": "true"
 // What a learner types: a number, or a sum of products such as 2.2 × −0.1 + 1.
 function reckon(text) {
   const plain = text.replaceAll("−", "-").replace(/[×·]/g, "*").replaceAll(",", ".");
-  const tokens = plain.match(/\d*\.?\d+(?:e[-+]?\d+)?|[-+*/()]|nan|-?inf\w*|∞|\S/gi) ?? [];
+  const tokens = plain.match(/(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?|[-+*/()]|nan|-?inf\w*|∞|\S/gi) ?? [];
   let at = 0;
   const atom = () => {
     const token = tokens[at++];
@@ -47,7 +47,7 @@ function reckon(text) {
 function mount(root) {
   const data = JSON.parse(root.querySelector("script[type='application/json']").textContent);
   const { nodes, rules, shares, definitions, notes } = data, seeds = data.seeds.map(([i, x]) => [i, +x]);
-  const calm = matchMedia("(prefers-reduced-motion: reduce)"), outputs = seeds.map(([i]) => i), main = outputs.at(-1);
+  const calm = matchMedia("(prefers-reduced-motion: reduce)"), outputs = seeds.map(([i]) => i), main = outputs.at(-1), plain = seeds.every(([, x]) => x === 1);
   nodes.forEach((node) => { node.value = +node.value; node.locals = node.locals?.map(Number); node.received = []; });
   const name = (i) => nodes[i]?.name ?? "a node not drawn";
   const leaves = nodes.map((_, i) => i).filter((i) => !nodes[i].from);
@@ -70,7 +70,7 @@ function mount(root) {
     steps.push(step);
   }
   const last = steps.push({ kind: "end" }) - 1;
-  const largest = steps.reduce((most, step) => (Number.isFinite(step.sum) ? max(most, abs(step.sum)) : most), 1e-300);
+  const largest = steps.reduce((most, step) => (isFinite(step.sum) ? max(most, abs(step.sum)) : most), 1e-300);
   const strength = (x) => sqrt(min(1, abs(x) / largest));
 
   // The formula in which each node is written out.
@@ -81,29 +81,30 @@ function mount(root) {
   // ---- the page
   const now = { step: 0, asking: false, tries: 0, asked: 0, right: 0, seen: new Set(), chosen: null, timer: null, tab: null, wants: false };
   const g = nodes.map(() => null), ui = {};
-  const button = (key, label, content, onclick, look = "") => (ui[key] = make(`button.al-button${look}`, { type: "button", ariaLabel: label, title: label, onclick }, content));
+  const button = (key, label, content, onclick, look = "") => (ui[key] = make(`button.button${look}`, { type: "button", ariaLabel: label, title: label, onclick }, content));
   const leap = (to) => () => { stop(); go(to()); };
-  ui.tabs = make("div.al-tabs");
-  if (definitions.length > 1 && definitions.length <= 12) ui.tabs.append(...definitions.map(([i, text]) => make("button.al-tab", { type: "button", textContent: text, onclick: () => { now.tab = i; formula(); } })));
+  ui.tabs = make("div.tabs");
+  if (definitions.length > 1 && definitions.length <= 12) ui.tabs.append(...definitions.map(([i, text]) => make("button.tab", { type: "button", textContent: text, onclick: () => { now.tab = i; formula(); } })));
   ui.phase = make("span"); ui.place = make("span");
-  ui.math = make("span.al-math"); ui.canvas = make("div.al-canvas", {}, ui.math);
-  ui.formula = make("div.al-formula", {}, make("div", { role: "heading", ariaLevel: root.dataset.level ?? "2" }, ui.canvas));
-  ui.sum = make("div.al-sum"); ui.say = make("p.al-say"); ui.live = make("p.al-unseen", { ariaLive: "polite", ariaAtomic: "true" });
-  ui.top = make("div.al-top", {}, ...notes.map((note) => make("p.al-note", {}, note)), make("div.al-meta", {}, ui.phase, ui.tabs, ui.place), ui.formula, ui.sum, ui.say);
+  ui.math = make("span.math"); ui.canvas = make("div.canvas", {}, ui.math);
+  ui.formula = make("div.formula", {}, make("div", { role: "heading", ariaLevel: root.dataset.level ?? "2" }, ui.canvas));
+  ui.sum = make("div.sum"); ui.say = make("p.say"); ui.live = make("p.unseen", { ariaLive: "polite", ariaAtomic: "true" });
+  ui.top = make("div.top", {}, ...notes.map((note) => make("p.note", {}, note)), make("div.meta", {}, ui.phase, ui.tabs, ui.place), ui.formula, ui.sum, ui.say);
   ui.slider = make("input", { type: "range", min: 0, max: last, step: 1, value: 0, ariaLabel: "Step", oninput: () => { stop(); go(+ui.slider.value); } });
   const share = (100 * (seed - 0.5)) / last;
-  ui.track = make("div.al-track", { style: `--seed:${share}%` }, make("div.al-rail"), ui.slider, make("span.al-caption", { style: "left:0" }, "forward"), make("span.al-caption", { style: `left:${share}%` }, "backward"));
-  ui.bar = make("div.al-bar", { role: "group", ariaLabel: "Player" },
-    button("first", "First step", icon("first"), leap(() => 0), ".al-wide"), button("previous", "Previous step", icon("previous"), leap(() => now.step - 1)),
-    button("play", "Play", icon("play"), toggle, ".al-main"), button("next", "Next step", icon("next"), leap(() => now.step + 1)),
-    button("back", "To the backward pass", "Backward", leap(() => seed), ".al-wide"), ui.track, button("predict", "You say each gradient before it is shown", "Predict first", predict));
+  ui.track = make("div.track", { style: `--seed:${share}%` }, make("div.rail"), ui.slider, make("span.caption", { style: "left:0" }, "forward"), make("span.caption", { style: `left:${share}%` }, "backward"));
+  ui.bar = make("div.bar", { role: "group", ariaLabel: "Player" },
+    button("first", "First step", icon("first"), leap(() => 0), ".wide"), button("previous", "Previous step", icon("previous"), leap(() => now.step - 1)),
+    button("play", "Play", icon("play"), toggle, ".main"), button("next", "Next step", icon("next"), leap(() => now.step + 1)),
+    button("back", "To the backward pass", "Backward", leap(() => seed), ".wide"), ui.track, button("predict", "You say each gradient before it is shown", "Predict first", predict));
   ui.predict.ariaPressed = "false";
   ui.view = draw("g"); ui.svg = draw("svg", { role: "group", "aria-label": `Graph of ${nodes.length} nodes` }, ui.view);
-  ui.hint = make("div.al-hint", {}, "Hold Ctrl to zoom with the wheel");
-  ui.stage = make("div.al-stage", {}, ui.svg, ui.hint, make("div.al-zoom", {}, button("less", "Smaller", "−", () => zoom(1 / 1.35)), button("fit", "Fit the graph", "Fit", () => { view.free = false; fit(); }), button("more", "Larger", "+", () => zoom(1.35))));
-  ui.side = make("div.al-side", { role: "region", ariaLabel: "Numbers", tabIndex: 0 });
-  root.querySelector("noscript")?.remove();
-  root.append(make("div.al-in", {}, ui.top, ui.bar, make("div.al-body", {}, ui.stage, ui.side), ui.live));
+  ui.hint = make("div.hint", {}, "Hold Ctrl to zoom with the wheel");
+  ui.stage = make("div.stage", {}, ui.svg, ui.hint, make("div.zoom", {}, button("less", "Smaller", "−", () => zoom(1 / 1.35)), button("fit", "Fit the graph", "Fit", () => { view.free = false; fit(); }), button("more", "Larger", "+", () => zoom(1.35))));
+  ui.side = make("div.side", { role: "region", ariaLabel: "Numbers", tabIndex: 0 });
+  root.querySelector("div").remove();
+  root.dataset.lmSuppressShortcuts = ""; // JupyterLab leaves the keys to us
+  root.append(make("div.in", {}, ui.top, ui.bar, make("div.body", {}, ui.stage, ui.side), ui.live));
 
   // ---- the graph
   let layout = null, boxes = [], arrows = [];
@@ -113,40 +114,41 @@ function mount(root) {
     view.labelled = false;
     arrows = nodes.map((node, i) => (node.from ?? []).map((_, k) => arrow(layout.paths[i][k], node, i, k)));
     boxes = nodes.map(box);
-    ui.token = draw("g.al-token", { visibility: "hidden" }, draw("rect", { rx: 9, height: 20, y: -10 }), draw("text", { y: 4.5 }));
+    ui.token = draw("g.token", { visibility: "hidden" }, draw("rect", { rx: 9, height: 20, y: -10 }), draw("text", { y: 4.5 }));
     ui.view.replaceChildren(...arrows.flat(), ...boxes, ui.token);
   }
   function arrow(d, node, i, k) {
     const line = draw("path", { d }), points = (d.match(/-?[\d.]+/g) ?? [0, 0, 0, 0]).slice(-4).map(Number);
     const turn = Math.atan2(points[3] - points[1], points[2] - points[0]), text = draw("text", { visibility: "hidden" });
-    const tip = draw("path.al-tip", { d: "M7,0L0,4.5V-4.5z", transform: `translate(${points[2]},${points[3]}) rotate(${(turn * 180) / Math.PI})`, visibility: d ? "visible" : "hidden" });
+    const tip = draw("path.tip", { d: "M7,0L0,4.5V-4.5z", transform: `translate(${points[2]},${points[3]}) rotate(${(turn * 180) / Math.PI})`, visibility: d ? "visible" : "hidden" });
     const title = draw("title");
     title.textContent = `local derivative ${slope(i, k)} = ${full(node.locals[k])}`;
     text.append(short(node.locals[k]), title);
-    return Object.assign(draw("g.al-edge", {}, line, tip, text), { line, text });
+    return Object.assign(draw("g.edge", {}, line, tip, text), { line, text });
   }
   function label() { // each number beside its arrow where it covers least; only when numbers can be read
     if (view.labelled || ui.svg.classList.contains("al-middle")) return;
     view.labelled = true;
-    const shifts = layout === data.lr ? [-5, 15] : [4];
+    const put = [];
     arrows.forEach((list, i) => list.forEach(({ line, text }, k) => {
-      const length = line.getTotalLength(), half = 4 * short(nodes[i].locals[k]).length + 2;
+      const length = line.getTotalLength(), half = 4 * short(nodes[i].locals[k]).length + 2, shifts = layout === data.lr ? [[0, -5], [0, 15]] : [[half, 4], [-half, 4], [0, 4]];
       if (!length) return;
-      const covered = (x, y) => nodes.reduce((count, { w }, j) => count + (abs(x - layout.at[j][0]) < w / 2 + half && abs(y - 5 - layout.at[j][1]) < 38), 0);
+      const covered = (x, y) => nodes.reduce((count, { w }, j) => count + (abs(x - layout.at[j][0]) < w / 2 + half && abs(y - 5 - layout.at[j][1]) < 38), 0) + 2 * put.some((other) => abs(x - other.x) < half + other.half && abs(y - other.y) < 13);
       let best = null;
-      for (const part of [0.46, 0.38, 0.54, 0.3, 0.62, 0.7, 0.22]) for (const shift of shifts) {
-        const { x, y } = line.getPointAtLength(length * part), cost = best?.cost === 0 ? 1 : covered(x, y + shift);
-        if (!best || cost < best.cost) best = { x, y: y + shift, cost };
+      for (const part of [0.46, 0.38, 0.54, 0.3, 0.62, 0.7, 0.22]) for (const [across, down] of shifts) {
+        const { x, y } = line.getPointAtLength(length * part), cost = best?.cost === 0 ? 1 : covered(x + across, y + down);
+        if (!best || cost < best.cost) best = { x: x + across, y: y + down, cost };
       }
+      put.push({ ...best, half });
       text.setAttribute("x", best.x); text.setAttribute("y", best.y); text.setAttribute("visibility", "visible");
     }));
   }
   function box({ name: title, made, w }, i) { // the style sheet arranges its parts anew where it is drawn small
     const [x, y] = layout.at[i], write = (look, at, down, ...content) => draw(`text${look}`, { x: at * w, y: down }, ...content);
-    const cell = draw("rect.al-cell"), value = write(".al-value", 0.23, 49), grad = write(".al-grad", 0.73, 49), tip = draw("title");
-    const group = draw(`g.al-node.${made ? "al-computed" : "al-leaf"}${outputs.includes(i) ? ".al-output" : ""}`, { transform: `translate(${x - w / 2},${y - 28})`, style: `--w:${w}px`, role: "button", tabindex: i === main ? 0 : -1, "aria-label": made ? `${title} = ${made}` : title },
-      draw("rect.al-frame", { width: w, height: 56, rx: 6 }), draw("rect.al-head"), cell, write(".al-title", 0.5, 17, title, draw("tspan.al-made", {}, made ? ` = ${made}` : "")),
-      write(".al-small", 0.23, 35, "value"), write(".al-small.al-under", 0.73, 35, "grad"), value, grad, draw("rect.al-ring", { x: -3, y: -3, width: w + 6, height: 62, rx: 8 }), tip);
+    const cell = draw("rect.cell"), value = write(".value", 0.23, 49), grad = write(".grad", 0.73, 49), tip = draw("title");
+    const group = draw(`g.node.${made ? "computed" : "leaf"}${outputs.includes(i) ? ".output" : ""}`, { transform: `translate(${x - w / 2},${y - 28})`, style: `--w:${w}px;--fit:${(1.6 * w) / title.length}px`, role: "button", tabindex: i === main ? 0 : -1, "aria-label": made ? `${title} = ${made}` : title },
+      draw("rect.frame", { width: w, height: 56, rx: 6 }), draw("rect.head"), cell, write(".title", 0.5, 17, title, draw("tspan.made", {}, made ? ` = ${made}` : "")),
+      write(".small", 0.23, 35, "value"), write(".small.under", 0.73, 35, "grad"), value, grad, draw("rect.ring", { x: -3, y: -3, width: w + 6, height: 62, rx: 8 }), tip);
     group.onclick = () => { if (!view.moved) choose(i); };
     group.onkeydown = (event) => {
       if (event.key === "Enter" || event.key === " ") choose(i);
@@ -189,10 +191,10 @@ function mount(root) {
     view.x = within(view.x, ui.stage.clientWidth, layout.w); view.y = within(view.y, ui.stage.clientHeight, layout.h);
     place();
   }
-  function reveal(list) { // while zoomed in, what matters is brought into sight
+  function reveal(list) { // while zoomed in, the step is brought into sight, or at least the first of its boxes
     if (!view.free) return;
-    for (const [axis, at, room] of [[0, "x", ui.stage.clientWidth], [1, "y", ui.stage.clientHeight]]) {
-      const ends = list.flatMap((i) => [-1, 1].map((side) => view[at] + view.scale * (layout.at[i][axis] + side * (axis ? 28 : nodes[i].w / 2)))), low = min(...ends), high = max(...ends);
+    for (const part of [list, list.slice(0, 1)]) for (const [axis, at, room] of [[0, "x", ui.stage.clientWidth], [1, "y", ui.stage.clientHeight]]) {
+      const ends = part.flatMap((i) => [-1, 1].map((side) => view[at] + view.scale * (layout.at[i][axis] + side * (axis ? 28 : nodes[i].w / 2)))), low = min(...ends), high = max(...ends);
       if (low < 8 || high > room - 8) view[at] += (room - low - high) / 2;
     }
     place();
@@ -239,11 +241,12 @@ function mount(root) {
       return span;
     };
     const [i, title, tree] = definition, body = spell(tree), alone = home.get(i) !== definition;
-    ui.math.replaceChildren(...(alone ? [] : [make("span.al-name", {}, title), " = "]), body, (ui.result = make("span.al-result")));
+    ui.math.replaceChildren(...(alone ? [] : [make("span.name", {}, title), " = "]), body, (ui.result = make("span.result")));
     ui.formula.scrollLeft = 0;
     const room = ui.formula.clientWidth - (ui.formula.clientWidth < 560 ? 28 : 40), most = room < 520 ? 26 : 34;
     ui.math.style.setProperty("--size", `${most}px`);
-    const width = bounds(ui.math).width + 90;
+    ui.result.textContent = ` = ${short(nodes[i].value)}`;
+    const { width } = bounds(ui.math);
     if (width > room) ui.math.style.setProperty("--size", `${max(17, floor((most * room * 10) / width) / 10)}px`);
   }
   function formula() {
@@ -254,19 +257,22 @@ function mount(root) {
     if (ui.shown !== definition) written(definition);
     const known = now.step >= (nodes[definition[0]].step ?? 0), { value } = nodes[definition[0]];
     ui.result.textContent = ` = ${known ? short(value) : "?"}`; ui.result.title = known ? full(value) : "";
+    ui.result.classList.toggle("al-bad", known && !isFinite(value));
     for (const span of ui.math.querySelectorAll(".al-user,.al-argument")) span.classList.remove("al-user", "al-argument");
     ui.canvas.querySelectorAll(".al-mark,.al-number").forEach((mark) => mark.remove());
     const base = bounds(ui.canvas), bottom = bounds(ui.math).bottom - base.top, spans = (i) => ui.spans.get(i) ?? [];
     const under = (items, row) => { // brackets with their numbers, moved apart where they would touch
       const put = items.map(({ span, text, x, look = "", hot = false }) => {
-        const { left, width } = bounds(span), mark = make(`span.al-mark${hot ? ".al-hot" : ""}`), number = make(`span.al-number${hot ? ".al-hot" : ""}${look}`, { title: full(x) }, text);
+        const { left, width } = bounds(span), mark = make(`span.mark${hot ? ".hot" : ""}`), number = make(`span.number${hot ? ".hot" : ""}${look}`, { title: full(x) }, text);
         mark.style.cssText = `left:${left - base.left + 1}px;width:${max(4, width - 2)}px;top:${bottom - 4 + row * 26}px`;
         number.style.top = `${bottom + 4 + row * 26}px`;
         ui.canvas.append(mark, number);
         return { number, at: left - base.left + width / 2, room: bounds(number).width };
       }).sort((a, b) => a.at - b.at);
       for (let turn = 0; turn < 8; turn++) put.forEach((b, k) => { const a = put[k - 1], lack = a ? (a.room + b.room) / 2 + 6 - (b.at - a.at) : 0; if (lack > 0) { a.at -= lack / 2; b.at += lack / 2; } });
-      for (const { number, at, room } of put) number.style.left = `${max(room / 2, min(base.width - room / 2, at))}px`;
+      put.reduceRight((end, item) => (item.at = min(item.at, end - item.room / 2)) - item.room / 2 - 6, base.width);
+      put.reduce((end, item) => (item.at = max(item.at, end + item.room / 2)) + item.room / 2 + 6, 0); // what is too much goes to the right
+      for (const { number, at } of put) number.style.left = `${at}px`;
     };
     if (kind === "leaves" || kind === "end") {
       under(leaves.flatMap((i) => spans(i).slice(0, kind === "end" ? 1 : undefined).map((span) => kind === "end" ? { span, text: short(g[i]), x: g[i] ?? undefined, look: sign(g[i]), hot: true } : { span, text: short(nodes[i].value), x: nodes[i].value })), 0);
@@ -292,25 +298,25 @@ function mount(root) {
   const holds = ([i, ...parts], wanted) => i === wanted || parts.some((part) => Array.isArray(part) && holds(part, wanted));
 
   // ---- the sum and the sentence
-  const term = (operator, text, caption, look = "", x) => make("span.al-term", {}, operator, make("span", {}, make(`span${look}`, { title: full(x) }, text), make("small", {}, caption)));
-  const strong = (x) => `.al-new${sign(x)}`;
+  const term = (operator, text, caption, look = "", x) => make("span.term", {}, operator, make("span", {}, make(`span${look}`, { title: full(x) }, text), make("small", {}, caption)));
+  const strong = (x) => `.new${sign(x)}`;
   function words() {
-    const step = steps[now.step], { kind } = step;
+    const step = steps[now.step], { kind } = step, few = max(2, floor(root.clientWidth / 330));
     ui.phase.textContent = now.step < seed ? "Forward: values" : "Backward: gradients";
     ui.place.textContent = `${now.asked ? `${now.right} of ${now.asked} right at the first try · ` : ""}step ${now.step} of ${last}`;
     ui.say.replaceChildren();
     if (kind === "leaves") {
-      ui.sum.replaceChildren(...leaves.slice(0, 6).map((i) => term("", `${name(i)} = ${short(nodes[i].value)}`, "given", "", nodes[i].value)), leaves.length > 6 ? "…" : "");
-      ui.say.append(`${leaves.length > 6 ? `${leaves.length} leaves are given. ` : ""}The forward pass computes every other node, in the order of the program.`);
+      ui.sum.replaceChildren(...leaves.slice(0, 2 * few).map((i) => term("", `${name(i)} = ${short(nodes[i].value)}`, "given", "", nodes[i].value)), leaves.length > 2 * few ? "…" : "");
+      ui.say.append(`${leaves.length > 2 * few ? `${leaves.length} leaves are given. ` : ""}The forward pass computes every other node, in the order of the program.`);
     } else if (kind === "value") {
       const { made, value, from, locals } = nodes[step.i];
-      ui.sum.replaceChildren(term("", name(step.i), "node"), term("=", made, "operation"), term("=", short(value), "value", Number.isFinite(value) ? ".al-new" : ".al-new.al-bad", value));
-      if (!Number.isFinite(value)) ui.say.append(make("b.al-bad", {}, Number.isNaN(value) ? "Not a number. " : "Infinite. "));
+      ui.sum.replaceChildren(term("", name(step.i), "node"), term("=", made, "operation"), term("=", short(value), "value", isFinite(value) ? ".new" : ".new.bad", value));
+      if (!isFinite(value)) ui.say.append(make("b.bad", {}, isNaN(value) ? "Not a number. " : "Infinite. "));
       const kept = from.slice(0, 6).map((_, k) => `${slope(step.i, k)} = ${short(locals[k])}`);
       ui.say.append(`Kept for the way back: ${kept.join(", ")}${from.length > 6 ? ", …" : ""}.`);
     } else if (kind === "seed") {
       ui.sum.replaceChildren(...seeds.map(([i, x]) => term("", make("span", {}, `grad(${name(i)}) = `, make(`b${strong(x)}`, { title: full(x) }, short(x))), "seed")));
-      ui.say.append(seeds.some(([, x]) => Number.isNaN(x)) ? `${name(main)} is not a number, so no gradient of it is one.` : `Moving ${name(main)} by a small d moves ${name(main)} by 1 · d. From here every gradient is old + local × upstream, from the newest node to the oldest.`);
+      ui.say.append(seeds.some(([, x]) => isNaN(x)) ? `${name(main)} is not a number, so no gradient of it is one.` : `${plain ? `Moving ${name(main)} by a small d moves ${name(main)} by 1 · d. ` : ""}From here every gradient is old + local × upstream, from the newest node to the oldest.`);
     } else if (kind === "none") {
       ui.sum.replaceChildren(term("", `grad(${name(step.to)})`, "gradient"), term("=", short(step.old), "as before", sign(step.old), step.old ?? undefined));
       ui.say.append(`${name(step.user)} did not take ${name(step.to)}, so nothing is sent there.`);
@@ -321,28 +327,28 @@ function mount(root) {
         term("×", bracketed(step.upstream), `upstream grad(${name(step.user)})`, sign(step.upstream), step.upstream),
         asking ? question(step) : term("=", short(step.sum), "new", strong(step.sum), step.sum));
       const all = nodes[step.to].received, at = all.indexOf(step), from = max(0, min(at - 2, all.length - 4));
-      if (all.length > 1) ui.say.append(...all.slice(from, from + 4).map((other, k) => make(`span.al-chip${k + from < at ? ".al-done" : k + from === at ? ".al-current" : ""}`, {}, `${k + from + 1}. from ${name(other.user)}${k + from < at || (k + from === at && !asking) ? `: ${short(other.sent)}` : ""}`)));
+      if (all.length > 1) ui.say.append(...all.slice(from, from + 4).flatMap((other, k) => [make(`span.chip${k + from < at ? ".done" : k + from === at ? ".current" : ""}`, {}, `${k + from + 1}. from ${name(other.user)}${k + from < at || (k + from === at && !asking) ? `: ${short(other.sent)}` : ""}`), " "]));
       ui.note = make("span", {}, asking ? `Say the new gradient of ${name(step.to)}. Two digits are enough; a sum such as 2.2 × −0.1 counts too.`
         : all.length === 1 ? `${name(step.to)} is used once, so its gradient is complete.`
         : `${name(step.to)} is used ${all.length} times${at === all.length - 1 ? "; now all shares are in." : ": its shares add up."}`);
       ui.say.append(ui.note);
     } else {
-      ui.sum.replaceChildren(...leaves.slice(0, 4).map((i) => term("", make("span", {}, `grad(${name(i)}) = `, make(`b${sign(g[i])}`, { title: full(g[i]) }, short(g[i]))), "complete")), leaves.length > 4 ? "…" : "");
-      ui.say.append(`Done. Moving a leaf by a small d moves ${outputs.map(name).join(" + ")} by its gradient times d.`);
+      ui.sum.replaceChildren(...leaves.slice(0, few).map((i) => term("", make("span", {}, `grad(${name(i)}) = `, make(`b${sign(g[i])}`, { title: full(g[i]) }, short(g[i]))), "complete")), leaves.length > few ? "…" : "");
+      ui.say.append(`Done.${plain ? ` Moving a leaf by a small d moves ${outputs.map(name).join(" + ")} by about its gradient times d.` : ""}`);
     }
   }
 
   // ---- prediction
   function question(step) {
     const input = make("input", { type: "text", autocomplete: "off", spellcheck: false, ariaLabel: `New gradient of ${name(step.to)}`, placeholder: "?" });
-    const form = make("form.al-ask", {}, "=", input, make("button.al-button", { type: "submit" }, "Check"), make("button.al-button", { type: "button", onclick: () => answered(false, false) }, "Show"));
+    const form = make("form.ask", {}, "=", input, make("button.button", { type: "submit" }, "Check"), make("button.button", { type: "button", onclick: () => answered(false, false) }, "Show"));
     form.onsubmit = (event) => {
       event.preventDefault();
-      const said = reckon(input.value), near = (x) => Object.is(said, x) || said === x || abs(said - x) <= 0.02 * abs(x) + 1e-12;
-      const nan = Number.isNaN(step.sum) && /^\s*nan\s*$/i.test(input.value);
-      if (nan || (!Number.isNaN(said) && near(step.sum))) return answered(now.tries === 0, true);
+      const said = reckon(input.value), near = (x) => said === x || (isFinite(x) && abs(said - x) <= 0.02 * abs(x) + 1e-12);
+      const nan = isNaN(step.sum) && /^\s*nan\s*$/i.test(input.value);
+      if (nan || (!isNaN(said) && near(step.sum))) return answered(now.tries === 0, true);
       now.tries++;
-      const hint = Number.isNaN(said) ? "That is not a number yet."
+      const hint = isNaN(said) ? "That is not a number yet."
         : near(-step.sum) ? "Right size, other sign: mind the signs of local and upstream."
         : step.old !== null && near(step.sent) ? `That is local × upstream alone. ${name(step.to)} already holds ${short(step.old)}: add it.`
         : near(step.upstream) ? "That is upstream. It still has to be multiplied by the local derivative."
@@ -374,18 +380,18 @@ function mount(root) {
 
   // ---- numbers at the side
   function side() {
-    const i = now.chosen, step = steps[now.step], foot = make("div.al-foot");
-    const key = make("span"); for (const [role, text] of [["positive-fill", "positive"], ["negative-fill", "negative"], ["bad", "NaN, ∞"]]) key.append(make("span.al-key", { style: `background:var(--${role})` }), text);
+    const i = now.chosen, step = steps[now.step], foot = make("div.foot");
+    const key = make("span"); for (const [role, text] of [["positive-fill", "positive"], ["negative-fill", "negative"], ["bad", "NaN, ∞"]]) key.append(make("span.key", { style: `background:var(--${role})` }), text);
     if (i === null) {
       const item = (j) => { const asked = now.asking && step.to === j, x = g[j];
-        return make(`li${step.to === j ? ".al-now" : ""}`, {}, make("b", {}, name(j)), make("span", { title: full(nodes[j].value) }, short(nodes[j].value)), make(`span${asked ? "" : sign(x)}`, { title: asked || x === null ? "not reached yet" : full(x) }, asked ? "?" : short(x))); };
-      foot.append(make("span", {}, "A box clicked shows all its digits. – means not reached yet."), key, make("span.al-keys", {}, "← → step · Space play · Home, End · ↑ ↓ in the graph: another node"));
-      ui.side.replaceChildren(make("ul.al-leaves", { ariaLabel: "Leaves: value, gradient" }, make("li.al-names", { ariaHidden: "true" }, make("span", {}, "leaf"), make("span", {}, "value"), make("span", {}, "gradient")), ...leaves.map(item)), foot);
+        return make(`li${step.to === j ? ".now" : ""}`, {}, make("b", {}, name(j)), make("span", { title: full(nodes[j].value) }, short(nodes[j].value)), make(`span${asked ? "" : sign(x)}`, { title: asked || x === null ? "not reached yet" : full(x) }, asked ? "?" : short(x))); };
+      foot.append(make("span", {}, "A box clicked shows all its digits. – means not reached yet."), key, make("span.keys", {}, "← → step · Space play · Home, End · ↑ ↓ in the graph: another node"));
+      ui.side.replaceChildren(make("ul.leaves", { ariaLabel: "Leaves: value, gradient" }, make("li.names", { ariaHidden: "true" }, make("span", {}, "leaf"), make("span", {}, "value"), make("span", {}, "gradient")), ...leaves.map(item)), foot);
       return;
     }
     const { full: whole, value, made, from, op, kept, line, scope, received, step: at } = nodes[i];
-    const row = (title, content, look = "", current = false) => make(`tr${current ? ".al-now" : ""}`, {}, make("th", { scope: "row" }, title), make(`td${look}`, {}, content));
-    const link = (to) => make("button.al-link", { type: "button", onclick: leap(() => to) }, `step ${to}`);
+    const row = (title, content, look = "", current = false) => make(`tr${current ? ".now" : ""}`, {}, make("th", { scope: "row" }, title), make(`td${look}`, {}, content));
+    const link = (to) => make("button.link", { type: "button", onclick: leap(() => to) }, `step ${to}`);
     const about = [row("value", now.step < (at ?? 0) ? "not computed yet" : full(value)), row("gradient now", full(g[i] ?? "–"), sign(g[i]))];
     if (whole) about.unshift(row("name", whole));
     if (kept !== undefined) about.push(row("kept before", full(+kept)));
@@ -393,8 +399,8 @@ function mount(root) {
     if (line) about.push(row("line", line));
     if (scope) about.push(row("scope", scope));
     foot.append(key);
-    ui.side.replaceChildren(make("h3", {}, make("b", {}, name(i)), made ? `= ${made}` : "leaf", make("button.al-link", { type: "button", onclick: () => choose(i) }, "close")), make("table.al-table", {}, ...about));
-    if (received.length) ui.side.append(make("h3", {}, "Its gradient is the sum of"), make("table.al-table", {}, ...received.map((part) => {
+    ui.side.replaceChildren(make("h3", {}, make("b", {}, name(i)), made ? `= ${made}` : "leaf", make("button.link", { type: "button", onclick: () => choose(i) }, "close")), make("table.table", {}, ...about));
+    if (received.length) ui.side.append(make("h3", {}, "Its gradient is the sum of"), make("table.table", {}, ...received.map((part) => {
       const known = now.step > part.at || (now.step === part.at && !now.asking), title = make("span", {}, `from ${name(part.user)} · `, link(part.at));
       return row(title, known ? `${short(part.local)} × ${bracketed(part.upstream)} = ${short(part.sent)}` : "–", known ? sign(part.sent) : "", now.step === part.at);
     })));
@@ -409,25 +415,26 @@ function mount(root) {
   const said = (element) => element.innerText.replaceAll("\n", " ");
 
   // ---- playing
-  function paint(flow = false) {
+  function paint(flow = false, moved = false) {
     const t = now.step, step = steps[t], { kind } = step, lit = [];
     g.fill(null);
     if (t >= seed) for (const [i, x] of seeds) g[i] = x;
     for (const past of steps.slice(seed + 1, t + 1)) if (past.kind === "share" && !(past === step && now.asking)) g[past.to] = past.sum;
+    if (t === last) g.forEach((x, i) => { g[i] = x ?? 0; });
     nodes.forEach((node, i) => {
       const drawn = boxes[i], known = !node.from || t >= node.step, asked = now.asking && step.to === i, text = asked ? "?" : short(g[i]);
-      drawn.classList.toggle("al-known", known); drawn.classList.toggle("al-broken", known && !Number.isFinite(node.value));
+      drawn.classList.toggle("al-known", known); drawn.classList.toggle("al-broken", known && !isFinite(node.value));
       drawn.classList.remove("al-lit", "al-active");
       drawn.value.textContent = known ? short(node.value) : "";
       drawn.grad.textContent = text;
-      drawn.cell.setAttribute("class", `al-cell ${asked ? "" : sign(g[i]).slice(1)}`); drawn.cell.style.setProperty("--strength", `${g[i] ? 12 + 88 * strength(g[i]) : 0}%`);
+      drawn.cell.setAttribute("class", `al-cell ${asked ? "" : sign(g[i]).replace(".", "al-")}`); drawn.cell.style.setProperty("--strength", `${g[i] ? 12 + 88 * strength(g[i]) : 0}%`);
       drawn.tip.textContent = `${node.name}${node.made ? ` = ${node.made}` : ""}\nvalue ${known ? full(node.value) : "not computed yet"}\ngradient ${g[i] === null || asked ? "not reached yet" : full(g[i])}`;
       for (const edge of arrows[i]) { edge.setAttribute("class", `al-edge${known ? " al-known" : ""}`); edge.text.style.display = known ? "" : "none"; }
     });
     for (const past of steps.slice(seed + 1, t + 1)) {
       if (past.kind !== "share" || past.user < 0 || (past === step && now.asking)) continue;
       const edge = arrows[past.user][past.k];
-      edge.classList.add(sign(past.sent).slice(1) || "al-zero");
+      edge.classList.add(sign(past.sent).replace(".", "al-") || "al-zero");
       edge.style.setProperty("--thick", `${1.4 + 2.2 * strength(past.sent)}px`);
     }
     const light = (i, how = "al-lit") => { if (i >= 0) { boxes[i].classList.add(how); lit.push(i); } };
@@ -440,11 +447,15 @@ function mount(root) {
       edge?.classList.add("al-lit");
       if (edge && now.asking && now.tries < 2) edge.text.style.display = "none";
     }
-    words(); formula(); side(); reveal(lit.length ? lit : [main]);
+    ui.svg.classList.toggle("al-forward", t < seed);
+    if (!moved) words();
+    formula(); side();
+    for (const part of ui.top.children) part.style.minHeight = `${bounds(part).height}px`; // the graph keeps its place
+    reveal(lit.length ? lit : [main]);
     ui.slider.value = t; ui.track.style.setProperty("--at", `${(100 * t) / last}%`);
     ui.slider.setAttribute("aria-valuetext", `${ui.place.textContent}, ${t < seed ? "forward" : "backward"}`);
     ui.previous.disabled = ui.first.disabled = t === 0; ui.next.disabled = t === last || now.asking;
-    ui.live.textContent = now.asking ? `Predict the new gradient of ${name(step.to)}.` : `${ui.place.textContent}. ${said(ui.sum)} ${said(ui.say)}`;
+    if (!moved) ui.live.textContent = now.asking ? `Predict the new gradient of ${name(step.to)}.` : `${ui.place.textContent}. ${said(ui.sum)} ${said(ui.say)}`;
     root.dataset.step = t; root.dataset.asking = now.asking;
     cancelAnimationFrame(now.frame); ui.token.setAttribute("visibility", "hidden");
     if (flow && !calm.matches && !now.asking) {
@@ -488,10 +499,9 @@ function mount(root) {
     event.preventDefault();
   }
   listen(root, "keydown", keys);
-  const mine = () => { for (const other of document.querySelectorAll(".al-step[data-current]")) delete other.dataset.current; root.dataset.current = ""; };
-  listen(root, "pointerdown focusin", mine, { passive: true });
-  if (!document.querySelector(".al-step[data-current]")) root.dataset.current = "";
-  listen(document, "keydown", (event) => { if (event.target === document.body && "current" in root.dataset) keys(event); });
+  let current = "full" in root.dataset; // a page keeps its keys, but for those meant for the root used last
+  listen(document, "pointerdown focusin", ({ target }) => { current = root.contains(target); });
+  listen(document, "keydown", (event) => { if (event.target === document.body && current && root.isConnected) keys(event); });
 
   // ---- the size of the section, not of the window
   let size = "";
@@ -499,6 +509,7 @@ function mount(root) {
     const width = root.clientWidth, which = width <= 560 || (data.lr.w > 1.6 * ui.stage.clientWidth && width <= 860) ? data.tb : data.lr;
     if (!width || (!again && size === `${width}x${ui.stage.clientHeight}`)) return;
     if (layout !== which) arrange(which);
+    for (const part of ui.top.children) part.style.minHeight = "";
     const flat = which.w > 2.1 * which.h || (width > 560 && width <= 860);
     root.toggleAttribute("data-flat", flat);
     const room = width <= 560 ? innerHeight - ui.top.offsetHeight - ui.bar.offsetHeight - ("full" in root.dataset ? 8 : 72) : innerHeight * 0.62;
@@ -506,14 +517,15 @@ function mount(root) {
     root.style.setProperty("--tall", `${round(max(210, ideal))}px`);
     view.free ? clamp() : fit();
     ui.shown = null;
-    paint();
+    paint(false, true);
     size = `${width}x${ui.stage.clientHeight}`;
   }
-  const asked = "address" in root.dataset ? /step=(\d+)/.exec(location.hash)?.[1] : undefined;
+  const linked = () => ("address" in root.dataset ? /step=(\d+)/.exec(location.hash)?.[1] : undefined);
+  listen(window, "hashchange", () => { if (linked()) { stop(); go(+linked()); } });
   arrange(root.clientWidth <= 560 ? data.tb : data.lr);
   player("Play", "play");
   if ("predict" in root.dataset) ui.predict.ariaPressed = "true";
-  const begin = Number(asked ?? root.dataset.start ?? 0);
+  const begin = Number(linked() ?? root.dataset.start ?? 0);
   go(begin < 0 ? last + 1 + begin : begin);
   now.wants = false;
   resize(true);

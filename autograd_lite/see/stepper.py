@@ -107,8 +107,8 @@ class Stepper:
             "tb": self._layout("TB", rendered),
         }
         rows = "".join(
-            f"<tr><th>{html.escape(node['name'])}</th><td>{number(float(node['value']))}</td></tr>"
-            for node in self.nodes
+            f"<tr><th>{html.escape(node['name'])}<td>{number(float(node['value']))}<td>{number(grad or 0.0)}"
+            for node, grad in zip(self.nodes, self.gradients, strict=True)
         )
         plain_ = (
             f"<p><b>{html.escape(self.title)}</b>. Stepping needs JavaScript; these are the numbers.</p>"

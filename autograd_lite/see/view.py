@@ -24,7 +24,7 @@ from autograd_lite.see.render import render
 from autograd_lite.see.stepper import Stepper
 from autograd_lite.variable import Variable
 
-SUFFIXES = (".svg", ".png", ".html", ".dot", ".gv")
+SUFFIXES = (".svg", ".png", ".pdf", ".html", ".dot", ".gv")
 RANKDIRS = ("LR", "RL", "TB", "BT")
 
 
@@ -127,6 +127,8 @@ class Drawing:
         >>> al.draw(x * x).play(step=2)
         Player(…)
         """
+        if type(step) is not int:
+            raise ArgumentError(f"step={step!r:.80}; give a whole number: 0 is the first step, -1 the last.")
         if self._fragment is None:
             raise ArgumentError("a folded picture plays no pass: draw less of the graph without fold=True.")
         return Player(self._fragment(self._rendered, start=step or None, predict=predict))
@@ -140,12 +142,16 @@ class Drawing:
         return file
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the picture to a file and return the path; the suffix (.svg, .png, .html, .dot, .gv) selects the format.
+        """Write the picture to a file and return the path; the suffix selects the format: .svg, .png, .pdf, .html, .dot, .gv.
+
+        Graphviz's own `dot` makes .png and .pdf if it is on the PATH; graphviz-pure makes no .pdf.
 
         Raises
         ------
         ArgumentError
             If the suffix is none of these.
+        RendererNotFound
+            If no renderer is there that can make the format.
         DrawingError
             If the file cannot be written, or the renderer fails.
         """
@@ -155,8 +161,8 @@ class Drawing:
             raise ArgumentError(
                 f"cannot save as {path.name!r}: its suffix is {suffix!r}. Give the file one of {', '.join(SUFFIXES)}."
             )
-        if suffix == ".png":
-            content = render(self.source, "png", self._engine)
+        if suffix in (".png", ".pdf"):
+            content = render(self.source, suffix[1:], self._engine)
         else:
             content = (self.svg if suffix == ".svg" else self.html() if suffix == ".html" else self.source).encode()
         try:
@@ -226,7 +232,7 @@ def draw(
         The direction of the graph: left to right, ..., bottom to top.
     engine : str or path, optional
         The renderer: a program that reads Graphviz source. Default: the environment variable AUTOGRAD_LITE_DOT, the
-        package graphviz-pure, `dot` on the PATH, in this order.
+        package graphviz-pure, `dot` on the PATH, in this order; for PNG and PDF `dot` before graphviz-pure.
 
     Returns
     -------

@@ -10,6 +10,7 @@ from autograd_lite import context, hints
 from autograd_lite.errors import ArgumentError
 from autograd_lite.nests import Shape, unravel
 from autograd_lite.primitives import Primitive
+from autograd_lite.see import pieces
 from autograd_lite.tape import pickles, recording
 from autograd_lite.tape.backends.lanes import Columns
 from autograd_lite.tape.backends.python import PythonSingle
@@ -37,14 +38,26 @@ PATIENCE = 8
 
 @overload
 def jit(
-    f: Callable[..., Variable], *, backend: str = "auto", max_paths: int = MAX_PATHS, contract: bool = False
+    f: Callable[..., Variable],
+    *,
+    backend: str = "auto",
+    max_paths: int = MAX_PATHS,
+    contract: bool = False,
+    cache: bool | None = None,
 ) -> "Compiled[..., Any]": ...
 @overload
 def jit(
-    f: Callable[P, R], *, backend: str = "auto", max_paths: int = MAX_PATHS, contract: bool = False
+    f: Callable[P, R],
+    *,
+    backend: str = "auto",
+    max_paths: int = MAX_PATHS,
+    contract: bool = False,
+    cache: bool | None = None,
 ) -> "Compiled[P, R]": ...
 @hints.keywords
-def jit(f: Any, *, backend: str = "auto", max_paths: int = MAX_PATHS, contract: bool = False) -> "Compiled[..., Any]":
+def jit(
+    f: Any, *, backend: str = "auto", max_paths: int = MAX_PATHS, contract: bool = False, cache: bool | None = None
+) -> "Compiled[..., Any]":
     """Return a function with the same results as `f`, computed by machine code.
 
     Parameters
@@ -58,6 +71,9 @@ def jit(f: Any, *, backend: str = "auto", max_paths: int = MAX_PATHS, contract: 
     contract : bool, default False
         Let machine code fuse a product and a sum into one operation, which rounds once: a little faster, and no longer bit
         for bit what Python gives.
+    cache : bool, optional
+        Keep machine code on disk, in the user's cache folder, and take it from there in later processes: with the same bits.
+        None, the default: as the variable AUTOGRAD_LITE_CACHE says, which names a folder.
 
     Returns
     -------
@@ -94,7 +110,9 @@ def jit(f: Any, *, backend: str = "auto", max_paths: int = MAX_PATHS, contract: 
         raise ArgumentError(f"jit takes a function and got {f!r}. Write jit(f)(x), not jit(f(x)).")
     if isinstance(max_paths, bool) or not isinstance(max_paths, int) or max_paths < 1:
         raise ArgumentError(f"max_paths={max_paths!r}: give a whole number from 1 on.")
-    return Compiled(f, backend, chosen(backend), max_paths, contract=contract)
+    if cache is not None and type(cache) is not bool:
+        raise ArgumentError(f"cache={cache!r}: give True or False. AUTOGRAD_LITE_CACHE=folder names another folder.")
+    return Compiled(f, backend, chosen(backend), max_paths, contract=contract, cache=cache)
 
 
 class PathReport(list[Path]):
@@ -103,12 +121,22 @@ class PathReport(list[Path]):
     def __str__(self) -> str:
         return "\n".join(f"path {k}: {path}" for k, path in enumerate(self)) or "no path yet"
 
+    def _repr_html_(self) -> str:
+        parts = [pieces.title(f"{len(self)} paths" if len(self) != 1 else "1 path")]
+        for k, path in enumerate(self):
+            rows = [(path.tape.condition(guard), str(guard.outcome), guard.location) for guard in path.guards]
+            told = f"path {k}: {path.served}"
+            parts.append(pieces.table(told, ("condition", "was", "at"), rows) if rows else pieces.prose(told))
+        return pieces.piece(*parts)
+
 
 class Compiled(Generic[P, R]):
     """A jitted function."""
 
-    def __init__(self, f: Callable[..., Any], asked: str, backend: str, max_paths: int, *, contract: bool) -> None:
-        self.f, self.backend, self.max_paths, self.contract = f, backend, max_paths, contract
+    def __init__(
+        self, f: Callable[..., Any], asked: str, backend: str, max_paths: int, *, contract: bool, cache: bool | None
+    ) -> None:
+        self.f, self.backend, self.max_paths, self.contract, self.cache = f, backend, max_paths, contract, cache
         self.asked = asked  # "auto" stands for another backend on another machine
         functools.update_wrapper(self, f, updated=())
         self.__name__ = self.__qualname__ = f"jit({name_of(f)})"
@@ -170,7 +198,7 @@ class Compiled(Generic[P, R]):
         key = shape, differs
         family = self._families.get(key)
         if family is None:
-            paths, how = Paths(mapped.f, shape, self.max_paths), mapped.reduce
+            paths, how = Paths(mapped.f, shape, self.max_paths, cache=self.cache), mapped.reduce
             family = LanePaths(paths, differs, self.backend, reduce=how, contract=self.contract)
             family = self._families.setdefault(key, family)
         result = mapped.run(family, columns, found, arguments, keywords)
@@ -215,7 +243,8 @@ class Compiled(Generic[P, R]):
         return self if pickles.place_of(self) else self._again()(pickles.deeply_copied(self.f, memo))
 
     def _again(self) -> "Callable[[Any], Compiled[..., Any]]":
-        return functools.partial(jit, backend=self.asked, max_paths=self.max_paths, contract=self.contract)
+        options = {"max_paths": self.max_paths, "contract": self.contract, "cache": self.cache}
+        return functools.partial(jit, backend=self.asked, **options)
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         """The method of an instance: bound like a function, with the instance as first argument."""
@@ -234,7 +263,7 @@ class Family:
 
     def __init__(self, compiled: Compiled[..., Any], shape: Shape) -> None:
         self.shape, self.backend, self.contract = shape, compiled.backend, compiled.contract
-        self.paths = Paths(compiled.f, shape, compiled.max_paths, loops=2, said=compiled.said)
+        self.paths = Paths(compiled.f, shape, compiled.max_paths, loops=2, said=compiled.said, cache=compiled.cache)
         self.last: Path | None = None
         self.untraceable = False  # a scan in it cannot be recorded: its steps take more paths than are kept
         self.skips = self._missed = 0  # calls that are to run the function at once

@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 import optree
@@ -24,6 +23,7 @@ from autograd_lite import hints
 from autograd_lite.errors import ArgumentError, AutogradLiteError, ModelFileError, TapeError
 from autograd_lite.nests import DATACLASSES, NAMESPACE, Fixed, Shape, unravel
 from autograd_lite.primitives import PRIMITIVES, Primitive
+from autograd_lite.tape import cache
 from autograd_lite.tape.program import Guard, Program
 from autograd_lite.tape.tape import Tape
 
@@ -488,15 +488,11 @@ def _write(path: Any, entries: dict[str, Any]) -> None:
     path, content = Path(path), _archive(entries)
     if not path.name:  # ".", "/": a folder has no name to write beside
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
-    beside = path.with_name(f".{uuid4().hex}.part")
     try:
-        beside.write_bytes(content)
-        beside.replace(path)
+        cache.replace(path, content)
     except OSError as error:
         error.filename, error.filename2 = os.fspath(path), None
         raise
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def _read(path: Any, parse: Callable[[bytes], Any], kind: type[AutogradLiteError], noun: str, call: str) -> Any:

@@ -2,12 +2,20 @@
 
 from collections.abc import Collection
 from functools import lru_cache
+from hashlib import sha256
+from itertools import chain
+from typing import Any
+
+import numpy as np
 
 from autograd_lite.errors import PrimitiveError
 from autograd_lite.nests import unravel
-from autograd_lite.primitives import Primitive, mul, pow  # noqa: A004 - the rule
+from autograd_lite.primitives import PRIMITIVES, Primitive, mul, pow  # noqa: A004 - the rule
 from autograd_lite.tape.program import Builder, Program, rewritten
 from autograd_lite.tape.trace import recorded
+
+#: The operations that the library brings, which no user can replace.
+TABLE = frozenset(PRIMITIVES.values())
 
 
 @lru_cache(maxsize=1024)
@@ -22,6 +30,34 @@ def expansion(primitive: Primitive) -> Program:
             "Write it with operators and functions of autograd_lite only: where(condition, a, b) for an if."
         )
     return program
+
+
+def content(program: Program, native: Collection[Primitive], own: dict[Any, int]) -> str:
+    """A digest of what a program becomes: equal in all processes, whatever objects its operations are there.
+
+    An operation with an expression counts by the content of that, others of the table by their names, and those of users by
+    their numbers in `own`, where they are entered.
+    """
+
+    def meaning(operation: Any) -> Any:
+        if hasattr(operation, "index"):
+            return "item", operation.index
+        if operation not in native and operation.expression is not None:
+            return "expression", content(expansion(operation), native, own)
+        if operation in TABLE:
+            return operation.name
+        return "own", own.setdefault(operation, len(own)), getattr(operation, "results", None)
+
+    operations, arguments = [o for o, _ in program.code], [a for _, a in program.code]
+    numbers = {operation: k for k, operation in enumerate(dict.fromkeys(operations))}
+    guards = [(g.relation, g.left, g.right, g.outcome) for g in program.guards]
+    counts = program.inputs, len(program.constants), len(program.code)
+    few = counts, program.outputs, program.doubtful, guards, [meaning(operation) for operation in numbers]
+    digest = sha256(repr(few).encode())
+    digest.update(np.array(program.constants, dtype=np.float64).tobytes())  # their bits: 0.0 is not -0.0
+    for column in (map(numbers.__getitem__, operations), map(len, arguments), chain.from_iterable(arguments)):
+        digest.update(np.fromiter(column, np.int64).tobytes())
+    return digest.hexdigest()
 
 
 def lowered(program: Program, native: Collection[Primitive]) -> Program:

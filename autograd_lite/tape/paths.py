@@ -17,6 +17,7 @@ from autograd_lite.errors import PathWarning, TraceError
 from autograd_lite.frames import library_frames
 from autograd_lite.nests import Shape
 from autograd_lite.primitives import Primitive
+from autograd_lite.tape.cache import asked, asking
 from autograd_lite.tape.program import COMMUTATIVE, Guard
 from autograd_lite.tape.tape import Tape, record
 from autograd_lite.transforms import name_of
@@ -55,6 +56,7 @@ class Path:
     """One way through the function."""
 
     tape: Tape
+    cache: bool | None = None  # whether the disk keeps its compiled code; None: as the environment says
     lanes: int = 0  # calls, or lanes of calls, that it has served
     programs: dict[Any, Any] = field(default_factory=dict, repr=False)  # its compiled code; see `keep`
     unpaid: int = 0  # calls that it is to serve without compiled code, which was dropped, before it is compiled again
@@ -87,7 +89,10 @@ class Path:
     @cached_property
     def careful(self) -> "Path | None":
         """The careful program as a path, for lanes that are in doubt on this one."""
-        return Path(self.tape.careful(), parent=self) if self.tape.careful else None
+        if self.tape.careful is None:
+            return None
+        with asking(self.cache):
+            return Path(self.tape.careful(), self.cache, parent=self)
 
     @property
     def tapes(self) -> list[Tape]:
@@ -101,7 +106,8 @@ class Path:
         """The tape compiled as `build` does, once for each key."""
         program = self.programs.get(key)
         if program is None:
-            program = self.programs[key] = build(self.tape)
+            with asking(self.cache):
+                program = self.programs[key] = build(self.tape)
             if program is not None:
                 keep(self)
         return program
@@ -112,11 +118,17 @@ class Path:
         if self.forget is not None:
             self.forget()
 
+    @property
+    def served(self) -> str:
+        """How many lanes, by how many instructions."""
+        return f"{self.lanes} lane{'s' * (self.lanes != 1)}, {len(self.tape)} instructions"
+
     def __str__(self) -> str:
-        """Conditions with file and line, and how many lanes."""
+        """Conditions with file and line, how many lanes, and whether the code came from the disk."""
+        cached = any(getattr(program, "cached", False) for program in self.programs.values())
         return "\n    ".join(
             [
-                f"{self.lanes} lane{'s' * (self.lanes != 1)}, {len(self.tape)} instructions",
+                self.served + ", from the cache" * cached,
                 *(f"{self.tape.condition(guard)} is {guard.outcome}  ({guard.location})" for guard in self.guards),
             ]
         )
@@ -150,7 +162,7 @@ class Paths:
     """All paths of one function for arguments of one shape, at most `limit`; lanes that need another run eagerly.
 
     `loops`, `masked` and `merging` are as for `trace.recorded`; `said` holds the warnings that were given, for other shapes
-    too.
+    too. Loops and lanes inside the function use the disk as it does, by `cache`: see `Path`.
     """
 
     def __init__(
@@ -163,9 +175,11 @@ class Paths:
         masked: bool = False,
         merging: bool = True,
         said: set[str] | None = None,
+        cache: bool | None = None,
     ) -> None:
         self.f, self.shape, self.limit, self.loops = f, shape, limit, loops
         self.masked, self.merging = masked, merging
+        self.cache = asked() if cache is None else cache
         self.said: set[str] = set() if said is None else said
         self.known: list[Path] = []
         self._orders: Counter[str] = Counter()  # paths that parted where numbers were put in order
@@ -188,13 +202,14 @@ class Paths:
                         "Is it random numbers, the time, something it changes outside itself? Pass that in, or do not use "
                         "jit."
                     )
-                self.known = [Path(tape)]
+                self.known = [Path(tape, self.cache)]
             return self.known[0]
 
     def traced(self, numbers: Sequence[float], *, masked: bool = False) -> Tape:
         """The function as it runs with these numbers, traced anew; `masked`: see `recording.Recording`."""
         masked = masked or self.masked
-        return record(self.f, numbers, self.shape, masked=masked, loops=self.loops, merging=self.merging)
+        with asking(self.cache):
+            return record(self.f, numbers, self.shape, masked=masked, loops=self.loops, merging=self.merging)
 
     def others(self, path: Path, failed: int | None, tried: Sequence[Path]) -> list[Path]:
         """The known paths that agree with `path` before guard `failed` (from 0) and differ there; all if it is None."""
@@ -242,7 +257,7 @@ class Paths:
                     RuntimeWarning,
                 )
                 return None
-            path = Path(self.traced(numbers))
+            path = Path(self.traced(numbers), self.cache)
             known = self.like(path)
             if known is not None:
                 learnt, lacking = adopt(known.tape, path.tape, name_of(self.f))

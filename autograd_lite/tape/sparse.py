@@ -484,6 +484,11 @@ def sparse_jacobian(f: Callable[[Any], Any], *, backend: str = "auto") -> Callab
     backend : {"auto", "llvm", "numpy", "python"}
         Who runs the kernels, as for `jit`.
 
+    Returns
+    -------
+    callable
+        Takes what `f` takes; returns a `scipy.sparse.csr_array` of doubles, (outputs, inputs).
+
     Examples
     --------
     >>> import numpy as np
@@ -505,6 +510,11 @@ def sparse_hessian(f: Callable[[Any], Any], *, backend: str = "auto") -> Callabl
         Takes one array or nest of numbers; returns a number.
     backend : {"auto", "llvm", "numpy", "python"}
         Who runs the kernels, as for `jit`.
+
+    Returns
+    -------
+    callable
+        Takes what `f` takes; returns a `scipy.sparse.csr_array` of doubles, (inputs, inputs).
 
     Examples
     --------

@@ -35,7 +35,8 @@ def wider(paths: Paths) -> Paths:
 
 def one_by_one(paths: Paths, loops: int = 0) -> Paths:
     """Fresh paths of a function in which steps of loops, and lanes, are recorded one by one."""
-    return Paths(paths.f, paths.shape, paths.limit, loops=loops, masked=paths.masked, merging=paths.merging)
+    how: dict[str, Any] = {"masked": paths.masked, "merging": paths.merging, "cache": paths.cache}
+    return Paths(paths.f, paths.shape, paths.limit, loops=loops, **how)
 
 
 @contextmanager
@@ -101,7 +102,7 @@ class Steps:
                 lacking = True
             elif not self.paths.full:
                 translated = {v: own[name] for v, name in theirs.items() if name in own}
-                self.paths.add(Path(_with_captured(path.tape, translated)))
+                self.paths.add(Path(_with_captured(path.tape, translated), self.paths.cache))
                 learnt = True
         return learnt, lacking
 

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from autograd_lite import hints, transforms
 from autograd_lite.errors import ArgumentError, TapeError
 from autograd_lite.nests import Shape, unravel
+from autograd_lite.see import pieces
 from autograd_lite.tape import progress
 from autograd_lite.tape.backends import python
 from autograd_lite.tape.program import SIGNS, Guard, Instruction, Program
@@ -260,6 +261,15 @@ class Tape:
             half = _SHOWN // 2
             lines[half:-half] = [f"… {len(lines) - 2 * half} lines; tape.source('python') has them all"]
         return "\n    ".join([self._headline(), *lines])
+
+    def _repr_html_(self) -> str:
+        counts = Counter(primitive.name for primitive, _ in self.code)
+        rows = [(name, f"{n:,}") for name, n in counts.most_common()]
+        cost = f"Cost: {len(self.code):,} operations, {8 * self.program.slots:,} bytes"
+        listing = pieces.listing("Program", [*self._lines()])
+        return pieces.piece(
+            pieces.title(self._headline()), listing, pieces.table(cost, ("operation", "times"), rows, numbers=[1])
+        )
 
     def _lines(self) -> Iterator[str]:
         waiting = list(self.guards)[::-1]

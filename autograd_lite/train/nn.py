@@ -14,7 +14,8 @@ import optree
 
 from autograd_lite import functions, hints, primitives
 from autograd_lite.errors import ArgumentError
-from autograd_lite.nests import NAMESPACE, register_dataclass
+from autograd_lite.nests import NAMESPACE, register_dataclass, written
+from autograd_lite.see import pieces
 
 __all__ = [
     "ACTIVATIONS", "Dense", "Initialiser", "Network", "accuracy", "binary_cross_entropy", "count", "cross_entropy",
@@ -280,6 +281,9 @@ class Dense:
         weight = weights(rng, inputs, outputs, (outputs, inputs))
         return cls(weight, None if biases is None else biases(rng, inputs, outputs, (outputs,)))
 
+    def _repr_html_(self) -> str:
+        return _described(self, "Dense")
+
     def __call__(self, x: Any) -> Any:
         """Outputs for inputs of shape (…, inputs): (…, outputs)."""
         x, (outputs, inputs) = np.asarray(x) if isinstance(x, (list, tuple)) else x, self.weight.shape
@@ -378,12 +382,27 @@ class Network:
         layers = [Dense.create(a, b, rng, weights=weights, biases=biases) for a, b in pairs]
         return cls(layers, activation, output)
 
+    def _repr_html_(self) -> str:
+        between, last = (getattr(f, "__name__", str(f)) for f in (self.activation, self.output))
+        return _described(self, f"Network: {between} between the layers, {last} after the last")
+
     def __call__(self, x: Any) -> Any:
         """Outputs for inputs of shape (…, inputs): (…, outputs)."""
         between, last = _activation(self.activation), _activation(self.output)
         for layer in self.layers[:-1]:
             x = between(layer(x))
         return last(self.layers[-1](x))
+
+
+def _described(nest: Any, title: str) -> str:
+    """The arrays of a layer or network as a table for notebooks: names, shapes, numbers of parameters."""
+    paths, leaves, _ = optree.tree_flatten_with_path(nest, namespace=NAMESPACE)
+    rows = [
+        (written(path), " × ".join(map(str, np.shape(leaf))) or "1", f"{np.size(leaf):,}")
+        for path, leaf in zip(paths, leaves, strict=True)
+    ]
+    summary, head = f"{count(nest):,} parameters in {len(rows)} arrays", ("name", "shape", "parameters")
+    return pieces.piece(pieces.title(title), pieces.table(summary, head, rows, numbers=[2]))
 
 
 def _activation(name: str | Callable[..., Any]) -> Callable[..., Any]:

@@ -248,7 +248,7 @@ class Page(HTMLParser):
 
     def __init__(self):
         super().__init__()
-        self.open, self.links, self.pictures, self.ids, self.text = [], [], [], set(), ""
+        self.open, self.links, self.pictures, self.ids, self.text, self.script = [], [], [], set(), "", ""
 
     def handle_starttag(self, tag, attrs):
         attributes = dict(attrs)
@@ -260,13 +260,15 @@ class Page(HTMLParser):
             self.links.append(attributes["href"])
         if "id" in attributes:
             self.ids.add(attributes["id"])
-        assert tag != "script"
 
     def handle_endtag(self, tag):
         assert self.open.pop() == tag
 
     def handle_data(self, data):
-        self.text += data
+        if self.open and self.open[-1] == "script":
+            self.script += data
+        else:
+            self.text += data
 
 
 def read_page(path):
@@ -275,6 +277,7 @@ def read_page(path):
     page.feed(path.read_text(encoding="utf-8"))
     page.close()
     assert page.open == []
+    assert page.script == Path(cli.load_demos().__path__[0], "page.js").read_text(encoding="utf-8")
     for link in page.links:
         assert link[1:] in page.ids if link.startswith("#") else (path.parent / link).is_file()
     for picture in page.pictures:
@@ -294,9 +297,12 @@ def test_demo_all_writes_the_page(run, tmp_path, monkeypatch, ladder):
     assert (code, err) == (0, "")
     folder = tmp_path / "deep" / "out"
     page = read_page(folder / "index.html")
-    files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.suffix in {".svg", ".png"}}
+    kinds = {".svg", ".png", ".html"}
+    files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.suffix in kinds}
     assert files == {link for link in page.links if not link.startswith("#")}
-    assert len(page.pictures) == len(files) >= len(demos.LADDER)
+    pictures = [file for file in files if not file.endswith(".html")]
+    assert len(page.pictures) == len(pictures) >= len(demos.LADDER)
+    assert "worked_example/graph.html" in files
     for name in demos.LADDER:
         assert name in page.ids
     assert "0.25" in page.text
@@ -317,7 +323,7 @@ def test_a_demo_whose_package_is_missing_is_left_out(run, monkeypatch, tmp_path)
     assert (code, err) == (0, "")
     assert "left out: these images come with a package that is not here" in out
     assert "left out, since a package is missing: lacking; pip install 'autograd-lite[demos,mnist]'" in out
-    assert "2 demos, all checks hold, 1 left out" in read_page(tmp_path / "out" / "index.html").text
+    assert "2 demos, ✓ all checks hold, 1 left out" in read_page(tmp_path / "out" / "index.html").text
     code, _, err = run("demo", "lacking")
     assert code == 2
     assert "not here" in err

@@ -129,7 +129,7 @@ class TestOwnOperation:
         a, b = al.Variable(1.0, name="a"), al.Variable(1.0, name="b")
         y = gap(a, b)
         assert al.why(y, a).cause == "touching"
-        assert str(al.why(y, a)) == "∂n2/∂a = 0: n2 = a <> b is 0: b = 1 meets 1."
+        assert str(al.why(y, a)) == "∂n1/∂a = 0: n1 = a <> b is 0: b = 1 meets 1."
         assert [kink.at for kink in al.kinks(y).found] == [1.0]
         (fault,) = al.audit(gap(a, al.Variable(3.0))).faults
         assert (fault.primitive, fault.argument, fault.expected) == (gap, 1, 1.0)

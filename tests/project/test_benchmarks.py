@@ -18,6 +18,7 @@ from benchmarks import (
     functions,
     measure,
     networks,
+    plots,
     programs,
     report,
     sections,
@@ -328,12 +329,106 @@ def test_a_wrong_result_is_not_timed():
     assert contest.difference(right[:2], right) == "2 numbers for 3"
 
 
+PAGES = ("compile", "eager", "lanes", "replay", "scale")
+
+
+def close(printed, ratio, digits):
+    """Whether a printed ratio is that of two printed times, of three digits each."""
+    return abs(float(printed.replace(",", "")) / ratio - 1) <= 0.011 + 0.6 * 10.0 ** (1 - digits)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_printed_ratios_follow_from_the_printed_times(name):
+    """On every page that is kept; a reader with a calculator finds the same."""
+    found = 0
+    for table in plots.tables((plots.PAGES / f"{name}.md").read_text(encoding="utf-8")):
+        rows = {row[0]: row[1:] for row in table.rows}
+        ours = rows.get(plots.OURS)
+        for who, cells in rows.items():
+            if who == plots.OURS:
+                continue
+            if "time a run" in table.head and plots.seconds(cells[0]):
+                assert close(cells[1], plots.seconds(ours[0]) / plots.seconds(cells[0]), 3), who
+            elif "record µs" in table.head and plots.number(cells[0]) is not None:
+                both, theirs = (sum(map(plots.number, row[:2])) for row in (ours, cells))
+                assert close(cells[3], both / theirs, 2), who
+            elif table.head[0].startswith(("ns a lane", "record + backward, µs per operation (ratio)")):
+                for own, cell in zip(ours, cells, strict=True):
+                    if "(" in cell:
+                        mine, its = (plots._both(c) or plots.number(c) for c in (own, cell))
+                        assert close(cell.partition("(")[2].rstrip(")"), mine / its, 2), (who, cell)
+            else:
+                continue
+            found += 1
+    assert found >= 4
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_pictures_of_pages_show_what_is_printed(name):
+    """Each time of a table stands in the kept picture, in the order of the times; no picture is older than its page."""
+    page = plots.PAGES / f"{name}.md"
+    svg = page.with_suffix(".svg").read_text(encoding="utf-8")
+    drawn = [table for table in plots.tables(page.read_text(encoding="utf-8")) if plots.panel(table)]
+    assert len(drawn) >= 2
+    for table in drawn:
+        if "time a run" in table.head:
+            timed = [cell for cell in table.column("time a run") if plots.seconds(cell)]
+            places = [svg.index(f">{cell}</text>") for cell in sorted(timed, key=plots.seconds)]
+            assert len(set(places)) == len(set(timed))
+
+
+def test_bars_are_sorted_and_begin_at_zero_where_their_length_can_be_seen():
+    """Else there are dots on a logarithmic axis; ours are blue."""
+    figures = pytest.importorskip("matplotlib.figure")
+    head = ["contestant", "time a run", "our time / its time", "in single rounds", "first result after"]
+
+    def painted(*times):
+        names = ["slow", "autograd_lite", "no"]
+        rows = [[n, t, "1", "–", "1 s"] for n, t in zip(names, [*times, "stopped after 600 s"], strict=True)]
+        table = plots.Table("", head, rows)
+        axis = figures.Figure().subplots()
+        plots.panel(table)[0](axis, table)
+        return axis
+
+    bars = painted("40 ms", "2 ms")
+    assert bars.get_xscale() == "linear"
+    assert bars.get_xlim()[0] == 0.0
+    assert [bar.get_width() for bar in bars.patches] == [0.04, 0.002]  # the last is on top
+    assert [text.get_text() for text in bars.get_yticklabels()] == ["slow", "autograd_lite"]
+    assert [text.get_text() for text in bars.texts] == ["40 ms", "2 ms"]
+    dots = painted("1,094 s, from 500 steps", "2 ms")
+    assert dots.get_xscale() == "log"
+    assert list(dots.patches) == []
+    assert [x for x, _ in dots.collections[0].get_offsets()] == [1094.0, 0.002]
+
+
+def test_the_spread_of_single_rounds_stands_beside_a_ratio():
+    """From the smallest to the largest; a single round has none."""
+    assert measure.spread([1.0, 2.0, 3.0], [2.0, 2.0, 4.0]) == "0.5–1"
+    assert measure.spread([1.0], [2.0]) == "–"
+    row = contest.Row(0, "t", "m", tuple, tuple, tuple, (contest.OURS, "jax", "torch"))
+    column = {
+        contest.OURS: contest.Cell(0.2, [1.0, 2.0]),
+        "jax": contest.Cell(0.4, [4.0, 2.0]),
+        "torch": contest.Cell(reason="no"),
+    }
+    lines = sections.of_row(row, column).text.splitlines()
+    assert [cell.strip() for cell in lines[3].strip("|").split("|")] == ["jax", "3 s", "0.5", "0.25–1", "400 ms"]
+    fast = Round(1e-6, 1e-6, 0.0, 1000, 0.0, [1.0], 100.0)
+    cells = {
+        report.OURS: report.Cell([fast] * 2),
+        "xad": report.Cell([fast._replace(record=3e-6), fast._replace(record=1e-6)]),
+    }
+    last = report.phases("t", cells).splitlines()[-1]
+    assert [cell.strip() for cell in last.strip("|").split("|")] == ["xad", "2,000", "1,000", "0", "0.67", "0.5–1"]
+
+
 def test_bars_say_whether_they_are_met():
-    """A ratio is the median of paired rounds; a bar against nobody is in seconds."""
+    """A ratio is that of the medians; a bar against nobody is in seconds."""
     ours = contest.Cell(0.2, [1e-6, 2e-6, 1e-6])
     column = {contest.OURS: ours, "jax": contest.Cell(0.4, [5e-6, 10e-6, 7e-6]), "torch": contest.Cell(reason="no")}
     against = contest.Bar(("jax", "torch"), 1 / 3, 1 / 10)
-    assert sections.verdict(against, column) == "Run: 0.2 of the time of jax (bar 1/3: met, reach 1/10: missed)."
+    assert sections.verdict(against, column) == "Run: 0.143 of the time of jax (bar 1/3: met, reach 1/10: missed)."
     assert sections.verdict(contest.Bar(bar=1e-6), column) == "Run: 1 µs (bar 1 µs: met)."
     assert sections.verdict(contest.Bar(("jax",), 1.0, of="ready"), column) == (
         "First result: 0.5 of the time of jax (bar 1: met)."

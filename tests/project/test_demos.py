@@ -3,6 +3,7 @@
 import ast
 import importlib
 import math
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import numpy as np
@@ -355,12 +356,48 @@ def test_the_ladder_is_complete():
 
 
 def test_demos_import_only_the_public_names():
-    """No demo reaches into a module of the library."""
+    """No demo reaches into a module of the library; what demos share takes its colours from the palette."""
     for path in FOLDER.glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ImportFrom):
+            if isinstance(node, ast.ImportFrom) and node.module == "autograd_lite.see":
+                assert path.stem in ("common", "page")
+                assert [alias.name for alias in node.names] == ["palette"]
+            elif isinstance(node, ast.ImportFrom):
                 assert not (node.module or "").startswith("autograd_lite."), path.name
                 if node.module == "autograd_lite":
                     assert {alias.name for alias in node.names} <= {"nn", "optim"}, path.name
             if isinstance(node, ast.Import):
                 assert all(alias.name == "autograd_lite" or "autograd" not in alias.name for alias in node.names)
+
+
+GRAPHS = {
+    "worked_example": ("graph.svg", {"x", "w", "b", "h1", "h2", "h3", "h4", "h5", "h6"}),
+    "chain_rule": ("graph.svg", {"x", "w1", "b1", "w2", "b2", "y1", "y2"}),
+    "gradient_tape": ("z.svg", {"w", "x", "z"}),
+    "perceptron": ("graph.svg", {"w", "b", "y", "C"}),
+    "neuron": ("neuron.svg", {"x0", "x1", "w0", "w1", "b", "y"}),
+    "xor_one_sample": ("graph.svg", {"x1", "x2", "w1", "w6", "b3", "h1", "h2", "y", "C"}),
+    "xor": ("graph.svg", {"x1", "x2", "w1", "w6", "b3", "h1", "h2", "y", "C"}),
+    "vanishing_gradient": ("graph.svg", {"w1", "w10", "y1", "y10", "C"}),
+    "layers": ("errand.svg", {"apples", "tax", "price"}),
+}
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_graphs_name_their_nodes_as_the_text_does(reports, name):
+    """What the docstring calls h1 is h1 in the picture."""
+    file, wanted = GRAPHS[name]
+    svg = ET.parse(reports[name].out / file)  # noqa: S314 - our own output
+    headers = {
+        (text.text or "").replace("\xa0", " ").split(" = ")[0] for text in svg.iter("{http://www.w3.org/2000/svg}text")
+    }
+    assert wanted <= headers
+
+
+def test_four_demos_have_a_page_that_plays_their_graph(reports):
+    """Beside the picture, under the name that the page of all demos links to."""
+    for name in ("neuron", "worked_example", "xor", "vanishing_gradient"):
+        ((file, page),) = reports[name].pages.items()
+        assert file in {path.name for path, _ in reports[name].pictures}
+        assert page == reports[name].out / "graph.html"
+        assert page.read_text(encoding="utf-8").startswith("<!doctype html>")

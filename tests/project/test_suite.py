@@ -33,6 +33,7 @@ RUN_BY = {
     "see/formulas": "see/test_explain.py",
     "see/graph": "see/test_explain.py",
     "tape/backends/": "tape/test_backends.py",
+    "tape/cache": "tape/llvm/test_cache.py",
     "tape/elements": "tape/test_sparse.py",
     "tape/files": "tape/test_tape_files.py",
     "tape/lane_paths": "tape/test_vmap.py",

@@ -6,10 +6,12 @@ that runs inside the library. Quick tests take a sample of the places, full ones
 
 import ast
 import linecache
+import os
 import re
 import sys
 import threading
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -17,6 +19,8 @@ from tiers import sizes
 
 import autograd_lite as al
 from autograd_lite import context, core
+from autograd_lite.tape import cache
+from autograd_lite.tape.backends import registry
 
 LIBRARY = f"{Path(al.__file__).parent}/"
 FAILURES = [KeyboardInterrupt, MemoryError]
@@ -24,7 +28,7 @@ FAILURES = [KeyboardInterrupt, MemoryError]
 #: The first line of a clean-up cannot be protected by another one; these are the managers whose clean-up restores state.
 #: Leaving `with lock:` is a line too, before the lock is opened; there the interpreter itself looks for no interrupt.
 LOCKED = re.compile(r"^\s*with .*(_lock|_loading|_keeping|_writing|tracing)\b.*:")
-MANAGERS = {"observing", "record_into", "differentiated", "running_on", "selecting", "watched", "lent"}
+MANAGERS = {"observing", "record_into", "differentiated", "running_on", "selecting", "watched", "lent", "asking"}
 
 
 def failing_square(countdown):
@@ -195,6 +199,26 @@ class Compile(Transform):
         assert bits(in_time(self.act)) == expected
 
 
+class Cache(Compile):
+    """Compiled code goes to the disk: a file is whole or not there."""
+
+    def __init__(self, folder):
+        self.folder = folder / "cache"
+        super().__init__(folder)
+
+    def act(self):
+        registry.forget()
+        with patch.dict(os.environ, {"AUTOGRAD_LITE_CACHE": str(self.folder)}):
+            return super().act()
+
+    def verify(self):
+        for _ in range(2):  # the second time from the disk
+            super().verify()
+            assert {path.suffix for path in self.folder.iterdir()} == {".code"}
+            with patch.dict(os.environ, {"AUTOGRAD_LITE_CACHE": str(self.folder)}):
+                assert all(cache.read(path.stem) for path in self.folder.iterdir())
+
+
 class Vmap(Transform):
     """Lanes that go different ways."""
 
@@ -279,7 +303,7 @@ class SaveTape(Save):
         assert al.Tape.load(self.path)(0.7, 1.3) == program(0.7, 1.3)
 
 
-ACTIONS = [Forward, Backward, Transform, Hessian, Jit, Compile, Vmap, Scan, Trace, Save, Load, SaveTape]
+ACTIONS = [Forward, Backward, Transform, Hessian, Jit, Compile, Cache, Vmap, Scan, Trace, Save, Load, SaveTape]
 
 
 def places(total, most):

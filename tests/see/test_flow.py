@@ -1,10 +1,14 @@
 """Gradient flow: sizes by layer, shares of units."""
 
+import itertools
+import math
+
 import numpy as np
 import pytest
 
 import autograd_lite as al
 from autograd_lite import nn
+from autograd_lite.see import palette
 
 
 def variables(network):
@@ -19,7 +23,7 @@ def test_sizes_are_root_mean_squares_of_weights_and_biases_together():
     network = nn.Network.create([2, 3, 1], "tanh", rng=0)
     gradient = al.grad(lambda n: n(np.array([1.0, 2.0]))[0] ** 2)(network)
     flow = al.gradient_flow(gradient)
-    assert flow.names == ["layers.0", "layers.1"]
+    assert flow.names == ["layers[0]", "layers[1]"]
     for size, layer in zip(flow.sizes[0], gradient.layers, strict=True):
         numbers = np.concatenate([layer.weight.ravel(), layer.bias])
         assert size == pytest.approx(np.sqrt(np.mean(numbers**2)), rel=1e-14)
@@ -47,7 +51,8 @@ def test_dead_and_saturated_units_are_counted_by_layer():
     assert flow.dead.tolist() == [0.5, 0.0]
     assert flow.saturated.tolist() == [0.0, 0.5]
     assert (
-        str(flow) == "0  1.000e+00\nunits of layer 1: 50% dead, 0% saturated\nunits of layer 2: 0% dead, 50% saturated"
+        str(flow)
+        == "[0]  1.000e+00\nunits of layer 1: 50% dead, 0% saturated\nunits of layer 2: 0% dead, 50% saturated"
     )
 
 
@@ -68,6 +73,66 @@ def test_measuring_changes_no_gradient():
     before = x.value, x.grad
     al.gradient_flow([x.grad], y)
     assert (x.value, x.grad) == before
+
+
+def test_layers_have_names():
+    """Given ones, keys of a dict, or places as a user writes them; too few names are an error."""
+    assert al.gradient_flow([1.0, 2.0], names=["w1", "w2"]).names == ["w1", "w2"]
+    assert al.gradient_flow({"up": 1.0, "down": [2.0, 3.0]}).names == ["down", "up"]
+    assert al.gradient_flow([1.0, 2.0]).names == ["[0]", "[1]"]
+    assert al.gradient_flow(1.0).names == ["all"]
+    with pytest.raises(al.ArgumentError, match=r"1 names for 2 layers \(\[0\], \[1\]\)\. Give one for each"):
+        al.gradient_flow([1.0, 2.0], names=["w1"])
+
+
+def written(axes):
+    """Every text in a panel."""
+    axes.figure.canvas.draw()
+    texts = [*axes.texts, *axes.get_xticklabels(), *(axes.get_legend().get_texts() if axes.get_legend() else ())]
+    return [text.get_text() for text in texts]
+
+
+def test_the_picture_names_every_layer():
+    """On the axis for one step, at the ends of the lines for many, where no two names touch; a hostile name stays text."""
+    pytest.importorskip("matplotlib")
+    names = [f"w{k}" for k in range(1, 11)] + ["$x^$"]
+    (axes,) = al.plot_gradient_flow([1.0 + k for k in range(11)], names=names).axes
+    assert {*names[:-1], r"\$x^\$"} <= {*written(axes)}
+    (axes,) = al.plot_gradient_flow([[1.0 + 1e-3 * k for k in range(11)]] * 5, names=names).axes
+    assert {*names[:-1], r"\$x^\$"} <= {*written(axes)}
+    boxes = sorted((text.get_window_extent() for text in axes.texts), key=lambda box: box.y0)
+    assert all(upper.y0 >= lower.y0 + 0.75 * lower.height for lower, upper in itertools.pairwise(boxes))
+    assert boxes[-1].x1 <= axes.figure.bbox.x1
+
+
+def test_no_panel_is_empty():
+    """A second one only where a unit is dead or saturated; else a line says that none is."""
+    pytest.importorskip("matplotlib")
+    open_, closed = al.relu(al.Variable(1.0)), al.relu(al.Variable(-1.0))
+    assert len(al.plot_gradient_flow([1.0], closed).axes) == 2
+    figure = al.plot_gradient_flow([1.0], open_)
+    assert len(figure.axes) == 1
+    assert figure.get_supxlabel() == "No unit of the 1 layers of units is dead or saturated."
+    assert al.plot_gradient_flow([1.0]).get_supxlabel() == ""
+
+
+def test_red_is_for_nan_and_infinity_only():
+    """Zeros and dead units are grey; what is not finite has a mark of its own."""
+    matplotlib = pytest.importorskip("matplotlib")
+
+    def colours(figure):
+        lines = [matplotlib.colors.to_hex(line.get_color()) for axes in figure.axes for line in axes.lines]
+        return {*lines, *(matplotlib.colors.to_hex(p.get_facecolor()) for axes in figure.axes for p in axes.patches)}
+
+    red = palette.BAD.light
+    for given in ([0.0, 1.0], [[0.0, 1.0], [1.0, 2.0]], [[0.0], [0.0]]):
+        figure = al.plot_gradient_flow(given, al.relu(al.Variable(-1.0)))
+        assert red not in colours(figure)
+        assert "exactly 0" in written(figure.axes[0])
+    for given in ([math.nan, 1.0], [[1.0, math.inf], [1.0, 2.0]]):
+        figure = al.plot_gradient_flow(given)
+        assert red in colours(figure)
+        assert "NaN or infinite" in written(figure.axes[0])
 
 
 def test_the_picture_is_saved(tmp_path):

@@ -134,3 +134,28 @@ def test_renderer_that_is_no_program(tmp_path):
 def test_graphviz_itself_draws_the_same_boxes():
     """Never compared byte by byte: two renderers, one content."""
     assert boxes(al.draw(neuron(), engine="dot")) == boxes(al.draw(neuron()))
+
+
+@posix
+def test_png_and_pdf_are_made_by_graphviz_itself_where_it_is_there(bare, tmp_path):
+    """It has the fonts of the machine; SVG stays with graphviz-pure. What the user names is not replaced."""
+    pure = program(bare, "graphviz-pure")
+    assert render.find_engine(None, "pdf") == pure
+    dot = program(bare, "dot", "import sys; sys.stdin.buffer.read(); print('by dot', *sys.argv[1:])")
+    assert [render.find_engine(None, kind) for kind in ("svg", "png", "pdf")] == [pure, dot, dot]
+    assert render.find_engine(pure, "pdf") == pure
+    view = al.draw(neuron())
+    assert view.save(tmp_path / "g.pdf").read_text() == "by dot -Tpdf\n"
+    assert view.save(tmp_path / "g.PNG").read_text() == "by dot -Tpng -Gdpi=144\n"
+
+
+def test_a_renderer_without_pdf_says_which_program_can(tmp_path):
+    """The exact text; nothing is written."""
+    pure = render.find_engine("graphviz-pure")
+    with pytest.raises(al.RendererNotFound) as caught:
+        al.draw(neuron(), engine=pure).save(tmp_path / "g.pdf")
+    assert str(caught.value) == (
+        f"{pure} cannot make a PDF. The program `dot` of Graphviz itself can: `apt install graphviz`, "
+        "`brew install graphviz`, `winget install graphviz`; or name one with engine=. Or save an .svg or a .png."
+    )
+    assert not (tmp_path / "g.pdf").exists()

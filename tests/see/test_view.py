@@ -20,13 +20,13 @@ def test_save(tmp_path):
         assert view.save(tmp_path / name).read_bytes() == view.source.encode()
 
 
-@pytest.mark.parametrize(("name", "suffix"), [("g.pdf", ".pdf"), ("g", "")])
+@pytest.mark.parametrize(("name", "suffix"), [("g.eps", ".eps"), ("g", "")])
 def test_save_with_another_suffix(tmp_path, name, suffix):
     """Refused before anything is written."""
     with pytest.raises(al.ArgumentError) as caught:
         al.draw(neuron()).save(tmp_path / name)
     assert str(caught.value) == (
-        f"cannot save as {name!r}: its suffix is {suffix!r}. Give the file one of .svg, .png, .html, .dot, .gv."
+        f"cannot save as {name!r}: its suffix is {suffix!r}. Give the file one of .svg, .png, .pdf, .html, .dot, .gv."
     )
     assert not list(tmp_path.iterdir())
 

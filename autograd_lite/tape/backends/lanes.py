@@ -78,6 +78,7 @@ class LaneProgram:
         picked = np.array(self.common.outputs, dtype=np.int64)
         self._picked: Any = slice(len(picked)) if np.array_equal(picked, np.arange(len(picked))) else picked
         self._run = registry.lanes(self.each, sum(varying), backend, summed=summed, contract=contract)
+        self.cached = getattr(self._run, "cached", False)
         if self.common.code:
             self._first = registry.single(self.common, backend)
 

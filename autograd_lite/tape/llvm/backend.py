@@ -28,12 +28,12 @@ class MachineSingle:
     """A program for one lane; see `registry.Single`."""
 
     def __init__(self, program: Program, *, contract: bool) -> None:
-        written = emit.lane_module(program, contract=contract)
-        self.count, self.inputs = len(program.outputs), program.inputs
-        self.outputs = sum(map(len, written.outputs.values()))
-        self.scratch = 0 if written.scratch <= emit.ON_STACK else written.scratch
-        self.callbacks = list(written.callbacks.values())
-        self.module, short = written.compiled(300), len(written.tape.code) < 500
+        write = functools.partial(emit.lane_module, program, contract=contract)
+        self.module = emit.machine_code(program, write, contract)
+        self.count, self.inputs, facts = len(program.outputs), program.inputs, self.module.facts
+        self.outputs, self.callbacks = facts["outputs"], self.module.callbacks
+        self.scratch = 0 if facts["scratch"] <= emit.ON_STACK else facts["scratch"]
+        self.cached, short = self.module.cached, facts["length"] < 500
         self.address, pointer = self.module.address("main"), ctypes.c_void_p
         self.main = self.module.function("main", ctypes.c_int64, *[pointer] * 3, hold_gil=short)
         self.framed = self.module.function("framed", ctypes.c_int64, pointer, hold_gil=short)
@@ -117,12 +117,13 @@ class MachineLanes:
 
     def __init__(self, program: Program, varying: int, *, summed: bool, contract: bool) -> None:
         self.width, count = engine.host().width, len(program.outputs)
-        written = emit.lanes_module(program, varying, self.width, summed=summed, contract=contract)
+        write = functools.partial(emit.lanes_module, program, varying, self.width, summed=summed, contract=contract)
+        self.module = emit.machine_code(program, write, varying, self.width, summed, contract)
+        facts, self.callbacks, self.cached = self.module.facts, self.module.callbacks, self.module.cached
         self.outputs, self.sum_count = (0, count) if summed else (count, 0)
-        self.varying, self.guarded, self.largest = varying, bool(program.guards), written.block
-        self.scratch = written.scratch * (written.row // 8) + 16  # what follows begins at a cache line
-        self.work = written.instructions + len(written.groups.absorbed) // 4  # matrices keep the adders busy
-        self.callbacks, self.module = list(written.callbacks.values()), written.compiled(1000)
+        self.varying, self.guarded = varying, bool(program.guards)
+        self.largest: int = facts["block"]
+        self.scratch, self.work = facts["scratch"] + 16, facts["work"]  # what follows begins at a cache line
         kinds = [ctypes.c_void_p] * 6 + [ctypes.c_int64] * 4
         self.main = self.module.function("main", None, *kinds)
         self._spare, self._totals = Pool(), Pool()

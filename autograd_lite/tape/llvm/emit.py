@@ -15,7 +15,7 @@ from autograd_lite.primitives import PRIMITIVES, Primitive
 from autograd_lite.tape import progress
 from autograd_lite.tape.llvm import engine, matrices, matrix_loops, runtime, vector_math
 from autograd_lite.tape.llvm.ir import Builder, Module, Value, vector
-from autograd_lite.tape.lowering import lowered
+from autograd_lite.tape.lowering import TABLE, content, lowered
 from autograd_lite.tape.program import FEW, Guard, Program, sunk
 
 #: LLVM's name of a comparison of doubles as Python compares floats: ordered, but for "unequal".
@@ -86,6 +86,9 @@ LIBRARY: dict[Primitive, str] = {
 
 NATIVE = frozenset([*INLINE, *LIBRARY])
 
+#: What compiled programs call, as functions of the width of their values.
+LIBRARIES = {"runtime": runtime.library, "vectors": vector_math.library, "matrices": matrix_loops.library}
+
 FUNCTION_LENGTH = 1000  # instructions of one function: long enough to share loads, short enough for LLVM
 RUN = 16  # as many arguments of a loop or vmap are copied together where they lie together, or are one number
 HELD = 1e300  # the number of the first guard that failed, while none has
@@ -122,13 +125,11 @@ class ProgramModule(Module):
         for k, slot in enumerate(() if summed else results):
             self.outputs[slot].append(("out", 8 * k) if width is None else ("scratch", (varying + k) * self.row))
         self.scratch = 0 if width is None else varying if summed else varying + len(results)
-        self.callbacks: dict[Any, engine.Callback] = {}
+        self.callbacks: dict[Any, str] = {}  # names of operations that are Python's
         self.results: dict[int, Place] = {}  # of operations with many results, and of these
-        self.libraries = [runtime.library()]
-        if width is not None:
-            self.libraries.append(vector_math.library(width))
-        if self.groups.matrices or self.groups.outers:
-            self.libraries.append(matrix_loops.library(width))
+        looped = bool(self.groups.matrices or self.groups.outers)
+        self.libraries: list[tuple[str, int | None]] = [("runtime", None)]  # which, for values of what width
+        self.libraries += [("vectors", width)] * (width is not None) + [("matrices", width)] * looped
         self._write()
 
     def _write(self) -> None:
@@ -248,12 +249,14 @@ class ProgramModule(Module):
         for call in self._calls:
             call(b, given, scratch, out)
 
-    def compiled(self, few: int) -> engine.Module:
-        """Machine code of this machine: with all optimisations for a `few` instructions; level 0 fuses nothing."""
-        for library in self.libraries:
-            runtime.loaded(library)
-        progress.part("LLVM writes machine code")
-        return engine.Module(self.text, 2 if self.instructions <= few else int(self.contract))
+    def called_back(self, operation: Any) -> str:
+        """The name of the way back into Python for an operation."""
+        return self.callbacks.setdefault(operation, f"callback_{len(self.callbacks)}")
+
+    @property
+    def level(self) -> int:
+        """All optimisations for a few instructions; level 0 fuses nothing."""
+        return 2 if self.instructions <= (300 if self.width is None else 1000) else int(self.contract)
 
 
 class FunctionWriter:
@@ -302,10 +305,7 @@ class FunctionWriter:
         else:
             given = [self.value(a) for a in arguments]
             name = LIBRARY.get(operation)
-            if name is None:
-                back = self.module.callbacks[operation] = engine.callback(operation)
-                name = back.name
-            value = self.b.library(name, *given)
+            value = self.b.library(name or self.module.called_back(operation), *given)
         self.values[slot] = value
         self.output(slot)
 
@@ -315,8 +315,7 @@ class FunctionWriter:
         place = self.module.results[slot] = "scratch", region
         self.module.scratch += max(len(arguments), operation.results)
         self._passed(arguments, region)
-        back = self.module.callbacks[operation] = engine.loop_callback(operation)
-        self.b.call("void", back.name, self.pointer(*place))
+        self.b.call("void", self.module.called_back(operation), self.pointer(*place))
         self.values[slot] = self.b.constant(0.0)
 
     def _passed(self, arguments: tuple[int, ...], region: int) -> None:
@@ -369,6 +368,26 @@ class FunctionWriter:
             status.store(before.where(holds, before.where(before < number + 1.0, number + 1.0)))
 
 
+def machine_code(program: Program, write: Callable[[], ProgramModule], *options: Any) -> engine.Module:
+    """The code of a program as `write` writes it with these options, or from the disk."""
+    own: dict[Any, int] = {}  # the operations of users that machine code calls, as the cache numbers them
+
+    def written() -> ProgramModule:
+        module = write()
+        called = [o.name if o in TABLE else own.setdefault(o, len(own)) for o in module.callbacks]
+        module.facts |= {"libraries": module.libraries, "callbacks": called}
+        return module
+
+    def prepared(facts: engine.Facts) -> list[engine.Callback]:
+        for name, width in facts["libraries"]:
+            runtime.loaded(LIBRARIES[name], width)
+        operations = [*own]
+        called = [PRIMITIVES[o] if type(o) is str else operations[o] for o in facts["callbacks"]]
+        return [engine.loop_callback(o) if hasattr(o, "results") else engine.callback(o) for o in called]
+
+    return engine.ready(lambda: [content(program, NATIVE, own), *options], written, prepared)
+
+
 def lane_module(tape: Program, *, contract: bool = False) -> ProgramModule:
     """The module of a program for one lane: `main(in, out, scratch)`, and `framed` with the address of these three.
 
@@ -408,6 +427,8 @@ def lane_module(tape: Program, *, contract: bool = False) -> ProgramModule:
 
     module.function("main", ["ptr"] * 3, main)
     module.function("framed", ["ptr"], framed)
+    outputs = sum(map(len, module.outputs.values()))
+    module.facts = {"outputs": outputs, "scratch": module.scratch, "length": len(tape.code)}
     return module
 
 
@@ -450,6 +471,8 @@ def lanes_module(tape: Program, varying: int, width: int, *, summed: bool, contr
 
     module.table("places", module.added)
     module.function("main", [*["ptr"] * 6, *["i64"] * 4], main)
+    work = module.instructions + len(module.groups.absorbed) // 4  # matrices keep the adders busy
+    module.facts = {"block": module.block, "scratch": module.scratch * (row // 8), "work": work}
     return module
 
 

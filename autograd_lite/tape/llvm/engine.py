@@ -1,10 +1,13 @@
 """Around LLVM: the host, compiling a module, and the functions that compiled code calls."""
 
 import ctypes
+import json
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from hashlib import sha256
+from pathlib import Path
 from threading import Lock
 from types import SimpleNamespace
 from typing import Any
@@ -14,8 +17,11 @@ import numpy as np
 
 from autograd_lite.errors import CompilationError
 from autograd_lite.primitives import Primitive
+from autograd_lite.tape import cache as disk
+from autograd_lite.tape import progress
 
 try:
+    import llvmlite
     import llvmlite.binding as llvm
 except ImportError:  # the extra `jit` is not installed
     llvm = None
@@ -63,19 +69,28 @@ def _parsed(text: str) -> Any:
         raise CompilationError(message) from error
 
 
-class Module:
-    """A module of IR as machine code of this machine, alive as long as this object is.
+#: What is known of compiled code beside the code, as JSON can hold it.
+Facts = dict[str, Any]
 
-    Modules compiled from now on may call its functions of these `names`.
+
+class Module:
+    """An object file as machine code of this process, alive as long as this object is.
+
+    Modules loaded from now on may call its functions of the `names` among the facts; it calls `callback_0` and so on itself.
     """
 
-    def __init__(self, text: str, level: int, names: Iterable[str] = ()) -> None:
+    def __init__(
+        self, code: bytes, facts: Facts, callbacks: "Sequence[Callback]" = (), *, cached: bool = False
+    ) -> None:
+        self.facts, self.callbacks, self.cached = facts, callbacks, cached
         with _lock:
-            # As an object file: an engine that compiles itself keeps 0.7 MB of tables, whatever the length of the code.
+            # An engine that compiles itself keeps 0.7 MB of tables, whatever the length of the code.
             self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), host().machine(0))
-            self._engine.add_object_file(llvm.ObjectFileRef.from_data(_compiler(level).emit_object(_parsed(text))))
+            self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+            for number, called in enumerate(callbacks):  # each module has its own of these names
+                llvm.add_symbol(f"callback_{number}", called.address)
             self._engine.finalize_object()
-        for name in names:
+        for name in facts["names"]:
             llvm.add_symbol(name, self.address(name))
 
     def address(self, name: str) -> int:
@@ -86,6 +101,51 @@ class Module:
         return kind(self.address(name))
 
 
+def compiled(text: str, level: int) -> bytes:
+    """A module of IR as an object file for this machine."""
+    with _lock:
+        return bytes(_compiler(level).emit_object(_parsed(text)))
+
+
+@cache
+def _sources() -> str:
+    """A digest of the files that decide what code a program becomes; nothing where they cannot be read."""
+    here = Path(__file__)
+    files = [*here.parent.glob("*.py"), *(here.parents[1] / name for name in ("lowering.py", "program.py"))]
+    try:
+        contents = [file.read_bytes() for file in sorted([*files, here.parents[2] / "primitives.py"])]
+    except OSError:
+        return ""
+    return sha256(b"".join(sha256(text).digest() for text in contents)).hexdigest()
+
+
+def ready(
+    content: Callable[[], Sequence[Any]],
+    write: Callable[[], Any],
+    prepared: Callable[[Facts], Sequence["Callback"]] = lambda _: (),
+) -> Module:
+    """The machine code of the module of IR that `write` makes, or code from the disk that was made of an equal `content`.
+
+    `prepared` loads the modules that this one calls, and gives its ways back into Python.
+    """
+    key = kept = None
+    if disk.folder() is not None and (sources := _sources()):
+        versions = llvm.llvm_version_info, llvmlite.__version__, host(), sources
+        key = sha256(repr((versions, *content())).encode()).hexdigest()
+        kept = disk.read(key)
+    if kept is not None:
+        known, _, code = kept.partition(b"\n")
+        facts = json.loads(known)
+        return Module(code, facts, prepared(facts), cached=True)
+    written = write()
+    progress.part("LLVM writes machine code")
+    facts, code = {"names": written.names, **written.facts}, compiled(written.text, written.level)
+    module = Module(code, facts, prepared(facts))
+    if key is not None:
+        disk.write(key, json.dumps(facts).encode() + b"\n" + code)
+    return module
+
+
 class Callback:
     """A way back into Python from machine code, which gets `failed` where `call` raises; failures are kept for the caller.
 
@@ -93,7 +153,6 @@ class Callback:
     """
 
     def __init__(self, call: Callable[..., Any], kind: Any, failed: Any, *, own: bool = False) -> None:
-        self.name = f"callback_{id(self)}"
         self._kept: Any = threading.local() if own else SimpleNamespace()
 
         def guarded(*arguments: Any) -> Any:
@@ -106,7 +165,7 @@ class Callback:
                 return failed
 
         self._function = kind(guarded)
-        llvm.add_symbol(self.name, ctypes.cast(self._function, ctypes.c_void_p).value or 0)
+        self.address = ctypes.cast(self._function, ctypes.c_void_p).value or 0
 
     @property
     def failures(self) -> list[BaseException]:

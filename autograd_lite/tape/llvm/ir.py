@@ -37,6 +37,7 @@ class Module:
         self.fused = {name: f"{name} contract" for name in ("fadd", "fsub", "fmul") if contract}
         self.parts: list[str] = []
         self.names: list[str] = []  # of functions that other modules may call
+        self.facts: dict[str, Any] = {}  # what is to be known of its machine code
         self.written: set[str] = set()
         self.declarations: dict[str, str] = {}
 
@@ -57,6 +58,11 @@ class Module:
         entries = [f"i64 {n}" for n in numbers]
         self.parts.append(f"@{name} = internal constant [{len(entries)} x i64] [{', '.join(entries)}]")
         return f"@{name}"
+
+    @property
+    def level(self) -> int:
+        """How far LLVM optimises it, from 0 to 3."""
+        return 2
 
     @property
     def text(self) -> str:

@@ -4,6 +4,7 @@ import ctypes
 from collections.abc import Callable
 from functools import cache
 from threading import Lock
+from typing import Any
 
 from autograd_lite.tape.llvm import engine
 from autograd_lite.tape.llvm.ir import Builder, Module, Value, vector
@@ -76,7 +77,7 @@ def _scan(*, swap: bool) -> Callable[..., Value]:
 
 
 @cache
-def library() -> Module:
+def library(_width: int | None = None) -> Module:
     module = Module(1)
     module.function("al_total", ["ptr", "i64"], _total)
     module.function("al_fill", ["ptr", "double", "i64"], _fill)
@@ -87,21 +88,22 @@ def library() -> Module:
 
 
 _loading = Lock()
-_loaded: dict[Module, engine.Module] = {}
+_loaded: dict[Any, engine.Module] = {}
 
 
-def loaded(functions: Module) -> engine.Module:
-    """The machine code of functions, which later modules find by their names."""
+def loaded(library: Callable[..., Module], width: int | None = None) -> engine.Module:
+    """The machine code of functions for values of some width, which later modules find by their names."""
+    key = library.__module__, width
     with _loading:
-        if functions not in _loaded:
-            _loaded[functions] = engine.Module(functions.text, 2, functions.names)
-    return _loaded[functions]
+        if key not in _loaded:
+            _loaded[key] = engine.ready(lambda: key, lambda: library(width))
+    return _loaded[key]
 
 
 @cache
 def _native_scan(swap: bool) -> Callable[..., int]:
     kinds = [ctypes.c_void_p] * 6 + [ctypes.c_int64] * 5 + [ctypes.c_void_p]
-    return loaded(library()).function(f"al_scan{swap:d}", ctypes.c_int64, *kinds)
+    return loaded(library).function(f"al_scan{swap:d}", ctypes.c_int64, *kinds)
 
 
 def scan(*arguments: int, swap: bool) -> tuple[int, int]:

@@ -56,7 +56,8 @@ def test_a_program_for_another_machine(target, kind):
         assert product in text
         return
     module = emit.lanes_module(program(), 8, target.width, summed=kind == "sums over lanes")
-    text, common, lanes, matrices = (assembly(target, part) for part in (module, *module.libraries))
+    libraries = (emit.LIBRARIES[name](width) for name, width in module.libraries)
+    text, common, lanes, matrices = (assembly(target, part) for part in (module, *libraries))
     assert main in text
     assert lanes_product in matrices
     assert fused in lanes
