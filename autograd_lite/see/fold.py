@@ -195,7 +195,7 @@ class _Layout:
     def _cells(self, group: Group) -> tuple[tuple[int, ...], ...]:
         """Return the nodes of each copy or turn; nothing where a box is no repetition."""
         turns = group.turns or len(group.kinds[0])
-        if turns == 1 or (len(group.kinds) > 1 and not group.turns):
+        if turns == 1 or (len(group.kinds) > 1 and not group.turns) or any(len(kind) % turns for kind in group.kinds):
             return ()
         each = [(kind, len(kind) // turns) for kind in group.kinds]
         cells = (chain.from_iterable(kind[t * many : (t + 1) * many] for kind, many in each) for t in range(turns))

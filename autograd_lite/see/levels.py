@@ -9,7 +9,7 @@ import json
 import re
 import zlib
 from base64 import b64encode
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, compress, repeat
@@ -28,9 +28,10 @@ from autograd_lite.see.labels import elide, formula, given_name, operation, rule
 from autograd_lite.see.render import page, section
 from autograd_lite.variable import Variable
 
-# Bytes of numbers and structure in a page; about how many boxes; a copy of more than CHIPS nodes opens on boxes instead of
-# nodes; letters of a name.
-BUDGET, MOST, CHIPS, NAME_LENGTH = 900_000, 400, 400, 40
+# Bytes of numbers and structure in a page. About how many boxes, of MANY nodes or more: their sizes take time.
+BUDGET, MOST, MANY = 900_000, 400, 100_000
+# A copy of more nodes opens on boxes instead of nodes; letters of a name.
+CHIPS, NAME_LENGTH = 400, 40
 # The operations whose values and local derivatives the page computes as IEEE 754 says; the script knows them by name.
 EXACT: dict[str, Callable[..., Any]] = {
     "add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide, "neg": np.negative,
@@ -208,23 +209,25 @@ class Levels:
     def unfold(self, level: Level) -> list[Level]:
         """Fill a level; return the boxes in it."""
         box, level.unfolded = level.box, True
-        members = tuple(sorted({*box.nodes, *level.extra}))
         if box.cells:
             level.cells, level.rows = self._arranged(box.cells)
             if max(level.rows) == 1:
                 level.rows = [len(level.cells)]
             parts = self._leaves(level.extra)
-        elif len(members) == 1:
-            level.nodes = members
+        elif len(box.nodes) + len(level.extra) == 1:
+            level.nodes = box.nodes
             return []
+        elif box.scope:  # its leaves are told apart by the boxes in it that use them
+            parts = self.positions.children(replace(box, nodes=tuple(sorted({*box.nodes, *level.extra}))))
         else:
-            parts = self.positions.children(replace(box, nodes=members))
-        if parts and not any(part.scope or len(part.nodes) > 1 for part in parts):
-            level.nodes = [part.nodes[0] for part in parts][::-1]
+            parts = self.positions.children(box)
+        loose = [] if box.scope or box.cells else level.extra
+        if not box.cells and not any(part.scope or len(part.nodes) > 1 for part in parts):
+            level.nodes = [*(part.nodes[0] for part in reversed(parts)), *loose]
             counts = Counter(self.moments.ops[i] for i in level.nodes if self.nodes[i].arguments)
             level.what = [", ".join(op for op, _ in counts.most_common())] if box.scope else []
             return []
-        level.boxes = self._sorted(parts, level)
+        level.boxes = self._sorted([*parts, *self._leaves(loose)], level)
         level.what = [part.title[0] for part in level.boxes if part.title]
         if len(level.boxes) == 1 and not box.cells:  # nothing to choose: show what is in it
             only = level.boxes[0]
@@ -349,12 +352,10 @@ class Levels:
             self.cost(~whole, brief) < 0.9 * budget
         ):  # all together; a part may cost more, for it stores what the rest tells
             budget = 2**63
-        found, waiting = [self.top], [self.top]
-        while waiting:
-            level = min(waiting, key=lambda level: level is not self.top and not self.is_opened(level))
-            waiting.remove(level)
-            if len(found) > MOST:
-                continue
+        most = max(MOST, MOST * MANY // len(self.nodes))
+        found, first, then = [self.top], deque[Level](), deque([self.top])
+        while (first or then) and len(found) < most:
+            level = (first or then).popleft()
             inner = self.unfold(level)
             for short_of_room in (False, True)[: 2 if level.cells else 1]:
                 level.brief = short_of_room
@@ -364,7 +365,8 @@ class Levels:
                 if level is self.top or self.cost(*more) + 250 * (len(found) + len(inner)) < budget:
                     whole, brief = more
                     found += inner
-                    waiting += inner
+                    for box in inner:
+                        (first if self.is_opened(box) else then).append(box)
                     break
             else:
                 level.unfolded = level.brief = False

@@ -107,7 +107,7 @@ def browser():
 # -------------------------------------------------------------------------------------------------------------- numbers
 
 
-@pytest.mark.parametrize("name", mostly_full([*GRAPHS, "residual"], [3, 7, -1]))
+@pytest.mark.parametrize("name", mostly_full([*GRAPHS, "residual"], [3, 5, 7, -1]))
 def test_the_page_computes_what_backward_does(name, browser):
     """Values and gradients of every node, to the bit: few of them are stored."""
     y = residual() if name == "residual" else GRAPHS[name]()
