@@ -160,8 +160,8 @@ def test_another_process_finds_the_code(folder):
     """The digest is that of the content: no address, no hash of an object, no order of a set enters it."""
     script = f"""
 import sys
-sys.path.insert(0, {str(Path(__file__).parents[2])!r})
-from tests.tape.test_cache import GRADIENTS, engine, results
+sys.path.insert(0, {str(Path(__file__).parents[3])!r})
+from tests.tape.llvm.test_cache import GRADIENTS, engine, results
 load, loaded = engine.Module.__init__, []
 def noted(self, *arguments, **options):
     load(self, *arguments, **options)
@@ -184,8 +184,8 @@ def test_processes_that_race_for_one_entry(folder, tmp_path):
     """Four of them at once: right results, whole entries, nothing left over."""
     script = f"""
 import sys
-sys.path.insert(0, {str(Path(__file__).parents[2])!r})
-from tests.tape.test_cache import results
+sys.path.insert(0, {str(Path(__file__).parents[3])!r})
+from tests.tape.llvm.test_cache import results
 print(results("branches").hex())
 """
     expected = results("branches").hex()
