@@ -391,7 +391,7 @@ def test_machine_code_goes_when_nothing_holds_it(monkeypatch):
     monkeypatch.setattr(registry, "_CACHED", 4)
     alive = weakref.WeakSet()
     made = engine.Module.__init__
-    monkeypatch.setattr(engine.Module, "__init__", lambda self, *rest: (alive.add(self), made(self, *rest))[1])
+    monkeypatch.setattr(engine.Module, "__init__", lambda self, *a, **k: (alive.add(self), made(self, *a, **k))[1])
     fast = al.jit(lambda x, text: al.cosh(x) * len(text) + x)
     plain = al.jit(lambda v: al.sum(al.cosh(v)))  # the short way holds code, too
     for k in range(1, 21):

@@ -45,6 +45,11 @@ def looped(a):
     return total + al.vmap(lambda x: al.tanh(x * a) * x, reduce="sum")(ROWS)
 
 
+def capturing(a, b):
+    """A step that uses a number from outside on its second branch alone: the loop is recorded anew for it."""
+    return al.scan(lambda c, x: (c + a if c < 1.0 else c * b + x, c), 0.1, ROWS)[0]
+
+
 def own(x):
     """Operations of users, with and without an expression, and two of them called back."""
     return halved(cubed(x)) * raised(x) - halved(x)
@@ -56,6 +61,7 @@ GRADIENTS = {
     "lanes": (al.vmap(al.value_and_grad(branching)), [(ROWS,)]),
     "sums": (al.vmap(al.grad(network), (None, 0), reduce="sum"), [(WEIGHTS, np.outer(ROWS, ROWS[:8]))]),
     "loops": (al.value_and_grad(looped), [(0.8,), (1.9,)]),
+    "captured": (capturing, [(0.01, 0.5), (0.3, 0.5)]),
     "own": (al.value_and_grad(own), [(0.3,)]),
     "own, lanes": (al.vmap(own), [(ROWS,)]),
 }
@@ -240,7 +246,7 @@ def test_what_makes_another_entry(folder, monkeypatch, change, modules):
         al.jit(lambda x: x + 0.0, backend="llvm")(1.0)
         f = lambda x: x + -0.0
     elif change == "guard":
-        f = lambda x: x * 2.0 if x > 0 else x
+        f = lambda x: x * 2.0 if x > 0 else x * 2.0  # noqa: RUF034 - two programs that differ in the guard alone
         al.jit(f, backend="llvm")(1.0)
         point = -1.0
     elif change == "contract":
