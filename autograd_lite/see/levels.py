@@ -176,7 +176,8 @@ class Level:
 
     @property
     def title(self) -> tuple[str, ...]:
-        first, *rest = self.box.title or ("",)
+        alone = len(self.box.nodes) == 1 and not self.box.scope  # its formula is told instead
+        first, *rest = ("",) if alone else self.box.title or ("",)
         lines = [f"{first} {rest.pop(0)}" if rest and first.endswith(" of") else first, *rest]
         return tuple(visible(line.replace(self.around, "", 1) if self.around else line) for line in lines if line)
 
@@ -209,7 +210,7 @@ class Levels:
     def unfold(self, level: Level) -> list[Level]:
         """Fill a level; return the boxes in it."""
         box, level.unfolded = level.box, True
-        if box.cells:
+        if len(box.cells) > 1:
             level.cells, level.rows = self._arranged(box.cells)
             if max(level.rows) == 1:
                 level.rows = [len(level.cells)]
@@ -221,15 +222,15 @@ class Levels:
             parts = self.positions.children(replace(box, nodes=tuple(sorted({*box.nodes, *level.extra}))))
         else:
             parts = self.positions.children(box)
-        loose = [] if box.scope or box.cells else level.extra
-        if not box.cells and not any(part.scope or len(part.nodes) > 1 for part in parts):
+        loose = [] if box.scope or level.cells else level.extra
+        if not level.cells and not any(part.scope or len(part.nodes) > 1 for part in parts):
             level.nodes = [*(part.nodes[0] for part in reversed(parts)), *loose]
             counts = Counter(self.moments.ops[i] for i in level.nodes if self.nodes[i].arguments)
             level.what = [", ".join(op for op, _ in counts.most_common())] if box.scope else []
             return []
         level.boxes = self._sorted([*parts, *self._leaves(loose)], level)
         level.what = [part.title[0] for part in level.boxes if part.title]
-        if len(level.boxes) == 1 and not box.cells:  # nothing to choose: show what is in it
+        if len(level.boxes) == 1 and not level.cells:  # nothing to choose: show what is in it
             only = level.boxes[0]
             inner = self.unfold(only)
             level.cells, level.rows, level.boxes, level.copies = only.cells, only.rows, only.boxes, only.copies
