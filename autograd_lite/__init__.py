@@ -20,7 +20,7 @@ from autograd_lite.errors import (
     ArgumentError, ArrayWarning, AutogradLiteError, BranchError, CompilationError, ConversionError, DerivativeWarning,
     DrawingError,
     GradientCheckError, GraphTooLarge, HandMadeNodeError, ModelFileError, NonFiniteError, OperandError, OutputError,
-    PathWarning, PrimitiveError, ReadOnlyError, RendererNotFound, StaleGraphError, TapeError, TraceError,
+    PathWarning, PrimitiveError, ReadOnlyError, RendererNotFound, RowError, StaleGraphError, TapeError, TraceError,
     UnconnectedError, UnknownImportError, UnknownKeywordError, UnknownNameError,
 )
 from autograd_lite.see.audit import audit
@@ -41,6 +41,7 @@ from autograd_lite.primitives import PRIMITIVES, REAL, Interval, Primitive
 from autograd_lite.selection import (
     all as all, any as any, equal, greater, greater_equal, less_equal, max as max, min as min, not_equal,
 )
+from autograd_lite.tables import take
 from autograd_lite.tape.files import load, save  # gives Tape its files
 from autograd_lite.tape.call import jit
 from autograd_lite.tape.vmap import vmap
@@ -58,14 +59,14 @@ __all__ = [
     "ConversionError",
     "DerivativeWarning", "DrawingError", "GradientCheckError", "GraphTooLarge", "HandMadeNodeError", "Interval",
     "ModelFileError", "NonFiniteError", "OperandError", "OutputError", "PathWarning", "Primitive", "PrimitiveError",
-    "ReadOnlyError", "RendererNotFound", "StaleGraphError", "Tape", "TapeError", "TraceError", "UnconnectedError",
+    "ReadOnlyError", "RendererNotFound", "RowError", "StaleGraphError", "Tape", "TapeError", "TraceError", "UnconnectedError",
     "UnknownImportError", "UnknownKeywordError", "UnknownNameError",
     "Variable", "__version__", "array", "audit", "blame", "check_grads", "dot", "draw", "elu", "equal", "explain",
     "full", "gelu", "grad", "gradient_flow", "gradients", "greater", "greater_equal", "hessian", "hvp", "jacobian",
     "jit", "jvp", "kinks", "less_equal", "load", "log_softmax", "logsumexp", "mean", "nn", "norm", "not_equal", "ones",
     "optim", "plot_gradient_flow", "prod", "raise_on_nonfinite", "record_locations", "register_dataclass", "save",
-    "scan", "scope", "selu", "silu", "softmax", "stop_gradient", "topological_order", "trace", "value_and_grad", "vjp",
-    "vmap", "why", "zero_grad", "zeros",
+    "scan", "scope", "selu", "silu", "softmax", "stop_gradient", "take", "topological_order", "trace", "value_and_grad",
+    "vjp", "vmap", "why", "zero_grad", "zeros",
 ]
 __all__ += [name for name in primitives.PUBLIC if name not in ("abs", "pow", "round")]
 

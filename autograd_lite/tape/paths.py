@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any
 
 from autograd_lite.errors import PathWarning, TraceError
-from autograd_lite.frames import library_frames
+from autograd_lite.frames import INDEX, library_frames
 from autograd_lite.nests import Shape
 from autograd_lite.primitives import Primitive
 from autograd_lite.tape.program import COMMUTATIVE, Guard
@@ -256,7 +256,10 @@ class Paths:
             return path
 
     def _warn_of_order(self, path: Path) -> None:
-        """Say once that `sorted` or its like makes a path of every order of the numbers: at the third such path."""
+        """Say once that `sorted` or its like makes a path of every order of the numbers, or a look-up one of every index.
+
+        At the third such path.
+        """
         parting = max(path.forks, default=None)
         if parting is None:
             return
@@ -264,7 +267,14 @@ class Paths:
         if not called:
             return
         self._orders[place] += 1
-        if self._orders[place] == 2:
+        if self._orders[place] == 2 and f" in {called}" == INDEX:
+            self._warn(
+                "index",
+                f"a traced number of {name_of(self.f)} is an index in {place}: every index becomes a path of its own, to be "
+                "traced and compiled. Write al.take(table, index), for which an index is data.",
+                PathWarning,
+            )
+        elif self._orders[place] == 2:
             selecting = "al.max and al.min" if called in ("max()", "min()") else "al.max, al.min, al.maximum and where"
             self._warn(
                 "order",

@@ -1,0 +1,189 @@
+"""Rows of a table by an index that is data: while a function is traced a selection, where Python's `table[i]` is a branch.
+
+The index is tested in every call and lane, without a branch too: an index that names no row is a doubt, which the careful
+program settles (see `tape.recording`) by a guard that sends the call, or the lane, to the function itself, which refuses.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from autograd_lite import arrays, context, hints
+from autograd_lite.arrays import Conditions, as_variable_array, boxed, holds_variables
+from autograd_lite.conversion import as_operand
+from autograd_lite.errors import ArgumentError, OperandError, RowError
+from autograd_lite.nests import as_array, unravel
+from autograd_lite.primitives import clip, div, floor, where
+from autograd_lite.variable import Variable, is_condition
+
+
+@hints.keywords
+def take(table: Any, index: Any, axis: int = 0) -> Any:
+    """The row of a table at an index, or the rows at an array of them. The index is data: no branch, and no path for each.
+
+    Parameters
+    ----------
+    table : array, or list or tuple of rows
+        Numbers, Variables or both. The rows of a list are numbers or nests of one structure.
+    index : whole number, or list or array of such
+        An int, a float, a Variable, a condition. Negative ones count from the end.
+    axis : int, default 0
+        The axis of an array along which the rows lie.
+
+    Returns
+    -------
+    number, array or nest
+        As `table[index]`, or as `numpy.take(table, index, axis)`. The gradient by the table is added into the row that was
+        taken; that by the index is 0.
+
+    Raises
+    ------
+    RowError
+        If an index names no row: it is out of range, NaN, or not whole. Also an IndexError. In lanes it says in which one.
+    ArgumentError
+        If `axis` is none of the table's, or the rows of a list differ in structure.
+
+    Notes
+    -----
+    Time: that of a look-up; while a function is traced, a selection for each number of the table (see docs/tape.md).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import autograd_lite as al
+    >>> take([10.0, 20.0, 30.0], -1)
+    30.0
+    >>> take(np.array([[1.0, 2.0], [3.0, 4.0]]), [1, 1, 0], axis=1)
+    array([[2., 2., 1.],
+           [4., 4., 3.]])
+    >>> slope = al.jit(al.grad(lambda table, i: al.take(table, i) ** 2))
+    >>> slope(np.array([1.0, 2.0, 3.0]), 2), slope(np.array([1.0, 2.0, 3.0]), 0), len(slope.paths())
+    (array([0., 0., 6.]), array([2., 0., 0.]), 1)
+    """
+    if isinstance(table, np.ndarray):
+        return _of_array(table, index, axis)
+    if not isinstance(table, (list, tuple)):
+        raise OperandError(f"take of {type(table).__name__} {table!r:.60}: give an array, or a list of rows.")
+    if axis != 0:
+        raise ArgumentError(f"axis={axis!r} of a list: its rows lie along axis 0. Pass an array, np.array(table).")
+    return _nested(table, _indices(index).tolist()) if _is_array(index) else _row(table, index)
+
+
+def _nested(table: Sequence[Any], index: Any) -> Any:
+    return [_nested(table, part) for part in index] if isinstance(index, list) else _row(table, index)
+
+
+def _is_array(index: Any) -> bool:
+    return np.ndim(index) > 0 if isinstance(index, np.ndarray) else isinstance(index, (list, tuple, Conditions))
+
+
+def _indices(index: Any) -> np.ndarray[Any, Any]:
+    """Indices as an array of numbers, or of objects."""
+    if isinstance(index, Conditions):
+        index = index.each
+    return np.asarray(index) if not isinstance(index, (list, tuple)) else np.asarray(boxed(index))
+
+
+def _of_array(table: np.ndarray[Any, Any], index: Any, axis: int) -> Any:
+    """As `numpy.take`, in the order of its axes."""
+    axis = arrays.axes_of(axis, table.ndim)[0]
+    rows = np.moveaxis(np.asarray(table), axis, 0)
+    if not _is_array(index):
+        found = _row(rows, index)
+        return found.item() if isinstance(found, np.generic) else as_variable_array(found)
+    indices = _indices(index)
+    places = [_row(rows, i) if type(i) is Variable else rows[place_of(i, len(rows))] for i in indices.ravel().tolist()]
+    found = np.empty((len(places), *rows.shape[1:]), dtype=rows.dtype if not holds_variables(places) else object)
+    for k, row in enumerate(places):
+        found[k] = row
+    front = found.reshape(indices.shape + rows.shape[1:])
+    return as_variable_array(np.moveaxis(front, range(indices.ndim), range(axis, axis + indices.ndim))[()])
+
+
+def _row(rows: Any, index: Any) -> Any:
+    """One row. A traced index is a held number from here on, since the derivative by it is 0."""
+    number = index.value if type(index) is Variable else index
+    if type(number) is not Variable:
+        return rows[place_of(number, len(rows))]
+    return _selected(rows, number)
+
+
+def place_of(index: Any, count: int) -> int:
+    """The place, from 0 on, of the row that an index names; refused if there is none."""
+    whole = index if isinstance(index, (int, np.integer)) else as_operand(index)
+    if not (isinstance(whole, (int, np.integer)) or whole.is_integer()):
+        raise RowError(f"take got index {index!r}: an index is a whole number. Round it: al.floor(index).")
+    if not -count <= whole < count:
+        has = f"{count} rows, from 0 to {count - 1}, or from -{count} to -1" if count else "no rows"
+        raise RowError(f"take got index {index!r}, and the table has {has}. Correct the index, or al.clip it.")
+    return int(whole) % count
+
+
+def _selected(rows: Any, number: Variable) -> Any:
+    """The row at a traced index."""
+    count, trace = len(rows), context.recording()
+    assert trace is not None
+    place_of(number._value, count)
+    place = where(number < 0.0, number + float(count), number)
+    valid = clip(floor(place), 0.0, count - 1.0) == place
+    if not trace.doubt([div(0.0, valid)]):  # NaN where it names no row
+        bool(valid)  # a guard, after which the function refuses
+    if isinstance(rows, np.ndarray):
+        found = _between(rows.reshape(count, -1).tolist(), place, 0, count)
+        return as_array(found, rows.shape[1:]) if rows.ndim > 1 else found[0]
+    unraveled = [unravel(row, "a row of take") for row in rows]
+    shape = unraveled[0][1]
+    for k, (_, other) in enumerate(unraveled):
+        if not other.resembles(shape):
+            raise ArgumentError(
+                f"row 0 of a table is {shape.outline()} and row {k} is {other.outline()}. Give rows of one structure, since "
+                "take selects number by number."
+            )
+    return shape.pack(_between([numbers for numbers, _ in unraveled], place, 0, count))
+
+
+def _between(rows: list[list[Any]], place: Any, first: int, last: int) -> list[Any]:
+    """The numbers of the row at `place`, of rows `first` … `last` - 1: by halves, so that no chain is long."""
+    if last - first == 1:
+        return rows[first]
+    middle = (first + last) // 2
+    low, high = _between(rows, place, first, middle), _between(rows, place, middle, last)
+    below = place < float(middle)
+    return [a if a is b else where(below, a, b) for a, b in zip(low, high, strict=True)]
+
+
+def _of_numpy(a: Any, indices: Any, axis: int | None = None, out: None = None, mode: str = "raise") -> Any:
+    """`numpy.take` of an array of Variables."""
+    if out is not None or mode != "raise":
+        raise ArgumentError(f"np.take of Variables with mode={mode!r} and out={out!r}: leave both out.")
+    flat = np.asarray(a).ravel() if axis is None else np.asarray(a)
+    return _of_array(flat, indices, axis or 0)
+
+
+def _at(table: np.ndarray[Any, Any], index: Any) -> Any:
+    """`table[index]` with Variables in the index, one for an axis or an array of them for all; else None."""
+    if not isinstance(index, tuple):
+        return None if _asks(index) else _of_array(table, index, 0)
+    parts = [*index] if any(part is ... for part in index) else [*index, ...]
+    if any(_asks(part) or isinstance(part, (list, tuple, np.ndarray)) for part in parts):
+        return None
+    cut = next(k for k, part in enumerate(parts) if part is ...)
+    given = sum(part is not None for part in parts) - 1
+    parts[cut : cut + 1] = [slice(None)] * (table.ndim - given)
+    whole = np.asarray(table)[tuple(slice(None) if type(part) is Variable else part for part in parts)]
+    kept = [part for part in parts if not isinstance(part, (int, np.integer))]
+    for axis in reversed([k for k, part in enumerate(kept) if type(part) is Variable]):
+        whole = _of_array(whole, kept[axis], axis)
+    return whole
+
+
+def _asks(part: Any) -> bool:
+    """Whether an index is a mask, or holds conditions."""
+    if isinstance(part, Conditions):
+        return True
+    return isinstance(part, np.ndarray) and part.dtype == object and any(map(is_condition, part.flat))
+
+
+arrays.FUNCTIONS[np.take] = _of_numpy
+arrays.TracedArray.looked_up = staticmethod(_at)
