@@ -15,7 +15,7 @@ from autograd_lite.conversion import as_operand
 from autograd_lite.errors import ArgumentError, OperandError, RowError
 from autograd_lite.nests import as_array, unravel
 from autograd_lite.primitives import clip, div, floor, where
-from autograd_lite.variable import Variable, is_condition
+from autograd_lite.variable import Variable
 
 
 @hints.keywords
@@ -162,11 +162,14 @@ def _of_numpy(a: Any, indices: Any, axis: int | None = None, out: None = None, m
 
 
 def _at(table: np.ndarray[Any, Any], index: Any) -> Any:
-    """`table[index]` with Variables in the index, one for an axis or an array of them for all; else None."""
+    """`table[index]` with numbers that are Variables in the index, one for an axis; else None.
+
+    An array of them may have been flags before the trace made floats of them: a mask, which picks other rows.
+    """
     if not isinstance(index, tuple):
-        return None if _asks(index) else _of_array(table, index, 0)
+        return _of_array(table, index, 0) if type(index) is Variable else None
     parts = [*index] if any(part is ... for part in index) else [*index, ...]
-    if any(_asks(part) or isinstance(part, (list, tuple, np.ndarray)) for part in parts):
+    if any(isinstance(part, (list, tuple, np.ndarray, Conditions)) for part in parts):
         return None
     cut = next(k for k, part in enumerate(parts) if part is ...)
     given = sum(part is not None for part in parts) - 1
@@ -176,13 +179,6 @@ def _at(table: np.ndarray[Any, Any], index: Any) -> Any:
     for axis in reversed([k for k, part in enumerate(kept) if type(part) is Variable]):
         whole = _of_array(whole, kept[axis], axis)
     return whole
-
-
-def _asks(part: Any) -> bool:
-    """Whether an index is a mask, or holds conditions."""
-    if isinstance(part, Conditions):
-        return True
-    return isinstance(part, np.ndarray) and part.dtype == object and any(map(is_condition, part.flat))
 
 
 arrays.FUNCTIONS[np.take] = _of_numpy

@@ -81,7 +81,7 @@ def test_rows_are_nests():
 
 
 def test_arrays_that_are_arguments_are_indexed_by_data():
-    """`table[i]`, alone and beside whole numbers and slices; with indices in an array too; and what is computed from them."""
+    """`table[i]`, alone and beside whole numbers and slices; and what is computed from them."""
     cases = {
         "row": lambda t, i: t[i],
         "number": lambda t, i: t[i, 2],
@@ -89,8 +89,7 @@ def test_arrays_that_are_arguments_are_indexed_by_data():
         "both": lambda t, i: t[i + 1, i],
         "last": lambda t, i: t[..., i],
         "new axis": lambda t, i: t[None, i, 1:],
-        "array": lambda t, i: t[np.array([i, 0, i], dtype=object if isinstance(i, al.Variable) else int)],
-        "list": lambda t, i: t[[i, 3]],
+        "array": lambda t, i: al.take(t, np.array([i, 0, i])),
         "computed": lambda t, i: (t * 2)[1:][i],
         "method": lambda t, i: t.take(i, axis=1) + t.take(i),
         "condition": lambda t, i: al.take(t, i > 0),
@@ -155,6 +154,15 @@ def test_lanes_take_rows_of_their_own(backend, reduce):
     tables = np.stack([TABLE + k for k in range(7)])
     own = COMPILED[backend](al.vmap(lambda t, i: t[i, 1], reduce=reduce))
     assert np.allclose(own(tables, indices), fold(tables[range(7), indices.astype(int), 1]), rtol=1e-15)
+
+
+def test_an_array_in_brackets_may_be_a_mask():
+    """It is refused, since a trace has floats for flags; `take` says which is meant."""
+    for index in (np.array([1, 0, 1, 0]), np.array([True, False, True, False])):
+        for f in (lambda t, i: t[i], lambda t, i: t[list(i)], lambda t, i: t[i, 0]):
+            with pytest.raises(al.OperandError, match=r"Write al.take\(table, index\)"):
+                al.jit(f)(TABLE, index)
+        assert same_arrays(al.jit(np.take)(TABLE, index), np.take(TABLE, index))
 
 
 def test_what_is_not_taken_does_not_matter():
