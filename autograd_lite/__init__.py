@@ -19,7 +19,8 @@ from autograd_lite.backward import gradients, stop_gradient, topological_order, 
 from autograd_lite.errors import (
     ArgumentError, ArrayWarning, AutogradLiteError, BranchError, CompilationError, ConversionError, DerivativeWarning,
     DrawingError,
-    GradientCheckError, GraphTooLarge, HandMadeNodeError, ModelFileError, NonFiniteError, OperandError, OutputError,
+    GradientCheckError, GraphTooLarge, HandMadeNodeError, LoopLimitError, ModelFileError, NonFiniteError, OperandError,
+    OutputError,
     PathWarning, PrimitiveError, ReadOnlyError, RendererNotFound, RowError, StaleGraphError, TapeError, TraceError,
     UnconnectedError, UnknownImportError, UnknownKeywordError, UnknownNameError,
 )
@@ -45,7 +46,7 @@ from autograd_lite.tables import take
 from autograd_lite.tape.files import load, save  # gives Tape its files
 from autograd_lite.tape.call import jit
 from autograd_lite.tape.vmap import vmap
-from autograd_lite.tape.scan import scan
+from autograd_lite.tape.scan import scan, while_loop
 from autograd_lite.tape.tape import Tape, trace
 from autograd_lite.testing import check_grads
 from autograd_lite.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
@@ -58,7 +59,8 @@ __all__ = [
     "PRIMITIVES", "REAL", "ArgumentError", "ArrayWarning", "AutogradLiteError", "BranchError", "CompilationError",
     "ConversionError",
     "DerivativeWarning", "DrawingError", "GradientCheckError", "GraphTooLarge", "HandMadeNodeError", "Interval",
-    "ModelFileError", "NonFiniteError", "OperandError", "OutputError", "PathWarning", "Primitive", "PrimitiveError",
+    "LoopLimitError", "ModelFileError", "NonFiniteError", "OperandError", "OutputError", "PathWarning", "Primitive",
+    "PrimitiveError",
     "ReadOnlyError", "RendererNotFound", "RowError", "StaleGraphError", "Tape", "TapeError", "TraceError", "UnconnectedError",
     "UnknownImportError", "UnknownKeywordError", "UnknownNameError",
     "Variable", "__version__", "array", "audit", "blame", "check_grads", "dot", "draw", "elu", "equal", "explain",
@@ -66,7 +68,7 @@ __all__ = [
     "jit", "jvp", "kinks", "less_equal", "load", "log_softmax", "logsumexp", "mean", "nn", "norm", "not_equal", "ones",
     "optim", "plot_gradient_flow", "prod", "raise_on_nonfinite", "record_locations", "register_dataclass", "save",
     "scan", "scope", "selu", "silu", "softmax", "stop_gradient", "take", "topological_order", "trace", "value_and_grad",
-    "vjp", "vmap", "why", "zero_grad", "zeros",
+    "vjp", "vmap", "while_loop", "why", "zero_grad", "zeros",
 ]
 __all__ += [name for name in primitives.PUBLIC if name not in ("abs", "pow", "round")]
 

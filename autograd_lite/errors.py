@@ -212,6 +212,19 @@ class BranchError(AutogradLiteError, RuntimeError):
     """
 
 
+class LoopLimitError(AutogradLiteError, RuntimeError):
+    """A `while_loop` would make more turns than its `limit`.
+
+    >>> import autograd_lite as al
+    >>> al.while_loop(lambda x: x > 1.0, lambda x: x / 2.0, 1e9, limit=10)
+    Traceback (most recent call last):
+        ...
+    autograd_lite.errors.LoopLimitError: while_loop of <lambda> has made limit=10 turns and its condition still holds. ...
+    >>> al.while_loop(lambda x: x > 1.0, lambda x: x / 2.0, 1e9, limit=100)
+    0.9313225746154785
+    """
+
+
 class RowError(AutogradLiteError, IndexError):
     """An index of `take` names no row of its table: it is out of range, NaN, or not whole.
 

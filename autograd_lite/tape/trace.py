@@ -130,7 +130,7 @@ def _explain(error: Exception, name: str) -> None:
         return
     if any(part in words for part in _ABOUT_INDICES):
         cure = (
-            "Write al.take(table, index), for which indices are data; or index.astype(int), which makes a path of each set of "
+            "Write al.take(table, index), for which they are data; or index.astype(int), which makes a path of each set of "
             "them; or pass them as a tuple in a static field of a registered dataclass."
         )
     elif "bad operand type for unary ~: 'Variable'" in words:
