@@ -1,10 +1,11 @@
-"""Rows of a table by an index that is data: while a function is traced a selection, where Python's `table[i]` is a branch.
+"""Rows of a table by an index that is data: while a function is traced a look-up or a selection, where Python has a branch.
 
 The index is tested in every call and lane, without a branch too: an index that names no row is a doubt, which the careful
 program settles (see `tape.recording`) by a guard that sends the call, or the lane, to the function itself, which refuses.
 """
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,9 @@ from autograd_lite.errors import ArgumentError, OperandError, RowError
 from autograd_lite.nests import as_array, unravel
 from autograd_lite.primitives import clip, div, floor, where
 from autograd_lite.variable import Variable
+
+#: A table of so many rows is selected from wherever it stands: that is faster, and lanes have nothing else.
+FEW = 8
 
 
 @hints.keywords
@@ -46,7 +50,7 @@ def take(table: Any, index: Any, axis: int = 0) -> Any:
 
     Notes
     -----
-    Time: that of a look-up; while a function is traced, a selection for each number of the table (see docs/tape.md).
+    Time: that of a look-up. In lanes, in a forward derivative and in a tape of `trace`, a selection for each number of the table.
 
     Examples
     --------
@@ -67,11 +71,11 @@ def take(table: Any, index: Any, axis: int = 0) -> Any:
         raise OperandError(f"take of {type(table).__name__} {table!r:.60}: give an array, or a list of rows.")
     if axis != 0:
         raise ArgumentError(f"axis={axis!r} of a list: its rows lie along axis 0. Pass an array, np.array(table).")
-    return _nested(table, _indices(index).tolist()) if _is_array(index) else _row(table, index)
+    return _nested(_Rows(table), _indices(index).tolist() if _is_array(index) else index)
 
 
-def _nested(table: Sequence[Any], index: Any) -> Any:
-    return [_nested(table, part) for part in index] if isinstance(index, list) else _row(table, index)
+def _nested(table: "_Rows", index: Any) -> Any:
+    return [_nested(table, part) for part in index] if isinstance(index, list) else table.at(index)
 
 
 def _is_array(index: Any) -> bool:
@@ -90,23 +94,15 @@ def _of_array(table: np.ndarray[Any, Any], index: Any, axis: int) -> Any:
     axis = arrays.axes_of(axis, table.ndim)[0]
     rows = np.moveaxis(np.asarray(table), axis, 0)
     if not _is_array(index):
-        found = _row(rows, index)
+        found = _Rows(rows).at(index)
         return found.item() if isinstance(found, np.generic) else as_variable_array(found)
-    indices = _indices(index)
-    places = [_row(rows, i) if type(i) is Variable else rows[place_of(i, len(rows))] for i in indices.ravel().tolist()]
+    indices, from_rows = _indices(index), _Rows(rows)
+    places = [from_rows.at(i) for i in indices.ravel().tolist()]
     found = np.empty((len(places), *rows.shape[1:]), dtype=rows.dtype if not holds_variables(places) else object)
     for k, row in enumerate(places):
         found[k] = row
     front = found.reshape(indices.shape + rows.shape[1:])
     return as_variable_array(np.moveaxis(front, range(indices.ndim), range(axis, axis + indices.ndim))[()])
-
-
-def _row(rows: Any, index: Any) -> Any:
-    """One row. A traced index is a held number from here on, since the derivative by it is 0."""
-    number = index.value if type(index) is Variable else index
-    if type(number) is not Variable:
-        return rows[place_of(number, len(rows))]
-    return _selected(rows, number)
 
 
 def place_of(index: Any, count: int) -> int:
@@ -120,35 +116,57 @@ def place_of(index: Any, count: int) -> int:
     return int(whole) % count
 
 
-def _selected(rows: Any, number: Variable) -> Any:
-    """The row at a traced index."""
-    count, trace = len(rows), context.recording()
-    assert trace is not None
-    place_of(number._value, count)
-    place = where(number < 0.0, number + float(count), number)
-    valid = clip(floor(place), 0.0, count - 1.0) == place
-    if not trace.doubt([div(0.0, valid)]):  # NaN where it names no row
-        bool(valid)  # a guard, after which the function refuses
-    if isinstance(rows, np.ndarray):
-        found = _between(rows.reshape(count, -1).tolist(), place, 0, count)
-        return as_array(found, rows.shape[1:]) if rows.ndim > 1 else found[0]
-    unraveled = [unravel(row, "a row of take") for row in rows]
-    shape = unraveled[0][1]
-    for k, (_, other) in enumerate(unraveled):
-        if not other.resembles(shape):
-            raise ArgumentError(
-                f"row 0 of a table is {shape.outline()} and row {k} is {other.outline()}. Give rows of one structure, since "
-                "take selects number by number."
-            )
-    return shape.pack(_between([numbers for numbers, _ in unraveled], place, 0, count))
+class _Rows:
+    """The rows of a table, and where a trace asks for them their numbers."""
+
+    def __init__(self, rows: Any) -> None:
+        self.rows = rows
+
+    @functools.cached_property
+    def numbers(self) -> tuple[list[list[Any]], Callable[[list[Any]], Any]]:
+        """Those of each row, and what makes a row of them."""
+        rows = self.rows
+        if isinstance(rows, np.ndarray):
+            shape = rows.shape[1:]
+            return rows.reshape(len(rows), -1).tolist(), lambda found: as_array(found, shape) if shape else found[0]
+        unraveled = [unravel(row, "a row of take") for row in rows]
+        first = unraveled[0][1]
+        for k, (_, other) in enumerate(unraveled):
+            if not other.resembles(first):
+                raise ArgumentError(
+                    f"row 0 of a table is {first.outline()} and row {k} is {other.outline()}. Give rows of one structure, "
+                    "since take selects number by number."
+                )
+        return [numbers for numbers, _ in unraveled], first.pack
+
+    def at(self, index: Any) -> Any:
+        """One row. A traced index is a held number from here on, since the derivative by it is 0."""
+        number, count = index.value if type(index) is Variable else index, len(self.rows)
+        if type(number) is not Variable:
+            return self.rows[place_of(number, count)]
+        trace = context.recording()
+        assert trace is not None
+        place_of(number._value, count)
+        place = where(number < 0.0, number + float(count), number)
+        valid = clip(floor(place), 0.0, count - 1.0) == place
+        if not trace.doubt([div(0.0, valid)]):  # NaN where it names no row
+            bool(valid)  # a guard, after which the function refuses
+        numbers, packed = self.numbers
+        return packed(_looked_up(trace, numbers, place))
 
 
-def _between(rows: list[list[Any]], place: Any, first: int, last: int) -> list[Any]:
+def _looked_up(trace: context.Trace, rows: list[list[Any]], place: Any) -> list[Any]:
+    """The numbers of the row at `place`, by one instruction each where the trace has such, and it pays."""
+    found = trace.looked_up(rows, place) if len(rows) > FEW and rows[0] else None
+    return between(rows, place, 0, len(rows)) if found is None else found
+
+
+def between(rows: list[list[Any]], place: Any, first: int, last: int) -> list[Any]:
     """The numbers of the row at `place`, of rows `first` … `last` - 1: by halves, so that no chain is long."""
     if last - first == 1:
         return rows[first]
     middle = (first + last) // 2
-    low, high = _between(rows, place, first, middle), _between(rows, place, middle, last)
+    low, high = between(rows, place, first, middle), between(rows, place, middle, last)
     below = place < float(middle)
     return [a if a is b else where(below, a, b) for a, b in zip(low, high, strict=True)]
 

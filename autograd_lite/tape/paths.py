@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from autograd_lite.errors import PathWarning, TraceError
+from autograd_lite.errors import AutogradLiteError, PathWarning, TraceError
 from autograd_lite.frames import INDEX, library_frames
 from autograd_lite.nests import Shape
 from autograd_lite.primitives import Primitive
+from autograd_lite.tape.backends import python
 from autograd_lite.tape.program import COMMUTATIVE, Guard
 from autograd_lite.tape.tape import Tape, record
 from autograd_lite.transforms import name_of
@@ -180,7 +181,7 @@ class Paths:
                 f = self.f
                 tape = f if isinstance(f, Tape) and f.input_shape == self.shape else self.traced(numbers)
                 # Tracing runs all steps of a loop, and all lanes.
-                looped = any(hasattr(op, "loop") or hasattr(op, "computed") for op, _ in tape.code)
+                looped = any(hasattr(op, "loop") or getattr(op, "computed", None) for op, _ in tape.code)
                 again = tape if tape is f or looped or len(tape) > TRACED_TWICE else self.traced(numbers)
                 if difference := _difference(tape, again):
                     raise TraceError(
@@ -307,7 +308,15 @@ class Paths:
 
     def eager(self, numbers: Sequence[float]) -> Any:
         arguments, keywords = self.shape.pack(numbers)
-        return self.f(*arguments, **keywords)
+        try:
+            return self.f(*arguments, **keywords)
+        except (
+            IndexError
+        ) as error:  # `table[i]` takes a float where it is traced: an integer among the arguments is one
+            if isinstance(error, AutogradLiteError):
+                raise
+            tape = self.traced(numbers)
+            return tape.output_shape.pack(python.replay(tape, [*numbers, *tape.captured]))
 
 
 def _difference(tape: Tape, again: Tape) -> str | None:

@@ -137,8 +137,8 @@ def while_loop(
     -----
     By itself a plain loop. Under `jit` a native loop: one path, whatever the number of turns, and steps may branch. So is its
     gradient, `jit(grad(f))` with the loop inside `f`: the turns are run once more to be counted, once more to keep their
-    carries, and then in reverse. Differentiated twice or forward, and in lanes, its turns are recorded one by one: each number
-    of turns is a path then, as with Python's `while`.
+    carries, and then in reverse. Differentiated twice or forward, and in lanes, its turns are recorded one by one: there each
+    number of turns is a path, as with Python's `while`.
 
     Examples
     --------
