@@ -50,7 +50,7 @@ def take(table: Any, index: Any, axis: int = 0) -> Any:
 
     Notes
     -----
-    Time: that of a look-up. In lanes, in a forward derivative and in a tape of `trace`, a selection for each number of the table.
+    Time: that of a look-up. In lanes, forward derivatives and tapes of `trace`, a selection for each number of the table.
 
     Examples
     --------
