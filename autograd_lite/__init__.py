@@ -12,6 +12,7 @@
 
 from autograd_lite import hints as _hints
 from autograd_lite import copies as _copies  # gives Variable its copy protocol
+from autograd_lite.tape import lookups as _lookups  # gives traces their look-ups in tables
 from autograd_lite.tape import text as _text  # gives Tape its texts
 from autograd_lite.tape.llvm import backend as _backend  # machine code among the backends
 from autograd_lite.train import nn, optim
@@ -19,8 +20,9 @@ from autograd_lite.backward import gradients, stop_gradient, topological_order, 
 from autograd_lite.errors import (
     ArgumentError, ArrayWarning, AutogradLiteError, BranchError, CompilationError, ConversionError, DerivativeWarning,
     DrawingError,
-    GradientCheckError, GraphTooLarge, HandMadeNodeError, ModelFileError, NonFiniteError, OperandError, OutputError,
-    PathWarning, PrimitiveError, ReadOnlyError, RendererNotFound, StaleGraphError, TapeError, TraceError,
+    GradientCheckError, GraphTooLarge, HandMadeNodeError, LoopLimitError, ModelFileError, NonFiniteError, OperandError,
+    OutputError,
+    PathWarning, PrimitiveError, ReadOnlyError, RendererNotFound, RowError, StaleGraphError, TapeError, TraceError,
     UnconnectedError, UnknownImportError, UnknownKeywordError, UnknownNameError,
 )
 from autograd_lite.see.audit import audit
@@ -41,10 +43,11 @@ from autograd_lite.primitives import PRIMITIVES, REAL, Interval, Primitive
 from autograd_lite.selection import (
     all as all, any as any, equal, greater, greater_equal, less_equal, max as max, min as min, not_equal,
 )
+from autograd_lite.tables import take
 from autograd_lite.tape.files import load, save  # gives Tape its files
 from autograd_lite.tape.call import jit
 from autograd_lite.tape.vmap import vmap
-from autograd_lite.tape.scan import scan
+from autograd_lite.tape.scan import scan, while_loop
 from autograd_lite.tape.sparse import sparse, sparse_hessian, sparse_jacobian
 from autograd_lite.tape.tape import Tape, trace
 from autograd_lite.testing import check_grads
@@ -58,15 +61,16 @@ __all__ = [
     "PRIMITIVES", "REAL", "ArgumentError", "ArrayWarning", "AutogradLiteError", "BranchError", "CompilationError",
     "ConversionError",
     "DerivativeWarning", "DrawingError", "GradientCheckError", "GraphTooLarge", "HandMadeNodeError", "Interval",
-    "ModelFileError", "NonFiniteError", "OperandError", "OutputError", "PathWarning", "Primitive", "PrimitiveError",
-    "ReadOnlyError", "RendererNotFound", "StaleGraphError", "Tape", "TapeError", "TraceError", "UnconnectedError",
+    "LoopLimitError", "ModelFileError", "NonFiniteError", "OperandError", "OutputError", "PathWarning", "Primitive",
+    "PrimitiveError",
+    "ReadOnlyError", "RendererNotFound", "RowError", "StaleGraphError", "Tape", "TapeError", "TraceError", "UnconnectedError",
     "UnknownImportError", "UnknownKeywordError", "UnknownNameError",
     "Variable", "__version__", "array", "audit", "blame", "check_grads", "dot", "draw", "elu", "equal", "explain",
     "full", "gelu", "grad", "gradient_flow", "gradients", "greater", "greater_equal", "hessian", "hvp", "jacobian",
     "jit", "jvp", "kinks", "less_equal", "load", "log_softmax", "logsumexp", "mean", "nn", "norm", "not_equal", "ones",
     "optim", "plot_gradient_flow", "prod", "raise_on_nonfinite", "record_locations", "register_dataclass", "save",
-    "scan", "scope", "selu", "silu", "softmax", "sparse", "sparse_hessian", "sparse_jacobian", "stop_gradient",
-    "topological_order", "trace", "value_and_grad", "vjp", "vmap", "why", "zero_grad", "zeros",
+    "scan", "scope", "selu", "silu", "softmax", "sparse", "sparse_hessian", "sparse_jacobian", "stop_gradient", "take",
+    "topological_order", "trace", "value_and_grad", "vjp", "vmap", "while_loop", "why", "zero_grad", "zeros",
 ]
 __all__ += [name for name in primitives.PUBLIC if name not in ("abs", "pow", "round")]
 

@@ -115,6 +115,9 @@ class Trace(Protocol):
     def count_array(self, shape: tuple[int, ...]) -> None:
         """Note that an operation on arrays gave a result of this shape, an instruction for each element."""
 
+    def looked_up(self, rows: list[list[Any]], place: Any) -> list[Any] | None:
+        """The numbers of one of some rows, if the trace has an instruction for that; else they are selected."""
+
     def is_number(self, node: Any) -> bool:
         """Whether a node is a held number, for which the function has a plain number where it is not traced."""
 

@@ -212,6 +212,32 @@ class BranchError(AutogradLiteError, RuntimeError):
     """
 
 
+class LoopLimitError(AutogradLiteError, RuntimeError):
+    """A `while_loop` would make more turns than its `limit`.
+
+    >>> import autograd_lite as al
+    >>> al.while_loop(lambda x: x > 1.0, lambda x: x / 2.0, 1e9, limit=10)
+    Traceback (most recent call last):
+        ...
+    autograd_lite.errors.LoopLimitError: while_loop of <lambda> has made limit=10 turns and its condition still holds. ...
+    >>> al.while_loop(lambda x: x > 1.0, lambda x: x / 2.0, 1e9, limit=100)
+    0.9313225746154785
+    """
+
+
+class RowError(AutogradLiteError, IndexError):
+    """An index of `take` names no row of its table: it is out of range, NaN, or not whole.
+
+    >>> import autograd_lite as al
+    >>> al.take([10.0, 20.0], 2.0)
+    Traceback (most recent call last):
+        ...
+    autograd_lite.errors.RowError: take got index 2.0, and the table has 2 rows, from 0 to 1, or from -2 to -1. ...
+    >>> al.take([10.0, 20.0], 1.0)
+    20.0
+    """
+
+
 class DerivativeWarning(RuntimeWarning):
     """A derivative is 0 because branches cut it off: the function compared or read its argument, and returned something else.
 
@@ -233,7 +259,9 @@ class DerivativeWarning(RuntimeWarning):
 
 
 class PathWarning(RuntimeWarning):
-    """A function that is compiled takes a path of its own for every order of some numbers: `sorted`, or `max` with a key.
+    """A function that is compiled takes a path of its own for every order of some numbers, or for every index.
+
+    `sorted`, or `max` with a key, makes such paths; so does `items[x]` of a list, where `take(items, x)` does not.
 
     >>> import warnings
     >>> import autograd_lite as al

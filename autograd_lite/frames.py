@@ -1,9 +1,11 @@
 """Lines of the user's code: the innermost frame outside this package, NumPy and optree."""
 
 import ast
+import dis
 import functools
 import itertools
 import linecache
+import re
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -19,7 +21,7 @@ def user_location() -> str:
 
 
 def deciding_location() -> str:
-    """`file:line` of the user's code, with ` in sorted()` behind it where that function compares there."""
+    """`file:line` of the user's code; behind it ` in sorted()` where that function compares there, or ` in an index`."""
     frame = _user_frame()
     return f"{_file_name(frame.f_code.co_filename)}:{frame.f_lineno}{_orders_at(frame.f_code, frame.f_lasti)}"
 
@@ -57,11 +59,12 @@ def is_library(filename: str) -> bool:
 
 #: What puts numbers in order by comparing them.
 ORDERING = ("max", "min", "sorted", "sort")
+INDEX = " in an index"
 
 
 @functools.lru_cache(maxsize=4096)
 def _orders_at(code: CodeType, at: int) -> str:
-    """` in sorted()` if the instruction at byte `at` calls that or its like, else nothing."""
+    """` in sorted()` if the instruction at byte `at` calls that or its like, ` in an index` in `w[x]` or `w[int(x)]`."""
     positions = next(itertools.islice(code.co_positions(), at // 2, None), (None,) * 4)
     first, last, start, end = positions
     if first is None or last is None or start is None or end is None:
@@ -69,11 +72,16 @@ def _orders_at(code: CodeType, at: int) -> str:
     lines = [linecache.getline(code.co_filename, number).encode() for number in range(first, last + 1)]
     if not all(lines):
         return ""
+    before = lines[0][:start]
     lines[-1] = lines[-1][:end]
     lines[0] = lines[0][start:]
     with suppress(SyntaxError, ValueError):
         call = ast.parse(b"(" + b"".join(lines) + b")", mode="eval").body
         if isinstance(call, ast.Call):
             name = getattr(call.func, "id", getattr(call.func, "attr", ""))
-            return f" in {name}()" if name in ORDERING else ""
+            if name in ORDERING:
+                return f" in {name}()"
+        subscript = isinstance(call, ast.Subscript) and dis.opname[code.co_code[at]] in ("BINARY_SUBSCR", "BINARY_OP")
+        if subscript or re.search(rb"[\w)\]]\[$", before):
+            return INDEX
     return ""

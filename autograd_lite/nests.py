@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 import optree
 
-from autograd_lite.arrays import Conditions, VariableArray
+from autograd_lite.arrays import Conditions, TracedArray, VariableArray, keeping
 from autograd_lite.errors import ArgumentError, OperandError
 from autograd_lite.primitives import as_float
 from autograd_lite.variable import FLOATS, OTHERS, Variable, kinds
@@ -286,12 +286,12 @@ def full(shape: Any, value: Any) -> Any:
     """
     filled = np.empty(shape, dtype=object)
     filled[...] = array(value)
-    return filled.view(VariableArray)
+    return filled.view(keeping())
 
 
 def _keeping(numbers: Sequence[Any], shape: tuple[int, ...]) -> Any:
     boxed = np.fromiter(numbers, dtype=object, count=len(numbers))  # assigning would ask each Variable for an array
-    return boxed.reshape(shape).view(VariableArray)
+    return boxed.reshape(shape).view(keeping())
 
 
 def unravel(nest: Any, what: str = "the nest", fixed: Callable[[Any], bool] | None = None) -> tuple[list[Any], Shape]:
@@ -340,7 +340,7 @@ def _outline(nest: Any, found: list[Any]) -> Any:
             return kind, len(nest)
         parts = [_outline(part, found) for part in nest]
         return None if None in parts else (kind, tuple(parts))
-    if (kind is np.ndarray or kind is VariableArray) and nest.dtype in (np.float64, object):
+    if kind in (np.ndarray, VariableArray, TracedArray) and nest.dtype in (np.float64, object):
         entries = nest.ravel().tolist()
         if kinds(entries) < OTHERS:
             found += entries

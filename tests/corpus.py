@@ -392,6 +392,7 @@ COMPOSED = (
     Example("dot", lambda v: al.dot(v[:2], v[2:]), (0.7, -1.3, 0.2, 1.1)),
     Example("sum", lambda v: al.sum([x * x for x in v]), (0.7, -1.3, 0.2)),
     Example("prod", al.prod, (0.7, -1.3, 0.2)),
+    Example("take", lambda v: al.take([v[0] * v[1], al.sin(v[0]), v[1] ** 2], al.floor(v[2])) * v[2], (0.7, -1.3, 1.4)),
     Example("mean", lambda v: al.mean([x**3 for x in v]), (0.7, -1.3, 0.2)),
     *(
         Example(f.__name__, lambda v, f=f: f(v[0]), (x,))

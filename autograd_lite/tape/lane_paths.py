@@ -2,8 +2,8 @@
 
 import copy
 import itertools
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from math import nan
 from typing import Any
 
@@ -11,8 +11,8 @@ import numpy as np
 import optree
 
 from autograd_lite import context, functions
-from autograd_lite.arrays import VariableArray
-from autograd_lite.errors import ArgumentError, BranchError
+from autograd_lite.arrays import keeping
+from autograd_lite.errors import ArgumentError, BranchError, RowError
 from autograd_lite.nests import Fixed, Shape, unravel
 from autograd_lite.primitives import as_float
 from autograd_lite.tape.backends import python
@@ -26,6 +26,15 @@ from autograd_lite.variable import Variable
 
 #: Numbers of captured Variables, by the numbers of the nodes.
 Given = Mapping[int, Any]
+
+
+@contextmanager
+def in_row(lane: int) -> Iterator[None]:
+    """Let an index that names no row of a table say in which lane it stands."""
+    try:
+        yield
+    except RowError as error:
+        raise RowError(f"in row {lane} of vmap, {error}") from error
 
 
 class LanePaths:
@@ -74,7 +83,8 @@ class LanePaths:
             return known[0] if len(known) == 1 else self.paths.first(())
         if not columns.count:
             columns = Columns(1, columns.shared, [np.ones((1, array.shape[1])) for array in columns.arrays])
-        return self.paths.first(self.lane(columns, 0))
+        with in_row(0):
+            return self.paths.first(self.lane(columns, 0))
 
     def __call__(self, columns: Columns, given: Given | None = None) -> "Served":
         """Run all lanes; captured Variables are what they are `given` as, or now."""
@@ -224,7 +234,8 @@ class Served:
         """The further runs of lanes that a path does not serve."""
         family, failed = self.family, (*tried, path)
         first = family.lane(self.columns, lanes[0])
-        following = family.paths.following(path, status, failed, lambda: family.new(first, self.given))
+        with in_row(lanes[0]):
+            following = family.paths.following(path, status, failed, lambda: family.new(first, self.given))
         if following is not None:
             return [(following, lanes, failed)]
         again = lanes[:0]
@@ -232,7 +243,8 @@ class Served:
             lanes, again = lanes[:1], lanes[1:]
         with family.lent(self.given), context.record_into(None):
             for lane in lanes:
-                result = family.paths.eager(family.lane(self.columns, lane))
+                with in_row(lane):
+                    result = family.paths.eager(family.lane(self.columns, lane))
                 numbers, shape = unravel(result, "the output", is_plain)
                 column = np.array([getattr(number, "_value", number) for number in numbers], dtype=np.float64)
                 self._parts.append((shape, column[:, None], np.array([lane])))
@@ -311,7 +323,7 @@ class Served:
                 leaves.append(self.facts[k])
             else:
                 column = rows[0] if leaf is None else np.ascontiguousarray(rows.T).reshape(own.shape[1], *leaf)
-                leaves.append(column.view(VariableArray) if column.dtype == object else column)
+                leaves.append(column.view(keeping()) if column.dtype == object else column)
             start += size
         return optree.tree_unflatten(shape.containers, leaves)
 

@@ -1,4 +1,4 @@
-"""A loop recorded as one operation, forward (`Loop`) and in reverse (`LoopGradient`), over the tapes of its `Steps`.
+"""A loop recorded as one operation, forward (`Loop`, `While`) and in reverse (`LoopGradient`), over the tapes of its `Steps`.
 
 In a tape it is one instruction whose value is the list of the last carry and all outputs, and an instruction `Item(k)` for
 each of these that is used. Compiled code calls back for the loop, which is machine code again.
@@ -13,6 +13,7 @@ import numpy as np
 
 from autograd_lite import context
 from autograd_lite.backward import Number, Reach
+from autograd_lite.errors import LoopLimitError
 from autograd_lite.nests import Shape, unravel
 from autograd_lite.primitives import positive
 from autograd_lite.tape import recording
@@ -20,7 +21,11 @@ from autograd_lite.tape.backends.registry import fastest
 from autograd_lite.tape.paths import Unmapped
 from autograd_lite.tape.recording import Cotangents, Sent, sent
 from autograd_lite.tape.steps import Steps
+from autograd_lite.transforms import name_of
 from autograd_lite.variable import Variable, make_node
+
+#: Turns of a `while_loop` that run before anybody asks whether it has ended: at first, and at most.
+SEGMENT, LARGEST = 16, 1 << 16
 
 
 class Item:
@@ -153,6 +158,16 @@ class Loop(Operation):
     def computed(self, arguments: Any, *, native: bool) -> Any:
         return self.steps.run(*self.apart(arguments), native=native)
 
+    def segments(self, carry: Any, captured: Any, rows: Any, *, native: bool) -> list[tuple[Any, Any, slice]]:
+        """The carry before each segment, the rows of the segment, and their places."""
+        found = []
+        for start in range(0, self.length, self.segment):
+            part = slice(start, start + self.segment)
+            found.append((carry, rows[part], part))
+            if part.stop < self.length:
+                carry = self.steps.run(carry, captured, rows[part], native=native)[: self.carry]
+        return found
+
     def replayed(self, arguments: Sequence[Any]) -> list[Any]:
         numbers, captured, rows = (part.tolist() for part in self.apart(np.array(arguments, dtype=object)))
         outputs: list[Any] = []
@@ -177,6 +192,74 @@ class Loop(Operation):
         given = [form.get(k, 0.0) for form in forms for k in range(self.results if outputs else self.carry)]
         results = recorded(gradient, (*arguments, *given))
         return results if conditions is None else list(zip(results[: self.arity], results[self.arity :], strict=True))
+
+
+class While(Loop):
+    """The turns of a `while_loop`: a loop whose length is known when it has run.
+
+    An output of its step says whether the condition held; if not, the step hands its carry on. Turns run in segments that
+    grow, until one ends so. Results are the numbers of the last carry.
+    """
+
+    name = "while_loop"
+
+    def __init__(self, step: Any, shape: Shape, *, segment: int | None, limit: int | None, **options: Any) -> None:
+        super().__init__(step, shape, table=np.empty((0, 0)), segment=segment, **options)
+        self.limit = limit
+
+    def started(self, first: list[Any]) -> list[Any]:
+        """The results in the trace under way; fixes what the loop captures."""
+        last = self._run(_values(first), None, native=fastest() == "llvm")[0]
+        self.steps.closed = True
+        self.captured = tuple(self.steps.captured)
+        self.results, self.arity = self.carry, self.carry + len(self.captured)
+        return recorded(self, [*first, *self.captured], last)
+
+    def _run(self, carry: Any, captured: Any, *, native: bool) -> tuple[Any, list[tuple[Any, Any, slice]]]:
+        """The last carry, and the segments."""
+        found: list[tuple[Any, Any, slice]] = []
+        turns, size = 0, self.segment or SEGMENT
+        while True:
+            if self.limit is not None:
+                size = min(size, self.limit - turns + 1)
+            rows = np.empty((size, 0))
+            results = self.steps.run(carry, captured, rows, native=native)
+            count = int(results[self.carry :].sum())
+            found.append((carry, rows[:count], slice(turns, turns + count)))
+            turns, carry = turns + count, results[: self.carry]
+            if self.limit is not None and turns > self.limit:
+                raise too_many(self.__name__, self.limit)
+            if count < size:
+                return carry, found
+            size = self.segment or min(2 * size, LARGEST)
+
+    @property
+    def __name__(self) -> str:
+        return name_of(self.steps.paths.f)
+
+    def computed(self, arguments: Any, *, native: bool) -> Any:
+        return self._run(arguments[: self.carry], arguments[self.carry :], native=native)[0]
+
+    def segments(self, carry: Any, captured: Any, rows: Any, *, native: bool) -> list[tuple[Any, Any, slice]]:  # noqa: ARG002
+        return [segment for segment in self._run(carry, captured, native=native)[1] if len(segment[1])]
+
+    def replayed(self, arguments: Sequence[Any]) -> list[Any]:
+        numbers, captured, turns = [*arguments[: self.carry]], [*arguments[self.carry :]], 0
+        while True:
+            *following, going = self.steps.replayed(numbers, captured)
+            if not going:
+                return numbers
+            if turns == self.limit:
+                raise too_many(self.__name__, self.limit)
+            numbers, turns = following, turns + 1
+
+
+def too_many(name: str, limit: int) -> LoopLimitError:
+    """The error of a loop that would go on."""
+    return LoopLimitError(
+        f"while_loop of {name} has made limit={limit} turns and its condition still holds. Raise limit, or look for what "
+        "keeps it from ending: a tolerance below the rounding of the numbers, or a step that does not approach."
+    )
 
 
 class LoopGradient(Operation):
@@ -232,18 +315,13 @@ class LoopGradient(Operation):
         seeds = arguments[loop.arity :].reshape(self.forms, width + self.y * loop.length)
         by_form = seeds[:, width:].reshape(self.forms, loop.length, self.y)
         given = by_form.swapaxes(0, 1).reshape(loop.length, self.forms * self.y)
-        segments = []
-        for start in range(0, loop.length, loop.segment):
-            part = slice(start, start + loop.segment)
-            segments.append((carry, rows[part], given[part]))
-            if part.stop < loop.length:
-                carry = loop.steps.run(carry, captured, rows[part], native=native)[:width]
         first = np.zeros((self.forms, len(captured)))
         first[0] = -0.0  # which changes no sum
         state: Any = np.concatenate([seeds[:, :width], first], axis=1).ravel()
-        by_rows = []  # the adjoints of rows, from the last one on
-        for before, xs, adjoints in segments[::-1]:
+        by_rows = [np.empty((0, self.forms, self.x))]  # the adjoints of rows, from the last one on
+        for before, xs, part in loop.segments(carry, captured, rows, native=native)[::-1]:
             carries = loop.steps.run(before, captured, xs, native=native, keep=True)[width:].reshape(len(xs), width)
+            adjoints = given[part] if self.y else np.empty((len(xs), 0))
             reverse = np.concatenate([carries, xs, adjoints], axis=1)[::-1]
             found = self.backward.run(state, captured, reverse, native=native)
             by_rows.append(found[len(state) :].reshape(len(xs), self.forms, self.x))

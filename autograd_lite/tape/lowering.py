@@ -40,6 +40,8 @@ def content(program: Program, native: Collection[Primitive], own: dict[Any, int]
     """
 
     def meaning(operation: Any) -> Any:
+        if hasattr(operation, "content"):  # a look-up in a table
+            return operation.content
         if hasattr(operation, "index"):
             return "item", operation.index
         if operation not in native and operation.expression is not None:

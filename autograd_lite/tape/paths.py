@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from autograd_lite.errors import PathWarning, TraceError
-from autograd_lite.frames import library_frames
+from autograd_lite.errors import AutogradLiteError, PathWarning, TraceError
+from autograd_lite.frames import INDEX, library_frames
 from autograd_lite.nests import Shape
 from autograd_lite.primitives import Primitive
+from autograd_lite.tape.backends import python
 from autograd_lite.tape.cache import asked, asking
 from autograd_lite.tape.program import COMMUTATIVE, Guard
 from autograd_lite.tape.tape import Tape, record
@@ -194,7 +195,7 @@ class Paths:
                 f = self.f
                 tape = f if isinstance(f, Tape) and f.input_shape == self.shape else self.traced(numbers)
                 # Tracing runs all steps of a loop, and all lanes.
-                looped = any(hasattr(op, "loop") or hasattr(op, "computed") for op, _ in tape.code)
+                looped = any(hasattr(op, "loop") or getattr(op, "computed", None) for op, _ in tape.code)
                 again = tape if tape is f or looped or len(tape) > TRACED_TWICE else self.traced(numbers)
                 if difference := _difference(tape, again):
                     raise TraceError(
@@ -271,7 +272,10 @@ class Paths:
             return path
 
     def _warn_of_order(self, path: Path) -> None:
-        """Say once that `sorted` or its like makes a path of every order of the numbers: at the third such path."""
+        """Say once that `sorted` or its like makes a path of every order of the numbers, or a look-up one of every index.
+
+        At the third such path.
+        """
         parting = max(path.forks, default=None)
         if parting is None:
             return
@@ -279,7 +283,14 @@ class Paths:
         if not called:
             return
         self._orders[place] += 1
-        if self._orders[place] == 2:
+        if self._orders[place] == 2 and f" in {called}" == INDEX:
+            self._warn(
+                "index",
+                f"a traced number of {name_of(self.f)} is an index in {place}: every index becomes a path of its own, to be "
+                "traced and compiled. Write al.take(table, index), for which an index is data.",
+                PathWarning,
+            )
+        elif self._orders[place] == 2:
             selecting = "al.max and al.min" if called in ("max()", "min()") else "al.max, al.min, al.maximum and where"
             self._warn(
                 "order",
@@ -312,7 +323,15 @@ class Paths:
 
     def eager(self, numbers: Sequence[float]) -> Any:
         arguments, keywords = self.shape.pack(numbers)
-        return self.f(*arguments, **keywords)
+        try:
+            return self.f(*arguments, **keywords)
+        except (
+            IndexError
+        ) as error:  # `table[i]` takes a float where it is traced: an integer among the arguments is one
+            if isinstance(error, AutogradLiteError):
+                raise
+            tape = self.traced(numbers)
+            return tape.output_shape.pack(python.replay(tape, [*numbers, *tape.captured]))
 
 
 def _difference(tape: Tape, again: Tape) -> str | None:

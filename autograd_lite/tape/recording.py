@@ -5,12 +5,12 @@ send 0·∂y/∂x into a branch that was not taken; a NaN among the `doubtful` n
 """
 
 import warnings
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import inf, prod
 from time import perf_counter
-from typing import Any
+from typing import Any, ClassVar
 
 from autograd_lite import context
 from autograd_lite.backward import Number, Reach, held, local_graphs, send_graphs, shares, times
@@ -49,6 +49,8 @@ class Recording:
     began: float = field(default_factory=perf_counter)
     from_arrays: float = 0  # operations recorded from arrays; infinite once a warning was given
     _held: dict[int, bool] = field(default_factory=dict, repr=False)
+    tables: dict[Any, Any] = field(default_factory=dict, repr=False)  # by their numbers
+    look_up: ClassVar[Callable[..., list[Any]]]  # given by `lookups`
 
     def guard(self, relation: str, left: Any, right: Any, *, outcome: bool) -> None:
         self.guards.append((relation, left, right, outcome, deciding_location()))
@@ -73,6 +75,9 @@ class Recording:
                 stacklevel=1 + library_frames(),
             )
         self.from_arrays = inf
+
+    def looked_up(self, rows: list[list[Any]], place: Any) -> list[Any] | None:
+        return self.look_up(rows, place) if self.lanes else None
 
     def is_number(self, node: Variable) -> bool:
         """Whether a node is a held number: it follows from `.value` and comparisons alone."""

@@ -1,4 +1,4 @@
-"""`scan`: a loop with a carry, which `jit` compiles without unrolling it."""
+"""`scan` and `while_loop`: loops with a carry, which `jit` compiles without unrolling them."""
 
 import dis
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ from autograd_lite.errors import ArgumentError, ConversionError, OperandError
 from autograd_lite.nests import NAMESPACE, Shape, as_array, mapped, unravel
 from autograd_lite.primitives import as_float, positive
 from autograd_lite.tape import recording
-from autograd_lite.tape.loop import Loop
+from autograd_lite.tape.loop import Loop, While, too_many
 from autograd_lite.transforms import name_of
 from autograd_lite.variable import Variable, is_condition
 
@@ -96,6 +96,95 @@ def scan(
     return carry_shape.pack(numbers) if count else init, checked.stacked(outputs, count)
 
 
+@hints.keywords
+def while_loop(
+    condition: Callable[[Any], Any],
+    step: Callable[[Any], Any],
+    init: Any,
+    *,
+    limit: int | None = None,
+    checkpoint: int | None = None,
+) -> Any:
+    """Repeat a step while a condition holds: Python's `while`, with a carry instead of names that change.
+
+    Parameters
+    ----------
+    condition : callable
+        Takes the carry; whether to go on.
+    step : callable
+        Takes the carry, returns the next one, of the same structure.
+    init : nest
+        The first carry.
+    limit : int, optional
+        How many turns are allowed. One more is an error.
+    checkpoint : int, optional
+        For the gradient of a compiled loop: turns of a segment. The carry before each segment is kept, and those of one
+        segment at a time. By default segments grow, to 65,536 turns.
+
+    Returns
+    -------
+    nest
+        The first carry for which the condition does not hold, as floats. Its derivative is that of the turns that were made.
+
+    Raises
+    ------
+    LoopLimitError
+        If the condition still holds after `limit` turns.
+    ArgumentError
+        If a step changes the structure of the carry.
+
+    Notes
+    -----
+    By itself a plain loop. Under `jit` a native loop: one path, whatever the number of turns, and steps may branch. So is its
+    gradient, `jit(grad(f))` with the loop inside `f`: the turns are run once more to be counted, once more to keep their
+    carries, and then in reverse. Differentiated twice or forward, and in lanes, its turns are recorded one by one: there each
+    number of turns is a path, as with Python's `while`.
+
+    Examples
+    --------
+    >>> import autograd_lite as al
+    >>> def root(a):                                # Newton's method
+    ...     return al.while_loop(lambda x: abs(x * x - a) > 1e-12 * a, lambda x: (x + a / x) / 2, a, limit=100)
+    >>> slope = al.jit(al.grad(root))
+    >>> round(slope(4.0), 12), round(slope(1e6), 12), len(slope.paths())
+    (0.25, 0.0005, 1)
+    """
+    if not (callable(condition) and callable(step)):
+        raise ArgumentError(
+            f"while_loop takes two functions and got {condition!r:.40} and {step!r:.40}. Write while_loop(condition, step, "
+            "init)."
+        )
+    for name, number, least in (("limit", limit, 0), ("checkpoint", checkpoint, 1)):
+        if number is not None and (isinstance(number, bool) or not isinstance(number, int) or number < least):
+            raise ArgumentError(f"{name}={number!r} of while_loop: give a number of turns from {least} on, or None.")
+    numbers, carry_shape = unravel(init, "the carry of while_loop")
+
+    def turn(carry: Any, _: Any) -> tuple[Any, float]:
+        return (step(carry), 1.0) if condition(carry) else (carry, 0.0)
+
+    turn.__name__ = name_of(step)
+    checked = _Checked(turn, carry_shape, "while_loop")
+    notes = recording.current()
+    assigns = any(isinstance(f, FunctionType) and _assigned(f.__code__) for f in (condition, step))
+    if notes is not None and notes.loops and not assigns:
+        _, shape = unravel(((carry_shape.pack([0.0] * len(numbers)), None), {}))
+        seen: set[int] = set()
+        captured = list(dict.fromkeys(v for f in (condition, step) for v in _held(f, seen))) if notes.wide else ()
+        loop = While(checked, shape, carry=len(numbers), segment=checkpoint, limit=limit, captured=captured)
+        return carry_shape.pack(loop.started(numbers))
+    carry, turns, going = init, 0, [1.0]
+    while True:
+        if turns == limit and condition(carry):
+            raise too_many(name_of(step), turns)
+        if turns == limit:
+            break
+        carry, numbers, going = checked.call(carry, None)
+        if not going[0]:
+            break
+        turns += 1
+    return carry_shape.pack(numbers)
+
+
 def _count(leaves: list[Any], length: int | None) -> int:
     lengths = set()
     for leaf in leaves:
@@ -126,8 +215,8 @@ _NOTHING = unravel(None)
 class _Checked:
     """A step whose results are tested: the carry against the first one, outputs against those of the first step."""
 
-    def __init__(self, step: Callable[..., Any], carry: Shape) -> None:
-        self.step, self.carry = step, carry
+    def __init__(self, step: Callable[..., Any], carry: Shape, loop: str = "scan") -> None:
+        self.step, self.carry, self.what = step, carry, f"the carry of {loop}"
         self.y: Shape | None = None
         self.__name__ = name_of(step)
 
@@ -138,7 +227,7 @@ class _Checked:
             raise ArgumentError(
                 f"{self.__name__} returned {pair!r:.80}; a step of scan returns a pair (carry, output), None for no output."
             )
-        numbers, shape = unravel(_numeric(pair[0]), "the carry of scan")
+        numbers, shape = unravel(_numeric(pair[0]), self.what)
         if not shape.resembles(self.carry):
             raise ArgumentError(
                 f"{self.__name__} turned a carry {self.carry.outline()} into {shape.outline()}. Return a carry like the one "

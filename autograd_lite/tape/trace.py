@@ -131,8 +131,8 @@ def _explain(error: Exception, name: str) -> None:
         return
     if any(part in words for part in _ABOUT_INDICES):
         cure = (
-            "Write index.astype(int), which makes a path of each set of indices; or let the function take the indices from "
-            "outside; or pass them as a tuple in a static field of a registered dataclass."
+            "Write al.take(table, index), for which they are data; or index.astype(int), which makes a path of each set of "
+            "them; or pass them as a tuple in a static field of a registered dataclass."
         )
     elif "bad operand type for unary ~: 'Variable'" in words:
         cure = "Write flag == 0 instead of ~flag, or pass a single flag as a bool."

@@ -15,7 +15,7 @@ from autograd_lite.tape import pickles, recording
 from autograd_lite.tape.backends.lanes import Columns
 from autograd_lite.tape.backends.registry import fastest
 from autograd_lite.tape.lane_operations import Found, entered
-from autograd_lite.tape.lane_paths import LanePaths, reduced
+from autograd_lite.tape.lane_paths import LanePaths, in_row, reduced
 from autograd_lite.tape.paths import Paths, Unmapped
 from autograd_lite.tape.trace import is_fixed
 from autograd_lite.transforms import name_of
@@ -138,7 +138,8 @@ class Mapped:
             lane = [row if axis is None else row[k] for row, axis in zip(rows, axes, strict=True)]
             rebuilt: Any = optree.tree_unflatten(containers, lane)
             inner, words = rebuilt
-            results.append(self.f(*inner, **words))
+            with in_row(k):
+                results.append(self.f(*inner, **words))
         return optree.tree_map(self._joined, *results, namespace=NAMESPACE)
 
     def _joined(self, *leaves: Any) -> Any:

@@ -98,7 +98,8 @@ PLACES = {
 FUNCTIONS = {
     "Variable": al.Variable, "backward": al.Variable.backward, "gradients": al.gradients, "grad": al.grad,
     "value_and_grad": al.value_and_grad, "jacobian": al.jacobian, "hessian": al.hessian, "jit": al.jit, "vmap": al.vmap,
-    "scan": al.scan, "check_grads": al.check_grads, "draw": al.draw, "save": al.save, "load": al.load,
+    "scan": al.scan, "while_loop": al.while_loop, "take": al.take,
+    "check_grads": al.check_grads, "draw": al.draw, "save": al.save, "load": al.load,
     "Network": al.nn.Network, "Dense": al.nn.Dense, "create": al.nn.Network.create, "SGD": al.optim.SGD,
     "Adam": al.optim.Adam, "AdamW": al.optim.AdamW, "RMSProp": al.optim.RMSProp,
 }  # fmt: skip

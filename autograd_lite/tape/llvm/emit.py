@@ -295,6 +295,8 @@ class FunctionWriter:
             value = inline(*[self.value(a) for a in arguments])
             if operation is p.less:
                 self.comparisons[slot] = self.value(arguments[0]), self.value(arguments[1])
+        elif hasattr(operation, "lookup"):
+            value = getattr(self, f"_{operation.lookup}")(slot, operation, arguments)
         elif hasattr(operation, "results"):
             self.called_back(slot, operation, arguments)
             return
@@ -309,12 +311,48 @@ class FunctionWriter:
         self.values[slot] = value
         self.output(slot)
 
+    def _table(self, slot: int, operation: Any, arguments: tuple[int, ...]) -> Value:
+        """The numbers of a table in a row: where they lie, or in the scratch array."""
+        start = self._address(arguments[0])
+        alike = start and all(self._address(a) == (start[0], start[1] + 8 * k) for k, a in enumerate(arguments))
+        if not alike or start is None:
+            start = self._region(operation.arity)
+            self._passed(arguments, start[1])
+        self.module.results[slot] = start
+        return self.b.constant(0.0)
+
+    def _row(self, _: int, operation: Any, arguments: tuple[int, ...]) -> Value:
+        table, place = arguments
+        return self._entry(self.module.results[table], operation, place).load("double")
+
+    def _entry(self, start: Place, row: Any, place: int) -> Value:
+        """The address of an entry; a place that is none, as of a NaN, counts as the first."""
+        x = self.value(place)
+        inside = x.where((x > 0.0) & (x < float(row.count)), 0.0)
+        return self.pointer(start[0], start[1] + 8 * row.offset).at(inside.cast("fptosi", "i64") * row.width)
+
+    def _scatter(self, slot: int, operation: Any, arguments: tuple[int, ...]) -> Value:
+        start = self.module.results[slot] = self._region(operation.results)
+        self.b.call("void", "al_fill", self.pointer(*start), self.b.constant(0.0), operation.results)
+        count = len(operation.rows)
+        entries = [self._entry(start, row, place) for row, place in zip(operation.rows, arguments, strict=False)]
+        for entry in entries:
+            entry.store(self.b.constant(-0.0))  # which changes no sum
+        for entry, number in zip(entries, arguments[count:], strict=True):
+            total = entry.load("double") + self.value(number)
+            entry.store(total)
+        return self.b.constant(0.0)
+
+    def _region(self, size: int) -> Place:
+        """Room in the scratch array."""
+        start = "scratch", self.module.scratch * 8
+        self.module.scratch += size
+        return start
+
     def called_back(self, slot: int, operation: Any, arguments: tuple[int, ...]) -> None:
         """An operation with many results: arguments into the scratch array, and a call back that leaves the results there."""
-        region = self.module.scratch * 8
-        place = self.module.results[slot] = "scratch", region
-        self.module.scratch += max(len(arguments), operation.results)
-        self._passed(arguments, region)
+        place = self.module.results[slot] = self._region(max(len(arguments), operation.results))
+        self._passed(arguments, place[1])
         self.b.call("void", self.module.called_back(operation), self.pointer(*place))
         self.values[slot] = self.b.constant(0.0)
 
