@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import autograd_lite as al
-from autograd_lite.tape import cache
+from autograd_lite.tape import cache, lookups
 from autograd_lite.tape.backends import registry
 
 pytest.importorskip("llvmlite")
@@ -216,6 +216,25 @@ def test_a_primitive_of_another_content_is_another_program(folder):
         forget()
         assert al.jit(defined(factor, None), backend="llvm")(3.0) == 3.0 * factor
     assert len(entries(folder)) == count + 1  # the machine code is equal, and calls the function of today
+
+
+def test_look_ups_in_tables_count_by_what_they_take(folder, modules):
+    """The place in a row, the row's width, the number of rows; operations made anew find their code."""
+    table = np.arange(36.0)
+
+    def gradient(shape, place):
+        f = lambda t, i: al.sum([al.take(t, i + k)[place] ** 2 for k in range(3)])
+        return al.jit(al.grad(f), backend="llvm")(table.reshape(shape), 1.0)
+
+    expected = {}
+    for made in (lookups.Row.at.cache_clear, lambda: None):
+        for shape, place in (((12, 3), 0), ((12, 3), 2), ((9, 4), 0), ((18, 2), 1)):
+            forget()
+            made()
+            modules.clear()
+            found = gradient(shape, place)
+            assert all(modules) == ((shape, place) in expected)
+            assert np.array_equal(found, expected.setdefault((shape, place), found))
 
 
 def test_which_operation_is_called_where(folder):
