@@ -459,6 +459,10 @@ class Levels:
         plain = f"<p>Opening boxes needs JavaScript.</p><table>{_table(self.top.boxes, sizes, m.labels)}</table>"
         return section("folded", "al-fold", self.title, data, plain)
 
+    def element(self, *_: Any, **_attributes: object) -> str:
+        """The page as one element, as `Drawing` asks for it."""
+        return self.fragment(BUDGET)
+
     def page(self, budget: int = BUDGET) -> str:
         fragment = self.fragment(budget)  # which unfolds the boxes that the title counts
         return page(self.title, fragment)

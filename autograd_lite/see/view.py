@@ -60,7 +60,7 @@ class Drawing:
     folded: dict[str, int]
     _engine: str | os.PathLike[str] | None
     _page: Callable[[Callable[[str], str]], str]
-    _fragment: Callable[..., str] | None
+    _fragment: Callable[..., str]
 
     def __repr__(self) -> str:
         return f"Drawing({self.nodes} nodes, {self.edges} edges)"
@@ -109,9 +109,10 @@ class Drawing:
         return self._page(self._rendered)
 
     def play(self, *, step: int = 0, predict: bool = False) -> "Player":
-        """Return the stepper as one element of a page: it shows itself in a notebook, and a page takes it as text.
+        """Return the page as one element: it shows itself in a notebook, and a page of your own takes it as text.
 
-        The element has its own style, data and script, so that any number of them may stand on one page.
+        The element has its own style, data and script, so that any number of them may stand on one page. A folded picture
+        gives its boxes, which open, and has no steps.
 
         Parameters
         ----------
@@ -129,8 +130,8 @@ class Drawing:
         """
         if type(step) is not int:
             raise ArgumentError(f"step={step!r:.80}; give a whole number: 0 is the first step, -1 the last.")
-        if self._fragment is None:
-            raise ArgumentError("a folded picture plays no pass: draw less of the graph without fold=True.")
+        if self.folded and (step or predict):
+            raise ArgumentError("a folded picture has no steps: leave step and predict out, or draw without fold=True.")
         return Player(self._fragment(self._rendered, start=step or None, predict=predict))
 
     def show(self) -> Path:
@@ -286,7 +287,7 @@ def draw(
         seed = shown.get(selection.outputs[0]) if gradients is not None and len(selection.outputs) == 1 else None
         moments = Moments(selection.graph, _frames(frames, outputs, selection.graph), seed)
         levels = Levels(positions, moments, {*opened, *(box.id for box in around)})
-        return Drawing(source, len(boxes), sketch.edges, folded, engine, lambda _: levels.page(), None)
+        return Drawing(source, len(boxes), sketch.edges, folded, engine, lambda _: levels.page(), levels.element)
     stepper = Stepper(selection, shown, ".grad" if gradients is None else "gradients=")
     return Drawing(sketch.source(), len(selection.drawn), sketch.edges, {}, engine, stepper.page, stepper.fragment)
 

@@ -61,8 +61,8 @@ CORE = "core"
 #: +14, core +3: pieces of HTML for notebooks. See +170: the stepper as one element of a page, whose formulas light up.
 #: See +460: the page of a large graph, whose boxes open in place down to one multiplication, at several moments (`levels`).
 #: Core +135, tape +16: `take` and `table[i]`, indices as data in arrays of any axes, lists of nests, lanes that say in which
-#: row an index is broken, and a warning. Tape +95: `while_loop`, a native loop of any number of turns with its gradient, in one
-#: path instead of one for each number. Tape +140, llvm +30: a look-up in a table is an instruction, and so is what its
+#: row an index is broken, and a warning. Tape +95: `while_loop`, a native loop of any number of turns with its gradient, in
+#: one path instead of one for each number. Tape +140, llvm +30: a look-up in a table is an instruction, and so is what its
 #: gradient adds: a thousand rows and twenty look-ups are ready in 0.06 s instead of 17, and take 7 µs instead of 560.
 BUDGETS = {"core": 4576, "tape": 5100, "tape.llvm": 1544, "see": 3235, "train": 386, "command line": 361}
 
