@@ -151,6 +151,8 @@ def _make_room(place: Path, size: int) -> None:
                 with suppress(OSError):  # another process has deleted it
                     status = entry.stat(follow_symlinks=False)
                     entries.append((status.st_mtime, status.st_size, entry.name))
+    if not entries:
+        return
     entries.sort()
     total, newest = sum(entry[1] for entry in entries), entries[-1][0]
     aim = limit if total <= limit else 3 * limit // 4

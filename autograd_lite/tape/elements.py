@@ -10,7 +10,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import isfinite
+from math import inf
+from sys import float_info
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,8 @@ from autograd_lite.tape.program import Program
 OVERLAP = 4
 #: Equal elements from which on they are run as lanes; others are computed together by one straight program.
 LANES = 4
+#: The smallest number with all its digits.
+TINY = float_info.min
 
 #: Operations that give 0 for zeros; of `where` the condition does not count.
 _ZERO_OF_ZEROS = frozenset([primitives.add, primitives.sub, primitives.neg, primitives.where])
@@ -110,21 +113,36 @@ class Cut:
     def heads(self) -> int:
         return int(self.by_output.shape[1])
 
+    @cached_property
+    def is_used(self) -> Any:
+        """Whether a head has a weight other than 0."""
+        return np.asarray(abs(self.by_output).sum(axis=0)) != 0.0
 
-def dependencies(program: Program, slots: Iterable[int]) -> dict[int, set[int]]:
-    """For each of these slots all slots that it depends on, itself among them: the one place where patterns come from."""
-    first, code = program.first_instruction, program.code
+
+def dependencies(program: Program, slots: Iterable[int], most: float = inf) -> dict[int, set[int]] | None:
+    """For each of these slots all slots that it depends on, itself among them: the one place where patterns come from.
+
+    None if they are more than `most` together.
+    """
     cones = {}
     for slot in slots:
-        seen, stack = {slot}, [slot] if slot >= first else []
-        while stack:
-            for a in code[stack.pop() - first][1]:
-                if a not in seen:
-                    seen.add(a)
-                    if a >= first:
-                        stack.append(a)
-        cones[slot] = seen
+        cones[slot] = _reached(program, [slot])
+        most -= len(cones[slot])
+        if most < 0:
+            return None
     return cones
+
+
+def _reached(program: Program, slots: Sequence[int]) -> set[int]:
+    first, code = program.first_instruction, program.code
+    seen, stack = {*slots}, [slot for slot in slots if slot >= first]
+    while stack:
+        for a in code[stack.pop() - first][1]:
+            if a not in seen:
+                seen.add(a)
+                if a >= first:
+                    stack.append(a)
+    return seen
 
 
 def zero_slots(program: Program) -> set[int]:
@@ -152,6 +170,9 @@ def cut(program: Program) -> Cut:
             columns.append(slot if slot < program.inputs else heads.setdefault(slot, len(heads)))
             factors.append(factor)
     offset = [constant for constant, _ in sums]
+    counting = {
+        slot for _, terms in sums for slot, factor in terms if factor
+    }  # what cancels is kept for the value alone
     count, sparse = len(program.outputs), scipy_sparse()
     return Cut(
         program.inputs,
@@ -159,7 +180,8 @@ def cut(program: Program) -> Cut:
         sparse.csr_array((linear[2], linear[:2]), (count, program.inputs), dtype=np.float64),
         sparse.csc_array((weights[2], weights[:2]), (count, len(heads)), dtype=np.float64),
         np.array(offset),
-        _groups(program, heads),
+        _groups(program, heads, [head for head in heads if head in counting])
+        + _groups(program, heads, [head for head in heads if head not in counting]),
     )
 
 
@@ -207,7 +229,10 @@ def _combined(program: Program, output: int) -> tuple[float, list[tuple[int, flo
 def _parts(
     primitive: Primitive, arguments: tuple[int, ...], factor: float, constant: Callable[[int], float | None]
 ) -> tuple[tuple[int, float], ...] | None:
-    """The arguments of a linear operation with their factors; None if it is none."""
+    """The arguments of a linear operation with their factors; None if it is none.
+
+    A factor 0 is none: x·0 is NaN where x is infinite. One that over- or underflows would lose the number.
+    """
     if primitive is primitives.add:
         return (arguments[0], factor), (arguments[1], factor)
     if primitive is primitives.sub:
@@ -217,18 +242,23 @@ def _parts(
     if primitive is primitives.mul:
         for one, other in (arguments, arguments[::-1]):
             number = constant(one)
-            if number and isfinite(number):  # x·0 is NaN where x is infinite
-                return ((other, factor * number),)
-    if primitive is primitives.div and (number := constant(arguments[1])) and isfinite(number):
-        return ((arguments[0], factor / number),)
+            if number and TINY <= abs(product := factor * number) < inf:
+                return ((other, product),)
+    if (
+        primitive is primitives.div
+        and (number := constant(arguments[1]))
+        and TINY <= abs(ratio := factor / number) < inf
+    ):
+        return ((arguments[0], ratio),)
     return None
 
 
-def _groups(program: Program, heads: dict[int, int]) -> list[Group]:
+def _groups(program: Program, heads: dict[int, int], slots: list[int]) -> list[Group]:
+    """The groups of some of the heads; `heads` numbers all."""
     inputs = program.inputs
-    cones = dependencies(program, heads)
-    if sum(map(len, cones.values())) > OVERLAP * program.slots:
-        together = [list(heads)]
+    cones = dependencies(program, slots, OVERLAP * program.slots)
+    if cones is None:
+        together = [slots]
     else:
         by_support: dict[tuple[int, ...], list[int]] = defaultdict(list)
         for head, cone in cones.items():
@@ -237,7 +267,7 @@ def _groups(program: Program, heads: dict[int, int]) -> list[Group]:
     alike: dict[Element, list[tuple[list[int], list[int]]]] = defaultdict(list)
     lists: dict[Element, list[list[int]]] = defaultdict(list)
     for members in together:
-        element, own, constants = _element(program, members, cones)
+        element, own, constants = _element(program, members)
         alike[element].append((own, constants))
         lists[element].append(members)
     few = [members for element, all_ in lists.items() if len(all_) < LANES for members in all_]
@@ -246,7 +276,7 @@ def _groups(program: Program, heads: dict[int, int]) -> list[Group]:
     ]
     if few:
         rest = [head for members in few for head in members]
-        element, own, constants = _element(program, rest, cones)
+        element, own, constants = _element(program, rest)
         groups.append(_group(program, element, [(own, constants)], [rest], heads))
     return groups
 
@@ -268,17 +298,14 @@ def _group(
     )
 
 
-def _element(
-    program: Program, heads: Sequence[int], cones: dict[int, set[int]]
-) -> tuple[Element, list[int], list[int]]:
+def _element(program: Program, heads: Sequence[int]) -> tuple[Element, list[int], list[int]]:
     """The element of some heads, and the slots of its inputs and constants in the order of their first use."""
     inputs, first, code = program.inputs, program.first_instruction, program.code
-    cone = cones[heads[0]] if len(heads) == 1 else set().union(*(cones[head] for head in heads))
     places: dict[int, tuple[str, int]] = {}
     own: list[int] = []
     constants: list[int] = []
     steps: list[Step] = []
-    for slot in sorted(slot for slot in cone if slot >= first):
+    for slot in sorted(slot for slot in _reached(program, heads) if slot >= first):
         primitive, arguments = code[slot - first]
         for a in arguments:
             if a not in places:  # an input or a constant: instructions come before their users

@@ -24,7 +24,7 @@ def second_derivatives(
     element: Element, inputs: Sequence[Any], constants: Sequence[Any], weights: Sequence[Any]
 ) -> dict[Pair, Any]:
     """The second derivatives of the weighted sum of the heads by pairs of inputs, the larger first; others are 0."""
-    if any(primitive.selects for primitive, _ in element.code):  # gradients know what a branch that was not taken sends
+    if not all(_is_smooth(primitive, wheres) for primitive, wheres in element.code):
         return _one_by_one(element, inputs, constants, weights)
     sweep = _Sweep(element, inputs, constants)
     for head, weight in zip(element.heads, weights, strict=True):
@@ -114,9 +114,17 @@ def _one_by_one(
     return found
 
 
+def _is_smooth(primitive: Primitive, wheres: Sequence[tuple[str, int]]) -> bool:
+    """Whether a program has the second derivatives of an operation, and no branch may send nothing: gradients know that."""
+    active = tuple(i for i, (kind, _) in enumerate(wheres) if kind != "constant")
+    return not primitive.selects and _second(primitive, active) is not None
+
+
 def _own(primitive: Primitive, active: tuple[int, ...], arguments: Sequence[Any]) -> dict[Pair, Any]:
     """The second derivatives of an operation by its active arguments that are not 0 for all numbers."""
-    pairs, program = _second(primitive, active)
+    known = _second(primitive, active)
+    assert known is not None
+    pairs, program = known
     if not pairs:
         return {}
     slots = program.evaluated(lambda operation, own: operation(*own), float, list(arguments))
@@ -124,10 +132,11 @@ def _own(primitive: Primitive, active: tuple[int, ...], arguments: Sequence[Any]
 
 
 @lru_cache(maxsize=1024)
-def _second(primitive: Primitive, active: tuple[int, ...]) -> tuple[dict[Pair, int], Program]:
+def _second(primitive: Primitive, active: tuple[int, ...]) -> tuple[dict[Pair, int], Program] | None:
     """The program of all second derivatives, and where those lie in its results that are not 0 for all numbers.
 
-    The program is the careful one, in which what an operation does not select sends nothing; it hides what is always 0.
+    The program is the careful one, in which what an operation does not select sends nothing; it hides what is always 0. None
+    if one program does not do: a partial that branches in Python, uses a Variable from outside, or refuses a number.
     """
     pairs = [(i, j) for i in active for j in active if j <= i]
 
@@ -135,7 +144,14 @@ def _second(primitive: Primitive, active: tuple[int, ...]) -> tuple[dict[Pair, i
         return [grad(grad(primitive, i), j)(*arguments) for i, j in pairs]
 
     numbers, shape = unravel(((0.5,) * primitive.arity, {}))
-    plain, careful = (recorded(both, numbers, shape, masked=masked)[0] for masked in (False, True))
+    try:
+        (plain, of_plain, _), (careful, of_careful, _) = (
+            recorded(both, numbers, shape, masked=masked) for masked in (False, True)
+        )
+    except Exception:  # noqa: BLE001 - a user's own operation, asked at a number that it need not know
+        return None
+    if plain.guards or careful.guards or of_plain or of_careful:
+        return None
     zeros = zero_slots(plain)
     return {
         pair: k for k, (pair, slot) in enumerate(zip(pairs, plain.outputs, strict=True)) if slot not in zeros

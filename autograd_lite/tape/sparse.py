@@ -1,8 +1,10 @@
 """Sparse Jacobians and Hessians of one plain function: elements that are equal run as lanes of one kernel."""
 
+import functools
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -67,17 +69,21 @@ def _kernel(group: Group, kind: str, example: Sequence[Any], backend: str) -> Ke
 
     numbers, shape = unravel((tuple(example), {}))
     program = recorded(all_of_it, numbers, shape)[0]
+    if program.guards and kind != "value":  # a partial that branches in Python: any entry may appear
+        pairs = [(a, b) for a in range(len(example[0])) for b in range(a + 1)]
+        keys[:] = pairs if kind == "hessian" else [(k, place) for k, own in enumerate(supports) for place in own]
+        program = replace(program, outputs=())
     zeros = set() if kind == "value" else zero_slots(program)
     constant = {
         key: 0.0 if slot in zeros else program.constants[slot - program.inputs]
-        for key, slot in zip(keys, program.outputs, strict=True)
+        for key, slot in zip(keys, program.outputs, strict=False)
         if slot in zeros or program.inputs <= slot < program.first_instruction
     }
     entries = [key for key in keys if key not in constant]
 
     def wanted(own: Any, data: Any, weight: Any) -> list[Any]:
         found = derivative(own, data, weight)
-        return [found[key] for key in entries]
+        return [found.get(key, 0.0) for key in entries]
 
     wanted.__name__ = f"{kind} of {len(group):,} elements"
     run = jit(wanted if len(group) == 1 else vmap(wanted), backend=backend) if entries else None
@@ -119,7 +125,8 @@ class Plan:
         a, b = entry
         if self.kind == "hessian":
             one, other = group.inputs[:, a], group.inputs[:, b]
-            return np.maximum(one, other), np.minimum(one, other), np.full(len(group), factor), source
+            counts = self.cut.is_used[group.heads].any(axis=1)  # x - x has heads, and they do not count
+            return np.maximum(one, other), np.minimum(one, other), factor * counts, source
         weights, heads = self.cut.by_output, group.heads[:, a]
         counts = np.diff(weights.indptr)[heads]
         which = np.repeat(np.arange(len(group)), counts)
@@ -150,11 +157,21 @@ class Plan:
         for run, entries, inputs, constants, heads in self.runs:
             own = x.take(inputs), constants, weights.take(heads)
             if len(inputs) == 1:
-                found[start : start + entries] = run(*(part[0] for part in own))
+                found[start : start + entries] = _floats(run(*(part[0] for part in own)))
             else:
-                np.concatenate(run(*own), out=found[start : start + entries * len(inputs)])
+                np.concatenate(_floats(run(*own)), out=found[start : start + entries * len(inputs)])
             start += entries * len(inputs)
         return found.take(self.order) if self.order is not None else self.scatter @ found + self.fixed
+
+
+def _floats(results: list[Any]) -> list[Any]:
+    """Results without derivatives: those of an operation that uses a Variable from outside are Variables."""
+    first = results[0]
+    if type(first) is Variable:
+        return [getattr(x, "value", x) for x in results]
+    if type(first) is np.ndarray and first.dtype == object:
+        return [np.array([getattr(x, "value", x) for x in column], dtype=np.float64) for column in results]
+    return results
 
 
 class Pattern:
@@ -204,12 +221,18 @@ class Problem:
         self.cuts: OrderedDict[Path, Cut] = OrderedDict()
         self._plans: dict[tuple[Path, str], Plan] = {}
         self.outputs: Shape | None = None
+        self._unkept: tuple[bytes, Path] | None = (
+            None  # the last path that was one too many, and the numbers that took it
+        )
 
     def path(self, x: Any) -> Path:
         """The path that these numbers take; one that is not kept where there are too many."""
         known = self.paths.known
         if len(known) == 1 and not known[0].guards:
-            return known[0]
+            return self._checked(known[0])
+        bits = x.tobytes()
+        if self._unkept is not None and self._unkept[0] == bits:
+            return self._unkept[1]
         numbers = x.tolist()
         path, tried = self.paths.first(numbers), []
         while (status := self._status(path, numbers)) != 0:
@@ -219,7 +242,9 @@ class Problem:
             if others or not self.paths.full:
                 following = self.paths.following(path, status, tried, lambda: self.paths.new(numbers))
             if following is None:
-                return self._checked(Path(self.paths.traced(numbers)))
+                unkept = self._checked(Path(self.paths.traced(numbers)))
+                self._unkept = bits, unkept
+                return unkept
             path = following
         path.serve(1)
         return self._checked(path)
@@ -250,7 +275,9 @@ class Problem:
         captured = path.tape.captured
         x = np.concatenate([numbers, [v.value for v in captured]]) if captured else numbers
         cut_ = self.cuts.get(path)
-        if cut_ is None:
+        if cut_ is not None:
+            self.cuts.move_to_end(path)
+        else:
             cut_ = self.cuts[path] = cut(path.tape.program)
             while len(self.cuts) > PATHS:
                 old, _ = self.cuts.popitem(last=False)
@@ -287,6 +314,17 @@ def _guards(program: Program) -> Program:
     return merged(replace(program, outputs=(), doubtful=()))
 
 
+def _of_numbers(f: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """The function with all its results as numbers: a 0 or a flag among them is a row as well."""
+
+    @functools.wraps(f)
+    def numeric(x: Any) -> Any:
+        numbers, shape = unravel(f(x), f"the output of {name_of(f)}")
+        return shape.pack(numbers)
+
+    return numeric
+
+
 class Sparse:
     """The sparse derivatives of a function; made by `sparse`.
 
@@ -297,7 +335,8 @@ class Sparse:
     """
 
     def __init__(self, f: Callable[[Any], Any], backend: str) -> None:
-        self.f, self._backend = f, chosen(backend)
+        self.f, self.asked, self._backend = f, backend, chosen(backend)
+        self._lock = RLock()
         self._problems: dict[Shape, Problem] = {}
         self._kernels: dict[Any, Kernel] = {}
         self._last: Problem | None = None
@@ -318,7 +357,7 @@ class Sparse:
                 )
         problem = self._problems.get(shape)
         if problem is None:
-            problem = self._problems[shape] = Problem(self.f, shape, self._backend, self._kernels)
+            problem = self._problems[shape] = Problem(_of_numbers(self.f), shape, self._backend, self._kernels)
         self._last, self._flat = problem, x.shape if type(x) is np.ndarray else None
         return problem, np.array(numbers, dtype=np.float64)
 
@@ -326,23 +365,27 @@ class Sparse:
     def version(self) -> int:
         return sum(pattern.version for problem in self._problems.values() for pattern in problem.patterns.values())
 
+    def __reduce__(self) -> Any:
+        return Sparse, (self.f, self.asked)
+
     def value(self, x: Any) -> Any:
         """Return the function's value at `x`, added up element by element.
 
         Within n·eps·Σ|terms| of what the function returns itself, and the same bits at every call.
         """
-        problem, numbers = self._problem(x)
-        plan, data, inputs = problem.computed("value", numbers)
-        cut_ = plan.cut
-        out = cut_.offset + cut_.linear @ inputs
+        with self._lock:
+            problem, numbers = self._problem(x)
+            plan, data, inputs = problem.computed("value", numbers)
+        out = plan.cut.offset + plan.cut.linear @ inputs
         out[plan.keys] += data
         assert problem.outputs is not None
         return problem.outputs.pack(out.tolist())
 
     def jacobian(self, x: Any) -> Any:
         """Return the Jacobian at `x`, a `scipy.sparse.csr_array` (outputs, inputs) of doubles."""
-        problem, numbers = self._problem(x)
-        return problem.matrix("jacobian", numbers)
+        with self._lock:
+            problem, numbers = self._problem(x)
+            return problem.matrix("jacobian", numbers)
 
     def pattern(self, of: str = "jacobian") -> Any:
         """Return the entries met so far of "jacobian" or "hessian", a `csr_array` of ones.
@@ -396,7 +439,6 @@ class Sparse:
         """
         if triangle not in ("full", "lower"):
             raise ArgumentError(f'triangle={triangle!r}: give "full" or "lower".')
-        problem, numbers = self._problem(x)
 
         def checked(outputs: int) -> Any:
             if weights is None and outputs != 1:
@@ -404,15 +446,20 @@ class Sparse:
                     f"{name_of(self.f)} returns {outputs} numbers, and a Hessian is that of one. Pass weights, an array of "
                     f"{outputs} numbers: the result is the Hessian of weights · f(x)."
                 )
-            own = np.atleast_1d(np.asarray(1.0 if weights is None else weights, dtype=np.float64))
-            if own.shape != (outputs,):
+            try:
+                own = np.ravel(np.asarray(1.0 if weights is None else weights, dtype=np.float64))
+            except (TypeError, ValueError) as error:
+                raise ArgumentError(f"weights={weights!r:.80} are no numbers: give one for each output.") from error
+            if len(own) != outputs:
                 raise ArgumentError(
                     f"weights have the shape {np.shape(weights)}, and {name_of(self.f)} returns {outputs} numbers: give one "
                     "weight for each."
                 )
             return own
 
-        return problem.matrix("hessian", numbers, checked, triangle)
+        with self._lock:
+            problem, numbers = self._problem(x)
+            return problem.matrix("hessian", numbers, checked, triangle)
 
 
 def braille(matrix: Any, width: int = 60) -> str:

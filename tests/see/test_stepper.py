@@ -389,9 +389,7 @@ def test_where_play_begins():
             view.play(step=step)
         assert str(caught.value) == f"step={step!r}; give a whole number: 0 is the first step, -1 the last."
     many = al.sum([al.tanh(V(0.1 * k)) for k in range(100)])
-    with pytest.raises(
-        al.ArgumentError, match=r"^a folded picture has no steps: leave step and predict out, or draw "
-    ):
+    with pytest.raises(al.ArgumentError, match=r"^a folded picture has no steps: leave step and predict out, or draw "):
         al.draw(many, fold=True).play(step=3)
     assert str(al.draw(many, fold=True).play()).startswith('<section class="al-fold"')
 

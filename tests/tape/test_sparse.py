@@ -1,9 +1,12 @@
 """Sparse derivatives: the numbers of dense ones, the pattern of what is not 0 for all x, and few kernels."""
 
 import math
+import pickle
 import random
 import subprocess
 import sys
+import threading
+import tracemalloc
 from itertools import pairwise
 
 import numpy as np
@@ -173,7 +176,7 @@ def test_linear_and_constant_outputs():
 
 
 def test_what_is_not_taken_sends_nothing():
-    """0 × ∞ does not arrive; where the function itself is NaN, its derivatives are as eagerly."""
+    """0 × ∞ does not arrive; values that are NaN eagerly are NaN."""
     f = lambda x: sum(al.where(v > 0.0, al.log(al.abs(v)) * v, v * v) for v in x)
     assert_same_derivatives(f, np.array([0.0, 1.0, -2.0, 0.5, 0.0, 3.0]))
     assert math.isnan(al.sparse(lambda x: x[0] * 0.0 + x[1]).value(np.array([math.inf, 1.0])))
@@ -248,6 +251,110 @@ def test_results_are_the_callers():
     assert np.array_equal(s.hessian(x).toarray(), expected)
 
 
+# ---- what a reviewer found ------------------------------------------------------------------------------------------------
+
+
+def test_partials_that_branch_or_look_outside():
+    """A user's operation with an `if` in its partial, a Variable in it, a value that refuses numbers."""
+    bent = al.Primitive(
+        name="bent",
+        value=lambda a: a * a if a > 0 else a,
+        partials=(lambda a, y: 2.0 * a if a > 0 else 1.0,),
+        replace=True,
+    )
+    s = al.sparse(lambda x: [bent(v) * w for v, w in pairwise(x)])
+    for x in ([-1.0, 2.0, 3.0, -2.0, 1.0, 2.0], [3.0, -1.0, 1.0, 1.0, -4.0, 0.5]):
+        assert_same_derivatives(s.f, np.array(x), s)
+    w = al.Variable(2.0)
+    scaled = al.Primitive(name="scaled", value=lambda a: 6.0 * a, partials=(lambda a, y: 3.0 * w,), replace=True)
+    assert al.sparse_jacobian(lambda x: [scaled(x[0]) * x[1]])(np.ones(2)).toarray().tolist() == [[6.0, 6.0]]
+    assert al.sparse_hessian(lambda x: scaled(x[0]) * x[1])(np.ones(2)).toarray().tolist() == [[0.0, 6.0], [6.0, 0.0]]
+
+    def picky(a):
+        if a < 1.0:
+            raise ValueError("too small")
+        return a**3
+
+    far = al.Primitive(name="far", value=picky, partials=(lambda a, y: 3.0 * a * a,), replace=True)
+    assert al.sparse_hessian(lambda x: far(x[0]))(np.array([2.0])).toarray().tolist() == [[12.0]]
+
+
+def test_whole_numbers_and_flags_are_rows():
+    """A literal 0 on one branch is a result like others."""
+    f = lambda x: [v * v if v > 0 else 0 for v in x]
+    s = al.sparse(f)
+    for x in ([1.0, -1.0, 2.0], [1.0, 1.0, -1.0]):
+        assert_near(s.jacobian(np.array(x)).toarray(), al.jacobian(lambda v: np.array(f(v)))(np.array(x)))
+    assert al.sparse_jacobian(lambda x: [0, x[0] * x[1], True])(np.ones(2)).toarray().tolist() == [
+        [0, 0],
+        [1, 1],
+        [0, 0],
+    ]
+    assert al.sparse_hessian(lambda x: x[0] ** 2 if x[0] > 0 else 0)(np.array([-1.0])).nnz == 0
+
+
+def test_what_cancels_is_no_entry():
+    """Of the Hessian as of the Jacobian."""
+    assert al.sparse_hessian(lambda x: x[0] * x[1] - x[0] * x[1] + x[2] ** 2)(np.ones(3)).nnz == 1
+
+
+def test_factors_that_would_overflow_stay_with_their_number():
+    """1e200·1e200·1e-300 is 1e100."""
+    assert al.sparse(lambda x: x[0] * 1e200 * 1e200).value(np.array([1e-300])) == 1e-300 * 1e200 * 1e200
+    assert al.sparse(lambda x: x[0] * 1e-200 * 1e-200).value(np.array([1e300])) == 1e300 * 1e-200 * 1e-200
+    assert al.sparse(lambda x: x[0] / 1e-310).value(np.array([1e-310])) == 1.0
+
+
+def test_threads_share_one_object():
+    """Branches and shapes come from several threads at once; each gets its own matrix, and the next call is right."""
+    f = lambda x: x[0] * x[1] if x[0] > 0.0 else x[1] * x[-1]
+    points = [np.array([sign, 2.0, *np.ones(n)]) for sign in (1.0, -1.0) for n in (1, 4)]
+    for _ in range(10):
+        s, wrong = al.sparse(f), []
+
+        def work(x, s=s, wrong=wrong):
+            for _ in range(3):
+                if not np.array_equal(s.hessian(x).toarray(), al.hessian(f)(x)):
+                    wrong.append(x)
+
+        threads = [threading.Thread(target=work, args=(x,)) for x in points]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert not wrong
+        for x in points:
+            work(x)
+        assert not wrong
+
+
+def test_pickles_as_its_function():
+    """Used or not."""
+    s = al.sparse(huber)
+    for _ in range(2):
+        assert_near(pickle.loads(pickle.dumps(s)).hessian(np.arange(4.0)).toarray(), al.hessian(huber)(np.arange(4.0)))
+        s.hessian(np.arange(5.0))
+
+
+def test_a_long_simulation_is_cut_in_time_proportional_to_it():
+    """The cones of its heads overlap, and are not written out: 2·10⁴ instructions, and less than 20 numbers a slot."""
+
+    def shoot(u):
+        q, cost = 0.1, 0.0
+        for push in u:
+            q = q + 0.05 * (push - al.sin(q))
+            cost = cost + q * q
+        return cost
+
+    program = al.trace(shoot, np.linspace(-0.9, 1.0, 4000)).program
+    tracemalloc.start()
+    found = cut(program)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert [len(group) for group in found.groups] == [1]
+    assert peak < 2000 * program.slots
+
+
 # ---- reports and refusals -------------------------------------------------------------------------------------------------
 
 
@@ -271,6 +378,8 @@ def test_wrong_use():
         al.sparse_hessian(two)(np.ones(2))
     with pytest.raises(al.ArgumentError, match=r"weights have the shape \(3,\), and .* returns 2 numbers"):
         al.sparse(two).hessian(np.ones(2), np.ones(3))
+    with pytest.raises(al.ArgumentError, match=r"weights='ab' are no numbers"):
+        al.sparse(two).hessian(np.ones(2), "ab")
     with pytest.raises(al.ArgumentError, match=r'triangle=\'upper\': give "full" or "lower"'):
         al.sparse(two).hessian(np.ones(2), np.ones(2), triangle="upper")
     with pytest.raises(al.ArgumentError, match="compute that derivative first"):

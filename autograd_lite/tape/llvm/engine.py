@@ -2,13 +2,14 @@
 
 import ctypes
 import json
+import os
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from threading import Lock
+from threading import RLock
 from types import SimpleNamespace
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -29,7 +30,9 @@ except ImportError:  # the extra `jit` is not installed
 #: Whether machine code can be had at all.
 AVAILABLE = llvm is not None
 
-_lock = Lock()
+_lock = RLock()  # a thread that forks while it compiles must not wait for itself
+if hasattr(os, "register_at_fork"):  # in a child, nobody would open what another thread had closed
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
 
 @dataclass(frozen=True)
@@ -113,10 +116,14 @@ def _sources() -> str:
     here = Path(__file__)
     files = [*here.parent.glob("*.py"), *(here.parents[1] / name for name in ("lowering.py", "program.py"))]
     try:
-        contents = [file.read_bytes() for file in sorted([*files, here.parents[2] / "primitives.py"])]
+        folded_with = (here.parents[2] / name for name in ("primitives.py", "ieee.py"))
+        contents = [file.read_bytes() for file in sorted([*files, *folded_with])]
     except OSError:
         return ""
     return sha256(b"".join(sha256(text).digest() for text in contents)).hexdigest()
+
+
+_sources()  # now: an upgrade while this process runs changes the files, and not the code in memory
 
 
 def ready(

@@ -1,9 +1,10 @@
 """Functions that every compiled program calls: compiled once, with all optimisations."""
 
 import ctypes
+import os
 from collections.abc import Callable
 from functools import cache
-from threading import Lock
+from threading import RLock
 from typing import Any
 
 from autograd_lite.tape.llvm import engine
@@ -87,7 +88,9 @@ def library(_width: int | None = None) -> Module:
     return module
 
 
-_loading = Lock()
+_loading = RLock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_loading.acquire, after_in_parent=_loading.release, after_in_child=_loading.release)
 _loaded: dict[Any, engine.Module] = {}
 
 

@@ -534,6 +534,12 @@ def test_the_folder_has_a_bound(folder, monkeypatch):
     assert (folder / "notes.txt").exists()
 
 
+def test_a_folder_that_another_process_empties(folder, tmp_path):
+    """Between writing an entry and counting them, they may all be deleted."""
+    cache._make_room(tmp_path, 1 << 40)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_read_counts_as_use(folder):
     """The time of the file says so."""
     cache.write(key(1), b"content")

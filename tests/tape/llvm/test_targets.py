@@ -1,5 +1,9 @@
 """Code for other machines: one emitter writes for every `Target`, and LLVM turns that into their assembly language."""
 
+import os
+import threading
+import time
+
 import numpy as np
 import pytest
 
@@ -8,7 +12,7 @@ from autograd_lite.tape.backends import registry
 
 llvm = pytest.importorskip("llvmlite.binding")
 
-from autograd_lite.tape.llvm import emit, engine  # noqa: E402 - of no use without LLVM
+from autograd_lite.tape.llvm import emit, engine, runtime  # noqa: E402 - of no use without LLVM
 
 WASM = engine.Target("wasm32-unknown-unknown", "generic", "+simd128", width=2)
 CUDA = engine.Target("nvptx64-nvidia-cuda", "sm_80", width=1)
@@ -83,3 +87,27 @@ def test_lanes_have_the_same_bits_at_every_width(width, monkeypatch):
     np.testing.assert_array_equal(values, expected[0])
     np.testing.assert_array_equal(gradients, expected[1])
     assert np.max(np.abs(total - gradients.sum(axis=0)) / np.abs(gradients).sum(axis=0)) < 77 * 2.3e-16
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
+@pytest.mark.parametrize("lock", [engine._lock, runtime._loading], ids=["compiling", "loading"])
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_a_child_can_compile_whatever_the_other_threads_do(lock):
+    """A fork waits until nobody compiles: in the child nobody would open what another thread had closed."""
+    closed = threading.Event()
+
+    def compile_for_a_while():
+        with lock:
+            closed.set()
+            time.sleep(0.2)
+
+    thread = threading.Thread(target=compile_for_a_while)
+    thread.start()
+    closed.wait()
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if lock.acquire(blocking=False) else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    thread.join()
+    assert lock.acquire(blocking=False)
+    lock.release()
