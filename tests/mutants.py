@@ -174,6 +174,7 @@ EQUIVALENT = {
     "tape/llvm/matrix_loops.py matrix: constant: 0 -> 1*": "only speed: the general kernel gives the same bits",
     "tape/loop.py Loop.another: operator: notes.scans + 1 -> *": "numbers of scans need only differ",
     "context.py noticed: comparison: node._number > other.oldest -> *": "no node that a function meets has that number",
+    "tape/program.py _moved: arguments: max(*": "the largest is the same in any order",
     "backward.py local_graphs: comparison: a._about.changed > node._number -> *": "no change has the number of a node",
 }
 

@@ -347,3 +347,26 @@ def test_no_reference_cycles():
             al.hessian(lambda v: (v * v).sum())(np.array([1.0, 2.0]))
         del y
         assert alive() == before + 1
+
+
+class Interrupting(float):
+    """A gradient at whose sum Ctrl-C arrives."""
+
+    def __add__(self, other):
+        raise KeyboardInterrupt
+
+
+@pytest.mark.skipif(
+    core.compiled is not None, reason="the compiled core adds plain doubles, between which nothing arrives"
+)
+def test_an_interrupt_while_gradients_are_written_gives_them_back():
+    """Those of an earlier pass, and None where there was none."""
+    x, w, b = Variable(2.0), Variable(3.0), Variable(1.0)
+    product = x * w
+    product.backward()
+    y = product + b
+    w._grad = Interrupting(2.0)
+    before = [node._grad for node in (x, w, b, product, y)]
+    with pytest.raises(KeyboardInterrupt):
+        y.backward()
+    assert [node._grad for node in (x, w, b, product, y)] == before == [3.0, 2.0, None, 1.0, None]
