@@ -246,7 +246,7 @@ log1p: One = libm(
     formula="y = log(1 + x),   dy/dx = 1/(1 + x)", saturates=True, source=f"{AS} 4.1", ulp=(1.0, 2.0),
     latex=r"\log(1 + {0})")
 xlogy: Several = rule(
-    "xlogy", ieee.xlogy, lambda x, y, r: log(y), lambda x, y, r: where(x, div(x, y + 0.0), 0.0),
+    "xlogy", ieee.xlogy, lambda x, y, r: log(y), lambda x, y, r: where(y, div(x, y), where(x, div(x, y + 0.0), 0.0)),
     domain=(REAL, POSITIVE), formula="r = x·log y,   ∂r/∂x = log y, ∂r/∂y = x/y", kink="r = ∂r/∂y = 0 at x = 0",
     flat=lambda i, x, y: ("zero factor", "in {node}, the factor in front of the logarithm is 0") if i and x == 0.0 else None,
     source="SciPy special.xlogy", ulp=(2.0, 2.0),

@@ -1228,3 +1228,13 @@ def test_lengths_near_the_ends_of_the_range(size):
         assert al.grad(al.atan2, (0, 1))(size, size) == pytest.approx((0.5 / size, -0.5 / size), rel=1e-15, abs=1e-323)
     for run in (al.jit(al.grad(al.hypot, (0, 1)), backend="python"), al.jit(al.grad(al.hypot, (0, 1)))):
         assert run(size, -size) == al.grad(al.hypot, (0, 1))(size, -size)
+
+
+@pytest.mark.parametrize("y", [0.5, 2.0, 1e300])
+def test_xlogy_at_zero_keeps_its_mixed_derivative(y):
+    """∂²(x·log y)/∂x∂y is 1/y at x = 0 as elsewhere, in either order; only 0·log 0 is bent to 0."""
+    for x in (0.0, -0.0):
+        for first in (0, 1):
+            assert al.grad(al.grad(al.xlogy, first), 1 - first)(x, y) == 1.0 / y
+    assert al.grad(al.xlogy, 1)(0.0, 0.0) == 0.0
+    assert al.hessian(lambda v: al.xlogy(v[0], v[1]))([0.0, y])[0][1] == 1.0 / y
