@@ -627,3 +627,12 @@ def test_forks_of_paths():
         assert one.outcomes[fork] != other.outcomes[fork]
         assert other in known.others(one, fork, [])
         assert other not in known.others(one, fork, [other])
+
+
+def test_a_path_is_traced_without_conditions():
+    """They are written out in the careful program alone, which is twice as long."""
+    f = al.jit(al.grad(lambda x: al.where(x > 0.0, al.log(al.abs(x)), x * x)))
+    f(2.0)
+    (path,) = f.paths()
+    assert path.tape.doubtful
+    assert len(path.tape) < len(path.careful.tape)
