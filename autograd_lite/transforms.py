@@ -92,6 +92,10 @@ class Run:
         self, reach: Reach, seeds: list[tuple[Variable, Number]], *, create_graph: bool, to_pack: bool = False
     ) -> Any:
         """Derivatives of Σ seed·output with respect to the inputs: a list, or `to_pack` perhaps an array."""
+        if not create_graph and context.recording() and any(hasattr(n._primitive, "pulled_back") for n in reach.inner):
+            # Of numbers alone, in a trace: a loop that is one node has no local gradients, only a graph of them.
+            found = self.pulled_back(reach, seeds, create_graph=True)
+            return [_primal(number, keep=False) for number in found]
         if create_graph:
             reach = reach.towards(self.inputs)
             seeds = [(y, seed) for y, seed in seeds if y._number in reach.met]

@@ -168,6 +168,7 @@ EQUIVALENT = {
     "tape/recording.py Cotangents.__add__: operator: *": "each result of an operation is one node, which a sweep visits once",
     "variable.py is_input_of: comparison: node._number <= *": "a node with that very number is found to be none later",
     "backward.py *: arguments: times(*": "a product is the same in either order of its factors",
+    "tape/llvm/ir.py Builder.emit: constant: 1 -> 2": "names of values need only differ",
     "tape/llvm/ir.py Value.intrinsic: comparison: self.b.width == 1 -> *": "LLVM names an intrinsic by its types itself",
     "tape/llvm/emit.py FunctionWriter._address: returned: *": "only speed: numbers are then passed one by one",
     "tape/llvm/emit.py ProgramModule.level: constant: *": "how much LLVM optimises",

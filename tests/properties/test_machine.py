@@ -216,7 +216,7 @@ INNER = {
     "inner grad": lambda f, x: al.grad(lambda t: f(x) * t * x)(2.0),
     "inner vmap": lambda f, x: al.vmap(lambda t: f(x) * t, reduce="sum")(np.array([1.0, 2.0])),
     "inner scan": lambda f, x: al.scan(lambda c, r: (c + f(x) * r, None), 0.0, np.array([1.0, 2.0]))[0],
-    "inner copy": lambda f, x: copy.copy(f(x)) * x,
+    "inner copy": lambda f, x: copy.copy(f(x) * 1.0) * x,  # outside of a transform the copy of a leaf is another leaf
     "inner deepcopy": lambda f, x: copy.deepcopy(f(x)) + x,
     "own pass": _own_pass,
     "own backward": _own_backward,

@@ -526,3 +526,36 @@ def test_integers_beside_variables(runner):
     w = al.Variable(2.0)
     products, facts = al.vmap(lambda x: (w * x, 3))(np.arange(2.0))
     assert type(products[0]) is al.Variable and facts.dtype.kind == "i"
+
+
+LOOPS = {
+    "vmap, summed": lambda x: al.vmap(lambda r: al.sin(x) * r, reduce="sum")(np.array([1.0, 2.0])),
+    "vmap": lambda x: al.sum(al.vmap(lambda r: al.sin(x) * r)(np.array([1.0, 2.0]))),
+    "scan": lambda x: al.scan(lambda c, r: (al.sin(c + x * r), None), 0.0, np.array([1.0, 2.0]))[0],
+    "while_loop": lambda x: al.while_loop(lambda c: c < 3.0, lambda c: c + x * x, x),
+    "take": lambda x: al.sum([al.take([x, x * x, x**3, *[2.0] * 9], k) ** 2 for k in (1, 2)]),
+}
+DERIVATIVES = {
+    "grad": al.grad,
+    "value_and_grad": lambda f: lambda x: al.value_and_grad(f)(x)[1],
+    "vjp": lambda f: lambda x: al.vjp(f, x)[1](1.0)[0],
+    "jvp": lambda f: lambda x: al.jvp(f, (x,), (1.0,))[1],
+    "second": lambda f: al.grad(al.grad(f)),
+    "hessian": al.hessian,
+    "jacobian": al.jacobian,
+    "hvp": lambda f: lambda x: al.hvp(f, (x,), (1.0,)),
+    "of a nest": lambda f: lambda x: al.grad(lambda d: f(d["a"]))({"a": x})["a"],
+    "of an array": lambda f: lambda x: al.grad(lambda d: f(d[0]))(np.array([x]))[0],
+}
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("transform", DERIVATIVES)
+def test_derivatives_of_numbers_inside_a_compiled_function(loop, transform):
+    """The argument of the inner derivative is a plain number: a loop that is one node was left out, and it was 0."""
+    derivative = DERIVATIVES[transform](LOOPS[loop])
+    expected = 2.0 * derivative(1.3)
+    for backend in ("python", "auto"):
+        found = al.jit(lambda t: derivative(1.3) * t, backend=backend)(2.0)
+        assert found == pytest.approx(expected, rel=1e-12)
+    assert expected != 0.0
