@@ -108,15 +108,11 @@ class Cut:
     by_output: Any  # the weights of the heads, CSC
     offset: Any
     groups: list[Group]
+    cancelled: list[Group]  # of heads without a weight but 0: for the value alone, which may be NaN
 
     @property
     def heads(self) -> int:
         return int(self.by_output.shape[1])
-
-    @cached_property
-    def is_used(self) -> Any:
-        """Whether a head has a weight other than 0."""
-        return np.asarray(abs(self.by_output).sum(axis=0)) != 0.0
 
 
 def dependencies(program: Program, slots: Iterable[int], most: float = inf) -> dict[int, set[int]] | None:
@@ -170,9 +166,7 @@ def cut(program: Program) -> Cut:
             columns.append(slot if slot < program.inputs else heads.setdefault(slot, len(heads)))
             factors.append(factor)
     offset = [constant for constant, _ in sums]
-    counting = {
-        slot for _, terms in sums for slot, factor in terms if factor
-    }  # what cancels is kept for the value alone
+    counting = {slot for _, terms in sums for slot, factor in terms if factor}
     count, sparse = len(program.outputs), scipy_sparse()
     return Cut(
         program.inputs,
@@ -180,8 +174,8 @@ def cut(program: Program) -> Cut:
         sparse.csr_array((linear[2], linear[:2]), (count, program.inputs), dtype=np.float64),
         sparse.csc_array((weights[2], weights[:2]), (count, len(heads)), dtype=np.float64),
         np.array(offset),
-        _groups(program, heads, [head for head in heads if head in counting])
-        + _groups(program, heads, [head for head in heads if head not in counting]),
+        _groups(program, heads, [head for head in heads if head in counting]),
+        _groups(program, heads, [head for head in heads if head not in counting]),
     )
 
 
@@ -267,7 +261,8 @@ def _groups(program: Program, heads: dict[int, int], slots: list[int]) -> list[G
     alike: dict[Element, list[tuple[list[int], list[int]]]] = defaultdict(list)
     lists: dict[Element, list[list[int]]] = defaultdict(list)
     for members in together:
-        element, own, constants = _element(program, members)
+        cone = cones[members[0]] if cones and len(members) == 1 else _reached(program, members)
+        element, own, constants = _element(program, members, cone)
         alike[element].append((own, constants))
         lists[element].append(members)
     few = [members for element, all_ in lists.items() if len(all_) < LANES for members in all_]
@@ -276,7 +271,7 @@ def _groups(program: Program, heads: dict[int, int], slots: list[int]) -> list[G
     ]
     if few:
         rest = [head for members in few for head in members]
-        element, own, constants = _element(program, rest)
+        element, own, constants = _element(program, rest, _reached(program, rest))
         groups.append(_group(program, element, [(own, constants)], [rest], heads))
     return groups
 
@@ -298,14 +293,14 @@ def _group(
     )
 
 
-def _element(program: Program, heads: Sequence[int]) -> tuple[Element, list[int], list[int]]:
+def _element(program: Program, heads: Sequence[int], cone: set[int]) -> tuple[Element, list[int], list[int]]:
     """The element of some heads, and the slots of its inputs and constants in the order of their first use."""
     inputs, first, code = program.inputs, program.first_instruction, program.code
     places: dict[int, tuple[str, int]] = {}
     own: list[int] = []
     constants: list[int] = []
     steps: list[Step] = []
-    for slot in sorted(slot for slot in _reached(program, heads) if slot >= first):
+    for slot in sorted(slot for slot in cone if slot >= first):
         primitive, arguments = code[slot - first]
         for a in arguments:
             if a not in places:  # an input or a constant: instructions come before their users

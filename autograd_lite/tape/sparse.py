@@ -96,13 +96,12 @@ class Plan:
     `rows` and `columns` are those of the entries, sorted by row; of a Hessian the lower triangle.
     """
 
-    def __init__(self, cut_: Cut, kind: str, arguments: int, kernels: Sequence[Kernel]) -> None:
+    def __init__(self, cut_: Cut, kind: str, arguments: int, ready: Sequence[tuple[Group, Kernel]]) -> None:
         self.cut, self.kind = cut_, kind
-        entries: list[
-            Any
-        ] = []  # rows, columns, factors, sources of each; a source -1 is a number that is the same for all x
+        # Rows, columns, factors, sources of each; a source -1 is a number that is the same for all x.
+        entries: list[Any] = []
         start = 0
-        for group, kernel in zip(cut_.groups, kernels, strict=True):
+        for group, kernel in ready:
             for entry in kernel.entries:
                 entries.append(self._placed(group, entry, np.arange(start, start + len(group)), 1.0))
                 start += len(group)
@@ -116,7 +115,7 @@ class Plan:
         self._gather(arguments, *(np.concatenate(part) for part in parts))
         self.runs = [
             (kernel.run, len(kernel.entries), group.inputs, group.constants[:, group.varying], group.heads)
-            for group, kernel in zip(cut_.groups, kernels, strict=True)
+            for group, kernel in ready
             if kernel.run is not None
         ]
 
@@ -125,8 +124,7 @@ class Plan:
         a, b = entry
         if self.kind == "hessian":
             one, other = group.inputs[:, a], group.inputs[:, b]
-            counts = self.cut.is_used[group.heads].any(axis=1)  # x - x has heads, and they do not count
-            return np.maximum(one, other), np.minimum(one, other), factor * counts, source
+            return np.maximum(one, other), np.minimum(one, other), np.full(len(group), factor), source
         weights, heads = self.cut.by_output, group.heads[:, a]
         counts = np.diff(weights.indptr)[heads]
         which = np.repeat(np.arange(len(group)), counts)
@@ -221,9 +219,8 @@ class Problem:
         self.cuts: OrderedDict[Path, Cut] = OrderedDict()
         self._plans: dict[tuple[Path, str], Plan] = {}
         self.outputs: Shape | None = None
-        self._unkept: tuple[bytes, Path] | None = (
-            None  # the last path that was one too many, and the numbers that took it
-        )
+        #: The last path that was one too many, and the numbers that took it.
+        self._unkept: tuple[bytes, Path] | None = None
 
     def path(self, x: Any) -> Path:
         """The path that these numbers take; one that is not kept where there are too many."""
@@ -286,7 +283,8 @@ class Problem:
         by_head = cut_.by_output.T @ weights(cut_.outputs) if weights else np.zeros(cut_.heads)
         plan = self._plans.get((path, kind))
         if plan is None:
-            ready = [self._kernel(group, kind, x, by_head) for group in cut_.groups]
+            groups = cut_.groups + (cut_.cancelled if kind == "value" else [])
+            ready = [(group, self._kernel(group, kind, x, by_head)) for group in groups]
             plan = self._plans[path, kind] = Plan(cut_, kind, len(numbers), ready)
         return plan, plan.data(x, by_head), x
 
