@@ -108,6 +108,7 @@ class Drawing:
         """
         return self._page(self._rendered)
 
+    @hints.keywords
     def play(self, *, step: int = 0, predict: bool = False) -> "Player":
         """Return the page as one element: it shows itself in a notebook, and a page of your own takes it as text.
 
