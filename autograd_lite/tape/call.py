@@ -27,6 +27,7 @@ from autograd_lite.transforms import name_of
 from autograd_lite.variable import Variable
 
 MAX_PATHS = 64
+ORDERS = ("rolled", "as written")
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -44,6 +45,7 @@ def jit(
     max_paths: int = MAX_PATHS,
     contract: bool = False,
     cache: bool | None = None,
+    order: str = "rolled",
 ) -> "Compiled[..., Any]": ...
 @overload
 def jit(
@@ -53,10 +55,17 @@ def jit(
     max_paths: int = MAX_PATHS,
     contract: bool = False,
     cache: bool | None = None,
+    order: str = "rolled",
 ) -> "Compiled[P, R]": ...
 @hints.keywords
 def jit(
-    f: Any, *, backend: str = "auto", max_paths: int = MAX_PATHS, contract: bool = False, cache: bool | None = None
+    f: Any,
+    *,
+    backend: str = "auto",
+    max_paths: int = MAX_PATHS,
+    contract: bool = False,
+    cache: bool | None = None,
+    order: str = "rolled",
 ) -> "Compiled[..., Any]":
     """Return a function with the same results as `f`, computed by machine code.
 
@@ -74,6 +83,11 @@ def jit(
     cache : bool, optional
         Keep machine code on disk, in the user's cache folder, and take it from there in later processes: with the same bits.
         None, the default: as the variable AUTOGRAD_LITE_CACHE says, which names a folder.
+    order : {"rolled", "as written"}
+        "rolled": machine code runs the equal parts of a program that repeats as loops, if it has 1,000 instructions or more
+        and 16 equal parts, and as loops at most a quarter of the instructions. Sums of 32 terms or more are then added up in a
+        tree, and the functions are those of lanes: within n·eps·Σ|terms| and the bounds of these functions of what Python
+        gives, and the same bits at every call. "as written" keeps the bits of Python.
 
     Returns
     -------
@@ -112,7 +126,9 @@ def jit(
         raise ArgumentError(f"max_paths={max_paths!r}: give a whole number from 1 on.")
     if cache is not None and type(cache) is not bool:
         raise ArgumentError(f"cache={cache!r}: give True or False. AUTOGRAD_LITE_CACHE=folder names another folder.")
-    return Compiled(f, backend, chosen(backend), max_paths, contract=contract, cache=cache)
+    if order not in ORDERS:
+        raise ArgumentError(f"order={order!r}: choose one of {', '.join(map(repr, ORDERS))}.")
+    return Compiled(f, backend, chosen(backend), max_paths, contract=contract, cache=cache, order=order)
 
 
 class PathReport(list[Path]):
@@ -134,8 +150,17 @@ class Compiled(Generic[P, R]):
     """A jitted function."""
 
     def __init__(
-        self, f: Callable[..., Any], asked: str, backend: str, max_paths: int, *, contract: bool, cache: bool | None
+        self,
+        f: Callable[..., Any],
+        asked: str,
+        backend: str,
+        max_paths: int,
+        *,
+        contract: bool,
+        cache: bool | None,
+        order: str,
     ) -> None:
+        self.order = order
         self.f, self.backend, self.max_paths, self.contract, self.cache = f, backend, max_paths, contract, cache
         self.asked = asked  # "auto" stands for another backend on another machine
         functools.update_wrapper(self, f, updated=())
@@ -243,7 +268,7 @@ class Compiled(Generic[P, R]):
         return self if pickles.place_of(self) else self._again()(pickles.deeply_copied(self.f, memo))
 
     def _again(self) -> "Callable[[Any], Compiled[..., Any]]":
-        options = {"max_paths": self.max_paths, "contract": self.contract, "cache": self.cache}
+        options = {"max_paths": self.max_paths, "contract": self.contract, "cache": self.cache, "order": self.order}
         return functools.partial(jit, backend=self.asked, **options)
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
@@ -263,6 +288,7 @@ class Family:
 
     def __init__(self, compiled: Compiled[..., Any], shape: Shape) -> None:
         self.shape, self.backend, self.contract = shape, compiled.backend, compiled.contract
+        self.rolled = compiled.order == "rolled"
         self.paths = Paths(compiled.f, shape, compiled.max_paths, loops=2, said=compiled.said, cache=compiled.cache)
         self.last: Path | None = None
         self.untraceable = False  # a scan in it cannot be recorded: its steps take more paths than are kept
@@ -324,7 +350,8 @@ class Family:
             if all(type(rule) is Primitive and rule.built_in for rule, _ in path.tape.code):
                 return PythonSingle(path.tape.program)  # with the same bits
             path.unpaid = 0
-        return path.program(self.backend, lambda tape: single(tape.program, self.backend, contract=self.contract))
+        how = {"contract": self.contract, "rolled": self.rolled}
+        return path.program(self.backend, lambda tape: single(tape.program, self.backend, **how))
 
     def along(self, path: Path | None, way: Way, general: Callable[..., Any]) -> Callable[..., Any] | None:
         """A call by the compiled code of a path; None if that has no short way."""

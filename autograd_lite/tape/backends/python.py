@@ -162,7 +162,7 @@ def _functions(kind: type) -> dict[str, Callable[..., Any]]:
 class PythonSingle:
     """One lane by the values of the rule table."""
 
-    def __init__(self, program: Program, *, contract: bool = False) -> None:  # noqa: ARG002 - nothing fuses
+    def __init__(self, program: Program, *, contract: bool = False, rolled: bool = False) -> None:  # noqa: ARG002 - as written
         self.program = program
         self._steps = [(operation.value, arguments) for operation, arguments in program.code]
 

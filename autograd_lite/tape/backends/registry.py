@@ -41,7 +41,7 @@ class Lanes(Protocol):
 class Backend:
     """Makes programs ready to run, with fused products and sums if `contract` allows them."""
 
-    single: Callable[..., Single]  # (program, contract=flag)
+    single: Callable[..., Single]  # (program, contract=flag, rolled=flag): rolled where that pays
     lanes: Callable[..., Lanes]  # (program, varying, summed=flag, contract=flag): the first `varying` inputs differ
     compiles: bool = False  # whether making a program ready takes much longer than running it
 
@@ -81,9 +81,9 @@ def chosen(backend: str) -> str:
     return backend
 
 
-def single(program: Program, backend: str, *, contract: bool = False) -> Single:
-    """A program ready for one lane."""
-    return _ready(BACKENDS[backend].single, program, contract=contract)
+def single(program: Program, backend: str, *, contract: bool = False, rolled: bool = False) -> Single:
+    """A program ready for one lane; if `rolled`, machine code may run equal parts of it as loops."""
+    return _ready(BACKENDS[backend].single, program, contract=contract, rolled=rolled)
 
 
 def lanes(program: Program, varying: int, backend: str, *, summed: bool, contract: bool) -> Lanes:

@@ -16,7 +16,7 @@ from autograd_lite.tape.llvm import engine, runtime
 from autograd_lite.tape.program import Program
 
 if engine.AVAILABLE:
-    from autograd_lite.tape.llvm import emit
+    from autograd_lite.tape.llvm import emit, loops
 
 #: Lanes times instructions from which on a second thread pays.
 WORTH_A_THREAD = 4_000_000
@@ -27,9 +27,12 @@ _CORES = os.cpu_count() or 1
 class MachineSingle:
     """A program for one lane; see `registry.Single`."""
 
-    def __init__(self, program: Program, *, contract: bool) -> None:
-        write = functools.partial(emit.lane_module, program, contract=contract)
-        self.module = emit.machine_code(program, write, contract)
+    def __init__(self, program: Program, *, contract: bool, rolled: bool) -> None:
+        def write() -> Any:
+            module = loops.rolled_module(program, contract=contract) if rolled else None
+            return emit.lane_module(program, contract=contract) if module is None else module
+
+        self.module = emit.machine_code(program, write, contract, rolled)
         self.count, self.inputs, facts = len(program.outputs), program.inputs, self.module.facts
         self.outputs, self.callbacks = facts["outputs"], self.module.callbacks
         self.scratch = 0 if facts["scratch"] <= emit.ON_STACK else facts["scratch"]

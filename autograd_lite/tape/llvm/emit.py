@@ -406,11 +406,11 @@ class FunctionWriter:
             status.store(before.where(holds, before.where(before < number + 1.0, number + 1.0)))
 
 
-def machine_code(program: Program, write: Callable[[], ProgramModule], *options: Any) -> engine.Module:
+def machine_code(program: Program, write: Callable[[], Any], *options: Any) -> engine.Module:
     """The code of a program as `write` writes it with these options, or from the disk."""
     own: dict[Any, int] = {}  # the operations of users that machine code calls, as the cache numbers them
 
-    def written() -> ProgramModule:
+    def written() -> Any:
         module = write()
         called = [o.name if o in TABLE else own.setdefault(o, len(own)) for o in module.callbacks]
         module.facts |= {"libraries": module.libraries, "callbacks": called}
@@ -426,6 +426,14 @@ def machine_code(program: Program, write: Callable[[], ProgramModule], *options:
     return engine.ready(lambda: [content(program, NATIVE, own), *options], written, prepared)
 
 
+def results_of(tape: Program) -> tuple[Program, list[int]]:
+    """A program with tests for its few doubtful results as guards, or with its many ones as results behind the others."""
+    if len(tape.doubtful) <= FEW:
+        tape = tape.with_doubt_as_guards()
+    known = set(tape.outputs)
+    return tape, [*tape.outputs, *(slot for slot in tape.doubtful if slot not in known)]
+
+
 def lane_module(tape: Program, *, contract: bool = False) -> ProgramModule:
     """The module of a program for one lane: `main(in, out, scratch)`, and `framed` with the address of these three.
 
@@ -433,41 +441,44 @@ def lane_module(tape: Program, *, contract: bool = False) -> ProgramModule:
     bit those of the eager run, unless `contract`.
     """
     guards = len(tape.guards)
-    tape = lowered(tape, NATIVE)
-    many = len(tape.doubtful) > FEW
-    if not many:
-        tape = tape.with_doubt_as_guards()
-    known = set(tape.outputs)
-    results = [*tape.outputs, *(slot for slot in tape.doubtful if slot not in known)]
+    tape, results = results_of(lowered(tape, NATIVE))
     module = ProgramModule(tape, 0, None, results=results, summed=False, contract=contract)
+
+    def run(b: Builder, given: Value, scratch: Value, out: Value) -> None:
+        module.run(b, given, scratch, out)
+        for call in module.outers:
+            call(b, scratch, out)
+
+    enter(module, run, tape, guards, len(results))
+    return module
+
+
+def enter(module: Any, run: Callable[..., None], tape: Program, guards: int, results: int) -> None:
+    """Add the ways into a program for one lane, which `run` runs; of its guards the first were written by users."""
 
     def main(b: Builder, given: Value, out: Value, scratch: Value) -> Value:
         if module.scratch <= ON_STACK:
             scratch = b.emit("ptr", f"alloca [{max(module.scratch, 1)} x double], align 64")
-        module.run(b, given, scratch, out)
-        for call in module.outers:
-            call(b, scratch, out)
+        run(b, given, scratch, out)
         failed = b.constant(0, "i64")
         if tape.guards:  # -1 if only tests for NaN failed, which stand behind the guards that users wrote
             status = scratch.load("double")
             held = status.compare("oeq", HELD)
             number = status.cast("fptosi", "i64")
             failed = failed.where(held, number.where(number.compare("sle", guards), -1))
-        if not many:
+        if not tape.doubtful:
             return failed
         # -1 if a result is NaN; or if infinities cancel in their sum: then the careful program finds nothing new
-        total = b.call("double", "al_total", out, len(results))
+        total = b.call("double", "al_total", out, results)
         doubt = b.constant(-1, "i64").where(total.compare("uno", total), 0)
         return failed.where(failed.compare("ne", 0), doubt)
 
     def framed(b: Builder, frame: Value) -> Value:
         return b.call("i64", "main", *[frame.at(k, "ptr").load("ptr") for k in range(3)])
 
-    module.function("main", ["ptr"] * 3, main)
-    module.function("framed", ["ptr"], framed)
-    outputs = sum(map(len, module.outputs.values()))
-    module.facts = {"outputs": outputs, "scratch": module.scratch, "length": len(tape.code)}
-    return module
+    module.function("main", ["ptr"] * 3, main, width=1)
+    module.function("framed", ["ptr"], framed, width=1)
+    module.facts = {"outputs": results, "scratch": module.scratch, "length": len(tape.code)}
 
 
 def lanes_module(tape: Program, varying: int, width: int, *, summed: bool, contract: bool = False) -> ProgramModule:
@@ -480,7 +491,6 @@ def lanes_module(tape: Program, varying: int, width: int, *, summed: bool, contr
     tape = lowered(tape, NATIVE)
     module = ProgramModule(tape, varying, width, results=tape.outputs, summed=summed, contract=contract)
     row, count, v, whole = module.row, len(tape.outputs), vector(width), vector(width, "i64")
-    places = f"<{', '.join(f'i64 {k}' for k in range(width))}>" if width > 1 else "0"  # of the lanes of a vector
     written = 0 if summed else count + bool(tape.guards)  # the status lies in the row behind the outputs
 
     def main(b: Builder, *arguments: Value) -> None:
@@ -495,14 +505,14 @@ def lanes_module(tape: Program, varying: int, width: int, *, summed: bool, contr
             b.call("void", "al_gather", bases, strides, varying, first, lanes, scratch, row, padded)
             b.call("void", "al_fill", sums, b.constant(0.0, "double"), len(module.added) * width)
             with b.counted(lanes, step=width) as (lane,):
-                exists = (lanes - lane).spread(width).compare("sgt", Value(b, whole, places))
+                exists = (lanes - lane).spread(width).compare("sgt", b.lanes)
                 out.store(exists.cast("sext", whole), align=64)
                 module.run(b, given, scratch.at(lane), out)
             with b.counted(written) as (k,):
                 b.copy(results.at(k * n + first), rows.at(k * row, "i8"), lanes * 8)
             total = results.at(block * count)
             with b.counted(len(module.added)) as (k,):
-                number = _halved(sums.at(k, v).load(v), width)
+                number = halved(sums.at(k, v).load(v), width)
                 total.at(Value(b, "ptr", "@places").at(k, "i64").load("i64")).store(number)
             for call in module.outers:
                 call(b, scratch, total, lanes)
@@ -514,7 +524,7 @@ def lanes_module(tape: Program, varying: int, width: int, *, summed: bool, contr
     return module
 
 
-def _halved(numbers: Value, width: int) -> Value:
+def halved(numbers: Value, width: int) -> Value:
     """The lanes added up, halves onto halves."""
     half = width // 2
     while half:

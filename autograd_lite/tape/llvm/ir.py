@@ -41,9 +41,14 @@ class Module:
         self.written: set[str] = set()
         self.declarations: dict[str, str] = {}
 
-    def function(self, name: str, kinds: Sequence[str], body: Callable[..., Any], *, internal: bool = False) -> None:
-        """Write the function that `body` makes of a builder and arguments of these types; it gives the result, if any."""
-        b = Builder(self)
+    def function(
+        self, name: str, kinds: Sequence[str], body: Callable[..., Any], *, internal: bool = False, width: int | None = None
+    ) -> None:
+        """Write the function that `body` makes of a builder and arguments of these types; it gives the result, if any.
+
+        `width`: of the values of this function, if they have not as many lanes as those of the module.
+        """
+        b = Builder(self, width)
         arguments = [Value(b, kind, f"%a{k}") for k, kind in enumerate(kinds)]
         result: Value | None = body(b, *arguments)
         kind, returned = (result.kind, f"{result.kind} {result.name}") if result is not None else ("void", "void")
@@ -74,8 +79,8 @@ class Module:
 class Builder:
     """Writes the lines of one function."""
 
-    def __init__(self, module: Module) -> None:
-        self.module, self.width = module, module.width or 1
+    def __init__(self, module: Module, width: int | None = None) -> None:
+        self.module, self.width = module, width or module.width or 1
         self.double = vector(self.width)
         self.lines: list[str] = []
         self._names = 0
@@ -103,6 +108,12 @@ class Builder:
         self.lines.append(call)
         return Value(self, kind, "")
 
+    @property
+    def lanes(self) -> "Value":
+        """The numbers of the lanes of a vector, from 0."""
+        numbers = ", ".join(f"i64 {k}" for k in range(self.width))
+        return Value(self, vector(self.width, "i64"), f"<{numbers}>" if self.width > 1 else "0")
+
     def copy(self, target: "Value", source: "Value", size: "Value | int") -> None:
         self.call("void", "llvm.memcpy.p0.p0.i64", target, source, size, Value(self, "i1", "false"))
 
@@ -114,7 +125,7 @@ class Builder:
         name = f"{function}_v{self.width}"
         if function not in module.vectorised and name not in module.written:
             kinds = [self.double] * len(arguments)
-            module.function(name, kinds, lambda b, *x: b.lane_by_lane(function, *x), internal=True)
+            module.function(name, kinds, lambda b, *x: b.lane_by_lane(function, *x), internal=True, width=self.width)
         return self.call(self.double, name, *arguments)
 
     def lane_by_lane(self, function: str, *arguments: "Value") -> "Value":
@@ -270,6 +281,10 @@ class Value:
         mask = ", ".join(f"i32 {k}" for k in lanes)
         pair = f"{self.kind} {self.name}, {self.kind} {other.name if other is not None else 'poison'}"
         return self.b.emit(self.kind, f"shufflevector {pair}, <{len(lanes)} x i32> <{mask}>")
+
+    def reversed(self) -> "Value":
+        """The lanes from the last to the first."""
+        return self if self.b.width == 1 else self.shuffled(range(self.b.width)[::-1])
 
     def at(self, index: "Value | int", kind: str = "double") -> "Value":
         """The address `index` elements of a type behind this one; bytes are `i8`."""

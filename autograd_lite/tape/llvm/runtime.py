@@ -12,14 +12,14 @@ from autograd_lite.tape.llvm.ir import Builder, Module, Value, vector
 
 
 def _total(b: Builder, numbers: Value, count: Value) -> Value:
-    """The sum of doubles, in four chains of four lanes."""
+    """The sum of doubles, in four chains of four lanes; of none, and of zeros that are all negative, -0.0."""
     v, whole = vector(4), count & -16
-    with b.counted(whole, step=16, carried=[b.constant(0.0, v)] * 4) as turn:
+    with b.counted(whole, step=16, carried=[b.constant(-0.0, v)] * 4) as turn:
         index, *chains = turn
         here = numbers.at(index)
         turn[1:] = [chain + here.at(k, v).load(v) for k, chain in enumerate(chains)]
     ab, cd = chains[0] + chains[1], chains[2] + chains[3]
-    most = b.call("double", "llvm.vector.reduce.fadd.v4f64", b.constant(0.0), ab + cd)
+    most = b.call("double", "llvm.vector.reduce.fadd.v4f64", b.constant(-0.0), ab + cd)
     with b.counted(count, first=whole, carried=[most]) as turn:
         index, total = turn
         turn[1] = total + numbers.at(index).load("double")
