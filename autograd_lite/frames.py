@@ -14,9 +14,11 @@ from types import CodeType, FrameType
 _PACKAGE = f"{Path(__file__).parent.as_posix()}/"
 
 
-def user_location() -> str:
-    """`file:line` of the innermost frame outside this package and NumPy."""
-    frame = _user_frame()
+def user_location(within: CodeType | None = None) -> str:
+    """`file:line` of the innermost frame outside this package and NumPy; nothing if `within` runs further in."""
+    frame = _user_frame(within)
+    if frame.f_code is within:
+        return ""
     return f"{_file_name(frame.f_code.co_filename)}:{frame.f_lineno}"
 
 
@@ -26,9 +28,9 @@ def deciding_location() -> str:
     return f"{_file_name(frame.f_code.co_filename)}:{frame.f_lineno}{_orders_at(frame.f_code, frame.f_lasti)}"
 
 
-def _user_frame() -> FrameType:
+def _user_frame(within: CodeType | None = None) -> FrameType:
     frame = sys._getframe(2)
-    while frame.f_back is not None and is_library(frame.f_code.co_filename):
+    while frame.f_back is not None and is_library(frame.f_code.co_filename) and frame.f_code is not within:
         frame = frame.f_back
     return frame
 

@@ -23,6 +23,17 @@ def tiny(a: Any, b: Any) -> Any:
     return f / 2
 
 
+def rosenbrock_by_hand(x: Any) -> tuple[float, Any]:
+    """Value and gradient of `functions.rosenbrock`, in one loop over neighbours."""
+    gradient, total = np.zeros(len(x)), 0.0
+    for i in range(len(x) - 1):
+        rise, rest = x[i + 1] - x[i] * x[i], 1.0 - x[i]
+        total += 100.0 * rise * rise + rest * rest
+        gradient[i + 1] += 200.0 * rise
+        gradient[i] += -400.0 * rise * x[i] - 2.0 * rest
+    return total, gradient
+
+
 def tiny_by_hand(a: float, b: float) -> tuple[float, float, float]:
     """Return g, ∂g/∂a and ∂g/∂b."""
     square = b * b

@@ -11,7 +11,7 @@ import numpy as np
 
 import autograd_lite as al
 from autograd_lite.tape.backends.registry import forget
-from benchmarks import formulas, networks
+from benchmarks import formulas, functions, networks
 from benchmarks.functions import FUNCTIONS
 
 if TYPE_CHECKING:
@@ -41,6 +41,12 @@ def tiny(point: tuple[float, float]) -> Run:
     """Value and gradient, called with Python floats."""
     both = al.jit(al.value_and_grad(formulas.tiny, argnums=(0, 1)))
     return lambda: both(*point)
+
+
+def rosenbrock(x: Any) -> Run:
+    """Value and gradient of scalar code, a loop over neighbours."""
+    both = al.jit(al.value_and_grad(lambda x: functions.rosenbrock(x, al)))
+    return lambda: both(x)
 
 
 def training(data: Data, steps: int) -> Run:

@@ -10,6 +10,8 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from benchmarks import formulas, networks, sections
 from benchmarks.contest import NUMBA, NUMPY, OURS, Bar, Row
 from benchmarks.ratios import Study
@@ -41,6 +43,11 @@ def tiny(where: tuple[float, float]) -> tuple[float, float, float]:
 def steps(samples: int, number: int, *, small: bool = False) -> tuple[Data, int]:
     """Return data and number of steps of row 3."""
     return networks.spirals(samples, small=small), number
+
+
+def neighbours(*, small: bool = False) -> tuple[Any]:
+    """Return the point of row 14."""
+    return (np.random.default_rng(14).normal(size=300 if small else 10_000),)
 
 
 ROWS: list[sections.Task] = [
@@ -83,6 +90,16 @@ ROWS: list[sections.Task] = [
             "autograd": 500,
         },
         whole=10**6,
+    ),
+    Row(
+        14,
+        "Value and gradient of Rosenbrock's function of 10,000 variables, a loop in scalar code",
+        "rosenbrock",
+        neighbours,
+        partial(neighbours, small=True),
+        formulas.rosenbrock_by_hand,
+        (OURS, NUMBA, "casadi", "jax"),
+        (Bar((NUMBA,), 1.5),),
     ),
     Study(
         4,

@@ -19,6 +19,7 @@ from autograd_lite.tape.connected import connected
 from autograd_lite.tape.entries import Other, Way
 from autograd_lite.tape.lane_paths import LanePaths
 from autograd_lite.tape.paths import Path, Paths, Uncaptured, Unmapped, Unserved
+from autograd_lite.tape.rolled import rolled
 from autograd_lite.tape.steps import one_by_one, wider
 from autograd_lite.tape.tape import Tape, sees_order
 from autograd_lite.tape.trace import is_fixed
@@ -85,9 +86,9 @@ def jit(
         None, the default: as the variable AUTOGRAD_LITE_CACHE says, which names a folder.
     order : {"rolled", "as written"}
         "rolled": machine code runs the equal parts of a program that repeats as loops, if it has 1,000 instructions or more
-        and 16 equal parts, and as loops at most a quarter of the instructions. Sums of 32 terms or more are then added up in a
-        tree, and the functions are those of lanes: within n·eps·Σ|terms| and the bounds of these functions of what Python
-        gives, and the same bits at every call. "as written" keeps the bits of Python.
+        and 16 equal parts, and as loops at most a quarter of the instructions. Sums of 32 terms or more are then added up in
+        a tree, and the functions are those of lanes: within n·eps·Σ|terms|, and the bounds of these functions, of what
+        Python gives; the same bits at every call. "as written" keeps the bits of Python.
 
     Returns
     -------
@@ -252,6 +253,30 @@ class Compiled(Generic[P, R]):
         """The paths taken so far, with conditions, file and line, and how many lanes each has served."""
         families = self._families.values()
         return PathReport(sorted((p for f in families for p in f.paths.known), key=lambda path: -path.lanes))
+
+    def report(self) -> str:
+        """Return what each path has become: loops over equal parts, with the user's lines, or a program as written.
+
+        The function is traced once more for its lines: about 5 µs an operation.
+
+        Returns
+        -------
+        str
+            A line for each path, and below it one for each loop.
+        """
+        lines = [self.__name__]
+        for family in self._families.values():
+            for number, path in enumerate(family.paths.known):
+                loops = rolled(path.tape.program) if self._rolls(family) else None
+                count = f"path {number}: {len(path.tape):,} instructions"
+                if loops is None:
+                    lines.append(f"{count}, as written")
+                else:
+                    lines += [f"{count}, rolled", *(f"  {line}" for line in loops.lines(family.paths.lines(path)))]
+        return "\n".join(lines if len(lines) > 1 else [f"{self.__name__}: not called yet"])
+
+    def _rolls(self, family: "Family | LanePaths") -> bool:
+        return isinstance(family, Family) and BACKENDS[self.backend].compiles and self.order == "rolled"
 
     def __repr__(self) -> str:
         return f"<{self.__name__}, {self.backend}, {len(self.paths())} paths>"

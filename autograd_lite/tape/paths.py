@@ -21,6 +21,7 @@ from autograd_lite.tape.backends import python
 from autograd_lite.tape.cache import asked, asking
 from autograd_lite.tape.program import COMMUTATIVE, Guard
 from autograd_lite.tape.tape import Tape, record
+from autograd_lite.tape.trace import recorded
 from autograd_lite.transforms import name_of
 
 #: Programs up to this length are traced twice, to see that the function gives the same both times.
@@ -115,7 +116,9 @@ class Path:
 
     def drop(self) -> None:
         """Let go of the compiled code. A call that is under way holds what it runs."""
-        self.programs, self.unpaid = {}, WORTH_COMPILING
+        # Python gives the bits of programs as written, not of those that run as loops.
+        rolled = any(getattr(program, "rolled", False) for program in self.programs.values())
+        self.programs, self.unpaid = {}, 0 if rolled else WORTH_COMPILING
         if self.forget is not None:
             self.forget()
 
@@ -211,6 +214,13 @@ class Paths:
         masked = masked or self.masked
         with asking(self.cache):
             return record(self.f, numbers, self.shape, masked=masked, loops=self.loops, merging=self.merging)
+
+    def lines(self, path: Path) -> dict[int, str]:
+        """The user's lines of the slots of a path, traced again with the numbers with which it was; none if it differs."""
+        lines: dict[int, str] = {}
+        how: dict[str, Any] = {"masked": self.masked, "loops": self.loops, "merging": self.merging}
+        program = recorded(self.f, path.tape.example, self.shape, lines=lines, **how)[0]
+        return lines if program.code == path.tape.program.code else {}
 
     def others(self, path: Path, failed: int | None, tried: Sequence[Path]) -> list[Path]:
         """The known paths that agree with `path` before guard `failed` (from 0) and differ there; all if it is None."""

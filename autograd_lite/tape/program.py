@@ -104,6 +104,7 @@ class Builder:
         self.constants: list[float] = []
         self.code: list[Instruction] = []
         self.constant_slots: dict[Any, int] = {}
+        self.final: dict[int, int] = {}  # the slots of the finished program, by those of the builder
         self.known: dict[Any, int] = {}
 
     def constant(self, value: float) -> int:
@@ -169,6 +170,7 @@ class Builder:
         first, place = self.inputs + len(constants), slots.__getitem__
         places = range(_INSTRUCTION, _INSTRUCTION + len(self.code))
         slots.update(zip(places if kept is self.code else filter(needed.__contains__, places), count(first)))
+        self.final = slots
         code = [(primitive, tuple(map(place, arguments))) for primitive, arguments in kept]
         program = Program(
             self.inputs,

@@ -5,7 +5,7 @@ parts, each with one result that is needed beyond it. Parts with the same instru
 constants, are the rows of a loop; parts that share instructions row by row are one loop with several results.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -20,7 +20,7 @@ from autograd_lite.tape.program import Builder, Program
 SMALLEST, ROWS = 1000, 16
 #: Terms from which on a sum is added up in a fixed tree instead of in its order; uses of a number that are many.
 LONG, MANY = 32, 16
-#: A rolled program has at most such a share of the instructions, in `STRAIGHT` outside of loops, and does at most so much work.
+#: A rolled program has at most such a share of the instructions, so many parts outside of loops, and so much work to do.
 SHARE, STRAIGHT, WORK = 1 / 4, 4000, 1.5
 #: Parts one inside the other, or numbers one after the other, beyond which a program is taken for a recurrence.
 DEPTH = 400
@@ -42,6 +42,7 @@ class Loop:
     reads: tuple[Any, ...]
     data: tuple[Any, ...]
     results: tuple[Any, ...]
+    members: tuple[int, ...] = ()  # the slots of the instructions of the first row
 
     @property
     def rows(self) -> int:
@@ -72,18 +73,25 @@ class Rolled:
         """How many there are to compile."""
         return sum(len(loop.kernel.code) for loop in self.loops)
 
-    def __str__(self) -> str:
-        lines = [
-            f"{loop.rows:,} × {len(loop.kernel.code):,} instructions" for loop in self.loops if loop.rows > 1
-        ]
+    def lines(self, told: Mapping[int, str]) -> list[str]:
+        """What there is, in words, with the lines that are `told` of slots."""
+        found = []
+        for loop in sorted(self.loops, key=lambda loop: -loop.rows):
+            if loop.rows > 1:
+                where = dict.fromkeys(told[slot] for slot in loop.members if slot in told)
+                found.append(
+                    f"{loop.rows:,} × {len(loop.kernel.code):,} instructions: {', '.join(where) or 'derivatives'}"
+                )
         straight = sum(len(loop.kernel.code) for loop in self.loops if loop.rows == 1)
-        sums = sum(isinstance(step, Sum) for step in self.steps)
-        return "\n".join([*lines, f"{straight:,} instructions outside of loops, {sums:,} long sums"])
+        sums = [len(slots) for step in self.steps if isinstance(step, Sum) for slots, _ in step.terms]
+        return [*found, f"{straight:,} instructions outside of loops, {len(sums):,} parts of long sums"]
 
 
 def rolled(program: Program) -> Rolled | None:
     """The program as loops, if it repeats itself so much that this pays; None otherwise."""
-    if len(program.code) < SMALLEST or any(type(p) is not Primitive or p.arity > 3 for p in {p for p, _ in program.code}):
+    if len(program.code) < SMALLEST or any(
+        type(p) is not Primitive or p.arity > 3 for p in {p for p, _ in program.code}
+    ):
         return None
     return _Parts(program).rolled()
 
@@ -114,81 +122,81 @@ class _Parts:
         """Where one of these operations stands; behind the last slot there is none."""
         return np.isin(self.code, [k for k, o in enumerate(self.operations) if o in operations])
 
-    def _divide(self) -> None:
-        """Find the sums, and the slots that divide the program into parts."""
-        uses, linear = np.bincount(self.flat, minlength=self.slots), self._is(*_LINEAR)
+    def _trees(self) -> None:
+        """Find the trees of sums: `inner` slots are used once, by another sum; each has the `root` of its tree."""
+        self.uses, self.linear = np.bincount(self.flat, minlength=self.slots), self._is(*_LINEAR)
         user = np.zeros(self.slots, dtype=np.int64)
         user[self.flat] = self.users
-        inner = linear & (uses == 1) & ~self.needed & linear[user]
-        root = np.where(inner, user, np.arange(self.slots))
+        self.inner = self.linear & (self.uses == 1) & ~self.needed & self.linear[user]
+        root = np.where(self.inner, user, np.arange(self.slots))
+        self.subtracted = self._is(primitives.neg)[self.users]
+        self.subtracted |= self._is(primitives.sub)[self.users] & (self.places == 1)
         negative = np.zeros(self.slots, dtype=bool)
-        subtracted = self._is(primitives.neg)[self.users] | (self._is(primitives.sub)[self.users] & (self.places == 1))
-        negative[self.flat] = subtracted
-        negative &= inner
+        negative[self.flat] = self.subtracted
+        negative &= self.inner
         while not np.array_equal(further := root[root], root):
             negative ^= negative[root]
             root = further
-        term = linear[self.users] & ~inner[self.flat]
-        terms = np.bincount(root[self.users[term]], minlength=self.slots)
+        self.root, self.negative = root, negative
+
+    def _divide(self) -> None:
+        """Find what divides the program into parts: long sums, results that are sums, numbers of many uses."""
+        self._trees()
+        users, flat, root = self.users, self.flat, self.root
+        term = self.linear[users] & ~self.inner[flat]
+        terms = np.bincount(root[users[term]], minlength=self.slots)
         results = np.zeros(self.slots, dtype=bool)
         results[[*self.program.outputs, *self.program.doubtful]] = True
         self.long = terms >= LONG
         short = ~self.long & (terms > 1) & results
-        inner &= self.long[root] | short[root]
-        self.inner, self.root = inner, root
-        self.in_long = linear & self.long[root] & (inner | self.long)
-        in_short = linear & short[root] & (inner | short)
+        self.inner &= self.long[root] | short[root]
+        self.in_long = self.linear & self.long[root] & (self.inner | self.long)
+        in_short = self.linear & short[root] & (self.inner | short)
+        of_long = term & self.in_long[users]
         #: The terms of long sums: the slot of the sum, the slot of the term, whether it is subtracted.
-        of_long = term & self.in_long[self.users]
-        self.terms = (
-            root[self.users[of_long]],
-            self.flat[of_long],
-            negative[self.users[of_long]] ^ subtracted[of_long],
-        )
-        heads = np.zeros(self.slots, dtype=bool)
-        heads[self.flat[term & (self.in_long | in_short)[self.users]]] = True
-        hub = (uses >= MANY) & ~inner
-        #: What divides; what is computed by a part; at which of its arguments a part ends.
-        divides = self.long | short | hub
-        self.heads = (heads | hub | self.needed) & ~self.long & ~inner
+        self.terms = root[users[of_long]], flat[of_long], self.negative[users[of_long]] ^ self.subtracted[of_long]
+        hub = (self.uses >= MANY) & ~self.inner
+        #: The slots that parts compute, and at which of its arguments a part ends.
+        self.heads = hub | self.needed
+        self.heads[flat[term & (self.in_long | in_short)[users]]] = True
+        self.heads &= ~self.long & ~self.inner
         self.heads[: self.first] = False
-        ends = divides[self.flat] | (in_short[self.users] & ~inner[self.flat]) | (self.flat < self.first)
+        ends = (self.long | short | hub)[flat] | (in_short[users] & ~self.inner[flat]) | (flat < self.first)
+        kinds = np.where(flat < self.program.inputs, INPUT, np.where(flat < self.first, CONSTANT, COMPUTED))
         self.kind = np.zeros((self.slots, 3), dtype=np.int8)
-        kinds = np.where(self.flat < self.program.inputs, INPUT, np.where(self.flat < self.first, CONSTANT, COMPUTED))
-        self.kind[self.users, self.places] = np.where(ends, kinds, 0)
+        self.kind[users, self.places] = np.where(ends, kinds, 0)
 
     def rolled(self) -> Rolled | None:
         if not self._walk():
             return None
-        heads = np.flatnonzero(self.heads)
-        keys = np.stack([self.stage[heads], self.looks[heads].view(np.int64)])
-        order = np.lexsort([heads, *keys])
-        changes = np.flatnonzero((np.diff(keys[:, order]) != 0).any(axis=0)) + 1
-        alike = np.split(heads[order], changes)
-        if sum(len(group) for group in alike if len(group) < ROWS) > STRAIGHT:
+        alike = self._alike()
+        many, few = ([group for group in alike if (len(group) >= ROWS) is flag] for flag in (True, False))
+        if not many or sum(map(len, few)) > STRAIGHT:
             return None
         columns = []
         #: The order of slots in rows: that of inputs, then that in which loops compute them.
         self.ranks = np.arange(self.slots)
-        for group in sorted((group for group in alike if len(group) >= ROWS), key=lambda group: self.stage[group[0]]):
+        for group in many:
             columns.append(_Column(self, group))
             self.ranks[columns[-1].head] = (len(columns) + 1) * self.slots + np.arange(len(group))
-        if not columns:
-            return None
-        loops: list[tuple[int, Loop | Sum]] = []
-        for together in _joined(columns):
-            loop = self._loop(together)
-            loops.append((int(self.stage[loop.results[0][0]]), loop))
-        for stage, single in self._singles([group for group in alike if len(group) < ROWS]):
-            loops.append((stage, single))
-        loops += self._sums([loop for _, loop in loops if isinstance(loop, Loop)])
-        rolled_ = Rolled(self.program, tuple(step for _, step in sorted(loops, key=lambda pair: pair[0])))
-        return rolled_ if self._pays(rolled_) else None
+        loops = [*map(self._loop, _joined(columns)), *self._singles(few)]
+        steps: list[tuple[int, Loop | Sum]] = [(int(self.stage[loop.results[0][0]]), loop) for loop in loops]
+        steps += [(int(self.stage[found.slot]), found) for found in self._sums(loops)]
+        found = Rolled(self.program, tuple(step for _, step in sorted(steps, key=lambda pair: pair[0])))
+        return found if self._pays(found) else None
 
-    def _pays(self, rolled_: Rolled) -> bool:
+    def _alike(self) -> list[Any]:
+        """The heads of parts that look alike, together; earlier stages first."""
+        heads = np.flatnonzero(self.heads)
+        keys = np.stack([self.looks[heads].view(np.int64), self.stage[heads]])
+        order = np.lexsort([heads, *keys])
+        changes = np.flatnonzero((np.diff(keys[:, order]) != 0).any(axis=0)) + 1
+        return np.split(heads[order], changes)
+
+    def _pays(self, found: Rolled) -> bool:
         count = len(self.program.code)
-        work = sum(loop.rows * len(loop.kernel.code) for loop in rolled_.loops)
-        return rolled_.instructions <= SHARE * count and work <= WORK * count
+        work = sum(loop.rows * len(loop.kernel.code) for loop in found.loops)
+        return found.instructions <= SHARE * count and work <= WORK * count
 
     def _walk(self) -> bool:
         """Look at every slot after its arguments: its stage, and a number that tells what its part looks like.
@@ -255,68 +263,67 @@ class _Parts:
             places[key] = builder.instruction(node.operation, tuple([places[a] for a in node.arguments]))
         results = {column.key: column.head for column in together}
         kernel = builder.finished([places[key] for key in results])
-        return Loop(kernel, tuple(reads.values()), tuple(numbers[key] for key in data), tuple(results.values()))
+        first = tuple(int(nodes[key].slots[0]) for key in order)
+        return Loop(kernel, tuple(reads.values()), tuple(numbers[key] for key in data), tuple(results.values()), first)
 
-    def _singles(self, groups: list[Any]) -> Iterator[tuple[int, Loop]]:
-        """What has too few equals, stage by stage, as loops of one row."""
+    def _singles(self, groups: list[Any]) -> Iterator[Loop]:
+        """The parts that have too few equals, stage by stage, as loops of one row."""
         heads = np.concatenate([*groups, np.zeros(0, dtype=np.int64)])
         for stage in np.unique(self.stage[heads]).tolist():
             own = np.sort(heads[self.stage[heads] == stage]).tolist()
-            reads: dict[int, int] = {}
-            inside: set[int] = set()
-            waiting = [*own]
-            while waiting:
-                slot = waiting.pop()
-                if slot in inside:
-                    continue
+            inside, reads = self._inside(own)
+            builder = Builder(len(reads))
+            places = {slot: place for place, slot in enumerate(reads)}
+            for slot in inside:
+                operation, arguments = self.program.code[slot - self.first]
+                for a in arguments:
+                    if self.program.inputs <= a < self.first:
+                        places[a] = builder.constant(self.program.constants[a - self.program.inputs])
+                places[slot] = builder.instruction(operation, tuple([places[a] for a in arguments]))
+            kernel = builder.finished([places[slot] for slot in own])
+            yield Loop(kernel, tuple(np.array([a]) for a in reads), (), tuple(np.array([s]) for s in own))
+
+    def _inside(self, heads: list[int]) -> tuple[list[int], list[int]]:
+        """The instructions of some parts, in their order, and the slots that they read."""
+        inside: set[int] = set()
+        reads: dict[int, None] = {}
+        waiting = [*heads]
+        while waiting:
+            slot = waiting.pop()
+            if slot not in inside:
                 inside.add(slot)
                 for a, kind in zip(self.arguments[slot].tolist(), self.kind[slot].tolist(), strict=True):
-                    if a >= 0 and not kind:
+                    if kind in (INPUT, COMPUTED):
+                        reads[a] = None
+                    elif not kind and a >= 0:
                         waiting.append(a)
-                    elif kind in (INPUT, COMPUTED) and a not in own:
-                        reads.setdefault(a, len(reads))
-            builder = Builder(len(reads))
-            places = dict(reads)
-            for slot in sorted(inside):
-                operation, arguments = self.program.code[slot - self.first]
-                places[slot] = builder.instruction(operation, tuple([self._place(builder, places, a) for a in arguments]))
-            kernel = builder.finished([places[slot] for slot in own])
-            yield stage, Loop(kernel, tuple(np.array([a]) for a in reads), (), tuple(np.array([s]) for s in own))
+        return sorted(inside), [*reads]
 
-    def _place(self, builder: Builder, places: dict[int, int], slot: int) -> int:
-        if self.program.inputs <= slot < self.first:
-            return builder.constant(self.program.constants[slot - self.program.inputs])
-        return places[slot]
-
-    def _sums(self, loops: Sequence[Loop]) -> Iterator[tuple[int, Sum]]:
-        """The long sums; terms that are all the results of a loop stay together."""
+    def _sums(self, loops: Sequence[Loop]) -> Iterator[Sum]:
+        """The long sums. Terms that are all the results of a loop stay together."""
+        columns = [result for loop in loops if loop.rows > 1 for result in loop.results]
         column = np.full(self.slots, -1)
-        columns: list[Any] = []
-        for loop in loops:
-            for result in loop.results if loop.rows > 1 else ():
-                column[result] = len(columns)
-                columns.append(result)
+        for number, result in enumerate(columns):
+            column[result] = number
         order = np.argsort(self.terms[0], kind="stable")
         sums, slots, negative = (part[order] for part in self.terms)
-        ends = [*(np.flatnonzero(np.diff(sums)) + 1).tolist(), len(sums)]
-        start = 0
-        for end in ends if len(sums) else ():
-            yield int(self.stage[sums[start]]), _sum(int(sums[start]), slots[start:end], negative[start:end], column, columns)
-            start = end
+        starts = np.flatnonzero(np.diff(sums, prepend=-1))
+        for own in np.split(np.arange(len(sums)), starts[1:]) if len(sums) else ():
+            yield Sum(int(sums[own[0]]), tuple(_gathered(slots[own], negative[own], column[slots[own]], columns)))
 
 
-def _sum(slot: int, slots: Any, negative: Any, column: Any, columns: list[Any]) -> Sum:
-    parts: list[tuple[Any, float]] = []
-    own = column[slots]
+def _gathered(slots: Any, negative: Any, column: Any, columns: list[Any]) -> Iterator[tuple[Any, float]]:
+    """The terms of a sum, with their factors: those that are a column of results, then the rest of them."""
     rest = np.ones(len(slots), dtype=bool)
-    for number in dict.fromkeys(own[own >= 0].tolist()):
-        here = own == number
+    for number in dict.fromkeys(column[column >= 0].tolist()):
+        here = column == number
         sign = negative[here]
         if sign.all() == sign.any() and len(sign) == len(columns[number]) == len(np.unique(slots[here])):
-            parts.append((columns[number], -1.0 if sign[0] else 1.0))
+            yield columns[number], -1.0 if sign[0] else 1.0
             rest &= ~here
-    parts += [(slots[rest & (negative == flag)], sign) for flag, sign in ((False, 1.0), (True, -1.0))]
-    return Sum(slot, tuple((part, sign) for part, sign in parts if len(part)))
+    for flag, sign in ((False, 1.0), (True, -1.0)):
+        if (own := rest & (negative == flag)).any():
+            yield slots[own], sign
 
 
 @dataclass(frozen=True)
@@ -347,6 +354,11 @@ class _Column:
                 heads = heads[order]
                 head = self._add(heads)
         self.key, self.head, self.stage = head, heads, int(parts.stage[heads[0]])
+
+    @property
+    def shared(self) -> list[Any]:
+        """The keys by which it may be joined with others."""
+        return [*self.nodes, *(key for key, slots in self.reads.items() if slots[0] != slots[-1])]
 
     def _add(self, heads: Any) -> Any:
         """Enter the instructions that end with these; their key."""
@@ -391,15 +403,15 @@ class _Column:
 
 
 def _joined(columns: list[_Column]) -> list[list[_Column]]:
-    """Parts that share instructions, row by row, together."""
+    """Parts that share instructions, or numbers that differ from row to row, row by row: together."""
     leader: dict[Any, list[_Column]] = {}
     found: list[list[_Column]] = []
     for column in columns:
-        keys = [(column.stage, key) for key in column.nodes]
+        keys = [(column.stage, key) for key in column.shared]
         together = [column]
         for other in {id(group): group for group in map(leader.get, keys) if group is not None}.values():
             together = other + together
             found = [group for group in found if group is not other]
         found.append(together)
-        leader |= {(column.stage, key): together for member in together for key in member.nodes}
+        leader |= {(column.stage, key): together for member in together for key in member.shared}
     return found

@@ -3,6 +3,7 @@
 import datetime as dt
 import enum
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from itertools import takewhile
 from math import inf
 from typing import Any
@@ -14,6 +15,7 @@ from autograd_lite import context, core
 from autograd_lite.arrays import Conditions
 from autograd_lite.copies import uncollected
 from autograd_lite.errors import AutogradLiteError, HandMadeNodeError, OperandError, TraceError
+from autograd_lite.frames import user_location
 from autograd_lite.nests import NAMESPACE, Shape, unravel
 from autograd_lite.primitives import PRIMITIVES, div
 from autograd_lite.refusals import watched
@@ -50,18 +52,20 @@ def recorded(
     masked: bool = False,
     loops: int = 0,
     merging: bool = True,
+    lines: dict[int, str] | None = None,
 ) -> tuple[Program, tuple[Variable, ...], Shape]:
     """Run `f` on arguments of this shape with these numbers: its program, what it captured, the shape of its results.
 
     `masked` and `loops`: see `recording.Recording`. Without `merging`, equal operations stay apart, as a sweep needs them:
-    one may have an adjoint of 0 where the other has another.
+    one may have an adjoint of 0 where the other has another. Into `lines` go the user's lines by slot.
     """
     oldest = Variable(0.0).number
     around = recording.current()
     wide = loops == CAPTURING_ALL or (around is not None and around.wide)
     notes = Recording(masked, min(loops, 2), oldest, lanes=loops > 0, wide=wide)
     before = set(map(id, PRIMITIVES.values()))
-    with watched(name_of(f)), context.record_into(notes):
+    noting = nullcontext() if lines is None else context.observing(_Lines())
+    with watched(name_of(f)), context.record_into(notes), noting:
         inputs = [Variable(n._value if type(n) is Variable else n) for n in numbers]
         with context.running_on(inputs, oldest), selecting():
             arguments, keywords = shape.pack(inputs)
@@ -80,7 +84,18 @@ def recorded(
     builder = GraphBuilder(inputs, oldest, merging=merging)
     program = builder.program(outputs, notes)
     _refuse_ended(builder.captured)
+    if lines is not None:
+        lines |= builder.lines
     return program, tuple(builder.captured), output_shape
+
+
+class _Lines(context.Observer):
+    """Notes the lines of the traced function that make nodes; what a sweep makes has none."""
+
+    def node(self, node: Variable) -> None:
+        location = user_location(recorded.__wrapped__.__code__)  # type: ignore[attr-defined] # what is decorated
+        if location:
+            node.about.location = location
 
 
 def decided(nest: Any) -> Any:
@@ -155,6 +170,7 @@ class GraphBuilder(Builder):
         self.captured: list[Variable] = []
         self.slot_of: dict[int, int] = {x.number: slot for slot, x in enumerate(inputs)}
         self._given: dict[int, list[tuple[int, Any]]] = {}  # leaves whose value was a traced number, or was set
+        self.lines: dict[int, str] = {}  # of the user's code, by slot, where they were recorded
         self._instead: dict[int, tuple[Variable, int, float | None]] = {}
 
     def program(self, outputs: Sequence[Any], notes: Recording) -> Program:
@@ -178,7 +194,10 @@ class GraphBuilder(Builder):
             if not (self.is_constant(key[1]) and self.is_constant(key[2])):
                 guards.setdefault(key, Guard(*key, outcome, 0, location))
         slots, doubtful = ([self.slot(y) for y in numbers] for numbers in (outputs, notes.doubtful))
-        return self.finished(slots, tuple(guards.values()), doubtful)
+        program = self.finished(slots, tuple(guards.values()), doubtful)
+        told = [node for node in nodes if node._about is not None and node._about.location]
+        self.lines = {self.final.get(self.slot_of.get(node.number, -1), -1): str(node.location) for node in told}
+        return program
 
     def _graph(self, roots: list[Variable]) -> list[Variable]:
         """The nodes under `roots`, and those under the traced numbers that leaves were given."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import casadi as ca
 import numpy as np
 
-from benchmarks import formulas, networks
+from benchmarks import formulas, functions, networks
 from benchmarks.functions import FUNCTIONS
 
 if TYPE_CHECKING:
@@ -76,6 +76,13 @@ def tiny(point: tuple[float, float]) -> Run:
     a, b = ca.SX.sym("a"), ca.SX.sym("b")
     g = formulas.tiny(a, b)
     return _buffered(ca.Function("tiny", [a, b], [g, ca.gradient(g, a), ca.gradient(g, b)]), *point)
+
+
+def rosenbrock(x: Any) -> Run:
+    """Value and gradient of scalar code."""
+    v = ca.SX.sym("x", len(x))
+    value = functions.rosenbrock(ca.vertsplit(v), ca)
+    return _buffered(ca.Function("rosenbrock", [v], [value, ca.gradient(value, v)]), x)
 
 
 def training(data: Data, steps: int) -> Run:

@@ -47,6 +47,16 @@ def tiny(point: tuple[float, float]) -> Run:
     return lambda: jax.block_until_ready(compiled(*point))
 
 
+def rosenbrock(x: Any) -> Run:
+    """Value and gradient of array code: scalar code of this length takes JAX minutes to compile."""
+
+    def value(x: Any) -> Any:
+        return jnp.sum(100.0 * (x[1:] - x[:-1] ** 2) ** 2 + (1.0 - x[:-1]) ** 2)
+
+    compiled, point = jax.jit(jax.value_and_grad(value)), jnp.asarray(x)
+    return lambda: jax.block_until_ready(compiled(point))
+
+
 def training(data: Data, steps: int) -> Run:
     """Gradient steps by lax.scan over samples, not unrolled, since that is faster here."""
     loss = partial(networks.array_sigmoids, widths=data.widths, sigmoid=jax.nn.sigmoid)

@@ -110,6 +110,12 @@ def tiny(point: tuple[float, float]) -> Run:
     return lambda: compiled(*point)
 
 
+def rosenbrock(x: Any) -> Run:
+    """Value and gradient in one loop, by hand."""
+    compiled = numba.njit(formulas.rosenbrock_by_hand)
+    return lambda: compiled(x)
+
+
 @numba.njit(parallel=True)
 def _calls(points):
     result = np.empty((6, points.shape[1]))

@@ -41,6 +41,7 @@ RUN_BY = {
     "tape/llvm/emit": "tape/llvm/test_targets.py",
     "tape/llvm/engine": "tape/llvm/test_targets.py",
     "tape/llvm/ir": "tape/llvm/test_vector_math.py",
+    "tape/llvm/loops": "tape/test_rolled.py",
     "tape/llvm/matrix_loops": "tape/llvm/test_matrices.py",
     "tape/llvm/runtime": "tape/llvm/test_matrices.py",
     "tape/loop": "tape/test_scan.py",

@@ -36,6 +36,7 @@ class MachineSingle:
         self.count, self.inputs, facts = len(program.outputs), program.inputs, self.module.facts
         self.outputs, self.callbacks = facts["outputs"], self.module.callbacks
         self.scratch = 0 if facts["scratch"] <= emit.ON_STACK else facts["scratch"]
+        self.rolled: bool = facts["rolled"]
         self.cached, short = self.module.cached, facts["length"] < 500
         self.address, pointer = self.module.address("main"), ctypes.c_void_p
         self.main = self.module.function("main", ctypes.c_int64, *[pointer] * 3, hold_gil=short)

@@ -450,6 +450,7 @@ def lane_module(tape: Program, *, contract: bool = False) -> ProgramModule:
             call(b, scratch, out)
 
     enter(module, run, tape, guards, len(results))
+    module.facts["rolled"] = False
     return module
 
 

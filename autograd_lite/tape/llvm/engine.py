@@ -114,7 +114,10 @@ def compiled(text: str, level: int) -> bytes:
 def _sources() -> str:
     """A digest of the files that decide what code a program becomes; nothing where they cannot be read."""
     here = Path(__file__)
-    files = [*here.parent.glob("*.py"), *(here.parents[1] / name for name in ("lowering.py", "program.py"))]
+    files = [
+        *here.parent.glob("*.py"),
+        *(here.parents[1] / name for name in ("lowering.py", "program.py", "rolled.py")),
+    ]
     try:
         folded_with = (here.parents[2] / name for name in ("primitives.py", "ieee.py"))
         contents = [file.read_bytes() for file in sorted([*files, *folded_with])]

@@ -42,7 +42,13 @@ class Module:
         self.declarations: dict[str, str] = {}
 
     def function(
-        self, name: str, kinds: Sequence[str], body: Callable[..., Any], *, internal: bool = False, width: int | None = None
+        self,
+        name: str,
+        kinds: Sequence[str],
+        body: Callable[..., Any],
+        *,
+        internal: bool = False,
+        width: int | None = None,
     ) -> None:
         """Write the function that `body` makes of a builder and arguments of these types; it gives the result, if any.
 
