@@ -22,15 +22,15 @@ SMALLEST, ROWS = 1000, 16
 LONG, MANY = 32, 16
 #: A rolled program has at most such a share of the instructions, so many parts outside of loops, and so much work to do.
 SHARE, STRAIGHT, WORK = 1 / 4, 4000, 1.5
-#: Parts one inside the other, or numbers one after the other, beyond which a program is taken for a recurrence.
-DEPTH = 400
+#: So many numbers in a row, each of which hangs on the one before, make a recurrence; also fewer that have no company.
+DEPTH, PATIENCE = 400, 64
 
 _LINEAR = (primitives.add, primitives.sub, primitives.neg)
 #: What a part reads: an input of the program, a number that was computed before, a constant.
 INPUT, COMPUTED, CONSTANT = 1, 2, 3
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Loop:
     """Equal parts of a program, one in each row.
 
@@ -49,7 +49,7 @@ class Loop:
         return len(self.results[0])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Sum:
     """A long sum: arrays of slots, of which each is added up, and what each of these sums is multiplied by, 1 or -1."""
 
@@ -57,7 +57,7 @@ class Sum:
     terms: tuple[tuple[Any, float], ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Rolled:
     """A program as loops and long sums, in the order in which they are to run; a part without equals is a loop of one row."""
 
@@ -201,7 +201,7 @@ class _Parts:
     def _walk(self) -> bool:
         """Look at every slot after its arguments: its stage, and a number that tells what its part looks like.
 
-        False where numbers hang on one another in too long a row.
+        False where numbers hang on one another in too long a row, or too much of it looks different.
         """
         to = np.where(self.in_long[self.users], self.root[self.users], self.users)
         apart = ~(self.in_long[self.users] & self.inner[self.flat]) & (self.flat >= self.first)
@@ -215,9 +215,13 @@ class _Parts:
         self.marks = self._marks()
         ready = np.flatnonzero(waiting == 0)
         ready = ready[(ready >= self.first) & ~(self.in_long & self.inner)[ready]]
-        for _ in range(DEPTH):
+        count, done = len(self.program.code), 0
+        for wave in range(DEPTH):
             if not len(ready):
-                return True
+                return len(np.unique(self.looks)) <= SHARE * count
+            if wave >= min(PATIENCE, count // PATIENCE) and done < ROWS * wave:
+                return False
+            done += len(ready)
             self._look(ready[~self.long[ready]])
             counts = starts[ready + 1] - starts[ready]
             places = np.repeat(starts[ready] - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())

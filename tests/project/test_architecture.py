@@ -64,7 +64,7 @@ CORE = "core"
 #: row an index is broken, and a warning. Tape +95: `while_loop`, a native loop of any number of turns with its gradient, in
 #: one path instead of one for each number. Tape +140, llvm +30: a look-up in a table is an instruction, and so is what its
 #: gradient adds: a thousand rows and twenty look-ups are ready in 0.06 s instead of 17, and take 7 µs instead of 560.
-#: Tape +385, llvm +270: programs that repeat run as loops (`rolled` finds the equal parts, `llvm/loops` writes the loops): the
+#: Tape +385, llvm +270: programs that repeat run as loops (`rolled` finds equal parts, `llvm/loops` writes the loops): the
 #: gradient of Rosenbrock's function of 10,000 variables takes a call what numba's loop by hand does, instead of seven times.
 BUDGETS = {"core": 4582, "tape": 5550, "tape.llvm": 1825, "see": 3235, "train": 386, "command line": 361}
 
