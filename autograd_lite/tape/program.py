@@ -86,6 +86,16 @@ class Program:
             values.append(apply(operation, [values[a] for a in arguments]))
         return values
 
+    def tested(self) -> tuple["Program", tuple[int, ...]]:
+        """The program as it tests for doubt, and the slots of its results.
+
+        A few doubtful slots are tested by guards; more of them stay so, and are results behind the outputs.
+        """
+        if len(self.doubtful) > FEW:
+            known = set(self.outputs)
+            return self, (*self.outputs, *(slot for slot in self.doubtful if slot not in known))
+        return self.with_doubt_as_guards(), self.outputs
+
     def with_doubt_as_guards(self) -> "Program":
         """The program with a guard `x == x` for each doubtful slot, after all others."""
         first = self.first_instruction

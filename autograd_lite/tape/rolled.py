@@ -61,7 +61,8 @@ class Sum:
 class Rolled:
     """A program as loops and long sums, in the order in which they are to run; a part without equals is a loop of one row."""
 
-    program: Program
+    program: Program  # with its tests for NaN, see `Program.tested`
+    results: tuple[int, ...]
     steps: tuple[Loop | Sum, ...]
 
     @property
@@ -88,19 +89,24 @@ class Rolled:
 
 
 def rolled(program: Program) -> Rolled | None:
-    """The program as loops, if it repeats itself so much that this pays; None otherwise."""
-    if len(program.code) < SMALLEST or any(
-        type(p) is not Primitive or p.arity > 3 for p in {p for p, _ in program.code}
-    ):
-        return None
-    return _Parts(program).rolled()
+    """The program as loops, if it repeats itself so much that this pays; None otherwise. A program keeps what was found."""
+    found = vars(program)
+    if "rolled" not in found:
+        found["rolled"] = _Parts(program).rolled() if _may_be_rolled(program) else None
+    return found["rolled"]  # type: ignore[no-any-return]
+
+
+def _may_be_rolled(program: Program) -> bool:
+    kinds = {operation for operation, _ in program.code}
+    return len(program.code) >= SMALLEST and all(type(p) is Primitive and p.arity <= 3 for p in kinds)
 
 
 class _Parts:
     """A program as arrays over its slots, cut into parts."""
 
     def __init__(self, program: Program) -> None:
-        self.program, self.first, self.slots = program, program.first_instruction, program.slots
+        self.program, self.results = program.tested()
+        self.first, self.slots = program.first_instruction, program.slots
         operations, arguments = [o for o, _ in program.code], [a for _, a in program.code]
         kinds = {operation: k for k, operation in enumerate(dict.fromkeys(operations))}
         self.operations = [*kinds]
@@ -115,7 +121,7 @@ class _Parts:
         self.arguments[self.users, self.places] = flat
         self.flat = flat
         self.needed = np.zeros(self.slots, dtype=bool)
-        self.needed[list(program.roots)] = True
+        self.needed[[*self.program.roots, *self.results]] = True
         self._divide()
 
     def _is(self, *operations: Primitive) -> Any:
@@ -146,7 +152,7 @@ class _Parts:
         term = self.linear[users] & ~self.inner[flat]
         terms = np.bincount(root[users[term]], minlength=self.slots)
         results = np.zeros(self.slots, dtype=bool)
-        results[[*self.program.outputs, *self.program.doubtful]] = True
+        results[[*self.results]] = True
         self.long = terms >= LONG
         short = ~self.long & (terms > 1) & results
         self.inner &= self.long[root] | short[root]
@@ -182,7 +188,7 @@ class _Parts:
         loops = [*map(self._loop, _joined(columns)), *self._singles(few)]
         steps: list[tuple[int, Loop | Sum]] = [(int(self.stage[loop.results[0][0]]), loop) for loop in loops]
         steps += [(int(self.stage[found.slot]), found) for found in self._sums(loops)]
-        found = Rolled(self.program, tuple(step for _, step in sorted(steps, key=lambda pair: pair[0])))
+        found = Rolled(self.program, self.results, tuple(step for _, step in sorted(steps, key=lambda pair: pair[0])))
         return found if self._pays(found) else None
 
     def _alike(self) -> list[Any]:

@@ -16,7 +16,7 @@ from autograd_lite.tape import progress
 from autograd_lite.tape.llvm import engine, matrices, matrix_loops, runtime, vector_math
 from autograd_lite.tape.llvm.ir import Builder, Module, Value, vector
 from autograd_lite.tape.lowering import TABLE, content, lowered
-from autograd_lite.tape.program import FEW, Guard, Program, sunk
+from autograd_lite.tape.program import Guard, Program, sunk
 
 #: LLVM's name of a comparison of doubles as Python compares floats: ordered, but for "unequal".
 RELATIONS = {"lt": "olt", "le": "ole", "gt": "ogt", "ge": "oge", "eq": "oeq", "ne": "une"}
@@ -426,14 +426,6 @@ def machine_code(program: Program, write: Callable[[], Any], *options: Any) -> e
     return engine.ready(lambda: [content(program, NATIVE, own), *options], written, prepared)
 
 
-def results_of(tape: Program) -> tuple[Program, list[int]]:
-    """A program with tests for its few doubtful results as guards, or with its many ones as results behind the others."""
-    if len(tape.doubtful) <= FEW:
-        tape = tape.with_doubt_as_guards()
-    known = set(tape.outputs)
-    return tape, [*tape.outputs, *(slot for slot in tape.doubtful if slot not in known)]
-
-
 def lane_module(tape: Program, *, contract: bool = False) -> ProgramModule:
     """The module of a program for one lane: `main(in, out, scratch)`, and `framed` with the address of these three.
 
@@ -441,7 +433,7 @@ def lane_module(tape: Program, *, contract: bool = False) -> ProgramModule:
     bit those of the eager run, unless `contract`.
     """
     guards = len(tape.guards)
-    tape, results = results_of(lowered(tape, NATIVE))
+    tape, results = lowered(tape, NATIVE).tested()
     module = ProgramModule(tape, 0, None, results=results, summed=False, contract=contract)
 
     def run(b: Builder, given: Value, scratch: Value, out: Value) -> None:

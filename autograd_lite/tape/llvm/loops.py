@@ -13,7 +13,7 @@ import numpy as np
 
 from autograd_lite.tape import progress
 from autograd_lite.tape.llvm import engine, matrices, vector_math
-from autograd_lite.tape.llvm.emit import HELD, NATIVE, OPPOSITES, RELATIONS, FunctionWriter, enter, halved, results_of
+from autograd_lite.tape.llvm.emit import HELD, NATIVE, OPPOSITES, RELATIONS, FunctionWriter, enter, halved
 from autograd_lite.tape.llvm.ir import Builder, Module, Value, literal
 from autograd_lite.tape.lowering import lowered
 from autograd_lite.tape.program import Program
@@ -25,19 +25,27 @@ Rows = Callable[[Builder, Value], Value]
 
 def rolled_module(program: Program, *, contract: bool) -> "RolledModule | None":
     """The module of a program for one lane, rolled, with `main` and `framed` as of `emit.lane_module`; None if it is not."""
-    guards = len(program.guards)
-    program, results = results_of(program)
+    if not rolls(program):
+        return None
     found = rolled(program)
-    if found is None or 2 * len(matrices.found(program, 0, summed=True).absorbed) > len(program.code):
-        return None  # matrices have loops of their own
-    module = RolledModule(found, results, contract=contract)
-    enter(module, module.run, program, guards, len(results))
+    assert found is not None
+    module = RolledModule(found, contract=contract)
+    enter(module, module.run, found.program, len(program.guards), len(found.results))
     module.facts["rolled"] = True
     return module
 
 
+def rolls(program: Program) -> bool:
+    """Whether a program runs as loops; those over matrices, which the emitter finds itself, go before."""
+    return rolled(program) is not None and not _has_matrices(program)
+
+
+def _has_matrices(program: Program) -> bool:
+    return 2 * len(matrices.found(program, 0, summed=True).absorbed) > len(program.code)
+
+
 class RolledModule(Module):
-    def __init__(self, found: Rolled, results: Sequence[int], *, contract: bool) -> None:
+    def __init__(self, found: Rolled, *, contract: bool) -> None:
         width = engine.host().width
         super().__init__(width, contract=contract, vectorised=vector_math.FUNCTIONS)
         progress.part("writing LLVM's language")
@@ -49,7 +57,7 @@ class RolledModule(Module):
             self._region(1)
         #: Where a number lies: bytes from the start of the scratch array.
         self.place = np.full(self.tape.slots, -1)
-        self._plan(found, np.array(results, dtype=np.int64))
+        self._plan(found, np.array(found.results, dtype=np.int64))
         self._tables = 0
         self._calls: list[str] = []
         for step in found.steps:
