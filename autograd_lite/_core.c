@@ -1232,6 +1232,152 @@ static PyObject *core_enter(ARGUMENTS)
     Py_RETURN_NONE;
 }
 
+/* ----------------------------------------------------------------------------------- programs for one lane: tape.backends.interim */
+
+enum { ONE_ARGUMENT, TWO_ARGUMENTS, THREE_ARGUMENTS, PLUS, MINUS, TIMES, OVER };
+typedef struct { union { Value1 one; Value2 two; Value3 three; } in_c; uint32_t at[3], kind; } Operation;
+typedef struct { uint32_t relation, left, right, outcome; } Comparison;
+typedef struct { /* a program whose operations have values in C; the slots are those of `program.Program` */
+    PyObject_HEAD
+    size_t inputs, first, operations_count, outputs_count, guards_count, doubtful_count;
+    Operation *operations;
+    uint32_t *outputs, *doubtful;
+    Comparison *guards;
+    double *at; /* the value of each slot; only who holds the GIL runs, and runs to the end */
+} Interpreter;
+
+static void interpreter_dealloc(PyObject *self)
+{
+    Interpreter *p = (Interpreter *)self;
+    void *parts[] = {p->operations, p->outputs, p->doubtful, p->guards, p->at};
+    for (int i = 0; i < 5; i++) PyMem_Free(parts[i]);
+    PyObject_Free(self);
+}
+
+static int holds(double x, uint32_t relation, double y)
+{
+    switch (relation) {
+    case Py_LT: return x < y;
+    case Py_LE: return x <= y;
+    case Py_EQ: return x == y;
+    case Py_NE: return x != y;
+    case Py_GT: return x > y;
+    default: return x >= y;
+    }
+}
+
+/* `PythonSingle.run`: the status. */
+static long long interpreted(Interpreter *p, const double *in, double *out)
+{
+    double *at = p->at, *y = at + p->first;
+    memcpy(at, in, p->inputs * sizeof(double));
+    for (const Operation *o = p->operations, *end = o + p->operations_count; o < end; o++, y++) {
+        double x = at[o->at[0]];
+        switch (o->kind) {
+        case PLUS: *y = x + at[o->at[1]]; break;
+        case MINUS: *y = x - at[o->at[1]]; break;
+        case TIMES: *y = x * at[o->at[1]]; break;
+        case OVER: *y = v_div(x, at[o->at[1]]); break;
+        case ONE_ARGUMENT: *y = o->in_c.one(x); break;
+        case TWO_ARGUMENTS: *y = o->in_c.two(x, at[o->at[1]]); break;
+        default: *y = o->in_c.three(x, at[o->at[1]], at[o->at[2]]);
+        }
+    }
+    for (size_t i = 0; i < p->outputs_count; i++) out[i] = at[p->outputs[i]];
+    for (size_t i = 0; i < p->guards_count; i++) {
+        const Comparison *g = &p->guards[i];
+        if (holds(at[g->left], g->relation, at[g->right]) != (int)g->outcome) return (long long)i + 1;
+    }
+    for (size_t i = 0; i < p->doubtful_count; i++)
+        if (isnan(at[p->doubtful[i]])) return -1;
+    return 0;
+}
+
+/* program(address of inputs, address of outputs) -> status */
+static PyObject *interpreter_call(PyObject *self, PyObject *args, PyObject *Py_UNUSED(keywords))
+{
+    unsigned long long in, out;
+    if (!PyArg_ParseTuple(args, "KK", &in, &out)) return NULL;
+    return PyLong_FromLongLong(interpreted((Interpreter *)self, (const double *)(uintptr_t)in, (double *)(uintptr_t)out));
+}
+
+static PyTypeObject InterpreterType = {
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "autograd_lite._core.Interpreter", .tp_basicsize = sizeof(Interpreter),
+    .tp_flags = Py_TPFLAGS_DEFAULT, .tp_dealloc = interpreter_dealloc, .tp_call = interpreter_call,
+};
+
+static int slot_below(PyObject *o, size_t bound, uint32_t *slot)
+{
+    unsigned long long k = PyLong_Check(o) ? PyLong_AsUnsignedLongLong(o) : bound;
+    *slot = (uint32_t)k;
+    if (!PyErr_Occurred() && k < bound) return 0;
+    if (!PyErr_Occurred()) PyErr_SetString(PyExc_ValueError, "a slot that is none");
+    return -1;
+}
+
+/* 1: an operation in C. 0: another one. -1: an error. */
+static int operation_of(PyObject *instruction, size_t slot, Operation *o)
+{
+    PyObject *arguments = PyTuple_GET_ITEM(instruction, 1);
+    const Rule *rule = bound(PyTuple_GET_ITEM(instruction, 0));
+    if (!rule || rule->value.python) return 0;
+    int arity = rule->arity, of_two[] = {PLUS, MINUS, TIMES, OVER};
+    if (!PyTuple_CheckExact(arguments) || PyTuple_GET_SIZE(arguments) != arity) { refused("arguments of another number"); return -1; }
+    o->kind = arity == 1 ? ONE_ARGUMENT : arity == 2 ? TWO_ARGUMENTS : THREE_ARGUMENTS;
+    for (int code = ADD; code <= DIV; code++)
+        if (rule == rules[code]) o->kind = of_two[code - ADD];
+    memcpy(&o->in_c, &rule->value.in_c, sizeof o->in_c);
+    for (int k = 0; k < arity; k++)
+        if (slot_below(PyTuple_GET_ITEM(arguments, k), slot, &o->at[k]) < 0) return -1;
+    return 1;
+}
+
+static uint32_t *slots_of(PyObject *given, size_t bound, size_t *count)
+{
+    uint32_t *slots = PyMem_Calloc(PyTuple_GET_SIZE(given) + 1, sizeof(uint32_t));
+    for (Py_ssize_t i = 0; slots && i < PyTuple_GET_SIZE(given); i++)
+        if (slot_below(PyTuple_GET_ITEM(given, i), bound, &slots[i]) < 0) { PyMem_Free(slots); return NULL; }
+    *count = PyTuple_GET_SIZE(given);
+    return slots ? slots : (uint32_t *)PyErr_NoMemory();
+}
+
+/* interpreter(inputs, constants, code, outputs, guards, doubtful): parts of a program, of a guard (relation as in comparisons,
+   left, right, outcome); None if an operation has no value in C. */
+static PyObject *core_interpreter(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    Py_ssize_t inputs;
+    PyObject *constants, *code, *outputs, *guards, *doubtful, *tuple = (PyObject *)&PyTuple_Type;
+    if (!PyArg_ParseTuple(args, "nO!O!O!O!O!", &inputs, tuple, &constants, tuple, &code, tuple, &outputs, tuple, &guards, tuple, &doubtful))
+        return NULL;
+    Interpreter *p = PyObject_New(Interpreter, &InterpreterType);
+    if (!p) return NULL;
+    memset((char *)p + sizeof(PyObject), 0, sizeof(Interpreter) - sizeof(PyObject));
+    size_t n = PyTuple_GET_SIZE(code), all = inputs + PyTuple_GET_SIZE(constants) + n;
+    p->inputs = inputs;
+    p->first = all - n;
+    p->guards_count = PyTuple_GET_SIZE(guards);
+    p->operations = PyMem_Calloc(n + 1, sizeof(Operation));
+    p->guards = PyMem_Calloc(p->guards_count + 1, sizeof(Comparison));
+    p->at = PyMem_Calloc(all + 1, sizeof(double));
+    if (!p->operations || !p->guards || !p->at || all >= UINT32_MAX) { PyErr_NoMemory(); goto failed; }
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(constants); i++) p->at[inputs + i] = PyFloat_AsDouble(PyTuple_GET_ITEM(constants, i));
+    for (; p->operations_count < n; p->operations_count++) {
+        PyObject *instruction = PyTuple_GET_ITEM(code, p->operations_count);
+        int kind = operation_of(instruction, p->first + p->operations_count, &p->operations[p->operations_count]);
+        if (kind < 1) { Py_DECREF(p); return kind ? NULL : Py_NewRef(Py_None); }
+    }
+    if (!(p->outputs = slots_of(outputs, all, &p->outputs_count)) || !(p->doubtful = slots_of(doubtful, all, &p->doubtful_count))) goto failed;
+    for (size_t i = 0; i < p->guards_count; i++) {
+        Comparison *g = &p->guards[i];
+        if (!PyArg_ParseTuple(PyTuple_GET_ITEM(guards, i), "IIIp", &g->relation, &g->left, &g->right, &g->outcome)) goto failed;
+        if (g->left >= all || g->right >= all) { PyErr_SetString(PyExc_ValueError, "a slot that is none"); goto failed; }
+    }
+    if (!PyErr_Occurred()) return (PyObject *)p;
+failed:
+    Py_DECREF(p);
+    return NULL;
+}
+
 /* --------------------------------------------------------------------------------------------------------- the module */
 
 static PyObject *numbers_next(PyObject *Py_UNUSED(self)) { return PyLong_FromUnsignedLongLong(next_number++); }
@@ -1276,7 +1422,8 @@ static PyMethodDef functions[] = {
     {"bind", core_bind, METH_VARARGS, NULL}, {"kinds", core_kinds, METH_O, NULL}, {"alive", core_alive, METH_NOARGS, NULL},
     {"add_adjoints", FAST(core_add_adjoints)}, {"adjoints", FAST(core_adjoints)}, {"make_node", FAST(core_make_node)},
     {"leads_outside", FAST(core_leads_outside)}, {"search", FAST(core_search)},
-    {"send_graphs", FAST(core_send_graphs)}, {"enter", FAST(core_enter)}, {NULL, NULL, 0, NULL}};
+    {"send_graphs", FAST(core_send_graphs)}, {"enter", FAST(core_enter)}, {"interpreter", core_interpreter, METH_VARARGS, NULL},
+    {NULL, NULL, 0, NULL}};
 static struct PyModuleDef definition = {
     PyModuleDef_HEAD_INIT, "autograd_lite._core", NULL, -1, functions, NULL, NULL, NULL, NULL};
 
@@ -1288,7 +1435,8 @@ PyMODINIT_FUNC PyInit__core(void)
     Variable->tp_name = "Variable"; /* in messages, as of a class of Python; __module__ is set */
     state.tracing = Py_NewRef(state.active);
     state.running = Py_NewRef(state.active);
-    if (PyType_Ready(&RuleType) < 0 || PyType_Ready(&NumbersType) < 0 || !(m = PyModule_Create(&definition))) return NULL;
+    if (PyType_Ready(&RuleType) < 0 || PyType_Ready(&NumbersType) < 0
+        || PyType_Ready(&InterpreterType) < 0 || !(m = PyModule_Create(&definition))) return NULL;
     if (PyModule_AddObjectRef(m, "Variable", (PyObject *)Variable) < 0
         || PyModule_AddObjectRef(m, "Rule", (PyObject *)&RuleType) < 0
         || PyModule_AddStringConstant(m, "digest", TEXT_OF(CORE_DIGEST) + 1) < 0 || PyModule_AddIntConstant(m, "registers", REGISTERS) < 0

@@ -12,9 +12,10 @@ from autograd_lite.nests import Shape, unravel
 from autograd_lite.primitives import Primitive
 from autograd_lite.see import pieces
 from autograd_lite.tape import pickles, recording
+from autograd_lite.tape.backends.interim import Interim, single_at_once
 from autograd_lite.tape.backends.lanes import Columns
 from autograd_lite.tape.backends.python import PythonSingle
-from autograd_lite.tape.backends.registry import BACKENDS, chosen, single
+from autograd_lite.tape.backends.registry import BACKENDS, chosen
 from autograd_lite.tape.connected import connected
 from autograd_lite.tape.entries import Other, Way
 from autograd_lite.tape.lane_paths import LanePaths
@@ -324,7 +325,11 @@ class Family:
             if all(type(rule) is Primitive and rule.built_in for rule, _ in path.tape.code):
                 return PythonSingle(path.tape.program)  # with the same bits
             path.unpaid = 0
-        return path.program(self.backend, lambda tape: single(tape.program, self.backend, contract=self.contract))
+        how = functools.partial(single_at_once, backend=self.backend, contract=self.contract)
+        program = path.program(self.backend, lambda tape: how(tape.program))
+        if type(program) is Interim and program.settled:
+            path.programs = {self.backend: (program := program.final())}
+        return program
 
     def along(self, path: Path | None, way: Way, general: Callable[..., Any]) -> Callable[..., Any] | None:
         """A call by the compiled code of a path; None if that has no short way."""
