@@ -10,6 +10,8 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
 from typing import Any
 
 
@@ -25,8 +27,8 @@ class Job:
     def begin(self) -> None:
         """Have it done, once; its turn comes after those that were begun before."""
         if not self.begun:
-            self.begun = True
             _waiting.append(weakref.ref(self))
+            self.begun = True
         _resume()
 
 
@@ -35,7 +37,7 @@ class _PausedError(BaseException):
 
 
 #: Seconds for which a fork waits for the thread that works: it may itself wait for the thread that forks.
-_PATIENCE = 2.0
+_PATIENCE = 1.0
 
 _waiting: "deque[weakref.ref[Job]]" = deque()  # the first is under way
 _thread: threading.Thread | None = None
@@ -68,15 +70,17 @@ def _stopping() -> bool:
 def _resume() -> None:
     """Start the thread if there is work for it."""
     global _thread  # noqa: PLW0603 - there is one for the process
+    _meet_forks()
     if _waiting and not (_thread is not None and _thread.is_alive()) and not _stopping():
         _thread = threading.Thread(target=_work, name="autograd_lite compiler")  # no daemon: LLVM must not outlive Python
-        _thread.start()
+        with suppress(RuntimeError):  # the system gives no more threads: another call will ask again
+            _thread.start()
 
 
 def _work() -> None:
     while _waiting and is_here() and not _stopping():  # of two that were started at once, one goes on
         job = _waiting[0]()
-        if job is not None:
+        if job is not None and not job.done:
             try:
                 job.result = job.work()
             except _PausedError:
@@ -104,5 +108,8 @@ def _in_child() -> None:
     _forking.clear()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork, after_in_parent=_in_parent, after_in_child=_in_child)
+@cache
+def _meet_forks() -> None:
+    """Stop for a fork, before this takes the locks of the compiler: what is registered last comes first."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(before=_before_fork, after_in_parent=_in_parent, after_in_child=_in_child)

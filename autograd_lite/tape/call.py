@@ -189,7 +189,7 @@ class Compiled(Generic[P, R]):
         elif path is None or path.unpaid > 0:
             return
         else:
-            call = path.program(("short", key), short)
+            call = path.program(("short", key, type(family.program(path))), short)
             path.forget = functools.partial(_forget, self._short, path)
         if call is not None:
             self._short[key] = call

@@ -54,6 +54,8 @@ def interpreter(program: Program) -> Callable[[int, int], int] | None:
 class Interim:
     """A program for one lane while it is interpreted; see `registry.Single`. From its second run on it is being compiled."""
 
+    is_interim = True
+
     def __init__(self, program: Program, interpret: Callable[[int, int], int], compiled: Callable[[], Single]) -> None:
         self.inputs, self.count, self._interpret = program.inputs, len(program.outputs), interpret
         self._job, self._met, cache = background.Job(compiled), False, asked()
