@@ -1232,7 +1232,7 @@ static PyObject *core_enter(ARGUMENTS)
     Py_RETURN_NONE;
 }
 
-/* ----------------------------------------------------------------------------------- programs for one lane: tape.backends.interim */
+/* ----------------------------------------------------------------------------------- programs for one lane: tape.interim */
 
 enum { ONE_ARGUMENT, TWO_ARGUMENTS, THREE_ARGUMENTS, PLUS, MINUS, TIMES, OVER };
 typedef struct { union { Value1 one; Value2 two; Value3 three; } in_c; uint32_t at[3], kind; } Operation;

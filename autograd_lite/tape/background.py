@@ -55,12 +55,14 @@ def pause() -> None:
         raise _PausedError
 
 
-def wait() -> None:
-    """Wait until all work that was begun is done."""
+def wait() -> bool:
+    """Wait until all work that was begun is done; whether there was any."""
+    busy = bool(_waiting)
     while _waiting and not _stopping():
         _resume()
         if (thread := _thread) is not None:
             thread.join()
+    return busy
 
 
 def _stopping() -> bool:
@@ -72,7 +74,9 @@ def _resume() -> None:
     global _thread  # noqa: PLW0603 - there is one for the process
     _meet_forks()
     if _waiting and not (_thread is not None and _thread.is_alive()) and not _stopping():
-        _thread = threading.Thread(target=_work, name="autograd_lite compiler")  # no daemon: LLVM must not outlive Python
+        _thread = threading.Thread(
+            target=_work, name="autograd_lite compiler"
+        )  # no daemon: LLVM must not outlive Python
         with suppress(RuntimeError):  # the system gives no more threads: another call will ask again
             _thread.start()
 

@@ -12,12 +12,12 @@ from autograd_lite.nests import Shape, unravel
 from autograd_lite.primitives import Primitive
 from autograd_lite.see import pieces
 from autograd_lite.tape import pickles, recording
-from autograd_lite.tape.backends.interim import Interim, single_at_once
 from autograd_lite.tape.backends.lanes import Columns
 from autograd_lite.tape.backends.python import PythonSingle
 from autograd_lite.tape.backends.registry import BACKENDS, chosen
 from autograd_lite.tape.connected import connected
 from autograd_lite.tape.entries import Other, Way
+from autograd_lite.tape.interim import Interim, single_at_once
 from autograd_lite.tape.lane_paths import LanePaths
 from autograd_lite.tape.paths import Path, Paths, Uncaptured, Unmapped, Unserved
 from autograd_lite.tape.steps import one_by_one, wider

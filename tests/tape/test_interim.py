@@ -13,18 +13,34 @@ import autograd_lite as al
 from autograd_lite import core
 from autograd_lite.errors import CompilationError
 from autograd_lite.primitives import PRIMITIVES
-from autograd_lite.tape import background
-from autograd_lite.tape.backends import interim
-from autograd_lite.tape.backends.interim import LONG, Interim, interpreter, single_at_once
+from autograd_lite.tape import background, interim
 from autograd_lite.tape.backends.python import PythonSingle
 from autograd_lite.tape.backends.registry import BACKENDS, fastest, forget, single
+from autograd_lite.tape.interim import LONG, Interim, interpreter, single_at_once
 from autograd_lite.tape.llvm import engine
 from autograd_lite.tape.program import SIGNS, Builder, Guard, Program
 
 pytestmark = pytest.mark.skipif("llvm" not in BACKENDS, reason="needs llvmlite")
 interpreted = pytest.mark.skipif(core.compiled is None, reason="the pure core compiles at once")
 
-SPECIAL = [0.0, -0.0, 1.0, -1.0, 2.0, 0.5, -2.5, 1e-310, 1e308, -1e308, math.inf, -math.inf, math.nan, 700.0, -745.0, 5e-324]
+SPECIAL = [
+    0.0,
+    -0.0,
+    1.0,
+    -1.0,
+    2.0,
+    0.5,
+    -2.5,
+    1e-310,
+    1e308,
+    -1e308,
+    math.inf,
+    -math.inf,
+    math.nan,
+    700.0,
+    -745.0,
+    5e-324,
+]
 
 
 @pytest.fixture(autouse=True)

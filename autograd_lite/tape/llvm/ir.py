@@ -43,7 +43,9 @@ class Module:
         self.written: set[str] = set()
         self.declarations: dict[str, str] = {}
 
-    def function(self, name: str, kinds: Sequence[str], body: Callable[..., Any], *, linkage: str | None = None) -> None:
+    def function(
+        self, name: str, kinds: Sequence[str], body: Callable[..., Any], *, linkage: str | None = None
+    ) -> None:
         """Write the function that `body` makes of a builder and arguments of these types; it gives the result, if any.
 
         Without a `linkage` other modules may call it.

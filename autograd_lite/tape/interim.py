@@ -5,7 +5,6 @@ if the program runs again, it is compiled in the background, and the call after 
 """
 
 import functools
-import operator
 import os
 import warnings
 from collections.abc import Callable, Sequence
@@ -76,7 +75,7 @@ class Interim:
         job = self._job
         if job.failure is None:
             return job.result  # type: ignore[no-any-return]
-        self._job = background.Job(operator.truth)
+        self._job = background.Job(lambda: None)
         self._job.begun = True  # and never done
         warnings.warn(
             f"a program is interpreted, some three times slower than machine code, since compiling it failed: {job.failure}",
