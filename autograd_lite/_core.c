@@ -1217,6 +1217,80 @@ out:
     return slot;
 }
 
+/* Slots of a builder: `of` has marks, then final slots, of its constants and instructions, and a place for an input's. */
+typedef struct { Py_ssize_t inputs, constants, count, *of; } Slots;
+
+static Py_ssize_t *place_of(const Slots *s, PyObject *slot) /* NULL with an error */
+{
+    const long long first_constant = 1LL << 40, first_instruction = 1LL << 41;
+    long long k = PyLong_AsLongLong(slot);
+    if (0 <= k && k < s->inputs) { s->of[s->constants + s->count] = (Py_ssize_t)k; return &s->of[s->constants + s->count]; }
+    if (first_constant <= k && k < first_constant + s->constants) return &s->of[k - first_constant];
+    if (first_instruction <= k && k < first_instruction + s->count) return &s->of[s->constants + (k - first_instruction)];
+    if (!PyErr_Occurred()) PyErr_SetObject(PyExc_KeyError, slot);
+    return NULL;
+}
+static int mark_all(const Slots *s, PyObject *slots) /* -1 with an error */
+{
+    Py_ssize_t *place = s->of;
+    for (Py_ssize_t i = 0; place && i < PySequence_Fast_GET_SIZE(slots); i++)
+        if ((place = place_of(s, PySequence_Fast_GET_ITEM(slots, i)))) *place = 1;
+    return place ? 0 : -1;
+}
+static PyObject *moved(const Slots *s, PyObject *slots) /* into a tuple */
+{
+    PyObject *all = PyTuple_New(PySequence_Fast_GET_SIZE(slots));
+    for (Py_ssize_t i = 0; all && i < PyTuple_GET_SIZE(all); i++) {
+        Py_ssize_t *place = place_of(s, PySequence_Fast_GET_ITEM(slots, i));
+        PyObject *slot = place ? PyLong_FromSsize_t(*place) : NULL;
+        if (slot) PyTuple_SET_ITEM(all, i, slot);
+        else Py_CLEAR(all);
+    }
+    return all;
+}
+
+/* pruned(code, inputs, constants, roots): `program.pruned`. */
+static PyObject *core_pruned(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    Slots s = {0};
+    PyObject *code, *roots, *kept = NULL, *left = NULL, *places = NULL, *all = NULL;
+    if (!PyArg_ParseTuple(args, "O!nnO!", &PyList_Type, &code, &s.inputs, &s.constants, &PyList_Type, &roots)) return NULL;
+    s.count = PyList_GET_SIZE(code);
+    Py_ssize_t *of = s.of = PyMem_Calloc(s.constants + s.count + 1, sizeof(Py_ssize_t)), next = s.inputs, n = 0;
+    if (!of) return PyErr_NoMemory();
+    if (mark_all(&s, roots) < 0) goto out;
+    for (Py_ssize_t i = s.count; i--;) {
+        if (!of[s.constants + i]) continue;
+        if (mark_all(&s, PyTuple_GET_ITEM(PyList_GET_ITEM(code, i), 1)) < 0) goto out;
+        n++;
+    }
+    if (!(kept = PyTuple_New(n)) || !(left = PyList_New(0))) goto out;
+    for (Py_ssize_t k = 0; k < s.constants; k++) {
+        PyObject *number = of[k] ? PyLong_FromSsize_t(k) : NULL;
+        int failed = of[k] && (!number || PyList_Append(left, number) < 0);
+        if (of[k]) of[k] = next++;
+        Py_XDECREF(number);
+        if (failed) goto out;
+    }
+    n = 0;
+    for (Py_ssize_t i = 0; i < s.count; i++) {
+        if (!of[s.constants + i]) continue;
+        of[s.constants + i] = next++;
+        PyObject *instruction = PyList_GET_ITEM(code, i), *arguments = moved(&s, PyTuple_GET_ITEM(instruction, 1));
+        PyObject *step = arguments ? PyTuple_Pack(2, PyTuple_GET_ITEM(instruction, 0), arguments) : NULL;
+        Py_XDECREF(arguments);
+        if (!step) goto out;
+        PyTuple_SET_ITEM(kept, n++, step);
+    }
+    if ((places = moved(&s, roots))) all = PyTuple_Pack(3, kept, left, places);
+out:
+    PyMem_Free(of);
+    Py_XDECREF(kept);
+    Py_XDECREF(left);
+    Py_XDECREF(places);
+    return all;
+}
+
 /* enter(rest, nodes, slot_of, known, code, constant_slots, merging): `trace.enter`. */
 static PyObject *core_enter(ARGUMENTS)
 {
@@ -1422,8 +1496,8 @@ static PyMethodDef functions[] = {
     {"bind", core_bind, METH_VARARGS, NULL}, {"kinds", core_kinds, METH_O, NULL}, {"alive", core_alive, METH_NOARGS, NULL},
     {"add_adjoints", FAST(core_add_adjoints)}, {"adjoints", FAST(core_adjoints)}, {"make_node", FAST(core_make_node)},
     {"leads_outside", FAST(core_leads_outside)}, {"search", FAST(core_search)},
-    {"send_graphs", FAST(core_send_graphs)}, {"enter", FAST(core_enter)}, {"interpreter", core_interpreter, METH_VARARGS, NULL},
-    {NULL, NULL, 0, NULL}};
+    {"send_graphs", FAST(core_send_graphs)}, {"enter", FAST(core_enter)}, {"pruned", core_pruned, METH_VARARGS, NULL},
+    {"interpreter", core_interpreter, METH_VARARGS, NULL}, {NULL, NULL, 0, NULL}};
 static struct PyModuleDef definition = {
     PyModuleDef_HEAD_INIT, "autograd_lite._core", NULL, -1, functions, NULL, NULL, NULL, NULL};
 
