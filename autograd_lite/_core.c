@@ -1217,6 +1217,22 @@ out:
     return slot;
 }
 
+/* between(inner, leading): `backward.between`. */
+static PyObject *core_between(ARGUMENTS)
+{
+    if (count != 2 || !are_nodes(args[0]) || !PyDict_CheckExact(args[1])) return refused("between takes a list and a dict");
+    PyObject *visited = PyList_New(0);
+    for (Py_ssize_t i = PyList_GET_SIZE(args[0]); visited && i--;) {
+        Node *n = (Node *)PyList_GET_ITEM(args[0], i), *a;
+        int leads = 0;
+        for (Py_ssize_t k = 0; k < arguments_of(n) && !leads; k++) leads = (a = argument(n, k)) && found(args[1], a);
+        if (PyErr_Occurred() || (leads && (put(args[1], n, Py_NewRef((PyObject *)n)) < 0 || PyList_Append(visited, (PyObject *)n) < 0)))
+            Py_CLEAR(visited);
+    }
+    if (visited) PyList_Reverse(visited);
+    return visited;
+}
+
 /* Slots of a builder: `of` has marks, then final slots, of its constants and instructions, and a place for an input's. */
 typedef struct { Py_ssize_t inputs, constants, count, *of; } Slots;
 
@@ -1496,7 +1512,7 @@ static PyMethodDef functions[] = {
     {"bind", core_bind, METH_VARARGS, NULL}, {"kinds", core_kinds, METH_O, NULL}, {"alive", core_alive, METH_NOARGS, NULL},
     {"add_adjoints", FAST(core_add_adjoints)}, {"adjoints", FAST(core_adjoints)}, {"make_node", FAST(core_make_node)},
     {"leads_outside", FAST(core_leads_outside)}, {"search", FAST(core_search)},
-    {"send_graphs", FAST(core_send_graphs)}, {"enter", FAST(core_enter)}, {"pruned", core_pruned, METH_VARARGS, NULL},
+    {"send_graphs", FAST(core_send_graphs)}, {"enter", FAST(core_enter)}, {"between", FAST(core_between)}, {"pruned", core_pruned, METH_VARARGS, NULL},
     {"interpreter", core_interpreter, METH_VARARGS, NULL}, {NULL, NULL, 0, NULL}};
 static struct PyModuleDef definition = {
     PyModuleDef_HEAD_INIT, "autograd_lite._core", NULL, -1, functions, NULL, NULL, NULL, NULL};
