@@ -61,7 +61,8 @@ def wait() -> bool:
     while _waiting and not _stopping():
         _resume()
         if (thread := _thread) is not None:
-            thread.join()
+            with suppress(RuntimeError):  # another one was about to start it
+                thread.join()
     return busy
 
 
@@ -74,16 +75,16 @@ def _resume() -> None:
     global _thread  # noqa: PLW0603 - there is one for the process
     _meet_forks()
     if _waiting and not (_thread is not None and _thread.is_alive()) and not _stopping():
-        _thread = threading.Thread(
-            target=_work, name="autograd_lite compiler"
-        )  # no daemon: LLVM must not outlive Python
+        # No daemon, whichever thread asks: LLVM must not outlive Python.
+        _thread = threading.Thread(target=_work, name="autograd_lite compiler", daemon=False)
         with suppress(RuntimeError):  # the system gives no more threads: another call will ask again
             _thread.start()
 
 
 def _work() -> None:
     while _waiting and is_here() and not _stopping():  # of two that were started at once, one goes on
-        job = _waiting[0]()
+        place = _waiting[0]
+        job = place()
         if job is not None and not job.done:
             try:
                 job.result = job.work()
@@ -92,12 +93,13 @@ def _work() -> None:
             except BaseException as failure:  # noqa: BLE001 - whoever asked for it says so
                 job.failure = failure
             job.done = True
-        _waiting.popleft()
+        with suppress(ValueError):
+            _waiting.remove(place)
 
 
 def _before_fork() -> None:
     _forking.add(threading.get_ident())
-    if (thread := _thread) is not None and not is_here():
+    if (thread := _thread) is not None and thread.is_alive() and not is_here():
         thread.join(_PATIENCE)
 
 

@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 
 from autograd_lite import core
+from autograd_lite.primitives import Primitive
 from autograd_lite.tape import background
 from autograd_lite.tape.backends import registry
 from autograd_lite.tape.backends.registry import BACKENDS, Single
 from autograd_lite.tape.cache import asked, asking
+from autograd_lite.tape.lowering import TABLE, lowered
 from autograd_lite.tape.program import Program
 
 #: Instructions from which on a program is interpreted first: shorter ones are compiled in some milliseconds.
@@ -45,6 +47,18 @@ def interpreter(program: Program) -> Callable[[int, int], int] | None:
     """A function of the addresses of inputs and outputs that runs the program; None where the core cannot."""
     if core.compiled is None:
         return None
+    return _in_core(program) or _in_core(lowered(program, _known_to_core()))
+
+
+@functools.cache
+def _known_to_core() -> frozenset[Primitive]:
+    """The operations of the table whose values the core has."""
+    single_operations = {rule: Program(rule.arity, (), ((rule, tuple(range(rule.arity))),), ()) for rule in TABLE}
+    return frozenset(rule for rule, program in single_operations.items() if _in_core(program) is not None)
+
+
+def _in_core(program: Program) -> Callable[[int, int], int] | None:
+    """The program as the core runs it; None if there is an operation that it lacks."""
     guards = tuple([(_RELATIONS[g.relation], g.left, g.right, g.outcome) for g in program.guards])
     parts = program.inputs, program.constants, program.code, program.outputs, guards, program.doubtful
     return core.compiled.interpreter(*parts)  # type: ignore[no-any-return]

@@ -27,10 +27,10 @@ operators  numpy_functions  tape.llvm.ir
 variable  tape.llvm.vector_math  tape.llvm.engine
 copies  nests  selection  see.labels  tape.llvm.matrices
 backward  tables  see.formulas  tape.backends.registry  tape.llvm.runtime  train.nn  train.optim
-transforms  tape.recording  tape.interim  see.graph  nn  optim  tape.llvm.matrix_loops
+transforms  tape.recording  see.graph  nn  optim  tape.llvm.matrix_loops
 testing  tape.trace  see.blame  see.dot  see.expressions  see.flow  see.kinks
 tape.lowering  see.audit  see.fold  see.stepper  see.why
-tape.backends.python  tape.llvm.emit  see.levels
+tape.backends.python  tape.interim  tape.llvm.emit  see.levels
 tape.tape  tape.backends.numpy  see.view
 tape.paths  tape.backends.lanes  tape.files  tape.text
 tape.elements  tape.steps  tape.connected  tape.llvm.backend  tape.pickles  see.explain
@@ -64,8 +64,8 @@ CORE = "core"
 #: row an index is broken, and a warning. Tape +95: `while_loop`, a native loop of any number of turns with its gradient, in
 #: one path instead of one for each number. Tape +140, llvm +30: a look-up in a table is an instruction, and so is what its
 #: gradient adds: a thousand rows and twenty look-ups are ready in 0.06 s instead of 17, and take 7 µs instead of 560.
-#: Tape +158, llvm +24, core +1: long programs are interpreted at once and compiled in the background (`interim` 70, `background` 70),
-#: in parts: a first result in a fifth of the time.
+#: Tape +158, llvm +24, core +1: long programs are interpreted at once and compiled in the background in parts (`interim`
+#: 80, `background` 80): a first result in a fifth of the time.
 BUDGETS = {"core": 4579, "tape": 5323, "tape.llvm": 1576, "see": 3235, "train": 386, "command line": 361}
 
 FILES = {

@@ -42,6 +42,16 @@ def test_jobs_are_done_in_turns_and_once():
     assert not any(thread.name == "autograd_lite compiler" for thread in threading.enumerate())
 
 
+def test_the_thread_is_no_daemon_even_if_a_daemon_asks():
+    """Python kills daemons where they stand, in the middle of LLVM."""
+    job = Job(lambda: threading.current_thread().daemon)
+    thread = threading.Thread(target=job.begin, daemon=True)
+    thread.start()
+    thread.join()
+    background.wait()
+    assert job.result is False
+
+
 def test_a_failure_is_kept():
     """And the next job has its turn."""
     bad, good = Job(lambda: 1 // 0), Job(lambda: 7)

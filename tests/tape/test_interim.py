@@ -237,6 +237,9 @@ def test_a_known_program_is_not_interpreted():
 
 
 OWN = al.Primitive(name="interim_own", value=lambda x: x + 1.0, partials=(lambda x, y: 1.0,))
+WRITTEN = al.Primitive(
+    name="interim_written", value=lambda x: x + 1.0, partials=(lambda x, y: 1.0,), expression=lambda x: x + 1.0
+)
 
 
 def chain(operations, rule=al.sin):
@@ -253,9 +256,11 @@ def chain(operations, rule=al.sin):
         (chain(LONG), "llvm", True, "MachineSingle"),
         (chain(LONG), "python", False, "PythonSingle"),
         (chain(LONG, OWN), "llvm", False, "MachineSingle"),
+        (chain(LONG, WRITTEN), "llvm", False, "Interim"),
         (chain(LONG, PRIMITIVES["mod"]), "llvm", False, "MachineSingle"),
+        (chain(LONG, PRIMITIVES["degrees"]), "llvm", False, "Interim"),
     ],
-    ids=["long", "short", "contract", "another backend", "a user's primitive", "a value in Python"],
+    ids=["long", "short", "contract", "another backend", "opaque", "expression", "value in Python", "written out"],
 )
 def test_which_programs_are_interpreted(program, backend, contract, kind):
     """That follows from the program: its length, and whether the core has all of its operations."""
