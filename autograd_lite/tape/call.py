@@ -90,7 +90,8 @@ def jit(
 
     Notes
     -----
-    The first call with arguments of a new structure traces `f` and compiles the tape; further calls replay it. Comparisons on
+    The first call with arguments of a new structure traces `f` and compiles the tape; further calls replay it. A tape of 500
+    instructions or more is interpreted, with the same bits, and compiled in the background once it runs again. Comparisons on
     traced numbers (`if`, `while`, `sorted`, `int(x)`) are guards: where one comes out differently, that path is traced and
     compiled too. Variables that `f` uses from outside are live inputs, and the result is then a Variable. Plain numbers from
     outside are those of the trace, and what `f` prints or stores happens while tracing only. Within `raise_on_nonfinite`, and

@@ -47,7 +47,12 @@ def interpreter(program: Program) -> Callable[[int, int], int] | None:
     """A function of the addresses of inputs and outputs that runs the program; None where the core cannot."""
     if core.compiled is None:
         return None
-    return _in_core(program) or _in_core(lowered(program, _known_to_core()))
+    known, operations = _known_to_core(), {operation for operation, _ in program.code}
+    if not known >= operations:
+        if any(operation.expression is None for operation in operations - known):
+            return None
+        program = lowered(program, known)
+    return _in_core(program)
 
 
 @functools.cache
@@ -70,29 +75,28 @@ class Interim:
     is_interim = True
 
     def __init__(self, program: Program, interpret: Callable[[int, int], int], compiled: Callable[[], Single]) -> None:
-        self.inputs, self.count, self._interpret = program.inputs, len(program.outputs), interpret
-        self._job, self._met, cache = background.Job(compiled), False, asked()
+        cache = asked()
 
         def work() -> Single:
             with asking(cache):
                 return compiled()
 
-        self._job.work = work
+        self.inputs, self.count, self._interpret = program.inputs, len(program.outputs), interpret
+        self._job, self._met, self._stays = background.Job(work), False, False
 
     @property
     def settled(self) -> bool:
         """Whether it is to be exchanged for `final`."""
-        return self._job.done
+        return self._job.done and not self._stays
 
     def final(self) -> Single:
         """The machine code; if there is none after all, the interpreter stays."""
-        job = self._job
-        if job.failure is None:
-            return job.result  # type: ignore[no-any-return]
-        self._job = background.Job(lambda: None)
-        self._job.begun = True  # and never done
+        failure = self._job.failure
+        if failure is None:
+            return self._job.result  # type: ignore[no-any-return]
+        self._stays = True
         warnings.warn(
-            f"a program is interpreted, some three times slower than machine code, since compiling it failed: {job.failure}",
+            f"a program is interpreted, some three times slower than machine code, since compiling it failed: {failure}",
             RuntimeWarning,
             stacklevel=2,
         )
@@ -113,7 +117,7 @@ class Interim:
         addresses = given.ctypes.data, out.ctypes.data
 
         def go() -> int:
-            if self._job.done:
+            if self.settled:
                 return SETTLED
             self._met_again()
             return self._interpret(*addresses)
