@@ -1217,6 +1217,96 @@ out:
     return slot;
 }
 
+/* between(inner, leading): `backward.between`. */
+static PyObject *core_between(ARGUMENTS)
+{
+    if (count != 2 || !are_nodes(args[0]) || !PyDict_CheckExact(args[1])) return refused("between takes a list and a dict");
+    PyObject *visited = PyList_New(0);
+    for (Py_ssize_t i = PyList_GET_SIZE(args[0]); visited && i--;) {
+        Node *n = (Node *)PyList_GET_ITEM(args[0], i), *a;
+        int leads = 0;
+        for (Py_ssize_t k = 0; k < arguments_of(n) && !leads; k++) leads = (a = argument(n, k)) && found(args[1], a);
+        if (PyErr_Occurred() || (leads && (put(args[1], n, Py_NewRef((PyObject *)n)) < 0 || PyList_Append(visited, (PyObject *)n) < 0)))
+            Py_CLEAR(visited);
+    }
+    if (visited) PyList_Reverse(visited);
+    return visited;
+}
+
+/* Slots of a builder: `of` has marks, then final slots, of its constants and instructions, and a place for an input's. */
+typedef struct { Py_ssize_t inputs, constants, count, *of; } Slots;
+
+static Py_ssize_t *place_of(const Slots *s, PyObject *slot) /* NULL with an error */
+{
+    const long long first_constant = 1LL << 40, first_instruction = 1LL << 41;
+    long long k = PyLong_AsLongLong(slot);
+    if (0 <= k && k < s->inputs) { s->of[s->constants + s->count] = (Py_ssize_t)k; return &s->of[s->constants + s->count]; }
+    if (first_constant <= k && k < first_constant + s->constants) return &s->of[k - first_constant];
+    if (first_instruction <= k && k < first_instruction + s->count) return &s->of[s->constants + (k - first_instruction)];
+    if (!PyErr_Occurred()) PyErr_SetObject(PyExc_KeyError, slot);
+    return NULL;
+}
+static int mark_all(const Slots *s, PyObject *slots) /* -1 with an error */
+{
+    Py_ssize_t *place = s->of;
+    for (Py_ssize_t i = 0; place && i < PySequence_Fast_GET_SIZE(slots); i++)
+        if ((place = place_of(s, PySequence_Fast_GET_ITEM(slots, i)))) *place = 1;
+    return place ? 0 : -1;
+}
+static PyObject *moved(const Slots *s, PyObject *slots) /* into a tuple */
+{
+    PyObject *all = PyTuple_New(PySequence_Fast_GET_SIZE(slots));
+    for (Py_ssize_t i = 0; all && i < PyTuple_GET_SIZE(all); i++) {
+        Py_ssize_t *place = place_of(s, PySequence_Fast_GET_ITEM(slots, i));
+        PyObject *slot = place ? PyLong_FromSsize_t(*place) : NULL;
+        if (slot) PyTuple_SET_ITEM(all, i, slot);
+        else Py_CLEAR(all);
+    }
+    return all;
+}
+
+/* pruned(code, inputs, constants, roots): `program.pruned`. */
+static PyObject *core_pruned(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    Slots s = {0};
+    PyObject *code, *roots, *kept = NULL, *left = NULL, *places = NULL, *all = NULL;
+    if (!PyArg_ParseTuple(args, "O!nnO!", &PyList_Type, &code, &s.inputs, &s.constants, &PyList_Type, &roots)) return NULL;
+    s.count = PyList_GET_SIZE(code);
+    Py_ssize_t *of = s.of = PyMem_Calloc(s.constants + s.count + 1, sizeof(Py_ssize_t)), next = s.inputs, n = 0;
+    if (!of) return PyErr_NoMemory();
+    if (mark_all(&s, roots) < 0) goto out;
+    for (Py_ssize_t i = s.count; i--;) {
+        if (!of[s.constants + i]) continue;
+        if (mark_all(&s, PyTuple_GET_ITEM(PyList_GET_ITEM(code, i), 1)) < 0) goto out;
+        n++;
+    }
+    if (!(kept = PyTuple_New(n)) || !(left = PyList_New(0))) goto out;
+    for (Py_ssize_t k = 0; k < s.constants; k++) {
+        PyObject *number = of[k] ? PyLong_FromSsize_t(k) : NULL;
+        int failed = of[k] && (!number || PyList_Append(left, number) < 0);
+        if (of[k]) of[k] = next++;
+        Py_XDECREF(number);
+        if (failed) goto out;
+    }
+    n = 0;
+    for (Py_ssize_t i = 0; i < s.count; i++) {
+        if (!of[s.constants + i]) continue;
+        of[s.constants + i] = next++;
+        PyObject *instruction = PyList_GET_ITEM(code, i), *arguments = moved(&s, PyTuple_GET_ITEM(instruction, 1));
+        PyObject *step = arguments ? PyTuple_Pack(2, PyTuple_GET_ITEM(instruction, 0), arguments) : NULL;
+        Py_XDECREF(arguments);
+        if (!step) goto out;
+        PyTuple_SET_ITEM(kept, n++, step);
+    }
+    if ((places = moved(&s, roots))) all = PyTuple_Pack(3, kept, left, places);
+out:
+    PyMem_Free(of);
+    Py_XDECREF(kept);
+    Py_XDECREF(left);
+    Py_XDECREF(places);
+    return all;
+}
+
 /* enter(rest, nodes, slot_of, known, code, constant_slots, merging): `trace.enter`. */
 static PyObject *core_enter(ARGUMENTS)
 {
@@ -1230,6 +1320,152 @@ static PyObject *core_enter(ARGUMENTS)
         if (put(args[2], n, slot) < 0) return NULL;
     }
     Py_RETURN_NONE;
+}
+
+/* ----------------------------------------------------------------------------------- programs for one lane: tape.interim */
+
+enum { ONE_ARGUMENT, TWO_ARGUMENTS, THREE_ARGUMENTS, PLUS, MINUS, TIMES, OVER };
+typedef struct { union { Value1 one; Value2 two; Value3 three; } in_c; uint32_t at[3], kind; } Operation;
+typedef struct { uint32_t relation, left, right, outcome; } Comparison;
+typedef struct { /* a program whose operations have values in C; the slots are those of `program.Program` */
+    PyObject_HEAD
+    size_t inputs, first, operations_count, outputs_count, guards_count, doubtful_count;
+    Operation *operations;
+    uint32_t *outputs, *doubtful;
+    Comparison *guards;
+    double *at; /* the value of each slot; only who holds the GIL runs, and runs to the end */
+} Interpreter;
+
+static void interpreter_dealloc(PyObject *self)
+{
+    Interpreter *p = (Interpreter *)self;
+    void *parts[] = {p->operations, p->outputs, p->doubtful, p->guards, p->at};
+    for (int i = 0; i < 5; i++) PyMem_Free(parts[i]);
+    PyObject_Free(self);
+}
+
+static int holds(double x, uint32_t relation, double y)
+{
+    switch (relation) {
+    case Py_LT: return x < y;
+    case Py_LE: return x <= y;
+    case Py_EQ: return x == y;
+    case Py_NE: return x != y;
+    case Py_GT: return x > y;
+    default: return x >= y;
+    }
+}
+
+/* `PythonSingle.run`: the status. */
+static long long interpreted(Interpreter *p, const double *in, double *out)
+{
+    double *at = p->at, *y = at + p->first;
+    memcpy(at, in, p->inputs * sizeof(double));
+    for (const Operation *o = p->operations, *end = o + p->operations_count; o < end; o++, y++) {
+        double x = at[o->at[0]];
+        switch (o->kind) {
+        case PLUS: *y = x + at[o->at[1]]; break;
+        case MINUS: *y = x - at[o->at[1]]; break;
+        case TIMES: *y = x * at[o->at[1]]; break;
+        case OVER: *y = v_div(x, at[o->at[1]]); break;
+        case ONE_ARGUMENT: *y = o->in_c.one(x); break;
+        case TWO_ARGUMENTS: *y = o->in_c.two(x, at[o->at[1]]); break;
+        default: *y = o->in_c.three(x, at[o->at[1]], at[o->at[2]]);
+        }
+    }
+    for (size_t i = 0; i < p->outputs_count; i++) out[i] = at[p->outputs[i]];
+    for (size_t i = 0; i < p->guards_count; i++) {
+        const Comparison *g = &p->guards[i];
+        if (holds(at[g->left], g->relation, at[g->right]) != (int)g->outcome) return (long long)i + 1;
+    }
+    for (size_t i = 0; i < p->doubtful_count; i++)
+        if (isnan(at[p->doubtful[i]])) return -1;
+    return 0;
+}
+
+/* program(address of inputs, address of outputs) -> status */
+static PyObject *interpreter_call(PyObject *self, PyObject *args, PyObject *Py_UNUSED(keywords))
+{
+    unsigned long long in, out;
+    if (!PyArg_ParseTuple(args, "KK", &in, &out)) return NULL;
+    return PyLong_FromLongLong(interpreted((Interpreter *)self, (const double *)(uintptr_t)in, (double *)(uintptr_t)out));
+}
+
+static PyTypeObject InterpreterType = {
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "autograd_lite._core.Interpreter", .tp_basicsize = sizeof(Interpreter),
+    .tp_flags = Py_TPFLAGS_DEFAULT, .tp_dealloc = interpreter_dealloc, .tp_call = interpreter_call,
+};
+
+static int slot_below(PyObject *o, size_t bound, uint32_t *slot)
+{
+    unsigned long long k = PyLong_Check(o) ? PyLong_AsUnsignedLongLong(o) : bound;
+    *slot = (uint32_t)k;
+    if (!PyErr_Occurred() && k < bound) return 0;
+    if (!PyErr_Occurred()) PyErr_SetString(PyExc_ValueError, "a slot that is none");
+    return -1;
+}
+
+/* 1: an operation in C. 0: another one. -1: an error. */
+static int operation_of(PyObject *instruction, size_t slot, Operation *o)
+{
+    PyObject *arguments = PyTuple_GET_ITEM(instruction, 1);
+    const Rule *rule = bound(PyTuple_GET_ITEM(instruction, 0));
+    if (!rule || rule->value.python) return 0;
+    int arity = rule->arity, of_two[] = {PLUS, MINUS, TIMES, OVER};
+    if (!PyTuple_CheckExact(arguments) || PyTuple_GET_SIZE(arguments) != arity) { refused("arguments of another number"); return -1; }
+    o->kind = arity == 1 ? ONE_ARGUMENT : arity == 2 ? TWO_ARGUMENTS : THREE_ARGUMENTS;
+    for (int code = ADD; code <= DIV; code++)
+        if (rule == rules[code]) o->kind = of_two[code - ADD];
+    memcpy(&o->in_c, &rule->value.in_c, sizeof o->in_c);
+    for (int k = 0; k < arity; k++)
+        if (slot_below(PyTuple_GET_ITEM(arguments, k), slot, &o->at[k]) < 0) return -1;
+    return 1;
+}
+
+static uint32_t *slots_of(PyObject *given, size_t bound, size_t *count)
+{
+    uint32_t *slots = PyMem_Calloc(PyTuple_GET_SIZE(given) + 1, sizeof(uint32_t));
+    for (Py_ssize_t i = 0; slots && i < PyTuple_GET_SIZE(given); i++)
+        if (slot_below(PyTuple_GET_ITEM(given, i), bound, &slots[i]) < 0) { PyMem_Free(slots); return NULL; }
+    *count = PyTuple_GET_SIZE(given);
+    return slots ? slots : (uint32_t *)PyErr_NoMemory();
+}
+
+/* interpreter(inputs, constants, code, outputs, guards, doubtful): parts of a program, of a guard (relation as in comparisons,
+   left, right, outcome); None if an operation has no value in C. */
+static PyObject *core_interpreter(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    Py_ssize_t inputs;
+    PyObject *constants, *code, *outputs, *guards, *doubtful, *tuple = (PyObject *)&PyTuple_Type;
+    if (!PyArg_ParseTuple(args, "nO!O!O!O!O!", &inputs, tuple, &constants, tuple, &code, tuple, &outputs, tuple, &guards, tuple, &doubtful))
+        return NULL;
+    Interpreter *p = PyObject_New(Interpreter, &InterpreterType);
+    if (!p) return NULL;
+    memset((char *)p + sizeof(PyObject), 0, sizeof(Interpreter) - sizeof(PyObject));
+    size_t n = PyTuple_GET_SIZE(code), all = inputs + PyTuple_GET_SIZE(constants) + n;
+    p->inputs = inputs;
+    p->first = all - n;
+    p->guards_count = PyTuple_GET_SIZE(guards);
+    p->operations = PyMem_Calloc(n + 1, sizeof(Operation));
+    p->guards = PyMem_Calloc(p->guards_count + 1, sizeof(Comparison));
+    p->at = PyMem_Calloc(all + 1, sizeof(double));
+    if (!p->operations || !p->guards || !p->at || all >= UINT32_MAX) { PyErr_NoMemory(); goto failed; }
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(constants); i++) p->at[inputs + i] = PyFloat_AsDouble(PyTuple_GET_ITEM(constants, i));
+    for (; p->operations_count < n; p->operations_count++) {
+        PyObject *instruction = PyTuple_GET_ITEM(code, p->operations_count);
+        int kind = operation_of(instruction, p->first + p->operations_count, &p->operations[p->operations_count]);
+        if (kind < 1) { Py_DECREF(p); return kind ? NULL : Py_NewRef(Py_None); }
+    }
+    if (!(p->outputs = slots_of(outputs, all, &p->outputs_count)) || !(p->doubtful = slots_of(doubtful, all, &p->doubtful_count))) goto failed;
+    for (size_t i = 0; i < p->guards_count; i++) {
+        Comparison *g = &p->guards[i];
+        if (!PyArg_ParseTuple(PyTuple_GET_ITEM(guards, i), "IIIp", &g->relation, &g->left, &g->right, &g->outcome)) goto failed;
+        if (g->left >= all || g->right >= all) { PyErr_SetString(PyExc_ValueError, "a slot that is none"); goto failed; }
+    }
+    if (!PyErr_Occurred()) return (PyObject *)p;
+failed:
+    Py_DECREF(p);
+    return NULL;
 }
 
 /* --------------------------------------------------------------------------------------------------------- the module */
@@ -1276,7 +1512,8 @@ static PyMethodDef functions[] = {
     {"bind", core_bind, METH_VARARGS, NULL}, {"kinds", core_kinds, METH_O, NULL}, {"alive", core_alive, METH_NOARGS, NULL},
     {"add_adjoints", FAST(core_add_adjoints)}, {"adjoints", FAST(core_adjoints)}, {"make_node", FAST(core_make_node)},
     {"leads_outside", FAST(core_leads_outside)}, {"search", FAST(core_search)},
-    {"send_graphs", FAST(core_send_graphs)}, {"enter", FAST(core_enter)}, {NULL, NULL, 0, NULL}};
+    {"send_graphs", FAST(core_send_graphs)}, {"enter", FAST(core_enter)}, {"between", FAST(core_between)}, {"pruned", core_pruned, METH_VARARGS, NULL},
+    {"interpreter", core_interpreter, METH_VARARGS, NULL}, {NULL, NULL, 0, NULL}};
 static struct PyModuleDef definition = {
     PyModuleDef_HEAD_INIT, "autograd_lite._core", NULL, -1, functions, NULL, NULL, NULL, NULL};
 
@@ -1288,7 +1525,8 @@ PyMODINIT_FUNC PyInit__core(void)
     Variable->tp_name = "Variable"; /* in messages, as of a class of Python; __module__ is set */
     state.tracing = Py_NewRef(state.active);
     state.running = Py_NewRef(state.active);
-    if (PyType_Ready(&RuleType) < 0 || PyType_Ready(&NumbersType) < 0 || !(m = PyModule_Create(&definition))) return NULL;
+    if (PyType_Ready(&RuleType) < 0 || PyType_Ready(&NumbersType) < 0
+        || PyType_Ready(&InterpreterType) < 0 || !(m = PyModule_Create(&definition))) return NULL;
     if (PyModule_AddObjectRef(m, "Variable", (PyObject *)Variable) < 0
         || PyModule_AddObjectRef(m, "Rule", (PyObject *)&RuleType) < 0
         || PyModule_AddStringConstant(m, "digest", TEXT_OF(CORE_DIGEST) + 1) < 0 || PyModule_AddIntConstant(m, "registers", REGISTERS) < 0

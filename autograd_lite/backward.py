@@ -231,6 +231,7 @@ def add_adjoints(y: Variable, seed: float) -> None:
             raise
 
 
+@core.or_compiled
 def between(inner: list[Variable], leading: dict[int, Variable]) -> list[Variable]:
     """The nodes of `inner`, newest first, that depend on a `leading` one; these become leading too."""
     visited = []

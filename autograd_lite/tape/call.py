@@ -14,9 +14,10 @@ from autograd_lite.see import pieces
 from autograd_lite.tape import pickles, recording
 from autograd_lite.tape.backends.lanes import Columns
 from autograd_lite.tape.backends.python import PythonSingle
-from autograd_lite.tape.backends.registry import BACKENDS, chosen, single
+from autograd_lite.tape.backends.registry import BACKENDS, chosen
 from autograd_lite.tape.connected import connected
 from autograd_lite.tape.entries import Other, Way
+from autograd_lite.tape.interim import Interim, single_at_once
 from autograd_lite.tape.lane_paths import LanePaths
 from autograd_lite.tape.paths import Path, Paths, Uncaptured, Unmapped, Unserved
 from autograd_lite.tape.rolled import rolled
@@ -104,7 +105,8 @@ def jit(
 
     Notes
     -----
-    The first call with arguments of a new structure traces `f` and compiles the tape; further calls replay it. Comparisons on
+    The first call with arguments of a new structure traces `f` and compiles the tape; further calls replay it. A tape of 500
+    instructions or more is interpreted, with the same bits, and compiled in the background once it runs again. Comparisons on
     traced numbers (`if`, `while`, `sorted`, `int(x)`) are guards: where one comes out differently, that path is traced and
     compiled too. Variables that `f` uses from outside are live inputs, and the result is then a Variable. Plain numbers from
     outside are those of the trace, and what `f` prints or stores happens while tracing only. Within `raise_on_nonfinite`, and
@@ -214,7 +216,7 @@ class Compiled(Generic[P, R]):
         elif path is None or path.unpaid > 0:
             return
         else:
-            call = path.program(("short", key), short)
+            call = path.program(("short", key, type(family.program(path))), short)
             path.forget = functools.partial(_forget, self._short, path)
         if call is not None:
             self._short[key] = call
@@ -375,8 +377,11 @@ class Family:
             if all(type(rule) is Primitive and rule.built_in for rule, _ in path.tape.code):
                 return PythonSingle(path.tape.program)  # with the same bits
             path.unpaid = 0
-        how = {"contract": self.contract, "rolled": self.rolled}
-        return path.program(self.backend, lambda tape: single(tape.program, self.backend, **how))
+        how = functools.partial(single_at_once, backend=self.backend, contract=self.contract, rolled=self.rolled)
+        program = path.program(self.backend, lambda tape: how(tape.program))
+        if type(program) is Interim and program.settled:
+            path.programs = {self.backend: (program := program.final())}
+        return program
 
     def along(self, path: Path | None, way: Way, general: Callable[..., Any]) -> Callable[..., Any] | None:
         """A call by the compiled code of a path; None if that has no short way."""

@@ -128,11 +128,12 @@ class Path:
         return f"{self.lanes} lane{'s' * (self.lanes != 1)}, {len(self.tape)} instructions"
 
     def __str__(self) -> str:
-        """Conditions with file and line, how many lanes, and whether the code came from the disk."""
-        cached = any(getattr(program, "cached", False) for program in self.programs.values())
+        """Conditions with file and line, how many lanes, whether code came from the disk or is still to come."""
+        programs = self.programs.values()
+        cached, interim = (any(getattr(p, fact, False) for p in programs) for fact in ("cached", "is_interim"))
         return "\n    ".join(
             [
-                self.served + ", from the cache" * cached,
+                self.served + ", from the cache" * cached + ", interpreted so far" * interim,
                 *(f"{self.tape.condition(guard)} is {guard.outcome}  ({guard.location})" for guard in self.guards),
             ]
         )

@@ -11,7 +11,7 @@ from itertools import count
 from math import isnan
 from typing import Any
 
-from autograd_lite import primitives
+from autograd_lite import core, primitives
 from autograd_lite.primitives import Primitive
 
 Instruction = tuple[Primitive, tuple[int, ...]]
@@ -114,7 +114,6 @@ class Builder:
         self.constants: list[float] = []
         self.code: list[Instruction] = []
         self.constant_slots: dict[Any, int] = {}
-        self.final: dict[int, int] = {}  # the slots of the finished program, by those of the builder
         self.known: dict[Any, int] = {}
 
     def constant(self, value: float) -> int:
@@ -166,37 +165,55 @@ class Builder:
     def finished(self, outputs: Sequence[int], guards: Sequence[Guard] = (), doubtful: Sequence[int] = ()) -> Program:
         """The program, without instructions and constants that nothing uses, and slots in their final order."""
         doubtful = [s for s in dict.fromkeys(doubtful) if (known := self.value_of(s)) is None or isnan(known)]
-        needed = {*outputs, *doubtful, *(s for g in guards for s in (g.left, g.right))}
-        used = needed.union(*(arguments for _, arguments in self.code))
-        if sum(slot >= _INSTRUCTION for slot in used) == len(self.code):  # every instruction has a user: none is idle
-            needed, kept = used, self.code
-        else:
-            for position in range(len(self.code) - 1, -1, -1):
-                if _INSTRUCTION + position in needed:
-                    needed.update(self.code[position][1])
-            kept = [step for k, step in enumerate(self.code, start=_INSTRUCTION) if k in needed]
-        constants = [k for k in range(len(self.constants)) if _CONSTANT + k in needed]
-        slots = dict(enumerate(range(self.inputs))) | {_CONSTANT + k: self.inputs + n for n, k in enumerate(constants)}
-        first, place = self.inputs + len(constants), slots.__getitem__
-        places = range(_INSTRUCTION, _INSTRUCTION + len(self.code))
-        slots.update(zip(places if kept is self.code else filter(needed.__contains__, places), count(first)))
-        self.final = slots
-        code = [(primitive, tuple(map(place, arguments))) for primitive, arguments in kept]
+        roots = [*outputs, *doubtful, *(s for g in guards for s in (g.left, g.right))]
+        code, kept, slots = pruned(self.code, self.inputs, len(self.constants), roots)
+        first, last = self.inputs + len(kept), len(outputs) + len(doubtful)
+        sides = zip(guards, slots[last::2], slots[last + 1 :: 2], strict=True)
         program = Program(
             self.inputs,
-            tuple(self.constants[k] for k in constants),
-            tuple(code),
-            tuple(map(place, outputs)),
-            tuple(_moved(g, place(g.left), place(g.right), first) for g in guards),
-            tuple(map(place, doubtful)),
+            tuple(self.constants[k] for k in kept),
+            code,
+            slots[: len(outputs)],
+            tuple(_moved(guard, left, right, first) for guard, left, right in sides),
+            slots[len(outputs) : last],
         )
         vars(program)["problem"] = None  # it was made right: a look at each instruction is a tenth of a trace
         return program
+
+    def live(self, roots: Sequence[int]) -> list[int]:
+        """The slots of the instructions that these slots need, in their order: what `finished` keeps for them."""
+        needed = set(roots)
+        for position in range(len(self.code) - 1, -1, -1):
+            if _INSTRUCTION + position in needed:
+                needed.update(self.code[position][1])
+        return sorted(slot for slot in needed if slot >= _INSTRUCTION)
 
     def rewritten(self, program: Program, slots: Any) -> Program:
         """The finished program whose slots are those of `program`, each in its new place."""
         guards = [replace(g, left=slots[g.left], right=slots[g.right]) for g in program.guards]
         return self.finished([slots[s] for s in program.outputs], guards, [slots[s] for s in program.doubtful])
+
+
+@core.or_compiled
+def pruned(
+    code: list[Instruction], inputs: int, constants: int, roots: list[int]
+) -> tuple[tuple[Instruction, ...], list[int], tuple[int, ...]]:
+    """What the roots need of a builder's code and constants, in final slots: instructions, which constants, the roots."""
+    needed = set(roots)
+    used = needed.union(*(arguments for _, arguments in code))
+    if sum(slot >= _INSTRUCTION for slot in used) == len(code):  # every instruction has a user: none is idle
+        needed, kept = used, code
+    else:
+        for position in range(len(code) - 1, -1, -1):
+            if _INSTRUCTION + position in needed:
+                needed.update(code[position][1])
+        kept = [step for k, step in enumerate(code, start=_INSTRUCTION) if k in needed]
+    left = [k for k in range(constants) if _CONSTANT + k in needed]
+    slots = dict(enumerate(range(inputs))) | {_CONSTANT + k: inputs + n for n, k in enumerate(left)}
+    place = slots.__getitem__
+    places = range(_INSTRUCTION, _INSTRUCTION + len(code))
+    slots.update(zip(places if kept is code else filter(needed.__contains__, places), count(inputs + len(left))))
+    return tuple([(rule, tuple(map(place, arguments))) for rule, arguments in kept]), left, tuple(map(place, roots))
 
 
 def rewritten(program: Program, enter: Callable[[Builder, Primitive, tuple[int, ...]], int]) -> Program:

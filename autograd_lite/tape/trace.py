@@ -195,8 +195,11 @@ class GraphBuilder(Builder):
                 guards.setdefault(key, Guard(*key, outcome, 0, location))
         slots, doubtful = ([self.slot(y) for y in numbers] for numbers in (outputs, notes.doubtful))
         program = self.finished(slots, tuple(guards.values()), doubtful)
-        told = [node for node in nodes if node._about is not None and node._about.location]
-        self.lines = {self.final.get(self.slot_of.get(node.number, -1), -1): str(node.location) for node in told}
+        told = {self.slot_of.get(node.number): node.about.location for node in nodes if node._about is not None}
+        if any(told.values()):
+            kept = self.live([*slots, *doubtful, *(side for key in guards for side in key[1:])])
+            places = enumerate(kept, start=program.first_instruction)
+            self.lines = {place: line for place, slot in places if (line := told.get(slot))}
         return program
 
     def _graph(self, roots: list[Variable]) -> list[Variable]:

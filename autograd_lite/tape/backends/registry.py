@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from autograd_lite.copies import uncollected
 from autograd_lite.errors import ArgumentError, CompilationError
-from autograd_lite.tape import progress
+from autograd_lite.tape import background, progress
 from autograd_lite.tape.program import Program
 
 T = TypeVar("T")
@@ -44,6 +45,7 @@ class Backend:
     single: Callable[..., Single]  # (program, contract=flag, rolled=flag): rolled where that pays
     lanes: Callable[..., Lanes]  # (program, varying, summed=flag, contract=flag): the first `varying` inputs differ
     compiles: bool = False  # whether making a program ready takes much longer than running it
+    rolls: Callable[[Program], bool] | None = None  # whether it runs a program as loops, if it may
 
 
 #: The backends of this process by name; a module that brings one enters it.
@@ -93,18 +95,29 @@ def lanes(program: Program, varying: int, backend: str, *, summed: bool, contrac
 
 def _ready(make: Callable[..., T], program: Program, *varying: int, **options: bool) -> T:
     """What a backend makes of a program, from the cache if this program was made ready before."""
-    constants = np.array(program.constants).tobytes()  # by bits: 0.0 and -0.0 are different
-    guards = tuple((g.relation, g.left, g.right, g.outcome) for g in program.guards)
-    how = make, varying, *options.values()
-    key = how, program.inputs, constants, program.code, program.outputs, guards, program.doubtful
+    key = _key(make, program, *varying, **options)
     ready = _cache.pop(key, None)  # each step is one operation of a dictionary: an interrupt leaves no lock closed
     if ready is None:
-        with uncollected(), progress.shown(f"compiling {len(program.code):,} operations"):
+        paused = nullcontext() if background.is_here() else uncollected()  # the collector is that of all threads
+        with paused, progress.shown(f"compiling {len(program.code):,} operations"):
             ready = make(program, *varying, **options)
     ready = _cache.setdefault(key, ready)
     while len(_cache) > _CACHED:
         _cache.pop(next(iter(_cache), None), None)
     return ready  # type: ignore[no-any-return]
+
+
+def is_known(program: Program, backend: str) -> bool:
+    """Whether a program was made ready for one lane before, without options."""
+    return _key(BACKENDS[backend].single, program, contract=False, rolled=False) in _cache
+
+
+def _key(make: Callable[..., Any], program: Program, *varying: int, **options: bool) -> Any:
+    """The key of a program in the cache."""
+    constants = np.array(program.constants).tobytes()  # by bits: 0.0 and -0.0 are different
+    guards = tuple((g.relation, g.left, g.right, g.outcome) for g in program.guards)
+    how = make, varying, *options.values()
+    return how, program.inputs, constants, program.code, program.outputs, guards, program.doubtful
 
 
 def forget() -> None:

@@ -186,4 +186,4 @@ class MachineLanes:
 
 
 if engine.AVAILABLE:
-    BACKENDS["llvm"] = Backend(MachineSingle, MachineLanes, compiles=True)
+    BACKENDS["llvm"] = Backend(MachineSingle, MachineLanes, compiles=True, rolls=loops.rolls)

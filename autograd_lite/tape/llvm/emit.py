@@ -12,7 +12,7 @@ from typing import Any
 
 from autograd_lite import primitives as p
 from autograd_lite.primitives import PRIMITIVES, Primitive
-from autograd_lite.tape import progress
+from autograd_lite.tape import background, progress
 from autograd_lite.tape.llvm import engine, matrices, matrix_loops, runtime, vector_math
 from autograd_lite.tape.llvm.ir import Builder, Module, Value, vector
 from autograd_lite.tape.lowering import TABLE, content, lowered
@@ -54,6 +54,12 @@ def _floordiv(x: Value, y: Value) -> Value:
     return exact.where(y.compare("oeq", 0.0), whole)
 
 
+def _pow(x: Value, y: Value) -> Value:
+    """C's function; one lane gives x·x for x², as the rule does, which now and then differs in the last bit."""
+    power = x.b.library("pow", x, y)
+    return power if x.b.module.width else (x * x).where(y.compare("oeq", 2.0), power)
+
+
 #: Operations that are an instruction or a few; the others are calls, expressions, or calls back into Python.
 _FORMULAS: dict[Primitive, Formula] = {
     p.add: operator.add,
@@ -71,6 +77,7 @@ _FORMULAS: dict[Primitive, Formula] = {
     p.where: lambda condition, x, y: x.where(condition.compare("une", 0.0), y),
     p.maximum: _extreme("ogt"),
     p.minimum: _extreme("olt"),
+    p.pow: _pow,
     p.mod: lambda x, y: x.b.constant(nan).where(y.compare("oeq", 0.0), _floor_mod(x, y)[0]),
     p.floordiv: _floordiv,
 }
@@ -82,7 +89,7 @@ INLINE = _FORMULAS | {
 #: Operations that are a function of C's mathematical library.
 LIBRARY: dict[Primitive, str] = {
     rule: rule.c for rule in PRIMITIVES.values() if rule.built_in and rule.c.isidentifier() and rule not in INLINE
-} | {p.pow: "pow"}  # lowering makes x·x of x²
+}
 
 NATIVE = frozenset([*INLINE, *LIBRARY])
 
@@ -90,6 +97,7 @@ NATIVE = frozenset([*INLINE, *LIBRARY])
 LIBRARIES = {"runtime": runtime.library, "vectors": vector_math.library, "matrices": matrix_loops.library}
 
 FUNCTION_LENGTH = 1000  # instructions of one function: long enough to share loads, short enough for LLVM
+TOGETHER = 8  # functions that LLVM compiles at once: a tenth of a second
 RUN = 16  # as many arguments of a loop or vmap are copied together where they lie together, or are one number
 HELD = 1e300  # the number of the first guard that failed, while none has
 ON_STACK = 8192  # doubles of scratch that a compiled function takes from the stack; beyond, the caller brings them
@@ -133,6 +141,7 @@ class ProgramModule(Module):
         self._write()
 
     def _write(self) -> None:
+        background.pause()
         progress.part("writing LLVM's language")
         self._rows: dict[int, int] = {}
         self._free: list[int] = []
@@ -145,6 +154,9 @@ class ProgramModule(Module):
         self.status = self._take() * self.row if self.tape.guards else 0
         self._calls: list[matrix_loops.Call] = []
         for index, part in enumerate(self._schedule):
+            background.pause()
+            if index and index % TOGETHER == 0 and self.parts:  # who needs the compiler meanwhile waits for these only
+                self.codes.append(engine.compiled(self.cut(), self.level))
             self._free += [self._rows[slot] for slot in self._released.pop(index - 1, ())]
             if not isinstance(part, matrices.Matrix):
                 self._calls.append(self._function(index, part))
@@ -220,7 +232,7 @@ class ProgramModule(Module):
                 for slot in range(self.first):  # inputs and constants
                     writer.output(slot)
 
-        self.function(f"f{index}", ["ptr"] * 3, body, internal=True)
+        self.function(f"f{index}", ["ptr"] * 3, body, linkage="internal" if len(self._schedule) <= TOGETHER else "")
         return lambda b, *pointers: b.call("void", f"f{index}", *pointers)
 
     def _keep(self, slot: int) -> None:
@@ -433,7 +445,9 @@ def lane_module(tape: Program, *, contract: bool = False) -> ProgramModule:
     bit those of the eager run, unless `contract`.
     """
     guards = len(tape.guards)
-    tape, results = lowered(tape, NATIVE).tested()
+    tape = lowered(tape, NATIVE)
+    background.pause()
+    tape, results = tape.tested()
     module = ProgramModule(tape, 0, None, results=results, summed=False, contract=contract)
 
     def run(b: Builder, given: Value, scratch: Value, out: Value) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
+from itertools import accumulate, pairwise
 from pathlib import Path
 from threading import RLock
 from types import SimpleNamespace
@@ -77,19 +78,20 @@ Facts = dict[str, Any]
 
 
 class Module:
-    """An object file as machine code of this process, alive as long as this object is.
+    """Object files, which may call each other, as machine code of this process, alive as long as this object is.
 
     Modules loaded from now on may call its functions of the `names` among the facts; it calls `callback_0` and so on itself.
     """
 
     def __init__(
-        self, code: bytes, facts: Facts, callbacks: "Sequence[Callback]" = (), *, cached: bool = False
+        self, codes: Sequence[bytes], facts: Facts, callbacks: "Sequence[Callback]" = (), *, cached: bool = False
     ) -> None:
         self.facts, self.callbacks, self.cached = facts, callbacks, cached
         with _lock:
             # An engine that compiles itself keeps 0.7 MB of tables, whatever the length of the code.
             self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), host().machine(0))
-            self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+            for code in codes:
+                self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
             for number, called in enumerate(callbacks):  # each module has its own of these names
                 llvm.add_symbol(f"callback_{number}", called.address)
             self._engine.finalize_object()
@@ -146,13 +148,15 @@ def ready(
     if kept is not None:
         known, _, code = kept.partition(b"\n")
         facts = json.loads(known)
-        return Module(code, facts, prepared(facts), cached=True)
+        ends = [*accumulate(facts["sizes"], initial=0)]
+        return Module([code[a:b] for a, b in pairwise(ends)], facts, prepared(facts), cached=True)
     written = write()
     progress.part("LLVM writes machine code")
-    facts, code = {"names": written.names, **written.facts}, compiled(written.text, written.level)
-    module = Module(code, facts, prepared(facts))
+    codes = [*written.codes, compiled(written.text, written.level)]
+    facts = {"names": written.names, "sizes": [*map(len, codes)], **written.facts}
+    module = Module(codes, facts, prepared(facts))
     if key is not None:
-        disk.write(key, json.dumps(facts).encode() + b"\n" + code)
+        disk.write(key, b"".join([json.dumps(facts).encode(), b"\n", *codes]))
     return module
 
 

@@ -36,8 +36,10 @@ class Module:
         self.width, self.contract, self.vectorised = width, contract, vectorised
         self.fused = {name: f"{name} contract" for name in ("fadd", "fsub", "fmul") if contract}
         self.parts: list[str] = []
+        self.tables: list[str] = []
         self.names: list[str] = []  # of functions that other modules may call
         self.facts: dict[str, Any] = {}  # what is to be known of its machine code
+        self.codes: list[bytes] = []  # of functions that were compiled before the others were written
         self.written: set[str] = set()
         self.declarations: dict[str, str] = {}
 
@@ -47,28 +49,35 @@ class Module:
         kinds: Sequence[str],
         body: Callable[..., Any],
         *,
-        internal: bool = False,
+        linkage: str | None = None,
         width: int | None = None,
     ) -> None:
         """Write the function that `body` makes of a builder and arguments of these types; it gives the result, if any.
 
-        `width`: of the values of this function, if they have not as many lanes as those of the module.
+        Without a `linkage` other modules may call it. `width`: of the values of this function, if they have not as many lanes
+        as those of the module.
         """
         b = Builder(self, width)
         arguments = [Value(b, kind, f"%a{k}") for k, kind in enumerate(kinds)]
         result: Value | None = body(b, *arguments)
         kind, returned = (result.kind, f"{result.kind} {result.name}") if result is not None else ("void", "void")
         parameters = ", ".join(f"{a.kind} {a.name}" for a in arguments)
-        head = f"define {'internal ' * internal}{kind} @{name}({parameters}) #0 {{"
+        head = f"define {linkage or ''} {kind} @{name}({parameters}) #0 {{"
         self.parts.append("\n".join([head, *b.lines, f"ret {returned}", "}"]))
         self.written.add(name)
-        if not internal:
+        if linkage is None:
             self.names.append(name)
 
     def table(self, name: str, numbers: Iterable[int]) -> str:
         entries = [f"i64 {n}" for n in numbers]
-        self.parts.append(f"@{name} = internal constant [{len(entries)} x i64] [{', '.join(entries)}]")
+        self.tables.append(f"@{name} = internal constant [{len(entries)} x i64] [{', '.join(entries)}]")
         return f"@{name}"
+
+    def cut(self) -> str:
+        """The functions so far as a module of their own, which those that follow may call."""
+        text = self._around(self.parts)
+        self.parts, self.declarations, self.written = [], {}, set()
+        return text
 
     @property
     def level(self) -> int:
@@ -77,9 +86,16 @@ class Module:
 
     @property
     def text(self) -> str:
+        return self._around([*self.tables, *self.parts])
+
+    def _around(self, parts: Sequence[str]) -> str:
         declared = [line for name, line in sorted(self.declarations.items()) if name not in self.written]
         attributes = '"min-legal-vector-width"="512" "prefer-vector-width"="512"' * (self.width is not None)
-        return "\n".join([*declared, *self.parts, f"attributes #0 = {{ nounwind {attributes} }}"])
+        return "\n".join([*declared, *parts, f"attributes #0 = {{ nounwind {attributes} }}"])
+
+
+def _by_lane(function: str) -> Callable[..., Any]:
+    return lambda b, *x: b.lane_by_lane(function, *x)
 
 
 class Builder:
@@ -131,7 +147,7 @@ class Builder:
         name = f"{function}_v{self.width}"
         if function not in module.vectorised and name not in module.written:
             kinds = [self.double] * len(arguments)
-            module.function(name, kinds, lambda b, *x: b.lane_by_lane(function, *x), internal=True, width=self.width)
+            module.function(name, kinds, _by_lane(function), linkage="internal", width=self.width)
         return self.call(self.double, name, *arguments)
 
     def lane_by_lane(self, function: str, *arguments: "Value") -> "Value":

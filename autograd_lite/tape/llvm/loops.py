@@ -97,7 +97,7 @@ class RolledModule(Module):
         def body(b: Builder, *pointers: Value) -> None:
             write(b, *pointers, *step)
 
-        self.function(name, ["ptr"] * 3, body, internal=True, width=width)
+        self.function(name, ["ptr"] * 3, body, linkage="internal", width=width)
         self._calls.append(name)
 
     def run(self, b: Builder, given: Value, scratch: Value, out: Value) -> None:

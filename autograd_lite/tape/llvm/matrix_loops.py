@@ -29,17 +29,17 @@ def library(width: int | None) -> Module:
     for name, lanes in (("al_matrix1", 1), (f"al_matrix_v{width}", width)):
         if lanes is not None:
             for rows in ROW_COUNTS:
-                module.function(f"{name}_{rows}", _ROWS, _rows(lanes, rows), internal=True)
+                module.function(f"{name}_{rows}", _ROWS, _rows(lanes, rows), linkage="internal")
             _over_rows(module, name, {rows: f"{name}_{rows}" for rows in ROW_COUNTS})
     if width is not None:
         _outer(module, width)
         return module
     for vectors in (2, 1):
-        module.function(f"al_columns{LANES * vectors}", _ROWS, _columns(vectors), internal=True)
+        module.function(f"al_columns{LANES * vectors}", _ROWS, _columns(vectors), linkage="internal")
     kernels = {count: f"al_columns{count}" for count in (2 * LANES, LANES)}
     _over_rows(module, "al_columns", kernels | {count: f"al_matrix1_{count}" for count in ROW_COUNTS[1:]})
     for columns in (LANES, 1):
-        module.function(f"al_product{columns}", [*["ptr"] * 5, "i64", "i64"], _product(columns), internal=True)
+        module.function(f"al_product{columns}", [*["ptr"] * 5, "i64", "i64"], _product(columns), linkage="internal")
     module.function("al_products", [*["ptr"] * 5, "i64", "i64"], _products)
     return module
 
