@@ -6,7 +6,6 @@ instructions, up to inputs and constants, are a group: what differs between them
 """
 
 import heapq
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +18,7 @@ import numpy as np
 from autograd_lite import primitives
 from autograd_lite.errors import AutogradLiteError
 from autograd_lite.primitives import Primitive
+from autograd_lite.tape.alike import Arrays, Part, Step, alike, hashed
 from autograd_lite.tape.program import Program
 
 #: Cones that together have more than so many times the instructions of the program are not cut apart.
@@ -31,8 +31,8 @@ TINY = float_info.min
 #: Operations that give 0 for zeros; of `where` the condition does not count.
 _ZERO_OF_ZEROS = frozenset([primitives.add, primitives.sub, primitives.neg, primitives.where])
 
-#: An instruction of an element: an operation, and its arguments as `("input", k)`, `("constant", k)`, `("code", k)`.
-Step = tuple[Primitive, tuple[tuple[str, int], ...]]
+_ADD = primitives.add
+_LINEAR = frozenset([primitives.sub, primitives.neg, primitives.mul, primitives.div])
 
 
 @dataclass(frozen=True)
@@ -156,17 +156,20 @@ def zero_slots(program: Program) -> set[int]:
 def cut(program: Program) -> Cut:
     """Cut a program into elements. Time grows linearly with the program, unless many outputs share one long sum."""
     heads: dict[int, int] = {}
-    sums = [_combined(program, output) for output in program.outputs]
+    arrays = Arrays(program)
+    combined = _Sums(program, arrays)
+    sums = [combined.of(output) for output in program.outputs]
     linear: tuple[list[int], list[int], list[float]] = ([], [], [])
     weights: tuple[list[int], list[int], list[float]] = ([], [], [])
+    inputs = program.inputs
     for row, (_, terms) in enumerate(sums):
-        for slot, factor in terms:
-            rows, columns, factors = linear if slot < program.inputs else weights
+        for slot, factor in terms.items():
+            rows, columns, factors = linear if slot < inputs else weights
             rows.append(row)
-            columns.append(slot if slot < program.inputs else heads.setdefault(slot, len(heads)))
+            columns.append(slot if slot < inputs else heads.setdefault(slot, len(heads)))
             factors.append(factor)
     offset = [constant for constant, _ in sums]
-    counting = {slot for _, terms in sums for slot, factor in terms if factor}
+    counting = {slot for _, terms in sums for slot, factor in terms.items() if factor}
     count, sparse = len(program.outputs), scipy_sparse()
     return Cut(
         program.inputs,
@@ -174,8 +177,8 @@ def cut(program: Program) -> Cut:
         sparse.csr_array((linear[2], linear[:2]), (count, program.inputs), dtype=np.float64),
         sparse.csc_array((weights[2], weights[:2]), (count, len(heads)), dtype=np.float64),
         np.array(offset),
-        _groups(program, heads, [head for head in heads if head in counting]),
-        _groups(program, heads, [head for head in heads if head not in counting]),
+        _groups(arrays, heads, [head for head in heads if head in counting]),
+        _groups(arrays, heads, [head for head in heads if head not in counting]),
     )
 
 
@@ -190,45 +193,59 @@ def scipy_sparse() -> Any:
     return scipy.sparse
 
 
-def _combined(program: Program, output: int) -> tuple[float, list[tuple[int, float]]]:
-    """An output as a constant and a linear combination of inputs and heads: slots with their factors."""
-    terms: list[tuple[int, float]] = []
-    inputs, first, offset = program.inputs, program.first_instruction, 0.0
-    constant = program.constants.__getitem__
-    factors, waiting = {output: 1.0}, [-output]
-    while waiting:
-        slot = -heapq.heappop(waiting)
-        factor = factors.pop(slot)
-        if slot < inputs:
-            terms.append((slot, factor))
-        elif slot < first:
-            offset += factor * constant(slot - inputs)
-        else:
-            primitive, arguments = program.code[slot - first]
-            parts = _parts(
-                primitive, arguments, factor, lambda a: constant(a - inputs) if inputs <= a < first else None
-            )
-            if parts is None:
-                terms.append((slot, factor))
+class _Sums:
+    """Outputs as linear combinations of inputs and heads."""
+
+    def __init__(self, program: Program, arrays: Arrays) -> None:
+        self.program, self.inputs, self.first = program, program.inputs, program.first_instruction
+        self.constants = program.constants
+        uses = np.bincount(arrays.arguments, minlength=program.slots)
+        self.often = (uses > 1).tobytes()  # sums that several others have: their factors are added up first
+
+    def constant(self, slot: int) -> float | None:
+        return self.constants[slot - self.inputs] if self.inputs <= slot < self.first else None
+
+    def of(self, output: int) -> tuple[float, dict[int, float]]:
+        """An output as a constant, and inputs and heads with their factors."""
+        terms: dict[int, float] = {}
+        inputs, first, code, often, constant = self.inputs, self.first, self.program.code, self.often, self.constant
+        shared: dict[int, float] = {}
+        later: list[int] = []
+        offset, waiting = 0.0, [(output, 1.0)]
+        while waiting or later:
+            if waiting:
+                slot, factor = waiting.pop()
+                if often[slot] and slot >= first:  # its users are done when it comes up among the shared
+                    if slot not in shared:
+                        heapq.heappush(later, -slot)
+                    shared[slot] = shared.get(slot, 0.0) + factor
+                    continue
+            else:
+                slot = -heapq.heappop(later)
+                factor = shared.pop(slot)
+            if slot < inputs:
+                terms[slot] = terms[slot] + factor if slot in terms else factor
                 continue
-            for argument, its in parts:
-                if argument in factors:
-                    factors[argument] += its
-                else:
-                    factors[argument] = its
-                    heapq.heappush(waiting, -argument)
-    return offset, terms
+            if slot < first:
+                offset += factor * self.constants[slot - inputs]
+                continue
+            primitive, arguments = code[slot - first]
+            if primitive is _ADD:
+                waiting += (arguments[1], factor), (arguments[0], factor)
+            elif primitive not in _LINEAR or (parts := _parts(primitive, arguments, factor, constant)) is None:
+                terms[slot] = factor
+            else:
+                waiting += parts
+        return offset, terms
 
 
 def _parts(
     primitive: Primitive, arguments: tuple[int, ...], factor: float, constant: Callable[[int], float | None]
 ) -> tuple[tuple[int, float], ...] | None:
-    """The arguments of a linear operation with their factors; None if it is none.
+    """The arguments of a linear operation other than a sum, with their factors; None if it is none.
 
     A factor 0 is none: x·0 is NaN where x is infinite. One that over- or underflows would lose the number.
     """
-    if primitive is primitives.add:
-        return (arguments[0], factor), (arguments[1], factor)
     if primitive is primitives.sub:
         return (arguments[0], factor), (arguments[1], -factor)
     if primitive is primitives.neg:
@@ -247,49 +264,62 @@ def _parts(
     return None
 
 
-def _groups(program: Program, heads: dict[int, int], slots: list[int]) -> list[Group]:
-    """The groups of some of the heads; `heads` numbers all."""
-    inputs = program.inputs
-    cones = dependencies(program, slots, OVERLAP * program.slots)
-    if cones is None:
-        together = [slots]
-    else:
-        by_support: dict[tuple[int, ...], list[int]] = defaultdict(list)
-        for head, cone in cones.items():
-            by_support[tuple(sorted(slot for slot in cone if slot < inputs))].append(head)
-        together = [*by_support.values()]
-    alike: dict[Element, list[tuple[list[int], list[int]]]] = defaultdict(list)
-    lists: dict[Element, list[list[int]]] = defaultdict(list)
-    for members in together:
-        cone = cones[members[0]] if cones and len(members) == 1 else _reached(program, members)
-        element, own, constants = _element(program, members, cone)
-        alike[element].append((own, constants))
-        lists[element].append(members)
-    few = [members for element, all_ in lists.items() if len(all_) < LANES for members in all_]
-    groups = [
-        _group(program, element, alike[element], all_, heads) for element, all_ in lists.items() if len(all_) >= LANES
-    ]
-    if few:
-        rest = [head for members in few for head in members]
-        element, own, constants = _element(program, rest, _reached(program, rest))
-        groups.append(_group(program, element, [(own, constants)], [rest], heads))
+def _groups(arrays: Arrays, heads: dict[int, int], slots: list[int]) -> list[Group]:
+    """The groups of some of the heads; `heads` numbers all. What has no equals is computed together."""
+    program, most = arrays.program, OVERLAP * arrays.program.slots
+    groups, rest = [], {*slots}
+    if len(slots) >= LANES:
+        roots, marks = np.array(slots), arrays.marks()
+        supports = np.zeros(len(roots), dtype=np.uint64)
+        for part, rows, columns in alike(arrays, roots[:, None], marks[roots], LANES, most):
+            own = [columns[node] for node, slot in enumerate(part.slots) if slot < program.inputs]
+            supports[rows] = hashed(np.sort(np.array(own), axis=0).T)
+        repeated = np.flatnonzero(supports)
+        roots = roots[repeated[np.argsort(supports[repeated], kind="stable")]]
+        ends = np.flatnonzero(np.diff(np.sort(supports[repeated]), append=np.uint64(0)))
+        starts = np.concatenate([[0], ends[:-1] + 1]) if len(ends) else ends
+        for many in np.unique(ends + 1 - starts):  # heads with one support are an element
+            members = roots[starts[ends + 1 - starts == many][:, None] + np.arange(many)]
+            for part, rows, columns in alike(arrays, members, hashed(marks[members]), LANES, most):
+                groups.append(_group(program, part, columns, members[rows], heads))
+                rest.difference_update(members[rows].ravel().tolist())
+    if rest:
+        own = [head for head in slots if head in rest]
+        element, own_inputs, constants = _element(program, own, _reached(program, own))
+        numbers = np.array(program.constants)[np.array(constants, dtype=np.int64) - program.inputs]
+        groups.append(
+            Group(element, np.array([own_inputs], dtype=np.int64), numbers[None], np.array([[heads[h] for h in own]]))
+        )
     return groups
 
 
-def _group(
-    program: Program,
-    element: Element,
-    own: list[tuple[list[int], list[int]]],
-    members: list[list[int]],
-    heads: dict[int, int],
-) -> Group:
-    numbers = np.array(program.constants)
-    count = len(own)
+def _group(program: Program, part: Part, columns: list[Any], members: Any, heads: dict[int, int]) -> Group:
+    """The group of a set of equal parts; constants that are equal in each of them are one."""
+    numbers, count = np.array(program.constants), len(members)
+    places: dict[int, tuple[str, int]] = {node: ("code", k) for k, node in enumerate(part.order)}
+    inputs: list[Any] = []
+    constants: dict[bytes, int] = {}
+    for node, slot in enumerate(part.slots):
+        if slot < program.inputs:
+            places[node] = "input", len(inputs)
+            inputs.append(columns[node])
+        elif slot < program.first_instruction:
+            places[node] = "constant", constants.setdefault(
+                numbers[columns[node] - program.inputs].tobytes(), len(constants)
+            )
+    of: dict[tuple[int, int], int] = {origin: node for node, origin in enumerate(part.origins)}
+    of |= {(above, place): node for above, place, node in part.links}
+    steps = []
+    for node in part.order:
+        primitive, arguments = program.code[part.slots[node] - program.first_instruction]
+        steps.append((primitive, tuple([places[of[node, place]] for place in range(len(arguments))])))
+    found = np.array([np.frombuffer(bits) for bits in constants]).reshape(len(constants), count).T
+    number_of = np.vectorize(heads.__getitem__, otypes=[np.int64])
     return Group(
-        element,
-        np.array([inputs for inputs, _ in own], dtype=np.int64).reshape(count, -1),
-        numbers[np.array([constants for _, constants in own], dtype=np.int64).reshape(count, -1) - program.inputs],
-        np.array([[heads[head] for head in list_] for list_ in members], dtype=np.int64),
+        Element(tuple(steps), tuple(places[of[-1, k]][1] for k in range(members.shape[1]))),
+        np.array(inputs, dtype=np.int64).reshape(len(inputs), count).T,
+        np.ascontiguousarray(found),
+        number_of(members),
     )
 
 
