@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from autograd_lite import primitives
+from autograd_lite.copies import uncollected
 from autograd_lite.errors import AutogradLiteError
 from autograd_lite.primitives import Primitive
 from autograd_lite.tape.alike import Arrays, Part, Step, alike, hashed
@@ -110,9 +111,10 @@ class Cut:
     groups: list[Group]
     cancelled: list[Group]  # of heads without a weight but 0: for the value alone, which may be NaN
 
-    @property
-    def heads(self) -> int:
-        return int(self.by_output.shape[1])
+    @cached_property
+    def by_head(self) -> Any:
+        """The weights of the outputs, CSR: a row for each head."""
+        return self.by_output.T
 
 
 def dependencies(program: Program, slots: Iterable[int], most: float = inf) -> dict[int, set[int]] | None:
@@ -153,6 +155,7 @@ def zero_slots(program: Program) -> set[int]:
     return zeros
 
 
+@uncollected()
 def cut(program: Program) -> Cut:
     """Cut a program into elements. Time grows linearly with the program, unless many outputs share one long sum."""
     heads: dict[int, int] = {}
@@ -274,12 +277,14 @@ def _groups(arrays: Arrays, heads: dict[int, int], slots: list[int]) -> list[Gro
         for part, rows, columns in alike(arrays, roots[:, None], marks[roots], LANES, most):
             own = [columns[node] for node, slot in enumerate(part.slots) if slot < program.inputs]
             supports[rows] = hashed(np.sort(np.array(own), axis=0).T)
-        repeated = np.flatnonzero(supports)
-        roots = roots[repeated[np.argsort(supports[repeated], kind="stable")]]
-        ends = np.flatnonzero(np.diff(np.sort(supports[repeated]), append=np.uint64(0)))
-        starts = np.concatenate([[0], ends[:-1] + 1]) if len(ends) else ends
-        for many in np.unique(ends + 1 - starts):  # heads with one support are an element
-            members = roots[starts[ends + 1 - starts == many][:, None] + np.arange(many)]
+        roots, supports = roots[supports > 0], supports[supports > 0]
+        _, first, which, counts = np.unique(supports, return_index=True, return_inverse=True, return_counts=True)
+        first_of = first[which]  # for each head the first of those with its support
+        roots = roots[np.argsort(first_of, kind="stable")]
+        counts = counts[np.argsort(first)]
+        starts = np.cumsum(counts) - counts
+        for many in np.unique(counts):  # heads with one support are an element
+            members = roots[starts[counts == many][:, None] + np.arange(many)]
             for part, rows, columns in alike(arrays, members, hashed(marks[members]), LANES, most):
                 groups.append(_group(program, part, columns, members[rows], heads))
                 rest.difference_update(members[rows].ravel().tolist())
@@ -304,8 +309,9 @@ def _group(program: Program, part: Part, columns: list[Any], members: Any, heads
             places[node] = "input", len(inputs)
             inputs.append(columns[node])
         elif slot < program.first_instruction:
-            places[node] = "constant", constants.setdefault(
-                numbers[columns[node] - program.inputs].tobytes(), len(constants)
+            places[node] = (
+                "constant",
+                constants.setdefault(numbers[columns[node] - program.inputs].tobytes(), len(constants)),
             )
     of: dict[tuple[int, int], int] = {origin: node for node, origin in enumerate(part.origins)}
     of |= {(above, place): node for above, place, node in part.links}

@@ -195,9 +195,10 @@ class Paths:
                 f = self.f
                 tape = f if isinstance(f, Tape) and f.input_shape == self.shape else self.traced(numbers)
                 # Tracing runs all steps of a loop, and all lanes.
-                looped = any(hasattr(op, "loop") or getattr(op, "computed", None) for op, _ in tape.code)
+                operations = {op for op, _ in tape.code}
+                looped = any(hasattr(op, "loop") or getattr(op, "computed", None) for op in operations)
                 again = tape if tape is f or looped or len(tape) > TRACED_TWICE else self.traced(numbers)
-                if difference := _difference(tape, again):
+                if again is not tape and (difference := _difference(tape, again)):
                     raise TraceError(
                         f"{name_of(f)} gave different programs when traced twice with the same numbers: {difference}. "
                         "Is it random numbers, the time, something it changes outside itself? Pass that in, or do not use "

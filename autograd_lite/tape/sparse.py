@@ -8,20 +8,22 @@ from threading import RLock
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from autograd_lite import hints
 from autograd_lite.backward import gradients
 from autograd_lite.errors import ArgumentError, OperandError, OutputError
 from autograd_lite.nests import Shape, unravel
+from autograd_lite.tape.backends.lanes import Columns
 from autograd_lite.tape.backends.python import PythonSingle
 from autograd_lite.tape.backends.registry import chosen, single
 from autograd_lite.tape.call import jit
 from autograd_lite.tape.elements import Cut, Group, cut, scipy_sparse, zero_slots
+from autograd_lite.tape.lane_paths import LanePaths
 from autograd_lite.tape.paths import WORTH_COMPILING, Path, Paths
 from autograd_lite.tape.program import Program, merged
 from autograd_lite.tape.pushing import second_derivatives
 from autograd_lite.tape.trace import recorded
-from autograd_lite.tape.vmap import vmap
 from autograd_lite.transforms import name_of
 from autograd_lite.variable import Variable
 
@@ -34,7 +36,7 @@ KINDS = ("value", "jacobian", "hessian")
 class Kernel:
     """A derivative of an element, compiled for all elements of a group: its entries, and those that are constants."""
 
-    run: Callable[..., Any] | None
+    run: Callable[[Columns], Any] | None  # the entries of all elements, one entry after the other
     entries: list[tuple[int, int]]  # for values (head, 0), for Jacobians (head, input), for Hessians a pair of inputs
     constants: list[tuple[tuple[int, int], float]]
 
@@ -86,8 +88,20 @@ def _kernel(group: Group, kind: str, example: Sequence[Any], backend: str) -> Ke
         return [found.get(key, 0.0) for key in entries]
 
     wanted.__name__ = f"{kind} of {len(group):,} elements"
-    run = jit(wanted if len(group) == 1 else vmap(wanted), backend=backend) if entries else None
+    run = (_once if len(group) == 1 else _over_lanes)(wanted, shape, backend) if entries else None
     return Kernel(run, entries, [(key, number) for key, number in constant.items() if number])
+
+
+def _once(wanted: Callable[..., Any], _shape: Shape, backend: str) -> Callable[[Columns], Any]:
+    """For one element: straight code."""
+    compiled = jit(wanted, backend=backend)
+    return lambda columns: np.array([getattr(x, "_value", x) for x in compiled(*(a[0] for a in columns.arrays))])
+
+
+def _over_lanes(wanted: Callable[..., Any], shape: Shape, backend: str) -> Callable[[Columns], Any]:
+    """For many elements: lanes, without the steps in between by which `jit(vmap(f))` finds out what it was given."""
+    family = LanePaths(Paths(wanted, shape, PATHS), (True,) * len(shape.leaves), backend, reduce=None)
+    return lambda columns: family(columns).numbers.ravel()
 
 
 class Plan:
@@ -113,11 +127,9 @@ class Plan:
         whole = np.empty(0, dtype=np.int64)
         parts = zip((whole, whole, np.empty(0), whole), *entries, strict=True)
         self._gather(arguments, *(np.concatenate(part) for part in parts))
-        self.runs = [
-            (kernel.run, len(kernel.entries), group.inputs, group.constants[:, group.varying], group.heads)
-            for group, kernel in ready
-            if kernel.run is not None
-        ]
+        self.runs = [_Run(group, kernel) for group, kernel in ready if kernel.run is not None]
+        self._weights: tuple[bytes, list[Any]] | None = None
+        self._wide: tuple[Any, Any] = None, None
 
     def _placed(self, group: Group, entry: tuple[int, int], source: Any, factor: float) -> tuple[Any, Any, Any, Any]:
         """Where an entry of each element goes: to every row of its head, or to a pair of inputs."""
@@ -142,34 +154,117 @@ class Plan:
             rows, columns, factors, sources = rows[kept], columns[kept], factors[kept], sources[kept]
         self.keys, place = np.unique(rows * wide + columns, return_inverse=True)
         fixed = sources < 0
-        self.fixed = np.bincount(place[fixed], factors[fixed], len(self.keys))
-        matrix = scipy_sparse().csr_array
-        self.scatter: Any = matrix((factors[~fixed], (place[~fixed], sources[~fixed])), (len(self.keys), self.sources))
-        simple = self.scatter.nnz == len(self.keys) == self.sources and not self.fixed.any()
-        self.order = self.scatter.indices if simple and (self.scatter.data == 1.0).all() else None
+        constant = np.bincount(place[fixed], factors[fixed], len(self.keys))
+        self.scatter = Scatter(constant, place[~fixed], sources[~fixed], factors[~fixed], self.sources)
 
     def data(self, x: Any, weights: Any) -> Any:
         """The entries at this point, in the order of `keys`."""
-        found = np.empty(self.sources)
-        start = 0
-        for run, entries, inputs, constants, heads in self.runs:
-            own = x.take(inputs), constants, weights.take(heads)
-            if len(inputs) == 1:
-                found[start : start + entries] = _floats(run(*(part[0] for part in own)))
-            else:
-                np.concatenate(_floats(run(*own)), out=found[start : start + entries * len(inputs)])
-            start += entries * len(inputs)
-        return found.take(self.order) if self.order is not None else self.scatter @ found + self.fixed
+        columns = self._weighted(weights)
+        parts = [run(x, own) for run, own in zip(self.runs, columns, strict=True)]
+        return self.scatter(parts[0] if len(parts) == 1 else np.concatenate([np.empty(0), *parts]))
+
+    def _weighted(self, weights: Any) -> list[Any]:
+        """For each run the weights of the heads of its elements; kept, since those of one output never change."""
+        if self.kind != "hessian":
+            return [None] * len(self.runs)
+        bits = weights.tobytes()
+        if self._weights is None or self._weights[0] != bits:
+            by_head = self.cut.by_head @ weights
+            self._weights = bits, [_lean(by_head.take(run.heads)) for run in self.runs]
+        return self._weights[1]
+
+    def widened(self, keys: Any, data: Any) -> Any:
+        """The entries among those of a pattern that has more."""
+        if self._wide[0] is not keys:
+            self._wide = keys, np.searchsorted(keys, self.keys)
+        wide = np.zeros(len(keys))
+        wide[self._wide[1]] = data
+        return wide
 
 
-def _floats(results: list[Any]) -> list[Any]:
-    """Results without derivatives: those of an operation that uses a Variable from outside are Variables."""
-    first = results[0]
-    if type(first) is Variable:
-        return [getattr(x, "value", x) for x in results]
-    if type(first) is np.ndarray and first.dtype == object:
-        return [np.array([getattr(x, "value", x) for x in column], dtype=np.float64) for column in results]
-    return results
+def _lean(rows: Any) -> Any:
+    """Rows of numbers, columns first in memory; equal rows are one row in memory."""
+    return np.broadcast_to(rows[:1], rows.shape) if (rows == rows[:1]).all() else np.asfortranarray(rows)
+
+
+class _Run:
+    """A kernel on the elements of a group."""
+
+    def __init__(self, group: Group, kernel: Kernel) -> None:
+        self.count, self.run, self.heads = len(group), kernel.run, group.heads
+        self.constants = _lean(group.constants[:, group.varying])
+        self.inputs, self.none = np.ascontiguousarray(group.inputs.T), np.empty(0)
+        #: Where inputs lie at even distances they are read where they are: the first, and the two distances.
+        self.even: tuple[int, int, int] | None = None
+        first = group.inputs[:1]
+        if first.size and self.count > 1:
+            steps = int(group.inputs[1, 0] - first[0, 0]), int(first[0, 1] - first[0, 0]) if first.size > 1 else 1
+            grid = first[0, 0] + np.add.outer(steps[0] * np.arange(self.count), steps[1] * np.arange(first.size))
+            self.even = (int(first[0, 0]), *steps) if np.array_equal(grid, group.inputs) else None
+
+    def __call__(self, x: Any, weights: Any) -> Any:
+        """The entries of all elements."""
+        if self.even is None:
+            own = x.take(self.inputs).T
+        else:
+            start, lane, step = self.even
+            own = as_strided(x[start:], (self.count, len(self.inputs)), (8 * lane, 8 * step))
+        weights = np.broadcast_to(self.none, (self.count, 0)) if weights is None else weights
+        assert self.run is not None
+        return self.run(Columns(self.count, self.none, [own, self.constants, weights]))
+
+
+class Scatter:
+    """Sums of numbers at places: of constants, and of sources with their factors."""
+
+    #: Up to so many sources of one place are added round by round; more by a sparse product.
+    ROUNDS = 3
+
+    def __init__(self, constant: Any, places: Any, sources: Any, factors: Any, count: int) -> None:
+        order = np.argsort(places, kind="stable")
+        places, sources, factors = places[order], sources[order], factors[order]
+        starts = np.searchsorted(places, np.arange(len(constant)))
+        turn = np.arange(len(places)) - starts[places]  # of the sources of its place
+        self.constant, self.matrix, self.rounds = constant, None, list[Any]()
+        rounds = int(turn.max(initial=-1)) + 1
+        if rounds > self.ROUNDS:
+            self.matrix = scipy_sparse().csr_array((factors, (places, sources)), (len(constant), count))
+            return
+        for k in range(rounds):
+            own = turn == k
+            plain = (factors[own] == 1.0).all()
+            self.rounds.append((_even(places[own]), _even(sources[own]), None if plain else factors[own]))
+        self.covers = bool(rounds) and len(np.flatnonzero(turn == 0)) == len(constant)
+        somewhere = np.flatnonzero(constant)
+        self.somewhere = _even(somewhere), constant[somewhere]
+
+    def __call__(self, found: Any) -> Any:
+        """The sums; never the numbers that were found themselves."""
+        if self.matrix is not None:
+            return self.matrix @ found + self.constant
+        rounds = iter(self.rounds)
+        if self.covers:
+            _, sources, factors = next(rounds)
+            total = found[sources].copy() if type(sources) is slice else found.take(sources)
+            if factors is not None:
+                total *= factors
+            if len(self.somewhere[1]):
+                total[self.somewhere[0]] += self.somewhere[1]
+        else:
+            total = self.constant.copy()
+        for places, sources, factors in rounds:
+            numbers = found[sources]
+            total[places] += numbers if factors is None else numbers * factors
+        return total
+
+
+def _even(places: Any) -> Any:
+    """Whole numbers that grow by one step as a slice."""
+    if len(places) > 1:
+        step = int(places[1] - places[0])
+        if step > 0 and (np.diff(places) == step).all():
+            return slice(int(places[0]), int(places[-1]) + 1, step)
+    return places
 
 
 class Pattern:
@@ -178,10 +273,12 @@ class Pattern:
     def __init__(self, rows: int, columns: int) -> None:
         self.shape, self.keys, self.version = (rows, columns), np.empty(0, dtype=np.int64), 0
         self._structures: dict[bool, Any] = {}
+        self._last: Any = None
 
     def include(self, keys: Any) -> None:
-        if keys is self.keys or (len(keys) == len(self.keys) and np.array_equal(keys, self.keys)):
+        if keys is self.keys or keys is self._last:
             return
+        self._last = keys
         united = np.union1d(self.keys, keys) if self.version else keys
         if len(united) > len(self.keys) or not self.version:
             self.keys, self.version, self._structures = united, self.version + 1, {}
@@ -280,19 +377,21 @@ class Problem:
                 old, _ = self.cuts.popitem(last=False)
                 for which in KINDS:
                     self._plans.pop((old, which), None)
-        by_head = cut_.by_output.T @ weights(cut_.outputs) if weights else np.zeros(cut_.heads)
+        by_output = weights(cut_.outputs) if weights else np.zeros(cut_.outputs)
         plan = self._plans.get((path, kind))
         if plan is None:
             groups = cut_.groups + (cut_.cancelled if kind == "value" else [])
+            by_head = cut_.by_head @ by_output
             ready = [(group, self._kernel(group, kind, x, by_head)) for group in groups]
             plan = self._plans[path, kind] = Plan(cut_, kind, len(numbers), ready)
-        return plan, plan.data(x, by_head), x
+        return plan, plan.data(x, by_output), x
 
     def _kernel(self, group: Group, kind: str, x: Any, weights: Any) -> Kernel:
         key = (kind, len(group) == 1, *group.key)
         if key not in self.kernels:
-            own = x[group.inputs[0]], group.constants[0][group.varying], weights[group.heads[0]]
-            self.kernels[key] = _kernel(group, kind, own, self.backend)
+            own = weights[group.heads[0]] if kind == "hessian" else weights[:0]
+            example = x[group.inputs[0]], group.constants[0][group.varying], own
+            self.kernels[key] = _kernel(group, kind, example, self.backend)
         return self.kernels[key]
 
     def matrix(self, kind: str, numbers: Any, weights: Any = None, triangle: str = "full") -> Any:
@@ -301,9 +400,7 @@ class Problem:
         pattern = self.patterns.setdefault(kind, Pattern(rows, len(numbers)))
         pattern.include(plan.keys)
         if len(pattern.keys) > len(plan.keys):
-            wide = np.zeros(len(pattern.keys))
-            wide[np.searchsorted(pattern.keys, plan.keys)] = data
-            data = wide
+            data = plan.widened(pattern.keys, data)
         return pattern.matrix(data, both=kind == "hessian" and triangle == "full")
 
 
@@ -345,7 +442,7 @@ class Sparse:
         """The problem of this shape of argument, and its numbers as an array."""
         if type(x) is np.ndarray and x.dtype == np.float64 and x.shape == self._flat:
             assert self._last is not None
-            return self._last, x.ravel()
+            return self._last, np.ascontiguousarray(x).ravel()
         numbers, shape = unravel(((x,), {}), f"the argument of {name_of(self.f)}")
         for number in numbers:
             if type(number) is Variable:
