@@ -3,7 +3,7 @@
 import copy
 import functools
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from threading import RLock
 from typing import Any
@@ -18,6 +18,7 @@ from autograd_lite.tape.backends.lanes import Columns
 from autograd_lite.tape.backends.python import PythonSingle
 from autograd_lite.tape.backends.registry import chosen, single
 from autograd_lite.tape.call import jit
+from autograd_lite.tape.colours import Given
 from autograd_lite.tape.elements import Cut, Group, cut, scipy_sparse, zero_slots
 from autograd_lite.tape.lane_paths import LanePaths
 from autograd_lite.tape.paths import WORTH_COMPILING, Path, Paths
@@ -211,7 +212,9 @@ class _Run:
             start, lane, step = self.even
             own = np.ndarray((self.count, len(self.inputs)), np.float64, x, 8 * start, (8 * lane, 8 * step))
         assert self.run is not None
-        return self.run(Columns(self.count, self.none, [own, self.constants, self.empty if weights is None else weights]))
+        return self.run(
+            Columns(self.count, self.none, [own, self.constants, self.empty if weights is None else weights])
+        )
 
 
 class Scatter:
@@ -426,6 +429,18 @@ def _of_numbers(f: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return numeric
 
 
+def _numbers_of(x: Any, f: Callable[[Any], Any], name: str) -> tuple[list[Any], Shape]:
+    """The numbers of an argument, none of them a Variable, and its shape."""
+    numbers, shape = unravel(((x,), {}), f"the argument of {name_of(f)}")
+    for number in numbers:
+        if type(number) is Variable:
+            raise OperandError(
+                f"{name} got {number!r} among its numbers: its matrices are SciPy's, which hold floats only. Pass x.value, "
+                "or use al.jacobian or al.hessian."
+            )
+    return numbers, shape
+
+
 class Sparse:
     """The sparse derivatives of a function; made by `sparse`.
 
@@ -435,8 +450,12 @@ class Sparse:
         Counts how often a pattern has grown: a solver that was given a pattern is to be given it again then.
     """
 
-    def __init__(self, f: Callable[[Any], Any], backend: str) -> None:
+    def __init__(self, f: Callable[[Any], Any], backend: str, pattern: Mapping[str, Any] | None = None) -> None:
         self.f, self.asked, self._backend = f, backend, chosen(backend)
+        if pattern is not None and (not isinstance(pattern, Mapping) or not {*pattern} <= {*KINDS[1:]}):
+            shown = " ".join(repr(pattern).split())
+            raise ArgumentError(f'pattern={shown:.60}: give {{"jacobian": …, "hessian": …}}, or one of the two.')
+        self._given = {of: Given(own, of=of) for of, own in (pattern or {}).items()}
         self._lock = RLock()
         self._problems: dict[Shape, Problem] = {}
         self._kernels: dict[Any, Kernel] = {}
@@ -449,13 +468,7 @@ class Sparse:
         if type(x) is np.ndarray and x.dtype == np.float64 and x.shape == self._flat:
             assert self._last is not None
             return self._last, np.ascontiguousarray(x).ravel()
-        numbers, shape = unravel(((x,), {}), f"the argument of {name_of(self.f)}")
-        for number in numbers:
-            if type(number) is Variable:
-                raise OperandError(
-                    f"{self.__name__} got {number!r} among its numbers: its matrices are SciPy's, which hold floats only. "
-                    "Pass x.value, or use al.jacobian or al.hessian."
-                )
+        numbers, shape = _numbers_of(x, self.f, self.__name__)
         problem = self._problems.get(shape)
         if problem is None:
             problem = self._problems[shape] = Problem(_of_numbers(self.f), shape, self._backend, self._kernels)
@@ -467,13 +480,26 @@ class Sparse:
         return sum(pattern.version for problem in self._problems.values() for pattern in problem.patterns.values())
 
     def __reduce__(self) -> Any:
-        return Sparse, (self.f, self.asked)
+        given = {of: own.structure for of, own in self._given.items()}
+        return Sparse, (self.f, self.asked, given or None)
+
+    def _eager(self, x: Any) -> tuple[Callable[[Any], list[Any]], Any]:
+        """The function from a vector to a list of numbers, and the vector: nothing is traced."""
+        numbers, shape = _numbers_of(x, self.f, self.__name__)
+
+        def flat(vector: Any) -> list[Any]:
+            (argument,), _ = shape.pack(list(vector))
+            return unravel(self.f(argument), f"the output of {name_of(self.f)}")[0]
+
+        return flat, np.array(numbers, dtype=np.float64)
 
     def value(self, x: Any) -> Any:
         """Return the function's value at `x`, added up element by element.
 
         Within n·eps·Σ|terms| of what the function returns itself, and the same bits at every call.
         """
+        if self._given:
+            return self.f(x)
         with self._lock:
             problem, numbers = self._problem(x)
             plan, data, inputs = problem.computed("value", numbers)
@@ -484,6 +510,8 @@ class Sparse:
 
     def jacobian(self, x: Any) -> Any:
         """Return the Jacobian at `x`, a `scipy.sparse.csr_array` (outputs, inputs) of doubles."""
+        if "jacobian" in self._given:
+            return self._given["jacobian"].jacobian(*self._eager(x))
         with self._lock:
             problem, numbers = self._problem(x)
             return problem.matrix("jacobian", numbers)
@@ -496,6 +524,8 @@ class Sparse:
         ArgumentError
             If that derivative was not computed yet.
         """
+        if of in self._given:
+            return self._given[of].structure.astype(np.int8)
         problem = self._last
         if of not in KINDS[1:] or problem is None or of not in problem.patterns:
             raise ArgumentError(
@@ -507,10 +537,11 @@ class Sparse:
 
     def report(self) -> str:
         """Return what was found: groups of equal elements for each path, and pictures of the patterns."""
-        problem = self._last
+        problem, lines = self._last, [self.__name__]
+        for of, given in self._given.items():
+            lines += [str(given), braille(self.pattern(of))]
         if problem is None:
-            return f"{self.__name__}: not called yet"
-        lines = [self.__name__]
+            return "\n".join(lines) if self._given else f"{self.__name__}: not called yet"
         for number, (path, cut_) in enumerate(problem.cuts.items()):
             lines.append(f"path {number}: {len(path.tape)} instructions, {len(path.guards)} guards")
             lines += [f"  {group}" for group in sorted(cut_.groups, key=len, reverse=True)]
@@ -558,6 +589,10 @@ class Sparse:
                 )
             return own
 
+        if "hessian" in self._given:
+            f, vector = self._eager(x)
+            found = self._given["hessian"].hessian(f, vector, checked(len(f(vector.tolist()))))
+            return found if triangle == "full" else scipy_sparse().tril(found, format="csr")
         with self._lock:
             problem, numbers = self._problem(x)
             return problem.matrix("hessian", numbers, checked, triangle)
@@ -577,13 +612,17 @@ def braille(matrix: Any, width: int = 60) -> str:
 
 
 @hints.keywords
-def sparse(f: Callable[[Any], Any], *, backend: str = "auto") -> Sparse:
+def sparse(f: Callable[[Any], Any], *, pattern: Mapping[str, Any] | None = None, backend: str = "auto") -> Sparse:
     """Return the sparse derivatives of a function: `.value`, `.jacobian`, `.hessian`, `.pattern`, `.report`.
 
     Parameters
     ----------
     f : callable
         Takes one array or nest of numbers; returns a number or a nest of numbers. Plain scalar code, with loops and branches.
+    pattern : mapping, optional
+        For a function that cannot be traced: `{"jacobian": …, "hessian": …}`, or one of the two, each a SciPy sparse matrix
+        or an array that is other than 0 wherever that derivative ever is. Then `f` runs eagerly, with a sweep for each of
+        the colours of the pattern.
     backend : {"auto", "llvm", "numpy", "python"}
         Who runs the kernels, as for `jit`.
 
@@ -595,6 +634,9 @@ def sparse(f: Callable[[Any], Any], *, backend: str = "auto") -> Sparse:
     ------
     AutogradLiteError
         If SciPy is not installed.
+    ArgumentError
+        If a given pattern does not fit, or lacks an entry: each evaluation compares one random product. What is lost in the
+        rounding of that product is not found out.
 
     Notes
     -----
@@ -618,17 +660,19 @@ def sparse(f: Callable[[Any], Any], *, backend: str = "auto") -> Sparse:
     >>> s.report().splitlines()[2]
     '  999 elements of 2 inputs: 3 instructions'
     """
-    return Sparse(f, backend)
+    return Sparse(f, backend, pattern)
 
 
 @hints.keywords
-def sparse_jacobian(f: Callable[[Any], Any], *, backend: str = "auto") -> Callable[[Any], Any]:
+def sparse_jacobian(f: Callable[[Any], Any], *, pattern: Any = None, backend: str = "auto") -> Callable[[Any], Any]:
     """Return a function for the sparse Jacobian of `f`: a `scipy.sparse.csr_array` (outputs, inputs); see `sparse`.
 
     Parameters
     ----------
     f : callable
         Takes one array or nest of numbers; returns a number or a nest of numbers.
+    pattern : sparse matrix or array, optional
+        For a function that cannot be traced: other than 0 wherever the Jacobian ever is; see `sparse`.
     backend : {"auto", "llvm", "numpy", "python"}
         Who runs the kernels, as for `jit`.
 
@@ -645,17 +689,19 @@ def sparse_jacobian(f: Callable[[Any], Any], *, backend: str = "auto") -> Callab
     array([[3., 2., 0.],
            [0., 0., 1.]])
     """
-    return Sparse(f, backend).jacobian
+    return Sparse(f, backend, None if pattern is None else {"jacobian": pattern}).jacobian
 
 
 @hints.keywords
-def sparse_hessian(f: Callable[[Any], Any], *, backend: str = "auto") -> Callable[[Any], Any]:
+def sparse_hessian(f: Callable[[Any], Any], *, pattern: Any = None, backend: str = "auto") -> Callable[[Any], Any]:
     """Return a function for the sparse Hessian of `f`, which returns one number: a `scipy.sparse.csr_array`; see `sparse`.
 
     Parameters
     ----------
     f : callable
         Takes one array or nest of numbers; returns a number.
+    pattern : sparse matrix or array, optional
+        For a function that cannot be traced: other than 0 wherever the Hessian ever is; see `sparse`.
     backend : {"auto", "llvm", "numpy", "python"}
         Who runs the kernels, as for `jit`.
 
@@ -676,4 +722,4 @@ def sparse_hessian(f: Callable[[Any], Any], *, backend: str = "auto") -> Callabl
     >>> h.nnz  # x·y has no diagonal
     3
     """
-    return Sparse(f, backend).hessian
+    return Sparse(f, backend, None if pattern is None else {"hessian": pattern}).hessian

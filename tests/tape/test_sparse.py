@@ -400,3 +400,103 @@ def test_without_scipy():
     )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert 'pip install "autograd-lite[scipy]"' in run.stdout
+
+
+# ---- patterns from outside ------------------------------------------------------------------------------------------------
+
+
+def tridiagonal(n):
+    """The pattern of a chain."""
+    return np.abs(np.subtract.outer(np.arange(n), np.arange(n))) <= 1
+
+
+def refusing(x):
+    """A chain that refuses to be traced: its program would be another one each time."""
+    if al.tape.recording.current() is not None:
+        raise AssertionError("traced")
+    return [al.sin(x[k]) * x[max(k - 1, 0)] + x[min(k + 1, len(x) - 1)] ** 2 for k in range(len(x))]
+
+
+def test_a_pattern_that_is_given():
+    """Few sweeps over an eager run; the numbers of dense derivatives; nothing is traced."""
+    import scipy.sparse
+
+    n = 12
+    x, p = np.linspace(0.5, 1.5, n), tridiagonal(n)
+    dense = al.jacobian(lambda v: np.array(refusing(v)))(x)
+    for pattern in (p, scipy.sparse.csr_array(p), scipy.sparse.coo_matrix(p.astype(int))):
+        found = al.sparse_jacobian(refusing, pattern=pattern)(x)
+        assert_near(found.toarray(), dense)
+        assert (type(found), found.nnz) == (scipy.sparse.csr_array, 3 * n - 2)
+    weights = np.linspace(1.0, 2.0, n)
+    expected = al.hessian(lambda v: al.dot(weights, refusing(v)))(x)
+    s = al.sparse(refusing, pattern={"jacobian": p, "hessian": p})
+    assert_near(s.hessian(x, weights).toarray(), expected, 10.0)
+    assert_near(s.hessian(x, weights, triangle="lower").toarray(), np.tril(expected), 10.0)
+    assert s.value(x) == refusing(x)
+    assert np.array_equal(s.pattern("hessian").toarray(), p)
+    assert "3 colours of columns" in s.report()
+    assert_near(pickle.loads(pickle.dumps(s)).jacobian(x).toarray(), dense)
+    quadratic = al.sparse_hessian(lambda x: sum(v * v for v in x) * 0.5, pattern=np.eye(5))
+    assert_near(quadratic(np.ones(5)).toarray(), np.eye(5))
+    assert al.sparse_hessian(lambda x: x[0] + x[1], pattern=np.eye(2))(np.ones(2)).toarray().tolist() == [[0, 0], [0, 0]]
+
+
+def test_rows_or_columns():
+    """One dense row costs a sweep of its own, not one for each column; nests and captured Variables as elsewhere."""
+    n, w = 30, al.Variable(2.0)
+    pattern = np.vstack([np.ones(n), np.eye(n)])
+    f = lambda p: [al.dot(p["x"], p["x"]), *[w * al.exp(v) for v in p["x"]]]
+    s = al.sparse(f, pattern={"jacobian": pattern})
+    assert "2 colours of rows" in s.report()
+    x = np.linspace(0.0, 1.0, n)
+    assert_near(s.jacobian({"x": x}).toarray(), np.vstack([2.0 * x, np.diag(2.0 * np.exp(x))]))
+    assert "2 colours of columns" in al.sparse(f, pattern={"jacobian": pattern.T}).report()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_colours_never_meet(seed):
+    """In random patterns no row has two entries of one colour, and matrices are those of the dense derivative."""
+    import scipy.sparse
+
+    from autograd_lite.tape.colours import coloured
+
+    rng = np.random.default_rng(seed)
+    rows, columns = rng.integers(1, 20, 2)
+    pattern = rng.random((rows, columns)) < 0.3
+    colours = coloured(scipy.sparse.csr_array(pattern))
+    for row in pattern:
+        assert len(set(colours[row])) == row.sum()
+    numbers = rng.normal(size=pattern.shape) * pattern
+    f = lambda x: [al.dot(row, [al.sin(v) for v in x]) if row.any() else 0.0 for row in numbers]
+    x = rng.normal(size=columns)
+    assert_near(al.sparse_jacobian(f, pattern=pattern)(x).toarray(), numbers * np.cos(x), 10.0)
+
+
+def test_a_pattern_that_lacks_an_entry_is_found_out():
+    """By a random product; in a Jacobian and in a Hessian."""
+    short = tridiagonal(8)
+    short[3, 4] = False
+    x = np.linspace(0.5, 1.5, 8)
+    with pytest.raises(al.ArgumentError, match=r"the pattern of the jacobian lacks an entry: row 3 of the product"):
+        al.sparse_jacobian(refusing, pattern=short)(x)
+    with pytest.raises(al.ArgumentError, match=r"the pattern of the hessian lacks an entry: row 0 "):
+        al.sparse_hessian(lambda x: x[0] * x[1] + x[1] ** 3, pattern=np.diag([0, 1]))(np.ones(2))
+    with pytest.raises(al.ArgumentError, match=r"lacks an entry: column 1 of the product"):
+        al.sparse_jacobian(lambda x: [al.dot(x, x)], pattern=[[1, 0, 1]] @ np.eye(3))(np.ones(3))
+
+
+def test_patterns_that_do_not_fit():
+    """Shapes and kinds."""
+    two = lambda x: [x[0] ** 2, x[1] ** 2]
+    with pytest.raises(al.ArgumentError, match=r'pattern=array.*: give \{"jacobian": …, "hessian": …\}'):
+        al.sparse(two, pattern=np.eye(2))
+    with pytest.raises(al.ArgumentError, match=r"pattern='abc': give a SciPy sparse matrix or an array"):
+        al.sparse_jacobian(two, pattern="abc")
+    with pytest.raises(al.ArgumentError, match=r"the pattern of a hessian has the shape \(2, 3\)"):
+        al.sparse_hessian(two, pattern=np.ones((2, 3)))
+    for wrong in (np.eye(3), np.ones((3, 2)), np.ones((2, 3)), np.ones((1, 2))):
+        with pytest.raises(al.ArgumentError, match=r"the pattern of the jacobian has the shape .* Give a pattern of"):
+            al.sparse_jacobian(two, pattern=wrong)(np.ones(2))
+    with pytest.raises(al.OutputError, match=r"returns 2 numbers, and a Hessian is that of one"):
+        al.sparse_hessian(two, pattern=np.eye(2))(np.ones(2))
