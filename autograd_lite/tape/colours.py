@@ -12,6 +12,7 @@ import numpy as np
 from autograd_lite import functions
 from autograd_lite.errors import ArgumentError
 from autograd_lite.nests import unravel
+from autograd_lite.see.sparsity import Part
 from autograd_lite.tape.elements import scipy_sparse
 from autograd_lite.transforms import grad, jvp, vjp
 
@@ -28,8 +29,9 @@ class Given:
         try:
             found = sparse.csr_array(pattern != 0)
         except (TypeError, ValueError) as error:
+            shown = " ".join(repr(pattern).split())
             raise ArgumentError(
-                f"pattern={' '.join(repr(pattern).split()):.60}: give a SciPy sparse matrix or an array, other than 0 where the {of} may be."
+                f"pattern={shown:.60}: give a SciPy sparse matrix or an array, other than 0 where the {of} may be."
             ) from error
         if found.ndim != 2 or (of == "hessian" and found.shape[0] != found.shape[1]):
             raise ArgumentError(
@@ -51,6 +53,11 @@ class Given:
     def __str__(self) -> str:
         which = "rows" if self.by_rows else "columns"
         return f"{self.of}: {self.shape[0]:,} × {self.shape[1]:,}, given; {self.count} colours of {which}"
+
+    def parts(self) -> list[Part]:
+        """The entries by colour."""
+        own = self.colours[self.rows if self.by_rows else self.columns]
+        return [Part(f"sweep {k + 1}", self.rows[own == k], self.columns[own == k]) for k in range(self.count)]
 
     def jacobian(self, f: Callable[[Vector], list[Any]], x: Vector) -> Any:
         """The Jacobian of a function from a vector to a list of numbers."""

@@ -2,11 +2,11 @@
 
 Down from each output, sums, differences and factors that are constants are followed to *heads*: inputs, or nonlinear
 operations. What a head depends on is its cone; heads that depend on the same inputs form an element. Elements with the same
-instructions, up to inputs and constants, are a group: what differs between them becomes data.
+instructions, up to inputs and constants, are a group (`alike` finds them): what differs between them becomes data.
 """
 
 import heapq
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import inf
@@ -22,7 +22,7 @@ from autograd_lite.primitives import Primitive
 from autograd_lite.tape.alike import Arrays, Part, Step, alike, hashed
 from autograd_lite.tape.program import Program
 
-#: Cones that together have more than so many times the instructions of the program are not cut apart.
+#: Cones are cut apart as long as they have together no more than so many times the instructions of the program.
 OVERLAP = 4
 #: Equal elements from which on they are run as lanes; others are computed together by one straight program.
 LANES = 4
@@ -92,9 +92,9 @@ class Group:
         return len(self.inputs)
 
     def __str__(self) -> str:
-        many, of = len(self), self.inputs.shape[1]
+        many, of, code = len(self), self.inputs.shape[1], len(self.element.code)
         return (
-            f"{many:,} element{'s' * (many > 1)} of {of} input{'s' * (of != 1)}: {len(self.element.code):,} instructions"
+            f"{many:,} element{'s' * (many > 1)} of {of} input{'s' * (of != 1)}: {code:,} instruction{'s' * (code != 1)}"
             + f", {len(self.varying)} constants that differ" * (len(self.varying) > 0)
         )
 
@@ -117,21 +117,8 @@ class Cut:
         return self.by_output.T
 
 
-def dependencies(program: Program, slots: Iterable[int], most: float = inf) -> dict[int, set[int]] | None:
-    """For each of these slots all slots that it depends on, itself among them: the one place where patterns come from.
-
-    None if they are more than `most` together.
-    """
-    cones = {}
-    for slot in slots:
-        cones[slot] = _reached(program, [slot])
-        most -= len(cones[slot])
-        if most < 0:
-            return None
-    return cones
-
-
-def _reached(program: Program, slots: Sequence[int]) -> set[int]:
+def dependencies(program: Program, slots: Sequence[int]) -> set[int]:
+    """All slots that these slots depend on, they among them."""
     first, code = program.first_instruction, program.code
     seen, stack = {*slots}, [slot for slot in slots if slot >= first]
     while stack:
@@ -290,7 +277,7 @@ def _groups(arrays: Arrays, heads: dict[int, int], slots: list[int]) -> list[Gro
                 rest.difference_update(members[rows].ravel().tolist())
     if rest:
         own = [head for head in slots if head in rest]
-        element, own_inputs, constants = _element(program, own, _reached(program, own))
+        element, own_inputs, constants = _element(program, own, dependencies(program, own))
         numbers = np.array(program.constants)[np.array(constants, dtype=np.int64) - program.inputs]
         groups.append(
             Group(element, np.array([own_inputs], dtype=np.int64), numbers[None], np.array([[heads[h] for h in own]]))

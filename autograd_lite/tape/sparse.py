@@ -14,6 +14,7 @@ from autograd_lite import hints
 from autograd_lite.backward import gradients
 from autograd_lite.errors import ArgumentError, OperandError, OutputError
 from autograd_lite.nests import Shape, unravel
+from autograd_lite.see.sparsity import Part, PatternPicture, picture
 from autograd_lite.tape.backends.lanes import Columns
 from autograd_lite.tape.backends.python import PythonSingle
 from autograd_lite.tape.backends.registry import chosen, single
@@ -112,7 +113,7 @@ class Plan:
     """
 
     def __init__(self, cut_: Cut, kind: str, arguments: int, ready: Sequence[tuple[Group, Kernel]]) -> None:
-        self.cut, self.kind = cut_, kind
+        self.cut, self.kind, self.ready, self.arguments = cut_, kind, ready, arguments
         # Rows, columns, factors, sources of each; a source -1 is a number that is the same for all x.
         entries: list[Any] = []
         start = 0
@@ -131,6 +132,32 @@ class Plan:
         self.runs = [_Run(group, kernel) for group, kernel in ready if kernel.run is not None]
         self._weights: tuple[bytes, list[Any]] | None = None
         self._wide: tuple[Any, Any] = None, None
+
+    def parts(self, pattern: "Pattern") -> list[Part]:
+        """The entries of a pattern by what gives them: groups, sums of inputs, other branches."""
+        found = []
+        for group, kernel in sorted(self.ready, key=lambda pair: -len(pair[0])):
+            keys = [*kernel.entries, *(key for key, _ in kernel.constants)]
+            placed = [self._placed(group, key, np.zeros(len(group), dtype=int), 1.0)[:2] for key in keys]
+            if placed:
+                rows, columns = (np.concatenate(side) for side in zip(*placed, strict=True))
+                found.append(Part(str(group), rows, columns))
+        if self.kind == "jacobian":
+            line = self.cut.linear.tocoo()
+            found.append(Part("sums of inputs: constants", line.row, line.col, plain=True))
+        kept = [
+            (own.columns < self.arguments) & ((own.rows < self.arguments) | (self.kind != "hessian")) for own in found
+        ]
+        found = [own._replace(rows=own.rows[k], columns=own.columns[k]) for own, k in zip(found, kept, strict=True)]
+        others = np.divmod(np.setdiff1d(pattern.keys, self.keys), max(pattern.shape[1], 1))
+        found.append(Part("on other branches", *others, plain=True))
+        if self.kind != "hessian":
+            return found
+        both = [np.concatenate([own.rows, own.columns]) for own in found]
+        return [
+            own._replace(rows=all_, columns=np.concatenate([own.columns, own.rows]))
+            for own, all_ in zip(found, both, strict=True)
+        ]
 
     def _placed(self, group: Group, entry: tuple[int, int], source: Any, factor: float) -> tuple[Any, Any, Any, Any]:
         """Where an entry of each element goes: to every row of its head, or to a pair of inputs."""
@@ -235,8 +262,9 @@ class Scatter:
             return
         for k in range(rounds):
             own = turn == k
-            plain = (factors[own] == 1.0).all()
-            self.rounds.append((_even(places[own]), _even(sources[own]), None if plain else factors[own]))
+            mine = factors[own]
+            factor = mine if (mine != mine[0]).any() else None if mine[0] == 1.0 else float(mine[0])
+            self.rounds.append((_even(places[own]), _even(sources[own]), factor))
         self.covers = bool(rounds) and len(np.flatnonzero(turn == 0)) == len(constant)
         somewhere = np.flatnonzero(constant)
         self.somewhere = _even(somewhere), constant[somewhere]
@@ -324,6 +352,7 @@ class Problem:
         self.patterns: dict[str, Pattern] = {}
         self.cuts: OrderedDict[Path, Cut] = OrderedDict()
         self._plans: dict[tuple[Path, str], Plan] = {}
+        self.recent: dict[str, Plan] = {}  # by derivative
         self.outputs: Shape | None = None
         #: The last path that was one too many, and the numbers that took it.
         self._unkept: tuple[bytes, Path] | None = None
@@ -393,6 +422,7 @@ class Problem:
             by_head = cut_.by_head @ by_output
             ready = [(group, self._kernel(group, kind, x, by_head)) for group in groups]
             plan = self._plans[path, kind] = Plan(cut_, kind, len(numbers), ready)
+        self.recent[kind] = plan
         return plan, plan.data(x, by_output), x
 
     def _kernel(self, group: Group, kind: str, x: Any, weights: Any) -> Kernel:
@@ -534,6 +564,35 @@ class Sparse:
             )
         pattern = problem.patterns[of]
         return pattern.matrix(np.ones(len(pattern.keys), dtype=np.int8), both=of == "hessian")
+
+    def draw(self, of: str = "jacobian") -> PatternPicture:
+        """Return a picture of the pattern; colours say which group of elements, or which sweep, gives an entry.
+
+        Parameters
+        ----------
+        of : {"jacobian", "hessian"}
+            That derivative must have been computed, or its pattern have been given.
+
+        Returns
+        -------
+        PatternPicture
+            With `.svg` and `.save(path)`; shows itself in a notebook.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import autograd_lite as al
+        >>> s = al.sparse(lambda x: sum((b - a * a) ** 2 for a, b in zip(x[:-1], x[1:], strict=True)))
+        >>> h = s.hessian(np.ones(20))
+        >>> s.draw("hessian")
+        PatternPicture(hessian: 20 × 20, 58 entries)
+        """
+        made = self.pattern(of)
+        title = f"{of}: {made.shape[0]:,} × {made.shape[1]:,}, {made.nnz:,} entries"
+        if of in self._given:
+            return picture(title, made.shape, self._given[of].parts())
+        assert self._last is not None
+        return picture(title, made.shape, self._last.recent[of].parts(self._last.patterns[of]))
 
     def report(self) -> str:
         """Return what was found: groups of equal elements for each path, and pictures of the patterns."""
