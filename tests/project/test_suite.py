@@ -34,6 +34,8 @@ RUN_BY = {
     "see/graph": "see/test_explain.py",
     "tape/backends/": "tape/test_backends.py",
     "tape/cache": "tape/llvm/test_cache.py",
+    "tape/alike": "tape/test_sparse.py",
+    "tape/colours": "tape/test_sparse.py",
     "tape/elements": "tape/test_sparse.py",
     "tape/files": "tape/test_tape_files.py",
     "tape/lane_paths": "tape/test_vmap.py",

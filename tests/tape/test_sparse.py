@@ -439,7 +439,10 @@ def test_a_pattern_that_is_given():
     assert_near(pickle.loads(pickle.dumps(s)).jacobian(x).toarray(), dense)
     quadratic = al.sparse_hessian(lambda x: sum(v * v for v in x) * 0.5, pattern=np.eye(5))
     assert_near(quadratic(np.ones(5)).toarray(), np.eye(5))
-    assert al.sparse_hessian(lambda x: x[0] + x[1], pattern=np.eye(2))(np.ones(2)).toarray().tolist() == [[0, 0], [0, 0]]
+    assert al.sparse_hessian(lambda x: x[0] + x[1], pattern=np.eye(2))(np.ones(2)).toarray().tolist() == [
+        [0, 0],
+        [0, 0],
+    ]
 
 
 def test_rows_or_columns():
