@@ -32,7 +32,8 @@ class Arrays:
     def __init__(self, program: Program) -> None:
         self.program, self.inputs, self.first = program, program.inputs, program.first_instruction
         operations, lists = [step[0] for step in program.code], [step[1] for step in program.code]
-        numbers = {operation: k for k, operation in enumerate(dict.fromkeys(operations))}
+        self.known = [*dict.fromkeys(operations)]
+        numbers = {operation: k for k, operation in enumerate(self.known)}
         count = len(operations)
         self.operations = np.fromiter(map(numbers.__getitem__, operations), np.int64, count)
         lengths = np.fromiter(map(len, lists), np.int64, count)

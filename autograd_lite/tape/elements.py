@@ -9,6 +9,7 @@ import heapq
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from math import inf
 from sys import float_info
 from typing import Any
@@ -32,8 +33,15 @@ TINY = float_info.min
 #: Operations that give 0 for zeros; of `where` the condition does not count.
 _ZERO_OF_ZEROS = frozenset([primitives.add, primitives.sub, primitives.neg, primitives.where])
 
-_ADD = primitives.add
-_LINEAR = frozenset([primitives.sub, primitives.neg, primitives.mul, primitives.div])
+#: Kinds of slots in a sum: sums, what may be linear, constants, and all others; more is added where several use a slot.
+_ADD, _SCALED, _TERM, _CONSTANT, _SHARED = range(5)
+_KINDS = {
+    primitives.add: _ADD,
+    primitives.sub: _SCALED,
+    primitives.neg: _SCALED,
+    primitives.mul: _SCALED,
+    primitives.div: _SCALED,
+}
 
 
 @dataclass(frozen=True)
@@ -145,30 +153,25 @@ def zero_slots(program: Program) -> set[int]:
 @uncollected()
 def cut(program: Program) -> Cut:
     """Cut a program into elements. Time grows linearly with the program, unless many outputs share one long sum."""
-    heads: dict[int, int] = {}
     arrays = Arrays(program)
-    combined = _Sums(program, arrays)
+    combined = _Sums(arrays)
     sums = [combined.of(output) for output in program.outputs]
-    linear: tuple[list[int], list[int], list[float]] = ([], [], [])
-    weights: tuple[list[int], list[int], list[float]] = ([], [], [])
-    inputs = program.inputs
-    for row, (_, terms) in enumerate(sums):
-        for slot, factor in terms.items():
-            rows, columns, factors = linear if slot < inputs else weights
-            rows.append(row)
-            columns.append(slot if slot < inputs else heads.setdefault(slot, len(heads)))
-            factors.append(factor)
-    offset = [constant for constant, _ in sums]
-    counting = {slot for _, terms in sums for slot, factor in terms.items() if factor}
-    count, sparse = len(program.outputs), scipy_sparse()
+    offset = np.array([constant for constant, _ in sums])
+    rows = np.repeat(np.arange(len(sums)), [len(terms) for _, terms in sums])
+    slots = np.fromiter(chain.from_iterable(terms for _, terms in sums), np.int64, len(rows))
+    factors = np.fromiter(chain.from_iterable(terms.values() for _, terms in sums), np.float64, len(rows))
+    head = slots >= program.inputs
+    heads, columns = np.unique(slots[head], return_inverse=True)
+    counting = np.bincount(columns, factors[head] != 0.0, len(heads)) > 0
+    count, sparse = len(sums), scipy_sparse()
     return Cut(
         program.inputs,
         count,
-        sparse.csr_array((linear[2], linear[:2]), (count, program.inputs), dtype=np.float64),
-        sparse.csc_array((weights[2], weights[:2]), (count, len(heads)), dtype=np.float64),
-        np.array(offset),
-        _groups(arrays, heads, [head for head in heads if head in counting]),
-        _groups(arrays, heads, [head for head in heads if head not in counting]),
+        sparse.csr_array((factors[~head], (rows[~head], slots[~head])), (count, program.inputs)),
+        sparse.csc_array((factors[head], (rows[head], columns)), (count, len(heads))),
+        offset,
+        _groups(arrays, heads, heads[counting]),
+        _groups(arrays, heads, heads[~counting]),
     )
 
 
@@ -186,11 +189,15 @@ def scipy_sparse() -> Any:
 class _Sums:
     """Outputs as linear combinations of inputs and heads."""
 
-    def __init__(self, program: Program, arrays: Arrays) -> None:
-        self.program, self.inputs, self.first = program, program.inputs, program.first_instruction
-        self.constants = program.constants
-        uses = np.bincount(arrays.arguments, minlength=program.slots)
-        self.often = (uses > 1).tobytes()  # sums that several others have: their factors are added up first
+    def __init__(self, arrays: Arrays) -> None:
+        self.program, self.first = arrays.program, arrays.first
+        self.constants, self.inputs = self.program.constants, self.program.inputs
+        kinds = np.full(self.program.slots, _TERM, dtype=np.uint8)
+        kinds[self.inputs : self.first] = _CONSTANT
+        kinds[self.first :] = np.take([_KINDS.get(operation, _TERM) for operation in arrays.known], arrays.operations)
+        uses = np.bincount(arrays.arguments, minlength=self.program.slots)
+        kinds[(uses > 1) & (kinds < _TERM)] += _SHARED
+        self.kinds = kinds.tobytes()
 
     def constant(self, slot: int) -> float | None:
         return self.constants[slot - self.inputs] if self.inputs <= slot < self.first else None
@@ -198,34 +205,31 @@ class _Sums:
     def of(self, output: int) -> tuple[float, dict[int, float]]:
         """An output as a constant, and inputs and heads with their factors."""
         terms: dict[int, float] = {}
-        inputs, first, code, often, constant = self.inputs, self.first, self.program.code, self.often, self.constant
-        shared: dict[int, float] = {}
+        first, code, kinds, constant = self.first, self.program.code, self.kinds, self.constant
+        shared: dict[int, float] = {}  # sums that several others have: their factors are added up first
         later: list[int] = []
         offset, waiting = 0.0, [(output, 1.0)]
         while waiting or later:
             if waiting:
                 slot, factor = waiting.pop()
-                if often[slot] and slot >= first:  # its users are done when it comes up among the shared
+                kind = kinds[slot]
+                if kind >= _SHARED:
                     if slot not in shared:
                         heapq.heappush(later, -slot)
                     shared[slot] = shared.get(slot, 0.0) + factor
                     continue
-            else:
+            else:  # all that use it have come up: they are younger
                 slot = -heapq.heappop(later)
-                factor = shared.pop(slot)
-            if slot < inputs:
-                terms[slot] = terms[slot] + factor if slot in terms else factor
-                continue
-            if slot < first:
-                offset += factor * self.constants[slot - inputs]
-                continue
-            primitive, arguments = code[slot - first]
-            if primitive is _ADD:
-                waiting += (arguments[1], factor), (arguments[0], factor)
-            elif primitive not in _LINEAR or (parts := _parts(primitive, arguments, factor, constant)) is None:
-                terms[slot] = factor
-            else:
+                kind, factor = kinds[slot] - _SHARED, shared.pop(slot)
+            if kind == _ADD:
+                one, other = code[slot - first][1]
+                waiting += (other, factor), (one, factor)
+            elif kind == _CONSTANT:
+                offset += factor * self.constants[slot - self.inputs]
+            elif kind == _SCALED and (parts := _parts(*code[slot - first], factor, constant)) is not None:
                 waiting += parts
+            else:
+                terms[slot] = terms[slot] + factor if slot in terms else factor
         return offset, terms
 
 
@@ -254,12 +258,12 @@ def _parts(
     return None
 
 
-def _groups(arrays: Arrays, heads: dict[int, int], slots: list[int]) -> list[Group]:
-    """The groups of some of the heads; `heads` numbers all. What has no equals is computed together."""
+def _groups(arrays: Arrays, heads: Any, roots: Any) -> list[Group]:
+    """The groups of some heads, as places among all of them. What has no equals is computed together."""
     program, most = arrays.program, OVERLAP * arrays.program.slots
-    groups, rest = [], {*slots}
-    if len(slots) >= LANES:
-        roots, marks = np.array(slots), arrays.marks()
+    groups, rest = [], {*roots.tolist()}
+    if len(roots) >= LANES:
+        marks = arrays.marks()
         supports = np.zeros(len(roots), dtype=np.uint64)
         for part, rows, columns in alike(arrays, roots[:, None], marks[roots], LANES, most):
             own = [columns[node] for node, slot in enumerate(part.slots) if slot < program.inputs]
@@ -276,16 +280,15 @@ def _groups(arrays: Arrays, heads: dict[int, int], slots: list[int]) -> list[Gro
                 groups.append(_group(program, part, columns, members[rows], heads))
                 rest.difference_update(members[rows].ravel().tolist())
     if rest:
-        own = [head for head in slots if head in rest]
-        element, own_inputs, constants = _element(program, own, dependencies(program, own))
+        left = sorted(rest)
+        element, inputs, constants = _element(program, left, dependencies(program, left))
         numbers = np.array(program.constants)[np.array(constants, dtype=np.int64) - program.inputs]
-        groups.append(
-            Group(element, np.array([own_inputs], dtype=np.int64), numbers[None], np.array([[heads[h] for h in own]]))
-        )
+        places = np.searchsorted(heads, left)[None]
+        groups.append(Group(element, np.array([inputs], dtype=np.int64), numbers[None], places))
     return groups
 
 
-def _group(program: Program, part: Part, columns: list[Any], members: Any, heads: dict[int, int]) -> Group:
+def _group(program: Program, part: Part, columns: list[Any], members: Any, heads: Any) -> Group:
     """The group of a set of equal parts; constants that are equal in each of them are one."""
     numbers, count = np.array(program.constants), len(members)
     places: dict[int, tuple[str, int]] = {node: ("code", k) for k, node in enumerate(part.order)}
@@ -307,12 +310,11 @@ def _group(program: Program, part: Part, columns: list[Any], members: Any, heads
         primitive, arguments = program.code[part.slots[node] - program.first_instruction]
         steps.append((primitive, tuple([places[of[node, place]] for place in range(len(arguments))])))
     found = np.array([np.frombuffer(bits) for bits in constants]).reshape(len(constants), count).T
-    number_of = np.vectorize(heads.__getitem__, otypes=[np.int64])
     return Group(
         Element(tuple(steps), tuple(places[of[-1, k]][1] for k in range(members.shape[1]))),
         np.array(inputs, dtype=np.int64).reshape(len(inputs), count).T,
         np.ascontiguousarray(found),
-        number_of(members),
+        np.searchsorted(heads, members),
     )
 
 
