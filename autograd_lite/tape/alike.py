@@ -127,7 +127,7 @@ def compared(arrays: Arrays, part: Part, roots: Any) -> tuple[Any, list[Any]]:
         slots = roots[kept, place] if above < 0 else arrays.argument(columns[above], place)
         columns.append(slots)
         if slot >= first:
-            keep((slots >= first) & (operations[slots - first] == operations[slot - first]))
+            keep((slots >= first) & (operations[np.maximum(slots - first, 0)] == operations[slot - first]))
         else:
             keep(slots < inputs if slot < inputs else (slots >= inputs) & (slots < first))
     for above, place, node in part.links:

@@ -250,6 +250,53 @@ def test_equal_items_are_lanes_and_others_one_program():
     assert_same_derivatives(pairs, np.array([1.5, 2.5, 3.5, 4.5, 5.5]))
 
 
+def deep(x, levels):
+    """A chain of one operation."""
+    for _ in range(levels):
+        x = al.sin(x)
+    return x
+
+
+def test_marks_see_some_levels_and_the_comparison_all():
+    """Chains that differ below what a mark sees are of two groups, where there are many inputs and few instructions."""
+    f = lambda x: [deep(x[k], 10 + k % 2) for k in range(10)]
+    program = al.trace(f, np.linspace(0.1, 1.0, 400)).program
+    assert sorted((len(group), len(group.element.code)) for group in cut(program).groups) == [(5, 10), (5, 11)]
+    assert_same_derivatives(lambda x: f(x)[:9], np.linspace(0.1, 1.0, 12))
+
+
+def test_constants_differ_by_their_bits_and_uses():
+    """A zero has a sign; two constants that are equal in one element alone do not make it another kind."""
+    zeros = [0.0, -0.0] * 3
+    s = al.sparse(lambda x: [al.exp(v) / zero for v, zero in zip(x, zeros, strict=True)], backend="numpy")
+    assert s.value(np.ones(6)) == [math.inf, -math.inf] * 3
+    pairs = [(1.5, 2.0), (2.0, 2.0), (3.0, 3.0), (4.0, 1.0), (5.0, 7.0)]
+    f = lambda x: [al.sin(a * v) + al.cos(b + v) * v for v, (a, b) in zip(x, pairs, strict=True)]
+    assert [len(group) for group in cut(al.trace(f, np.ones(5)).program).groups] == [5]
+    assert_same_derivatives(f, np.linspace(0.1, 0.9, 5))
+
+
+def test_inputs_and_constants_alone():
+    """Outputs without an instruction."""
+    s = al.sparse(lambda x: [x[1], 3.0, x[0]])
+    assert s.jacobian(np.ones(2)).toarray().tolist() == [[0, 1], [0, 0], [1, 0]]
+    assert s.hessian(np.ones(2), np.ones(3)).nnz == 0
+    assert s.value(np.array([1.0, 2.0])) == [2.0, 3.0, 1.0]
+
+
+def test_a_sum_that_others_share_is_taken_once():
+    """Fibonacci's sums: 2⁶⁰ paths, one term for each input; factors are added up before they are passed on."""
+
+    def f(x):
+        a, b = al.sin(x[0]), 2.0 * x[1]
+        for _ in range(60):
+            a, b = b, a + b
+        return [a, b - a]
+
+    s, x = al.sparse(f), np.array([0.5, 0.25])
+    assert np.array_equal(s.jacobian(x).toarray(), al.jacobian(lambda v: np.array(f(v)))(x))
+
+
 def test_a_shared_past_is_one_program():
     """Cones that overlap are not cut apart: a simulation."""
 
