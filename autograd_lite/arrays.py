@@ -492,6 +492,8 @@ class TracedArray(VariableArray):
     looked_up: Callable[[Any, Any], Any]  # given by `tables`
 
     def __getitem__(self, index: Any) -> Any:
+        if type(index) is int:  # most look-ups
+            return super().__getitem__(index)
         if context.tracing and context.recording() is not None and holds_variables(index):
             found = self.looked_up(self, index)
             if found is not None:

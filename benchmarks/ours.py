@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from benchmarks.formulas import Random
     from benchmarks.networks import Data
+    from benchmarks.sparse_problems import Problem
 
 Run = Any
 PHASES = ("trace", "gradient", "compile")
@@ -101,6 +102,24 @@ def compiled(data: Data) -> Run:
     def run() -> Any:
         forget()
         return network_gradient(data)()
+
+    return run
+
+
+def sparse(problem: Problem) -> Run:
+    """The entries of a sparse Jacobian, or of the lower triangle of a sparse Hessian; a matrix of its own in each run."""
+    s = al.sparse(lambda x: problem.f(x, al))
+    if problem.kind == "jacobian":
+        return lambda: s.jacobian(problem.x).data
+    return lambda: s.hessian(problem.x, problem.weights, triangle="lower").data
+
+
+def sparse_anew(problem: Problem) -> Run:
+    """The same from the function on, without code from the time before."""
+
+    def run() -> Any:
+        forget()
+        return sparse(problem)()
 
     return run
 

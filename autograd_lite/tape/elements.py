@@ -2,14 +2,14 @@
 
 Down from each output, sums, differences and factors that are constants are followed to *heads*: inputs, or nonlinear
 operations. What a head depends on is its cone; heads that depend on the same inputs form an element. Elements with the same
-instructions, up to inputs and constants, are a group: what differs between them becomes data.
+instructions, up to inputs and constants, are a group (`alike` finds them): what differs between them becomes data.
 """
 
 import heapq
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from math import inf
 from sys import float_info
 from typing import Any
@@ -17,11 +17,13 @@ from typing import Any
 import numpy as np
 
 from autograd_lite import primitives
+from autograd_lite.copies import uncollected
 from autograd_lite.errors import AutogradLiteError
 from autograd_lite.primitives import Primitive
+from autograd_lite.tape.alike import Arrays, Part, Step, alike, hashed
 from autograd_lite.tape.program import Program
 
-#: Cones that together have more than so many times the instructions of the program are not cut apart.
+#: Cones are cut apart as long as they have together no more than so many times the instructions of the program.
 OVERLAP = 4
 #: Equal elements from which on they are run as lanes; others are computed together by one straight program.
 LANES = 4
@@ -31,8 +33,15 @@ TINY = float_info.min
 #: Operations that give 0 for zeros; of `where` the condition does not count.
 _ZERO_OF_ZEROS = frozenset([primitives.add, primitives.sub, primitives.neg, primitives.where])
 
-#: An instruction of an element: an operation, and its arguments as `("input", k)`, `("constant", k)`, `("code", k)`.
-Step = tuple[Primitive, tuple[tuple[str, int], ...]]
+#: Kinds of slots in a sum: sums, what may be linear, constants, and all others; more is added where several use a slot.
+_ADD, _SCALED, _TERM, _CONSTANT, _SHARED = range(5)
+_KINDS = {
+    primitives.add: _ADD,
+    primitives.sub: _SCALED,
+    primitives.neg: _SCALED,
+    primitives.mul: _SCALED,
+    primitives.div: _SCALED,
+}
 
 
 @dataclass(frozen=True)
@@ -91,9 +100,9 @@ class Group:
         return len(self.inputs)
 
     def __str__(self) -> str:
-        many, of = len(self), self.inputs.shape[1]
+        many, of, code = len(self), self.inputs.shape[1], len(self.element.code)
         return (
-            f"{many:,} element{'s' * (many > 1)} of {of} input{'s' * (of != 1)}: {len(self.element.code):,} instructions"
+            f"{many:,} element{'s' * (many > 1)} of {of} input{'s' * (of != 1)}: {code:,} instruction{'s' * (code != 1)}"
             + f", {len(self.varying)} constants that differ" * (len(self.varying) > 0)
         )
 
@@ -110,26 +119,14 @@ class Cut:
     groups: list[Group]
     cancelled: list[Group]  # of heads without a weight but 0: for the value alone, which may be NaN
 
-    @property
-    def heads(self) -> int:
-        return int(self.by_output.shape[1])
+    @cached_property
+    def by_head(self) -> Any:
+        """The weights of the outputs, CSR: a row for each head."""
+        return self.by_output.T
 
 
-def dependencies(program: Program, slots: Iterable[int], most: float = inf) -> dict[int, set[int]] | None:
-    """For each of these slots all slots that it depends on, itself among them: the one place where patterns come from.
-
-    None if they are more than `most` together.
-    """
-    cones = {}
-    for slot in slots:
-        cones[slot] = _reached(program, [slot])
-        most -= len(cones[slot])
-        if most < 0:
-            return None
-    return cones
-
-
-def _reached(program: Program, slots: Sequence[int]) -> set[int]:
+def dependencies(program: Program, slots: Sequence[int]) -> set[int]:
+    """All slots that these slots depend on, they among them."""
     first, code = program.first_instruction, program.code
     seen, stack = {*slots}, [slot for slot in slots if slot >= first]
     while stack:
@@ -153,29 +150,28 @@ def zero_slots(program: Program) -> set[int]:
     return zeros
 
 
+@uncollected()
 def cut(program: Program) -> Cut:
     """Cut a program into elements. Time grows linearly with the program, unless many outputs share one long sum."""
-    heads: dict[int, int] = {}
-    sums = [_combined(program, output) for output in program.outputs]
-    linear: tuple[list[int], list[int], list[float]] = ([], [], [])
-    weights: tuple[list[int], list[int], list[float]] = ([], [], [])
-    for row, (_, terms) in enumerate(sums):
-        for slot, factor in terms:
-            rows, columns, factors = linear if slot < program.inputs else weights
-            rows.append(row)
-            columns.append(slot if slot < program.inputs else heads.setdefault(slot, len(heads)))
-            factors.append(factor)
-    offset = [constant for constant, _ in sums]
-    counting = {slot for _, terms in sums for slot, factor in terms if factor}
-    count, sparse = len(program.outputs), scipy_sparse()
+    arrays = Arrays(program)
+    combined = _Sums(arrays)
+    sums = [combined.of(output) for output in program.outputs]
+    offset = np.array([constant for constant, _ in sums])
+    rows = np.repeat(np.arange(len(sums)), [len(terms) for _, terms in sums])
+    slots = np.fromiter(chain.from_iterable(terms for _, terms in sums), np.int64, len(rows))
+    factors = np.fromiter(chain.from_iterable(terms.values() for _, terms in sums), np.float64, len(rows))
+    head = slots >= program.inputs
+    heads, columns = np.unique(slots[head], return_inverse=True)
+    counting = np.bincount(columns, factors[head] != 0.0, len(heads)) > 0
+    count, sparse = len(sums), scipy_sparse()
     return Cut(
         program.inputs,
         count,
-        sparse.csr_array((linear[2], linear[:2]), (count, program.inputs), dtype=np.float64),
-        sparse.csc_array((weights[2], weights[:2]), (count, len(heads)), dtype=np.float64),
-        np.array(offset),
-        _groups(program, heads, [head for head in heads if head in counting]),
-        _groups(program, heads, [head for head in heads if head not in counting]),
+        sparse.csr_array((factors[~head], (rows[~head], slots[~head])), (count, program.inputs)),
+        sparse.csc_array((factors[head], (rows[head], columns)), (count, len(heads))),
+        offset,
+        _groups(arrays, heads, heads[counting]),
+        _groups(arrays, heads, heads[~counting]),
     )
 
 
@@ -190,45 +186,60 @@ def scipy_sparse() -> Any:
     return scipy.sparse
 
 
-def _combined(program: Program, output: int) -> tuple[float, list[tuple[int, float]]]:
-    """An output as a constant and a linear combination of inputs and heads: slots with their factors."""
-    terms: list[tuple[int, float]] = []
-    inputs, first, offset = program.inputs, program.first_instruction, 0.0
-    constant = program.constants.__getitem__
-    factors, waiting = {output: 1.0}, [-output]
-    while waiting:
-        slot = -heapq.heappop(waiting)
-        factor = factors.pop(slot)
-        if slot < inputs:
-            terms.append((slot, factor))
-        elif slot < first:
-            offset += factor * constant(slot - inputs)
-        else:
-            primitive, arguments = program.code[slot - first]
-            parts = _parts(
-                primitive, arguments, factor, lambda a: constant(a - inputs) if inputs <= a < first else None
-            )
-            if parts is None:
-                terms.append((slot, factor))
-                continue
-            for argument, its in parts:
-                if argument in factors:
-                    factors[argument] += its
-                else:
-                    factors[argument] = its
-                    heapq.heappush(waiting, -argument)
-    return offset, terms
+class _Sums:
+    """Outputs as linear combinations of inputs and heads."""
+
+    def __init__(self, arrays: Arrays) -> None:
+        self.program, self.first = arrays.program, arrays.first
+        self.constants, self.inputs = self.program.constants, self.program.inputs
+        kinds = np.full(self.program.slots, _TERM, dtype=np.uint8)
+        kinds[self.inputs : self.first] = _CONSTANT
+        kinds[self.first :] = np.take([_KINDS.get(operation, _TERM) for operation in arrays.known], arrays.operations)
+        uses = np.bincount(arrays.arguments, minlength=self.program.slots)
+        kinds[(uses > 1) & (kinds < _TERM)] += _SHARED
+        self.kinds = kinds.tobytes()
+
+    def constant(self, slot: int) -> float | None:
+        return self.constants[slot - self.inputs] if self.inputs <= slot < self.first else None
+
+    def of(self, output: int) -> tuple[float, dict[int, float]]:
+        """An output as a constant, and inputs and heads with their factors."""
+        terms: dict[int, float] = {}
+        first, code, kinds, constant = self.first, self.program.code, self.kinds, self.constant
+        shared: dict[int, float] = {}  # sums that several others have: their factors are added up first
+        later: list[int] = []
+        offset, waiting = 0.0, [(output, 1.0)]
+        while waiting or later:
+            if waiting:
+                slot, factor = waiting.pop()
+                kind = kinds[slot]
+                if kind >= _SHARED:
+                    if slot not in shared:
+                        heapq.heappush(later, -slot)
+                    shared[slot] = shared.get(slot, 0.0) + factor
+                    continue
+            else:  # all that use it have come up: they are younger
+                slot = -heapq.heappop(later)
+                kind, factor = kinds[slot] - _SHARED, shared.pop(slot)
+            if kind == _ADD:
+                one, other = code[slot - first][1]
+                waiting += (other, factor), (one, factor)
+            elif kind == _CONSTANT:
+                offset += factor * self.constants[slot - self.inputs]
+            elif kind == _SCALED and (parts := _parts(*code[slot - first], factor, constant)) is not None:
+                waiting += parts
+            else:
+                terms[slot] = terms[slot] + factor if slot in terms else factor
+        return offset, terms
 
 
 def _parts(
     primitive: Primitive, arguments: tuple[int, ...], factor: float, constant: Callable[[int], float | None]
 ) -> tuple[tuple[int, float], ...] | None:
-    """The arguments of a linear operation with their factors; None if it is none.
+    """The arguments of a linear operation other than a sum, with their factors; None if it is none.
 
     A factor 0 is none: x·0 is NaN where x is infinite. One that over- or underflows would lose the number.
     """
-    if primitive is primitives.add:
-        return (arguments[0], factor), (arguments[1], factor)
     if primitive is primitives.sub:
         return (arguments[0], factor), (arguments[1], -factor)
     if primitive is primitives.neg:
@@ -247,49 +258,63 @@ def _parts(
     return None
 
 
-def _groups(program: Program, heads: dict[int, int], slots: list[int]) -> list[Group]:
-    """The groups of some of the heads; `heads` numbers all."""
-    inputs = program.inputs
-    cones = dependencies(program, slots, OVERLAP * program.slots)
-    if cones is None:
-        together = [slots]
-    else:
-        by_support: dict[tuple[int, ...], list[int]] = defaultdict(list)
-        for head, cone in cones.items():
-            by_support[tuple(sorted(slot for slot in cone if slot < inputs))].append(head)
-        together = [*by_support.values()]
-    alike: dict[Element, list[tuple[list[int], list[int]]]] = defaultdict(list)
-    lists: dict[Element, list[list[int]]] = defaultdict(list)
-    for members in together:
-        cone = cones[members[0]] if cones and len(members) == 1 else _reached(program, members)
-        element, own, constants = _element(program, members, cone)
-        alike[element].append((own, constants))
-        lists[element].append(members)
-    few = [members for element, all_ in lists.items() if len(all_) < LANES for members in all_]
-    groups = [
-        _group(program, element, alike[element], all_, heads) for element, all_ in lists.items() if len(all_) >= LANES
-    ]
-    if few:
-        rest = [head for members in few for head in members]
-        element, own, constants = _element(program, rest, _reached(program, rest))
-        groups.append(_group(program, element, [(own, constants)], [rest], heads))
+def _groups(arrays: Arrays, heads: Any, roots: Any) -> list[Group]:
+    """The groups of some heads, as places among all of them. What has no equals is computed together."""
+    program, most = arrays.program, OVERLAP * arrays.program.slots
+    groups, rest = [], {*roots.tolist()}
+    if len(roots) >= LANES:
+        marks = arrays.marks()
+        supports = np.zeros(len(roots), dtype=np.uint64)
+        for part, rows, columns in alike(arrays, roots[:, None], marks[roots], LANES, most):
+            own = [columns[node] for node, slot in enumerate(part.slots) if slot < program.inputs]
+            supports[rows] = hashed(np.sort(np.array(own), axis=0).T)
+        roots, supports = roots[supports > 0], supports[supports > 0]
+        _, first, which, counts = np.unique(supports, return_index=True, return_inverse=True, return_counts=True)
+        first_of = first[which]  # for each head the first of those with its support
+        roots = roots[np.argsort(first_of, kind="stable")]
+        counts = counts[np.argsort(first)]
+        starts = np.cumsum(counts) - counts
+        for many in np.unique(counts):  # heads with one support are an element
+            members = roots[starts[counts == many][:, None] + np.arange(many)]
+            for part, rows, columns in alike(arrays, members, hashed(marks[members]), LANES, most):
+                groups.append(_group(program, part, columns, members[rows], heads))
+                rest.difference_update(members[rows].ravel().tolist())
+    if rest:
+        left = sorted(rest)
+        element, inputs, constants = _element(program, left, dependencies(program, left))
+        numbers = np.array(program.constants)[np.array(constants, dtype=np.int64) - program.inputs]
+        places = np.searchsorted(heads, left)[None]
+        groups.append(Group(element, np.array([inputs], dtype=np.int64), numbers[None], places))
     return groups
 
 
-def _group(
-    program: Program,
-    element: Element,
-    own: list[tuple[list[int], list[int]]],
-    members: list[list[int]],
-    heads: dict[int, int],
-) -> Group:
-    numbers = np.array(program.constants)
-    count = len(own)
+def _group(program: Program, part: Part, columns: list[Any], members: Any, heads: Any) -> Group:
+    """The group of a set of equal parts; constants that are equal in each of them are one."""
+    numbers, count = np.array(program.constants), len(members)
+    places: dict[int, tuple[str, int]] = {node: ("code", k) for k, node in enumerate(part.order)}
+    inputs: list[Any] = []
+    constants: dict[bytes, int] = {}
+    for node, slot in enumerate(part.slots):
+        if slot < program.inputs:
+            places[node] = "input", len(inputs)
+            inputs.append(columns[node])
+        elif slot < program.first_instruction:
+            places[node] = (
+                "constant",
+                constants.setdefault(numbers[columns[node] - program.inputs].tobytes(), len(constants)),
+            )
+    of: dict[tuple[int, int], int] = {origin: node for node, origin in enumerate(part.origins)}
+    of |= {(above, place): node for above, place, node in part.links}
+    steps = []
+    for node in part.order:
+        primitive, arguments = program.code[part.slots[node] - program.first_instruction]
+        steps.append((primitive, tuple([places[of[node, place]] for place in range(len(arguments))])))
+    found = np.array([np.frombuffer(bits) for bits in constants]).reshape(len(constants), count).T
     return Group(
-        element,
-        np.array([inputs for inputs, _ in own], dtype=np.int64).reshape(count, -1),
-        numbers[np.array([constants for _, constants in own], dtype=np.int64).reshape(count, -1) - program.inputs],
-        np.array([[heads[head] for head in list_] for list_ in members], dtype=np.int64),
+        Element(tuple(steps), tuple(places[of[-1, k]][1] for k in range(members.shape[1]))),
+        np.array(inputs, dtype=np.int64).reshape(len(inputs), count).T,
+        np.ascontiguousarray(found),
+        np.searchsorted(heads, members),
     )
 
 

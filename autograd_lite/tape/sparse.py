@@ -2,211 +2,30 @@
 
 import functools
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from threading import RLock
 from typing import Any
 
 import numpy as np
 
 from autograd_lite import hints
-from autograd_lite.backward import gradients
 from autograd_lite.errors import ArgumentError, OperandError, OutputError
 from autograd_lite.nests import Shape, unravel
+from autograd_lite.see.sparsity import PatternPicture, picture
 from autograd_lite.tape.backends.python import PythonSingle
 from autograd_lite.tape.backends.registry import chosen, single
-from autograd_lite.tape.call import jit
-from autograd_lite.tape.elements import Cut, Group, cut, scipy_sparse, zero_slots
+from autograd_lite.tape.colours import Given
+from autograd_lite.tape.elements import Cut, Group, cut, scipy_sparse
 from autograd_lite.tape.paths import WORTH_COMPILING, Path, Paths
+from autograd_lite.tape.plans import Kernel, Pattern, Plan, kernel_of
 from autograd_lite.tape.program import Program, merged
-from autograd_lite.tape.pushing import second_derivatives
-from autograd_lite.tape.trace import recorded
-from autograd_lite.tape.vmap import vmap
 from autograd_lite.transforms import name_of
 from autograd_lite.variable import Variable
 
 #: How many paths of a function are kept; the patterns of all that were met stay in the union.
 PATHS = 64
 KINDS = ("value", "jacobian", "hessian")
-
-
-@dataclass(frozen=True)
-class Kernel:
-    """A derivative of an element, compiled for all elements of a group: its entries, and those that are constants."""
-
-    run: Callable[..., Any] | None
-    entries: list[tuple[int, int]]  # for values (head, 0), for Jacobians (head, input), for Hessians a pair of inputs
-    constants: list[tuple[tuple[int, int], float]]
-
-
-def _kernel(group: Group, kind: str, example: Sequence[Any], backend: str) -> Kernel:
-    """The kernel of a group; the example holds the inputs, constants and weights of its first element."""
-    element, varying, shared = group.element, group.varying, group.shared.tolist()
-    supports = element.supports
-
-    def derivative(own: Any, data: Any, weight: Any) -> dict[tuple[int, int], Any]:
-        xs, numbers = list(own), list(shared)
-        for place, number in zip(varying, data, strict=True):
-            numbers[place] = number
-        if kind == "hessian":
-            return second_derivatives(element, xs, numbers, list(weight))
-        values = element.run(xs, numbers)
-        if kind == "value":
-            return {(k, 0): values[head] for k, head in enumerate(element.heads)}
-        found: dict[tuple[int, int], Any] = {}
-        for k, head in enumerate(element.heads):
-            wrt = [xs[place] for place in supports[k]]
-            slopes = gradients(values[head], wrt, create_graph=True, unconnected="none") if wrt else []
-            found |= {(k, place): slope for place, slope in zip(supports[k], slopes, strict=True) if slope is not None}
-        return found
-
-    keys: list[tuple[int, int]] = []
-
-    def all_of_it(own: Any, data: Any, weight: Any) -> list[Any]:
-        found = derivative(own, data, weight)
-        keys[:] = found
-        return [*found.values()]
-
-    numbers, shape = unravel((tuple(example), {}))
-    program = recorded(all_of_it, numbers, shape)[0]
-    if program.guards and kind != "value":  # a partial that branches in Python: any entry may appear
-        pairs = [(a, b) for a in range(len(example[0])) for b in range(a + 1)]
-        keys[:] = pairs if kind == "hessian" else [(k, place) for k, own in enumerate(supports) for place in own]
-        program = replace(program, outputs=())
-    zeros = set() if kind == "value" else zero_slots(program)
-    constant = {
-        key: 0.0 if slot in zeros else program.constants[slot - program.inputs]
-        for key, slot in zip(keys, program.outputs, strict=False)
-        if slot in zeros or program.inputs <= slot < program.first_instruction
-    }
-    entries = [key for key in keys if key not in constant]
-
-    def wanted(own: Any, data: Any, weight: Any) -> list[Any]:
-        found = derivative(own, data, weight)
-        return [found.get(key, 0.0) for key in entries]
-
-    wanted.__name__ = f"{kind} of {len(group):,} elements"
-    run = jit(wanted if len(group) == 1 else vmap(wanted), backend=backend) if entries else None
-    return Kernel(run, entries, [(key, number) for key, number in constant.items() if number])
-
-
-class Plan:
-    """One derivative on one path: the kernels of its groups, and where each of their results goes.
-
-    `rows` and `columns` are those of the entries, sorted by row; of a Hessian the lower triangle.
-    """
-
-    def __init__(self, cut_: Cut, kind: str, arguments: int, ready: Sequence[tuple[Group, Kernel]]) -> None:
-        self.cut, self.kind = cut_, kind
-        # Rows, columns, factors, sources of each; a source -1 is a number that is the same for all x.
-        entries: list[Any] = []
-        start = 0
-        for group, kernel in ready:
-            for entry in kernel.entries:
-                entries.append(self._placed(group, entry, np.arange(start, start + len(group)), 1.0))
-                start += len(group)
-            entries += [self._placed(group, entry, np.full(len(group), -1), x) for entry, x in kernel.constants]
-        self.sources = start
-        if kind == "jacobian":
-            line = cut_.linear.tocoo()
-            entries.append((line.row, line.col, line.data, np.full(line.nnz, -1)))
-        whole = np.empty(0, dtype=np.int64)
-        parts = zip((whole, whole, np.empty(0), whole), *entries, strict=True)
-        self._gather(arguments, *(np.concatenate(part) for part in parts))
-        self.runs = [
-            (kernel.run, len(kernel.entries), group.inputs, group.constants[:, group.varying], group.heads)
-            for group, kernel in ready
-            if kernel.run is not None
-        ]
-
-    def _placed(self, group: Group, entry: tuple[int, int], source: Any, factor: float) -> tuple[Any, Any, Any, Any]:
-        """Where an entry of each element goes: to every row of its head, or to a pair of inputs."""
-        a, b = entry
-        if self.kind == "hessian":
-            one, other = group.inputs[:, a], group.inputs[:, b]
-            return np.maximum(one, other), np.minimum(one, other), np.full(len(group), factor), source
-        weights, heads = self.cut.by_output, group.heads[:, a]
-        counts = np.diff(weights.indptr)[heads]
-        which = np.repeat(np.arange(len(group)), counts)
-        found = np.repeat(weights.indptr[heads] - np.cumsum(counts) + counts, counts) + np.arange(len(which))
-        columns = group.inputs[which, b] if self.kind == "jacobian" else np.zeros(len(which), dtype=np.int64)
-        return weights.indices[found], columns, weights.data[found] * factor, source[which]
-
-    def _gather(self, arguments: int, rows: Any, columns: Any, factors: Any, sources: Any) -> None:
-        if self.kind == "value":
-            wide = 1
-        else:
-            wide = arguments
-            kept = (columns < arguments) & (factors != 0.0)
-            kept &= (rows < arguments) if self.kind == "hessian" else True
-            rows, columns, factors, sources = rows[kept], columns[kept], factors[kept], sources[kept]
-        self.keys, place = np.unique(rows * wide + columns, return_inverse=True)
-        fixed = sources < 0
-        self.fixed = np.bincount(place[fixed], factors[fixed], len(self.keys))
-        matrix = scipy_sparse().csr_array
-        self.scatter: Any = matrix((factors[~fixed], (place[~fixed], sources[~fixed])), (len(self.keys), self.sources))
-        simple = self.scatter.nnz == len(self.keys) == self.sources and not self.fixed.any()
-        self.order = self.scatter.indices if simple and (self.scatter.data == 1.0).all() else None
-
-    def data(self, x: Any, weights: Any) -> Any:
-        """The entries at this point, in the order of `keys`."""
-        found = np.empty(self.sources)
-        start = 0
-        for run, entries, inputs, constants, heads in self.runs:
-            own = x.take(inputs), constants, weights.take(heads)
-            if len(inputs) == 1:
-                found[start : start + entries] = _floats(run(*(part[0] for part in own)))
-            else:
-                np.concatenate(_floats(run(*own)), out=found[start : start + entries * len(inputs)])
-            start += entries * len(inputs)
-        return found.take(self.order) if self.order is not None else self.scatter @ found + self.fixed
-
-
-def _floats(results: list[Any]) -> list[Any]:
-    """Results without derivatives: those of an operation that uses a Variable from outside are Variables."""
-    first = results[0]
-    if type(first) is Variable:
-        return [getattr(x, "value", x) for x in results]
-    if type(first) is np.ndarray and first.dtype == object:
-        return [np.array([getattr(x, "value", x) for x in column], dtype=np.float64) for column in results]
-    return results
-
-
-class Pattern:
-    """The entries of one derivative that any path had so far; of a Hessian the lower triangle, unless the matrix is made."""
-
-    def __init__(self, rows: int, columns: int) -> None:
-        self.shape, self.keys, self.version = (rows, columns), np.empty(0, dtype=np.int64), 0
-        self._structures: dict[bool, Any] = {}
-
-    def include(self, keys: Any) -> None:
-        if keys is self.keys or (len(keys) == len(self.keys) and np.array_equal(keys, self.keys)):
-            return
-        united = np.union1d(self.keys, keys) if self.version else keys
-        if len(united) > len(self.keys) or not self.version:
-            self.keys, self.version, self._structures = united, self.version + 1, {}
-
-    def _structure(self, *, both: bool) -> Any:
-        """Columns and row starts of the matrix, and which of the entries stands at each place; with `both` triangles."""
-        known = self._structures.get(both)
-        if known is None:
-            rows, columns = np.divmod(self.keys, max(self.shape[1], 1))
-            place = np.arange(len(rows))
-            if both:
-                below = rows > columns
-                rows, columns, place = (
-                    np.concatenate([part, other[below]])
-                    for part, other in ((rows, columns), (columns, rows), (place, place))
-                )
-                order = np.lexsort((columns, rows))
-                rows, columns, place = rows[order], columns[order], place[order]
-            starts = np.searchsorted(rows, np.arange(self.shape[0] + 1))
-            known = self._structures[both] = columns.astype(np.int32), starts.astype(np.int32), place
-        return known
-
-    def matrix(self, data: Any, *, both: bool) -> Any:
-        columns, starts, place = self._structure(both=both)
-        return scipy_sparse().csr_array((data.take(place) if both else data, columns.copy(), starts.copy()), self.shape)
 
 
 class Problem:
@@ -218,6 +37,7 @@ class Problem:
         self.patterns: dict[str, Pattern] = {}
         self.cuts: OrderedDict[Path, Cut] = OrderedDict()
         self._plans: dict[tuple[Path, str], Plan] = {}
+        self.recent: dict[str, Plan] = {}  # by derivative
         self.outputs: Shape | None = None
         #: The last path that was one too many, and the numbers that took it.
         self._unkept: tuple[bytes, Path] | None = None
@@ -280,30 +100,33 @@ class Problem:
                 old, _ = self.cuts.popitem(last=False)
                 for which in KINDS:
                     self._plans.pop((old, which), None)
-        by_head = cut_.by_output.T @ weights(cut_.outputs) if weights else np.zeros(cut_.heads)
+        by_output = weights(cut_.outputs) if weights else None
         plan = self._plans.get((path, kind))
         if plan is None:
             groups = cut_.groups + (cut_.cancelled if kind == "value" else [])
+            by_head = cut_.by_head @ by_output if weights else None
             ready = [(group, self._kernel(group, kind, x, by_head)) for group in groups]
             plan = self._plans[path, kind] = Plan(cut_, kind, len(numbers), ready)
-        return plan, plan.data(x, by_head), x
+        self.recent[kind] = plan
+        return plan, plan.data(x, by_output), x
 
     def _kernel(self, group: Group, kind: str, x: Any, weights: Any) -> Kernel:
         key = (kind, len(group) == 1, *group.key)
         if key not in self.kernels:
-            own = x[group.inputs[0]], group.constants[0][group.varying], weights[group.heads[0]]
-            self.kernels[key] = _kernel(group, kind, own, self.backend)
+            own = np.empty(0) if weights is None else weights[group.heads[0]]
+            example = x[group.inputs[0]], group.constants[0][group.varying], own
+            self.kernels[key] = kernel_of(group, kind, example, self.backend)
         return self.kernels[key]
 
     def matrix(self, kind: str, numbers: Any, weights: Any = None, triangle: str = "full") -> Any:
         plan, data, _ = self.computed(kind, numbers, weights)
         rows = len(numbers) if kind == "hessian" else plan.cut.outputs
         pattern = self.patterns.setdefault(kind, Pattern(rows, len(numbers)))
-        pattern.include(plan.keys)
+        if not plan.included:  # a pattern only grows
+            pattern.include(plan.keys)
+            plan.included = True
         if len(pattern.keys) > len(plan.keys):
-            wide = np.zeros(len(pattern.keys))
-            wide[np.searchsorted(pattern.keys, plan.keys)] = data
-            data = wide
+            data = plan.widened(pattern.keys, data)
         return pattern.matrix(data, both=kind == "hessian" and triangle == "full")
 
 
@@ -323,6 +146,18 @@ def _of_numbers(f: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return numeric
 
 
+def _numbers_of(x: Any, f: Callable[[Any], Any], name: str) -> tuple[list[Any], Shape]:
+    """The numbers of an argument, none of them a Variable, and its shape."""
+    numbers, shape = unravel(((x,), {}), f"the argument of {name_of(f)}")
+    for number in numbers:
+        if type(number) is Variable:
+            raise OperandError(
+                f"{name} got {number!r} among its numbers: its matrices are SciPy's, which hold floats only. Pass x.value, "
+                "or use al.jacobian or al.hessian."
+            )
+    return numbers, shape
+
+
 class Sparse:
     """The sparse derivatives of a function; made by `sparse`.
 
@@ -332,8 +167,12 @@ class Sparse:
         Counts how often a pattern has grown: a solver that was given a pattern is to be given it again then.
     """
 
-    def __init__(self, f: Callable[[Any], Any], backend: str) -> None:
+    def __init__(self, f: Callable[[Any], Any], backend: str, pattern: Mapping[str, Any] | None = None) -> None:
         self.f, self.asked, self._backend = f, backend, chosen(backend)
+        if pattern is not None and (not isinstance(pattern, Mapping) or not {*pattern} <= {*KINDS[1:]}):
+            shown = " ".join(repr(pattern).split())
+            raise ArgumentError(f'pattern={shown:.60}: give {{"jacobian": …, "hessian": …}}, or one of the two.')
+        self._given = {of: Given(own, of=of) for of, own in (pattern or {}).items()}
         self._lock = RLock()
         self._problems: dict[Shape, Problem] = {}
         self._kernels: dict[Any, Kernel] = {}
@@ -345,14 +184,8 @@ class Sparse:
         """The problem of this shape of argument, and its numbers as an array."""
         if type(x) is np.ndarray and x.dtype == np.float64 and x.shape == self._flat:
             assert self._last is not None
-            return self._last, x.ravel()
-        numbers, shape = unravel(((x,), {}), f"the argument of {name_of(self.f)}")
-        for number in numbers:
-            if type(number) is Variable:
-                raise OperandError(
-                    f"{self.__name__} got {number!r} among its numbers: its matrices are SciPy's, which hold floats only. "
-                    "Pass x.value, or use al.jacobian or al.hessian."
-                )
+            return self._last, np.ascontiguousarray(x).ravel()
+        numbers, shape = _numbers_of(x, self.f, self.__name__)
         problem = self._problems.get(shape)
         if problem is None:
             problem = self._problems[shape] = Problem(_of_numbers(self.f), shape, self._backend, self._kernels)
@@ -364,13 +197,26 @@ class Sparse:
         return sum(pattern.version for problem in self._problems.values() for pattern in problem.patterns.values())
 
     def __reduce__(self) -> Any:
-        return Sparse, (self.f, self.asked)
+        given = {of: own.structure for of, own in self._given.items()}
+        return Sparse, (self.f, self.asked, given or None)
+
+    def _eager(self, x: Any) -> tuple[Callable[[Any], list[Any]], Any]:
+        """The function from a vector to a list of numbers, and the vector: nothing is traced."""
+        numbers, shape = _numbers_of(x, self.f, self.__name__)
+
+        def flat(vector: Any) -> list[Any]:
+            (argument,), _ = shape.pack(list(vector))
+            return unravel(self.f(argument), f"the output of {name_of(self.f)}")[0]
+
+        return flat, np.array(numbers, dtype=np.float64)
 
     def value(self, x: Any) -> Any:
         """Return the function's value at `x`, added up element by element.
 
         Within n·eps·Σ|terms| of what the function returns itself, and the same bits at every call.
         """
+        if self._given:
+            return self.f(x)
         with self._lock:
             problem, numbers = self._problem(x)
             plan, data, inputs = problem.computed("value", numbers)
@@ -381,6 +227,8 @@ class Sparse:
 
     def jacobian(self, x: Any) -> Any:
         """Return the Jacobian at `x`, a `scipy.sparse.csr_array` (outputs, inputs) of doubles."""
+        if "jacobian" in self._given:
+            return self._given["jacobian"].jacobian(*self._eager(x))
         with self._lock:
             problem, numbers = self._problem(x)
             return problem.matrix("jacobian", numbers)
@@ -393,6 +241,8 @@ class Sparse:
         ArgumentError
             If that derivative was not computed yet.
         """
+        if of in self._given:
+            return self._given[of].structure.astype(np.int8)
         problem = self._last
         if of not in KINDS[1:] or problem is None or of not in problem.patterns:
             raise ArgumentError(
@@ -402,12 +252,42 @@ class Sparse:
         pattern = problem.patterns[of]
         return pattern.matrix(np.ones(len(pattern.keys), dtype=np.int8), both=of == "hessian")
 
+    def draw(self, of: str = "jacobian") -> PatternPicture:
+        """Return a picture of the pattern; colours say which group of elements, or which sweep, gives an entry.
+
+        Parameters
+        ----------
+        of : {"jacobian", "hessian"}
+            That derivative must have been computed, or its pattern have been given.
+
+        Returns
+        -------
+        PatternPicture
+            With `.svg` and `.save(path)`; shows itself in a notebook.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import autograd_lite as al
+        >>> s = al.sparse(lambda x: sum((b - a * a) ** 2 for a, b in zip(x[:-1], x[1:], strict=True)))
+        >>> h = s.hessian(np.ones(20))
+        >>> s.draw("hessian")
+        PatternPicture(hessian: 20 × 20, 58 entries)
+        """
+        made = self.pattern(of)
+        title = f"{of}: {made.shape[0]:,} × {made.shape[1]:,}, {made.nnz:,} entries"
+        if of in self._given:
+            return picture(title, made.shape, self._given[of].parts())
+        assert self._last is not None
+        return picture(title, made.shape, self._last.recent[of].parts(self._last.patterns[of]))
+
     def report(self) -> str:
         """Return what was found: groups of equal elements for each path, and pictures of the patterns."""
-        problem = self._last
+        problem, lines = self._last, [self.__name__]
+        for of, given in self._given.items():
+            lines += [str(given), braille(self.pattern(of))]
         if problem is None:
-            return f"{self.__name__}: not called yet"
-        lines = [self.__name__]
+            return "\n".join(lines) if self._given else f"{self.__name__}: not called yet"
         for number, (path, cut_) in enumerate(problem.cuts.items()):
             lines.append(f"path {number}: {len(path.tape)} instructions, {len(path.guards)} guards")
             lines += [f"  {group}" for group in sorted(cut_.groups, key=len, reverse=True)]
@@ -455,6 +335,10 @@ class Sparse:
                 )
             return own
 
+        if "hessian" in self._given:
+            f, vector = self._eager(x)
+            found = self._given["hessian"].hessian(f, vector, checked(len(f(vector.tolist()))))
+            return found if triangle == "full" else scipy_sparse().tril(found, format="csr")
         with self._lock:
             problem, numbers = self._problem(x)
             return problem.matrix("hessian", numbers, checked, triangle)
@@ -474,13 +358,17 @@ def braille(matrix: Any, width: int = 60) -> str:
 
 
 @hints.keywords
-def sparse(f: Callable[[Any], Any], *, backend: str = "auto") -> Sparse:
+def sparse(f: Callable[[Any], Any], *, pattern: Mapping[str, Any] | None = None, backend: str = "auto") -> Sparse:
     """Return the sparse derivatives of a function: `.value`, `.jacobian`, `.hessian`, `.pattern`, `.report`.
 
     Parameters
     ----------
     f : callable
         Takes one array or nest of numbers; returns a number or a nest of numbers. Plain scalar code, with loops and branches.
+    pattern : mapping, optional
+        For a function that cannot be traced: `{"jacobian": …, "hessian": …}`, or one of the two, each a SciPy sparse matrix
+        or an array that is other than 0 wherever that derivative ever is. Then `f` runs eagerly, with a sweep for each of
+        the colours of the pattern.
     backend : {"auto", "llvm", "numpy", "python"}
         Who runs the kernels, as for `jit`.
 
@@ -492,6 +380,9 @@ def sparse(f: Callable[[Any], Any], *, backend: str = "auto") -> Sparse:
     ------
     AutogradLiteError
         If SciPy is not installed.
+    ArgumentError
+        If a given pattern does not fit, or lacks an entry: each evaluation compares one random product. What is lost in the
+        rounding of that product is not found out.
 
     Notes
     -----
@@ -515,17 +406,19 @@ def sparse(f: Callable[[Any], Any], *, backend: str = "auto") -> Sparse:
     >>> s.report().splitlines()[2]
     '  999 elements of 2 inputs: 3 instructions'
     """
-    return Sparse(f, backend)
+    return Sparse(f, backend, pattern)
 
 
 @hints.keywords
-def sparse_jacobian(f: Callable[[Any], Any], *, backend: str = "auto") -> Callable[[Any], Any]:
+def sparse_jacobian(f: Callable[[Any], Any], *, pattern: Any = None, backend: str = "auto") -> Callable[[Any], Any]:
     """Return a function for the sparse Jacobian of `f`: a `scipy.sparse.csr_array` (outputs, inputs); see `sparse`.
 
     Parameters
     ----------
     f : callable
         Takes one array or nest of numbers; returns a number or a nest of numbers.
+    pattern : sparse matrix or array, optional
+        For a function that cannot be traced: other than 0 wherever the Jacobian ever is; see `sparse`.
     backend : {"auto", "llvm", "numpy", "python"}
         Who runs the kernels, as for `jit`.
 
@@ -542,17 +435,19 @@ def sparse_jacobian(f: Callable[[Any], Any], *, backend: str = "auto") -> Callab
     array([[3., 2., 0.],
            [0., 0., 1.]])
     """
-    return Sparse(f, backend).jacobian
+    return Sparse(f, backend, None if pattern is None else {"jacobian": pattern}).jacobian
 
 
 @hints.keywords
-def sparse_hessian(f: Callable[[Any], Any], *, backend: str = "auto") -> Callable[[Any], Any]:
+def sparse_hessian(f: Callable[[Any], Any], *, pattern: Any = None, backend: str = "auto") -> Callable[[Any], Any]:
     """Return a function for the sparse Hessian of `f`, which returns one number: a `scipy.sparse.csr_array`; see `sparse`.
 
     Parameters
     ----------
     f : callable
         Takes one array or nest of numbers; returns a number.
+    pattern : sparse matrix or array, optional
+        For a function that cannot be traced: other than 0 wherever the Hessian ever is; see `sparse`.
     backend : {"auto", "llvm", "numpy", "python"}
         Who runs the kernels, as for `jit`.
 
@@ -573,4 +468,4 @@ def sparse_hessian(f: Callable[[Any], Any], *, backend: str = "auto") -> Callabl
     >>> h.nnz  # x·y has no diagonal
     3
     """
-    return Sparse(f, backend).hessian
+    return Sparse(f, backend, None if pattern is None else {"hessian": pattern}).hessian

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from benchmarks.formulas import Random
     from benchmarks.networks import Data
+    from benchmarks.sparse_problems import Problem
 
 Run = Any
 CORES = 2
@@ -125,6 +126,28 @@ def compiled(data: Data) -> Run:
 
     def run() -> Any:
         return network_gradient(data)()
+
+    return run
+
+
+def sparse(problem: Problem) -> Run:
+    """The entries of a sparse Jacobian row by row, or of the lower triangle of a sparse Hessian."""
+    x = ca.SX.sym("x", len(problem.x))
+    y = problem.f(ca.vertsplit(x), MATHS)
+    y = ca.vertcat(*y) if isinstance(y, list) else y
+    if problem.kind == "jacobian":
+        return _buffered(ca.Function("jacobian", [x], [ca.jacobian(y, x).T]), problem.x)
+    weights = ca.SX.sym("w", y.shape[0])
+    hessian, _ = ca.hessian(ca.dot(weights, y), x)
+    given = np.ones(1) if problem.weights is None else problem.weights
+    return _buffered(ca.Function("hessian", [x, weights], [ca.triu(hessian)]), problem.x, given)
+
+
+def sparse_anew(problem: Problem) -> Run:
+    """The same from the function on."""
+
+    def run() -> Any:
+        return sparse(problem)()
 
     return run
 

@@ -22,6 +22,7 @@ from benchmarks import (
     programs,
     report,
     sections,
+    sparse_problems,
     transforms,
 )
 from benchmarks.contestant import Round
@@ -294,6 +295,26 @@ def test_the_formulas_by_hand_have_the_gradients_of_their_scalar_code():
         np.testing.assert_allclose(by_hand, [value, *slopes], rtol=1e-11, atol=1e-11)
 
 
+@pytest.mark.parametrize("name", sparse_problems.PROBLEMS)
+def test_sparse_references_are_dense_derivatives(name):
+    """Complex steps and their differences, entry by entry; what is left out is 0."""
+    pytest.importorskip("scipy")
+    problem = sparse_problems.problem(name, 30)[0]
+    f, weights = (lambda x: problem.f(x, al)), problem.weights
+    if problem.kind == "jacobian":
+        dense = al.jacobian(lambda x: np.array(f(x)))(problem.x)
+        found = al.sparse_jacobian(f)(problem.x)
+    else:
+        dense = np.tril(al.hessian(f if weights is None else lambda x: al.dot(weights, f(x)))(problem.x))
+        found = al.sparse(f).hessian(problem.x, weights, triangle="lower")
+    reference = sparse_problems.reference(problem)
+    entries = dense[dense != 0.0]
+    assert entries.shape == reference.shape == found.data.shape
+    # a difference of six points is good to 2e-14 of a seventh derivative, of some 1e3 here
+    np.testing.assert_allclose(reference, entries, rtol=1e-9, atol=1e-11 * np.abs(dense).max())
+    np.testing.assert_allclose(found.data, entries, rtol=1e-12, atol=1e-14 * np.abs(dense).max())
+
+
 @pytest.mark.parametrize("name", functions.FUNCTIONS)
 def test_the_twenty_functions_are_smooth_where_they_are_differentiated(name):
     """The slope along a direction is what differences give."""
@@ -306,7 +327,7 @@ def test_the_twenty_functions_are_smooth_where_they_are_differentiated(name):
     assert (ahead - behind) / (2 * h) == pytest.approx(slope, rel=1e-5, abs=1e-6)
 
 
-@pytest.mark.parametrize("name", mostly_full(["compile", "lanes", "scale", "replay"], [0]))
+@pytest.mark.parametrize("name", mostly_full(["compile", "lanes", "scale", "replay", "sparse"], [0]))
 def test_each_benchmark_runs_and_writes_its_page(name, tmp_path, capsys):
     """Quick sizes, without peers: the tables are formed, every result agrees, the rest is drawn."""
     pytest.importorskip("matplotlib")
@@ -329,7 +350,7 @@ def test_a_wrong_result_is_not_timed():
     assert contest.difference(right[:2], right) == "2 numbers for 3"
 
 
-PAGES = ("compile", "eager", "lanes", "replay", "scale")
+PAGES = ("compile", "eager", "lanes", "replay", "scale", "sparse")
 
 
 def close(printed, ratio, digits):

@@ -85,6 +85,14 @@ def test_compiled(reports):
     assert n["largest error of a slope"] < 1e-9
 
 
+def test_bratu(reports):
+    """Both solutions, to the error of the grid; three numbers a row."""
+    n = reports["bratu"].numbers
+    assert n["entries of J"] % 3 == 1
+    assert n["lower u(1/2)"] == pytest.approx(0.140539, abs=1e-5)
+    assert n["upper u(1/2)"] == pytest.approx(4.091467, abs=3e-5)
+
+
 def test_chain_rule(reports):
     """dy2/dy1 times dy1/dw1 is dy2/dw1 = 2."""
     n = reports["chain_rule"].numbers
