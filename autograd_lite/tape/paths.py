@@ -162,7 +162,7 @@ def keep(path: Path) -> None:
 class Paths:
     """All paths of one function for arguments of one shape, at most `limit`; lanes that need another run eagerly.
 
-    `loops`, `masked` and `merging` are as for `trace.recorded`; `said` holds the warnings that were given, for other shapes
+    `loops`, `lookups`, `masked` and `merging` are as for `trace.recorded`; `said` holds the warnings that were given, for other shapes
     too. Loops and lanes inside the function use the disk as it does, by `cache`: see `Path`.
     """
 
@@ -173,13 +173,14 @@ class Paths:
         limit: int,
         *,
         loops: int = 0,
+        lookups: bool = True,
         masked: bool = False,
         merging: bool = True,
         said: set[str] | None = None,
         cache: bool | None = None,
     ) -> None:
         self.f, self.shape, self.limit, self.loops = f, shape, limit, loops
-        self.masked, self.merging = masked, merging
+        self.lookups, self.masked, self.merging = lookups, masked, merging
         self.cache = asked() if cache is None else cache
         self.said: set[str] = set() if said is None else said
         self.known: list[Path] = []
@@ -210,7 +211,8 @@ class Paths:
         """The function as it runs with these numbers, traced anew; `masked`: see `recording.Recording`."""
         masked = masked or self.masked
         with asking(self.cache):
-            return record(self.f, numbers, self.shape, masked=masked, loops=self.loops, merging=self.merging)
+            how: dict[str, Any] = {"loops": self.loops, "lookups": self.lookups, "merging": self.merging}
+            return record(self.f, numbers, self.shape, masked=masked, **how)
 
     def others(self, path: Path, failed: int | None, tried: Sequence[Path]) -> list[Path]:
         """The known paths that agree with `path` before guard `failed` (from 0) and differ there; all if it is None."""

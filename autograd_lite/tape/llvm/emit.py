@@ -242,6 +242,10 @@ class ProgramModule(Module):
             return None
         return ("scratch", slot * self.row) if slot < self.varying else ("given", 8 * (slot - self.varying))
 
+    def step(self, place: Place) -> int:
+        """Bytes from one number to the next: what all lanes share lies side by side."""
+        return self.row if place[0] == "scratch" else 8
+
     def run(self, b: Builder, given: Value, scratch: Value, out: Value) -> None:
         """All functions and matrices, with no guard failed before."""
         if self.tape.guards:
@@ -264,10 +268,11 @@ class FunctionWriter:
         self.module, self.tape, self.b = module, module.tape, b
         self.pointers = {"given": given, "scratch": scratch, "out": out}
         self.values: dict[int, Value] = {}
+        self.entries: dict[Any, Value] = {}  # distances of entries of tables, in bytes
         self.comparisons: dict[int, tuple[Value, Value]] = {}
 
     def pointer(self, base: str, offset: int) -> Value:
-        return self.pointers[base].at(offset, "i8")
+        return (self.pointers.get(base) or Value(self.b, "ptr", base)).at(offset, "i8")
 
     def value(self, slot: int) -> Value:
         """A number, loaded where it is not at hand."""
@@ -302,7 +307,7 @@ class FunctionWriter:
             return
         elif hasattr(operation, "index"):  # one of the results of such an operation
             base, offset = self.module.results[arguments[0]]
-            place = self.module.results[slot] = base, offset + 8 * operation.index
+            place = self.module.results[slot] = base, offset + self.module.row * operation.index
             value = self.pointer(*place).load(self.b.double)
         else:
             given = [self.value(a) for a in arguments]
@@ -313,39 +318,50 @@ class FunctionWriter:
 
     def _table(self, slot: int, operation: Any, arguments: tuple[int, ...]) -> Value:
         """The numbers of a table in a row: where they lie, or in the scratch array."""
-        start = self._address(arguments[0])
-        alike = start and all(self._address(a) == (start[0], start[1] + 8 * k) for k, a in enumerate(arguments))
-        if not alike or start is None:
-            start = self._region(operation.arity)
-            self._passed(arguments, start[1])
-        self.module.results[slot] = start
+        module = self.module
+        known = [self.tape.constants[a - self.tape.inputs] for a in arguments if self.tape.inputs <= a < module.first]
+        if len(known) == len(arguments):
+            start: Place | None = (module.numbers(f"t{slot}", known), 0)
+        else:
+            start = self._address(arguments[0])
+            step = module.step(start) if start else 0
+            if not start or any(self._address(a) != (start[0], start[1] + step * k) for k, a in enumerate(arguments)):
+                start = self._region(operation.arity)
+                self._passed(arguments, start[1])
+        module.results[slot] = start
         return self.b.constant(0.0)
 
     def _row(self, _: int, operation: Any, arguments: tuple[int, ...]) -> Value:
         table, place = arguments
-        return self._entry(self.module.results[table], operation, place).load("double")
+        return self._entry(self.module.results[table], operation, place).gathered()
 
     def _entry(self, start: Place, row: Any, place: int) -> Value:
-        """The address of an entry; a place that is none, as of a NaN, counts as the first."""
-        x = self.value(place)
-        inside = x.where((x > 0.0) & (x < float(row.count)), 0.0)
-        return self.pointer(start[0], start[1] + 8 * row.offset).at(inside.cast("fptosi", "i64") * row.width)
+        """The address of an entry in each lane; a place that is none, as of a NaN, counts as the first."""
+        step, key = self.module.step(start), (place, row.count, row.width, self.module.step(start))
+        if key not in self.entries:
+            x = self.value(place)
+            inside = x.where((x > 0.0) & (x < float(row.count)), 0.0).cast("fptosi", self.b.whole)
+            distance = inside * (row.width * step)
+            shared = self.b.width == 1 or step != self.module.row
+            self.entries[key] = distance if shared else distance + self.b.joined_whole(range(0, 8 * self.b.width, 8))
+        return self.pointer(start[0], start[1] + step * row.offset).at(self.entries[key], "i8")
 
     def _scatter(self, slot: int, operation: Any, arguments: tuple[int, ...]) -> Value:
-        start = self.module.results[slot] = self._region(operation.results)
-        self.b.call("void", "al_fill", self.pointer(*start), self.b.constant(0.0), operation.results)
-        count = len(operation.rows)
+        """Each lane's sums, in a table of its own."""
+        start, count = self._region(operation.results), len(operation.rows)
+        self.module.results[slot], step = start, self.module.step(start)
+        with self.b.counted(operation.results) as (k,):
+            self.pointer(*start).at(k * step, "i8").store(self.b.constant(0.0))
         entries = [self._entry(start, row, place) for row, place in zip(operation.rows, arguments, strict=False)]
         for entry in entries:
-            entry.store(self.b.constant(-0.0))  # which changes no sum
+            entry.scatter(self.b.constant(-0.0))  # which changes no sum
         for entry, number in zip(entries, arguments[count:], strict=True):
-            total = entry.load("double") + self.value(number)
-            entry.store(total)
+            entry.scatter(entry.gathered() + self.value(number))
         return self.b.constant(0.0)
 
     def _region(self, size: int) -> Place:
         """Room in the scratch array."""
-        start = "scratch", self.module.scratch * 8
+        start = "scratch", self.module.scratch * self.module.row
         self.module.scratch += size
         return start
 
@@ -359,6 +375,10 @@ class FunctionWriter:
     def _passed(self, arguments: tuple[int, ...], region: int) -> None:
         """Arguments into the scratch array; runs of them at once: LLVM's time is quadratic in copies of single numbers."""
         start = 0
+        if self.module.width is not None:
+            for k, argument in enumerate(arguments):
+                self.pointer("scratch", region + self.module.row * k).store(self.value(argument))
+            return
         while start < len(arguments):
             place = self._address(arguments[start])
             row = alike = 1

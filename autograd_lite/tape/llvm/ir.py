@@ -59,6 +59,12 @@ class Module:
         self.parts.append(f"@{name} = internal constant [{len(entries)} x i64] [{', '.join(entries)}]")
         return f"@{name}"
 
+    def numbers(self, name: str, numbers: Iterable[float]) -> str:
+        """A table of doubles."""
+        entries = [f"double {literal('double', n)}" for n in numbers]
+        self.parts.append(f"@{name} = internal constant [{len(entries)} x double] [{', '.join(entries)}]")
+        return f"@{name}"
+
     @property
     def level(self) -> int:
         """How far LLVM optimises it, from 0 to 3."""
@@ -76,7 +82,7 @@ class Builder:
 
     def __init__(self, module: Module) -> None:
         self.module, self.width = module, module.width or 1
-        self.double = vector(self.width)
+        self.double, self.whole = vector(self.width), vector(self.width, "i64")
         self.lines: list[str] = []
         self._names = 0
         self._loop = ""  # the innermost
@@ -132,6 +138,10 @@ class Builder:
         for k, number in enumerate(numbers):
             result = self.emit(v, f"insertelement {v} {result.name}, double {number.name}, i32 {k}")
         return result
+
+    def joined_whole(self, numbers: Iterable[int]) -> "Value":
+        """A vector of known integers, one a lane."""
+        return Value(self, self.whole, f"<{', '.join(f'i64 {n}' for n in numbers)}>")
 
     @contextmanager
     def counted(
@@ -272,11 +282,30 @@ class Value:
         return self.b.emit(self.kind, f"shufflevector {pair}, <{len(lanes)} x i32> <{mask}>")
 
     def at(self, index: "Value | int", kind: str = "double") -> "Value":
-        """The address `index` elements of a type behind this one; bytes are `i8`."""
-        if not isinstance(index, Value) and not index:
+        """The address `index` elements of a type behind this one, or a vector of such; bytes are `i8`."""
+        if not isinstance(index, Value):
+            index = self.b.constant(index, "i64")
+        if index.name == "0":
             return self
-        number = index.name if isinstance(index, Value) else index
-        return self.b.emit("ptr", f"getelementptr {kind}, ptr {self.name}, i64 {number}")
+        pointers = index.kind.replace("i64", "ptr")
+        return self.b.emit(pointers, f"getelementptr {kind}, ptr {self.name}, {index.kind} {index.name}")
+
+    def gathered(self) -> "Value":
+        """The double at this address; at a vector of addresses one for each lane."""
+        if self.kind == "ptr":
+            return self.load("double")
+        b, suffix = self.b, f"v{self.b.width}f64.v{self.b.width}p0"
+        every = Value(b, vector(b.width, "i1"), literal(vector(b.width, "i1"), 1))
+        return b.call(b.double, f"llvm.masked.gather.{suffix}", self, Value(b, "i32", "8"), every, b.constant(0.0))
+
+    def scatter(self, value: "Value") -> None:
+        """Store a double at this address; at a vector of addresses one for each lane."""
+        if self.kind == "ptr":
+            self.store(value)
+            return
+        b, suffix = self.b, f"v{self.b.width}f64.v{self.b.width}p0"
+        every = Value(b, vector(b.width, "i1"), literal(vector(b.width, "i1"), 1))
+        b.call("void", f"llvm.masked.scatter.{suffix}", value, self, Value(b, "i32", "8"), every)
 
     def load(self, kind: str, align: int = 8) -> "Value":
         """What lies at this address; vectors need no more than a double's alignment."""
