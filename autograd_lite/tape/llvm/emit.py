@@ -13,7 +13,7 @@ from typing import Any
 from autograd_lite import primitives as p
 from autograd_lite.primitives import PRIMITIVES, Primitive
 from autograd_lite.tape import progress
-from autograd_lite.tape.llvm import engine, matrices, matrix_loops, runtime, vector_math
+from autograd_lite.tape.llvm import engine, matrices, matrix_loops, runtime, scatters, vector_math
 from autograd_lite.tape.llvm.ir import Builder, Module, Value, vector
 from autograd_lite.tape.lowering import TABLE, content, lowered
 from autograd_lite.tape.program import FEW, Guard, Program, sunk
@@ -112,15 +112,19 @@ class ProgramModule(Module):
         progress.part("looking for products of matrices")
         asked = summed or width is None
         self.groups = matrices.Found() if contract else matrices.found(tape, varying, summed=asked)
+        self.tables = scatters.found(tape) if summed else scatters.Found()
+        self.groups.absorbed |= self.tables.absorbed
         self.instructions = len(tape.code) - len(self.groups.absorbed)
         self.block = 256 if self.instructions < 1000 and varying < 200 else 64  # its numbers should stay in the cache
         # Bytes from one row of the scratch array to the next. No power of two: rows would fall into few sets of the cache.
         self.row = 8 if width is None else 8 * self.block + 64
         in_outers = {k for outer in self.groups.outers for k in outer.outputs}
-        self.added = [k for k in range(len(results)) if summed and k not in in_outers]
+        terms = {k: self.tables.terms.get(k, [slot]) for k, slot in enumerate(results) if summed and k not in in_outers}
+        self.added = [k for k, slots in terms.items() if slots]
         self.sums: dict[int, list[int]] = defaultdict(list)
         for number, k in enumerate(self.added):
-            self.sums[results[k]].append(number)
+            for slot in terms[k]:
+                self.sums[slot].append(number)
         self.outputs: dict[int, list[Place]] = defaultdict(list)
         for k, slot in enumerate(() if summed else results):
             self.outputs[slot].append(("out", 8 * k) if width is None else ("scratch", (varying + k) * self.row))
@@ -142,6 +146,8 @@ class ProgramModule(Module):
             self._guards[max(guard.left - self.first, guard.right - self.first, -1)].append((number, guard))
         self._last = self._last_uses()
         self._released: dict[int, list[int]] = defaultdict(list)
+        operands = {slot for table in self.tables.scattered for slot in table.arguments}
+        self.spread = {slot: self._take() for slot in sorted(operands) if self.varying <= slot < self.first}
         self.status = self._take() * self.row if self.tape.guards else 0
         self._calls: list[matrix_loops.Call] = []
         for index, part in enumerate(self._schedule):
@@ -153,6 +159,7 @@ class ProgramModule(Module):
                 self._keep(row)
             places, sources = ([self.place(slot)[1] for slot in slots] for slots in (part.rows, part.vector))
             self._calls.append(matrix_loops.matrix(self, index, part, self.varying, places=places, sources=sources))
+        self.scatters = [scatters.Calls(self, k, table, self.operand) for k, table in enumerate(self.tables.scattered)]
         self.outers = []
         for number, outer in enumerate(self.groups.outers):
             left, right = ([self.place(slot)[1] for slot in side] for side in (outer.left, outer.right))
@@ -198,6 +205,8 @@ class ProgramModule(Module):
             used(index, [side for guard in tested for side in (guard.left, guard.right)])
         for outer in self.groups.outers:
             used(len(self._schedule), [*outer.left, *outer.right])
+        for table in self.tables.scattered:
+            used(len(self._schedule), table.arguments)
         return last
 
     def _function(self, index: int, positions: list[int]) -> matrix_loops.Call:
@@ -219,6 +228,8 @@ class ProgramModule(Module):
             if index == len(self._schedule) - 1:
                 for slot in range(self.first):  # inputs and constants
                     writer.output(slot)
+                for slot, row in self.spread.items():
+                    writer.pointer("scratch", row * self.row).store(writer.value(slot))
 
         self.function(f"f{index}", ["ptr"] * 3, body, internal=True)
         return lambda b, *pointers: b.call("void", f"f{index}", *pointers)
@@ -236,6 +247,16 @@ class ProgramModule(Module):
     def place(self, slot: int) -> Place:
         """Where an input lies, or a number in the scratch array."""
         return self.input(slot) or ("scratch", self._rows[slot] * self.row)
+
+    def room(self, numbers: int) -> int:
+        """The offset in bytes of room in the scratch array for so many numbers side by side."""
+        start = self.scratch
+        self.scratch += -(-8 * numbers // self.row)
+        return start * self.row
+
+    def operand(self, slot: int) -> int:
+        """Where a number of each lane lies in the scratch array."""
+        return self.spread[slot] * self.row if slot in self.spread else self.place(slot)[1]
 
     def input(self, slot: int) -> Place | None:
         if slot >= self.tape.inputs:
@@ -503,34 +524,58 @@ def lanes_module(tape: Program, varying: int, width: int, *, summed: bool, contr
     places = f"<{', '.join(f'i64 {k}' for k in range(width))}>" if width > 1 else "0"  # of the lanes of a vector
     written = 0 if summed else count + bool(tape.guards)  # the status lies in the row behind the outputs
 
+    def one_block(b: Builder, arguments: Sequence[Value], block: Value, total: Value) -> None:
+        given, bases, strides, results, scratch, out, n, size = arguments
+        rows, sums = scratch.at(varying * row, "i8"), out.at(width)
+        first = block * size
+        ahead = n - first
+        lanes = size.where(ahead.compare("sge", size), ahead)
+        padded = lanes + (width - 1) & -width
+        b.call("void", "al_gather", bases, strides, varying, first, lanes, scratch, row, padded)
+        b.call("void", "al_fill", sums, b.constant(0.0, "double"), len(module.added) * width)
+        with b.counted(lanes, step=width) as (lane,):
+            exists = (lanes - lane).spread(width).compare("sgt", Value(b, whole, places))
+            out.store(exists.cast("sext", whole), align=64)
+            module.run(b, given, scratch.at(lane), out)
+        with b.counted(written) as (k,):
+            b.copy(results.at(k * n + first), rows.at(k * row, "i8"), lanes * 8)
+        with b.counted(len(module.added)) as (k,):
+            number = _halved(sums.at(k, v).load(v), width)
+            place = total.at(Value(b, "ptr", "@places").at(k, "i64").load("i64"))
+            place.store(place.load("double") + number if module.scatters else number)
+        for call in module.outers:
+            call(b, scratch, total, lanes)
+        for scatter in module.scatters:
+            scatter.add_lanes(b, scratch, lanes)
+
+    def several(b: Builder, common: Sequence[Value], total: Value, begin: Value, together: Value) -> None:
+        """As many blocks as there may be for one row of sums, where tables are added up."""
+        scratch, n, size = common[4], *common[6:]
+        b.call("void", "al_fill", total, b.constant(0.0, "double"), count)
+        for scatter in module.scatters:
+            scatter.clear(b, scratch)
+        with b.counted(begin + together, first=begin) as (block,):
+            b.leave((block * size).compare("sge", n))
+            one_block(b, common, block, total)
+        for scatter in module.scatters:
+            scatter.add_table(b, scratch, total)
+
     def main(b: Builder, *arguments: Value) -> None:
         """`results` are the sums of blocks or else rows of n lanes; `out` is a mask, and the sums of vectors behind it."""
-        given, bases, strides, results, scratch, out, n, size, start, end = arguments
-        rows, sums = scratch.at(varying * row, "i8"), out.at(width)
-        with b.counted(end, first=start) as (block,):
-            first = block * size
-            ahead = n - first
-            lanes = size.where(ahead.compare("sge", size), ahead)
-            padded = lanes + (width - 1) & -width
-            b.call("void", "al_gather", bases, strides, varying, first, lanes, scratch, row, padded)
-            b.call("void", "al_fill", sums, b.constant(0.0, "double"), len(module.added) * width)
-            with b.counted(lanes, step=width) as (lane,):
-                exists = (lanes - lane).spread(width).compare("sgt", Value(b, whole, places))
-                out.store(exists.cast("sext", whole), align=64)
-                module.run(b, given, scratch.at(lane), out)
-            with b.counted(written) as (k,):
-                b.copy(results.at(k * n + first), rows.at(k * row, "i8"), lanes * 8)
-            total = results.at(block * count)
-            with b.counted(len(module.added)) as (k,):
-                number = _halved(sums.at(k, v).load(v), width)
-                total.at(Value(b, "ptr", "@places").at(k, "i64").load("i64")).store(number)
-            for call in module.outers:
-                call(b, scratch, total, lanes)
+        *common, start, end, together = arguments
+        with b.counted(end, first=start) as (part,):
+            total = common[3].at(part * count)
+            if module.scatters:
+                several(b, common, total, part * together, together)
+            else:
+                one_block(b, common, part, total)
 
     module.table("places", module.added)
-    module.function("main", [*["ptr"] * 6, *["i64"] * 4], main)
+    module.function("main", [*["ptr"] * 6, *["i64"] * 5], main)
     work = module.instructions + len(module.groups.absorbed) // 4  # matrices keep the adders busy
+    work += sum(len(table.arguments) for table in module.tables.scattered)
     module.facts = {"block": module.block, "scratch": module.scratch * (row // 8), "work": work}
+    module.facts["together"] = bool(module.scatters) and not module.outers  # whether blocks may share a row of sums
     return module
 
 

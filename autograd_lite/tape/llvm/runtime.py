@@ -7,7 +7,7 @@ from functools import cache
 from threading import RLock
 from typing import Any
 
-from autograd_lite.tape.llvm import engine
+from autograd_lite.tape.llvm import engine, scatters
 from autograd_lite.tape.llvm.ir import Builder, Module, Value, vector
 
 
@@ -83,6 +83,8 @@ def library(_width: int | None = None) -> Module:
     module.function("al_total", ["ptr", "i64"], _total)
     module.function("al_fill", ["ptr", "double", "i64"], _fill)
     module.function("al_gather", ["ptr", "ptr", "i64", "i64", "i64", "ptr", "i64", "i64"], _gather)
+    module.function("al_scatter", ["ptr"] * 4 + ["i64"] * 4, scatters.scatter)
+    module.function("al_add", ["ptr"] * 3 + ["i64"], scatters.added)
     for swap in (False, True):
         module.function(f"al_scan{swap:d}", ["ptr"] * 6 + ["i64"] * 5 + ["ptr"], _scan(swap=swap))
     return module
