@@ -178,7 +178,8 @@ class Served:
         self.family, self.columns, self.given = family, columns, given
         self.facts: dict[int, Any] = {}  # leaves that are no numbers, by their places, with an axis of lanes first
         self.captured: dict[int, Variable] = {}  # what the lanes used from outside
-        self._parts: list[tuple[Shape, Any, Any]] = []  # of lanes, all if None, the shape of each, and outputs
+        #: Of lanes, all if None, the shape of each, and outputs; a lane has those of the last part that it is in.
+        self._parts: list[tuple[Shape, Any, Any]] = []
 
     def _with_captured(self, program: LaneProgram, columns: Columns) -> Columns:
         """The columns of a program: captured Variables are numbers that all lanes share."""
@@ -222,12 +223,12 @@ class Served:
                 path.serve(columns.count)
                 self._parts.append((shape, outputs, lanes))
                 continue
-            lanes, done = np.arange(columns.count) if lanes is None else lanes, status == 0
-            if done.any():
-                path.serve(int(np.count_nonzero(done)))
-                self._parts.append((shape, outputs[:, done], lanes[done]))
-            for code in np.unique(status[~done]):
-                waiting += self._continued(path, int(code), lanes[status == code], tried)
+            groups = by_status(status)
+            if (done := groups.pop(0, None)) is not None:
+                path.serve(len(done))
+                self._parts.append((shape, outputs, lanes))  # with those that other paths will write again
+            for code, failed in groups.items():
+                waiting += self._continued(path, code, failed if lanes is None else lanes[failed], tried)
         self._put_together()
 
     def _continued(self, path: Path, status: int, lanes: Any, tried: tuple[Path, ...]) -> list[Any]:
@@ -290,7 +291,8 @@ class Served:
                 rows = spread(list(outputs), shape, self.shape)
                 outputs = np.array([np.broadcast_to(row, outputs.shape[1]) for row in rows])  # noqa: PLW2901
             if lanes is None:
-                return outputs
+                numbers = outputs
+                continue
             if numbers is None:
                 numbers = np.empty((len(outputs), self.columns.count))
             numbers[:, lanes] = outputs
@@ -326,6 +328,14 @@ class Served:
                 leaves.append(column.view(keeping()) if column.dtype == object else column)
             start += size
         return optree.tree_unflatten(shape.containers, leaves)
+
+
+def by_status(status: Any) -> dict[int, Any]:
+    """The lanes of each status, in their order: as integers of 16 bits they are sorted in one pass."""
+    codes = status.astype(np.int16 if np.abs(status).max() < 2**15 else np.int64)
+    order = np.argsort(codes, kind="stable")
+    ends = np.flatnonzero(np.diff(codes[order])) + 1
+    return {int(codes[lanes[0]]): lanes for lanes in np.split(order, ends)}
 
 
 def _as_number(leaf: Any) -> Any:
