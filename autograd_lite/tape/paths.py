@@ -33,6 +33,24 @@ KEPT = 256
 WORTH_COMPILING = 100
 
 
+#: After so many calls in a row that no kept path served, calls of their kind run the function at once: 2⁸ of them before
+#: paths are tried again, then 2⁹, then 2¹⁰ each time.
+PATIENCE = 8
+
+
+class Patient:
+    """What has paths, and counts the calls that these did not serve."""
+
+    skips = _missed = 0  # calls that are to run the function at once
+
+    def miss(self) -> None:
+        self._missed = min(self._missed + 1, PATIENCE + 2)
+        self.skips = 0 if self._missed < PATIENCE else 1 << self._missed
+
+    def hit(self) -> None:
+        self.skips, self._missed = 0, max(self._missed - 2, 0)
+
+
 class Unserved(TraceError):  # noqa: N818 - reads as the fact it states
     """A step of a loop takes a path that none took while the scan was recorded."""
 
@@ -162,8 +180,8 @@ def keep(path: Path) -> None:
 class Paths:
     """All paths of one function for arguments of one shape, at most `limit`; lanes that need another run eagerly.
 
-    `loops`, `lookups`, `masked` and `merging` are as for `trace.recorded`; `said` holds the warnings that were given, for other shapes
-    too. Loops and lanes inside the function use the disk as it does, by `cache`: see `Path`.
+    `loops`, `lookups`, `masked` and `merging` are as for `trace.recorded`; `said` holds the warnings that were given, for
+    other shapes too. Loops and lanes inside the function use the disk as it does, by `cache`: see `Path`.
     """
 
     def __init__(
@@ -250,6 +268,8 @@ class Paths:
         differ from Python's in the last digit, and a comparison may hang on that.
         """
         with self._lock:
+            if self.full and "full" in self.said:
+                return None
             if self.full:
                 lines = [path.guards[-1].location for path in self.known if path.guards]
                 self._warn(

@@ -142,7 +142,9 @@ class Recording:
                 continue
             push = getattr(node._primitive, "pushed_forward", None)
             if push is not None:  # a look-up
-                known = [(tangents.get(n), arrived.get(n)) for n in (getattr(a, "_number", -1) for a in node._arguments)]
+                known = [
+                    (tangents.get(n), arrived.get(n)) for n in (getattr(a, "_number", -1) for a in node._arguments)
+                ]
                 tangents[node._number], condition = push(node._arguments, known, masked=self.masked)
                 if condition is not None:
                     arrived[node._number] = condition

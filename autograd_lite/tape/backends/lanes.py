@@ -77,7 +77,9 @@ class LaneProgram:
         self.common, self.each = split(program, [*varying, *[False] * len(tape.captured)])
         picked = np.array(self.common.outputs, dtype=np.int64)
         self._picked: Any = slice(len(picked)) if np.array_equal(picked, np.arange(len(picked))) else picked
-        self._constants = np.array(self.common.constants) if picked.size and picked.max() >= self.common.inputs else None
+        self._constants = (
+            np.array(self.common.constants) if picked.size and picked.max() >= self.common.inputs else None
+        )
         self._run = registry.lanes(self.each, sum(varying), backend, summed=summed, contract=contract)
         self.cached = getattr(self._run, "cached", False)
         if self.common.code:

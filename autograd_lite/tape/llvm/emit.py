@@ -109,6 +109,7 @@ class ProgramModule(Module):
     ) -> None:
         super().__init__(width, contract=contract, vectorised=vector_math.FUNCTIONS)
         self.tape, self.varying, self.first = tape, varying, tape.first_instruction
+        self.summed = summed
         progress.part("looking for products of matrices")
         asked = summed or width is None
         self.groups = matrices.Found() if contract else matrices.found(tape, varying, summed=asked)
@@ -342,13 +343,13 @@ class FunctionWriter:
         module = self.module
         known = [self.tape.constants[a - self.tape.inputs] for a in arguments if self.tape.inputs <= a < module.first]
         if len(known) == len(arguments):
-            start: Place | None = (module.numbers(f"t{slot}", known), 0)
-        else:
-            start = self._address(arguments[0])
-            step = module.step(start) if start else 0
-            if not start or any(self._address(a) != (start[0], start[1] + step * k) for k, a in enumerate(arguments)):
-                start = self._region(operation.arity)
-                self._passed(arguments, start[1])
+            module.results[slot] = module.numbers(f"t{slot}", known), 0
+            return self.b.constant(0.0)
+        start = self._address(arguments[0])
+        step = module.step(start) if start else 0
+        if not start or any(self._address(a) != (start[0], start[1] + step * k) for k, a in enumerate(arguments)):
+            start = self._region(operation.arity)
+            self._passed(arguments, start[1])
         module.results[slot] = start
         return self.b.constant(0.0)
 
@@ -520,63 +521,67 @@ def lanes_module(tape: Program, varying: int, width: int, *, summed: bool, contr
     """
     tape = lowered(tape, NATIVE)
     module = ProgramModule(tape, varying, width, results=tape.outputs, summed=summed, contract=contract)
-    row, count, v, whole = module.row, len(tape.outputs), vector(width), vector(width, "i64")
-    places = f"<{', '.join(f'i64 {k}' for k in range(width))}>" if width > 1 else "0"  # of the lanes of a vector
-    written = 0 if summed else count + bool(tape.guards)  # the status lies in the row behind the outputs
-
-    def one_block(b: Builder, arguments: Sequence[Value], block: Value, total: Value) -> None:
-        given, bases, strides, results, scratch, out, n, size = arguments
-        rows, sums = scratch.at(varying * row, "i8"), out.at(width)
-        first = block * size
-        ahead = n - first
-        lanes = size.where(ahead.compare("sge", size), ahead)
-        padded = lanes + (width - 1) & -width
-        b.call("void", "al_gather", bases, strides, varying, first, lanes, scratch, row, padded)
-        b.call("void", "al_fill", sums, b.constant(0.0, "double"), len(module.added) * width)
-        with b.counted(lanes, step=width) as (lane,):
-            exists = (lanes - lane).spread(width).compare("sgt", Value(b, whole, places))
-            out.store(exists.cast("sext", whole), align=64)
-            module.run(b, given, scratch.at(lane), out)
-        with b.counted(written) as (k,):
-            b.copy(results.at(k * n + first), rows.at(k * row, "i8"), lanes * 8)
-        with b.counted(len(module.added)) as (k,):
-            number = _halved(sums.at(k, v).load(v), width)
-            place = total.at(Value(b, "ptr", "@places").at(k, "i64").load("i64"))
-            place.store(place.load("double") + number if module.scatters else number)
-        for call in module.outers:
-            call(b, scratch, total, lanes)
-        for scatter in module.scatters:
-            scatter.add_lanes(b, scratch, lanes)
-
-    def several(b: Builder, common: Sequence[Value], total: Value, begin: Value, together: Value) -> None:
-        """As many blocks as there may be for one row of sums, where tables are added up."""
-        scratch, n, size = common[4], *common[6:]
-        b.call("void", "al_fill", total, b.constant(0.0, "double"), count)
-        for scatter in module.scatters:
-            scatter.clear(b, scratch)
-        with b.counted(begin + together, first=begin) as (block,):
-            b.leave((block * size).compare("sge", n))
-            one_block(b, common, block, total)
-        for scatter in module.scatters:
-            scatter.add_table(b, scratch, total)
 
     def main(b: Builder, *arguments: Value) -> None:
         """`results` are the sums of blocks or else rows of n lanes; `out` is a mask, and the sums of vectors behind it."""
         *common, start, end, together = arguments
         with b.counted(end, first=start) as (part,):
-            total = common[3].at(part * count)
             if module.scatters:
-                several(b, common, total, part * together, together)
+                _blocks(module, b, common, part, together)
             else:
-                one_block(b, common, part, total)
+                _block(module, b, common, part, common[3].at(part * len(tape.outputs)))
 
     module.table("places", module.added)
     module.function("main", [*["ptr"] * 6, *["i64"] * 5], main)
     work = module.instructions + len(module.groups.absorbed) // 4  # matrices keep the adders busy
     work += sum(len(table.arguments) for table in module.tables.scattered)
-    module.facts = {"block": module.block, "scratch": module.scratch * (row // 8), "work": work}
+    module.facts = {"block": module.block, "scratch": module.scratch * (module.row // 8), "work": work}
     module.facts["together"] = bool(module.scatters) and not module.outers  # whether blocks may share a row of sums
     return module
+
+
+def _blocks(module: ProgramModule, b: Builder, common: Sequence[Value], part: Value, together: Value) -> None:
+    """As many blocks as share a row of sums, where tables are added up."""
+    results, scratch, n, size = common[3], common[4], *common[6:]
+    count, begin = len(module.tape.outputs), part * together
+    total = results.at(part * count)
+    b.call("void", "al_fill", total, b.constant(0.0, "double"), count)
+    for scatter in module.scatters:
+        scatter.clear(b, scratch)
+    with b.counted(begin + together, first=begin) as (block,):
+        b.leave((block * size).compare("sge", n))
+        _block(module, b, common, block, total)
+    for scatter in module.scatters:
+        scatter.add_table(b, scratch, total)
+
+
+def _block(module: ProgramModule, b: Builder, common: Sequence[Value], block: Value, total: Value) -> None:
+    given, bases, strides, results, scratch, out, n, size = common
+    row, varying, width, guarded = module.row, module.varying, b.width, bool(module.tape.guards)
+    places = f"<{', '.join(f'i64 {k}' for k in range(width))}>" if width > 1 else "0"  # of the lanes of a vector
+    written = (
+        0 if module.summed else len(module.tape.outputs) + guarded
+    )  # the status lies in the row behind the outputs
+    rows, sums, first = scratch.at(varying * row, "i8"), out.at(width), block * size
+    ahead = n - first
+    lanes = size.where(ahead.compare("sge", size), ahead)
+    padded = lanes + (width - 1) & -width
+    b.call("void", "al_gather", bases, strides, varying, first, lanes, scratch, row, padded)
+    b.call("void", "al_fill", sums, b.constant(0.0, "double"), len(module.added) * width)
+    with b.counted(lanes, step=width) as (lane,):
+        exists = (lanes - lane).spread(width).compare("sgt", Value(b, b.whole, places))
+        out.store(exists.cast("sext", b.whole), align=64)
+        module.run(b, given, scratch.at(lane), out)
+    with b.counted(written) as (k,):
+        b.copy(results.at(k * n + first), rows.at(k * row, "i8"), lanes * 8)
+    with b.counted(len(module.added)) as (k,):
+        number = _halved(sums.at(k, b.double).load(b.double), width)
+        place = total.at(Value(b, "ptr", "@places").at(k, "i64").load("i64"))
+        place.store(place.load("double") + number if module.scatters else number)
+    for call in module.outers:
+        call(b, scratch, total, lanes)
+    for scatter in module.scatters:
+        scatter.add_lanes(b, scratch, lanes)
 
 
 def _halved(numbers: Value, width: int) -> Value:

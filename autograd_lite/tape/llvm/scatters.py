@@ -4,8 +4,8 @@ The gradient by a table that all lanes share is a sum over lanes of scatters. Nu
 place lane by lane, at the end of a block of lanes.
 """
 
-from collections import defaultdict
-from collections.abc import Callable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
@@ -45,53 +45,53 @@ class Found:
 
 def found(tape: Program) -> Found:
     """The scatters of a program whose outputs are all summed."""
-    first, code = tape.first_instruction, tape.code
-    scatters = {s: op for s, (op, _) in enumerate(code, start=first) if getattr(op, "lookup", "") == "scatter"}
-    if not scatters:
-        return Found()
-    uses = [0] * tape.slots
-    for slot in (*tape.roots, *(a for _, arguments in code for a in arguments)):
-        uses[slot] += 1
-
-    def source(slot: int) -> int | None:
-        """The scatter of which a slot is a result that is used once."""
-        own = code[slot - first][1][:1] if slot >= first and uses[slot] == 1 else ()
-        return own[0] if own and own[0] in scatters else None
-
-    trees = [_tree(tape, slot, uses) for slot in tape.outputs]
-    met: dict[int, int] = defaultdict(int)
-    for tree in trees:
-        for slot in tree:
-            if (scatter := source(slot)) is not None:
-                met[scatter] += 1
-    known = {s: Scattered(op, code[s - first][1]) for s, op in scatters.items() if met[s] == uses[s]}
-    result = Found([*known.values()], absorbed={s - first for s in known})
-    for output, tree in enumerate(trees):
-        holding: set[int] = set()  # the slots above results of scatters
-        for slot in reversed(tree):
-            if source(slot) in known or (len(tree) > 1 and holding.intersection(_terms(tape, slot))):
-                holding.add(slot)
-        if holding:
-            result.absorbed.update(slot - first for slot in holding)
-            result.terms[output] = [s for slot in holding for s in _terms(tape, slot) if s not in holding and s not in known]
-            for slot in holding:
-                if (scatter := source(slot)) in known:
-                    known[scatter].targets.append((code[slot - first][0].index, output))  # type: ignore[attr-defined,index]
-    return result
+    first = tape.first_instruction
+    scatters = [s for s, (op, _) in enumerate(tape.code, start=first) if getattr(op, "lookup", "") == "scatter"]
+    return _Search(tape, scatters).found() if scatters else Found()
 
 
-def _terms(tape: Program, slot: int) -> tuple[int, ...]:
-    """What an addition adds up."""
-    operation, arguments = tape.code[slot - tape.first_instruction] if slot >= tape.first_instruction else (None, ())
-    return arguments if operation is add else ()
+class _Search:
+    def __init__(self, tape: Program, scatters: Sequence[int]) -> None:
+        self.tape, self.first, self.scatters = tape, tape.first_instruction, {*scatters}
+        self.uses = Counter((*tape.roots, *(a for _, arguments in tape.code for a in arguments)))
+        self.trees = [self._tree(slot) for slot in tape.outputs]
+        met = Counter(self._source(slot) for tree in self.trees for slot in tree)
+        operations = {s: tape.code[s - self.first] for s in scatters if met[s] == self.uses[s]}  # used for nothing else
+        self.known = {s: Scattered(*operation) for s, operation in operations.items()}
 
+    def found(self) -> Found:
+        result = Found([*self.known.values()], absorbed={s - self.first for s in self.known})
+        for output, tree in enumerate(self.trees):
+            above: set[int] = set()  # results of scatters, and the sums that hold them
+            for slot in reversed(tree):
+                if self._source(slot) in self.known or above.intersection(self._terms(slot)):
+                    above.add(slot)
+            if not above:
+                continue
+            result.absorbed.update(slot - self.first for slot in above)
+            result.terms[output] = [s for slot in above for s in self._terms(slot) if s not in above]
+            for slot in above:
+                item: Any = self.tape.code[slot - self.first][0]
+                if (scatter := self._source(slot)) in self.known:
+                    self.known[scatter].targets.append((item.index, output))
+        return result
 
-def _tree(tape: Program, slot: int, uses: list[int]) -> list[int]:
-    """The slots of a tree of additions, each of them used once; sums before their terms."""
-    tree = [slot] if uses[slot] == 1 else []
-    for sum_ in tree:
-        tree += [s for s in _terms(tape, sum_) if uses[s] == 1]
-    return tree
+    def _tree(self, slot: int) -> list[int]:
+        """The slots of a tree of additions, each of them used once; sums before their terms."""
+        tree = [slot] if self.uses[slot] == 1 else []
+        for total in tree:
+            tree.extend(s for s in self._terms(total) if self.uses[s] == 1)
+        return tree
+
+    def _terms(self, slot: int) -> tuple[int, ...]:
+        """The slots that an addition adds up."""
+        operation, arguments = self.tape.code[slot - self.first] if slot >= self.first else (None, ())
+        return arguments if operation is add else ()
+
+    def _source(self, slot: int) -> int:
+        """The scatter of which a slot is a result; -1 if it is none."""
+        own = self.tape.code[slot - self.first][1][:1] if slot >= self.first else ()
+        return own[0] if own and own[0] in self.scatters else -1
 
 
 class Calls:
@@ -117,7 +117,7 @@ class Calls:
 
 
 def scatter(b: Builder, *arguments: Value) -> None:
-    """For each lane: numbers at offsets of the scratch array, added to a row of the table; a place that is none is the first."""
+    """Numbers at offsets of the scratch array, added to rows of the table lane by lane; a place that is none is the first."""
     table, scratch, places, pairs, size, count, width, lanes = arguments
     rows = b.emit("double", f"sitofp i64 {count.name} to double")
     with b.counted(lanes) as (lane,):
