@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any
 
 from autograd_lite.errors import AutogradLiteError, PathWarning, TraceError
-from autograd_lite.frames import INDEX, library_frames
+from autograd_lite.frames import COUNTING, INDEX, library_frames
 from autograd_lite.nests import Shape
 from autograd_lite.primitives import Primitive
 from autograd_lite.tape.backends import python
@@ -294,7 +294,7 @@ class Paths:
             return path
 
     def _warn_of_order(self, path: Path) -> None:
-        """Say once that `sorted` or its like makes a path of every order of the numbers, or a look-up one of every index.
+        """Say once that an index, `int`, `sorted` or its like makes a path of every number, or of every order of numbers.
 
         At the third such path.
         """
@@ -305,22 +305,25 @@ class Paths:
         if not called:
             return
         self._orders[place] += 1
-        if self._orders[place] == 2 and f" in {called}" == INDEX:
-            self._warn(
-                "index",
-                f"a traced number of {name_of(self.f)} is an index in {place}: every index becomes a path of its own, to be "
-                "traced and compiled. Write al.take(table, index), for which an index is data.",
-                PathWarning,
+        if self._orders[place] != 2:
+            return
+        name, anew = name_of(self.f), "becomes a path of its own, to be traced and compiled."
+        data = "al.take(table, index), for which an index is data"
+        subject = "index" if f" in {called}" == INDEX else called if called.removesuffix("()") in COUNTING else "order"
+        if subject == "index":
+            text = f"a traced number of {name} is an index in {place}: every index {anew} Write {data}."
+        elif subject == called:
+            text = (
+                f"{called} in {place} asks for a traced number of {name}: every whole number {anew} As an index, write "
+                f"{data}; as a number of turns, al.while_loop(condition, step, init); to round, al.trunc or al.floor."
             )
-        elif self._orders[place] == 2:
+        else:
             selecting = "al.max and al.min" if called in ("max()", "min()") else "al.max, al.min, al.maximum and where"
-            self._warn(
-                "order",
-                f"{called} in {place} compares traced numbers of {name_of(self.f)}: every order of them becomes a path "
-                f"of its own, to be traced and compiled. {selecting} select without a branch; or put the numbers in order "
-                "outside.",
-                PathWarning,
+            text = (
+                f"{called} in {place} compares traced numbers of {name}: every order of them {anew} {selecting} select "
+                "without a branch; or put the numbers in order outside."
             )
+        self._warn(subject, text, PathWarning)
 
     def _warn(self, subject: str, text: str, category: type[Warning]) -> None:
         if subject not in self.said:
