@@ -25,7 +25,7 @@ arrays  tape.program
 functions
 operators  numpy_functions  tape.llvm.ir
 variable  tape.llvm.vector_math  tape.llvm.engine
-copies  nests  selection  see.labels  tape.llvm.matrices  tape.llvm.scatters
+copies  nests  selection  see.labels  tape.llvm.matrices  tape.llvm.tables
 backward  tables  see.formulas  tape.backends.registry  tape.llvm.runtime  train.nn  train.optim
 transforms  tape.recording  see.graph  nn  optim  tape.llvm.matrix_loops
 testing  tape.trace  see.blame  see.dot  see.expressions  see.flow  see.kinks

@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import autograd_lite as al
-from autograd_lite.tape.llvm import backend, emit, engine
 
 EPS = 2.0**-52
 LENGTH = 11  # of tables, which are looked up in and not selected from
@@ -130,42 +129,6 @@ def test_any_table_any_index(data):
     assert np.allclose(total(table, index), expected, rtol=0.0, atol=8 * EPS * (size + 20) * scale)
 
 
-def test_a_look_up_is_one_instruction_in_lanes_too():
-    """Whatever the length of the table; what is summed over lanes lies in one table."""
-    counts = {}
-    for rows in (20, 1000):
-        f = lambda table, at: al.sum(al.take(table, at) ** 2)
-        for g, reduce in ((al.grad(f), "sum"), (f, None)):
-            table = np.ones((rows, 3))
-            compiled = al.jit(al.vmap(g, in_axes=(None, 0), reduce=reduce))
-            compiled(table, np.arange(12.0).reshape(3, 4))
-            program = compiled.paths()[0].programs["llvm", reduce is not None].each
-            names = [operation.name.split("_")[0] for operation, _ in program.code]
-            counts.setdefault(reduce, []).append(sum(name != "item" for name in names) - names.count("add"))
-            if reduce:
-                module = emit.lanes_module(program, 4, engine.host().width, summed=True)
-                assert len(module.tables.scattered) == names.count("scatter") == 1
-                assert module.scratch < 3 * rows  # rows of a number for each lane
-    assert all(first == last for first, last in counts.values())
-
-
-def test_sums_do_not_depend_on_threads(monkeypatch):
-    """Blocks that share a table, and threads that take blocks: the same bits, whoever does what."""
-    monkeypatch.setattr(backend, "MOST_SUMS", 1 << 10)
-    rng = np.random.default_rng(0)
-    at = rng.integers(0, LENGTH, size=(70_000, 4)).astype(float)
-    f = al.jit(al.vmap(al.grad(several), in_axes=(None, 0), reduce="sum"))
-    expected = f(SMALL, at)
-    program = f.paths()[0].programs["llvm", True]._run
-    assert program.blocks_of_a_sum(len(at)) > 1
-    for cores in (1, 2, 3, 7):
-        monkeypatch.setattr(backend, "_CORES", cores)
-        monkeypatch.setattr(backend, "WORTH_A_THREAD", 1)
-        assert np.array_equal(f(SMALL, at), expected)
-    parts = sum(f(SMALL, at[k : k + 700]) for k in range(0, len(at), 700))
-    assert np.allclose(parts, expected, rtol=1e-11)  # 70,000 terms, all sums of several
-
-
 @pytest.mark.parametrize("name", BACKENDS)
 def test_infinite_slopes_of_other_rows_stay_there(name):
     """In lanes that take them they are in the result; sums over lanes are made again by the careful program."""
@@ -201,17 +164,3 @@ def test_forward_derivatives_look_up_too(name):
     assert [COMPILED[name](f)(v, i, d) for i in (0, 3)] == [math.inf, 1.0]
     constant = lambda x, i: al.jvp(lambda x: al.take([0.0] * 9 + [x, x * x], i) ** 0.5, (x,), (1.0,))[1]
     assert [COMPILED[name](constant)(4.0, i) for i in (0, 9, 10)] == [constant(4.0, i) for i in (0, 9, 10)]
-
-
-def test_code_for_other_machines():
-    """Gathers and scatters are written for every target, whatever its vectors are."""
-    f = al.jit(al.vmap(al.grad(by_lane), in_axes=(None, 0)))
-    f(SMALL, np.array([[1.0, 2.0, 3.0]]))
-    program = f.paths()[0].programs["llvm", False].each
-    for target in (
-        engine.host(),
-        engine.Target("wasm32-unknown-unknown", "", "+simd128", 2),
-        engine.Target("aarch64-unknown-linux-gnu", "", "", 2),
-    ):
-        module = emit.lanes_module(program, 3, target.width, summed=False)
-        assert len(target.machine(0).emit_object(engine._parsed(module.text))) > 1000

@@ -13,7 +13,7 @@ from typing import Any
 from autograd_lite import primitives as p
 from autograd_lite.primitives import PRIMITIVES, Primitive
 from autograd_lite.tape import progress
-from autograd_lite.tape.llvm import engine, matrices, matrix_loops, runtime, scatters, vector_math
+from autograd_lite.tape.llvm import engine, matrices, matrix_loops, runtime, tables, vector_math
 from autograd_lite.tape.llvm.ir import Builder, Module, Value, vector
 from autograd_lite.tape.lowering import TABLE, content, lowered
 from autograd_lite.tape.program import FEW, Guard, Program, sunk
@@ -113,10 +113,13 @@ class ProgramModule(Module):
         progress.part("looking for products of matrices")
         asked = summed or width is None
         self.groups = matrices.Found() if contract else matrices.found(tape, varying, summed=asked)
-        self.tables = scatters.found(tape) if summed else scatters.Found()
+        self.tables = tables.found(tape) if summed else tables.Found()
         self.groups.absorbed |= self.tables.absorbed
+        self.read, copied = tables.in_place(tape, varying) if width is not None else ({}, [])
+        self.copied = len(copied), self.table("inputs", copied)
         self.instructions = len(tape.code) - len(self.groups.absorbed)
-        self.block = 256 if self.instructions < 1000 and varying < 200 else 64  # its numbers should stay in the cache
+        few = self.instructions < 1000 and len(copied) < 200
+        self.block = 256 if few else 64  # its numbers should stay in the cache
         # Bytes from one row of the scratch array to the next. No power of two: rows would fall into few sets of the cache.
         self.row = 8 if width is None else 8 * self.block + 64
         in_outers = {k for outer in self.groups.outers for k in outer.outputs}
@@ -147,9 +150,10 @@ class ProgramModule(Module):
             self._guards[max(guard.left - self.first, guard.right - self.first, -1)].append((number, guard))
         self._last = self._last_uses()
         self._released: dict[int, list[int]] = defaultdict(list)
+        self.status = self._take() * self.row if self.tape.guards else 0  # the first row that is taken
         operands = {slot for table in self.tables.scattered for slot in table.arguments}
         self.spread = {slot: self._take() for slot in sorted(operands) if self.varying <= slot < self.first}
-        self.status = self._take() * self.row if self.tape.guards else 0
+        self.located = [self._take() * self.row for _ in range(3)] if self.read else []
         self._calls: list[matrix_loops.Call] = []
         for index, part in enumerate(self._schedule):
             self._free += [self._rows[slot] for slot in self._released.pop(index - 1, ())]
@@ -160,7 +164,7 @@ class ProgramModule(Module):
                 self._keep(row)
             places, sources = ([self.place(slot)[1] for slot in slots] for slots in (part.rows, part.vector))
             self._calls.append(matrix_loops.matrix(self, index, part, self.varying, places=places, sources=sources))
-        self.scatters = [scatters.Calls(self, k, table, self.operand) for k, table in enumerate(self.tables.scattered)]
+        self.scatters = [tables.Calls(self, k, table, self.operand) for k, table in enumerate(self.tables.scattered)]
         self.outers = []
         for number, outer in enumerate(self.groups.outers):
             left, right = ([self.place(slot)[1] for slot in side] for side in (outer.left, outer.right))
@@ -290,7 +294,7 @@ class FunctionWriter:
         self.module, self.tape, self.b = module, module.tape, b
         self.pointers = {"given": given, "scratch": scratch, "out": out}
         self.values: dict[int, Value] = {}
-        self.entries: dict[Any, Value] = {}  # distances of entries of tables, in bytes
+        self.distances: dict[Any, Value] = {}  # of rows of tables
         self.comparisons: dict[int, tuple[Value, Value]] = {}
 
     def pointer(self, base: str, offset: int) -> Value:
@@ -341,6 +345,8 @@ class FunctionWriter:
     def _table(self, slot: int, operation: Any, arguments: tuple[int, ...]) -> Value:
         """The numbers of a table in a row: where they lie, or in the scratch array."""
         module = self.module
+        if slot in module.read:
+            return self.b.constant(0.0)
         known = [self.tape.constants[a - self.tape.inputs] for a in arguments if self.tape.inputs <= a < module.first]
         if len(known) == len(arguments):
             module.results[slot] = module.numbers(f"t{slot}", known), 0
@@ -355,18 +361,36 @@ class FunctionWriter:
 
     def _row(self, _: int, operation: Any, arguments: tuple[int, ...]) -> Value:
         table, place = arguments
+        first = self.module.read.get(table)
+        if first is not None:
+            return self._read(first, operation, place)
         return self._entry(self.module.results[table], operation, place).gathered()
+
+    def _read(self, first: int, row: Any, place: int) -> Value:
+        """An entry of a table that each lane has in memory: from the address and the stride of that input."""
+        b, pointers = self.b, vector(self.b.width, "ptr")
+        bases, strides, lane = (self.pointer("scratch", offset).load(b.whole) for offset in self.module.located)
+        entry = self._distance(place, row, 8) + 8 * (first + row.offset)
+        base, stride = ((table + entry).cast("inttoptr", pointers).gathered().bits() for table in (bases, strides))
+        address: Value = base + lane * stride
+        return address.cast("inttoptr", pointers).gathered()
 
     def _entry(self, start: Place, row: Any, place: int) -> Value:
         """The address of an entry in each lane; a place that is none, as of a NaN, counts as the first."""
-        step, key = self.module.step(start), (place, row.count, row.width, self.module.step(start))
-        if key not in self.entries:
+        step = self.module.step(start)
+        distance = self._distance(place, row, step)
+        if self.b.width > 1 and start[0] == "scratch":
+            distance = distance + self.b.joined_whole(range(0, 8 * self.b.width, 8))
+        return self.pointer(start[0], start[1] + step * row.offset).at(distance, "i8")
+
+    def _distance(self, place: int, row: Any, step: int) -> Value:
+        """Bytes from the first row of a table to the one that is taken."""
+        key = place, row.count, row.width * step
+        if key not in self.distances:
             x = self.value(place)
             inside = x.where((x > 0.0) & (x < float(row.count)), 0.0).cast("fptosi", self.b.whole)
-            distance = inside * (row.width * step)
-            shared = self.b.width == 1 or step != self.module.row
-            self.entries[key] = distance if shared else distance + self.b.joined_whole(range(0, 8 * self.b.width, 8))
-        return self.pointer(start[0], start[1] + step * row.offset).at(self.entries[key], "i8")
+            self.distances[key] = inside * (row.width * step)
+        return self.distances[key]
 
     def _scatter(self, slot: int, operation: Any, arguments: tuple[int, ...]) -> Value:
         """Each lane's sums, in a table of its own."""
@@ -556,17 +580,21 @@ def _blocks(module: ProgramModule, b: Builder, common: Sequence[Value], part: Va
 
 
 def _block(module: ProgramModule, b: Builder, common: Sequence[Value], block: Value, total: Value) -> None:
-    given, bases, strides, results, scratch, out, n, size = common
+    given, bases, strides, results, scratch, out, n, block_size = common
     row, varying, width, guarded = module.row, module.varying, b.width, bool(module.tape.guards)
     places = f"<{', '.join(f'i64 {k}' for k in range(width))}>" if width > 1 else "0"  # of the lanes of a vector
     written = (
         0 if module.summed else len(module.tape.outputs) + guarded
     )  # the status lies in the row behind the outputs
-    rows, sums, first = scratch.at(varying * row, "i8"), out.at(width), block * size
+    rows, sums, first = scratch.at(varying * row, "i8"), out.at(width), block * block_size
     ahead = n - first
-    lanes = size.where(ahead.compare("sge", size), ahead)
+    lanes = block_size.where(ahead.compare("sge", block_size), ahead)
     padded = lanes + (width - 1) & -width
-    b.call("void", "al_gather", bases, strides, varying, first, lanes, scratch, row, padded)
+    size, inputs = module.copied
+    b.call("void", "al_gather", bases, strides, inputs, size, first, lanes, scratch, row, padded)
+    if module.read:
+        located = [scratch.at(offset, "i8") for offset in module.located]
+        b.call("void", "al_locate", bases, strides, first, lanes, padded, *located)
     b.call("void", "al_fill", sums, b.constant(0.0, "double"), len(module.added) * width)
     with b.counted(lanes, step=width) as (lane,):
         exists = (lanes - lane).spread(width).compare("sgt", Value(b, b.whole, places))

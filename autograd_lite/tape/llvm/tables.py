@@ -1,7 +1,7 @@
-"""Tables that are added up over lanes: what each lane scatters goes into one table, and no lane has a table of its own.
+"""Tables in lanes: those that are read where they lie in memory, and those that are added up over lanes.
 
-The gradient by a table that all lanes share is a sum over lanes of scatters. Numbers are added place by place, and for each
-place lane by lane, at the end of a block of lanes.
+The gradient by a table that all lanes share is a sum over lanes of scatters. What each lane scatters goes into one table, and
+no lane has a table of its own: numbers are added place by place, and for each place lane by lane, at the end of a block.
 """
 
 from collections import Counter, defaultdict
@@ -12,7 +12,28 @@ from typing import Any
 
 from autograd_lite.primitives import add
 from autograd_lite.tape.llvm.ir import Builder, Value
-from autograd_lite.tape.program import Program
+from autograd_lite.tape.program import Program, is_table
+
+#: A read in place, by three gathers, costs as much as so many copies of numbers.
+COPIES = 20
+
+
+def in_place(tape: Program, varying: int) -> tuple[dict[int, int], list[int]]:
+    """The first inputs of tables that lanes read where they lie in memory, and the inputs that are copied.
+
+    Tables of inputs that differ from lane to lane, of which lanes take few numbers.
+    """
+    first, looked_up = tape.first_instruction, Counter(own[0] for op, own in tape.code if hasattr(op, "lookup") and own)
+    read = {}
+    for slot, (operation, own) in enumerate(tape.code, start=first):
+        neighbours = is_table(operation) and own == tuple(range(own[0], own[0] + len(own))) and own[-1] < varying
+        if neighbours and len(own) > COPIES * looked_up[slot]:
+            read[slot] = own[0]
+    if not read:
+        return {}, [*range(varying)]
+    used = {a for slot, (_, own) in enumerate(tape.code, start=first) if slot not in read for a in own}
+    used.update(tape.roots)
+    return read, [s for s in range(varying) if s in used]
 
 
 @dataclass
