@@ -367,7 +367,7 @@ class FunctionWriter:
         return self._entry(self.module.results[table], operation, place).gathered()
 
     def _read(self, first: int, row: Any, place: int) -> Value:
-        """An entry of a table that each lane has in memory: from the address and the stride of that input."""
+        """An entry of a table that each lane has in memory, from the address and the stride of that input, of 8 bytes each."""
         b, pointers = self.b, vector(self.b.width, "ptr")
         bases, strides, lane = (self.pointer("scratch", offset).load(b.whole) for offset in self.module.located)
         entry = self._distance(place, row, 8) + 8 * (first + row.offset)
@@ -379,7 +379,7 @@ class FunctionWriter:
         """The address of an entry in each lane; a place that is none, as of a NaN, counts as the first."""
         step = self.module.step(start)
         distance = self._distance(place, row, step)
-        if self.b.width > 1 and start[0] == "scratch":
+        if self.b.width > 1 and step != 8:  # a number for each lane
             distance = distance + self.b.joined_whole(range(0, 8 * self.b.width, 8))
         return self.pointer(start[0], start[1] + step * row.offset).at(distance, "i8")
 
