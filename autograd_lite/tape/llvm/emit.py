@@ -367,7 +367,7 @@ class FunctionWriter:
         return self._entry(self.module.results[table], operation, place).gathered()
 
     def _read(self, first: int, row: Any, place: int) -> Value:
-        """An entry of a table that each lane has in memory, from the address and the stride of that input, of 8 bytes each."""
+        """An entry of a table that each lane has in memory: by the address and the stride of that input (8 bytes each)."""
         b, pointers = self.b, vector(self.b.width, "ptr")
         bases, strides, lane = (self.pointer("scratch", offset).load(b.whole) for offset in self.module.located)
         entry = self._distance(place, row, 8) + 8 * (first + row.offset)
