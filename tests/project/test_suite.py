@@ -43,6 +43,7 @@ RUN_BY = {
     "tape/llvm/ir": "tape/llvm/test_vector_math.py",
     "tape/llvm/matrix_loops": "tape/llvm/test_matrices.py",
     "tape/llvm/runtime": "tape/llvm/test_matrices.py",
+    "tape/llvm/tables": "tape/llvm/test_tables_in_lanes.py",
     "tape/loop": "tape/test_scan.py",
     "tape/program": "tape/test_tape.py",
     "tape/pushing": "tape/test_sparse.py",
