@@ -23,7 +23,7 @@ def user_location(within: CodeType | None = None) -> str:
 
 
 def deciding_location() -> str:
-    """`file:line` of the user's code; behind it ` in sorted()` where that function compares there, or ` in an index`."""
+    """`file:line` of the user's code; behind it ` in sorted()` where that compares there, ` in int()`, ` in an index`."""
     frame = _user_frame()
     return f"{_file_name(frame.f_code.co_filename)}:{frame.f_lineno}{_orders_at(frame.f_code, frame.f_lasti)}"
 
@@ -62,11 +62,13 @@ def is_library(filename: str) -> bool:
 #: What puts numbers in order by comparing them.
 ORDERING = ("max", "min", "sorted", "sort")
 INDEX = " in an index"
+#: What needs a whole number of Python at once.
+COUNTING = ("int", "range")
 
 
 @functools.lru_cache(maxsize=4096)
 def _orders_at(code: CodeType, at: int) -> str:
-    """` in sorted()` if the instruction at byte `at` calls that or its like, ` in an index` in `w[x]` or `w[int(x)]`."""
+    """What the instruction at byte `at` does: ` in an index` in `w[x]` or `w[int(x)]`; else ` in sorted()`, ` in int()`."""
     positions = next(itertools.islice(code.co_positions(), at // 2, None), (None,) * 4)
     first, last, start, end = positions
     if first is None or last is None or start is None or end is None:
@@ -79,11 +81,13 @@ def _orders_at(code: CodeType, at: int) -> str:
     lines[0] = lines[0][start:]
     with suppress(SyntaxError, ValueError):
         call = ast.parse(b"(" + b"".join(lines) + b")", mode="eval").body
-        if isinstance(call, ast.Call):
-            name = getattr(call.func, "id", getattr(call.func, "attr", ""))
-            if name in ORDERING:
-                return f" in {name}()"
+        called = getattr(call, "func", None)
+        name = getattr(called, "id", getattr(called, "attr", ""))
+        if name in ORDERING:
+            return f" in {name}()"
         subscript = isinstance(call, ast.Subscript) and dis.opname[code.co_code[at]] in ("BINARY_SUBSCR", "BINARY_OP")
         if subscript or re.search(rb"[\w)\]]\[$", before):
             return INDEX
+        if name in COUNTING:
+            return f" in {name}()"
     return ""

@@ -18,7 +18,7 @@ from autograd_lite.nests import as_array, unravel
 from autograd_lite.primitives import clip, div, floor, where
 from autograd_lite.variable import Variable
 
-#: A table of so many rows is selected from wherever it stands: that is faster, and lanes have nothing else.
+#: A table of so many rows is selected from wherever it stands: that is as fast.
 FEW = 8
 
 
@@ -50,7 +50,7 @@ def take(table: Any, index: Any, axis: int = 0) -> Any:
 
     Notes
     -----
-    Time: that of a look-up. In lanes, forward derivatives and tapes of `trace`, a selection for each number of the table.
+    Time: that of a look-up, in lanes too. In tables of at most eight rows and tapes of `trace`, a selection for each number.
 
     Examples
     --------

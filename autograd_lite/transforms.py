@@ -418,8 +418,12 @@ def jacobian(f: Any, argnums: Argnums = 0) -> Any:
 
 
 def _pushed_forward(reach: Reach, outputs: Sequence[Any], seeds: Seeds, *, create_graph: bool) -> list[Number]:
-    found = reach.tangents(outputs, seeds, create_graph=create_graph)
-    return [result(tangent, create_graph=create_graph) for tangent in found]
+    # Of numbers alone, in a trace: a look-up that is one node has no local gradients, only a graph of them.
+    graph = create_graph or (
+        context.recording() is not None and any(hasattr(n._primitive, "pushed_forward") for n in reach.inner)
+    )
+    found = [result(tangent, create_graph=graph) for tangent in reach.tangents(outputs, seeds, create_graph=graph)]
+    return found if graph == create_graph else [_primal(tangent, keep=False) for tangent in found]
 
 
 @overload

@@ -19,7 +19,7 @@ from autograd_lite.tape.connected import connected
 from autograd_lite.tape.entries import Other, Way
 from autograd_lite.tape.interim import Interim, single_at_once
 from autograd_lite.tape.lane_paths import LanePaths
-from autograd_lite.tape.paths import Path, Paths, Uncaptured, Unmapped, Unserved
+from autograd_lite.tape.paths import Path, Paths, Patient, Uncaptured, Unmapped, Unserved
 from autograd_lite.tape.rolled import rolled
 from autograd_lite.tape.steps import one_by_one, wider
 from autograd_lite.tape.tape import Tape, sees_order
@@ -33,10 +33,6 @@ ORDERS = ("rolled", "as written")
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-#: After so many calls in a row that no kept path served, calls of their kind run the function at once: 2⁸ of them before
-#: paths are tried again, then 2⁹, then 2¹⁰ each time.
-PATIENCE = 8
 
 
 @overload
@@ -310,7 +306,7 @@ def _forget(short: dict[Any, Callable[..., Any]], path: Path) -> None:
             short.pop(key, None)
 
 
-class Family:
+class Family(Patient):
     """One function for arguments of one shape, on one lane."""
 
     def __init__(self, compiled: Compiled[..., Any], shape: Shape) -> None:
@@ -319,7 +315,6 @@ class Family:
         self.paths = Paths(compiled.f, shape, compiled.max_paths, loops=2, said=compiled.said, cache=compiled.cache)
         self.last: Path | None = None
         self.untraceable = False  # a scan in it cannot be recorded: its steps take more paths than are kept
-        self.skips = self._missed = 0  # calls that are to run the function at once
 
     def __call__(self, numbers: Sequence[float]) -> Any:
         while not self.untraceable:
@@ -358,12 +353,11 @@ class Family:
                 again = True
             else:
                 if self.paths.full:
-                    self._missed = min(self._missed + 1, PATIENCE + 2)
-                    self.skips = 0 if self._missed < PATIENCE else 1 << self._missed
+                    self.miss()
                 return self.paths.eager(numbers)
         path = path.parent or path
-        self.last, self.skips = path, 0
-        self._missed = max(self._missed - 2, 0)
+        self.last = path
+        self.hit()
         path.lanes += 1
         if path.tape.captured:
             nodes = connected(path, self.backend, numbers, outputs)

@@ -113,7 +113,7 @@ def _jacobian(tape: Tape, seed: float) -> Tape:
 
     example = [*tape.example, *(v._value for v in tape.captured)]
     _, shape = unravel(((list(tape.example), [v._value for v in tape.captured]), {}))
-    found = record(rows, example, shape, masked=True, loops=1)
+    found = record(rows, example, shape, masked=True, loops=1, lookups=True)
     if found.captured:
         raise TraceError(f"the careful program of {tape.name} uses Variables from outside that its program does not.")
     return found

@@ -266,8 +266,8 @@ def _tape_entries(tape: Tape) -> dict[str, Any]:
         same = found is not None and type(primitive) is Primitive and primitive.same_as(found)
         if found is not primitive and not same:
             raise TapeError(
-                f"the tape of {tape.name} cannot be saved: {primitive.name} is a scan of jit, or a primitive that was "
-                "replaced, and is not found by its name. Trace the function with trace(f, *arguments) again."
+                f"the tape of {tape.name} cannot be saved: {primitive.name} is a loop or look-up of jit, or a primitive "
+                "that was replaced, and is not found by its name. Trace the function with trace(f, *arguments) again."
             )
     header = {"format": _TAPE, "version": _VERSION, "primitives": [[p.name, p.arity] for p in used]}
     try:

@@ -18,7 +18,7 @@ from autograd_lite.primitives import as_float
 from autograd_lite.tape.backends import python
 from autograd_lite.tape.backends.lanes import Columns, LaneProgram
 from autograd_lite.tape.backends.registry import single
-from autograd_lite.tape.paths import Path, Paths, Unmapped, _difference
+from autograd_lite.tape.paths import Path, Paths, Patient, Unmapped, _difference
 from autograd_lite.tape.steps import lent
 from autograd_lite.tape.trace import is_plain
 from autograd_lite.transforms import name_of
@@ -37,7 +37,7 @@ def in_row(lane: int) -> Iterator[None]:
         raise RowError(f"in row {lane} of vmap, {error}") from error
 
 
-class LanePaths:
+class LanePaths(Patient):
     """The paths of one function over lanes; those leaves of a lane's arguments that are `mapped` differ from lane to lane."""
 
     def __init__(
@@ -89,7 +89,10 @@ class LanePaths:
     def __call__(self, columns: Columns, given: Given | None = None) -> "Served":
         """Run all lanes; captured Variables are what they are `given` as, or now."""
         served, path = Served(self, columns, given), self.first(columns)
-        if self.reduce and not path.guards and not any(isinstance(n, Fixed) for n in path.tape.output_shape.leaves):
+        if self.skips > 0 and given is None and not any(path.tape.captured for path in self.paths.known):
+            self.skips -= 1
+            served.run_each()
+        elif self.reduce and not path.guards and not any(isinstance(n, Fixed) for n in path.tape.output_shape.leaves):
             served.add_up(path)
         else:
             served.serve(path)
@@ -178,7 +181,9 @@ class Served:
         self.family, self.columns, self.given = family, columns, given
         self.facts: dict[int, Any] = {}  # leaves that are no numbers, by their places, with an axis of lanes first
         self.captured: dict[int, Variable] = {}  # what the lanes used from outside
-        self._parts: list[tuple[Shape, Any, Any]] = []  # of lanes, all if None, the shape of each, and outputs
+        self.alone = 0  # lanes that the function itself has run
+        #: Of lanes, all if None, the shape of each, and outputs; a lane has those of the last part that it is in.
+        self._parts: list[tuple[Shape, Any, Any]] = []
 
     def _with_captured(self, program: LaneProgram, columns: Columns) -> Columns:
         """The columns of a program: captured Variables are numbers that all lanes share."""
@@ -213,7 +218,9 @@ class Served:
     def serve(self, first: Path) -> None:
         """Every lane by the path it takes."""
         waiting: list[tuple[Path, Any, tuple[Path, ...]]] = [(first, None, ())]  # lanes, and the paths that they failed
+        runs = 0
         while waiting:
+            runs += 1
             path, lanes, tried = waiting.pop()
             columns = self.columns if lanes is None else self.columns.rows(lanes)
             program, shape = self.family.program(path), path.tape.output_shape
@@ -222,12 +229,23 @@ class Served:
                 path.serve(columns.count)
                 self._parts.append((shape, outputs, lanes))
                 continue
-            lanes, done = np.arange(columns.count) if lanes is None else lanes, status == 0
-            if done.any():
-                path.serve(int(np.count_nonzero(done)))
-                self._parts.append((shape, outputs[:, done], lanes[done]))
-            for code in np.unique(status[~done]):
-                waiting += self._continued(path, int(code), lanes[status == code], tried)
+            groups = by_status(status)
+            if (done := groups.pop(0, None)) is not None:
+                path.serve(len(done))
+                self._parts.append((shape, outputs, lanes))  # with those that other paths will write again
+            for code, failed in groups.items():
+                waiting += self._continued(path, code, failed if lanes is None else lanes[failed], tried)
+        if (
+            self.family.paths.full and self.columns.count - self.alone < runs
+        ):  # fewer lanes were served than programs ran
+            self.family.miss()
+        else:
+            self.family.hit()
+        self._put_together()
+
+    def run_each(self) -> None:
+        """Every lane by the function itself."""
+        self._eagerly(np.arange(self.columns.count))
         self._put_together()
 
     def _continued(self, path: Path, status: int, lanes: Any, tried: tuple[Path, ...]) -> list[Any]:
@@ -241,14 +259,25 @@ class Served:
         again = lanes[:0]
         if path.parent is None and not family.paths.full:  # this lane hangs on a last digit; the others may not
             lanes, again = lanes[:1], lanes[1:]
-        with family.lent(self.given), context.record_into(None):
-            for lane in lanes:
-                with in_row(lane):
-                    result = family.paths.eager(family.lane(self.columns, lane))
-                numbers, shape = unravel(result, "the output", is_plain)
-                column = np.array([getattr(number, "_value", number) for number in numbers], dtype=np.float64)
-                self._parts.append((shape, column[:, None], np.array([lane])))
+        self._eagerly(lanes)
         return [(path, again, tried)] if len(again) else []
+
+    def _eagerly(self, lanes: Any) -> None:
+        """These lanes by the function itself."""
+        found: dict[Any, list[tuple[Shape, int, list[float]]]] = {}
+        with self.family.lent(self.given), context.record_into(None):
+            for lane in lanes.tolist():
+                with in_row(lane):
+                    result = self.family.paths.eager(self.family.lane(self.columns, lane))
+                numbers, shape = unravel(result, "the output", is_plain)
+                key = lane if any(isinstance(leaf, Fixed) for leaf in shape.leaves) else shape  # facts may differ
+                found.setdefault(key, []).append(
+                    (shape, lane, [getattr(number, "_value", number) for number in numbers])
+                )
+        for own in found.values():
+            shapes, alike, rows = zip(*own, strict=True)
+            self._parts.append((shapes[0], np.array(rows, dtype=np.float64).T, np.array(alike)))
+        self.alone += len(lanes)
 
     def _put_together(self) -> None:
         """The shape and the numbers of all lanes.
@@ -290,7 +319,8 @@ class Served:
                 rows = spread(list(outputs), shape, self.shape)
                 outputs = np.array([np.broadcast_to(row, outputs.shape[1]) for row in rows])  # noqa: PLW2901
             if lanes is None:
-                return outputs
+                numbers = outputs
+                continue
             if numbers is None:
                 numbers = np.empty((len(outputs), self.columns.count))
             numbers[:, lanes] = outputs
@@ -326,6 +356,14 @@ class Served:
                 leaves.append(column.view(keeping()) if column.dtype == object else column)
             start += size
         return optree.tree_unflatten(shape.containers, leaves)
+
+
+def by_status(status: Any) -> dict[int, Any]:
+    """The lanes of each status, in their order: as integers of 16 bits they are sorted in one pass."""
+    codes = status.astype(np.int16 if np.abs(status).max() < 2**15 else np.int64)
+    order = np.argsort(codes, kind="stable")
+    ends = np.flatnonzero(np.diff(codes[order])) + 1
+    return {int(codes[lanes[0]]): lanes for lanes in np.split(order, ends)}
 
 
 def _as_number(leaf: Any) -> Any:

@@ -1,8 +1,10 @@
 """Look-ups in a table as instructions, of which each takes one step, whatever the length of the table.
 
 `Table` has the numbers of the table as arguments and no number as its value; `Row` takes one of them by a place. Backwards, a
-`Table` collects what its rows send and becomes one `Scatter`, with a result for each number. The gradient of that is made of
-look-ups again. They stand in programs of one lane that are differentiated in reverse only; elsewhere `take` selects.
+`Table` collects what its rows send and becomes one `Scatter`, with a result for each number. All three are linear in the
+numbers, so every derivative is made of such operations again. Only the tapes of `trace` have selections instead.
+
+In lanes the places differ from lane to lane; a table may be shared by all lanes, or have other numbers in each.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,10 +16,10 @@ import numpy as np
 
 from autograd_lite.backward import Number
 from autograd_lite.primitives import COMPARISONS, where
-from autograd_lite.tables import between
+from autograd_lite.tables import FEW, between
 from autograd_lite.tape import recording
 from autograd_lite.tape.loop import Operation, recorded
-from autograd_lite.tape.recording import Cotangents, Recording
+from autograd_lite.tape.recording import Cotangents, Recording, Sent
 from autograd_lite.variable import Variable, make_node
 
 
@@ -59,7 +61,18 @@ class Table(Lookup):
     def __call__(self, *entries: Any) -> Any:
         """A node where a trace allows it, else the numbers."""
         notes = recording.current()
-        return _table(notes, entries) if notes and notes.lanes else entries
+        return _table(notes, entries) if notes and notes.lookups else entries
+
+    def of_lanes(self, *entries: Any) -> Any:
+        """The numbers as an array, with an axis of lanes first if they differ from lane to lane."""
+        return np.stack(np.broadcast_arrays(*entries), axis=-1)
+
+    def pushed_forward(self, _: tuple[Any, ...], known: Sequence[Sent], *, masked: bool) -> Sent:
+        """The tangents of the entries, and the conditions that they arrived: for each `Row` to choose from."""
+        tangents = [0.0 if tangent is None else tangent for tangent, _ in known]
+        conditions = [0.0 if tangent is None else 1.0 if c is None else c for tangent, c in known]
+        always = all(type(c) is float and c == 1.0 for c in conditions)
+        return tangents, None if always or not masked else conditions
 
     def pulled_back(
         self, _: tuple[Any, ...], cotangents: Any, conditions: dict[Any, Number | None] | None = None
@@ -94,14 +107,38 @@ class Row:
     def value(self, entries: Sequence[Any], place: Any) -> Any:
         return entries[self.index(place)]
 
+    def of_lanes(self, table: Any, place: Any) -> Any:
+        """Each lane's number."""
+        index = self.index_of(place)
+        return table[index] if table.ndim == 1 else table[np.arange(len(table)), index]
+
+    def index_of(self, places: Any) -> Any:
+        """As `index`, of an array."""
+        return np.where((places > 0) & (places < self.count), places, 0.0).astype(np.int64) * self.width + self.offset
+
     def __call__(self, table: Any, place: Any) -> Any:
         if type(table) is Variable:
             entry = table._arguments[self.index(getattr(place, "_value", place))]
             return make_node(self, getattr(entry, "_value", entry), (table, place), (None, None))  # type: ignore[arg-type]
         if type(place) is not Variable or not recording.current():
             return table[self.index(getattr(place, "_value", place))]
-        rows = [[table[k * self.width + self.offset]] for k in range(self.count)]
-        return between(rows, place, 0, self.count)[0]
+        return self._selected(table, place)
+
+    def _selected(self, table: Sequence[Any], place: Any) -> Any:
+        return between([[number] for number in table[self.offset :: self.width]], place, 0, self.count)[0]
+
+    def pushed_forward(self, arguments: tuple[Any, ...], known: Sequence[Sent], *, masked: bool) -> Sent:  # noqa: ARG002
+        """The tangent of the entry that is taken, and the condition that it arrived."""
+        (tangents, conditions), _ = known
+        return tangents and self._taken(tangents, arguments[1]), conditions and self._taken(conditions, arguments[1])
+
+    def _taken(self, entries: Sequence[Any], place: Any) -> Any:
+        """One of these numbers: looked up, or selected where few differ from the others."""
+        own = [float(e) if type(e) is not Variable else e._number for e in entries[self.offset :: self.width]]
+        first: dict[Any, Any] = {}
+        if len(set(own)) <= FEW:
+            return self._selected([first.setdefault(e if type(e) is Variable else repr(e), e) for e in entries], place)
+        return self(Table.of(len(entries))(*entries), place)
 
     def shares(self, node: Variable, adjoint: Number) -> list[tuple[Any, Any]]:
         """The adjoint, at its place among those of the table."""
@@ -134,12 +171,31 @@ class Scatter(Lookup):
             found[k] = found[k] + y
         return found
 
+    def of_lanes(self, *arguments: Any) -> Any:
+        """The numbers of each lane, added to a table of its own."""
+        given = [np.atleast_1d(a) for a in np.broadcast_arrays(*arguments)]
+        lanes, (places, numbers) = np.arange(len(given[0])), self._apart(given)
+        found = np.zeros((len(lanes), self.results))
+        indices = [row.index_of(place) for row, place in zip(self.rows, places, strict=True)]
+        for index in indices:
+            found[lanes, index] = -0.0  # which changes no sum
+        for index, number in zip(indices, numbers, strict=True):
+            found[lanes, index] += number
+        return found
+
+    def pushed_forward(self, arguments: tuple[Any, ...], known: Sequence[Sent], *, masked: bool) -> Sent:
+        """The tangents of all results, and the conditions that any was sent to each."""
+        (places, _), (_, sent) = self._apart(arguments), self._apart(known)
+        tangents = [0.0 if t is None else t if c is None else where(c, t, -0.0) for t, c in sent]
+        arrived = [0.0 if t is None else 1.0 if c is None else where(c, 1.0, 0.0) for t, c in sent]
+        return self(*places, *tangents), self(*places, *arrived) if masked else None  # no sum of those that hold is 0
+
     def _apart(self, arguments: Sequence[Any]) -> tuple[Sequence[Any], Sequence[Any]]:
         return arguments[: len(self.rows)], arguments[len(self.rows) :]
 
     def __call__(self, *arguments: Any) -> list[Any]:
         notes, values = recording.current(), [getattr(a, "_value", a) for a in arguments]
-        if notes and notes.lanes:
+        if notes and notes.lookups:
             return recorded(self, arguments, np.array(self.value(*values), dtype=np.float64))
         places, numbers = self._apart(arguments)
         if not notes:

@@ -45,11 +45,20 @@ class Item:
     def value(self, results: Sequence[Any]) -> Any:
         return results[self.index]
 
+    def of_lanes(self, results: Any) -> Any:
+        """The result in each lane."""
+        return results[..., self.index]
+
     __call__ = value
 
     def shares(self, node: Variable, adjoint: Number) -> list[tuple[Any, Cotangents]]:
         """The adjoint, at its place among those of all results."""
         return [(node._arguments[0], Cotangents({self.index: adjoint}))]
+
+    def pushed_forward(self, _: Any, known: Sequence[Sent], *, masked: bool) -> Sent:  # noqa: ARG002
+        """The tangent and the condition that it arrived, of those of all results."""
+        tangents, conditions = known[0]
+        return tangents and tangents[self.index], conditions and conditions[self.index]
 
 
 class Operation:

@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any
 
 from autograd_lite.errors import AutogradLiteError, PathWarning, TraceError
-from autograd_lite.frames import INDEX, library_frames
+from autograd_lite.frames import COUNTING, INDEX, library_frames
 from autograd_lite.nests import Shape
 from autograd_lite.primitives import Primitive
 from autograd_lite.tape.backends import python
@@ -32,6 +32,24 @@ KEPT = 256
 
 #: How many replays by Python cost as much as compiling a program again: 5 ms and 30 µs an operation; 0.3 µs each time.
 WORTH_COMPILING = 100
+
+
+#: After so many calls in a row that no kept path served, calls of their kind run the function at once: 2⁸ of them before
+#: paths are tried again, then 2⁹, then 2¹⁰ each time.
+PATIENCE = 8
+
+
+class Patient:
+    """What has paths, and counts the calls that these did not serve."""
+
+    skips = _missed = 0  # calls that are to run the function at once
+
+    def miss(self) -> None:
+        self._missed = min(self._missed + 1, PATIENCE + 2)
+        self.skips = 0 if self._missed < PATIENCE else 1 << self._missed
+
+    def hit(self) -> None:
+        self.skips, self._missed = 0, max(self._missed - 2, 0)
 
 
 class Unserved(TraceError):  # noqa: N818 - reads as the fact it states
@@ -166,8 +184,8 @@ def keep(path: Path) -> None:
 class Paths:
     """All paths of one function for arguments of one shape, at most `limit`; lanes that need another run eagerly.
 
-    `loops`, `masked` and `merging` are as for `trace.recorded`; `said` holds the warnings that were given, for other shapes
-    too. Loops and lanes inside the function use the disk as it does, by `cache`: see `Path`.
+    `loops`, `lookups`, `masked` and `merging` are as for `trace.recorded`; `said` holds the warnings that were given, for
+    other shapes too. Loops and lanes inside the function use the disk as it does, by `cache`: see `Path`.
     """
 
     def __init__(
@@ -177,13 +195,14 @@ class Paths:
         limit: int,
         *,
         loops: int = 0,
+        lookups: bool = True,
         masked: bool = False,
         merging: bool = True,
         said: set[str] | None = None,
         cache: bool | None = None,
     ) -> None:
         self.f, self.shape, self.limit, self.loops = f, shape, limit, loops
-        self.masked, self.merging = masked, merging
+        self.lookups, self.masked, self.merging = lookups, masked, merging
         self.cache = asked() if cache is None else cache
         self.said: set[str] = set() if said is None else said
         self.known: list[Path] = []
@@ -215,7 +234,8 @@ class Paths:
         """The function as it runs with these numbers, traced anew; `masked`: see `recording.Recording`."""
         masked = masked or self.masked
         with asking(self.cache):
-            return record(self.f, numbers, self.shape, masked=masked, loops=self.loops, merging=self.merging)
+            how: dict[str, Any] = {"loops": self.loops, "lookups": self.lookups, "merging": self.merging}
+            return record(self.f, numbers, self.shape, masked=masked, **how)
 
     def lines(self, path: Path) -> dict[int, str]:
         """The user's lines of the slots of a path, traced again with the numbers with which it was; none if it differs."""
@@ -260,6 +280,8 @@ class Paths:
         differ from Python's in the last digit, and a comparison may hang on that.
         """
         with self._lock:
+            if self.full and "full" in self.said:
+                return None
             if self.full:
                 lines = [path.guards[-1].location for path in self.known if path.guards]
                 self._warn(
@@ -284,7 +306,7 @@ class Paths:
             return path
 
     def _warn_of_order(self, path: Path) -> None:
-        """Say once that `sorted` or its like makes a path of every order of the numbers, or a look-up one of every index.
+        """Say once that an index, `int`, `sorted` or its like makes a path of every number, or of every order of numbers.
 
         At the third such path.
         """
@@ -295,22 +317,25 @@ class Paths:
         if not called:
             return
         self._orders[place] += 1
-        if self._orders[place] == 2 and f" in {called}" == INDEX:
-            self._warn(
-                "index",
-                f"a traced number of {name_of(self.f)} is an index in {place}: every index becomes a path of its own, to be "
-                "traced and compiled. Write al.take(table, index), for which an index is data.",
-                PathWarning,
+        if self._orders[place] != 2:
+            return
+        name, anew = name_of(self.f), "becomes a path of its own, to be traced and compiled."
+        data = "al.take(table, index), for which an index is data"
+        subject = "index" if f" in {called}" == INDEX else called if called.removesuffix("()") in COUNTING else "order"
+        if subject == "index":
+            text = f"a traced number of {name} is an index in {place}: every index {anew} Write {data}."
+        elif subject == called:
+            text = (
+                f"{called} in {place} asks for a traced number of {name}: every whole number {anew} As an index, write "
+                f"{data}; as a number of turns, al.while_loop(condition, step, init); to round, al.trunc or al.floor."
             )
-        elif self._orders[place] == 2:
+        else:
             selecting = "al.max and al.min" if called in ("max()", "min()") else "al.max, al.min, al.maximum and where"
-            self._warn(
-                "order",
-                f"{called} in {place} compares traced numbers of {name_of(self.f)}: every order of them becomes a path "
-                f"of its own, to be traced and compiled. {selecting} select without a branch; or put the numbers in order "
-                "outside.",
-                PathWarning,
+            text = (
+                f"{called} in {place} compares traced numbers of {name}: every order of them {anew} {selecting} select "
+                "without a branch; or put the numbers in order outside."
             )
+        self._warn(subject, text, PathWarning)
 
     def _warn(self, subject: str, text: str, category: type[Warning]) -> None:
         if subject not in self.said:

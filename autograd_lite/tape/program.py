@@ -268,21 +268,34 @@ def _moved(guard: Guard, left: int, right: int, first: int) -> Guard:
 def split(program: Program, varying: Sequence[bool]) -> tuple[Program, Program]:
     """The part that is the same for all lanes, on the inputs that are, and the part of each lane.
 
-    The second has the varying inputs in their order, then the results of the first.
+    The second has the varying inputs in their order, then the results of the first, those of a table side by side.
     """
-    first = program.first_instruction
+    first, code = program.first_instruction, list(enumerate(program.code, start=program.first_instruction))
     differs = program.evaluated(lambda _, flags: any(flags), lambda _: False, varying)
-    used = {a for slot, (_, arguments) in enumerate(program.code, start=first) if differs[slot] for a in arguments}
+    used = {a for slot, (_, arguments) in code if differs[slot] for a in arguments}
     used.update(program.roots)
+    tables = {slot for slot, (operation, _) in code if slot in used and not differs[slot] and is_table(operation)}
+    passed_on = [s for s in sorted(used - tables) if not differs[s] and (s < program.inputs or s >= first)]
+    entries = {slot: program.code[slot - first][1] for slot in sorted(tables)}  # lanes look up in these
+    entries = {s: own for s, own in entries.items() if not all(program.inputs <= a < first for a in own)}
     shared_inputs = [s for s in range(program.inputs) if not varying[s]]
     lane_inputs = [s for s in range(program.inputs) if varying[s]]
-    passed_on = [s for s in sorted(used) if not differs[s] and (s < program.inputs or s >= first)]
-    shared, lanes = Builder(len(shared_inputs)), Builder(len(lane_inputs) + len(passed_on))
+    passed = [*passed_on, *(a for own in entries.values() for a in own)]
+    shared, lanes = Builder(len(shared_inputs)), Builder(len(lane_inputs) + len(passed))
     shared_slots = {s: k for k, s in enumerate(shared_inputs)}
     lane_slots = {s: k for k, s in enumerate([*lane_inputs, *passed_on])}
+    at = len(lane_slots)
     for slot, value in enumerate(program.constants, start=program.inputs):
         shared_slots[slot], lane_slots[slot] = shared.constant(value), lanes.constant(value)
-    for slot, (operation, arguments) in enumerate(program.code, start=first):
+    for slot, (operation, arguments) in code:
         builder, slots = (lanes, lane_slots) if differs[slot] else (shared, shared_slots)
         slots[slot] = builder.instruction(operation, tuple([slots[a] for a in arguments]))
-    return shared.finished([shared_slots[s] for s in passed_on]), lanes.rewritten(program, lane_slots)
+        if slot in tables:
+            own = range(at, at := at + len(arguments)) if slot in entries else [lane_slots[a] for a in arguments]
+            lane_slots[slot] = lanes.instruction(operation, tuple(own))
+    return shared.finished([shared_slots[s] for s in passed]), lanes.rewritten(program, lane_slots)
+
+
+def is_table(operation: Any) -> bool:
+    """Whether an operation is the numbers of a table, which has no number as its value."""
+    return getattr(operation, "lookup", "") == "table"

@@ -45,6 +45,7 @@ class Recording:
     elsewhere: list[tuple[Any, str]] = field(default_factory=list)
     scans: int = 0  # how many have become one operation so far
     lanes: bool = False  # `vmap` may be one operation
+    lookups: bool = False  # a look-up in a table may be one
     wide: bool = False  # a scan takes for captured whatever its step can reach
     began: float = field(default_factory=perf_counter)
     from_arrays: float = 0  # operations recorded from arrays; infinite once a warning was given
@@ -77,7 +78,7 @@ class Recording:
         self.from_arrays = inf
 
     def looked_up(self, rows: list[list[Any]], place: Any) -> list[Any] | None:
-        return self.look_up(rows, place) if self.lanes else None
+        return self.look_up(rows, place) if self.lookups else None
 
     def is_number(self, node: Variable) -> bool:
         """Whether a node is a held number: it follows from `.value` and comparisons alone."""
@@ -138,6 +139,15 @@ class Recording:
         arrived: dict[int, Number] = {}
         for node in reversed(reach.inner):
             if node._number in given:
+                continue
+            push = getattr(node._primitive, "pushed_forward", None)
+            if push is not None:  # a look-up
+                known = [
+                    (tangents.get(n), arrived.get(n)) for n in (getattr(a, "_number", -1) for a in node._arguments)
+                ]
+                tangents[node._number], condition = push(node._arguments, known, masked=self.masked)
+                if condition is not None:
+                    arrived[node._number] = condition
                 continue
             selects = self.masked and _may_send_nothing(node._primitive)
             products = [

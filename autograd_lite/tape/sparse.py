@@ -33,7 +33,7 @@ class Problem:
 
     def __init__(self, f: Callable[..., Any], shape: Shape, backend: str, kernels: dict[Any, Kernel]) -> None:
         self.f, self.backend, self.kernels = f, backend, kernels
-        self.paths = Paths(f, shape, PATHS)
+        self.paths = Paths(f, shape, PATHS, lookups=False)
         self.patterns: dict[str, Pattern] = {}
         self.cuts: OrderedDict[Path, Cut] = OrderedDict()
         self._plans: dict[tuple[Path, str], Plan] = {}

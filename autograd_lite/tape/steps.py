@@ -35,7 +35,12 @@ def wider(paths: Paths) -> Paths:
 
 def one_by_one(paths: Paths, loops: int = 0) -> Paths:
     """Fresh paths of a function in which steps of loops, and lanes, are recorded one by one."""
-    how: dict[str, Any] = {"masked": paths.masked, "merging": paths.merging, "cache": paths.cache}
+    how: dict[str, Any] = {
+        "lookups": paths.lookups,
+        "masked": paths.masked,
+        "merging": paths.merging,
+        "cache": paths.cache,
+    }
     return Paths(paths.f, paths.shape, paths.limit, loops=loops, **how)
 
 

@@ -440,8 +440,8 @@ def source(tape: Tape, language: str) -> str:
         raise ArgumentError(f"language={language!r}: give 'python', 'numpy', 'c' or 'latex'.")
     if not all(isinstance(rule, Primitive) for rule, _ in tape.code):
         raise CompilationError(
-            f"the tape of {tape.name} holds a scan as one operation, as jit keeps them, and that has no text. Write trace(f, "
-            "*arguments).source(…), which records its steps one by one."
+            f"the tape of {tape.name} holds a loop or a look-up as one operation, as jit keeps them, and that has no text. "
+            "Write trace(f, *arguments).source(…), which records its steps one by one."
         )
     return "\n".join(_LANGUAGES[language](tape)) + "\n"
 

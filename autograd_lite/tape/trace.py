@@ -51,18 +51,19 @@ def recorded(
     *,
     masked: bool = False,
     loops: int = 0,
+    lookups: bool = False,
     merging: bool = True,
     lines: dict[int, str] | None = None,
 ) -> tuple[Program, tuple[Variable, ...], Shape]:
     """Run `f` on arguments of this shape with these numbers: its program, what it captured, the shape of its results.
 
-    `masked` and `loops`: see `recording.Recording`. Without `merging`, equal operations stay apart, as a sweep needs them:
-    one may have an adjoint of 0 where the other has another. Into `lines` go the user's lines by slot.
+    `masked`, `loops` and `lookups`: see `recording.Recording`. Without `merging`, equal operations stay apart, as a sweep
+    needs them: one may have an adjoint of 0 where the other has another. Into `lines` go the user's lines by slot.
     """
     oldest = Variable(0.0).number
     around = recording.current()
     wide = loops == CAPTURING_ALL or (around is not None and around.wide)
-    notes = Recording(masked, min(loops, 2), oldest, lanes=loops > 0, wide=wide)
+    notes = Recording(masked, min(loops, 2), oldest, lanes=loops > 0, lookups=lookups, wide=wide)
     before = set(map(id, PRIMITIVES.values()))
     noting = nullcontext() if lines is None else context.observing(_Lines())
     with watched(name_of(f)), context.record_into(notes), noting:

@@ -1,7 +1,6 @@
 """`take`: rows by an index that is data; one path and the same bits for all indices, at every order and in lanes."""
 
 import math
-import warnings
 from fractions import Fraction
 
 import numpy as np
@@ -144,13 +143,14 @@ def test_lanes_take_rows_of_their_own(backend, reduce):
     assert np.allclose(values, fold([v for v, _ in each]), rtol=1e-14)
     assert np.allclose(slopes, fold([s for _, s in each]), rtol=1e-14, atol=1e-15)
     assert len(lanes.paths()) == 1
-    for place in (0, 4, 6):
+    for place, bad in ((0, 4.0), (4, -5.0), (6, 0.5), (3, math.nan), (5, -math.inf)):
         broken = indices.copy()
-        broken[place] = 4.0
-        with pytest.raises(al.RowError, match=f"in row {place} of vmap, take got index 4.0"):
+        broken[place] = bad
+        with pytest.raises(al.RowError, match=f"in row {place} of vmap, take got index {bad}"):
             lanes(TABLE, broken)
-        with pytest.raises(al.RowError, match=f"in row {place} of vmap, take got index 4.0"):
+        with pytest.raises(al.RowError, match=f"in row {place} of vmap, take got index {bad}"):
             al.vmap(f, in_axes=(None, 0))(TABLE, broken)
+        assert np.array_equal(lanes(TABLE, indices)[1], slopes)  # nothing is left behind
     tables = np.stack([TABLE + k for k in range(7)])
     own = COMPILED[backend](al.vmap(lambda t, i: t[i, 1], reduce=reduce))
     assert np.allclose(own(tables, indices), fold(tables[range(7), indices.astype(int), 1]), rtol=1e-15)
@@ -208,10 +208,39 @@ def test_lists_and_plain_arrays_need_an_int(lookup):
 def test_a_truth_in_brackets_is_no_index():
     """A list of ints, and flags in an array."""
     counted = al.jit(lambda x: [int(x)][0] * x + (1.0 if al.array([x, x])[0] else 2.0))
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
+    with pytest.warns(al.PathWarning, match=r"^int\(\) in"):
         assert [counted(float(k)) for k in range(4)] == [2.0, 2.0, 5.0, 10.0]
     assert "in an index" not in str(counted.paths())
+
+
+NUMBERS = [1.0, 5.0, 7.0, 2.0]
+
+
+def by_name(i):
+    """An index that is an int before it is one."""
+    k = int(i)
+    return NUMBERS[k] * i
+
+
+BY_INT = {
+    "a name": by_name,
+    "get": lambda i: dict(enumerate(NUMBERS)).get(int(i)) * i,
+    "np.take": lambda i: np.take(NUMBERS, int(i)) * i,
+    "a slice": lambda i: sum(NUMBERS[: int(i)]) * i,
+    "range": lambda i: sum(NUMBERS[k] for k in range(i)) * i,
+}
+
+
+@pytest.mark.parametrize("lanes", [False, True])
+@pytest.mark.parametrize("name", BY_INT)
+def test_an_index_that_was_made_an_int_before_is_named_too(name, lanes):
+    """At the third path, by the line of `int` or `range`; what to write for an index, for turns, and for rounding."""
+    f, numbers = BY_INT[name], np.arange(4.0)
+    compiled = al.jit(al.vmap(f) if lanes else f)
+    words = r"^(int|range)\(\) in test_tables.py:\d+ asks for .* As an index, write al.take.*while_loop.*al.trunc"
+    with pytest.warns(al.PathWarning, match=words) as caught:
+        found = compiled(numbers) if lanes else [compiled(x) for x in numbers.tolist()]
+    assert len(caught) == 1 and list(found) == [f(k) for k in range(4)]
 
 
 def test_tapes_and_files():

@@ -46,6 +46,7 @@ RUN_BY = {
     "tape/llvm/loops": "tape/test_rolled.py",
     "tape/llvm/matrix_loops": "tape/llvm/test_matrices.py",
     "tape/llvm/runtime": "tape/llvm/test_matrices.py",
+    "tape/llvm/tables": "tape/llvm/test_tables_in_lanes.py",
     "tape/loop": "tape/test_scan.py",
     "tape/plans": "tape/test_sparse.py",
     "tape/program": "tape/test_tape.py",

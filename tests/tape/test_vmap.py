@@ -392,13 +392,13 @@ def test_lanes_that_take_many_paths(runner):
 
 @runners
 def test_too_many_paths_in_one_batch(runner):
-    """Every row its own path: right, with one warning."""
+    """Every row its own path: right, with one warning of that, and one that names `int`."""
     f = lambda i: i * int(i)
     x = np.arange(200.0) + 0.5
     mapped = RUNNERS[runner](al.vmap(f))
     with pytest.warns(match="path") as caught:
         assert same_arrays(mapped(x), x * np.arange(200.0))
-    assert len(caught) == 1
+    assert [w.category for w in caught] == [al.PathWarning, RuntimeWarning]
 
 
 @runners
@@ -729,3 +729,61 @@ def test_lanes_follow_the_rule_at_every_special_value(name, runner):
         constant = run(al.vmap(lambda x, c=exponent: rule(x, c)))
         for got in (shared(mapped, exponent), constant(mapped)):
             assert alike(np.asarray(got), wanted, column).all(), (exponent, mapped[~alike(got, wanted, column)])
+
+
+def branches(x):
+    """As many paths as there are signs of twelve numbers."""
+    total = 0.0
+    for k, number in enumerate(x):
+        total = total + (number * number if number > 0 else k * number)
+    return total
+
+
+@pytest.mark.parametrize("backend", ["llvm", "numpy"])
+@pytest.mark.filterwarnings("ignore:.*has taken 4 different paths:RuntimeWarning")
+def test_past_max_paths_short_batches_run_the_function_at_once(backend):
+    """When calls in a row ran more programs than these served lanes; with its results, also of captured Variables."""
+    rng, w = np.random.default_rng(0), al.Variable(2.0)
+    compiled = al.jit(al.vmap(al.grad(branches)), max_paths=4, backend=backend)
+    captured = al.jit(al.vmap(lambda x: branches(x) * w), max_paths=4, backend=backend)
+    for _ in range(12):
+        x = rng.normal(size=(3, 12))
+        assert same_arrays(compiled(x), np.array([al.grad(branches)(row) for row in x]))
+        assert [y.value for y in captured(x)] == [branches(row) * 2.0 for row in x]
+    family = next(iter(compiled._families.values()))
+    assert family.skips > 0
+    served, skips = [path.lanes for path in compiled.paths()], family.skips
+    x[1, 0] = math.nan
+    assert same_arrays(compiled(x), np.array([al.grad(branches)(row) for row in x]))
+    assert [path.lanes for path in compiled.paths()] == served and family.skips == skips - 1
+    family.skips = 1
+    known = np.array([path.tape.example for path in compiled.paths()])
+    compiled(known)
+    compiled(known)  # paths are tried again, and serve
+    assert family.skips == 0 and sum(path.lanes for path in compiled.paths()) == sum(served) + 4
+    y = captured(x[:1])[0]
+    assert al.gradients(y, w) == branches(x[0])
+
+
+@pytest.mark.parametrize("backend", ["llvm", "numpy"])
+def test_lanes_of_many_paths_are_put_together(backend):
+    """Integers of some paths and floats of others, flags, texts, doubt: each lane has what its own path gives."""
+
+    def f(x):
+        if x > 3:
+            return x * x, 1, "high", al.where(x > 4, al.sqrt(x - 4), 0.0)
+        if x > 1:
+            return 2, x, "some", 0.0
+        return (al.sin(x), 3, "low", x) if x > 0 else (x, -x, "none", 1.0)
+
+    x = np.random.default_rng(3).permutation(np.linspace(-1.0, 6.0, 1000))
+    compiled = al.jit(al.vmap(f), backend=backend)
+    for part in (x, x[:7], x[::-3]):
+        found, rows = compiled(part), [f(number) for number in part]
+        for column, own in zip(found, zip(*rows, strict=True), strict=True):
+            assert (
+                column.tolist() == pytest.approx(list(own), rel=1e-15)
+                if column.dtype == float
+                else column.tolist() == list(own)
+            )
+    assert len(compiled.paths()) == 4

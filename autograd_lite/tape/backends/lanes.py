@@ -77,13 +77,20 @@ class LaneProgram:
         self.common, self.each = split(program, [*varying, *[False] * len(tape.captured)])
         picked = np.array(self.common.outputs, dtype=np.int64)
         self._picked: Any = slice(len(picked)) if np.array_equal(picked, np.arange(len(picked))) else picked
+        self._constants = (
+            np.array(self.common.constants) if picked.size and picked.max() >= self.common.inputs else None
+        )
         self._run = registry.lanes(self.each, sum(varying), backend, summed=summed, contract=contract)
         self.cached = getattr(self._run, "cached", False)
         if self.common.code:
             self._first = registry.single(self.common, backend)
 
     def _shared_results(self, shared: Any) -> Any:
-        return self._first.computed(shared)[1] if self.common.code else np.ascontiguousarray(shared[self._picked])
+        if self.common.code:
+            return self._first.computed(shared)[1]
+        if self._constants is not None:
+            shared = np.concatenate([shared, self._constants])
+        return np.ascontiguousarray(shared[self._picked])
 
     def each_lane(self, columns: Columns) -> tuple[Any, Any]:
         """Outputs as an array (outputs, lanes), and the status of each lane; None if all are served.

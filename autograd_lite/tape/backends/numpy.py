@@ -41,7 +41,9 @@ FUNCTIONS: dict[Primitive, Callable[..., Array]] = {
 
 
 def function_of(primitive: Primitive) -> Callable[..., Array]:
-    """NumPy's function, or the rule's own value lane by lane."""
+    """NumPy's function, that of an operation on tables, or the rule's own value lane by lane."""
+    if hasattr(primitive, "of_lanes"):
+        return primitive.of_lanes  # type: ignore[no-any-return]
     if primitive in FUNCTIONS or primitive.arrays:
         return FUNCTIONS.get(primitive) or _compiled(primitive)
     ufunc = np.frompyfunc(primitive.value, primitive.arity, 1)
@@ -95,10 +97,14 @@ class ArrayLanes:
         return outputs, status
 
     def sums(self, columns: Any, shared: Any, use: Callable[[Any, int], Any]) -> Any:
-        outputs, _ = self.each(columns, shared)
-        with np.errstate(all="ignore"):
-            sums = np.add.reduceat(outputs, np.arange(0, columns.count, _ADDED), axis=1).T
-        return use(sums, _ADDED)
+        inputs, sums = columns.column_list(), []
+        for start in range(0, columns.count, _BLOCK):
+            part = slice(start, min(start + _BLOCK, columns.count))
+            results, _ = self.run([*(c[part] for c in inputs), *shared.tolist()])
+            outputs = np.array([np.broadcast_to(result, part.stop - start) for result in results])
+            with np.errstate(all="ignore"):
+                sums.append(np.add.reduceat(outputs, np.arange(0, part.stop - start, _ADDED), axis=1).T)
+        return use(np.concatenate(sums), _ADDED)
 
 
 BACKENDS["python"] = BACKENDS["numpy"] = Backend(PythonSingle, ArrayLanes)

@@ -21,6 +21,9 @@ if engine.AVAILABLE:
 #: Lanes times instructions from which on a second thread pays.
 WORTH_A_THREAD = 4_000_000
 
+#: Doubles that the sums of blocks may take where tables are added up, and the parts of the lanes that there are at least.
+MOST_SUMS, SHARES = 1 << 20, 64
+
 _CORES = os.cpu_count() or 1
 
 
@@ -128,7 +131,8 @@ class MachineLanes:
         self.varying, self.guarded = varying, bool(program.guards)
         self.largest: int = facts["block"]
         self.scratch, self.work = facts["scratch"] + 16, facts["work"]  # what follows begins at a cache line
-        kinds = [ctypes.c_void_p] * 6 + [ctypes.c_int64] * 4
+        self.together: bool = facts["together"]
+        kinds = [ctypes.c_void_p] * 6 + [ctypes.c_int64] * 5
         self.main = self.module.function("main", None, *kinds)
         self._spare, self._totals = Pool(), Pool()
 
@@ -136,6 +140,11 @@ class MachineLanes:
         """Lanes of a block for so many lanes: a matter of their number alone, as the order of additions is."""
         half = -(-count // (2 * self.width)) * self.width
         return max(min(64, self.largest), min(self.largest, half))
+
+    def blocks_of_a_sum(self, count: int) -> int:
+        """Blocks whose sums are one row: more where long tables are added up; a matter of the number of lanes too."""
+        blocks = -(-count // self.block_of(count))
+        return max(1, min(blocks // SHARES, -(-blocks * self.sum_count // MOST_SUMS))) if self.together else 1
 
     def each(self, columns: Columns, shared: Any) -> tuple[Any, Any]:
         outputs = np.empty((self.outputs + self.guarded, columns.count))
@@ -145,16 +154,16 @@ class MachineLanes:
         return outputs[:-1], np.where(outputs[-1] == emit.HELD, 0.0, outputs[-1])
 
     def sums(self, columns: Columns, shared: Any, use: Callable[[Any, int], Any]) -> Any:
-        block = self.block_of(columns.count)
-        blocks = -(-columns.count // block)
-        totals = self._totals.take(blocks * self.sum_count)
+        block, together = self.block_of(columns.count), self.blocks_of_a_sum(columns.count)
+        rows = -(-columns.count // (block * together))
+        totals = self._totals.take(rows * self.sum_count)
         try:
-            self._in_threads(columns, shared, totals[1])
-            return use(totals[0][: blocks * self.sum_count].reshape(blocks, self.sum_count), block)
+            self._in_threads(columns, shared, totals[1], together)
+            return use(totals[0][: rows * self.sum_count].reshape(rows, self.sum_count), block * together)
         finally:
             self._totals.give(*totals)
 
-    def _in_threads(self, columns: Columns, shared: Any, results: int) -> None:
+    def _in_threads(self, columns: Columns, shared: Any, results: int, together: int = 1) -> None:
         """Run all blocks, on several threads if there is work for them; who runs a block changes nothing in it."""
         count, varying = columns.count, self.varying
         table = np.empty((2, varying), dtype=np.int64)
@@ -162,12 +171,12 @@ class MachineLanes:
         at = table.__array_interface__["data"][0]  # half a microsecond less than by `ctypes`
         addresses = shared.ctypes.data if len(shared) else 0, at, at + 8 * varying, results
         block = self.block_of(count)
-        blocks = -(-count // block)
+        blocks = -(-count // (block * together))
 
         def work(first: int, last: int) -> None:
             memory, start = self._spare.take(self.scratch + (self.sum_count + 1) * self.width)
             try:
-                self.main(*addresses, start, start + 8 * self.scratch, count, block, first, last)
+                self.main(*addresses, start, start + 8 * self.scratch, count, block, first, last, together)
             finally:
                 self._spare.give(memory, start)
 

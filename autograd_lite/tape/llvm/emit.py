@@ -13,7 +13,7 @@ from typing import Any
 from autograd_lite import primitives as p
 from autograd_lite.primitives import PRIMITIVES, Primitive
 from autograd_lite.tape import background, progress
-from autograd_lite.tape.llvm import engine, matrices, matrix_loops, runtime, vector_math
+from autograd_lite.tape.llvm import engine, matrices, matrix_loops, runtime, tables, vector_math
 from autograd_lite.tape.llvm.ir import Builder, Module, Value, vector
 from autograd_lite.tape.lowering import TABLE, content, lowered
 from autograd_lite.tape.program import Guard, Program, sunk
@@ -117,18 +117,26 @@ class ProgramModule(Module):
     ) -> None:
         super().__init__(width, contract=contract, vectorised=vector_math.FUNCTIONS)
         self.tape, self.varying, self.first = tape, varying, tape.first_instruction
+        self.summed = summed
         progress.part("looking for products of matrices")
         asked = summed or width is None
         self.groups = matrices.Found() if contract else matrices.found(tape, varying, summed=asked)
+        self.tables = tables.found(tape) if summed else tables.Found()
+        self.groups.absorbed |= self.tables.absorbed
+        self.read, copied = tables.in_place(tape, varying) if width is not None else ({}, [])
+        self.copied = len(copied), self.table("inputs", copied)
         self.instructions = len(tape.code) - len(self.groups.absorbed)
-        self.block = 256 if self.instructions < 1000 and varying < 200 else 64  # its numbers should stay in the cache
+        few = self.instructions < 1000 and len(copied) < 200
+        self.block = 256 if few else 64  # its numbers should stay in the cache
         # Bytes from one row of the scratch array to the next. No power of two: rows would fall into few sets of the cache.
         self.row = 8 if width is None else 8 * self.block + 64
         in_outers = {k for outer in self.groups.outers for k in outer.outputs}
-        self.added = [k for k in range(len(results)) if summed and k not in in_outers]
+        terms = {k: self.tables.terms.get(k, [slot]) for k, slot in enumerate(results) if summed and k not in in_outers}
+        self.added = [k for k, slots in terms.items() if slots]
         self.sums: dict[int, list[int]] = defaultdict(list)
         for number, k in enumerate(self.added):
-            self.sums[results[k]].append(number)
+            for slot in terms[k]:
+                self.sums[slot].append(number)
         self.outputs: dict[int, list[Place]] = defaultdict(list)
         for k, slot in enumerate(() if summed else results):
             self.outputs[slot].append(("out", 8 * k) if width is None else ("scratch", (varying + k) * self.row))
@@ -151,7 +159,10 @@ class ProgramModule(Module):
             self._guards[max(guard.left - self.first, guard.right - self.first, -1)].append((number, guard))
         self._last = self._last_uses()
         self._released: dict[int, list[int]] = defaultdict(list)
-        self.status = self._take() * self.row if self.tape.guards else 0
+        self.status = self._take() * self.row if self.tape.guards else 0  # the first row that is taken
+        operands = {slot for table in self.tables.scattered for slot in table.arguments}
+        self.spread = {slot: self._take() for slot in sorted(operands) if self.varying <= slot < self.first}
+        self.located = [self._take() * self.row for _ in range(3)] if self.read else []
         self._calls: list[matrix_loops.Call] = []
         for index, part in enumerate(self._schedule):
             background.pause()
@@ -165,6 +176,7 @@ class ProgramModule(Module):
                 self._keep(row)
             places, sources = ([self.place(slot)[1] for slot in slots] for slots in (part.rows, part.vector))
             self._calls.append(matrix_loops.matrix(self, index, part, self.varying, places=places, sources=sources))
+        self.scatters = [tables.Calls(self, k, table, self.operand) for k, table in enumerate(self.tables.scattered)]
         self.outers = []
         for number, outer in enumerate(self.groups.outers):
             left, right = ([self.place(slot)[1] for slot in side] for side in (outer.left, outer.right))
@@ -210,6 +222,8 @@ class ProgramModule(Module):
             used(index, [side for guard in tested for side in (guard.left, guard.right)])
         for outer in self.groups.outers:
             used(len(self._schedule), [*outer.left, *outer.right])
+        for table in self.tables.scattered:
+            used(len(self._schedule), table.arguments)
         return last
 
     def _function(self, index: int, positions: list[int]) -> matrix_loops.Call:
@@ -231,6 +245,8 @@ class ProgramModule(Module):
             if index == len(self._schedule) - 1:
                 for slot in range(self.first):  # inputs and constants
                     writer.output(slot)
+                for slot, row in self.spread.items():
+                    writer.pointer("scratch", row * self.row).store(writer.value(slot))
 
         self.function(f"f{index}", ["ptr"] * 3, body, linkage="internal" if len(self._schedule) <= TOGETHER else "")
         return lambda b, *pointers: b.call("void", f"f{index}", *pointers)
@@ -249,10 +265,24 @@ class ProgramModule(Module):
         """Where an input lies, or a number in the scratch array."""
         return self.input(slot) or ("scratch", self._rows[slot] * self.row)
 
+    def room(self, numbers: int) -> int:
+        """The offset in bytes of room in the scratch array for so many numbers side by side."""
+        start = self.scratch
+        self.scratch += -(-8 * numbers // self.row)
+        return start * self.row
+
+    def operand(self, slot: int) -> int:
+        """Where a number of each lane lies in the scratch array."""
+        return self.spread[slot] * self.row if slot in self.spread else self.place(slot)[1]
+
     def input(self, slot: int) -> Place | None:
         if slot >= self.tape.inputs:
             return None
         return ("scratch", slot * self.row) if slot < self.varying else ("given", 8 * (slot - self.varying))
+
+    def step(self, place: Place) -> int:
+        """Bytes from one number to the next: what all lanes share lies side by side."""
+        return self.row if place[0] == "scratch" else 8
 
     def run(self, b: Builder, given: Value, scratch: Value, out: Value) -> None:
         """All functions and matrices, with no guard failed before."""
@@ -276,10 +306,11 @@ class FunctionWriter:
         self.module, self.tape, self.b = module, module.tape, b
         self.pointers = {"given": given, "scratch": scratch, "out": out}
         self.values: dict[int, Value] = {}
+        self.distances: dict[Any, Value] = {}  # of rows of tables
         self.comparisons: dict[int, tuple[Value, Value]] = {}
 
     def pointer(self, base: str, offset: int) -> Value:
-        return self.pointers[base].at(offset, "i8")
+        return (self.pointers.get(base) or Value(self.b, "ptr", base)).at(offset, "i8")
 
     def value(self, slot: int) -> Value:
         """A number, loaded where it is not at hand."""
@@ -314,7 +345,7 @@ class FunctionWriter:
             return
         elif hasattr(operation, "index"):  # one of the results of such an operation
             base, offset = self.module.results[arguments[0]]
-            place = self.module.results[slot] = base, offset + 8 * operation.index
+            place = self.module.results[slot] = base, offset + self.module.row * operation.index
             value = self.pointer(*place).load(self.b.double)
         else:
             given = [self.value(a) for a in arguments]
@@ -325,39 +356,70 @@ class FunctionWriter:
 
     def _table(self, slot: int, operation: Any, arguments: tuple[int, ...]) -> Value:
         """The numbers of a table in a row: where they lie, or in the scratch array."""
+        module = self.module
+        if slot in module.read:
+            return self.b.constant(0.0)
+        known = [self.tape.constants[a - self.tape.inputs] for a in arguments if self.tape.inputs <= a < module.first]
+        if len(known) == len(arguments):
+            module.results[slot] = module.numbers(f"t{slot}", known), 0
+            return self.b.constant(0.0)
         start = self._address(arguments[0])
-        alike = start and all(self._address(a) == (start[0], start[1] + 8 * k) for k, a in enumerate(arguments))
-        if not alike or start is None:
+        step = module.step(start) if start else 0
+        if not start or any(self._address(a) != (start[0], start[1] + step * k) for k, a in enumerate(arguments)):
             start = self._region(operation.arity)
             self._passed(arguments, start[1])
-        self.module.results[slot] = start
+        module.results[slot] = start
         return self.b.constant(0.0)
 
     def _row(self, _: int, operation: Any, arguments: tuple[int, ...]) -> Value:
         table, place = arguments
-        return self._entry(self.module.results[table], operation, place).load("double")
+        first = self.module.read.get(table)
+        if first is not None:
+            return self._read(first, operation, place)
+        return self._entry(self.module.results[table], operation, place).gathered()
+
+    def _read(self, first: int, row: Any, place: int) -> Value:
+        """An entry of a table that each lane has in memory: by the address and the stride of that input (8 bytes each)."""
+        b, pointers = self.b, vector(self.b.width, "ptr")
+        bases, strides, lane = (self.pointer("scratch", offset).load(b.whole) for offset in self.module.located)
+        entry = self._distance(place, row, 8) + 8 * (first + row.offset)
+        base, stride = ((table + entry).cast("inttoptr", pointers).gathered().bits() for table in (bases, strides))
+        address: Value = base + lane * stride
+        return address.cast("inttoptr", pointers).gathered()
 
     def _entry(self, start: Place, row: Any, place: int) -> Value:
-        """The address of an entry; a place that is none, as of a NaN, counts as the first."""
-        x = self.value(place)
-        inside = x.where((x > 0.0) & (x < float(row.count)), 0.0)
-        return self.pointer(start[0], start[1] + 8 * row.offset).at(inside.cast("fptosi", "i64") * row.width)
+        """The address of an entry in each lane; a place that is none, as of a NaN, counts as the first."""
+        step = self.module.step(start)
+        distance = self._distance(place, row, step)
+        if self.b.width > 1 and step != 8:  # a number for each lane
+            distance = distance + self.b.joined_whole(range(0, 8 * self.b.width, 8))
+        return self.pointer(start[0], start[1] + step * row.offset).at(distance, "i8")
+
+    def _distance(self, place: int, row: Any, step: int) -> Value:
+        """Bytes from the first row of a table to the one that is taken."""
+        key = place, row.count, row.width * step
+        if key not in self.distances:
+            x = self.value(place)
+            inside = x.where((x > 0.0) & (x < float(row.count)), 0.0).cast("fptosi", self.b.whole)
+            self.distances[key] = inside * (row.width * step)
+        return self.distances[key]
 
     def _scatter(self, slot: int, operation: Any, arguments: tuple[int, ...]) -> Value:
-        start = self.module.results[slot] = self._region(operation.results)
-        self.b.call("void", "al_fill", self.pointer(*start), self.b.constant(0.0), operation.results)
-        count = len(operation.rows)
+        """Each lane's sums, in a table of its own."""
+        start, count = self._region(operation.results), len(operation.rows)
+        self.module.results[slot], step = start, self.module.step(start)
+        with self.b.counted(operation.results) as (k,):
+            self.pointer(*start).at(k * step, "i8").store(self.b.constant(0.0))
         entries = [self._entry(start, row, place) for row, place in zip(operation.rows, arguments, strict=False)]
         for entry in entries:
-            entry.store(self.b.constant(-0.0))  # which changes no sum
+            entry.scatter(self.b.constant(-0.0))  # which changes no sum
         for entry, number in zip(entries, arguments[count:], strict=True):
-            total = entry.load("double") + self.value(number)
-            entry.store(total)
+            entry.scatter(entry.gathered() + self.value(number))
         return self.b.constant(0.0)
 
     def _region(self, size: int) -> Place:
         """Room in the scratch array."""
-        start = "scratch", self.module.scratch * 8
+        start = "scratch", self.module.scratch * self.module.row
         self.module.scratch += size
         return start
 
@@ -371,6 +433,10 @@ class FunctionWriter:
     def _passed(self, arguments: tuple[int, ...], region: int) -> None:
         """Arguments into the scratch array; runs of them at once: LLVM's time is quadratic in copies of single numbers."""
         start = 0
+        if self.module.width is not None:
+            for k, argument in enumerate(arguments):
+                self.pointer("scratch", region + self.module.row * k).store(self.value(argument))
+            return
         while start < len(arguments):
             place = self._address(arguments[start])
             row = alike = 1
@@ -497,38 +563,70 @@ def lanes_module(tape: Program, varying: int, width: int, *, summed: bool, contr
     """
     tape = lowered(tape, NATIVE)
     module = ProgramModule(tape, varying, width, results=tape.outputs, summed=summed, contract=contract)
-    row, count, v, whole = module.row, len(tape.outputs), vector(width), vector(width, "i64")
-    written = 0 if summed else count + bool(tape.guards)  # the status lies in the row behind the outputs
 
     def main(b: Builder, *arguments: Value) -> None:
         """`results` are the sums of blocks or else rows of n lanes; `out` is a mask, and the sums of vectors behind it."""
-        given, bases, strides, results, scratch, out, n, size, start, end = arguments
-        rows, sums = scratch.at(varying * row, "i8"), out.at(width)
-        with b.counted(end, first=start) as (block,):
-            first = block * size
-            ahead = n - first
-            lanes = size.where(ahead.compare("sge", size), ahead)
-            padded = lanes + (width - 1) & -width
-            b.call("void", "al_gather", bases, strides, varying, first, lanes, scratch, row, padded)
-            b.call("void", "al_fill", sums, b.constant(0.0, "double"), len(module.added) * width)
-            with b.counted(lanes, step=width) as (lane,):
-                exists = (lanes - lane).spread(width).compare("sgt", b.lanes)
-                out.store(exists.cast("sext", whole), align=64)
-                module.run(b, given, scratch.at(lane), out)
-            with b.counted(written) as (k,):
-                b.copy(results.at(k * n + first), rows.at(k * row, "i8"), lanes * 8)
-            total = results.at(block * count)
-            with b.counted(len(module.added)) as (k,):
-                number = halved(sums.at(k, v).load(v), width)
-                total.at(Value(b, "ptr", "@places").at(k, "i64").load("i64")).store(number)
-            for call in module.outers:
-                call(b, scratch, total, lanes)
+        *common, start, end, together = arguments
+        with b.counted(end, first=start) as (part,):
+            if module.scatters:
+                _blocks(module, b, common, part, together)
+            else:
+                _block(module, b, common, part, common[3].at(part * len(tape.outputs)))
 
     module.table("places", module.added)
-    module.function("main", [*["ptr"] * 6, *["i64"] * 4], main)
+    module.function("main", [*["ptr"] * 6, *["i64"] * 5], main)
     work = module.instructions + len(module.groups.absorbed) // 4  # matrices keep the adders busy
-    module.facts = {"block": module.block, "scratch": module.scratch * (row // 8), "work": work}
+    work += sum(len(table.arguments) for table in module.tables.scattered)
+    module.facts = {"block": module.block, "scratch": module.scratch * (module.row // 8), "work": work}
+    module.facts["together"] = bool(module.scatters) and not module.outers  # whether blocks may share a row of sums
     return module
+
+
+def _blocks(module: ProgramModule, b: Builder, common: Sequence[Value], part: Value, together: Value) -> None:
+    """As many blocks as share a row of sums, where tables are added up."""
+    results, scratch, n, size = common[3], common[4], *common[6:]
+    count, begin = len(module.tape.outputs), part * together
+    total = results.at(part * count)
+    b.call("void", "al_fill", total, b.constant(0.0, "double"), count)
+    for scatter in module.scatters:
+        scatter.clear(b, scratch)
+    with b.counted(begin + together, first=begin) as (block,):
+        b.leave((block * size).compare("sge", n))
+        _block(module, b, common, block, total)
+    for scatter in module.scatters:
+        scatter.add_table(b, scratch, total)
+
+
+def _block(module: ProgramModule, b: Builder, common: Sequence[Value], block: Value, total: Value) -> None:
+    given, bases, strides, results, scratch, out, n, block_size = common
+    row, varying, width, guarded = module.row, module.varying, b.width, bool(module.tape.guards)
+    written = (
+        0 if module.summed else len(module.tape.outputs) + guarded
+    )  # the status lies in the row behind the outputs
+    rows, sums, first = scratch.at(varying * row, "i8"), out.at(width), block * block_size
+    ahead = n - first
+    lanes = block_size.where(ahead.compare("sge", block_size), ahead)
+    padded = lanes + (width - 1) & -width
+    size, inputs = module.copied
+    b.call("void", "al_gather", bases, strides, inputs, size, first, lanes, scratch, row, padded)
+    if module.read:
+        located = [scratch.at(offset, "i8") for offset in module.located]
+        b.call("void", "al_locate", bases, strides, first, lanes, padded, *located)
+    b.call("void", "al_fill", sums, b.constant(0.0, "double"), len(module.added) * width)
+    with b.counted(lanes, step=width) as (lane,):
+        exists = (lanes - lane).spread(width).compare("sgt", b.lanes)
+        out.store(exists.cast("sext", b.whole), align=64)
+        module.run(b, given, scratch.at(lane), out)
+    with b.counted(written) as (k,):
+        b.copy(results.at(k * n + first), rows.at(k * row, "i8"), lanes * 8)
+    with b.counted(len(module.added)) as (k,):
+        number = halved(sums.at(k, b.double).load(b.double), width)
+        place = total.at(Value(b, "ptr", "@places").at(k, "i64").load("i64"))
+        place.store(place.load("double") + number if module.scatters else number)
+    for call in module.outers:
+        call(b, scratch, total, lanes)
+    for scatter in module.scatters:
+        scatter.add_lanes(b, scratch, lanes)
 
 
 def halved(numbers: Value, width: int) -> Value:

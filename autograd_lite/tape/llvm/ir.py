@@ -36,7 +36,7 @@ class Module:
         self.width, self.contract, self.vectorised = width, contract, vectorised
         self.fused = {name: f"{name} contract" for name in ("fadd", "fsub", "fmul") if contract}
         self.parts: list[str] = []
-        self.tables: list[str] = []
+        self.data: list[str] = []  # tables
         self.names: list[str] = []  # of functions that other modules may call
         self.facts: dict[str, Any] = {}  # what is to be known of its machine code
         self.codes: list[bytes] = []  # of functions that were compiled before the others were written
@@ -70,7 +70,7 @@ class Module:
 
     def table(self, name: str, numbers: Iterable[int]) -> str:
         entries = [f"i64 {n}" for n in numbers]
-        self.tables.append(f"@{name} = internal constant [{len(entries)} x i64] [{', '.join(entries)}]")
+        self.data.append(f"@{name} = internal constant [{len(entries)} x i64] [{', '.join(entries)}]")
         return f"@{name}"
 
     def cut(self) -> str:
@@ -79,6 +79,12 @@ class Module:
         self.parts, self.declarations, self.written = [], {}, set()
         return text
 
+    def numbers(self, name: str, numbers: Iterable[float]) -> str:
+        """A table of doubles."""
+        entries = [f"double {literal('double', n)}" for n in numbers]
+        self.data.append(f"@{name} = internal constant [{len(entries)} x double] [{', '.join(entries)}]")
+        return f"@{name}"
+
     @property
     def level(self) -> int:
         """How far LLVM optimises it, from 0 to 3."""
@@ -86,7 +92,7 @@ class Module:
 
     @property
     def text(self) -> str:
-        return self._around([*self.tables, *self.parts])
+        return self._around([*self.data, *self.parts])
 
     def _around(self, parts: Sequence[str]) -> str:
         declared = [line for name, line in sorted(self.declarations.items()) if name not in self.written]
@@ -102,11 +108,15 @@ class Builder:
     """Writes the lines of one function."""
 
     def __init__(self, module: Module, width: int | None = None) -> None:
-        self.module, self.width = module, width or module.width or 1
-        self.double = vector(self.width)
+        self.module = module
+        self.wide(width or module.width or 1)
         self.lines: list[str] = []
         self._names = 0
         self._loop = ""  # the innermost
+
+    def wide(self, width: int) -> None:
+        """Let values have so many lanes from here on."""
+        self.width, self.double, self.whole = width, vector(width), vector(width, "i64")
 
     def emit(self, kind: str, instruction: str) -> "Value":
         """Add an instruction, whose result has this type."""
@@ -134,7 +144,7 @@ class Builder:
     def lanes(self) -> "Value":
         """The numbers of the lanes of a vector, from 0."""
         numbers = ", ".join(f"i64 {k}" for k in range(self.width))
-        return Value(self, vector(self.width, "i64"), f"<{numbers}>" if self.width > 1 else "0")
+        return Value(self, self.whole, f"<{numbers}>" if self.width > 1 else "0")
 
     def copy(self, target: "Value", source: "Value", size: "Value | int") -> None:
         self.call("void", "llvm.memcpy.p0.p0.i64", target, source, size, Value(self, "i1", "false"))
@@ -165,6 +175,10 @@ class Builder:
         for k, number in enumerate(numbers):
             result = self.emit(v, f"insertelement {v} {result.name}, double {number.name}, i32 {k}")
         return result
+
+    def joined_whole(self, numbers: Iterable[int]) -> "Value":
+        """A vector of known integers, one a lane."""
+        return Value(self, self.whole, f"<{', '.join(f'i64 {n}' for n in numbers)}>")
 
     @contextmanager
     def counted(
@@ -309,11 +323,30 @@ class Value:
         return self if self.b.width == 1 else self.shuffled(range(self.b.width)[::-1])
 
     def at(self, index: "Value | int", kind: str = "double") -> "Value":
-        """The address `index` elements of a type behind this one; bytes are `i8`."""
-        if not isinstance(index, Value) and not index:
+        """The address `index` elements of a type behind this one, or a vector of such; bytes are `i8`."""
+        if not isinstance(index, Value):
+            index = self.b.constant(index, "i64")
+        if index.name == "0":
             return self
-        number = index.name if isinstance(index, Value) else index
-        return self.b.emit("ptr", f"getelementptr {kind}, ptr {self.name}, i64 {number}")
+        pointers = index.kind.replace("i64", "ptr")
+        return self.b.emit(pointers, f"getelementptr {kind}, ptr {self.name}, {index.kind} {index.name}")
+
+    def gathered(self) -> "Value":
+        """The double at this address; at a vector of addresses one for each lane."""
+        if self.kind == "ptr":
+            return self.load("double")
+        b, suffix = self.b, f"v{self.b.width}f64.v{self.b.width}p0"
+        every = Value(b, vector(b.width, "i1"), literal(vector(b.width, "i1"), 1))
+        return b.call(b.double, f"llvm.masked.gather.{suffix}", self, Value(b, "i32", "8"), every, b.constant(0.0))
+
+    def scatter(self, value: "Value") -> None:
+        """Store a double at this address; at a vector of addresses one for each lane."""
+        if self.kind == "ptr":
+            self.store(value)
+            return
+        b, suffix = self.b, f"v{self.b.width}f64.v{self.b.width}p0"
+        every = Value(b, vector(b.width, "i1"), literal(vector(b.width, "i1"), 1))
+        b.call("void", f"llvm.masked.scatter.{suffix}", value, self, Value(b, "i32", "8"), every)
 
     def load(self, kind: str, align: int = 8) -> "Value":
         """What lies at this address; vectors need no more than a double's alignment."""

@@ -14,7 +14,7 @@ import numpy as np
 from autograd_lite.tape import progress
 from autograd_lite.tape.llvm import engine, matrices, vector_math
 from autograd_lite.tape.llvm.emit import HELD, NATIVE, OPPOSITES, RELATIONS, FunctionWriter, enter, halved
-from autograd_lite.tape.llvm.ir import Builder, Module, Value, literal
+from autograd_lite.tape.llvm.ir import Builder, Module, Value
 from autograd_lite.tape.lowering import lowered
 from autograd_lite.tape.program import Program
 from autograd_lite.tape.rolled import COMPUTED, CONSTANT, INPUT, ROWS, Loop, Rolled, Sum, rolled
@@ -121,12 +121,8 @@ class RolledModule(Module):
         """A constant array of integers or doubles."""
         self._tables += 1
         name = f"t{self._tables}"
-        if numbers.dtype == np.float64:
-            entries = ", ".join(f"double {literal('double', number)}" for number in numbers.tolist())
-            self.parts.append(f"@{name} = internal constant [{len(numbers)} x double] [{entries}]")
-        else:
-            self.table(name, numbers.tolist())
-        return f"@{name}"
+        write = self.numbers if numbers.dtype == np.float64 else self.table
+        return write(name, numbers.tolist())
 
     def _read(self, b: Builder, slots: Any, given: Value, scratch: Value) -> Rows:
         """How a loop reads the numbers of these slots, one in each row, which are all of a kind."""
@@ -223,9 +219,9 @@ class RolledModule(Module):
         alike: dict[Any, list[int]] = defaultdict(list)
         for number, (guard, kinds) in enumerate(zip(guards, self._kinds(sides).tolist(), strict=True)):
             alike[(RELATIONS if guard.outcome else OPPOSITES)[guard.relation], *kinds].append(number)
-        many, double = b.width, b.double
+        many = b.width
         for (relation, *_), numbers in alike.items():
-            b.width, b.double = (many, double) if len(numbers) >= ROWS else (1, "double")
+            b.wide(many if len(numbers) >= ROWS else 1)
             left, right = (self._read(b, side, given, scratch) for side in sides[numbers].T)
             which = self._data(b, np.array(numbers, dtype=np.float64) + 1.0)
             with b.counted(len(numbers), step=b.width, carried=[b.constant(HELD)]) as turn:

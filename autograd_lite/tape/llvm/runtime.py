@@ -7,7 +7,7 @@ from functools import cache
 from threading import RLock
 from typing import Any
 
-from autograd_lite.tape.llvm import engine
+from autograd_lite.tape.llvm import engine, tables
 from autograd_lite.tape.llvm.ir import Builder, Module, Value, vector
 
 
@@ -34,10 +34,12 @@ def _fill(b: Builder, target: Value, number: Value, count: Value) -> None:
 def _gather(b: Builder, *arguments: Value) -> None:
     """Lanes first … first + count - 1 of inputs into rows of the scratch array; the last one fills the rest of its vector.
 
-    `bases` are the addresses of the first lane of each input, `strides` the bytes from one lane to the next.
+    `bases` are the addresses of the first lane of each input, `strides` the bytes from one lane to the next; `inputs` numbers
+    those that are read.
     """
-    bases, strides, inputs, first, count, scratch, row, padded = arguments
-    with b.counted(inputs) as (k,):
+    bases, strides, inputs, size, first, count, scratch, row, padded = arguments
+    with b.counted(size) as (which,):
+        k = inputs.at(which, "i64").load("i64")
         stride = strides.at(k, "i64").load("i64")
         source, to = bases.at(k, "ptr").load("ptr").at(first * stride, "i8"), scratch.at(k * row, "i8")
         with b.counted(count) as (lane,):
@@ -46,6 +48,16 @@ def _gather(b: Builder, *arguments: Value) -> None:
         filling = to.at(count - 1).load("double")
         with b.counted(padded, first=count) as (lane,):
             to.at(lane).store(filling)
+
+
+def _locate(b: Builder, *arguments: Value) -> None:
+    """For each lane the addresses of `bases` and `strides`, and the number of the lane: rows of integers."""
+    bases, strides, first, count, padded, *rows = arguments
+    tables = [b.emit("i64", f"ptrtoint ptr {table.name} to i64") for table in (bases, strides)]
+    with b.counted(padded) as (lane,):
+        exists = lane.compare("slt", count)
+        for row, number in zip(rows, (*tables, first + lane.where(exists, count - 1)), strict=True):
+            row.at(lane, "i64").store(number)
 
 
 def _scan(*, swap: bool) -> Callable[..., Value]:
@@ -82,7 +94,10 @@ def library(_width: int | None = None) -> Module:
     module = Module(1)
     module.function("al_total", ["ptr", "i64"], _total)
     module.function("al_fill", ["ptr", "double", "i64"], _fill)
-    module.function("al_gather", ["ptr", "ptr", "i64", "i64", "i64", "ptr", "i64", "i64"], _gather)
+    module.function("al_gather", [*["ptr"] * 3, *["i64"] * 3, "ptr", "i64", "i64"], _gather)
+    module.function("al_locate", [*["ptr"] * 2, *["i64"] * 3, *["ptr"] * 3], _locate)
+    module.function("al_scatter", ["ptr"] * 4 + ["i64"] * 4, tables.scatter)
+    module.function("al_add", ["ptr"] * 3 + ["i64"], tables.added)
     for swap in (False, True):
         module.function(f"al_scan{swap:d}", ["ptr"] * 6 + ["i64"] * 5 + ["ptr"], _scan(swap=swap))
     return module
