@@ -18,6 +18,7 @@ from autograd_lite.nests import Shape, unravel
 from autograd_lite.primitives import positive
 from autograd_lite.tape import recording
 from autograd_lite.tape.backends.registry import fastest
+from autograd_lite.tape.masked import Entered, Masked, MaskedGradient, MaskedLoop, joined
 from autograd_lite.tape.paths import Unmapped
 from autograd_lite.tape.recording import Cotangents, Sent, sent
 from autograd_lite.tape.steps import Steps
@@ -98,7 +99,11 @@ class Operation:
 def recorded(operation: Operation, arguments: Sequence[Any], results: Any = None) -> list[Any]:
     """Enter an operation with many results into the graph; returns these, plain numbers if nothing is traced."""
     if results is None:
-        results = operation.computed(_values(arguments), native=fastest() == "llvm")
+        notes, traced = recording.current(), any(type(a) is Variable for a in arguments)
+        blind = notes is not None and notes.blind and traced
+        results = (
+            np.ones(operation.results) if blind else operation.computed(_values(arguments), native=fastest() == "llvm")
+        )
     results = results.tolist()
     if not any(type(a) is Variable for a in arguments):
         return list(results)
@@ -124,11 +129,19 @@ class Loop(Operation):
     name = "scan"
 
     def __init__(
-        self, step: Any, shape: Shape, *, carry: int, table: Any, segment: int | None, captured: Sequence[Variable]
+        self,
+        step: Any,
+        shape: Shape,
+        *,
+        carry: int,
+        table: Any,
+        segment: int | None,
+        captured: Sequence[Variable],
+        mapped: bool = False,
     ) -> None:
         self.carry, self.rows = carry, None if table.dtype == object else table
         self.length, self.segment, self.number = len(table), segment or len(table), 0
-        self.steps = Steps(step, shape, carry, captured, merging=False)
+        self.steps = Steps(step, shape, carry, captured, merging=False, mapped=mapped)
         self.loop = self
         self.reversed: dict[tuple[bool, bool], Steps] = {}
 
@@ -243,6 +256,12 @@ class While(Loop):
     def segments(self, carry: Any, captured: Any, rows: Any, *, native: bool) -> list[tuple[Any, Any, slice]]:  # noqa: ARG002
         return [segment for segment in self._run(carry, captured, native=native)[1] if len(segment[1])]
 
+    def in_lanes(self, entered: Entered, arguments: tuple[int, ...]) -> tuple[int, ...]:
+        """Enter this loop into a program of lanes: its slot, and that of its status if it can fail."""
+        turn = joined(self.steps.programs(), self.arity, self.carry, self.carry + 1, self.carry)
+        loop = MaskedLoop(turn, self.carry, self.limit)
+        return _with_status(entered, loop, entered.loop(loop, arguments))
+
     def replayed(self, arguments: Sequence[Any]) -> list[Any]:
         numbers, captured, turns = [*arguments[: self.carry]], [*arguments[self.carry :]], 0
         while True:
@@ -260,6 +279,12 @@ def too_many(name: str, limit: int) -> LoopLimitError:
         f"while_loop of {name} has made limit={limit} turns and its condition still holds. Raise limit, or look for what "
         "keeps it from ending: a tolerance below the rounding of the numbers, or a step that does not approach."
     )
+
+
+def _with_status(entered: Entered, operation: Masked, slot: int) -> tuple[int, ...]:
+    """The slot of a loop in lanes, and that of its status if it can fail."""
+    place: Any = Item.at(operation.results - 1)
+    return (slot, entered.builder.instruction(place, (slot,))) if operation.fails else (slot,)
 
 
 class LoopGradient(Operation):
@@ -285,7 +310,8 @@ class LoopGradient(Operation):
             state = [0.0] * (self.forms * (loop.carry + len(loop.captured)))
             row = [0.0] * (loop.carry + loop.steps.x + self.forms * self.y)
             shape = unravel(((state, row), {}))[1]
-            loop.reversed[key] = Steps(self._reversed, shape, len(state), loop.captured, masked=masked)
+            how = {"masked": masked, "mapped": loop.steps.paths.mapped}
+            loop.reversed[key] = Steps(self._reversed, shape, len(state), loop.captured, primal=loop.steps, **how)
             loop.reversed[key].tracing = loop.steps.tracing
         self.backward = loop.reversed[key]
 
@@ -332,6 +358,23 @@ class LoopGradient(Operation):
                 state[0, k] = 0.0
         ordered = np.concatenate(by_rows)[::-1].swapaxes(0, 1).reshape(self.forms, loop.length * self.x)
         return np.concatenate([state, ordered], axis=1).ravel()
+
+    def in_lanes(self, entered: Entered, arguments: tuple[int, ...]) -> tuple[int, ...]:
+        """Enter this reverse loop into a program of lanes, behind the loop itself: its slot, and the statuses of both."""
+        loop, builder, width = self.loop, entered.builder, self.loop.carry
+        own, seeds, captured = arguments[: loop.arity], arguments[loop.arity :], arguments[width : loop.arity]
+        kept, *status = loop.in_lanes(entered, own)
+        count = self.forms * loop.arity
+        turn = joined(self.backward.programs(), count + loop.arity, count + width, count)
+        state: list[int] = []
+        for form in range(self.forms):
+            state += seeds[form * width : (form + 1) * width]
+            for _ in captured:  # -0.0 changes no sum; if no turn adds anything, the derivative is 0.0
+                idle = form or turn.outputs[len(state)] == 1 + len(state)
+                state.append(builder.constant(0.0 if idle else -0.0))
+        sweep = MaskedGradient(turn, count, width)
+        slot = builder.instruction(sweep, (kept, *state, *captured))  # type: ignore[arg-type]
+        return *_with_status(entered, sweep, slot), *status
 
     def replayed(self, arguments: Sequence[Any]) -> list[Any]:
         oldest = Variable(0.0).number
