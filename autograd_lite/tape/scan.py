@@ -83,7 +83,7 @@ def scan(
         example = carry_shape.pack([0.0] * len(numbers)), x_shape.pack([0.0] * table.shape[1])
         captured = list(dict.fromkeys(_held(step, set()))) if notes and notes.wide else ()
         _, shape = unravel((example, {}))
-        loop = Loop(checked, shape, carry=len(numbers), table=table, segment=checkpoint, captured=captured)
+        loop = Loop(checked, shape, carry=len(numbers), table=table, checkpoint=checkpoint, captured=captured)
         results = loop.begin(numbers, table)
         numbers, outputs = results[: len(numbers)], results[len(numbers) :]
     else:
@@ -170,7 +170,7 @@ def while_loop(
         _, shape = unravel(((carry_shape.pack([0.0] * len(numbers)), None), {}))
         seen: set[int] = set()
         captured = list(dict.fromkeys(v for f in (condition, step) for v in _held(f, seen))) if notes.wide else ()
-        loop = While(checked, shape, carry=len(numbers), segment=checkpoint, limit=limit, captured=captured)
+        loop = While(checked, shape, carry=len(numbers), checkpoint=checkpoint, limit=limit, captured=captured)
         return carry_shape.pack(loop.started(numbers))
     carry, turns, going = init, 0, [1.0]
     while True:

@@ -125,7 +125,7 @@ class Steps:
         values = [getattr(n, "_value", n) for n in numbers]
         own = [getattr(n, "_value", n) for n in captured]
         notes = recording.current()
-        for path in self.paths.known:
+        for path in self._serving(values, np.array(own, dtype=np.float64)):
             program, places = self.program(path, native=False)
             try:
                 status, _ = program.run([*values, *(own[k] for k in places)])
@@ -146,6 +146,16 @@ class Steps:
                 return python.replay(taken.tape, inputs)
         raise Unserved(self)
 
+    def _serving(self, values: list[float], captured: Any) -> Iterator[Path]:
+        """The paths that may serve a step with these numbers: the known ones, and a new one if the steps are not closed."""
+        yield from self.paths.known
+        if not self.closed:
+            with context.record_into(None):
+                run = Run(self, values[: self.carry], captured, np.array([values[self.carry :]]), native=False, keep=False)
+                path = run.found()
+            if path is not None:
+                yield path
+
 
 @dataclass
 class Run:
@@ -162,7 +172,7 @@ class Run:
 
     def results(self) -> Any:
         width, known = self.steps.carry, self.steps.paths.known
-        path = max(known, key=lambda path: path.lanes) if known else self._found(self.steps.paths.first)
+        path = max(known, key=lambda path: path.lanes) if known else self.found()
         assert path is not None
         each = width if self.keep else len(path.tape.outputs) - width
         results = np.empty(width + len(self.rows) * each)
@@ -214,15 +224,16 @@ class Run:
     def _following(self, path: Path, status: int | None, tried: Sequence[Path]) -> Path | None:
         """The path to try for the next step; None if it is to be run eagerly."""
         paths = self.steps.paths
-        return paths.following(path, status, tried, lambda: self._found(paths.new))
+        return paths.following(path, status, tried, self.found)
 
-    def _found(self, find: Callable[[list[float]], Path | None]) -> Path | None:
-        """The path that `find` gives for the next step; its captured Variables enter those of the steps."""
+    def found(self) -> Path | None:
+        """A new path for the next step, None if there is none; its captured Variables enter those of the steps."""
         if self.steps.closed:
             raise Unserved(self.steps)
         places = self.steps.captured
         with self._lent():
-            path = find(self._numbers())
+            paths, numbers = self.steps.paths, self._numbers()
+            path = paths.new(numbers) if paths.known else paths.first(numbers)
             late = [v for tape in path.tapes for v in tape.captured if v not in places] if path else []
             for v in dict.fromkeys(late):
                 places[v] = len(places)
