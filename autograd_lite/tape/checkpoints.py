@@ -9,50 +9,52 @@ References
 """
 
 from collections.abc import Callable, Iterator
-from math import ceil, comb, sqrt
-from typing import TypeVar
+from functools import lru_cache
+from math import comb, sqrt
+from typing import Any, Literal, TypeVar
 
 from autograd_lite.errors import ArgumentError
 
 C = TypeVar("C")
 
+#: After how many steps a carry is kept; "binomial": the schedule decides; None: after each.
+Checkpoint = int | Literal["binomial"] | None
+
 #: How often a binomial schedule runs a segment forward, at most, before it keeps the carries of that segment.
 REPEATS = 2
 
-#: Instructions of a segment that take as long as starting it: shorter segments save memory and cost time.
-WORTH_A_START = 20_000
+#: Instructions of a segment that take as long as its start: shorter segments save little memory and cost time.
+WORTH_A_START = 40_000
+
+#: How many times the square root of the number of steps a segment may have because of that.
+LONGEST = 4
 
 
-def tested(checkpoint: int | str | None, loop: str, steps: str) -> int | str | None:
-    """A value of `checkpoint`, or an error that says what may be one."""
-    if checkpoint is None or checkpoint == "binomial":
-        return checkpoint
+def tested(checkpoint: Any, loop: str, steps: str) -> None:
+    """Refuse a value of `checkpoint` that is none, and say what may be one."""
+    if checkpoint is None or (isinstance(checkpoint, str) and checkpoint == "binomial"):
+        return
     if isinstance(checkpoint, bool) or not isinstance(checkpoint, int) or checkpoint < 1:
         raise ArgumentError(
-            f'checkpoint={checkpoint!r} of {loop}: give "binomial", a number of {steps} from 1 on, or None, which keeps the '
-            "carry of every one."
+            f'checkpoint={checkpoint!r} of {loop}: give "binomial", a number of {steps} from 1 on, or None, the default.'
         )
-    return checkpoint
 
 
-def planned(length: int, checkpoint: int | str | None, instructions: int) -> tuple[int, int]:
-    """Steps of a segment, and how many carries before a segment may be stored.
+@lru_cache(maxsize=64)
+def planned(length: int, checkpoint: Checkpoint, instructions: int) -> tuple[int, int]:
+    """Steps of a segment, and how many of the carries before segments may be stored at a time.
 
-    Binomial: half of the memory is for the carries of a segment, if that is long enough to be worth its start, and the other
-    for those before segments. `instructions` is the length of a step.
+    For a binomial schedule both are least together, about ∛(2·length) each, if a step of so many `instructions` is long
+    enough for segments that are so short.
     """
     if checkpoint != "binomial":
-        return int(checkpoint or max(length, 1)), max(length, 1)
-    size = 1
-    while stored(-(-length // size)) > size:
+        return checkpoint or max(length, 1), max(length, 1)
+    worth = min(WORTH_A_START // max(instructions, 1), int(LONGEST * sqrt(length)))
+    size = max(1, worth)
+    while stored_for(-(-length // size)) > size:
         size += max(size // 8, 1)
-    worth = min(WORTH_A_START // max(instructions, 1), ceil(sqrt(length) * SLACK))
-    size = max(size, worth, 1)
-    return size, stored(-(-length // size))
-
-
-#: How many times the square root of the length a segment may be.
-SLACK = 2.0
+    segments = max(-(-length // size), 1)
+    return size, max(stored_for(segments), min(segments, size // 8))  # an eighth more memory for fewer runs
 
 
 def reach(stored: int, repeats: int) -> int:
@@ -60,7 +62,7 @@ def reach(stored: int, repeats: int) -> int:
     return comb(stored + repeats, stored) if repeats >= 0 else 0
 
 
-def stored(segments: int, repeats: int = REPEATS) -> int:
+def stored_for(segments: int, repeats: int = REPEATS) -> int:
     """The least number of carries that serve so many segments with so many repetitions."""
     count = 1
     while reach(count, repeats) < segments:
@@ -76,24 +78,46 @@ def reruns(segments: int, stored: int) -> int:
     return repeats * segments - reach(stored + 1, repeats - 1)
 
 
-def backwards(first: C, segments: int, stored: int, advanced: Callable[[C, int, int], C]) -> Iterator[tuple[int, C]]:
-    """The segments from the last to the first, each with the carry before it; at most `stored` carries are held at a time.
+@lru_cache(maxsize=64)
+def schedule(segments: int, stored: int) -> tuple[tuple[int, int, bool], ...]:
+    """The forward runs of the best schedule: from where to where, and whether the carry there is stored.
 
-    `advanced(carry, start, stop)` runs segments forward. No schedule runs fewer of them: see `reruns`.
+    A run that ends where it began is no run: there the carries of a segment are kept and the segment is run in reverse, and
+    the carry before it is stored no longer if so marked. No schedule needs fewer segments of forward runs: see `reruns`.
     """
-    held = [(0, first)]
+    runs, held = [], [0]
     for segment in range(segments - 1, -1, -1):
-        start, carry = held[-1]
+        start = held[-1]
         while start < segment:
             free = stored - len(held)
             stop = start + _advance(segment + 1 - start, free + 1) if free else segment
-            carry = advanced(carry, start, stop)
+            runs.append((start, stop, free > 0))
             start = stop
             if free:
-                held.append((start, carry))
-        yield segment, carry
-        if held[-1][0] == segment:
+                held.append(start)
+        runs.append((segment, segment, held[-1] == segment))
+        if held[-1] == segment:
             held.pop()
+    return tuple(runs)
+
+
+def backwards(first: C, segments: int, stored: int, advanced: Callable[[C, int, int], C]) -> Iterator[tuple[int, C]]:
+    """The segments from the last to the first, each with the carry before it; at most `stored` carries are held at a time.
+
+    `advanced(carry, start, stop)` runs segments forward.
+    """
+    held = carry = [first]
+    for start, stop, stores in schedule(segments, stored):
+        if start < stop:
+            carry = [advanced(carry[-1], start, stop)]
+            if stores:
+                held += carry
+                carry = held
+        else:
+            yield start, carry[-1]
+            if stores:
+                held.pop()
+            carry = held
 
 
 def _advance(segments: int, stored: int) -> int:

@@ -18,6 +18,7 @@ from autograd_lite.nests import Shape, unravel
 from autograd_lite.primitives import positive, where
 from autograd_lite.tape import checkpoints, recording
 from autograd_lite.tape.backends.registry import fastest
+from autograd_lite.tape.checkpoints import Checkpoint
 from autograd_lite.tape.loop_tangents import Along
 from autograd_lite.tape.recording import Cotangents, Sent, sent
 from autograd_lite.tape.steps import Steps
@@ -136,7 +137,7 @@ class Loop(Operation):
         *,
         carry: int,
         table: Any,
-        checkpoint: int | str | None,
+        checkpoint: Checkpoint,
         captured: Sequence[Variable],
     ) -> None:
         self.carry, self.rows = carry, None if table.dtype == object else table
@@ -178,7 +179,8 @@ class Loop(Operation):
         size, stored = checkpoints.planned(len(rows), self.checkpoint, length)
 
         def advanced(carry: Any, start: int, stop: int) -> Any:
-            return self.steps.run(carry, captured, rows[start * size : stop * size], native=native)[: self.carry]
+            part = rows[start * size : stop * size]
+            return self.steps.run(carry, captured, part, native=native)[: self.carry].copy()  # without the outputs
 
         for k, before in checkpoints.backwards(carry, -(-len(rows) // size), stored, advanced):
             part = slice(k * size, (k + 1) * size)
@@ -341,7 +343,7 @@ class LoopGradient(Operation):
 
     def computed(self, arguments: Any, *, native: bool) -> Any:
         loop, width = self.primal, self.carry
-        carry, captured, rows = loop.apart(arguments[: loop.arity])
+        carry, captured, table = loop.apart(arguments[: loop.arity])
         seeds = arguments[loop.arity :].reshape(self.forms, width + self.y * loop.length)
         by_form = seeds[:, width:].reshape(self.forms, loop.length, self.y)
         given = by_form.swapaxes(0, 1).reshape(loop.length, self.forms * self.y)
@@ -349,18 +351,24 @@ class LoopGradient(Operation):
         first[0] = -0.0  # which changes no sum
         state: Any = np.concatenate([seeds[:, :width], first], axis=1).ravel()
         by_rows = [np.empty((0, self.forms, self.x))]  # the adjoints of rows, from the last one on
-        for before, xs, part in loop.segments(carry, captured, rows, native=native):
-            carries = loop.steps.run(before, captured, xs, native=native, keep=True)[width:].reshape(len(xs), width)
-            adjoints = given[part] if self.y else np.empty((len(xs), 0))
-            reverse = np.concatenate([carries, xs, adjoints], axis=1)[::-1]
-            found = self.backward.run(state, captured, reverse, native=native)
-            by_rows.append(found[len(state) :].reshape(len(xs), self.forms, self.x))
+        for before, xs, part in loop.segments(carry, captured, table, native=native):
+            kept = loop.steps.run(before, captured, xs, native=native, keep=True)[width:]
+            rows = np.empty((len(xs), self.backward.x))
+            backwards = rows[::-1]
+            backwards[:, :width] = kept.reshape(len(xs), width)
+            backwards[:, width : width + loop.steps.x] = xs
+            if self.y:
+                backwards[:, width + loop.steps.x :] = given[part]
+            del kept  # half of the memory
+            found = self.backward.run(state, captured, rows, native=native)
+            if self.x:
+                by_rows.append(found[len(state) :].reshape(len(xs), self.forms, self.x))
             state = found[: len(state)]
         state = state.reshape(self.forms, width + len(captured))
         for k in np.flatnonzero(np.signbit(state[0, width:])) + width:
             if all(path.tape.outputs[k] == k for path in self.backward.paths.known):  # no step adds anything
                 state[0, k] = 0.0
-        ordered = np.concatenate(by_rows)[::-1].swapaxes(0, 1).reshape(self.forms, loop.length * self.x)
+        ordered = np.concatenate(by_rows)[::-1].swapaxes(0, 1).reshape(self.forms, self.x and loop.length * self.x)
         return np.concatenate([state, ordered], axis=1).ravel()
 
     def replayed(self, arguments: Sequence[Any]) -> list[Any]:
