@@ -12,17 +12,20 @@ import optree
 
 from autograd_lite import context, functions
 from autograd_lite.arrays import keeping
-from autograd_lite.errors import ArgumentError, BranchError, RowError
+from autograd_lite.errors import ArgumentError, BranchError, LoopLimitError, RowError
 from autograd_lite.nests import Fixed, Shape, unravel
 from autograd_lite.primitives import as_float
 from autograd_lite.tape.backends import python
 from autograd_lite.tape.backends.lanes import Columns, LaneProgram
 from autograd_lite.tape.backends.registry import single
-from autograd_lite.tape.paths import Path, Paths, Unmapped, _difference
-from autograd_lite.tape.steps import lent
+from autograd_lite.tape.paths import Path, Paths, Uncaptured, Unmapped, Unserved, _difference
+from autograd_lite.tape.steps import lent, wider
 from autograd_lite.tape.trace import is_plain
 from autograd_lite.transforms import name_of
 from autograd_lite.variable import Variable
+
+#: The status of a lane in whose loop a turn takes an unknown path, and of one whose loop would go on; see `masked.inlined`.
+UNSERVED, TOO_MANY = -2, -3
 
 #: Numbers of captured Variables, by the numbers of the nodes.
 Given = Mapping[int, Any]
@@ -30,11 +33,11 @@ Given = Mapping[int, Any]
 
 @contextmanager
 def in_row(lane: int) -> Iterator[None]:
-    """Let an index that names no row of a table say in which lane it stands."""
+    """Let an index that names no row of a table, and a loop that goes on too long, say in which lane they stand."""
     try:
         yield
-    except RowError as error:
-        raise RowError(f"in row {lane} of vmap, {error}") from error
+    except (RowError, LoopLimitError) as error:
+        raise type(error)(f"in row {lane} of vmap, {error}") from error
 
 
 class LanePaths:
@@ -73,8 +76,18 @@ class LanePaths:
             varying[self.shared] = False
             return LaneProgram(tape, varying.tolist(), self.backend, summed=summed, contract=self.contract)
 
-        program: LaneProgram = path.program((self.backend, summed), compiled)
+        key = self.backend, summed
+        if path.loops:
+            key = *key, self.learnt(path)  # type: ignore[assignment]
+            for old in [old for old in path.programs if old[:2] == key[:2] and old != key]:
+                path.programs.pop(old, None)
+        program: LaneProgram = path.program(key, compiled)
         return program
+
+    @staticmethod
+    def learnt(path: Path) -> tuple[int, ...]:
+        """How many paths the loops of a path know: its code is that of those."""
+        return tuple([n for steps in path.loops for n in steps.known()])
 
     def first(self, columns: Columns) -> Path:
         """The path to begin with; it is traced with ones where there is no lane."""
@@ -88,8 +101,18 @@ class LanePaths:
 
     def __call__(self, columns: Columns, given: Given | None = None) -> "Served":
         """Run all lanes; captured Variables are what they are `given` as, or now."""
+        while True:
+            try:
+                return self._served(columns, given)
+            except Uncaptured:  # by a loop, which captures all in reach from now on, or else is none
+                if given is not None or not self.paths.loops:
+                    raise
+                self.paths, self.derived = wider(self.paths), {}
+
+    def _served(self, columns: Columns, given: Given | None) -> "Served":
         served, path = Served(self, columns, given), self.first(columns)
-        if self.reduce and not path.guards and not any(isinstance(n, Fixed) for n in path.tape.output_shape.leaves):
+        tested = path.guards or path.loops or any(isinstance(n, Fixed) for n in path.tape.output_shape.leaves)
+        if self.reduce and not tested:
             served.add_up(path)
         else:
             served.serve(path)
@@ -153,7 +176,10 @@ class LanePaths:
         if any(v._number not in values for v in path.tape.captured):
             return False
         program = path.program("python", lambda tape: single(tape.program, "python"))
-        return bool(program.run([*numbers, *given_to(path.tape.captured, values)])[0] <= 0)
+        try:
+            return bool(program.run([*numbers, *given_to(path.tape.captured, values)])[0] <= 0)
+        except Unserved:
+            return False
 
 
 def given_to(captured: Sequence[Variable], given: Given) -> list[Any]:
@@ -233,13 +259,18 @@ class Served:
     def _continued(self, path: Path, status: int, lanes: Any, tried: tuple[Path, ...]) -> list[Any]:
         """The further runs of lanes that a path does not serve."""
         family, failed = self.family, (*tried, path)
-        first = family.lane(self.columns, lanes[0])
-        with in_row(lanes[0]):
-            following = family.paths.following(path, status, failed, lambda: family.new(first, self.given))
+        first, known = family.lane(self.columns, lanes[0]), family.learnt(path)
+        following = None
+        if status != TOO_MANY:  # else the function itself says so
+            failing = None if status == UNSERVED else status
+            with in_row(lanes[0]):
+                following = family.paths.following(path, failing, failed, lambda: family.new(first, self.given))
+        if following is None and family.learnt(path) != known:
+            following = path
         if following is not None:
-            return [(following, lanes, failed)]
+            return [(following, lanes, () if following is path else failed)]
         again = lanes[:0]
-        if path.parent is None and not family.paths.full:  # this lane hangs on a last digit; the others may not
+        if (path.parent is None and not family.paths.full) or status == TOO_MANY:  # this lane hangs on a last digit; the others may not
             lanes, again = lanes[:1], lanes[1:]
         with family.lent(self.given), context.record_into(None):
             for lane in lanes:

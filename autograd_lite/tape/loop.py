@@ -20,6 +20,7 @@ from autograd_lite.tape import checkpoints, recording
 from autograd_lite.tape.backends.registry import fastest
 from autograd_lite.tape.checkpoints import Checkpoint
 from autograd_lite.tape.loop_tangents import Along
+from autograd_lite.tape.masked import Entered, Masked, MaskedGradient, MaskedLoop, joined
 from autograd_lite.tape.recording import Cotangents, Sent, sent
 from autograd_lite.tape.steps import Steps
 from autograd_lite.transforms import name_of
@@ -104,7 +105,11 @@ class Operation:
 def recorded(operation: Operation, arguments: Sequence[Any], results: Any = None) -> list[Any]:
     """Enter an operation with many results into the graph; returns these, plain numbers if nothing is traced."""
     if results is None:
-        results = operation.computed(_values(arguments), native=fastest() == "llvm")
+        notes, traced = recording.current(), any(type(a) is Variable for a in arguments)
+        blind = notes is not None and notes.blind and traced
+        results = (
+            np.ones(operation.results) if blind else operation.computed(_values(arguments), native=fastest() == "llvm")
+        )
     results = results.tolist()
     if not any(type(a) is Variable for a in arguments):
         return list(results)
@@ -139,10 +144,11 @@ class Loop(Operation):
         table: Any,
         checkpoint: Checkpoint,
         captured: Sequence[Variable],
+        mapped: bool = False,
     ) -> None:
         self.carry, self.rows = carry, None if table.dtype == object else table
         self.length, self.checkpoint, self.number = len(table), checkpoint, 0
-        self.steps = Steps(step, shape, carry, captured, merging=False)
+        self.steps = Steps(step, shape, carry, captured, merging=False, mapped=mapped)
         self.loop = self
         self.derived: dict[Any, Any] = {}  # the steps of its gradients, and its loops of tangents
 
@@ -185,6 +191,10 @@ class Loop(Operation):
         for k, before in checkpoints.backwards(carry, -(-len(rows) // size), stored, advanced):
             part = slice(k * size, (k + 1) * size)
             yield before, rows[part], part
+
+    def stops(self, _: Path) -> bool:
+        """Whether a step of this path ends the loop; no adjoints pass through it."""
+        return False
 
     def replayed(self, arguments: Sequence[Any]) -> list[Any]:
         numbers, captured, rows = (part.tolist() for part in self.apart(np.array(arguments, dtype=object)))
@@ -273,6 +283,16 @@ class While(Loop):
         turns = found[-1][2].stop  # counted first
         return super().segments(carry, captured, np.empty((turns, 0)), native=native)
 
+    def stops(self, path: Path) -> bool:
+        program, last = path.tape.program, path.tape.program.outputs[-1]
+        return program.inputs <= last < program.first_instruction and program.constants[last - program.inputs] == 0.0
+
+    def in_lanes(self, entered: Entered, arguments: tuple[int, ...]) -> tuple[int, ...]:
+        """Enter this loop into a program of lanes: its slot, and that of its status if it can fail."""
+        turn = joined(self.steps.programs(), self.arity, self.carry, self.carry + 1, self.carry)
+        loop = MaskedLoop(turn, self.carry, self.limit)
+        return _with_status(entered, loop, entered.loop(loop, arguments))
+
     def replayed(self, arguments: Sequence[Any]) -> list[Any]:
         numbers, captured, turns = [*arguments[: self.carry]], [*arguments[self.carry :]], 0
         while True:
@@ -290,6 +310,12 @@ def too_many(name: str, limit: int) -> LoopLimitError:
         f"while_loop of {name} has made limit={limit} turns and its condition still holds. Raise limit, or look for what "
         "keeps it from ending: a tolerance below the rounding of the numbers, or a step that does not approach."
     )
+
+
+def _with_status(entered: Entered, operation: Masked, slot: int) -> tuple[int, ...]:
+    """The slot of a loop in lanes, and that of its status if it can fail."""
+    place: Any = Item.at(operation.results - 1)
+    return (slot, entered.builder.instruction(place, (slot,))) if operation.fails else (slot,)
 
 
 class LoopGradient(Operation):
@@ -317,7 +343,8 @@ class LoopGradient(Operation):
             state = [0.0] * (self.forms * (loop.carry + len(loop.captured)))
             row = [0.0] * (loop.carry + loop.steps.x + self.forms * self.y)
             shape = unravel(((state, row), {}))[1]
-            loop.derived[key] = Steps(self._reversed, shape, len(state), loop.captured, masked=masked)
+            how = {"masked": masked, "mapped": loop.steps.paths.mapped}
+            loop.derived[key] = Steps(self._reversed, shape, len(state), loop.captured, primal=loop.steps, without=loop.stops, **how)
             loop.derived[key].tracing = loop.steps.tracing
         self.backward = loop.derived[key]
 
@@ -370,6 +397,23 @@ class LoopGradient(Operation):
                 state[0, k] = 0.0
         ordered = np.concatenate(by_rows)[::-1].swapaxes(0, 1).reshape(self.forms, self.x and loop.length * self.x)
         return np.concatenate([state, ordered], axis=1).ravel()
+
+    def in_lanes(self, entered: Entered, arguments: tuple[int, ...]) -> tuple[int, ...]:
+        """Enter this reverse loop into a program of lanes, behind the loop itself: its slot, and the statuses of both."""
+        loop, builder, width = self.primal, entered.builder, self.carry
+        own, seeds, captured = arguments[: loop.arity], arguments[loop.arity :], arguments[width : loop.arity]
+        kept, *status = loop.in_lanes(entered, own)
+        count = self.forms * loop.arity
+        turn = joined(self.backward.programs(), count + loop.arity, count + width, count)
+        state: list[int] = []
+        for form in range(self.forms):
+            state += seeds[form * width : (form + 1) * width]
+            for _ in captured:  # -0.0 changes no sum; if no turn adds anything, the derivative is 0.0
+                idle = form or turn.outputs[len(state)] == 1 + len(state)
+                state.append(builder.constant(0.0 if idle else -0.0))
+        sweep = MaskedGradient(turn, count, width)
+        slot = builder.instruction(sweep, (kept, *state, *captured))  # type: ignore[arg-type]
+        return *_with_status(entered, sweep, slot), *status
 
     def replayed(self, arguments: Sequence[Any]) -> list[Any]:
         oldest = Variable(0.0).number

@@ -86,7 +86,8 @@ class Tangents:
         row = step.row_forms * loop.steps.x
         _, shape = unravel((([0.0] * own.carry, [0.0] * row), {}))
         own.captured = (*loop.captured, *(v for form in step.captured for v in form))
-        own.steps = Steps(step, shape, own.carry, own.captured, merging=False, masked=masked)
+        how = {"merging": False, "masked": masked, "mapped": loop.steps.paths.mapped}
+        own.steps = Steps(step, shape, own.carry, own.captured, primal=loop.steps, **how)
         own.steps.tracing, own.derived = loop.steps.tracing, {}
         own.name = f"{loop.name}_tangents{'_careful' * masked}"
         results = loop.results if outputs else loop.carry

@@ -40,6 +40,9 @@ def content(program: Program, native: Collection[Primitive], own: dict[Any, int]
     """
 
     def meaning(operation: Any) -> Any:
+        if hasattr(operation, "turn"):  # a loop in lanes
+            own.setdefault(operation.pause, len(own))
+            return operation.content, content(operation.turn, native, own)
         if hasattr(operation, "content"):  # a look-up in a table
             return operation.content
         if hasattr(operation, "index"):

@@ -95,6 +95,11 @@ class Path:
         with asking(self.cache):
             return Path(self.tape.careful(), self.cache, parent=self)
 
+    @cached_property
+    def loops(self) -> tuple[Any, ...]:
+        """The steps of the loops in it."""
+        return tuple([operation.loop.steps for operation, _ in self.tape.code if hasattr(operation, "loop")])
+
     @property
     def tapes(self) -> list[Tape]:
         return [self.tape, self.careful.tape] if self.careful else [self.tape]
@@ -162,7 +167,7 @@ def keep(path: Path) -> None:
 class Paths:
     """All paths of one function for arguments of one shape, at most `limit`; lanes that need another run eagerly.
 
-    `loops`, `masked` and `merging` are as for `trace.recorded`; `said` holds the warnings that were given, for other shapes
+    `loops`, `masked`, `merging` and `mapped` are as for `trace.recorded`; `said` holds the warnings that were given, for other shapes
     too. Loops and lanes inside the function use the disk as it does, by `cache`: see `Path`.
     """
 
@@ -175,11 +180,12 @@ class Paths:
         loops: int = 0,
         masked: bool = False,
         merging: bool = True,
+        mapped: bool = False,
         said: set[str] | None = None,
         cache: bool | None = None,
     ) -> None:
         self.f, self.shape, self.limit, self.loops = f, shape, limit, loops
-        self.masked, self.merging = masked, merging
+        self.masked, self.merging, self.mapped = masked, merging, mapped
         self.cache = asked() if cache is None else cache
         self.said: set[str] = set() if said is None else said
         self.known: list[Path] = []
@@ -206,11 +212,11 @@ class Paths:
                 self.known = [Path(tape, self.cache)]
             return self.known[0]
 
-    def traced(self, numbers: Sequence[float], *, masked: bool = False) -> Tape:
-        """The function as it runs with these numbers, traced anew; `masked`: see `recording.Recording`."""
-        masked = masked or self.masked
+    def traced(self, numbers: Sequence[float], *, masked: bool = False, blind: bool = False) -> Tape:
+        """The function as it runs with these numbers, traced anew; `masked` and `blind`: see `recording.Recording`."""
+        how = {"loops": self.loops, "merging": self.merging, "mapped": self.mapped, "blind": blind}
         with asking(self.cache):
-            return record(self.f, numbers, self.shape, masked=masked, loops=self.loops, merging=self.merging)
+            return record(self.f, numbers, self.shape, masked=masked or self.masked, **how)
 
     def others(self, path: Path, failed: int | None, tried: Sequence[Path]) -> list[Path]:
         """The known paths that agree with `path` before guard `failed` (from 0) and differ there; all if it is None."""
@@ -339,7 +345,7 @@ def _difference(tape: Tape, again: Tape) -> str | None:
         return f"{len(tape.code)} instructions and {len(tape.guards)} guards, then {len(again.code)} and {len(again.guards)}"
     for position, ((one, own), (other, its)) in enumerate(zip(tape.code, again.code, strict=True)):
         # A function that makes a primitive of its own makes it anew in each trace.
-        alike = one is other or (type(one) is type(other) is Primitive and one.same_as(other))
+        alike = one is other or (type(one) is type(other) is Primitive and one.same_as(other)) or _repeat_alike(one, other)
         if own != its or not alike:
             kind = " of another definition" if one.name == other.name and own == its else ""
             return f"instruction {position} was {one.name}{own}, then {other.name}{its}{kind}"
@@ -349,6 +355,14 @@ def _difference(tape: Tape, again: Tape) -> str | None:
     if tape.outputs != again.outputs or repr(tape.output_shape) != repr(again.output_shape):
         return "the outputs differ"
     return None
+
+
+def _repeat_alike(one: Any, other: Any) -> bool:
+    """Whether two operations are loops whose steps agree, as far as these took the same paths."""
+    if type(one) is not type(other) or not hasattr(one, "loop"):
+        return False
+    pairs = [(path, one.loop.steps.paths.like(path)) for path in other.loop.steps.paths.known]
+    return not any(known is not None and _difference(known.tape, path.tape) for path, known in pairs)
 
 
 def adopt(

@@ -4,7 +4,7 @@ Slots are numbered: the inputs, the constants, then one for each instruction, wh
 arguments. The program is that of the traced function for every input for which its guards come out as they did.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import count
@@ -242,7 +242,10 @@ def split(program: Program, varying: Sequence[bool]) -> tuple[Program, Program]:
     The second has the varying inputs in their order, then the results of the first.
     """
     first = program.first_instruction
-    differs = program.evaluated(lambda _, flags: any(flags), lambda _: False, varying)
+    differs = _differing(program, varying)
+    kept = {a[0] for slot, (f, a) in enumerate(program.code, start=first) if hasattr(f, "keeps") and differs[slot]}
+    if not all(differs[slot] for slot in kept):  # a loop whose turns a reverse sweep of lanes needs runs in lanes too
+        differs = _differing(program, varying, kept)
     used = {a for slot, (_, arguments) in enumerate(program.code, start=first) if differs[slot] for a in arguments}
     used.update(program.roots)
     shared_inputs = [s for s in range(program.inputs) if not varying[s]]
@@ -257,3 +260,11 @@ def split(program: Program, varying: Sequence[bool]) -> tuple[Program, Program]:
         builder, slots = (lanes, lane_slots) if differs[slot] else (shared, shared_slots)
         slots[slot] = builder.instruction(operation, tuple([slots[a] for a in arguments]))
     return shared.finished([shared_slots[s] for s in passed_on]), lanes.rewritten(program, lane_slots)
+
+
+def _differing(program: Program, varying: Sequence[bool], also: Container[int] = ()) -> list[bool]:
+    """For each slot whether it may differ from lane to lane; some do in any case."""
+    flags = [*varying, *[False] * len(program.constants)]
+    for _, arguments in program.code:
+        flags.append(len(flags) in also or any(flags[a] for a in arguments))
+    return flags

@@ -80,7 +80,7 @@ def scan(
     numbers, carry_shape = unravel(init, "the carry of scan")
     checked, outputs, table = _Checked(step, carry_shape), [], None
     notes = recording.current()
-    if notes is not None and notes.loops and count > 0:
+    if notes is not None and notes.loops and not notes.mapped and count > 0:
         assigns = isinstance(step, FunctionType) and _assigned(step.__code__)  # there is more to it than its results
         table = None if assigns else _table(leaves, count)
     if table is not None:
@@ -175,7 +175,8 @@ def while_loop(
         _, shape = unravel(((carry_shape.pack([0.0] * len(numbers)), None), {}))
         seen: set[int] = set()
         captured = list(dict.fromkeys(v for f in (condition, step) for v in _held(f, seen))) if notes.wide else ()
-        loop = While(checked, shape, carry=len(numbers), checkpoint=checkpoint, limit=limit, captured=captured)
+        how = {"checkpoint": checkpoint, "limit": limit, "mapped": notes.mapped}
+        loop = While(checked, shape, carry=len(numbers), captured=captured, **how)
         return carry_shape.pack(loop.started(numbers))
     carry, turns, going = init, 0, [1.0]
     while True:

@@ -50,16 +50,18 @@ def recorded(
     masked: bool = False,
     loops: int = 0,
     merging: bool = True,
+    mapped: bool = False,
+    blind: bool = False,
 ) -> tuple[Program, tuple[Variable, ...], Shape]:
     """Run `f` on arguments of this shape with these numbers: its program, what it captured, the shape of its results.
 
-    `masked` and `loops`: see `recording.Recording`. Without `merging`, equal operations stay apart, as a sweep needs them:
+    `masked`, `loops`, `mapped` and `blind`: see `recording.Recording`. Without `merging`, equal operations stay apart, as a sweep needs them:
     one may have an adjoint of 0 where the other has another.
     """
     oldest = Variable(0.0).number
     around = recording.current()
     wide = loops == CAPTURING_ALL or (around is not None and around.wide)
-    notes = Recording(masked, min(loops, 2), oldest, lanes=loops > 0, wide=wide)
+    notes = Recording(masked, min(loops, 2), oldest, lanes=loops > 0 and not mapped, wide=wide, mapped=mapped, blind=blind)
     before = set(map(id, PRIMITIVES.values()))
     with watched(name_of(f)), context.record_into(notes):
         inputs = [Variable(n._value if type(n) is Variable else n) for n in numbers]

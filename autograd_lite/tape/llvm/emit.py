@@ -13,9 +13,10 @@ from typing import Any
 from autograd_lite import primitives as p
 from autograd_lite.primitives import PRIMITIVES, Primitive
 from autograd_lite.tape import progress
-from autograd_lite.tape.llvm import engine, matrices, matrix_loops, runtime, vector_math
+from autograd_lite.tape.llvm import engine, masked_loops, matrices, matrix_loops, runtime, vector_math
 from autograd_lite.tape.llvm.ir import Builder, Module, Value, vector
 from autograd_lite.tape.lowering import TABLE, content, lowered
+from autograd_lite.tape.masked import MaskedLoop
 from autograd_lite.tape.program import FEW, Guard, Program, sunk
 
 #: LLVM's name of a comparison of doubles as Python compares floats: ordered, but for "unequal".
@@ -94,6 +95,8 @@ RUN = 16  # as many arguments of a loop or vmap are copied together where they l
 HELD = 1e300  # the number of the first guard that failed, while none has
 ON_STACK = 8192  # doubles of scratch that a compiled function takes from the stack; beyond, the caller brings them
 
+TURNS = 16  # of a loop in lanes, as a guess at its work
+
 Place = tuple[str, int]  # the name of a pointer, and bytes from there
 
 
@@ -112,7 +115,9 @@ class ProgramModule(Module):
         progress.part("looking for products of matrices")
         asked = summed or width is None
         self.groups = matrices.Found() if contract else matrices.found(tape, varying, summed=asked)
-        self.instructions = len(tape.code) - len(self.groups.absorbed)
+        turns = sum(len(f.turn.code) for f, _ in tape.code if hasattr(f, "turn"))
+        self.instructions = len(tape.code) - len(self.groups.absorbed) + turns
+        self.work = self.instructions + len(self.groups.absorbed) // 4 + TURNS * turns  # matrices keep the adders busy
         self.block = 256 if self.instructions < 1000 and varying < 200 else 64  # its numbers should stay in the cache
         # Bytes from one row of the scratch array to the next. No power of two: rows would fall into few sets of the cache.
         self.row = 8 if width is None else 8 * self.block + 64
@@ -127,6 +132,9 @@ class ProgramModule(Module):
         self.scratch = 0 if width is None else varying if summed else varying + len(results)
         self.callbacks: dict[Any, str] = {}  # names of operations that are Python's
         self.results: dict[int, Place] = {}  # of operations with many results, and of these
+        self.stacks: list[Place] = []  # of the carries of loops
+        self.stack_of: dict[int, Place] = {}  # by the slot of a loop
+        self.kept = {arguments[0] for f, arguments in tape.code if hasattr(f, "keeps")}  # loops with a reverse sweep
         looped = bool(self.groups.matrices or self.groups.outers)
         self.libraries: list[tuple[str, int | None]] = [("runtime", None)]  # which, for values of what width
         self.libraries += [("vectors", width)] * (width is not None) + [("matrices", width)] * looped
@@ -249,6 +257,26 @@ class ProgramModule(Module):
         for call in self._calls:
             call(b, given, scratch, out)
 
+    def stack(self) -> Place:
+        """Room for another stack: behind the sums of a block, since rows are of many lanes."""
+        if self.width is None:
+            place = "scratch", 8 * self.scratch
+            self.scratch += masked_loops.STACK
+        else:
+            place = "out", 8 * (self.width * (1 + len(self.added)) + masked_loops.STACK * len(self.stacks))
+        self.stacks.append(place)
+        return place
+
+    def stacked(self, run: Callable[[], None], **pointers: Value) -> None:
+        """Run with empty stacks, and give their memory back."""
+        stacks = [pointers[base].at(offset, "i8") for base, offset in self.stacks]
+        for stack in stacks:
+            stack.store(Value(stack.b, "ptr", "null"))
+            stack.at(1).store(stack.b.constant(0, "i64"))
+        run()
+        for stack in stacks:
+            stack.b.call("void", "free", stack.load("ptr"))
+
     def called_back(self, operation: Any) -> str:
         """The name of the way back into Python for an operation."""
         return self.callbacks.setdefault(operation, f"callback_{len(self.callbacks)}")
@@ -295,6 +323,9 @@ class FunctionWriter:
             value = inline(*[self.value(a) for a in arguments])
             if operation is p.less:
                 self.comparisons[slot] = self.value(arguments[0]), self.value(arguments[1])
+        elif hasattr(operation, "turn"):
+            self._masked(slot, operation, arguments)
+            return
         elif hasattr(operation, "lookup"):
             value = getattr(self, f"_{operation.lookup}")(slot, operation, arguments)
         elif hasattr(operation, "results"):
@@ -302,7 +333,7 @@ class FunctionWriter:
             return
         elif hasattr(operation, "index"):  # one of the results of such an operation
             base, offset = self.module.results[arguments[0]]
-            place = self.module.results[slot] = base, offset + 8 * operation.index
+            place = self.module.results[slot] = base, offset + self.module.row * operation.index
             value = self.pointer(*place).load(self.b.double)
         else:
             given = [self.value(a) for a in arguments]
@@ -310,6 +341,51 @@ class FunctionWriter:
             value = self.b.library(name or self.module.called_back(operation), *given)
         self.values[slot] = value
         self.output(slot)
+
+    def _masked(self, slot: int, operation: Any, arguments: tuple[int, ...]) -> None:
+        """A loop in lanes, or its reverse sweep: results into rows of the scratch array, and how many turns lanes made."""
+        module, b, count = self.module, self.b, operation.results
+        given: list[Any] = [self.value(a) for a in arguments]
+        if hasattr(operation, "keeps"):
+            base, offset = module.results[arguments[0]]
+            counts = self.pointer(base, offset + module.row * (operation.carry + 1)).load(b.double)
+            given[0] = masked_loops.Ran([], counts.bits(), self.pointer(*module.stack_of[arguments[0]]))
+        elif slot in module.kept:
+            module.stack_of[slot] = module.stack()
+        stack = module.stack_of.get(slot)
+        ran = self._applied(operation, given, None if stack is None else self.pointer(*stack))
+        module.results[slot] = "scratch", module.scratch * module.row
+        numbers = [*ran.results, ran.counts.double()] if isinstance(ran, masked_loops.Ran) else ran
+        for k, number in enumerate(numbers):
+            self.pointer("scratch", (module.scratch + k) * module.row).store(number)
+        module.scratch += len(numbers)
+        self.values[slot] = b.constant(0.0)
+
+    def _applied(self, operation: Any, values: list[Any], stack: Value | None = None) -> Any:
+        """An operation on values in registers, as in the turns of a loop; `values` hold a list where a loop stands."""
+        if hasattr(operation, "index"):
+            return values[0].results[operation.index] if type(values[0]) is masked_loops.Ran else values[0][operation.index]
+        if hasattr(operation, "turn"):
+            turn, b = lowered(operation.turn, NATIVE), self.b
+            if isinstance(operation, MaskedLoop):
+                pause = self.module.called_back(operation.pause)
+                return masked_loops.forward(b, operation, turn, self._turn(turn), values, stack=stack, pause=pause)
+            return masked_loops.backward(b, operation, turn, self._turn(turn), values[0], values[1:])
+        inline = INLINE.get(operation)
+        if inline is not None:
+            return inline(*values)
+        return self.b.library(LIBRARY.get(operation) or self.module.called_back(operation), *values)
+
+    def _turn(self, turn: Program) -> Callable[[Any, list[Any]], Any]:
+        """How the operations of a turn are applied: loops that a reverse sweep inside it needs keep their carries."""
+        swept = {arguments[0] for f, arguments in turn.code if hasattr(f, "keeps")}
+        slots = iter(range(turn.first_instruction, turn.slots))
+
+        def apply(operation: Any, values: list[Any]) -> Any:
+            stack = self.pointer(*self.module.stack()) if next(slots) in swept else None
+            return self._applied(operation, values, stack)
+
+        return apply
 
     def _table(self, slot: int, operation: Any, arguments: tuple[int, ...]) -> Value:
         """The numbers of a table in a row: where they lie, or in the scratch array."""
@@ -421,7 +497,7 @@ def machine_code(program: Program, write: Callable[[], ProgramModule], *options:
             runtime.loaded(LIBRARIES[name], width)
         operations = [*own]
         called = [PRIMITIVES[o] if type(o) is str else operations[o] for o in facts["callbacks"]]
-        return [engine.loop_callback(o) if hasattr(o, "results") else engine.callback(o) for o in called]
+        return [engine.called_back(o) for o in called]
 
     return engine.ready(lambda: [content(program, NATIVE, own), *options], written, prepared)
 
@@ -444,7 +520,7 @@ def lane_module(tape: Program, *, contract: bool = False) -> ProgramModule:
     def main(b: Builder, given: Value, out: Value, scratch: Value) -> Value:
         if module.scratch <= ON_STACK:
             scratch = b.emit("ptr", f"alloca [{max(module.scratch, 1)} x double], align 64")
-        module.run(b, given, scratch, out)
+        module.stacked(lambda: module.run(b, given, scratch, out), scratch=scratch)
         for call in module.outers:
             call(b, scratch, out)
         failed = b.constant(0, "i64")
@@ -487,30 +563,34 @@ def lanes_module(tape: Program, varying: int, width: int, *, summed: bool, contr
         """`results` are the sums of blocks or else rows of n lanes; `out` is a mask, and the sums of vectors behind it."""
         given, bases, strides, results, scratch, out, n, size, start, end = arguments
         rows, sums = scratch.at(varying * row, "i8"), out.at(width)
-        with b.counted(end, first=start) as (block,):
-            first = block * size
-            ahead = n - first
-            lanes = size.where(ahead.compare("sge", size), ahead)
-            padded = lanes + (width - 1) & -width
-            b.call("void", "al_gather", bases, strides, varying, first, lanes, scratch, row, padded)
-            b.call("void", "al_fill", sums, b.constant(0.0, "double"), len(module.added) * width)
-            with b.counted(lanes, step=width) as (lane,):
-                exists = (lanes - lane).spread(width).compare("sgt", Value(b, whole, places))
-                out.store(exists.cast("sext", whole), align=64)
-                module.run(b, given, scratch.at(lane), out)
-            with b.counted(written) as (k,):
-                b.copy(results.at(k * n + first), rows.at(k * row, "i8"), lanes * 8)
-            total = results.at(block * count)
-            with b.counted(len(module.added)) as (k,):
-                number = _halved(sums.at(k, v).load(v), width)
-                total.at(Value(b, "ptr", "@places").at(k, "i64").load("i64")).store(number)
-            for call in module.outers:
-                call(b, scratch, total, lanes)
+
+        def blocks() -> None:
+            with b.counted(end, first=start) as (block,):
+                first = block * size
+                ahead = n - first
+                lanes = size.where(ahead.compare("sge", size), ahead)
+                padded = lanes + (width - 1) & -width
+                b.call("void", "al_gather", bases, strides, varying, first, lanes, scratch, row, padded)
+                b.call("void", "al_fill", sums, b.constant(0.0, "double"), len(module.added) * width)
+                with b.counted(lanes, step=width) as (lane,):
+                    exists = (lanes - lane).spread(width).compare("sgt", Value(b, whole, places))
+                    out.store(exists.cast("sext", whole), align=64)
+                    module.run(b, given, scratch.at(lane), out)
+                with b.counted(written) as (k,):
+                    b.copy(results.at(k * n + first), rows.at(k * row, "i8"), lanes * 8)
+                total = results.at(block * count)
+                with b.counted(len(module.added)) as (k,):
+                    number = _halved(sums.at(k, v).load(v), width)
+                    total.at(Value(b, "ptr", "@places").at(k, "i64").load("i64")).store(number)
+                for call in module.outers:
+                    call(b, scratch, total, lanes)
+
+        module.stacked(blocks, out=out)
 
     module.table("places", module.added)
     module.function("main", [*["ptr"] * 6, *["i64"] * 4], main)
-    work = module.instructions + len(module.groups.absorbed) // 4  # matrices keep the adders busy
-    module.facts = {"block": module.block, "scratch": module.scratch * (row // 8), "work": work}
+    scratch = module.scratch * (row // 8)
+    module.facts = {"block": module.block, "scratch": scratch, "stacks": masked_loops.STACK * len(module.stacks), "work": module.work}
     return module
 
 

@@ -195,6 +195,15 @@ def running_loops() -> list[Any]:
 _callbacks: "WeakKeyDictionary[Primitive, Callback]" = WeakKeyDictionary()
 
 
+def called_back(operation: Any) -> Callback:
+    """The way back for an operation of a program: a loop, a look at what goes on outside, or a primitive."""
+    if hasattr(operation, "results"):
+        return loop_callback(operation)
+    if hasattr(operation, "stopped"):
+        return Callback(operation.value, ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_double), float("nan"), own=True)
+    return callback(operation)
+
+
 def callback(primitive: Primitive) -> Callback:
     """The way back into Python for a primitive, one for all programs while it exists."""
     found = _callbacks.get(primitive)
@@ -215,10 +224,15 @@ def loop_callback(loop: Any) -> Callback:
     return Callback(run, ctypes.CFUNCTYPE(None, ctypes.c_void_p), None, own=True)
 
 
+def taken(callbacks: Sequence[Callback]) -> list[BaseException]:
+    """The failures while machine code was calling back in this thread, which are none afterwards."""
+    failures = [failure for called in callbacks for failure in called.failures]
+    for called in callbacks if failures else ():
+        called.failures.clear()  # the next run is another one
+    return failures
+
+
 def raise_failures(callbacks: Sequence[Callback]) -> None:
     """Raise what a primitive raised while machine code was calling it."""
-    failures = [failure for called in callbacks for failure in called.failures]
-    if failures:
-        for called in callbacks:
-            called.failures.clear()  # the next run is another one
+    if failures := taken(callbacks):
         raise failures[0]

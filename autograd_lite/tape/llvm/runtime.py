@@ -11,6 +11,10 @@ from autograd_lite.tape.llvm import engine
 from autograd_lite.tape.llvm.ir import Builder, Module, Value, vector
 
 
+#: Turns for which a stack of carries has room at first.
+FIRST_ROOM = 32
+
+
 def _total(b: Builder, numbers: Value, count: Value) -> Value:
     """The sum of doubles, in four chains of four lanes."""
     v, whole = vector(4), count & -16
@@ -48,6 +52,19 @@ def _gather(b: Builder, *arguments: Value) -> None:
             to.at(lane).store(filling)
 
 
+def _room(b: Builder, stack: Value, size: Value) -> Value:
+    """Let a stack, an address and the number of turns that it has room for, hold twice as many of `size` bytes; 0 if it can."""
+    address, room = stack, stack.at(1)
+    before = room.load("i64")
+    wanted = (before * 2).where(before.compare("sgt", 0), FIRST_ROOM)
+    found = b.call("ptr", "realloc", address.load("ptr"), wanted * size)
+    missing = b.emit("i1", f"icmp eq ptr {found.name}, null")
+    with b.when(missing ^ 1):
+        address.store(found)
+        room.store(wanted)
+    return b.constant(1, "i64").where(missing, 0)
+
+
 def _scan(*, swap: bool) -> Callable[..., Value]:
     """Steps `first` … n - 1 of a loop.
 
@@ -83,6 +100,7 @@ def library(_width: int | None = None) -> Module:
     module.function("al_total", ["ptr", "i64"], _total)
     module.function("al_fill", ["ptr", "double", "i64"], _fill)
     module.function("al_gather", ["ptr", "ptr", "i64", "i64", "i64", "ptr", "i64", "i64"], _gather)
+    module.function("al_room", ["ptr", "i64"], _room)
     for swap in (False, True):
         module.function(f"al_scan{swap:d}", ["ptr"] * 6 + ["i64"] * 5 + ["ptr"], _scan(swap=swap))
     return module
