@@ -36,7 +36,7 @@ def tested(checkpoint: Any, loop: str, steps: str) -> None:
         return
     if isinstance(checkpoint, bool) or not isinstance(checkpoint, int) or checkpoint < 1:
         raise ArgumentError(
-            f'checkpoint={checkpoint!r} of {loop}: give "binomial", a number of {steps} from 1 on, or None, the default.'
+            f'checkpoint={checkpoint!r} of {loop}: give a number of {steps} from 1 on, "binomial", or None, the default.'
         )
 
 

@@ -21,6 +21,7 @@ from autograd_lite.tape.backends.registry import fastest
 from autograd_lite.tape.checkpoints import Checkpoint
 from autograd_lite.tape.loop_tangents import Along
 from autograd_lite.tape.masked import Entered, Masked, MaskedGradient, MaskedLoop, joined
+from autograd_lite.tape.paths import Path
 from autograd_lite.tape.recording import Cotangents, Sent, sent
 from autograd_lite.tape.steps import Steps
 from autograd_lite.transforms import name_of
