@@ -418,6 +418,9 @@ def jacobian(f: Any, argnums: Argnums = 0) -> Any:
 
 
 def _pushed_forward(reach: Reach, outputs: Sequence[Any], seeds: Seeds, *, create_graph: bool) -> list[Number]:
+    if not create_graph and context.recording() and any(hasattr(n._primitive, "pushed") for n in reach.inner):
+        found = _pushed_forward(reach, outputs, seeds, create_graph=True)  # as in `Run.pulled_back`
+        return [_primal(number, keep=False) for number in found]
     found = reach.tangents(outputs, seeds, create_graph=create_graph)
     return [result(tangent, create_graph=create_graph) for tangent in found]
 

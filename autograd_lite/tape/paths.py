@@ -405,7 +405,8 @@ def _loops(
     def applied(primitive: Primitive, arguments: list[int]) -> int:
         loop = getattr(primitive, "loop", None)
         if loop is not None:
-            first, last = loop.carry, loop.carry + len(loop.captured)
+            first: int = primitive.carry  # type: ignore[attr-defined] # a loop or its gradient
+            last = first + len(loop.captured)  # those of a loop of tangents begin with those of the loop
             loops[loop.number] = loop.steps, arguments[first:last]
             return name(primitive.name, loop.number, *arguments[:first], *arguments[last:])
         if (own := getattr(primitive, "in_columns", None)) is not None:  # lanes capture what the paths of today use

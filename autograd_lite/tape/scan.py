@@ -13,7 +13,8 @@ from autograd_lite import hints
 from autograd_lite.errors import ArgumentError, ConversionError, OperandError
 from autograd_lite.nests import NAMESPACE, Shape, as_array, mapped, unravel
 from autograd_lite.primitives import as_float, positive
-from autograd_lite.tape import recording
+from autograd_lite.tape import checkpoints, recording
+from autograd_lite.tape.checkpoints import Checkpoint
 from autograd_lite.tape.loop import Loop, While, too_many
 from autograd_lite.transforms import name_of
 from autograd_lite.variable import Variable, is_condition
@@ -21,7 +22,12 @@ from autograd_lite.variable import Variable, is_condition
 
 @hints.keywords
 def scan(
-    step: Callable[..., Any], init: Any, xs: Any = None, length: int | None = None, *, checkpoint: int | None = None
+    step: Callable[..., Any],
+    init: Any,
+    xs: Any = None,
+    length: int | None = None,
+    *,
+    checkpoint: Checkpoint = None,
 ) -> tuple[Any, Any]:
     """Repeat a step that carries numbers on: `(carry, x) -> (carry, y)`.
 
@@ -70,8 +76,7 @@ def scan(
         raise ArgumentError(f"scan takes a function and got {step!r}. Write scan(step, init, xs).")
     leaves, containers = optree.tree_flatten(xs, namespace=NAMESPACE)
     count = _count(leaves, length)
-    if checkpoint is not None and (isinstance(checkpoint, bool) or not isinstance(checkpoint, int) or checkpoint < 1):
-        raise ArgumentError(f"checkpoint={checkpoint!r} of scan: give a number of steps from 1 on, or None.")
+    checkpoints.tested(checkpoint, "scan", "steps")
     numbers, carry_shape = unravel(init, "the carry of scan")
     checked, outputs, table = _Checked(step, carry_shape), [], None
     notes = recording.current()
@@ -83,7 +88,7 @@ def scan(
         example = carry_shape.pack([0.0] * len(numbers)), x_shape.pack([0.0] * table.shape[1])
         captured = list(dict.fromkeys(_held(step, set()))) if notes and notes.wide else ()
         _, shape = unravel((example, {}))
-        loop = Loop(checked, shape, carry=len(numbers), table=table, segment=checkpoint, captured=captured)
+        loop = Loop(checked, shape, carry=len(numbers), table=table, checkpoint=checkpoint, captured=captured)
         results = loop.begin(numbers, table)
         numbers, outputs = results[: len(numbers)], results[len(numbers) :]
     else:
@@ -103,7 +108,7 @@ def while_loop(
     init: Any,
     *,
     limit: int | None = None,
-    checkpoint: int | None = None,
+    checkpoint: Checkpoint = None,
 ) -> Any:
     """Repeat a step while a condition holds: Python's `while`, with a carry instead of names that change.
 
@@ -154,9 +159,9 @@ def while_loop(
             f"while_loop takes two functions and got {condition!r:.40} and {step!r:.40}. Write while_loop(condition, step, "
             "init)."
         )
-    for name, number, least in (("limit", limit, 0), ("checkpoint", checkpoint, 1)):
-        if number is not None and (isinstance(number, bool) or not isinstance(number, int) or number < least):
-            raise ArgumentError(f"{name}={number!r} of while_loop: give a number of turns from {least} on, or None.")
+    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 0):
+        raise ArgumentError(f"limit={limit!r} of while_loop: give a number of turns from 0 on, or None.")
+    checkpoints.tested(checkpoint, "while_loop", "turns")
     numbers, carry_shape = unravel(init, "the carry of while_loop")
 
     def turn(carry: Any, _: Any) -> tuple[Any, float]:
@@ -170,7 +175,7 @@ def while_loop(
         _, shape = unravel(((carry_shape.pack([0.0] * len(numbers)), None), {}))
         seen: set[int] = set()
         captured = list(dict.fromkeys(v for f in (condition, step) for v in _held(f, seen))) if notes.wide else ()
-        how = {"segment": checkpoint, "limit": limit, "mapped": notes.mapped}
+        how = {"checkpoint": checkpoint, "limit": limit, "mapped": notes.mapped}
         loop = While(checked, shape, carry=len(numbers), captured=captured, **how)
         return carry_shape.pack(loop.started(numbers))
     carry, turns, going = init, 0, [1.0]

@@ -69,7 +69,8 @@ def lent(lock: Any, captured: Sequence[Variable], numbers: Sequence[Any]) -> Ite
 class Steps:
     """A step `(carry, row) -> (carry, outputs)` on nests of `shape` with all its paths, run over rows.
 
-    `carry` counts the numbers of the carry; `captured` is what the step is known to use from outside.
+    `carry` counts the numbers of the carry; `captured` is what the step is known to use from outside. Those of a derivative
+    replay the tapes of `primal` steps, and are never asked for that of a path that they are `without`.
     """
 
     def __init__(
@@ -80,9 +81,10 @@ class Steps:
         captured: Sequence[Variable],
         *,
         primal: "Steps | None" = None,
+        without: Callable[[Path], bool] = lambda _: False,
         **options: Any,
     ) -> None:
-        self.paths, self.primal = Paths(step, shape, MAX_PATHS, loops=2, **options), primal
+        self.paths, self.primal, self.without = Paths(step, shape, MAX_PATHS, loops=2, **options), primal, without
         self._covered: set[Path] = set()  # the paths of the primal steps whose derivatives are known
         self.carry, self.x = carry, sum(shape.sizes) - carry
         self.captured = {v: place for place, v in enumerate(captured)}
@@ -148,15 +150,10 @@ class Steps:
         if self.primal is not None:
             self.primal.programs()
             for path in [path for path in self.primal.paths.known if path not in self._covered]:
-                if not self.primal.stops(path):
+                if not self.without(path):
                     self._cover(self.primal, path)
                 self._covered.add(path)
         return [(path.tape.program, self.places(path.tape)) for path in self.paths.known]
-
-    def stops(self, path: Path) -> bool:
-        """Whether a step of this path ends the loop; no derivative is taken of it."""
-        program, last = path.tape.program, path.tape.program.outputs[-1]
-        return program.inputs <= last < program.first_instruction and program.constants[last - program.inputs] == 0.0
 
     def _cover(self, primal: "Steps", path: Path) -> None:
         """Know the derivative of a path of the primal steps; that this path is taken is recorded, and not tested."""
@@ -183,7 +180,7 @@ class Steps:
         values = [getattr(n, "_value", n) for n in numbers]
         own = [getattr(n, "_value", n) for n in captured]
         notes = recording.current()
-        for path in self.paths.known:
+        for path in self._serving(values, np.array(own, dtype=np.float64)):
             program, places = self.program(path, native=False)
             try:
                 status, _ = program.run([*values, *(own[k] for k in places)])
@@ -204,6 +201,16 @@ class Steps:
                 return python.replay(taken.tape, inputs)
         raise Unserved(self)
 
+    def _serving(self, values: list[float], captured: Any) -> Iterator[Path]:
+        """The paths that may serve a step with these numbers: the known ones, and a new one if the steps are not closed."""
+        yield from self.paths.known
+        if not self.closed:
+            with context.record_into(None):
+                run = Run(self, values[: self.carry], captured, np.array([values[self.carry :]]), native=False, keep=False)
+                path = run.found()
+            if path is not None:
+                yield path
+
 
 @dataclass
 class Run:
@@ -220,7 +227,7 @@ class Run:
 
     def results(self) -> Any:
         width, known = self.steps.carry, self.steps.paths.known
-        path = max(known, key=lambda path: path.lanes) if known else self._found(self.steps.paths.first)
+        path = max(known, key=lambda path: path.lanes) if known else self.found()
         assert path is not None
         each = width if self.keep else len(path.tape.outputs) - width
         results = np.empty(width + len(self.rows) * each)
@@ -272,15 +279,16 @@ class Run:
     def _following(self, path: Path, status: int | None, tried: Sequence[Path]) -> Path | None:
         """The path to try for the next step; None if it is to be run eagerly."""
         paths = self.steps.paths
-        return paths.following(path, status, tried, lambda: self._found(paths.new))
+        return paths.following(path, status, tried, self.found)
 
-    def _found(self, find: Callable[[list[float]], Path | None]) -> Path | None:
-        """The path that `find` gives for the next step; its captured Variables enter those of the steps."""
+    def found(self) -> Path | None:
+        """A new path for the next step, None if there is none; its captured Variables enter those of the steps."""
         if self.steps.closed:
             raise Unserved(self.steps)
         places = self.steps.captured
         with self._lent():
-            path = find(self._numbers())
+            paths, numbers = self.steps.paths, self._numbers()
+            path = paths.new(numbers) if paths.known else paths.first(numbers)
             late = [v for tape in path.tapes for v in tape.captured if v not in places] if path else []
             for v in dict.fromkeys(late):
                 places[v] = len(places)

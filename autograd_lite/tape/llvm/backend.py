@@ -25,6 +25,16 @@ WORTH_A_THREAD = 4_000_000
 _CORES = os.cpu_count() or 1
 
 
+def _address(array: Any) -> int:
+    """Where the numbers of a contiguous array lie, in a fifth of the time of `ctypes.data`; 0 if there are none."""
+    if not array.size:
+        return 0
+    return ctypes.addressof(_Byte.from_buffer(array)) if array.flags.writeable else int(array.ctypes.data)
+
+
+_Byte = ctypes.c_char
+
+
 class MachineSingle:
     """A program for one lane; see `registry.Single`."""
 
@@ -74,7 +84,7 @@ class MachineSingle:
         scratch = np.empty(self.scratch)
         step, status = runtime.scan(
             self.address,
-            *(a.ctypes.data for a in (buffers[0], buffers[1], scratch, rows, outputs)),
+            *map(_address, (buffers[0], buffers[1], scratch, rows, outputs)),
             *(size, x, outputs.shape[1], first, len(rows)),
             swap=swap,
         )
