@@ -119,9 +119,8 @@ class MaskedLoop(Masked):
 
     def run(self, evaluate: Evaluate, arguments: Sequence[Any]) -> Kept:
         on, *numbers = np.broadcast_arrays(*map(np.atleast_1d, arguments))
-        carry, captured = np.array(numbers[: self.carry]), np.array(numbers[self.carry :])
+        carry, captured = _rows(numbers[: self.carry], len(on)), _rows(numbers[self.carry :], len(on))
         status, lanes = np.zeros(len(on)), np.flatnonzero(on)
-        carry, captured = carry.reshape(self.carry, len(on)), captured.reshape(-1, len(on))
         turns: list[tuple[Any, Any]] = []
         while len(lanes):
             own = [np.ones(len(lanes)), *carry[:, lanes], *captured[:, lanes]]
@@ -133,7 +132,7 @@ class MaskedLoop(Masked):
                 status[lanes] = LIMIT
                 break
             turns.append((lanes, carry[:, lanes]))
-            carry[:, lanes] = np.array([y[on] for y in following]).reshape(self.carry, len(lanes))
+            carry[:, lanes] = _rows([y[on] for y in following], len(lanes))
         return Kept([*carry, status], turns)
 
 
@@ -154,15 +153,15 @@ class MaskedGradient(Masked):
 
     def run(self, evaluate: Evaluate, arguments: Sequence[Any]) -> Sequence[Any]:
         kept, *numbers = arguments
-        lanes_of = np.broadcast_arrays(np.atleast_1d(kept[-1]), *numbers)
-        count = len(lanes_of[0])
-        state = np.array(lanes_of[1 : 1 + self.state]).reshape(self.state, count)
-        captured = np.array(lanes_of[1 + self.state :]).reshape(-1, count)
-        status = np.zeros(count)
-        for lanes, carry in reversed(kept.turns):
+        own, *given = np.broadcast_arrays(np.atleast_1d(kept[-1]), *numbers)
+        count, alike = len(own), np.size(kept[-1]) < len(own)  # a loop that all lanes share ran for one
+        state, captured, status = _rows(given[: self.state], count), _rows(given[self.state :], count), np.zeros(count)
+        for turn_lanes, carries in reversed(kept.turns):
+            lanes = np.arange(count if len(turn_lanes) else 0) if alike else turn_lanes
+            carry = _rows([np.broadcast_to(row, len(lanes)) for row in carries], len(lanes))
             own = [np.ones(len(lanes)), *state[:, lanes], *carry, *captured[:, lanes]]
             *following, failed = (np.broadcast_to(y, lanes.shape) for y in evaluate(self.turn, own))
-            state[:, lanes] = np.array(following).reshape(self.state, len(lanes))
+            state[:, lanes] = _rows(following, len(lanes))
             status[lanes] = np.where(status[lanes] == 0.0, failed, status[lanes])
         return [*state, status]
 
