@@ -157,8 +157,8 @@ class Steps:
 
     def _cover(self, primal: "Steps", path: Path) -> None:
         """Know the derivative of a path of the primal steps; that this path is taken is recorded, and not tested."""
-        shape, own = self.paths.shape, path.tape.example[: primal.carry]
-        numbers = [1.0] * self.carry + [*own] + [1.0] * (sum(shape.sizes) - self.carry - len(own))
+        own = path.tape.example[: primal.carry]
+        numbers = ([1.0] * self.carry + [*own] + [1.0] * self.x)[: self.carry + self.x]
         values = [v._value for v in self.captured]
         with lent(self.tracing, [*self.captured], values):
             token = _along.set({**_along.get(), primal: path})
