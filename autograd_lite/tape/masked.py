@@ -45,8 +45,8 @@ class Pause:
         event = getattr(self.stopped, "event", None)
         if full:
             raise MemoryError(
-                "there is no memory for the carries of a while_loop in lanes, which its gradient keeps: one for each turn. "
-                "Give it a limit, or map over fewer lanes at once."
+                "there is no memory for the carries of a loop in lanes, which its gradient keeps: one for each turn. Give a "
+                "while_loop a limit, or make fewer turns."
             )
         if event is not None and event.is_set():
             raise InterruptedError("another thread of this call has failed")
