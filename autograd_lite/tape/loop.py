@@ -20,7 +20,7 @@ from autograd_lite.tape import checkpoints, recording
 from autograd_lite.tape.backends.registry import fastest
 from autograd_lite.tape.checkpoints import Checkpoint
 from autograd_lite.tape.loop_tangents import Along
-from autograd_lite.tape.masked import Entered, Masked, MaskedGradient, MaskedLoop, joined
+from autograd_lite.tape.masked import Entered, Masked, MaskedGradient, MaskedLoop, MaskedScan, Numbers, Rows, joined
 from autograd_lite.tape.paths import Path
 from autograd_lite.tape.recording import Cotangents, Sent, sent
 from autograd_lite.tape.steps import Steps
@@ -153,6 +153,11 @@ class Loop(Operation):
         self.loop = self
         self.derived: dict[Any, Any] = {}  # the steps of its gradients, and its loops of tangents
 
+    @property
+    def known(self) -> Numbers | None:
+        """The rows if they are no arguments."""
+        return None if self.rows is None else Numbers(self.rows)
+
     def begin(self, first: list[Any], table: Any) -> list[Any]:
         """The results in the trace under way; fixes what the loop captures and how much it returns."""
         results = self.steps.run(_values(first), None, _values(table), native=fastest() == "llvm")
@@ -164,8 +169,10 @@ class Loop(Operation):
         return recorded(self, arguments, results)
 
     def another(self) -> "Loop":
-        """The loop for another instruction, numbered within the trace under way."""
+        """The loop for another instruction, numbered within the trace under way; one of tangents stands for its loop."""
         own = copy.copy(self)
+        if self.loop is not self:
+            return own
         own.loop = own
         if notes := recording.current():
             own.number, notes.scans = notes.scans, notes.scans + 1
@@ -192,6 +199,14 @@ class Loop(Operation):
         for k, before in checkpoints.backwards(carry, -(-len(rows) // size), stored, advanced):
             part = slice(k * size, (k + 1) * size)
             yield before, rows[part], part
+
+    def in_lanes(self, entered: Entered, arguments: tuple[int, ...]) -> tuple[int, ...]:
+        """Enter this loop into a program of lanes: its slot, and that of its status if it can fail."""
+        own, captured, y = self.carry + self.steps.x, len(self.captured), self.step_outputs
+        turn = joined(self.steps.programs(), own + captured, own, self.carry + y, served=False)
+        rows = Rows(self.length, ((self.steps.x, self.known),), y)
+        scan = MaskedScan(turn, self.carry, captured, rows)
+        return _with_status(entered, scan, entered.loop(scan, arguments))
 
     def stops(self, _: Path) -> bool:
         """Whether a step of this path ends the loop; no adjoints pass through it."""
@@ -402,18 +417,28 @@ class LoopGradient(Operation):
     def in_lanes(self, entered: Entered, arguments: tuple[int, ...]) -> tuple[int, ...]:
         """Enter this reverse loop into a program of lanes, behind the loop itself: its slot, and the statuses of both."""
         loop, builder, width = self.primal, entered.builder, self.carry
-        own, seeds, captured = arguments[: loop.arity], arguments[loop.arity :], arguments[width : loop.arity]
+        own, seeds, count = arguments[: loop.arity], arguments[loop.arity :], len(loop.captured)
+        captured, traced, each = own[width : width + count], own[width + count :], len(seeds) // self.forms
         kept, *status = loop.in_lanes(entered, own)
-        count = self.forms * loop.arity
-        turn = joined(self.backward.programs(), count + loop.arity, count + width, count)
+        size, row = self.forms * (width + count), width + loop.steps.x + self.forms * self.y
+        paths, outputs = self.backward.programs(), self.forms * self.x
+        turn = joined(paths, size + row + count, size + row, size + outputs)
         state: list[int] = []
         for form in range(self.forms):
-            state += seeds[form * width : (form + 1) * width]
+            state += seeds[form * each : form * each + width]
             for _ in captured:  # -0.0 changes no sum; if no turn adds anything, the derivative is 0.0
                 idle = form or turn.outputs[len(state)] == 1 + len(state)
                 state.append(builder.constant(0.0 if idle else -0.0))
-        sweep = MaskedGradient(turn, count, width)
-        slot = builder.instruction(sweep, (kept, *state, *captured))  # type: ignore[arg-type]
+        sweep: Masked = MaskedGradient(turn, size, width)
+        given = [kept, *state, *captured]
+        if loop.length:
+            by_step = np.array(seeds, dtype=np.int64).reshape(self.forms, each)[:, width:]
+            by_step = by_step.reshape(self.forms, loop.length, self.y).swapaxes(0, 1).ravel()
+            sources = (loop.steps.x, loop.known), (self.forms * self.y, None)
+            rows = Rows(loop.length, sources, outputs, self.forms)
+            sweep = MaskedScan(turn, size, count, rows, carry=width)
+            given = [kept, entered.takes_part(), *given[1:], *traced, *by_step.tolist()]
+        slot = builder.instruction(sweep, tuple(given))  # type: ignore[arg-type]
         return *_with_status(entered, sweep, slot), *status
 
     def replayed(self, arguments: Sequence[Any]) -> list[Any]:

@@ -9,7 +9,8 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Any, ClassVar
+from hashlib import sha256
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -44,8 +45,8 @@ class Pause:
         event = getattr(self.stopped, "event", None)
         if full:
             raise MemoryError(
-                "there is no memory for the carries of a while_loop in lanes, which its gradient keeps: one for each turn. "
-                "Give it a limit, or map over fewer lanes at once."
+                "there is no memory for the carries of a loop in lanes, which its gradient keeps: one for each turn. Give a "
+                "while_loop a limit, or make fewer turns."
             )
         if event is not None and event.is_set():
             raise InterruptedError("another thread of this call has failed")
@@ -170,6 +171,119 @@ def _rows(columns: Sequence[Any], lanes: int) -> Any:
     return np.array(columns, dtype=np.float64).reshape(len(columns), lanes)
 
 
+class Numbers:
+    """A table of known numbers, which programs read where it lies; equal to another with the same bits."""
+
+    def __init__(self, table: Any) -> None:
+        self.table = np.ascontiguousarray(table, dtype=np.float64)
+        self.digest = sha256(self.table.tobytes()).hexdigest()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Numbers) and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+
+class Rows(NamedTuple):
+    """What the steps of a scan take and give beside what they carry.
+
+    Each source has so many numbers for a step: known ones, or arguments of the scan, step by step. Results are, form by form,
+    numbers that are carried and the `outputs` of all steps.
+    """
+
+    length: int
+    sources: tuple[tuple[int, Numbers | None], ...]
+    outputs: int
+    forms: int = 1
+
+
+class MaskedScan(Masked):
+    """A scan in lanes: from whether a lane takes part, the first state, what is captured and rows to its results and a status.
+
+    `turn` takes whether a lane takes part, the state, a row and what is captured; it gives the next state, outputs and a
+    status. With a `carry` it is a reverse sweep: its first argument is the scan whose carries it takes, the last step first,
+    each before the row.
+    """
+
+    name = "masked_scan"
+
+    def __init__(self, turn: Program, state: int, captured: int, rows: Rows, *, carry: int | None = None) -> None:
+        super().__init__(turn, state, captured, rows, carry)
+        self.state, self.captured, self.rows, self.carry = state, captured, rows, carry or 0
+        if carry is not None:
+            self.name, self.keeps = "masked_scan_gradient", True
+        self.heads = 1 + state + captured  # arguments before the rows, beside the scan
+        traced = sum(width * rows.length for width, known in rows.sources if known is None)
+        self.arity = self.heads + traced + (carry is not None)
+        self.results = state + rows.length * rows.outputs + 1
+        self.content = self.name, state, captured, rows.length, rows.outputs, rows.forms, carry, [
+            (width, known is None) for width, known in rows.sources
+        ]  # fmt: skip
+
+    @property
+    def reverse(self) -> bool:
+        return hasattr(self, "keeps")
+
+    @property
+    def tables(self) -> list[Numbers]:
+        """The tables that its code reads."""
+        return [known for _, known in self.rows.sources if known is not None]
+
+    def state_at(self, k: int) -> int:
+        """The place of a number of the last state among the results."""
+        each = self.state // self.rows.forms
+        return k // each * self._form + k % each if each else k
+
+    def output_at(self, v: int) -> tuple[int, int]:
+        """The place of an output of the first step among the results, and how far apart those of steps lie."""
+        each = self.rows.outputs // self.rows.forms
+        return v // each * self._form + self.state // self.rows.forms + v % each, each
+
+    @property
+    def _form(self) -> int:
+        return (self.results - 1) // self.rows.forms
+
+    def parts(self, arguments: Sequence[Any]) -> list[Sequence[Any]]:
+        """The arguments of each source that has some, from those behind the heads."""
+        found, start = [], 0
+        for width, known in self.rows.sources:
+            stop = start if known is not None else start + width * self.rows.length
+            found.append(arguments[start:stop])
+            start = stop
+        return found
+
+    def run(self, evaluate: Evaluate, arguments: Sequence[Any]) -> Kept:
+        kept = None
+        if self.reverse:
+            kept, *arguments = arguments
+        on, *numbers = np.broadcast_arrays(*map(np.atleast_1d, arguments))
+        count, (length, sources, outputs, _) = len(on), self.rows
+        state, captured = _rows(numbers[: self.state], count), _rows(numbers[self.state : self.heads - 1], count)
+        rows = [
+            np.broadcast_to(known.table[:, :, None], (length, width, count))
+            if known is not None
+            else np.array(own, dtype=np.float64).reshape(length, width, count)
+            for own, (width, known) in zip(self.parts(numbers[self.heads - 1 :]), sources, strict=True)
+        ]
+        results: list[Any] = [None] * self.results
+        status, turns = np.zeros(count), list[tuple[Any, Any]]()
+        for t in range(length)[:: -1 if self.reverse else 1]:
+            carry = [np.broadcast_to(row, count) for row in kept.turns[t][1]] if kept is not None else []
+            own = [on, *state, *carry, *(number for source in rows for number in source[t]), *captured]
+            *found, failed = (np.broadcast_to(y, count) for y in evaluate(self.turn, own))
+            turns.append((None, state))
+            state = found[: self.state]
+            for v in range(outputs):
+                first, step = self.output_at(v)
+                results[first + t * step] = found[self.state + v]
+            status = np.where((status == 0.0) & (on != 0.0), failed, status)
+        for k, number in enumerate(state):
+            results[self.state_at(k)] = number
+        results[-1] = status
+        return Kept(results, turns)
+
+
 # ------------------------------------------------------------------------------------------------- branches as data
 
 
@@ -221,13 +335,16 @@ class Entered:
                     fine = builder.instruction(COMPARISONS["eq"], (status, builder.constant(0.0)))
                     self.on = builder.both(self.on, fine)
 
-    def loop(self, loop: MaskedLoop, arguments: tuple[int, ...]) -> int:
+    def loop(self, loop: Masked, arguments: tuple[int, ...]) -> int:
         """The slot of a loop on these arguments: a reverse sweep uses the loop that ran before."""
         key = loop, arguments
         if key not in self._loops:
-            on = self.builder.constant(1.0) if self.on is None else self.on
-            self._loops[key] = self.builder.instruction(loop, (on, *arguments))
+            self._loops[key] = self.builder.instruction(loop, (self.takes_part(), *arguments))  # type: ignore[arg-type]
         return self._loops[key]
+
+    def takes_part(self) -> int:
+        """The slot that says whether a lane takes this path so far."""
+        return self.builder.constant(1.0) if self.on is None else self.on
 
     def _test(self, position: int) -> None:
         """Let the guards that can be tested before this instruction decide."""
@@ -259,12 +376,19 @@ class Entered:
 
 
 def joined(
-    paths: Sequence[tuple[Program, Sequence[int]]], inputs: int, own: int, results: int, goes: int | None = None
+    paths: Sequence[tuple[Program, Sequence[int]]],
+    inputs: int,
+    own: int,
+    results: int,
+    goes: int | None = None,
+    *,
+    served: bool = True,
 ) -> Program:
     """One program of the paths of a turn, each with the places of its inputs beyond the first `own`.
 
     The first input says whether a lane takes part. Behind the outputs comes the status: 0, or why the lane stops. Output `goes`
-    says whether the lane goes on: a path that always stops gives nothing else. Without it, some path serves every turn.
+    says whether the lane goes on: a path that always stops gives nothing else. Without it, some path serves every turn, unless
+    not all are `served`.
     """
     builder, entered = Data(1 + inputs), list[Entered]()
     for program, places in paths:
@@ -273,7 +397,7 @@ def joined(
         entered.append(builder.enter(program, slots, 0 if nested else None))
     if not entered:  # no turn was ever made
         return builder.finished([*range(1, 1 + results), builder.constant(0.0)])
-    complete = goes is None or _complete(entered)
+    complete = (goes is None and served) or _complete(entered)
     columns = [[path.slots[slot] for slot in path.program.outputs] for path in entered]
     conditions = [path.all_hold() for path in entered]
 
@@ -283,9 +407,9 @@ def joined(
         return builder.first([(conditions[n], columns[n][k]) for n in rows[:-1]], last)
 
     outputs = [chosen(k) for k in range(results)]
-    served = [path.fine() for path in entered]
-    last = served.pop() if complete else builder.constant(float(UNSERVED))
-    status = builder.first(zip(conditions, served, strict=False), last)
+    fine = [path.fine() for path in entered]
+    last = fine.pop() if complete else builder.constant(float(UNSERVED))
+    status = builder.first(zip(conditions, fine, strict=False), last)
     failures = [status for path in entered for _, status in path.statuses]
     return builder.finished([*outputs, builder.first([(failure, failure) for failure in failures], status)])
 

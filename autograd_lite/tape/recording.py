@@ -45,7 +45,7 @@ class Recording:
     elsewhere: list[tuple[Any, str]] = field(default_factory=list)
     scans: int = 0  # how many have become one operation so far
     lanes: bool = False  # `vmap` may be one operation
-    mapped: bool = False  # it is a lane that is recorded: only a `while_loop` may be one operation
+    mapped: bool = False  # it is a lane that is recorded: only loops may be one operation, scans if they are long
     blind: bool = False  # its numbers mean nothing: no loop runs for their values
     wide: bool = False  # a scan takes for captured whatever its step can reach
     began: float = field(default_factory=perf_counter)

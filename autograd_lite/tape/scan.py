@@ -20,6 +20,10 @@ from autograd_lite.transforms import name_of
 from autograd_lite.variable import Variable, is_condition
 
 
+#: Steps up to which a scan in lanes is recorded one by one: its numbers then stay in registers.
+FEW = 32
+
+
 @hints.keywords
 def scan(
     step: Callable[..., Any],
@@ -80,7 +84,7 @@ def scan(
     numbers, carry_shape = unravel(init, "the carry of scan")
     checked, outputs, table = _Checked(step, carry_shape), [], None
     notes = recording.current()
-    if notes is not None and notes.loops and not notes.mapped and count > 0:
+    if notes is not None and notes.loops and count > (FEW if notes.mapped else 0):
         assigns = isinstance(step, FunctionType) and _assigned(step.__code__)  # there is more to it than its results
         table = None if assigns else _table(leaves, count)
     if table is not None:
@@ -88,7 +92,8 @@ def scan(
         example = carry_shape.pack([0.0] * len(numbers)), x_shape.pack([0.0] * table.shape[1])
         captured = list(dict.fromkeys(_held(step, set()))) if notes and notes.wide else ()
         _, shape = unravel((example, {}))
-        loop = Loop(checked, shape, carry=len(numbers), table=table, checkpoint=checkpoint, captured=captured)
+        how = {"checkpoint": checkpoint, "captured": captured, "mapped": notes is not None and notes.mapped}
+        loop = Loop(checked, shape, carry=len(numbers), table=table, **how)
         results = loop.begin(numbers, table)
         numbers, outputs = results[: len(numbers)], results[len(numbers) :]
     else:

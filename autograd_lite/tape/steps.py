@@ -157,10 +157,8 @@ class Steps:
 
     def _cover(self, primal: "Steps", path: Path) -> None:
         """Know the derivative of a path of the primal steps; that this path is taken is recorded, and not tested."""
-        example = path.tape.example[: primal.carry]
-        at = self.carry if self.x >= len(example) else 0  # among the rows of a gradient, or first of the carry of tangents
-        numbers = [1.0] * (self.carry + self.x)
-        numbers[at : at + len(example)] = example
+        own = path.tape.example[: primal.carry]
+        numbers = ([1.0] * self.carry + [*own] + [1.0] * self.x)[: self.carry + self.x]
         values = [v._value for v in self.captured]
         with lent(self.tracing, [*self.captured], values):
             token = _along.set({**_along.get(), primal: path})

@@ -344,14 +344,22 @@ class FunctionWriter:
 
     def _masked(self, slot: int, operation: Any, arguments: tuple[int, ...]) -> None:
         """A loop in lanes, or its reverse sweep: results into rows of the scratch array, and how many turns lanes made."""
-        module, b, count = self.module, self.b, operation.results
+        module, b = self.module, self.b
+        if slot in module.kept:
+            module.stack_of[slot] = module.stack()
+        if hasattr(operation, "rows"):
+            stack = module.stack_of.get(arguments[0] if operation.reverse else slot)
+            heads, rows = arguments[operation.reverse :][: operation.heads], arguments[operation.reverse + operation.heads :]
+            sources = [self._memory(part) for part in operation.parts(rows)]
+            module.results[slot] = "scratch", module.scratch * module.row
+            self._scanned(operation, [self.value(a) for a in heads], sources, stack and self.pointer(*stack))
+            self.values[slot] = b.constant(0.0)
+            return
         given: list[Any] = [self.value(a) for a in arguments]
         if hasattr(operation, "keeps"):
             base, offset = module.results[arguments[0]]
             counts = self.pointer(base, offset + module.row * (operation.carry + 1)).load(b.double)
             given[0] = masked_loops.Ran([], counts.bits(), self.pointer(*module.stack_of[arguments[0]]))
-        elif slot in module.kept:
-            module.stack_of[slot] = module.stack()
         stack = module.stack_of.get(slot)
         ran = self._applied(operation, given, None if stack is None else self.pointer(*stack))
         module.results[slot] = "scratch", module.scratch * module.row
@@ -365,6 +373,11 @@ class FunctionWriter:
         """An operation on values in registers, as in the turns of a loop; `values` hold a list where a loop stands."""
         if hasattr(operation, "index"):
             return values[0].results[operation.index] if type(values[0]) is masked_loops.Ran else values[0][operation.index]
+        if hasattr(operation, "rows"):
+            heads = values[operation.reverse :][: operation.heads]
+            parts = operation.parts(values[operation.reverse + operation.heads :])
+            sources = [self._stored(part) if part else None for part in parts]
+            return self._scanned(operation, heads, sources, values[0].stack if operation.reverse else stack)
         if hasattr(operation, "turn"):
             turn, b = lowered(operation.turn, NATIVE), self.b
             if isinstance(operation, MaskedLoop):
@@ -375,6 +388,64 @@ class FunctionWriter:
         if inline is not None:
             return inline(*values)
         return self.b.library(LIBRARY.get(operation) or self.module.called_back(operation), *values)
+
+    def _scanned(self, scan: Any, heads: list[Any], sources: list[Any], stack: Value | None) -> masked_loops.Ran:
+        """A scan in lanes or its reverse sweep, with its results in the scratch array."""
+        turn, pause = lowered(scan.turn, NATIVE), self.module.called_back(scan.pause)
+        pairs = zip(scan.rows.sources, sources, strict=True)
+        memory = [given if known is None else self._known(known) for (_, known), given in pairs]
+        results = self._room(scan.results)
+        return masked_loops.scanned(
+            self.b, scan, turn, self._turn(turn), heads, memory, results, stack=stack, pause=pause
+        )
+
+    def _known(self, table: Any) -> masked_loops.Region:
+        name = self.module.called_back(table)
+        self.module.declarations[name] = f"declare void @{name}()"  # where it lies is told as for a way back
+        return masked_loops.Region(Value(self.b, "ptr", f"@{name}"), 8, uniform=True)
+
+    def _stored(self, numbers: Sequence[Value]) -> masked_loops.Region:
+        room = self._room(len(numbers))
+        for k, number in enumerate(numbers):
+            room.at(k).store(number)
+        return room
+
+    def _room(self, size: int) -> masked_loops.Region:
+        """Room for so many numbers of each lane in the scratch array."""
+        start = self.pointer("scratch", self.module.scratch * self.module.row)
+        self.module.scratch += size
+        return masked_loops.Region(start, self.module.row)
+
+    def _memory(self, arguments: Sequence[int]) -> masked_loops.Region | None:
+        """Arguments as numbers that lie in a row in memory; they are copied where they do not. None if there are none."""
+        if not arguments:
+            return None
+        run, region = self._neighbours(arguments, 0)
+        if region is not None and run == len(arguments):
+            return region
+        room, start = self._room(len(arguments)), 0
+        while start < len(arguments):
+            run, region = self._neighbours(arguments, start)
+            alike = 1
+            while start + alike < len(arguments) and arguments[start + alike] == arguments[start]:
+                alike += 1
+            value = self.value(arguments[start]) if alike >= run else None
+            run = max(run, alike)
+            with self.b.counted(run) as (k,):
+                number = value if region is None or value is not None else region[k]
+                room.at(k + start).store(number)
+            start += run
+        return room
+
+    def _neighbours(self, arguments: Sequence[int], start: int) -> tuple[int, masked_loops.Region | None]:
+        """How many arguments from one on lie behind each other in memory, and where."""
+        place = self._address(arguments[start])
+        if place is None:
+            return 0, None
+        step, run = self.module.row if place[0] == "scratch" else 8, 1
+        while start + run < len(arguments) and self._address(arguments[start + run]) == (place[0], place[1] + step * run):
+            run += 1
+        return run, masked_loops.Region(self.pointer(*place), step, uniform=place[0] == "given")
 
     def _turn(self, turn: Program) -> Callable[[Any, list[Any]], Any]:
         """How the operations of a turn are applied: loops that a reverse sweep inside it needs keep their carries."""

@@ -192,13 +192,23 @@ def running_loops() -> list[Any]:
     return loops
 
 
+class At:
+    """Where a table of numbers lies, as a name that code is bound to, like a way back; nothing fails in it."""
+
+    def __init__(self, table: Any) -> None:
+        self.table, self.address = table, int(table.ctypes.data)
+        self.failures: list[BaseException] = []
+
+
 _callbacks: "WeakKeyDictionary[Primitive, Callback]" = WeakKeyDictionary()
 
 
-def called_back(operation: Any) -> Callback:
+def called_back(operation: Any) -> Any:
     """The way back for an operation of a program: a loop, a look at what goes on outside, or a primitive."""
     if hasattr(operation, "results"):
         return loop_callback(operation)
+    if hasattr(operation, "table"):
+        return At(operation.table)
     if hasattr(operation, "stopped"):
         return Callback(operation.value, ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_double), float("nan"), own=True)
     return callback(operation)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from autograd_lite.tape.llvm.ir import Builder, Value, vector
-from autograd_lite.tape.masked import LIMIT, MaskedGradient, MaskedLoop
+from autograd_lite.tape.masked import LIMIT, MaskedGradient, MaskedLoop, MaskedScan
 from autograd_lite.tape.program import Program
 
 #: Turns between two looks at what goes on outside.
@@ -25,9 +25,25 @@ Apply = Callable[[Any, list[Any]], Any]
 class Ran:
     """A loop that has run: its results, how many turns each lane has made, and the stack of their carries, if kept."""
 
-    results: list[Value]
-    counts: Value
+    results: Any
+    counts: Any
     stack: Value | None
+
+
+@dataclass
+class Region:
+    """Numbers in memory, so many bytes apart; one for all lanes if `uniform`."""
+
+    start: Value
+    step: int
+    uniform: bool = False
+
+    def at(self, k: Any) -> Value:
+        return self.start.at(k * self.step, "i8")
+
+    def __getitem__(self, k: Any) -> Value:
+        b, place = self.start.b, self.at(k)
+        return place.load("double").spread(b.width) if self.uniform else place.load(b.double)
 
 
 def _evaluated(b: Builder, turn: Program, apply: Apply, inputs: Sequence[Value]) -> list[Value]:
@@ -107,3 +123,37 @@ def backward(
             failed.where(first, status),
         ]
     return [*adjoints, status]
+
+
+def scanned(
+    b: Builder, scan: MaskedScan, turn: Program, apply: Apply, heads: Sequence[Value], sources: Sequence[Region],
+    results: Region, *, stack: Value | None, pause: str,
+) -> Ran:  # fmt: skip
+    """A scan or its reverse sweep, whose results go to memory; all lanes take all steps, whether they take part or not."""
+    on, *numbers = heads
+    captured, length = numbers[scan.state :], scan.rows.length
+    size = max(scan.carry if scan.reverse else scan.state, 1) * b.width
+    with b.counted(length, carried=[*numbers[: scan.state], b.constant(0.0)]) as carried:
+        k, *state, status = carried
+        t = b.constant(length - 1, "i64") - k if scan.reverse else k
+        with b.when((k & PATIENCE - 1).compare("eq", PATIENCE - 1)):
+            _ask(b, pause, 0.0)
+        own = [on, *state]
+        if scan.reverse:
+            assert stack is not None
+            top = stack.load("ptr").at(t * size)
+            own += [top.at(place * b.width).load(b.double) for place in range(scan.carry)]
+        elif stack is not None:
+            _push(b, stack, t, state, pause)
+        for (width, _), source in zip(scan.rows.sources, sources, strict=True):
+            own += [source[t * width + j] for j in range(width)]
+        *following, failed = _evaluated(b, turn, apply, [*own, *captured])
+        for v, number in enumerate(following[scan.state :]):
+            first, step = scan.output_at(v)
+            results.at(t * step + first).store(number)
+        first_failure = on.compare("une", 0.0) & status.compare("oeq", 0.0)
+        carried[1:] = [*following[: scan.state], failed.where(first_failure, status)]
+    for place, number in enumerate(state):
+        results.at(scan.state_at(place)).store(number)
+    results.at(scan.results - 1).store(status)
+    return Ran(results, None, stack)
