@@ -6,7 +6,7 @@ import threading
 import numpy as np
 import pytest
 from executors import BACKENDS, COMPILED
-from hypothesis import Phase, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import autograd_lite as al
@@ -101,11 +101,8 @@ def plain(nest):
     return np.array([np.vectorize(lambda v: getattr(v, "_value", v), otypes=[float])(leaf) for leaf in leaves])
 
 
-@pytest.mark.parametrize("transform", TRANSFORMS)
-@given(made=programs())
-@settings(max_examples=12, deadline=None, phases=[Phase.generate])
-def test_every_lane_is_the_eager_run(transform, made):
-    """Derivatives inside the lanes, of lanes with no turn, with NaN in the condition, with branches and loops in a turn."""
+def agrees_in_every_lane(transform, made):
+    """Whether mapped functions, by NumPy and compiled, give what a Python `while` gives for each lane."""
     f, reference = (TRANSFORMS[transform](made(loop)) for loop in (al.while_loop, by_python))
     expected = np.array([plain(reference(a, n)) for a, n in zip(POINTS, COUNTS, strict=True)]).T
     for run in (al.vmap(f), al.jit(al.vmap(f))):
@@ -116,34 +113,47 @@ def test_every_lane_is_the_eager_run(transform, made):
             assert np.allclose(found, expected, equal_nan=True, **CLOSE)
 
 
-@pytest.mark.parametrize("transform", [al.grad, lambda f: al.jacobian(al.grad(f)), None])
+@pytest.mark.parametrize("transform", ["value", "value_and_grad", "jvp"])
 @given(made=programs())
-@settings(max_examples=6, deadline=None, phases=[Phase.generate])
-def test_derivatives_outside_of_the_lanes(transform, made):
+@settings(max_examples=6, deadline=None)
+def test_every_lane_is_the_eager_run(transform, made):
+    """Derivatives inside the lanes, of lanes with no turn, with NaN in the condition, with branches and loops in a turn."""
+    agrees_in_every_lane(transform, made)
+
+
+@given(made=programs())
+@settings(max_examples=2, deadline=None)
+def test_second_derivatives_in_every_lane(made):
+    """The gradient of the loop of tangents."""
+    agrees_in_every_lane("hessian", made)
+
+
+@pytest.mark.parametrize("argnum", [0, 1])
+@pytest.mark.parametrize("order", [0, 1, 2])
+@given(made=programs())
+@settings(max_examples=2, deadline=None)
+def test_derivatives_outside_of_the_lanes(order, argnum, made):
     """Of a sum over lanes, by rows and by what all lanes share; eagerly, and as one operation of a compiled function."""
+    rows, counts = POINTS[:-1], COUNTS[:-1]
 
-    def total(loop):
-        f = made(loop)
+    def mapped(points, shared):
+        f = made(al.while_loop)
+        return al.vmap(lambda a, n, s: f(a * s, n), in_axes=(0, 0, None), reduce="sum")(points, counts, shared)
 
-        def mapped(rows, shared):
-            return al.vmap(lambda a, n, s: f(a * s, n), in_axes=(0, 0, None), reduce="sum")(rows, COUNTS[:-1], shared)
+    def one_by_one(points, shared):
+        f = made(by_python)
+        return sum(f(a * shared, n) for a, n in zip(points, counts, strict=True))
 
-        def one_by_one(rows, shared):
-            return sum(f(a * shared, n) for a, n in zip(rows, COUNTS[:-1], strict=True))
+    def differentiated(total):
+        def f(x):
+            return total(x, 0.8) if argnum == 0 else total(rows, x)
 
-        return mapped if loop is al.while_loop else one_by_one
+        return (f, al.grad(f), al.jacobian(al.grad(f)))[order]
 
-    for argnum in (0, 1):
-        own, reference = total(al.while_loop), total(by_python)
-        if transform is not None:
-            own, reference = (
-                transform(lambda x, g=g: g(x, 0.8) if argnum == 0 else g(POINTS[:-1], x)) for g in (own, reference)
-            )
-        x = POINTS[:-1] if argnum == 0 else 0.8
-        arguments = (x,) if transform is not None else (POINTS[:-1], 0.8)
-        expected = plain(reference(*arguments))
-        for run in (own, al.jit(own)):
-            assert np.allclose(plain(run(*arguments)), expected, **CLOSE)
+    x = rows if argnum == 0 else 0.8
+    expected = plain(differentiated(one_by_one)(x))
+    for run in (differentiated(mapped), al.jit(differentiated(mapped))):
+        assert np.allclose(plain(run(x)), expected, **CLOSE)
 
 
 def root(a, limit=None):
