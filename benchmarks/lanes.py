@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import formulas, networks, sections
-from benchmarks.contest import ALL_CORES, C, NUMBA, NUMPY, OURS, Bar, Row
+from benchmarks.contest import ALL_CORES, NUMBA, NUMPY, OURS, Bar, C, Row
 
 if TYPE_CHECKING:
     from benchmarks.networks import Data

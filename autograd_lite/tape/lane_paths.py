@@ -273,7 +273,8 @@ class Served:
         if following is not None:
             return [(following, lanes, () if following is path else failed)]
         again = lanes[:0]
-        if (path.parent is None and not family.paths.full) or status == TOO_MANY:  # this lane hangs on a last digit; the others may not
+        if (path.parent is None and not family.paths.full) or status == TOO_MANY:
+            # This lane hangs on a last digit, or is the first whose loop goes on too long; others need not.
             lanes, again = lanes[:1], lanes[1:]
         with family.lent(self.given), context.record_into(None):
             for lane in lanes:

@@ -19,7 +19,6 @@ from autograd_lite.tape.loop import Loop, While, too_many
 from autograd_lite.transforms import name_of
 from autograd_lite.variable import Variable, is_condition
 
-
 #: Steps up to which a scan in lanes is recorded one by one: its numbers then stay in registers.
 FEW = 32
 
@@ -92,7 +91,7 @@ def scan(
         example = carry_shape.pack([0.0] * len(numbers)), x_shape.pack([0.0] * table.shape[1])
         captured = list(dict.fromkeys(_held(step, set()))) if notes and notes.wide else ()
         _, shape = unravel((example, {}))
-        how = {"checkpoint": checkpoint, "captured": captured, "mapped": notes is not None and notes.mapped}
+        how: Any = {"checkpoint": checkpoint, "captured": captured, "mapped": notes is not None and notes.mapped}
         loop = Loop(checked, shape, carry=len(numbers), table=table, **how)
         results = loop.begin(numbers, table)
         numbers, outputs = results[: len(numbers)], results[len(numbers) :]

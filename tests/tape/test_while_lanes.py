@@ -194,7 +194,9 @@ def test_the_stack_of_carries_grows(turns):
 @pytest.mark.parametrize("limit", [0, 1, 7])
 def test_the_limit_names_the_row(transform, limit):
     """It is allowed in full; one turn more in one lane is an error, after which the function works as before."""
-    f = transform(lambda n: al.while_loop(lambda c: c[0] < n, lambda c: (c[0] + 1.0, c[1] * n), (0.0, 1.0), limit=limit)[1])
+    f = transform(
+        lambda n: al.while_loop(lambda c: c[0] < n, lambda c: (c[0] + 1.0, c[1] * n), (0.0, 1.0), limit=limit)[1]
+    )
     fine, late = np.full(20, float(limit)), np.full(20, float(limit))
     late[13] += 0.5
     for mapped in (al.vmap(f), al.jit(al.vmap(f))):
