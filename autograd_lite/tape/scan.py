@@ -146,8 +146,8 @@ def while_loop(
     -----
     By itself a plain loop. Under `jit` a native loop: one path, whatever the number of turns, and steps may branch. So is its
     gradient, `jit(grad(f))` with the loop inside `f`: the turns are run once more to be counted, once more to keep their
-    carries, and then in reverse. Differentiated twice or forward, and in lanes, its turns are recorded one by one: there each
-    number of turns is a path, as with Python's `while`.
+    carries, and then in reverse. Derivatives of any order are such loops. In lanes each lane makes its own number of turns,
+    until none goes on; an error names the row.
 
     Examples
     --------
