@@ -27,7 +27,7 @@ REPEATS = 2
 WORTH_A_START = 40_000
 
 #: How many times the square root of the number of steps a segment may have because of that.
-LONGEST = 4
+LONGEST = 3
 
 
 def tested(checkpoint: Any, loop: str, steps: str) -> None:

@@ -407,6 +407,7 @@ class LoopGradient(Operation):
             if self.x:
                 by_rows.append(found[len(state) :].reshape(len(xs), self.forms, self.x))
             state = found[: len(state)]
+            del rows, backwards, found  # before the next segment is run
         state = state.reshape(self.forms, width + len(captured))
         for k in np.flatnonzero(np.signbit(state[0, width:])) + width:
             if all(path.tape.outputs[k] == k for path in self.backward.paths.known):  # no step adds anything
