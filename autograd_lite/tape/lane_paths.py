@@ -3,7 +3,7 @@
 import copy
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from math import nan
 from typing import Any
 
@@ -18,7 +18,7 @@ from autograd_lite.primitives import as_float
 from autograd_lite.tape.backends import python
 from autograd_lite.tape.backends.lanes import Columns, LaneProgram
 from autograd_lite.tape.backends.registry import single
-from autograd_lite.tape.paths import Path, Paths, Uncaptured, Unmapped, Unserved, _difference
+from autograd_lite.tape.paths import Path, Paths, Uncaptured, Unmapped, Unserved, _difference, adopt
 from autograd_lite.tape.steps import lent, wider
 from autograd_lite.tape.trace import is_plain
 from autograd_lite.transforms import name_of
@@ -104,9 +104,9 @@ class LanePaths:
         while True:
             try:
                 return self._served(columns, given)
-            except Uncaptured:  # by a loop, which captures all in reach from now on, or else is none
+            except Uncaptured as error:  # by a loop, which captures all in reach from now on, or else is none
                 if given is not None or not self.paths.loops:
-                    raise
+                    raise Unmapped(f"{error} Its lanes are to be recorded one by one.") from error
                 self.paths, self.derived = wider(self.paths), {}
 
     def _served(self, columns: Columns, given: Given | None) -> "Served":
@@ -164,12 +164,15 @@ class LanePaths:
                 "where(condition, a, b)."
             )
         tape = path.tape
-        try:
-            return tape.output_shape, python.replay(tape, [*numbers, *given_to(tape.captured, given)])
-        except BranchError:  # its careful program compares derivatives: now one for this lane alone
-            with context.record_into(None), self.lent(values):
-                tape = self.paths.traced(plain, masked=True)
-            return tape.output_shape, python.replay(tape, [*numbers, *given_to(tape.captured, given)])
+        with suppress(BranchError):  # its careful program compares derivatives: then one for this lane alone
+            try:
+                return tape.output_shape, python.replay(tape, [*numbers, *given_to(tape.captured, given)])
+            except Unserved:  # the loops of the careful program met the turns of one trace only
+                if path.careful and adopt(path.careful.tape, tape)[0]:
+                    return tape.output_shape, python.replay(tape, [*numbers, *given_to(tape.captured, given)])
+        with context.record_into(None), self.lent(values):
+            tape = self.paths.traced(plain, masked=True)
+        return tape.output_shape, python.replay(tape, [*numbers, *given_to(tape.captured, given)])
 
     @staticmethod
     def _serves(path: Path, numbers: list[float], values: Given) -> bool:
@@ -270,7 +273,8 @@ class Served:
         if following is not None:
             return [(following, lanes, () if following is path else failed)]
         again = lanes[:0]
-        if (path.parent is None and not family.paths.full) or status == TOO_MANY:  # this lane hangs on a last digit; the others may not
+        if (path.parent is None and not family.paths.full) or status == TOO_MANY:
+            # This lane hangs on a last digit, or is the first whose loop goes on too long; others need not.
             lanes, again = lanes[:1], lanes[1:]
         with family.lent(self.given), context.record_into(None):
             for lane in lanes:

@@ -169,8 +169,10 @@ class Loop(Operation):
         return recorded(self, arguments, results)
 
     def another(self) -> "Loop":
-        """The loop for another instruction, numbered within the trace under way."""
+        """The loop for another instruction, numbered within the trace under way; one of tangents stands for its loop."""
         own = copy.copy(self)
+        if self.loop is not self:
+            return own
         own.loop = own
         if notes := recording.current():
             own.number, notes.scans = notes.scans, notes.scans + 1

@@ -153,8 +153,8 @@ class MaskedGradient(Masked):
 
     def run(self, evaluate: Evaluate, arguments: Sequence[Any]) -> Sequence[Any]:
         kept, *numbers = arguments
-        own, *given = np.broadcast_arrays(np.atleast_1d(kept[-1]), *numbers)
-        count, alike = len(own), np.size(kept[-1]) < len(own)  # a loop that all lanes share ran for one
+        one, *given = np.broadcast_arrays(np.atleast_1d(kept[-1]), *numbers)
+        count, alike = len(one), np.size(kept[-1]) < len(one)  # a loop that all lanes share ran for one
         state, captured, status = _rows(given[: self.state], count), _rows(given[self.state :], count), np.zeros(count)
         for turn_lanes, carries in reversed(kept.turns):
             lanes = np.arange(count if len(turn_lanes) else 0) if alike else turn_lanes
@@ -386,9 +386,9 @@ def joined(
 ) -> Program:
     """One program of the paths of a turn, each with the places of its inputs beyond the first `own`.
 
-    The first input says whether a lane takes part. Behind the outputs comes the status: 0, or why the lane stops. Output `goes`
-    says whether the lane goes on: a path that always stops gives nothing else. Without it, some path serves every turn, unless
-    not all are `served`.
+    The first input says whether a lane takes part. Behind the outputs comes the status: 0, or why the lane stops. Output
+    `goes` says whether the lane goes on: a path that always stops gives nothing else. Without it, some path serves every
+    turn, unless not all are `served`.
     """
     builder, entered = Data(1 + inputs), list[Entered]()
     for program, places in paths:

@@ -19,7 +19,6 @@ from autograd_lite.tape.loop import Loop, While, too_many
 from autograd_lite.transforms import name_of
 from autograd_lite.variable import Variable, is_condition
 
-
 #: Steps up to which a scan in lanes is recorded one by one: its numbers then stay in registers.
 FEW = 32
 
@@ -92,7 +91,7 @@ def scan(
         example = carry_shape.pack([0.0] * len(numbers)), x_shape.pack([0.0] * table.shape[1])
         captured = list(dict.fromkeys(_held(step, set()))) if notes and notes.wide else ()
         _, shape = unravel((example, {}))
-        how = {"checkpoint": checkpoint, "captured": captured, "mapped": notes is not None and notes.mapped}
+        how: Any = {"checkpoint": checkpoint, "captured": captured, "mapped": notes is not None and notes.mapped}
         loop = Loop(checked, shape, carry=len(numbers), table=table, **how)
         results = loop.begin(numbers, table)
         numbers, outputs = results[: len(numbers)], results[len(numbers) :]
@@ -147,8 +146,8 @@ def while_loop(
     -----
     By itself a plain loop. Under `jit` a native loop: one path, whatever the number of turns, and steps may branch. So is its
     gradient, `jit(grad(f))` with the loop inside `f`: the turns are run once more to be counted, once more to keep their
-    carries, and then in reverse. Differentiated twice or forward, and in lanes, its turns are recorded one by one: there each
-    number of turns is a path, as with Python's `while`.
+    carries, and then in reverse. Derivatives of any order are such loops. In lanes each lane makes its own number of turns,
+    until none goes on; an error names the row.
 
     Examples
     --------

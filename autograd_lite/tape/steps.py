@@ -146,7 +146,7 @@ class Steps:
         return [len(self.paths.known), *(n for path in self.paths.known for steps in path.loops for n in steps.known())]
 
     def programs(self) -> list[tuple[Program, Any]]:
-        """The programs of all paths, each with the places of what it captures; those of a derivative for all of the primal."""
+        """The programs of all paths, each with the places of what it captures; a derivative those of all of its primal."""
         if self.primal is not None:
             self.primal.programs()
             for path in [path for path in self.primal.paths.known if path not in self._covered]:
@@ -206,7 +206,9 @@ class Steps:
         yield from self.paths.known
         if not self.closed:
             with context.record_into(None):
-                run = Run(self, values[: self.carry], captured, np.array([values[self.carry :]]), native=False, keep=False)
+                run = Run(
+                    self, values[: self.carry], captured, np.array([values[self.carry :]]), native=False, keep=False
+                )
                 path = run.found()
             if path is not None:
                 yield path

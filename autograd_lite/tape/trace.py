@@ -55,8 +55,8 @@ def recorded(
 ) -> tuple[Program, tuple[Variable, ...], Shape]:
     """Run `f` on arguments of this shape with these numbers: its program, what it captured, the shape of its results.
 
-    `masked`, `loops`, `mapped` and `blind`: see `recording.Recording`. Without `merging`, equal operations stay apart, as a sweep needs them:
-    one may have an adjoint of 0 where the other has another.
+    `masked`, `loops`, `mapped` and `blind`: see `recording.Recording`. Without `merging`, equal operations stay apart, as a
+    sweep needs them: one may have an adjoint of 0 where the other has another.
     """
     oldest = Variable(0.0).number
     around = recording.current()

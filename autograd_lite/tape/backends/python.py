@@ -74,7 +74,7 @@ def replay(tape: Any, inputs: Sequence[Any]) -> list[Any]:
 
 
 def along(tape: Any, inputs: Sequence[Any]) -> list[Any]:
-    """The outputs for these Variables, in a trace, as if they took the path of the tape, which is recorded with its guards."""
+    """The outputs for these Variables, in a trace, as if they took the path of the tape, recorded with its guards."""
     notes: Any = recording.current()
     if tape.careful and notes.masked:
         tape, inputs = _carefully(tape, inputs)

@@ -383,7 +383,7 @@ class FunctionWriter:
             if isinstance(operation, MaskedLoop):
                 pause = self.module.called_back(operation.pause)
                 return masked_loops.forward(b, operation, turn, self._turn(turn), values, stack=stack, pause=pause)
-            return masked_loops.backward(b, operation, turn, self._turn(turn), values[0], values[1:])
+            return masked_loops.backward(b, operation, turn, self._turn(turn), values)
         inline = INLINE.get(operation)
         if inline is not None:
             return inline(*values)
@@ -661,7 +661,8 @@ def lanes_module(tape: Program, varying: int, width: int, *, summed: bool, contr
     module.table("places", module.added)
     module.function("main", [*["ptr"] * 6, *["i64"] * 4], main)
     scratch = module.scratch * (row // 8)
-    module.facts = {"block": module.block, "scratch": scratch, "stacks": masked_loops.STACK * len(module.stacks), "work": module.work}
+    stacks = masked_loops.STACK * len(module.stacks)
+    module.facts = {"block": module.block, "scratch": scratch, "stacks": stacks, "work": module.work}
     return module
 
 

@@ -55,7 +55,7 @@ def _evaluated(b: Builder, turn: Program, apply: Apply, inputs: Sequence[Value])
 def forward(
     b: Builder, loop: MaskedLoop, turn: Program, apply: Apply, arguments: Sequence[Value], *, stack: Value | None, pause: str
 ) -> Ran:
-    """The loop on these arguments; `turn` is its program as this machine has code for it, `pause` the way out now and then."""
+    """The loop on these arguments; `turn` is its program as this machine has code for it, `pause` the way out at times."""
     on, *numbers = arguments
     captured, whole = numbers[loop.carry :], vector(b.width, "i64")
     start = [*numbers[: loop.carry], on.compare("une", 0.0), b.constant(0.0), b.constant(0, whole)]
@@ -103,9 +103,10 @@ def _push(b: Builder, stack: Value, t: Value, carry: Sequence[Value], pause: str
 
 
 def backward(
-    b: Builder, sweep: MaskedGradient, turn: Program, apply: Apply, kept: Ran, arguments: Sequence[Value]
+    b: Builder, sweep: MaskedGradient, turn: Program, apply: Apply, arguments: Sequence[Any]
 ) -> list[Value]:
     """The reverse sweep over a loop that has run."""
+    kept, *arguments = arguments
     assert kept.stack is not None
     stack, size = kept.stack, max(sweep.carry, 1) * b.width
     captured, turns = arguments[sweep.state :], stack.at(2).load("i64")

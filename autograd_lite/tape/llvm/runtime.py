@@ -10,7 +10,6 @@ from typing import Any
 from autograd_lite.tape.llvm import engine
 from autograd_lite.tape.llvm.ir import Builder, Module, Value, vector
 
-
 #: Turns for which a stack of carries has room at first.
 FIRST_ROOM = 32
 
@@ -53,7 +52,7 @@ def _gather(b: Builder, *arguments: Value) -> None:
 
 
 def _room(b: Builder, stack: Value, size: Value) -> Value:
-    """Let a stack, an address and the number of turns that it has room for, hold twice as many of `size` bytes; 0 if it can."""
+    """Let a stack, an address and the turns that it has room for, hold twice as many of `size` bytes; 0 if it can."""
     address, room = stack, stack.at(1)
     before = room.load("i64")
     wanted = (before * 2).where(before.compare("sgt", 0), FIRST_ROOM)
