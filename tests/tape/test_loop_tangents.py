@@ -92,7 +92,9 @@ def looking_up(a, xs=XS):
 
 def repeated(a, xs=XS):
     """A `while_loop` whose number of turns depends on the argument."""
-    return al.while_loop(lambda c: c[1] < len(xs) + al.floor(a), lambda c: (al.sin(c[0] * a) + 0.1, c[1] + 1.0), (a, 0.0))[0]
+    return al.while_loop(
+        lambda c: c[1] < len(xs) + al.floor(a), lambda c: (al.sin(c[0] * a) + 0.1, c[1] + 1.0), (a, 0.0)
+    )[0]
 
 
 CASES = {f.__name__: f for f in (plain, nested, branching, looped, differentiated, mapped, looking_up, repeated)}
@@ -125,9 +127,10 @@ GROWING = [
 ]
 
 
-@pytest.mark.parametrize(("name", "around"), mostly_full(GROWING, (0, 1, 2, 7, 8, 14)))
-def test_program_does_not_grow_with_the_length(name, around):
+@pytest.mark.parametrize("case", mostly_full(GROWING, (0, 1, 2, 7, 8, 14)))
+def test_program_does_not_grow_with_the_length(case):
     """Of any derivative to order three, in lanes too: the instructions for fifty steps are those for many."""
+    name, around = case
     slow = name in ("looped", "differentiated", "mapped")  # a call back for each step
     lengths = []
     for count in (50, 120 if slow else 1000):
