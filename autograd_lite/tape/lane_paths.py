@@ -19,6 +19,7 @@ from autograd_lite.tape.backends import python
 from autograd_lite.tape.backends.lanes import Columns, LaneProgram
 from autograd_lite.tape.backends.registry import single
 from autograd_lite.tape.paths import Path, Paths, Uncaptured, Unmapped, Unserved, _difference, adopt
+from autograd_lite.tape.steps import MAX_PATHS as MAX_TURNS
 from autograd_lite.tape.steps import lent, wider
 from autograd_lite.tape.trace import is_plain
 from autograd_lite.transforms import name_of
@@ -273,7 +274,8 @@ class Served:
         if following is not None:
             return [(following, lanes, () if following is path else failed)]
         again = lanes[:0]
-        if (path.parent is None and not family.paths.full) or status == TOO_MANY:
+        full = family.paths.full or (status == UNSERVED and max(known, default=0) >= MAX_TURNS)
+        if (path.parent is None and not full) or status == TOO_MANY:
             # This lane hangs on a last digit, or is the first whose loop goes on too long; others need not.
             lanes, again = lanes[:1], lanes[1:]
         with family.lent(self.given), context.record_into(None):

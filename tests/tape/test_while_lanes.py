@@ -1,6 +1,10 @@
 """`while_loop` in lanes: every lane makes turns of its own, and gets the numbers of a Python `while` on that lane."""
 
+import _thread
 import operator
+import os
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -10,6 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import autograd_lite as al
+from autograd_lite.tape import lane_paths, steps
+from autograd_lite.tape.masked import MaskedLoop
+from autograd_lite.tape.program import Builder
 
 # Every operation keeps numbers of size up to 10 there, and has slopes of at most 1.5.
 OPERATIONS = {
@@ -302,8 +309,6 @@ def test_operations_of_a_user_in_a_turn():
 
 def test_an_interrupt_ends_a_loop_without_end():
     """Machine code looks at what goes on outside now and then, in every thread."""
-    import _thread
-
     spin = al.jit(al.vmap(lambda x: al.while_loop(lambda y: y > 0, lambda y: y + x, x)))
     assert spin(np.array([-1.0, 0.0])).tolist() == [-1.0, 0.0]
     threading.Timer(0.3, _thread.interrupt_main).start()
@@ -332,8 +337,6 @@ def test_a_scan_in_a_turn_and_a_loop_in_a_scan():
 
 def test_equal_loops_are_one_program():
     """A masked loop is known by what it does, zeros by their sign."""
-    from autograd_lite.tape.masked import MaskedLoop
-    from autograd_lite.tape.program import Builder
 
     def loop(zero):
         builder = Builder(2)
@@ -341,3 +344,58 @@ def test_equal_loops_are_one_program():
 
     assert loop(0.0) == loop(0.0) and hash(loop(0.0)) == hash(loop(0.0))
     assert loop(0.0) != loop(-0.0) and operator.ne(loop(0.0), 1)
+
+
+def test_a_turn_looks_up_in_a_table():
+    """Its index is tested in every turn of every lane, and the error names the row."""
+    table = np.arange(5.0)
+    walk = lambda i: al.while_loop(lambda c: c[1] < 3, lambda c: (c[0] + al.take(table, c[0]), c[1] + 1), (i, 0.0))[0]
+    for f in (walk, al.grad(walk)):
+        for mapped in (al.vmap(f), al.jit(al.vmap(f))):
+            for _ in range(2):
+                assert mapped(np.array([0.0, 1.0, 0.0])).tolist() == [f(i) for i in (0.0, 1.0, 0.0)]
+                with pytest.raises(al.RowError, match=r"in row 1 of vmap, take got index 8.0"):
+                    mapped(np.array([0.0, 2.0, 3.0]))
+
+
+@pytest.mark.filterwarnings("ignore:step has taken")
+def test_lanes_whose_turns_take_too_many_branches_run_eagerly(monkeypatch):
+    """With a warning; the others stay compiled."""
+    monkeypatch.setattr(steps, "MAX_PATHS", 5)
+    monkeypatch.setattr(lane_paths, "MAX_TURNS", 5)
+
+    def f(x):
+        def step(c):
+            for j in range(12):
+                if c[0] < j:
+                    return c[0] + 1, c[1] * 0.5 + j
+            return c[0] + 1, c[1]
+
+        return al.while_loop(lambda c: c[0] < x, step, (0.0, x))[1]
+
+    points = np.array([2.0, 9.0, 0.0, 11.0, 1.0, 20.0] * 3)
+    assert al.jit(al.vmap(f))(points).tolist() == [f(x) for x in points]
+
+
+def test_code_of_loops_is_kept_on_disk(tmp_path):
+    """A second process takes it from there, with operations of users in the turns, and has the same bits."""
+    program = """
+import numpy as np, autograd_lite as al
+half = al.Primitive(name="half_kept", value=lambda x: x / 2, partials=(lambda x, y: 0.5,))
+def f(x, n):
+    return al.while_loop(lambda c: c[0] < n, lambda c: (c[0] + 1, half(c[1]) + al.exp(-x)), (0.0, x))[1]
+compiled = al.jit(al.vmap(al.value_and_grad(f)))
+print(np.array(compiled(np.linspace(0.1, 2.0, 20), np.arange(20.0))).tobytes().hex(), str(compiled.paths()).count("cache"))
+"""
+    runs = [
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "AUTOGRAD_LITE_CACHE": str(tmp_path / "code")},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.split()
+        for _ in range(2)
+    ]
+    assert runs[0][0] == runs[1][0]
+    assert [run[1] for run in runs] == ["0", "1"]
