@@ -71,7 +71,7 @@ def stored_for(segments: int, repeats: int = REPEATS) -> int:
 
 
 def reruns(segments: int, stored: int) -> int:
-    """How many segments the best schedule runs forward, beside the runs that keep their carries: t = r·l - β(c + 1, r - 1)."""
+    """How many segments the best schedule runs forward, beside those that keep carries: t = r·l - β(c + 1, r - 1)."""
     repeats = 0
     while reach(stored, repeats) < segments:
         repeats += 1

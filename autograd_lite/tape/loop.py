@@ -134,7 +134,9 @@ class Loop(Operation):
     """
 
     name = "scan"
-    step_outputs = own_outputs = 0  # outputs of a step, and how many of them the loop itself reads, which are no results
+    step_outputs = own_outputs = (
+        0  # outputs of a step, and how many of them the loop itself reads, which are no results
+    )
 
     def __init__(
         self,
@@ -359,8 +361,13 @@ class LoopGradient(Operation):
             state = [0.0] * (self.forms * (loop.carry + len(loop.captured)))
             row = [0.0] * (loop.carry + loop.steps.x + self.forms * self.y)
             shape = unravel(((state, row), {}))[1]
-            how = {"masked": masked, "mapped": loop.steps.paths.mapped}
-            loop.derived[key] = Steps(self._reversed, shape, len(state), loop.captured, primal=loop.steps, without=loop.stops, **how)
+            how: Any = {
+                "primal": loop.steps,
+                "without": loop.stops,
+                "masked": masked,
+                "mapped": loop.steps.paths.mapped,
+            }
+            loop.derived[key] = Steps(self._reversed, shape, len(state), loop.captured, **how)
             loop.derived[key].tracing = loop.steps.tracing
         self.backward = loop.derived[key]
 

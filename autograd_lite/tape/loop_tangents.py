@@ -47,17 +47,19 @@ class TangentStep:
         carries, rows = _split(carry, self.forms), _split(row, self.row_forms)
         rows += [[0.0] * len(rows[0])] * (self.forms - len(rows))
         inputs = [n if type(n) is Variable else Variable(n) for n in (*carries[0], *rows[0])]
-        captured, given = [*loop.captured], {}
+        captured, given = [*loop.captured], dict[int, Sent]()
         tangents = [[*own, *more] for own, more in zip(carries[1:], rows[1:], strict=True)]
         known = len(inputs) if self.row_forms > 1 else loop.carry
         for numbers, forms in ((inputs[:known], tangents), (captured, self.captured)):
             conditions = forms[1] if self.forms == 3 else [None] * len(forms[0])
-            given |= {v._number: sent for v, sent in zip(numbers, zip(forms[0], conditions, strict=True), strict=False)}
+            given |= {v.number: sent for v, sent in zip(numbers, zip(forms[0], conditions, strict=True), strict=False)}
         with context.differentiated(once=False):
             results = loop.steps.replayed(inputs, captured)[: loop.carry + self.outputs]
         reach = Reach([y for y in results if type(y) is Variable], oldest)
         found = pushed(reach, given, masked=self.forms == 3)
-        by_form = _in_forms(results, [found.get(y._number) if type(y) is Variable else None for y in results], self.forms)
+        by_form = _in_forms(
+            results, [found.get(y.number) if type(y) is Variable else None for y in results], self.forms
+        )
         return (
             [n for numbers in by_form for n in numbers[: loop.carry]],
             [n for numbers in by_form[: self.output_forms] for n in numbers[loop.carry :]],
@@ -93,7 +95,11 @@ class Tangents:
         results = loop.results if outputs else loop.carry
         self.arguments = _woven(self.forms, loop.arity, (loop.carry, len(loop.captured)), loop.length)
         self.results = _woven(self.forms, results, (loop.carry,), loop.length)
-        own.arity, own.results, own.step_outputs = self.arguments.size, self.results.size, step.outputs * step.output_forms
+        own.arity, own.results, own.step_outputs = (
+            self.arguments.size,
+            self.results.size,
+            step.outputs * step.output_forms,
+        )
         self.whole = own
 
     def of(self, loop: Any) -> "Tangents":

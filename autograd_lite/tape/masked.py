@@ -199,7 +199,7 @@ class Rows(NamedTuple):
 
 
 class MaskedScan(Masked):
-    """A scan in lanes: from whether a lane takes part, the first state, what is captured and rows to its results and a status.
+    """A scan in lanes: from whether a lane takes part, the first state, what is captured and rows to results and a status.
 
     `turn` takes whether a lane takes part, the state, a row and what is captured; it gives the next state, outputs and a
     status. With a `carry` it is a reverse sweep: its first argument is the scan whose carries it takes, the last step first,

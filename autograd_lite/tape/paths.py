@@ -167,8 +167,8 @@ def keep(path: Path) -> None:
 class Paths:
     """All paths of one function for arguments of one shape, at most `limit`; lanes that need another run eagerly.
 
-    `loops`, `masked`, `merging` and `mapped` are as for `trace.recorded`; `said` holds the warnings that were given, for other shapes
-    too. Loops and lanes inside the function use the disk as it does, by `cache`: see `Path`.
+    `loops`, `masked`, `merging` and `mapped` are as for `trace.recorded`; `said` holds the warnings that were given, for
+    other shapes too. Loops and lanes inside the function use the disk as it does, by `cache`: see `Path`.
     """
 
     def __init__(
@@ -345,7 +345,9 @@ def _difference(tape: Tape, again: Tape) -> str | None:
         return f"{len(tape.code)} instructions and {len(tape.guards)} guards, then {len(again.code)} and {len(again.guards)}"
     for position, ((one, own), (other, its)) in enumerate(zip(tape.code, again.code, strict=True)):
         # A function that makes a primitive of its own makes it anew in each trace.
-        alike = one is other or (type(one) is type(other) is Primitive and one.same_as(other)) or _repeat_alike(one, other)
+        alike = (
+            one is other or (type(one) is type(other) is Primitive and one.same_as(other)) or _repeat_alike(one, other)
+        )
         if own != its or not alike:
             kind = " of another definition" if one.name == other.name and own == its else ""
             return f"instruction {position} was {one.name}{own}, then {other.name}{its}{kind}"

@@ -25,12 +25,7 @@ FEW = 32
 
 @hints.keywords
 def scan(
-    step: Callable[..., Any],
-    init: Any,
-    xs: Any = None,
-    length: int | None = None,
-    *,
-    checkpoint: Checkpoint = None,
+    step: Callable[..., Any], init: Any, xs: Any = None, length: int | None = None, *, checkpoint: Checkpoint = None
 ) -> tuple[Any, Any]:
     """Repeat a step that carries numbers on: `(carry, x) -> (carry, y)`.
 
@@ -44,9 +39,10 @@ def scan(
         Rows along the first axis of each. Without it steps get None.
     length : int, optional
         How many steps; needed without `xs`.
-    checkpoint : int, optional
-        For the gradient of a compiled loop: keep the carry of every so many steps only, and compute those between once more.
-        About the square root of the length takes least memory.
+    checkpoint : int or "binomial", optional
+        For derivatives of a compiled loop: keep few carries in memory, and compute the others again, with the same bits. A
+        number keeps that of every so many steps; about the square root of the length takes least memory. "binomial" keeps
+        those of the best schedule that computes each step at most twice more [1]_. In lanes, and without `jit`, all are kept.
 
     Returns
     -------
@@ -61,9 +57,13 @@ def scan(
     Notes
     -----
     By itself a plain loop. Under `jit` a native loop: tracing and compiling take the time of one step, whatever the length,
-    and steps may branch. So is its gradient, `jit(grad(f))` with the scan inside `f`: a reverse loop, after one more forward
-    loop that keeps the carries. Where it is differentiated twice or forward, where a step assigns a `nonlocal` name, and
-    where xs holds something else than float64 can, its steps are recorded one by one.
+    and steps may branch. So are its derivatives of any order, forward and in reverse, and so is a scan of more than 32 steps
+    in lanes. A gradient is a reverse loop, after one more forward loop that keeps the carries. Where a step assigns a
+    `nonlocal` name, and where xs holds something else than float64 can, its steps are recorded one by one.
+
+    References
+    ----------
+    .. [1] A. Griewank & A. Walther, "Algorithm 799: revolve", ACM Transactions on Mathematical Software 26 (2000) 19-45.
 
     Examples
     --------
@@ -126,9 +126,9 @@ def while_loop(
         The first carry.
     limit : int, optional
         How many turns are allowed. One more is an error.
-    checkpoint : int, optional
-        For the gradient of a compiled loop: turns of a segment. The carry before each segment is kept, and those of one
-        segment at a time. By default segments grow, to 65,536 turns.
+    checkpoint : int or "binomial", optional
+        For derivatives of a compiled loop, as for `scan`: turns of a segment. The carry before each segment is kept, and
+        those of one segment at a time. By default segments grow, to 65,536 turns. "binomial" counts the turns first.
 
     Returns
     -------
@@ -179,7 +179,7 @@ def while_loop(
         _, shape = unravel(((carry_shape.pack([0.0] * len(numbers)), None), {}))
         seen: set[int] = set()
         captured = list(dict.fromkeys(v for f in (condition, step) for v in _held(f, seen))) if notes.wide else ()
-        how = {"checkpoint": checkpoint, "limit": limit, "mapped": notes.mapped}
+        how: Any = {"checkpoint": checkpoint, "limit": limit, "mapped": notes.mapped}
         loop = While(checked, shape, carry=len(numbers), captured=captured, **how)
         return carry_shape.pack(loop.started(numbers))
     carry, turns, going = init, 0, [1.0]

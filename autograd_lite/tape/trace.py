@@ -61,7 +61,9 @@ def recorded(
     oldest = Variable(0.0).number
     around = recording.current()
     wide = loops == CAPTURING_ALL or (around is not None and around.wide)
-    notes = Recording(masked, min(loops, 2), oldest, lanes=loops > 0 and not mapped, wide=wide, mapped=mapped, blind=blind)
+    notes = Recording(
+        masked, min(loops, 2), oldest, lanes=loops > 0 and not mapped, wide=wide, mapped=mapped, blind=blind
+    )
     before = set(map(id, PRIMITIVES.values()))
     with watched(name_of(f)), context.record_into(notes):
         inputs = [Variable(n._value if type(n) is Variable else n) for n in numbers]

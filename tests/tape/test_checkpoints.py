@@ -82,7 +82,9 @@ def pendulum(p, count, checkpoint, loop="scan"):
         return (x + 0.01 * v, v - 0.01 * (al.sin(x) * p + (0.1 * v if v > 0 else 0.2 * v)))
 
     if loop == "scan":
-        (x, v), ys = al.scan(lambda c, t: (step(c), c[0] * t), (1.0, p), np.linspace(0, 1, count), checkpoint=checkpoint)
+        (x, v), ys = al.scan(
+            lambda c, t: (step(c), c[0] * t), (1.0, p), np.linspace(0, 1, count), checkpoint=checkpoint
+        )
         return x * v + (ys[count // 2] if count else 0.0)
     more = lambda c: c[1] < count
     x, v = al.while_loop(more, lambda c: (step(c[0]), c[1] + 1), ((1.0, p), 0.0), checkpoint=checkpoint)[0]

@@ -349,7 +349,10 @@ class FunctionWriter:
             module.stack_of[slot] = module.stack()
         if hasattr(operation, "rows"):
             stack = module.stack_of.get(arguments[0] if operation.reverse else slot)
-            heads, rows = arguments[operation.reverse :][: operation.heads], arguments[operation.reverse + operation.heads :]
+            heads, rows = (
+                arguments[operation.reverse :][: operation.heads],
+                arguments[operation.reverse + operation.heads :],
+            )
             sources = [self._memory(part) for part in operation.parts(rows)]
             module.results[slot] = "scratch", module.scratch * module.row
             self._scanned(operation, [self.value(a) for a in heads], sources, stack and self.pointer(*stack))
@@ -372,7 +375,11 @@ class FunctionWriter:
     def _applied(self, operation: Any, values: list[Any], stack: Value | None = None) -> Any:
         """An operation on values in registers, as in the turns of a loop; `values` hold a list where a loop stands."""
         if hasattr(operation, "index"):
-            return values[0].results[operation.index] if type(values[0]) is masked_loops.Ran else values[0][operation.index]
+            return (
+                values[0].results[operation.index]
+                if type(values[0]) is masked_loops.Ran
+                else values[0][operation.index]
+            )
         if hasattr(operation, "rows"):
             heads = values[operation.reverse :][: operation.heads]
             parts = operation.parts(values[operation.reverse + operation.heads :])
@@ -396,7 +403,7 @@ class FunctionWriter:
         memory = [given if known is None else self._known(known) for (_, known), given in pairs]
         results = self._room(scan.results)
         return masked_loops.scanned(
-            self.b, scan, turn, self._turn(turn), heads, memory, results, stack=stack, pause=pause
+            scan, turn, self._turn(turn), heads, memory, results=results, stack=stack, pause=pause
         )
 
     def _known(self, table: Any) -> masked_loops.Region:
@@ -429,11 +436,13 @@ class FunctionWriter:
             alike = 1
             while start + alike < len(arguments) and arguments[start + alike] == arguments[start]:
                 alike += 1
-            value = self.value(arguments[start]) if alike >= run else None
-            run = max(run, alike)
-            with self.b.counted(run) as (k,):
-                number = value if region is None or value is not None else region[k]
-                room.at(k + start).store(number)
+            run, number = max(run, alike), self.value(arguments[start])
+            if run == 1:
+                room.at(start).store(number)
+            else:
+                with self.b.counted(run) as (k,):
+                    there = region[k] if region is not None and alike < run else number
+                    room.at(k + start).store(there)
             start += run
         return room
 
@@ -443,7 +452,10 @@ class FunctionWriter:
         if place is None:
             return 0, None
         step, run = self.module.row if place[0] == "scratch" else 8, 1
-        while start + run < len(arguments) and self._address(arguments[start + run]) == (place[0], place[1] + step * run):
+        while start + run < len(arguments) and self._address(arguments[start + run]) == (
+            place[0],
+            place[1] + step * run,
+        ):
             run += 1
         return run, masked_loops.Region(self.pointer(*place), step, uniform=place[0] == "given")
 

@@ -53,7 +53,14 @@ def _evaluated(b: Builder, turn: Program, apply: Apply, inputs: Sequence[Value])
 
 
 def forward(
-    b: Builder, loop: MaskedLoop, turn: Program, apply: Apply, arguments: Sequence[Value], *, stack: Value | None, pause: str
+    b: Builder,
+    loop: MaskedLoop,
+    turn: Program,
+    apply: Apply,
+    arguments: Sequence[Value],
+    *,
+    stack: Value | None,
+    pause: str,
 ) -> Ran:
     """The loop on these arguments; `turn` is its program as this machine has code for it, `pause` the way out at times."""
     on, *numbers = arguments
@@ -102,9 +109,7 @@ def _push(b: Builder, stack: Value, t: Value, carry: Sequence[Value], pause: str
         top.at(k * b.width).store(number)
 
 
-def backward(
-    b: Builder, sweep: MaskedGradient, turn: Program, apply: Apply, arguments: Sequence[Any]
-) -> list[Value]:
+def backward(b: Builder, sweep: MaskedGradient, turn: Program, apply: Apply, arguments: Sequence[Any]) -> list[Value]:
     """The reverse sweep over a loop that has run."""
     kept, *arguments = arguments
     assert kept.stack is not None
@@ -127,11 +132,18 @@ def backward(
 
 
 def scanned(
-    b: Builder, scan: MaskedScan, turn: Program, apply: Apply, heads: Sequence[Value], sources: Sequence[Region],
-    results: Region, *, stack: Value | None, pause: str,
-) -> Ran:  # fmt: skip
+    scan: MaskedScan,
+    turn: Program,
+    apply: Apply,
+    heads: Sequence[Value],
+    sources: Sequence[Region],
+    *,
+    results: Region,
+    stack: Value | None,
+    pause: str,
+) -> Ran:
     """A scan or its reverse sweep, whose results go to memory; all lanes take all steps, whether they take part or not."""
-    on, *numbers = heads
+    b, (on, *numbers) = results.start.b, heads
     captured, length = numbers[scan.state :], scan.rows.length
     size = max(scan.carry if scan.reverse else scan.state, 1) * b.width
     with b.counted(length, carried=[*numbers[: scan.state], b.constant(0.0)]) as carried:
