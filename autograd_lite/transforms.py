@@ -418,12 +418,11 @@ def jacobian(f: Any, argnums: Argnums = 0) -> Any:
 
 
 def _pushed_forward(reach: Reach, outputs: Sequence[Any], seeds: Seeds, *, create_graph: bool) -> list[Number]:
-    # Of numbers alone, in a trace: a look-up that is one node has no local gradients, only a graph of them.
-    graph = create_graph or (
-        context.recording() is not None and any(hasattr(n._primitive, "pushed_forward") for n in reach.inner)
-    )
-    found = [result(tangent, create_graph=graph) for tangent in reach.tangents(outputs, seeds, create_graph=graph)]
-    return found if graph == create_graph else [_primal(tangent, keep=False) for tangent in found]
+    if not create_graph and context.recording() and any(hasattr(n._primitive, "pushed") for n in reach.inner):
+        found = _pushed_forward(reach, outputs, seeds, create_graph=True)  # as in `Run.pulled_back`
+        return [_primal(number, keep=False) for number in found]
+    found = reach.tangents(outputs, seeds, create_graph=create_graph)
+    return [result(tangent, create_graph=create_graph) for tangent in found]
 
 
 @overload

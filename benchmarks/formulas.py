@@ -41,6 +41,29 @@ def tiny_by_hand(a: float, b: float) -> tuple[float, float, float]:
     return e * e / 2, e * (1.0 - b), e * (1.0 - a - 3.0 * square)
 
 
+# ---- Newton's method -----------------------------------------------------------------------------------------------------
+
+
+def squares(count: int) -> Array:
+    """Draw numbers whose roots take 2 to 8 turns."""
+    return np.exp(np.random.default_rng(0).uniform(-3.0, 5.0, count))
+
+
+def wide_squares(count: int) -> Array:
+    """Return numbers whose roots take up to some fifty turns, each count among them."""
+    return 10.0 ** np.linspace(-31.5, 31.5, count)
+
+
+def going(x: Any, a: Any) -> Any:
+    """Return whether x is not yet the root of a."""
+    return abs(x * x - a) > 1e-14 * a
+
+
+def roots_by_hand(points: Array) -> Array:
+    """Return roots and their derivatives, a row each."""
+    return np.stack([np.sqrt(points), 0.5 / np.sqrt(points)])
+
+
 # ---- Black–Scholes -------------------------------------------------------------------------------------------------------
 
 

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import formulas, networks, sections
-from benchmarks.contest import ALL_CORES, NUMBA, NUMPY, OURS, Bar, Row
+from benchmarks.contest import ALL_CORES, NUMBA, NUMPY, OURS, Bar, C, Row
 
 if TYPE_CHECKING:
     from benchmarks.networks import Data
@@ -30,6 +30,16 @@ def digits(samples: int, *, small: bool = False) -> tuple[Data]:
 def options(count: int) -> tuple[Any]:
     """Return the options of row 8."""
     return (formulas.options(count),)
+
+
+def roots(count: int) -> tuple[Any]:
+    """Return the numbers of row 12."""
+    return (formulas.squares(count),)
+
+
+def wide_roots(count: int) -> tuple[Any]:
+    """Return the numbers of row 13."""
+    return (formulas.wide_squares(count),)
 
 
 BY_NUMPY = (NUMPY, NUMPY + ALL_CORES)
@@ -63,6 +73,26 @@ ROWS = [
         networks.classifier_gradient,
         (OURS, NUMPY, NUMPY + ALL_CORES, "jax", "casadi", "torch", "torch" + ALL_CORES, "autograd"),
         (Bar(BY_NUMPY, 2.0, 1.0), Bar(bar=10.0, reach=3.0, of="ready")),
+    ),
+    Row(
+        12,
+        "One million square roots by Newton's method, with derivatives: a `while_loop` of 2 to 8 turns",
+        "newton_roots",
+        partial(roots, 1_000_000),
+        partial(roots, 1_000),
+        formulas.roots_by_hand,
+        (OURS, C, NUMBA, "jax"),
+        (Bar((C,), 3.0), Bar(("jax",), 1.0)),
+    ),
+    Row(
+        13,
+        "3,000 such roots whose loops take 55 different numbers of turns",
+        "newton_roots",
+        partial(wide_roots, 3_000),
+        partial(wide_roots, 300),
+        formulas.roots_by_hand,
+        (OURS, C, "jax"),
+        (Bar(bar=0.3, of="ready"),),
     ),
 ]
 

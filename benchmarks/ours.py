@@ -96,6 +96,16 @@ def random_gradient(program: Random) -> Run:
     return lambda: both(program.point)
 
 
+def newton_roots(points: Any) -> Run:
+    """Roots and their derivatives: a loop in lanes, and its reverse sweep."""
+
+    def root(a: Any) -> Any:
+        return al.while_loop(lambda x: formulas.going(x, a), lambda x: (x + a / x) / 2, a)
+
+    both = al.jit(al.vmap(al.value_and_grad(root)))
+    return lambda: both(points)
+
+
 def compiled(data: Data) -> Run:
     """Trace, differentiate and run, each time a fresh function and without code from the time before."""
 

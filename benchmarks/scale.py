@@ -12,6 +12,7 @@ from dataclasses import replace
 from benchmarks import lanes, sections
 from benchmarks.contest import ALL_CORES, NUMBA, NUMPY, OURS
 from benchmarks.growth import Lanes, Lengths
+from benchmarks.loops import Checkpoints, Ready
 
 POWERS = [10**k for k in range(7)]
 BLACK_SCHOLES = replace(lanes.ROWS[1], contestants=(OURS, NUMPY, NUMBA, "jax", "torch" + ALL_CORES), bars=())
@@ -29,6 +30,8 @@ ROWS: list[sections.Task] = [
         lanes.options,
         POWERS,
     ),
+    Checkpoints(14, "Memory and time of the gradient of a simulation, with binomial checkpoints", [10**4, 10**5]),
+    Ready(15, "First call of derivatives of a loop over its length", POWERS[1:5]),
 ]
 
 

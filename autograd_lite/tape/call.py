@@ -222,8 +222,8 @@ class Compiled(Generic[P, R]):
         key = shape, differs
         family = self._families.get(key)
         if family is None:
-            paths, how = Paths(mapped.f, shape, self.max_paths, cache=self.cache), mapped.reduce
-            family = LanePaths(paths, differs, self.backend, reduce=how, contract=self.contract)
+            paths = Paths(mapped.f, shape, self.max_paths, loops=2, mapped=True, cache=self.cache)
+            family = LanePaths(paths, differs, self.backend, reduce=mapped.reduce, contract=self.contract)
             family = self._families.setdefault(key, family)
         result = mapped.run(family, columns, found, arguments, keywords)
         if not any(found) and not keywords:

@@ -176,9 +176,9 @@ class Lanes(Operation):
             leaves = [(np.zeros(leaf or ()), differs) for leaf, differs in pairs if not isinstance(leaf, Fixed)]
             leaves += [(np.zeros(len(captured)), False), (np.zeros(extra), form.by_lane)]
             _, shape = unravel((tuple(array for array, _ in leaves), {}))
-            paths = Paths(
-                sweep(self, wanted, form), shape, around.paths.limit, masked=form.masked, cache=around.paths.cache
-            )
+            known = around.paths
+            how: Any = {"loops": known.loops, "mapped": known.mapped, "masked": form.masked, "cache": known.cache}
+            paths = Paths(sweep(self, wanted, form), shape, known.limit, **how)
             mapped, reduce = tuple(differs for _, differs in leaves), "sum" if form.kind == "shared" else None
             family = LanePaths(paths, mapped, around.backend, reduce=reduce, contract=around.contract)
             around.derived.setdefault(key, family)

@@ -3,7 +3,7 @@
 import copy
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from math import nan
 from typing import Any
 
@@ -12,17 +12,21 @@ import optree
 
 from autograd_lite import context, functions
 from autograd_lite.arrays import keeping
-from autograd_lite.errors import ArgumentError, BranchError, RowError
+from autograd_lite.errors import ArgumentError, BranchError, LoopLimitError, RowError
 from autograd_lite.nests import Fixed, Shape, unravel
 from autograd_lite.primitives import as_float
 from autograd_lite.tape.backends import python
 from autograd_lite.tape.backends.lanes import Columns, LaneProgram
 from autograd_lite.tape.backends.registry import single
-from autograd_lite.tape.paths import Path, Paths, Patient, Unmapped, _difference
-from autograd_lite.tape.steps import lent
+from autograd_lite.tape.paths import Path, Paths, Patient, Uncaptured, Unmapped, Unserved, _difference, adopt
+from autograd_lite.tape.steps import MAX_PATHS as MAX_TURNS
+from autograd_lite.tape.steps import lent, wider
 from autograd_lite.tape.trace import is_plain
 from autograd_lite.transforms import name_of
 from autograd_lite.variable import Variable
+
+#: The status of a lane in whose loop a turn takes an unknown path, and of one whose loop would go on; see `masked.inlined`.
+UNSERVED, TOO_MANY = -2, -3
 
 #: Numbers of captured Variables, by the numbers of the nodes.
 Given = Mapping[int, Any]
@@ -30,11 +34,11 @@ Given = Mapping[int, Any]
 
 @contextmanager
 def in_row(lane: int) -> Iterator[None]:
-    """Let an index that names no row of a table say in which lane it stands."""
+    """Let an index that names no row of a table, and a loop that goes on too long, say in which lane they stand."""
     try:
         yield
-    except RowError as error:
-        raise RowError(f"in row {lane} of vmap, {error}") from error
+    except (RowError, LoopLimitError) as error:
+        raise type(error)(f"in row {lane} of vmap, {error}") from error
 
 
 class LanePaths(Patient):
@@ -73,8 +77,18 @@ class LanePaths(Patient):
             varying[self.shared] = False
             return LaneProgram(tape, varying.tolist(), self.backend, summed=summed, contract=self.contract)
 
-        program: LaneProgram = path.program((self.backend, summed), compiled)
+        key = self.backend, summed
+        if path.loops:
+            key = *key, self.learnt(path)  # type: ignore[assignment]
+            for old in [old for old in path.programs if old[:2] == key[:2] and old != key]:
+                path.programs.pop(old, None)
+        program: LaneProgram = path.program(key, compiled)
         return program
+
+    @staticmethod
+    def learnt(path: Path) -> tuple[int, ...]:
+        """How many paths the loops of a path know: its code is that of those."""
+        return tuple([n for steps in path.loops for n in steps.known()])
 
     def first(self, columns: Columns) -> Path:
         """The path to begin with; it is traced with ones where there is no lane."""
@@ -88,11 +102,21 @@ class LanePaths(Patient):
 
     def __call__(self, columns: Columns, given: Given | None = None) -> "Served":
         """Run all lanes; captured Variables are what they are `given` as, or now."""
+        while True:
+            try:
+                return self._served(columns, given)
+            except Uncaptured as error:  # by a loop, which captures all in reach from now on, or else is none
+                if given is not None or not self.paths.loops:
+                    raise Unmapped(f"{error} Its lanes are to be recorded one by one.") from error
+                self.paths, self.derived = wider(self.paths), {}
+
+    def _served(self, columns: Columns, given: Given | None) -> "Served":
         served, path = Served(self, columns, given), self.first(columns)
+        tested = path.guards or path.loops or any(isinstance(n, Fixed) for n in path.tape.output_shape.leaves)
         if self.skips > 0 and given is None and not any(path.tape.captured for path in self.paths.known):
             self.skips -= 1
             served.run_each()
-        elif self.reduce and not path.guards and not any(isinstance(n, Fixed) for n in path.tape.output_shape.leaves):
+        elif self.reduce and not tested:
             served.add_up(path)
         else:
             served.serve(path)
@@ -144,19 +168,25 @@ class LanePaths(Patient):
                 "where(condition, a, b)."
             )
         tape = path.tape
-        try:
-            return tape.output_shape, python.replay(tape, [*numbers, *given_to(tape.captured, given)])
-        except BranchError:  # its careful program compares derivatives: now one for this lane alone
-            with context.record_into(None), self.lent(values):
-                tape = self.paths.traced(plain, masked=True)
-            return tape.output_shape, python.replay(tape, [*numbers, *given_to(tape.captured, given)])
+        with suppress(BranchError):  # its careful program compares derivatives: then one for this lane alone
+            try:
+                return tape.output_shape, python.replay(tape, [*numbers, *given_to(tape.captured, given)])
+            except Unserved:  # the loops of the careful program met the turns of one trace only
+                if path.careful and adopt(path.careful.tape, tape)[0]:
+                    return tape.output_shape, python.replay(tape, [*numbers, *given_to(tape.captured, given)])
+        with context.record_into(None), self.lent(values):
+            tape = self.paths.traced(plain, masked=True)
+        return tape.output_shape, python.replay(tape, [*numbers, *given_to(tape.captured, given)])
 
     @staticmethod
     def _serves(path: Path, numbers: list[float], values: Given) -> bool:
         if any(v._number not in values for v in path.tape.captured):
             return False
         program = path.program("python", lambda tape: single(tape.program, "python"))
-        return bool(program.run([*numbers, *given_to(path.tape.captured, values)])[0] <= 0)
+        try:
+            return bool(program.run([*numbers, *given_to(path.tape.captured, values)])[0] <= 0)
+        except Unserved:
+            return False
 
 
 def given_to(captured: Sequence[Variable], given: Given) -> list[Any]:
@@ -251,13 +281,20 @@ class Served:
     def _continued(self, path: Path, status: int, lanes: Any, tried: tuple[Path, ...]) -> list[Any]:
         """The further runs of lanes that a path does not serve."""
         family, failed = self.family, (*tried, path)
-        first = family.lane(self.columns, lanes[0])
-        with in_row(lanes[0]):
-            following = family.paths.following(path, status, failed, lambda: family.new(first, self.given))
+        first, known = family.lane(self.columns, lanes[0]), family.learnt(path)
+        following = None
+        if status != TOO_MANY:  # else the function itself says so
+            failing = None if status == UNSERVED else status
+            with in_row(lanes[0]):
+                following = family.paths.following(path, failing, failed, lambda: family.new(first, self.given))
+        if following is None and family.learnt(path) != known:
+            following = path
         if following is not None:
-            return [(following, lanes, failed)]
+            return [(following, lanes, () if following is path else failed)]
         again = lanes[:0]
-        if path.parent is None and not family.paths.full:  # this lane hangs on a last digit; the others may not
+        full = family.paths.full or (status == UNSERVED and max(known, default=0) >= MAX_TURNS)
+        if (path.parent is None and not full) or status == TOO_MANY:
+            # This lane hangs on a last digit, or is the first whose loop goes on too long; others need not.
             lanes, again = lanes[:1], lanes[1:]
         self._eagerly(lanes)
         return [(path, again, tried)] if len(again) else []

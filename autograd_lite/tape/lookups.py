@@ -67,12 +67,9 @@ class Table(Lookup):
         """The numbers as an array, with an axis of lanes first if they differ from lane to lane."""
         return np.stack(np.broadcast_arrays(*entries), axis=-1)
 
-    def pushed_forward(self, _: tuple[Any, ...], known: Sequence[Sent], *, masked: bool) -> Sent:
-        """The tangents of the entries, and the conditions that they arrived: for each `Row` to choose from."""
-        tangents = [0.0 if tangent is None else tangent for tangent, _ in known]
-        conditions = [0.0 if tangent is None else 1.0 if c is None else c for tangent, c in known]
-        always = all(type(c) is float and c == 1.0 for c in conditions)
-        return tangents, None if always or not masked else conditions
+    def pushed(self, _: Any, arrived: Sequence[Sent | None], *_places: Any, masked: bool) -> dict[int, Sent]:  # noqa: ARG002
+        """The tangents of the entries that have some, for each `Row` to choose from."""
+        return {k: sent for k, sent in enumerate(arrived) if sent is not None}
 
     def pulled_back(
         self, _: tuple[Any, ...], cotangents: Any, conditions: dict[Any, Number | None] | None = None
@@ -127,10 +124,16 @@ class Row:
     def _selected(self, table: Sequence[Any], place: Any) -> Any:
         return between([[number] for number in table[self.offset :: self.width]], place, 0, self.count)[0]
 
-    def pushed_forward(self, arguments: tuple[Any, ...], known: Sequence[Sent], *, masked: bool) -> Sent:  # noqa: ARG002
+    def pushed(self, arguments: Any, arrived: Sequence[Any], *_places: Any, masked: bool) -> Sent | None:
         """The tangent of the entry that is taken, and the condition that it arrived."""
-        (tangents, conditions), _ = known
-        return tangents and self._taken(tangents, arguments[1]), conditions and self._taken(conditions, arguments[1])
+        table, place = arguments
+        if not arrived[0]:
+            return None
+        sent: list[Sent | None] = [arrived[0].get(k) for k in range(len(table._arguments))]
+        tangent = self._taken([0.0 if s is None else s[0] for s in sent], place)
+        if not masked or all(s is not None and s[1] is None for s in sent):
+            return tangent, None
+        return tangent, self._taken([0.0 if s is None else 1.0 if s[1] is None else s[1] for s in sent], place)
 
     def _taken(self, entries: Sequence[Any], place: Any) -> Any:
         """One of these numbers: looked up, or selected where few differ from the others."""
@@ -183,12 +186,14 @@ class Scatter(Lookup):
             found[lanes, index] += number
         return found
 
-    def pushed_forward(self, arguments: tuple[Any, ...], known: Sequence[Sent], *, masked: bool) -> Sent:
+    def pushed(self, arguments: Any, arrived: Sequence[Any], *_places: Any, masked: bool) -> dict[int, Sent]:
         """The tangents of all results, and the conditions that any was sent to each."""
-        (places, _), (_, sent) = self._apart(arguments), self._apart(known)
-        tangents = [0.0 if t is None else t if c is None else where(c, t, -0.0) for t, c in sent]
-        arrived = [0.0 if t is None else 1.0 if c is None else where(c, 1.0, 0.0) for t, c in sent]
-        return self(*places, *tangents), self(*places, *arrived) if masked else None  # no sum of those that hold is 0
+        (places, _), (_, sent) = self._apart(arguments), self._apart([s or (None, None) for s in arrived])
+        tangents = self(*places, *(0.0 if t is None else t if c is None else where(c, t, -0.0) for t, c in sent))
+        if not masked:
+            return {k: (tangent, None) for k, tangent in enumerate(tangents)}
+        known = [0.0 if t is None else 1.0 if c is None else where(c, 1.0, 0.0) for t, c in sent]
+        return dict(enumerate(zip(tangents, self(*places, *known), strict=True)))  # no sum of those that hold is 0
 
     def _apart(self, arguments: Sequence[Any]) -> tuple[Sequence[Any], Sequence[Any]]:
         return arguments[: len(self.rows)], arguments[len(self.rows) :]

@@ -5,7 +5,7 @@ each of these that is used. Compiled code calls back for the loop, which is mach
 """
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -15,10 +15,13 @@ from autograd_lite import context
 from autograd_lite.backward import Number, Reach
 from autograd_lite.errors import LoopLimitError
 from autograd_lite.nests import Shape, unravel
-from autograd_lite.primitives import positive
-from autograd_lite.tape import recording
+from autograd_lite.primitives import positive, where
+from autograd_lite.tape import checkpoints, recording
 from autograd_lite.tape.backends.registry import fastest
-from autograd_lite.tape.paths import Unmapped
+from autograd_lite.tape.checkpoints import Checkpoint
+from autograd_lite.tape.loop_tangents import Along
+from autograd_lite.tape.masked import Entered, Masked, MaskedGradient, MaskedLoop, MaskedScan, Numbers, Rows, joined
+from autograd_lite.tape.paths import Path
 from autograd_lite.tape.recording import Cotangents, Sent, sent
 from autograd_lite.tape.steps import Steps
 from autograd_lite.transforms import name_of
@@ -55,10 +58,10 @@ class Item:
         """The adjoint, at its place among those of all results."""
         return [(node._arguments[0], Cotangents({self.index: adjoint}))]
 
-    def pushed_forward(self, _: Any, known: Sequence[Sent], *, masked: bool) -> Sent:  # noqa: ARG002
-        """The tangent and the condition that it arrived, of those of all results."""
-        tangents, conditions = known[0]
-        return tangents and tangents[self.index], conditions and conditions[self.index]
+    def pushed(self, _: Any, arrived: Sequence[Any], *_places: Any, masked: bool) -> Sent | None:  # noqa: ARG002
+        """The tangent, from its place among those of all results."""
+        tangent: Sent | None = arrived[0].get(self.index)
+        return tangent
 
 
 class Operation:
@@ -75,9 +78,9 @@ class Operation:
     arity: int
     results: int
     loop: "Loop"  # whose steps it runs
-    order = 0  # how often the function was differentiated for it
     replayed: Callable[[Sequence[Any]], list[Any]]  # on Variables
     pulled_back: Callable[..., list[Any]]  # the adjoints of the arguments
+    pushed: Callable[..., dict[int, Sent]]  # the tangents of some results, from those of the arguments that arrived
 
     def computed(self, arguments: Any, *, native: bool) -> Any:
         """The results for an array of arguments, as an array."""
@@ -87,7 +90,7 @@ class Operation:
 
     def __call__(self, *arguments: Any) -> list[Any]:
         """The results on Variables: one instruction in a trace that allows it, else step by step."""
-        if (notes := recording.current()) and notes.loops > self.order:
+        if (notes := recording.current()) and notes.loops:
             return recorded(self, arguments)
         return self.replayed(arguments)
 
@@ -107,7 +110,11 @@ class Operation:
 def recorded(operation: Operation, arguments: Sequence[Any], results: Any = None) -> list[Any]:
     """Enter an operation with many results into the graph; returns these, plain numbers if nothing is traced."""
     if results is None:
-        results = operation.computed(_values(arguments), native=fastest() == "llvm")
+        notes, traced = recording.current(), any(type(a) is Variable for a in arguments)
+        blind = notes is not None and notes.blind and traced
+        results = (
+            np.ones(operation.results) if blind else operation.computed(_values(arguments), native=fastest() == "llvm")
+        )
     results = results.tolist()
     if not any(type(a) is Variable for a in arguments):
         return list(results)
@@ -127,19 +134,35 @@ class Loop(Operation):
     """The steps of a scan, as an operation on its first carry, what the step captured, and the rows of xs that are traced.
 
     `step` takes nests of `shape` and returns two flat lists; `carry` counts the numbers of the first. `table` has a row for
-    each step, of objects if it is traced. A reverse sweep keeps the carry of every `segment` steps.
+    each step, of objects if it is traced. A reverse sweep keeps carries as `checkpoint` says: see `checkpoints`.
     """
 
     name = "scan"
+    step_outputs = own_outputs = (
+        0  # outputs of a step, and how many of them the loop itself reads, which are no results
+    )
 
     def __init__(
-        self, step: Any, shape: Shape, *, carry: int, table: Any, segment: int | None, captured: Sequence[Variable]
+        self,
+        step: Any,
+        shape: Shape,
+        *,
+        carry: int,
+        table: Any,
+        checkpoint: Checkpoint,
+        captured: Sequence[Variable],
+        mapped: bool = False,
     ) -> None:
         self.carry, self.rows = carry, None if table.dtype == object else table
-        self.length, self.segment, self.number = len(table), segment or len(table), 0
-        self.steps = Steps(step, shape, carry, captured, merging=False)
+        self.length, self.checkpoint, self.number = len(table), checkpoint, 0
+        self.steps = Steps(step, shape, carry, captured, merging=False, mapped=mapped)
         self.loop = self
-        self.reversed: dict[tuple[bool, bool], Steps] = {}
+        self.derived: dict[Any, Any] = {}  # the steps of its gradients, and its loops of tangents
+
+    @property
+    def known(self) -> Numbers | None:
+        """The rows if they are no arguments."""
+        return None if self.rows is None else Numbers(self.rows)
 
     def begin(self, first: list[Any], table: Any) -> list[Any]:
         """The results in the trace under way; fixes what the loop captures and how much it returns."""
@@ -148,11 +171,14 @@ class Loop(Operation):
         self.captured = tuple(self.steps.captured)
         arguments = [*first, *self.captured, *(table.ravel().tolist() if self.rows is None else ())]
         self.results, self.arity = len(results), len(arguments)
+        self.step_outputs = (self.results - self.carry) // self.length
         return recorded(self, arguments, results)
 
     def another(self) -> "Loop":
-        """The loop for another instruction, numbered within the trace under way."""
+        """The loop for another instruction, numbered within the trace under way; one of tangents stands for its loop."""
         own = copy.copy(self)
+        if self.loop is not self:
+            return own
         own.loop = own
         if notes := recording.current():
             own.number, notes.scans = notes.scans, notes.scans + 1
@@ -167,15 +193,30 @@ class Loop(Operation):
     def computed(self, arguments: Any, *, native: bool) -> Any:
         return self.steps.run(*self.apart(arguments), native=native)
 
-    def segments(self, carry: Any, captured: Any, rows: Any, *, native: bool) -> list[tuple[Any, Any, slice]]:
-        """The carry before each segment, the rows of the segment, and their places."""
-        found = []
-        for start in range(0, self.length, self.segment):
-            part = slice(start, start + self.segment)
-            found.append((carry, rows[part], part))
-            if part.stop < self.length:
-                carry = self.steps.run(carry, captured, rows[part], native=native)[: self.carry]
-        return found
+    def segments(self, carry: Any, captured: Any, rows: Any, *, native: bool) -> Iterator[tuple[Any, Any, slice]]:
+        """From the last to the first: the carry before each segment, its rows, and their places."""
+        length = max(len(path.tape.code) for path in self.steps.paths.known) if self.steps.paths.known else 1
+        size, stored = checkpoints.planned(len(rows), self.checkpoint, length)
+
+        def advanced(carry: Any, start: int, stop: int) -> Any:
+            part = rows[start * size : stop * size]
+            return self.steps.run(carry, captured, part, native=native)[: self.carry].copy()  # without the outputs
+
+        for k, before in checkpoints.backwards(carry, -(-len(rows) // size), stored, advanced):
+            part = slice(k * size, (k + 1) * size)
+            yield before, rows[part], part
+
+    def in_lanes(self, entered: Entered, arguments: tuple[int, ...]) -> tuple[int, ...]:
+        """Enter this loop into a program of lanes: its slot, and that of its status if it can fail."""
+        own, captured, y = self.carry + self.steps.x, len(self.captured), self.step_outputs
+        turn = joined(self.steps.programs(), own + captured, own, self.carry + y, served=False)
+        rows = Rows(self.length, ((self.steps.x, self.known),), y)
+        scan = MaskedScan(turn, self.carry, captured, rows)
+        return _with_status(entered, scan, entered.loop(scan, arguments))
+
+    def stops(self, _: Path) -> bool:
+        """Whether a step of this path ends the loop; no adjoints pass through it."""
+        return False
 
     def replayed(self, arguments: Sequence[Any]) -> list[Any]:
         numbers, captured, rows = (part.tolist() for part in self.apart(np.array(arguments, dtype=object)))
@@ -202,6 +243,13 @@ class Loop(Operation):
         results = recorded(gradient, (*arguments, *given))
         return results if conditions is None else list(zip(results[: self.arity], results[self.arity :], strict=True))
 
+    def pushed(
+        self, arguments: Sequence[Any], arrived: Sequence[Sent | None], places: Sequence[int], *, masked: bool
+    ) -> dict[int, Sent]:
+        """The tangents of results at some places."""
+        along = Along(self, arguments, arrived, outputs=any(k >= self.carry for k in places), masked=masked)
+        return dict(zip(places, along.tangents(places), strict=True))
+
 
 class While(Loop):
     """The turns of a `while_loop`: a loop whose length is known when it has run.
@@ -211,10 +259,11 @@ class While(Loop):
     """
 
     name = "while_loop"
+    step_outputs = own_outputs = 1
 
-    def __init__(self, step: Any, shape: Shape, *, segment: int | None, limit: int | None, **options: Any) -> None:
-        super().__init__(step, shape, table=np.empty((0, 0)), segment=segment, **options)
-        self.limit = limit
+    def __init__(self, step: Any, shape: Shape, *, limit: int | None, **options: Any) -> None:
+        super().__init__(step, shape, table=np.empty((0, 0)), **options)
+        self.limit, self.segment = limit, self.checkpoint if type(self.checkpoint) is int else None
 
     def started(self, first: list[Any]) -> list[Any]:
         """The results in the trace under way; fixes what the loop captures."""
@@ -249,8 +298,22 @@ class While(Loop):
     def computed(self, arguments: Any, *, native: bool) -> Any:
         return self._run(arguments[: self.carry], arguments[self.carry :], native=native)[0]
 
-    def segments(self, carry: Any, captured: Any, rows: Any, *, native: bool) -> list[tuple[Any, Any, slice]]:  # noqa: ARG002
-        return [segment for segment in self._run(carry, captured, native=native)[1] if len(segment[1])]
+    def segments(self, carry: Any, captured: Any, rows: Any, *, native: bool) -> Iterator[tuple[Any, Any, slice]]:  # noqa: ARG002
+        found = self._run(carry, captured, native=native)[1]
+        if self.checkpoint != "binomial":
+            return iter([segment for segment in found[::-1] if len(segment[1])])
+        turns = found[-1][2].stop  # counted first
+        return super().segments(carry, captured, np.empty((turns, 0)), native=native)
+
+    def stops(self, path: Path) -> bool:
+        program, last = path.tape.program, path.tape.program.outputs[-1]
+        return program.inputs <= last < program.first_instruction and program.constants[last - program.inputs] == 0.0
+
+    def in_lanes(self, entered: Entered, arguments: tuple[int, ...]) -> tuple[int, ...]:
+        """Enter this loop into a program of lanes: its slot, and that of its status if it can fail."""
+        turn = joined(self.steps.programs(), self.arity, self.carry, self.carry + 1, self.carry)
+        loop = MaskedLoop(turn, self.carry, self.limit)
+        return _with_status(entered, loop, entered.loop(loop, arguments))
 
     def replayed(self, arguments: Sequence[Any]) -> list[Any]:
         numbers, captured, turns = [*arguments[: self.carry]], [*arguments[self.carry :]], 0
@@ -271,6 +334,12 @@ def too_many(name: str, limit: int) -> LoopLimitError:
     )
 
 
+def _with_status(entered: Entered, operation: Masked, slot: int) -> tuple[int, ...]:
+    """The slot of a loop in lanes, and that of its status if it can fail."""
+    place: Any = Item.at(operation.results - 1)
+    return (slot, entered.builder.instruction(place, (slot,))) if operation.fails else (slot,)
+
+
 class LoopGradient(Operation):
     """The reverse sweep over a loop, a loop itself, over the tapes of the steps.
 
@@ -279,24 +348,32 @@ class LoopGradient(Operation):
     not. Carries are computed again: those where a segment begins, and then those of one segment at a time.
     """
 
-    name, order = "scan_gradient", 1
+    name = "scan_gradient"
 
     def __init__(self, loop: Loop, *, outputs: bool, masked: bool) -> None:
-        self.loop, self.forms = loop, 2 if masked else 1
+        self.primal, self.loop, self.carry = loop, loop.loop, loop.carry
+        self.forms = 2 if masked else 1
         self.y = (loop.results - loop.carry) // loop.length if outputs else 0
         self.x = 0 if loop.rows is not None else loop.steps.x  # rows that are known need no adjoints
         self.arity = loop.arity + self.forms * (loop.carry + self.y * loop.length)
         self.results = self.forms * loop.arity
         if masked:
             self.name = "scan_gradient_careful"
-        key = outputs, masked
-        if key not in loop.reversed:
+        self.outputs = outputs
+        key = "gradient", outputs, masked
+        if key not in loop.derived:
             state = [0.0] * (self.forms * (loop.carry + len(loop.captured)))
             row = [0.0] * (loop.carry + loop.steps.x + self.forms * self.y)
             shape = unravel(((state, row), {}))[1]
-            loop.reversed[key] = Steps(self._reversed, shape, len(state), loop.captured, masked=masked)
-            loop.reversed[key].tracing = loop.steps.tracing
-        self.backward = loop.reversed[key]
+            how: Any = {
+                "primal": loop.steps,
+                "without": loop.stops,
+                "masked": masked,
+                "mapped": loop.steps.paths.mapped,
+            }
+            loop.derived[key] = Steps(self._reversed, shape, len(state), loop.captured, **how)
+            loop.derived[key].tracing = loop.steps.tracing
+        self.backward = loop.derived[key]
 
     def _reversed(self, state: list[Any], row: list[Any]) -> Any:
         """The step of the reverse loop.
@@ -304,7 +381,7 @@ class LoopGradient(Operation):
         Its state: in each form the adjoints of the carry and, added up so far, of what was captured. A row: the carry before
         the step, its x, and in each form the adjoints of its outputs.
         """
-        loop = self.loop
+        loop = self.primal
         oldest = Variable(0.0).number  # what was captured is older and so a leaf: the sweep outside goes on from there
         inputs = [n if type(n) is Variable else Variable(n) for n in row[: loop.carry + loop.steps.x]]
         captured = list(loop.captured)
@@ -319,8 +396,8 @@ class LoopGradient(Operation):
         return following, [n for numbers in forms for n in numbers[loop.carry : loop.carry + self.x]]
 
     def computed(self, arguments: Any, *, native: bool) -> Any:
-        loop, width = self.loop, self.loop.carry
-        carry, captured, rows = loop.apart(arguments[: loop.arity])
+        loop, width = self.primal, self.carry
+        carry, captured, table = loop.apart(arguments[: loop.arity])
         seeds = arguments[loop.arity :].reshape(self.forms, width + self.y * loop.length)
         by_form = seeds[:, width:].reshape(self.forms, loop.length, self.y)
         given = by_form.swapaxes(0, 1).reshape(loop.length, self.forms * self.y)
@@ -328,35 +405,110 @@ class LoopGradient(Operation):
         first[0] = -0.0  # which changes no sum
         state: Any = np.concatenate([seeds[:, :width], first], axis=1).ravel()
         by_rows = [np.empty((0, self.forms, self.x))]  # the adjoints of rows, from the last one on
-        for before, xs, part in loop.segments(carry, captured, rows, native=native)[::-1]:
-            carries = loop.steps.run(before, captured, xs, native=native, keep=True)[width:].reshape(len(xs), width)
-            adjoints = given[part] if self.y else np.empty((len(xs), 0))
-            reverse = np.concatenate([carries, xs, adjoints], axis=1)[::-1]
-            found = self.backward.run(state, captured, reverse, native=native)
-            by_rows.append(found[len(state) :].reshape(len(xs), self.forms, self.x))
+        for before, xs, part in loop.segments(carry, captured, table, native=native):
+            kept = loop.steps.run(before, captured, xs, native=native, keep=True)[width:]
+            rows = np.empty((len(xs), self.backward.x))
+            backwards = rows[::-1]
+            backwards[:, :width] = kept.reshape(len(xs), width)
+            backwards[:, width : width + loop.steps.x] = xs
+            if self.y:
+                backwards[:, width + loop.steps.x :] = given[part]
+            del kept  # half of the memory
+            found = self.backward.run(state, captured, rows, native=native)
+            if self.x:
+                by_rows.append(found[len(state) :].reshape(len(xs), self.forms, self.x))
             state = found[: len(state)]
+            del rows, backwards, found  # before the next segment is run
         state = state.reshape(self.forms, width + len(captured))
         for k in np.flatnonzero(np.signbit(state[0, width:])) + width:
             if all(path.tape.outputs[k] == k for path in self.backward.paths.known):  # no step adds anything
                 state[0, k] = 0.0
-        ordered = np.concatenate(by_rows)[::-1].swapaxes(0, 1).reshape(self.forms, loop.length * self.x)
+        ordered = np.concatenate(by_rows)[::-1].swapaxes(0, 1).reshape(self.forms, self.x and loop.length * self.x)
         return np.concatenate([state, ordered], axis=1).ravel()
+
+    def in_lanes(self, entered: Entered, arguments: tuple[int, ...]) -> tuple[int, ...]:
+        """Enter this reverse loop into a program of lanes, behind the loop itself: its slot, and the statuses of both."""
+        loop, builder, width = self.primal, entered.builder, self.carry
+        own, seeds, count = arguments[: loop.arity], arguments[loop.arity :], len(loop.captured)
+        captured, traced, each = own[width : width + count], own[width + count :], len(seeds) // self.forms
+        kept, *status = loop.in_lanes(entered, own)
+        size, row = self.forms * (width + count), width + loop.steps.x + self.forms * self.y
+        paths, outputs = self.backward.programs(), self.forms * self.x
+        turn = joined(paths, size + row + count, size + row, size + outputs)
+        state: list[int] = []
+        for form in range(self.forms):
+            state += seeds[form * each : form * each + width]
+            for _ in captured:  # -0.0 changes no sum; if no turn adds anything, the derivative is 0.0
+                idle = form or turn.outputs[len(state)] == 1 + len(state)
+                state.append(builder.constant(0.0 if idle else -0.0))
+        sweep: Masked = MaskedGradient(turn, size, width)
+        given = [kept, *state, *captured]
+        if loop.length:
+            by_step = np.array(seeds, dtype=np.int64).reshape(self.forms, each)[:, width:]
+            by_step = by_step.reshape(self.forms, loop.length, self.y).swapaxes(0, 1).ravel()
+            sources = (loop.steps.x, loop.known), (self.forms * self.y, None)
+            rows = Rows(loop.length, sources, outputs, self.forms)
+            sweep = MaskedScan(turn, size, count, rows, carry=width)
+            given = [kept, entered.takes_part(), *given[1:], *traced, *by_step.tolist()]
+        slot = builder.instruction(sweep, tuple(given))  # type: ignore[arg-type]
+        return *_with_status(entered, sweep, slot), *status
 
     def replayed(self, arguments: Sequence[Any]) -> list[Any]:
         oldest = Variable(0.0).number
-        inputs = [positive(a) if type(a) is Variable else Variable(a) for a in arguments[: self.loop.arity]]
-        given = arguments[self.loop.arity :]
+        inputs = [positive(a) if type(a) is Variable else Variable(a) for a in arguments[: self.primal.arity]]
+        given = arguments[self.primal.arity :]
         count = len(given) // self.forms
         with context.differentiated(once=True):
-            results = self.loop.replayed(inputs)[:count]
+            results = self.primal.replayed(inputs)[:count]
         forms = _sweep(results, [given[k : k + count] for k in range(0, len(given), count)], inputs, oldest)
         return [n for numbers in forms for n in numbers]
 
-    def pulled_back(self, *_: Any) -> list[Any]:
-        raise Unmapped(
-            "the gradient of a compiled scan is differentiated again. Put the scan inside both derivatives, as in "
-            "jit(grad(grad(f))), so that its steps are recorded one by one."
+    def _seeds(self, arguments: Sequence[Any]) -> list[Sent | None]:
+        """The adjoints of the results of the loop, None for those that were not sent."""
+        given = arguments[self.primal.arity :]
+        count = len(given) // self.forms
+        sent = given[count:] or [1.0] * count
+        pairs = zip(given[:count], sent, strict=True)
+        return [(y, s if type(s) is Variable else None) if type(s) is Variable or s != 0.0 else None for y, s in pairs]
+
+    def pushed(
+        self, arguments: Sequence[Any], arrived: Sequence[Sent | None], places: Sequence[int], *, masked: bool
+    ) -> dict[int, Sent]:
+        """The tangents of adjoints: see `loop_tangents`."""
+        count, seeds = self.primal.arity, self._seeds(arguments)
+        along = Along(self.primal, arguments[:count], arrived[:count], outputs=self.outputs, masked=masked)
+        tangents = [_where_sent(t, y) for t, y in zip(arrived[count : count + len(seeds)], seeds, strict=True)]
+        found = along.gradient(tangents, seeds)
+        return {k: found[k] for k in places if k < count}
+
+    def pulled_back(
+        self, arguments: tuple[Any, ...], cotangents: Cotangents, conditions: dict[int, Number | None] | None = None
+    ) -> list[Any]:
+        """Adjoints of the arguments of the loop, and of the adjoints of its results: see `loop_tangents`."""
+        count, seeds, known = self.primal.arity, self._seeds(arguments), conditions or {}
+        along = Along(
+            self.primal,
+            arguments[:count],
+            [(cotangents[k], known.get(k)) if k in cotangents else None for k in range(count)],
+            outputs=self.outputs,
+            masked=conditions is not None,
         )
+        found: list[Sent | None] = [*along.gradient([None] * len(seeds), seeds)]
+        own = arguments[count : count + len(seeds)]
+        if any(type(a) is Variable for a in own):
+            found += map(_where_sent, along.tangents(range(len(seeds))), seeds)
+        found += [None] * (self.arity - len(found))
+        return found if conditions is not None else [sent and sent[0] for sent in found]
+
+
+def _where_sent(tangent: Sent | None, adjoint: Sent | None) -> Sent | None:
+    """The tangent of an adjoint, where that was sent."""
+    if tangent is None or adjoint is None:
+        return None
+    number, condition = tangent
+    if adjoint[1] is not None:
+        condition = where(adjoint[1], 1.0 if condition is None else condition, 0.0)
+    return number, condition
 
 
 def _sweep(

@@ -40,6 +40,9 @@ def content(program: Program, native: Collection[Primitive], own: dict[Any, int]
     """
 
     def meaning(operation: Any) -> Any:
+        if hasattr(operation, "turn"):  # a loop in lanes
+            called = [own.setdefault(c, len(own)) for c in (operation.pause, *getattr(operation, "tables", ()))]
+            return operation.content, called, content(operation.turn, native, own)
         if hasattr(operation, "content"):  # a look-up in a table
             return operation.content
         if hasattr(operation, "index"):

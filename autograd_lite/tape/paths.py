@@ -114,6 +114,11 @@ class Path:
         with asking(self.cache):
             return Path(self.tape.careful(), self.cache, parent=self)
 
+    @cached_property
+    def loops(self) -> tuple[Any, ...]:
+        """The steps of the loops in it."""
+        return tuple([operation.loop.steps for operation, _ in self.tape.code if hasattr(operation, "loop")])
+
     @property
     def tapes(self) -> list[Tape]:
         return [self.tape, self.careful.tape] if self.careful else [self.tape]
@@ -184,8 +189,8 @@ def keep(path: Path) -> None:
 class Paths:
     """All paths of one function for arguments of one shape, at most `limit`; lanes that need another run eagerly.
 
-    `loops`, `lookups`, `masked` and `merging` are as for `trace.recorded`; `said` holds the warnings that were given, for
-    other shapes too. Loops and lanes inside the function use the disk as it does, by `cache`: see `Path`.
+    `loops`, `lookups`, `masked`, `merging` and `mapped` are as for `trace.recorded`; `said` holds the warnings that were
+    given, for other shapes too. Loops and lanes inside the function use the disk as it does, by `cache`: see `Path`.
     """
 
     def __init__(
@@ -198,11 +203,12 @@ class Paths:
         lookups: bool = True,
         masked: bool = False,
         merging: bool = True,
+        mapped: bool = False,
         said: set[str] | None = None,
         cache: bool | None = None,
     ) -> None:
         self.f, self.shape, self.limit, self.loops = f, shape, limit, loops
-        self.lookups, self.masked, self.merging = lookups, masked, merging
+        self.lookups, self.masked, self.merging, self.mapped = lookups, masked, merging, mapped
         self.cache = asked() if cache is None else cache
         self.said: set[str] = set() if said is None else said
         self.known: list[Path] = []
@@ -230,18 +236,19 @@ class Paths:
                 self.known = [Path(tape, self.cache)]
             return self.known[0]
 
-    def traced(self, numbers: Sequence[float], *, masked: bool = False) -> Tape:
-        """The function as it runs with these numbers, traced anew; `masked`: see `recording.Recording`."""
-        masked = masked or self.masked
+    def traced(self, numbers: Sequence[float], *, masked: bool = False, blind: bool = False) -> Tape:
+        """The function as it runs with these numbers, traced anew; `masked` and `blind`: see `recording.Recording`."""
         with asking(self.cache):
-            how: dict[str, Any] = {"loops": self.loops, "lookups": self.lookups, "merging": self.merging}
-            return record(self.f, numbers, self.shape, masked=masked, **how)
+            return record(self.f, numbers, self.shape, masked=masked or self.masked, blind=blind, **self._how)
+
+    @property
+    def _how(self) -> dict[str, Any]:
+        return {"loops": self.loops, "lookups": self.lookups, "merging": self.merging, "mapped": self.mapped}
 
     def lines(self, path: Path) -> dict[int, str]:
         """The user's lines of the slots of a path, traced again with the numbers with which it was; none if it differs."""
         lines: dict[int, str] = {}
-        how: dict[str, Any] = {"masked": self.masked, "loops": self.loops, "merging": self.merging}
-        program = recorded(self.f, path.tape.example, self.shape, lines=lines, **how)[0]
+        program = recorded(self.f, path.tape.example, self.shape, masked=self.masked, lines=lines, **self._how)[0]
         return lines if program.code == path.tape.program.code else {}
 
     def others(self, path: Path, failed: int | None, tried: Sequence[Path]) -> list[Path]:
@@ -376,7 +383,9 @@ def _difference(tape: Tape, again: Tape) -> str | None:
         return f"{len(tape.code)} instructions and {len(tape.guards)} guards, then {len(again.code)} and {len(again.guards)}"
     for position, ((one, own), (other, its)) in enumerate(zip(tape.code, again.code, strict=True)):
         # A function that makes a primitive of its own makes it anew in each trace.
-        alike = one is other or (type(one) is type(other) is Primitive and one.same_as(other))
+        alike = (
+            one is other or (type(one) is type(other) is Primitive and one.same_as(other)) or _repeat_alike(one, other)
+        )
         if own != its or not alike:
             kind = " of another definition" if one.name == other.name and own == its else ""
             return f"instruction {position} was {one.name}{own}, then {other.name}{its}{kind}"
@@ -386,6 +395,14 @@ def _difference(tape: Tape, again: Tape) -> str | None:
     if tape.outputs != again.outputs or repr(tape.output_shape) != repr(again.output_shape):
         return "the outputs differ"
     return None
+
+
+def _repeat_alike(one: Any, other: Any) -> bool:
+    """Whether two operations are loops whose steps agree, as far as these took the same paths."""
+    if type(one) is not type(other) or not hasattr(one, "loop"):
+        return False
+    pairs = [(path, one.loop.steps.paths.like(path)) for path in other.loop.steps.paths.known]
+    return not any(known is not None and _difference(known.tape, path.tape) for path, known in pairs)
 
 
 def adopt(
@@ -428,7 +445,8 @@ def _loops(
     def applied(primitive: Primitive, arguments: list[int]) -> int:
         loop = getattr(primitive, "loop", None)
         if loop is not None:
-            first, last = loop.carry, loop.carry + len(loop.captured)
+            first: int = primitive.carry  # type: ignore[attr-defined] # a loop or its gradient
+            last = first + len(loop.captured)  # those of a loop of tangents begin with those of the loop
             loops[loop.number] = loop.steps, arguments[first:last]
             return name(primitive.name, loop.number, *arguments[:first], *arguments[last:])
         if (own := getattr(primitive, "in_columns", None)) is not None:  # lanes capture what the paths of today use

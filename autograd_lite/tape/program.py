@@ -4,7 +4,7 @@ Slots are numbered: the inputs, the constants, then one for each instruction, wh
 arguments. The program is that of the traced function for every input for which its guards come out as they did.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import count
@@ -271,7 +271,10 @@ def split(program: Program, varying: Sequence[bool]) -> tuple[Program, Program]:
     The second has the varying inputs in their order, then the results of the first, those of a table side by side.
     """
     first, code = program.first_instruction, list(enumerate(program.code, start=program.first_instruction))
-    differs = program.evaluated(lambda _, flags: any(flags), lambda _: False, varying)
+    differs = _differing(program, varying)
+    kept = {arguments[0] for slot, (f, arguments) in code if hasattr(f, "keeps") and differs[slot]}
+    if not all(differs[slot] for slot in kept):  # a loop whose turns a reverse sweep of lanes needs runs in lanes too
+        differs = _differing(program, varying, kept)
     used = {a for slot, (_, arguments) in code if differs[slot] for a in arguments}
     used.update(program.roots)
     tables = {slot for slot, (operation, _) in code if slot in used and not differs[slot] and is_table(operation)}
@@ -299,3 +302,11 @@ def split(program: Program, varying: Sequence[bool]) -> tuple[Program, Program]:
 def is_table(operation: Any) -> bool:
     """Whether an operation is the numbers of a table, which has no number as its value."""
     return getattr(operation, "lookup", "") == "table"
+
+
+def _differing(program: Program, varying: Sequence[bool], also: Container[int] = ()) -> list[bool]:
+    """For each slot whether it may differ from lane to lane; some do in any case."""
+    flags = [*varying, *[False] * len(program.constants)]
+    for _, arguments in program.code:
+        flags.append(len(flags) in also or any(flags[a] for a in arguments))
+    return flags

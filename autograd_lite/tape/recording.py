@@ -5,7 +5,7 @@ send 0·∂y/∂x into a branch that was not taken; a NaN among the `doubtful` n
 """
 
 import warnings
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import inf, prod
@@ -26,7 +26,7 @@ Sent = tuple[Number, Number | None]  # an adjoint and the condition that it was 
 _PLAIN = frozenset([plain, *COMPARISONS.values()])
 
 
-#: A level of `loops` above 2: a scan takes for captured whatever its step can reach.
+#: A level of `loops` above that which lets a scan be one operation: it takes for captured whatever its step can reach.
 CAPTURING_ALL = 3
 
 #: Operations from arrays, and seconds, after which a trace warns of array code.
@@ -38,7 +38,7 @@ class Recording:
     """The notes of a trace: how comparisons came out, and which numbers show that a lane needs care; see `context.Trace`."""
 
     masked: bool = True  # sweeps carry conditions
-    loops: int = 0  # 2: `scan` may be one operation; 1: also that, in a function that is differentiated once; 0: never
+    loops: int = 0  # `scan` may be one operation
     oldest: int = -1
     guards: list[tuple[str, Any, Any, bool, str]] = field(default_factory=list)
     doubtful: list[Any] = field(default_factory=list)
@@ -46,6 +46,8 @@ class Recording:
     scans: int = 0  # how many have become one operation so far
     lanes: bool = False  # `vmap` may be one operation
     lookups: bool = False  # a look-up in a table may be one
+    mapped: bool = False  # it is a lane that is recorded: only loops may be one operation, scans if they are long
+    blind: bool = False  # its numbers mean nothing: no loop runs for their values
     wide: bool = False  # a scan takes for captured whatever its step can reach
     began: float = field(default_factory=perf_counter)
     from_arrays: float = 0  # operations recorded from arrays; infinite once a warning was given
@@ -101,14 +103,13 @@ class Recording:
 
     @contextmanager
     def differentiated(self, *, once: bool, reverse: bool) -> Iterator[None]:
-        """Record for a sweep: a loop has a gradient, which has none itself; a `vmap` reverse sweeps of every order."""
-        before = self.loops, self.lanes
-        self.loops = max(self.loops - 1, 0) if once else 0
+        """Record for a sweep: a loop has derivatives of every order, a `vmap` those of reverse sweeps."""
+        before = self.lanes
         self.lanes = self.lanes and (once or reverse)
         try:
             yield
         finally:
-            self.loops, self.lanes = before
+            self.lanes = before
 
     def connected(self, reach: Reach, outputs: Iterable[Variable]) -> Container[int]:
         """The numbers of the nodes under `outputs`; a held number and a condition lead nowhere, as numbers of Python."""
@@ -134,40 +135,18 @@ class Recording:
             self.doubt(a for number, a in adjoints.items() if number not in visited)
 
     def tangents(self, reach: Reach, outputs: Sequence[Any], given: dict[int, Number]) -> list[Number | None]:
-        """The forward sweep. Where a tangent arrived is known for each node: missing among `arrived` means everywhere."""
-        tangents: dict[int, Number] = {**dict.fromkeys(reach.met), **given}
-        arrived: dict[int, Number] = {}
-        for node in reversed(reach.inner):
-            if node._number in given:
-                continue
-            push = getattr(node._primitive, "pushed_forward", None)
-            if push is not None:  # a look-up
-                known = [
-                    (tangents.get(n), arrived.get(n)) for n in (getattr(a, "_number", -1) for a in node._arguments)
-                ]
-                tangents[node._number], condition = push(node._arguments, known, masked=self.masked)
-                if condition is not None:
-                    arrived[node._number] = condition
-                continue
-            selects = self.masked and _may_send_nothing(node._primitive)
-            products = [
-                (times(local, tangents[argument._number]), _together(condition, local) if selects else condition)
-                for argument, local in zip(node._arguments, local_graphs(node, generic=True), strict=True)
-                if local is not None and tangents.get(argument._number) is not None
-                for condition in [arrived.get(argument._number)]
-            ]
-            tangents[node._number], condition = _added(products)
-            if condition is not None:
-                arrived[node._number] = condition
+        """The forward sweep."""
+        arrived = pushed(reach, {number: (tangent, None) for number, tangent in given.items()}, masked=self.masked)
         if context.active:
+            tangents = {**dict.fromkeys(reach.met), **{number: tangent for number, (tangent, _) in arrived.items()}}
             context.observe_sweep([reach.met[k] for k in sorted(reach.met)], tangents, forward=True)
         found: list[Number | None] = []
         for y in outputs:
-            tangent = tangents[y._number] if type(y) is Variable else None
+            tangent, condition = arrived.get(y._number, (None, None)) if type(y) is Variable else (None, None)
             if tangent is not None:
                 tangent = self.nan_if_nan(y, tangent)
-                if y._number in arrived:
-                    tangent = where(arrived[y._number], tangent, 0.0)
+                if condition is not None:
+                    tangent = where(condition, tangent, 0.0)
             found.append(tangent)
         return found
 
@@ -231,6 +210,36 @@ def sent(reach: Reach, waiting: dict[int, list[Sent]], *, masked: bool) -> dict[
     return found | {number: _added(products) for number, products in waiting.items()}
 
 
+def pushed(reach: Reach, given: Mapping[int, Sent], *, masked: bool) -> dict[int, Sent]:
+    """The forward sweep from the tangents that some nodes are `given`: those of all nodes where any arrived."""
+    found: dict[int, Any] = {**given}
+    places: dict[int, list[int]] = {}
+    for node in reach.inner:
+        if type(index := getattr(node._primitive, "index", None)) is int:  # one of the results of an operation
+            places.setdefault(node._arguments[0]._number, []).append(index)
+    for node in reversed(reach.inner):
+        if node._number in given:
+            continue
+        arrived = [found.get(a._number) if type(a) is Variable else None for a in node._arguments]
+        if not any(arrived):
+            continue
+        own: Any = getattr(node._primitive, "pushed", None)
+        if own is not None:
+            found[node._number] = own(node._arguments, arrived, places.get(node._number, ()), masked=masked)
+            continue
+        selects = masked and _may_send_nothing(node._primitive)
+        tangent = _added(
+            [
+                (times(local, sent[0]), _together(sent[1], local) if selects else sent[1])
+                for sent, local in zip(arrived, local_graphs(node, generic=True), strict=True)
+                if local is not None and sent is not None
+            ]
+        )
+        if tangent[0] is not None:
+            found[node._number] = tangent
+    return {number: sent for number, sent in found.items() if type(sent) is tuple}
+
+
 def _masked_shares(node: Variable, products: list[Sent]) -> list[tuple[Variable, Sent]]:
     """The products that an operation with many results sends; each of its results has a condition of its own."""
     by_place: dict[int, list[Sent]] = {}
@@ -242,7 +251,8 @@ def _masked_shares(node: Variable, products: list[Sent]) -> list[tuple[Variable,
     conditions = {place: condition for place, (_, condition) in sums.items()}
     operation: Any = node._primitive
     passed_on = operation.pulled_back(node._arguments, cotangents, conditions)
-    return [(a, share) for a, share in zip(node._arguments, passed_on, strict=True) if type(a) is Variable]
+    pairs = zip(node._arguments, passed_on, strict=True)
+    return [(a, share) for a, share in pairs if share is not None and type(a) is Variable]
 
 
 def _together(condition: Number | None, local: Number) -> Number | None:

@@ -13,15 +13,19 @@ from autograd_lite import hints
 from autograd_lite.errors import ArgumentError, ConversionError, OperandError
 from autograd_lite.nests import NAMESPACE, Shape, as_array, mapped, unravel
 from autograd_lite.primitives import as_float, positive
-from autograd_lite.tape import recording
+from autograd_lite.tape import checkpoints, recording
+from autograd_lite.tape.checkpoints import Checkpoint
 from autograd_lite.tape.loop import Loop, While, too_many
 from autograd_lite.transforms import name_of
 from autograd_lite.variable import Variable, is_condition
 
+#: Steps up to which a scan in lanes is recorded one by one: its numbers then stay in registers.
+FEW = 32
+
 
 @hints.keywords
 def scan(
-    step: Callable[..., Any], init: Any, xs: Any = None, length: int | None = None, *, checkpoint: int | None = None
+    step: Callable[..., Any], init: Any, xs: Any = None, length: int | None = None, *, checkpoint: Checkpoint = None
 ) -> tuple[Any, Any]:
     """Repeat a step that carries numbers on: `(carry, x) -> (carry, y)`.
 
@@ -35,9 +39,10 @@ def scan(
         Rows along the first axis of each. Without it steps get None.
     length : int, optional
         How many steps; needed without `xs`.
-    checkpoint : int, optional
-        For the gradient of a compiled loop: keep the carry of every so many steps only, and compute those between once more.
-        About the square root of the length takes least memory.
+    checkpoint : int or "binomial", optional
+        For derivatives of a compiled loop: keep few carries in memory, and compute the others again, with the same bits. A
+        number keeps that of every so many steps; about the square root of the length takes least memory. "binomial" keeps
+        those of the best schedule that computes each step at most twice more [1]_. In lanes, and without `jit`, all are kept.
 
     Returns
     -------
@@ -52,9 +57,13 @@ def scan(
     Notes
     -----
     By itself a plain loop. Under `jit` a native loop: tracing and compiling take the time of one step, whatever the length,
-    and steps may branch. So is its gradient, `jit(grad(f))` with the scan inside `f`: a reverse loop, after one more forward
-    loop that keeps the carries. Where it is differentiated twice or forward, where a step assigns a `nonlocal` name, and
-    where xs holds something else than float64 can, its steps are recorded one by one.
+    and steps may branch. So are its derivatives of any order, forward and in reverse, and so is a scan of more than 32 steps
+    in lanes. A gradient is a reverse loop, after one more forward loop that keeps the carries. Where a step assigns a
+    `nonlocal` name, and where xs holds something else than float64 can, its steps are recorded one by one.
+
+    References
+    ----------
+    .. [1] A. Griewank & A. Walther, "Algorithm 799: revolve", ACM Transactions on Mathematical Software 26 (2000) 19-45.
 
     Examples
     --------
@@ -70,12 +79,11 @@ def scan(
         raise ArgumentError(f"scan takes a function and got {step!r}. Write scan(step, init, xs).")
     leaves, containers = optree.tree_flatten(xs, namespace=NAMESPACE)
     count = _count(leaves, length)
-    if checkpoint is not None and (isinstance(checkpoint, bool) or not isinstance(checkpoint, int) or checkpoint < 1):
-        raise ArgumentError(f"checkpoint={checkpoint!r} of scan: give a number of steps from 1 on, or None.")
+    checkpoints.tested(checkpoint, "scan", "steps")
     numbers, carry_shape = unravel(init, "the carry of scan")
     checked, outputs, table = _Checked(step, carry_shape), [], None
     notes = recording.current()
-    if notes is not None and notes.loops and count > 0:
+    if notes is not None and notes.loops and count > (FEW if notes.mapped else 0):
         assigns = isinstance(step, FunctionType) and _assigned(step.__code__)  # there is more to it than its results
         table = None if assigns else _table(leaves, count)
     if table is not None:
@@ -83,7 +91,8 @@ def scan(
         example = carry_shape.pack([0.0] * len(numbers)), x_shape.pack([0.0] * table.shape[1])
         captured = list(dict.fromkeys(_held(step, set()))) if notes and notes.wide else ()
         _, shape = unravel((example, {}))
-        loop = Loop(checked, shape, carry=len(numbers), table=table, segment=checkpoint, captured=captured)
+        how: Any = {"checkpoint": checkpoint, "captured": captured, "mapped": notes is not None and notes.mapped}
+        loop = Loop(checked, shape, carry=len(numbers), table=table, **how)
         results = loop.begin(numbers, table)
         numbers, outputs = results[: len(numbers)], results[len(numbers) :]
     else:
@@ -103,7 +112,7 @@ def while_loop(
     init: Any,
     *,
     limit: int | None = None,
-    checkpoint: int | None = None,
+    checkpoint: Checkpoint = None,
 ) -> Any:
     """Repeat a step while a condition holds: Python's `while`, with a carry instead of names that change.
 
@@ -117,9 +126,9 @@ def while_loop(
         The first carry.
     limit : int, optional
         How many turns are allowed. One more is an error.
-    checkpoint : int, optional
-        For the gradient of a compiled loop: turns of a segment. The carry before each segment is kept, and those of one
-        segment at a time. By default segments grow, to 65,536 turns.
+    checkpoint : int or "binomial", optional
+        For derivatives of a compiled loop, as for `scan`: turns of a segment. The carry before each segment is kept, and
+        those of one segment at a time. By default segments grow, to 65,536 turns. "binomial" counts the turns first.
 
     Returns
     -------
@@ -137,8 +146,8 @@ def while_loop(
     -----
     By itself a plain loop. Under `jit` a native loop: one path, whatever the number of turns, and steps may branch. So is its
     gradient, `jit(grad(f))` with the loop inside `f`: the turns are run once more to be counted, once more to keep their
-    carries, and then in reverse. Differentiated twice or forward, and in lanes, its turns are recorded one by one: there each
-    number of turns is a path, as with Python's `while`.
+    carries, and then in reverse. Derivatives of any order are such loops. In lanes each lane makes its own number of turns,
+    until none goes on; an error names the row.
 
     Examples
     --------
@@ -154,9 +163,9 @@ def while_loop(
             f"while_loop takes two functions and got {condition!r:.40} and {step!r:.40}. Write while_loop(condition, step, "
             "init)."
         )
-    for name, number, least in (("limit", limit, 0), ("checkpoint", checkpoint, 1)):
-        if number is not None and (isinstance(number, bool) or not isinstance(number, int) or number < least):
-            raise ArgumentError(f"{name}={number!r} of while_loop: give a number of turns from {least} on, or None.")
+    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 0):
+        raise ArgumentError(f"limit={limit!r} of while_loop: give a number of turns from 0 on, or None.")
+    checkpoints.tested(checkpoint, "while_loop", "turns")
     numbers, carry_shape = unravel(init, "the carry of while_loop")
 
     def turn(carry: Any, _: Any) -> tuple[Any, float]:
@@ -170,7 +179,8 @@ def while_loop(
         _, shape = unravel(((carry_shape.pack([0.0] * len(numbers)), None), {}))
         seen: set[int] = set()
         captured = list(dict.fromkeys(v for f in (condition, step) for v in _held(f, seen))) if notes.wide else ()
-        loop = While(checked, shape, carry=len(numbers), segment=checkpoint, limit=limit, captured=captured)
+        how: Any = {"checkpoint": checkpoint, "limit": limit, "mapped": notes.mapped}
+        loop = While(checked, shape, carry=len(numbers), captured=captured, **how)
         return carry_shape.pack(loop.started(numbers))
     carry, turns, going = init, 0, [1.0]
     while True:

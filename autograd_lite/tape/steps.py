@@ -5,9 +5,11 @@ the loop is closed: the step is not called again (see `paths`), and a path that 
 """
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -19,13 +21,20 @@ from autograd_lite.tape import recording
 from autograd_lite.tape.backends import python
 from autograd_lite.tape.backends.registry import single
 from autograd_lite.tape.paths import Path, Paths, Uncaptured, Unserved, adopt
-from autograd_lite.tape.program import merged
+from autograd_lite.tape.program import Program, merged
 from autograd_lite.tape.recording import CAPTURING_ALL
 from autograd_lite.tape.tape import Tape
 from autograd_lite.transforms import name_of
 from autograd_lite.variable import Variable
 
 MAX_PATHS = 64
+
+#: Steps up to which a loop runs by Python while a lane is recorded: compiling them for one lane would take longer.
+FEW = 1024
+
+
+#: The path that each of some steps takes, whatever the numbers, while the steps of a derivative are recorded in this context.
+_along: ContextVar[Mapping["Steps", Path]] = ContextVar("autograd_lite_along", default=MappingProxyType({}))
 
 
 def wider(paths: Paths) -> Paths:
@@ -36,11 +45,9 @@ def wider(paths: Paths) -> Paths:
 def one_by_one(paths: Paths, loops: int = 0) -> Paths:
     """Fresh paths of a function in which steps of loops, and lanes, are recorded one by one."""
     how: dict[str, Any] = {
-        "lookups": paths.lookups,
-        "masked": paths.masked,
-        "merging": paths.merging,
+        "lookups": paths.lookups, "masked": paths.masked, "merging": paths.merging, "mapped": paths.mapped,
         "cache": paths.cache,
-    }
+    }  # fmt: skip
     return Paths(paths.f, paths.shape, paths.limit, loops=loops, **how)
 
 
@@ -63,11 +70,23 @@ def lent(lock: Any, captured: Sequence[Variable], numbers: Sequence[Any]) -> Ite
 class Steps:
     """A step `(carry, row) -> (carry, outputs)` on nests of `shape` with all its paths, run over rows.
 
-    `carry` counts the numbers of the carry; `captured` is what the step is known to use from outside.
+    `carry` counts the numbers of the carry; `captured` is what the step is known to use from outside. Those of a derivative
+    replay the tapes of `primal` steps, and are never asked for that of a path that they are `without`.
     """
 
-    def __init__(self, step: Any, shape: Shape, carry: int, captured: Sequence[Variable], **options: Any) -> None:
-        self.paths = Paths(step, shape, MAX_PATHS, loops=2, **options)
+    def __init__(
+        self,
+        step: Any,
+        shape: Shape,
+        carry: int,
+        captured: Sequence[Variable],
+        *,
+        primal: "Steps | None" = None,
+        without: Callable[[Path], bool] = lambda _: False,
+        **options: Any,
+    ) -> None:
+        self.paths, self.primal, self.without = Paths(step, shape, MAX_PATHS, loops=2, **options), primal, without
+        self._covered: set[Path] = set()  # the paths of the primal steps whose derivatives are known
         self.carry, self.x = carry, sum(shape.sizes) - carry
         self.captured = {v: place for place, v in enumerate(captured)}
         self.closed = False
@@ -79,6 +98,7 @@ class Steps:
         `captured` are the numbers of the captured Variables. None: those of the trace under way, in which a path may capture
         more; a closed loop that has no path for a step is `Unserved`.
         """
+        native = native and not (self.paths.mapped and len(rows) <= FEW)
         while True:
             paths = self.paths
             try:
@@ -118,19 +138,50 @@ class Steps:
             program = tape.program
             if keep:
                 program = replace(program, outputs=(*program.outputs[: self.carry], *range(self.carry)))
-            return single(merged(program), backend), self._places(tape)
+            return single(merged(program), backend), self.places(tape)
 
         return path.program((backend, keep), build)  # type: ignore[no-any-return]
 
-    def _places(self, tape: Tape) -> Any:
+    def known(self) -> list[int]:
+        """How many paths are known, and those of the loops inside."""
+        return [len(self.paths.known), *(n for path in self.paths.known for steps in path.loops for n in steps.known())]
+
+    def programs(self) -> list[tuple[Program, Any]]:
+        """The programs of all paths, each with the places of what it captures; a derivative those of all of its primal."""
+        if self.primal is not None:
+            self.primal.programs()
+            for path in [path for path in self.primal.paths.known if path not in self._covered]:
+                if not self.without(path):
+                    self._cover(self.primal, path)
+                self._covered.add(path)
+        return [(path.tape.program, self.places(path.tape)) for path in self.paths.known]
+
+    def _cover(self, primal: "Steps", path: Path) -> None:
+        """Know the derivative of a path of the primal steps; that this path is taken is recorded, and not tested."""
+        own = path.tape.example[: primal.carry]
+        numbers = ([1.0] * self.carry + [*own] + [1.0] * self.x)[: self.carry + self.x]
+        values = [v._value for v in self.captured]
+        with lent(self.tracing, [*self.captured], values):
+            token = _along.set({**_along.get(), primal: path})
+            try:
+                found = Path(self.paths.traced(numbers, blind=True), self.paths.cache)
+            finally:
+                _along.reset(token)
+        if self.paths.like(found) is None:
+            self.paths.add(found)
+
+    def places(self, tape: Tape) -> Any:
         return np.array([self.captured[v] for v in tape.captured], dtype=np.int64)
 
     def replayed(self, numbers: Sequence[Any], captured: Sequence[Any]) -> list[Any]:
         """One step on Variables, by the tape of the path that they take."""
+        if self in _along.get():
+            tape = _along.get()[self].tape
+            return python.along(tape, [*numbers, *(captured[k] for k in self.places(tape))])
         values = [getattr(n, "_value", n) for n in numbers]
         own = [getattr(n, "_value", n) for n in captured]
         notes = recording.current()
-        for path in self.paths.known:
+        for path in self._serving(values, np.array(own, dtype=np.float64)):
             program, places = self.program(path, native=False)
             try:
                 status, _ = program.run([*values, *(own[k] for k in places)])
@@ -140,7 +191,7 @@ class Steps:
                 continue
             taken = path.careful if status < 0 or (notes is not None and notes.masked) else None
             taken = taken or path
-            inputs = [*numbers, *(captured[k] for k in self._places(taken.tape))]
+            inputs = [*numbers, *(captured[k] for k in self.places(taken.tape))]
             try:
                 return python.replay(taken.tape, inputs)
             except BranchError as error:  # a careful program tests more
@@ -150,6 +201,18 @@ class Steps:
                     raise
                 return python.replay(taken.tape, inputs)
         raise Unserved(self)
+
+    def _serving(self, values: list[float], captured: Any) -> Iterator[Path]:
+        """The paths that may serve a step with these numbers: the known ones, and a new one if the steps are not closed."""
+        yield from self.paths.known
+        if not self.closed:
+            with context.record_into(None):
+                run = Run(
+                    self, values[: self.carry], captured, np.array([values[self.carry :]]), native=False, keep=False
+                )
+                path = run.found()
+            if path is not None:
+                yield path
 
 
 @dataclass
@@ -167,7 +230,7 @@ class Run:
 
     def results(self) -> Any:
         width, known = self.steps.carry, self.steps.paths.known
-        path = max(known, key=lambda path: path.lanes) if known else self._found(self.steps.paths.first)
+        path = max(known, key=lambda path: path.lanes) if known else self.found()
         assert path is not None
         each = width if self.keep else len(path.tape.outputs) - width
         results = np.empty(width + len(self.rows) * each)
@@ -219,15 +282,16 @@ class Run:
     def _following(self, path: Path, status: int | None, tried: Sequence[Path]) -> Path | None:
         """The path to try for the next step; None if it is to be run eagerly."""
         paths = self.steps.paths
-        return paths.following(path, status, tried, lambda: self._found(paths.new))
+        return paths.following(path, status, tried, self.found)
 
-    def _found(self, find: Callable[[list[float]], Path | None]) -> Path | None:
-        """The path that `find` gives for the next step; its captured Variables enter those of the steps."""
+    def found(self) -> Path | None:
+        """A new path for the next step, None if there is none; its captured Variables enter those of the steps."""
         if self.steps.closed:
             raise Unserved(self.steps)
         places = self.steps.captured
         with self._lent():
-            path = find(self._numbers())
+            paths, numbers = self.steps.paths, self._numbers()
+            path = paths.new(numbers) if paths.known else paths.first(numbers)
             late = [v for tape in path.tapes for v in tape.captured if v not in places] if path else []
             for v in dict.fromkeys(late):
                 places[v] = len(places)

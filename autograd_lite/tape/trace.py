@@ -53,17 +53,21 @@ def recorded(
     loops: int = 0,
     lookups: bool = False,
     merging: bool = True,
+    mapped: bool = False,
+    blind: bool = False,
     lines: dict[int, str] | None = None,
 ) -> tuple[Program, tuple[Variable, ...], Shape]:
     """Run `f` on arguments of this shape with these numbers: its program, what it captured, the shape of its results.
 
-    `masked`, `loops` and `lookups`: see `recording.Recording`. Without `merging`, equal operations stay apart, as a sweep
-    needs them: one may have an adjoint of 0 where the other has another. Into `lines` go the user's lines by slot.
+    `masked`, `loops`, `lookups`, `mapped` and `blind`: see `recording.Recording`. Without `merging`, equal operations stay
+    apart, as a sweep needs them: one may have an adjoint of 0 where the other has another. Into `lines` go the user's lines
+    by slot.
     """
     oldest = Variable(0.0).number
     around = recording.current()
     wide = loops == CAPTURING_ALL or (around is not None and around.wide)
-    notes = Recording(masked, min(loops, 2), oldest, lanes=loops > 0, lookups=lookups, wide=wide)
+    own: dict[str, Any] = {"lookups": lookups, "wide": wide, "mapped": mapped, "blind": blind}
+    notes = Recording(masked, min(loops, 2), oldest, lanes=loops > 0 and not mapped, **own)
     before = set(map(id, PRIMITIVES.values()))
     noting = nullcontext() if lines is None else context.observing(_Lines())
     with watched(name_of(f)), context.record_into(notes), noting:

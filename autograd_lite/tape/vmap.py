@@ -48,7 +48,8 @@ class Mapped:
         if context.active or (notes and not notes.lanes and _hold_variables(arguments, keywords)):
             return self.one_by_one(arguments, keywords)
         columns, shape, mapped, found = self.apart(arguments, keywords, self.__name__)
-        paths, backend = Paths(self.f, shape, MAX_PATHS), fastest() if notes else "numpy"
+        backend = fastest() if notes else "numpy"
+        paths = Paths(self.f, shape, MAX_PATHS, loops=2, mapped=True)
         family = LanePaths(paths, mapped, backend, reduce=self.reduce)
         return self.run(family, columns, found, arguments, keywords)
 

@@ -91,6 +91,21 @@ def black_scholes(points: Any) -> Run:
     return _ready(f, *points)
 
 
+def newton_roots(points: Any) -> Run:
+    """Roots and their derivatives: lax.while_loop over arrays that carries the derivative along, since it has no reverse."""
+
+    def root(a: Any) -> Any:
+        def step(carry: Any) -> Any:
+            x, d = carry
+            quotient, on = a / x, formulas.going(x, a)
+            following = (x + quotient) / 2, (d + (1.0 - quotient * d) / x) / 2
+            return jnp.where(on, following[0], x), jnp.where(on, following[1], d)
+
+        return jax.lax.while_loop(lambda c: formulas.going(c[0], a).any(), step, (a, jnp.ones_like(a)))
+
+    return _ready(root, points)
+
+
 def compiled_arrays(data: Data) -> Run:
     """Trace, differentiate, compile and run array code; a fresh function each time."""
 

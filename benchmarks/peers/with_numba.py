@@ -141,6 +141,24 @@ def black_scholes(points: Any) -> Run:
     return lambda: _calls(points)
 
 
+@numba.njit(parallel=True)
+def _roots(points: Any) -> Any:
+    result = np.empty((2, len(points)))
+    for k in numba.prange(len(points)):
+        a = x = points[k]
+        d = 1.0
+        while abs(x * x - a) > 1e-14 * a:
+            quotient = a / x
+            d, x = (d + (1.0 - quotient * d) / x) / 2, (x + quotient) / 2
+        result[0, k], result[1, k] = x, d
+    return result
+
+
+def newton_roots(points: Any) -> Run:
+    """Roots and their derivatives, carried along, in parallel."""
+    return lambda: _roots(points)
+
+
 def compiled(data: Data) -> Run:
     """Compile the sweep by hand and run it; a fresh function each time."""
 

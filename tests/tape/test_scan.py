@@ -78,8 +78,8 @@ def test_gradient_follows_the_branches(a):
     assert al.jit(al.grad(f))(a) == pytest.approx(al.grad(f)(a), rel=1e-12)
 
 
-def test_higher_orders_record_the_steps():
-    """Second derivatives and forward ones are right too."""
+def test_higher_orders():
+    """Second derivatives and forward ones are right too; see `test_loop_tangents`."""
     f = lambda v: filtered(v[0], v[1], XS[:6])
     at = np.array([0.7, 0.3])
     np.testing.assert_allclose(al.jit(al.hessian(f))(at), al.hessian(f)(at), rtol=1e-10)
@@ -133,7 +133,7 @@ def test_loop_in_a_loop_learns_branches_met_later():
 
 
 def test_second_derivative_of_a_scan_in_a_step():
-    """That scan is recorded one by one; the one around it stays a loop."""
+    """Both stay loops."""
     inner = lambda t: al.scan(lambda d, x: (al.sin(d * t) + x, None), t, XS[:3])[0]
     f = lambda p: al.scan(lambda c, x: (al.grad(al.grad(inner))(c) * 0.1 + x, None), p, XS[:6])[0]
     compiled = al.jit(f)
@@ -215,7 +215,7 @@ def test_zeros_of_a_compiled_gradient_have_the_signs_of_the_eager_one(checkpoint
 
 
 def test_gradient_of_a_gradient_inside_a_compiled_function():
-    """Nobody can tell beforehand that a second one follows: the steps are recorded one by one after all."""
+    """Nobody can tell beforehand that a second one follows: it was recorded one by one after all."""
 
     def f(p):
         y = al.scan(lambda c, x: (c * p + x, None), 1.0, XS[:3])[0]

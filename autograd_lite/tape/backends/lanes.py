@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from autograd_lite.tape.backends import registry
+from autograd_lite.tape.masked import inlined
 from autograd_lite.tape.program import FEW, split
 from autograd_lite.tape.tape import Tape
 
@@ -62,18 +63,22 @@ class LaneProgram:
     def __init__(
         self, tape: Tape, varying: Sequence[bool], backend: str, *, summed: bool, contract: bool = False
     ) -> None:
-        self.captured, self.guards = tape.captured, len(tape.guards)
+        self.captured = tape.captured
         self.outputs, self.doubtful = len(tape.outputs), bool(tape.doubtful)
-        program = tape.program
+        program, codes = inlined(tape.program)
         self.tested_after: Any = None
         if not summed and len(program.doubtful) <= FEW:
             program = program.with_doubt_as_guards()
+            codes += [-1] * (len(program.guards) - len(codes))
         else:  # as further outputs; `sums` adds those up too, and a NaN in one lane is one in the sum
             place = {slot: k for k, slot in enumerate(program.outputs)}
-            extra = [slot for slot in program.doubtful if slot not in place]
+            doubtful = program.doubtful
+            extra = [slot for slot in doubtful if slot not in place]
             place |= {slot: self.outputs + k for k, slot in enumerate(extra)}
             program = replace(program, outputs=(*program.outputs, *extra), doubtful=())
-            self.tested_after = [place[slot] for slot in tape.doubtful]
+            self.tested_after = [place[slot] for slot in doubtful]
+        #: The status for each guard that failed first; None if it is the number of the guard.
+        self._codes = None if codes == [*range(1, len(codes) + 1)] else np.array([0, *codes])
         self.common, self.each = split(program, [*varying, *[False] * len(tape.captured)])
         picked = np.array(self.common.outputs, dtype=np.int64)
         self._picked: Any = slice(len(picked)) if np.array_equal(picked, np.arange(len(picked))) else picked
@@ -95,15 +100,16 @@ class LaneProgram:
     def each_lane(self, columns: Columns) -> tuple[Any, Any]:
         """Outputs as an array (outputs, lanes), and the status of each lane; None if all are served.
 
-        The status is 0, the number of a guard that failed, from 1, or -1 for doubt.
+        The status is 0, the number of a guard that failed, from 1, -1 for doubt, or that of a loop: see `masked.inlined`.
         """
         outputs, status = self._run.each(columns, self._shared_results(columns.shared))
         if self.tested_after is not None:
             doubt = np.isnan(outputs[self.tested_after]).any(axis=0)
-            status, outputs = np.where((status == 0) & doubt, -1, status), outputs[: self.outputs]
-        if not np.count_nonzero(status):
+            before = 0.0 if status is None else status
+            status, outputs = np.where((before == 0) & doubt, -1, before), outputs[: self.outputs]
+        if status is None or not np.count_nonzero(status):
             return outputs, None
-        return outputs, np.where(status > self.guards, -1, status)
+        return outputs, status if self._codes is None else np.where(status > 0, self._codes[status.astype(int)], status)
 
     def sums(self, columns: Columns, use: Callable[[Any, int], Any]) -> Any:
         """The result of `use(sums, block)`: sums over blocks of lanes, (blocks, outputs and doubtful), good for it only."""

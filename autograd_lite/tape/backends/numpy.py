@@ -41,9 +41,13 @@ FUNCTIONS: dict[Primitive, Callable[..., Array]] = {
 
 
 def function_of(primitive: Primitive) -> Callable[..., Array]:
-    """NumPy's function, that of an operation on tables, or the rule's own value lane by lane."""
+    """NumPy's function, that of an operation on tables or of a loop, or the rule's own value lane by lane."""
     if hasattr(primitive, "of_lanes"):
         return primitive.of_lanes  # type: ignore[no-any-return]
+    if hasattr(primitive, "turn"):
+        return _repeated(primitive)
+    if hasattr(primitive, "index"):  # one of the results of a loop
+        return primitive.value
     if primitive in FUNCTIONS or primitive.arrays:
         return FUNCTIONS.get(primitive) or _compiled(primitive)
     ufunc = np.frompyfunc(primitive.value, primitive.arity, 1)
@@ -53,6 +57,12 @@ def function_of(primitive: Primitive) -> Callable[..., Array]:
         return result.astype(np.float64) if isinstance(result, np.ndarray) else result
 
     return lane_by_lane
+
+
+def _repeated(loop: Any) -> Callable[..., Array]:
+    """A loop over lanes, whose turns run on the lanes that are left."""
+    turn = ArrayLanes(loop.turn)
+    return lambda *arguments: loop.run(lambda _, columns: turn.run(columns)[0], arguments)
 
 
 class ArrayLanes:

@@ -73,6 +73,18 @@ def replay(tape: Any, inputs: Sequence[Any]) -> list[Any]:
     return [values[slot] for slot in program.outputs]
 
 
+def along(tape: Any, inputs: Sequence[Any]) -> list[Any]:
+    """The outputs for these Variables, in a trace, as if they took the path of the tape, recorded with its guards."""
+    notes: Any = recording.current()
+    if tape.careful and notes.masked:
+        tape, inputs = _carefully(tape, inputs)
+    values = tape.program.evaluated(lambda primitive, arguments: primitive(*arguments), float, inputs)
+    for guard in tape.program.guards:
+        notes.guards.append((guard.relation, values[guard.left], values[guard.right], guard.outcome, guard.location))
+    notes.doubt([values[slot] for slot in tape.program.doubtful])
+    return [values[slot] for slot in tape.program.outputs]
+
+
 def _carefully(tape: Any, inputs: Sequence[Any]) -> tuple[Any, Sequence[Any]]:
     """The careful tape and its inputs: it may use other Variables from outside, which it then takes as they are."""
     careful = tape.careful()

@@ -32,7 +32,7 @@ class Lanes(Protocol):
     """A program ready for many lanes, some of whose inputs differ from lane to lane."""
 
     def each(self, columns: Any, shared: Any) -> tuple[Any, Any]:
-        """Outputs (outputs, lanes), and the status of each lane."""
+        """Outputs (outputs, lanes), and the status of each lane; None if nothing is tested."""
 
     def sums(self, columns: Any, shared: Any, use: Callable[[Any, int], Any]) -> Any:
         """The result of `use(sums, block)`: sums over blocks of so many lanes, (blocks, outputs), good for that call only."""

@@ -13,9 +13,10 @@ from typing import Any
 from autograd_lite import primitives as p
 from autograd_lite.primitives import PRIMITIVES, Primitive
 from autograd_lite.tape import background, progress
-from autograd_lite.tape.llvm import engine, matrices, matrix_loops, runtime, tables, vector_math
+from autograd_lite.tape.llvm import engine, masked_loops, matrices, matrix_loops, runtime, tables, vector_math
 from autograd_lite.tape.llvm.ir import Builder, Module, Value, vector
 from autograd_lite.tape.lowering import TABLE, content, lowered
+from autograd_lite.tape.masked import MaskedLoop
 from autograd_lite.tape.program import Guard, Program, sunk
 
 #: LLVM's name of a comparison of doubles as Python compares floats: ordered, but for "unequal".
@@ -102,6 +103,8 @@ RUN = 16  # as many arguments of a loop or vmap are copied together where they l
 HELD = 1e300  # the number of the first guard that failed, while none has
 ON_STACK = 8192  # doubles of scratch that a compiled function takes from the stack; beyond, the caller brings them
 
+TURNS = 16  # of a loop in lanes, as a guess at its work
+
 Place = tuple[str, int]  # the name of a pointer, and bytes from there
 
 
@@ -125,7 +128,9 @@ class ProgramModule(Module):
         self.groups.absorbed |= self.tables.absorbed
         self.read, copied = tables.in_place(tape, varying) if width is not None else ({}, [])
         self.copied = len(copied), self.table("inputs", copied)
-        self.instructions = len(tape.code) - len(self.groups.absorbed)
+        turns = sum(len(f.turn.code) for f, _ in tape.code if hasattr(f, "turn"))
+        self.instructions = len(tape.code) - len(self.groups.absorbed) + turns
+        self.work = self.instructions + len(self.groups.absorbed) // 4 + TURNS * turns  # matrices keep the adders busy
         few = self.instructions < 1000 and len(copied) < 200
         self.block = 256 if few else 64  # its numbers should stay in the cache
         # Bytes from one row of the scratch array to the next. No power of two: rows would fall into few sets of the cache.
@@ -143,6 +148,9 @@ class ProgramModule(Module):
         self.scratch = 0 if width is None else varying if summed else varying + len(results)
         self.callbacks: dict[Any, str] = {}  # names of operations that are Python's
         self.results: dict[int, Place] = {}  # of operations with many results, and of these
+        self.stacks: list[Place] = []  # of the carries of loops
+        self.stack_of: dict[int, Place] = {}  # by the slot of a loop
+        self.kept = {arguments[0] for f, arguments in tape.code if hasattr(f, "keeps")}  # loops with a reverse sweep
         looped = bool(self.groups.matrices or self.groups.outers)
         self.libraries: list[tuple[str, int | None]] = [("runtime", None)]  # which, for values of what width
         self.libraries += [("vectors", width)] * (width is not None) + [("matrices", width)] * looped
@@ -291,6 +299,26 @@ class ProgramModule(Module):
         for call in self._calls:
             call(b, given, scratch, out)
 
+    def stack(self) -> Place:
+        """Room for another stack: behind the sums of a block, since rows are of many lanes."""
+        if self.width is None:
+            place = "scratch", 8 * self.scratch
+            self.scratch += masked_loops.STACK
+        else:
+            place = "out", 8 * (self.width * (1 + len(self.added)) + masked_loops.STACK * len(self.stacks))
+        self.stacks.append(place)
+        return place
+
+    def stacked(self, run: Callable[[], None], **pointers: Value) -> None:
+        """Run with empty stacks, and give their memory back."""
+        stacks = [pointers[base].at(offset, "i8") for base, offset in self.stacks]
+        for stack in stacks:
+            stack.store(Value(stack.b, "ptr", "null"))
+            stack.at(1).store(stack.b.constant(0, "i64"))
+        run()
+        for stack in stacks:
+            stack.b.call("void", "free", stack.load("ptr"))
+
     def called_back(self, operation: Any) -> str:
         """The name of the way back into Python for an operation."""
         return self.callbacks.setdefault(operation, f"callback_{len(self.callbacks)}")
@@ -338,6 +366,9 @@ class FunctionWriter:
             value = inline(*[self.value(a) for a in arguments])
             if operation is p.less:
                 self.comparisons[slot] = self.value(arguments[0]), self.value(arguments[1])
+        elif hasattr(operation, "turn"):
+            self._masked(slot, operation, arguments)
+            return
         elif hasattr(operation, "lookup"):
             value = getattr(self, f"_{operation.lookup}")(slot, operation, arguments)
         elif hasattr(operation, "results"):
@@ -353,6 +384,134 @@ class FunctionWriter:
             value = self.b.library(name or self.module.called_back(operation), *given)
         self.values[slot] = value
         self.output(slot)
+
+    def _masked(self, slot: int, operation: Any, arguments: tuple[int, ...]) -> None:
+        """A loop in lanes, or its reverse sweep: results into rows of the scratch array, and how many turns lanes made."""
+        module, b = self.module, self.b
+        if slot in module.kept:
+            module.stack_of[slot] = module.stack()
+        if hasattr(operation, "rows"):
+            stack = module.stack_of.get(arguments[0] if operation.reverse else slot)
+            heads, rows = (
+                arguments[operation.reverse :][: operation.heads],
+                arguments[operation.reverse + operation.heads :],
+            )
+            sources = [self._memory(part) for part in operation.parts(rows)]
+            module.results[slot] = "scratch", module.scratch * module.row
+            self._scanned(operation, [self.value(a) for a in heads], sources, stack and self.pointer(*stack))
+            self.values[slot] = b.constant(0.0)
+            return
+        given: list[Any] = [self.value(a) for a in arguments]
+        if hasattr(operation, "keeps"):
+            base, offset = module.results[arguments[0]]
+            counts = self.pointer(base, offset + module.row * (operation.carry + 1)).load(b.double)
+            given[0] = masked_loops.Ran([], counts.bits(), self.pointer(*module.stack_of[arguments[0]]))
+        stack = module.stack_of.get(slot)
+        ran = self._applied(operation, given, None if stack is None else self.pointer(*stack))
+        module.results[slot] = "scratch", module.scratch * module.row
+        numbers = [*ran.results, ran.counts.double()] if isinstance(ran, masked_loops.Ran) else ran
+        for k, number in enumerate(numbers):
+            self.pointer("scratch", (module.scratch + k) * module.row).store(number)
+        module.scratch += len(numbers)
+        self.values[slot] = b.constant(0.0)
+
+    def _applied(self, operation: Any, values: list[Any], stack: Value | None = None) -> Any:
+        """An operation on values in registers, as in the turns of a loop; `values` hold a list where a loop stands."""
+        if hasattr(operation, "index"):
+            return (
+                values[0].results[operation.index]
+                if type(values[0]) is masked_loops.Ran
+                else values[0][operation.index]
+            )
+        if hasattr(operation, "rows"):
+            heads = values[operation.reverse :][: operation.heads]
+            parts = operation.parts(values[operation.reverse + operation.heads :])
+            sources = [self._stored(part) if part else None for part in parts]
+            return self._scanned(operation, heads, sources, values[0].stack if operation.reverse else stack)
+        if hasattr(operation, "turn"):
+            turn, b = lowered(operation.turn, NATIVE), self.b
+            if isinstance(operation, MaskedLoop):
+                pause = self.module.called_back(operation.pause)
+                return masked_loops.forward(b, operation, turn, self._turn(turn), values, stack=stack, pause=pause)
+            return masked_loops.backward(b, operation, turn, self._turn(turn), values)
+        inline = INLINE.get(operation)
+        if inline is not None:
+            return inline(*values)
+        return self.b.library(LIBRARY.get(operation) or self.module.called_back(operation), *values)
+
+    def _scanned(self, scan: Any, heads: list[Any], sources: list[Any], stack: Value | None) -> masked_loops.Ran:
+        """A scan in lanes or its reverse sweep, with its results in the scratch array."""
+        turn, pause = lowered(scan.turn, NATIVE), self.module.called_back(scan.pause)
+        pairs = zip(scan.rows.sources, sources, strict=True)
+        memory = [given if known is None else self._known(known) for (_, known), given in pairs]
+        results = self._room(scan.results)
+        return masked_loops.scanned(
+            scan, turn, self._turn(turn), heads, memory, results=results, stack=stack, pause=pause
+        )
+
+    def _known(self, table: Any) -> masked_loops.Region:
+        name = self.module.called_back(table)
+        self.module.declarations[name] = f"declare void @{name}()"  # where it lies is told as for a way back
+        return masked_loops.Region(Value(self.b, "ptr", f"@{name}"), 8, uniform=True)
+
+    def _stored(self, numbers: Sequence[Value]) -> masked_loops.Region:
+        room = self._room(len(numbers))
+        for k, number in enumerate(numbers):
+            room.at(k).store(number)
+        return room
+
+    def _room(self, size: int) -> masked_loops.Region:
+        """Room for so many numbers of each lane in the scratch array."""
+        start = self.pointer("scratch", self.module.scratch * self.module.row)
+        self.module.scratch += size
+        return masked_loops.Region(start, self.module.row)
+
+    def _memory(self, arguments: Sequence[int]) -> masked_loops.Region | None:
+        """Arguments as numbers that lie in a row in memory; they are copied where they do not. None if there are none."""
+        if not arguments:
+            return None
+        run, region = self._neighbours(arguments, 0)
+        if region is not None and run == len(arguments):
+            return region
+        room, start = self._room(len(arguments)), 0
+        while start < len(arguments):
+            run, region = self._neighbours(arguments, start)
+            alike = 1
+            while start + alike < len(arguments) and arguments[start + alike] == arguments[start]:
+                alike += 1
+            run, number = max(run, alike), self.value(arguments[start])
+            if run == 1:
+                room.at(start).store(number)
+            else:
+                with self.b.counted(run) as (k,):
+                    there = region[k] if region is not None and alike < run else number
+                    room.at(k + start).store(there)
+            start += run
+        return room
+
+    def _neighbours(self, arguments: Sequence[int], start: int) -> tuple[int, masked_loops.Region | None]:
+        """How many arguments from one on lie behind each other in memory, and where."""
+        place = self._address(arguments[start])
+        if place is None:
+            return 0, None
+        step, run = self.module.row if place[0] == "scratch" else 8, 1
+        while start + run < len(arguments) and self._address(arguments[start + run]) == (
+            place[0],
+            place[1] + step * run,
+        ):
+            run += 1
+        return run, masked_loops.Region(self.pointer(*place), step, uniform=place[0] == "given")
+
+    def _turn(self, turn: Program) -> Callable[[Any, list[Any]], Any]:
+        """How the operations of a turn are applied: loops that a reverse sweep inside it needs keep their carries."""
+        swept = {arguments[0] for f, arguments in turn.code if hasattr(f, "keeps")}
+        slots = iter(range(turn.first_instruction, turn.slots))
+
+        def apply(operation: Any, values: list[Any]) -> Any:
+            stack = self.pointer(*self.module.stack()) if next(slots) in swept else None
+            return self._applied(operation, values, stack)
+
+        return apply
 
     def _table(self, slot: int, operation: Any, arguments: tuple[int, ...]) -> Value:
         """The numbers of a table in a row: where they lie, or in the scratch array."""
@@ -499,7 +658,7 @@ def machine_code(program: Program, write: Callable[[], Any], *options: Any) -> e
             runtime.loaded(LIBRARIES[name], width)
         operations = [*own]
         called = [PRIMITIVES[o] if type(o) is str else operations[o] for o in facts["callbacks"]]
-        return [engine.loop_callback(o) if hasattr(o, "results") else engine.callback(o) for o in called]
+        return [engine.called_back(o) for o in called]
 
     return engine.ready(lambda: [content(program, NATIVE, own), *options], written, prepared)
 
@@ -567,17 +726,22 @@ def lanes_module(tape: Program, varying: int, width: int, *, summed: bool, contr
     def main(b: Builder, *arguments: Value) -> None:
         """`results` are the sums of blocks or else rows of n lanes; `out` is a mask, and the sums of vectors behind it."""
         *common, start, end, together = arguments
-        with b.counted(end, first=start) as (part,):
-            if module.scatters:
-                _blocks(module, b, common, part, together)
-            else:
-                _block(module, b, common, part, common[3].at(part * len(tape.outputs)))
+
+        def blocks() -> None:
+            with b.counted(end, first=start) as (part,):
+                if module.scatters:
+                    _blocks(module, b, common, part, together)
+                else:
+                    _block(module, b, common, part, common[3].at(part * len(tape.outputs)))
+
+        module.stacked(blocks, out=common[5])
 
     module.table("places", module.added)
     module.function("main", [*["ptr"] * 6, *["i64"] * 5], main)
-    work = module.instructions + len(module.groups.absorbed) // 4  # matrices keep the adders busy
-    work += sum(len(table.arguments) for table in module.tables.scattered)
-    module.facts = {"block": module.block, "scratch": module.scratch * (module.row // 8), "work": work}
+    work = module.work + sum(len(table.arguments) for table in module.tables.scattered)
+    stacks = masked_loops.STACK * len(module.stacks)
+    size = module.scratch * (module.row // 8)
+    module.facts = {"block": module.block, "scratch": size, "stacks": stacks, "work": work}
     module.facts["together"] = bool(module.scatters) and not module.outers  # whether blocks may share a row of sums
     return module
 

@@ -199,7 +199,26 @@ def running_loops() -> list[Any]:
     return loops
 
 
+class At:
+    """Where a table of numbers lies, as a name that code is bound to, like a way back; nothing fails in it."""
+
+    def __init__(self, table: Any) -> None:
+        self.table, self.address = table, int(table.ctypes.data)
+        self.failures: list[BaseException] = []
+
+
 _callbacks: "WeakKeyDictionary[Primitive, Callback]" = WeakKeyDictionary()
+
+
+def called_back(operation: Any) -> Any:
+    """The way back for an operation of a program: a loop, a look at what goes on outside, or a primitive."""
+    if hasattr(operation, "results"):
+        return loop_callback(operation)
+    if hasattr(operation, "table"):
+        return At(operation.table)
+    if hasattr(operation, "stopped"):
+        return Callback(operation.value, ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_double), float("nan"), own=True)
+    return callback(operation)
 
 
 def callback(primitive: Primitive) -> Callback:
@@ -222,10 +241,15 @@ def loop_callback(loop: Any) -> Callback:
     return Callback(run, ctypes.CFUNCTYPE(None, ctypes.c_void_p), None, own=True)
 
 
+def taken(callbacks: Sequence[Callback]) -> list[BaseException]:
+    """The failures while machine code was calling back in this thread, which are none afterwards."""
+    failures = [failure for called in callbacks for failure in called.failures]
+    for called in callbacks if failures else ():
+        called.failures.clear()  # the next run is another one
+    return failures
+
+
 def raise_failures(callbacks: Sequence[Callback]) -> None:
     """Raise what a primitive raised while machine code was calling it."""
-    failures = [failure for called in callbacks for failure in called.failures]
-    if failures:
-        for called in callbacks:
-            called.failures.clear()  # the next run is another one
+    if failures := taken(callbacks):
         raise failures[0]

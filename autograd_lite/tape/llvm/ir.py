@@ -208,6 +208,15 @@ class Builder:
         ]
         self._loop = around
 
+    @contextmanager
+    def when(self, truth: "Value") -> Iterator[None]:
+        """Instructions that run where `truth` holds; no value of theirs is used behind them."""
+        self._names += 1
+        name = f"when{self._names}"
+        self.lines += [f"br i1 {truth.name}, label %{name}.then, label %{name}.end", f"{name}.then:"]
+        yield
+        self.lines += [f"br label %{name}.end", f"{name}.end:"]
+
     def leave(self, truth: "Value") -> None:
         """End the innermost loop here where `truth` holds."""
         self._names += 1
@@ -291,6 +300,10 @@ class Value:
 
     def double(self) -> "Value":
         return self.cast("bitcast", self.kind.replace("i64", "double"))
+
+    def any(self) -> "Value":
+        """Whether a mask holds in any lane."""
+        return self if self.b.width == 1 else self.b.call("i1", f"llvm.vector.reduce.or.v{self.b.width}i1", self)
 
     def odd(self) -> "Value":
         """The mask of lanes whose last bit is 1."""

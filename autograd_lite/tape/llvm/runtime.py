@@ -10,6 +10,9 @@ from typing import Any
 from autograd_lite.tape.llvm import engine, tables
 from autograd_lite.tape.llvm.ir import Builder, Module, Value, vector
 
+#: Turns for which a stack of carries has room at first.
+FIRST_ROOM = 32
+
 
 def _total(b: Builder, numbers: Value, count: Value) -> Value:
     """The sum of doubles, in four chains of four lanes; of none, and of zeros that are all negative, -0.0."""
@@ -60,6 +63,19 @@ def _locate(b: Builder, *arguments: Value) -> None:
             row.at(lane, "i64").store(number)
 
 
+def _room(b: Builder, stack: Value, size: Value) -> Value:
+    """Let a stack, an address and the turns that it has room for, hold twice as many of `size` bytes; 0 if it can."""
+    address, room = stack, stack.at(1)
+    before = room.load("i64")
+    wanted = (before * 2).where(before.compare("sgt", 0), FIRST_ROOM)
+    found = b.call("ptr", "realloc", address.load("ptr"), wanted * size)
+    missing = b.emit("i1", f"icmp eq ptr {found.name}, null")
+    with b.when(missing ^ 1):
+        address.store(found)
+        room.store(wanted)
+    return b.constant(1, "i64").where(missing, 0)
+
+
 def _scan(*, swap: bool) -> Callable[..., Value]:
     """Steps `first` … n - 1 of a loop.
 
@@ -98,6 +114,7 @@ def library(_width: int | None = None) -> Module:
     module.function("al_locate", [*["ptr"] * 2, *["i64"] * 3, *["ptr"] * 3], _locate)
     module.function("al_scatter", ["ptr"] * 4 + ["i64"] * 4, tables.scatter)
     module.function("al_add", ["ptr"] * 3 + ["i64"], tables.added)
+    module.function("al_room", ["ptr", "i64"], _room)
     for swap in (False, True):
         module.function(f"al_scan{swap:d}", ["ptr"] * 6 + ["i64"] * 5 + ["ptr"], _scan(swap=swap))
     return module
