@@ -361,7 +361,12 @@ class LoopGradient(Operation):
             state = [0.0] * (self.forms * (loop.carry + len(loop.captured)))
             row = [0.0] * (loop.carry + loop.steps.x + self.forms * self.y)
             shape = unravel(((state, row), {}))[1]
-            how: Any = {"primal": loop.steps, "without": loop.stops, "masked": masked, "mapped": loop.steps.paths.mapped}
+            how: Any = {
+                "primal": loop.steps,
+                "without": loop.stops,
+                "masked": masked,
+                "mapped": loop.steps.paths.mapped,
+            }
             loop.derived[key] = Steps(self._reversed, shape, len(state), loop.captured, **how)
             loop.derived[key].tracing = loop.steps.tracing
         self.backward = loop.derived[key]
