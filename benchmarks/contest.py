@@ -35,6 +35,7 @@ class Contestant(NamedTuple):
 
 
 OURS, NUMPY, NUMBA, ALL_CORES = "autograd_lite", "by hand, NumPy", "by hand, numba", ", all cores"
+C = "by hand, C"
 # On small matrices one thread is about as fast as two, and two wait for each other if another process has one of the cores.
 ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 CONTESTANTS = {
@@ -42,6 +43,8 @@ CONTESTANTS = {
     NUMPY: Contestant("numpy", "benchmarks.by_hand", one_thread=True),
     NUMPY + ALL_CORES: Contestant("numpy", "benchmarks.by_hand"),
     NUMBA: Contestant("numba", "benchmarks.peers.with_numba"),
+    C: Contestant("numpy", "benchmarks.peers.with_c"),
+    "drjit": Contestant("drjit", "benchmarks.peers.with_drjit"),
     "jax": Contestant("jax", "benchmarks.peers.with_jax"),
     "jax, scalar code": Contestant("jax", "benchmarks.peers.with_jax"),
     "casadi": Contestant("casadi", "benchmarks.peers.with_casadi"),

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import formulas, networks, sections
-from benchmarks.contest import ALL_CORES, NUMBA, NUMPY, OURS, Bar, Row
+from benchmarks.contest import ALL_CORES, NUMBA, NUMPY, OURS, Bar, C, Row
 
 if TYPE_CHECKING:
     from benchmarks.networks import Data
@@ -25,6 +25,11 @@ def spirals(samples: int, *, small: bool = False) -> tuple[Data]:
 def digits(samples: int, *, small: bool = False) -> tuple[Data]:
     """Return the samples of row 9."""
     return (networks.digits(samples, small=small),)
+
+
+def observations(count: int) -> tuple[Any, Any]:
+    """Return the observations of row 17."""
+    return formulas.observations(count)
 
 
 def options(count: int) -> tuple[Any]:
@@ -51,8 +56,8 @@ ROWS = [
         partial(options, 1_000_000),
         partial(options, 1_000),
         formulas.call_by_hand,
-        (OURS, NUMPY, NUMBA, "jax", "casadi", "torch" + ALL_CORES, "autograd"),
-        (Bar(("jax",), 0.6), Bar((NUMBA,), reach=0.5)),
+        (OURS, C, "drjit", NUMPY, NUMBA, "jax", "casadi", "torch" + ALL_CORES, "autograd"),
+        (Bar((C, "drjit"), 2.0), Bar(("jax",), 0.6), Bar((NUMBA,), reach=0.5)),
     ),
     Row(
         9,
@@ -63,6 +68,16 @@ ROWS = [
         networks.classifier_gradient,
         (OURS, NUMPY, NUMPY + ALL_CORES, "jax", "casadi", "torch", "torch" + ALL_CORES, "autograd"),
         (Bar(BY_NUMPY, 2.0, 1.0), Bar(bar=10.0, reach=3.0, of="ready")),
+    ),
+    Row(
+        17,
+        "Jacobians of 10,000 residuals of bundle adjustment, 3 × 15 each",
+        "bundle",
+        partial(observations, 10_000),
+        partial(observations, 100),
+        formulas.bundle_by_complex_step,
+        (OURS, "jax", "casadi"),
+        (Bar(("jax",), 0.8),),
     ),
 ]
 

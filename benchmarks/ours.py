@@ -77,6 +77,12 @@ def black_scholes(points: Any) -> Run:
     return lambda: both(*points)
 
 
+def bundle(parameters: Any, observed: Any) -> Run:
+    """Jacobians of residuals: lanes."""
+    jacobians = al.jit(al.vmap(al.jacobian(partial(formulas.residual, m=al))))
+    return lambda: jacobians(parameters, observed)
+
+
 def compiled(data: Data) -> Run:
     """Trace, differentiate, compile and run, each time a fresh function and without code from the time before."""
 

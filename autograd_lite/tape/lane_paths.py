@@ -17,6 +17,7 @@ from autograd_lite.nests import Fixed, Shape, unravel
 from autograd_lite.primitives import as_float
 from autograd_lite.tape.backends import python
 from autograd_lite.tape.backends.lanes import Columns, LaneProgram
+from autograd_lite.tape.backends.outputs import Outputs
 from autograd_lite.tape.backends.registry import single
 from autograd_lite.tape.paths import Path, Paths, Unmapped, _difference
 from autograd_lite.tape.steps import lent
@@ -94,7 +95,7 @@ class LanePaths:
         else:
             served.serve(path)
         if self.reduce == "mean":
-            served.numbers = served.numbers / (columns.count or nan)
+            served.sums = served.sums / (columns.count or nan)
         return served
 
     def new(self, numbers: list[float], given: Given | None) -> Path | None:
@@ -172,13 +173,14 @@ class Served:
     """One run over all lanes: the outputs of the paths that served them, put together."""
 
     shape: Shape  # of one lane's outputs, or of their sums
-    numbers: Any  # (outputs,) if they are summed, else (outputs, lanes)
+    sums: Any = None  # (outputs,) if they are summed
+    outputs: Outputs  # else
 
     def __init__(self, family: LanePaths, columns: Columns, given: Given | None) -> None:
         self.family, self.columns, self.given = family, columns, given
         self.facts: dict[int, Any] = {}  # leaves that are no numbers, by their places, with an axis of lanes first
         self.captured: dict[int, Variable] = {}  # what the lanes used from outside
-        self._parts: list[tuple[Shape, Any, Any]] = []  # of lanes, all if None, the shape of each, and outputs
+        self._parts: list[tuple[Shape, Outputs, Any]] = []  # of lanes, all if None, the shape of each, and outputs
 
     def _with_captured(self, program: LaneProgram, columns: Columns) -> Columns:
         """The columns of a program: captured Variables are numbers that all lanes share."""
@@ -203,11 +205,11 @@ class Served:
                         rows = np.arange(k * block, min((k + 1) * block, columns.count))
                         again = Served(self.family, self.columns.rows(rows), self.given)
                         again.serve(path.careful or path)
-                        totals[k] = again.numbers
+                        totals[k] = again.sums
                         self.captured |= again.captured
                 return totals.sum(axis=0)
 
-        self.numbers = program.sums(columns, added) if columns.count else np.zeros(program.outputs)
+        self.sums = program.sums(columns, added) if columns.count else np.zeros(program.outputs)
         path.serve(columns.count)
 
     def serve(self, first: Path) -> None:
@@ -217,7 +219,7 @@ class Served:
             path, lanes, tried = waiting.pop()
             columns = self.columns if lanes is None else self.columns.rows(lanes)
             program, shape = self.family.program(path), path.tape.output_shape
-            outputs, status = program.each_lane(self._with_captured(program, columns))
+            outputs, status = program.each_lane(self._with_captured(program, columns), self._sizes(shape))
             if status is None:
                 path.serve(columns.count)
                 self._parts.append((shape, outputs, lanes))
@@ -225,7 +227,7 @@ class Served:
             lanes, done = np.arange(columns.count) if lanes is None else lanes, status == 0
             if done.any():
                 path.serve(int(np.count_nonzero(done)))
-                self._parts.append((shape, outputs[:, done], lanes[done]))
+                self._parts.append((shape, outputs.of(done), lanes[done]))
             for code in np.unique(status[~done]):
                 waiting += self._continued(path, int(code), lanes[status == code], tried)
         self._put_together()
@@ -246,8 +248,8 @@ class Served:
                 with in_row(lane):
                     result = family.paths.eager(family.lane(self.columns, lane))
                 numbers, shape = unravel(result, "the output", is_plain)
-                column = np.array([getattr(number, "_value", number) for number in numbers], dtype=np.float64)
-                self._parts.append((shape, column[:, None], np.array([lane])))
+                found = np.array([getattr(number, "_value", number) for number in numbers], dtype=np.float64)
+                self._parts.append((shape, Outputs(found, 1, self._sizes(shape)), np.array([lane])))
         return [(path, again, tried)] if len(again) else []
 
     def _put_together(self) -> None:
@@ -256,8 +258,8 @@ class Served:
         A leaf that is a float in one lane is one in all: an integer of another lane counts as the float equal to it. A leaf
         that is a float in no lane stays as it is.
         """
-        common, *others = [shape for shape, _, _ in self._parts]
-        for shape in others:
+        common = self._parts[0][0]
+        for shape, _, _ in self._parts[1:]:
             pairs = list(zip(common.leaves, shape.leaves, strict=False))
             alike = all(
                 _fact(one).shape == _fact(other).shape
@@ -280,21 +282,28 @@ class Served:
             raise ArgumentError(
                 "reduce adds numbers up, but the mapped function returns something else. Return numbers only."
             )
-        self.numbers = self._numbers() if self.family.reduce is None else self._numbers().sum(axis=1)
+        self.outputs = self._joined()
+        if self.family.reduce is not None:
+            self.sums = self.outputs.table().sum(axis=1)
 
-    def _numbers(self) -> Any:
-        """The numbers of all lanes: an array (numbers, lanes)."""
-        numbers = None
+    def _sizes(self, shape: Shape) -> Sequence[int]:
+        """How many numbers stand together in a lane: those of a leaf, but single ones where they are added up in rows."""
+        return shape.sizes if self.family.reduce is None else [1] * sum(shape.sizes)
+
+    def _joined(self) -> Outputs:
+        """The outputs of all lanes."""
+        shape, outputs, lanes = self._parts[0]
+        if lanes is None and shape.sizes == self.shape.sizes:
+            return outputs
+        joined = Outputs.empty(self.columns.count, self._sizes(self.shape))
         for shape, outputs, lanes in self._parts:
-            if shape.sizes != self.shape.sizes:
-                rows = spread(list(outputs), shape, self.shape)
-                outputs = np.array([np.broadcast_to(row, outputs.shape[1]) for row in rows])  # noqa: PLW2901
-            if lanes is None:
-                return outputs
-            if numbers is None:
-                numbers = np.empty((len(outputs), self.columns.count))
-            numbers[:, lanes] = outputs
-        return numbers
+            if shape.sizes == self.shape.sizes:
+                pairs = zip(joined.pieces(), outputs.pieces(), strict=True)
+            else:
+                pairs = zip(joined.columns(), spread(outputs.columns(), shape, self.shape), strict=True)
+            for own, numbers in pairs:
+                own[slice(None) if lanes is None else lanes] = numbers
+        return joined
 
     def _facts(self, k: int) -> Any:
         """Leaf `k`, a float in no lane, as an array over lanes: of NumPy's common type if that is of the same kind."""
@@ -311,19 +320,26 @@ class Served:
             column[slice(None) if lanes is None else lanes] = fact
         return column
 
+    @property
+    def numbers(self) -> Any:
+        """The sums, or else all numbers as an array (numbers, lanes)."""
+        return self.outputs.table() if self.sums is None else self.sums
+
     def packed(self, numbers: Any = None) -> Any:
-        """The nest of outputs, with an axis of lanes first if they are not summed; of other numbers if those are given."""
-        own, shape = self.numbers if numbers is None else numbers, self.shape
-        if own.ndim == 1:
-            return shape.pack(own)
+        """The nest of outputs, with an axis of lanes first if they are not summed; of Variables if those are given."""
+        shape = self.shape
+        if self.sums is not None:
+            return shape.pack(self.sums if numbers is None else numbers)
         leaves, start = [], 0
         for k, (leaf, size) in enumerate(zip(shape.leaves, shape.sizes, strict=True)):
-            rows = own[start : start + size]
             if isinstance(leaf, Fixed):
                 leaves.append(self.facts[k])
+            elif numbers is None:
+                leaves.append(self.outputs.leaf(k, leaf))
             else:
-                column = rows[0] if leaf is None else np.ascontiguousarray(rows.T).reshape(own.shape[1], *leaf)
-                leaves.append(column.view(keeping()) if column.dtype == object else column)
+                rows = numbers[start : start + size]
+                column = rows[0] if leaf is None else np.ascontiguousarray(rows.T).reshape(self.columns.count, *leaf)
+                leaves.append(column.view(keeping()))
             start += size
         return optree.tree_unflatten(shape.containers, leaves)
 

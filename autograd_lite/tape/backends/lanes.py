@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from autograd_lite.tape.backends import registry
+from autograd_lite.tape.backends.outputs import Outputs
 from autograd_lite.tape.program import FEW, split
 from autograd_lite.tape.tape import Tape
 
@@ -85,18 +86,20 @@ class LaneProgram:
     def _shared_results(self, shared: Any) -> Any:
         return self._first.computed(shared)[1] if self.common.code else np.ascontiguousarray(shared[self._picked])
 
-    def each_lane(self, columns: Columns) -> tuple[Any, Any]:
-        """Outputs as an array (outputs, lanes), and the status of each lane; None if all are served.
+    def each_lane(self, columns: Columns, sizes: Sequence[int]) -> tuple[Outputs, Any]:
+        """Outputs in leaves of these sizes, and the status of each lane; None if all are served.
 
         The status is 0, the number of a guard that failed, from 1, or -1 for doubt.
         """
-        outputs, status = self._run.each(columns, self._shared_results(columns.shared))
+        extra = [1] * (len(self.each.outputs) - self.outputs)
+        outputs, status = self._run.each(columns, self._shared_results(columns.shared), [*sizes, *extra])
         if self.tested_after is not None:
-            doubt = np.isnan(outputs[self.tested_after]).any(axis=0)
-            status, outputs = np.where((status == 0) & doubt, -1, status), outputs[: self.outputs]
-        if not np.count_nonzero(status):
-            return outputs, None
-        return outputs, np.where(status > self.guards, -1, status)
+            numbers = outputs.columns()
+            doubt = np.isnan([numbers[k] for k in self.tested_after]).any(axis=0)
+            if doubt.any():
+                status = np.where(doubt, -1.0, 0.0) if status is None else np.where((status == 0) & doubt, -1.0, status)
+            outputs = Outputs(outputs.numbers[: self.outputs * columns.count], columns.count, sizes)
+        return outputs, None if status is None else np.where(status > self.guards, -1, status)
 
     def sums(self, columns: Columns, use: Callable[[Any, int], Any]) -> Any:
         """The result of `use(sums, block)`: sums over blocks of lanes, (blocks, outputs and doubtful), good for it only."""

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from autograd_lite.tape.backends.lanes import Columns
+from autograd_lite.tape.backends.outputs import Outputs
 from autograd_lite.tape.backends.registry import BACKENDS, Backend
 from autograd_lite.tape.llvm import engine, runtime
 from autograd_lite.tape.program import Program
@@ -85,20 +86,21 @@ class MachineSingle:
 class Pool:
     """Memory that the next call uses again, each piece with its address: fresh pages cost more than the work on them."""
 
-    #: Doubles beyond which memory goes back to the system.
+    #: Numbers beyond which memory goes back to the system.
     KEPT = 1 << 20
 
-    def __init__(self) -> None:
+    def __init__(self, kind: Any = np.float64) -> None:
         self._kept: list[tuple[Any, int]] = []
+        self._kind = kind
 
     def take(self, count: int) -> tuple[Any, int]:
-        """At least `count` doubles from the start of a cache line, with whatever was left in them, and their address."""
+        """At least `count` numbers from the start of a cache line, with whatever was left in them, and their address."""
         try:
             memory, address = self._kept.pop()
         except IndexError:
             memory, address = np.empty(0), 0
         if len(memory) < count or not count:
-            memory = np.empty(count + 8)
+            memory = np.empty(count + 8, self._kind)
             memory = memory[-(memory.ctypes.data // 8) % 8 :]
             address = memory.ctypes.data
         return memory, address
@@ -106,6 +108,10 @@ class Pool:
     def give(self, memory: Any, address: int) -> None:
         if len(memory) <= self.KEPT:
             self._kept.append((memory, address))
+
+
+def _address(memory: Any) -> int:
+    return memory.__array_interface__["data"][0]  # type: ignore[no-any-return]  # half a microsecond less than by `ctypes`
 
 
 class MachineLanes:
@@ -116,54 +122,64 @@ class MachineLanes:
     """
 
     def __init__(self, program: Program, varying: int, *, summed: bool, contract: bool) -> None:
-        self.width, count = engine.host().width, len(program.outputs)
-        write = functools.partial(emit.lanes_module, program, varying, self.width, summed=summed, contract=contract)
-        self.module = emit.machine_code(program, write, varying, self.width, summed, contract)
+        width, count = engine.host().width, len(program.outputs)
+        write = functools.partial(emit.lanes_module, program, varying, width, summed=summed, contract=contract)
+        self.module = emit.machine_code(program, write, varying, width, summed, contract)
         facts, self.callbacks, self.cached = self.module.facts, self.module.callbacks, self.module.cached
         self.outputs, self.sum_count = (0, count) if summed else (count, 0)
         self.varying, self.guarded = varying, bool(program.guards)
         self.largest: int = facts["block"]
+        self.width: int = facts["width"]
         self.scratch, self.work = facts["scratch"] + 16, facts["work"]  # what follows begins at a cache line
-        kinds = [ctypes.c_void_p] * 6 + [ctypes.c_int64] * 4
-        self.main = self.module.function("main", None, *kinds)
-        self._spare, self._totals = Pool(), Pool()
+        kinds = [ctypes.c_void_p] * 6 + [ctypes.c_int64] + [ctypes.c_void_p] * 2 + [ctypes.c_int64] * 4
+        self.main = self.module.function("main", ctypes.c_int64, *kinds)
+        self._spare, self._totals, self._tables = Pool(), Pool(), Pool(np.int64)
 
     def block_of(self, count: int) -> int:
         """Lanes of a block for so many lanes: a matter of their number alone, as the order of additions is."""
         half = -(-count // (2 * self.width)) * self.width
         return max(min(64, self.largest), min(self.largest, half))
 
-    def each(self, columns: Columns, shared: Any) -> tuple[Any, Any]:
-        outputs = np.empty((self.outputs + self.guarded, columns.count))
-        self._in_threads(columns, shared, outputs.__array_interface__["data"][0])
+    def each(self, columns: Columns, shared: Any, sizes: Sequence[int]) -> tuple[Outputs, Any]:
+        outputs = Outputs.empty(columns.count, sizes)
+        results = _address(outputs.numbers)
         if not self.guarded:
-            return outputs, np.zeros(columns.count)
-        return outputs[:-1], np.where(outputs[-1] == emit.HELD, 0.0, outputs[-1])
+            self._in_threads(columns, shared, results, sizes, 0)
+            return outputs, None
+        status = np.zeros(columns.count)  # its pages stay untouched if all guards hold
+        failed = self._in_threads(columns, shared, results, sizes, _address(status))
+        return outputs, status if failed else None
 
     def sums(self, columns: Columns, shared: Any, use: Callable[[Any, int], Any]) -> Any:
         block = self.block_of(columns.count)
         blocks = -(-columns.count // block)
         totals = self._totals.take(blocks * self.sum_count)
         try:
-            self._in_threads(columns, shared, totals[1])
+            self._in_threads(columns, shared, totals[1], (), 0)
             return use(totals[0][: blocks * self.sum_count].reshape(blocks, self.sum_count), block)
         finally:
             self._totals.give(*totals)
 
-    def _in_threads(self, columns: Columns, shared: Any, results: int) -> None:
-        """Run all blocks, on several threads if there is work for them; who runs a block changes nothing in it."""
+    def _in_threads(self, columns: Columns, shared: Any, results: int, sizes: Sequence[int], status: int) -> bool:
+        """Run all blocks, on several threads if there is work for them; who runs a block changes nothing in it.
+
+        The sums of blocks go to `results`, or outputs in leaves of these sizes; whether a guard failed in some lane.
+        """
         count, varying = columns.count, self.varying
-        table = np.empty((2, varying), dtype=np.int64)
-        columns.pointers(*table)
-        at = table.__array_interface__["data"][0]  # half a microsecond less than by `ctypes`
-        addresses = shared.ctypes.data if len(shared) else 0, at, at + 8 * varying, results
+        table, at = self._tables.take(2 * varying + len(sizes))
+        columns.pointers(table[:varying], table[varying : 2 * varying])
+        table[2 * varying : 2 * varying + len(sizes)] = sizes
+        addresses = _address(shared) if len(shared) else 0, at, at + 8 * varying, results, at + 16 * varying, status
         block = self.block_of(count)
         blocks = -(-count // block)
+        failed = []
 
         def work(first: int, last: int) -> None:
             memory, start = self._spare.take(self.scratch + (self.sum_count + 1) * self.width)
             try:
-                self.main(*addresses, start, start + 8 * self.scratch, count, block, first, last)
+                failed.append(
+                    self.main(*addresses, len(sizes), start, start + 8 * self.scratch, count, block, first, last)
+                )
             finally:
                 self._spare.give(memory, start)
 
@@ -178,7 +194,9 @@ class MachineLanes:
                 thread.join()
         elif blocks:
             work(0, blocks)
+        self._tables.give(table, at)
         engine.raise_failures(self.callbacks)
+        return any(failed)
 
 
 if engine.AVAILABLE:

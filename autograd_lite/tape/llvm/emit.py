@@ -91,6 +91,7 @@ LIBRARIES = {"runtime": runtime.library, "vectors": vector_math.library, "matric
 
 FUNCTION_LENGTH = 1000  # instructions of one function: long enough to share loads, short enough for LLVM
 RUN = 16  # as many arguments of a loop or vmap are copied together where they lie together, or are one number
+WIDE = 4  # lanes of a register from which on two registers go together: while one waits for a result, the other goes on
 HELD = 1e300  # the number of the first guard that failed, while none has
 ON_STACK = 8192  # doubles of scratch that a compiled function takes from the stack; beyond, the caller brings them
 
@@ -116,6 +117,10 @@ class ProgramModule(Module):
         self.block = 256 if self.instructions < 1000 and varying < 200 else 64  # its numbers should stay in the cache
         # Bytes from one row of the scratch array to the next. No power of two: rows would fall into few sets of the cache.
         self.row = 8 if width is None else 8 * self.block + 64
+        #: Whether rows of inputs and outputs may lie where the caller has them; loops over matrices want the scratch array.
+        self.in_place = width is not None and not (self.groups.matrices or self.groups.outers)
+        if width is not None and width >= WIDE and self.in_place:
+            self.width = width = 2 * width
         in_outers = {k for outer in self.groups.outers for k in outer.outputs}
         self.added = [k for k in range(len(results)) if summed and k not in in_outers]
         self.sums: dict[int, list[int]] = defaultdict(list)
@@ -123,7 +128,7 @@ class ProgramModule(Module):
             self.sums[results[k]].append(number)
         self.outputs: dict[int, list[Place]] = defaultdict(list)
         for k, slot in enumerate(() if summed else results):
-            self.outputs[slot].append(("out", 8 * k) if width is None else ("scratch", (varying + k) * self.row))
+            self.outputs[slot].append(("out", 8 * k) if width is None else self._row(varying + k))
         self.scratch = 0 if width is None else varying if summed else varying + len(results)
         self.callbacks: dict[Any, str] = {}  # names of operations that are Python's
         self.results: dict[int, Place] = {}  # of operations with many results, and of these
@@ -203,6 +208,7 @@ class ProgramModule(Module):
     def _function(self, index: int, positions: list[int]) -> matrix_loops.Call:
         def body(b: Builder, *pointers: Value) -> None:
             writer = FunctionWriter(self, b, *pointers)
+            writer.gaussians = self._gaussians(positions)
             if index == 0:
                 writer.guards(self._guards.get(-1, ()))
             before = self._schedule[index - 1] if index else None
@@ -220,8 +226,40 @@ class ProgramModule(Module):
                 for slot in range(self.first):  # inputs and constants
                     writer.output(slot)
 
-        self.function(f"f{index}", ["ptr"] * 3, body, internal=True)
+        self.function(f"f{index}", ["ptr"] * 3 + ["ptr", "i64"] * self.in_place, body, internal=True)
         return lambda b, *pointers: b.call("void", f"f{index}", *pointers)
+
+    def _gaussians(self, positions: list[int]) -> dict[int, tuple[int, int]]:
+        """For each erf(x) or erfc(x) among instructions in lanes, and each exp(-x·x) beside it, the slots of the two."""
+        if self.width is None:
+            return {}
+        code, first, found = self.tape.code, self.first, dict[int, int]()
+        for position in positions:
+            operation, arguments = code[position]
+            if operation is p.exp and (x := self._root_of_square(arguments[0])) is not None:
+                found[x] = first + position
+        pairs: dict[int, tuple[int, int]] = {}
+        for position in positions:
+            operation, arguments = code[position]
+            if LIBRARY.get(operation) in vector_math.WITH_GAUSSIAN and arguments[0] in found:
+                both = first + position, found.pop(arguments[0])
+                pairs |= dict.fromkeys(both, both)
+        return pairs
+
+    def _root_of_square(self, slot: int) -> int | None:
+        """The slot of x where this one is -x·x, with the same bits however it is written."""
+        operation, arguments = self._made(slot)
+        if operation is p.neg:
+            operation, arguments = self._made(arguments[0])
+            return arguments[0] if operation is p.mul and arguments[0] == arguments[1] else None
+        for x, other in (arguments, arguments[::-1]) if operation is p.mul else ():
+            if self._made(other) == (p.neg, (x,)):
+                return x
+        return None
+
+    def _made(self, slot: int) -> tuple[Any, tuple[int, ...]]:
+        """The instruction of a slot, if there is one."""
+        return self.tape.code[slot - self.first] if slot >= self.first else (None, ())
 
     def _keep(self, slot: int) -> None:
         self._rows[slot] = self._take()
@@ -240,14 +278,18 @@ class ProgramModule(Module):
     def input(self, slot: int) -> Place | None:
         if slot >= self.tape.inputs:
             return None
-        return ("scratch", slot * self.row) if slot < self.varying else ("given", 8 * (slot - self.varying))
+        return self._row(slot) if slot < self.varying else ("given", 8 * (slot - self.varying))
 
-    def run(self, b: Builder, given: Value, scratch: Value, out: Value) -> None:
-        """All functions and matrices, with no guard failed before."""
+    def _row(self, number: int) -> Place:
+        """A row of inputs, or behind them of outputs."""
+        return ("places", number) if self.in_place else ("scratch", number * self.row)
+
+    def run(self, b: Builder, given: Value, scratch: Value, out: Value, *places: Value) -> None:
+        """All functions and matrices, with no guard failed before; `places` has the addresses of rows that are in place."""
         if self.tape.guards:
             scratch.at(self.status, "i8").store(b.constant(HELD))
         for call in self._calls:
-            call(b, given, scratch, out)
+            call(b, given, scratch, out, *places)
 
     def called_back(self, operation: Any) -> str:
         """The name of the way back into Python for an operation."""
@@ -260,13 +302,20 @@ class ProgramModule(Module):
 
 
 class FunctionWriter:
-    def __init__(self, module: ProgramModule, b: Builder, given: Value, scratch: Value, out: Value) -> None:
+    def __init__(
+        self, module: ProgramModule, b: Builder, given: Value, scratch: Value, out: Value, *places: Value
+    ) -> None:
         self.module, self.tape, self.b = module, module.tape, b
+        self.places = places  # the addresses of rows that are in place, and the lane
         self.pointers = {"given": given, "scratch": scratch, "out": out}
         self.values: dict[int, Value] = {}
         self.comparisons: dict[int, tuple[Value, Value]] = {}
+        self.gaussians: dict[int, tuple[int, int]] = {}  # from each of two slots that one function computes to both
 
     def pointer(self, base: str, offset: int) -> Value:
+        if base == "places":
+            table, lane = self.places
+            return table.at(offset, "ptr").load("ptr").at(lane)
         return self.pointers[base].at(offset, "i8")
 
     def value(self, slot: int) -> Value:
@@ -286,7 +335,9 @@ class FunctionWriter:
     def instruction(self, slot: int, operation: Any, arguments: tuple[int, ...]) -> None:
         """One operation, and the output that it may be."""
         inline = INLINE.get(operation)
-        if operation is p.where and arguments[0] in self.comparisons:
+        if slot in self.gaussians:
+            value = self.values.get(slot) or self._with_gaussian(slot)
+        elif operation is p.where and arguments[0] in self.comparisons:
             # where(less(x, y), …) without making the number 1, 0 or nan: x < y, or not comparable.
             x, y = self.comparisons[arguments[0]]
             holds = x.compare("ult", y)
@@ -310,6 +361,14 @@ class FunctionWriter:
             value = self.b.library(name or self.module.called_back(operation), *given)
         self.values[slot] = value
         self.output(slot)
+
+    def _with_gaussian(self, slot: int) -> Value:
+        """One of erf(x) or erfc(x), and exp(-x·x), by a function that computes both."""
+        both = self.gaussians[slot]
+        operation, (x,) = self.tape.code[both[0] - self.tape.first_instruction]
+        function = f"{LIBRARY[operation]}_gaussian_v{self.b.width}"
+        self.values |= zip(both, self.b.call_for_two(function, self.value(x)), strict=True)
+        return self.values[slot]
 
     def _table(self, slot: int, operation: Any, arguments: tuple[int, ...]) -> Value:
         """The numbers of a table in a row: where they lie, or in the scratch array."""
@@ -382,7 +441,8 @@ class FunctionWriter:
 
     def _address(self, slot: int) -> Place | None:
         """Where a number lies in memory among its like: an input, or one of many results."""
-        return self.module.input(slot) or self.module.results.get(slot)
+        place = self.module.input(slot) or self.module.results.get(slot)
+        return None if place and place[0] == "places" else place
 
     def output(self, slot: int) -> None:
         """Write the number where it is an output, and add it where it is summed."""
@@ -475,42 +535,65 @@ def lanes_module(tape: Program, varying: int, width: int, *, summed: bool, contr
 
     The first `varying` inputs have one value for each lane, the others one for all. A block is gathered into the scratch
     array, worked through one vector register at a time, and its results are scattered from there; so any strides will do, and
-    a lane's neighbours never enter it. `summed` outputs are added up over the lanes of a block and never stored for each.
+    a lane's neighbours never enter it. Without loops over matrices, numbers that lie side by side stay where they are, and
+    two registers go together. `summed` outputs are added up over the lanes of a block and never stored for each.
     """
     tape = lowered(tape, NATIVE)
     module = ProgramModule(tape, varying, width, results=tape.outputs, summed=summed, contract=contract)
-    row, count, v, whole = module.row, len(tape.outputs), vector(width), vector(width, "i64")
-    places = f"<{', '.join(f'i64 {k}' for k in range(width))}>" if width > 1 else "0"  # of the lanes of a vector
-    written = 0 if summed else count + bool(tape.guards)  # the status lies in the row behind the outputs
+    row, count, width = module.row, len(tape.outputs), module.width or 1
+    v, mask = vector(width), vector(width, "i64")
+    numbers = f"<{', '.join(f'i64 {k}' for k in range(width))}>" if width > 1 else "0"  # of the lanes of a vector
 
-    def main(b: Builder, *arguments: Value) -> None:
-        """`results` are the sums of blocks or else rows of n lanes; `out` is a mask, and the sums of vectors behind it."""
-        given, bases, strides, results, scratch, out, n, size, start, end = arguments
+    def main(b: Builder, *arguments: Value) -> Value:
+        """How many blocks have a lane whose guards do not hold; their `status` is written then.
+
+        `results` are the sums of blocks or else `leaves` arrays of n lanes, which have so many numbers each in `sizes`; `out`
+        is a mask, and the sums of vectors behind it.
+        """
+        given, bases, strides, results, sizes, status, leaves, scratch, out, n, size, start, end = arguments
         rows, sums = scratch.at(varying * row, "i8"), out.at(width)
-        with b.counted(end, first=start) as (block,):
+        addresses = scratch.at(module.scratch * row, "i8")
+        with b.counted(end, first=start, carried=[b.constant(0, "i64")]) as around:
+            block, failing = around
             first = block * size
             ahead = n - first
             lanes = size.where(ahead.compare("sge", size), ahead)
             padded = lanes + (width - 1) & -width
-            b.call("void", "al_gather", bases, strides, varying, first, lanes, scratch, row, padded)
+            allowed = lanes if module.in_place else -1
+            b.call("void", "al_gather", bases, strides, varying, first, lanes, scratch, row, padded, addresses, allowed)
+            whole = (lanes.compare("eq", padded)).cast("zext", "i64") if module.in_place else 0
+            here = addresses.at(varying, "ptr")
+            b.call("void", "al_targets", results, sizes, leaves, n, first, rows, row, here, whole)
             b.call("void", "al_fill", sums, b.constant(0.0, "double"), len(module.added) * width)
-            with b.counted(lanes, step=width) as (lane,):
-                exists = (lanes - lane).spread(width).compare("sgt", Value(b, whole, places))
-                out.store(exists.cast("sext", whole), align=64)
-                module.run(b, given, scratch.at(lane), out)
-            with b.counted(written) as (k,):
-                b.copy(results.at(k * n + first), rows.at(k * row, "i8"), lanes * 8)
+            with b.counted(lanes, step=width, carried=[b.constant(HELD)]) as turn:
+                lane, least = turn
+                if module.added:
+                    exists = (lanes - lane).spread(width).compare("sgt", Value(b, mask, numbers))
+                    out.store(exists.cast("sext", mask), align=64)
+                module.run(b, given, scratch.at(lane), out, *[addresses, lane] * module.in_place)
+                if tape.guards:
+                    own = scratch.at(module.status, "i8").at(lane).load(v)
+                    turn[1] = own.where(own < least, least)
+            if tape.guards:
+                failed = b.any(least < HELD)
+                with b.when(failed):
+                    own, held = scratch.at(module.status, "i8"), b.constant(HELD, "double")
+                    b.call("void", "al_status", status.at(first), own, lanes, held)
+                around[1] = failing + failed.cast("zext", "i64")
+            b.call("void", "al_scatter", results, sizes, leaves, n, first, lanes, rows, row, whole)
             total = results.at(block * count)
             with b.counted(len(module.added)) as (k,):
                 number = _halved(sums.at(k, v).load(v), width)
                 total.at(Value(b, "ptr", "@places").at(k, "i64").load("i64")).store(number)
             for call in module.outers:
                 call(b, scratch, total, lanes)
+        return failing
 
     module.table("places", module.added)
-    module.function("main", [*["ptr"] * 6, *["i64"] * 4], main)
+    module.function("main", [*["ptr"] * 6, "i64", *["ptr"] * 2, *["i64"] * 4], main)
     work = module.instructions + len(module.groups.absorbed) // 4  # matrices keep the adders busy
-    module.facts = {"block": module.block, "scratch": module.scratch * (row // 8), "work": work}
+    size = module.scratch * (row // 8) + (varying + count + 7) // 8 * 8
+    module.facts = {"block": module.block, "scratch": size, "work": work, "width": width}
     return module
 
 
