@@ -84,7 +84,9 @@ class LaneProgram:
             self._first = registry.single(self.common, backend)
 
     def _shared_results(self, shared: Any) -> Any:
-        return self._first.computed(shared)[1] if self.common.code else np.ascontiguousarray(shared[self._picked])
+        if self.common.code:
+            return self._first.computed(shared)[1]
+        return np.ascontiguousarray(shared[self._picked]) if len(shared) else shared
 
     def each_lane(self, columns: Columns, sizes: Sequence[int]) -> tuple[Outputs, Any]:
         """Outputs in leaves of these sizes, and the status of each lane; None if all are served.
