@@ -44,6 +44,7 @@ CONTESTANTS = {
     NUMPY + ALL_CORES: Contestant("numpy", "benchmarks.by_hand"),
     NUMBA: Contestant("numba", "benchmarks.peers.with_numba"),
     C: Contestant("numpy", "benchmarks.peers.with_c"),
+    "drjit": Contestant("drjit", "benchmarks.peers.with_drjit"),
     "jax": Contestant("jax", "benchmarks.peers.with_jax"),
     "jax, scalar code": Contestant("jax", "benchmarks.peers.with_jax"),
     "casadi": Contestant("casadi", "benchmarks.peers.with_casadi"),

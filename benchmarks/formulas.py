@@ -103,6 +103,48 @@ def call_by_hand(points: Array) -> Array:
     return result
 
 
+# ---- bundle adjustment -----------------------------------------------------------------------------------------------------
+
+
+def observations(count: int) -> tuple[Array, Array]:
+    """Draw parameters (rotation, centre, focal length, image centre, distortion, point, weight) and what was observed."""
+    draw = np.random.default_rng(0)
+    parameters = 0.1 * draw.normal(size=(count, 15))
+    parameters[:, 6], parameters[:, 14] = 500.0, 1.0
+    parameters[:, 13] += 5.0
+    return parameters, draw.normal(size=(count, 2))
+
+
+def residual(p: Any, o: Any, m: Any) -> Any:
+    """Return the errors of a projection [1] and of its weight; `m` has sqrt, sin, cos and array.
+
+    [1] Šrajer, Kukelova & Fitzgibbon, A benchmark of selected algorithmic differentiation tools (ADBench), 2018.
+    """
+    x, y, z = (p[11 + k] - p[3 + k] for k in range(3))
+    angle = m.sqrt(p[0] * p[0] + p[1] * p[1] + p[2] * p[2])
+    u, v, w = (p[k] / angle for k in range(3))
+    cosine, sine = m.cos(angle), m.sin(angle)
+    along = (u * x + v * y + w * z) * (1 - cosine)
+    depth = z * cosine + (u * y - v * x) * sine + w * along
+    x, y = (
+        (x * cosine + (v * z - w * y) * sine + u * along) / depth,
+        (y * cosine + (w * x - u * z) * sine + v * along) / depth,
+    )
+    square = x * x + y * y
+    bend = p[6] * (1 + square * (p[9] + p[10] * square))
+    return m.array([p[14] * (x * bend + p[7] - o[0]), p[14] * (y * bend + p[8] - o[1]), 1 - p[14] * p[14]])
+
+
+def bundle_by_complex_step(parameters: Array, observed: Array) -> Array:
+    """Return the Jacobians (observations, residuals, parameters): imaginary parts after a step of 1e-200 along each axis."""
+    result = np.empty((len(parameters), 3, 15))
+    for k in range(15):
+        moved = parameters.T.astype(complex)
+        moved[k] += 1e-200j
+        result[:, :, k] = residual(moved, observed.T, np).imag.T / 1e-200
+    return result
+
+
 # ---- a random straight-line program ------------------------------------------------------------------------------------
 
 INPUTS, LIVE, DIRECTIONS = 200, 300, 3

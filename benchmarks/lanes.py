@@ -27,6 +27,11 @@ def digits(samples: int, *, small: bool = False) -> tuple[Data]:
     return (networks.digits(samples, small=small),)
 
 
+def observations(count: int) -> tuple[Any, Any]:
+    """Return the observations of row 17."""
+    return formulas.observations(count)
+
+
 def options(count: int) -> tuple[Any]:
     """Return the options of row 8."""
     return (formulas.options(count),)
@@ -61,8 +66,8 @@ ROWS = [
         partial(options, 1_000_000),
         partial(options, 1_000),
         formulas.call_by_hand,
-        (OURS, NUMPY, NUMBA, "jax", "casadi", "torch" + ALL_CORES, "autograd"),
-        (Bar(("jax",), 0.6), Bar((NUMBA,), reach=0.5)),
+        (OURS, C, "drjit", NUMPY, NUMBA, "jax", "casadi", "torch" + ALL_CORES, "autograd"),
+        (Bar((C, "drjit"), 2.0), Bar(("jax",), 0.6), Bar((NUMBA,), reach=0.5)),
     ),
     Row(
         9,
@@ -93,6 +98,16 @@ ROWS = [
         formulas.roots_by_hand,
         (OURS, C, "jax"),
         (Bar(bar=0.3, of="ready"),),
+    ),
+    Row(
+        17,
+        "Jacobians of 10,000 residuals of bundle adjustment, 3 × 15 each",
+        "bundle",
+        partial(observations, 10_000),
+        partial(observations, 100),
+        formulas.bundle_by_complex_step,
+        (OURS, "jax", "casadi"),
+        (Bar(("jax",), 0.8),),
     ),
 ]
 

@@ -106,6 +106,12 @@ def newton_roots(points: Any) -> Run:
     return lambda: both(points)
 
 
+def bundle(parameters: Any, observed: Any) -> Run:
+    """Jacobians of residuals: lanes."""
+    jacobians = al.jit(al.vmap(al.jacobian(partial(formulas.residual, m=al))))
+    return lambda: jacobians(parameters, observed)
+
+
 def compiled(data: Data) -> Run:
     """Trace, differentiate and run, each time a fresh function and without code from the time before."""
 

@@ -245,7 +245,9 @@ class Compiled(Generic[P, R]):
         def run(lanes: int, shared: Any, rows: list[Any], given: tuple[Any, ...]) -> Any:
             return mapped.run(family, Columns(lanes, shared, rows), (), given, {})
 
-        return way.call(self._general, bound, "run(lanes, given, [{rows}], ({positional}))", fresh=True, run=run)
+        return way.call(
+            self._general, bound, "run(lanes, given, [{rows}], ({positional}))", fresh=way.count > 0, run=run
+        )
 
     def paths(self) -> PathReport:
         """The paths taken so far, with conditions, file and line, and how many lanes each has served."""

@@ -17,6 +17,7 @@ from autograd_lite.nests import Fixed, Shape, unravel
 from autograd_lite.primitives import as_float
 from autograd_lite.tape.backends import python
 from autograd_lite.tape.backends.lanes import Columns, LaneProgram
+from autograd_lite.tape.backends.outputs import Outputs
 from autograd_lite.tape.backends.registry import single
 from autograd_lite.tape.paths import Path, Paths, Patient, Uncaptured, Unmapped, Unserved, _difference, adopt
 from autograd_lite.tape.steps import MAX_PATHS as MAX_TURNS
@@ -121,7 +122,7 @@ class LanePaths(Patient):
         else:
             served.serve(path)
         if self.reduce == "mean":
-            served.numbers = served.numbers / (columns.count or nan)
+            served.sums = served.sums / (columns.count or nan)
         return served
 
     def new(self, numbers: list[float], given: Given | None) -> Path | None:
@@ -205,7 +206,8 @@ class Served:
     """One run over all lanes: the outputs of the paths that served them, put together."""
 
     shape: Shape  # of one lane's outputs, or of their sums
-    numbers: Any  # (outputs,) if they are summed, else (outputs, lanes)
+    sums: Any = None  # (outputs,) if they are summed
+    outputs: Outputs  # else
 
     def __init__(self, family: LanePaths, columns: Columns, given: Given | None) -> None:
         self.family, self.columns, self.given = family, columns, given
@@ -213,7 +215,7 @@ class Served:
         self.captured: dict[int, Variable] = {}  # what the lanes used from outside
         self.alone = 0  # lanes that the function itself has run
         #: Of lanes, all if None, the shape of each, and outputs; a lane has those of the last part that it is in.
-        self._parts: list[tuple[Shape, Any, Any]] = []
+        self._parts: list[tuple[Shape, Outputs, Any]] = []
 
     def _with_captured(self, program: LaneProgram, columns: Columns) -> Columns:
         """The columns of a program: captured Variables are numbers that all lanes share."""
@@ -238,11 +240,11 @@ class Served:
                         rows = np.arange(k * block, min((k + 1) * block, columns.count))
                         again = Served(self.family, self.columns.rows(rows), self.given)
                         again.serve(path.careful or path)
-                        totals[k] = again.numbers
+                        totals[k] = again.sums
                         self.captured |= again.captured
                 return totals.sum(axis=0)
 
-        self.numbers = program.sums(columns, added) if columns.count else np.zeros(program.outputs)
+        self.sums = program.sums(columns, added) if columns.count else np.zeros(program.outputs)
         path.serve(columns.count)
 
     def serve(self, first: Path) -> None:
@@ -254,7 +256,7 @@ class Served:
             path, lanes, tried = waiting.pop()
             columns = self.columns if lanes is None else self.columns.rows(lanes)
             program, shape = self.family.program(path), path.tape.output_shape
-            outputs, status = program.each_lane(self._with_captured(program, columns))
+            outputs, status = program.each_lane(self._with_captured(program, columns), self._sizes(shape))
             if status is None:
                 path.serve(columns.count)
                 self._parts.append((shape, outputs, lanes))
@@ -313,7 +315,10 @@ class Served:
                 )
         for own in found.values():
             shapes, alike, rows = zip(*own, strict=True)
-            self._parts.append((shapes[0], np.array(rows, dtype=np.float64).T, np.array(alike)))
+            outputs = Outputs.empty(len(rows), self._sizes(shapes[0]))
+            for column, row in zip(outputs.columns(), np.array(rows, dtype=np.float64).T, strict=True):
+                column[:] = row
+            self._parts.append((shapes[0], outputs, np.array(alike)))
         self.alone += len(lanes)
 
     def _put_together(self) -> None:
@@ -322,8 +327,8 @@ class Served:
         A leaf that is a float in one lane is one in all: an integer of another lane counts as the float equal to it. A leaf
         that is a float in no lane stays as it is.
         """
-        common, *others = [shape for shape, _, _ in self._parts]
-        for shape in others:
+        common = self._parts[0][0]
+        for shape, _, _ in self._parts[1:]:
             pairs = list(zip(common.leaves, shape.leaves, strict=False))
             alike = all(
                 _fact(one).shape == _fact(other).shape
@@ -346,22 +351,32 @@ class Served:
             raise ArgumentError(
                 "reduce adds numbers up, but the mapped function returns something else. Return numbers only."
             )
-        self.numbers = self._numbers() if self.family.reduce is None else self._numbers().sum(axis=1)
+        self.outputs = self._joined()
+        if self.family.reduce is not None:
+            self.sums = self.outputs.table().sum(axis=1)
 
-    def _numbers(self) -> Any:
-        """The numbers of all lanes: an array (numbers, lanes)."""
-        numbers = None
+    def _sizes(self, shape: Shape) -> Sequence[int]:
+        """How many numbers stand together in a lane: those of a leaf, but single ones where they are added up in rows."""
+        return shape.sizes if self.family.reduce is None else [1] * sum(shape.sizes)
+
+    def _joined(self) -> Outputs:
+        """The outputs of all lanes."""
+        joined: Outputs | None = None
         for shape, outputs, lanes in self._parts:
-            if shape.sizes != self.shape.sizes:
-                rows = spread(list(outputs), shape, self.shape)
-                outputs = np.array([np.broadcast_to(row, outputs.shape[1]) for row in rows])  # noqa: PLW2901
-            if lanes is None:
-                numbers = outputs
+            same = shape.sizes == self.shape.sizes
+            if lanes is None and same:
+                joined = outputs
                 continue
-            if numbers is None:
-                numbers = np.empty((len(outputs), self.columns.count))
-            numbers[:, lanes] = outputs
-        return numbers
+            if joined is None:
+                joined = Outputs.empty(self.columns.count, self._sizes(self.shape))
+            if same:
+                pairs = zip(joined.pieces(), outputs.pieces(), strict=True)
+            else:
+                pairs = zip(joined.columns(), spread(outputs.columns(), shape, self.shape), strict=True)
+            for own, numbers in pairs:
+                own[slice(None) if lanes is None else lanes] = numbers
+        assert joined is not None
+        return joined
 
     def _facts(self, k: int) -> Any:
         """Leaf `k`, a float in no lane, as an array over lanes: of NumPy's common type if that is of the same kind."""
@@ -378,19 +393,26 @@ class Served:
             column[slice(None) if lanes is None else lanes] = fact
         return column
 
+    @property
+    def numbers(self) -> Any:
+        """The sums, or else all numbers as an array (numbers, lanes)."""
+        return self.outputs.table() if self.sums is None else self.sums
+
     def packed(self, numbers: Any = None) -> Any:
-        """The nest of outputs, with an axis of lanes first if they are not summed; of other numbers if those are given."""
-        own, shape = self.numbers if numbers is None else numbers, self.shape
-        if own.ndim == 1:
-            return shape.pack(own)
+        """The nest of outputs, with an axis of lanes first if they are not summed; of Variables if those are given."""
+        shape = self.shape
+        if self.sums is not None:
+            return shape.pack(self.sums if numbers is None else numbers)
         leaves, start = [], 0
         for k, (leaf, size) in enumerate(zip(shape.leaves, shape.sizes, strict=True)):
-            rows = own[start : start + size]
             if isinstance(leaf, Fixed):
                 leaves.append(self.facts[k])
+            elif numbers is None:
+                leaves.append(self.outputs.leaf(k, leaf))
             else:
-                column = rows[0] if leaf is None else np.ascontiguousarray(rows.T).reshape(own.shape[1], *leaf)
-                leaves.append(column.view(keeping()) if column.dtype == object else column)
+                rows = numbers[start : start + size]
+                column = rows[0] if leaf is None else np.ascontiguousarray(rows.T).reshape(self.columns.count, *leaf)
+                leaves.append(column.view(keeping()))
             start += size
         return optree.tree_unflatten(shape.containers, leaves)
 

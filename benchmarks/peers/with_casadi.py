@@ -34,6 +34,7 @@ def _logsumexp(logits: list[Any]) -> Any:
 
 MATHS = SimpleNamespace(
     exp=ca.exp, log=ca.log, sqrt=ca.sqrt, sin=ca.sin, cos=ca.cos, tanh=ca.tanh, erf=ca.erf, erfc=lambda x: 1 - ca.erf(x),
+    array=list,
     relu=lambda x: ca.fmax(x, 0), logsumexp=_logsumexp,
 )  # fmt: skip
 
@@ -119,6 +120,15 @@ def black_scholes(points: Any) -> Run:
     price = formulas.call(*names, MATHS)
     function = ca.Function("call", names, [price, *(ca.gradient(price, name) for name in names)])
     return _buffered(function.map(points.shape[1], "thread", CORES), *points)
+
+
+def bundle(parameters: Any, observed: Any) -> Run:
+    """Jacobians of residuals, mapped by threads over observations; its matrices lie column by column."""
+    p, o = ca.SX.sym("p", 15), ca.SX.sym("o", 2)
+    residuals = ca.vertcat(*formulas.residual([p[k] for k in range(15)], [o[k] for k in range(2)], MATHS))
+    function = ca.Function("bundle", [p, o], [ca.densify(ca.jacobian(residuals, p)).T])
+    run = _buffered(function.map(len(parameters), "thread", CORES), parameters, observed)
+    return lambda: run()[0]
 
 
 def compiled(data: Data) -> Run:

@@ -24,7 +24,7 @@ jax.config.update("jax_cpu_enable_async_dispatch", False)  # a call returns thre
 
 Run = Any
 MATHS = SimpleNamespace(
-    exp=jnp.exp, log=jnp.log, sqrt=jnp.sqrt, sin=jnp.sin, erfc=jax.scipy.special.erfc,
+    exp=jnp.exp, log=jnp.log, sqrt=jnp.sqrt, sin=jnp.sin, cos=jnp.cos, array=jnp.stack, erfc=jax.scipy.special.erfc,
     relu=jax.nn.relu, log_softmax=jax.nn.log_softmax,
 )  # fmt: skip
 
@@ -104,6 +104,11 @@ def newton_roots(points: Any) -> Run:
         return jax.lax.while_loop(lambda c: formulas.going(c[0], a).any(), step, (a, jnp.ones_like(a)))
 
     return _ready(root, points)
+
+
+def bundle(parameters: Any, observed: Any) -> Run:
+    """Jacobians of residuals, forward: 15 directions take less time than 3 sweeps back."""
+    return _ready(jax.vmap(jax.jacfwd(partial(formulas.residual, m=MATHS))), parameters, observed)
 
 
 def compiled_arrays(data: Data) -> Run:

@@ -13,6 +13,7 @@ from tiers import mostly_full, sizes
 
 import autograd_lite as al
 from autograd_lite import errors
+from autograd_lite.tape.backends import outputs
 
 # --- primitives ---------------------------------------------------------------------------------------------
 
@@ -164,3 +165,73 @@ except al.CompilationError as error:
 def test_without_llvmlite():
     """NumPy and Python do the work, which is said once."""
     subprocess.run([sys.executable, "-c", WITHOUT_LLVMLITE], check=True, timeout=60)
+
+
+# --- memory of results ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def no_spare():
+    """No memory of earlier results; what a test gives back goes with it."""
+    kept = dict(outputs._spare)
+    outputs._spare.clear()
+    yield outputs._spare
+    outputs._spare.clear()
+    outputs._spare.update(kept)
+
+
+def address(array):
+    """Where an array lies."""
+    return array.__array_interface__["data"][0]
+
+
+def test_memory_of_large_results_is_used_again(no_spare):
+    """When nobody holds a result any more, not before; and a large result begins at a cache line."""
+    f = al.jit(al.vmap(lambda x: (x + 1.0, x * 2.0)), backend="llvm")
+    x = np.arange(300_000.0)
+    first, second = f(x)
+    place = address(first)
+    assert place % 64 == 0
+    del first  # the second lies in the same memory
+    third, _ = f(x)
+    assert not no_spare
+    assert address(third) != place
+    assert np.array_equal(second, 2.0 * x)
+    del second, third, _
+    spare = {address(memory) for memory in no_spare.values()}
+    assert place in spare
+    again, _ = f(x + 1.0)
+    assert address(again) in spare
+    assert len(no_spare) == 1
+    assert np.array_equal(again, x + 2.0)
+
+
+@pytest.mark.parametrize(
+    "held", [lambda a: a[5::7], lambda a: a.reshape(2, -1).T[3], memoryview, lambda a: [a[:1]], lambda a: a.view("i8")]
+)
+def test_memory_that_somebody_sees_is_left_alone(held, no_spare):
+    """A view, a view of a view, a buffer: the numbers in it stay while it lives."""
+    f = al.jit(al.vmap(lambda x: x * 3.0), backend="llvm")
+    x = np.arange(200_000.0)
+    view = held(f(x))
+    before = np.array(view)
+    for k in range(3):
+        f(x + k)
+    assert np.array_equal(np.array(view), before)
+    assert len(no_spare) == 1
+    del view
+    assert len(no_spare) == 2
+
+
+def test_little_memory_is_kept(no_spare):
+    """Not more than KEPT, the last given back; a result of another size takes none that would mostly idle."""
+    sizes = [outputs.KEPT // 2, outputs.KEPT // 2 - 9, outputs.KEPT // 4, outputs.KEPT + 1]
+    held = [outputs.empty(size) for size in sizes]
+    while held:
+        held.pop(0)
+    assert [len(memory) for memory in no_spare.values()] == sizes[1:3]
+    small = outputs.empty(outputs.LARGE)
+    assert len(no_spare) == 2
+    assert len(outputs.empty(sizes[1])) == sizes[1]
+    assert len(small) == outputs.LARGE
+    assert len(outputs.empty(10)) == 10

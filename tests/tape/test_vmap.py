@@ -185,6 +185,56 @@ def test_layouts_and_types(runner):
     assert same_arrays(x, rows(64)[0])
 
 
+WAYS = {
+    "one block of memory": lambda a: a,
+    "every third number": lambda a: np.repeat(a, 3)[::3],
+    "backwards": lambda a: np.ascontiguousarray(a[::-1])[::-1],
+    "at an odd address": lambda a: np.frombuffer(b"x" + a.tobytes(), dtype=np.uint8)[1:].view(np.float64),
+}
+
+
+@pytest.mark.parametrize("count", [*SIZES, 15, 16, 17, 31, 271])
+@runners
+def test_outputs_of_any_shape_from_inputs_of_any_layout(runner, count):
+    """Numbers, vectors and matrices among the outputs, in every size of a last block; each is one block of memory."""
+
+    def f(x, y, v):
+        return (
+            x * y,
+            [v[0] * x, v[1] - y, v[2]],
+            np.array([[x, y, v[k] * v[0]] for k in range(3)]),
+            (y, al.array(v[:1])),
+        )
+
+    (x, y), v = rows(count), np.random.default_rng(1).normal(size=(3, count)).T
+    matrix = np.stack([np.stack([x, y, v[:, k] * v[:, 0]], 1) for k in range(3)], 1)
+    expected = [x * y, v[:, 0] * x, v[:, 1] - y, v[:, 2], matrix, y, v[:, :1]]
+    mapped = RUNNERS[runner](al.vmap(f))
+    for name, way in WAYS.items():
+        for rows_of_three in (v, np.ascontiguousarray(v)):
+            product, [a, b, c], cube, (last, short) = mapped(way(x), way(y), rows_of_three)
+            for got, wanted in zip([product, a, b, c, cube, last, short], expected, strict=True):
+                assert same_arrays(got, wanted), name
+                assert got.flags.c_contiguous, name
+                assert got.flags.writeable, name
+
+
+@pytest.mark.parametrize("place", [0, 7, 15, 16, 254, 255, 256, 599])
+@runners
+def test_a_lane_that_leaves_the_path_anywhere_in_a_block(runner, place):
+    """One lane of 600 takes the other branch, first or last of a register, of a block, of all."""
+    x, y = np.abs(rows(600)) + 0.1
+    x[place] *= -1
+    f = RUNNERS[runner](
+        al.vmap(lambda x, y: [al.jacobian(lambda v: [exact(v[0], v[1]), v[0]])(al.array([x, y])), x / y])
+    )
+    for _ in range(2):
+        [first, second], quotient = f(x, y)
+        assert same_arrays(quotient, x / y)
+        assert same_arrays(first, np.stack([al.jacobian(lambda v: exact(v[0], v[1]))(p) for p in np.stack([x, y], 1)]))
+        assert same_arrays(second, np.tile([1.0, 0.0], (600, 1)))
+
+
 @runners
 def test_rows_may_repeat_one_number_in_memory(runner):
     """`np.broadcast_to` gives rows whose stride is 0: machine code raised ValueError."""

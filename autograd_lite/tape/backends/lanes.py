@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from autograd_lite.tape.backends import registry
+from autograd_lite.tape.backends.outputs import Outputs
 from autograd_lite.tape.masked import inlined
 from autograd_lite.tape.program import FEW, split
 from autograd_lite.tape.tape import Tape
@@ -95,18 +96,21 @@ class LaneProgram:
             return self._first.computed(shared)[1]
         if self._constants is not None:
             shared = np.concatenate([shared, self._constants])
-        return np.ascontiguousarray(shared[self._picked])
+        return np.ascontiguousarray(shared[self._picked]) if len(shared) else shared
 
-    def each_lane(self, columns: Columns) -> tuple[Any, Any]:
-        """Outputs as an array (outputs, lanes), and the status of each lane; None if all are served.
+    def each_lane(self, columns: Columns, sizes: Sequence[int]) -> tuple[Outputs, Any]:
+        """Outputs in leaves of these sizes, and the status of each lane; None if all are served.
 
         The status is 0, the number of a guard that failed, from 1, -1 for doubt, or that of a loop: see `masked.inlined`.
         """
-        outputs, status = self._run.each(columns, self._shared_results(columns.shared))
+        extra = [1] * (len(self.each.outputs) - self.outputs)
+        outputs, status = self._run.each(columns, self._shared_results(columns.shared), [*sizes, *extra])
         if self.tested_after is not None:
-            doubt = np.isnan(outputs[self.tested_after]).any(axis=0)
-            before = 0.0 if status is None else status
-            status, outputs = np.where((before == 0) & doubt, -1, before), outputs[: self.outputs]
+            numbers = outputs.columns()
+            doubt = np.isnan([numbers[k] for k in self.tested_after]).any(axis=0)
+            if doubt.any():
+                status = np.where(doubt, -1.0, 0.0) if status is None else np.where((status == 0) & doubt, -1.0, status)
+            outputs = Outputs(outputs.numbers[: self.outputs * columns.count], columns.count, sizes)
         if status is None or not np.count_nonzero(status):
             return outputs, None
         return outputs, status if self._codes is None else np.where(status > 0, self._codes[status.astype(int)], status)

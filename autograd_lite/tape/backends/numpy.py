@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from autograd_lite.primitives import PRIMITIVES, Primitive, pow  # noqa: A004 - the rule
+from autograd_lite.tape.backends.outputs import Outputs
 from autograd_lite.tape.backends.python import PythonSingle
 from autograd_lite.tape.backends.registry import BACKENDS, Backend
 from autograd_lite.tape.lowering import lowered
@@ -95,16 +96,16 @@ class ArrayLanes:
                 status = np.where(held == guard.outcome, status, float(number))
         return [values[slot] for slot in program.outputs], status
 
-    def each(self, columns: Any, shared: Any) -> tuple[Any, Any]:
-        outputs = np.empty((len(self.program.outputs), columns.count))
-        status = np.zeros(columns.count)
+    def each(self, columns: Any, shared: Any, sizes: Sequence[int]) -> tuple[Any, Any]:
+        outputs = Outputs.empty(columns.count, sizes)
+        numbers, status = outputs.columns(), np.zeros(columns.count)
         inputs = columns.column_list()
         for start in range(0, columns.count, _BLOCK):
             part = slice(start, start + _BLOCK)
             results, status[part] = self.run([*(c[part] for c in inputs), *shared.tolist()])
-            for k, result in enumerate(results):
-                outputs[k, part] = result
-        return outputs, status
+            for own, result in zip(numbers, results, strict=True):
+                own[part] = result
+        return outputs, status if np.count_nonzero(status) else None
 
     def sums(self, columns: Any, shared: Any, use: Callable[[Any, int], Any]) -> Any:
         inputs, sums = columns.column_list(), []

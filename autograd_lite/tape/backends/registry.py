@@ -31,8 +31,8 @@ class Single(Protocol):
 class Lanes(Protocol):
     """A program ready for many lanes, some of whose inputs differ from lane to lane."""
 
-    def each(self, columns: Any, shared: Any) -> tuple[Any, Any]:
-        """Outputs (outputs, lanes), and the status of each lane; None if nothing is tested."""
+    def each(self, columns: Any, shared: Any, sizes: Sequence[int]) -> tuple[Any, Any]:
+        """Outputs in leaves of these sizes, and the status of each lane; None if all are 0."""
 
     def sums(self, columns: Any, shared: Any, use: Callable[[Any, int], Any]) -> Any:
         """The result of `use(sums, block)`: sums over blocks of so many lanes, (blocks, outputs), good for that call only."""

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from autograd_lite.tape.backends.lanes import Columns
+from autograd_lite.tape.backends.outputs import Outputs
 from autograd_lite.tape.backends.registry import BACKENDS, Backend
 from autograd_lite.tape.llvm import engine, runtime
 from autograd_lite.tape.masked import Pause
@@ -103,20 +104,21 @@ class MachineSingle:
 class Pool:
     """Memory that the next call uses again, each piece with its address: fresh pages cost more than the work on them."""
 
-    #: Doubles beyond which memory goes back to the system.
+    #: Numbers beyond which memory goes back to the system.
     KEPT = 1 << 20
 
-    def __init__(self) -> None:
+    def __init__(self, kind: Any = np.float64) -> None:
         self._kept: list[tuple[Any, int]] = []
+        self._kind = kind
 
     def take(self, count: int) -> tuple[Any, int]:
-        """At least `count` doubles from the start of a cache line, with whatever was left in them, and their address."""
+        """At least `count` numbers from the start of a cache line, with whatever was left in them, and their address."""
         try:
             memory, address = self._kept.pop()
         except IndexError:
             memory, address = np.empty(0), 0
         if len(memory) < count or not count:
-            memory = np.empty(count + 8)
+            memory = np.empty(count + 8, self._kind)
             memory = memory[-(memory.ctypes.data // 8) % 8 :]
             address = memory.ctypes.data
         return memory, address
@@ -134,19 +136,20 @@ class MachineLanes:
     """
 
     def __init__(self, program: Program, varying: int, *, summed: bool, contract: bool) -> None:
-        self.width, count = engine.host().width, len(program.outputs)
-        write = functools.partial(emit.lanes_module, program, varying, self.width, summed=summed, contract=contract)
-        self.module = emit.machine_code(program, write, varying, self.width, summed, contract)
+        width, count = engine.host().width, len(program.outputs)
+        write = functools.partial(emit.lanes_module, program, varying, width, summed=summed, contract=contract)
+        self.module = emit.machine_code(program, write, varying, width, summed, contract)
         facts, self.callbacks, self.cached = self.module.facts, self.module.callbacks, self.module.cached
         self.outputs, self.sum_count = (0, count) if summed else (count, 0)
         self.varying, self.guarded = varying, bool(program.guards)
         self.largest: int = facts["block"]
+        self.width: int = facts["width"]
         self.scratch, self.work = facts["scratch"] + 16, facts["work"]  # what follows begins at a cache line
         self.together: bool = facts["together"]
         self.behind = (self.sum_count + 1) * self.width + facts["stacks"]
-        kinds = [ctypes.c_void_p] * 6 + [ctypes.c_int64] * 5
-        self.main = self.module.function("main", None, *kinds)
-        self._spare, self._totals = Pool(), Pool()
+        kinds = [ctypes.c_void_p] * 6 + [ctypes.c_int64] + [ctypes.c_void_p] * 2 + [ctypes.c_int64] * 5
+        self.main = self.module.function("main", ctypes.c_int64, *kinds)
+        self._spare, self._totals, self._tables = Pool(), Pool(), Pool(np.int64)
 
     def block_of(self, count: int) -> int:
         """Lanes of a block for so many lanes: a matter of their number alone, as the order of additions is."""
@@ -158,32 +161,41 @@ class MachineLanes:
         blocks = -(-count // self.block_of(count))
         return max(1, min(blocks // SHARES, -(-blocks * self.sum_count // MOST_SUMS))) if self.together else 1
 
-    def each(self, columns: Columns, shared: Any) -> tuple[Any, Any]:
-        outputs = np.empty((self.outputs + self.guarded, columns.count))
-        self._in_threads(columns, shared, outputs.__array_interface__["data"][0])
+    def each(self, columns: Columns, shared: Any, sizes: Sequence[int]) -> tuple[Outputs, Any]:
+        outputs = Outputs.empty(columns.count, sizes)
+        results = _address(outputs.numbers)
         if not self.guarded:
+            self._in_threads(columns, shared, results, sizes, 0)
             return outputs, None
-        return outputs[:-1], np.where(outputs[-1] == emit.HELD, 0.0, outputs[-1])
+        status = np.zeros(columns.count)  # its pages stay untouched if all guards hold
+        failed = self._in_threads(columns, shared, results, sizes, _address(status))
+        return outputs, status if failed else None
 
     def sums(self, columns: Columns, shared: Any, use: Callable[[Any, int], Any]) -> Any:
         block, together = self.block_of(columns.count), self.blocks_of_a_sum(columns.count)
         rows = -(-columns.count // (block * together))
         totals = self._totals.take(rows * self.sum_count)
         try:
-            self._in_threads(columns, shared, totals[1], together)
+            self._in_threads(columns, shared, totals[1], (), 0, together=together)
             return use(totals[0][: rows * self.sum_count].reshape(rows, self.sum_count), block * together)
         finally:
             self._totals.give(*totals)
 
-    def _in_threads(self, columns: Columns, shared: Any, results: int, together: int = 1) -> None:
-        """Run all blocks, on several threads if there is work for them; who runs a block changes nothing in it."""
+    def _in_threads(
+        self, columns: Columns, shared: Any, results: int, sizes: Sequence[int], status: int, *, together: int = 1
+    ) -> bool:
+        """Run all blocks, on several threads if there is work for them; who runs a block changes nothing in it.
+
+        The sums of blocks go to `results`, or outputs in leaves of these sizes; whether a guard failed in some lane.
+        """
         count, varying = columns.count, self.varying
-        table = np.empty((2, varying), dtype=np.int64)
-        columns.pointers(*table)
-        at = table.__array_interface__["data"][0]  # half a microsecond less than by `ctypes`
-        addresses = shared.ctypes.data if len(shared) else 0, at, at + 8 * varying, results
+        table, at = self._tables.take(2 * varying + len(sizes))
+        columns.pointers(table[:varying], table[varying : 2 * varying])
+        table[2 * varying : 2 * varying + len(sizes)] = sizes
+        addresses = _address(shared) if len(shared) else 0, at, at + 8 * varying, results, at + 16 * varying, status
         block = self.block_of(count)
         blocks = -(-count // (block * together))
+        failing: list[int] = []  # blocks with a lane in which a guard fails, of each thread
         failures: list[BaseException] = []
         failed = threading.Event() if self.callbacks else None
 
@@ -191,7 +203,8 @@ class MachineLanes:
             memory, start = self._spare.take(self.scratch + self.behind)
             Pause.stopped.event = failed  # loops in other threads end where one fails
             try:
-                self.main(*addresses, start, start + 8 * self.scratch, count, block, first, last, together)
+                sums = start + 8 * self.scratch
+                failing.append(self.main(*addresses, len(sizes), start, sums, count, block, first, last, together))
             finally:
                 self._spare.give(memory, start)
             if failed is not None and (own := engine.taken(self.callbacks)):
@@ -209,8 +222,10 @@ class MachineLanes:
                 thread.join()
         elif blocks:
             work(0, blocks)
+        self._tables.give(table, at)
         if failures:
             raise failures[0]
+        return any(failing)
 
 
 if engine.AVAILABLE:

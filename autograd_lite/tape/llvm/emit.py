@@ -100,6 +100,7 @@ LIBRARIES = {"runtime": runtime.library, "vectors": vector_math.library, "matric
 FUNCTION_LENGTH = 1000  # instructions of one function: long enough to share loads, short enough for LLVM
 TOGETHER = 8  # functions that LLVM compiles at once: a tenth of a second
 RUN = 16  # as many arguments of a loop or vmap are copied together where they lie together, or are one number
+WIDE = 4  # lanes of a register from which on two registers go together: while one waits for a result, the other goes on
 HELD = 1e300  # the number of the first guard that failed, while none has
 ON_STACK = 8192  # doubles of scratch that a compiled function takes from the stack; beyond, the caller brings them
 
@@ -135,6 +136,12 @@ class ProgramModule(Module):
         self.block = 256 if few else 64  # its numbers should stay in the cache
         # Bytes from one row of the scratch array to the next. No power of two: rows would fall into few sets of the cache.
         self.row = 8 if width is None else 8 * self.block + 64
+        #: Whether rows of inputs and outputs may lie where the caller has them; loops over matrices want the scratch array.
+        kinds = {operation for operation, _ in tape.code}
+        apart = any(hasattr(f, fact) for f in kinds for fact in ("lookup", "results", "turn"))  # what works on memory
+        self.in_place = width is not None and not (apart or self.groups.matrices or self.groups.outers)
+        if width is not None and width >= WIDE and self.in_place:
+            self.width = width = 2 * width
         in_outers = {k for outer in self.groups.outers for k in outer.outputs}
         terms = {k: self.tables.terms.get(k, [slot]) for k, slot in enumerate(results) if summed and k not in in_outers}
         self.added = [k for k, slots in terms.items() if slots]
@@ -144,7 +151,7 @@ class ProgramModule(Module):
                 self.sums[slot].append(number)
         self.outputs: dict[int, list[Place]] = defaultdict(list)
         for k, slot in enumerate(() if summed else results):
-            self.outputs[slot].append(("out", 8 * k) if width is None else ("scratch", (varying + k) * self.row))
+            self.outputs[slot].append(("out", 8 * k) if width is None else self._row(varying + k))
         self.scratch = 0 if width is None else varying if summed else varying + len(results)
         self.callbacks: dict[Any, str] = {}  # names of operations that are Python's
         self.results: dict[int, Place] = {}  # of operations with many results, and of these
@@ -237,6 +244,7 @@ class ProgramModule(Module):
     def _function(self, index: int, positions: list[int]) -> matrix_loops.Call:
         def body(b: Builder, *pointers: Value) -> None:
             writer = FunctionWriter(self, b, *pointers)
+            writer.gaussians = self._gaussians(positions)
             if index == 0:
                 writer.guards(self._guards.get(-1, ()))
             before = self._schedule[index - 1] if index else None
@@ -256,8 +264,41 @@ class ProgramModule(Module):
                 for slot, row in self.spread.items():
                     writer.pointer("scratch", row * self.row).store(writer.value(slot))
 
-        self.function(f"f{index}", ["ptr"] * 3, body, linkage="internal" if len(self._schedule) <= TOGETHER else "")
+        kinds = ["ptr"] * 3 + ["ptr", "i64"] * self.in_place
+        self.function(f"f{index}", kinds, body, linkage="internal" if len(self._schedule) <= TOGETHER else "")
         return lambda b, *pointers: b.call("void", f"f{index}", *pointers)
+
+    def _gaussians(self, positions: list[int]) -> dict[int, tuple[int, int]]:
+        """For each erf(x) or erfc(x) among instructions in lanes, and each exp(-x·x) beside it, the slots of the two."""
+        if self.width is None:
+            return {}
+        code, first, found = self.tape.code, self.first, dict[int, int]()
+        for position in positions:
+            operation, arguments = code[position]
+            if operation is p.exp and (x := self._root_of_square(arguments[0])) is not None:
+                found[x] = first + position
+        pairs: dict[int, tuple[int, int]] = {}
+        for position in positions:
+            operation, arguments = code[position]
+            if LIBRARY.get(operation) in vector_math.WITH_GAUSSIAN and arguments[0] in found:
+                both = first + position, found.pop(arguments[0])
+                pairs |= dict.fromkeys(both, both)
+        return pairs
+
+    def _root_of_square(self, slot: int) -> int | None:
+        """The slot of x where this one is -x·x, with the same bits however it is written."""
+        operation, arguments = self._made(slot)
+        if operation is p.neg:
+            operation, arguments = self._made(arguments[0])
+            return arguments[0] if operation is p.mul and arguments[0] == arguments[1] else None
+        for x, other in (arguments, arguments[::-1]) if operation is p.mul else ():
+            if self._made(other) == (p.neg, (x,)):
+                return x
+        return None
+
+    def _made(self, slot: int) -> tuple[Any, tuple[int, ...]]:
+        """The instruction of a slot, if there is one."""
+        return self.tape.code[slot - self.first] if slot >= self.first else (None, ())
 
     def _keep(self, slot: int) -> None:
         self._rows[slot] = self._take()
@@ -286,18 +327,22 @@ class ProgramModule(Module):
     def input(self, slot: int) -> Place | None:
         if slot >= self.tape.inputs:
             return None
-        return ("scratch", slot * self.row) if slot < self.varying else ("given", 8 * (slot - self.varying))
+        return self._row(slot) if slot < self.varying else ("given", 8 * (slot - self.varying))
 
     def step(self, place: Place) -> int:
         """Bytes from one number to the next: what all lanes share lies side by side."""
         return self.row if place[0] == "scratch" else 8
 
-    def run(self, b: Builder, given: Value, scratch: Value, out: Value) -> None:
-        """All functions and matrices, with no guard failed before."""
+    def _row(self, number: int) -> Place:
+        """A row of inputs, or behind them of outputs."""
+        return ("places", number) if self.in_place else ("scratch", number * self.row)
+
+    def run(self, b: Builder, given: Value, scratch: Value, out: Value, *places: Value) -> None:
+        """All functions and matrices, with no guard failed before; `places` has the addresses of rows that are in place."""
         if self.tape.guards:
             scratch.at(self.status, "i8").store(b.constant(HELD))
         for call in self._calls:
-            call(b, given, scratch, out)
+            call(b, given, scratch, out, *places)
 
     def stack(self) -> Place:
         """Room for another stack: behind the sums of a block, since rows are of many lanes."""
@@ -330,14 +375,21 @@ class ProgramModule(Module):
 
 
 class FunctionWriter:
-    def __init__(self, module: ProgramModule, b: Builder, given: Value, scratch: Value, out: Value) -> None:
+    def __init__(
+        self, module: ProgramModule, b: Builder, given: Value, scratch: Value, out: Value, *places: Value
+    ) -> None:
         self.module, self.tape, self.b = module, module.tape, b
+        self.places = places  # the addresses of rows that are in place, and the lane
         self.pointers = {"given": given, "scratch": scratch, "out": out}
         self.values: dict[int, Value] = {}
         self.distances: dict[Any, Value] = {}  # of rows of tables
         self.comparisons: dict[int, tuple[Value, Value]] = {}
+        self.gaussians: dict[int, tuple[int, int]] = {}  # from each of two slots that one function computes to both
 
     def pointer(self, base: str, offset: int) -> Value:
+        if base == "places":
+            table, lane = self.places
+            return table.at(offset, "ptr").load("ptr").at(lane)
         return (self.pointers.get(base) or Value(self.b, "ptr", base)).at(offset, "i8")
 
     def value(self, slot: int) -> Value:
@@ -357,7 +409,9 @@ class FunctionWriter:
     def instruction(self, slot: int, operation: Any, arguments: tuple[int, ...]) -> None:
         """One operation, and the output that it may be."""
         inline = INLINE.get(operation)
-        if operation is p.where and arguments[0] in self.comparisons:
+        if slot in self.gaussians:
+            value = self.values.get(slot) or self._with_gaussian(slot)
+        elif operation is p.where and arguments[0] in self.comparisons:
             # where(less(x, y), …) without making the number 1, 0 or nan: x < y, or not comparable.
             x, y = self.comparisons[arguments[0]]
             holds = x.compare("ult", y)
@@ -513,6 +567,14 @@ class FunctionWriter:
 
         return apply
 
+    def _with_gaussian(self, slot: int) -> Value:
+        """One of erf(x) or erfc(x), and exp(-x·x), by a function that computes both."""
+        both = self.gaussians[slot]
+        operation, (x,) = self.tape.code[both[0] - self.tape.first_instruction]
+        function = f"{LIBRARY[operation]}_gaussian_v{self.b.width}"
+        self.values |= zip(both, self.b.call_for_two(function, self.value(x)), strict=True)
+        return self.values[slot]
+
     def _table(self, slot: int, operation: Any, arguments: tuple[int, ...]) -> Value:
         """The numbers of a table in a row: where they lie, or in the scratch array."""
         module = self.module
@@ -619,7 +681,8 @@ class FunctionWriter:
 
     def _address(self, slot: int) -> Place | None:
         """Where a number lies in memory among its like: an input, or one of many results."""
-        return self.module.input(slot) or self.module.results.get(slot)
+        place = self.module.input(slot) or self.module.results.get(slot)
+        return None if place and place[0] == "places" else place
 
     def output(self, slot: int) -> None:
         """Write the number where it is an output, and add it where it is summed."""
@@ -718,37 +781,46 @@ def lanes_module(tape: Program, varying: int, width: int, *, summed: bool, contr
 
     The first `varying` inputs have one value for each lane, the others one for all. A block is gathered into the scratch
     array, worked through one vector register at a time, and its results are scattered from there; so any strides will do, and
-    a lane's neighbours never enter it. `summed` outputs are added up over the lanes of a block and never stored for each.
+    a lane's neighbours never enter it. Without loops over matrices, numbers that lie side by side stay where they are, and
+    two registers go together. `summed` outputs are added up over the lanes of a block and never stored for each.
     """
     tape = lowered(tape, NATIVE)
     module = ProgramModule(tape, varying, width, results=tape.outputs, summed=summed, contract=contract)
 
-    def main(b: Builder, *arguments: Value) -> None:
-        """`results` are the sums of blocks or else rows of n lanes; `out` is a mask, and the sums of vectors behind it."""
+    def main(b: Builder, *arguments: Value) -> Value:
+        """How many blocks have a lane whose guards do not hold; their `status` is written then.
+
+        `results` are the sums of blocks or else `leaves` arrays of n lanes, which have so many numbers each in `sizes`; `out`
+        is a mask, and the sums of vectors behind it.
+        """
         *common, start, end, together = arguments
+        failing: list[Value] = []
 
         def blocks() -> None:
-            with b.counted(end, first=start) as (part,):
+            with b.counted(end, first=start, carried=[b.constant(0, "i64")]) as around:
+                part, before = around
+                failing.append(before)
                 if module.scatters:
                     _blocks(module, b, common, part, together)
                 else:
-                    _block(module, b, common, part, common[3].at(part * len(tape.outputs)))
+                    around[1] = before + _block(module, b, common, part, common[3].at(part * len(tape.outputs)))
 
-        module.stacked(blocks, out=common[5])
+        module.stacked(blocks, out=common[8])
+        return failing[0]
 
     module.table("places", module.added)
-    module.function("main", [*["ptr"] * 6, *["i64"] * 5], main)
+    module.function("main", [*["ptr"] * 6, "i64", *["ptr"] * 2, *["i64"] * 5], main)
     work = module.work + sum(len(table.arguments) for table in module.tables.scattered)
     stacks = masked_loops.STACK * len(module.stacks)
-    size = module.scratch * (module.row // 8)
-    module.facts = {"block": module.block, "scratch": size, "stacks": stacks, "work": work}
+    size = module.scratch * (module.row // 8) + (varying + len(tape.outputs) + 7) // 8 * 8
+    module.facts = {"block": module.block, "scratch": size, "stacks": stacks, "work": work, "width": module.width}
     module.facts["together"] = bool(module.scatters) and not module.outers  # whether blocks may share a row of sums
     return module
 
 
 def _blocks(module: ProgramModule, b: Builder, common: Sequence[Value], part: Value, together: Value) -> None:
     """As many blocks as share a row of sums, where tables are added up."""
-    results, scratch, n, size = common[3], common[4], *common[6:]
+    results, scratch, n, size = common[3], common[7], *common[9:]
     count, begin = len(module.tape.outputs), part * together
     total = results.at(part * count)
     b.call("void", "al_fill", total, b.constant(0.0, "double"), count)
@@ -761,30 +833,49 @@ def _blocks(module: ProgramModule, b: Builder, common: Sequence[Value], part: Va
         scatter.add_table(b, scratch, total)
 
 
-def _block(module: ProgramModule, b: Builder, common: Sequence[Value], block: Value, total: Value) -> None:
-    given, bases, strides, results, scratch, out, n, block_size = common
+def _block(module: ProgramModule, b: Builder, common: Sequence[Value], block: Value, total: Value) -> Value:
+    """Run a block; 1 if a guard fails in one of its lanes, else 0."""
+    given, bases, strides, results, sizes, status, leaves, scratch, out, n, block_size = common
     row, varying, width, guarded = module.row, module.varying, b.width, bool(module.tape.guards)
-    written = (
-        0 if module.summed else len(module.tape.outputs) + guarded
-    )  # the status lies in the row behind the outputs
     rows, sums, first = scratch.at(varying * row, "i8"), out.at(width), block * block_size
+    addresses = scratch.at(module.scratch * row, "i8")
     ahead = n - first
     lanes = block_size.where(ahead.compare("sge", block_size), ahead)
     padded = lanes + (width - 1) & -width
     size, inputs = module.copied
-    b.call("void", "al_gather", bases, strides, inputs, size, first, lanes, scratch, row, padded)
+    allowed = lanes if module.in_place else -1
+    b.call("void", "al_gather", bases, strides, inputs, size, first, lanes, scratch, row, padded, addresses, allowed)
     if module.read:
         located = [scratch.at(offset, "i8") for offset in module.located]
         b.call("void", "al_locate", bases, strides, first, lanes, padded, *located)
+    whole = lanes.compare("eq", padded).cast("zext", "i64") if module.in_place else 0
+    b.call("void", "al_targets", results, sizes, leaves, n, first, rows, row, addresses.at(varying, "ptr"), whole)
     b.call("void", "al_fill", sums, b.constant(0.0, "double"), len(module.added) * width)
-    with b.counted(lanes, step=width) as (lane,):
-        exists = (lanes - lane).spread(width).compare("sgt", b.lanes)
-        out.store(exists.cast("sext", b.whole), align=64)
-        module.run(b, given, scratch.at(lane), out)
-    with b.counted(written) as (k,):
-        b.copy(results.at(k * n + first), rows.at(k * row, "i8"), lanes * 8)
+    with b.counted(lanes, step=width, carried=[b.constant(HELD)]) as turn:
+        lane, least = turn
+        if module.added or not module.in_place:
+            exists = (lanes - lane).spread(width).compare("sgt", b.lanes)
+            out.store(exists.cast("sext", b.whole), align=64)
+        module.run(b, given, scratch.at(lane), out, *[addresses, lane] * module.in_place)
+        if guarded:
+            own = scratch.at(module.status, "i8").at(lane).load(b.double)
+            turn[1] = own.where(own < least, least)
+    failing = b.constant(0, "i64")
+    if guarded:
+        failed = b.any(least < HELD)
+        with b.when(failed):
+            own, held = scratch.at(module.status, "i8"), b.constant(HELD, "double")
+            b.call("void", "al_status", status.at(first), own, lanes, held)
+        failing = failed.cast("zext", "i64")
+    b.call("void", "al_leaves", results, sizes, leaves, n, first, lanes, rows, row, whole)
+    _add_up(module, b, scratch, lanes, sums=sums, total=total)
+    return failing
+
+
+def _add_up(module: ProgramModule, b: Builder, scratch: Value, lanes: Value, *, sums: Value, total: Value) -> None:
+    """What a block adds to a row of sums."""
     with b.counted(len(module.added)) as (k,):
-        number = halved(sums.at(k, b.double).load(b.double), width)
+        number = halved(sums.at(k, b.double).load(b.double), b.width)
         place = total.at(Value(b, "ptr", "@places").at(k, "i64").load("i64"))
         place.store(place.load("double") + number if module.scatters else number)
     for call in module.outers:

@@ -149,6 +149,11 @@ class Builder:
     def copy(self, target: "Value", source: "Value", size: "Value | int") -> None:
         self.call("void", "llvm.memcpy.p0.p0.i64", target, source, size, Value(self, "i1", "false"))
 
+    def prefetch(self, place: "Value", *, write: bool) -> None:
+        """Ask for the cache line at an address, which need not exist."""
+        self.module.declarations["llvm.prefetch.p0"] = "declare void @llvm.prefetch.p0(ptr, i32, i32, i32)"
+        self.lines.append(f"call void @llvm.prefetch.p0(ptr {place.name}, i32 {write:d}, i32 2, i32 1)")
+
     def library(self, function: str, *arguments: "Value") -> "Value":
         """A call of a function of doubles; in lanes of its form for them."""
         module = self.module
@@ -179,6 +184,23 @@ class Builder:
     def joined_whole(self, numbers: Iterable[int]) -> "Value":
         """A vector of known integers, one a lane."""
         return Value(self, self.whole, f"<{', '.join(f'i64 {n}' for n in numbers)}>")
+
+    def any(self, truth: "Value") -> "Value":
+        """Whether a mask holds in some lane."""
+        return truth if self.width == 1 else self.call("i1", f"llvm.vector.reduce.or.v{self.width}i1", truth)
+
+    def pair(self, first: "Value", second: "Value") -> "Value":
+        """Two values of a type as one, which a function can return."""
+        kind = f"{{ {first.kind}, {first.kind} }}"
+        half = self.emit(kind, f"insertvalue {kind} poison, {first.kind} {first.name}, 0")
+        return self.emit(kind, f"insertvalue {kind} {half.name}, {second.kind} {second.name}, 1")
+
+    def call_for_two(self, function: str, argument: "Value") -> "tuple[Value, Value]":
+        """A call of a function that returns a pair of values of the type of its argument."""
+        kind = argument.kind
+        both = self.call(f"{{ {kind}, {kind} }}", function, argument)
+        first, second = (self.emit(kind, f"extractvalue {both.kind} {both.name}, {k}") for k in range(2))
+        return first, second
 
     @contextmanager
     def counted(

@@ -273,9 +273,9 @@ class KernelWriter(FunctionWriter):
     """Writes the instructions of a kernel, whose inputs are at hand."""
 
     def __init__(self, module: RolledModule, b: Builder, kernel: Program, inputs: Sequence[Value]) -> None:
-        self.module, self.tape, self.b = module, kernel, b  # type: ignore[assignment]
-        self.values = dict(enumerate(inputs))
-        self.comparisons = {}
+        nowhere = Value(b, "ptr", "null")
+        super().__init__(module, b, nowhere, nowhere, nowhere)  # type: ignore[arg-type] # nothing of it lies in memory
+        self.tape, self.values = kernel, dict(enumerate(inputs))
 
     def value(self, slot: int) -> Value:
         known = self.values.get(slot)

@@ -35,22 +35,73 @@ def _fill(b: Builder, target: Value, number: Value, count: Value) -> None:
 
 
 def _gather(b: Builder, *arguments: Value) -> None:
-    """Lanes first … first + count - 1 of inputs into rows of the scratch array; the last one fills the rest of its vector.
+    """Find rows of lanes first … first + count - 1 of inputs, whose addresses go to `places`.
 
     `bases` are the addresses of the first lane of each input, `strides` the bytes from one lane to the next; `inputs` numbers
-    those that are read.
+    those that are read. Numbers side by side stay where they are, if so many are `allowed` and fill whole vectors; others are
+    copied into a row of the scratch array, whose last number fills the rest of its vector.
     """
-    bases, strides, inputs, size, first, count, scratch, row, padded = arguments
+    bases, strides, inputs, size, first, count, scratch, row, padded, places, allowed = arguments
+    allowed = allowed.compare("eq", padded)
     with b.counted(size) as (which,):
         k = inputs.at(which, "i64").load("i64")
         stride = strides.at(k, "i64").load("i64")
         source, to = bases.at(k, "ptr").load("ptr").at(first * stride, "i8"), scratch.at(k * row, "i8")
-        with b.counted(count) as (lane,):
+        in_row = stride.compare("eq", 8)
+        here = in_row & allowed
+        places.at(k, "ptr").store(source.where(here, to))
+        with b.when(here ^ in_row):
+            b.copy(to, source, count * 8)
+        with b.counted(b.constant(0, "i64").where(in_row, count)) as (lane,):
             number = source.at(lane * stride, "i8").load("double")
             to.at(lane).store(number)
-        filling = to.at(count - 1).load("double")
-        with b.counted(padded, first=count) as (lane,):
-            to.at(lane).store(filling)
+        with b.when(here ^ 1):
+            filling = to.at(count - 1).load("double")
+            with b.counted(padded, first=count) as (lane,):
+                to.at(lane).store(filling)
+
+
+def _targets(b: Builder, *arguments: Value) -> None:
+    """Where a block writes its outputs: into leaves of one number, if its vectors are whole, or the scratch array."""
+    results, sizes, leaves, n, first, rows, row, places, whole = arguments
+    with b.counted(leaves, carried=[results, rows, places]) as turn:
+        k, leaf, own, place = turn
+        size = sizes.at(k, "i64").load("i64")
+        here = size.compare("eq", 1) & whole.compare("ne", 0)
+        with b.counted(size) as (j,):
+            place.at(j, "ptr").store(leaf.at(first).where(here, own.at(j * row, "i8")))
+        turn[1:] = leaf.at(n * size), own.at(size * row, "i8"), place.at(size, "ptr")
+
+
+def _leaves(b: Builder, *arguments: Value) -> None:
+    """Rows of the scratch array into lanes first … first + count - 1 of leaves, arrays (n, size) that lie behind each other.
+
+    Leaves of one number may be `done`.
+    """
+    results, sizes, leaves, n, first, count, rows, row, done = arguments
+    with b.counted(leaves, carried=[results, rows]) as turn:
+        k, leaf, own = turn
+        size = sizes.at(k, "i64").load("i64")
+        target, alone = leaf.at(first * size), size.compare("eq", 1)
+        with b.when(alone & done.compare("eq", 0)):
+            b.copy(target, own, count * 8)
+        b.call("void", "al_transposed", target, b.constant(0, "i64").where(alone, size), own, row, count)
+        turn[1:] = leaf.at(n * size), own.at(size * row, "i8")
+
+
+def _transposed(b: Builder, *arguments: Value) -> None:
+    """`size` rows of `count` doubles into `count` rows of `size`."""
+    target, size, rows, row, count = arguments
+    with b.counted(count) as (lane,), b.counted(size) as (k,):
+        number = rows.at(k * row, "i8").at(lane).load("double")
+        target.at(lane * size + k).store(number)
+
+
+def _status(b: Builder, target: Value, numbers: Value, count: Value, held: Value) -> None:
+    """The numbers of the guards that failed in some lanes, and 0 where they held."""
+    with b.counted(count) as (lane,):
+        number = numbers.at(lane).load("double")
+        target.at(lane).store(b.constant(0.0).where(number.compare("oeq", held), number))
 
 
 def _locate(b: Builder, *arguments: Value) -> None:
@@ -110,11 +161,15 @@ def library(_width: int | None = None) -> Module:
     module = Module(1)
     module.function("al_total", ["ptr", "i64"], _total)
     module.function("al_fill", ["ptr", "double", "i64"], _fill)
-    module.function("al_gather", [*["ptr"] * 3, *["i64"] * 3, "ptr", "i64", "i64"], _gather)
+    module.function("al_gather", [*["ptr"] * 3, *["i64"] * 3, "ptr", "i64", "i64", "ptr", "i64"], _gather)
     module.function("al_locate", [*["ptr"] * 2, *["i64"] * 3, *["ptr"] * 3], _locate)
     module.function("al_scatter", ["ptr"] * 4 + ["i64"] * 4, tables.scatter)
     module.function("al_add", ["ptr"] * 3 + ["i64"], tables.added)
     module.function("al_room", ["ptr", "i64"], _room)
+    module.function("al_targets", [*["ptr"] * 2, *["i64"] * 3, "ptr", "i64", "ptr", "i64"], _targets)
+    module.function("al_leaves", [*["ptr"] * 2, *["i64"] * 4, "ptr", "i64", "i64"], _leaves)
+    module.function("al_transposed", ["ptr", "i64", "ptr", "i64", "i64"], _transposed, linkage="internal")
+    module.function("al_status", ["ptr", "ptr", "i64", "double"], _status)
     for swap in (False, True):
         module.function(f"al_scan{swap:d}", ["ptr"] * 6 + ["i64"] * 5 + ["ptr"], _scan(swap=swap))
     return module

@@ -68,7 +68,7 @@ def test_a_program_for_another_machine(target, kind):
     assert "al_total" in common
 
 
-@pytest.mark.parametrize("width", [1, 2, 4, 8])
+@pytest.mark.parametrize("width", [1, 2, 4, 8, 16])
 def test_lanes_have_the_same_bits_at_every_width(width, monkeypatch):
     """Narrower and wider vectors than those of this machine: each lane of the gradient, and sums within their bound."""
     rng = np.random.default_rng(5)
@@ -87,6 +87,46 @@ def test_lanes_have_the_same_bits_at_every_width(width, monkeypatch):
     np.testing.assert_array_equal(values, expected[0])
     np.testing.assert_array_equal(gradients, expected[1])
     assert np.max(np.abs(total - gradients.sum(axis=0)) / np.abs(gradients).sum(axis=0)) < 77 * 2.3e-16
+
+
+FORMS = {"-x·x": lambda x: al.exp(-x * x), "x·-x": lambda x: al.exp(x * -x), "-(x·x)": lambda x: al.exp(-(x * x))}
+
+
+@pytest.mark.parametrize("name", ["erf", "erfc"])
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("gaussian_first", [False, True])
+def test_the_gaussian_of_an_error_function_is_computed_with_it(name, form, gaussian_first):
+    """One call for both, whichever comes first, with the bits of two calls; another exponential has its own call."""
+    function, gaussian = getattr(al, name), FORMS[form]
+
+    def f(x):
+        both = [gaussian(x), function(x)] if gaussian_first else [function(x), gaussian(x)]
+        return [*both, al.exp(-x), al.exp(x * x)]
+
+    text = emit.lanes_module(al.trace(f, 0.5).program, 1, 4, summed=False).text
+    assert text.count(f"@{name}_gaussian_v8(<8 x double> %") == 1
+    assert f"@{name}_v8(<8 x double> %" not in text
+    assert text.count("@exp_v8(<8 x double> %") == 2
+    x = np.linspace(-30, 30, 1001)
+    run = lambda g, x: al.jit(al.vmap(g), backend="llvm")(x)
+    with np.errstate(over="ignore"):
+        expected = [run(al.exp, -x * x), run(function, x), run(al.exp, -x), run(al.exp, x * x)]
+    for got, wanted in zip(run(f, x), expected if gaussian_first else [expected[k] for k in (1, 0, 2, 3)], strict=True):
+        np.testing.assert_array_equal(got, wanted)
+
+
+def test_an_exponential_of_another_number_is_no_gaussian():
+    """-x·y, x·x and half of the square are left alone, and so is one function for which there is no partner left."""
+
+    def f(x, y):
+        return [al.erfc(x), al.exp(-x * y), al.exp(x * x), al.exp(-x * x * 0.5), al.exp(-y * y)]
+
+    text = emit.lanes_module(al.trace(f, 0.5, 0.25).program, 2, 4, summed=False).text
+    assert "gaussian" not in text
+    text = emit.lanes_module(
+        al.trace(lambda x: [al.erf(x), al.erfc(x), al.exp(-x * x)], 0.5).program, 1, 4, summed=False
+    ).text
+    assert text.count("_gaussian_v8(<8 x double> %") == 1
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
