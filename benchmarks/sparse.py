@@ -82,7 +82,7 @@ class Growth:
                 )
                 if name == OURS and size == self.judged_at:
                     verdict = f"Ready, 10⁶ operations: {duration(each)} each ({judged(each, self.bar, duration)})."
-        header = ["contestant", "variables", "first result after", "µs an operation", "time a run", "ns a variable"]
+        header = ["contestant", "variables", "first result after", "µs an operation", "a matrix", "ns a variable"]
         return Section(
             self.number, self.title, "\n\n".join(filter(None, [measure.table(header, rows), verdict])), wrong
         )
