@@ -175,6 +175,14 @@ def test_himmelblau(reports):
     assert (n["x after step 39"], n["y after step 39"]) == pytest.approx((3.5843277, -1.8470242), abs=5e-6)
 
 
+def test_mandelbrot(reports):
+    """One path serves all pixels; the gradient is that of the recurrence, the area known."""
+    n = reports["mandelbrot"].numbers
+    assert n["paths that serve all pixels"] == 1
+    assert n["largest relative difference from the recurrence"] < 1e-8
+    assert n["area of the set"] == pytest.approx(1.5066, abs=0.02)
+
+
 @full
 def test_activations(reports):
     """120 points of four curves agree with the formulas; the steepest slopes, and what happens at the kink."""
