@@ -77,7 +77,7 @@ CORE = "core"
 #: over lanes (a thousand rows and twenty look-ups: 0.2 µs a lane with the gradient, where selections took 100); calls over
 #: lanes that no path serves, and warnings of `int` and `range`.
 #: Tape +360, llvm +190: `while_loop` in lanes (a masked loop in machine code and by NumPy, its reverse sweep over a stack,
-#: the paths of a turn as one program): one path instead of one for each number of turns, a fifth of the time.
+#: all paths of a turn as one program): one path instead of one for each number of turns, a tenth of the time.  #: the paths of a turn as one program): one path instead of one for each number of turns, a fifth of the time.
 #: Core +3, tape +400, llvm +130: derivatives of every order of loops, binomial checkpoints, scans in lanes.
 #: Tape +57, llvm +156: lanes in half of the time (outputs leaf by leaf in memory that is used again 55; rows that stay in
 #: place, Jacobians written where they belong and statuses only of failures 110; exp(-x·x) beside erf and erfc 40).
