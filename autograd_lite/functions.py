@@ -77,20 +77,20 @@ def sum(numbers: Any, axis: int | None = None) -> Any:  # noqa: A001 - named as 
     >>> sum([1.0, 2.0, 3.5])
     6.5
     """
-    lifted = _lifted(numbers, axis, np.add.reduce)
+    lifted = _lifted(numbers, axis)
     return unboxed(reduced(add, object_array(numbers), axis, 0.0)) if lifted is None else lifted
 
 
-def _lifted(numbers: Any, axis: int | None, reduce: Callable[..., Any]) -> Any:
-    """The reduction of a long array of a traced function, which is one instruction; None for what is none."""
+def _lifted(numbers: Any, axis: int | None, *, mean: bool = False) -> Any:
+    """The sum or mean of a long array of a traced function, which is one instruction; None for what is none."""
     if isinstance(numbers, LazyArray):
-        return reduce(numbers, axis=axis)
+        return np.mean(numbers, axis=axis) if mean else np.sum(numbers, axis=axis)  # type: ignore[call-overload]
     if not (context.tracing and (trace := context.recording()) and isinstance(numbers, np.ndarray)):
         return None
     found = trace.lifted(np.add, "reduce", (numbers,), {"axis": axis})
     if found is NotImplemented:
         return None
-    return found if reduce is np.add.reduce else found / float(np.size(numbers) if axis is None else numbers.shape[axis])
+    return found / float(numbers.size if axis is None else numbers.shape[axis]) if mean else found
 
 
 def prod(numbers: Any, axis: int | None = None) -> Any:
@@ -136,7 +136,7 @@ def mean(numbers: Any, axis: int | None = None) -> Any:
     >>> mean([1.0, 2.0, 6.0])
     3.0
     """
-    lifted = _lifted(numbers, axis, np.mean)
+    lifted = _lifted(numbers, axis, mean=True)
     if lifted is not None:
         return lifted
     array = object_array(numbers)

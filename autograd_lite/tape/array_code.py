@@ -12,7 +12,8 @@ from autograd_lite.arrays import Conditions, LazyArray, as_variable_array, axes_
 from autograd_lite.conversion import as_operand
 from autograd_lite.errors import AutogradLiteError
 from autograd_lite.primitives import Primitive
-from autograd_lite.tape.lane_arrays import LONG, LaneArray, Shape, may_lift, ordinary
+from autograd_lite.tape import lane_arrays
+from autograd_lite.tape.lane_arrays import LaneArray, Shape, may_lift, ordinary
 from autograd_lite.tape.lifting import Leaf, as_numbers, leaf_of, place_of, replayed, dependents
 from autograd_lite.tape.recording import Recording
 from autograd_lite.variable import Variable
@@ -33,7 +34,7 @@ def lifted(function: Callable[..., Any], *operands: Any) -> Any:
         shape = np.broadcast_shapes(*(part.shape for part in parts))
     except ValueError:  # NumPy says it better
         return NotImplemented
-    if math.prod(shape) < LONG or not any(map(_is_traced, parts)):
+    if math.prod(shape) < lane_arrays.LONG or not any(map(_is_traced, parts)):
         return NotImplemented
     lanes = _lanes(shape, parts)
     if lanes is None:
@@ -49,7 +50,7 @@ def _are_long(operands: Sequence[Any]) -> bool:
     """Whether operands may make a long array: a quick look."""
     sizes = [operand.size for operand in operands if isinstance(operand, (np.ndarray, Conditions))]
     sizes += [len(operand) for operand in operands if isinstance(operand, (list, tuple))]
-    return math.prod(filter(None, sizes)) >= LONG if sizes else False
+    return math.prod(filter(None, sizes)) >= lane_arrays.LONG if sizes else False
 
 
 def _part(operand: Any) -> Any:
@@ -97,7 +98,7 @@ def _lanes(shape: Shape, parts: Sequence[Any]) -> Shape | None:
             if fits and math.prod(shape[a] for a in axes) > math.prod(shape[a] for a in best):
                 best = axes
     lanes = tuple([length if axis in best else 1 for axis, length in enumerate(shape)])
-    return lanes if math.prod(lanes) >= LONG else None
+    return lanes if math.prod(lanes) >= lane_arrays.LONG else None
 
 
 def _aligned(shape: Shape, ndim: int) -> Shape:
@@ -150,7 +151,7 @@ def served(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], options: dict[
     pair = arrays.PAIRS.get(ufunc)
     if pair is not None:
         found = tuple([lifted(function, *inputs) for function in pair])
-        return NotImplemented if NotImplemented in found else found
+        return NotImplemented if any(part is NotImplemented for part in found) else found
     function = arrays.function_of(ufunc)
     if function is None:
         return NotImplemented
@@ -194,18 +195,18 @@ def product(a: Any, b: Any) -> Any:
 
     A matrix of Variables times a vector has loops of its own in machine code; it is no expression unless its rows are many.
     """
-    if may_lift() is None or np.size(a) * np.size(b) < LONG:
+    if may_lift() is None or np.size(a) * np.size(b) < lane_arrays.LONG:
         return NotImplemented
     parts = [_part(a), _part(b)]
     if any(part is None or not 1 <= part.ndim <= 2 for part in parts):
         return NotImplemented
     left, right = parts
     inner = left.shape[-1], right.shape[0]
-    if inner[0] != inner[1] or left.size * right.size // inner[0] < LONG:
+    if inner[0] != inner[1] or left.size * right.size // inner[0] < lane_arrays.LONG:
         return NotImplemented
     rows = left.shape[:-1] + right.shape[1:]
     matrices = [part for part in parts if part.ndim == 2 and not isinstance(part, LaneArray)]
-    if any(part.dtype == object for part in matrices) and max(rows) < LONG:
+    if any(part.dtype == object for part in matrices) and max(rows) < lane_arrays.LONG:
         return NotImplemented
     if left.ndim == right.ndim == 2:
         left, right = left[:, :, None], right[None]

@@ -133,8 +133,9 @@ class LaneArray(np.lib.mixins.NDArrayOperatorsMixin, LazyArray):
 
     def _become(self, array: Any) -> None:
         self._made = array
-        for view in filter(None, [reference() for reference in self._views]):
-            view._become(view._parent[1](array))  # type: ignore[index]
+        for view in [reference() for reference in self._views]:
+            if view is not None:
+                view._become(view._parent[1](array))  # type: ignore[index]
 
     def _viewed(self, other: "LaneArray", change: Callable[[Any], Any]) -> "LaneArray":
         other._parent = self, change

@@ -157,7 +157,8 @@ def _block(leaves: Sequence[Leaf], lanes: tuple[int, ...], count: int) -> tuple[
         return np.stack(columns).T, []  # each column in one piece
     entries = np.stack(columns, axis=1).ravel().tolist()
     values = np.array([getattr(e, "_value", e) for e in entries]).reshape(count, len(columns))
-    return values, [(place, e) for place, e in enumerate(entries) if type(e) is Variable]
+    inside = [(place, e) for place, e in enumerate(entries) if type(e) is Variable]
+    return values, sorted(inside, key=lambda pair: pair[1]._number)  # as they lie in memory: copied in long runs
 
 
 def one_by_one(outputs: Sequence[Any], leaves: Leaves, lanes: tuple[int, ...]) -> list[list[Any]]:
