@@ -140,6 +140,7 @@ _GUARDED = frozenset((np.divide, np.power))
 class LazyArray:
     """An array of a traced function that is an expression still; see `tape.lane_arrays`."""
 
+    ndim: Any
     numbers: Callable[[], Any]  # its Variables as an array
 
 
@@ -533,7 +534,7 @@ class Conditions(np.lib.mixins.NDArrayOperatorsMixin):
     __hash__ = None  # type: ignore[assignment] # as arrays have it
 
     def __init__(self, each: Any) -> None:
-        self.each = each if isinstance(each, LazyArray) else as_variable_array(boxed(each))
+        self.each: Any = each if isinstance(each, LazyArray) else as_variable_array(boxed(each))
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray[Any, Any]:
         del copy  # always made anew

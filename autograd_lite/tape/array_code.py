@@ -2,19 +2,19 @@
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from autograd_lite import arrays
-from autograd_lite.arrays import Conditions, LazyArray, as_variable_array, axes_of, boxed, is_variable, truths
+from autograd_lite.arrays import Conditions, as_variable_array, axes_of, boxed, is_variable
 from autograd_lite.conversion import as_operand
 from autograd_lite.errors import AutogradLiteError
 from autograd_lite.primitives import Primitive
 from autograd_lite.tape import lane_arrays
 from autograd_lite.tape.lane_arrays import LaneArray, Shape, may_lift, ordinary
-from autograd_lite.tape.lifting import Leaf, as_numbers, leaf_of, place_of, replayed, dependents
+from autograd_lite.tape.lifting import Leaf, as_numbers, dependents, leaf_of, place_of, replayed
 from autograd_lite.tape.recording import Recording
 from autograd_lite.variable import Variable
 
@@ -22,10 +22,10 @@ from autograd_lite.variable import Variable
 AXES = 4
 
 
-def lifted(function: Callable[..., Any], *operands: Any) -> Any:
+def lifted(function: Callable[..., Any] | None, *operands: Any) -> Any:
     """A function of numbers on each element of broadcast operands, as one expression; NotImplemented where that is none."""
     notes = may_lift()
-    if notes is None or not _are_long(operands):
+    if notes is None or function is None or not _are_long(operands):
         return NotImplemented
     parts = [_part(operand) for operand in operands]
     if any(part is None for part in parts):
@@ -123,11 +123,11 @@ def _entered(array: LaneArray, leaves: dict[int, Leaf], notes: Recording) -> Any
     """The cells of an array; where a leaf of the others has other data for its node, with another node."""
     instead = {}
     for number, leaf in array.leaves.items():
-        known = leaves.get(number)
-        if known is not None and place_of(known.data) != place_of(leaf.data):
-            leaf = leaf_of(notes, leaf.data, owned=True)
-            instead[number] = leaf.node
-        leaves[leaf.node._number] = leaf
+        known = leaves.setdefault(number, leaf)
+        if place_of(known.data) != place_of(leaf.data):
+            other = leaf_of(notes, leaf.data, owned=True)
+            instead[number] = other.node
+            leaves[other.node._number] = other
     if not instead:
         return array.cells
     outputs = array.cells.ravel().tolist()
@@ -152,10 +152,7 @@ def served(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], options: dict[
     if pair is not None:
         found = tuple([lifted(function, *inputs) for function in pair])
         return NotImplemented if any(part is NotImplemented for part in found) else found
-    function = arrays.function_of(ufunc)
-    if function is None:
-        return NotImplemented
-    result = lifted(function, *inputs)
+    result = lifted(arrays.function_of(ufunc), *inputs)
     return Conditions(result) if result is not NotImplemented and arrays.is_question(ufunc) else result
 
 
@@ -213,7 +210,11 @@ def product(a: Any, b: Any) -> Any:
     elif right.ndim == 2:
         left = left[:, None]
     terms = lifted(arrays.function_of(np.multiply), left, right)
-    return NotImplemented if terms is NotImplemented else terms.added(terms.ndim - (2 if parts[1].ndim == 2 else 1), keepdims=False)
+    return (
+        NotImplemented
+        if terms is NotImplemented
+        else terms.added(terms.ndim - (2 if parts[1].ndim == 2 else 1), keepdims=False)
+    )
 
 
 # ------------------------------------------------------------------------------------------- functions that are no ufuncs
@@ -221,7 +222,7 @@ def product(a: Any, b: Any) -> Any:
 
 def _by_product(function: Callable[..., Any], arranged: Callable[..., Any]) -> Callable[..., Any]:
     """A function of NumPy that multiplies vectors or matrices, which are `arranged` as for `@`."""
-    implementation: Any = function._implementation  # type: ignore[attr-defined] # noqa: SLF001 - NumPy's own code
+    implementation: Any = function._implementation  # type: ignore[attr-defined]
 
     def multiplied(a: Any, b: Any, out: Any = None) -> Any:
         found = product(*arranged(a, b)) if out is None and np.ndim(a) and np.ndim(b) else NotImplemented
@@ -248,6 +249,12 @@ def _average(a: Any, axis: Any = None, weights: Any = None, **options: Any) -> A
     return np.mean(a) if weights is None else np.sum(a * weights) / np.sum(weights)
 
 
+def _expanded(a: Any, axis: Any) -> Any:
+    ndim = a.ndim + np.size(axis)
+    new = axes_of(axis, ndim)
+    return a[tuple([None if k in new else slice(None) for k in range(ndim)])]
+
+
 def _like(function: Callable[..., Any]) -> Callable[..., Any]:
     """Of an array, but for its shape."""
 
@@ -257,13 +264,14 @@ def _like(function: Callable[..., Any]) -> Callable[..., Any]:
     return like
 
 
-LaneArray.functions |= {
+own: dict[Any, Callable[..., Any]] = {
     np.diff: _diff,
     np.average: _average,
     np.copy: lambda a, *_, **__: a.copy(),
-    np.expand_dims: lambda a, axis: a[tuple(None if k in axes_of(axis, a.ndim + np.size(axis)) else slice(None) for k in range(a.ndim + np.size(axis)))],
+    np.expand_dims: _expanded,
     **{function: _like(function) for function in (np.zeros_like, np.ones_like, np.full_like, np.empty_like)},
 }
+LaneArray.functions |= own
 arrays.FUNCTIONS |= {
     np.dot: _by_product(np.dot, lambda a, b: (a, b)),
     np.inner: _by_product(np.inner, lambda a, b: (a, b.T if np.ndim(b) == 2 else b)),

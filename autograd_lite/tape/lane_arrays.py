@@ -25,7 +25,20 @@ Shape = tuple[int, ...]
 LONG = 512
 
 #: Functions of NumPy that ask an array for its method of that name, or its shape.
-_BY_METHOD = {np.sum, np.mean, np.any, np.all, np.clip, np.ravel, np.reshape, np.transpose, np.squeeze, np.shape, np.ndim, np.size}
+_BY_METHOD = {
+    np.sum,
+    np.mean,
+    np.any,
+    np.all,
+    np.clip,
+    np.ravel,
+    np.reshape,
+    np.transpose,
+    np.squeeze,
+    np.shape,
+    np.ndim,
+    np.size,
+}
 #: Those that write into an argument.
 _WRITING = {np.copyto, np.put, np.place, np.putmask, np.fill_diagonal, np.put_along_axis}
 
@@ -46,7 +59,7 @@ class LaneArray(np.lib.mixins.NDArrayOperatorsMixin, LazyArray):
     """
 
     __hash__ = None  # type: ignore[assignment] # as arrays have it
-    __class__ = property(lambda _: TracedArray)  # type: ignore[assignment] # what asks for arrays is told that it is one
+    __class__ = property(lambda _: TracedArray)  # what asks for arrays is told that it is one
     functions: ClassVar[dict[Any, Callable[..., Any]]] = {}  # what stands for functions of NumPy; given by `array_code`
 
     def __init__(self, cells: Any, lanes: Shape, leaves: Leaves) -> None:
@@ -98,10 +111,8 @@ class LaneArray(np.lib.mixins.NDArrayOperatorsMixin, LazyArray):
 
     def _numbers(self, notes: Recording | None) -> Any:
         outputs, as_lanes = self.cells.ravel().tolist(), may_lift() is not None
-        if as_lanes:
-            found = run(outputs, self.leaves, self.lanes, None)
-        else:
-            found = one_by_one(outputs, self.leaves, self.lanes)
+        own = outputs, self.leaves, self.lanes
+        found = run(*own, None) if as_lanes else one_by_one(*own)
         if notes is not None:
             each = 1 if as_lanes else max(len(dependents(outputs, self.leaves)[0]) // len(outputs), 1)
             notes.count_array(self.shape, self.size * each)
@@ -145,10 +156,10 @@ class LaneArray(np.lib.mixins.NDArrayOperatorsMixin, LazyArray):
     def write(self, other: Any) -> None:
         """Take over the numbers of another array."""
         alone = self._parent is None and not any(reference() is not None for reference in self._views)
-        if self.lazy and alone and type(other) is LaneArray and other.lazy and other.shape == self.shape:
-            if self.notes is recording.current():
-                self.cells, self.lanes, self.leaves, self._known = other.cells, other.lanes, other.leaves, (None, None)
-                return
+        alike = type(other) is LaneArray and other.lazy and other.shape == self.shape
+        if self.lazy and alone and alike and self.notes is recording.current():
+            self.cells, self.lanes, self.leaves, self._known = other.cells, other.lanes, other.leaves, (None, None)
+            return
         self.held()[...] = other.numbers() if isinstance(other, LazyArray) else other
 
     def __setitem__(self, index: Any, value: Any) -> None:
@@ -230,7 +241,9 @@ class LaneArray(np.lib.mixins.NDArrayOperatorsMixin, LazyArray):
         for place in np.ravel(places).tolist():
             where = np.unravel_index(place, self.shape)
             instead = {number: column[where] for number, column in columns.items()}
-            instead = {number: entry.item() if isinstance(entry, np.generic) else entry for number, entry in instead.items()}
+            instead = {
+                number: entry.item() if isinstance(entry, np.generic) else entry for number, entry in instead.items()
+            }
             found += replayed([outputs[cells[place]]], operations, instead)
         if (notes := recording.current()) is not None:
             notes.count_array(self.shape, np.size(places) * max(len(operations), 1))
@@ -247,10 +260,10 @@ class LaneArray(np.lib.mixins.NDArrayOperatorsMixin, LazyArray):
 
     def reshape(self, *shape: Any, **options: Any) -> Any:
         """As of an array."""
-        shape = shape[0] if len(shape) == 1 else shape
+        given: Any = shape[0] if len(shape) == 1 else shape
         if not self.lazy or self.cells.size > 1 or options:
-            return self.numbers().reshape(shape, **options)
-        known = np.broadcast_to(0.0, self.lanes).reshape(shape).shape
+            return self.numbers().reshape(given, **options)
+        known = np.broadcast_to(0.0, self.lanes).reshape(given).shape
         moved = self._moved(self.cells.reshape((1,) * len(known)), lambda data: data.reshape(known))
         return self._viewed(moved, lambda array: array.reshape(known))
 
@@ -305,8 +318,8 @@ class LaneArray(np.lib.mixins.NDArrayOperatorsMixin, LazyArray):
         """The sum over some axes, or the mean: that of a `vmap` over the lanes among them."""
         axes = axes_of(axis, self.ndim)
         if not (self.lazy and may_lift()):
-            method = np.mean if mean else np.add.reduce
-            return method(self.numbers(), axis=axes, keepdims=keepdims)  # type: ignore[operator]
+            reduction: Any = np.mean if mean else np.add.reduce
+            return reduction(self.numbers(), axis=axes, keepdims=keepdims)
         inside, outside = (
             [a for a in range(self.ndim) if self.lanes[a] > 1 and (a in axes) is among] for among in (True, False)
         )
@@ -368,7 +381,7 @@ class LaneArray(np.lib.mixins.NDArrayOperatorsMixin, LazyArray):
     # --------------------------------------------------------------------------------------------- functions of NumPy
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
-        out = options.pop("out", None) or ()
+        out: Any = options.pop("out", None) or ()
         if method == "__call__" and len(out) == 1 and isinstance(out[0], LaneArray) and not options:
             out[0].write(arrays.array_ufunc(ufunc, method, *inputs))
             return out[0]
@@ -376,7 +389,7 @@ class LaneArray(np.lib.mixins.NDArrayOperatorsMixin, LazyArray):
             options["out"] = tuple([_held(part) for part in out])
         return arrays.array_ufunc(ufunc, method, *(map(_held, inputs) if method == "at" else inputs), **options)
 
-    def __array_function__(self, function: Any, types: Any, inputs: Any, options: Any) -> Any:  # noqa: ARG002
+    def __array_function__(self, function: Any, types: Any, inputs: Any, options: Any) -> Any:
         own = self.functions.get(function)
         found = NotImplemented if own is None else own(*inputs, **options)
         if found is not NotImplemented:

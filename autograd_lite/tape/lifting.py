@@ -13,7 +13,6 @@ import numpy as np
 
 from autograd_lite.nests import unravel
 from autograd_lite.primitives import positive
-from autograd_lite.tape import recording
 from autograd_lite.tape.backends.lanes import Columns
 from autograd_lite.tape.backends.registry import fastest
 from autograd_lite.tape.lane_operations import entered
@@ -50,7 +49,7 @@ Leaves = Mapping[int, Leaf]
 def leaf_of(notes: Recording, array: Any, *, owned: bool = False) -> Leaf:
     """The leaf for an array as it is now: the one that the trace has if it had such an array there before."""
     place = place_of(array)
-    known = notes.leaves.get(place)
+    known: Leaf | None = notes.leaves.get(place)
     data = array if owned else array.copy()
     if known is not None and _alike(known.data, data):
         return known
@@ -71,8 +70,11 @@ def _alike(one: Any, other: Any) -> bool:
     if one is other:
         return True
     if one.dtype == object:
-        return all(a is b or (type(a) is float and repr(a) == repr(b)) for a, b in zip(one.flat, other.flat, strict=True))
-    return bool(np.array_equal(*(np.ascontiguousarray(a).view(np.int64) for a in (one, other))))
+        return all(
+            a is b or (type(a) is float and repr(a) == repr(b)) for a, b in zip(one.flat, other.flat, strict=True)
+        )
+    bits = [np.ascontiguousarray(array).view(np.int64) for array in (one, other)]
+    return bool(np.array_equal(bits[0], bits[1]))
 
 
 def as_numbers(array: Any) -> Any:
