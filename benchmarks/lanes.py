@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import formulas, networks, sections
-from benchmarks.contest import ALL_CORES, NUMBA, NUMPY, OURS, Bar, Row
+from benchmarks.contest import ALL_CORES, MAPPED, NUMBA, NUMPY, OURS, Bar, Row
 
 if TYPE_CHECKING:
     from benchmarks.networks import Data
@@ -30,6 +30,11 @@ def digits(samples: int, *, small: bool = False) -> tuple[Data]:
 def options(count: int) -> tuple[Any]:
     """Return the options of row 8."""
     return (formulas.options(count),)
+
+
+def samples(count: int) -> tuple[Any]:
+    """Return the samples of row 13."""
+    return (formulas.samples(count),)
 
 
 BY_NUMPY = (NUMPY, NUMPY + ALL_CORES)
@@ -63,6 +68,20 @@ ROWS = [
         networks.classifier_gradient,
         (OURS, NUMPY, NUMPY + ALL_CORES, "jax", "casadi", "torch", "torch" + ALL_CORES, "autograd"),
         (Bar(BY_NUMPY, 2.0, 1.0), Bar(bar=10.0, reach=3.0, of="ready")),
+    ),
+    *(
+        Row(
+            number,
+            f"Mean payoff over {count:,} samples with five sensitivities, as array code",
+            "mean_payoff",
+            partial(samples, count),
+            partial(samples, 1_000),
+            formulas.mean_payoff_by_hand,
+            (OURS, MAPPED, NUMPY, "jax", "autograd"),
+            (Bar((MAPPED,), 1.3), Bar(bar=0.5, of="ready")),
+            makers={MAPPED: "mean_payoff_mapped"},
+        )
+        for number, count in ((13, 20_000), (14, 1_000_000))
     ),
 ]
 

@@ -31,7 +31,7 @@ MATHS = SimpleNamespace(
 
 def _ready(f: Callable[..., Any], *arguments: Any) -> Run:
     """Jit a function and bind its arguments, which are on the device already."""
-    compiled, placed = jax.jit(f), [jnp.asarray(a) for a in arguments]
+    compiled, placed = jax.jit(f), [jax.tree.map(jnp.asarray, a) for a in arguments]
     return lambda: jax.block_until_ready(compiled(*placed))
 
 
@@ -79,6 +79,11 @@ def black_scholes(points: Any) -> Run:
     """Prices and sensitivities: vmap of value_and_grad."""
     f = jax.vmap(jax.value_and_grad(partial(formulas.call, m=MATHS), argnums=(0, 1, 2, 3, 4)))
     return _ready(f, *points)
+
+
+def mean_payoff(z: Any) -> Run:
+    """The mean over samples and its sensitivities."""
+    return _ready(jax.value_and_grad(lambda contract, z: formulas.payoff(contract, z, jnp).mean()), formulas.CONTRACT, z)
 
 
 def compiled_arrays(data: Data) -> Run:
