@@ -337,10 +337,10 @@ class Primitive(core.Rule):
         )
 
     #: The operation on long arrays of a traced function, or NotImplemented; given by `tape.array_code`.
-    lifted: ClassVar[Callable[..., Any]] = staticmethod(lambda *_: NotImplemented)
+    _lifted: ClassVar[Callable[..., Any]] = staticmethod(lambda *_: NotImplemented)
 
     def _elementwise(self, arguments: tuple[Any, ...]) -> Any:
-        lifted = self.lifted(self, *arguments)
+        lifted = self._lifted(self, *arguments)
         if lifted is not NotImplemented:
             return lifted
         numeric = all(

@@ -278,4 +278,4 @@ arrays.FUNCTIONS |= {
     np.vdot: _by_product(np.vdot, lambda a, b: (np.ravel(a), np.ravel(b))),
 }
 Recording.lift = staticmethod(served)
-Primitive.lifted = staticmethod(lifted)
+Primitive._lifted = staticmethod(lifted)
