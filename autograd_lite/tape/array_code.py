@@ -37,7 +37,7 @@ def lifted(function: Callable[..., Any] | None, *operands: Any) -> Any:
     if math.prod(shape) < lane_arrays.LONG or not any(map(_is_traced, parts)):
         return NotImplemented
     lanes = _lanes(shape, parts)
-    if lanes is None:
+    if lanes is None or not (math.prod(lanes) >= lane_arrays.PASSED or any(map(_starts, parts))):
         return NotImplemented
     leaves: dict[int, Leaf] = {}
     cells = [_cells(part, shape, lanes, leaves, notes) for part in parts]
@@ -67,6 +67,11 @@ def _part(operand: Any) -> Any:
         return boxed(operand if type(operand) is Variable else as_operand(operand))
     except (AutogradLiteError, TypeError, OverflowError):
         return None
+
+
+def _starts(part: Any) -> bool:
+    """Whether an operand is an expression, or a long array from outside, which becomes one."""
+    return isinstance(part, LaneArray) or bool(part.dtype != object and part.size >= lane_arrays.LONG)
 
 
 def _is_traced(part: Any) -> bool:
@@ -142,6 +147,8 @@ def _entered(array: LaneArray, leaves: dict[int, Leaf], notes: Recording) -> Any
 def served(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
     """The result of a ufunc where it is an expression, or the sum of one."""
     given = {name: option for name, option in options.items() if option is not None}
+    if given.get("where") is True:  # as `a.mean()` passes it on
+        del given["where"]
     if method == "reduce":
         return _reduced(ufunc, inputs[0], given, axis=options.get("axis", 0))
     if method != "__call__" or given:

@@ -21,8 +21,9 @@ from autograd_lite.tape.recording import Recording
 
 Shape = tuple[int, ...]
 
-#: Elements from which on an array is long.
-LONG = 512
+#: Elements from which on an array is long; and one whose elements are traced themselves, where no other is beside it: these
+#: are inputs of the program anyway, and a call by instructions is faster up to some thousands.
+LONG, PASSED = 512, 4096
 
 #: Functions of NumPy that ask an array for its method of that name, or its shape.
 _BY_METHOD = {

@@ -83,7 +83,9 @@ def black_scholes(points: Any) -> Run:
 
 def mean_payoff(z: Any) -> Run:
     """The mean over samples and its sensitivities."""
-    return _ready(jax.value_and_grad(lambda contract, z: formulas.payoff(contract, z, jnp).mean()), formulas.CONTRACT, z)
+    return _ready(
+        jax.value_and_grad(lambda contract, z: formulas.payoff(contract, z, jnp).mean()), formulas.CONTRACT, z
+    )
 
 
 def compiled_arrays(data: Data) -> Run:

@@ -21,6 +21,7 @@ LONG = 8
 def few(monkeypatch):
     """Arrays of eight elements are long."""
     monkeypatch.setattr(lane_arrays, "LONG", LONG)
+    monkeypatch.setattr(lane_arrays, "PASSED", LONG)
 
 
 def data(seed, *shape):
@@ -198,9 +199,12 @@ def test_arrays_that_are_passed(argnums):
     """Their elements are arguments: derivatives by them too."""
 
     def f(p, z):
-        return (np.maximum(p[0] * np.exp(p[1] * z) - p[2], 0) * z).mean() + z.sum() * al.mean(z)
+        return (np.maximum(p[0] * np.exp(p[1] * z) - p[2], 0) * z).mean() + z.sum() * z.mean()
 
     gradient = al.value_and_grad(f, argnums)
+    compiled = al.jit(f)
+    assert_equal(compiled(P, Z), f(P, Z), 10.0)
+    assert operations(compiled).count("vmap") == 3
     assert_equal(al.jit(gradient)(P, Z), gradient(P, Z), 10.0)
     assert_equal(al.jit(al.hessian(f, argnums))(P, Z), al.hessian(f, argnums)(P, Z), 10.0)
 
@@ -256,6 +260,18 @@ def test_short_arrays_keep_the_bits_of_the_eager_run():
         found = compiled(0.3)
         assert ("vmap" in operations(compiled)) is lifted
         assert found == f(0.3, z) or lifted
+
+
+def test_arrays_that_are_passed_are_long_later():
+    """From 4,096 elements on, unless an array from outside is beside them."""
+    for n, lifted in ((4095, False), (4096, True)):
+        z, squares = data(5, n), al.jit(lambda z: (z * z).sum())
+        assert_equal(squares(z), (z * z).sum(), n)
+        assert ("vmap" in operations(squares)) is lifted
+    beside, z = data(6, 600), data(7, 600)
+    product = al.jit(lambda z: z @ beside)
+    assert_equal(product(z), z @ beside, 600)
+    assert operations(product).count("vmap") == 1
 
 
 @pytest.mark.usefixtures("few")
