@@ -27,21 +27,13 @@ LONG, PASSED = 512, 4096
 
 #: Functions of NumPy that ask an array for its method of that name, or its shape.
 _BY_METHOD = {
-    np.sum,
-    np.mean,
-    np.any,
-    np.all,
-    np.clip,
-    np.ravel,
-    np.reshape,
-    np.transpose,
-    np.squeeze,
-    np.shape,
-    np.ndim,
-    np.size,
-}
-#: Those that write into an argument.
-_WRITING = {np.copyto, np.put, np.place, np.putmask, np.fill_diagonal, np.put_along_axis}
+    np.sum, np.mean, np.any, np.all, np.clip, np.ravel, np.reshape, np.transpose, np.squeeze, np.shape, np.ndim, np.size,
+}  # fmt: skip
+#: Functions whose results are always arrays of their own; what others return may share the memory of an argument.
+_MAKING = {
+    np.sort, np.argsort, np.argmax, np.argmin, np.max, np.min, np.prod, np.cumsum, np.cumprod, np.concatenate, np.stack,
+    np.vstack, np.hstack, np.column_stack, np.roll, np.outer, np.tensordot, np.convolve, np.interp,
+}  # fmt: skip
 
 
 def may_lift() -> Recording | None:
@@ -77,7 +69,7 @@ class LaneArray(np.lib.mixins.NDArrayOperatorsMixin, LazyArray):
     shape = property(lambda self: tuple(map(max, self.cells.shape, self.lanes)))
     ndim = property(lambda self: len(self.lanes))
     size = property(lambda self: math.prod(self.shape))
-    flat = property(lambda self: self.numbers().flat)
+    flat = property(lambda self: self.held().flat)
     T = property(lambda self: self.transpose())
 
     def __len__(self) -> int:
@@ -90,7 +82,7 @@ class LaneArray(np.lib.mixins.NDArrayOperatorsMixin, LazyArray):
         return bool(self.numbers())
 
     def __iter__(self) -> Iterator[Any]:
-        return iter(self.numbers())
+        return iter(self.numbers()) if self.ndim == 1 else (self[k] for k in range(len(self)))
 
     def tolist(self) -> Any:
         """As of an array."""
@@ -100,6 +92,11 @@ class LaneArray(np.lib.mixins.NDArrayOperatorsMixin, LazyArray):
     def lazy(self) -> bool:
         """Whether it is an expression still."""
         return self._made is None
+
+    @property
+    def long(self) -> bool:
+        """Whether its lanes are enough; a part of an array may have few, which are ordinary numbers when asked for."""
+        return math.prod(self.lanes) >= LONG
 
     def numbers(self) -> Any:
         """Its Variables in an array of their own."""
@@ -111,10 +108,10 @@ class LaneArray(np.lib.mixins.NDArrayOperatorsMixin, LazyArray):
         return self._known[1].copy()
 
     def _numbers(self, notes: Recording | None) -> Any:
-        outputs, as_lanes = self.cells.ravel().tolist(), may_lift() is not None
+        outputs, as_lanes = self.cells.ravel().tolist(), self.long and may_lift() is not None
         own = outputs, self.leaves, self.lanes
         found = run(*own, None) if as_lanes else one_by_one(*own)
-        if notes is not None:
+        if notes is not None and self.size >= LONG:
             each = 1 if as_lanes else max(len(dependents(outputs, self.leaves)[0]) // len(outputs), 1)
             notes.count_array(self.shape, self.size * each)
         table = np.empty((len(outputs), math.prod(self.lanes)), dtype=object)
@@ -198,12 +195,15 @@ class LaneArray(np.lib.mixins.NDArrayOperatorsMixin, LazyArray):
         if self._made is not None:
             return self._made[index]
         parts = _parts(index, self.ndim)
-        if parts is None and not _is_plain(index):
+        if parts is not None:
+            part = self._part(parts)
+            if part is None or not part.ndim:
+                return self._few(index)
+            return self._viewed(part, operator.itemgetter(index))
+        if not _is_plain(index):
             return self.numbers()[index]
-        part = self._part(parts) if parts else self._picked(index) if self.cells.size == 1 else None
-        if part is None or not part.ndim or math.prod(part.lanes) < LONG or not may_lift():
-            return self._few(index)
-        return self._viewed(part, operator.itemgetter(index)) if parts else part
+        picked = self._picked(index) if self.cells.size == 1 else None
+        return picked if picked is not None and picked.long else self._few(index)
 
     def _part(self, parts: Sequence[Any]) -> "LaneArray | None":
         """By slices, places and new axes."""
@@ -255,6 +255,8 @@ class LaneArray(np.lib.mixins.NDArrayOperatorsMixin, LazyArray):
 
     def transpose(self, *axes: Any) -> Any:
         """As of an array."""
+        if not self.lazy:
+            return self._made.transpose(*axes)
         order = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes or None
         moved = self._moved(self.cells.transpose(order), lambda data: data.transpose(order))
         return self._viewed(moved, lambda array: array.transpose(order))
@@ -263,14 +265,14 @@ class LaneArray(np.lib.mixins.NDArrayOperatorsMixin, LazyArray):
         """As of an array."""
         given: Any = shape[0] if len(shape) == 1 else shape
         if not self.lazy or self.cells.size > 1 or options:
-            return self.numbers().reshape(given, **options)
+            return self.held().reshape(given, **options)
         known = np.broadcast_to(0.0, self.lanes).reshape(given).shape
         moved = self._moved(self.cells.reshape((1,) * len(known)), lambda data: data.reshape(known))
         return self._viewed(moved, lambda array: array.reshape(known))
 
     def ravel(self, order: str = "C") -> Any:
         """As of an array."""
-        return self.reshape(-1) if order == "C" else self.numbers().ravel(order)
+        return self.reshape(-1) if order == "C" else self.held().ravel(order)
 
     def flatten(self, order: str = "C") -> Any:
         """As of an array."""
@@ -281,7 +283,7 @@ class LaneArray(np.lib.mixins.NDArrayOperatorsMixin, LazyArray):
         ones = tuple([k for k, length in enumerate(self.shape) if length == 1])
         axes = ones if axis is None else axes_of(axis, self.ndim)
         if not self.lazy or not set(axes) <= set(ones):
-            return self.numbers().squeeze(axis)
+            return self.held().squeeze(axis)
         moved = self._moved(self.cells.squeeze(axes), lambda data: data.squeeze(axes))
         return self._viewed(moved, lambda array: array.squeeze(axes))
 
@@ -318,7 +320,7 @@ class LaneArray(np.lib.mixins.NDArrayOperatorsMixin, LazyArray):
     def added(self, axis: Any, *, keepdims: bool, mean: bool = False) -> Any:
         """The sum over some axes, or the mean: that of a `vmap` over the lanes among them."""
         axes = axes_of(axis, self.ndim)
-        if not (self.lazy and may_lift()):
+        if not (self.lazy and self.long and may_lift()):
             reduction: Any = np.mean if mean else np.add.reduce
             return reduction(self.numbers(), axis=axes, keepdims=keepdims)
         inside, outside = (
@@ -397,20 +399,23 @@ class LaneArray(np.lib.mixins.NDArrayOperatorsMixin, LazyArray):
             return found
         if function in _BY_METHOD or (own is None and function in arrays.FUNCTIONS):
             return arrays.array_function(function, (TracedArray,), inputs, options)
-        made = _held if function in _WRITING else ordinary
+        made = ordinary if function in _MAKING else _held
         options = {name: _held(part) if name == "out" else made(part) for name, part in options.items()}
         return function(*map(made, inputs), **options)
 
 
-def _held(part: Any) -> Any:
-    return part.held() if isinstance(part, LaneArray) else part
-
-
 def ordinary(part: Any) -> Any:
-    """An argument, or a list of them, with ordinary arrays."""
+    """An argument, or a list of them, with ordinary arrays of their own."""
     if type(part) in (list, tuple):
         return type(part)(map(ordinary, part))
     return part.numbers() if isinstance(part, LaneArray) else part
+
+
+def _held(part: Any) -> Any:
+    """The same with arrays that share the memory of the argument."""
+    if type(part) in (list, tuple):
+        return type(part)(map(_held, part))
+    return part.held() if isinstance(part, LaneArray) else part
 
 
 def _parts(index: Any, ndim: int) -> list[Any] | None:

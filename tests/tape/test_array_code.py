@@ -158,6 +158,21 @@ def written_view(p):
     return a.sum() + part.sum()
 
 
+def written_parts(p):
+    """Parts of few elements, rows and transposed arrays share the memory too."""
+    a = p[0] * X
+    row, few, turned, swapped = a[5], a[:2], a.T, np.swapaxes(a, 0, 1)
+    row[0] = p[1]
+    few += 1.0
+    turned[1] *= p[2]
+    swapped[2, :3] = 0.5
+    a.flat[4] = p[0]
+    for line in a:
+        line -= 0.25
+    np.atleast_2d(a)[7] = 1.0
+    return (a * X).sum() + row.sum() + few[0, 0] * turned.sum()
+
+
 def held(p):
     a = p[0] * Z
     b = np.asarray(a)
@@ -179,6 +194,8 @@ ORDINARY = {
     "written": written,
     "a view is written": written_view,
     "its memory is held": held,
+    "parts are written": written_parts,
+    "a few numbers": lambda p: using(p[0] * Z, lambda a: a[:3].sum() * a[2:4].mean() + np.exp(a[:4]) @ Y[:4]),
     "into zeros": lambda p: using(al.zeros(ROWS), lambda a: (a.__setitem__(slice(None), p[0] * Z), (a * a).sum())[1]),
     "copies": lambda p: using(p[0] * Z, lambda a: (copy.deepcopy(a) * a.copy()).sum() + a.tolist()[1]),
     "traced places": lambda p: al.take(np.exp(p[0] * Z), al.floor(p[1] * 2.0)),
