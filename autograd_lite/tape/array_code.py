@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from autograd_lite import arrays
-from autograd_lite.arrays import Conditions, as_variable_array, axes_of, boxed, is_variable
+from autograd_lite.arrays import Conditions, TracedArray, VariableArray, as_variable_array, axes_of, boxed, is_variable
 from autograd_lite.conversion import as_operand
 from autograd_lite.errors import AutogradLiteError
 from autograd_lite.primitives import Primitive
@@ -18,6 +18,8 @@ from autograd_lite.tape.lifting import Leaf, as_numbers, dependents, leaf_of, pl
 from autograd_lite.tape.recording import Recording
 from autograd_lite.variable import Variable
 
+#: Other classes of arrays mean something of their own: masks, matrices.
+_ARRAYS = (np.ndarray, VariableArray, TracedArray, np.memmap)
 #: More axes than that are not looked through for the best lanes.
 AXES = 4
 
@@ -62,7 +64,7 @@ def _part(operand: Any) -> Any:
     if isinstance(operand, (list, tuple)):
         operand = boxed(operand)
     if isinstance(operand, np.ndarray):
-        return as_numbers(np.asarray(operand))
+        return as_numbers(np.asarray(operand)) if type(operand) in _ARRAYS else None
     try:
         return boxed(operand if type(operand) is Variable else as_operand(operand))
     except (AutogradLiteError, TypeError, OverflowError):
