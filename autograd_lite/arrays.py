@@ -47,7 +47,7 @@ COMPOSED: dict[np.ufunc, Callable[..., Any]] = {
     np.conjugate: lambda x: x,
 }
 #: Those with two results.
-_PAIRS: dict[np.ufunc, tuple[Callable[..., Any], Callable[..., Any]]] = {
+PAIRS: dict[np.ufunc, tuple[Callable[..., Any], Callable[..., Any]]] = {
     np.divmod: (floordiv, mod),
     np.modf: (lambda x: sub(x, trunc(x)), trunc),
 }
@@ -132,14 +132,23 @@ _OF_TRUTHS: dict[np.ufunc, np.ufunc] = {
 _OPERATORS = frozenset((np.add, np.subtract, np.multiply, np.negative, np.positive, np.absolute))
 _PRODUCTS = frozenset(getattr(np, name) for name in ("matmul", "vecdot", "matvec", "vecmat") if hasattr(np, name))
 _NATIVE = _OPERATORS | _PRODUCTS
-_COMPOUND = _PRODUCTS | _PAIRS.keys()
+_COMPOUND = _PRODUCTS | PAIRS.keys()
 #: The like, but where two plain floats meet, Python raises or turns complex, and a rule does not.
 _GUARDED = frozenset((np.divide, np.power))
+
+
+class LazyArray:
+    """An array of a traced function that is an expression still; see `tape.lane_arrays`."""
+
+    ndim: Any
+    numbers: Callable[[], Any]  # its Variables as an array
 
 
 def _plain(operand: Any) -> Any:
     if isinstance(operand, Conditions):
         operand = operand.each
+    if isinstance(operand, LazyArray):
+        operand = operand.numbers()
     return np.asarray(operand) if isinstance(operand, VariableArray) else operand
 
 
@@ -148,6 +157,8 @@ def _holds_objects(operand: Any) -> bool:
 
 
 def holds_variables(part: Any) -> bool:
+    if isinstance(part, LazyArray):
+        return True
     if isinstance(part, (list, tuple)):
         return any(map(holds_variables, part))
     return (
@@ -156,6 +167,8 @@ def holds_variables(part: Any) -> bool:
 
 
 def boxed(operand: Any) -> np.ndarray[Any, Any]:
+    if isinstance(operand, LazyArray):
+        operand = operand.numbers()
     if isinstance(operand, np.ndarray):
         return operand.astype(object, copy=False)
     if isinstance(operand, (list, tuple)):
@@ -167,7 +180,7 @@ def boxed(operand: Any) -> np.ndarray[Any, Any]:
 
 def as_variable_array(result: Any) -> Any:
     """An array of objects, or a tuple of them, as one that follows the rules; anything else as plain NumPy has it."""
-    if not isinstance(result, np.ndarray):
+    if not isinstance(result, np.ndarray) or isinstance(result, LazyArray):
         return tuple(map(as_variable_array, result)) if type(result) is tuple else result
     if result.dtype == object:
         return result if isinstance(result, VariableArray) else result.view(keeping())
@@ -182,21 +195,27 @@ def _is_numpys(ufunc: np.ufunc) -> bool:
     return getattr(np, ufunc.__name__, None) is ufunc or ufunc.__name__ == "clip"
 
 
-def _function_of(ufunc: np.ufunc) -> Callable[..., Any] | None:
+def function_of(ufunc: np.ufunc) -> Callable[..., Any] | None:
     if ufunc.__name__ == "clip":  # np.clip is a function around a ufunc that has no public name
         return clip
     return _FUNCTIONS.get(ufunc) or (None if _is_numpys(ufunc) else SCIPY.get(ufunc.__name__))
 
 
+def is_question(ufunc: np.ufunc) -> bool:
+    """Whether the results of a ufunc are truths."""
+    return ufunc in _TRUTHS
+
+
 def _generic(ufunc: np.ufunc, function: Callable[..., Any] | None = None) -> Any:
-    function = function or _function_of(ufunc)
+    function = function or function_of(ufunc)
     return ufunc if function is None else np.frompyfunc(function, ufunc.nin, 1, identity=None)
 
 
 def array_ufunc(ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
     """The result of `ufunc` where an argument is a Variable or a `VariableArray`; a trace counts what it costs."""
     result = _served(ufunc, method, *inputs, **options)
-    trace = context.recording() if context.tracing and isinstance(result, np.ndarray) else None
+    counted = context.tracing and isinstance(result, np.ndarray) and not isinstance(result, LazyArray)
+    trace = context.recording() if counted else None
     if trace and any(map(is_variable, result.flat)):
         trace.count_array(result.shape)
     return result
@@ -205,6 +224,10 @@ def array_ufunc(ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> A
 def _served(ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
     if (len(inputs) > 1 or ufunc is np.invert) and ufunc in _OF_TRUTHS and all(map(_is_truth, inputs)):
         ufunc = _OF_TRUTHS[ufunc]
+    if context.tracing and (trace := context.recording()):
+        lifted = trace.lifted(ufunc, method, inputs, options)
+        if lifted is not NotImplemented:
+            return lifted
     operands = tuple([_plain(operand) for operand in inputs])
     if method == "__call__" and not options:  # the usual ones, for their speed
         if ufunc in _NATIVE and all(isinstance(operand, np.ndarray) for operand in operands):
@@ -218,7 +241,7 @@ def _served(ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
         return getattr(ufunc, method)(*operands, **options, **({"out": out} if out else {}))
     _refuse_dtype(ufunc, options)
     # A ufunc that was made of a Python function has types such as "OO->O".
-    if _function_of(ufunc) is None and ufunc not in _COMPOUND and not all(set(t) <= set("O->") for t in ufunc.types):
+    if function_of(ufunc) is None and ufunc not in _COMPOUND and not all(set(t) <= set("O->") for t in ufunc.types):
         return _on_numbers(ufunc, method, operands, options)
     with np.errstate(all="ignore"):
         serve = {"__call__": _called, "reduce": _reduced}.get(method) or functools.partial(_by_method, method)
@@ -257,15 +280,15 @@ def _on_numbers(ufunc: np.ufunc, method: str, operands: tuple[Any, ...], options
 
 def _called(ufunc: np.ufunc, operands: tuple[Any, ...], options: dict[str, Any]) -> Any:
     arrays = any(isinstance(operand, (np.ndarray, list, tuple)) for operand in operands)
-    if ufunc in _PAIRS:
-        return tuple([_generic(ufunc, function)(*map(boxed, operands)) for function in _PAIRS[ufunc]])
-    function = _function_of(ufunc)
+    if ufunc in PAIRS:
+        return tuple([_generic(ufunc, function)(*map(boxed, operands)) for function in PAIRS[ufunc]])
+    function = function_of(ufunc)
     if function is None:  # a product, or made of a Python function
         return ufunc(*map(boxed, operands), **options)
     if ufunc in _TRUTHS:
         if ufunc in _COMPARISONS and arrays and not options and context.recording() is None:
             return ufunc(*map(boxed, operands))
-        return _truths(_generic(ufunc)(*map(boxed, operands), **_where_of(options, operands)))
+        return truths(_generic(ufunc)(*map(boxed, operands), **_where_of(options, operands)))
     if not arrays:
         return function(*operands)
     boxes = [boxed(operand) for operand in operands]
@@ -289,7 +312,7 @@ def _where_of(options: dict[str, Any], operands: tuple[Any, ...]) -> dict[str, A
     return {"where": mask, "out": np.zeros(np.broadcast_shapes(mask.shape, *map(np.shape, operands)), dtype=object)}
 
 
-def _truths(found: Any) -> Any:
+def truths(found: Any) -> Any:
     """Outcomes of questions: bools, and while tracing conditions, whose truth nobody has asked for yet."""
     if context.recording() is None:
         return found.astype(bool) if isinstance(found, np.ndarray) else bool(found)
@@ -299,7 +322,7 @@ def _truths(found: Any) -> Any:
 def _reduced(ufunc: np.ufunc, operands: tuple[Any, ...], options: dict[str, Any]) -> Any:
     (array,) = operands
     if is_variable(array) and "initial" not in options:
-        return array if ufunc not in _TRUTHS else _truths(_generic(ufunc)(array, array))  # all there is to add up
+        return array if ufunc not in _TRUTHS else truths(_generic(ufunc)(array, array))  # all there is to add up
     array = boxed(array)
     axis, keepdims, where = options.get("axis", 0), options.get("keepdims", False), options.get("where", True)
     masked, start = where is not True, {"initial": options["initial"]} if "initial" in options else {}
@@ -318,7 +341,7 @@ def _reduced(ufunc: np.ufunc, operands: tuple[Any, ...], options: dict[str, Any]
     found = _generic(ufunc).reduce(rows, axis=0, **start, where=mask)
     if keepdims:
         found = np.expand_dims(boxed(found), tuple(axes))
-    return _truths(found) if ufunc in _TRUTHS else found
+    return truths(found) if ufunc in _TRUTHS else found
 
 
 def axes_of(axis: Any, ndim: int) -> tuple[int, ...]:
@@ -355,7 +378,7 @@ def _by_method(method: str, ufunc: np.ufunc, operands: tuple[Any, ...], options:
             "autograd_lite.array([x, y]), or another object array."
         )
     found = getattr(served, method)(*arrays, *operands[count:], **options)
-    return _truths(found) if ufunc in _TRUTHS else found
+    return truths(found) if ufunc in _TRUTHS else found
 
 
 def _no_room(ufunc: np.ufunc, out: Any) -> OperandError:
@@ -513,7 +536,7 @@ class Conditions(np.lib.mixins.NDArrayOperatorsMixin):
     __hash__ = None  # type: ignore[assignment] # as arrays have it
 
     def __init__(self, each: Any) -> None:
-        self.each = as_variable_array(boxed(each))
+        self.each: Any = each if isinstance(each, LazyArray) else as_variable_array(boxed(each))
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray[Any, Any]:
         del copy  # always made anew

@@ -112,11 +112,14 @@ class Trace(Protocol):
     def doubt(self, numbers: Iterable[Any]) -> bool:
         """Note numbers that are NaN where the trace must not be followed; False if it holds for all numbers anyway."""
 
-    def count_array(self, shape: tuple[int, ...]) -> None:
-        """Note that an operation on arrays gave a result of this shape, an instruction for each element."""
+    def count_array(self, shape: tuple[int, ...], count: int | None = None) -> None:
+        """Note that an operation on arrays gave a result of this shape, by `count` instructions or one for each element."""
 
     def looked_up(self, rows: list[list[Any]], place: Any) -> list[Any] | None:
         """The numbers of one of some rows, if the trace has an instruction for that; else they are selected."""
+
+    def lifted(self, ufunc: Any, method: str, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        """The result of a ufunc of long arrays, as an expression of one element; NotImplemented where that is none."""
 
     def is_number(self, node: Any) -> bool:
         """Whether a node is a held number, for which the function has a plain number where it is not traced."""

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from autograd_lite import context
-from autograd_lite.arrays import boxed, is_variable, rows_first
+from autograd_lite.arrays import LazyArray, boxed, is_variable, rows_first
 from autograd_lite.conversion import as_operand
 from autograd_lite.errors import ArgumentError
 from autograd_lite.primitives import (
@@ -20,6 +20,8 @@ SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805  # Klambauer et 
 
 def object_array(numbers: Any) -> Any:
     """An object array of floats and Variables, made from an array or any iterable of numbers."""
+    if isinstance(numbers, LazyArray):
+        return numbers.numbers()
     if not isinstance(numbers, np.ndarray):
         listed = numbers if isinstance(numbers, list) or not isinstance(numbers, Iterable) else list(numbers)
         if isinstance(listed, list) and all(k is float or hasattr(k, "local_gradients") for k in {*map(type, listed)}):
@@ -31,6 +33,8 @@ def object_array(numbers: Any) -> Any:
 
 def unboxed(result: Any) -> Any:
     """The array as float64 if every entry is a float."""
+    if isinstance(result, LazyArray):
+        return result
     if isinstance(result, np.ndarray) and all(type(entry) is float for entry in result.ravel()):
         return result.astype(np.float64)
     return result
@@ -73,7 +77,20 @@ def sum(numbers: Any, axis: int | None = None) -> Any:  # noqa: A001 - named as 
     >>> sum([1.0, 2.0, 3.5])
     6.5
     """
-    return unboxed(reduced(add, object_array(numbers), axis, 0.0))
+    lifted = _lifted(numbers, axis)
+    return unboxed(reduced(add, object_array(numbers), axis, 0.0)) if lifted is None else lifted
+
+
+def _lifted(numbers: Any, axis: int | None, *, mean: bool = False) -> Any:
+    """The sum or mean of a long array of a traced function, which is one instruction; None for what is none."""
+    if isinstance(numbers, LazyArray):
+        return np.mean(numbers, axis=axis) if mean else np.sum(numbers, axis=axis)  # type: ignore[call-overload]
+    if not (context.tracing and (trace := context.recording()) and isinstance(numbers, np.ndarray)):
+        return None
+    found = trace.lifted(np.add, "reduce", (numbers,), {"axis": axis})
+    if found is NotImplemented:
+        return None
+    return found / float(numbers.size if axis is None else numbers.shape[axis]) if mean else found
 
 
 def prod(numbers: Any, axis: int | None = None) -> Any:
@@ -119,6 +136,9 @@ def mean(numbers: Any, axis: int | None = None) -> Any:
     >>> mean([1.0, 2.0, 6.0])
     3.0
     """
+    lifted = _lifted(numbers, axis, mean=True)
+    if lifted is not None:
+        return lifted
     array = object_array(numbers)
     total = reduced(add, array, axis, 0.0)
     return unboxed(div(total, float(array.size if axis is None else array.shape[axis])))
@@ -142,13 +162,15 @@ def dot(a: Any, b: Any) -> Any:
     >>> dot([1.0, 2.0], [3.0, 4.0])
     11.0
     """
+    if isinstance(a, LazyArray) or isinstance(b, LazyArray):
+        return np.dot(a, b)
     left, right = object_array(a), object_array(b)
     if left.ndim == right.ndim == 1:
         if left.shape != right.shape:
             raise ArgumentError(
                 f"dot of vectors with {left.size} and {right.size} elements; give vectors of one length."
             )
-        return reduced(add, mul(left, right), None, 0.0)
+        return sum(mul(left, right))
     with np.errstate(all="ignore"):
         return unboxed(np.dot(left, right))
 
@@ -173,13 +195,16 @@ def norm(numbers: Any, axis: int | None = None) -> Any:
     >>> norm([3.0, 4.0]), norm([1e200, 0.0])
     (5.0, 1e+200)
     """
-    array = object_array(numbers)
+    lazy = isinstance(numbers, LazyArray) and axis is None
+    array = numbers if lazy else object_array(numbers)
     if array.size == 0:
         return unboxed(reduced(add, array, axis, 0.0))
-    # Divided by the largest, a constant: smooth in every coordinate, as a chain of hypot would not be where one is 0.
-    largest = hold(reduced(maximum, abs(array), axis, None))
+    # Divided by the largest, a constant: smooth in every coordinate, as a chain of hypot would not be where one is 0. The
+    # sum of all sizes, which lanes have, is such a constant too.
+    largest = hold(sum(abs(array)) if lazy else reduced(maximum, abs(array), axis, None))
     scale = clip(largest, 2.0**-1000, 2.0**1000)  # whose inverse has all its digits
-    length = scale * sqrt(reduced(add, square(div(array, _spread(scale, axis))), axis, 0.0))
+    squares = square(div(array, _spread(scale, axis)))
+    length = scale * sqrt(sum(squares) if lazy else reduced(add, squares, axis, 0.0))
     return unboxed(where(largest, length, 0.0))
 
 

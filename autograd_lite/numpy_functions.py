@@ -14,7 +14,7 @@ import numpy as np
 
 from autograd_lite import primitives
 from autograd_lite.arrays import (
-    FUNCTIONS, INSTEAD, Conditions, as_variable_array, axes_of, boxed, holds_variables, is_variable, rows_first,
+    FUNCTIONS, INSTEAD, Conditions, LazyArray, as_variable_array, axes_of, boxed, holds_variables, is_variable, rows_first,
 )  # fmt: skip
 from autograd_lite.errors import ArgumentError
 from autograd_lite.functions import norm
@@ -26,6 +26,8 @@ _sum: Any = np.add.reduce
 
 def array_of(numbers: Any) -> Any:
     """An array that follows the rules, from whatever NumPy takes for an array."""
+    if isinstance(numbers, LazyArray):
+        return numbers
     single = is_variable(numbers) and not isinstance(numbers, Conditions)
     return as_variable_array(boxed(numbers) if single else np.array(numbers, dtype=object))
 
@@ -47,6 +49,8 @@ def _narrowed(found: Any, axes: tuple[int, ...], keepdims: Any) -> Any:
 
 def _over_axes(reduce: Function, a: Any, axes: tuple[int, ...]) -> Any:
     """A reduction that takes one axis, over several, which are kept."""
+    if isinstance(a, LazyArray) and len(axes) == a.ndim:
+        return as_variable_array(boxed(reduce(a)).reshape((1,) * len(axes)))
     return as_variable_array(np.expand_dims(boxed(reduce(rows_first(np.asarray(a), axes), axis=0)), axes))
 
 
@@ -66,7 +70,7 @@ def _select(conditions: Any, choices: Any, default: Any = 0) -> Any:
             f"np.select got {len(conditions)} conditions and {len(choices)} choices; give one for each."
         )
     shape = np.broadcast_shapes(*(np.shape(part) for part in (*conditions, *choices, default)))
-    chosen = np.broadcast_to(array_of(default), shape)
+    chosen = array_of(default) if len(conditions) else np.broadcast_to(array_of(default), shape)
     for condition, choice in zip(reversed(list(conditions)), reversed(list(choices)), strict=True):
         chosen = array_of(_where(condition, choice, chosen))
     return chosen

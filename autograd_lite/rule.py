@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import KW_ONLY, dataclass
 from math import inf
 from types import FunctionType
-from typing import Any
+from typing import Any, ClassVar
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -336,7 +336,13 @@ class Primitive(core.Rule):
             for i in range(self.arity)
         )
 
+    #: The operation on long arrays of a traced function, or NotImplemented; given by `tape.array_code`.
+    _lifted: ClassVar[Callable[..., Any]] = staticmethod(lambda *_: NotImplemented)
+
     def _elementwise(self, arguments: tuple[Any, ...]) -> Any:
+        lifted = self._lifted(self, *arguments)
+        if lifted is not NotImplemented:
+            return lifted
         numeric = all(
             a.dtype != object if isinstance(a, np.ndarray) else not hasattr(type(a), "__apply_primitive__")
             for a in arguments

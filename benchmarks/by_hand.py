@@ -42,6 +42,11 @@ def black_scholes(points: Any) -> Run:
     return lambda: formulas.call_by_hand(points)
 
 
+def mean_payoff(z: Any) -> Run:
+    """The mean over samples and its sensitivities."""
+    return lambda: formulas.mean_payoff_by_hand(z)
+
+
 def compiled(data: Data) -> Run:
     """The gradient for one sample; NumPy has nothing to compile."""
     return network_gradient(data)

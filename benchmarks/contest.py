@@ -36,10 +36,12 @@ class Contestant(NamedTuple):
 
 OURS, NUMPY, NUMBA, ALL_CORES = "autograd_lite", "by hand, NumPy", "by hand, numba", ", all cores"
 C = "by hand, C"
+MAPPED = "autograd_lite, one sample under vmap"
 # On small matrices one thread is about as fast as two, and two wait for each other if another process has one of the cores.
 ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 CONTESTANTS = {
     OURS: Contestant("autograd_lite", "benchmarks.ours"),
+    MAPPED: Contestant("autograd_lite", "benchmarks.ours"),
     NUMPY: Contestant("numpy", "benchmarks.by_hand", one_thread=True),
     NUMPY + ALL_CORES: Contestant("numpy", "benchmarks.by_hand"),
     NUMBA: Contestant("numba", "benchmarks.peers.with_numba"),

@@ -145,6 +145,37 @@ def bundle_by_complex_step(parameters: Array, observed: Array) -> Array:
     return result
 
 
+# ---- the mean payoff of a call over samples of a normal number ---------------------------------------------------------
+
+#: Spot, rate, volatility, time and strike.
+CONTRACT = (100.0, 0.05, 0.2, 1.0, 95.0)
+
+
+def samples(count: int) -> Array:
+    """Draw normal numbers."""
+    return np.random.default_rng(0).normal(size=count)
+
+
+def payoff(contract: Any, z: Any, m: Any) -> Any:
+    """Return what a call pays where the normal number is z, or for an array of them; `m` has exp, sqrt and maximum."""
+    spot, rate, volatility, time, strike = contract
+    drift = (rate - volatility * volatility / 2) * time
+    return m.maximum(spot * m.exp(drift + volatility * m.sqrt(time) * z) - strike, 0.0)
+
+
+def mean_payoff_by_hand(z: Array) -> Array:
+    """Return the mean and its five sensitivities."""
+    spot, rate, volatility, time, strike = CONTRACT
+    drift, root = rate - volatility * volatility / 2, math.sqrt(time)
+    end = spot * np.exp(drift * time + volatility * root * z)
+    paid = end > strike
+    end = np.where(paid, end, 0.0)
+    total, noise, share = end.mean(), end @ z / len(z), paid.mean()
+    by_volatility = root * noise - volatility * time * total
+    by_time = drift * total + volatility / (2 * root) * noise
+    return np.array([total - strike * share, total / spot, time * total, by_volatility, by_time, -share])
+
+
 # ---- a random straight-line program ------------------------------------------------------------------------------------
 
 INPUTS, LIVE, DIRECTIONS = 200, 300, 3

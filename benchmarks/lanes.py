@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import formulas, networks, sections
-from benchmarks.contest import ALL_CORES, NUMBA, NUMPY, OURS, Bar, C, Row
+from benchmarks.contest import ALL_CORES, MAPPED, NUMBA, NUMPY, OURS, Bar, C, Row
 
 if TYPE_CHECKING:
     from benchmarks.networks import Data
@@ -38,13 +38,18 @@ def options(count: int) -> tuple[Any]:
 
 
 def roots(count: int) -> tuple[Any]:
-    """Return the numbers of row 12."""
+    """Return the numbers of row 23."""
     return (formulas.squares(count),)
 
 
 def wide_roots(count: int) -> tuple[Any]:
-    """Return the numbers of row 13."""
+    """Return the numbers of row 24."""
     return (formulas.wide_squares(count),)
+
+
+def samples(count: int) -> tuple[Any]:
+    """Return the samples of rows 21 and 22."""
+    return (formulas.samples(count),)
 
 
 BY_NUMPY = (NUMPY, NUMPY + ALL_CORES)
@@ -80,7 +85,7 @@ ROWS = [
         (Bar(BY_NUMPY, 2.0, 1.0), Bar(bar=10.0, reach=3.0, of="ready")),
     ),
     Row(
-        12,
+        23,
         "One million square roots by Newton's method, with derivatives: a `while_loop` of 2 to 8 turns",
         "newton_roots",
         partial(roots, 1_000_000),
@@ -90,7 +95,7 @@ ROWS = [
         (Bar((C,), 3.0), Bar(("jax",), 1.0)),
     ),
     Row(
-        13,
+        24,
         "3,000 such roots whose loops take 55 different numbers of turns",
         "newton_roots",
         partial(wide_roots, 3_000),
@@ -108,6 +113,20 @@ ROWS = [
         formulas.bundle_by_complex_step,
         (OURS, "jax", "casadi"),
         (Bar(("jax",), 0.8),),
+    ),
+    *(
+        Row(
+            number,
+            f"Mean payoff over {count:,} samples with five sensitivities, as array code",
+            "mean_payoff",
+            partial(samples, count),
+            partial(samples, 1_000),
+            formulas.mean_payoff_by_hand,
+            (OURS, MAPPED, NUMPY, "jax", "autograd"),
+            (Bar((MAPPED,), 1.3), Bar(bar=0.5, of="ready")),
+            makers={MAPPED: "mean_payoff_mapped"},
+        )
+        for number, count in ((21, 20_000), (22, 1_000_000))
     ),
 ]
 

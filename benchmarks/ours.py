@@ -112,6 +112,19 @@ def bundle(parameters: Any, observed: Any) -> Run:
     return lambda: jacobians(parameters, observed)
 
 
+def mean_payoff(z: Any) -> Run:
+    """The mean over samples and its sensitivities, as array code in NumPy's style."""
+    both = al.jit(al.value_and_grad(lambda contract: formulas.payoff(contract, z, np).mean()))
+    return lambda: both(formulas.CONTRACT)
+
+
+def mean_payoff_mapped(z: Any) -> Run:
+    """The same from the function of one sample."""
+    gradient = al.value_and_grad(lambda contract, z: formulas.payoff(contract, z, al))
+    both = al.jit(al.vmap(gradient, in_axes=(None, 0), reduce="mean"))
+    return lambda: both(formulas.CONTRACT, z)
+
+
 def compiled(data: Data) -> Run:
     """Trace, differentiate and run, each time a fresh function and without code from the time before."""
 

@@ -46,7 +46,7 @@ def steps(samples: int, number: int, *, small: bool = False) -> tuple[Data, int]
 
 
 def neighbours(*, small: bool = False) -> tuple[Any]:
-    """Return the point of row 14."""
+    """Return the point of row 20."""
     return (np.random.default_rng(14).normal(size=300 if small else 10_000),)
 
 
@@ -92,7 +92,7 @@ ROWS: list[sections.Task] = [
         whole=10**6,
     ),
     Row(
-        14,
+        20,
         "Value and gradient of Rosenbrock's function of 10,000 variables, a loop in scalar code",
         "rosenbrock",
         neighbours,

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autograd_lite import context
-from autograd_lite.backward import Number, Reach
+from autograd_lite.backward import Number, Reach, result
 from autograd_lite.nests import Fixed, Shape, unravel
 from autograd_lite.primitives import where
 from autograd_lite.tape import recording
@@ -229,7 +229,7 @@ def sweep(primal: Lanes, wanted: Sequence[int], form: Form) -> Callable[..., lis
         inputs = numbers[: size + len(captured)]
         given = {v._number: n for v, n in zip(captured, inputs[size:], strict=True)}
         own, outputs = family.replayed(inputs[:size], given)
-        outputs = spread(outputs, own, shape)
+        outputs = [result(y, create_graph=False) for y in spread(outputs, own, shape)]  # numbers, also of conditions
         count, values = len(outputs), outputs
         cotangents = numbers[len(inputs) : len(inputs) + count]
         if form.sent:
@@ -257,7 +257,7 @@ def _swept(outputs: Sequence[Any], cotangents: Sequence[Any], targets: Sequence[
     if notes:  # a sweep on numbers visits all that it reached
         reach = reach.towards(targets)
     found = reach.adjoints([(y, seed) for y, seed in seeds if y._number in reach.met], create_graph=notes is not None)
-    return [0.0 if found.get(t._number) is None else found[t._number] for t in targets]
+    return [result(found.get(t._number), create_graph=False) for t in targets]
 
 
 # --------------------------------------------------------------------------------------------------- outside of a trace

@@ -54,6 +54,9 @@ class Recording:
     _held: dict[int, bool] = field(default_factory=dict, repr=False)
     tables: dict[Any, Any] = field(default_factory=dict, repr=False)  # by their numbers
     look_up: ClassVar[Callable[..., list[Any]]]  # given by `lookups`
+    leaves: dict[Any, Any] = field(default_factory=dict, repr=False)  # arrays of expressions: see `lifting`
+    stand_ins: set[int] = field(default_factory=set, repr=False)  # the nodes of these, which no program may hold
+    lift: ClassVar[Callable[..., Any]]  # given by `lane_arrays`
 
     def guard(self, relation: str, left: Any, right: Any, *, outcome: bool) -> None:
         self.guards.append((relation, left, right, outcome, deciding_location()))
@@ -63,9 +66,9 @@ class Recording:
             self.doubtful += [number for number in numbers if type(number) is Variable]
         return not self.masked
 
-    def count_array(self, shape: tuple[int, ...]) -> None:
+    def count_array(self, shape: tuple[int, ...], count: int | None = None) -> None:
         """Warn once where array code becomes a long program: a function of one sample would be ready at once."""
-        self.from_arrays += prod(shape)
+        self.from_arrays += prod(shape) if count is None else count
         late = self.from_arrays >= MANY / 10 and perf_counter() - self.began > LONG
         if not late and not MANY <= self.from_arrays < inf:
             return
@@ -81,6 +84,9 @@ class Recording:
 
     def looked_up(self, rows: list[list[Any]], place: Any) -> list[Any] | None:
         return self.look_up(rows, place) if self.lookups else None
+
+    def lifted(self, ufunc: Any, method: str, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        return self.lift(ufunc, method, inputs, options) if self.lanes else NotImplemented
 
     def is_number(self, node: Variable) -> bool:
         """Whether a node is a held number: it follows from `.value` and comparisons alone."""

@@ -12,7 +12,7 @@ import numpy as np
 import optree
 
 from autograd_lite import context, core
-from autograd_lite.arrays import Conditions
+from autograd_lite.arrays import Conditions, LazyArray
 from autograd_lite.copies import uncollected
 from autograd_lite.errors import AutogradLiteError, HandMadeNodeError, OperandError, TraceError
 from autograd_lite.frames import user_location
@@ -111,6 +111,8 @@ def decided(nest: Any) -> Any:
             return bool(leaf)
         if type(leaf) is Conditions:
             return np.asarray(leaf)
+        if isinstance(leaf, LazyArray):
+            leaf = leaf.numbers()
         if isinstance(leaf, np.ndarray) and leaf.dtype == object and leaf.size and all(map(is_condition, leaf.flat)):
             return np.array([bool(condition) for condition in leaf.flat]).reshape(leaf.shape)
         return leaf
@@ -182,6 +184,7 @@ class GraphBuilder(Builder):
         """The program of the graph under the outputs, the numbers in doubt and the sides of comparisons."""
         sides = [side for _, *pair, _, _ in notes.guards for side in pair]
         graph = self._graph([node for node in (*outputs, *notes.doubtful, *sides) if type(node) is Variable])
+        assert notes.stand_ins.isdisjoint(node.number for node in graph if notes.stand_ins), "one element for all"
         older = takewhile(lambda node: node.number < self.oldest, graph)
         self.captured = [node for node in older if node.number not in self.slot_of]
         self.slot_of |= {node.number: self.inputs + k for k, node in enumerate(self.captured)}

@@ -64,6 +64,12 @@ def training(data: Data, steps: int) -> Run:
     return run
 
 
+def mean_payoff(z: Any) -> Run:
+    """The mean over samples and its sensitivities."""
+    both = autograd.value_and_grad(lambda contract: anp.mean(formulas.payoff(contract, z, anp)))
+    return lambda: both(formulas.CONTRACT)
+
+
 def black_scholes(points: Any) -> Run:
     """Prices and sensitivities over arrays of options, from one pass."""
 

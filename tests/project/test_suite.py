@@ -30,6 +30,8 @@ RUN_BY = {
     "numpy_functions": "core/test_arrays.py",
     "rule": "core/test_primitives.py",
     "selection": "tape/test_conditions.py",
+    "tape/lane_arrays": "tape/test_array_code.py",
+    "tape/lifting": "tape/test_array_code.py",
     "tape/llvm/masked_loops": "tape/test_while_lanes.py",
     "tape/masked": "tape/test_while_lanes.py",
     "see/formulas": "see/test_explain.py",
