@@ -40,6 +40,12 @@ class Arrays:
         self.arguments = np.fromiter(chain.from_iterable(lists), np.int64, int(lengths.sum()))
         self.starts = np.cumsum(lengths) - lengths
 
+    def uses(self) -> tuple[Any, Any]:
+        """For each of the `arguments`, whose it is and which."""
+        counts = np.diff(self.starts, append=len(self.arguments))
+        users = np.repeat(np.arange(self.first, self.first + len(counts)), counts)
+        return users, np.arange(len(self.arguments)) - np.repeat(self.starts, counts)
+
     def argument(self, slots: Any, place: int) -> Any:
         """An argument of each of these instructions."""
         return self.arguments[self.starts[slots - self.first] + place]
@@ -51,9 +57,7 @@ class Arrays:
         marks[self.inputs : self.first], marks[self.first :] = 2, own
         if not len(own):
             return marks
-        places = np.arange(len(self.arguments)) - np.repeat(
-            self.starts, np.diff(self.starts, append=len(self.arguments))
-        )
+        _, places = self.uses()
         factors = _mixed(places.astype(np.uint64) + np.uint64(1)) | np.uint64(1)
         for _ in range(DEEP):
             marks[self.first :] = own ^ _mixed(np.add.reduceat(marks[self.arguments] * factors, self.starts))

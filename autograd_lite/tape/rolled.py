@@ -14,6 +14,7 @@ import numpy as np
 
 from autograd_lite import primitives
 from autograd_lite.primitives import Primitive
+from autograd_lite.tape.alike import Arrays
 from autograd_lite.tape.program import Builder, Program
 
 #: Programs of fewer instructions, and parts of which there are fewer equal ones, stay as they are written.
@@ -107,19 +108,13 @@ class _Parts:
     def __init__(self, program: Program) -> None:
         self.program, self.results = program.tested()
         self.first, self.slots = program.first_instruction, program.slots
-        operations, arguments = [o for o, _ in program.code], [a for _, a in program.code]
-        kinds = {operation: k for k, operation in enumerate(dict.fromkeys(operations))}
-        self.operations = [*kinds]
-        code = np.fromiter(map(kinds.__getitem__, operations), np.int64, len(operations))
-        self.code = np.concatenate([np.full(self.first, -1), code])
-        counts = np.fromiter(map(len, arguments), np.int64, len(arguments))
-        flat = np.fromiter(chain.from_iterable(arguments), np.int64, int(counts.sum()))
+        arrays = Arrays(program)
+        self.operations, self.flat = arrays.known, arrays.arguments
+        self.code = np.concatenate([np.full(self.first, -1), arrays.operations])
         #: The arguments of each slot, -1 where there is none; and the same as pairs of user and place.
         self.arguments = np.full((self.slots, 3), -1)
-        self.users = np.repeat(np.arange(self.first, self.slots), counts)
-        self.places = np.arange(len(flat)) - np.repeat(np.cumsum(counts) - counts, counts)
-        self.arguments[self.users, self.places] = flat
-        self.flat = flat
+        self.users, self.places = arrays.uses()
+        self.arguments[self.users, self.places] = self.flat
         self.needed = np.zeros(self.slots, dtype=bool)
         self.needed[[*self.program.roots, *self.results]] = True
         self._divide()

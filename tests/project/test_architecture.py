@@ -22,8 +22,8 @@ context  conversion  refusals  see.pieces  see.render  tape.progress
 rule  see.sparsity
 primitives  see.watch
 arrays  tape.program
-functions  tape.masked  tape.rolled
-operators  numpy_functions  tape.llvm.ir
+functions  tape.masked  tape.alike
+operators  numpy_functions  tape.rolled  tape.llvm.ir
 variable  tape.llvm.vector_math  tape.llvm.engine  tape.llvm.masked_loops
 copies  nests  selection  see.labels  tape.llvm.matrices  tape.llvm.tables
 backward  tables  see.formulas  tape.backends.registry  tape.llvm.runtime  train.nn  train.optim
@@ -32,7 +32,7 @@ testing  tape.trace  see.blame  see.dot  see.expressions  see.flow  see.kinks
 tape.lowering  tape.backends.outputs  see.audit  see.fold  see.stepper  see.why
 tape.backends.python  tape.llvm.emit  see.levels  tape.interim
 tape.tape  tape.backends.numpy  see.view  tape.llvm.loops
-tape.paths  tape.backends.lanes  tape.files  tape.text  tape.alike
+tape.paths  tape.backends.lanes  tape.files  tape.text
 tape.elements  tape.steps  tape.connected  tape.llvm.backend  tape.pickles  see.explain
 tape.entries  tape.loop_tangents  tape.checkpoints  tape.lane_paths  tape.pushing  tape.colours
 tape.loop

@@ -118,7 +118,7 @@ def _sources() -> str:
     here = Path(__file__)
     files = [
         *here.parent.glob("*.py"),
-        *(here.parents[1] / name for name in ("lowering.py", "program.py", "rolled.py")),
+        *(here.parents[1] / name for name in ("alike.py", "lowering.py", "masked.py", "program.py", "rolled.py")),
     ]
     try:
         folded_with = (here.parents[2] / name for name in ("primitives.py", "ieee.py"))
