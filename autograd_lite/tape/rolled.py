@@ -65,6 +65,7 @@ class Rolled:
     program: Program  # with its tests for NaN, see `Program.tested`
     results: tuple[int, ...]
     steps: tuple[Loop | Sum, ...]
+    products: int  # of an input and a number that is computed, each used once: matrices are made of these
 
     @property
     def loops(self) -> list[Loop]:
@@ -183,8 +184,14 @@ class _Parts:
         loops = [*map(self._loop, _joined(columns)), *self._singles(few)]
         steps: list[tuple[int, Loop | Sum]] = [(int(self.stage[loop.results[0][0]]), loop) for loop in loops]
         steps += [(int(self.stage[found.slot]), found) for found in self._sums(loops)]
-        found = Rolled(self.program, self.results, tuple(step for _, step in sorted(steps, key=lambda pair: pair[0])))
+        in_order = tuple(step for _, step in sorted(steps, key=lambda pair: pair[0]))
+        found = Rolled(self.program, self.results, in_order, self._products())
         return found if self._pays(found) else None
+
+    def _products(self) -> int:
+        factors = self.arguments[:, :2]
+        of_input = ((factors >= 0) & (factors < self.program.inputs)).sum(axis=1) == 1
+        return int((self._is(primitives.mul) & (self.uses == 1) & of_input & (factors >= self.first).any(axis=1)).sum())
 
     def _alike(self) -> list[Any]:
         """The heads of parts that look alike, together; earlier stages first."""

@@ -37,11 +37,10 @@ def rolled_module(program: Program, *, contract: bool) -> "RolledModule | None":
 
 def rolls(program: Program) -> bool:
     """Whether a program runs as loops; those over matrices, which the emitter finds itself, go before."""
-    return rolled(program) is not None and not _has_matrices(program)
-
-
-def _has_matrices(program: Program) -> bool:
-    return 2 * len(matrices.found(program, 0, summed=True).absorbed) > len(program.code)
+    found, count = rolled(program), len(program.code)
+    if found is None or 5 * found.products < count:
+        return found is not None
+    return 2 * len(matrices.found(program, 0, summed=True).absorbed) <= count
 
 
 class RolledModule(Module):
