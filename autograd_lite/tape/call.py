@@ -289,7 +289,10 @@ class Family:
     def __init__(self, compiled: Compiled[..., Any], shape: Shape) -> None:
         self.shape, self.backend, self.contract = shape, compiled.backend, compiled.contract
         self.rolled = compiled.order == "rolled"
-        self.paths = Paths(compiled.f, shape, compiled.max_paths, loops=2, said=compiled.said, cache=compiled.cache)
+        healing = self.rolled and BACKENDS[self.backend].compiles
+        self.paths = Paths(
+            compiled.f, shape, compiled.max_paths, loops=2, said=compiled.said, cache=compiled.cache, healing=healing
+        )
         self.last: Path | None = None
         self.untraceable = False  # a scan in it cannot be recorded: its steps take more paths than are kept
         self.skips = self._missed = 0  # calls that are to run the function at once

@@ -50,6 +50,7 @@ def recorded(
     masked: bool = False,
     loops: int = 0,
     merging: bool = True,
+    history: Any = None,
 ) -> tuple[Program, tuple[Variable, ...], Shape]:
     """Run `f` on arguments of this shape with these numbers: its program, what it captured, the shape of its results.
 
@@ -60,9 +61,12 @@ def recorded(
     around = recording.current()
     wide = loops == CAPTURING_ALL or (around is not None and around.wide)
     notes = Recording(masked, min(loops, 2), oldest, lanes=loops > 0, wide=wide)
+    notes.history = history
     before = set(map(id, PRIMITIVES.values()))
     with watched(name_of(f)), context.record_into(notes):
         inputs = [Variable(n._value if type(n) is Variable else n) for n in numbers]
+        if history is not None:
+            history.begin(oldest, inputs)
         with context.running_on(inputs, oldest), selecting():
             arguments, keywords = shape.pack(inputs)
             try:
@@ -76,6 +80,8 @@ def recorded(
                         primitive.belongs_to_trace()
     _refuse_threads(f, inputs, notes)
     outputs, output_shape = unravel(output, f"the output of {name_of(f)}", is_plain)
+    if history is not None:
+        history.end(outputs, output_shape)
     progress.part("flattening the graph")
     builder = GraphBuilder(inputs, oldest, merging=merging)
     program = builder.program(outputs, notes)
