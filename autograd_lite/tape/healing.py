@@ -67,8 +67,7 @@ class Ways:
         """Add the stretches of a run; whether any was new. Opaque if one is known that does something else."""
         if run.why:
             raise Opaque(run.why)
-        result = repr(run.result)
-        if self.result is not None and repr(self.result) != result:
+        if self.result is not None and (self.result != run.result or repr(self.result) != repr(run.result)):
             raise Opaque("the structure of the result changes")
         self.result = run.result
         learnt = False

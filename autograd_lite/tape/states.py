@@ -12,7 +12,6 @@ from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, partial
-from time import perf_counter
 from types import (
     BuiltinFunctionType,
     CodeType,
@@ -34,8 +33,9 @@ from autograd_lite.variable import Variable, is_condition
 
 #: Containers from this length on are looked into again only where they hold other things than before.
 LARGE = 32
-#: Things in one state, how deep they may lie, and seconds that all states of a trace may take, beyond which no more are taken.
-THINGS, DEPTH, SECONDS = 2000, 30, 3.0
+#: Things in one state, in all states of a run, and how deep they may lie, beyond which no more are looked at. So many bytes of
+#: a large container count as one.
+THINGS, ALL, DEPTH, BYTES = 2000, 1_500_000, 30, 4096
 
 _PLAIN = (int, str, bytes, bool, type(None), type(...), type(NotImplemented))
 #: Modules whose attributes nobody sets.
@@ -43,8 +43,8 @@ _MODULES = {"autograd_lite", "builtins", "cmath", "collections", "functools", "i
 #: What can see, or change, more than a state tells: names that no function may use.
 _NAMES = frozenset(
     "_grad _number _value arguments backward builtins default_rng delattr eval exec gc gradients grad globals id inspect jacobian hessian "
-    "local_gradients locals location number parents primitive random scope seed setattr sys "
-    "threading time value value_and_grad vars weakref zero_grad __class__ __dict__ ctypes open input stop_gradient".split()
+    "local_gradients locals location name number parents primitive random scope seed setattr sys "
+    "threading time value value_and_grad vars weakref zero_grad ctypes open input stop_gradient".split()
 )
 _ITERATORS = tuple(
     type(iter(thing)) for thing in ((), [], "", range(0), range(1 << 70), {}, {}.items(), {}.values(), np.zeros(1))
@@ -100,11 +100,10 @@ class States:
         self._large: dict[int, tuple[Any, Any]] = {}
         self._apart: dict[tuple[int, int], bool] = {}
         self._kept_blocks: list[Any] = []
-        self._spent = 0.0
+        self._spent = 0
 
     def at(self, frame: FrameType) -> State:
         """The state where a comparison is decided below this frame."""
-        began = perf_counter()
         frames = _frames(frame)
         self._begin()
         for position, (code, own) in enumerate(frames):
@@ -116,11 +115,10 @@ class States:
             for thing in hidden:
                 self.tell(thing)
             self._globals(code, own.f_globals)
-        state = self._end()
-        self._spent += perf_counter() - began
-        if self._spent > SECONDS:
-            raise Opaque("its states are too large")
-        return state
+        self._spent += self._things
+        if self._spent > ALL:
+            raise Opaque("its states are too large together")
+        return self._end()
 
     def of(self, nest: Any) -> State:
         """The state of a run that has ended with this result."""
@@ -223,6 +221,7 @@ class States:
 
     def _large_one(self, container: Any, addresses: Any, things: Any) -> None:
         before, block = self._large.get(id(container), (None, None))
+        self._spent += 8 * len(things) // BYTES
         if before != addresses:
             block = self._block(list(things))
             self._large[id(container)] = addresses, block
@@ -255,24 +254,32 @@ class States:
 
     def _array(self, array: Any) -> None:
         self.out += (array.dtype.str, array.shape, array.strides, array.flags.writeable)
-        if array.base is not None:
-            if not isinstance(array.base, np.ndarray):
-                raise Opaque("an array lies in foreign memory")
-            self.out.append(array.__array_interface__["data"][0] - array.base.__array_interface__["data"][0])
-            self.tell(array.base)
-        if vars(array) if hasattr(array, "__dict__") else False:
+        if getattr(array, "__dict__", None):
             raise Opaque("an array has attributes")
+        base = array.base
+        if base is not None:
+            if not isinstance(base, np.ndarray):
+                raise Opaque("an array lies in foreign memory")
+            offset = array.__array_interface__["data"][0] - base.__array_interface__["data"][0]
+            self.out.append(offset)
+            self.tell(base)
+            if not offset and base.size == array.size and base.strides == array.strides:
+                return  # the same numbers again
         if array.dtype != object:
-            before, told = self._large.get(id(array), (None, None))
-            if before != (content := array.tobytes()):
-                told = self.tokens.of_equals(content)
-                self._large[id(array)] = content, told
-            self.out.append(told)
+            self._data(array)
         elif array.size >= LARGE:
-            self._large_one(array, array.tobytes(), array.flat)
+            self._large_one(array, array.tobytes(), array.ravel())
         else:
             for thing in array.flat:
                 self.tell(thing)
+
+    def _data(self, array: Any) -> None:
+        self._spent += array.nbytes // BYTES
+        before, told = self._large.get(id(array), (None, None))
+        if before != (content := array.tobytes()):
+            told = self.tokens.of_equals(content)
+            self._large[id(array)] = content, told
+        self.out.append(told)
 
     def _dict(self, things: Any) -> None:
         if len(things) > LARGE:
@@ -338,7 +345,7 @@ class States:
 
     def _function(self, function: Any) -> None:
         code = function.__code__
-        if is_library(code.co_filename):
+        if is_library(code.co_filename) or code is _SHOWING:
             recipe = recipe_of(function)
             if recipe is not None:
                 raise Opaque("it takes derivatives")
@@ -389,6 +396,12 @@ class States:
             self.tell(part)
 
 
+@dataclass
+class _Shows:
+    """Has the function that shows a dataclass, which looks at addresses to come to an end."""
+
+
+_SHOWING = _Shows.__repr__.__code__
 _OF_CLASSES = frozenset(["__dict__", "__weakref__", "__doc__", "__module__", "__annotations__", "__qualname__", "__match_args__"]) | {
     "__dataclass_fields__", "__dataclass_params__", "__static_attributes__", "__firstlineno__", "__hash__",
 }  # fmt: skip
@@ -463,9 +476,37 @@ def _locals(frame: FrameType) -> dict[str, Any]:
 
 
 # How CPython 3.11 to 3.13 lay out a frame: where a frame object has its frame, and what lies in that.
-_IN_OBJECT, _SLOTS = 24, 72
-_OBJECT_AT, _CODE_AT, _PREVIOUS_AT = (40, 32, 48) if sys.version_info < (3, 12) else (48, 0, 8)
-_KNOWN = sys.implementation.name == "cpython" and (3, 11) <= sys.version_info < (3, 12) and sys.maxsize > 1 << 32
+_IN_OBJECT, _SLOTS, _ENTERED = 24, 72, 68
+_OLDER = sys.version_info < (3, 12)
+_OBJECT_AT, _CODE_AT, _PREVIOUS_AT = (40, 32, 48) if _OLDER else (48, 0, 8)
+
+
+@cache
+def can_look() -> bool:
+    """Whether this Python lays out its frames in the way that is known here, as a look at one shows."""
+    known = sys.implementation.name == "cpython" and (3, 11) <= sys.version_info < (3, 14) and sys.maxsize > 1 << 32
+    return known and all(_shown(object(), iter([1]), 0))
+
+
+def _shown(one: Any, other: Any, turn: int) -> list[bool]:
+    """Whether the objects on the stack of a function that calls another are found there, and that function's own."""
+    for _ in other:
+        return [one, turn + 1, _looked_at(sys._getframe(), one, other)][2]
+    return [False]
+
+
+def _looked_at(frame: FrameType, one: Any, other: Any) -> list[bool]:
+    inner, code = sys._getframe(), frame.f_code
+    memory = _word(id(frame) + _IN_OBJECT)
+    if not memory or _word(memory + _OBJECT_AT) != id(frame) or _word(memory + _CODE_AT) != id(code):
+        return [False]
+    first = memory + _SLOTS
+    found = [_word(first + 8 * k) for k in range(_count_locals(code) + 3)]
+    return [
+        _word(_word(id(inner) + _IN_OBJECT) + _PREVIOUS_AT) == memory,
+        found[:2] == [id(one), id(other)],
+        found[_count_locals(code) :][:2] == [id(other), id(one)],
+    ]
 
 
 def _word(address: int) -> int:
@@ -474,7 +515,7 @@ def _word(address: int) -> int:
 
 def _memory(frame: FrameType) -> int:
     """The address of what the interpreter keeps of a frame."""
-    if not _KNOWN:
+    if not can_look():
         raise Opaque("this Python keeps its frames in another way")
     memory = _word(id(frame) + _IN_OBJECT)
     if _word(memory + _CODE_AT) != id(frame.f_code) or _word(memory + _OBJECT_AT) != id(frame):
@@ -485,7 +526,7 @@ def _memory(frame: FrameType) -> int:
 def _called_directly(inner: FrameType, outer: FrameType) -> bool:
     """Whether Python's own call made the inner frame, with nothing between that holds a state."""
     memory = _memory(inner)
-    entered = ctypes.c_bool.from_address(memory + 68).value  # through a function in C
+    entered = _OLDER and ctypes.c_bool.from_address(memory + _ENTERED).value  # through C; later it has a frame between
     return not entered and _word(memory + _PREVIOUS_AT) == _memory(outer)
 
 
@@ -503,7 +544,7 @@ def _at(frame: FrameType, *, last: bool) -> tuple[int, list[Any]]:
     else:
         if name != "CALL":
             raise Opaque("a function is called by what is not a call")
-        depth -= 2 + argument
+        depth += dis.stack_effect(dis.opmap["CALL"], argument) - 1  # all that a call takes goes, and its result comes
     start = _memory(frame) + _SLOTS + 8 * _count_locals(code)
     addresses = [start + 8 * k for k in range(depth)]
     return offset, [ctypes.py_object.from_address(at).value if _word(at) else None for at in addresses]
