@@ -2,8 +2,8 @@
 
 A run goes from one comparison to the next. What it does between two of them follows from the state in which the first was
 decided (`states`) and from its outcome, so runs that come to equal states go on alike whatever they did before. The known
-stretches make up a graph of states. Where both outcomes of a comparison are known, the numbers of the two sides are selected by
-`where` at the state in which they meet again; where one is known, the comparison stays a guard.
+stretches make up a graph of states. Where both outcomes of a comparison are known, the numbers of the two sides are selected
+by `where` at the state in which they meet again; where one is known, the comparison stays a guard.
 """
 
 from collections import Counter, defaultdict
@@ -17,12 +17,11 @@ from autograd_lite.errors import BranchError
 from autograd_lite.nests import Shape, unravel
 from autograd_lite.primitives import COMPARISONS, Primitive
 from autograd_lite.tape.program import Builder, Guard, Program
-from autograd_lite.tape.pickles import transformed
 from autograd_lite.tape.rolled import SMALLEST, rolled
 from autograd_lite.tape.states import Opaque, State, States, Tokens
 from autograd_lite.tape.tape import Tape, record
 from autograd_lite.tape.trace import is_fixed, recorded
-from autograd_lite.transforms import name_of, recipe_of
+from autograd_lite.transforms import name_of, recipe_of, transformed
 from autograd_lite.variable import Variable
 
 #: States looked at beyond this multiple of those that are known: sides that share states before they meet are done twice.
@@ -214,7 +213,8 @@ class Joined:
         self._outside = {n: inputs + k for k, n in enumerate(self.captured)}
         self.guards: list[Guard] = []
         self._looked = 0
-        self.places: dict[str, Counter[int]] = defaultdict(Counter)  # by location, how many places have so many known sides
+        #: By location, how many places have one known side, and two.
+        self.places: dict[str, Counter[int]] = defaultdict(Counter)
         self._meet = _meeting(ways)
         start = self._gone(ways.known[START][True], Numbers([], [], []))
         numbers = self._walk(ways.known[START][True].to, start, END, ())
@@ -245,7 +245,8 @@ class Joined:
             mark, meet = len(self.builder.code), self._meet[state]
             condition = self.builder.instruction(COMPARISONS[relation], tuple(numbers.sides))
             yes, no = (
-                self._walk(known[o].to, self._gone(known[o], numbers), meet, (*sides, (condition, o))) for o in (True, False)
+                self._walk(stretch.to, self._gone(stretch, numbers), meet, (*sides, (condition, outcome)))
+                for outcome, stretch in sorted(known.items(), reverse=True)
             )
             numbers, state = _Selection(self.builder, condition, mark).numbers(yes, no), meet
         return numbers
@@ -255,16 +256,15 @@ class Joined:
         steps: list[int] = []
 
         def slot(reference: Any) -> int:
-            kind, *where = reference
-            if kind == "n":
-                return steps[where[0]]
-            if kind == "l":
-                return numbers.singles[where[0]]
+            kind, which = reference[:2]
             if kind == "c":
-                return builder.constant(float.fromhex(where[0]))
+                return builder.constant(float.fromhex(which))
+            if kind == "i":
+                return int(which)
             if kind == "b":
-                return numbers.blocks[where[0]][where[1]]
-            return where[0] if kind == "i" else self._outside[where[0]]  # type: ignore[no-any-return]
+                return numbers.blocks[which][reference[2]]
+            found: int = (steps if kind == "n" else numbers.singles if kind == "l" else self._outside)[which]
+            return found
 
         for operation, arguments in stretch.steps:
             steps.append(builder.instruction(operation, tuple(map(slot, arguments))))
@@ -285,7 +285,8 @@ class Joined:
         right_one = builder.constant(float(outcome))
         slot = builder.instruction(COMPARISONS[relation], (left, right))
         for condition, side in sides[::-1]:
-            slot = builder.instruction(primitives.where, (condition, *((slot, right_one) if side else (right_one, slot))))
+            yes, no = (slot, right_one) if side else (right_one, slot)
+            slot = builder.instruction(primitives.where, (condition, yes, no))
         if not builder.is_constant(slot):
             self.guards.append(Guard("eq", slot, right_one, True, 0, location))
 
@@ -440,12 +441,13 @@ class Healer:
             self._joined = False
             inner, healed = self._inner_tape(own, shape)
             tape = record(self._dressed(inner), numbers, self.shape, **self.options)
-            if len(tape) < SMALLEST or rolled(tape.program) is None:
-                raise Opaque("it is no loop")
         except BranchError:  # sums of another order decide otherwise at these numbers
             return None
         except Opaque as opaque:
             self.why, self.ways = str(opaque), Ways()
+            return None
+        if len(tape) < SMALLEST or rolled(tape.program) is None:
+            self.why, self.ways = "its ways together are no loop", Ways()
             return None
         self._joined = True
         return replace(tape, name=like.name, parameters=like.parameters, ordered=like.ordered), healed

@@ -211,8 +211,8 @@ class Paths:
                         "Is it random numbers, the time, something it changes outside itself? Pass that in, or do not use "
                         "jit."
                     )
-                path = self.healed(numbers, tape) if len(tape.guards) >= ROWS and len(tape) >= SMALLEST and not looped else None
-                self.known = [path or Path(tape, self.cache)]
+                heals = len(tape.guards) >= ROWS and len(tape) >= SMALLEST and not looped
+                self.known = [(heals and self.healed(numbers, tape)) or Path(tape, self.cache)]
             return self.known[0]
 
     def healed(self, numbers: Sequence[float], like: Tape) -> Path | None:

@@ -32,7 +32,7 @@ def stored(f: Any) -> Any:
     recipe = transforms.recipe_of(f)
     if recipe is not None:
         label, inner, argnums, options = recipe
-        return Stored(transformed, label, stored(inner), argnums, options)
+        return Stored(_transformed, label, stored(inner), argnums, options)
     return Stored(files.from_bytes, files.to_bytes(f)) if type(f) is Tape else f
 
 
@@ -42,7 +42,7 @@ def deeply_copied(f: Any, memo: dict[int, Any]) -> Any:
     if recipe is not None:
         label, inner, argnums, options = recipe
         again = deeply_copied(inner, memo)
-        return f if again is inner else transformed(label, again, argnums, options)
+        return f if again is inner else _transformed(label, again, argnums, options)
     return copy.deepcopy(f, memo)
 
 
@@ -59,6 +59,4 @@ def place_of(wrapper: Any) -> tuple[str] | None:
         return None
 
 
-def transformed(label: str, f: Callable[..., Any], argnums: Any, options: dict[str, Any]) -> Any:
-    """The transform with this label of a function; see `transforms.recipe_of`."""
-    return transforms.hvp(f) if label == "hvp" else getattr(transforms, label)(f, argnums, **options)
+_transformed = transforms.transformed

@@ -12,8 +12,10 @@ from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, partial
+from itertools import pairwise
 from types import (
     BuiltinFunctionType,
+    CellType,
     CodeType,
     FrameType,
     FunctionType,
@@ -33,22 +35,23 @@ from autograd_lite.variable import Variable, is_condition
 
 #: Containers from this length on are looked into again only where they hold other things than before.
 LARGE = 32
-#: Things in one state, in all states of a run, and how deep they may lie, beyond which no more are looked at. So many bytes of
-#: a large container count as one.
+#: Things in one state, in all states of a run, and how deep they may lie, beyond which no more are looked at; and bytes of a
+#: large container that count as one.
 THINGS, ALL, DEPTH, BYTES = 2000, 1_500_000, 30, 4096
 
 _PLAIN = (int, str, bytes, bool, type(None), type(...), type(NotImplemented))
 #: Modules whose attributes nobody sets.
-_MODULES = {"autograd_lite", "builtins", "cmath", "collections", "functools", "itertools", "math", "numpy", "operator", "typing"}
+_MODULES = frozenset(
+    "autograd_lite builtins cmath collections functools itertools math numpy operator typing".split()  # noqa: SIM905
+)
 #: What can see, or change, more than a state tells: names that no function may use.
 _NAMES = frozenset(
-    "_grad _number _value arguments backward builtins default_rng delattr eval exec gc gradients grad globals id inspect jacobian hessian "
-    "local_gradients locals location name number parents primitive random scope seed setattr sys "
-    "threading time value value_and_grad vars weakref zero_grad ctypes open input stop_gradient".split()
+    "_grad _number _value arguments backward builtins ctypes default_rng delattr eval exec gc gradients grad globals hessian "  # noqa: SIM905
+    "hvp id input inspect jacobian jvp local_gradients locals location name number open parents primitive random scope seed "
+    "setattr stop_gradient sys threading time value value_and_grad vars vjp weakref zero_grad".split()
 )
-_ITERATORS = tuple(
-    type(iter(thing)) for thing in ((), [], "", range(0), range(1 << 70), {}, {}.items(), {}.values(), np.zeros(1))
-) + (enumerate, zip, reversed, type(reversed([])), map)
+_ITERABLE: tuple[Any, ...] = ((), [], "", range(0), range(1 << 70), {}, {}.items(), {}.values(), np.zeros(1))
+_ITERATORS = *(type(iter(thing)) for thing in _ITERABLE), enumerate, zip, reversed, type(reversed([])), map
 
 
 class Opaque(Exception):  # noqa: N818 - reads as the fact it states
@@ -109,7 +112,9 @@ class States:
         for position, (code, own) in enumerate(frames):
             instruction, hidden = _at(own, last=position == 0)
             self.out += (self.tokens(code), instruction)
-            for name, thing in _locals(own).items():
+            found = _locals(own)
+            self.out.append(len(found))
+            for name, thing in found.items():
                 self.out.append(name)
                 self.tell(thing)
             for thing in hidden:
@@ -190,16 +195,14 @@ class States:
         self._tell_kind(kind)(thing)
         self._depth -= 1
 
-    def _tell_kind(self, kind: type) -> Callable[[Any], None]:
+    def _tell_kind(self, kind: Any) -> Callable[[Any], None]:
         own = _TELL.get(kind)
         if own is not None:
             return partial(own, self)
         if issubclass(kind, np.ndarray):
             return self._array
         if issubclass(kind, (np.generic, np.dtype)):
-            return lambda thing: self.out.append((str(getattr(thing, "dtype", thing)), thing.tobytes() if isinstance(thing, np.generic) else b""))
-        if isinstance(kind, type) and issubclass(kind, type):
-            return self._class
+            return self._scalar
         if is_instance_of_users(kind):
             return self._instance
         raise Opaque(f"it uses a {kind.__name__}")
@@ -227,7 +230,7 @@ class States:
             self._large[id(container)] = addresses, block
             self._kept_blocks.append(block)
         assert block is not None
-        self.out.append(block.told)
+        self.out.append(("large", block.told))
         if block.nodes:
             self._blocks.append(block)
 
@@ -294,16 +297,21 @@ class States:
     def _set(self, things: Any) -> None:
         if len(things) > LARGE:
             raise Opaque("a set is large")
+        self.out.append(len(things))
         for thing in things:
             _check_key(thing)
             self.tell(thing)
+
+    def _scalar(self, thing: Any) -> None:
+        self.out.append(repr(thing) if isinstance(thing, np.dtype) else (thing.dtype.str, thing.tobytes()))
 
     def _deque(self, things: Any) -> None:
         self.out.append(things.maxlen)
         self._sequence(things)
 
     def _range(self, thing: Any) -> None:
-        self.out += (thing.start, thing.stop, thing.step)
+        for part in (thing.start, thing.stop, thing.step):
+            self.tell(part)
 
     def _iterator(self, iterator: Any) -> None:
         try:
@@ -383,6 +391,7 @@ class States:
                     self.tell(thing)
 
     def _instance(self, thing: Any) -> None:
+        self.out.append(len(vars(thing)))
         for name, own in vars(thing).items():
             self.out.append(name)
             self.tell(own)
@@ -402,21 +411,23 @@ class _Shows:
 
 
 _SHOWING = _Shows.__repr__.__code__
-_OF_CLASSES = frozenset(["__dict__", "__weakref__", "__doc__", "__module__", "__annotations__", "__qualname__", "__match_args__"]) | {
-    "__dataclass_fields__", "__dataclass_params__", "__static_attributes__", "__firstlineno__", "__hash__",
-}  # fmt: skip
+_OF_CLASSES = frozenset([
+    "__dict__", "__weakref__", "__doc__", "__module__", "__annotations__", "__qualname__", "__match_args__",
+    "__dataclass_fields__", "__dataclass_params__", "__static_attributes__", "__firstlineno__",
+])  # fmt: skip
 _TELL: dict[Any, Callable[..., None]] = {
     list: States._sequence, tuple: States._sequence, dict: States._dict, OrderedDict: States._dict, Counter: States._dict,
     defaultdict: States._dict, set: States._set, frozenset: States._set, deque: States._deque, range: States._range,
-    slice: lambda states, s: [states.tell(part) for part in (s.start, s.stop, s.step)],
+    slice: States._range,
     complex: lambda states, z: states.out.append(repr(z)),
     FunctionType: States._function, MethodType: States._method, BuiltinFunctionType: States._builtin,
     MethodDescriptorType: States._same, WrapperDescriptorType: States._same, np.ufunc: States._same, Primitive: States._same,
     type(np.sum): States._same, CodeType: States._same, partial: States._partial, ModuleType: States._module,
     type: States._class, staticmethod: States._descriptor, classmethod: States._descriptor, property: States._property,
-    type((lambda x: lambda: x)(0).__closure__[0]): States._cell,  # type: ignore[index]
+    CellType: States._cell,
     **dict.fromkeys(_ITERATORS, States._iterator),
 }  # fmt: skip
+
 
 def _check_key(key: Any) -> None:
     if type(key) is tuple:
@@ -435,6 +446,7 @@ def is_instance_of_users(kind: type) -> bool:
 
 
 def is_library_class(kind: type) -> bool:
+    """Whether a class, or what it is made from, belongs to a module whose classes nobody changes."""
     return any(own.__module__.partition(".")[0] in _MODULES for own in kind.__mro__[:-1])
 
 
@@ -491,7 +503,8 @@ def can_look() -> bool:
 def _shown(one: Any, other: Any, turn: int) -> list[bool]:
     """Whether the objects on the stack of a function that calls another are found there, and that function's own."""
     for _ in other:
-        return [one, turn + 1, _looked_at(sys._getframe(), one, other)][2]
+        found: Any = [one, turn + 1, _looked_at(sys._getframe(), one, other)]
+        return list(found[2])
     return [False]
 
 
@@ -574,7 +587,7 @@ _NEVER_ON = {
 
 
 def _depths(code: CodeType, instructions: list[dis.Instruction]) -> dict[int, int]:
-    following = {i.offset: n for i, n in zip(instructions, instructions[1:], strict=False)}
+    following = {i.offset: n for i, n in pairwise(instructions)}
     at = {i.offset: i for i in instructions}
     depths: dict[int, int] = {}
     waiting = [(instructions[0].offset, 0)]
@@ -600,4 +613,3 @@ def _next(instruction: dis.Instruction, following: dict[int, dis.Instruction]) -
         yield instruction.argval, True
     if instruction.opname not in _NEVER_ON and instruction.offset in following:
         yield following[instruction.offset].offset, False
-

@@ -28,10 +28,11 @@ variable  tape.llvm.vector_math  tape.llvm.engine
 copies  nests  selection  see.labels  tape.llvm.matrices
 backward  tables  see.formulas  tape.backends.registry  tape.llvm.runtime  train.nn  train.optim
 transforms  tape.recording  see.graph  nn  optim  tape.llvm.matrix_loops
-testing  tape.trace  see.blame  see.dot  see.expressions  see.flow  see.kinks
+testing  tape.trace  tape.states  tape.rolled  see.blame  see.dot  see.expressions  see.flow  see.kinks
 tape.lowering  see.audit  see.fold  see.stepper  see.why
 tape.backends.python  tape.llvm.emit  see.levels
-tape.tape  tape.backends.numpy  see.view
+tape.tape  tape.backends.numpy  tape.llvm.loops  see.view
+tape.healing
 tape.paths  tape.backends.lanes  tape.files  tape.text
 tape.elements  tape.steps  tape.connected  tape.llvm.backend  tape.pickles  see.explain
 tape.entries  tape.loop  tape.lane_paths  tape.pushing

@@ -92,7 +92,7 @@ def append_then_length(x):
     kept = []
     for v in x:
         if v > 0:
-            kept.append(v * v)
+            kept.append(v * v)  # noqa: PERF401
     s = x[0]
     for v in kept:
         s = s + v
@@ -104,7 +104,7 @@ def append_then_index(x):
     kept = [x[0]]
     for v in x:
         if v > 0:
-            kept.append(v)
+            kept.append(v)  # noqa: PERF401
     return kept[-1] * kept[len(kept) // 2] + x[1]
 
 
@@ -560,7 +560,7 @@ def tries(x):
     for v in x:
         try:
             if v > 0.5:
-                raise ValueError
+                raise ValueError  # noqa: TRY301
             s = s + v
         except ValueError:
             s = s + v * v
@@ -926,7 +926,7 @@ def lambda_that_is_chosen(x):
     g, s = (lambda v: v), x[0]
     for v in x:
         if v > 0.5:
-            g = lambda v: v * v  # noqa: E731
+            g = lambda v: v * v
         s = s + g(v)
     return s
 

@@ -1,6 +1,7 @@
 """Branches healed where they part: the numbers of Python whatever it keeps, few compilations, and the bits of any order."""
 
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +11,6 @@ import autograd_lite as al
 from autograd_lite.tape import healing, paths, states
 from autograd_lite.tape.backends.registry import BACKENDS
 from tests.tape.healing_functions import FUNCTIONS
-
 
 #: 200 were run when this was written.
 POINTS = 24
@@ -147,10 +147,11 @@ def test_as_written_is_not_joined():
     """Who asks for the order as written gets the bits of the eager run, and a path for each way."""
     compiled = al.jit(al.grad(huber), backend="llvm", order="as written", max_paths=2)
     rng = np.random.default_rng(3)
-    with pytest.warns(RuntimeWarning, match="different paths"):
-        for _ in range(3):
-            x = rng.normal(0.0, 1.0, 200)
-            np.testing.assert_array_equal(compiled(x), al.grad(huber)(x))
+    for k in range(3):
+        x = rng.normal(0.0, 1.0, 200)
+        with pytest.warns(RuntimeWarning, match="different paths") if k == 2 else nullcontext():
+            found = compiled(x)
+        np.testing.assert_array_equal(found, al.grad(huber)(x))
     assert len(compiled.paths()) == 2
 
 
