@@ -108,7 +108,7 @@ class Run:
             return
         relation, left, right, outcome, location = guard
         try:
-            state = self._states.at(frame)
+            state = self._states.at(frame, (left, right))
             key = relation, state.told
             self._times[key] += 1
             number = self.ways.number((*key, self._times[key]))
@@ -261,10 +261,9 @@ class Joined:
                 return builder.constant(float.fromhex(which))
             if kind == "i":
                 return int(which)
-            if kind == "b":
-                return numbers.blocks[which][reference[2]]
-            found: int = (steps if kind == "n" else numbers.singles if kind == "l" else self._outside)[which]
-            return found
+            places: dict[str, Any] = {"n": steps, "l": numbers.singles, "b": numbers.blocks, "x": self._outside}
+            held = places[kind][which]
+            return int(held[reference[2]] if kind == "b" else held)
 
         for operation, arguments in stretch.steps:
             steps.append(builder.instruction(operation, tuple(map(slot, arguments))))

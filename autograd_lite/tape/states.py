@@ -105,12 +105,12 @@ class States:
         self._kept_blocks: list[Any] = []
         self._spent = 0
 
-    def at(self, frame: FrameType) -> State:
-        """The state where a comparison is decided below this frame."""
+    def at(self, frame: FrameType, sides: tuple[Any, ...] = ()) -> State:
+        """The state where a comparison of these sides is decided below this frame."""
         frames = _frames(frame)
         self._begin()
         for position, (code, own) in enumerate(frames):
-            instruction, hidden = _at(own, last=position == 0)
+            instruction, hidden = _at(own, sides, last=position == 0)
             self.out += (self.tokens(code), instruction)
             found = _locals(own)
             self.out.append(len(found))
@@ -543,14 +543,19 @@ def _called_directly(inner: FrameType, outer: FrameType) -> bool:
     return not entered and _word(memory + _PREVIOUS_AT) == _memory(outer)
 
 
-def _at(frame: FrameType, *, last: bool) -> tuple[int, list[Any]]:
+def _at(frame: FrameType, sides: tuple[Any, ...], *, last: bool) -> tuple[int, list[Any]]:
     """The instruction that a frame is at, and what lies on its stack below what that instruction takes."""
     code = frame.f_code
     table = _table(code)
     offset, name, argument, depth = table[frame.f_lasti // 2]
     if depth is None:
         raise Opaque("it decides while it handles an error")
-    if last:
+    start = _memory(frame) + _SLOTS + 8 * _count_locals(code)
+    if last and name == "COMPARE_OP":  # which decides too, from Python 3.13 on; lists that it compares hold a state
+        depth -= 2
+        if not {_word(start + 8 * depth), _word(start + 8 * depth + 8)} & {id(s) for s in sides if type(s) is Variable}:
+            raise Opaque("it compares what holds Variables")
+    elif last:
         if not (name.startswith(("POP_JUMP", "JUMP_IF")) or name in ("UNARY_NOT", "TO_BOOL")):
             raise Opaque(f"what decides is no `if`, `while`, `and`, `or` or `not`, but a {name}")
         depth -= 1
@@ -558,7 +563,6 @@ def _at(frame: FrameType, *, last: bool) -> tuple[int, list[Any]]:
         if name != "CALL":
             raise Opaque("a function is called by what is not a call")
         depth += dis.stack_effect(dis.opmap["CALL"], argument) - 1  # all that a call takes goes, and its result comes
-    start = _memory(frame) + _SLOTS + 8 * _count_locals(code)
     addresses = [start + 8 * k for k in range(depth)]
     return offset, [ctypes.py_object.from_address(at).value if _word(at) else None for at in addresses]
 
