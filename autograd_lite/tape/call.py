@@ -105,7 +105,7 @@ def jit(
     -----
     The first call with arguments of a new structure traces `f` and compiles the tape; further calls replay it. Comparisons on
     traced numbers (`if`, `while`, `sorted`, `int(x)`) are guards: where one comes out differently, that path is traced and
-    compiled too. Variables that `f` uses from outside are live inputs, and the result is then a Variable. Plain numbers from
+    compiled too, or joined with the known ones where programs run as loops: then a branch is data. Variables that `f` uses from outside are live inputs, and the result is then a Variable. Plain numbers from
     outside are those of the trace, and what `f` prints or stores happens while tracing only. Within `raise_on_nonfinite`, and
     on Variables, `f` itself runs. Time: 10 to 30 µs an operation to compile; a call takes a microsecond more than its
     arithmetic.
@@ -140,6 +140,9 @@ class PathReport(list[Path]):
     def _repr_html_(self) -> str:
         parts = [pieces.title(f"{len(self)} paths" if len(self) != 1 else "1 path")]
         for k, path in enumerate(self):
+            if path.healed:
+                parts.append(pieces.prose(f"path {k}: {path.served}; {path.healed}"))
+                continue
             rows = [(path.tape.condition(guard), str(guard.outcome), guard.location) for guard in path.guards]
             told = f"path {k}: {path.served}"
             parts.append(pieces.table(told, ("condition", "was", "at"), rows) if rows else pieces.prose(told))

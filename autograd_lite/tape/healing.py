@@ -442,7 +442,7 @@ class Healer:
             tape = record(self._dressed(inner), numbers, self.shape, **self.options)
         except BranchError:  # sums of another order decide otherwise at these numbers
             return None
-        except Opaque as opaque:
+        except (Opaque, RecursionError) as opaque:
             self.why, self.ways = str(opaque), Ways()
             return None
         if len(tape) < SMALLEST or rolled(tape.program) is None:

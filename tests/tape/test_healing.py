@@ -170,3 +170,75 @@ def test_without_a_look_at_frames_nothing_is_joined(small, monkeypatch):
         x = rng.normal(0.0, 1.0, 4)
         assert compiled(x) == huber(x)
     assert "another way" in healer_of(compiled).why
+
+
+class Source:
+    """Random source text of a function of five numbers: loops and branches with counters, flags, lists and numbers."""
+
+    NUMBERS = ("s", "t", "v", "x[0]", "x[k % 5]", "x[i]")
+    TESTS = (
+        "v > 0",
+        "s > 0.5",
+        "t < v",
+        "v < -0.5",
+        "flag",
+        "k > 2",
+        "not v > 0.3 or flag",
+        "v > 0 and s > t",
+        "len(kept) > 1",
+    )
+    DEEDS = (
+        "s = s + {a} * {b}", "s = s - {a}", "t = {a} * 0.5 + {b}", "k += 1", "flag = not flag", "s, t = t, s", "w = 2.0",
+        "kept.append({a})", "s = s + w * sin({a})", "w = 1.0", "k = 0", "t = max_of(t, {a})", "s = s + (v if v > 0 else t)",
+        "box[0] = {a}", "s = s * 0.5 + box[0]", "box = [t]", "s = s + len(kept)", "t = helper({a})", "kept = kept[-2:]",
+    )  # fmt: skip
+
+    def __init__(self, seed):
+        self.rng = np.random.default_rng(seed)
+
+    def one(self, choices):
+        return choices[self.rng.integers(len(choices))]
+
+    def block(self, depth, indent, loop):
+        lines = []
+        for _ in range(self.rng.integers(1, 4)):
+            kind = self.rng.random()
+            if depth and kind < 0.45:
+                lines += [f"if {self.one(self.TESTS)}:", *self.block(depth - 1, "    ", loop)]
+                if kind < 0.15:
+                    lines += [f"elif {self.one(self.TESTS)}:", *self.block(depth - 1, "    ", loop)]
+                if kind < 0.3:
+                    lines += ["else:", *self.block(depth - 1, "    ", loop)]
+            elif loop and kind > 0.97:
+                lines.append(self.one(("break", "continue")))
+            else:
+                lines.append(self.one(self.DEEDS).format(a=self.one(self.NUMBERS), b=self.one(self.NUMBERS)))
+        return [indent + line for line in lines]
+
+    def function(self):
+        loop = ["    for i, v in enumerate(x):", *self.block(2, "        ", loop=True)]
+        after = ["    i, v = 1, x[1] * 1.0", *self.block(1, "    ", loop=False)]
+        head = "k, flag, w, kept, box, s, t = 0, False, 1.0, [], [x[2] * 1.0], x[0] * 0.0, x[1] * 1.0"
+        text = ["def f(x):", f"    {head}", *loop, *loop[: self.rng.integers(2) * 99], *after]
+        text += ["    for v in kept:", "        s = s + v", "    return s * (1 + k) + t * w + box[0]"]
+        space = {"sin": al.sin, "max_of": al.maximum, "helper": HELPER}
+        exec("\n".join(text), space)
+        return space["f"], "\n".join(text)
+
+
+def HELPER(v):  # noqa: N802
+    """A function with a branch of its own."""
+    return v * v if v > 0.2 else -v
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("seed", range(40))
+def test_random_functions(small, seed):
+    """The numbers of Python, whatever a random function does in its branches. Some 50 terms of at most 1e3: below 1e-10."""
+    f, text = Source(seed).function()
+    rng = np.random.default_rng(seed)
+    for g in (f, al.grad(f)):
+        compiled = al.jit(g, backend="python")
+        for _ in range(15):
+            x = rng.normal(0.0, 1.0, 5)
+            np.testing.assert_allclose(compiled(x), g(x), rtol=1e-9, atol=1e-10, err_msg=text)
