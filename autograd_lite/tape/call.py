@@ -105,9 +105,10 @@ def jit(
     -----
     The first call with arguments of a new structure traces `f` and compiles the tape; further calls replay it. Comparisons on
     traced numbers (`if`, `while`, `sorted`, `int(x)`) are guards: where one comes out differently, that path is traced and
-    compiled too, or joined with the known ones where programs run as loops: then a branch is data. Variables that `f` uses from outside are live inputs, and the result is then a Variable. Plain numbers from
-    outside are those of the trace, and what `f` prints or stores happens while tracing only. Within `raise_on_nonfinite`, and
-    on Variables, `f` itself runs. Time: 10 to 30 µs an operation to compile; a call takes a microsecond more than its
+    compiled too; in a program that runs as loops it is joined with the known ones, and the branch is data from then on.
+    Variables that `f` uses from outside are live inputs, and the result is then a Variable. Plain numbers from outside are
+    those of the trace, and what `f` prints or stores happens while tracing only. Within `raise_on_nonfinite`, and on
+    Variables, `f` itself runs. Time: 10 to 30 µs an operation to compile; a call takes a microsecond more than its
     arithmetic.
 
     Examples

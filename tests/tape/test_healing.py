@@ -177,16 +177,8 @@ class Source:
 
     NUMBERS = ("s", "t", "v", "x[0]", "x[k % 5]", "x[i]")
     TESTS = (
-        "v > 0",
-        "s > 0.5",
-        "t < v",
-        "v < -0.5",
-        "flag",
-        "k > 2",
-        "not v > 0.3 or flag",
-        "v > 0 and s > t",
-        "len(kept) > 1",
-    )
+        "v > 0", "s > 0.5", "t < v", "v < -0.5", "flag", "k > 2", "not v > 0.3 or flag", "v > 0 and s > t", "len(kept) > 1",
+    )  # fmt: skip
     DEEDS = (
         "s = s + {a} * {b}", "s = s - {a}", "t = {a} * 0.5 + {b}", "k += 1", "flag = not flag", "s, t = t, s", "w = 2.0",
         "kept.append({a})", "s = s + w * sin({a})", "w = 1.0", "k = 0", "t = max_of(t, {a})", "s = s + (v if v > 0 else t)",
@@ -222,11 +214,11 @@ class Source:
         text = ["def f(x):", f"    {head}", *loop, *loop[: self.rng.integers(2) * 99], *after]
         text += ["    for v in kept:", "        s = s + v", "    return s * (1 + k) + t * w + box[0]"]
         space = {"sin": al.sin, "max_of": al.maximum, "helper": HELPER}
-        exec("\n".join(text), space)
+        exec("\n".join(text), space)  # noqa: S102
         return space["f"], "\n".join(text)
 
 
-def HELPER(v):  # noqa: N802
+def HELPER(v):
     """A function with a branch of its own."""
     return v * v if v > 0.2 else -v
 
