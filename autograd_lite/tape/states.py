@@ -440,9 +440,10 @@ def _check_key(key: Any) -> None:
 @cache
 def is_instance_of_users(kind: type) -> bool:
     """Whether all that an instance holds is in its `__dict__`."""
-    slots = any("__slots__" in vars(own) for own in kind.__mro__[:-1])
-    users = all(own.__flags__ & 1 << 9 for own in kind.__mro__[:-1]) and not is_library_class(kind)
-    return users and not slots and type(kind) is type and kind.__basicsize__ <= object.__basicsize__ + 32
+    own = kind.__mro__[:-1]
+    by_class = all(k.__flags__ & 1 << 9 and k.__dictoffset__ and "__slots__" not in vars(k) for k in own)
+    small = kind.__basicsize__ <= object.__basicsize__ + 32  # no room for what C would keep
+    return by_class and small and type(kind) is type and not is_library_class(kind)
 
 
 def is_library_class(kind: type) -> bool:

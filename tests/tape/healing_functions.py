@@ -4,7 +4,8 @@ import itertools
 import math
 from collections import Counter, defaultdict, deque
 from dataclasses import dataclass
-from functools import reduce
+from functools import cache, reduce
+from queue import SimpleQueue
 
 import numpy as np
 
@@ -805,6 +806,67 @@ def queue(x):
             kept.append(v * v)
         s = s + sum(kept) * v
     return s
+
+
+@function
+def queue_in_c(x):
+    kept, s = SimpleQueue(), x[0]
+    for v in x:
+        if v > 0:
+            kept.put(1)
+        s = s + v * v
+    return s * kept.qsize()
+
+
+@function
+def bytes_that_are_written(x):
+    kept, s = bytearray(2), x[0]
+    for v in x:
+        if v > 0:
+            kept[0] += 1
+        s = s + v * v
+    return s * kept[0]
+
+
+@function
+def remembered(x):
+    @cache
+    def turn(k):
+        calls.append(k)
+        return 1.0
+
+    calls, s = [], x[0]
+    for i, v in enumerate(x):
+        if v > 0:
+            s = s + v * turn(i % 3)
+        calls.clear()
+        s = s + v * v
+    turn(0)
+    return s * len(calls)
+
+
+@function
+def match_of_text(x):
+    text, s = iter("aabbaabbaab"), x[0]
+    for v in x:
+        s = s + v * v
+        if v > 0 and next(text) == "a":
+            s = s + v
+    return s
+
+
+@function
+def subclass_of_c(x):
+    kept, s = Endless(), x[0]
+    for v in x:
+        if v > 0:
+            next(kept)
+        s = s + v * v
+    return s * next(kept)
+
+
+class Endless(itertools.count):
+    """Holds a state that no attribute shows."""
 
 
 @function

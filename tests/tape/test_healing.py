@@ -73,7 +73,8 @@ HEALED = {
 }  # fmt: skip
 REFUSED = {
     "sum_of_generator": "not Python", "sum_of_terms": "not Python", "reduced": "not Python", "in_order": "what decides",
-    "endless_count": "a count", "random_numbers": "a Generator", "gradient_inside": "derivatives",
+    "endless_count": "a count", "queue_in_c": "SimpleQueue", "subclass_of_c": "Endless", "remembered": "wrapper",
+    "bytes_that_are_written": "bytearray", "random_numbers": "a Generator", "gradient_inside": "derivatives",
     "gradient_of_the_sum": "derivatives", "tries": "an error", "counter_at_the_end": "cross", "method": "cross",
     "global_number": "cross", "global_list": "cross", "closure": "cross", "held": "stop_gradient",
 }  # fmt: skip
