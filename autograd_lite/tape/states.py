@@ -37,7 +37,7 @@ from autograd_lite.variable import Variable, is_condition
 LARGE = 32
 #: Things in one state, in all states of a run, and how deep they may lie, beyond which no more are looked at; and bytes of a
 #: large container that count as one.
-THINGS, ALL, DEPTH, BYTES = 2000, 1_500_000, 30, 4096
+THINGS, ALL, DEPTH, BYTES = 2000, 600_000, 30, 4096
 
 _PLAIN = (int, str, bytes, bool, type(None), type(...), type(NotImplemented))
 #: Modules whose attributes nobody sets.
