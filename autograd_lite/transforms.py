@@ -143,6 +143,11 @@ def recipe_of(function: Any) -> tuple[str, Callable[..., Any], Argnums, dict[str
     return recipe if code is not None and getattr(function, "__code__", None) is code else None
 
 
+def transformed(label: str, f: Callable[..., Any], argnums: Any, options: dict[str, Any]) -> Any:
+    """The transform of this label of a function; see `recipe_of`."""
+    return hvp(f) if label == "hvp" else globals()[label](f, argnums, **options)
+
+
 def _run(
     f: Callable[..., Any],
     argnums: Argnums,

@@ -104,9 +104,10 @@ def jit(
     The first call with arguments of a new structure traces `f` and compiles the tape; further calls replay it. A tape of 500
     instructions or more is interpreted, with the same bits, and compiled in the background once it runs again. Comparisons on
     traced numbers (`if`, `while`, `sorted`, `int(x)`) are guards: where one comes out differently, that path is traced and
-    compiled too. Variables that `f` uses from outside are live inputs, and the result is then a Variable. Plain numbers from
-    outside are those of the trace, and what `f` prints or stores happens while tracing only. Within `raise_on_nonfinite`, and
-    on Variables, `f` itself runs. Time: 10 to 30 µs an operation to compile; a call takes a microsecond more than its
+    compiled too; in a program that runs as loops it is joined with the known ones, and the branch is data from then on.
+    Variables that `f` uses from outside are live inputs, and the result is then a Variable. Plain numbers from outside are
+    those of the trace, and what `f` prints or stores happens while tracing only. Within `raise_on_nonfinite`, and on
+    Variables, `f` itself runs. Time: 10 to 30 µs an operation to compile; a call takes a microsecond more than its
     arithmetic.
 
     Examples
@@ -139,6 +140,9 @@ class PathReport(list[Path]):
     def _repr_html_(self) -> str:
         parts = [pieces.title(f"{len(self)} paths" if len(self) != 1 else "1 path")]
         for k, path in enumerate(self):
+            if path.healed:
+                parts.append(pieces.prose(f"path {k}: {path.served}; {path.healed}"))
+                continue
             rows = [(path.tape.condition(guard), str(guard.outcome), guard.location) for guard in path.guards]
             told = f"path {k}: {path.served}"
             parts.append(pieces.table(told, ("condition", "was", "at"), rows) if rows else pieces.prose(told))
@@ -314,7 +318,10 @@ class Family(Patient):
     def __init__(self, compiled: Compiled[..., Any], shape: Shape) -> None:
         self.shape, self.backend, self.contract = shape, compiled.backend, compiled.contract
         self.rolled = compiled.order == "rolled"
-        self.paths = Paths(compiled.f, shape, compiled.max_paths, loops=2, said=compiled.said, cache=compiled.cache)
+        healing = self.rolled and BACKENDS[self.backend].compiles
+        self.paths = Paths(
+            compiled.f, shape, compiled.max_paths, loops=2, said=compiled.said, cache=compiled.cache, healing=healing
+        )
         self.last: Path | None = None
         self.untraceable = False  # a scan in it cannot be recorded: its steps take more paths than are kept
 

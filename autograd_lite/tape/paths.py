@@ -19,7 +19,9 @@ from autograd_lite.nests import Shape
 from autograd_lite.primitives import Primitive
 from autograd_lite.tape.backends import python
 from autograd_lite.tape.cache import asked, asking
+from autograd_lite.tape.healing import Healer
 from autograd_lite.tape.program import COMMUTATIVE, Guard
+from autograd_lite.tape.rolled import ROWS, SMALLEST
 from autograd_lite.tape.tape import Tape, record
 from autograd_lite.tape.trace import recorded
 from autograd_lite.transforms import name_of
@@ -83,6 +85,7 @@ class Path:
     forget: Callable[[], None] | None = field(default=None, repr=False)  # drops the short calls, which hold code too
     forks: dict[int, list["Path"]] = field(default_factory=dict, repr=False)  # by guard, the paths that part there
     parent: "Path | None" = field(default=None, repr=False)  # the path of which this is the careful program
+    healed: str = ""  # what it joins, if it is more than one way
 
     @property
     def guards(self) -> tuple[Guard, ...]:
@@ -154,6 +157,8 @@ class Path:
         """Conditions with file and line, how many lanes, whether code came from the disk or is still to come."""
         programs = self.programs.values()
         cached, interim = (any(getattr(p, fact, False) for p in programs) for fact in ("cached", "is_interim"))
+        if self.healed:
+            return "\n    ".join([self.served + ", from the cache" * cached, *self.healed.split("; ")])
         return "\n    ".join(
             [
                 self.served + ", from the cache" * cached + ", interpreted so far" * interim,
@@ -206,7 +211,10 @@ class Paths:
         mapped: bool = False,
         said: set[str] | None = None,
         cache: bool | None = None,
+        healing: bool = False,
     ) -> None:
+        options = {"loops": loops, "masked": masked, "merging": merging}
+        self.healer = Healer(f, shape, **options) if healing and not isinstance(f, Tape) else None
         self.f, self.shape, self.limit, self.loops = f, shape, limit, loops
         self.lookups, self.masked, self.merging, self.mapped = lookups, masked, merging, mapped
         self.cache = asked() if cache is None else cache
@@ -233,8 +241,28 @@ class Paths:
                         "Is it random numbers, the time, something it changes outside itself? Pass that in, or do not use "
                         "jit."
                     )
-                self.known = [Path(tape, self.cache)]
+                heals = len(tape.guards) >= ROWS and len(tape) >= SMALLEST and not looped
+                self.known = [(heals and self.healed(numbers, tape)) or Path(tape, self.cache)]
             return self.known[0]
+
+    def healed(self, numbers: Sequence[float], like: Tape) -> Path | None:
+        """The path of all known ways and of these numbers, if they can be joined and are not."""
+        with asking(self.cache):
+            found = self.healer.tape(numbers, like) if self.healer else None
+        return Path(found[0], self.cache, healed=found[1]) if found else None
+
+    def _heal(self, numbers: Sequence[float]) -> Path | None:
+        """Put a path of more ways in the place of the healed one; if ways cannot be joined any more, there is none."""
+        old = next((path for path in self.known if path.healed), None)
+        if old is None:
+            return None
+        new = self.healed(numbers, old.tape)
+        if new is not None or (self.healer and self.healer.why):
+            if new is not None:
+                new.lanes = old.lanes
+            self.known = [path for path in (*self.known, new) if path is not None and path is not old]
+            old.drop()
+        return new
 
     def traced(self, numbers: Sequence[float], *, masked: bool = False, blind: bool = False) -> Tape:
         """The function as it runs with these numbers, traced anew; `masked` and `blind`: see `recording.Recording`."""
@@ -287,6 +315,8 @@ class Paths:
         differ from Python's in the last digit, and a comparison may hang on that.
         """
         with self._lock:
+            if (healed := self._heal(numbers)) is not None:
+                return healed
             if self.full and "full" in self.said:
                 return None
             if self.full:

@@ -59,5 +59,4 @@ def place_of(wrapper: Any) -> tuple[str] | None:
         return None
 
 
-def _transformed(label: str, f: Callable[..., Any], argnums: Any, options: dict[str, Any]) -> Any:
-    return transforms.hvp(f) if label == "hvp" else getattr(transforms, label)(f, argnums, **options)
+_transformed = transforms.transformed

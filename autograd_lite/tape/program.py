@@ -158,6 +158,10 @@ class Builder:
         self.code.append((primitive, arguments))
         return _INSTRUCTION + len(self.code) - 1
 
+    def place_of(self, slot: int) -> int | None:
+        """The place in the code of the instruction at a slot; None for inputs and constants."""
+        return slot - _INSTRUCTION if slot >= _INSTRUCTION else None
+
     def value_of(self, slot: int) -> float | None:
         """The value of a slot that is a constant."""
         return self.constants[slot - _CONSTANT] if self.is_constant(slot) else None

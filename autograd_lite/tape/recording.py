@@ -4,6 +4,7 @@ A `masked` sweep carries with each adjoint the condition that it was sent at all
 send 0·∂y/∂x into a branch that was not taken; a NaN among the `doubtful` numbers of a replay asks for the masked program.
 """
 
+import sys
 import warnings
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -53,6 +54,7 @@ class Recording:
     from_arrays: float = 0  # operations recorded from arrays; infinite once a warning was given
     _held: dict[int, bool] = field(default_factory=dict, repr=False)
     tables: dict[Any, Any] = field(default_factory=dict, repr=False)  # by their numbers
+    history: Any = None  # of `healing`: what each comparison was decided in
     look_up: ClassVar[Callable[..., list[Any]]]  # given by `lookups`
     leaves: dict[Any, Any] = field(default_factory=dict, repr=False)  # arrays of expressions: see `lifting`
     stand_ins: set[int] = field(default_factory=set, repr=False)  # the nodes of these, which no program may hold
@@ -60,6 +62,8 @@ class Recording:
 
     def guard(self, relation: str, left: Any, right: Any, *, outcome: bool) -> None:
         self.guards.append((relation, left, right, outcome, deciding_location()))
+        if self.history is not None:
+            self.history.note(self.guards[-1], sys._getframe(1))
 
     def doubt(self, numbers: Iterable[Any]) -> bool:
         if not self.masked:
@@ -111,6 +115,7 @@ class Recording:
     def differentiated(self, *, once: bool, reverse: bool) -> Iterator[None]:
         """Record for a sweep: a loop has derivatives of every order, a `vmap` those of reverse sweeps."""
         before = self.lanes
+        self._refuse_history()
         self.lanes = self.lanes and (once or reverse)
         try:
             yield
@@ -128,7 +133,13 @@ class Recording:
     def nan_if_nan(self, output: Variable, seed: Number) -> Number:
         return seed if self.doubt([output, seed]) else where(less(output, output), seed * output, seed)
 
+    def _refuse_history(self) -> None:
+        """A sweep goes by the graph, of which the state of a function says nothing."""
+        if self.history is not None:
+            self.history.refuse("it takes derivatives")
+
     def send(self, reach: Reach, adjoints: dict[int, Number]) -> None:
+        self._refuse_history()
         primitives = {node._primitive for node in reach.inner}
         selects = any(_may_send_nothing(primitive) or hasattr(primitive, "pulled_back") for primitive in primitives)
         if selects and self.masked:
@@ -142,6 +153,7 @@ class Recording:
 
     def tangents(self, reach: Reach, outputs: Sequence[Any], given: dict[int, Number]) -> list[Number | None]:
         """The forward sweep."""
+        self._refuse_history()
         arrived = pushed(reach, {number: (tangent, None) for number, tangent in given.items()}, masked=self.masked)
         if context.active:
             tangents = {**dict.fromkeys(reach.met), **{number: tangent for number, (tangent, _) in arrived.items()}}

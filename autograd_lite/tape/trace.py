@@ -56,6 +56,7 @@ def recorded(
     mapped: bool = False,
     blind: bool = False,
     lines: dict[int, str] | None = None,
+    history: Any = None,
 ) -> tuple[Program, tuple[Variable, ...], Shape]:
     """Run `f` on arguments of this shape with these numbers: its program, what it captured, the shape of its results.
 
@@ -68,10 +69,13 @@ def recorded(
     wide = loops == CAPTURING_ALL or (around is not None and around.wide)
     own: dict[str, Any] = {"lookups": lookups, "wide": wide, "mapped": mapped, "blind": blind}
     notes = Recording(masked, min(loops, 2), oldest, lanes=loops > 0 and not mapped, **own)
+    notes.history = history
     before = set(map(id, PRIMITIVES.values()))
     noting = nullcontext() if lines is None else context.observing(_Lines())
     with watched(name_of(f)), context.record_into(notes), noting:
         inputs = [Variable(n._value if type(n) is Variable else n) for n in numbers]
+        if history is not None:
+            history.begin(oldest, inputs)
         with context.running_on(inputs, oldest), selecting():
             arguments, keywords = shape.pack(inputs)
             try:
@@ -85,6 +89,8 @@ def recorded(
                         primitive.belongs_to_trace()
     _refuse_threads(f, inputs, notes)
     outputs, output_shape = unravel(output, f"the output of {name_of(f)}", is_plain)
+    if history is not None:
+        history.end(outputs, output_shape)
     progress.part("flattening the graph")
     builder = GraphBuilder(inputs, oldest, merging=merging)
     program = builder.program(outputs, notes)

@@ -55,6 +55,7 @@ RUN_BY = {
     "tape/plans": "tape/test_sparse.py",
     "tape/program": "tape/test_tape.py",
     "tape/pushing": "tape/test_sparse.py",
+    "tape/states": "tape/test_healing.py",
     "tape/steps": "tape/test_scan.py",
     "tape/trace": "tape/test_tape.py",
 }
