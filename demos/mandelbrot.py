@@ -20,7 +20,7 @@ import numpy as np
 
 import autograd_lite as al
 
-from .common import INK, PAPER, Report
+from .common import INK, PAPER, Report, greys
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,10 +74,15 @@ def picture(turns: np.ndarray, distance: np.ndarray) -> Any:
 
     def paint(_figure: Any, left: Any, right: Any) -> None:
         extent = (LEFT, RIGHT, -TOP, TOP)
-        left.imshow(np.log(turns), origin="lower", extent=extent, cmap="Greys", interpolation="none")
+        left.imshow(np.log(turns), origin="lower", extent=extent, cmap=greys(), interpolation="none")
         left.set(title="Turns of the loop in each pixel", xlabel="Re c", ylabel="Im c")
         right.imshow(
-            np.tanh(distance) ** 0.5, origin="lower", extent=extent, cmap="Greys_r", interpolation="none", vmax=0.8
+            np.tanh(distance) ** 0.5,
+            origin="lower",
+            extent=extent,
+            cmap=greys().reversed(),
+            interpolation="none",
+            vmax=0.8,
         )
         right.set(title="Distance to the set, by the derivative", xlabel="Re c")
         for axes in (left, right):

@@ -169,12 +169,12 @@ class LanePaths(Patient):
                 "where(condition, a, b)."
             )
         tape = path.tape
+        inputs = [*numbers, *given_to(tape.captured, given)]
         with suppress(BranchError):  # its careful program compares derivatives: then one for this lane alone
-            try:
-                return tape.output_shape, python.replay(tape, [*numbers, *given_to(tape.captured, given)])
-            except Unserved:  # the loops of the careful program met the turns of one trace only
-                if path.careful and adopt(path.careful.tape, tape)[0]:
-                    return tape.output_shape, python.replay(tape, [*numbers, *given_to(tape.captured, given)])
+            with suppress(Unserved):  # the loops of the careful program met the turns of one trace only
+                return tape.output_shape, python.replay(tape, inputs)
+            if path.careful and adopt(path.careful.tape, tape)[0]:
+                return tape.output_shape, python.replay(tape, inputs)
         with context.record_into(None), self.lent(values):
             tape = self.paths.traced(plain, masked=True)
         return tape.output_shape, python.replay(tape, [*numbers, *given_to(tape.captured, given)])

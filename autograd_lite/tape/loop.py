@@ -49,8 +49,8 @@ class Item:
         return results[self.index]
 
     def of_lanes(self, results: Any) -> Any:
-        """The result in each lane."""
-        return results[..., self.index]
+        """The result in each lane, of columns or of an array with an axis of lanes first."""
+        return results[self.index] if isinstance(results, list) else results[..., self.index]
 
     __call__ = value
 
