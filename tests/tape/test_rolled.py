@@ -266,8 +266,8 @@ def test_doubt_asks_for_the_careful_program():
     assert "rolled" in compiled.report()
 
 
-def test_guards_lead_to_the_same_paths():
-    """Comparisons of items are tested in loops: the same paths as of the program as written, and the eager results."""
+def test_guards_of_items():
+    """Comparisons of items are tested in loops, and lead to the eager results; order="as written" to its bits."""
 
     def f(x):
         total = 0.0
@@ -285,7 +285,8 @@ def test_guards_lead_to_the_same_paths():
         expected = al.grad(f)(x)
         assert np.allclose(fast(x), expected, rtol=8 * EPS, atol=8 * EPS * np.abs(expected).max())
         assert np.array_equal(slow(x), expected)
-        assert [p.outcomes for p in fast.paths()] == [p.outcomes for p in slow.paths()]
+    assert "rolled" in fast.report()
+    assert len(fast.paths()) < len(slow.paths())  # known branches are joined
 
 
 def test_errors_of_a_users_operation_come_out():
