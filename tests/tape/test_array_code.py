@@ -470,7 +470,7 @@ def expressions(draw):
     return f, arrays
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(expressions(), st.integers(0, 99))
 def test_random_expressions(few, expression, seed):
     """Orders 0 to 2, by parameters and by passed arrays, captured and passed arrays, broadcast, long and short.

@@ -146,9 +146,16 @@ def test_random_sparse_programs(seeds):
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("seeds", [range(k, k + 25) for k in range(100, 1100, 25)], ids=str)
+@pytest.mark.parametrize("seeds", [range(k, k + 25) for k in range(100, 300, 25)], ids=str)
+def test_two_hundred_sparse_programs(seeds):
+    """More of them."""
+    test_random_sparse_programs(seeds)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seeds", [range(k, k + 25) for k in range(300, 1300, 25)], ids=str)
 def test_a_thousand_sparse_programs(seeds):
-    """The same at length."""
+    """The same at length: four minutes."""
     test_random_sparse_programs(seeds)
 
 

@@ -136,7 +136,7 @@ def test_second_derivatives_in_every_lane(made):
 
 
 @pytest.mark.parametrize("argnum", [0, 1])
-@pytest.mark.parametrize("order", [0, 1, 2])
+@pytest.mark.parametrize("order", [0, 1, pytest.param(2, marks=pytest.mark.full)])
 @given(made=programs())
 @settings(max_examples=2, deadline=None)
 def test_derivatives_outside_of_the_lanes(order, argnum, made):
