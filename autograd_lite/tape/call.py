@@ -271,16 +271,17 @@ class Compiled(Generic[P, R]):
         lines = [self.__name__]
         for family in self._families.values():
             for number, path in enumerate(family.paths.known):
-                loops = rolled(path.tape.program) if self._rolls(family) else None
                 count = f"path {number}: {len(path.tape):,} instructions"
+                loops = rolled(path.tape.program) if self._rolls(family, path) else None
                 if loops is None:
-                    lines.append(f"{count}, as written")
+                    lines.append(f"{count}, {'as written' if isinstance(family, Family) else 'for each lane'}")
                 else:
                     lines += [f"{count}, rolled", *(f"  {line}" for line in loops.lines(family.paths.lines(path)))]
         return "\n".join(lines if len(lines) > 1 else [f"{self.__name__}: not called yet"])
 
-    def _rolls(self, family: "Family | LanePaths") -> bool:
-        return isinstance(family, Family) and BACKENDS[self.backend].compiles and self.order == "rolled"
+    def _rolls(self, family: "Family | LanePaths", path: Path) -> bool:
+        rolls = BACKENDS[self.backend].rolls if isinstance(family, Family) and family.rolled else None
+        return rolls is not None and rolls(path.tape.program)
 
     def __repr__(self) -> str:
         return f"<{self.__name__}, {self.backend}, {len(self.paths())} paths>"

@@ -267,9 +267,8 @@ class Served:
                 self._parts.append((shape, outputs, lanes))  # with those that other paths will write again
             for code, failed in groups.items():
                 waiting += self._continued(path, code, failed if lanes is None else lanes[failed], tried)
-        if (
-            self.family.paths.full and self.columns.count - self.alone < runs
-        ):  # fewer lanes were served than programs ran
+        served = self.columns.count - self.alone
+        if self.family.paths.full and served < runs:  # by more programs than lanes
             self.family.miss()
         else:
             self.family.hit()

@@ -274,7 +274,10 @@ class Paths:
         return {"loops": self.loops, "lookups": self.lookups, "merging": self.merging, "mapped": self.mapped}
 
     def lines(self, path: Path) -> dict[int, str]:
-        """The user's lines of the slots of a path, traced again with the numbers with which it was; none if it differs."""
+        """The user's lines of the slots of a path, traced again with the numbers with which it was; none if it differs.
+
+        That of joined branches does: no run of the function makes it.
+        """
         lines: dict[int, str] = {}
         program = recorded(self.f, path.tape.example, self.shape, masked=self.masked, lines=lines, **self._how)[0]
         return lines if program.code == path.tape.program.code else {}

@@ -82,9 +82,8 @@ class Rolled:
         for loop in sorted(self.loops, key=lambda loop: -loop.rows):
             if loop.rows > 1:
                 where = dict.fromkeys(told[slot] for slot in loop.members if slot in told)
-                found.append(
-                    f"{loop.rows:,} × {len(loop.kernel.code):,} instructions: {', '.join(where) or 'derivatives'}"
-                )
+                source = f": {', '.join(where) or 'derivatives'}" if told else ""
+                found.append(f"{loop.rows:,} × {len(loop.kernel.code):,} instructions{source}")
         straight = sum(len(loop.kernel.code) for loop in self.loops if loop.rows == 1)
         sums = [len(slots) for step in self.steps if isinstance(step, Sum) for slots, _ in step.terms]
         return [*found, f"{straight:,} instructions outside of loops, {len(sums):,} parts of long sums"]

@@ -10,7 +10,7 @@ import pytest
 import autograd_lite as al
 from autograd_lite.tape import healing, paths, states
 from autograd_lite.tape.backends.registry import BACKENDS
-from tests.tape.healing_functions import FUNCTIONS
+from tests.tape.healing_functions import FUNCTIONS, huber
 
 #: 200 were run when this was written.
 POINTS = 24
@@ -51,18 +51,6 @@ def test_numbers_are_those_of_python(small, f, order):
         x = rng.normal(0.0, 1.0, 8)
         given = (x, np.linspace(-1.0, 1.0, 8)) if order == 2 else (x,)
         np.testing.assert_allclose(compiled(*given), g(*given), rtol=1e-10, atol=1e-11)
-
-
-def huber(x):
-    """A loss with a branch for each difference."""
-    s = 0.0
-    for i in range(len(x) - 1):
-        r = x[i + 1] - x[i]
-        if abs(r) <= 1.0:
-            s = s + 0.5 * r * r
-        else:
-            s = s + abs(r) - 0.5
-    return s
 
 
 HEALED = {

@@ -14,7 +14,7 @@ import autograd_lite as al
 from autograd_lite.primitives import PRIMITIVES
 from autograd_lite.tape import paths
 from autograd_lite.tape.llvm import engine
-from autograd_lite.tape.rolled import LONG, ROWS, SMALLEST, Sum, rolled
+from autograd_lite.tape.rolled import ROWS, SMALLEST, Sum, rolled
 
 EPS = np.finfo(float).eps
 TABLE = [rule for rule in PRIMITIVES.values() if rule.built_in and rule.name != "positive"]
@@ -252,9 +252,9 @@ def test_zeros_keep_their_sign():
                 total = total + a * al.maximum(a * 0.5, 1.0) * 1.5
         return total
 
-    x = np.full(200, -0.0)
-    assert math.copysign(1.0, al.jit(f)(x)) == -1.0
-    assert "rolled" in (g := al.jit(f)).report() or g(x) == 0.0
+    compiled = al.jit(f)
+    assert math.copysign(1.0, compiled(np.full(300, -0.0))) == -1.0
+    assert "rolled" in compiled.report()
 
 
 def test_doubt_asks_for_the_careful_program():
@@ -396,7 +396,6 @@ def test_long_sums_inside_and_one_after_the_other():
         # Both sums have positive terms: each is within n·eps; twice that through the exponents and the logarithm.
         assert np.allclose(compiled(x), g(x), rtol=8 * 300 * EPS, atol=8 * 300 * EPS * np.abs(g(x)).max())
         assert "rolled" in compiled.report()
-    assert LONG <= 300
 
 
 def test_networks_keep_their_matrices():
@@ -409,6 +408,10 @@ def test_networks_keep_their_matrices():
     found = compiled(w, v)
     expected = al.jit(al.grad(loss, argnums=(0, 1)), order="as written")(w, v)
     assert all(np.array_equal(a, b) for a, b in zip(found, expected, strict=True))
+    assert "as written" in compiled.report()
+    lanes = al.jit(al.vmap(al.sin))
+    lanes(x)
+    assert lanes.report().endswith("1 instructions, for each lane")
 
 
 def test_the_report_names_lines():
