@@ -7,8 +7,9 @@ by `where` at the state in which they meet again; where one is known, the compar
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from difflib import SequenceMatcher
 from types import FrameType
 from typing import Any
 
@@ -26,11 +27,10 @@ from autograd_lite.variable import Variable
 
 #: States looked at beyond this multiple of those that are known: sides that share states before they meet are done twice.
 AGAIN = 3
-#: Sides one in the other beyond which a function is not joined; operations alike one behind the other that are joined as one.
-DEEPEST, ALIKE = 60, 40
+#: Sides one in the other beyond which a function is not joined.
+DEEPEST = 60
 
 START, END = 0, 1
-_LINEAR = {primitives.add: (1, 1), primitives.sub: (1, -1), primitives.neg: (-1,)}
 
 
 @dataclass(frozen=True)
@@ -130,20 +130,37 @@ class Run:
             self.refuse(str(opaque))
 
     def _go(self, number: int, state: State, sides: tuple[Any, ...]) -> None:
-        steps: list[Any] = []
-        done: dict[int, Any] = {}
-        singles = tuple([self._entered(node, steps, done) for node in state.singles])
-        blocks = tuple([self._block(block, steps, done) for block in state.blocks])
-        entered = tuple([self._entered(side, steps, done) for side in sides])
-        self.stretches.append((self._at, self._outcome, Stretch(number, tuple(steps), singles, blocks, entered)))
+        new = [block for block in state.blocks if not any(block is before for before in self._state.blocks)]
+        computed = self._computed([*state.singles, *(node for block in new for node in block.nodes), *sides])
+        places = {node._number: ("n", k) for k, node in enumerate(computed)}
+
+        def found(number: Any) -> Any:
+            return (
+                places.get(number._number) or self._known(number) if type(number) is Variable else self._known(number)
+            )
+
+        steps = tuple([(node._primitive, tuple(map(found, node._arguments))) for node in computed])
+        blocks: list[Any] = []
+        for block in state.blocks:
+            before = [k for k, own in enumerate(self._state.blocks) if own is block]
+            blocks.append(before[0] if before else tuple(map(found, block.nodes)))
+        singles, entered = tuple(map(found, state.singles)), tuple(map(found, sides))
+        self.stretches.append((self._at, self._outcome, Stretch(number, steps, singles, tuple(blocks), entered)))
         self._at, self._state, self._mark = number, state, next(core.numbers)
         self._single = {node._number: k for k, node in enumerate(state.singles) if type(node) is Variable}
 
-    def _block(self, block: Any, steps: list[Any], done: dict[int, Any]) -> Any:
-        for k, before in enumerate(self._state.blocks):
-            if before is block:
-                return k
-        return tuple([self._entered(node, steps, done) for node in block.nodes])
+    def _computed(self, numbers: list[Any]) -> list[Any]:
+        """The nodes of this stretch on which numbers depend, in the order in which they were made."""
+        found: dict[int, Any] = {}
+        while numbers:
+            node = numbers.pop()
+            if type(node) is not Variable or node._number in found or self._known(node) is not None:
+                continue
+            if type(node._primitive) is not Primitive or not node._primitive.built_in:
+                raise Opaque("it uses an operation that is not built in")
+            found[node._number] = node
+            numbers += node._arguments
+        return [found[number] for number in sorted(found)]
 
     def _known(self, number: Any) -> Any:
         """Where a number is that this stretch need not compute; None if it must."""
@@ -168,32 +185,6 @@ class Run:
             raise Opaque("it uses a Variable that its state does not show")
         return None
 
-    def _entered(self, number: Any, steps: list[Any], done: dict[int, Any]) -> Any:
-        """A reference to a number, after the steps that compute it."""
-        stack = [number]
-        while stack:
-            top = stack[-1]
-            if type(top) is Variable and top._number in done:
-                stack.pop()
-                continue
-            found = self._known(top)
-            if found is None:
-                waiting = [a for a in top._arguments if type(a) is Variable and a._number not in done]
-                if waiting:
-                    stack += waiting
-                    continue
-                operation = top._primitive
-                if type(operation) is not Primitive or not operation.built_in:
-                    raise Opaque("it uses an operation that is not built in")
-                own = tuple([done[a._number] if type(a) is Variable else self._known(a) for a in top._arguments])
-                found = "n", len(steps)
-                steps.append((operation, own))
-            stack.pop()
-            if type(top) is not Variable:
-                return found
-            done[top._number] = found
-        return done[number._number]
-
 
 @dataclass(frozen=True)
 class Numbers:
@@ -203,13 +194,20 @@ class Numbers:
     blocks: list[list[int]]
     sides: list[int]
 
+    def moved(self, slot: Callable[[int], int]) -> "Numbers":
+        """The same elsewhere; a block of which nothing moves stays the same object."""
+        blocks = [b if (now := [*map(slot, b)]) == b else now for b in self.blocks]
+        return Numbers([*map(slot, self.singles)], blocks, [*map(slot, self.sides)])
+
 
 class Joined:
     """The program of all known ways."""
 
     def __init__(self, ways: Ways, inputs: int) -> None:
         self.ways, self.captured = ways, [*ways.captured]
-        self.builder = Builder(inputs + len(self.captured))
+        self.builder = Builder(
+            inputs + len(self.captured), merging=False
+        )  # a sweep adds up in the order of the function
         self._outside = {n: inputs + k for k, n in enumerate(self.captured)}
         self.guards: list[Guard] = []
         self._looked = 0
@@ -242,14 +240,47 @@ class Joined:
                 self._guard(relation, numbers.sides, outcome, location, sides)
                 numbers, state = self._gone(stretch, numbers), stretch.to
                 continue
-            mark, meet = len(self.builder.code), self._meet[state]
+            meet = self._meet[state]
             condition = self.builder.instruction(COMPARISONS[relation], tuple(numbers.sides))
-            yes, no = (
-                self._walk(stretch.to, self._gone(stretch, numbers), meet, (*sides, (condition, outcome)))
-                for outcome, stretch in sorted(known.items(), reverse=True)
-            )
-            numbers, state = _Selection(self.builder, condition, mark).numbers(yes, no), meet
+            first, guards = len(self.builder.code), len(self.guards)
+            yes = self._walk(known[True].to, self._gone(known[True], numbers), meet, (*sides, (condition, True)))
+            middle = len(self.builder.code)
+            no = self._walk(known[False].to, self._gone(known[False], numbers), meet, (*sides, (condition, False)))
+            yes, no = self._aligned(first, middle, guards, (yes, no))
+            numbers, state = _Selection(self.builder, condition, first).numbers(yes, no), meet
         return numbers
+
+    def _aligned(self, first: int, middle: int, guards: int, sides: tuple[Numbers, Numbers]) -> Iterator[Numbers]:
+        """Let two sides, whose instructions stand from `first` and `middle` on, have instructions in common.
+
+        Both keep their order, so that sweeps add up the adjoints of a number in the order of the side that is taken.
+        """
+        builder = self.builder
+        code, known, ids = builder.code[first:], dict[Any, int](), list[int]()
+
+        def place(slot: int) -> int:
+            found = builder.place_of(slot)
+            return -1 if found is None else found - first
+
+        for operation, arguments in code:
+            key = operation, tuple([("side", ids[k]) if (k := place(a)) >= 0 else a for a in arguments])
+            ids.append(known.setdefault(key, len(known)))
+        count = middle - first
+        order, moved, begun = list[int](), dict[int, int](), (0, 0)
+        for a, b, size in SequenceMatcher(None, ids[:count], ids[count:], autojunk=False).get_matching_blocks():
+            order += [*range(begun[0], a), *range(count + begun[1], count + b), *range(a, a + size)]
+            moved |= {count + b + k: a + k for k in range(size)}
+            begun = a + size, b + size
+        now = {old: new for new, old in enumerate(order)}
+        now |= {old: now[other] for old, other in moved.items()}
+
+        def slot(old: int) -> int:
+            return old if (k := place(old)) < 0 else old - k + now[k]
+
+        builder.code[first:] = [(code[old][0], tuple(map(slot, code[old][1]))) for old in order]
+        own = self.guards[guards:]
+        self.guards[guards:] = [replace(guard, left=slot(guard.left), right=slot(guard.right)) for guard in own]
+        return (side.moved(slot) for side in sides)
 
     def _gone(self, stretch: Stretch, numbers: Numbers) -> Numbers:
         builder = self.builder
@@ -266,7 +297,14 @@ class Joined:
             return int(held[reference[2]] if kind == "b" else held)
 
         for operation, arguments in stretch.steps:
-            steps.append(builder.instruction(operation, tuple(map(slot, arguments))))
+            own = [*map(slot, arguments)]
+            if operation in (primitives.add, primitives.sub):
+                own = [
+                    a if kind in "cn" else builder.append(primitives.positive, (a,))
+                    for a, (kind, *_) in zip(own, arguments, strict=True)
+                ]
+            folds = all(map(builder.is_constant, own))
+            steps.append((builder.instruction if folds else builder.append)(operation, tuple(own)))
         blocks = [numbers.blocks[b] if type(b) is int else list(map(slot, b)) for b in stretch.blocks]
         return Numbers(list(map(slot, stretch.singles)), blocks, list(map(slot, stretch.sides)))
 
@@ -293,7 +331,7 @@ class Joined:
 class _Selection:
     """Selects between the numbers of two sides, computed after the first `mark` instructions, by a condition.
 
-    What the two have in common is not selected: terms of sums, and operations on other numbers.
+    The number to which both add terms is not selected. Terms are added in the order of their side, so no bit depends on it.
     """
 
     def __init__(self, builder: Builder, condition: int, mark: int) -> None:
@@ -306,61 +344,85 @@ class _Selection:
         return Numbers(self._all(yes.singles, no.singles), blocks, self._all(yes.sides, no.sides))
 
     def _all(self, yes: list[int], no: list[int]) -> list[int]:
-        return [self._of(a, b, ALIKE) for a, b in zip(yes, no, strict=True)]
+        return [self._of(a, b) for a, b in zip(yes, no, strict=True)]
 
     def _code(self, slot: int) -> tuple[Any, tuple[int, ...]]:
         """The instruction at a slot, if it is on one of the sides."""
         place = self.builder.place_of(slot)
         return self.builder.code[place] if place is not None and place >= self._first else (None, ())
 
-    def _of(self, yes: int, no: int, depth: int) -> int:
+    def _of(self, yes: int, no: int) -> int:
         if yes == no:
             return yes
         found = self._known.get((yes, no))
         if found is None:
-            found = self._known[yes, no] = self._selected(yes, no, depth)
+            found = self._known[yes, no] = self._selected(yes, no)
         return found
 
-    def _selected(self, yes: int, no: int, depth: int) -> int:
-        mine, its = self._terms(yes), self._terms(no)
-        common = Counter(mine) & Counter(its)
-        common = Counter({term: n for term, n in common.items() if not self.builder.is_constant(term[1])})
-        if common:
-            rest = [self._sum([*(Counter(terms) - common).elements()]) for terms in (mine, its)]
-            own = self._where(*rest)
-            return self.builder.instruction(primitives.add, (self._sum([*common.elements()]), own))
-        (operation, arguments), (other, others) = self._code(yes), self._code(no)
-        alike = operation is not None and operation is other and operation not in _LINEAR
-        if alike and depth and any(a == b for a, b in zip(arguments, others, strict=True)):
-            joined = tuple([self._of(a, b, depth - 1) for a, b in zip(arguments, others, strict=True)])
-            return self.builder.instruction(operation, joined)
-        return self._where(yes, no)
+    def _selected(self, yes: int, no: int) -> int:
+        total = self._added(yes, no)
+        return self._where(yes, no) if total is None else total
 
     def _where(self, yes: int, no: int) -> int:
         return self.builder.instruction(primitives.where, (self.condition, yes, no))
 
-    def _terms(self, slot: int) -> list[tuple[int, int]]:
-        """The terms of a sum, each with its sign, as far as it is computed on the sides."""
-        terms: list[tuple[int, int]] = []
-        waiting = [(1, slot)]
-        while waiting:
-            sign, top = waiting.pop()
-            operation, arguments = self._code(top)
-            if operation in _LINEAR:
-                waiting += [(sign * s, a) for s, a in zip(_LINEAR[operation], arguments, strict=True)][::-1]
-            else:
-                terms.append((sign, top))
-        return terms
-
-    def _sum(self, terms: list[tuple[int, int]]) -> int:
+    def _added(self, yes: int, no: int) -> int | None:
+        """The sum of two sides that add to the same number, term by term in their order; where one has fewer, -0.0."""
         builder = self.builder
-        total = None
-        for sign, slot in sorted(terms, key=lambda term: -term[0]):
-            if total is None:
-                total = slot if sign > 0 else builder.instruction(primitives.neg, (slot,))
-            else:
-                total = builder.instruction(primitives.add if sign > 0 else primitives.sub, (total, slot))
-        return builder.constant(-0.0) if total is None else total
+        mine, its = self._sums(yes), self._sums(no)
+        common = [slot for slot in mine if slot in its and not builder.is_constant(slot)]
+        if not common:
+            return None
+        total = max(common, key=lambda slot: mine[slot].count + its[slot].count)
+        ways = mine[total].terms(), its[total].terms()
+        alike = next((k for k, (a, b) in enumerate(zip(*ways, strict=False)) if a != b), min(map(len, ways)))
+        longer = max(map(len, ways))
+        nothing = 1, builder.constant(-0.0)  # which changes no sum
+        padded = [(*w[:alike], *[nothing] * (longer - len(w)), *w[alike:]) for w in ways]
+        for terms in zip(*padded, strict=True):
+            signs = {sign for sign, _ in terms}
+            own = [t if len(signs) == 1 or sign > 0 else builder.instruction(primitives.neg, (t,)) for sign, t in terms]
+            operation = primitives.sub if signs == {-1} else primitives.add
+            total = builder.instruction(operation, (total, own[0] if own[0] == own[1] else self._where(*own)))
+        return total
+
+    def _sums(self, slot: int) -> "dict[int, _Terms]":
+        """The numbers to which a side adds terms, and then has `slot`, each with these terms."""
+        found: dict[int, _Terms] = {}
+        waiting = [(slot, _Terms(0))]
+        while waiting:
+            top, terms = waiting.pop()
+            if top in found:
+                continue
+            found[top] = terms
+            operation, arguments = self._code(top)
+            if operation in (primitives.add, primitives.sub):
+                left, right = arguments
+                sign = 1 if operation is primitives.add else -1
+                if sign > 0:
+                    waiting.append((self._copied(right), _Terms(terms.count + 1, (1, left), terms)))
+                waiting.append((self._copied(left), _Terms(terms.count + 1, (sign, right), terms)))
+        return found
+
+    def _copied(self, slot: int) -> int:
+        operation, arguments = self._code(slot)
+        return arguments[0] if operation is primitives.positive else slot
+
+
+@dataclass(frozen=True)
+class _Terms:
+    """Terms of a sum with their signs, the first one and the others."""
+
+    count: int
+    first: tuple[int, int] = (0, 0)
+    rest: "_Terms | None" = None
+
+    def terms(self) -> list[tuple[int, int]]:
+        found, link = [], self
+        while link.rest is not None:
+            found.append(link.first)
+            link = link.rest
+        return found
 
 
 def _meeting(ways: Ways) -> dict[int, int]:

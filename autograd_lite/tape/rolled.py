@@ -3,9 +3,13 @@
 Long sums, numbers that many instructions read, and results that are sums divide a program. What lies between is cut into
 parts, each with one result that is needed beyond it. Parts with the same instructions, up to the slots that they read and to
 constants, are the rows of a loop; parts that share instructions row by row are one loop with several results.
+
+Where there are branches, sums are added up in the order of the program: another order would give other bits to a program of
+one way through a function and to that of several ways (`healing`), which add up the same numbers. Without branches there is
+one program, and a loop that adds up its terms does so in a fixed tree, several at a time.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -19,8 +23,11 @@ from autograd_lite.tape.program import Builder, Program
 
 #: Programs of fewer instructions, and parts of which there are fewer equal ones, stay as they are written.
 SMALLEST, ROWS = 1000, 16
-#: Terms from which on a sum is added up in a fixed tree instead of in its order; uses of a number that are many.
-LONG, MANY = 32, 16
+#: Terms, added one after the other, from which on a sum is a loop of its own.
+LONG = 32
+#: Uses from which on a number divides a program: where that leaves too many kinds of parts, or too much that several of them
+#: compute, all numbers that are used twice do.
+USES = 16, 2
 #: A rolled program has at most such a share of the instructions, so many parts outside of loops, and so much work to do.
 SHARE, STRAIGHT, WORK = 1 / 4, 4000, 1.5
 #: So many numbers in a row, each of which hangs on the one before, make a recurrence; also fewer that have no company.
@@ -52,10 +59,14 @@ class Loop:
 
 @dataclass(frozen=True, repr=False)
 class Sum:
-    """A long sum: arrays of slots, of which each is added up, and what each of these sums is multiplied by, 1 or -1."""
+    """A long sum: its terms in the order in which they are added up, and which of them are subtracted."""
 
     slot: int
-    terms: tuple[tuple[Any, float], ...]
+    terms: Any
+    negative: Any
+
+    def part(self, first: int, stop: int) -> "Sum":
+        return Sum(self.slot, self.terms[first:stop], self.negative[first:stop])
 
 
 @dataclass(frozen=True, repr=False)
@@ -66,6 +77,7 @@ class Rolled:
     results: tuple[int, ...]
     steps: tuple[Loop | Sum, ...]
     products: int  # of an input and a number that is computed, each used once: matrices are made of these
+    branches: bool  # guards, or conditions as numbers
 
     @property
     def loops(self) -> list[Loop]:
@@ -85,15 +97,16 @@ class Rolled:
                 source = f": {', '.join(where) or 'derivatives'}" if told else ""
                 found.append(f"{loop.rows:,} × {len(loop.kernel.code):,} instructions{source}")
         straight = sum(len(loop.kernel.code) for loop in self.loops if loop.rows == 1)
-        sums = [len(slots) for step in self.steps if isinstance(step, Sum) for slots, _ in step.terms]
-        return [*found, f"{straight:,} instructions outside of loops, {len(sums):,} parts of long sums"]
+        sums = sum(isinstance(step, Sum) for step in self.steps)
+        return [*found, f"{straight:,} instructions outside of loops, {sums:,} long sum{'s' * (sums != 1)}"]
 
 
 def rolled(program: Program) -> Rolled | None:
     """The program as loops, if it repeats itself so much that this pays; None otherwise. A program keeps what was found."""
     found = vars(program)
     if "rolled" not in found:
-        found["rolled"] = _Parts(program).rolled() if _may_be_rolled(program) else None
+        ways = USES if _may_be_rolled(program) else ()
+        found["rolled"] = next(filter(None, (_Parts(program, many).rolled() for many in ways)), None)
     return found["rolled"]  # type: ignore[no-any-return]
 
 
@@ -105,8 +118,9 @@ def _may_be_rolled(program: Program) -> bool:
 class _Parts:
     """A program as arrays over its slots, cut into parts."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, many: int) -> None:
         self.program, self.results = program.tested()
+        self.many, self.branches = many, bool(program.guards)
         self.first, self.slots = program.first_instruction, program.slots
         arrays = Arrays(program)
         self.operations, self.flat = arrays.known, arrays.arguments
@@ -124,21 +138,51 @@ class _Parts:
         return np.isin(self.code, [k for k, o in enumerate(self.operations) if o in operations])
 
     def _trees(self) -> None:
-        """Find the trees of sums: `inner` slots are used once, by another sum; each has the `root` of its tree."""
+        """Find the trees of sums: `inner` slots are used once, by another sum; each has the `root` of its tree.
+
+        Where sums run along a chain, one term at a time, the chain is a tree by itself, `chained` if it is long.
+        """
         self.uses, self.linear = np.bincount(self.flat, minlength=self.slots), self._is(*_LINEAR)
         user = np.zeros(self.slots, dtype=np.int64)
         user[self.flat] = self.users
-        self.inner = self.linear & (self.uses == 1) & ~self.needed & self.linear[user]
-        root = np.where(self.inner, user, np.arange(self.slots))
+        inner = self.linear & (self.uses == 1) & ~self.needed & self.linear[user]
+        along = inner & self._along(inner, user)
+        term = self.linear[self.users] & ~along[self.flat]
+        top = _ends(along, user)
+        self.chained = self.linear & (np.bincount(top[self.users[term]], minlength=self.slots) >= LONG)[top]
+        self.inner = inner & (along | ~(self.chained | self.chained[user]))
+        self.root = _ends(self.inner, user)
         self.subtracted = self._is(primitives.neg)[self.users]
         self.subtracted |= self._is(primitives.sub)[self.users] & (self.places == 1)
         negative = np.zeros(self.slots, dtype=bool)
         negative[self.flat] = self.subtracted
         negative &= self.inner
-        while not np.array_equal(further := root[root], root):
-            negative ^= negative[root]
-            root = further
-        self.root, self.negative = root, negative
+        further = np.where(self.inner, user, np.arange(self.slots))
+        while not np.array_equal(further, again := further[further]):
+            negative ^= negative[further]
+            further = again
+        self.negative = negative
+
+    def _along(self, inner: Any, user: Any) -> Any:
+        """Where a sum goes on the one longest chain that ends with its user.
+
+        A chain begins above what resembles its further terms, as a first term does that is added to a number.
+        """
+        height, other = [0] * self.slots, [-1] * self.slots  # the longest chain that ends there; the next one above
+        longest: dict[int, int] = {}
+        slots = np.flatnonzero(inner)
+        for slot, above in zip(slots.tolist(), user[slots].tolist(), strict=True):  # an argument before its user
+            own = height[slot]
+            if own >= height[above]:
+                other[above], height[above], longest[above] = height[above] - 1, own + 1, slot
+            else:
+                other[above] = max(other[above], own)
+        found = np.zeros(self.slots, dtype=bool)
+        heights, others = np.array(height), np.array(other)
+        below, users = np.array([*longest.values()], dtype=np.int64), np.array([*longest], dtype=np.int64)
+        beside = np.where(others[users] >= 0, others[users], others[user[users]])
+        found[below] = heights[below] > beside
+        return found
 
     def _divide(self) -> None:
         """Find what divides the program into parts: long sums, results that are sums, numbers of many uses."""
@@ -148,15 +192,16 @@ class _Parts:
         terms = np.bincount(root[users[term]], minlength=self.slots)
         results = np.zeros(self.slots, dtype=bool)
         results[[*self.results]] = True
-        self.long = terms >= LONG
-        short = ~self.long & (terms > 1) & results
+        self.long = self.chained & ~self.inner
+        short = ~self.chained & (terms > 1) & (terms < LONG) & results
+        wide = self.linear & ~self.chained & (terms >= LONG)[root]  # sums of sums, level by level
         self.inner &= self.long[root] | short[root]
         self.in_long = self.linear & self.long[root] & (self.inner | self.long)
         in_short = self.linear & short[root] & (self.inner | short)
         of_long = term & self.in_long[users]
-        #: The terms of long sums: the slot of the sum, the slot of the term, whether it is subtracted.
+        #: The terms of long sums in their order: the slot of the sum, the slot of the term, whether it is subtracted.
         self.terms = root[users[of_long]], flat[of_long], self.negative[users[of_long]] ^ self.subtracted[of_long]
-        hub = (self.uses >= MANY) & ~self.inner
+        hub = ((self.uses >= self.many) & ~self.inner) | wide
         #: The slots that parts compute, and at which of its arguments a part ends.
         self.heads = hub | self.needed
         self.heads[flat[term & (self.in_long | in_short)[users]]] = True
@@ -182,9 +227,10 @@ class _Parts:
             self.ranks[columns[-1].head] = (len(columns) + 1) * self.slots + np.arange(len(group))
         loops = [*map(self._loop, _joined(columns)), *self._singles(few)]
         steps: list[tuple[int, Loop | Sum]] = [(int(self.stage[loop.results[0][0]]), loop) for loop in loops]
-        steps += [(int(self.stage[found.slot]), found) for found in self._sums(loops)]
+        steps += [(int(self.stage[found.slot]), found) for found in self._sums()]
         in_order = tuple(step for _, step in sorted(steps, key=lambda pair: pair[0]))
-        found = Rolled(self.program, self.results, in_order, self._products())
+        branches = self.branches or bool(self._is(primitives.where).any())
+        found = Rolled(self.program, self.results, in_order, self._products(), branches)
         return found if self._pays(found) else None
 
     def _products(self) -> int:
@@ -310,31 +356,21 @@ class _Parts:
                         waiting.append(a)
         return sorted(inside), [*reads]
 
-    def _sums(self, loops: Sequence[Loop]) -> Iterator[Sum]:
-        """The long sums. Terms that are all the results of a loop stay together."""
-        columns = [result for loop in loops if loop.rows > 1 for result in loop.results]
-        column = np.full(self.slots, -1)
-        for number, result in enumerate(columns):
-            column[result] = number
+    def _sums(self) -> Iterator[Sum]:
+        """The long sums."""
         order = np.argsort(self.terms[0], kind="stable")
         sums, slots, negative = (part[order] for part in self.terms)
         starts = np.flatnonzero(np.diff(sums, prepend=-1))
         for own in np.split(np.arange(len(sums)), starts[1:]) if len(sums) else ():
-            yield Sum(int(sums[own[0]]), tuple(_gathered(slots[own], negative[own], column[slots[own]], columns)))
+            yield Sum(int(sums[own[0]]), slots[own], negative[own])
 
 
-def _gathered(slots: Any, negative: Any, column: Any, columns: list[Any]) -> Iterator[tuple[Any, float]]:
-    """The terms of a sum, with their factors: those that are a column of results, then the rest of them."""
-    rest = np.ones(len(slots), dtype=bool)
-    for number in dict.fromkeys(column[column >= 0].tolist()):
-        here = column == number
-        sign = negative[here]
-        if sign.all() == sign.any() and len(sign) == len(columns[number]) == len(np.unique(slots[here])):
-            yield columns[number], -1.0 if sign[0] else 1.0
-            rest &= ~here
-    for flag, sign in ((False, 1.0), (True, -1.0)):
-        if (own := rest & (negative == flag)).any():
-            yield slots[own], sign
+def _ends(goes_on: Any, following: Any) -> Any:
+    """Where each slot ends that goes on to the `following` one as long as it can."""
+    end = np.where(goes_on, following, np.arange(len(following)))
+    while not np.array_equal(further := end[end], end):
+        end = further
+    return end
 
 
 @dataclass(frozen=True)

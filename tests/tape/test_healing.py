@@ -14,6 +14,8 @@ from tests.tape.healing_functions import FUNCTIONS, huber
 
 #: 200 were run when this was written.
 POINTS = 24
+#: Where a number goes on under another name on one side only, what its uses send to it is added up in another order.
+MOVED = {("queue", 2)}
 
 
 @pytest.fixture
@@ -36,21 +38,25 @@ def transformed(f, order):
     return [f, al.grad(f), al.hvp(f)][order]
 
 
+def of_variables(f, order):
+    """The same eagerly, of Variables: of plain arrays NumPy adds up several terms at a time."""
+    return transformed(f, order) if order else lambda x: al.value_and_grad(f)(x)[0]
+
+
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("order", [0, 1, 2], ids=["value", "gradient", "hvp"])
 @pytest.mark.parametrize("f", FUNCTIONS, ids=lambda f: f.__name__)
 def test_numbers_are_those_of_python(small, f, order):
-    """Random points, whatever the function keeps in Python: the eager numbers, joined or not.
-
-    Sums of at most 8 items are in another order: 30 terms of at most 1e3, 30·eps·1e3 is below 1e-11.
-    """
+    """Random points, whatever the function keeps in Python: the eager numbers to the bit, joined or not."""
     rng = np.random.default_rng(order)
-    g = transformed(f, order)
-    compiled = al.jit(g, backend="python")
+    compiled, expected = al.jit(transformed(f, order), backend="python"), of_variables(f, order)
     for _ in range(POINTS):
         x = rng.normal(0.0, 1.0, 8)
         given = (x, np.linspace(-1.0, 1.0, 8)) if order == 2 else (x,)
-        np.testing.assert_allclose(compiled(*given), g(*given), rtol=1e-10, atol=1e-11)
+        if (f.__name__, order) in MOVED:  # second derivatives of at most 8 items: 100 terms of at most 1e3
+            np.testing.assert_allclose(compiled(*given), expected(*given), rtol=1e-11, atol=1e-11)
+        else:
+            assert np.array_equal(compiled(*given), expected(*given), equal_nan=True)
 
 
 HEALED = {
@@ -91,13 +97,57 @@ def test_few_compilations():
     made = []
     for _ in range(70):
         x = rng.normal(0.0, 1.0, 200)
-        np.testing.assert_allclose(compiled(x), al.grad(huber)(x), rtol=0, atol=4 * 8 * 2.0**-52)
+        assert np.array_equal(compiled(x), al.grad(huber)(x))
         if not made or made[-1] is not compiled.paths()[0]:
             made += compiled.paths()
     assert len(made) <= 13
     assert len(compiled.paths()) == 1
     assert made[-1].lanes == 70
     assert "199 places, both sides known of 199" in str(compiled.paths())
+
+
+def two_sums(v, w):
+    """Several terms on one side, and two sums."""
+    s, t = 0.0, 0.0
+    for i in range(len(v) - 1):
+        r = v[i + 1] * w - v[i]
+        if abs(r) <= 1.0:
+            s = s + 0.5 * r * r
+            s, t = s + w * r, t - r
+        else:
+            s, t = s + (abs(r) - 0.5), r * w + t
+    return s * t
+
+
+def one_sided(v, w):
+    """Branches without another side, one in the other, and what all items add."""
+    s = 0.0
+    for a, b in zip(v[1:], v, strict=False):
+        r = a * w - b
+        if r > 0.0:
+            s += r * w
+        if b > 0.5:
+            s -= b * r
+            if r < -1.0:
+                s += 3.0 * r
+        s += w * b * b
+    return s
+
+
+@pytest.mark.parametrize("f", [two_sums, one_sided])
+def test_the_order_in_which_branches_were_met_changes_no_bit(f):
+    """Long sums too, of the value and of what all items share: the eager bits in any order, in the first call and later."""
+    rng = np.random.default_rng(6)
+    points = [(rng.normal(0.0, 2.0, 301), rng.normal()) for _ in range(6)]
+    g = al.value_and_grad(f, argnums=(0, 1))
+    expected = [g(*point) for point in points]
+    for order in ([0, 1, 2, 3, 4, 5], [5, 3, 1, 4, 2, 0]):
+        compiled = al.jit(g, backend="llvm")
+        for k in (*order, *order):
+            value, (by_v, by_w) = compiled(*points[k])
+            assert (value, by_w) == (expected[k][0], expected[k][1][1])
+            assert np.array_equal(by_v, expected[k][1][0])
+        assert len(compiled.paths()) == 1 and "rolled" in compiled.report()
 
 
 def test_numbers_that_are_not_finite():

@@ -40,7 +40,13 @@ def flat(result):
     return np.concatenate([np.ravel(part) for part in parts])
 
 
-# Whole numbers: every sum is exact in every order, so that the bits must be those of the program as it is written.
+# Whole numbers: every sum is exact in every order, so that the bits must be those of the program as it is written. Functions
+# with branches add in their order, and get other numbers as well.
+
+
+def number(rng, most, whole):
+    return float(rng.randrange(-most, most + 1)) if whole or rng.random() < 0.5 else rng.gauss(0.0, 1.5)
+
 
 UNARY = [lambda a: -a, abs, lambda a: a * 2.0, lambda a: a * a, lambda a: al.maximum(a, 1.0), lambda a: 3.0 - a]
 BINARY = [
@@ -79,12 +85,12 @@ def repeating(seed):
     size, kinds = rng.randrange(60, 140), rng.randrange(1, 4)
     elements = [element(rng) for _ in range(kinds)]
     reach = [[rng.randrange(4) for _ in range(rng.randrange(1, 4))] for _ in range(kinds)]
-    data = [float(rng.randrange(-3, 4)) for _ in range(size)]
     signs, shares = [rng.random() < 0.3 for _ in range(kinds)], [rng.random() < 0.5 for _ in range(kinds)]
     order = [*range(size - 4)]
     if rng.random() < 0.5:
         rng.shuffle(order)
     branches, outer, returned = rng.random() < 0.3, rng.randrange(4), rng.randrange(4)
+    data = [number(rng, 3, not branches) for _ in range(size)]
 
     def f(x):
         total, results = 0.0, []
@@ -103,8 +109,8 @@ def repeating(seed):
         return results if returned == 1 else [total, *results[::3], x[2], 1.5] if returned == 2 else total
 
     many = returned in (1, 2)
-    point = [float(rng.randrange(-3, 4)) for _ in range(size)]
-    direction = np.array([float(rng.randrange(-2, 3)) for _ in range(size)])
+    point = [number(rng, 3, not branches) for _ in range(size)]
+    direction = np.array([number(rng, 2, not branches) for _ in range(size)])
     transforms = (
         [lambda g: g] if many else [al.grad, al.value_and_grad, lambda g: lambda x: al.hvp(g, (x,), (direction,))]
     )
@@ -123,7 +129,7 @@ def assert_same_bits(seeds):
     return count
 
 
-@pytest.mark.parametrize("seeds", [range(k, k + 5) for k in range(0, 25, 5)], ids=str)
+@pytest.mark.parametrize("seeds", [range(k, k + 10) for k in range(0, 30, 10)], ids=str)
 def test_programs_that_repeat(seeds):
     """Values, gradients and products with Hessians of functions that do the same for many items."""
     assert assert_same_bits(seeds) >= 1
@@ -148,11 +154,11 @@ def test_rosenbrock_is_two_loops():
     found = rolled(program_of(al.value_and_grad(rosenbrock), np.linspace(-1.0, 1.0, 500)))
     assert [(loop.rows, len(loop.kernel.code)) for loop in found.loops if loop.rows > 1] == [(499, 12), (498, 3)]
     (total,) = [step for step in found.steps if isinstance(step, Sum)]
-    assert sum(len(slots) for slots, _ in total.terms) == 2 * 499 + 1
+    assert len(total.terms) == 2 * 499 + 1
 
 
 def test_the_gradient_keeps_its_bits():
-    """Sums of few terms are added in their order, also as loops."""
+    """Sums of few terms are added in their order, also as loops; without branches long ones are not."""
     x = np.random.default_rng(3).normal(size=300)
     value, gradient = al.jit(al.value_and_grad(rosenbrock))(x)
     its_value, its_gradient = al.value_and_grad(rosenbrock)(x)
@@ -290,7 +296,7 @@ def test_guards_of_items():
         x = base.copy()
         x[k * 7 :] += 4.0 * (k > 2)
         expected = al.grad(f)(x)
-        assert np.allclose(fast(x), expected, rtol=8 * EPS, atol=8 * EPS * np.abs(expected).max())
+        assert np.array_equal(fast(x), expected)
         assert np.array_equal(slow(x), expected)
     assert "rolled" in fast.report()
     assert len(fast.paths()) < len(slow.paths())  # known branches are joined
@@ -314,11 +320,11 @@ def test_errors_of_a_users_operation_come_out():
 
     x = np.random.default_rng(9).normal(size=200)
     compiled = al.jit(f)
-    assert compiled(x) == pytest.approx(f(x), rel=1000 * EPS)
+    assert compiled(x) == pytest.approx(f(x), rel=200 * EPS)
     assert "rolled" in compiled.report()
     with pytest.raises(ValueError, match="too small"):
         compiled(x - 60.0)
-    assert compiled(x) == pytest.approx(f(x), rel=1000 * EPS)
+    assert compiled(x) == pytest.approx(f(x), rel=200 * EPS)
 
 
 def test_dropped_code_is_compiled_again():
@@ -427,7 +433,7 @@ def test_the_report_names_lines():
         "path 0: 5,082 instructions, rolled",
         f"  299 × 12 instructions: test_rolled.py:{line}",
         "  298 × 3 instructions: derivatives",
-        "  2 instructions outside of loops, 3 parts of long sums",
+        "  2 instructions outside of loops, 1 long sum",
         "path 0: 67 instructions, as written",
     ]
 

@@ -2,11 +2,15 @@
 
 Results of loops lie in the scratch array, those of one kind one after the other. Rows that lie evenly in memory are read as
 vectors, others by a table of their places. What stands outside of loops calls the same functions as they do, so that no bit
-depends on how many equals a part has.
+depends on how many equals a part has. A loop whose results are the terms of a long sum, in their order or from the last to
+the first, adds them up as it goes: one after the other, or without branches in as many sums as a vector has lanes.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -19,6 +23,8 @@ from autograd_lite.tape.lowering import lowered
 from autograd_lite.tape.program import Program
 from autograd_lite.tape.rolled import COMPUTED, CONSTANT, INPUT, ROWS, Loop, Rolled, Sum, rolled
 
+#: Runs of terms of one kind in a sum, beyond which all are copied into a row first.
+RUNS = 8
 #: A number for each row: as a function of the builder and of the first row of a vector.
 Rows = Callable[[Builder, Value], Value]
 
@@ -43,6 +49,20 @@ def rolls(program: Program) -> bool:
     return 2 * len(matrices.found(program, 0, summed=True).absorbed) <= count
 
 
+@dataclass(frozen=True, eq=False)
+class _Added:
+    """A sum that a loop adds up: row by row its results at `places` are the terms `first` … `stop` - 1 of the sum."""
+
+    sum: Sum
+    loop: Loop
+    places: tuple[int, ...]
+    first: int
+    stop: int
+    backwards: bool  # from the last row to the first
+    subtracted: tuple[bool, ...]
+    total: int  # where it lies, in bytes from the start of the scratch array
+
+
 class RolledModule(Module):
     def __init__(self, found: Rolled, *, contract: bool) -> None:
         width = engine.host().width
@@ -56,6 +76,7 @@ class RolledModule(Module):
             self._region(1)
         #: Where a number lies: bytes from the start of the scratch array.
         self.place = np.full(self.tape.slots, -1)
+        self.branches = found.branches
         self._plan(found, np.array(found.results, dtype=np.int64))
         self._tables = 0
         self._calls: list[str] = []
@@ -74,13 +95,15 @@ class RolledModule(Module):
         self._numbers = np.full(self.tape.slots, -1)  # the first of the results that a slot is
         self._numbers[results[::-1]] = np.arange(len(results))[::-1]
         self._left = np.bincount(results, minlength=self.tape.slots) > 1  # the slots that are copied in the end
-        columns = {id(slots) for loop in found.loops for slots in loop.results if loop.rows > 1}
-        terms = [slots for step in found.steps if isinstance(step, Sum) for slots, _ in step.terms]
-        #: Where the totals of those results lie that are added up as a whole, by their array.
-        self._totals = {id(slots): self._region(1) for slots in terms if id(slots) in columns}
+        self._added: dict[int, _Added] = {}  # by the slot of the sum
         self._read_later = np.zeros(self.tape.slots, dtype=bool)
-        apart = [slots for slots in terms if id(slots) not in self._totals]
-        for slots in (*(slots for loop in found.loops for slots in loop.reads), *apart):
+        for step in found.steps:
+            if isinstance(step, Sum):
+                added = self._adding(step, found.loops)
+                if added is not None:
+                    self._added[step.slot] = added
+                self._read_later[step.terms[added.stop if added else 0 :]] = True
+        for slots in (slots for loop in found.loops for slots in loop.reads):
             self._read_later[slots] = True
         self._read_later[[side for guard in self.tape.guards for side in (guard.left, guard.right)]] = True
 
@@ -143,10 +166,12 @@ class RolledModule(Module):
         reads = [self._read(b, slots, given, scratch) for slots in loop.reads]
         reads += [self._data(b, numbers) for numbers in loop.data]
         writes = [self._write(slots, scratch, out) for slots in loop.results]
-        summed = [k for k, slots in enumerate(loop.results) if id(slots) in self._totals]
-        with b.counted(loop.rows, step=b.width, carried=[b.constant(-0.0)] * len(summed)) as turn:
+        summed = [added for added in self._added.values() if added.loop is loop]
+        backwards = any(added.backwards for added in summed)
+        begun = [self._begun(b, added, given, scratch) if self.branches else b.constant(-0.0) for added in summed]
+        with b.counted(loop.rows, step=b.width, carried=begun) as turn:
             index, *totals = turn
-            first = _start(b, index, loop.rows)
+            first = _start(b, index, loop.rows, backwards=backwards)
             writer = KernelWriter(self, b, kernel, [read(b, first) for read in reads])
             for slot, (operation, arguments) in enumerate(kernel.code, start=kernel.first_instruction):
                 writer.instruction(slot, operation, arguments)
@@ -155,10 +180,26 @@ class RolledModule(Module):
                 for target in targets:
                     target.at(first).store(value)
             if summed:  # rows that were in the vector before are no new ones
-                new = (first.spread(b.width) + b.lanes).compare("sge", index.spread(b.width))
-                turn[1:] = [total + values[k].where(new, -0.0) for total, k in zip(totals, summed, strict=True)]
-        for total, k in zip(totals, summed, strict=True):
-            scratch.at(self._totals[id(loop.results[k])], "i8").store(halved(total, b.width))
+                rows = first.spread(b.width) + b.lanes
+                left = b.constant(loop.rows, "i64") - index
+                new = (
+                    rows.compare("slt", left.spread(b.width))
+                    if backwards
+                    else rows.compare("sge", index.spread(b.width))
+                )
+                for place, added in enumerate(summed, start=1):
+                    own = zip(added.places, added.subtracted, strict=True)
+                    terms = [(-values[k] if less else values[k]).where(new, -0.0) for k, less in own]
+                    turn[place] = self._added_up(b, totals[place - 1], terms, backwards=backwards)
+        for total, added in zip(totals, summed, strict=True):
+            scratch.at(added.total, "i8").store(total if self.branches else halved(total, b.width))
+
+    def _added_up(self, b: Builder, total: Value, terms: list[Value], *, backwards: bool) -> Value:
+        """A total and some terms of each row: lane by lane, or where there are branches one after the other."""
+        if not self.branches:
+            return reduce(Value.__add__, terms, total)
+        lanes = range(b.width)[::-1] if backwards else range(b.width)
+        return reduce(Value.__add__, (term.lane(k) for k in lanes for term in terms), total)
 
     def _data(self, b: Builder, numbers: Any) -> Rows:
         return _rows(b, Value(b, "ptr", self._table(numbers)), np.arange(0, 8 * len(numbers), 8), self._table)
@@ -178,27 +219,68 @@ class RolledModule(Module):
             targets.append(scratch.at(start, "i8"))
         return targets
 
+    def _adding(self, found: Sum, loops: Sequence[Loop]) -> _Added | None:
+        """How a loop adds up a sum: its results are all of the terms behind some that are no results of loops."""
+        first = int(np.argmax(self._kinds(found.terms) == COMPUTED))
+        for loop, backwards in ((loop, flag) for loop in loops if loop.rows > 1 for flag in (False, True)):
+            rows = [slots[::-1] if backwards else slots for slots in loop.results]
+            heads = {int(slots[0]): k for k, slots in enumerate(rows)}
+            here = found.terms[first : first + len(rows)].tolist()
+            places = tuple([heads[t] for t in takewhile(heads.__contains__, here)])
+            stop = first + len(places) * loop.rows
+            others = {added.backwards for added in self._added.values() if added.loop is loop}
+            if not places or stop > len(found.terms) or others - {backwards}:
+                continue
+            negative = found.negative[first:stop].reshape(loop.rows, len(places))
+            in_order = np.stack([rows[k] for k in places], axis=1).ravel()
+            if np.array_equal(found.terms[first:stop], in_order) and (negative == negative[0]).all():
+                return _Added(found, loop, places, first, stop, backwards, tuple(negative[0].tolist()), self._region(1))
+        return None
+
+    def _begun(self, b: Builder, added: "_Added", given: Value, scratch: Value) -> Value:
+        """The sum of the terms before those that a loop adds up."""
+        width = b.width
+        b.wide(1)
+        total = self._on(b, b.constant(-0.0), added.sum.part(0, added.first), given, scratch)
+        b.wide(width)
+        return total
+
     def _sum(self, b: Builder, given: Value, scratch: Value, _: Value, found: Sum) -> None:
-        totals = [(part, sign) for slots, sign in found.terms for part in self._parts(b, slots, given, scratch)]
-        total, sign = totals[0]
-        total = total if sign > 0 else -total
-        for part, sign in totals[1:]:
-            total = total + part if sign > 0 else total - part
+        total, first, added = b.constant(-0.0), 0, self._added.get(found.slot)
+        if added is not None:
+            if not self.branches:
+                total = self._on(b, total, found.part(0, added.first), given, scratch)
+            its = scratch.at(added.total, "i8").load("double")
+            total, first = its if self.branches else total + its, added.stop
+        total = self._on(b, total, found.part(first, len(found.terms)), given, scratch)
         self.place[found.slot] = self._region(1)
         scratch.at(int(self.place[found.slot]), "i8").store(total)
 
-    def _parts(self, b: Builder, slots: Any, given: Value, scratch: Value) -> Iterator[Value]:
-        """The sums of these slots: all that one loop makes, or constants, inputs and numbers from elsewhere."""
-        if id(slots) in self._totals:
-            yield scratch.at(self._totals[id(slots)], "i8").load("double")
-            return
-        for kind in np.unique(kinds := self._kinds(slots)).tolist():
-            own = slots[kinds == kind]
-            start = scratch.at(self._region(len(own)), "i8")
-            read = self._read(b, own, given, scratch)
+    def _on(self, b: Builder, total: Value, found: Sum, given: Value, scratch: Value) -> Value:
+        """A total and the terms of a sum, one after the other."""
+        terms, negative = found.terms, found.negative
+        kinds = 2 * self._kinds(terms) + negative
+        if not len(terms):
+            return total
+        starts = np.flatnonzero(np.diff(kinds, prepend=-1))
+        if len(starts) <= RUNS:
+            for run, less in zip(np.split(terms, starts[1:]), negative[starts].tolist(), strict=True):
+                read = self._read(b, run, given, scratch)
+                with b.counted(len(run), carried=[total]) as turn:
+                    row, total = turn
+                    turn[1] = total - read(b, row) if less else total + read(b, row)
+            return total
+        start = scratch.at(self._region(len(terms)), "i8")
+        for kind in np.unique(kinds).tolist():
+            own = np.flatnonzero(kinds == kind)
+            read, targets = self._read(b, terms[own], given, scratch), Value(b, "ptr", self._table(own))
             with b.counted(len(own)) as (row,):
-                start.at(row).store(read(b, row))
-            yield b.call("double", "al_total", start, len(own))
+                number = read(b, row)
+                start.at(targets.at(row, "i64").load("i64")).store(-number if kind % 2 else number)
+        with b.counted(len(terms), carried=[total]) as turn:
+            row, total = turn
+            turn[1] = total + start.at(row).load("double")
+        return total
 
     def _left_over(self, b: Builder, given: Value, scratch: Value, out: Value) -> None:
         """The results that no loop has written where they belong."""
@@ -234,10 +316,11 @@ class RolledModule(Module):
                 place.store(one.where(one < before, before))
 
 
-def _start(b: Builder, index: Value, rows: int) -> Value:
-    """The first row of a vector: the last vector ends with the last row."""
+def _start(b: Builder, index: Value, rows: int, *, backwards: bool = False) -> Value:
+    """The first row of a vector: the last vector ends with the last row, or begins with the first one."""
     last = b.constant(rows - b.width, "i64")
-    return index.where(index.compare("slt", last), last)
+    forwards = index.where(index.compare("slt", last), last)
+    return last - forwards if backwards else forwards
 
 
 def _rows(b: Builder, base: Value, places: Any, table: Callable[[Any], str]) -> Rows:
