@@ -15,6 +15,7 @@ from autograd_lite import copies as _copies  # gives Variable its copy protocol
 from autograd_lite.tape import array_code as _array_code  # gives traces their expressions of long arrays
 from autograd_lite.tape import lookups as _lookups  # gives traces their look-ups in tables
 from autograd_lite.tape import text as _text  # gives Tape its texts
+from autograd_lite.tape import turns as _turns  # finds loops of Python whose paths are turns of one loop
 from autograd_lite.tape.llvm import backend as _backend  # machine code among the backends
 from autograd_lite.train import nn, optim
 from autograd_lite.backward import gradients, stop_gradient, topological_order, zero_grad

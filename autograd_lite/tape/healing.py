@@ -50,8 +50,12 @@ class Stretch:
 
 @dataclass(eq=False)
 class Ways:
-    """The known stretches from each state, by the outcome of its comparison."""
+    """The known stretches from each state, by the outcome of its comparison.
 
+    A run that comes back to a state is in another one, or `again` in the same.
+    """
+
+    again: bool = False
     tokens: Tokens = field(default_factory=Tokens)
     known: dict[int, dict[bool, Stretch]] = field(default_factory=lambda: {START: {}})
     compared: dict[int, tuple[str, str]] = field(default_factory=dict)  # relation and location
@@ -111,7 +115,7 @@ class Run:
             state = self._states.at(frame, (left, right))
             key = relation, state.told
             self._times[key] += 1
-            number = self.ways.number((*key, self._times[key]))
+            number = self.ways.number(key if self.ways.again else (*key, self._times[key]))
             self._go(number, state, (left, right))
         except Opaque as opaque:
             self.refuse(f"{opaque} ({location})")
@@ -471,9 +475,13 @@ def _last_first(ways: Ways) -> list[int]:
 class Healer:
     """Joins the ways of one function for arguments of one structure, as long as they can be joined."""
 
+    #: As `tape`, of ways that are turns of loops: see `turns`.
+    turned: Callable[..., tuple[Tape, str] | None]
+
     def __init__(self, f: Callable[..., Any], shape: Shape, **options: Any) -> None:
         self.f, self.shape, self.options = f, shape, options
         self.ways = Ways()
+        self.turns: Ways | None = None  # looked at for loops
         self.why = ""  # it does not heal
         self._joined = True  # all that is known is in the last tape
         self._recipes = []
@@ -492,16 +500,12 @@ class Healer:
         if self.why:
             return None
         try:
-            arguments, keywords = self._inner_arguments(numbers)
-            own, shape = unravel((arguments, keywords), "an argument", is_fixed)
-            own = [getattr(n, "_value", n) for n in own]
-            run = Run(self.ways)
-            recorded(self.inner, own, shape, history=run)
-            if not self.ways.learn(run) and self._joined:
+            learnt, own, shape = self.observed(numbers, self.ways)
+            if not learnt and self._joined:
                 return None
             self._joined = False
             inner, healed = self._inner_tape(own, shape)
-            tape = record(self._dressed(inner), numbers, self.shape, **self.options)
+            tape = record(self.dressed(inner), numbers, self.shape, **self.options)
         except BranchError:  # sums of another order decide otherwise at these numbers
             return None
         except (Opaque, RecursionError) as opaque:
@@ -512,6 +516,14 @@ class Healer:
             return None
         self._joined = True
         return replace(tape, name=like.name, parameters=like.parameters, ordered=like.ordered), healed
+
+    def observed(self, numbers: Sequence[float], ways: Ways) -> tuple[bool, list[Any], Shape]:
+        """Run the function inside for the ways that it goes: whether any was new, and its arguments."""
+        own, shape = unravel(self._inner_arguments(numbers), "an argument", is_fixed)
+        own = [getattr(n, "_value", n) for n in own]
+        run = Run(ways)
+        recorded(self.inner, own, shape, history=run)
+        return ways.learn(run), own, shape
 
     def _inner_tape(self, own: Sequence[Any], shape: Shape) -> tuple[Tape, str]:
         found = Joined(self.ways, len(own))
@@ -536,12 +548,12 @@ class Healer:
             raise _Shown(given, named)
 
         try:
-            self._dressed(shown)(*arguments, **keywords)
+            self.dressed(shown)(*arguments, **keywords)
         except _Shown as found:
             return found.arguments, found.keywords
         raise Opaque("it does not call the function inside")
 
-    def _dressed(self, inner: Callable[..., Any]) -> Callable[..., Any]:
+    def dressed(self, inner: Callable[..., Any]) -> Callable[..., Any]:
         for label, _, argnums, options in self._recipes[::-1]:
             inner = transformed(label, inner, argnums, options)
         return inner

@@ -29,6 +29,9 @@ from autograd_lite.transforms import name_of
 #: Programs up to this length are traced twice, to see that the function gives the same both times.
 TRACED_TWICE = 50_000
 
+#: So many paths are looked at for being turns of a loop.
+MANY_TURNS = 4, 8, 16, 32
+
 #: How many paths keep their compiled code: those used last.
 KEPT = 256
 
@@ -86,6 +89,7 @@ class Path:
     forks: dict[int, list["Path"]] = field(default_factory=dict, repr=False)  # by guard, the paths that part there
     parent: "Path | None" = field(default=None, repr=False)  # the path of which this is the careful program
     healed: str = ""  # what it joins, if it is more than one way
+    turned: str = ""  # the loops of Python in it, of any number of turns
 
     @property
     def guards(self) -> tuple[Guard, ...]:
@@ -162,6 +166,7 @@ class Path:
         return "\n    ".join(
             [
                 self.served + ", from the cache" * cached + ", interpreted so far" * interim,
+                *filter(None, self.turned.split("; ")),
                 *(f"{self.tape.condition(guard)} is {guard.outcome}  ({guard.location})" for guard in self.guards),
             ]
         )
@@ -264,6 +269,22 @@ class Paths:
             old.drop()
         return new
 
+    def _of_turns(self, numbers: Sequence[float]) -> Path | None:
+        """The path of these numbers with loops of any number of turns; known paths that were turns of these are dropped."""
+        turning = any(path.turned for path in self.known)
+        if self.healer is None or not (turning or len(self.known) in MANY_TURNS):
+            return None
+        with asking(self.cache):
+            known = [path.tape for path in self.known]
+            found = self.healer.turned(numbers, known, {"masked": self.masked, **self._how})
+        if found is None:
+            return None
+        if not turning:
+            for path in self.known:
+                path.drop()
+            self.known = []
+        return Path(found[0], self.cache, turned=found[1])
+
     def traced(self, numbers: Sequence[float], *, masked: bool = False, blind: bool = False) -> Tape:
         """The function as it runs with these numbers, traced anew; `masked` and `blind`: see `recording.Recording`."""
         with asking(self.cache):
@@ -332,7 +353,7 @@ class Paths:
                     RuntimeWarning,
                 )
                 return None
-            path = Path(self.traced(numbers), self.cache)
+            path = self._of_turns(numbers) or Path(self.traced(numbers), self.cache)
             known = self.like(path)
             if known is not None:
                 learnt, lacking = adopt(known.tape, path.tape, name_of(self.f))

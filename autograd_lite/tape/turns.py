@@ -1,0 +1,161 @@
+"""Loops of Python whose paths are turns of one loop, run as `while_loop`.
+
+A run goes from one comparison to the next (`healing`), and Python's state at a comparison says how it goes on (`states`).
+Where a run comes back to a state in which it was, what it did in between is a turn of a loop: from equal states it goes on
+alike, whatever the number of turns. So the known ways, with equal states as one, are a graph with circles, and a function
+that walks through this graph, with a `while_loop` for each circle, is the function itself.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from autograd_lite.errors import BranchError
+from autograd_lite.nests import unravel
+from autograd_lite.primitives import COMPARISONS
+from autograd_lite.tape import recording
+from autograd_lite.tape.healing import END, START, Healer, Numbers, Ways
+from autograd_lite.tape.scan import while_loop
+from autograd_lite.tape.states import Opaque
+from autograd_lite.tape.tape import Tape, record
+from autograd_lite.tape.trace import is_fixed
+from autograd_lite.transforms import name_of
+
+_NOTHING = Numbers([], [], [])
+
+
+class Turns:
+    """The known ways of a function, with equal states as one."""
+
+    def __init__(self, ways: Ways) -> None:
+        self.result, self.captured, self.known, self.compared = ways.result, ways.captured, ways.known, ways.compared
+        self.loops = dict(self._loops({*self.known}))
+
+    def _reached(self, state: int, among: set[int]) -> set[int]:
+        """The states that can follow a state, among some."""
+        reached: set[int] = set()
+        waiting = [state]
+        while waiting:
+            new = ({stretch.to for stretch in self.known[waiting.pop()].values()} & among) - reached
+            reached |= new
+            waiting += new
+        return reached
+
+    def _loops(self, among: set[int]) -> Iterator[tuple[int, bool]]:
+        """The states to which loops come back in every turn, with the outcome that goes on; inner loops too."""
+        reached = {state: self._reached(state, among) for state in among}
+        inside: set[int] = set()
+        for state in self.known:  # in the order in which they were met
+            if state not in among or state not in reached[state] or state in inside:
+                continue
+            own = {other for other in reached[state] if state in reached[other]}
+            leaving = [(s, outcome) for s in own for outcome, way in self.known[s].items() if way.to not in own]
+            if len(leaving) != 1 or leaving[0][0] != state:
+                raise Opaque("a loop ends in several places")
+            inside |= own
+            yield state, not leaving[0][1]
+            yield from self._loops(own - {state})
+
+    def __str__(self) -> str:
+        return "; ".join(f"{self.compared[state][1]}: turns of one loop, any number of them" for state in self.loops)
+
+    def outputs(self, inputs: Sequence[Any]) -> list[Any]:
+        """What the function gives, as Variables or numbers."""
+        found: list[Any] = self._walked(*self._after(START, True, _NOTHING, inputs), inputs, END).singles
+        return found
+
+    def _walked(self, state: int, numbers: Any, inputs: Sequence[Any], stop: int) -> Any:
+        """The numbers at the state `stop`."""
+        while state != stop:
+            if state in self.loops:
+                numbers, outcome = self._turned(state, numbers, inputs), not self.loops[state]
+            else:
+                outcome = self._decided(state, numbers)
+            state, numbers = self._after(state, outcome, numbers, inputs)
+        return numbers
+
+    def _decided(self, state: int, numbers: Any) -> bool:
+        relation, location = self.compared[state]
+        notes = recording.current()
+        count = len(notes.guards) if notes else 0
+        outcome = bool(COMPARISONS[relation](*numbers.sides))
+        if notes and len(notes.guards) > count:
+            notes.guards[-1] = (*notes.guards[-1][:-1], location)
+        return outcome
+
+    def _turned(self, state: int, numbers: Any, inputs: Sequence[Any]) -> Any:
+        """The numbers with which a loop ends."""
+        sizes = [len(block) for block in numbers.blocks]
+
+        def packed(flat: list[Any]) -> Any:
+            singles, count = len(numbers.singles), len(numbers.singles) + sum(sizes)
+            blocks, start = [], singles
+            for size in sizes:
+                blocks.append(flat[start : start + size])
+                start += size
+            return Numbers(flat[:singles], blocks, flat[count:])
+
+        def flat(numbers: Any) -> list[Any]:
+            return [*numbers.singles, *(n for block in numbers.blocks for n in block), *numbers.sides]
+
+        def condition(carry: list[Any]) -> Any:
+            going = COMPARISONS[self.compared[state][0]](*packed(carry).sides)
+            return going if self.loops[state] else going == 0.0
+
+        def step(carry: list[Any]) -> list[Any]:
+            return flat(self._walked(*self._after(state, self.loops[state], packed(carry), inputs), inputs, state))
+
+        return packed(while_loop(condition, step, flat(numbers)))
+
+    def _after(self, state: int, outcome: bool, numbers: Any, inputs: Sequence[Any]) -> tuple[int, Any]:
+        """The next state and its numbers, if the comparison at a state comes out so."""
+        stretch = self.known[state].get(outcome)
+        if stretch is None:
+            raise Opaque("a side is not known")
+        steps: list[Any] = []
+
+        def number(reference: Any) -> Any:
+            kind, which = reference[:2]
+            if kind == "c":
+                return float.fromhex(which)
+            places: dict[str, Any] = {
+                "n": steps, "l": numbers.singles, "b": numbers.blocks, "x": self.captured, "i": inputs,
+            }  # fmt: skip
+            held = places[kind][which]
+            return held[reference[2]] if kind == "b" else held
+
+        for operation, arguments in stretch.steps:
+            steps.append(operation(*map(number, arguments)))
+        blocks = [numbers.blocks[b] if type(b) is int else [*map(number, b)] for b in stretch.blocks]
+        return stretch.to, Numbers([*map(number, stretch.singles)], blocks, [*map(number, stretch.sides)])
+
+
+def _turned(
+    healer: Healer, numbers: Sequence[float], known: Sequence[Tape], how: dict[str, Any]
+) -> tuple[Tape, str] | None:
+    """A tape in which loops have any number of turns, and what it has; None if there is no such loop in the `known` ones."""
+    found: list[Turns] = []
+
+    def walked(*arguments: Any, **keywords: Any) -> Any:
+        inputs, _ = unravel((arguments, keywords), "an argument", is_fixed)
+        return found[-1].result.pack(found[-1].outputs(inputs))
+
+    walked.__name__ = name_of(healer.inner)
+    for learning in (False, True):  # only where a side is not known
+        try:
+            if learning or healer.turns is None:
+                examples, healer.turns = ([], healer.turns) if healer.turns else (known, Ways(again=True))
+                for own in (numbers, *(tape.example for tape in examples)):
+                    healer.observed(own, healer.turns)
+            found.append(Turns(healer.turns))
+            if not found[-1].loops:
+                return None
+            tape = record(healer.dressed(walked), numbers, healer.shape, **how)
+        except (BranchError, Opaque, RecursionError):
+            continue
+        like = known[0]
+        return replace(tape, name=like.name, parameters=like.parameters, ordered=like.ordered), str(found[-1])
+    return None
+
+
+Healer.turned = _turned

@@ -1,0 +1,188 @@
+"""Loops of Python whose paths are turns of one loop: one path for any number of turns, with the bits of Python."""
+
+import math
+
+import numpy as np
+import pytest
+
+import autograd_lite as al
+
+
+def newton(a):
+    """The number of turns hangs on the argument."""
+    x = a
+    while abs(x * x - a) > 1e-12 * a:
+        x = (x + a / x) / 2
+    return x
+
+
+def until_small(a):
+    """The comparison that ends the loop stands at its end, and holds."""
+    x = a + 1.0
+    while True:
+        step = (x * x - a) / (2.0 * x)
+        x = x - step
+        if abs(step) < 1e-13 * x:
+            break
+    return x
+
+
+def with_branch(a):
+    """A branch in the turn, one behind the loop, and a number that only this one reads."""
+    x, y = 1.0, a * 0.5
+    while y > 0.01:
+        if x > 3.0:
+            x = x * 0.9
+        else:
+            x = x + y
+        y = y * 0.8
+    return x * a + (y if x > 2.0 else -y)
+
+
+def one_in_the_other(a):
+    """A loop in a loop."""
+    total, x = a * 0.0, a
+    while x > 1.0:
+        y = x
+        while y > 0.5:
+            total = total + y * y
+            y = y * 0.5
+        x = x * 0.6
+    return total
+
+
+def two_in_a_row(a):
+    """A loop behind a loop, and numbers in a list."""
+    state = [a, 1.0]
+    while state[0] > 2.0:
+        state = [state[0] * 0.7, state[1] + state[0]]
+    while state[1] > 1.5:
+        state[1] = state[1] * 0.6 - 0.01 * state[0]
+    return state[0] * state[1]
+
+
+SERVED = [newton, until_small, with_branch, one_in_the_other, two_in_a_row]
+
+
+def counted(a):
+    """Python counts the turns, which a state shows."""
+    x, turns = a, 0
+    while x > 1.0:
+        x = x * 0.7
+        turns += 1
+    return x * turns
+
+
+def ends_at_ten(a):
+    """The loop ends in two ways."""
+    x = a
+    for _ in range(10):
+        x = x * 0.8
+        if x < 1.0:
+            break
+    return x * a
+
+
+def kept(a):
+    """What the turns leave behind grows."""
+    x, seen = a, []
+    while x > 1.0:
+        seen.append(x)
+        x = x * 0.7
+    return sum(seen, a * 0.0)
+
+
+def other_from_the_fifth_on(a):
+    """A turn that is another one later."""
+    x, turns = a, 0
+    while x > 0.5:
+        x = x * 0.9 if turns < 5 else x * 0.7
+        turns = min(turns + 1, 5)
+    return x * a
+
+
+def two_exits(a):
+    """A condition and a break."""
+    x = a
+    while x > 1.0:
+        x = x * 0.9
+        if 4.0 < x * x < 4.4:
+            x = x * 2.0 + 0.1
+            break
+    return x * a
+
+
+OTHERS = [counted, ends_at_ten, kept, other_from_the_fifth_on, two_exits]
+
+
+def points(seed, count):
+    return [10.0**u for u in np.random.default_rng(seed).uniform(-3.0, 3.0, count)]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("order", [0, 1, 2])
+@pytest.mark.parametrize("f", SERVED + OTHERS, ids=lambda f: f.__name__)
+def test_numbers_are_those_of_python(f, order):
+    """To the bit, for every number of turns, served or not; a loop that is found is one path, or one a branch behind it."""
+    g = [f, al.value_and_grad(f), al.grad(al.grad(f))][order]
+    compiled = al.jit(g)
+    for a in points(order, 40):
+        assert compiled(a) == g(a)
+    found = "turns of one loop" in str(compiled.paths())
+    assert found == (f in SERVED or f is other_from_the_fifth_on)
+    assert not found or len(compiled.paths()) <= (3 if f in SERVED else 8)
+
+
+def test_the_loop_is_named():
+    """The report of paths says where it stands; other conditions keep their lines."""
+    compiled = al.jit(with_branch)
+    for a in points(3, 20):
+        compiled(a)
+    line = with_branch.__code__.co_firstlineno
+    assert f"test_turns.py:{line + 3}: turns of one loop, any number of them" in str(compiled.paths()[0])
+    assert any(f"test_turns.py:{line + 9}" in str(path) for path in compiled.paths())
+
+
+def test_captured_variables():
+    """Variables from outside, and results that are connected to them; a new value is used at once."""
+    tolerance, factor = al.Variable(1e-3), al.Variable(0.7)
+
+    def shrunk(a):
+        x = a
+        while x > tolerance:
+            x = x * factor
+        return x
+
+    compiled = al.jit(shrunk)
+    for a in points(4, 12):
+        result, expected = compiled(a), shrunk(a)
+        assert result.value == expected.value
+        assert al.gradients(result, factor) == al.gradients(expected, factor)
+    factor.value = 0.6
+    assert compiled(5.0).value == shrunk(5.0).value
+    assert len(compiled.paths()) == 1
+
+
+def test_errors_and_nan_in_the_loop():
+    """What the function raises comes out; NaN ends the loop as Python's does."""
+
+    def logarithms(a):
+        x = a
+        while x > 1.0:
+            x = al.log(x) + 0.1
+        return x
+
+    compiled = al.jit(al.value_and_grad(logarithms))
+    for a in points(5, 20):
+        assert compiled(a) == al.value_and_grad(logarithms)(a)
+    assert all(math.isnan(n) for n in compiled(math.nan))
+    for a in (0.0, -1.0, 1.0):
+        assert compiled(a) == al.value_and_grad(logarithms)(a)
+
+
+def test_as_written_keeps_the_paths():
+    """`order="as written"` looks for no loops."""
+    compiled = al.jit(newton, order="as written")
+    for a in points(6, 12):
+        assert compiled(a) == newton(a)
+    assert "turns of one loop" not in str(compiled.paths())
