@@ -7,6 +7,7 @@ those of stacks, as for NumPy.
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import combinations
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,8 +26,11 @@ from autograd_lite.variable import Variable
 
 Array = Any
 
-#: Matrices of so many rows are scalar code.
-SMALL = 3
+#: Matrices of up to so many rows are scalar code: a lane takes 0.05 µs, not the 15 µs of a call of LAPACK. That of more rows
+#: is a long program: one of five rows has 21,000 instructions in the Hessian of a solution.
+SMALL = 4
+#: The same for a Cholesky factor, which has no pivots to choose.
+SMALL_FACTOR = 6
 
 
 class EighResult(NamedTuple):
@@ -114,7 +118,7 @@ def _at_once(operation: Matrices, lead: tuple[int, ...], stacks: Sequence[Array]
 def _finished(result: Any) -> Any:
     """A float array if all are floats, else one that keeps Variables; a number for an array without axes."""
     if not isinstance(result, np.ndarray):
-        return result
+        return float(result) if isinstance(result, np.floating) else result
     if result.ndim == 0:
         return result[()] if result.dtype == object else float(result)
     return as_variable_array(block(result.ravel().tolist(), result.shape))
@@ -152,7 +156,8 @@ def _checked(pivot: Any, missing: Callable[[Any], Any], fails: Callable[[], str]
             return pivot
         if type(pivot) is not Variable:
             return math.nan if lost else pivot
-        return where(pivot if missing(-1.0) is False else less(0.0, pivot), pivot, math.nan)
+        there = pivot if missing is _is_0 else less(0.0, pivot)
+        return pivot * where(there, 1.0, math.nan)  # a factor, so that derivatives are NaN too
     if missing(pivot):  # a guard
         raise MatrixError(fails())
     return pivot
@@ -227,7 +232,7 @@ def solve(a: Any, b: Any) -> Any:
 
     Notes
     -----
-    b̄ = A⁻ᵀ·x̄ and Ā = -b̄·xᵀ: a gradient takes one more solution, of any order. Up to three rows it is scalar code; larger
+    b̄ = A⁻ᵀ·x̄ and Ā = -b̄·xᵀ: a gradient takes one more solution, of any order. Up to four rows it is scalar code; larger
     systems are one operation by LAPACK. The backward error is that of LAPACK.
 
     Examples
@@ -321,8 +326,8 @@ def det(a: Any) -> Any:
 
     Notes
     -----
-    Up to three rows a polynomial; larger ones by LAPACK, with cofactors by singular values. The first two derivatives hold
-    for every matrix, higher ones from four rows on for regular ones, and are NaN for others.
+    Up to four rows a polynomial; larger ones by LAPACK, with cofactors by singular values. The first two derivatives hold
+    for every matrix, higher ones from five rows on for regular ones, and are NaN for others.
 
     Examples
     --------
@@ -343,15 +348,19 @@ def det(a: Any) -> Any:
 
 
 def _small_determinant(a: Array) -> Any:
-    rows = a.tolist()
-    if len(rows) < 2:
-        return rows[0][0] if rows else 1.0
-    if len(rows) == 2:
-        (x, y), (z, w) = rows
-        return x * w - y * z
-    (x, y, z), below, last = rows
-    minors = [below[j] * last[k] - below[k] * last[j] for j, k in ((1, 2), (0, 2), (0, 1))]
-    return x * minors[0] - y * minors[1] + z * minors[2]
+    """By the minors of the last rows, two, three, … of them: no division, and so no pivot."""
+    n = len(a)
+    minors: dict[tuple[int, ...], Any] = {(): 1.0}
+    for count, row in enumerate(a.tolist()[::-1], start=1):
+        wider = {}
+        for columns in combinations(range(n), count):
+            terms = [(row[c], minors[columns[:k] + columns[k + 1 :]]) for k, c in enumerate(columns)]
+            total = terms[0][0] if count == 1 else terms[0][0] * terms[0][1]
+            for k, (x, minor) in enumerate(terms[1:], start=1):
+                total = total - x * minor if k % 2 else total + x * minor
+            wider[columns] = total
+        minors = wider
+    return minors[tuple(range(n))]
 
 
 def slogdet(a: Any) -> SlogdetResult:
@@ -445,10 +454,10 @@ def cholesky(a: Any, *, upper: bool = False) -> Any:
         return np.swapaxes(cholesky(np.swapaxes(a, -1, -2)), -1, -2)
 
     def one(entries: Array) -> list[Array]:
-        return [_small_factor(entries, n)] if n <= SMALL else applied(m.Cholesky(n), entries)
+        return [_small_factor(entries, n)] if n <= SMALL_FACTOR else applied(m.Cholesky(n), entries)
 
     entries = a[(..., *m.lower(n))]
-    (found,) = _each(one, m.Cholesky(n) if n > SMALL else None, entries, ends=(1,))
+    (found,) = _each(one, m.Cholesky(n) if n > SMALL_FACTOR else None, entries, ends=(1,))
     return _finished(m.triangle(np.asarray(found), n))
 
 

@@ -417,11 +417,10 @@ def _along(a: Array, h: Array) -> Array:
     return applied(operation, a, h)[0]
 
 
-def _decomposed(a: Array) -> tuple[Array, Array, Array]:
-    """U·sign, the singular values, and Vᵀ, where the sign is det U·det V."""
+def _decomposed(a: Array) -> tuple[Array, Array, Array, Array]:
+    """U, the singular values, Vᵀ, and the sign det U·det V."""
     u, s, v = np.linalg.svd(a)
-    sign = np.sign(np.linalg.det(u) * np.linalg.det(v))
-    return u * sign[..., None, None], s, v
+    return u, s, v, np.sign(np.linalg.det(u) * np.linalg.det(v))[..., None, None]
 
 
 class Cofactors(Matrices):
@@ -434,8 +433,8 @@ class Cofactors(Matrices):
         return ((n, n),), ((n, n),)
 
     def one(self, *arrays: Array) -> tuple[Array, ...]:
-        u, s, v = _decomposed(*arrays)
-        return ((u * _without(s, 1)[..., None, :]) @ v,)
+        u, s, v, sign = _decomposed(*arrays)
+        return (sign * (u * _without(s, 1)[..., None, :]) @ v,)
 
     def pull(self, at: At, bars: list[Any]) -> list[Array | None]:
         return [_along(at.takes[0], bars[0])]
@@ -465,13 +464,13 @@ class CofactorsAlong(Matrices):
 
     def one(self, *arrays: Array) -> tuple[Array, ...]:
         a, h = arrays
-        u, s, v = _decomposed(a)
+        u, s, v, sign = _decomposed(a)
         turned, pairs = np.swapaxes(u, -1, -2) @ h @ np.swapaxes(v, -1, -2), _without(s, 2)
         n = s.shape[-1]
         pairs[..., range(n), range(n)] = 0.0
         middle = -pairs * np.swapaxes(turned, -1, -2)
         middle[..., range(n), range(n)] = (pairs @ np.diagonal(turned, 0, -2, -1)[..., None])[..., 0]
-        return (u @ middle @ v,)
+        return (sign * u @ middle @ v,)
 
     def pull(self, at: At, bars: list[Any]) -> list[Array | None]:
         a, h = at.takes
@@ -798,10 +797,19 @@ class SingularValues(Matrices):
     def failure(self, arrays: Sequence[Array]) -> str:
         return f"the singular values of a matrix of shape {arrays[0].shape} did not converge: {arrays[0]!r:.60}"
 
+    def _vectors(self, a: Array) -> tuple[Array, Array]:
+        """U and Vᵀ; where values are equal those of the wide matrix, by which second derivatives go."""
+        (m, n), count = self.sizes, min(self.sizes)
+        u, s, v = np.linalg.svd(a, full_matrices=False)
+        if count > 1 and np.diff(s).max() >= -8.0 * (m + n) * EPS * s[0]:
+            both = np.linalg.eigh(triangle(wide(a), m + n))[1][:, : m + n - count - 1 : -1] * math.sqrt(2.0)
+            return both[n:], both[:n].T
+        return u, v
+
     def pull(self, at: At, bars: list[Any]) -> list[Array | None]:
         a, (m, n) = at.takes[0], self.sizes
         if at.numbers:
-            u, _, v = np.linalg.svd(a, full_matrices=False)
+            u, v = self._vectors(a)
             return [(u * bars[0]) @ v]
         weights = [*[0.0] * max(m, n), *bars[0].tolist()[::-1]]
         entries = block([*wide(a).tolist(), *weights], (-1,))
@@ -811,7 +819,7 @@ class SingularValues(Matrices):
     def push(self, at: At, dots: list[Any]) -> list[Array]:
         a, (m, n), count = at.takes[0], self.sizes, min(self.sizes)
         if at.numbers:
-            u, _, v = np.linalg.svd(a, full_matrices=False)
+            u, v = self._vectors(a)
             return [np.diagonal(u.T @ dots[0] @ v.T).copy()]
         vectors = applied(Eigh(m + n, quiet=True), wide(a))[1][:, : m + n - count - 1 : -1]
         sides = product(product(vectors[n:].T, dots[0]), vectors[:n])
