@@ -12,17 +12,23 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from autograd_lite import context
+from autograd_lite import context, hints
 from autograd_lite import matrices as m
 from autograd_lite.arrays import FUNCTIONS, INSTEAD, LazyArray, as_variable_array, axes_of, boxed
 from autograd_lite.errors import AutogradLiteError, ConversionError, MatrixError
 from autograd_lite.functions import object_array
+from autograd_lite.many import values_of
 from autograd_lite.matrices import Matrices, applied, block
 from autograd_lite.numpy_functions import norm_of
 from autograd_lite.primitives import abs as absolute
 from autograd_lite.primitives import div, exp, less, log, sign, sqrt, where
 from autograd_lite.refusals import refusal
 from autograd_lite.variable import Variable
+
+__all__ = [
+    "EighResult", "LstsqResult", "SlogdetResult", "cholesky", "cond", "det", "eigh", "eigvalsh", "expm", "inv", "lstsq",
+    "matrix_power", "multi_dot", "norm", "pinv", "slogdet", "solve", "svdvals", "trace",
+]  # fmt: skip
 
 Array = Any
 
@@ -90,8 +96,8 @@ def _each(
     try:
         lead = np.broadcast_shapes(*leads)
     except ValueError:
-        shapes = " and ".join(str(a.shape) for a in arrays)
-        raise MatrixError(f"stacks of shapes {shapes} do not broadcast together.") from None
+        given = " and ".join(str(a.shape) for a in arrays)
+        raise MatrixError(f"stacks of shapes {given} do not broadcast together.") from None
     stacks = [np.broadcast_to(a, lead + a.shape[a.ndim - end :]) for a, end in zip(arrays, ends, strict=True)]
     if operation is not None and not any(a.dtype == object for a in arrays):
         return _at_once(operation, lead, stacks)
@@ -204,7 +210,7 @@ def _small_solution(a: Array, b: Array, fails: Callable[[], str]) -> Array:
 
 
 def _floats(a: Array) -> Array:
-    return m.values_of(a) if a.dtype == object else a
+    return values_of(a) if a.dtype == object else a
 
 
 # ------------------------------------------------------------------------------------------------------- the functions
@@ -408,7 +414,8 @@ def slogdet(a: Any) -> SlogdetResult:
 
 def _small_logarithm(a: Array) -> tuple[Any, Any]:
     rows = a.tolist()
-    found, logarithm = 1.0, 0.0
+    found: Any = 1.0
+    logarithm: Any = 0.0
     for exchanged in _eliminated(rows, None):
         found = where(exchanged, -found, found) if type(exchanged) is Variable else -found if exchanged else found
     for k, row in enumerate(rows):
@@ -439,8 +446,8 @@ def cholesky(a: Any, *, upper: bool = False) -> Any:
 
     Notes
     -----
-    Murray, *Differentiation of the Cholesky decomposition*, 2016. An entry below the diagonal stands for two of the matrix, so
-    its derivative is the sum of both; that of an entry above it is 0.
+    Murray, *Differentiation of the Cholesky decomposition*, 2016. An entry below the diagonal stands for two of the matrix,
+    so its derivative is the sum of both; that of an entry above it is 0.
 
     Examples
     --------
@@ -615,14 +622,14 @@ def lstsq(a: Any, b: Any, rcond: float | None = None) -> LstsqResult:
     right = b[:, None] if b.ndim == 1 else b
     if a.ndim != 2 or right.ndim != 2 or len(right) != len(a):
         raise MatrixError(
-            f"lstsq of a matrix of shape {a.shape} and right-hand sides of shape {b.shape}: give one matrix, and a number, or "
-            "a row, for each of its rows."
+            f"lstsq of a matrix of shape {a.shape} and right-hand sides of shape {b.shape}: give one matrix, and a number or a "
+            "row for each of its rows."
         )
     rows, n = a.shape
     if n > rows or n == 0:
         raise MatrixError(
-            f"lstsq of a matrix of shape {a.shape}: {n} unknowns in {rows} equations have no unique solution. The shortest one "
-            "is A.T @ al.linalg.solve(A @ A.T, b)."
+            f"lstsq of a matrix of shape {a.shape}: {n} unknowns in {rows} equations have no unique solution. The shortest is "
+            "A.T @ al.linalg.solve(A @ A.T, b)."
         )
     limit = m.EPS * max(a.shape) if rcond is None else float(rcond)
     (x,) = applied(m.LeastSquares(rows, n, right.shape[1], rcond=limit), a, right)
@@ -911,3 +918,5 @@ INSTEAD[np.polyfit] = "It solves a linear system: al.linalg.lstsq(np.vander(x, d
 INSTEAD[np.roots] = (
     "Roots are eigenvalues of a matrix that is not symmetric; find one by a solver, and differentiate its equation."
 )
+
+__getattr__ = hints.of_module(__name__, "al.linalg")

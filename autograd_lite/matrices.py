@@ -99,6 +99,7 @@ class Matrices(Operation):
 
     takes: tuple[Shape, ...]
     gives: tuple[Shape, ...]
+    untold = "an operation by LAPACK, which is no formula. Write the steps for a matrix of this size as scalar code."
     told: tuple[Any, Any] | None = None  # the numbers that a node was recorded with: what it took and gave
 
     def __init__(self, *sizes: int, quiet: bool = False, rcond: float | None = None) -> None:
@@ -209,12 +210,9 @@ class Matrices(Operation):
             results = np.ones(self.results) if blind else self.of_numbers(values_of(arguments))
         return At(node, blocks(arguments, self.takes), blocks(items(node, results), self.gives), wanted, numbers=False)
 
-    def recorded_shares(self, node: Variable, cotangents: Cotangents) -> list[tuple[Any, float]]:
-        """The products that adjoints send to the arguments, at the numbers that the node was recorded with."""
+    def recorded_back(self, node: Variable, cotangents: Cotangents) -> list[float | None]:
         at = self._at(node, numbers=True)
-        pulled = _in_a_row(self.pull(at, _of_places(cotangents, self.gives)), self.takes)
-        pairs = zip(node._arguments, pulled, strict=True)
-        return [(a, share) for a, share in pairs if share is not None and type(a) is Variable]
+        return _in_a_row(self.pull(at, _of_places(cotangents, self.gives)), self.takes)
 
     def recorded_tangents(self, node: Variable, arrived: Sequence[float | None]) -> dict[int, float]:
         """The tangents of the results, at the numbers that the node was recorded with."""
@@ -222,15 +220,13 @@ class Matrices(Operation):
         dots = _of_places({k: t for k, t in enumerate(arrived) if t is not None}, self.takes)
         return dict(enumerate(_in_a_row(self.push(at, dots), self.gives)))
 
-    def shares(
+    def sent_back(
         self, node: Variable, cotangents: Cotangents, conditions: dict[int, Number | None] | None = None
-    ) -> list[tuple[Variable, Any]]:
+    ) -> Sequence[Any]:
         known = conditions or {}
         sent, anywhere = _masked({k: (y, known.get(k)) for k, y in cotangents.items()})
         pulled = _in_a_row(self.pull(self._at(node, numbers=False), _of_places(sent, self.gives)), self.takes)
-        pairs = zip(node._arguments, pulled, strict=True)
-        shares = [(a, share) for a, share in pairs if share is not None and type(a) is Variable]
-        return shares if conditions is None else [(a, (share, anywhere)) for a, share in shares]
+        return pulled if conditions is None else [None if share is None else (share, anywhere) for share in pulled]
 
     def pushed(
         self, node: Variable, arrived: Sequence[Sent | None], _: Sequence[int], *, masked: bool
@@ -841,7 +837,7 @@ class LeastSquares(Matrices):
     def one(self, *arrays: Array) -> tuple[Array, ...]:
         a, b = arrays
         if a.ndim == 2:
-            x, _, rank, _ = np.linalg.lstsq(a, b, rcond=self.rcond)
+            x, _, rank, _ = np.linalg.lstsq(a, b, self.rcond)
             if rank < a.shape[1]:
                 raise np.linalg.LinAlgError
             return (x,)
@@ -849,7 +845,7 @@ class LeastSquares(Matrices):
 
     def failure(self, arrays: Sequence[Array]) -> str:
         a = arrays[0]
-        _, _, rank, s = np.linalg.lstsq(*arrays, rcond=self.rcond)
+        _, _, rank, s = np.linalg.lstsq(a, arrays[1], self.rcond)
         return (
             f"lstsq of a matrix of shape {a.shape} has rank {rank}, singular values from {s[0]:.3g} to {s[-1]:.3g}: the "
             "columns depend on each other, and the solution is not unique. Leave columns out, give rcond= if they only "
