@@ -622,14 +622,14 @@ def lstsq(a: Any, b: Any, rcond: float | None = None) -> LstsqResult:
     right = b[:, None] if b.ndim == 1 else b
     if a.ndim != 2 or right.ndim != 2 or len(right) != len(a):
         raise MatrixError(
-            f"lstsq of a matrix of shape {a.shape} and right-hand sides of shape {b.shape}: give one matrix, and a number or a "
-            "row for each of its rows."
+            f"lstsq of a matrix of shape {a.shape} and right-hand sides of shape {b.shape}: give one matrix, and a number "
+            "or a row for each of its rows."
         )
     rows, n = a.shape
     if n > rows or n == 0:
         raise MatrixError(
-            f"lstsq of a matrix of shape {a.shape}: {n} unknowns in {rows} equations have no unique solution. The shortest is "
-            "A.T @ al.linalg.solve(A @ A.T, b)."
+            f"lstsq of a matrix of shape {a.shape}: {n} unknowns in {rows} equations have no unique solution. The "
+            "shortest is A.T @ al.linalg.solve(A @ A.T, b)."
         )
     limit = m.EPS * max(a.shape) if rcond is None else float(rcond)
     (x,) = applied(m.LeastSquares(rows, n, right.shape[1], rcond=limit), a, right)

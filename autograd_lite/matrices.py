@@ -141,6 +141,8 @@ class Matrices(Operation):
         lead = numbers.shape[:-1]
         finite = np.isfinite(numbers).all(axis=-1)
         results = np.full((*lead, self.results), nan)
+        if 0 in lead:
+            return results
         if finite.all():
             self._fill(numbers, results)
         elif lead and finite.any():

@@ -119,8 +119,8 @@ def _applied(kind: type) -> Apply:
         name, cause = primitive.name, None
         if isinstance(primitive, Operation):
             raise OperandError(
-                f"{name} works on floats, not on numbers of type {kind.__name__}. Replay in floats, or write its steps as scalar "
-                "code."
+                f"{name} works on floats, not on numbers of type {kind.__name__}. Replay in floats, or write its steps as "
+                "scalar code."
             )
         try:
             if name in own:
