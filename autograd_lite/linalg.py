@@ -851,13 +851,13 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     >>> al.linalg.norm([3.0, 4.0]), al.linalg.norm([[3.0, 0.0], [0.0, 4.0]], 2)
     (5.0, 4.0)
     """
-    a = _array(x, "norm")
-    if a.dtype != object:
+    a = x if isinstance(x, LazyArray) else _array(x, "norm")
+    if not isinstance(a, LazyArray) and a.dtype != object:
         plain = np.linalg.norm(a, ord, axis, keepdims)
         return plain if isinstance(plain, np.ndarray) else float(plain)
     axes = axes_of(axis, a.ndim)
     if len(axes) == 2 and isinstance(ord, (int, float, str)) and ord in _OF_SINGULAR_VALUES:
-        found = _OF_SINGULAR_VALUES[ord](svdvals(np.moveaxis(a, axes, (-2, -1))))
+        found = _OF_SINGULAR_VALUES[ord](svdvals(np.moveaxis(_array(a, "norm"), axes, (-2, -1))))
         return _finished(np.expand_dims(boxed(found), axes)) if keepdims else found
     return _finished(norm_of(a, ord, axis, keepdims))
 
