@@ -506,6 +506,11 @@ def test_empty_matrices():
     assert la.slogdet(none) == (1.0, 0.0)
     assert la.inv(none).shape == la.cholesky(none).shape == (0, 0)
     assert la.solve(none, np.zeros(0)).shape == (0,)
+    for n in (2, 5):
+        stack = np.zeros((0, n, n))
+        for name in ("inv", "det", "cholesky", "eigvalsh", "svdvals"):
+            assert getattr(la, name)(stack).shape == getattr(np.linalg, name, lambda a: a[:, 0])(stack).shape
+        assert la.solve(stack, np.zeros((0, n, 1))).shape == (0, n, 1)
 
 
 NUMPYS = {
