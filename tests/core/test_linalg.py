@@ -613,6 +613,7 @@ class TestNodes:
         assert f"{slope:+.5g}" in str(al.explain(y, a[0, 0]))
         assert f"{slope:.5g}" in str(al.why(y, a[0, 0]))
         assert "finite" in str(al.blame(y))
+        assert "agrees" in str(al.audit(y))
         assert "No kink" in str(al.kinks(y))
         assert "nodes" in repr(al.draw(y))
         assert "born" in str(al.blame(la.solve(a * al.Variable(math.nan), np.ones(5)).sum()))
@@ -692,6 +693,12 @@ class TestPrograms:
         assert [rule.name for rule, _ in tape.code].count("inv") == 1
         tape = al.trace(al.value_and_grad(lambda a: la.inv(a)[0, 0]), regular(5))
         assert [rule.name for rule, _ in tape.code].count("inv") == 1
+
+    def test_random_numbers_beside_them_are_found(self):
+        """A program with matrices is traced twice, as others are."""
+        rng = np.random.default_rng(0)
+        with pytest.raises(al.TraceError, match="different programs when traced twice"):
+            al.jit(lambda a: la.inv(a)[0, 0] * rng.normal())(regular(5))
 
     def test_many_of_them(self):
         """Programs that repeat stay right, whatever is rolled."""
