@@ -17,12 +17,14 @@ from autograd_lite.tape import lookups as _lookups  # gives traces their look-up
 from autograd_lite.tape import text as _text  # gives Tape its texts
 from autograd_lite.tape import turns as _turns  # finds loops of Python whose paths are turns of one loop
 from autograd_lite.tape.llvm import backend as _backend  # machine code among the backends
+from autograd_lite import linalg
 from autograd_lite.train import nn, optim
 from autograd_lite.backward import gradients, stop_gradient, topological_order, zero_grad
 from autograd_lite.errors import (
     ArgumentError, ArrayWarning, AutogradLiteError, BranchError, CompilationError, ConversionError, DerivativeWarning,
     DrawingError,
-    GradientCheckError, GraphTooLarge, HandMadeNodeError, LoopLimitError, ModelFileError, NonFiniteError, OperandError,
+    GradientCheckError, GraphTooLarge, HandMadeNodeError, LoopLimitError, MatrixError, ModelFileError,
+    NonFiniteError, OperandError,
     OutputError,
     PathWarning, PrimitiveError, ReadOnlyError, RendererNotFound, RowError, StaleGraphError, TapeError, TraceError,
     UnconnectedError, UnknownImportError, UnknownKeywordError, UnknownNameError,
@@ -63,14 +65,14 @@ __all__ = [
     "PRIMITIVES", "REAL", "ArgumentError", "ArrayWarning", "AutogradLiteError", "BranchError", "CompilationError",
     "ConversionError",
     "DerivativeWarning", "DrawingError", "GradientCheckError", "GraphTooLarge", "HandMadeNodeError", "Interval",
-    "LoopLimitError", "ModelFileError", "NonFiniteError", "OperandError", "OutputError", "PathWarning", "Primitive",
-    "PrimitiveError",
+    "LoopLimitError", "MatrixError", "ModelFileError", "NonFiniteError", "OperandError", "OutputError", "PathWarning",
+    "Primitive", "PrimitiveError",
     "ReadOnlyError", "RendererNotFound", "RowError", "StaleGraphError", "Tape", "TapeError", "TraceError", "UnconnectedError",
     "UnknownImportError", "UnknownKeywordError", "UnknownNameError",
     "Variable", "__version__", "array", "audit", "blame", "check_grads", "dot", "draw", "elu", "equal", "explain",
     "full", "gelu", "grad", "gradient_flow", "gradients", "greater", "greater_equal", "hessian", "hvp", "jacobian",
-    "jit", "jvp", "kinks", "less_equal", "load", "log_softmax", "logsumexp", "mean", "nn", "norm", "not_equal", "ones",
-    "optim", "plot_gradient_flow", "prod", "raise_on_nonfinite", "record_locations", "register_dataclass", "save",
+    "jit", "jvp", "kinks", "less_equal", "linalg", "load", "log_softmax", "logsumexp", "mean", "nn", "norm", "not_equal",
+    "ones", "optim", "plot_gradient_flow", "prod", "raise_on_nonfinite", "record_locations", "register_dataclass", "save",
     "scan", "scope", "selu", "silu", "softmax", "sparse", "sparse_hessian", "sparse_jacobian", "stop_gradient", "take",
     "topological_order", "trace", "value_and_grad", "vjp", "vmap", "while_loop", "why", "zero_grad", "zeros",
 ]

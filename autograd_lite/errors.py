@@ -3,6 +3,8 @@
 Every message says what happened, with which values and where, and what to do. The examples show a failure and its cure.
 """
 
+import numpy as np
+
 
 class AutogradLiteError(Exception):
     """Base of every exception that this library raises on purpose."""
@@ -316,3 +318,16 @@ class GraphTooLarge(DrawingError):  # noqa: N818 - the name that the design fixe
 
 class RendererNotFound(DrawingError):  # noqa: N818 - reads as the fact it states
     """No Graphviz renderer was found; the message lists what was tried and how to install one."""
+
+
+class MatrixError(AutogradLiteError, np.linalg.LinAlgError):
+    """A matrix has no such result: it is singular, not square, not positive definite, or of too low a rank.
+
+    Examples
+    --------
+    >>> import autograd_lite as al
+    >>> al.linalg.inv([[1.0, 2.0], [2.0, 4.0]])
+    Traceback (most recent call last):
+    ...
+    autograd_lite.errors.MatrixError: inv of a singular matrix of shape (2, 2): pivot 2 of 2 is 0, ...
+    """
