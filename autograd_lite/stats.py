@@ -439,14 +439,15 @@ nbinom = Distribution(
 
 
 def _solved(cov: Any, x: list[Any]) -> tuple[Any, Any]:
-    """|L⁻¹x|² and log det L, with cov = L·Lᵀ, of the lower triangle; nan where cov is not positive definite."""
+    """|L⁻¹x|² and log det L, with cov = L·Lᵀ; nan where cov is not positive definite."""
     size = len(x)
     lower: list[list[Any]] = [[0.0] * size for _ in range(size)]
     found: list[Any] = []
     logarithms: list[Any] = []
     for i in range(size):
         for j in range(i + 1):
-            rest = cov[i][j] - _added(lower[i][k] * lower[j][k] for k in range(j))
+            entry = cov[i][i] if i == j else 0.5 * (cov[i][j] + cov[j][i])  # so that the gradient is symmetric, too
+            rest = entry - _added(lower[i][k] * lower[j][k] for k in range(j))
             lower[i][j] = sqrt(rest) if i == j else div(rest, lower[j][j])
         found.append(div(x[i] - _added(lower[i][k] * found[k] for k in range(i)), lower[i][i]))
         logarithms.append(log(lower[i][i]))
@@ -510,7 +511,7 @@ class MultivariateNormal:
         mean : number or vector, optional
             0 by default.
         cov : number, vector (a diagonal) or matrix, default 1
-            Of a matrix, the lower triangle is read. The result is nan where it is not positive definite.
+            Of a matrix, the symmetric part counts. The result is nan where it is not positive definite.
 
         Returns
         -------

@@ -363,6 +363,7 @@ def test_multivariate_normal():
     value, slopes = compiled(x, mean, cov)
     again, expected = al.value_and_grad(stats.multivariate_normal.logpdf, argnums=(0, 1, 2))(x, mean, cov)
     assert value == again
+    assert np.array_equal(slopes[2], slopes[2].T)
     assert all(np.array_equal(a, b) for a, b in zip(slopes, expected, strict=True))
     with pytest.raises(al.ArgumentError, match="give all of them one size"):
         stats.multivariate_normal.logpdf([0.0, 0.0], cov=np.eye(3))
