@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 
 from autograd_lite import context, hints, primitives
-from autograd_lite.errors import ArgumentError, OperandError
+from autograd_lite.errors import ArgumentError, AutogradLiteError, OperandError
 from autograd_lite.primitives import (
-    COMPARISONS, PRIMITIVES, Primitive, abs, clip, copysign, degrees, div, exp2, floordiv, log, log1p,  # noqa: A004
+    COMPARISONS, PRIMITIVES, Primitive, abs, clip, copysign, degrees, div, exp2, floordiv, log,  # noqa: A004
     logaddexp, maximum, minimum, mod, mul, pow, radians, softplus, sub, trunc, where,  # noqa: A004 - the rules
 )  # fmt: skip
-from autograd_lite.refusals import refusal
+from autograd_lite.refusals import asking, refusal, remedy
 
 LN2 = math.log(2.0)
 
@@ -57,25 +57,37 @@ SCIPY: dict[str, Callable[..., Any]] = {
         name: getattr(primitives, name)
         for name in (
             "gamma", "gammaln", "psi", "digamma", "expit", "logit", "softplus", "erf", "erfc", "erfinv", "ndtr", "log_ndtr",
-            "ndtri", "xlogy", "log1p", "expm1", "exp2", "cbrt",
+            "ndtri", "xlogy", "log1p", "expm1", "exp2", "cbrt", "erfcx", "xlog1py", "kl_div", "betaln", "gammainc",
+            "gammaincc", "j0", "j1", "i0", "i1",
         )
     },
     "loggamma": primitives.lgamma,
     "log_expit": lambda x: -softplus(-x),
-    "xlog1py": lambda x, y: where(x, mul(x, log1p(y)), 0.0 * y),
+    "beta": lambda a, b: primitives.exp(primitives.betaln(a, b)),
+    "rgamma": lambda x: primitives.inv(primitives.gamma(x)),
+    "erfcinv": lambda y: primitives.ndtri(0.5 * y) * -math.sqrt(0.5),
     "entr": lambda x: -primitives.xlogy(x, x),
     "exp10": lambda x: pow(10.0, x),
     "rel_entr": lambda x, y: where(x, mul(x, log(div(x, y))), 0.0 * y),
 }  # fmt: skip
 #: What is near to a ufunc that has no rule.
 _NEAREST = {
-    "erfcx": "al.exp(x * x) * al.erfc(x) where x < 26",
-    "beta": "al.exp(al.lgamma(a) + al.lgamma(b) - al.lgamma(a + b)) for positive a and b",
-    "betaln": "al.lgamma(a) + al.lgamma(b) - al.lgamma(a + b)",
-    "rgamma": "1 / al.gamma(x)",
     "boxcox": "al.expm1(p * al.log(x)) / p",
     "huber": "al.where(abs(r) <= d, 0.5 * r * r, d * (abs(r) - 0.5 * d))",
-    "kl_div": "scipy.special.rel_entr(x, y) - x + y",
+    **dict.fromkeys(("i0e", "i1e"), "al.i0(x) * al.exp(-abs(x)), or al.i1"),
+    **dict.fromkeys(("jn", "jv"), "al.j0(x) or al.j1(x)"),
+    **dict.fromkeys(("iv", "ive"), "al.i0(x) or al.i1(x)"),
+    **dict.fromkeys(("betainc", "betaincc", "btdtr"), "al.stats.beta.cdf(x, a, b), or sf, for numbers a and b"),
+    **dict.fromkeys(("pdtr", "pdtrc"), "al.stats.poisson.cdf(k, mu), or sf"),
+    **dict.fromkeys(("bdtr", "bdtrc"), "al.stats.binom.cdf(k, n, p), or sf"),
+    **dict.fromkeys(("chdtr", "chdtrc"), "al.stats.chi2.cdf(x, df), or sf"),
+    **dict.fromkeys(("gdtr", "gdtrc"), "al.gammainc(b, a * x), or al.gammaincc"),
+    "stdtr": "al.stats.t.cdf(x, df) for a number df",
+    "poch": "al.exp(al.lgamma(x + a) - al.lgamma(x))",
+    "exprel": "al.expm1(x) / x",
+    "powm1": "al.expm1(p * al.log(x))",
+    "_riemann_zeta": "al.polygamma(1, x) for the sum of 1/(k + x)², or a plain number",
+    "_zeta": "al.polygamma(n - 1, x) * (-1) ** n / math.factorial(n - 1), for a whole number n",
     "cosm1": "-2 * al.sin(x / 2) ** 2",
     "sindg": "al.sin(al.radians(x))",
     "cosdg": "al.cos(al.radians(x))",
@@ -213,7 +225,14 @@ def _generic(ufunc: np.ufunc, function: Callable[..., Any] | None = None) -> Any
 
 def array_ufunc(ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
     """The result of `ufunc` where an argument is a Variable or a `VariableArray`; a trace counts what it costs."""
-    result = _served(ufunc, method, *inputs, **options)
+    try:
+        result = _served(ufunc, method, *inputs, **options)
+    except TypeError as error:
+        if isinstance(error, AutogradLiteError) or "'Variable'" not in str(error):
+            raise
+        asker = asking()
+        what = f"{asker} was given Variables" if asker else f"{name_of(ufunc)} of Variables"
+        raise refusal(f"{what}: {error}.{remedy(asker) if asker else ''}") from error
     counted = context.tracing and isinstance(result, np.ndarray) and not isinstance(result, LazyArray)
     trace = context.recording() if counted else None
     if trace and any(map(is_variable, result.flat)):

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from autograd_lite import context
-from autograd_lite.arrays import LazyArray, boxed, is_variable, rows_first
+from autograd_lite.arrays import LazyArray, axes_of, boxed, is_variable, rows_first
 from autograd_lite.conversion import as_operand
 from autograd_lite.errors import ArgumentError
 from autograd_lite.primitives import (
-    abs, add, clip, div, erfc, exp, expm1, hold, less, log_of_excess, log_of_sum, logaddexp,  # noqa: A004
+    abs, add, clip, div, erfc, exp, expm1, hold, less, log, log1p, log_of_excess, log_of_sum, logaddexp,  # noqa: A004
     maximum, mul, share, sigmoid, sqrt, square, sub, where,
 )  # fmt: skip
 
@@ -49,6 +49,7 @@ def reduced(combine: Callable[[Any, Any], Any], array: Any, axis: int | None, em
         )
     if axis is None:
         array, axis = array.ravel(), 0
+    axes_of(axis, array.ndim)  # which says what is wrong with it
     if array.shape[axis] == 0:
         if empty is None:
             raise ArgumentError("an empty sequence has no largest element; pass at least one number.")
@@ -264,8 +265,8 @@ def _mapped(rows_of: Callable[..., list[Any]], numbers: Any, axis: int | None) -
     return type(numbers)(array.tolist()) if isinstance(numbers, (list, tuple)) else array.tolist()
 
 
-def logsumexp(numbers: Any, axis: int | tuple[int, ...] | None = None, *, keepdims: bool = False) -> Any:
-    """log Σ eˣ without overflow, along one axis or several; -inf for no numbers. Its gradient is the softmax.
+def logsumexp(numbers: Any, axis: int | tuple[int, ...] | None = None, *, keepdims: bool = False, b: Any = None) -> Any:
+    """log Σ b·eˣ without overflow, along one axis or several; -inf for no numbers. Its gradient by x is the softmax.
 
     Parameters
     ----------
@@ -275,6 +276,9 @@ def logsumexp(numbers: Any, axis: int | tuple[int, ...] | None = None, *, keepdi
         The axis, or several; all numbers by default.
     keepdims : bool, default False
         Keep the axes, with length 1.
+    b : number or iterable of numbers, optional
+        Weights, broadcast against the numbers; 1 by default. Weights may be 0 or negative; the result is nan where the
+        weighted sum is negative.
 
     Returns
     -------
@@ -285,13 +289,34 @@ def logsumexp(numbers: Any, axis: int | tuple[int, ...] | None = None, *, keepdi
     --------
     >>> logsumexp([1000.0, 1000.0]), logsumexp([0.0, -40.0])
     (1000.6931471805599, 4.248354255291589e-18)
+    >>> logsumexp([1.0, 1.0], b=[0.5, 0.5])
+    1.0
     """
     array = object_array(numbers)
-    axes = tuple(range(array.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    weights = None if b is None else object_array(b)
+    if weights is not None:
+        try:
+            array, weights = np.broadcast_arrays(array, weights)
+        except ValueError as error:
+            raise ArgumentError(f"b of shape {weights.shape} does not fit numbers of shape {array.shape}.") from error
+    axes = axes_of(axis, array.ndim)
     if isinstance(axis, tuple):
-        array, axis = rows_first(array, axis), 0
-    total = _log_of_sum(array, axis)
+        array, weights = (None if each is None else rows_first(each, axes) for each in (array, weights))
+        axis = 0
+    total = _log_of_sum(array, axis) if weights is None else _log_of_weighted_sum(array, weights, axis)
     return unboxed(np.expand_dims(boxed(total), axes) if keepdims else total)
+
+
+def _log_of_weighted_sum(array: Any, weights: Any, axis: int | None) -> Any:
+    """The logarithm P of the terms with positive weights, plus log(1 + Σ b·e^(x - P)) of all others."""
+    positive = less(0.0, weights)
+    total = _log_of_sum(where(positive, add(array, log(weights)), -math.inf), axis)
+    if all(type(w) is float and w > 0.0 for w in weights.flat):
+        return total
+    others = where(positive, 0.0, mul(weights, exp(sub(array, _spread(total, axis)))))
+    negative = reduced(add, where(less(weights, 0.0), 1.0, 0.0), axis, 0.0)
+    nothing = where(negative, math.nan, -math.inf)
+    return where(less(-math.inf, total), add(total, log1p(reduced(add, others, axis, 0.0))), nothing)
 
 
 def _log_of_sum(array: Any, axis: int | None) -> Any:

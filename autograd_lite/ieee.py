@@ -206,7 +206,7 @@ def xlogy(x: float, y: float) -> float:
     return 0.0 if x == 0.0 and not isnan(y) else x * log(y)
 
 
-def _is_order(n: float) -> bool:
+def is_order(n: float) -> bool:
     """Whether n is a supported number of derivatives: beyond 80, powers and factorials overflow floats."""
     return 0.0 <= n <= 80.0 and n == math.floor(n)
 
@@ -221,7 +221,7 @@ def sinc_derivative(x: float, n: float) -> float:
     With u = πx, S₀ = sin u / u and u·Sₙ + n·Sₙ₋₁ = sin(u + nπ/2). That recurrence loses a factor n/u a step, so below
     |u| = 1 + n/2 the power series Σ (-1)ᵏ uᵐ/(m!·(m+n+1)) over m = 2k - n ≥ 0 is summed instead.
     """
-    if not _is_order(n) or isnan(x):
+    if not is_order(n) or isnan(x):
         return nan
     if isinf(x):
         return 0.0
@@ -262,7 +262,7 @@ def polygamma(n: float, x: float) -> float:
     Reflection moves x to the right half line, the recurrence moves it beyond 10 + n, and there the asymptotic series
     converges to double precision (Abramowitz & Stegun 6.4.11). Accuracy: a few ULP away from the zeros of ψ⁽ⁿ⁾.
     """
-    if not _is_order(n) or isnan(x) or x == -inf or (x <= 0.0 and x == math.floor(x)):
+    if not is_order(n) or isnan(x) or x == -inf or (x <= 0.0 and x == math.floor(x)):
         return nan
     order = int(n)
     if x == inf:

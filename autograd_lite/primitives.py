@@ -14,7 +14,7 @@ import operator
 from math import inf, nan, pi
 from typing import TYPE_CHECKING, Any
 
-from autograd_lite import ieee
+from autograd_lite import ieee, special
 from autograd_lite.conversion import as_float as as_float
 from autograd_lite.rule import (
     PRIMITIVES as PRIMITIVES, REAL as REAL, Flat, Interval as Interval, Partial as Partial, Places, Primitive as Primitive,
@@ -101,6 +101,10 @@ sub: Several = rule(
 mul: Several = rule(
     "mul", operator.mul, lambda a, b, y: b, lambda a, b, y: a, formula="y = a·b,   ∂y/∂a = b, ∂y/∂b = a", source=IEEE,
     ulp=(0.5, 1.5), operator="{0} * {1}", numpy="multiply", symbol="*", symmetric=True, latex=r"{0} \cdot {1}")
+
+
+def _flat_difference(_: int, a: float, b: float) -> Flat:
+    return ("flat", "{node} is least where its arguments are equal") if a == b else None
 
 
 def _flat_quotient(place: int, a: float, _: float) -> Flat:
@@ -252,6 +256,15 @@ xlogy: Several = rule(
     source="SciPy special.xlogy", ulp=(2.0, 2.0),
     expression=lambda x, y: where(x, x * log(y), 0.0 * less(y, y)), reference=lambda mp, x, y: x * mp.log(y))
 
+xlog1py: Several = rule(
+    "xlog1py", lambda x, y: 0.0 if x == 0.0 and y == y else x * ieee.log1p(y), lambda x, y, r: log1p(y),  # noqa: PLR0124
+    lambda x, y, r: where(1.0 + y, div(x, 1.0 + y), where(x, div(x, 1.0 + y), 0.0)),
+    domain=(REAL, Interval(-1.0, inf, open_ends=True)),
+    formula="r = x·log(1 + y),   ∂r/∂x = log(1 + y), ∂r/∂y = x/(1 + y)", kink="r = ∂r/∂y = 0 at x = 0",
+    flat=lambda i, x, y: ("zero factor", "in {node}, the factor in front of the logarithm is 0") if i and x == 0.0 else None,
+    source="SciPy special.xlog1py", ulp=(2.0, 2.5),
+    expression=lambda x, y: where(x, x * log1p(y), 0.0 * less(y, y)), reference=lambda mp, x, y: x * mp.log1p(y))
+
 
 def _log_of_sum(a: Any, b: Any) -> Any:
     return where(less(a, b) + less(b, a), maximum(a, b) + log1p(exp(-abs(a - b))), a + LN2)
@@ -376,23 +389,32 @@ erf: One = rule(
 erfc: One = rule(
     "erfc", math.erfc, lambda x, y: -TWO_OVER_SQRT_PI * exp(-x * x), formula="y = 1 - erf x,   dy/dx = -2/√π·e^-x²",
     saturates=True, source=f"{AS} 7.1", ulp=(4.0, lambda x: 4.0 + x * x), c="erfc")
+
+
+def _size(y: float) -> float:
+    """|y|, for bounds that grow near a zero of y."""
+    return builtins.max(builtins.abs(y), 1e-300)
+
+
 gamma: One = rule(
     "gamma", ieee.gamma, lambda x, y: y * digamma(x), domain=(POSITIVE,), formula="y = Γ(x),   dy/dx = Γ(x)·ψ(x)",
-    source=f"{AS} 6.1", c="tgamma({0})", latex=r"\Gamma({0})")
+    source=f"{AS} 6.1", ulp=(12.0, lambda x: 24.0 + 16.0 / _size(ieee.digamma(x))), c="tgamma({0})", latex=r"\Gamma({0})")
 lgamma: One = rule(
     "lgamma", ieee.lgamma, lambda x, y: digamma(x), domain=(POSITIVE,), formula="y = log |Γ(x)|,   dy/dx = ψ(x)",
-    source=f"{AS} 6.1", c="lgamma({0})", latex=r"\log|\Gamma({0})|", reference="loggamma")
+    source=f"{AS} 6.1", ulp=(lambda x: 8.0 + 32.0 / _size(ieee.lgamma(x)), lambda x: 8.0 + 8.0 / _size(ieee.digamma(x))),
+    c="lgamma({0})", latex=r"\log|\Gamma({0})|", reference="loggamma")
 digamma: One = rule(
     "digamma", ieee.digamma, lambda x, y: polygamma(1.0, x), domain=(POSITIVE,), formula="y = ψ(x),   dy/dx = ψ⁽¹⁾(x)",
-    source=f"{AS} 6.3", latex=r"\psi({0})")
+    source=f"{AS} 6.3", ulp=(lambda x: 8.0 + 8.0 / _size(ieee.digamma(x)), 12.0), latex=r"\psi({0})")
 polygamma: Several = rule(
     "polygamma", ieee.polygamma, nan, lambda n, x, y: polygamma(n + 1.0, x), domain=(ORDER, POSITIVE),
-    formula="y = ψ⁽ⁿ⁾(x),   ∂y/∂x = ψ⁽ⁿ⁺¹⁾(x);  n a constant integer", source=f"{AS} 6.4", latex=r"\psi^{{({0})}}({1})")
+    formula="y = ψ⁽ⁿ⁾(x),   ∂y/∂x = ψ⁽ⁿ⁺¹⁾(x);  n a constant integer", source=f"{AS} 6.4", ulp=(12.0, 16.0),
+    latex=r"\psi^{{({0})}}({1})")
 
 # ------------------------------------------------------------------------------------------- the normal distribution
 
 
-def _density(x: Any) -> Any:
+def normal_density(x: Any) -> Any:
     """e^(-x²/2)/√(2π); x² as h² + (x - h)(x + h), where h² is exact."""
     h = where(less(abs(x), 40.0), trunc(16.0 * x) * 0.0625, 0.0)
     return exp(-0.5 * h * h) * exp(-0.5 * (x - h) * (x + h)) * (0.5 * SQRT_HALF * TWO_OVER_SQRT_PI)
@@ -410,7 +432,7 @@ def _ndtr(x: Any) -> Any:
 SQRT_HALF = math.sqrt(0.5)
 _ROOT_HIGH, _ROOT_LOW, _ROOT_ERROR = 0.7071067839860916, -2.7995440410322203e-09, -4.833646656726457e-17
 ndtr: One = rule(
-    "ndtr", _ndtr, lambda x, y: _density(x), formula="y = Φ(x),   dy/dx = φ(x) = e^(-x²/2)/√(2π)", saturates=True,
+    "ndtr", _ndtr, lambda x, y: normal_density(x), formula="y = Φ(x),   dy/dx = φ(x) = e^(-x²/2)/√(2π)", saturates=True,
     source=f"{AS} 26.2", ulp=(4.0, 5.0), expression=_ndtr, latex=r"\Phi({0})", reference="ncdf")
 moment_ratio: Several = rule(
     "moment_ratio", ieee.moment_ratio, lambda t, n, y: -y * (moment_ratio(t, n + 1.0) - y), nan,
@@ -431,7 +453,7 @@ def _far_hazard(x: Any) -> Any:
 
 def _hazard(x: Any) -> Any:
     """φ(x)/Φ(x): of its derivatives none cancels far out, as -y·(x + y) would."""
-    return where(less(x, -2.5), _far_hazard(x), div(_density(x), ndtr(x)))
+    return where(less(x, -2.5), _far_hazard(x), div(normal_density(x), ndtr(x)))
 
 
 def _log_ndtr_in_mpmath(mp: Any, x: Any) -> Any:
@@ -444,6 +466,24 @@ def _log_ndtr_in_mpmath(mp: Any, x: Any) -> Any:
 log_ndtr: One = rule(
     "log_ndtr", _log_ndtr, lambda x, y: _hazard(x), formula="y = log Φ(x),   dy/dx = φ(x)/Φ(x)", saturates=True,
     source=f"{AS} 26.2", ulp=(4.0, 6.0), expression=_log_ndtr, latex=r"\log \Phi({0})", reference=_log_ndtr_in_mpmath)
+
+
+
+def _erfcx(x: Any) -> Any:
+    """e^(x²)·erfc x, with x² as h² + (x - h)(x + h), where h² is exact; from 1.8 on by the fraction of the tail."""
+    v = where(less(-30.0, x), minimum(x, 2.0), -30.0)
+    h = trunc(16.0 * v) * 0.0625
+    near = exp(h * h) * (exp((v - h) * (v + h)) * erfc(v))
+    t = x / SQRT_HALF
+    return where(less(x, 1.8), near, div(SQRT_HALF * TWO_OVER_SQRT_PI, t + moment_ratio(t, 1.0)))
+
+
+erfcx: One = rule(
+    "erfcx", _erfcx,
+    lambda x, y: where(less(x, 1.8), 2.0 * x * y - TWO_OVER_SQRT_PI, -(y / SQRT_HALF) * moment_ratio(x / SQRT_HALF, 1.0)),
+    formula="y = e^(x²)·erfc x,   dy/dx = 2x·y - 2/√π", saturates=True, source=f"{AS} 7.1; 26.2.14 (Laplace)",
+    ulp=(4.0, 24.0), expression=_erfcx, latex=r"\operatorname{{erfcx}}({0})",
+    reference=lambda mp, x: mp.exp(x * x) * mp.erfc(x))
 
 
 # Of quotients of polynomials, highest powers first: in the middle, in the tails, and far out.
@@ -478,7 +518,7 @@ def _quantile(q: Any, m: Any) -> Any:
 
 def _quantile_slope(y: Any, m: Any) -> Any:
     """1/φ(y), where Φ(-|y|) = m: by m where φ would lose y² ULP."""
-    return where(less(abs(y), 1.0), inv(_density(y)), where(m, inv(m * _hazard(-abs(y))), inf))
+    return where(less(abs(y), 1.0), inv(normal_density(y)), where(m, inv(m * _hazard(-abs(y))), inf))
 
 
 def _ndtri(p: Any) -> Any:
@@ -512,6 +552,189 @@ erfinv: One = rule(
     "erfinv", _erfinv, lambda x, y: 0.5 * SQRT_HALF * _quantile_slope(y / SQRT_HALF, 0.5 * (1.0 - abs(x))),
     domain=(OPEN_UNIT,), formula="erf y = x,   dy/dx = √π/2·e^y²", kink="inf at ±1", source="erf y = 2Φ(√2·y) - 1",
     ulp=(7.0, 8.0), expression=_erfinv, latex=r"\operatorname{{erf}}^{{-1}}({0})", reference="erfinv")
+
+# ------------------------------------------------------------------------------------------ gamma and beta functions
+
+
+def _log1pmx(w: Any) -> Any:
+    """With v = w/(2 + w): log(1 + w) = 2·artanh v, and 2v - w = -w·v."""
+    v = div(w, 2.0 + w)
+    near = v * (2.0 * v * v * _sum(v * v, *[1.0 / (2.0 * j + 3.0) for j in range(17, -1, -1)]) - w)
+    return where(less(-0.5, w) * less(w, 1.0), near, where(less(w, inf), log1p(w) - w, -w))
+
+
+log1pmx: One = rule(
+    "log1pmx", _log1pmx, lambda w, y: where(less(w, 1.0), -div(w, 1.0 + w), inv(1.0 + w) - 1.0),
+    domain=(Interval(-1.0, inf, open_ends=True),),
+    formula="y = log(1 + w) - w,   dy/dw = -w/(1 + w)", source="Loader 2000; R's log1pmx", ulp=(4.0, 2.5),
+    expression=_log1pmx, reference=lambda mp, w: mp.log1p(w) - w, helper=True)
+
+
+def _log_ratio(x: Any, m: Any) -> Any:
+    """log(x/m): exact to some ULP where x and m are near to each other, and where x/m over- or underflows."""
+    r, q = div(x - m, m), div(x, m)
+    far = where(less(1e-300, q) * less(q, 1e300), log(q), log(x) - log(m))
+    return where(less(abs(r), 0.5), log1p(r), far)
+
+
+def _kl_div(x: Any, m: Any) -> Any:
+    r = div(m - x, x)
+    apart = x * _log_ratio(x, m) + (m - x)
+    finite = where(less(-0.5, r) * less(r, 1.0), -x * log1pmx(r), apart)
+    found = where(x, where(less(x, inf) * less(m, inf), finite, where(less(x, m) + less(m, x), inf, nan)), m)
+    return where((1.0 - less(x, 0.0)) * (1.0 - less(m, 0.0)), found, inf)
+
+
+def _kl_div_in_mpmath(mp: Any, x: Any, m: Any) -> Any:
+    with mp.workdps(3 * mp.dps):  # the terms cancel
+        return x * mp.log(x / m) - x + m
+
+
+kl_div: Several = rule(
+    "kl_div", _kl_div, lambda x, m, y: _log_ratio(x, m),
+    lambda x, m, y: where(less(2.0 * x, m), 1.0 - div(x, m), div(m - x, m)), domain=(POSITIVE, POSITIVE),
+    formula="y = x·log(x/m) - x + m,   ∂y/∂x = log(x/m), ∂y/∂m = (m - x)/m", kink="y = m at x = 0",
+    flat=_flat_difference, source="SciPy special.kl_div; Loader 2000", ulp=(10.0, 4.0), expression=_kl_div,
+    reference=_kl_div_in_mpmath)
+stirling_error: Several = rule(
+    "stirling_error", special.stirling_error, lambda x, n, y: stirling_error(x, n + 1.0), nan, domain=(POSITIVE, ORDER),
+    formula="y = dⁿ/dxⁿ (log Γ(x) - (x - ½)·log x + x - ½·log 2π);  n a constant integer", saturates=True,
+    source=f"{AS} 6.1.40", ulp=(16.0, 16.0), helper=True)
+polygamma_gap: Several = rule(
+    "polygamma_gap", special.polygamma_gap, lambda x, a, n, y: polygamma_gap(x, a, n + 1.0),
+    lambda x, a, n, y: polygamma(n + 1.0, x + a), nan, domain=(POSITIVE, POSITIVE, ORDER),
+    reference=lambda mp, x, a, n: mp.psi(n, x + a) - mp.psi(n, x),
+    formula="y = ψ⁽ⁿ⁾(x + a) - ψ⁽ⁿ⁾(x),   ∂y/∂x = ψ⁽ⁿ⁺¹⁾(x + a) - ψ⁽ⁿ⁺¹⁾(x), ∂y/∂a = ψ⁽ⁿ⁺¹⁾(x + a);  n a constant integer",
+    saturates=True, source=f"{AS} 6.4.6 and 6.4.11", ulp=(8.0, 16.0), helper=True)
+betaln: Several = rule(
+    "betaln", special.betaln, lambda a, b, y: -polygamma_gap(a, b, 0.0), lambda a, b, y: -polygamma_gap(b, a, 0.0),
+    domain=(POSITIVE, POSITIVE), formula="y = log B(a, b),   ∂y/∂a = ψ(a) - ψ(a + b), ∂y/∂b = ψ(b) - ψ(a + b)",
+    saturates=True, symmetric=True, source=f"{AS} 6.2; Loader 2000",
+    ulp=(lambda a, b: 8.0 + 8.0 / _size(special.betaln(a, b)), 4.0),
+    reference=lambda mp, a, b: mp.loggamma(a) + mp.loggamma(b) - mp.loggamma(a + b))
+
+
+def gamma_density(x: Any, a: Any) -> Any:
+    """xᵃ⁻¹·e⁻ˣ/Γ(a): as it stands, or by Stirling's formula where powers are large (Loader 2000)."""
+    plain = pow(x, a - 1.0) * exp(-x) / gamma(a)
+    large = exp(-stirling_error(a, 0.0) - kl_div(a, x)) * div(sqrt(a * (0.5 / pi)), x)
+    return where(where(x, less(a, 20.0) * less(x, 700.0), 1.0), plain, large)
+
+
+def _spread_of_gamma(a: float, x: float) -> float:
+    """How much one rounding in the exponent of xᵃ·e⁻ˣ moves the tails."""
+    return builtins.min(special.kl_div(a, x), 750.0) if a > 0.0 < x else 0.0
+
+
+gammainc: Several = rule(
+    "gammainc", special.gammainc, lambda a, x, y: gammainc_by_a(x, a, 1.0), lambda a, x, y: gamma_density(x, a),
+    domain=(POSITIVE, NON_NEGATIVE),
+    formula="y = P(a, x) = ∫₀ˣ tᵃ⁻¹e⁻ᵗ dt/Γ(a),   ∂y/∂x = xᵃ⁻¹e⁻ˣ/Γ(a), ∂y/∂a by the derivatives of the series",
+    saturates=True, source=f"{AS} 6.5.29, 6.5.31; Temme 1979", ulp=(lambda a, x: 60.0 + 8.0 * _spread_of_gamma(a, x),
+    lambda a, x: 100.0 + 8.0 * _spread_of_gamma(a, x)),
+    reference=lambda mp, a, x: mp.gammainc(a, 0, x, regularized=True))
+gammaincc: Several = rule(
+    "gammaincc", special.gammaincc, lambda a, x, y: -gammainc_by_a(x, a, 1.0), lambda a, x, y: -gamma_density(x, a),
+    domain=(POSITIVE, NON_NEGATIVE),
+    formula="y = Q(a, x) = 1 - P(a, x),   ∂y/∂x = -xᵃ⁻¹e⁻ˣ/Γ(a), ∂y/∂a by the derivatives of the continued fraction",
+    saturates=True, source=f"{AS} 6.5.31; Gautschi 1979", ulp=(lambda a, x: 60.0 + 8.0 * _spread_of_gamma(a, x),
+    lambda a, x: 100.0 + 8.0 * _spread_of_gamma(a, x)),
+    reference=lambda mp, a, x: mp.gammainc(a, x, mp.inf, regularized=True))
+gammainc_by_a: Several = rule(
+    "gammainc_by_a", special.gammainc_by_a, lambda x, a, n, y: gamma_density_by_a(x, a, n),
+    lambda x, a, n, y: gammainc_by_a(x, a, n + 1.0), nan, domain=(POSITIVE, POSITIVE, ORDER),
+    formula="y = ∂ⁿP(a, x)/∂aⁿ;  n ≥ 1 a constant integer, nan for a > 10⁸", saturates=True,
+    source="Taylor series in a of the series and the fraction of P and Q", helper=True)
+gamma_density_by_a: Several = rule(
+    "gamma_density_by_a", special.gamma_density_by_a,
+    lambda x, a, n, y: y * (div(a - 1.0, x) - 1.0) + n * div(gamma_density_by_a(x, a, n - 1.0), x),
+    lambda x, a, n, y: gamma_density_by_a(x, a, n + 1.0), nan, domain=(POSITIVE, POSITIVE, ORDER),
+    formula="y = fₙ = ∂ⁿ/∂aⁿ xᵃ⁻¹e⁻ˣ/Γ(a),   ∂y/∂x = fₙ·((a - 1)/x - 1) + n·fₙ₋₁/x, ∂y/∂a = fₙ₊₁;  n a constant integer",
+    saturates=True, source="f′/f = log x - ψ(a), Leibniz", helper=True)
+
+
+def log_beta_density(x: Any, a: Any, b: Any) -> Any:
+    """log(xᵃ⁻¹·(1 - x)ᵇ⁻¹/B(a, b)): by Stirling's formula (Loader 2000) for large a + b, else as it stands."""
+    n = a + b
+    rest = stirling_error(n, 0.0) - stirling_error(a, 0.0) - stirling_error(b, 0.0)
+    # a·b/n, whose product may not overflow
+    power = 0.5 * (log(a) + log(div(b, n))) - 0.5 * math.log(2.0 * pi)
+    inside = rest - kl_div(a, n * x) - kl_div(b, n * (1.0 - x)) + power - log(x) - log1p(-x)
+    return where(less(0.0, x) * less(x, 1.0) * less(20.0, n), inside, xlogy(a - 1.0, x) + xlog1py(b - 1.0, -x) - betaln(a, b))
+
+
+def log_gamma_density(x: Any, a: Any) -> Any:
+    """log(xᵃ⁻¹·e⁻ˣ/Γ(a)) by Stirling's formula (Loader 2000), or as it stands at 0."""
+    return where(x, 0.5 * log(a * (0.5 / pi)) - log(x) - stirling_error(a, 0.0) - kl_div(a, x), xlogy(a - 1.0, x) - lgamma(a))
+
+
+def log_t_density(y: Any, v: Any) -> Any:
+    """The logarithm of Student's density, by Stirling's formula: no digit is lost where v is large."""
+    h, z = 0.5 * v, div(y, sqrt(v))
+    w = z * z
+    near = -0.5 * y * y - h * log1pmx(w) - 0.5 * log1p(w)  # -(h + ½)·log(1 + w), with h·w = y²/2
+    size = where(less(w, 1.0), near, -(v + 1.0) * log(hypot(1.0, z)))
+    rest = h * log1pmx(inv(v)) + stirling_error(h + 0.5, 0.0) - stirling_error(h, 0.0)
+    return where(less(v, inf), size + rest, -0.5 * y * y) - 0.5 * math.log(2.0 * pi)
+
+
+def _incomplete_beta(name: str, value: Any, sign: float, formula: str) -> Any:
+    return rule(
+        name, value, nan, nan, lambda a, b, x, y: sign * exp(log_beta_density(x, a, b)),
+        domain=(POSITIVE, POSITIVE, Interval(0.0, 1.0)), formula=formula, saturates=True, source="DLMF 8.17.22",
+        helper=True)
+
+
+#: Who offers them refuses Variables as a and b, which have no derivative here.
+lower_beta: Several = _incomplete_beta(
+    "lower_beta", special.betainc, 1.0, "y = I(x; a, b),   ∂y/∂x = xᵃ⁻¹(1 - x)ᵇ⁻¹/B(a, b);  a, b constants")
+upper_beta: Several = _incomplete_beta(
+    "upper_beta", special.betaincc, -1.0, "y = 1 - I(x; a, b),   ∂y/∂x = -xᵃ⁻¹(1 - x)ᵇ⁻¹/B(a, b);  a, b constants")
+
+t_cdf: Several = rule(
+    "t_cdf", special.t_cdf, lambda y, v, p: exp(log_t_density(y, v)), nan, domain=(REAL, POSITIVE),
+    formula="p = ½ + ½·sign y·I(y²/(v + y²); ½, v/2),   ∂p/∂y = the density of Student's t;  v a constant", saturates=True,
+    source=f"{AS} 26.7", helper=True)
+
+# -------------------------------------------------------------------------------------------------- Bessel functions
+
+
+def _near_zeros(order: float) -> Any:
+    """A bound that is one of the amplitude √(2/πx), of which a zero of Jₙ leaves little."""
+    return lambda x: 16.0 + 16.0 / (math.sqrt(1.0 + builtins.abs(x)) * _size(special.bessel_j(x, order)))
+
+
+def _near_zeros_of_slope(x: float) -> float:
+    slope = 0.5 * (special.bessel_j(x, 0.0) - special.bessel_j(x, 2.0))
+    return 16.0 + 16.0 / (math.sqrt(1.0 + builtins.abs(x)) * _size(slope))
+
+
+j0: One = rule(
+    "j0", lambda x: special.bessel_j(x, 0.0), lambda x, y: -j1(x), formula="y = J₀(x),   dy/dx = -J₁(x)", saturates=True,
+    source="DLMF 10.6; Miller's recurrence, Hankel's expansion", ulp=(_near_zeros(0.0), _near_zeros(1.0)),
+    reference=lambda mp, x: mp.besselj(0, x))
+j1: One = rule(
+    "j1", lambda x: special.bessel_j(x, 1.0), lambda x, y: 0.5 * (j0(x) - bessel_j(x, 2.0)),  # not J₀ - J₁/x: 0/0 at 0
+    formula="y = J₁(x),   dy/dx = ½(J₀(x) - J₂(x))", saturates=True, source="DLMF 10.6",
+    ulp=(_near_zeros(1.0), _near_zeros_of_slope), reference=lambda mp, x: mp.besselj(1, x))
+bessel_j: Several = rule(
+    "bessel_j", special.bessel_j, lambda x, n, y: 0.5 * (bessel_j(x, n - 1.0) - bessel_j(x, n + 1.0)), nan,
+    domain=(REAL, Interval(1.0, 80.0, whole=True)),
+    formula="y = Jₙ(x),   ∂y/∂x = ½(Jₙ₋₁(x) - Jₙ₊₁(x));  n a constant integer",
+    saturates=True, source="DLMF 10.6", reference=lambda mp, x, n: mp.besselj(n, x), helper=True)
+i0: One = rule(
+    "i0", lambda x: special.bessel_i(x, 0.0), lambda x, y: i1(x), formula="y = I₀(x),   dy/dx = I₁(x)",
+    source="DLMF 10.29; Miller's recurrence, Hankel's expansion", ulp=(10.0, 10.0),
+    reference=lambda mp, x: mp.besseli(0, x))
+i1: One = rule(
+    "i1", lambda x: special.bessel_i(x, 1.0), lambda x, y: 0.5 * (i0(x) + bessel_i(x, 2.0)),
+    formula="y = I₁(x),   dy/dx = ½(I₀(x) + I₂(x))", source="DLMF 10.29", ulp=(10.0, 10.0),
+    reference=lambda mp, x: mp.besseli(1, x))
+bessel_i: Several = rule(
+    "bessel_i", special.bessel_i, lambda x, n, y: 0.5 * (bessel_i(x, n - 1.0) + bessel_i(x, n + 1.0)), nan,
+    domain=(REAL, Interval(1.0, 80.0, whole=True)),
+    formula="y = Iₙ(x),   ∂y/∂x = ½(Iₙ₋₁(x) + Iₙ₊₁(x));  n a constant integer",
+    source="DLMF 10.29", ulp=(8.0, 10.0), reference=lambda mp, x, n: mp.besseli(n, x), helper=True)
 
 # ------------------------------------------------------------------------------------------------------- activations
 

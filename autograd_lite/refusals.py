@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +26,8 @@ _noted: ContextVar[list[tuple[str, str]] | None] = ContextVar("autograd_lite_ref
 _FOREIGN = re.compile(
     r"dtype\('O'\)|[Oo]bject arrays? |dtype object|has no callable \w+ method|'Variable'(?! object has no attribute)|"
     r"'float' object has no attribute '(shape|dtype|sqrt|exp|log|conjugate)'|"
-    r"ufunc '\w+' not supported for the input types|not a proper array of floats|Could not convert Variable"
+    r"Unsupported data type for `n`|ufunc '\w+' not supported for the input types|"
+    r"not a proper array of floats|Could not convert Variable"
 )
 
 
@@ -75,7 +77,7 @@ def _in_our_words(error: Exception, noted: list[tuple[str, str]]) -> OperandErro
         function = asker.rpartition(" ")[2]
         if type(error) is not OperandError or not asker or function in str(error):
             return None
-        return OperandError(f"{asker} was given a Variable: {error}{_remedy(asker)}")
+        return OperandError(f"{asker} was given a Variable: {error}{remedy(asker)}")
     # Compiled code that lost our error, or wrapped it; or a library that raises its own after a refusal (SciPy's brentq).
     if isinstance(error, SystemError) or (noted and _raised_elsewhere(error)):
         causes = [c for c in (error.__cause__, error.__context__) if isinstance(c, AutogradLiteError)]
@@ -101,7 +103,7 @@ def _in_our_words(error: Exception, noted: list[tuple[str, str]]) -> OperandErro
         f"{own[-1].filename.replace(chr(92), '/').rpartition('/')[2]}:{own[-1].lineno}" if own else "an unknown line"
     )
     return OperandError(
-        f"{asker} at {place} refused Variables: {error}.{_remedy(asker)} In an array made by al.array, al.zeros or al.full "
+        f"{asker} at {place} refused Variables: {error}.{remedy(asker)} In an array made by al.array, al.zeros or al.full "
         "every function with a rule works. Write others with the functions of autograd_lite, or as scalar code."
     )
 
@@ -126,20 +128,51 @@ def _asked_by(error: Exception, *, anywhere: bool = False) -> str:
             outermost = frame
     if outermost is None:
         return ""
-    library = outermost.filename.replace("\\", "/").rpartition("site-packages/")[2].split("/")[0]
-    return f"{library}'s {outermost.name}"
+    path = outermost.filename.replace("\\", "/").rpartition("site-packages/")[2]
+    return f"{path.split('/')[0]}'s {_distribution(error) if '/stats/' in path else ''}{outermost.name}"
 
 
-def _remedy(asker: str) -> str:
+def asking() -> str:
+    """The function of another library that runs us, outermost, such as `scipy's logsumexp`; nothing if there is none."""
+    frame: Any = sys._getframe(1)  # noqa: SLF001 - as `frames` does
+    while frame is not None and is_library(frame.f_code.co_filename):
+        frame = frame.f_back
+    asker = ""
+    while frame is not None and "site-packages" in (path := frame.f_code.co_filename.replace("\\", "/")):
+        if not frame.f_code.co_name.startswith("_") and frame.f_code.co_name not in ("wrapper", "<lambda>"):
+            asker = f"{path.rpartition('site-packages/')[2].split('/')[0]}'s {frame.f_code.co_name}"
+        frame = frame.f_back
+    return asker
+
+
+def _distribution(error: Exception) -> str:
+    """`stats.norm.` where a method of SciPy's `norm` was called, frozen or not."""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        if "/scipy/stats/" in frame.f_code.co_filename.replace("\\", "/"):
+            owner = frame.f_locals.get("self")
+            name = getattr(getattr(owner, "dist", owner), "name", "") or type(owner).__name__.partition("_gen")[0]
+            return f"stats.{name}." if owner is not None else ""
+    return ""
+
+
+def remedy(asker: str) -> str:
     name = asker.rpartition(" ")[2]
-    if asker.startswith(("numpy", "scipy")) and name in sys.modules["autograd_lite.linalg"].__all__:
+    ours = sys.modules["autograd_lite"]
+    if asker.startswith(("numpy", "scipy")) and name in ours.linalg.__all__:
         return (
             f" Use autograd_lite.linalg.{name}, which takes any array; np.linalg takes one made by autograd_lite.array."
         )
-    if hasattr(sys.modules["autograd_lite"], name):
+    if name.startswith("stats."):
+        _, distribution, method = name.split(".")
+        if distribution not in ours.stats.__all__:
+            there = ", ".join(ours.stats.__all__)
+            return f" Write its formula with the functions of autograd_lite. autograd_lite.stats has {there}."
+        own = getattr(ours.stats, distribution)
+        return f" Use autograd_lite.{name}." if method in own.methods else f" {own.lacks(method)}"
+    if hasattr(ours, name):
         return f" Use autograd_lite.{name}."
-    if not asker.startswith("numpy") and (remedy := hints.hint("autograd_lite", name)):
-        return remedy
+    if not asker.startswith("numpy") and (found := hints.hint("autograd_lite", name)):
+        return found
     if asker.startswith("pandas"):
         return " Write series.to_numpy()."
     return " Put lists of Variables into autograd_lite.array first." if asker.startswith("numpy") else ""

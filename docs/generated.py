@@ -29,11 +29,14 @@ AT = {
     "leaky_relu": (-2.0, 0.01), "round": (2.567, 1.0), "where": (1.0, 2.0, 3.0), "logical_and": (1.0, 0.0),
     "logical_or": (1.0, 0.0), "logical_not": (0.0,), "floor": (2.5,), "ceil": (2.5,), "trunc": (-2.5,), "abs": (-2.0,),
     "sign": (-2.0,), "step": (2.0,), "square": (3.0,), "add": (2.0, 3.0), "pow": (2.0, 3.0), "degrees": (1.0,),
-    "radians": (90.0,),
+    "radians": (90.0,), "erfcx": (2.0,), "kl_div": (3.0, 2.0), "betaln": (2.5, 1.5), "gammainc": (2.5, 2.0),
+    "gammaincc": (2.5, 2.0), "j0": (1.0,), "j1": (1.0,), "i0": (1.0,), "i1": (1.0,), "xlog1py": (2.0, 0.5),
 }  # fmt: skip
 #: The arguments of a plot other than the first, and which argument runs, where the numbers above show little.
 BESIDE = {
     "polygamma": (1, (1.0, 0.0)),
+    "gammainc": (1, (2.5, 0.0)),
+    "gammaincc": (1, (2.5, 0.0)),
     "where": (1, (1.0, 0.0, 3.0)),
     "heaviside": (0, (0.0, 0.5)),
     "leaky_relu": (0, (0.0, 0.1)),
@@ -46,6 +49,9 @@ SPAN = {
     "logaddexp": (-4.0, 8.0),
     "sin": (-6.0, 6.0),
     "cos": (-6.0, 6.0),
+    "j0": (-12.0, 12.0),
+    "j1": (-12.0, 12.0),
+    "erfcx": (-1.5, 4.0),
 }
 
 #: Pages of calls: title, what they are for, and the modules whose public names they show, in the order of the page.
@@ -54,6 +60,7 @@ CALLS = {
     "nodes": ("Variables and the sweep", "Nodes and their graph. `x.sin()` is `al.sin(x)`.", ("variable", "backward")),
     "functions": ("Functions of several numbers", "Composed of operations of the table.", ("functions", "selection")),
     "linalg": ("Linear algebra", "`al.linalg`, and NumPy's functions of arrays that keep Variables.", ("linalg",)),
+    "stats": ("Distributions", "`al.stats`: SciPy's distributions ([how to](../how_to/statistics.md)).", ("stats",)),
     "nests": ("Nests and arrays", "Models are nests (pytrees); arrays keep Variables.", ("nests",)),
     "tape": ("Tapes and machine code", "Record once, run as machine code over many lanes.",
              ("tape.call", "tape.vmap", "tape.scan", "tape")),
@@ -303,12 +310,13 @@ def calls() -> dict[str, dict[str, str]]:
         if inspect.ismodule(thing) or thing.__name__ != name:  # a second name
             continue
         found[_page_of(module)][f"al.{name}"] = f"{module}.{name}"
-    for module in (al.linalg, al.nn, al.optim):
+    for module in (al.linalg, al.nn, al.optim, al.stats):
         short = module.__name__.rpartition(".")[2]
         names = [
             n
             for n in vars(module)
             if not n.startswith("_") and getattr(vars(module)[n], "__module__", "") == module.__name__
+            if inspect.isclass(vars(module)[n]) or inspect.isroutine(vars(module)[n])
         ]
         found[short] |= {f"al.{short}.{n}": f"{module.__name__}.{n}" for n in names}
     found = {page: dict(sorted(names.items(), key=functools.partial(_place, page))) for page, names in found.items()}

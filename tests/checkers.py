@@ -12,6 +12,8 @@ from reference import MAX_DOUBLE, MIN_NORMAL, evaluate, reaches_double, ulps
 import autograd_lite as al
 
 TINY = 2.0**-1074
+#: Near their zeros they keep absolute accuracy only: waves, and derivatives that change sign.
+ABSOLUTE = {"j0", "j1", "bessel_j", "gammainc_by_a", "gamma_density_by_a", "gamma", "lgamma", "digamma"}
 
 
 # --- error bounds -------------------------------------------------------------------------------------------
@@ -53,7 +55,12 @@ def running_bound(d):
     covers what the policy's form leaves out: a partial that is evaluated at a rounded intermediate result. Infinite
     when a node overflowed.
     """
-    _, total = absolute_sweep(d, lambda node: (8.0 if claims(node) else 64.0) * (EPS * abs(node.value) + TINY))
+
+    def weight(node):
+        size = max(1.0, abs(node.value)) if node.primitive and node.primitive.name in ABSOLUTE else abs(node.value)
+        return (8.0 if claims(node) and size == abs(node.value) else 64.0) * (EPS * size + TINY)
+
+    _, total = absolute_sweep(d, weight)
     return total + 8.0 * TINY
 
 

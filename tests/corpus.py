@@ -28,6 +28,18 @@ CONSTANT = {
     "plain",
 }  # the rules for stopping a gradient: their derivatives are not those of their values, on purpose
 DIFFERENTIATED = [name for name in NAMES if name not in CONSTANT]
+#: Helpers whose parameters have no derivative: `test_stats` looks at them.
+HELD = {"lower_beta", "upper_beta", "t_cdf"}
+#: mpmath takes milliseconds a point for them: the quick tests are those of `test_special` and `test_stats`.
+SLOW = HELD | {
+    "gammainc",
+    "gammaincc",
+    "gammainc_by_a",
+    "gamma_density_by_a",
+    "stirling_error",
+    "polygamma_gap",
+    "betaln",
+}
 EPS = 2.0**-52
 ULP_1 = math.ulp(1.0)
 MAX = 1.7976931348623157e308
@@ -157,7 +169,7 @@ def bounds(name, *, over_a_million=False):
 
 def bound_at(bound, args):
     """Return a bound at a point, or at arrays of points."""
-    return bound(*args) if callable(bound) else bound
+    return np.vectorize(bound, otypes=[float])(*args) if callable(bound) else bound
 
 
 # --- sample points: exponents are sampled, not values -------------------------------------------------------
@@ -226,6 +238,12 @@ def _additive_pairs(rng, n):
     return x, x + spread(-10, 2.8)(rng, n)
 
 
+def _beside_shape(rng, n):
+    """The shape of a gamma distribution, and numbers within some of its standard deviations."""
+    a = spread(-1, 2.2, 1)(rng, n)
+    return a, np.maximum(a + 3.0 * np.sqrt(a) * rng.standard_normal(n), 1e-3 * a)
+
+
 def _small_quotients(rng, n):
     x, y = _close_pairs(rng, n)
     return x, y * 10.0 ** rng.uniform(-2, 2, n)
@@ -279,6 +297,25 @@ SAMPLES: dict[str, tuple[Callable, ...]] = {
     "log1mexp": (each(one_of(spread(-300, 2.85, 1), near(math.log(2.0)))),),
     "heaviside": (lambda rng, n: (wide(rng, n) * rng.choice((0.0, 1.0), n), wide(rng, n)),),
     "moment_ratio": (each(spread(0.398, 6, 1), whole(1, 4)),),
+    "erfcx": (each(one_of(spread(-300, 1.41), spread(-5, 1.41), spread(-1, 100, 1), near(1.8))),),
+    "log1pmx": (each(one_of(spread(-150, 300, 1), spread(-150, 0, -1), spread(-8, 2, 1), near(-1.0, sign=1))),),
+    "xlog1py": (each(spread(-150, 150), one_of(spread(-150, 300, 1), near(-1.0, sign=1), spread(-16, 2, 1))),),
+    "kl_div": (each(spread(-150, 150, 1), spread(-150, 150, 1)), lambda rng, n: tuple(map(np.abs, _close_pairs(rng, n)))),
+    "stirling_error": (each(one_of(spread(-60, 8, 1), spread(-2, 2, 1)), whole(0, 3)),),
+    "polygamma_gap": (each(spread(-10, 10, 1), spread(-20, 10, 1), whole(0, 2)),),
+    "betaln": (each(spread(-100, 60, 1), spread(-100, 60, 1)), each(spread(-3, 5, 1), spread(-3, 5, 1))),
+    **dict.fromkeys(("gammainc", "gammaincc"), (each(spread(-5, 2, 1), spread(-5, 2, 1)), _beside_shape)),
+    **dict.fromkeys(
+        ("gammainc_by_a", "gamma_density_by_a"), (each(spread(-2, 1.5, 1), spread(-2, 1.5, 1), whole(1, 2)),)
+    ),
+    "t_cdf": (each(spread(-3, 2.5), spread(-1, 2.5, 1)),),
+    **dict.fromkeys(
+        ("lower_beta", "upper_beta"), (each(spread(-2, 2, 1), spread(-2, 2, 1), lambda rng, n: rng.uniform(0.0, 1.0, n)),)
+    ),
+    **dict.fromkeys(("j0", "j1"), (each(one_of(spread(-100, 1), spread(-3, 5))),)),
+    **dict.fromkeys(("i0", "i1"), (each(one_of(spread(-100, 2.84), spread(-3, 2.84))),)),
+    "bessel_j": (each(spread(-3, 3), whole(2, 5)),),
+    "bessel_i": (each(spread(-3, 2.84), whole(2, 5)),),
     "share": (each(spread(-150, 150, 1), spread(-150, 150, 1)), lambda rng, n: tuple(map(np.abs, _close_pairs(rng, n)))),
     **dict.fromkeys(
         ("log_of_sum", "log_of_excess"),

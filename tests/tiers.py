@@ -16,6 +16,11 @@ def mostly_full(cases, quick):
     return [case if k in kept else pytest.param(case, marks=full) for k, case in enumerate(cases)]
 
 
+def but_for(slow, cases):
+    """Return the cases, of which those that are in `slow` carry `full`."""
+    return [pytest.param(case, marks=full) if isinstance(case, str) and case in slow else case for case in cases]
+
+
 def sizes(quick, complete):
     """Return two sizes of one test as parameters: a small one, and the complete one, which carries `full`."""
     return [quick, pytest.param(complete, marks=full)]

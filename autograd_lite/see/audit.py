@@ -252,14 +252,18 @@ def _difference(mp: Any, function: Any, values: tuple[float, ...], place: int, d
     arguments = [mp.mpf(v) for v in values]
     step = mp.mpf(10) ** -STEP * min([abs(a) for a in arguments if a] + [1])
     try:
-        above, below = (
-            function(*arguments[:place], arguments[place] + side, *arguments[place + 1 :]) for side in (step, -step)
+        above, middle, below = (
+            function(*arguments[:place], arguments[place] + side, *arguments[place + 1 :]) for side in (step, 0, -step)
         )
         slope = (above - below) / (2 * step)
-    except (ArithmeticError, ValueError, TypeError):
+    except (ArithmeticError, ValueError, TypeError, mp.NoConvergence):
         return math.nan
     if isinstance(slope, mp.mpc) or not mp.isfinite(slope):  # outside the domain on one side
         return math.nan
+    if abs(above - below) < abs(
+        above - 2 * middle + below
+    ):  # where it is least or largest: a step's worth of curvature
+        return 0.0
     noise = mp.mpf(10) ** (2 - digits) * (max(abs(above), abs(below)) + abs(arguments[place] * slope)) / step
     enough = noise <= mp.mpf(10) ** -ENOUGH * abs(slope) or noise < mp.mpf(10) ** -340
     return float(slope) if enough else None

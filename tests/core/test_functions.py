@@ -238,3 +238,34 @@ def test_activations_far_out(name):
         assert (f(x), al.grad(f)(x), al.grad(al.grad(f))(x)) == (scale * x, scale, 0.0)
         floor = {"elu": -1.0, "selu": -1.0507009873554805 * 1.6732632423543772}.get(name, 0.0)
         assert (f(-x), al.grad(f)(-x), al.grad(al.grad(f))(-x)) == (pytest.approx(floor), 0.0, 0.0)
+
+
+def test_weights_of_logsumexp():
+    """`b` as in SciPy: broadcast, zero and negative; right by a weight of 0 at order 2; nan for a negative sum."""
+    inf = math.inf
+    x, b = np.array([1.0, 2.0, 3.0]), np.array([1.0, 0.0, -0.1])
+    share = np.exp(x) / (b * np.exp(x)).sum()
+    assert al.logsumexp(x, b=b) == pytest.approx(math.log((b * np.exp(x)).sum()), rel=1e-15)
+    by_x, by_b = al.grad(lambda x, b: al.logsumexp(x, b=b), argnums=(0, 1))(x, b)
+    assert by_x == pytest.approx(b * share, rel=1e-14)
+    assert by_b == pytest.approx(share, rel=1e-14)
+    assert al.hessian(lambda b: al.logsumexp(x, b=b))(b) == pytest.approx(-np.outer(share, share), rel=1e-13)
+    assert al.jit(lambda x, b: al.logsumexp(x, b=b))(x, b) == al.logsumexp(x, b=b)
+    for numbers, weights, value in (
+        ([-inf, -inf], [1.0, 2.0], -inf),
+        ([0.0, 1.0], [0.0, 0.0], -inf),
+        ([0.0, 1.0], [0.0, -1.0], math.nan),
+        ([0.0, 0.0], [1.0, -1.0], -inf),
+        ([0.0, 0.0], [1.0, -2.0], math.nan),
+        ([inf, 1.0], [1.0, 2.0], inf),
+        ([0.0, -40.0], [1.0, 1.0], 4.248354255291589e-18),
+        ([1000.0, 999.0], 2.0, 1001.0064088680782),
+    ):
+        assert al.logsumexp(numbers, b=weights) == pytest.approx(value, rel=1e-15, nan_ok=True)
+    table = np.array([[0.0, 1.0], [2.0, 3.0]])
+    assert al.logsumexp(table, axis=0, b=[1.0, 2.0]) == pytest.approx(np.log(np.exp(table).sum(axis=0) * [1.0, 2.0]))
+    assert al.logsumexp(table, axis=(0, 1), b=table, keepdims=True).shape == (1, 1)
+    with pytest.raises(al.ArgumentError, match=r"b of shape \(3,\) does not fit numbers of shape \(2,\)"):
+        al.logsumexp([1.0, 2.0], b=[1.0, 2.0, 3.0])
+    with pytest.raises(ValueError, match="axis=3 of an array of 1 dimensions"):
+        al.logsumexp([1.0, 2.0], axis=3)

@@ -90,6 +90,7 @@ PLACES = {
     "autograd_lite.linalg": al.linalg,
     "autograd_lite.train.nn": al.nn,
     "autograd_lite.train.optim": al.optim,
+    "autograd_lite.stats": al.stats,
     "a Variable": al.Variable(1.0),
     "an array of Variables": al.array([1.0, 2.0]),
     "a layer or network": al.nn.Network.create([2, 3, 1], rng=0),

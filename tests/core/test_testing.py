@@ -27,7 +27,20 @@ FLAT = {rule.name for rule in COMPARISONS.values()} | {
     "logical_or",
     "logical_not",
 }
-WHOLE_NUMBER = {"moment_ratio", "polygamma", "sinc_derivative"}  # have an argument that is not differentiated by
+WHOLE_NUMBER = {
+    "moment_ratio",
+    "polygamma",
+    "sinc_derivative",
+    "stirling_error",
+    "polygamma_gap",
+    "gammainc_by_a",
+    "bessel_j",
+    "bessel_i",
+    "lower_beta",
+    "upper_beta",
+    "t_cdf",
+    "gamma_density_by_a",
+}  # have an argument that is not differentiated by
 NAMES = sorted(name for name, rule in PRIMITIVES.items() if rule.built_in and name not in FLAT | WHOLE_NUMBER)
 
 

@@ -16,14 +16,14 @@ from tests.house import PACKAGE, dotted, floor_of, imported
 #: Whoever adds a file adds it here; `docs/design.md` draws the house.
 HOUSE = """
 errors  ieee  frames  numpy  see.palette  tape.cache  tape.background
-hints
+hints  special
 core
 context  conversion  refusals  see.pieces  see.render  tape.progress
 rule  see.sparsity
 primitives  see.watch
 arrays  tape.program
 functions  tape.masked  tape.alike
-operators  numpy_functions  tape.rolled  tape.llvm.ir
+operators  numpy_functions  stats  tape.rolled  tape.llvm.ir
 variable  tape.llvm.vector_math  tape.llvm.engine  tape.llvm.masked_loops
 copies  nests  selection  see.labels  tape.llvm.matrices  tape.llvm.tables
 many
@@ -85,6 +85,9 @@ CORE = "core"
 #: 80, `background` 80): a first result in a fifth of the time.
 #: Tape +665, core +47: array code of a jitted function is recorded for one element and runs as lanes (expressions 130, arrays
 #: of them 330, NumPy's functions on these 190): a mean over 20,000 samples is ready in 0.2 s instead of 11.
+#: Core +950: special functions (values of ours 330, entries 190: Bessel, beta and incomplete gamma functions that no program
+#: has to spell), and distributions by SciPy's names (330).
+#: See +5: a stationary point is no wrong rule.
 #: Core +5, tape +890: branches of many items are joined (states of Python 480, the graph of them and its program 390): 70
 #: calls with 200 branches each compile 8 programs instead of 64, and take 1/48 of the eager time.
 #: Tape +60, llvm +70: sums of functions with branches in Python's order (chains of sums, loops that add up their terms as
@@ -93,7 +96,7 @@ CORE = "core"
 #: Core +1,250, llvm +10: operations with many results at any time (115; loops and tables stood on them in tapes), matrices by
 #: LAPACK with implicit rules (630), and the functions of linear algebra with NumPy's names (440): solve, inv, det, slogdet,
 #: cholesky, eigh, svdvals, lstsq, expm, norms.
-BUDGETS = {"core": 5890, "tape": 8890, "tape.llvm": 2600, "see": 3345, "train": 386, "command line": 361}
+BUDGETS = {"core": 6860, "tape": 8890, "tape.llvm": 2600, "see": 3350, "train": 386, "command line": 361}
 
 FILES = {
     name: path for name, path in house.files().items() if floor_of(name) != "command line"
@@ -239,7 +242,8 @@ def test_every_rule_is_public():
     """What the table has, a user can call; helpers of partials are reached through the table."""
     helpers = {rule.name for rule in al.primitives.COMPARISONS.values()} | {
         "sech_squared", "sigmoid_slope", "sinc_derivative", "hold", "plain", "positive", "share", "log_of_sum",
-        "log_of_excess", "moment_ratio",
+        "log_of_excess", "moment_ratio", "log1pmx", "stirling_error", "polygamma_gap", "gammainc_by_a", "gamma_density_by_a",
+        "lower_beta", "upper_beta", "t_cdf", "bessel_j", "bessel_i",
     }  # fmt: skip
     for name, rule in al.primitives.PRIMITIVES.items():
         if rule.built_in and name not in helpers:

@@ -49,6 +49,9 @@ def test_gradient_of_a_tape_with_shared_expressions():
         assert abs(gradient(x) - al.grad(f)(x)) <= 2 * 2.3e-16 * terms
 
 
+WITHOUT = {"stirling_error", "gammainc_by_a", "gamma_density_by_a", "lower_beta", "upper_beta", "t_cdf"}
+
+
 @pytest.mark.parametrize("name", mostly_full(NAMES, slice(2, None, 3)))
 def test_primitives_replay_on_mpmath(name):
     """50 digits: the replay agrees with the float replay to its accuracy, where mpmath has the function."""
@@ -61,7 +64,7 @@ def test_primitives_replay_on_mpmath(name):
             try:
                 got = tape(*map(mpmath.mpf, numbers))
             except errors.OperandError:
-                assert name in {"round", "sinc_derivative"}  # mpmath has none, and the replay says so
+                assert name in {"round", "sinc_derivative", *WITHOUT}  # mpmath has none, and the replay says so
                 continue
             assert isinstance(got, mpmath.mpf)
             # Functions near their zeros (digamma, lgamma) are that far off relative to their arguments.

@@ -127,10 +127,12 @@ def _applied(kind: type) -> Apply:
                 return own[name](*arguments)
             if isinstance(primitive.value, BuiltinFunctionType) and primitive.value.__module__ == "_operator":
                 return primitive.value(*arguments)
-            other = primitive.reference if isinstance(primitive.reference, str) else ""
-            function = getattr(module, other or name, None)
+            other = primitive.reference
+            function = None if callable(other) else getattr(module, other or name, None)
             if function is not None:
                 return function(*arguments)
+            if callable(other) and primitive.expression is None and hasattr(module, "mpf"):
+                return other(module, *arguments)
             if primitive.expression is not None:
                 program = expansion(primitive)
                 return program.evaluated(apply, kind, arguments)[program.outputs[0]]

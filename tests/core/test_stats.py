@@ -1,0 +1,460 @@
+"""`al.stats`: every method at orders 0 to 2 by every parameter against mpmath; tails, supports, executors, errors."""
+
+import copy
+import math
+import pickle
+from itertools import combinations_with_replacement
+
+import mpmath
+import numpy as np
+import pytest
+from mpmath import mp, mpf
+from reference import central
+from tiers import mostly_full
+
+import autograd_lite as al
+from autograd_lite import stats
+
+INF, NAN = math.inf, math.nan
+ROOT = mpmath.sqrt
+
+
+def _log_beta(y, a, b):
+    rest = mpmath.loggamma(a) + mpmath.loggamma(b) - mpmath.loggamma(a + b)
+    return (a - 1) * mpmath.log(y) + (b - 1) * mpmath.log1p(-y) - rest
+
+
+def _log_choose(n, k):
+    return mpmath.loggamma(n + 1) - mpmath.loggamma(k + 1) - mpmath.loggamma(n - k + 1)
+
+
+def _t(y, v):
+    rest = mpmath.loggamma((v + 1) / 2) - mpmath.loggamma(v / 2) - mpmath.log(v * mp.pi) / 2
+    return rest - (v + 1) / 2 * mpmath.log1p(y * y / v)
+
+
+def _t_cdf(y, v):
+    tail = mpmath.betainc(v / 2, mpf(1) / 2, 0, v / (v + y * y), regularized=True) / 2
+    return tail if y < 0 else 1 - tail
+
+
+#: The logarithms of densities and probabilities in mpmath, and distribution functions, of the standard form.
+LOG_DENSITY = {
+    "norm": lambda y: -y * y / 2 - mpmath.log(2 * mp.pi) / 2,
+    "t": _t,
+    "gamma": lambda y, a: (a - 1) * mpmath.log(y) - y - mpmath.loggamma(a),
+    "chi2": lambda y, v: (v / 2 - 1) * mpmath.log(y) - y / 2 - mpmath.loggamma(v / 2) - v / 2 * mpmath.log(2),
+    "beta": _log_beta,
+    "uniform": lambda y: y * 0,
+    "expon": lambda y: -y,
+    "laplace": lambda y: -abs(y) - mpmath.log(2),
+    "logistic": lambda y: -y - 2 * mpmath.log1p(mpmath.exp(-y)),
+    "cauchy": lambda y: -mpmath.log(mp.pi) - mpmath.log1p(y * y),
+    "lognorm": lambda y, s: -((mpmath.log(y) / s) ** 2) / 2 - mpmath.log(y * s) - mpmath.log(2 * mp.pi) / 2,
+    "weibull_min": lambda y, c: mpmath.log(c) + (c - 1) * mpmath.log(y) - y**c,
+    "halfnorm": lambda y: -y * y / 2 + mpmath.log(2 / mp.pi) / 2,
+    "poisson": lambda k, mu: k * mpmath.log(mu) - mu - mpmath.loggamma(k + 1),
+    "binom": lambda k, n, p: _log_choose(n, k) + k * mpmath.log(p) + (n - k) * mpmath.log1p(-p),
+    "bernoulli": lambda k, p: mpmath.log(p) if k else mpmath.log1p(-p),
+    "geom": lambda k, p: mpmath.log(p) + (k - 1) * mpmath.log1p(-p),
+    "nbinom": lambda k, n, p: _log_choose(n + k - 1, k) + n * mpmath.log(p) + k * mpmath.log1p(-p),
+}
+CDF = {
+    "norm": mpmath.ncdf,
+    "t": _t_cdf,
+    "gamma": lambda y, a: mpmath.gammainc(a, 0, y, regularized=True),
+    "chi2": lambda y, v: mpmath.gammainc(v / 2, 0, y / 2, regularized=True),
+    "beta": lambda y, a, b: mpmath.betainc(a, b, 0, y, regularized=True),
+    "uniform": lambda y: y,
+    "expon": lambda y: -mpmath.expm1(-y),
+    "laplace": lambda y: mpmath.exp(y) / 2 if y < 0 else 1 - mpmath.exp(-y) / 2,
+    "logistic": lambda y: 1 / (1 + mpmath.exp(-y)),
+    "cauchy": lambda y: mpf(1) / 2 + mpmath.atan(y) / mp.pi,
+    "lognorm": lambda y, s: mpmath.ncdf(mpmath.log(y) / s),
+    "weibull_min": lambda y, c: -mpmath.expm1(-(y**c)),
+    "halfnorm": lambda y: mpmath.erf(y / ROOT(mpf(2))),
+    "poisson": lambda k, mu: mpmath.gammainc(k + 1, mu, mp.inf, regularized=True),
+    "binom": lambda k, n, p: mpmath.betainc(n - k, k + 1, 0, 1 - p, regularized=True),
+    "bernoulli": lambda k, p: mpf(1) if k else 1 - p,
+    "geom": lambda k, p: 1 - (1 - p) ** k,
+    "nbinom": lambda k, n, p: mpmath.betainc(n, k + 1, 0, p, regularized=True),
+}
+#: Shapes, and numbers of the standard form.
+POINTS = {
+    "norm": [((), (-3.0, 0.0, 1.7))],
+    "t": [((3.5,), (-2.0, 0.3, 9.0)), ((1e10,), (-2.0, 0.9)), ((0.2,), (1.1, 1e6))],
+    "gamma": [((2.5,), (0.3, 2.0, 20.0)), ((0.3,), (1e-6, 1.5)), ((1e6,), (9.99e5, 1.002e6))],
+    "chi2": [((5.0,), (0.7, 9.0))],
+    "beta": [((2.0, 3.5), (0.1, 0.8)), ((1e5, 2e5), (0.333, 0.335)), ((0.3, 0.4), (1e-7, 0.6))],
+    "uniform": [((), (0.3,))],
+    "expon": [((), (1e-3, 5.0))],
+    "laplace": [((), (-2.0, 0.6))],
+    "logistic": [((), (-30.0, 0.0, 2.0))],
+    "cauchy": [((), (-1e5, 0.3, 4.0))],
+    "lognorm": [((0.7,), (0.02, 3.0))],
+    "weibull_min": [((1.7,), (0.2, 2.5))],
+    "halfnorm": [((), (0.4, 5.0))],
+    "poisson": [((2.5,), (0.0, 4.0)), ((1e6,), (1.001e6,)), ((1e-5,), (2.0,))],
+    "binom": [((12.0, 0.3), (0.0, 5.0, 12.0)), ((1e6, 0.25), (2.5e5, 2.51e5)), ((20.0, 1e-6), (3.0,))],
+    "bernoulli": [((0.3,), (0.0, 1.0))],
+    "geom": [((0.2,), (1.0, 6.0))],
+    "nbinom": [((4.5, 0.3), (0.0, 7.0)), ((1e5, 0.5), (1.001e5,))],
+}
+CASES = [(name, shapes, y) for name, cases in POINTS.items() for shapes, ys in cases for y in ys]
+LOC, SCALE = -0.5, 2.0  # powers of two: x is exact
+
+
+def arguments_of(name, shapes, y):
+    """What the method takes, and which of it has derivatives."""
+    distribution = getattr(stats, name)
+    if distribution.discrete:
+        arguments = (y + LOC, *shapes, LOC)
+        return arguments, [i for i in range(1, len(shapes) + 1) if not (name == "binom" and i == 1)]
+    return (SCALE * y + LOC, *shapes, LOC, SCALE), list(range(len(shapes) + 3))
+
+
+def exact_of(name, what):
+    """A method as a function of all arguments, in mpmath."""
+    table, discrete = {"log density": LOG_DENSITY, "cdf": CDF}[what], getattr(stats, name).discrete
+
+    def logarithm(x, *parameters):
+        *shapes, loc, scale = (*parameters, mpf(1)) if discrete else parameters
+        found = table[name]((x - loc) / scale, *shapes)
+        return found - (mpmath.log(scale) if what == "log density" else 0)
+
+    return logarithm
+
+
+def derivative(f, indices):
+    """The derivative along some arguments, one grad inside another."""
+    for i in indices:
+        f = al.grad(f, argnums=i)
+    return f
+
+
+def check(name, what, shapes, y, tolerance):
+    """Orders 0 to 2 against mpmath."""
+    method = what if what == "cdf" else "logpmf" if getattr(stats, name).discrete else "logpdf"
+    f, exact_f = getattr(getattr(stats, name), method), exact_of(name, what)
+    arguments, smooth = arguments_of(name, shapes, y)
+    if what == "cdf":
+        smooth = [i for i in smooth if i == 0 or i > len(shapes) or not getattr(stats, name).constants]
+    with mp.workdps(60):
+        exact = exact_f(*map(mpf, arguments))
+        assert abs(mpf(f(*arguments)) - exact) <= tolerance * max(abs(exact), mpf(1e-3))
+    scale = min(
+        [
+            mpf(1),
+            abs(mpf(y)) or 1,
+            *(abs(mpf(s)) for s in shapes),
+            *((1 - mpf(shapes[-1]),) if name == "nbinom" else ()),
+        ]
+    )
+    if name == "beta":
+        scale = min(scale, 1 - mpf(y))
+    lengths = [abs(SCALE * y) or 1.0, *map(abs, arguments[1:])]  # over which the function changes
+    firsts = {i: abs(central(exact_f, arguments, (i,), scale)) for i in smooth}
+    for n in (1, 2):
+        for indices in combinations_with_replacement(smooth, n):
+            exact = central(exact_f, arguments, indices, scale)
+            got = derivative(f, indices)(*arguments)
+            # A second derivative far below its usual size is a difference of terms of that size: 16 roundings of these.
+            usual = firsts[indices[0]] / mpf(lengths[indices[1]]) if n == 2 else mpf(0)
+            allowed = tolerance * abs(exact) + 16 * mpf(2) ** -52 * usual + mpf(1e-40)
+            assert abs(mpf(got) - exact) <= allowed, (name, method, arguments, indices, got, float(exact))
+
+
+@pytest.mark.parametrize("case", mostly_full(CASES, slice(None, None, 3)), ids=str)
+def test_log_densities_at_orders_up_to_two(case):
+    """By x and every parameter, to 1e-10 of themselves: where parameters of 1e6 meet, the rounding of x/m costs that."""
+    name, shapes, y = case
+    check(name, "log density", shapes, y, mpf(1e-10))
+
+
+#: mpmath takes seconds for these.
+SLOW = {
+    ("gamma", (1e6,)),
+    ("beta", (1e5, 2e5)),
+    ("poisson", (1e6,)),
+    ("binom", (1e6, 0.25)),
+    ("nbinom", (1e5, 0.5)),
+    ("t", (1e10,)),
+}
+MODERATE = [case for case in CASES if case[:2] not in SLOW and abs(case[2]) < 1e5 and case[2:] != (12.0,)]
+
+
+@pytest.mark.parametrize("case", mostly_full(MODERATE, slice(1, None, 4)), ids=str)
+def test_distribution_functions_at_orders_up_to_two(case):
+    """By x, location, scale and the shapes of the gamma distributions."""
+    name, shapes, y = case
+    check(name, "cdf", shapes, y, mpf(1e-11))
+
+
+@pytest.mark.parametrize(
+    ("f", "arguments", "value", "slope"),
+    [
+        (stats.norm.logcdf, (-40.0,), -804.6084420137538, 40.02496884720726),
+        (stats.norm.logsf, (40.0,), -804.6084420137538, -40.02496884720726),
+        (stats.norm.cdf, (-38.0,), 2.8854294147871564e-316, 1.0972212703690588e-314),
+        (stats.expon.logcdf, (1e-300,), -690.7755278982137, 1e300),
+        (stats.logistic.logcdf, (-800.0,), -800.0, 1.0),
+        (stats.cauchy.cdf, (-1e200,), 3.1830988618379067e-201, 0.0),
+        (stats.gamma.sf, (700.0, 1.0), math.exp(-700.0), -math.exp(-700.0)),
+        (stats.poisson.logsf, (0, 1e-20), -46.051701859880914, None),
+        (stats.lognorm.logcdf, (1e-10, 0.5), -1065.1287963223679, None),
+        (stats.halfnorm.isf, (1e-300,), 37.06578788077213, None),
+        (stats.norm.ppf, (0.0,), -INF, INF),
+        (stats.norm.ppf, (1.5,), NAN, NAN),
+        (stats.norm.pdf, (NAN,), NAN, NAN),
+        (stats.norm.logpdf, (INF,), -INF, None),
+        (stats.t.logpdf, (1e200, 3.0), -1840.871738667524, None),
+    ],
+    ids=str,
+)
+def test_tails(f, arguments, value, slope):
+    """Where a probability is 0 or 1 its logarithm is not."""
+    got, by = al.value_and_grad(f)(*arguments)
+    assert got == pytest.approx(value, rel=1e-12, nan_ok=True)
+    if slope is not None:
+        assert by == pytest.approx(slope, rel=1e-9, nan_ok=True)
+
+
+#: Numbers outside the support of each distribution that has an end, and shapes.
+OUTSIDE = {
+    "gamma": (-1.0, 2.5), "chi2": (-1.0, 2.0), "beta": (1.5, 2.0, 3.0), "uniform": (1.5,), "expon": (-1e-300,),
+    "lognorm": (-2.0, 0.5), "weibull_min": (-2.0, 1.5), "halfnorm": (-0.5,), "poisson": (-1.0, 2.0),
+    "binom": (11.0, 10.0, 0.3), "bernoulli": (2.0, 0.3), "geom": (0.0, 0.3), "nbinom": (-1.0, 3.0, 0.2),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+def test_outside_the_support(name):
+    """Densities are 0, their logarithms -inf, distribution functions 0 or 1; all derivatives are 0 at orders 1 and 2."""
+    distribution, arguments = getattr(stats, name), OUTSIDE[name]
+    ends = (0.0, 1.0)
+    places = [i for i, a in enumerate(arguments) if not (i and distribution.constants)]
+    for method in distribution.methods:
+        if method in ("ppf", "isf"):
+            continue
+        f = getattr(distribution, method)
+        smooth = [0] if "df" in method and "pdf" not in method and distribution.constants else places
+        value, slopes = al.value_and_grad(f, argnums=tuple(smooth))(*arguments)
+        assert value == -INF if method.startswith("logp") else value in (*ends, -INF), method
+        assert all(slope == 0.0 for slope in slopes), (method, slopes)
+        assert al.grad(al.grad(f))(*arguments) == 0.0
+        compiled = al.jit(al.value_and_grad(f, argnums=tuple(smooth)))
+        if not distribution.constants or "pdf" in method or "pmf" in method:
+            assert compiled(*arguments) == (value, slopes)
+    if distribution.discrete:
+        assert distribution.pmf(2.5, *arguments[1:]) == 0.0
+        assert distribution.logpmf(2.5, *arguments[1:]) == -INF
+
+
+@pytest.mark.parametrize("name", POINTS)
+def test_parameters_outside_their_domain_give_nan(name):
+    """As in SciPy: a negative scale, or a negative shape; inside and outside the support."""
+    distribution = getattr(stats, name)
+    shapes, (y, *_) = POINTS[name][0]
+    for method in distribution.methods:
+        f = getattr(distribution, method)
+        x = 0.3 if method in ("ppf", "isf") else y
+        for k in range(len(shapes)):
+            wrong = [-1.0 if i == k else s for i, s in enumerate(shapes)]
+            assert math.isnan(f(x, *wrong)), method
+            assert math.isnan(f(-7.0, *wrong)) or method in ("ppf", "isf")
+        if not distribution.discrete:
+            for scale in (0.0, -1.0):
+                assert math.isnan(f(x, *shapes, 0.0, scale)), (method, scale)
+        assert math.isnan(f(NAN, *shapes))
+
+
+@pytest.mark.parametrize("name", POINTS)
+def test_every_executor_agrees(name):
+    """Eager and compiled to the bit, lanes to 1e-13 (some vector functions in a row); one path serves all points."""
+    distribution = getattr(stats, name)
+    shapes, _ = POINTS[name][0]
+    method = "logpmf" if distribution.discrete else "logpdf"
+    f = getattr(distribution, method)
+    places = (0, len(shapes) + 1)
+    both = al.value_and_grad(lambda x, *p: f(x, *p), argnums=places)
+    compiled = al.jit(both)
+    points = [(x, *shapes, 0.5) for x in (-3.0, 0.5, 0.75, 1.5, 4.5)]
+    for p in points:
+        assert compiled(*p) == both(*p)
+    assert len(compiled.paths()) == 1
+    values, slopes = al.jit(al.vmap(both))(*np.array(points).T)
+    for k, p in enumerate(points):
+        value, by = both(*p)
+        assert values[k] == pytest.approx(value, rel=1e-13, abs=1e-13)
+        assert [s[k] for s in slopes] == pytest.approx(by, rel=1e-13, abs=1e-13)
+
+
+def test_arrays_lists_and_parameters_are_broadcast():
+    """As NumPy does; floats give float64, Variables an array that follows the rules."""
+    x = np.array([[0.1], [2.0]])
+    found = stats.norm.logpdf(x, [0.0, 1.0, 2.0], scale=2)
+    assert found.shape == (2, 3)
+    assert found.dtype == np.float64
+    assert found[1, 2] == stats.norm.logpdf(2.0, 2.0, 2.0)
+    assert stats.norm.cdf([0.0, 0.0]).tolist() == [0.5, 0.5]
+    assert stats.poisson.pmf(np.arange(3), 1.0).sum() == pytest.approx(2.5 * math.exp(-1.0))
+    gradient = al.grad(lambda m: np.sum(stats.norm.logpdf(x, m)))(np.array([0.0, 1.0]))
+    assert gradient == pytest.approx([2.1, 0.1])
+    assert isinstance(stats.norm(0.0, 1.0).cdf(al.array([al.Variable(0.0)])), np.ndarray)
+    assert stats.norm(loc=1).sf(al.Variable(1.0)).value == 0.5
+
+
+def test_a_likelihood_of_many_samples_is_a_short_program():
+    """A traced likelihood of 5,000 numbers is recorded once, for one of them."""
+    x = np.linspace(-2.0, 2.0, 5000)
+
+    def likelihood(p):
+        return np.sum(stats.t.logpdf(x, p[0], p[1], p[2]))
+
+    compiled = al.jit(al.value_and_grad(likelihood))
+    value, slope = compiled(np.array([4.0, 0.3, 1.2]))
+    assert " 96 instructions" in str(compiled.report())
+    v = mpf(4)
+    with mp.workdps(20):
+        exact = sum(_t((mpf(a) - mpf(0.3)) / mpf(1.2), v) for a in x) - 5000 * mpmath.log(mpf(1.2))
+    assert value == pytest.approx(float(exact), rel=1e-13)
+    assert slope[1] == pytest.approx(sum(5.0 * (a - 0.3) / (4.0 * 1.44 + (a - 0.3) ** 2) for a in x), rel=1e-11)
+
+
+def _normal_of_vectors(x, mean, cov):
+    """The density in mpmath."""
+    d = mpmath.matrix(x) - mpmath.matrix(mean)
+    c = mpmath.matrix(cov)
+    square = (d.T * mpmath.inverse(c) * d)[0]
+    return -square / 2 - mpmath.log(mpmath.det(c)) / 2 - len(x) * mpmath.log(2 * mp.pi) / 2
+
+
+def test_multivariate_normal():
+    """Value, gradient and Hessian by x, mean and covariance; several rows; nan where it is not positive definite."""
+    x, mean, cov = (
+        np.array([0.3, -1.0, 2.0]),
+        np.array([0.1, 0.2, 0.3]),
+        np.array([[2, 0.3, 0.1], [0.3, 1, -0.2], [0.1, -0.2, 0.7]]),
+    )
+
+    def flat(*v):
+        rows = [[v[6], v[7], v[8]], [v[7], v[9], v[10]], [v[8], v[10], v[11]]]
+        return stats.multivariate_normal.logpdf(list(v[:3]), list(v[3:6]), rows)
+
+    def exact(*v):
+        return _normal_of_vectors(v[:3], v[3:6], [[v[6], v[7], v[8]], [v[7], v[9], v[10]], [v[8], v[10], v[11]]])
+
+    point = (*x, *mean, cov[0, 0], cov[0, 1], cov[0, 2], cov[1, 1], cov[1, 2], cov[2, 2])
+    for indices in ((), (0,), (4,), (6,), (7,), (10,), (0, 1), (6, 7), (10, 10), (2, 9)):
+        with mp.workdps(60):
+            found = central(exact, point, indices, mpf(0.1)) if indices else exact(*map(mpf, point))
+        assert derivative(flat, indices)(*point) == pytest.approx(float(found), rel=1e-12), indices
+    rows = np.array([x, 2.0 * x])
+    assert stats.multivariate_normal(mean, cov).logpdf(rows)[0] == pytest.approx(
+        float(exact(*map(mpf, point))), rel=1e-13
+    )
+    assert stats.multivariate_normal.pdf([0.0, 0.0]) == pytest.approx(1.0 / (2.0 * math.pi))
+    assert stats.multivariate_normal.logpdf(1.0, 0.0, 4.0) == pytest.approx(stats.norm.logpdf(1.0, 0.0, 2.0))
+    assert stats.multivariate_normal.logpdf([1.0, 1.0], cov=[1.0, 4.0]) == pytest.approx(
+        stats.norm.logpdf(1.0) + stats.norm.logpdf(1.0, scale=2.0)
+    )
+    assert math.isnan(stats.multivariate_normal.logpdf([0.0, 0.0], cov=[[1.0, 2.0], [2.0, 1.0]]))
+    compiled = al.jit(al.value_and_grad(stats.multivariate_normal.logpdf, argnums=(0, 1, 2)))
+    value, slopes = compiled(x, mean, cov)
+    again, expected = al.value_and_grad(stats.multivariate_normal.logpdf, argnums=(0, 1, 2))(x, mean, cov)
+    assert value == again
+    assert np.array_equal(slopes[2], slopes[2].T)
+    assert all(np.array_equal(a, b) for a, b in zip(slopes, expected, strict=True))
+    with pytest.raises(al.ArgumentError, match="give all of them one size"):
+        stats.multivariate_normal.logpdf([0.0, 0.0], cov=np.eye(3))
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda x: stats.norm.pmf(x), "al.stats.norm is continuous: write al.stats.norm.pdf."),
+        (lambda x: stats.poisson.logpdf(x, 1.0), "al.stats.poisson is discrete: write al.stats.poisson.logpmf."),
+        (
+            lambda x: stats.gamma.ppf(x, 2.0),
+            "Take scipy.stats.gamma.ppf of plain numbers, or solve al.stats.gamma.cdf(x, …) = q for x.",
+        ),
+        (
+            lambda x: stats.t.cdf(0.5, x),
+            "Give it as a plain number, df.value, or as one from outside the function that is differentiated or compiled.",
+        ),
+        (lambda x: stats.beta.logcdf(0.5, 2.0, x), "al.stats.beta.logcdf has no derivative by b, and b is a Variable."),
+        (lambda x: stats.gamma.logpdf(x), "al.stats.gamma.logpdf misses a. Its parameters are a, loc, scale."),
+        (lambda x: stats.norm.cdf(x, sigma=1.0), "al.stats.norm.cdf got 'sigma'. Its parameters are loc, scale."),
+        (
+            lambda x: stats.norm.cdf(x, 0.0, 1.0, 2.0),
+            "al.stats.norm.cdf got 3 parameters. Its parameters are loc, scale.",
+        ),
+        (lambda x: stats.multivariate_normal.cdf(x), "al.stats.multivariate_normal.cdf has no formula here."),
+        (lambda _: stats.norm.logpfd, "al.stats.norm has no attribute 'logpfd'. Did you mean al.stats.norm.logpdf?"),
+        (lambda _: stats.lognormal, "al.stats has no attribute 'lognormal'."),
+    ],
+)
+def test_what_is_not_there_says_so(call, text):
+    """Errors of ours, with what to write."""
+    with pytest.raises(al.AutogradLiteError) as caught:
+        al.grad(call)(0.5)
+    assert text in str(caught.value)
+
+
+def test_names_are_scipys():
+    """Every distribution is SciPy's, with its parameters in order, and shows itself."""
+    scipy = pytest.importorskip("scipy.stats")
+    for name in stats.__all__:
+        if name != "multivariate_normal":
+            assert [s.strip() for s in (getattr(scipy, name).shapes or "").split(",") if s] == list(
+                getattr(stats, name).shapes
+            )
+    assert repr(stats.t) == "al.stats.t(df, loc, scale)"
+    assert repr(stats.norm(1.0)) == "al.stats.norm(1.0, 1.0)"
+    assert "logpdf" in dir(stats.norm(1.0))
+
+
+def test_distributions_are_pickled_by_name():
+    """A frozen one with its parameters."""
+    for thing in (stats.norm, stats.multivariate_normal):
+        assert pickle.loads(pickle.dumps(thing)) is thing
+        assert copy.deepcopy(thing) is thing
+    assert pickle.loads(pickle.dumps(stats.norm(1.0, 2.0))).cdf(1.0) == 0.5
+
+
+def test_scipys_distributions_name_ours():
+    """A call of SciPy's on Variables inside a transform."""
+    scipy = pytest.importorskip("scipy.stats")
+    for call, text in (
+        (lambda x: scipy.norm.logpdf(x), "Use autograd_lite.stats.norm.logpdf."),
+        (lambda x: scipy.norm(x, 1.0).cdf(0.3), "Use autograd_lite.stats.norm.cdf."),
+        (lambda x: scipy.poisson.logpmf(3, x), "Use autograd_lite.stats.poisson.logpmf."),
+        (
+            lambda x: scipy.multivariate_normal.logpdf([x, x], [0, 0]),
+            "Use autograd_lite.stats.multivariate_normal.logpdf.",
+        ),
+        (lambda x: scipy.t.ppf(0.3, x), "al.stats.t.ppf has no formula whose derivatives are known here."),
+        (lambda x: scipy.gengamma.pdf(x, 1, 2), "autograd_lite.stats has bernoulli, beta,"),
+    ):
+        with pytest.raises(al.OperandError) as caught:
+            al.grad(call)(0.7)
+        assert text in str(caught.value)
+
+
+def test_values_are_scipys():
+    """At ends of the support, infinities and NaN, for every method; SciPy has nan where inf - inf has a limit."""
+    scipy = pytest.importorskip("scipy.stats")
+    for name, cases in POINTS.items():
+        ours, theirs = getattr(stats, name), getattr(scipy, name)
+        for method in ours.methods:
+            xs = (
+                [0.0, 0.1, 0.5, 1.0, -0.1, NAN]
+                if method in ("ppf", "isf")
+                else [-INF, -1.0, -0.0, 0.4, 1.0, 3.0, INF, NAN]
+            )
+            for shapes, _ in cases[:1]:
+                with np.errstate(all="ignore"):
+                    exact = getattr(theirs, method)(xs, *shapes)
+                got = getattr(ours, method)(xs, *shapes)
+                kept = ~(np.isnan(exact) & np.isinf(xs))
+                np.testing.assert_allclose(got[kept], exact[kept], rtol=1e-9, atol=2e-16, err_msg=f"{name}.{method}")
