@@ -80,6 +80,8 @@ _NEAREST = {
     "sindg": "al.sin(al.radians(x))",
     "cosdg": "al.cos(al.radians(x))",
     "nextafter": "x: its derivative is that of x",
+    "frexp": "x / 2.0**e with the exponent e = np.frexp(al.values(x))[1]",
+    "spacing": "np.spacing(al.values(x)): it has no derivative",
 }
 _COMPARISONS: dict[np.ufunc, Callable[[Any, Any], Any]] = {
     np.less: operator.lt,
@@ -235,7 +237,8 @@ def _served(ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
                 return as_variable_array(ufunc(*operands))
         if ufunc in RULES and not any(isinstance(operand, (np.ndarray, list, tuple)) for operand in operands):
             return RULES[ufunc](*operands)
-    out = tuple([_plain(o) for o in options.pop("out", None) or ()])
+    given: tuple[Any, ...] = options.pop("out", None) or ()
+    out = tuple([_plain(o) for o in given])
     options = {name: option for name, option in options.items() if option is not None or name == "axis"}
     if not any(map(_holds_objects, (*operands, *out))):
         return getattr(ufunc, method)(*operands, **options, **({"out": out} if out else {}))
@@ -246,7 +249,10 @@ def _served(ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
     with np.errstate(all="ignore"):
         serve = {"__call__": _called, "reduce": _reduced}.get(method) or functools.partial(_by_method, method)
         result = serve(ufunc, operands, options)
-    return _written(ufunc, result, out, options.get("where", True)) if out else as_variable_array(result)
+    if not out:
+        return as_variable_array(result)
+    written = _written(ufunc, result, out, options.get("where", True))
+    return given[0] if isinstance(given[0], Conditions) else written  # as in `mask &= a > 0`
 
 
 def _is_truth(operand: Any) -> bool:
@@ -259,9 +265,10 @@ def _refuse_dtype(ufunc: np.ufunc, options: dict[str, Any]) -> None:
     dtype = options.pop("dtype", None)
     for ignored in ("casting", "order", "subok"):
         options.pop(ignored, None)
-    if dtype is not None and np.dtype(dtype) != object and ufunc not in _TRUTHS:
+    if dtype is not None and np.dtype(dtype) not in (object, np.float64) and ufunc not in _TRUTHS:
         raise refusal(
-            f"{name_of(ufunc)} with dtype={np.dtype(dtype)} would drop the derivatives of Variables; leave dtype out."
+            f"{name_of(ufunc)} with dtype={np.dtype(dtype)} would drop the derivatives of Variables, which are of float64; "
+            "leave dtype out."
         )
 
 
@@ -368,7 +375,7 @@ def _by_method(method: str, ufunc: np.ufunc, operands: tuple[Any, ...], options:
     if method == "at":
         target, indices, *others = operands
         if not isinstance(target, np.ndarray) or target.dtype != object:
-            raise _no_room(ufunc, target)
+            raise no_room(name_of(ufunc), target)
         return served.at(target, indices, *map(boxed, others), **options)
     count = 2 if method == "outer" else 1
     arrays = [boxed(operand) for operand in operands[:count]]
@@ -381,9 +388,10 @@ def _by_method(method: str, ufunc: np.ufunc, operands: tuple[Any, ...], options:
     return truths(found) if ufunc in _TRUTHS else found
 
 
-def _no_room(ufunc: np.ufunc, out: Any) -> OperandError:
+def no_room(name: str, out: Any) -> OperandError:
+    """The error to raise where Variables would go into an array of floats."""
     return refusal(
-        f"{name_of(ufunc)} writes Variables into an array of {getattr(out, 'dtype', type(out).__name__)}, which would drop "
+        f"{name} writes Variables into an array of {getattr(out, 'dtype', type(out).__name__)}, which would drop "
         "their derivatives. Write a = a + x instead of a += x, or start from an array that keeps them: "
         "autograd_lite.zeros(shape), autograd_lite.full(shape, value) or autograd_lite.array(nest)."
     )
@@ -395,8 +403,10 @@ def _written(ufunc: np.ufunc, result: Any, out: tuple[Any, ...], where: Any) -> 
         if target is None:
             raise refusal(f"{name_of(ufunc)} with out= for some of its results only: give an array for each.")
         if target.dtype != object and ufunc not in _TRUTHS and holds_variables(found):
-            raise _no_room(ufunc, target)
-        plain = boxed(found) if target.dtype == object else np.asarray(found)  # which asks for the truth of conditions
+            raise no_room(name_of(ufunc), target)
+        plain = (
+            boxed(_plain(found)) if target.dtype == object else np.asarray(found)
+        )  # which asks for the truth of conditions
         np.copyto(target, plain, where=np.asarray(where, dtype=bool))
     return as_variable_array(out if len(out) > 1 else out[0])
 
@@ -404,6 +414,8 @@ def _written(ufunc: np.ufunc, result: Any, out: tuple[Any, ...], where: Any) -> 
 _ABSENT: Any = np._NoValue  # noqa: SLF001 - NumPy's own functions pass it on
 #: What stands for a function of NumPy that is no ufunc; `numpy_functions` enters it.
 FUNCTIONS: dict[Any, Callable[..., Any]] = {}
+#: Functions whose `dtype=float` asks for an array of plain numbers.
+_TYPED = {np.zeros_like, np.ones_like, np.full_like, np.empty_like, getattr(np, "astype", None)}
 #: What to write instead of a function that arrays of Variables do not have.
 INSTEAD: dict[Any, str] = {}
 
@@ -413,6 +425,10 @@ def array_function(function: Any, types: Any, inputs: tuple[Any, ...], options: 
     if not all(issubclass(kind, np.ndarray) or hasattr(kind, "__apply_primitive__") for kind in types):
         return NotImplemented
     options = {name: option for name, option in options.items() if option is not _ABSENT}
+    if getattr(options.get("out"), "dtype", np.dtype(object)).kind == "f" and holds_variables(inputs):
+        raise no_room(_full_name(function), options["out"])
+    if options.get("dtype") is not None and np.dtype(options["dtype"]) == np.float64 and function not in _TYPED:
+        del options["dtype"]  # the numbers of Variables are such
     try:
         if function in INSTEAD:
             raise refusal(f"{_full_name(function)} does not take Variables. {INSTEAD[function]}")

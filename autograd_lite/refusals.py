@@ -21,11 +21,15 @@ from autograd_lite.frames import is_library, user_location
 #: Refusals inside the function that is being differentiated: message and the user's line.
 _noted: ContextVar[list[tuple[str, str]] | None] = ContextVar("autograd_lite_refusals", default=None)
 
+#: Methods that NumPy asks the numbers in an array of objects for.
+_UFUNCS = [name for name, thing in vars(np).items() if isinstance(thing, np.ufunc)]
+
 #: What NumPy and SciPy say of an array that holds objects.
 _FOREIGN = re.compile(
     r"dtype\('O'\)|[Oo]bject arrays? |dtype object|has no callable \w+ method|'Variable'(?! object has no attribute)|"
-    r"'float' object has no attribute '(shape|dtype|sqrt|exp|log|conjugate)'|"
-    r"ufunc '\w+' not supported for the input types|not a proper array of floats|Could not convert Variable"
+    r"'(float|int|bool)' object has no attribute '(shape|dtype|conjugate|" + "|".join(_UFUNCS) + r")'|"
+    r"ufunc '\w+' not supported for the input types|not a proper array of floats|dtype of `to_(end|begin)`|"
+    r"Could not convert (Variable|object)"
 )
 
 
@@ -70,6 +74,11 @@ def watched(name: str) -> Iterator[None]:
 
 
 def _in_our_words(error: Exception, noted: list[tuple[str, str]]) -> OperandError | None:
+    if (drawn := _drawn_by(error)) and isinstance(error, (TypeError, AutogradLiteError)):
+        return OperandError(
+            f"{drawn} was given Variables, by which what it draws has no derivative. Draw standard numbers and make yours "
+            "of these, as in loc + scale * rng.normal(), or pass numbers, x.value."
+        )
     if isinstance(error, AutogradLiteError):
         asker = _asked_by(error)
         function = asker.rpartition(" ")[2]
@@ -104,6 +113,13 @@ def _in_our_words(error: Exception, noted: list[tuple[str, str]]) -> OperandErro
         f"{asker} at {place} refused Variables: {error}.{_remedy(asker)} In an array made by al.array, al.zeros or al.full "
         "every function with a rule works. Write others with the functions of autograd_lite, or as scalar code."
     )
+
+
+def _drawn_by(error: Exception) -> str:
+    """The generator of random numbers that raised an error, by its name in the user's line; it is compiled code."""
+    frames = traceback.extract_tb(error.__traceback__)
+    inner = [frame.name for frame in frames if "numpy/random/" in frame.filename.replace("\\", "/")]
+    return f"NumPy's {inner[0].rpartition('.')[2]}" if inner else ""
 
 
 def _raised_elsewhere(error: Exception) -> bool:

@@ -27,7 +27,6 @@ RUN_BY = {
     "ieee": "core/test_numerics_policy.py",
     "nests": "core/test_transforms.py",
     "numpy": "core/test_hints.py",
-    "numpy_functions": "core/test_arrays.py",
     "rule": "core/test_primitives.py",
     "selection": "tape/test_conditions.py",
     "tape/lane_arrays": "tape/test_array_code.py",
