@@ -151,7 +151,8 @@ def _plain(operand: Any) -> Any:
         operand = operand.each
     if isinstance(operand, LazyArray):
         operand = operand.numbers()
-    return np.asarray(operand) if isinstance(operand, VariableArray) else operand
+    other = isinstance(operand, VariableArray) or hasattr(type(operand), "__array__")  # of another library
+    return np.asarray(operand) if other and not isinstance(operand, np.generic) else operand
 
 
 def _holds_objects(operand: Any) -> bool:
@@ -213,8 +214,22 @@ def _generic(ufunc: np.ufunc, function: Callable[..., Any] | None = None) -> Any
     return ufunc if function is None else np.frompyfunc(function, ufunc.nin, 1, identity=None)
 
 
+#: The usual operands of ufuncs; `variable` adds the node.
+OPERANDS: set[type] = {np.ndarray, float, int}
+
+
+def _has_ufuncs(operand: Any) -> bool:
+    """Whether an operand of another library, such as a Series of pandas, has rules for ufuncs: it keeps its labels."""
+    kind = type(operand)
+    if isinstance(operand, (np.ndarray, np.generic)) or hasattr(kind, "__apply_primitive__"):
+        return False
+    return getattr(kind, "__array_ufunc__", None) is not None
+
+
 def array_ufunc(ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
     """The result of `ufunc` where an argument is a Variable or a `VariableArray`; a trace counts what it costs."""
+    if not OPERANDS.issuperset(map(type, inputs)) and any(map(_has_ufuncs, inputs)):
+        return NotImplemented
     result = _served(ufunc, method, *inputs, **options)
     counted = context.tracing and isinstance(result, np.ndarray) and not isinstance(result, LazyArray)
     trace = context.recording() if counted else None
@@ -475,6 +490,9 @@ def _ascending(row: Any) -> list[int]:
 class VariableArray(np.ndarray[Any, Any]):
     """An object array of Variables and numbers whose ufuncs are the rules of the table, arithmetic apart."""
 
+    #: At least that of arrays of PyTorch and JAX, which would take our numbers for theirs, and at most that of pandas.
+    __array_priority__ = 1000
+
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
         return array_ufunc(ufunc, method, *inputs, **options)
 
@@ -543,6 +561,9 @@ class TracedArray(VariableArray):
 def keeping() -> type[VariableArray]:
     """The class of arrays that keep Variables, here and now."""
     return VariableArray if context.recording() is None else TracedArray
+
+
+OPERANDS |= {VariableArray, TracedArray}
 
 
 class Conditions(np.lib.mixins.NDArrayOperatorsMixin):

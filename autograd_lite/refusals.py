@@ -29,7 +29,7 @@ _FOREIGN = re.compile(
     r"dtype\('O'\)|[Oo]bject arrays? |dtype object|has no callable \w+ method|'Variable'(?! object has no attribute)|"
     r"'(float|int|bool)' object has no attribute '(shape|dtype|conjugate|" + "|".join(_UFUNCS) + r")'|"
     r"ufunc '\w+' not supported for the input types|not a proper array of floats|dtype of `to_(end|begin)`|"
-    r"Could not convert (Variable|object)"
+    r"VariableArray|Could not convert (Variable|object)"
 )
 
 
@@ -84,13 +84,13 @@ def _in_our_words(error: Exception, noted: list[tuple[str, str]]) -> OperandErro
         function = asker.rpartition(" ")[2]
         if type(error) is not OperandError or not asker or function in str(error):
             return None
-        return OperandError(f"{asker} was given a Variable: {error}{_remedy(asker)}")
+        return OperandError(f"{asker} was given a Variable: {error}{_of_pandas(error) or _remedy(asker)}")
     # Compiled code that lost our error, or wrapped it; or a library that raises its own after a refusal (SciPy's brentq).
     if isinstance(error, SystemError) or (noted and _raised_elsewhere(error)):
         causes = [c for c in (error.__cause__, error.__context__) if isinstance(c, AutogradLiteError)]
         ours = [*map(str, causes), *(text for text, _ in noted[-1:])]
         asker = _asked_by(error, anywhere=True) or "compiled code"
-        return OperandError(f"{asker} was given a Variable: {ours[0]}") if ours else None
+        return OperandError(f"{asker} was given a Variable: {ours[0]}{_of_pandas(error)}") if ours else None
     if (
         isinstance(error, AttributeError)
         and isinstance(error.obj, (list, tuple))
@@ -105,12 +105,16 @@ def _in_our_words(error: Exception, noted: list[tuple[str, str]]) -> OperandErro
         return None
     asker = _asked_by(error) or "NumPy"
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not is_library(frame.filename)]
+    remedy = _of_pandas(error) or _remedy(asker)
+    if not remedy and ("unsupported operand" in str(error) or "VariableArray" in str(error)):
+        remedy = " Write np.asarray(x) of an array of another library."
     own = [frame for frame in frames if "site-packages" not in frame.filename] or frames
     place = (
         f"{own[-1].filename.replace(chr(92), '/').rpartition('/')[2]}:{own[-1].lineno}" if own else "an unknown line"
     )
+    said = str(error).partition("\n")[0]
     return OperandError(
-        f"{asker} at {place} refused Variables: {error}.{_remedy(asker)} In an array made by al.array, al.zeros or al.full "
+        f"{asker} at {place} refused Variables: {said}.{remedy} In an array made by al.array, al.zeros or al.full "
         "every function with a rule works. Write others with the functions of autograd_lite, or as scalar code."
     )
 
@@ -146,12 +150,17 @@ def _asked_by(error: Exception, *, anywhere: bool = False) -> str:
     return f"{library}'s {outermost.name}"
 
 
+def _of_pandas(error: Exception) -> str:
+    """What to write where code of pandas met Variables."""
+    frames = traceback.extract_tb(error.__traceback__)
+    is_pandas = any("/site-packages/pandas/" in frame.filename.replace("\\", "/") for frame in frames)
+    return " Write series.to_numpy(), whose functions are NumPy's." if is_pandas else ""
+
+
 def _remedy(asker: str) -> str:
     name = asker.rpartition(" ")[2]
     if hasattr(sys.modules["autograd_lite"], name):
         return f" Use autograd_lite.{name}."
     if not asker.startswith("numpy") and (remedy := hints.hint("autograd_lite", name)):
         return remedy
-    if asker.startswith("pandas"):
-        return " Write series.to_numpy()."
     return " Put lists of Variables into autograd_lite.array first." if asker.startswith("numpy") else ""

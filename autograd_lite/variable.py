@@ -706,6 +706,7 @@ def _misspelt(_node: Variable, name: str) -> NoReturn:
 for _name in {*dir(float)} | hints.names("a Variable"):
     if not _name.startswith("__") and _name not in dir(Variable):
         setattr(Variable, _name, _Lacking("a Variable", _name))
+arrays.OPERANDS.add(Variable)
 numbers.Real.register(Variable)  # `np.isscalar` and others ask
 operators.install(Variable, _numbers)
 core.install(

@@ -25,7 +25,6 @@ RUN_BY = {
     "errors": "core/test_numerics_policy.py",
     "frames": "see/test_blame.py",
     "ieee": "core/test_numerics_policy.py",
-    "nests": "core/test_transforms.py",
     "numpy": "core/test_hints.py",
     "rule": "core/test_primitives.py",
     "selection": "tape/test_conditions.py",
