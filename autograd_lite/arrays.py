@@ -264,10 +264,7 @@ def _served(ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
     with np.errstate(all="ignore"):
         serve = {"__call__": _called, "reduce": _reduced}.get(method) or functools.partial(_by_method, method)
         result = serve(ufunc, operands, options)
-    if not out:
-        return as_variable_array(result)
-    written = _written(ufunc, result, out, options.get("where", True))
-    return given[0] if isinstance(given[0], Conditions) else written  # as in `mask &= a > 0`
+    return _written(ufunc, result, given, options.get("where", True)) if out else as_variable_array(result)
 
 
 def _is_truth(operand: Any) -> bool:
@@ -412,16 +409,19 @@ def no_room(name: str, out: Any) -> OperandError:
     )
 
 
-def _written(ufunc: np.ufunc, result: Any, out: tuple[Any, ...], where: Any) -> Any:
+def _written(ufunc: np.ufunc, result: Any, given: tuple[Any, ...], where: Any) -> Any:
+    if isinstance(given[0], Conditions):  # as in `mask &= a > 0`
+        given[0][...] = result
+        return given[0]
+    out = tuple([_plain(o) for o in given])
     results = result if isinstance(result, tuple) else (result,)
     for found, target in zip(results, out, strict=True):
         if target is None:
             raise refusal(f"{name_of(ufunc)} with out= for some of its results only: give an array for each.")
         if target.dtype != object and ufunc not in _TRUTHS and holds_variables(found):
             raise no_room(name_of(ufunc), target)
-        plain = (
-            boxed(_plain(found)) if target.dtype == object else np.asarray(found)
-        )  # which asks for the truth of conditions
+        keeps = target.dtype == object
+        plain = boxed(_plain(found)) if keeps else np.asarray(found)  # which asks for the truth of conditions
         np.copyto(target, plain, where=np.asarray(where, dtype=bool))
     return as_variable_array(out if len(out) > 1 else out[0])
 
@@ -506,6 +506,10 @@ class VariableArray(np.ndarray[Any, Any]):
     def astype(self, dtype: Any, *arguments: Any, **options: Any) -> Any:
         """A copy; a plain array unless it holds objects again."""
         return as_variable_array(np.asarray(self).astype(dtype, *arguments, **options))
+
+    def to_numpy(self) -> Any:
+        """The array itself: what a function of a column of pandas asks it for."""
+        return self
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):  # NumPy's own questions

@@ -48,6 +48,16 @@ def _refused(thing: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return thing
 
 
+def explained(error: Exception) -> Exception:
+    """The error to raise where a function looks up a label in an array that was another library's."""
+    if "only integers" not in str(error):
+        return error
+    return OperandError(
+        "an argument of another library is an array of Variables here, which has places and no labels. Write x[0] or t[:, 0] "
+        "for x['a'] or t['a'], or pass columns by name: {'a': t['a'], 'b': t['b']}."
+    )
+
+
 def made_again(given: Any, values: Any) -> Any:
     """The values as an array of the kind of `given`, with its labels; as they are if there is no way to make one.
 

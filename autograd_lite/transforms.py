@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 import numpy as np
 import optree
 
-from autograd_lite import context, hints, primitives
+from autograd_lite import context, foreign, hints, primitives
 from autograd_lite.backward import Number, Reach, Seeds, Unconnected, result
 from autograd_lite.errors import ArgumentError, DerivativeWarning, OperandError, OutputError, UnconnectedError
 from autograd_lite.nests import NAMESPACE, Shape, like_given, mapped, unravel
@@ -62,7 +62,10 @@ class Run:
             context.differentiated(once=once, reverse=reverse),
             context.running_on(inputs, oldest) as under_way,
         ):
-            output = f(*put_in(shape.pack(inputs)), **keywords)
+            try:
+                output = f(*put_in(shape.pack(inputs)), **keywords)
+            except IndexError as error:
+                raise (foreign.explained(error) if shape.given else error) from error.__cause__
         return cls(inputs, shape, output, oldest, under_way)
 
     def reach(self, outputs: Sequence[Any]) -> tuple[Reach, bool]:

@@ -6,8 +6,8 @@ from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 import numpy as np
 
-from autograd_lite import context, hints
-from autograd_lite.errors import ArgumentError
+from autograd_lite import context, foreign, hints
+from autograd_lite.errors import ArgumentError, OperandError
 from autograd_lite.nests import Shape, arrays_in, like_given, unravel
 from autograd_lite.primitives import Primitive
 from autograd_lite.see import pieces
@@ -187,7 +187,11 @@ class Compiled(Generic[P, R]):
             return self._lanes(self.f, arguments, keywords)
         numbers, shape = unravel((arguments, keywords), f"an argument of {self.__name__}", is_fixed)
         if shape.given:
-            return self._labelled(arguments, self(*arrays_in(arguments), **arrays_in(keywords)))
+            try:
+                result = self(*arrays_in(arguments), **arrays_in(keywords))
+            except (IndexError, OperandError) as error:
+                raise foreign.explained(error) from error.__cause__
+            return self._labelled(arguments, result)
         if any(type(n) is Variable for n in numbers):
             return self.f(*arguments, **keywords)
         family: Family = self._families.get(shape) or self._families.setdefault(shape, Family(self, shape))

@@ -146,6 +146,20 @@ class TestPandas:
         vector, unflatten = al.flatten({"s": pd.Series(X, name="x"), "b": 1.0})
         pd.testing.assert_series_equal(unflatten(2.0 * vector)["s"], pd.Series(2.0 * X, name="x"))
 
+    def test_labels_inside_a_function(self, pd):
+        """An array has none; the remedy is named, where NumPy said that only integers are valid indices."""
+        table = pd.DataFrame({"x": X, "y": Y})
+        for way in (al.grad, lambda f: al.jit(al.grad(f)), al.jit):
+            with pytest.raises(al.OperandError, match=r"places and no labels. Write x\[0\] or t\[:, 0\]"):
+                way(lambda t: (t["x"] * t["y"]).sum())(table)
+            with pytest.raises(al.UnknownNameError, match=r"no attribute 'iloc'. Use v\[k\], or t\[:, k\]"):
+                way(lambda s: s.iloc[0])(table["x"])
+            with pytest.raises(IndexError, match="out of bounds"):
+                way(lambda s: s[7])(table["x"])
+        slopes = al.grad(lambda t: (t["x"] * t["y"]).sum())({name: table[name] for name in table})
+        pd.testing.assert_series_equal(slopes["x"], table["y"].rename("x"))
+        assert al.grad(lambda s: (s.to_numpy() ** 2).sum())(table["x"]).tolist() == [2.0, 4.0, 6.0]
+
     def test_text_is_refused(self, pd):
         """With its place."""
         with pytest.raises(al.OperandError, match=r"at \['a'\] is not a number: str 'x'"):
