@@ -74,23 +74,22 @@ def watched(name: str) -> Iterator[None]:
 
 
 def _in_our_words(error: Exception, noted: list[tuple[str, str]]) -> OperandError | None:
-    if (drawn := _drawn_by(error)) and isinstance(error, (TypeError, AutogradLiteError)):
-        return OperandError(
-            f"{drawn} was given Variables, by which what it draws has no derivative. Draw standard numbers and make yours "
-            "of these, as in loc + scale * rng.normal(), or pass numbers, x.value."
-        )
+    if type(error) is OperandError or _FOREIGN.search(str(error)) or (noted and _raised_elsewhere(error)):
+        found = _of_numbers_only(error)
+        if found is not None:
+            return found
     if isinstance(error, AutogradLiteError):
         asker = _asked_by(error)
         function = asker.rpartition(" ")[2]
         if type(error) is not OperandError or not asker or function in str(error):
             return None
-        return OperandError(f"{asker} was given a Variable: {error}{_of_pandas(error) or _remedy(asker)}")
+        return OperandError(f"{asker} was given a Variable: {error}{_remedy(asker)}")
     # Compiled code that lost our error, or wrapped it; or a library that raises its own after a refusal (SciPy's brentq).
     if isinstance(error, SystemError) or (noted and _raised_elsewhere(error)):
         causes = [c for c in (error.__cause__, error.__context__) if isinstance(c, AutogradLiteError)]
         ours = [*map(str, causes), *(text for text, _ in noted[-1:])]
         asker = _asked_by(error, anywhere=True) or "compiled code"
-        return OperandError(f"{asker} was given a Variable: {ours[0]}{_of_pandas(error)}") if ours else None
+        return OperandError(f"{asker} was given a Variable: {ours[0]}") if ours else None
     if (
         isinstance(error, AttributeError)
         and isinstance(error.obj, (list, tuple))
@@ -105,7 +104,7 @@ def _in_our_words(error: Exception, noted: list[tuple[str, str]]) -> OperandErro
         return None
     asker = _asked_by(error) or "NumPy"
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not is_library(frame.filename)]
-    remedy = _of_pandas(error) or _remedy(asker)
+    remedy = _remedy(asker)
     if not remedy and ("unsupported operand" in str(error) or "VariableArray" in str(error)):
         remedy = " Write np.asarray(x) of an array of another library."
     own = [frame for frame in frames if "site-packages" not in frame.filename] or frames
@@ -119,11 +118,29 @@ def _in_our_words(error: Exception, noted: list[tuple[str, str]]) -> OperandErro
     )
 
 
-def _drawn_by(error: Exception) -> str:
-    """The generator of random numbers that raised an error, by its name in the user's line; it is compiled code."""
-    frames = traceback.extract_tb(error.__traceback__)
-    inner = [frame.name for frame in frames if "numpy/random/" in frame.filename.replace("\\", "/")]
-    return f"NumPy's {inner[0].rpartition('.')[2]}" if inner else ""
+#: Code of others that computes with numbers only, by its folder: whose it is, and what to do.
+_NUMBERS_ONLY = {
+    "numpy/random/": (
+        "NumPy's",
+        (
+            "What it draws has no derivative by its parameters. Draw standard numbers and make yours of these, as in "
+            "loc + scale * rng.normal(), or pass numbers, x.value."
+        ),
+    ),
+    "site-packages/pandas/": ("pandas's", "Write series.to_numpy(), whose functions are NumPy's."),
+}
+
+
+def _of_numbers_only(error: Exception) -> OperandError | None:
+    """The error to raise where such code met Variables; it may have called NumPy in turn."""
+    frames = [(frame.filename.replace("\\", "/"), frame.name) for frame in traceback.extract_tb(error.__traceback__)]
+    frames = [(file, name) for file, name in frames if not is_library(file) and "site-packages/numpy/" not in file]
+    for folder, (whose, remedy) in _NUMBERS_ONLY.items():
+        names = [name for file, name in frames if folder in file and not name.startswith(("_", "<", "wrapper"))]
+        if names and folder in frames[-1][0]:
+            name = names[0].rpartition(".")[2]
+            return OperandError(f"{whose} {name} computes with numbers only and was given Variables. {remedy}")
+    return None
 
 
 def _raised_elsewhere(error: Exception) -> bool:
@@ -148,13 +165,6 @@ def _asked_by(error: Exception, *, anywhere: bool = False) -> str:
         return ""
     library = outermost.filename.replace("\\", "/").rpartition("site-packages/")[2].split("/")[0]
     return f"{library}'s {outermost.name}"
-
-
-def _of_pandas(error: Exception) -> str:
-    """What to write where code of pandas met Variables."""
-    frames = traceback.extract_tb(error.__traceback__)
-    is_pandas = any("/site-packages/pandas/" in frame.filename.replace("\\", "/") for frame in frames)
-    return " Write series.to_numpy(), whose functions are NumPy's." if is_pandas else ""
 
 
 def _remedy(asker: str) -> str:

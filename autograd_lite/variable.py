@@ -437,8 +437,8 @@ class Variable(Methods):
             return self._under_guard(trace)
         raise refusal(
             f"float() of {self!r} would drop its derivative. Use the functions of autograd_lite (al.sin for math.sin, "
-            "np.array without dtype=float, al.zeros for an array to write into, np.linspace for np.arange), or x.value "
-            "if the plain number is intended."
+            "np.array without dtype=float, al.zeros for an array to write into, np.linspace for np.arange), or x.value, "
+            "or al.values(v) of an array, if the plain number is intended."
         )
 
     def _under_guard(self, trace: context.Trace) -> float:
