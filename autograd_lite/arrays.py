@@ -34,7 +34,7 @@ def _is_nan(x: Any) -> Any:
 def _fmod(a: Any, b: Any) -> Any:
     """The remainder with the sign of a: that of C."""
     remainder = mod(abs(a), abs(b))
-    return where(a < 0.0, -remainder, remainder)
+    return where(copysign(1.0, a) < 0.0, -remainder, remainder)
 
 
 #: Ufuncs that are composed of rules, as functions of numbers.
@@ -218,17 +218,15 @@ def _generic(ufunc: np.ufunc, function: Callable[..., Any] | None = None) -> Any
 OPERANDS: set[type] = {np.ndarray, float, int}
 
 
-def _has_ufuncs(operand: Any) -> bool:
-    """Whether an operand of another library, such as a Series of pandas, has rules for ufuncs: it keeps its labels."""
+def _has_labels(operand: Any) -> bool:
+    """Whether an operand has labels by which it computes, as a Series of pandas: such arithmetic is its own."""
     kind = type(operand)
-    if isinstance(operand, (np.ndarray, np.generic)) or hasattr(kind, "__apply_primitive__"):
-        return False
-    return getattr(kind, "__array_ufunc__", None) is not None
+    return hasattr(kind, "__array_ufunc__") and any(hasattr(kind, name) for name in ("iloc", "names", "dims"))
 
 
 def array_ufunc(ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
     """The result of `ufunc` where an argument is a Variable or a `VariableArray`; a trace counts what it costs."""
-    if not OPERANDS.issuperset(map(type, inputs)) and any(map(_has_ufuncs, inputs)):
+    if not OPERANDS.issuperset(map(type, inputs)) and any(map(_has_labels, inputs)):
         return NotImplemented
     result = _served(ufunc, method, *inputs, **options)
     counted = context.tracing and isinstance(result, np.ndarray) and not isinstance(result, LazyArray)

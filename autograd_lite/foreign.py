@@ -3,7 +3,7 @@
 Nothing is imported: a library is known by what its arrays have.
 """
 
-import array
+import array as buffers
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from autograd_lite.arrays import is_variable
 from autograd_lite.errors import OperandError
 
-_BUFFERS = (array.array, memoryview)
+_BUFFERS = (buffers.array, memoryview)
 
 
 def array_of(thing: Any) -> np.ndarray[Any, Any] | None:
@@ -22,6 +22,8 @@ def array_of(thing: Any) -> np.ndarray[Any, Any] | None:
     OperandError
         If its numbers cannot be taken without losing something.
     """
+    if type(thing) is np.ndarray:  # the usual one
+        return thing
     if isinstance(thing, np.ndarray):
         return _refused(thing)
     if not (isinstance(thing, _BUFFERS) or hasattr(type(thing), "__array__")) or isinstance(thing, np.generic):
@@ -29,7 +31,9 @@ def array_of(thing: Any) -> np.ndarray[Any, Any] | None:
     if is_variable(thing):  # conditions of a trace
         return None
     try:
-        return np.asarray(thing)
+        array = np.asarray(thing)
+        own_floats = array.dtype.kind == "V" and array.dtype.names is None  # bfloat16 and the like
+        return array.astype(np.float64) if own_floats else array
     except Exception as error:
         raise OperandError(
             f"a {type(thing).__name__} does not give its numbers to NumPy: {error} Pass an array of plain numbers, such as "
@@ -74,8 +78,8 @@ def made_again(given: Any, values: Any) -> Any:
 
 def _made_again(given: Any, values: np.ndarray[Any, Any]) -> Any:
     kind: Any = type(given)
-    if kind is array.array:
-        return array.array("d", values.tolist())
+    if kind is buffers.array:
+        return buffers.array("d", values.tolist())
     if hasattr(given, "dims") and hasattr(given, "coords"):  # xarray
         return given.copy(data=values)
     if hasattr(kind, "iloc"):  # pandas

@@ -23,6 +23,9 @@ C = TypeVar("C", bound=type)
 #: Dataclasses registered here are nests to this library only; what is registered globally with optree counts too.
 NAMESPACE = "autograd_lite"
 
+#: Types of leaves that are one number.
+_SINGLE = frozenset((Variable, float, int, bool))
+
 #: The dataclasses registered here, by module and name: what a saved tape may refer to.
 DATACLASSES: dict[str, type] = {}
 
@@ -437,7 +440,7 @@ def unravel(nest: Any, what: str = "the nest", fixed: Callable[[Any], bool] | No
             if fixed and fixed(leaf):
                 shapes.append(Fixed(leaf))
                 continue
-            array = None if type(leaf) is Variable else foreign.array_of(leaf)
+            array = None if type(leaf) in _SINGLE else foreign.array_of(leaf)
             if array is None or not (array.ndim or array is leaf):
                 shapes.append(None)
                 numbers.append(leaf if type(leaf) is Variable else as_float(leaf if array is None else array))

@@ -100,8 +100,11 @@ def _in_our_words(error: Exception, noted: list[tuple[str, str]]) -> OperandErro
             f"{error}: the argument is a {kind}, as it was given, and has what a {kind} has. Pass an array instead, "
             f"np.array([...]), or use autograd_lite's or NumPy's function of {error.name}."
         )
-    if not _FOREIGN.search(str(error)):
-        return None
+    return _said_of_objects(error) if _FOREIGN.search(str(error)) else None
+
+
+def _said_of_objects(error: Exception) -> OperandError:
+    """What NumPy and others say of arrays of objects, with its place and what to write."""
     asker = _asked_by(error) or "NumPy"
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not is_library(frame.filename)]
     remedy = _remedy(asker)

@@ -243,6 +243,13 @@ class Stubborn(Standing):
     name = "x"
 
 
+class LikePolarsColumn(LikePolars):
+    """Whose own rules for ufuncs know numbers only."""
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **options):
+        raise TypeError("numbers only")
+
+
 class NeedsGrad(Standing):
     """Which gives nothing away."""
 
