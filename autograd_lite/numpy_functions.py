@@ -321,12 +321,14 @@ def _of_row(row: Any, by: Any, shares: Any, method: str, *, skips: bool) -> list
     if skips:
         numbers = ~np.asarray(np.isnan(row), dtype=bool)
         row, by = row[numbers], by[numbers]
-    order = np.asarray(row.argsort(), dtype=np.intp)
-    options: dict[str, Any] = {} if by.dtype == object else {"weights": by[order]}
+    if by.dtype == object:
+        ascending, options = list(np.sort(row)), dict[str, Any]()
+    else:
+        order = np.asarray(row.argsort(), dtype=np.intp)
+        ascending, options = list(row[order]), {"weights": by[order]}
     places: Any = shares.ravel()
     if len(row):
         places = np.quantile(np.arange(len(row), dtype=np.float64), places, method=method, **options)  # type: ignore[call-overload]
-    ascending = list(row[order])
     return [_quantile_of(ascending, place) for place in places.tolist()]
 
 

@@ -568,6 +568,40 @@ class TestOptions:
         found = al.jit(al.vmap(al.hessian(f)))(rows)
         assert np.allclose(found, [al.hessian(f)(row) for row in rows], rtol=1e-10, atol=1e-11)
 
+    @pytest.mark.parametrize("f", [
+        np.sort, np.median, lambda a: np.quantile(a, [0.3, 0.6]), lambda a: np.percentile(a, 30.0, method="hazen"),
+        lambda a: np.partition(a, 1)[:2], lambda a: np.sort(a)[::-1],
+    ])  # fmt: skip
+    @pytest.mark.parametrize("count", [2, 3, 7, pytest.param(33, marks=full), pytest.param(64, marks=full)])
+    def test_order_of_few_numbers_is_data(self, f, count):
+        """In lanes one path serves all orders; equal numbers and NaNs as eagerly."""
+        rng = np.random.default_rng(count)
+        weighted = lambda a: np.sum(f(a) * np.cos(np.arange(np.size(f(a)))))
+        lanes = al.jit(al.vmap(al.grad(weighted)))
+        rows = rng.normal(size=(40, count))
+        assert np.allclose(lanes(rows), [al.grad(weighted)(row) for row in rows], rtol=1e-14)
+        assert len(lanes.paths()) == 1
+        ties = rng.integers(0, 2, size=count).astype(float)
+        spoilt = np.where(np.arange(count) == 1, math.nan, ties)
+        rows = np.stack([ties, spoilt, np.zeros(count), -np.arange(count, dtype=float)])
+        expected = [al.grad(weighted)(row) for row in rows]
+        assert np.allclose(lanes(rows), expected, rtol=1e-14, equal_nan=True)
+
+    @pytest.mark.parametrize("axis", [0, 1, 2, None])
+    def test_order_along_an_axis_is_data(self, axis):
+        """Of an array with several, in place too."""
+
+        def f(a):
+            if axis is None:
+                return np.sum(np.sort(a, axis=None) ** 2 * np.arange(12.0))
+            b = a * 1.0
+            b.sort(axis=axis)
+            return np.sum(b * np.sort(a, axis=axis) * np.arange(12.0).reshape(a.shape))
+
+        lanes, points = al.jit(al.vmap(al.grad(f))), np.stack([T, -T, T[::-1]])
+        assert np.allclose(lanes(points), [al.grad(f)(point) for point in points], rtol=1e-13)
+        assert len(lanes.paths()) == 1
+
     def test_range_of_variables(self):
         """NumPy counts in C, which asks nobody."""
         with pytest.raises(al.OperandError, match=r"np.linspace for np.arange"):
