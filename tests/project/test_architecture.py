@@ -87,8 +87,8 @@ CORE = "core"
 #: Core +5, tape +890: branches of many items are joined (states of Python 480, the graph of them and its program 390): 70
 #: calls with 200 branches each compile 8 programs instead of 64, and take 1/48 of the eager time.
 #: Core +348, tape +12: every public function of NumPy right or refused (weights, masks, methods of quantiles, `interp` in one
-#: path 150, words of others 25, sorting in lanes 35), arrays of other libraries as arguments, with gradients that come back as they came in
-#: (`foreign` 80), and `values`, `variables` and `flatten` (60).
+#: path 150, words of others 25, sorting in lanes 35), arrays of other libraries as arguments, with gradients that come back
+#: as they came in (`foreign` 80), and `values`, `variables` and `flatten` (60).
 BUDGETS = {"core": 4988, "tape": 8702, "tape.llvm": 2520, "see": 3345, "train": 386, "command line": 361}
 
 FILES = {
