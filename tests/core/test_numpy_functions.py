@@ -269,7 +269,7 @@ def wrong(name, run, refused=(), at_most=None):
     return found
 
 
-@pytest.mark.parametrize("name", mostly_full(NAMES, slice(0, None, 4)))
+@pytest.mark.parametrize("name", mostly_full(NAMES, slice(0, None, 6)))
 def test_every_function_of_numpy(name):
     """On arrays that a transform makes: value and first derivative, forward and back."""
     assert wrong(name, lambda f, shape, *case: checked(functools.partial(in_place, f, shape), *case), REFUSED) == {}
@@ -279,10 +279,8 @@ def test_every_function_of_numpy(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_second_derivative_of_every_function_of_numpy(name):
     """On such arrays."""
-    assert (
-        wrong(name, lambda f, shape, *case: checked(functools.partial(in_place, f, shape), *case, order=2), REFUSED)
-        == {}
-    )
+    run = lambda f, shape, *case: checked(functools.partial(in_place, f, shape), *case, order=2)
+    assert wrong(name, run, REFUSED, at_most=4) == {}
 
 
 def boxed(numbers):
@@ -301,7 +299,7 @@ def test_every_function_of_numpy_on_plain_arrays_of_objects(name):
         plain = functools.partial(in_place, f, shape)
         return checked(lambda numbers: in_place(f, shape, boxed(numbers)), point, expected, plain=plain)
 
-    assert wrong(name, run, None, at_most=6) == {}
+    assert wrong(name, run, None, at_most=3) == {}
 
 
 def rows_of(point):
@@ -324,7 +322,7 @@ def test_every_function_of_numpy_compiled(name):
         found = [column[2] for column in columns]
         return None if agree(found, values, rtol=1e-11) else f"lanes {found} for {values}"
 
-    assert wrong(name, run, REFUSED, at_most=4) == {}
+    assert wrong(name, run, REFUSED, at_most=3) == {}
 
 
 Q = [0.0, 0.13, 0.5, 0.77, 1.0]
@@ -348,7 +346,7 @@ def right(f, *point, order=2, rtol=1e-12):
 class TestOptions:
     """Arguments that the sweep does not give."""
 
-    @pytest.mark.parametrize("method", METHODS)
+    @pytest.mark.parametrize("method", mostly_full(METHODS, slice(0, None, 4)))
     def test_every_method_of_quantile(self, method):
         """By NumPy's own places, along an axis, kept, of several shares, and in percent."""
         right(lambda a: np.quantile(a, Q, method=method), V)
@@ -453,9 +451,9 @@ class TestOptions:
             right(lambda a, start: at(ufunc, a, start), V, W[:3])
         for ufunc in (np.add, np.multiply, np.maximum, np.logaddexp, np.subtract, np.hypot):
             right(lambda a: ufunc.reduce(a, axis=1, keepdims=True) if ufunc is not np.subtract else ufunc.reduce(a), M)
-            right(lambda a: ufunc.accumulate(a, axis=1), M)
-            right(lambda a: ufunc.reduceat(a, [0, 2, 3]), V)
-            right(lambda a, b: ufunc.outer(a, b), V[:3], W)
+            right(lambda a: ufunc.accumulate(a, axis=1), M, order=1)
+            right(lambda a: ufunc.reduceat(a, [0, 2, 3]), V, order=1)
+            right(lambda a, b: ufunc.outer(a, b), V[:3], W[:2], order=1)
 
     def test_counts_with_weights(self):
         """The weights have derivatives, the counted numbers none."""
@@ -572,7 +570,7 @@ class TestOptions:
         np.sort, np.median, lambda a: np.quantile(a, [0.3, 0.6]), lambda a: np.percentile(a, 30.0, method="hazen"),
         lambda a: np.partition(a, 1)[:2], lambda a: np.sort(a)[::-1],
     ])  # fmt: skip
-    @pytest.mark.parametrize("count", [2, 3, 7, pytest.param(33, marks=full), pytest.param(64, marks=full)])
+    @pytest.mark.parametrize("count", mostly_full([7, 2, 33], slice(0, 1)))
     def test_order_of_few_numbers_is_data(self, f, count):
         """In lanes one path serves all orders; equal numbers and NaNs as eagerly."""
         rng = np.random.default_rng(count)
@@ -587,7 +585,7 @@ class TestOptions:
         expected = [al.grad(weighted)(row) for row in rows]
         assert np.allclose(lanes(rows), expected, rtol=1e-14, equal_nan=True)
 
-    @pytest.mark.parametrize("axis", [0, 1, 2, None])
+    @pytest.mark.parametrize("axis", mostly_full([1, 0, 2, None], slice(0, 1)))
     def test_order_along_an_axis_is_data(self, axis):
         """Of an array with several, in place too."""
 
