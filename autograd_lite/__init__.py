@@ -40,7 +40,7 @@ from autograd_lite.see.why import why
 from autograd_lite.functions import (
     dot, elu, gelu, log_softmax, logsumexp, mean, norm, prod, selu, silu, softmax, sum as sum,
 )
-from autograd_lite.nests import array, full, ones, register_dataclass, zeros
+from autograd_lite.nests import array, flatten, full, ones, register_dataclass, values, variables, zeros
 from autograd_lite import primitives, stats
 from autograd_lite.primitives import *
 from autograd_lite.primitives import PRIMITIVES, REAL, Interval, Primitive
@@ -70,12 +70,13 @@ __all__ = [
     "ReadOnlyError", "RendererNotFound", "RowError", "StaleGraphError", "Tape", "TapeError", "TraceError", "UnconnectedError",
     "UnknownImportError", "UnknownKeywordError", "UnknownNameError",
     "Variable", "__version__", "array", "audit", "blame", "check_grads", "dot", "draw", "elu", "equal", "explain",
-    "full", "gelu", "grad", "gradient_flow", "gradients", "greater", "greater_equal", "hessian", "hvp", "jacobian",
+    "flatten", "full", "gelu", "grad", "gradient_flow", "gradients", "greater", "greater_equal", "hessian", "hvp", "jacobian",
     "jit", "jvp", "kinks", "less_equal", "linalg", "load", "log_softmax", "logsumexp", "mean", "nn", "norm", "not_equal",
     "ones", "optim", "plot_gradient_flow", "prod", "raise_on_nonfinite", "record_locations", "register_dataclass", "save",
     "scan", "scope", "selu", "silu", "softmax", "sparse", "sparse_hessian", "sparse_jacobian", "stats", "stop_gradient",
     "take",
-    "topological_order", "trace", "value_and_grad", "vjp", "vmap", "while_loop", "why", "zero_grad", "zeros",
+    "topological_order", "trace", "value_and_grad", "values", "variables",
+    "vjp", "vmap", "while_loop", "why", "zero_grad", "zeros",
 ]
 __all__ += [name for name in primitives.PUBLIC if name not in ("abs", "pow", "round")]
 

@@ -34,7 +34,7 @@ def _is_nan(x: Any) -> Any:
 def _fmod(a: Any, b: Any) -> Any:
     """The remainder with the sign of a: that of C."""
     remainder = mod(abs(a), abs(b))
-    return where(a < 0.0, -remainder, remainder)
+    return where(copysign(1.0, a) < 0.0, -remainder, remainder)
 
 
 #: Ufuncs that are composed of rules, as functions of numbers.
@@ -92,6 +92,8 @@ _NEAREST = {
     "sindg": "al.sin(al.radians(x))",
     "cosdg": "al.cos(al.radians(x))",
     "nextafter": "x: its derivative is that of x",
+    "frexp": "x / 2.0**e with the exponent e = np.frexp(al.values(x))[1]",
+    "spacing": "np.spacing(al.values(x)): it has no derivative",
 }
 _COMPARISONS: dict[np.ufunc, Callable[[Any, Any], Any]] = {
     np.less: operator.lt,
@@ -161,7 +163,8 @@ def _plain(operand: Any) -> Any:
         operand = operand.each
     if isinstance(operand, LazyArray):
         operand = operand.numbers()
-    return np.asarray(operand) if isinstance(operand, VariableArray) else operand
+    other = isinstance(operand, VariableArray) or hasattr(type(operand), "__array__")  # of another library
+    return np.asarray(operand) if other and not isinstance(operand, np.generic) else operand
 
 
 def _holds_objects(operand: Any) -> bool:
@@ -223,8 +226,20 @@ def _generic(ufunc: np.ufunc, function: Callable[..., Any] | None = None) -> Any
     return ufunc if function is None else np.frompyfunc(function, ufunc.nin, 1, identity=None)
 
 
+#: The usual operands of ufuncs; `variable` adds the node.
+OPERANDS: set[type] = {np.ndarray, float, int}
+
+
+def _has_labels(operand: Any) -> bool:
+    """Whether an operand has labels by which it computes, as a Series of pandas: such arithmetic is its own."""
+    kind = type(operand)
+    return hasattr(kind, "__array_ufunc__") and any(hasattr(kind, name) for name in ("iloc", "names", "dims"))
+
+
 def array_ufunc(ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
     """The result of `ufunc` where an argument is a Variable or a `VariableArray`; a trace counts what it costs."""
+    if not OPERANDS.issuperset(map(type, inputs)) and any(map(_has_labels, inputs)):
+        return NotImplemented
     try:
         result = _served(ufunc, method, *inputs, **options)
     except TypeError as error:
@@ -254,7 +269,8 @@ def _served(ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
                 return as_variable_array(ufunc(*operands))
         if ufunc in RULES and not any(isinstance(operand, (np.ndarray, list, tuple)) for operand in operands):
             return RULES[ufunc](*operands)
-    out = tuple([_plain(o) for o in options.pop("out", None) or ()])
+    given: tuple[Any, ...] = options.pop("out", None) or ()
+    out = tuple([_plain(o) for o in given])
     options = {name: option for name, option in options.items() if option is not None or name == "axis"}
     if not any(map(_holds_objects, (*operands, *out))):
         return getattr(ufunc, method)(*operands, **options, **({"out": out} if out else {}))
@@ -265,7 +281,7 @@ def _served(ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
     with np.errstate(all="ignore"):
         serve = {"__call__": _called, "reduce": _reduced}.get(method) or functools.partial(_by_method, method)
         result = serve(ufunc, operands, options)
-    return _written(ufunc, result, out, options.get("where", True)) if out else as_variable_array(result)
+    return _written(ufunc, result, given, options.get("where", True)) if out else as_variable_array(result)
 
 
 def _is_truth(operand: Any) -> bool:
@@ -278,9 +294,10 @@ def _refuse_dtype(ufunc: np.ufunc, options: dict[str, Any]) -> None:
     dtype = options.pop("dtype", None)
     for ignored in ("casting", "order", "subok"):
         options.pop(ignored, None)
-    if dtype is not None and np.dtype(dtype) != object and ufunc not in _TRUTHS:
+    if dtype is not None and np.dtype(dtype) not in (object, np.float64) and ufunc not in _TRUTHS:
         raise refusal(
-            f"{name_of(ufunc)} with dtype={np.dtype(dtype)} would drop the derivatives of Variables; leave dtype out."
+            f"{name_of(ufunc)} with dtype={np.dtype(dtype)} would drop the derivatives of Variables, which are of float64; "
+            "leave dtype out."
         )
 
 
@@ -387,7 +404,7 @@ def _by_method(method: str, ufunc: np.ufunc, operands: tuple[Any, ...], options:
     if method == "at":
         target, indices, *others = operands
         if not isinstance(target, np.ndarray) or target.dtype != object:
-            raise _no_room(ufunc, target)
+            raise no_room(name_of(ufunc), target)
         return served.at(target, indices, *map(boxed, others), **options)
     count = 2 if method == "outer" else 1
     arrays = [boxed(operand) for operand in operands[:count]]
@@ -400,22 +417,28 @@ def _by_method(method: str, ufunc: np.ufunc, operands: tuple[Any, ...], options:
     return truths(found) if ufunc in _TRUTHS else found
 
 
-def _no_room(ufunc: np.ufunc, out: Any) -> OperandError:
+def no_room(name: str, out: Any) -> OperandError:
+    """The error to raise where Variables would go into an array of floats."""
     return refusal(
-        f"{name_of(ufunc)} writes Variables into an array of {getattr(out, 'dtype', type(out).__name__)}, which would drop "
+        f"{name} writes Variables into an array of {getattr(out, 'dtype', type(out).__name__)}, which would drop "
         "their derivatives. Write a = a + x instead of a += x, or start from an array that keeps them: "
         "autograd_lite.zeros(shape), autograd_lite.full(shape, value) or autograd_lite.array(nest)."
     )
 
 
-def _written(ufunc: np.ufunc, result: Any, out: tuple[Any, ...], where: Any) -> Any:
+def _written(ufunc: np.ufunc, result: Any, given: tuple[Any, ...], where: Any) -> Any:
+    if isinstance(given[0], Conditions):  # as in `mask &= a > 0`
+        given[0][...] = result
+        return given[0]
+    out = tuple([_plain(o) for o in given])
     results = result if isinstance(result, tuple) else (result,)
     for found, target in zip(results, out, strict=True):
         if target is None:
             raise refusal(f"{name_of(ufunc)} with out= for some of its results only: give an array for each.")
         if target.dtype != object and ufunc not in _TRUTHS and holds_variables(found):
-            raise _no_room(ufunc, target)
-        plain = boxed(found) if target.dtype == object else np.asarray(found)  # which asks for the truth of conditions
+            raise no_room(name_of(ufunc), target)
+        keeps = target.dtype == object
+        plain = boxed(_plain(found)) if keeps else np.asarray(found)  # which asks for the truth of conditions
         np.copyto(target, plain, where=np.asarray(where, dtype=bool))
     return as_variable_array(out if len(out) > 1 else out[0])
 
@@ -423,6 +446,8 @@ def _written(ufunc: np.ufunc, result: Any, out: tuple[Any, ...], where: Any) -> 
 _ABSENT: Any = np._NoValue  # noqa: SLF001 - NumPy's own functions pass it on
 #: What stands for a function of NumPy that is no ufunc; `numpy_functions` enters it.
 FUNCTIONS: dict[Any, Callable[..., Any]] = {}
+#: Functions whose `dtype=float` asks for an array of plain numbers.
+_TYPED = {np.zeros_like, np.ones_like, np.full_like, np.empty_like, getattr(np, "astype", None)}
 #: What to write instead of a function that arrays of Variables do not have.
 INSTEAD: dict[Any, str] = {}
 
@@ -432,6 +457,10 @@ def array_function(function: Any, types: Any, inputs: tuple[Any, ...], options: 
     if not all(issubclass(kind, np.ndarray) or hasattr(kind, "__apply_primitive__") for kind in types):
         return NotImplemented
     options = {name: option for name, option in options.items() if option is not _ABSENT}
+    if getattr(options.get("out"), "dtype", np.dtype(object)).kind == "f" and holds_variables(inputs):
+        raise no_room(_full_name(function), options["out"])
+    if options.get("dtype") is not None and np.dtype(options["dtype"]) == np.float64 and function not in _TYPED:
+        del options["dtype"]  # the numbers of Variables are such
     try:
         if function in INSTEAD:
             raise refusal(f"{_full_name(function)} does not take Variables. {INSTEAD[function]}")
@@ -468,6 +497,40 @@ def _extreme(better: Callable[[Any, Any], bool], row: Any) -> int:
     return best
 
 
+#: As many numbers are sorted in lanes by a network: one path, where comparisons would take one for each order. A single call
+#: branches instead, and keeps the bits of eager gradients, whose sums a network groups in another way.
+FEW_SORTED = 64
+
+
+def _network(count: int) -> Iterator[tuple[int, int]]:
+    """Pairs of places to compare and exchange: Batcher's odd-even merge sort (Knuth, volume 3, algorithm 5.2.2M)."""
+    width = 1
+    while width < count:
+        apart = width
+        while apart >= 1:
+            for start in range(apart % width, count - apart, 2 * apart):
+                for low in range(start, min(start + apart, count - apart)):
+                    if low // (2 * width) == (low + apart) // (2 * width):
+                        yield low, low + apart
+            apart //= 2
+        width *= 2
+
+
+def _sorted_as_data(rows: Any) -> list[Any]:
+    """Rows in the order of their numbers, column by column: NaN last, and equal ones in their own order."""
+    numbers = [as_variable_array(row) for row in rows]
+    places: list[Any] = [float(place) for place in range(len(numbers))]
+    for i, j in _network(len(numbers)):
+        a, b, p, q = numbers[i], numbers[j], places[i], places[j]
+        swap = (a > b) | (a != a)  # noqa: PLR0124 - NaN
+        later = p > q
+        if later is not False:
+            swap = swap | ((a == b) & later)
+        numbers[i], numbers[j] = where(swap, b, a), where(swap, a, b)
+        places[i], places[j] = where(swap, q, p), where(swap, p, q)
+    return numbers
+
+
 def _ascending(row: Any) -> list[int]:
     """The places of a row in the order of its numbers, equal ones in their own."""
     nans = [place for place, x in enumerate(row) if _is_nan(x)]
@@ -477,6 +540,9 @@ def _ascending(row: Any) -> list[int]:
 
 class VariableArray(np.ndarray[Any, Any]):
     """An object array of Variables and numbers whose ufuncs are the rules of the table, arithmetic apart."""
+
+    #: At least that of arrays of PyTorch and JAX, which would take our numbers for theirs, and at most that of pandas.
+    __array_priority__ = 1000
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
         return array_ufunc(ufunc, method, *inputs, **options)
@@ -491,6 +557,10 @@ class VariableArray(np.ndarray[Any, Any]):
     def astype(self, dtype: Any, *arguments: Any, **options: Any) -> Any:
         """A copy; a plain array unless it holds objects again."""
         return as_variable_array(np.asarray(self).astype(dtype, *arguments, **options))
+
+    def to_numpy(self) -> Any:
+        """The array itself: what a function of a column of pandas asks it for."""
+        return self
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):  # NumPy's own questions
@@ -519,6 +589,12 @@ class VariableArray(np.ndarray[Any, Any]):
         return self._along(_ascending, axis)
 
     def sort(self, axis: int = -1, *_: Any, **__: Any) -> None:  # type: ignore[override]
+        trace = context.recording()
+        if trace and trace.mapped and self.shape[axis] <= FEW_SORTED and holds_variables(self):
+            rows = _sorted_as_data(np.moveaxis(np.asarray(self), axis, 0))
+            for place in range(len(rows)):
+                np.moveaxis(self, axis, 0)[place, ...] = rows[place]
+            return
         self[...] = np.take_along_axis(np.asarray(self), np.asarray(self.argsort(axis)), axis)
 
     def partition(self, kth: Any, axis: Any = -1, *_: Any, **__: Any) -> None:  # noqa: ARG002
@@ -546,6 +622,9 @@ class TracedArray(VariableArray):
 def keeping() -> type[VariableArray]:
     """The class of arrays that keep Variables, here and now."""
     return VariableArray if context.recording() is None else TracedArray
+
+
+OPERANDS |= {VariableArray, TracedArray}
 
 
 class Conditions(np.lib.mixins.NDArrayOperatorsMixin):

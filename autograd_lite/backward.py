@@ -539,7 +539,7 @@ def gradients(
     trace = context.noticed(*[y] if type(y) is Variable else ()) if context.tracing else None
     if shape and type(y) is Variable and unconnected == "zero" and not (create_graph or trace or context.active):
         number = seed._value if type(seed) is Variable else as_float(seed)
-        return shape.pack(numbers([y], [number], None, nodes, as_array=shape.has_arrays))
+        return shape.labelled(shape.pack(numbers([y], [number], None, nodes, as_array=shape.has_arrays)))
     met, found = _adjoints(y, seed, nodes if shape else None, create_graph=create_graph or trace is not None)
 
     def given(number: Number | None) -> Number:

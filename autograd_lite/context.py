@@ -101,9 +101,12 @@ class Trace(Protocol):
         The number before the first input: older nodes come from outside, and the tape takes their values as inputs.
     elsewhere : list
         Nodes that another thread compared or read without recording it, with its line.
+    mapped : bool
+        Whether it is one of many lanes, which may branch differently.
     """
 
     oldest: int
+    mapped: bool
     elsewhere: list[tuple[Any, str]]
 
     def guard(self, relation: str, left: Any, right: Any, *, outcome: bool) -> None:

@@ -82,6 +82,6 @@ def _not_a_real_number(thing: object) -> str:
             f"{kind} of {len(thing)} elements where one real number is needed. Apply the operation to each element; a list "
             "of Variables is [al.Variable(v) for v in numbers], and al.grad takes arrays and lists as they are."
         )
-    if hasattr(type(thing), "__array__"):
+    if hasattr(type(thing), "__array__") and not isinstance(thing, np.generic):
         return f"{kind} {thing!r:.60} is of another library. Give np.asarray(x), or float(x) of one number."
     return f"{kind} {thing!r:.60} is not a real number. Use an int, a float or a NumPy real number."

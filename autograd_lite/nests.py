@@ -12,15 +12,19 @@ from typing import Any, TypeVar
 import numpy as np
 import optree
 
-from autograd_lite.arrays import Conditions, TracedArray, VariableArray, keeping
+from autograd_lite import foreign
+from autograd_lite.arrays import Conditions, LazyArray, TracedArray, VariableArray, keeping
+from autograd_lite.conversion import as_float, as_operand
 from autograd_lite.errors import ArgumentError, OperandError
-from autograd_lite.primitives import as_float
 from autograd_lite.variable import FLOATS, OTHERS, Variable, kinds
 
 C = TypeVar("C", bound=type)
 
 #: Dataclasses registered here are nests to this library only; what is registered globally with optree counts too.
 NAMESPACE = "autograd_lite"
+
+#: Types of leaves that are one number.
+_SINGLE = frozenset((Variable, float, int, bool))
 
 #: The dataclasses registered here, by module and name: what a saved tape may refer to.
 DATACLASSES: dict[str, type] = {}
@@ -63,6 +67,8 @@ class Shape:
 
     containers: optree.PyTreeSpec
     leaves: tuple[tuple[int, ...] | Fixed | None, ...]
+    #: The leaves that were arrays of other libraries, by position: no part of what makes shapes equal.
+    given: dict[int, Any] = dataclasses.field(default_factory=dict)
 
     def __eq__(self, other: object) -> bool:
         if self is other:
@@ -135,6 +141,15 @@ class Shape:
                 packed.append(as_array(numbers[start : start + size], leaf))
             start += size
         return optree.tree_unflatten(self.containers, packed)
+
+    def labelled(self, nest: Any) -> Any:
+        """A nest of this shape with arrays of other libraries where such were given."""
+        if not self.given:
+            return nest
+        leaves: list[Any] = self.containers.flatten_up_to(nest)
+        for position, given in self.given.items():
+            leaves[position] = foreign.made_again(given, leaves[position])
+        return optree.tree_unflatten(self.containers, leaves)
 
     def pack_matrix(self, rows: Sequence[Sequence[Any]], columns: "Shape") -> Any:
         """The nest in which each number is a nest of shape `columns`: arrays of shape `row leaf + column leaf`."""
@@ -294,6 +309,119 @@ def _keeping(numbers: Sequence[Any], shape: tuple[int, ...]) -> Any:
     return boxed.reshape(shape).view(keeping())
 
 
+def values(nest: Any) -> Any:
+    """The nest with numbers for Variables: floats, and arrays of floats.
+
+    Parameters
+    ----------
+    nest : nest
+        Of Variables, numbers, arrays of them and anything else.
+
+    Returns
+    -------
+    nest
+        A float for each Variable, a float64 array for each array that holds Variables, also among floats; the rest as it is.
+        While a function is traced, held numbers for both, as `x.value`.
+
+    Examples
+    --------
+    >>> import autograd_lite as al
+    >>> values({"w": al.array([al.Variable(1.0), 2.0]), "b": al.Variable(0.5), "activation": "relu"})
+    {'w': array([1., 2.]), 'b': 0.5, 'activation': 'relu'}
+    """
+    return mapped(lambda variable: variable.value, nest)
+
+
+def variables(nest: Any) -> Any:
+    """The nest with a leaf for each number: what `backward` and `gradients` take.
+
+    Parameters
+    ----------
+    nest : nest of numbers and arrays
+        Numbers of any kind that `grad` takes, flags and whole numbers too. Variables stay what they are.
+
+    Returns
+    -------
+    nest
+        Of Variables and arrays of Variables, each named after its place.
+
+    Raises
+    ------
+    OperandError
+        If a leaf is no number.
+
+    Notes
+    -----
+    Time and memory: a Variable and a name for each number.
+
+    Examples
+    --------
+    >>> import autograd_lite as al
+    >>> model = variables({"w": np.array([2.0, 3.0]), "b": 1.0})
+    >>> loss = (model["w"] ** 2).sum() + model["b"]
+    >>> al.gradients(loss, model)
+    {'w': array([4., 6.]), 'b': 1.0}
+    >>> model["w"][1].name
+    'w[1]'
+    """
+    numbers, shape = unravel(nest)
+    names = [written(path) + index.replace(" ", "") for path, index in shape.places()]
+    return shape.pack(
+        [n if type(n) is Variable else Variable(n, name=name or None) for n, name in zip(numbers, names, strict=True)]
+    )
+
+
+def flatten(nest: Any) -> tuple[Any, Callable[[Any], Any]]:
+    """The numbers of a nest as one vector, and the function that makes such a nest of a vector again.
+
+    Parameters
+    ----------
+    nest : nest of numbers and arrays
+        Lists, tuples, dicts and registered dataclasses of them, whose static fields are kept.
+
+    Returns
+    -------
+    vector : array of float64
+        Of objects if the nest holds Variables.
+    unflatten : callable
+        Takes an array of as many numbers, Variables among them, or a list of them; returns the nest with these.
+
+    Raises
+    ------
+    OperandError
+        If a leaf is no number.
+    ArgumentError
+        By `unflatten`, if the vector has another length.
+
+    Notes
+    -----
+    Inside transforms `unflatten` passes derivatives on: a function of a nest becomes one of a vector, as
+    `scipy.optimize.minimize` and others want it.
+
+    Examples
+    --------
+    >>> import autograd_lite as al
+    >>> model = {"w": np.array([[1.0, 2.0]]), "b": 3.0}
+    >>> vector, unflatten = flatten(model)
+    >>> vector, unflatten(2.0 * vector)
+    (array([3., 1., 2.]), {'w': array([[2., 4.]]), 'b': 6.0})
+    >>> al.grad(lambda v: (unflatten(v)["w"] ** 2).sum())(vector)
+    array([0., 2., 4.])
+    """
+    numbers, shape = unravel(nest)
+
+    def unflatten(vector: Any) -> Any:
+        found: Any = vector if isinstance(vector, LazyArray) else unravel(vector, "the vector")[0]
+        if np.ndim(vector) != 1 or len(found) != len(numbers):
+            raise ArgumentError(
+                f"unflatten got numbers of shape {np.shape(vector)}, and the nest {shape.outline()} has {len(numbers)}. Give "
+                "a vector with one number for each."
+            )
+        return shape.labelled(shape.pack(found))
+
+    return as_array(numbers, (len(numbers),)), unflatten
+
+
 def unravel(nest: Any, what: str = "the nest", fixed: Callable[[Any], bool] | None = None) -> tuple[list[Any], Shape]:
     """The numbers of a nest, floats and Variables, in order; and its shape, which holds the leaves that are `fixed`."""
     if fixed is None:
@@ -304,25 +432,45 @@ def unravel(nest: Any, what: str = "the nest", fixed: Callable[[Any], bool] | No
     leaves, containers = optree.tree_flatten(nest, namespace=NAMESPACE)
     numbers: list[Any] = []
     shapes: list[tuple[int, ...] | Fixed | None] = []
+    given: dict[int, Any] = {}
     for position, leaf in enumerate(leaves):
         if type(leaf) is Conditions:
             leaf = leaf.each  # noqa: PLW2901
         try:
             if fixed and fixed(leaf):
                 shapes.append(Fixed(leaf))
-            elif isinstance(leaf, np.ndarray):
-                shapes.append(leaf.shape)
-                numbers += _entries(leaf)
-            else:
+                continue
+            array = None if type(leaf) in _SINGLE else foreign.array_of(leaf)
+            if array is None or not (array.ndim or array is leaf):
                 shapes.append(None)
-                numbers.append(leaf if type(leaf) is Variable else as_float(leaf))
+                numbers.append(leaf if type(leaf) is Variable else as_float(leaf if array is None else array))
+                continue
+            shapes.append(array.shape)
+            numbers += _entries(array)
+            if array is not leaf:
+                given[position] = leaf
         except OperandError as error:
             place = "".join(f"[{entry!r}]" for entry in optree.tree_paths(nest, namespace=NAMESPACE)[position])
             raise OperandError(
                 f"{what}{' at ' + place if place else ''} is not a number: {error} Differentiate with respect to numbers "
                 "only: pass the rest as another argument (argnums), or as a static field of a registered dataclass."
             ) from error
-    return numbers, Shape(containers, tuple(shapes))
+    return numbers, Shape(containers, tuple(shapes), given)
+
+
+def like_given(given: Any, nest: Any) -> Any:
+    """The nest with arrays of other libraries where `given`, which has its structure, has them."""
+    return nest if type(given) in (float, np.ndarray) else unravel(given)[1].labelled(nest)
+
+
+def arrays_in(nest: Any) -> Any:
+    """The nest with arrays of NumPy for those of other libraries."""
+
+    def taken(leaf: Any) -> Any:
+        array = foreign.array_of(leaf)
+        return leaf if array is None else array
+
+    return optree.tree_map(taken, nest, namespace=NAMESPACE)
 
 
 def _outline(nest: Any, found: list[Any]) -> Any:
@@ -378,8 +526,8 @@ def variables_of(nest: Any) -> list[Variable]:
     for leaf in optree.tree_leaves(nest, namespace=NAMESPACE):
         if type(leaf) is Variable:
             found.append(leaf)
-        elif isinstance(leaf, np.ndarray):
-            found += [item for item in leaf.ravel() if type(item) is Variable] if leaf.dtype == object else []
+        elif (array := foreign.array_of(leaf)) is not None:
+            found += [item for item in array.ravel() if type(item) is Variable] if array.dtype == object else []
         elif isinstance(leaf, Iterable) and not isinstance(leaf, (str, bytes)):
             found += variables_of(list(leaf))
         elif not isinstance(leaf, (str, bytes, bool, int, float, complex, np.generic)) and not callable(leaf):
@@ -396,11 +544,20 @@ def mapped(function: Callable[[Any], Any], nest: Any) -> Any:
     def leaf_mapped(leaf: Any) -> Any:
         if type(leaf) is Variable:
             return function(leaf)
-        if isinstance(leaf, np.ndarray) and leaf.dtype == object:
-            return as_array([function(item) if type(item) is Variable else item for item in leaf.ravel()], leaf.shape)
-        return leaf
+        array = foreign.array_of(leaf)
+        if array is None or array.dtype != object:
+            return leaf
+        found = as_array(
+            [function(item) if type(item) is Variable else _plain(item) for item in array.ravel()], array.shape
+        )
+        return found if array is leaf else foreign.made_again(leaf, found)
 
     return optree.tree_map(leaf_mapped, nest, namespace=NAMESPACE)
+
+
+def _plain(item: Any) -> Any:
+    """A whole number among Variables as a float, as they are; anything else as it is."""
+    return as_operand(item) if isinstance(item, (int, np.integer, np.floating)) and not isinstance(item, bool) else item
 
 
 def _kind(fact: Any) -> Any:

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from autograd_lite import primitives
+from autograd_lite import context, primitives
 from autograd_lite.arrays import (
-    FUNCTIONS, INSTEAD, Conditions, LazyArray, as_variable_array, axes_of, boxed, holds_variables, is_variable, rows_first,
+    FUNCTIONS, INSTEAD, Conditions, LazyArray, as_variable_array, axes_of, boxed, holds_variables, is_variable, no_room,
+    rows_first,
 )  # fmt: skip
 from autograd_lite.errors import ArgumentError
 from autograd_lite.functions import norm
@@ -90,11 +91,36 @@ def _isclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08, equal_nan: bo
 
 
 def _round(a: Any, decimals: int = 0, out: Any = None) -> Any:
-    rounded = primitives.round(_operand(a), float(decimals))
+    """By a scaled whole number, as NumPy rounds: 0.35 becomes 0.4, where Python's `round` sees that it is below 0.35."""
+    scale = 10.0 ** abs(decimals)
+    number = _operand(a)
+    if decimals > 0:
+        return _into(out, primitives.div(np.rint(number * scale), scale))
+    return _into(out, np.rint(number) if decimals == 0 else np.rint(primitives.div(number, scale)) * scale)
+
+
+def _into(out: Any, found: Any) -> Any:
+    """What was found, in the array that was given for it."""
     if out is None:
-        return rounded
-    out[...] = rounded
+        return found
+    if isinstance(found, Conditions):
+        found = np.asarray(found)
+    if holds_variables(found) and out.dtype != object:
+        raise no_room("a function of NumPy", out)
+    out[...] = found
     return out
+
+
+def _bare(function: Any) -> Function:
+    """NumPy's own code, on arrays that follow the rules, whatever stands for them in the call."""
+    own: Any = function._implementation  # noqa: SLF001
+    return lambda *arguments, **options: own(
+        *map(_number_array, arguments), **{name: _number_array(option) for name, option in options.items()}
+    )
+
+
+def _number_array(part: Any) -> Any:
+    return array_of(part) if isinstance(part, (list, tuple, np.ndarray, LazyArray)) or is_variable(part) else part
 
 
 def _nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
@@ -110,22 +136,30 @@ def _nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, n
     return numbers[()] if alone else numbers
 
 
-def _mean_of(a: Any, axes: tuple[int, ...], *, skips: bool) -> tuple[Any, Any]:
-    """The mean, of the numbers only if NaNs are skipped, and the count; the axes are kept."""
+def _counted(a: Any, where: Any, *, skips: bool) -> Any:
+    """1 for each number that a reduction takes and 0 for the others, or None if it takes all."""
+    counted = None if where is None else np.broadcast_to(boxed(_where(where, 1.0, 0.0)), a.shape)
     if not skips:
+        return None if counted is None else as_variable_array(counted)
+    return _where(np.isnan(a), 0.0, np.ones(a.shape) if counted is None else counted)
+
+
+def _mean_of(a: Any, axes: tuple[int, ...], counted: Any = None) -> tuple[Any, Any]:
+    """The mean of the numbers that count, and how many these are; the axes are kept."""
+    if counted is None:
         count: Any = float(math.prod(a.shape[place] for place in axes))
         return _sum(a, axis=axes, keepdims=True) / count, count
-    count = _sum(_where(np.isnan(a), 0.0, np.ones(a.shape)), axis=axes, keepdims=True)
-    return primitives.div(np.nansum(a, axis=axes, keepdims=True), count), count
+    count = _sum(counted, axis=axes, keepdims=True)
+    return primitives.div(_sum(_where(counted != 0.0, a, 0.0), axis=axes, keepdims=True), count), count
 
 
 def _nanmean(
     a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = None
 ) -> Any:
-    _only("nanmean", dtype=dtype, out=out, where=where)
+    _only("nanmean", dtype=dtype)
     a = array_of(a)
     axes = axes_of(axis, a.ndim)
-    return _narrowed(_mean_of(a, axes, skips=True)[0], axes, keepdims)
+    return _into(out, _narrowed(_mean_of(a, axes, _counted(a, where, skips=True))[0], axes, keepdims))
 
 
 def _moment(name: str) -> Function:
@@ -136,34 +170,58 @@ def _moment(name: str) -> Function:
         a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = False,
         *, where: Any = None, mean: Any = None, correction: Any = None,
     ) -> Any:  # fmt: skip
-        _only(name, dtype=dtype, out=out, where=where, **({"mean": mean, "correction": correction} if skips else {}))
+        _only(name, dtype=dtype)
         a = array_of(a)
-        axes = axes_of(axis, a.ndim)
-        centre, count = _mean_of(a, axes, skips=skips)
+        axes, counted = axes_of(axis, a.ndim), _counted(a, where, skips=skips)
+        centre, count = _mean_of(a, axes, counted)
         deviations = a - (centre if mean is None else mean)
         free = count - (ddof if correction is None else correction)
-        if skips:
-            deviations = _where(np.isnan(a), 0.0, deviations)
-            free = _narrowed(_where(free > 0, free, math.nan), axes, keepdims)
-        else:
+        if counted is None:
             free = max(free, 0.0)
+        else:
+            deviations = _where(counted != 0.0, deviations, 0.0)
+            free = _narrowed(_where(free > 0, free, math.nan if skips else 0.0), axes, keepdims)
         if root:
-            return primitives.div(_narrowed(_over_axes(norm, deviations, axes), axes, keepdims), primitives.sqrt(free))
-        return primitives.div(_sum(np.square(deviations), axis=axes, keepdims=keepdims), free)
+            length = _narrowed(_over_axes(norm, deviations, axes), axes, keepdims)
+            return _into(out, primitives.div(length, primitives.sqrt(free)))
+        return _into(out, primitives.div(_sum(np.square(deviations), axis=axes, keepdims=keepdims), free))
 
     return moment
+
+
+def _average(a: Any, axis: Any = None, weights: Any = None, returned: bool = False, **options: Any) -> Any:
+    plain: Any = np.average._implementation  # type: ignore[attr-defined] # noqa: SLF001 - NumPy's own code
+    a, weights = array_of(a), None if weights is None else array_of(weights)
+    mean = plain(a, axis, weights, **options)
+    if not returned:
+        return mean
+    if weights is None:
+        total = float(math.prod(a.shape[place] for place in axes_of(axis, a.ndim)))
+    else:
+        total = _sum(weights, axis=axis if weights.shape == a.shape else None)
+    return mean, np.broadcast_to(boxed(total).reshape(np.shape(total)), np.shape(mean))[()]
 
 
 def _cov(
     m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: Any = None, fweights: Any = None,
     aweights: Any = None, *, dtype: Any = None,
 ) -> Any:  # fmt: skip
-    _only("cov", fweights=fweights, aweights=aweights, dtype=dtype)
+    _only("cov", dtype=dtype)
     given = [(np.ndim(part), np.atleast_2d(array_of(part))) for part in (m, y) if part is not None]
     rows = np.concatenate([part.T if not rowvar and ndim == 2 else part for ndim, part in given])
-    centre, count = _mean_of(rows, (1,), skips=False)
-    centred = rows - centre
-    return np.squeeze((centred @ centred.T) / (count - ((0 if bias else 1) if ddof is None else ddof)))[()]
+    lost = (0 if bias else 1) if ddof is None else ddof
+    if fweights is None and aweights is None:
+        centre, count = _mean_of(rows, (1,))
+        centred = rows - centre
+        weighted, free = centred, count - lost
+    else:
+        weights, by = [array_of(np.ones(rows.shape[1]) if w is None else w) for w in (fweights, aweights)]
+        weights = weights * by
+        total = _sum(weights)
+        centred = rows - primitives.div(_sum(rows * weights, axis=1, keepdims=True), total)
+        weighted = centred * weights
+        free = total - (lost if aweights is None else lost * primitives.div(_sum(weights * by), total))
+    return np.squeeze(primitives.div(centred @ weighted.T, free if is_variable(free) else max(free, 0.0)))[()]
 
 
 def _corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) -> Any:
@@ -191,23 +249,18 @@ def _extreme_of_numbers(combine: np.ufunc) -> Function:
     )
 
 
-_PLACES: dict[str, Callable[[float], tuple[int, float]]] = {
-    "linear": lambda place: (math.floor(place), place - math.floor(place)),
-    "lower": lambda place: (math.floor(place), 0.0),
-    "higher": lambda place: (math.ceil(place), 0.0),
-    "nearest": lambda place: (round(place), 0.0),
-    "midpoint": lambda place: (math.floor(place), 0.0 if place.is_integer() else 0.5),
-}
-
-
-def _quantile_of(row: list[Any], q: float, method: str) -> Any:
+def _quantile_of(row: list[Any], place: float) -> Any:
+    """The number at a place of a sorted row, or between two."""
     if not row:
         return math.nan
     if bool(row[-1] != row[-1]):  # NaN is sorted last
         return row[-1]
-    below, share = _PLACES[method](q * (len(row) - 1))
-    low = _shared(row, below)
-    return low if share == 0.0 else low + (_shared(row, below + 1) - low) * share
+    below = math.floor(place)
+    low, share = _shared(row, below), place - below
+    if share == 0.0:
+        return low
+    high = _shared(row, below + 1)
+    return low + (high - low) * share if share < 0.5 else high - (high - low) * (1.0 - share)  # as NumPy rounds
 
 
 def _shared(row: list[Any], place: int) -> Any:
@@ -228,28 +281,55 @@ def _quantiles(name: str) -> Function:
         keepdims: Any = False, *, weights: Any = None, interpolation: Any = None,
     ) -> Any:  # fmt: skip
         del overwrite_input
-        _only(name, out=out, weights=weights, interpolation=interpolation)
-        if method not in _PLACES:
-            raise refusal(f"np.{name} of Variables takes method={', '.join(map(repr, _PLACES))}; not {method!r}.")
+        _only(name, interpolation=interpolation)
+        if holds_variables(q) or holds_variables(weights):
+            raise refusal(
+                f"np.{name} of Variables takes plain q and weights. Pass numbers, al.values(q), or write "
+                "np.interp(q * (len(a) - 1), np.arange(len(a)), np.sort(a)), which has a derivative by q, from 0 to 1."
+            )
         shares = np.asarray(q, dtype=np.float64) / scale
         if not np.all((shares >= 0.0) & (shares <= 1.0)):
             raise ArgumentError(f"np.{name} of q={q!r}: give shares from 0 to {scale:g}.")
         a = array_of(a)
         axes = axes_of(axis, a.ndim)
         front = rows_first(np.asarray(a), axes)
-        kept = front.shape[1:]
-        rows = [as_variable_array(row) for row in front.reshape((len(front), math.prod(kept))).T]
-        if skips:
-            rows = [row[~np.asarray(np.isnan(row), dtype=bool)] for row in rows]
-        rows = [list(np.sort(row)) for row in rows]
-        box = np.empty(shares.size * len(rows), dtype=object)
-        box[:] = [_quantile_of(row, share, method) for share in shares.ravel().tolist() for row in rows]
-        result = box.reshape(shares.shape + kept)
+        beside = _weights_of(a, weights, axes, np.empty(front.shape, dtype=object))
+        kept, each = front.shape[1:], (len(front), math.prod(front.shape[1:]))
+        rows = zip(front.reshape(each).T, beside.reshape(each).T, strict=True)
+        found = [_of_row(as_variable_array(row), by, shares, method, skips=skips) for row, by in rows]
+        box = np.empty((len(found), shares.size), dtype=object)
+        box[:] = found
+        result = box.T.reshape(shares.shape + kept)
         if keepdims:
             result = np.expand_dims(result, tuple(shares.ndim + place for place in axes))
-        return as_variable_array(result)[()]
+        return _into(out, as_variable_array(result)[()])
 
     return quantiles
+
+
+def _weights_of(a: Any, weights: Any, axes: tuple[int, ...], none: Any) -> Any:
+    if weights is None:
+        return none
+    given = np.asarray(weights, dtype=np.float64)
+    if given.shape != a.shape:
+        given = np.broadcast_to(np.expand_dims(given, [k for k in range(a.ndim) if k not in axes]), a.shape)
+    return rows_first(given, axes)
+
+
+def _of_row(row: Any, by: Any, shares: Any, method: str, *, skips: bool) -> list[Any]:
+    """The quantiles of one row. NumPy computes their places, as quantiles of 0, 1, 2 and so on."""
+    if skips:
+        numbers = ~np.asarray(np.isnan(row), dtype=bool)
+        row, by = row[numbers], by[numbers]
+    if by.dtype == object:
+        ascending, options = list(np.sort(row)), dict[str, Any]()
+    else:
+        order = np.asarray(row.argsort(), dtype=np.intp)
+        ascending, options = list(row[order]), {"weights": by[order]}
+    places: Any = shares.ravel()
+    if len(row):
+        places = np.quantile(np.arange(len(row), dtype=np.float64), places, method=method, **options)  # type: ignore[call-overload]
+    return [_quantile_of(ascending, place) for place in places.tolist()]
 
 
 def _median(quantile: Function) -> Function:
@@ -274,8 +354,10 @@ def _interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, perio
         fp = np.concatenate([fp[-1:], fp, fp[:1]])
     left, right = fp[0] if left is None else left, fp[-1] if right is None else right
     numbers = array_of(x)
+    traced = context.recording() is not None and (holds_variables(numbers) or holds_variables(xp))
+    between = _between_as_data if traced else _between
     box = np.empty(numbers.size, dtype=object)
-    box[:] = [_between(number, list(xp), list(fp), left, right) for number in numbers.flat]
+    box[:] = [between(number, list(xp), list(fp), left, right) for number in numbers.flat]
     return as_variable_array(box.reshape(numbers.shape))[()]
 
 
@@ -289,8 +371,32 @@ def _between(x: Any, points: list[Any], values: list[Any], left: Any, right: Any
     if x == points[-1]:
         return values[-1] + 0.0 * x
     low = bisect.bisect_right(points, x, 1, len(points) - 1) - 1
-    slope = primitives.div(values[low + 1] - values[low], points[low + 1] - points[low])
-    return slope * (x - points[low]) + values[low]
+    return _on_segment(x, points[low], points[low + 1], values[low], values[low + 1])
+
+
+def _on_segment(x: Any, start: Any, end: Any, low: Any, high: Any) -> Any:
+    return primitives.div(high - low, end - start) * (x - start) + low
+
+
+def _between_as_data(x: Any, points: list[Any], values: list[Any], left: Any, right: Any) -> Any:
+    """The same without a branch: the segment is found by halves, each of which is a look-up."""
+    last, inside = len(points) - 1, values[-1]
+    if last:
+        starts = array_of(points)
+        segments = array_of([list(part) for part in zip(points, points[1:], values, values[1:], strict=False)])
+        place: Any = 0.0
+        for step in [2.0**k for k in reversed(range((last - 1).bit_length()))]:
+            further = place + step
+            start = _entry(starts, primitives.minimum(further, last - 1.0))
+            place = primitives.where((start <= x) & (further < last), further, place)
+        on_segment = _on_segment(x, *_entry(segments, place))
+        inside = primitives.where(x == points[-1], values[-1] + 0.0 * x, on_segment)
+    inside = primitives.where(x < points[0], left, primitives.where(x > points[-1], right, inside))
+    return primitives.where(x == x, inside, x)  # noqa: PLR0124 - NaN
+
+
+def _entry(table: Any, place: Any) -> Any:
+    return table[place if is_variable(place) else int(place)]
 
 
 def _gradient(f: Any, *spacings: Any, axis: Any = None, edge_order: int = 1) -> Any:
@@ -321,7 +427,10 @@ def _slopes(f: Any, spacing: Any, edge_order: int) -> Any:
     shaped = gaps.reshape((-1,) + (1,) * (f.ndim - 1))
     steps = np.diff(f, axis=0) / shaped
     before, after = shaped[:-1], shaped[1:]
-    inner = (steps[:-1] * after + steps[1:] * before) / (before + after)
+    if np.ndim(spacing):
+        inner = (steps[:-1] * after + steps[1:] * before) / (before + after)
+    else:
+        inner = (f[2:] - f[:-2]) / (2.0 * spacing)
     first, last = steps[:1], steps[-1:]
     if edge_order == 2:
         first = first - (steps[1:2] - steps[:1]) * shaped[:1] / (shaped[:1] + shaped[1:2])
@@ -372,6 +481,69 @@ def _vector_norm_of(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord:
     return _narrowed(_over_axes(lambda rows, axis: norm_of(rows, ord, axis), a, axes), axes, keepdims)
 
 
+def _array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> bool:
+    a, b = array_of(a1), array_of(a2)
+    if a.shape != b.shape:
+        return False
+    same = a == b
+    return bool(np.all(same | (np.isnan(a) & np.isnan(b)) if equal_nan else same))
+
+
+def _digitize(x: Any, bins: Any, right: bool = False) -> Any:
+    edges = array_of(bins)
+    falls = len(edges) > 1 and bool(edges[0] > edges[-1])
+    if not np.all(np.diff(edges) <= 0.0 if falls else np.diff(edges) >= 0.0):
+        raise ArgumentError(f"np.digitize got bins {bins!r:.80}: give edges that rise or fall throughout.")
+    places = np.searchsorted(edges[::-1] if falls else edges, array_of(x), side="left" if right else "right")
+    return len(edges) - places if falls else places
+
+
+def _bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
+    if holds_variables(x):
+        raise refusal(
+            "np.bincount of Variables: counts have no derivative; pass whole numbers. Weights may be Variables."
+        )
+    places, weights = np.asarray(x, dtype=np.intp), array_of(weights)
+    if places.shape != weights.shape:
+        raise ArgumentError(
+            f"np.bincount got {places.shape} numbers and weights of shape {weights.shape}; give one for each."
+        )
+    counts = array_of(np.zeros(len(np.bincount(x, minlength=minlength))))
+    np.add.at(counts, places, weights)
+    return counts
+
+
+def _histogram(a: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None) -> Any:  # noqa: A002
+    if holds_variables((a, bins, range)):
+        raise refusal(
+            "np.histogram of Variables: counts have no derivative; pass numbers, al.values(a). Weights may be Variables."
+        )
+    numbers = np.asarray(a, dtype=np.float64).ravel()
+    edges = np.histogram_bin_edges(numbers, bins, range)
+    inside = (numbers >= edges[0]) & (numbers <= edges[-1])
+    places = np.minimum(np.searchsorted(edges, numbers[inside], side="right"), len(edges) - 1) - 1
+    counts = _bincount(places, array_of(weights).ravel()[inside], minlength=len(edges) - 1)
+    return (counts / np.diff(edges) / _sum(counts) if density else counts), edges
+
+
+def _geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0) -> Any:
+    _only("geomspace", dtype=dtype)
+    low, high = array_of(start), array_of(stop)
+    sign = np.sign(low)
+    found = sign * np.logspace(np.log10(low * sign), np.log10(high * sign), num, endpoint)
+    rows = array_of(found)
+    ends = {0: low, -1: high} if endpoint and num > 1 else {0: low}
+    for place, end in ends.items() if num > 0 else ():
+        rows[place] = end[()]
+    return np.moveaxis(rows, 0, axis)
+
+
+def _copyto(dst: Any, src: Any, casting: Any = "same_kind", where: Any = True) -> None:
+    if dst.dtype != object and holds_variables(src):
+        raise no_room("np.copyto", dst)
+    np.copyto._implementation(dst, src, casting=casting, where=np.asarray(where, dtype=bool))  # type: ignore[attr-defined] # noqa: SLF001
+
+
 #: The function that answers for each of NumPy's, by its name below `np`. Older versions of NumPy lack some of them.
 ANSWERS: dict[str, Function] = {
     "where": _where,
@@ -379,10 +551,11 @@ ANSWERS: dict[str, Function] = {
     "piecewise": _piecewise,
     "isclose": _isclose,
     "allclose": lambda *arguments, **options: bool(np.all(_isclose(*arguments, **options))),
-    "isneginf": lambda x, out=None: _operand(x) == -math.inf,
-    "isposinf": lambda x, out=None: _operand(x) == math.inf,
+    "array_equal": _array_equal,
+    "isneginf": lambda x, out=None: _into(out, _operand(x) == -math.inf),
+    "isposinf": lambda x, out=None: _into(out, _operand(x) == math.inf),
     "sinc": lambda x: primitives.sinc(_operand(x)),
-    "fix": lambda x, out=None: primitives.trunc(_operand(x)),
+    "fix": lambda x, out=None: _into(out, primitives.trunc(_operand(x))),
     **dict.fromkeys(("round", "around"), _round),
     "real": lambda val: val,
     "real_if_close": lambda a, tol=None: a,
@@ -391,6 +564,7 @@ ANSWERS: dict[str, Function] = {
     "nan_to_num": _nan_to_num,
     **{name: _moment(name) for name in ("var", "std", "nanvar", "nanstd")},
     "nanmean": _nanmean,
+    "average": _average,
     "cov": _cov,
     "corrcoef": _corrcoef,
     **{name: _without_nan(name, 0.0) for name in ("nansum", "nancumsum")},
@@ -404,6 +578,13 @@ ANSWERS: dict[str, Function] = {
     "nanmedian": _median(np.nanquantile),
     "interp": _interp,
     "gradient": _gradient,
+    "digitize": _digitize,
+    "bincount": _bincount,
+    "histogram": _histogram,
+    "copyto": _copyto,
+    "geomspace": _geomspace,
+    **{name: _bare(getattr(np, name)) for name in ("ediff1d", "flip")},
+    "i0": primitives.i0,
     "linalg.vector_norm": _vector_norm_of,
 }
 for _name, _answer in ANSWERS.items():
@@ -415,10 +596,10 @@ _TRANSFORMS = [function for function in vars(np.fft).values() if hasattr(functio
 INSTEAD |= {
     **dict.fromkeys(_TRANSFORMS, "Derivatives here are of real functions; write the sums of sines and cosines."),
     np.poly: "Multiply the factors: np.polymul.",
-    np.i0: "A Bessel function has no rule here; define it with al.Primitive.",
-    np.histogram: "Counts have no derivative; pass numbers, x.value.",
-    np.bincount: "Counts have no derivative; pass whole numbers, and add weights with np.add.at into al.zeros.",
-    np.digitize: "Places have no derivative; compare, or pass numbers, x.value.",
+    **dict.fromkeys(
+        (np.busday_count, np.busday_offset, np.is_busday), "Dates have no derivative; pass numbers, x.value."
+    ),
+    np.common_type: "An array of Variables has the dtype object, and its numbers are of float64.",
     np.sort_complex: "Use np.sort.",
     np.savetxt: "Pass numbers, x.value.",
 }

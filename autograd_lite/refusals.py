@@ -22,12 +22,15 @@ from autograd_lite.frames import is_library, user_location
 #: Refusals inside the function that is being differentiated: message and the user's line.
 _noted: ContextVar[list[tuple[str, str]] | None] = ContextVar("autograd_lite_refusals", default=None)
 
+#: Methods that NumPy asks the numbers in an array of objects for.
+_UFUNCS = [name for name, thing in vars(np).items() if isinstance(thing, np.ufunc)]
+
 #: What NumPy and SciPy say of an array that holds objects.
 _FOREIGN = re.compile(
     r"dtype\('O'\)|[Oo]bject arrays? |dtype object|has no callable \w+ method|'Variable'(?! object has no attribute)|"
-    r"'float' object has no attribute '(shape|dtype|sqrt|exp|log|conjugate)'|"
-    r"Unsupported data type for `n`|ufunc '\w+' not supported for the input types|"
-    r"not a proper array of floats|Could not convert Variable"
+    r"'(float|int|bool)' object has no attribute '(shape|dtype|conjugate|" + "|".join(_UFUNCS) + r")'|"
+    r"ufunc '\w+' not supported for the input types|not a proper array of floats|dtype of `to_(end|begin)`|"
+    r"VariableArray|Could not convert (Variable|object)"
 )
 
 
@@ -72,6 +75,10 @@ def watched(name: str) -> Iterator[None]:
 
 
 def _in_our_words(error: Exception, noted: list[tuple[str, str]]) -> OperandError | None:
+    if type(error) is OperandError or _FOREIGN.search(str(error)) or (noted and _raised_elsewhere(error)):
+        found = _of_numbers_only(error)
+        if found is not None:
+            return found
     if isinstance(error, AutogradLiteError):
         asker = _asked_by(error)
         function = asker.rpartition(" ")[2]
@@ -94,18 +101,50 @@ def _in_our_words(error: Exception, noted: list[tuple[str, str]]) -> OperandErro
             f"{error}: the argument is a {kind}, as it was given, and has what a {kind} has. Pass an array instead, "
             f"np.array([...]), or use autograd_lite's or NumPy's function of {error.name}."
         )
-    if not _FOREIGN.search(str(error)):
-        return None
+    return _said_of_objects(error) if _FOREIGN.search(str(error)) else None
+
+
+def _said_of_objects(error: Exception) -> OperandError:
+    """What NumPy and others say of arrays of objects, with its place and what to write."""
     asker = _asked_by(error) or "NumPy"
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not is_library(frame.filename)]
+    found = remedy(asker)
+    if not found and ("unsupported operand" in str(error) or "VariableArray" in str(error)):
+        found = " Write np.asarray(x) of an array of another library."
     own = [frame for frame in frames if "site-packages" not in frame.filename] or frames
     place = (
         f"{own[-1].filename.replace(chr(92), '/').rpartition('/')[2]}:{own[-1].lineno}" if own else "an unknown line"
     )
+    said = str(error).partition("\n")[0]
     return OperandError(
-        f"{asker} at {place} refused Variables: {error}.{remedy(asker)} In an array made by al.array, al.zeros or al.full "
+        f"{asker} at {place} refused Variables: {said}.{found} In an array made by al.array, al.zeros or al.full "
         "every function with a rule works. Write others with the functions of autograd_lite, or as scalar code."
     )
+
+
+#: Code of others that computes with numbers only, by its folder: whose it is, and what to do.
+_NUMBERS_ONLY = {
+    "numpy/random/": (
+        "NumPy's",
+        (
+            "What it draws has no derivative by its parameters. Draw standard numbers and make yours of these, as in "
+            "loc + scale * rng.normal(), or pass numbers, x.value."
+        ),
+    ),
+    "site-packages/pandas/": ("pandas's", "Write series.to_numpy(), whose functions are NumPy's."),
+}
+
+
+def _of_numbers_only(error: Exception) -> OperandError | None:
+    """The error to raise where such code met Variables; it may have called NumPy in turn."""
+    frames = [(frame.filename.replace("\\", "/"), frame.name) for frame in traceback.extract_tb(error.__traceback__)]
+    frames = [(file, name) for file, name in frames if not is_library(file) and "site-packages/numpy/" not in file]
+    for folder, (whose, remedy) in _NUMBERS_ONLY.items():
+        names = [name for file, name in frames if folder in file and not name.startswith(("_", "<", "wrapper"))]
+        if names and folder in frames[-1][0]:
+            name = names[0].rpartition(".")[2]
+            return OperandError(f"{whose} {name} computes with numbers only and was given Variables. {remedy}")
+    return None
 
 
 def _raised_elsewhere(error: Exception) -> bool:

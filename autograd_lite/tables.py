@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd_lite import arrays, context, hints
+from autograd_lite import arrays, context, foreign, hints
 from autograd_lite.arrays import Conditions, as_variable_array, boxed, holds_variables
 from autograd_lite.conversion import as_operand
 from autograd_lite.errors import ArgumentError, OperandError, RowError
@@ -65,8 +65,9 @@ def take(table: Any, index: Any, axis: int = 0) -> Any:
     >>> slope(np.array([1.0, 2.0, 3.0]), 2), slope(np.array([1.0, 2.0, 3.0]), 0), len(slope.paths())
     (array([0., 0., 6.]), array([2., 0., 0.]), 1)
     """
-    if isinstance(table, np.ndarray):
-        return _of_array(table, index, axis)
+    array = None if isinstance(table, (list, tuple)) else foreign.array_of(table)
+    if array is not None:
+        return _of_array(array, index, axis)
     if not isinstance(table, (list, tuple)):
         raise OperandError(f"take of {type(table).__name__} {table!r:.60}: give an array, or a list of rows.")
     if axis != 0:

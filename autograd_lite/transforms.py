@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 import numpy as np
 import optree
 
-from autograd_lite import context, hints, primitives
+from autograd_lite import context, foreign, hints, primitives
 from autograd_lite.backward import Number, Reach, Seeds, Unconnected, result
 from autograd_lite.errors import ArgumentError, DerivativeWarning, OperandError, OutputError, UnconnectedError
-from autograd_lite.nests import NAMESPACE, Shape, mapped, unravel
+from autograd_lite.nests import NAMESPACE, Shape, like_given, mapped, unravel
 from autograd_lite.refusals import watched
 from autograd_lite.variable import Variable, is_input_of
 
@@ -62,7 +62,10 @@ class Run:
             context.differentiated(once=once, reverse=reverse),
             context.running_on(inputs, oldest) as under_way,
         ):
-            output = f(*put_in(shape.pack(inputs)), **keywords)
+            try:
+                output = f(*put_in(shape.pack(inputs)), **keywords)
+            except IndexError as error:
+                raise (foreign.explained(error) if shape.given else error) from error.__cause__
         return cls(inputs, shape, output, oldest, under_way)
 
     def reach(self, outputs: Sequence[Any]) -> tuple[Reach, bool]:
@@ -217,10 +220,11 @@ def _one_number(output: Any, f: Callable[..., Any]) -> Number:
 
 def _packed(run: Run, gradient: Any, connected: Container[int], unconnected: str, f: Callable[..., Any]) -> Any:
     """The gradient as a nest; what is asked for in place of leaves that the output does not depend on."""
-    if unconnected == "zero":
-        return run.input_shape.pack(gradient)
     shape = run.input_shape
-    leaves, start = optree.tree_leaves(shape.pack(gradient), namespace=NAMESPACE), 0
+    packed = shape.labelled(shape.pack(gradient))
+    if unconnected == "zero":
+        return packed
+    leaves, start = optree.tree_leaves(packed, namespace=NAMESPACE), 0
     for position, (path, size) in enumerate(zip(shape.containers.paths(), shape.sizes, strict=True)):
         lost = size > 0 and not any(x._number in connected for x in run.inputs[start : start + size])
         start += size
@@ -512,9 +516,8 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tupl
         numbers = _matching(cotangent, output_shape, "cotangents", "the output")
         create_graph = outside or any(type(n) is Variable for n in numbers)
         seeds = [(y, number) for y, number in zip(outputs, numbers, strict=True) if type(y) is Variable]
-        pulled: tuple[Any, ...] = run.input_shape.pack(
-            run.pulled_back(reach, seeds, create_graph=create_graph, to_pack=True)
-        )
+        found = run.pulled_back(reach, seeds, create_graph=create_graph, to_pack=True)
+        pulled: tuple[Any, ...] = run.input_shape.labelled(run.input_shape.pack(found))
         return pulled
 
     return output_shape.pack([_primal(y, keep=outside) for y in outputs]), pullback
@@ -609,11 +612,11 @@ def hvp(f: Callable[..., Any], primals: Sequence[Any] | None = None, tangents: S
             def of_first(primal: Any) -> Any:
                 return f(primal, *rest, **keywords)
 
-            return jvp(grad(of_first), (x,), (v,))[1]
+            return like_given(x, jvp(grad(of_first), (x,), (v,))[1])
 
         return product
     _listed("hvp", primals, tangents)
     assert primals is not None
     assert tangents is not None
     argnums = 0 if len(primals) == 1 else tuple(range(len(primals)))
-    return jvp(grad(f, argnums), primals, tangents)[1]
+    return like_given(primals[0] if len(primals) == 1 else tuple(primals), jvp(grad(f, argnums), primals, tangents)[1])

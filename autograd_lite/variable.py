@@ -440,7 +440,8 @@ class Variable(Methods):
             return self._under_guard(trace)
         raise refusal(
             f"float() of {self!r} would drop its derivative. Use the functions of autograd_lite (al.sin for math.sin, "
-            "np.array without dtype=float, al.zeros for an array to write into), or x.value if the plain number is intended."
+            "np.array without dtype=float, al.zeros for an array to write into, np.linspace for np.arange), or x.value, "
+            "or al.values(v) of an array, if the plain number is intended."
         )
 
     def _under_guard(self, trace: context.Trace) -> float:
@@ -708,6 +709,7 @@ def _misspelt(_node: Variable, name: str) -> NoReturn:
 for _name in {*dir(float)} | hints.names("a Variable"):
     if not _name.startswith("__") and _name not in dir(Variable):
         setattr(Variable, _name, _Lacking("a Variable", _name))
+arrays.OPERANDS.add(Variable)
 numbers.Real.register(Variable)  # `np.isscalar` and others ask
 operators.install(Variable, _numbers)
 core.install(

@@ -6,9 +6,9 @@ from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 import numpy as np
 
-from autograd_lite import context, hints
-from autograd_lite.errors import ArgumentError
-from autograd_lite.nests import Shape, unravel
+from autograd_lite import context, foreign, hints
+from autograd_lite.errors import ArgumentError, OperandError
+from autograd_lite.nests import Shape, arrays_in, like_given, unravel
 from autograd_lite.primitives import Primitive
 from autograd_lite.see import pieces
 from autograd_lite.tape import pickles, recording
@@ -25,7 +25,7 @@ from autograd_lite.tape.steps import one_by_one, wider
 from autograd_lite.tape.tape import Tape, sees_order
 from autograd_lite.tape.trace import is_fixed
 from autograd_lite.tape.vmap import Mapped, axes_of
-from autograd_lite.transforms import name_of
+from autograd_lite.transforms import name_of, recipe_of
 from autograd_lite.variable import Variable
 
 MAX_PATHS = 64
@@ -186,6 +186,12 @@ class Compiled(Generic[P, R]):
         if isinstance(self.f, Mapped):
             return self._lanes(self.f, arguments, keywords)
         numbers, shape = unravel((arguments, keywords), f"an argument of {self.__name__}", is_fixed)
+        if shape.given:
+            try:
+                result = self(*arrays_in(arguments), **arrays_in(keywords))
+            except (IndexError, OperandError) as error:
+                raise foreign.explained(error) from error.__cause__
+            return self._labelled(arguments, result)
         if any(type(n) is Variable for n in numbers):
             return self.f(*arguments, **keywords)
         family: Family = self._families.get(shape) or self._families.setdefault(shape, Family(self, shape))
@@ -195,6 +201,18 @@ class Compiled(Generic[P, R]):
         result = family(numbers)
         self._shorten(family, arguments, written)
         return result
+
+    def _labelled(self, arguments: tuple[Any, ...], result: Any) -> Any:
+        """The result with a gradient by arrays of other libraries as these came in."""
+        label, _, argnums, options = recipe_of(self.f) or ("", None, 0, {})
+        if label not in ("grad", "value_and_grad"):
+            return result
+        chosen = tuple(arguments[p] for p in argnums) if isinstance(argnums, tuple) else arguments[argnums]
+        if label == "value_and_grad":
+            return result[0], like_given(chosen, result[1])
+        if options.get("has_aux"):
+            return like_given(chosen, result[0]), result[1]
+        return like_given(chosen, result)
 
     @functools.cached_property
     def _sees_order(self) -> bool:

@@ -11,7 +11,7 @@ import optree
 
 from autograd_lite import hints
 from autograd_lite.errors import ArgumentError, ConversionError, OperandError
-from autograd_lite.nests import NAMESPACE, Shape, as_array, mapped, unravel
+from autograd_lite.nests import NAMESPACE, Shape, arrays_in, as_array, mapped, unravel
 from autograd_lite.primitives import as_float, positive
 from autograd_lite.tape import checkpoints, recording
 from autograd_lite.tape.checkpoints import Checkpoint
@@ -77,7 +77,7 @@ def scan(
     """
     if not callable(step):
         raise ArgumentError(f"scan takes a function and got {step!r}. Write scan(step, init, xs).")
-    leaves, containers = optree.tree_flatten(xs, namespace=NAMESPACE)
+    leaves, containers = optree.tree_flatten(arrays_in(xs), namespace=NAMESPACE)
     count = _count(leaves, length)
     checkpoints.tested(checkpoint, "scan", "steps")
     numbers, carry_shape = unravel(init, "the carry of scan")

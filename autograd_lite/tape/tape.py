@@ -337,7 +337,7 @@ def trace(f: Callable[..., Any], *example: Any, **keywords: Any) -> Tape:
     if not callable(f):
         raise ArgumentError(f"trace takes a function and got {f!r}. Write trace(f, x), not trace(f(x)).")
     numbers, shape = unravel((example, keywords), f"an argument of {name_of(f)}", is_fixed)
-    return record(f, numbers, shape)
+    return record(f, numbers, Shape(shape.containers, shape.leaves))
 
 
 def record(f: Callable[..., Any], numbers: Sequence[Any], shape: Shape, **options: Any) -> Tape:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import optree
 
-from autograd_lite import context, core
+from autograd_lite import context, core, foreign
 from autograd_lite.arrays import Conditions, LazyArray
 from autograd_lite.copies import uncollected
 from autograd_lite.errors import AutogradLiteError, HandMadeNodeError, OperandError, TraceError
@@ -38,8 +38,11 @@ _FACTS = (bool, np.bool_, str, bytes, enum.Enum, slice, range, type(...), *_DATE
 
 def is_plain(leaf: Any) -> bool:
     """Whether an output is passed through as it is: not a float, a Variable or an array of such."""
-    if isinstance(leaf, np.ndarray):
-        return leaf.dtype.kind not in "fO"
+    array = foreign.array_of(leaf)
+    if array is leaf:
+        return array.dtype.kind not in "fO"
+    if array is not None:  # of another library: text in an array of objects stays what it is
+        return not (array.dtype.kind == "f" or any(type(entry) is Variable for entry in array.flat))
     return not isinstance(leaf, (float, Variable, np.floating))
 
 

@@ -9,7 +9,7 @@ import optree
 
 from autograd_lite import context, hints
 from autograd_lite.errors import ArgumentError, OperandError
-from autograd_lite.nests import NAMESPACE, Shape, as_array, unravel, variables_of
+from autograd_lite.nests import NAMESPACE, Shape, arrays_in, as_array, unravel, variables_of
 from autograd_lite.primitives import as_float
 from autograd_lite.tape import pickles, recording
 from autograd_lite.tape.backends.lanes import Columns
@@ -81,7 +81,7 @@ class Mapped:
         outlines: list[Any] = []
         shared, arrays, count = [np.empty(0)], [], None
         found: list[list[tuple[int, Variable]]] = [[]]
-        for leaf, axis in zip(leaves, axes, strict=True):
+        for leaf, axis in zip(arrays_in(leaves), axes, strict=True):
             if axis is None:
                 numbers, outline, inside = _shared(leaf, name)
                 start = sum(map(len, shared))
@@ -124,7 +124,7 @@ class Mapped:
         axes = axes_of(arguments, keywords, self.in_axes, self.__name__)
         rows = [
             leaf if axis is None else np.moveaxis(np.asarray(leaf), axis, 0)
-            for leaf, axis in zip(leaves, axes, strict=True)
+            for leaf, axis in zip(arrays_in(leaves), axes, strict=True)
         ]
         counts = {len(row) for row, axis in zip(rows, axes, strict=True) if axis is not None}
         if len(counts) != 1:

@@ -18,7 +18,7 @@ import optree
 
 from autograd_lite.errors import ArgumentError, BranchError, OperandError
 from autograd_lite.many import Operation
-from autograd_lite.nests import NAMESPACE, Fixed, Shape
+from autograd_lite.nests import NAMESPACE, Fixed, Shape, arrays_in
 from autograd_lite.primitives import COMPARISONS, Primitive, as_float
 from autograd_lite.tape import recording
 from autograd_lite.tape.lowering import expansion
@@ -30,7 +30,7 @@ Apply = Callable[[Primitive, Sequence[Any]], Any]
 
 def numbers_of(arguments: Any, shape: Shape, name: str) -> list[Any]:
     """The numbers of a nest of arguments in slot order, in any arithmetic; refused if the nest is not of that shape."""
-    leaves, containers = optree.tree_flatten(arguments, namespace=NAMESPACE)
+    leaves, containers = optree.tree_flatten(arrays_in(arguments), namespace=NAMESPACE)
     outlines = tuple(
         Fixed(leaf) if isinstance(expected, Fixed) else leaf.shape if isinstance(leaf, np.ndarray) else None
         for leaf, expected in zip(leaves, [*shape.leaves, *[None] * len(leaves)], strict=False)
