@@ -1,0 +1,468 @@
+"""Error budgets: the variance of a result by input and by line, its bias, and a bound of its rounding, from one sweep."""
+
+import functools
+import linecache
+import math
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from autograd_lite import context, hints
+from autograd_lite.backward import Number, Reach, local_graphs, result
+from autograd_lite.copies import uncollected
+from autograd_lite.errors import ArgumentError, OutputError
+from autograd_lite.frames import user_line
+from autograd_lite.nests import array, unravel, written
+from autograd_lite.primitives import (
+    STEP, Primitive, abs as magnitude, copysign, logaddexp, maximum, mod, neg, positive, sqrt, where,
+)
+from autograd_lite.see import pieces
+from autograd_lite.see.labels import number
+from autograd_lite.transforms import Run, matching, name_of, one_number
+from autograd_lite.variable import Variable
+
+#: The unit in the last place of 1, and the least number above 0: results below 2.2e-308 are multiples of it.
+ULP, LEAST = sys.float_info.epsilon, math.ulp(0.0)
+#: Operations that round nothing, beside those that select one of their arguments and step functions.
+EXACT = (neg, positive, magnitude, copysign)
+#: Units in the last place that are counted for operations without a bound of their own: those of the table, and a user's.
+WITHOUT_BOUND, OWN = 64.0, 1.0
+#: The share of the value up to which the bound of the rounding is one: beyond, terms of second order count.
+FIRST_ORDER = 1e-3
+#: Where uncertainty enters if the result is an input itself.
+RETURNED = "returned"
+#: Rows of a table of text.
+ROWS = 12
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class ErrorBudget:
+    """The answer of `error_budget`. It prints itself as tables, the largest rows first.
+
+    Attributes
+    ----------
+    value : float
+        The result f(x).
+    variance, std : float
+        ∇fᵀ C ∇f, the variance of the result to first order, and its root, the standard uncertainty.
+    by_input : nest
+        In the structure of `x`: the part of the variance that each input brings. They add up to `variance`.
+    by_line : dict
+        By `"file.py:line"`, the part of the variance that enters the computation there: lines that use an input directly. They
+        add up to `variance` as well. A negative part cancels others.
+    bias : float
+        ½ tr(H C): how far the mean of the result lies from `value`, to second order. Computed when it is first asked for.
+    rounding : float
+        A bound of the rounding error of `value`, to first order: Σ |ȳ|·ulp·|y| over all operations y, with the bound of each
+        from the table. Inputs and constants count as exactly the floats that they are.
+    rounding_by_line : dict
+        By line, the part of `rounding` that operations there bring.
+    sensitivity : nest
+        The gradient ∂f/∂x.
+    at_kinks : tuple of str
+        Lines where a number lies no further from a kink, a jump or the end of a domain than rounding may have moved it.
+        Empty while a function is traced.
+    """
+
+    value: Any
+    variance: Any
+    std: Any
+    by_input: Any
+    by_line: dict[str, Any]
+    rounding: Any
+    rounding_by_line: dict[str, Any]
+    sensitivity: Any
+    at_kinks: tuple[str, ...]
+    _spread: "_Spread" = field(repr=False)
+    _run: Any = field(repr=False)
+    _texts: dict[str, str] = field(repr=False)
+
+    @functools.cached_property
+    def bias(self) -> Any:
+        """½ tr(H C)."""
+        return _bias(*self._run, self._spread)
+
+    @property
+    def flagged(self) -> bool:
+        """Whether `rounding` is an estimate and no bound: above 1e-3 of the value, no number, or at a kink."""
+        return bool(self.at_kinks) or not self.rounding <= FIRST_ORDER * magnitude(self.value)
+
+    def __str__(self) -> str:
+        return "\n".join([self._head(), *(line for table in self._tables() for line in _in_text(*table))])
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        tables = [pieces.table(title, head, rows, numbers=range(1, columns)) for title, head, rows, columns in self._tables()]
+        return pieces.piece(pieces.title(self._head()), *tables)
+
+    def _head(self) -> str:
+        near = f"at a kink ({', '.join(self.at_kinks[:3])})" if self.at_kinks else "larger than 1e-3 of the value"
+        flag = f", {near}: an estimate" if self.flagged else ""
+        facts = {"bias": signed(self.bias), "rounding": f"at most {number(_plain(self.rounding))}{flag}"}
+        told = "; ".join(f"{name} {fact}" for name, fact in facts.items())
+        return f"{_plain(self.value):.10g} ± {_plain(self.std):.2g}; {told}"
+
+    def _tables(self) -> list[tuple[str, tuple[str, ...], list[tuple[str, ...]], int]]:
+        """Title, head, rows, and how many columns from the left hold names and numbers."""
+        total, rounding = _plain(self.variance), _plain(self.rounding)
+        shape, numbers = self._spread.shape, self._spread.numbers
+        names = [(written(path) + index) or "x" for path, index in shape.places()]
+        rows = zip(names, numbers, self._spread.stds(), unravel(self.sensitivity)[0], self._spread.parts, strict=True)
+        ordered = sorted(rows, key=lambda row: -abs(_plain(row[4])))
+        inputs = [
+            (name, *(number(_plain(n)) for n in facts), _share(part, total)) for name, *facts, part in ordered
+        ]
+        lines = [
+            (title, ("line", "share", "code"), [(k, _share(part, whole), self._texts.get(k, "")) for k, part in _sorted(parts)], 2)
+            for title, parts, whole in (
+                ("variance by line", self.by_line, total),
+                ("rounding by line", self.rounding_by_line, rounding),
+            )
+        ]
+        head = ("input", "value", "std", "sensitivity", "share")
+        return [("variance by input", head, inputs, 5), *(table for table in lines if table[2])]
+
+
+@hints.keywords
+@uncollected()
+def error_budget(f: Callable[[Any], Any], x: Any, sigma: Any = None, *, covariance: Any = None) -> ErrorBudget:
+    """Say how uncertain a computed number is, and where that comes from: inputs, lines, curvature, rounding.
+
+    Parameters
+    ----------
+    f : callable
+        Takes one argument, a number, an array or a nest of them; returns one number.
+    x : nest
+        The inputs: measured values.
+    sigma : nest, optional
+        Their standard deviations, from 0 on, in the structure of `x`: independent errors.
+    covariance : array of shape (n, n), optional
+        Instead of `sigma`: the covariances of the n numbers of `x`, row by row and by sorted keys.
+
+    Returns
+    -------
+    ErrorBudget
+        `.value`, `.variance`, `.std`, `.by_input`, `.by_line`, `.bias`, `.rounding`, `.rounding_by_line`, `.sensitivity`,
+        `.flagged`. Prints itself; a notebook shows tables.
+
+    Raises
+    ------
+    ArgumentError
+        If a standard deviation is negative, the covariance is no symmetric positive semi-definite matrix of the right size, or
+        neither or both are given.
+    OutputError
+        If `f` does not return one number.
+
+    Notes
+    -----
+    One run and one reverse sweep: x̄ = ∂f/∂x, and ȳ for every operation y. The variance is that of the linear part [1]_. The part
+    of an input is the covariance of its term x̄ᵢ·δxᵢ with the whole, x̄ᵢ·Σⱼ Cᵢⱼ·x̄ⱼ; (x̄ᵢ·σᵢ)² if errors are independent. The part
+    of a line is the same covariance of what enters there: Σ ȳ·∂y/∂xᵢ over its operations y that take an input. The bias takes a
+    reverse sweep for each input. The bound of the rounding holds to first order, on the branch that was taken, for smooth
+    operations: a comparison that rounding turns round, `floor` or `sign` may change more. It counts 64 units in the last place
+    for operations of the table without a bound (the gamma functions, `sinc`), one for your own `Primitive` without one.
+
+    In a function that `jit` or `vmap` traces, all attributes are numbers like others; loops inside `f` are written out.
+
+    References
+    ----------
+    .. [1] JCGM 100:2008, Evaluation of measurement data: Guide to the expression of uncertainty in measurement, 5.1 and 5.2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import autograd_lite as al
+    >>> budget = error_budget(lambda p: p["voltage"] / p["current"], {"voltage": 9.0, "current": 0.3}, {"voltage": 0.09, "current": 0.006})
+    >>> round(budget.value, 9), round(budget.std, 3)
+    (30.0, 0.671)
+    >>> {name: round(part / budget.variance, 2) for name, part in budget.by_input.items()}
+    {'voltage': 0.2, 'current': 0.8}
+    >>> round(budget.bias, 4), budget.rounding < 1e-14
+    (0.012, True)
+    """
+    if not callable(f):
+        raise ArgumentError(f"error_budget takes a function and got {f!r:.60}. Write error_budget(f, x, sigma).")
+    if (sigma is None) == (covariance is None):
+        raise ArgumentError(
+            f"error_budget got {'neither sigma nor covariance' if sigma is None else 'both sigma and covariance'}: give the "
+            "standard deviations of the inputs, or the matrix of their covariances."
+        )
+    lines = _Lines()
+    with context.written_out(), context.observing(lines):
+        run = Run.of(f, x, lambda fresh: (fresh,), {}, reverse=True)
+    y = _only_number(run.output, f)
+    spread = _Spread(run, sigma, covariance)
+    reach, outside = run.reach([y])
+    seeds = [(y, 1.0)] if type(y) is Variable else []
+    adjoints = reach.adjoints(seeds, create_graph=outside)
+    gradient = [result(adjoints.get(n._number), create_graph=outside) for n in run.inputs]
+    spread.weigh(gradient)
+    sweep = _Sweep(reach, adjoints, lines, graph=outside)
+    by_line, variance = sweep.entering(run.inputs, spread, y), _sum(spread.parts)
+    rounding = sweep.rounding()
+    return ErrorBudget(
+        value=y if outside or type(y) is not Variable else y._value,
+        variance=variance,
+        std=sqrt(variance if sigma is not None else maximum(variance, 0.0)),
+        by_input=run.input_shape.pack(spread.parts),
+        by_line=by_line,
+        rounding=_sum([*rounding.values()]),
+        rounding_by_line=rounding,
+        sensitivity=run.input_shape.pack(gradient),
+        at_kinks=() if outside else sweep.at_kinks(),
+        _spread=spread,
+        _run=(run, y, outside),
+        _texts=lines.texts(),
+    )
+
+
+def _only_number(output: Any, f: Callable[..., Any]) -> Number:
+    numbers, shape = unravel(output, f"the output of {name_of(f)}") if output is not None else ([], None)
+    if shape is not None and len(numbers) != 1:
+        first = "[0]" if isinstance(output, (list, tuple, np.ndarray)) else "[...]"
+        raise OutputError(
+            f"{name_of(f)} returned a {type(output).__name__} of {len(numbers)} numbers; an error budget is that of one. Choose "
+            f"one: error_budget(lambda x: f(x){first}, x, sigma)."
+        )
+    return one_number(output, f)
+
+
+class _Lines(context.Observer):
+    """Notes the user's line of each node."""
+
+    def __init__(self) -> None:
+        self.lines: dict[int, tuple[str, int]] = {}
+
+    def node(self, node: Any) -> None:
+        self.lines[node._number] = user_line()
+
+    def of(self, node: Variable) -> str:
+        file, line = self.lines[node._number]
+        return f"{Path(file).name}:{line}"
+
+    def texts(self) -> dict[str, str]:
+        """The source text of each line."""
+        return {f"{Path(file).name}:{line}": linecache.getline(file, line).strip() for file, line in {*self.lines.values()}}
+
+
+class _Spread:
+    """The uncertainty of the inputs: standard deviations, or a matrix."""
+
+    def __init__(self, run: Run, sigma: Any, covariance: Any) -> None:
+        self.shape, self.numbers = run.input_shape, [getattr(n, "_value", n) for n in run.inputs]
+        self.parts: list[Number] = []
+        self.sigma = self.matrix = None
+        if covariance is not None:
+            self.matrix = _checked_matrix(covariance, len(self.numbers))
+        else:
+            self.sigma = matching(sigma, self.shape, "the numbers of sigma", "x")
+            for place, s in zip(self.shape.places(), self.sigma, strict=True):
+                if type(s) is float and not 0.0 <= s < math.inf:
+                    name = written(place[0]) + place[1]
+                    raise ArgumentError(
+                        f"sigma{f' at {name}' * bool(name)} is {s}; a standard deviation is a finite number from 0 on."
+                    )
+
+    def weigh(self, gradient: list[Number]) -> None:
+        """Make the parts of the variance; what a share s of a slope brings is (scale·s)·weight."""
+        if self.matrix is None:
+            assert self.sigma is not None
+            self.scale, self.weight = self.sigma, [s * g for s, g in zip(self.sigma, gradient, strict=True)]
+        else:
+            self.scale = [1.0] * len(gradient)
+            self.weight = [_sum([c * g for c, g in zip(row, gradient, strict=True)]) for row in self.matrix]
+        self.parts = [s * g * w for s, g, w in zip(self.scale, gradient, self.weight, strict=True)]
+
+    def stds(self) -> list[Number]:
+        if self.sigma is not None:
+            return self.sigma
+        assert self.matrix is not None
+        return [sqrt(row[i]) for i, row in enumerate(self.matrix)]
+
+
+def _checked_matrix(covariance: Any, count: int) -> list[list[Number]]:
+    matrix = covariance if isinstance(covariance, np.ndarray) else array(covariance)
+    numbers, shape = unravel(matrix, "covariance")
+    if shape.leaves != ((count, count),):
+        raise ArgumentError(
+            f"covariance is an array of shape {shape.leaves[0]}, and x has {count} numbers: give a matrix of shape "
+            f"({count}, {count})."
+        )
+    rows = [numbers[i * count : (i + 1) * count] for i in range(count)]
+    if all(type(n) is float for n in numbers):
+        _refuse_indefinite(np.array(rows).reshape(count, count))
+    return rows
+
+
+def _refuse_indefinite(matrix: Any) -> None:
+    """Refuse what is no covariance, but for rounding."""
+    if not np.isfinite(matrix).all():
+        raise ArgumentError(f"covariance holds {matrix[~np.isfinite(matrix)][0]}; give finite numbers.")
+    size = np.sqrt(np.abs(np.diag(matrix)))
+    for i, j in np.argwhere(np.abs(matrix - matrix.T) > 1e-8 * np.outer(size, size)):
+        raise ArgumentError(
+            f"covariance is not symmetric: {matrix[i, j]} at [{i}, {j}], {matrix[j, i]} at [{j}, {i}]. Give (c + c.T) / 2 if "
+            "that is meant."
+        )
+    for i in np.flatnonzero(np.diag(matrix) < 0.0):
+        raise ArgumentError(f"covariance has the variance {matrix[i, i]} at [{i}, {i}]; a variance is not negative.")
+    scaled = matrix / np.where(size, size, 1.0) / np.where(size, size, 1.0)[:, None]
+    least = float(np.linalg.eigvalsh(scaled).min(initial=0.0))
+    if least < -1e-8 * len(matrix) or (matrix[size == 0.0] != 0.0).any():
+        raise ArgumentError(
+            f"covariance is no covariance: the matrix of its correlations has the eigenvalue {min(least, 0.0):.3g}, so that some "
+            "combination of the inputs would have a negative variance. Correlations lie between -1 and 1."
+        )
+
+
+def _sum(numbers: Sequence[Number]) -> Number:
+    total: Number = numbers[0] if numbers else 0.0
+    for n in numbers[1:]:
+        total = total + n
+    return total
+
+
+class _Sweep:
+    """What the adjoints of all operations say about lines."""
+
+    def __init__(self, reach: Reach, adjoints: dict[int, Any], lines: _Lines, *, graph: bool) -> None:
+        self.nodes, self.adjoints, self.lines, self.graph = reach.inner[::-1], adjoints, lines, graph
+        self.trace = context.recording() if graph else None
+
+    def entering(self, inputs: Sequence[Variable], spread: _Spread, y: Any) -> dict[str, Number]:
+        """The variance that enters at each line, through the operations there that take an input."""
+        place = {x._number: i for i, x in enumerate(inputs)}
+        found: dict[str, Number] = {}
+        if type(y) is Variable and (i := place.get(y._number)) is not None:
+            found[RETURNED] = spread.parts[i]
+        for node in self.nodes:
+            adjoint = self.adjoints.get(node._number)
+            used = [(k, place.get(getattr(a, "_number", None))) for k, a in enumerate(node._arguments)]
+            if adjoint is None or all(i is None for _, i in used):
+                continue
+            locals_ = local_graphs(node, generic=self.trace is not None) if self.graph else node._locals
+            line = self.lines.of(node)
+            for k, i in used:
+                if i is None or locals_[k] is None:
+                    continue
+                share = where(adjoint, where(locals_[k], locals_[k] * adjoint, 0.0), 0.0)
+                part = spread.scale[i] * share * spread.weight[i]
+                found[line] = found[line] + part if line in found else part
+        return found
+
+    def rounding(self) -> dict[str, Number]:
+        """The bound of the rounding of each line."""
+        found: dict[str, Number] = {}
+        for node in self.nodes:
+            adjoint, bound = self.adjoints.get(node._number), _bound(node._primitive)
+            if adjoint is None or not bound or not isinstance(adjoint, (float, Variable)):
+                continue
+            own = self.own(node, bound)
+            part = where(own, where(adjoint, magnitude(adjoint) * own, 0.0), 0.0)
+            line = self.lines.of(node)
+            found[line] = found[line] + part if line in found else part
+        return found
+
+    def own(self, node: Variable, bound: float) -> Number:
+        """How much an operation itself rounds; 0 is exact, but for what has underflowed."""
+        size = magnitude(self.number(node))
+        if node._primitive is logaddexp or bound == WITHOUT_BOUND:  # near its zeros: in units of the largest argument
+            for argument in node._arguments:
+                size = maximum(size, magnitude(self.number(argument)))
+        return where(size, maximum(bound * (ULP * size), LEAST), 0.0)
+
+    def at_kinks(self) -> tuple[str, ...]:
+        """The lines of operations of which an argument may stand on the other side, by the errors that go forward."""
+        errors: dict[int, float] = {}
+        found: dict[str, None] = {}
+        for node in self.nodes:
+            moved = [errors.get(getattr(a, "_number", -1), 0.0) for a in node._arguments]
+            if any(moved) and any(gap <= moved[k] for k, gap in _gaps(node) if moved[k]):
+                found[self.lines.of(node)] = None
+            bound = _bound(node._primitive)
+            total = self.own(node, bound) if bound else 0.0
+            for local, error in zip(node._locals, moved, strict=True):
+                total += abs(local) * error if local and error else 0.0
+            errors[node._number] = total
+        return tuple(found)
+
+    def number(self, thing: Any) -> Number:
+        return thing if self.graph or type(thing) is not Variable else thing._value
+
+
+def _gaps(node: Variable) -> list[tuple[int, float]]:
+    """How far arguments lie from kinks, jumps and the ends of the domain: pairs (argument, distance)."""
+    primitive, values = node._primitive, [getattr(a, "_value", a) for a in node._arguments]
+    if not isinstance(primitive, Primitive):
+        return []
+    places = [*primitive.kinks_near(*values)]
+    places += [(k, end) for k, own in enumerate(primitive.domain) for end in (own.lower, own.upper) if math.isfinite(end)]
+    same = len(values) > 1 and all(a is node._arguments[0] for a in node._arguments)  # a tie with itself is none
+    return [(k, abs(values[k] - place)) for k, place in places if not (same and place)]
+
+
+def _bound(primitive: Primitive | None) -> float:
+    """The units in the last place by which a result may be wrong."""
+    if primitive is None:
+        return OWN
+    ulp, built_in = getattr(primitive, "ulp", None), getattr(primitive, "built_in", False)
+    if primitive.selects or primitive in EXACT or getattr(primitive, "flat", None) is STEP:
+        return 0.0
+    if ulp is None:
+        return 0.5 if primitive is mod else WITHOUT_BOUND if built_in else OWN
+    return ulp[0] if isinstance(ulp[0], (int, float)) else OWN
+
+
+def _bias(run: Run, y: Any, outside: bool, spread: _Spread) -> Number:  # noqa: FBT001 - as kept together
+    """½ tr(H C), by a reverse sweep over the graph of the gradient for each input."""
+    if type(y) is not Variable:
+        return 0.0
+    reach, _ = run.reach([y])
+    slopes = run.pulled_back(reach, [(y, 1.0)], create_graph=True)
+    terms: list[Number] = []
+    for i, slope in enumerate(slopes):
+        row = run.pulled_back(Reach([slope], run.oldest), [(slope, 1.0)], create_graph=outside)
+        if spread.sigma is not None:
+            terms.append(spread.sigma[i] * row[i] * spread.sigma[i])
+        elif spread.matrix is not None:
+            terms += [c * h for c, h in zip(spread.matrix[i], row, strict=True)]
+    return 0.5 * _sum(terms)
+
+
+# --------------------------------------------------------------------------------------------------------- as text
+
+
+def _plain(n: Any) -> float:
+    return float(getattr(n, "_value", n))
+
+
+def signed(n: Any) -> str:
+    """Return a number with its sign, to five digits."""
+    return f"{_plain(n):+.5g}"
+
+
+def _share(part: Any, whole: float) -> str:
+    part = _plain(part)
+    return f"{100.0 * part / whole:.1f} %" if whole and math.isfinite(part) and math.isfinite(whole) else number(part)
+
+
+def _sorted(parts: dict[str, Any]) -> list[tuple[str, Any]]:
+    return sorted(((k, p) for k, p in parts.items() if _plain(p) != 0.0), key=lambda pair: -abs(_plain(pair[1])))
+
+
+def _in_text(title: str, head: tuple[str, ...], rows: list[tuple[str, ...]], numbers: int) -> list[str]:
+    """A table in columns; what is no number stands at the left."""
+    shown = [(title, *head[1:]), *rows[:ROWS]]
+    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
+    lines = []
+    for k, row in enumerate(shown):
+        cells = [cell.rjust(w) if 0 < c < numbers else cell.ljust(w) for c, (cell, w) in enumerate(zip(row, widths, strict=True))]
+        cells[0] = cells[0].ljust(widths[0] + 2) if k == 0 else f"  {cells[0]}"
+        lines.append("  ".join(cells).rstrip())
+    more = len(rows) - ROWS
+    return [*lines, *([f"  … and {more:,} more"] if more > 0 else [])]
