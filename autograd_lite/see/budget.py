@@ -18,7 +18,17 @@ from autograd_lite.errors import ArgumentError, OutputError
 from autograd_lite.frames import user_line
 from autograd_lite.nests import array, unravel, written
 from autograd_lite.primitives import (
-    STEP, Primitive, abs as magnitude, copysign, logaddexp, maximum, mod, neg, positive, sqrt, where,
+    STEP,
+    Primitive,
+    abs as magnitude,
+    copysign,
+    logaddexp,
+    maximum,
+    mod,
+    neg,
+    positive,
+    sqrt,
+    where,
 )
 from autograd_lite.see import pieces
 from autograd_lite.see.labels import number
@@ -97,7 +107,9 @@ class ErrorBudget:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        tables = [pieces.table(title, head, rows, numbers=range(1, columns)) for title, head, rows, columns in self._tables()]
+        tables = [
+            pieces.table(title, head, rows, numbers=range(1, columns)) for title, head, rows, columns in self._tables()
+        ]
         return pieces.piece(pieces.title(self._head()), *tables)
 
     def _head(self) -> str:
@@ -114,11 +126,14 @@ class ErrorBudget:
         names = [(written(path) + index) or "x" for path, index in shape.places()]
         rows = zip(names, numbers, self._spread.stds(), unravel(self.sensitivity)[0], self._spread.parts, strict=True)
         ordered = sorted(rows, key=lambda row: -abs(_plain(row[4])))
-        inputs = [
-            (name, *(number(_plain(n)) for n in facts), _share(part, total)) for name, *facts, part in ordered
-        ]
+        inputs = [(name, *(number(_plain(n)) for n in facts), _share(part, total)) for name, *facts, part in ordered]
         lines = [
-            (title, ("line", "share", "code"), [(k, _share(part, whole), self._texts.get(k, "")) for k, part in _sorted(parts)], 2)
+            (
+                title,
+                ("line", "share", "code"),
+                [(k, _share(part, whole), self._texts.get(k, "")) for k, part in _sorted(parts)],
+                2,
+            )
             for title, parts, whole in (
                 ("variance by line", self.by_line, total),
                 ("rounding by line", self.rounding_by_line, rounding),
@@ -247,7 +262,9 @@ class _Lines(context.Observer):
 
     def texts(self) -> dict[str, str]:
         """The source text of each line."""
-        return {f"{Path(file).name}:{line}": linecache.getline(file, line).strip() for file, line in {*self.lines.values()}}
+        return {
+            f"{Path(file).name}:{line}": linecache.getline(file, line).strip() for file, line in {*self.lines.values()}
+        }
 
 
 class _Spread:
@@ -343,16 +360,15 @@ class _Sweep:
         for node in self.nodes:
             adjoint = self.adjoints.get(node._number)
             used = [(k, place.get(getattr(a, "_number", None))) for k, a in enumerate(node._arguments)]
-            if adjoint is None or all(i is None for _, i in used):
+            if all(i is None for _, i in used):
                 continue
             locals_ = local_graphs(node, generic=self.trace is not None) if self.graph else node._locals
-            line = self.lines.of(node)
             for k, i in used:
-                if i is None or locals_[k] is None:
-                    continue
-                share = where(adjoint, where(locals_[k], locals_[k] * adjoint, 0.0), 0.0)
-                part = spread.scale[i] * share * spread.weight[i]
-                found[line] = found[line] + part if line in found else part
+                if i is not None:
+                    share = 0.0
+                    if adjoint is not None and (local := locals_[k]) is not None:
+                        share = where(adjoint, where(local, local * adjoint, 0.0), 0.0)
+                    self.add(found, node, spread.scale[i] * share * spread.weight[i])
         return found
 
     def rounding(self) -> dict[str, Number]:
@@ -360,13 +376,14 @@ class _Sweep:
         found: dict[str, Number] = {}
         for node in self.nodes:
             adjoint, bound = self.adjoints.get(node._number), _bound(node._primitive)
-            if adjoint is None or not bound or not isinstance(adjoint, (float, Variable)):
-                continue
-            own = self.own(node, bound)
-            part = where(own, where(adjoint, magnitude(adjoint) * own, 0.0), 0.0)
-            line = self.lines.of(node)
-            found[line] = found[line] + part if line in found else part
+            if bound and (adjoint is None or isinstance(adjoint, (float, Variable))):
+                own, adjoint = self.own(node, bound), 0.0 if adjoint is None else adjoint
+                self.add(found, node, where(own, where(adjoint, magnitude(adjoint) * own, 0.0), 0.0))
         return found
+
+    def add(self, found: dict[str, Number], node: Variable, part: Number) -> None:
+        line = self.lines.of(node)
+        found[line] = found[line] + part if line in found else part
 
     def own(self, node: Variable, bound: float) -> Number:
         """How much an operation itself rounds; 0 is exact, but for what has underflowed."""
@@ -401,7 +418,9 @@ def _gaps(node: Variable) -> list[tuple[int, float]]:
     if not isinstance(primitive, Primitive):
         return []
     places = [*primitive.kinks_near(*values)]
-    places += [(k, end) for k, own in enumerate(primitive.domain) for end in (own.lower, own.upper) if math.isfinite(end)]
+    places += [
+        (k, end) for k, own in enumerate(primitive.domain) for end in (own.lower, own.upper) if math.isfinite(end)
+    ]
     same = len(values) > 1 and all(a is node._arguments[0] for a in node._arguments)  # a tie with itself is none
     return [(k, abs(values[k] - place)) for k, place in places if not (same and place)]
 
@@ -461,7 +480,10 @@ def _in_text(title: str, head: tuple[str, ...], rows: list[tuple[str, ...]], num
     widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
     lines = []
     for k, row in enumerate(shown):
-        cells = [cell.rjust(w) if 0 < c < numbers else cell.ljust(w) for c, (cell, w) in enumerate(zip(row, widths, strict=True))]
+        cells = [
+            cell.rjust(w) if 0 < c < numbers else cell.ljust(w)
+            for c, (cell, w) in enumerate(zip(row, widths, strict=True))
+        ]
         cells[0] = cells[0].ljust(widths[0] + 2) if k == 0 else f"  {cells[0]}"
         lines.append("  ".join(cells).rstrip())
     more = len(rows) - ROWS

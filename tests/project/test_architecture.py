@@ -28,7 +28,7 @@ variable  tape.llvm.vector_math  tape.llvm.engine  tape.llvm.masked_loops
 copies  nests  selection  see.labels  tape.llvm.matrices  tape.llvm.tables
 backward  tables  see.formulas  tape.backends.registry  tape.llvm.runtime  train.nn  train.optim
 transforms  tape.recording  see.graph  nn  optim  tape.llvm.matrix_loops
-testing  tape.trace  tape.states  see.blame  see.dot  see.expressions  see.flow  see.kinks
+testing  series  tape.trace  tape.states  see.blame  see.budget  see.dot  see.expressions  see.flow  see.kinks
 tape.lowering  tape.backends.outputs  see.audit  see.fold  see.stepper  see.why
 tape.backends.python  tape.llvm.emit  see.levels  tape.interim
 tape.tape  tape.backends.numpy  see.view  tape.llvm.loops

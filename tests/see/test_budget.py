@@ -41,7 +41,9 @@ def random_program(seed):
         if all(type(c) is float for c in chosen):
             continue
         numbers = [c if type(c) is float else values[c] for c in chosen]
-        if primitive.name in ("pow", "xlogy") and numbers[primitive.name == "xlogy"] <= 0.0:  # real at whole exponents only
+        if (
+            primitive.name in ("pow", "xlogy") and numbers[primitive.name == "xlogy"] <= 0.0
+        ):  # real at whole exponents only
             continue
         if 0.0 in numbers and primitive.name in ("atan2", "copysign", "mod", "div", "inv"):  # mpmath has no -0.0
             continue
@@ -80,9 +82,7 @@ def _exact(name):
 def rounding_of(seed):
     """The bound, the true error, and the flag of one random program; None if its value is 0 or not finite."""
     inputs, steps = random_program(seed)
-    budget = al.error_budget(
-        lambda x: run(steps, x, al.PRIMITIVES.__getitem__), inputs, [0.0] * len(inputs)
-    )
+    budget = al.error_budget(lambda x: run(steps, x, al.PRIMITIVES.__getitem__), inputs, [0.0] * len(inputs))
     with mpmath.workdps(60):
         try:
             exact = run(steps, [*map(mpmath.mpf, inputs)], _exact, mpmath.mpf)
@@ -106,3 +106,337 @@ def verdict(seeds):
         else:
             failed.append(seed)
     return held, flagged, failed, statistics.median(ratios)
+
+
+@pytest.mark.parametrize("count", [100, pytest.param(1_000, marks=full), pytest.param(10_000, marks=pytest.mark.slow)])
+def test_the_bound_of_the_rounding_holds(count):
+    """Against 60 digits: on every program that is not flagged, within 100 times the true error in the median."""
+    held, flagged, failed, ratio = verdict(range(count))
+    assert failed == []
+    assert held + flagged == count
+    assert flagged < 0.1 * count
+    assert ratio <= 100.0
+
+
+# --------------------------------------------------------------------------------------------------------- the variance
+
+
+def pendulum(p):
+    """g of a pendulum, with the first correction for its angle."""
+    length = p["length"] / 100.0
+    period = p["period"] / 20.0
+    correction = 1.0 + al.square(al.sin(p["angle"] / 2.0)) / 4.0
+    return 4.0 * math.pi**2 * length / period**2 * correction**2
+
+
+MEASURED = {"length": 99.3, "period": 40.1, "angle": 0.1}
+SIGMA = {"length": 0.1, "period": 0.05, "angle": 0.02}
+PARTS = ("value", "variance", "std", "by_input", "by_line", "bias", "rounding", "rounding_by_line", "sensitivity")
+
+
+def test_a_sum_and_a_product():
+    """Closed forms: σ₁² + 4·σ₂²; (yσ₁)² + (xσ₂)²."""
+    budget = al.error_budget(lambda x: x[0] - 2.0 * x[1], [1.0, 2.0], [0.3, 0.4])
+    assert (budget.value, budget.variance, budget.std) == pytest.approx((-3.0, 0.73, math.sqrt(0.73)), rel=1e-15)
+    assert budget.by_input == pytest.approx([0.09, 0.64], rel=1e-15)
+    budget = al.error_budget(lambda x: x[0] * x[1], np.array([3.0, 2.0]), np.array([0.1, 0.2]))
+    assert budget.by_input == pytest.approx(np.array([0.04, 0.36]), rel=1e-15)
+    assert isinstance(budget.by_input, np.ndarray)
+    assert budget.bias == 0.0
+
+
+def test_parts_add_up():
+    """By input and by line: the variance; by line: the rounding. Within a rounding a part."""
+    budget = al.error_budget(pendulum, MEASURED, SIGMA)
+    assert sum(budget.by_input.values()) == pytest.approx(budget.variance, rel=1e-15)
+    assert sum(budget.by_line.values()) == pytest.approx(budget.variance, rel=1e-15)
+    assert sum(budget.rounding_by_line.values()) == pytest.approx(budget.rounding, rel=1e-15)
+    assert {k: v * SIGMA[k] for k, v in budget.sensitivity.items()} == pytest.approx(
+        {k: math.copysign(math.sqrt(v), budget.sensitivity[k]) for k, v in budget.by_input.items()}, rel=1e-14
+    )
+
+
+def test_lines_are_those_that_use_an_input():
+    """Of functions that are called too; a line that cancels another brings a negative part."""
+    first = pendulum.__code__.co_firstlineno
+
+    def difference(x):
+        grown = 3.0 * x
+        return grown - x
+
+    by_line = al.error_budget(pendulum, MEASURED, SIGMA).by_line
+    assert [*by_line] == [f"test_budget.py:{first + k}" for k in (2, 3, 4)]
+    line = difference.__code__.co_firstlineno
+    budget = al.error_budget(difference, 1.0, 0.1)
+    assert budget.by_line == pytest.approx(
+        {f"test_budget.py:{line + 1}": 0.06, f"test_budget.py:{line + 2}": -0.02}, rel=1e-14
+    )
+    assert al.error_budget(lambda x: x, 1.0, 0.1).by_line == pytest.approx({"returned": 0.01})
+    assert al.error_budget(lambda _: 2.0, 1.0, 0.1).by_line == {}
+
+
+@pytest.mark.parametrize(
+    ("f", "x", "sigma"),
+    [
+        (pendulum, MEASURED, SIGMA),
+        (lambda x: al.exp(x[0]) * al.sin(x[1]) / x[2], [0.3, 1.0, 2.0], [0.01, 0.02, 0.03]),
+        (lambda x: al.hypot(x[0], x[1]) + al.log(x[2]), [3.0, 4.0, 5.0], [0.05, 0.02, 0.1]),
+    ],
+)
+def test_monte_carlo(f, x, sigma):
+    """A million lanes: variance to 5·√(2/N) and the terms of second order; bias to five standard errors of the mean."""
+    count, rng = 1_000_000, np.random.default_rng(1)
+    numbers, names = ([*x.values()], [*x]) if isinstance(x, dict) else (x, None)
+    widths = [*sigma.values()] if names else sigma
+    noise = [n + s * rng.standard_normal(count) for n, s in zip(numbers, widths, strict=True)]
+    sample = al.jit(al.vmap(f))(dict(zip(names, noise, strict=True)) if names else noise)
+    budget = al.error_budget(f, x, sigma)
+    assert np.var(sample) == pytest.approx(budget.variance, rel=5 * math.sqrt(2 / count) + 2e-3)
+    assert np.mean(sample) - budget.value == pytest.approx(budget.bias, abs=5 * budget.std / math.sqrt(count))
+
+
+def test_uncertainties_agrees():
+    """The package `uncertainties`, which propagates to first order too."""
+    uncertainties = pytest.importorskip("uncertainties")
+    umath = pytest.importorskip("uncertainties.umath")
+    a, b, c = (uncertainties.ufloat(x, s) for x, s in ((0.3, 0.01), (1.0, 0.02), (2.0, 0.03)))
+    theirs = umath.exp(a) * umath.sin(b) / c + a * b - umath.atan2(b, c)
+    budget = al.error_budget(
+        lambda x: al.exp(x[0]) * al.sin(x[1]) / x[2] + x[0] * x[1] - al.atan2(x[1], x[2]),
+        [0.3, 1.0, 2.0],
+        [0.01, 0.02, 0.03],
+    )
+    assert (budget.value, budget.std) == pytest.approx((theirs.nominal_value, theirs.std_dev), rel=1e-12)
+    parts = theirs.error_components()
+    assert budget.by_input == pytest.approx([parts[n] ** 2 for n in (a, b, c)], rel=1e-12)
+
+
+# ----------------------------------------------------------------------------------------------------------- covariance
+
+
+def test_a_diagonal_covariance_is_sigma():
+    """Numbers of a dictionary in the order of its keys."""
+    matrix = np.diag([SIGMA[k] ** 2 for k in sorted(SIGMA)])
+    one, other = (al.error_budget(pendulum, MEASURED, **how) for how in ({"sigma": SIGMA}, {"covariance": matrix}))
+    for part in PARTS:
+        assert getattr(one, part) == pytest.approx(getattr(other, part), rel=1e-14)
+
+
+def test_correlated_inputs():
+    """Var(x - y) = σ₁² + σ₂² - 2c; parts add up; the bias of a product is the covariance."""
+    matrix = [[0.04, 0.03], [0.03, 0.09]]
+    budget = al.error_budget(lambda x: x[0] - x[1], [1.0, 2.0], covariance=matrix)
+    assert budget.variance == pytest.approx(0.07, rel=1e-14)
+    assert budget.by_input == pytest.approx([0.01, 0.06], rel=1e-14)
+    assert sum(budget.by_line.values()) == pytest.approx(0.07, rel=1e-14)
+    assert al.error_budget(lambda x: x[0] * x[1], [1.0, 2.0], covariance=matrix).bias == pytest.approx(0.03, rel=1e-15)
+    same = np.full((2, 2), 0.04)
+    assert al.error_budget(lambda x: x[0] - x[1], [1.0, 2.0], covariance=same).std == 0.0
+
+
+def test_bias():
+    """½·f''·σ²: σ² of a square, and of a quotient; 0 of a constant."""
+    assert al.error_budget(lambda x: x * x, 3.0, 0.1).bias == pytest.approx(0.01, rel=1e-15)
+    assert al.error_budget(lambda x: 1.0 / x, 2.0, 0.1).bias == pytest.approx(0.01 / 8.0, rel=1e-15)
+    assert al.error_budget(lambda _: 1.0, 2.0, 0.1).bias == 0.0
+
+
+# ------------------------------------------------------------------------------------------------------------- rounding
+
+
+def test_rounding_of_one_operation():
+    """Half a unit in the last place of a sum; that of the table of a function; nothing where nothing is rounded."""
+    ulp = 2.0**-52
+    assert al.error_budget(lambda x: x + 0.1, 0.2, 0.0).rounding == pytest.approx(0.5 * ulp * 0.3)
+    assert al.error_budget(lambda x: al.exp(x), 1.0, 0.0).rounding == pytest.approx(ulp * math.e)
+    assert al.error_budget(lambda x: -abs(al.relu(al.where(x > 0, x, 1.0))), 0.2, 0.0).rounding == 0.0
+    assert al.error_budget(lambda x: al.floor(x * 1.3), 2.1, 0.0).rounding == 0.0
+
+
+def test_cancellation_is_flagged_and_found():
+    """(1 - cos x)/x² at 1e-7: no digit is right; the line says so."""
+
+    def naive(x):
+        above = 1.0 - al.cos(x)
+        return above / (x * x)
+
+    budget = al.error_budget(naive, 1e-7, 0.0)
+    assert budget.flagged
+    assert abs(budget.value - 0.5) <= budget.rounding
+    worst = max(budget.rounding_by_line, key=budget.rounding_by_line.get)
+    assert worst == f"test_budget.py:{naive.__code__.co_firstlineno + 1}"
+    better = al.error_budget(lambda x: 2.0 * al.square(al.sin(x / 2.0) / x), 1e-7, 0.0)
+    assert not better.flagged
+    assert better.rounding < 1e-15
+
+
+def test_kinks_are_flagged():
+    """Where rounding decides on which side a number lies; not where the input itself stands there."""
+    budget = al.error_budget(lambda x: 1.0 + abs(x / 3.0 * 3.0 - x), 0.1, 0.0)
+    assert budget.flagged
+    assert len(budget.at_kinks) == 1
+    assert not al.error_budget(lambda x: 1.0 + abs(x), 0.0, 0.0).flagged
+    assert not al.error_budget(lambda x: (lambda y: al.maximum(y, y))(x * 0.1), 1.0, 0.0).flagged
+
+
+def test_own_operations_and_hand_made_nodes():
+    """They count one unit without a bound of their own; the bias needs second derivatives, the rest does not."""
+    own = al.Primitive(name="budget_cube", value=lambda x: x**3, partials=(lambda x, y: 3.0 * x * x,))
+    budget = al.error_budget(own, 2.0, 0.1)
+    assert (budget.rounding, budget.std) == pytest.approx((8.0 * 2.0**-52, 1.2))
+    made = al.error_budget(lambda x: V(x.value**2, ((x, 2.0 * x.value),)), 3.0, 0.1)
+    assert made.std == pytest.approx(0.6)
+    with pytest.raises(al.HandMadeNodeError):
+        made.bias  # noqa: B018 - computed when it is asked for
+
+
+# ------------------------------------------------------------------------------------------------------ traces and lanes
+
+
+def branching(x):
+    """A branch that is not taken and would be infinite; a loop."""
+    total, _ = al.scan(lambda c, t: (c * x[0] + t, None), x[1], np.array([1.0, 2.0, 3.0]))
+    return al.where(x[0] < 1.0, total, al.sqrt((x[0] - 1.0) * 1.3))
+
+
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize(
+    ("f", "x", "sigma"), [(pendulum, MEASURED, SIGMA), (branching, np.array([0.5, 2.0]), np.array([0.1, 0.2]))]
+)
+def test_compiled_and_in_lanes(f, x, sigma, part):
+    """The same numbers as eagerly: bit for bit compiled, to the vector functions' two units in lanes."""
+
+    def asked(x, sigma):
+        return getattr(al.error_budget(f, x, sigma), part)
+
+    def threefold(nest):
+        return {k: np.full(3, v) for k, v in nest.items()} if isinstance(nest, dict) else np.tile(nest, (3, 1))
+
+    eager = asked(x, sigma)
+    assert str(al.jit(asked)(x, sigma)) == str(eager)
+    for mapped in (al.vmap(asked), al.jit(al.vmap(asked))):
+        found = mapped(threefold(x), threefold(sigma))
+        for leaf, expected in zip(leaves(found), leaves(eager), strict=True):
+            assert np.asarray(leaf)[1] == pytest.approx(expected, rel=1e-14)
+
+
+def leaves(nest):
+    """The numbers and arrays of a dictionary, or the thing itself."""
+    return [*nest.values()] if isinstance(nest, dict) else [nest]
+
+
+def test_derivatives_of_a_budget():
+    """∂std/∂σ of a product, ∂std/∂x: (yσ₁)²/std/σ₁ and xσ₂²/std; what to measure better."""
+
+    def std(x, sigma):
+        return al.error_budget(lambda x: x[0] * x[1], x, sigma).std
+
+    x, sigma = [3.0, 2.0], [0.1, 0.2]
+    total = math.sqrt(0.04 + 0.36)
+    assert al.grad(std, 1)(x, sigma) == pytest.approx([0.4 / total, 1.8 / total], rel=1e-14)
+    assert al.grad(std)(x, sigma) == pytest.approx([0.12 / total, 0.02 / total], rel=1e-14)
+    assert al.jit(al.grad(std))(x, sigma) == al.grad(std)(x, sigma)
+
+
+def test_captured_variables_are_exact_and_differentiable():
+    """They bring no variance; the budget depends on them."""
+    w = V(2.0)
+    budget = al.error_budget(lambda x: w * x * x, 3.0, 0.1)
+    assert budget.variance.value == pytest.approx(1.44)
+    assert al.gradients(budget.std, w) == pytest.approx(0.6)
+    assert budget.by_input.value == budget.variance.value
+    assert "± 1.2" in repr(budget)
+
+
+# ------------------------------------------------------------------------------------------------------------- messages
+
+
+def raises(error, text, *arguments, **keywords):
+    """Whether a budget is refused with these words."""
+    with pytest.raises(error) as caught:
+        al.error_budget(*arguments, **keywords)
+    assert str(caught.value) == text
+
+
+def test_messages():
+    """What happened, with which values, and what to do."""
+    one = "Give one number for each number."
+    raises(ArgumentError, "error_budget takes a function and got 3. Write error_budget(f, x, sigma).", 3, 1.0, 0.1)
+    raises(
+        ArgumentError,
+        "error_budget got neither sigma nor covariance: give the standard deviations of the inputs, or the matrix of their "
+        "covariances.", pendulum, MEASURED,
+    )  # fmt: skip
+    raises(
+        ArgumentError,
+        "error_budget got both sigma and covariance: give the standard deviations of the inputs, or the matrix of their "
+        "covariances.", pendulum, MEASURED, SIGMA, covariance=np.eye(3),
+    )  # fmt: skip
+    raises(
+        ArgumentError, "sigma at length is -1.0; a standard deviation is a finite number from 0 on.",
+        pendulum, MEASURED, SIGMA | {"length": -1},
+    )  # fmt: skip
+    raises(ArgumentError, "sigma is nan; a standard deviation is a finite number from 0 on.", al.sin, 1.0, math.nan)
+    raises(ArgumentError, f"the numbers of sigma * do not match x, [*, *]. {one}", al.sum, [1.0, 2.0], 0.1)
+    raises(
+        OutputError,
+        "<lambda> returned a list of 2 numbers; an error budget is that of one. Choose one: error_budget(lambda x: f(x)[0], x, "
+        "sigma).", lambda x: [x, x], 1.0, 0.1,
+    )  # fmt: skip
+    with pytest.raises(OutputError, match="returned None"):
+        al.error_budget(lambda _: None, 1.0, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "text"),
+    [
+        (np.eye(3), "covariance is an array of shape (3, 3), and x has 2 numbers: give a matrix of shape (2, 2)."),
+        (
+            [[1.0, 0.5], [0.4, 1.0]],
+            "covariance is not symmetric: 0.5 at [0, 1], 0.4 at [1, 0]. Give (c + c.T) / 2 if that is meant.",
+        ),
+        ([[1.0, 0.0], [0.0, -2.0]], "covariance has the variance -2.0 at [1, 1]; a variance is not negative."),
+        ([[1.0, math.nan], [0.0, 2.0]], "covariance holds nan; give finite numbers."),
+        (
+            [[1.0, 1.5], [1.5, 1.0]],
+            "covariance is no covariance: the matrix of its correlations has the eigenvalue -0.5, so that some combination of "
+            "the inputs would have a negative variance. Correlations lie between -1 and 1.",
+        ),
+    ],
+)
+def test_matrices_that_are_no_covariance(matrix, text):
+    """Symmetric and positive semi-definite, up to rounding."""
+    raises(ArgumentError, text, al.sum, [1.0, 2.0], covariance=matrix)
+
+
+def test_matrices_that_are_one_up_to_rounding():
+    """As an inverse gives them; singular ones; of huge and tiny inputs."""
+    exact = np.array([[1.0, 0.3], [0.3, 2.0]])
+    for matrix in (exact + [[0, 1e-12], [0, 0]], np.ones((2, 2)), exact * np.outer([1e150, 1e-150], [1e150, 1e-150])):
+        al.error_budget(al.sum, [1.0, 2.0], covariance=matrix)
+    with pytest.raises(OperandError, match="parts that differ in shape"):
+        al.error_budget(al.sum, [1.0, 2.0], covariance=[[1.0, 2.0], [3.0]])
+
+
+def test_the_text():
+    """Value, uncertainty, bias and rounding; then tables, the largest rows first."""
+    lines = str(al.error_budget(pendulum, MEASURED, SIGMA)).splitlines()
+    first = pendulum.__code__.co_firstlineno
+    assert lines[0] == "9.763881004 ± 0.027; bias +0.0005316; rounding at most 1.3019e-14"
+    assert lines[1:5] == [
+        "variance by input    value   std  sensitivity   share",
+        "  period              40.1  0.05     -0.48698  83.1 %",
+        "  length              99.3   0.1     0.098327  13.6 %",
+        "  angle                0.1  0.02      0.24354   3.3 %",
+    ]
+    assert lines[6].endswith('period = p["period"] / 20.0')
+    assert f"test_budget.py:{first + 5}" in lines[10]
+
+
+def test_long_tables_say_how_much_is_left():
+    """Twelve rows; the notebook's table is folded."""
+    budget = al.error_budget(al.sum, np.arange(1.0, 31.0), np.ones(30))
+    assert "  … and 18 more" in str(budget).splitlines()
+    assert "<details><summary>variance by input</summary>" in budget._repr_html_()
+    assert "larger than 1e-3 of the value: an estimate" in str(al.error_budget(lambda x: (x + 0.1) - x, 1e15, 0.0))
+    assert ": an estimate" in str(al.error_budget(lambda x: 1.0 + abs(x / 3.0 * 3.0 - x), 0.1, 0.0))
