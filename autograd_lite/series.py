@@ -13,9 +13,10 @@ from typing import Any
 from autograd_lite import context, hints
 from autograd_lite.backward import Number, local_graphs, nan_if_nan, result, times
 from autograd_lite.copies import uncollected
-from autograd_lite.errors import ArgumentError
+from autograd_lite.errors import ArgumentError, OperandError
 from autograd_lite.nests import Shape, unravel
-from autograd_lite.primitives import STEP, div, inv, mul, pow, where
+from autograd_lite.primitives import STEP, div, inv, mul, where
+from autograd_lite.primitives import pow as power
 from autograd_lite.transforms import Run, matching, name_of
 from autograd_lite.variable import Variable, is_stale
 
@@ -51,11 +52,10 @@ def taylor(f: Callable[[Any], Any], x: Any, v: Any, order: int) -> Any:
 
     Notes
     -----
-    One run of `f`, then power-series arithmetic over its graph [1]_: for each operation order²/2 products and sums, where
-    nested derivatives would take 2ᵒʳᵈᵉʳ; order³/6 for the few operations whose partials never lead back to themselves (the
-    gamma functions, `sinc`, powers with a Variable as exponent). The coefficients of operations that select (`where`,
-    `maximum`, `relu`) are those of what they selected. Under `jit` the loops of `scan` and `while_loop` inside `f` are written
-    out turn by turn.
+    One run of `f`, then power-series arithmetic over its graph [1]_: for each operation some order² products and sums, where
+    nested derivatives would take 2ᵒʳᵈᵉʳ; order³ for the few operations whose partials never lead back to themselves (the
+    gamma functions, `sinc`, powers with a Variable as exponent). An operation that selects (`where`, `maximum`, `relu`) has
+    the coefficients of what it selected. Under `jit`, loops of `scan` and `while_loop` inside `f` are written out.
 
     References
     ----------
@@ -80,17 +80,22 @@ def taylor(f: Callable[[Any], Any], x: Any, v: Any, order: int) -> Any:
     directions = matching(v, run.input_shape, "the numbers of v", "x")
     outputs, shape = unravel(run.output, f"the output of {name_of(f)}")
     reach, outside = run.reach(outputs)
-    graph = outside or any(type(n) is Variable for n in directions)
-    sweep = _Sweep(order, run.oldest, graph=graph)
+    sweep = _Sweep(order, run.oldest, graph=outside or any(type(n) is Variable for n in directions))
     for node, direction in zip(run.inputs, directions, strict=True):
         sweep.begin(node, direction)
     for node in reversed(reach.inner):
         sweep.enter(node)
-    rows = [sweep.coefficients(y, keep=outside) for y in outputs]
-    leaves: list[Any] = [(order + 1, *(leaf or ())) for leaf in shape.leaves]
-    ends = [sum(shape.sizes[: k + 1]) for k in range(len(leaves))]
-    own = [rows[end - size : end] for size, end in zip(shape.sizes, ends, strict=True)]
-    numbers = [row[k] for leaf in own for k in range(order + 1) for row in leaf]
+    return _packed([sweep.coefficients(y, keep=outside) for y in outputs], shape, order + 1)
+
+
+def _packed(rows: list[list[Number]], shape: Shape, length: int) -> Any:
+    """The nest of the outputs, each with its coefficients along a first axis."""
+    numbers: list[Number] = []
+    start = 0
+    for size in shape.sizes:
+        own, start = rows[start : start + size], start + size
+        numbers += [row[k] for k in range(length) for row in own]
+    leaves = [(length, *leaf) if isinstance(leaf, tuple) else (length,) for leaf in shape.leaves]
     return Shape(shape.containers, tuple(leaves)).pack(numbers)
 
 
@@ -103,6 +108,15 @@ def _checked(order: Any) -> int:
         traced = " It is a number of Python, also where jit or vmap trace the rest." if type(order) is Variable else ""
         raise ArgumentError(f"order={order!r:.60} of taylor: give a whole number from 0 on.{traced}")
     return whole
+
+
+def _refuse_many(operation: Any) -> None:
+    """Refuse operations without partials: those with many results, which have sweeps of their own."""
+    if len(operation.partials) != operation.arity or operation.partials[0] is None:
+        raise OperandError(
+            f"taylor cannot follow {operation.name}, an operation with many results. Call taylor outside of it, or write "
+            "that part with operations of one result."
+        )
 
 
 class _Series:
@@ -149,6 +163,7 @@ class _Sweep:
         self.seen.add(node._number)
         primitive = node._primitive
         if primitive is not None:
+            _refuse_many(primitive)
             places = tuple([self.place(a) if type(a) is Variable else repr(a) for a in node._arguments])
             first = self.same.setdefault((primitive, places), node._number)
             if first != node._number:
@@ -159,8 +174,8 @@ class _Sweep:
             return
         series = _Series(node, [self.zeroth(node)], arguments)
         if primitive is not None and primitive.selects:
-            series.locals = self.selected(series)
-            sent = [(a, local) for a, local in zip(arguments, series.locals, strict=True) if a and local]
+            series.locals = locals_ = self.selected(node)
+            sent = [(a, local) for a, local in zip(arguments, locals_, strict=True) if a and local]
             if not sent:
                 return
             series.condition = _either([_both(a.condition, local[0]) for a, local in sent]) if self.masked else None
@@ -179,9 +194,9 @@ class _Sweep:
         for number in sorted(new):
             self.enter(new[number])
 
-    def selected(self, series: _Series) -> list[tuple[Number, None] | None]:
+    def selected(self, node: Variable) -> "list[tuple[Number, _Series | None] | None]":
         """What a selection takes of each argument, a constant factor; None of what it does not take."""
-        weights = local_graphs(series.node, generic=self.trace is not None)
+        weights = local_graphs(node, generic=self.trace is not None)
         return [
             None if w is None else (w if self.graph or type(w) is not Variable else w._value, None) for w in weights
         ]
@@ -320,11 +335,11 @@ def _either(conditions: list[Number | None]) -> Number | None:
 def _rule_of(y: _Series, order: int) -> Callable[[_Series, int], list[Part]] | None:
     """The rule of an operation that has one for such arguments."""
     primitive = y.node._primitive
-    if primitive not in (mul, div, inv, pow):
+    if primitive not in (mul, div, inv, power):
         return None
     if is_stale(y.node):
         local_graphs(y.node)  # raises
-    if primitive is pow:
+    if primitive is power:
         return _power if order > 1 and _leads_nowhere(y) else None
     return _quotient if primitive is not mul else _product if all(y.arguments) else None
 
@@ -357,7 +372,7 @@ def _quotient(y: _Series, k: int) -> list[Part]:
 
 
 def _leads_nowhere(y: _Series) -> bool:
-    """Whether a power has a constant exponent that leads to no constant, of another base than 0: of that the partials know."""
+    """Whether a power has an exponent whose partials never end, and another base than 0, where these partials are needed."""
     p = y.node._arguments[1]
     if y.arguments[0] is None or type(p) is not float or not isfinite(p) or (p.is_integer() and p >= 0.0):
         return False

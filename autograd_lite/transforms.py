@@ -521,6 +521,7 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tupl
 
 
 def matching(nest: Any, shape: Shape, what: str, like: str) -> list[Number]:
+    """The numbers of a nest that must be of this shape."""
     numbers, own = unravel(nest, what)
     if own.leaves != shape.leaves or own.containers != shape.containers:
         raise ArgumentError(

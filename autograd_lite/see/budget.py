@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,21 +17,10 @@ from autograd_lite.copies import uncollected
 from autograd_lite.errors import ArgumentError, OutputError
 from autograd_lite.frames import user_line
 from autograd_lite.nests import array, unravel, written
-from autograd_lite.primitives import (
-    STEP,
-    Primitive,
-    abs as magnitude,
-    copysign,
-    logaddexp,
-    maximum,
-    mod,
-    neg,
-    positive,
-    sqrt,
-    where,
-)
+from autograd_lite.primitives import STEP, Primitive, copysign, logaddexp, maximum, mod, neg, positive, sqrt, where
+from autograd_lite.primitives import abs as magnitude
 from autograd_lite.see import pieces
-from autograd_lite.see.labels import number
+from autograd_lite.see.labels import number, signed
 from autograd_lite.transforms import Run, matching, name_of, one_number
 from autograd_lite.variable import Variable
 
@@ -62,8 +51,8 @@ class ErrorBudget:
     by_input : nest
         In the structure of `x`: the part of the variance that each input brings. They add up to `variance`.
     by_line : dict
-        By `"file.py:line"`, the part of the variance that enters the computation there: lines that use an input directly. They
-        add up to `variance` as well. A negative part cancels others.
+        By `"file.py:line"`, the part of the variance that enters the computation there: at lines that use an input directly.
+        They add up to `variance` as well. A negative part cancels others.
     bias : float
         ½ tr(H C): how far the mean of the result lies from `value`, to second order. Computed when it is first asked for.
     rounding : float
@@ -88,13 +77,15 @@ class ErrorBudget:
     sensitivity: Any
     at_kinks: tuple[str, ...]
     _spread: "_Spread" = field(repr=False)
-    _run: Any = field(repr=False)
+    _run: Run = field(repr=False)
+    _y: Any = field(repr=False)
+    _outside: bool = field(repr=False)
     _texts: dict[str, str] = field(repr=False)
 
     @functools.cached_property
     def bias(self) -> Any:
         """½ tr(H C)."""
-        return _bias(*self._run, self._spread)
+        return _bias(self._run, self._y, self._spread, outside=self._outside)
 
     @property
     def flagged(self) -> bool:
@@ -102,45 +93,39 @@ class ErrorBudget:
         return bool(self.at_kinks) or not self.rounding <= FIRST_ORDER * magnitude(self.value)
 
     def __str__(self) -> str:
-        return "\n".join([self._head(), *(line for table in self._tables() for line in _in_text(*table))])
+        bias = self.bias  # a number of a trace, if there is one: text is not
+        with context.unnoticed():
+            return "\n".join([self._head(bias), *(line for table in self._tables() for line in table.lines())])
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        tables = [
-            pieces.table(title, head, rows, numbers=range(1, columns)) for title, head, rows, columns in self._tables()
-        ]
-        return pieces.piece(pieces.title(self._head()), *tables)
+        bias = self.bias
+        with context.unnoticed():
+            tables = [pieces.table(t.title, t.head, t.rows, numbers=range(1, t.numbers)) for t in self._tables()]
+            return pieces.piece(pieces.title(self._head(bias)), *tables)
 
-    def _head(self) -> str:
+    def _head(self, bias: Any) -> str:
         near = f"at a kink ({', '.join(self.at_kinks[:3])})" if self.at_kinks else "larger than 1e-3 of the value"
         flag = f", {near}: an estimate" if self.flagged else ""
-        facts = {"bias": signed(self.bias), "rounding": f"at most {number(_plain(self.rounding))}{flag}"}
-        told = "; ".join(f"{name} {fact}" for name, fact in facts.items())
+        told = f"bias {signed(_plain(bias))}; rounding at most {number(_plain(self.rounding))}{flag}"
         return f"{_plain(self.value):.10g} ± {_plain(self.std):.2g}; {told}"
 
-    def _tables(self) -> list[tuple[str, tuple[str, ...], list[tuple[str, ...]], int]]:
-        """Title, head, rows, and how many columns from the left hold names and numbers."""
-        total, rounding = _plain(self.variance), _plain(self.rounding)
-        shape, numbers = self._spread.shape, self._spread.numbers
-        names = [(written(path) + index) or "x" for path, index in shape.places()]
-        rows = zip(names, numbers, self._spread.stds(), unravel(self.sensitivity)[0], self._spread.parts, strict=True)
-        ordered = sorted(rows, key=lambda row: -abs(_plain(row[4])))
-        inputs = [(name, *(number(_plain(n)) for n in facts), _share(part, total)) for name, *facts, part in ordered]
-        lines = [
-            (
-                title,
-                ("line", "share", "code"),
-                [(k, _share(part, whole), self._texts.get(k, "")) for k, part in _sorted(parts)],
-                2,
-            )
-            for title, parts, whole in (
-                ("variance by line", self.by_line, total),
-                ("rounding by line", self.rounding_by_line, rounding),
-            )
-        ]
-        head = ("input", "value", "std", "sensitivity", "share")
-        return [("variance by input", head, inputs, 5), *(table for table in lines if table[2])]
+    def _tables(self) -> "list[_Table]":
+        spread, total = self._spread, _plain(self.variance)
+        names = [(written(path) + index) or "x" for path, index in spread.shape.places()]
+        slopes = unravel(self.sensitivity)[0]
+        columns = zip(names, spread.numbers, spread.stds(), slopes, spread.parts, strict=True)
+        ordered = sorted(columns, key=lambda row: -abs(_plain(row[4])))
+        rows = [(name, *(number(_plain(n)) for n in facts), _share(part, total)) for name, *facts, part in ordered]
+        tables = [_Table("variance by input", ("input", "value", "std", "sensitivity", "share"), rows, 5)]
+        for title, parts, whole in (
+            ("variance by line", self.by_line, total),
+            ("rounding by line", self.rounding_by_line, _plain(self.rounding)),
+        ):
+            lines = [(line, _share(part, whole), self._texts.get(line, "")) for line, part in _sorted(parts)]
+            tables += [_Table(title, ("line", "share", "code"), lines, 2)] * bool(lines)
+        return tables
 
 
 @hints.keywords
@@ -168,19 +153,21 @@ def error_budget(f: Callable[[Any], Any], x: Any, sigma: Any = None, *, covarian
     Raises
     ------
     ArgumentError
-        If a standard deviation is negative, the covariance is no symmetric positive semi-definite matrix of the right size, or
-        neither or both are given.
+        If a standard deviation is negative, the covariance is no symmetric positive semi-definite matrix of the right
+        size, or neither or both are given.
     OutputError
         If `f` does not return one number.
 
     Notes
     -----
-    One run and one reverse sweep: x̄ = ∂f/∂x, and ȳ for every operation y. The variance is that of the linear part [1]_. The part
-    of an input is the covariance of its term x̄ᵢ·δxᵢ with the whole, x̄ᵢ·Σⱼ Cᵢⱼ·x̄ⱼ; (x̄ᵢ·σᵢ)² if errors are independent. The part
-    of a line is the same covariance of what enters there: Σ ȳ·∂y/∂xᵢ over its operations y that take an input. The bias takes a
-    reverse sweep for each input. The bound of the rounding holds to first order, on the branch that was taken, for smooth
-    operations: a comparison that rounding turns round, `floor` or `sign` may change more. It counts 64 units in the last place
-    for operations of the table without a bound (the gamma functions, `sinc`), one for your own `Primitive` without one.
+    One run and one reverse sweep: x̄ = ∂f/∂x, and ȳ for every operation y. The variance is that of the linear part [1]_. The
+    part of an input is the covariance of its term x̄ᵢ·δxᵢ with the whole, x̄ᵢ·Σⱼ Cᵢⱼ·x̄ⱼ; (x̄ᵢ·σᵢ)² if errors are independent.
+    The part of a line is the same covariance of what enters there: Σ ȳ·∂y/∂xᵢ over its operations y that take an input. The
+    bias takes a reverse sweep for each input.
+
+    The bound of the rounding holds to first order, on the branches that were taken: a comparison by `if` that rounding turns
+    round may change more. It counts 64 units in the last place for operations of the table without a bound (the gamma
+    functions, `sinc`), and one for your own `Primitive` without one.
 
     In a function that `jit` or `vmap` traces, all attributes are numbers like others; loops inside `f` are written out.
 
@@ -192,11 +179,12 @@ def error_budget(f: Callable[[Any], Any], x: Any, sigma: Any = None, *, covarian
     --------
     >>> import numpy as np
     >>> import autograd_lite as al
-    >>> budget = error_budget(lambda p: p["voltage"] / p["current"], {"voltage": 9.0, "current": 0.3}, {"voltage": 0.09, "current": 0.006})
+    >>> reading, sigma = {"volts": 9.0, "amperes": 0.3}, {"volts": 0.09, "amperes": 0.006}
+    >>> budget = error_budget(lambda p: p["volts"] / p["amperes"], reading, sigma)
     >>> round(budget.value, 9), round(budget.std, 3)
     (30.0, 0.671)
     >>> {name: round(part / budget.variance, 2) for name, part in budget.by_input.items()}
-    {'voltage': 0.2, 'current': 0.8}
+    {'volts': 0.2, 'amperes': 0.8}
     >>> round(budget.bias, 4), budget.rounding < 1e-14
     (0.012, True)
     """
@@ -231,7 +219,9 @@ def error_budget(f: Callable[[Any], Any], x: Any, sigma: Any = None, *, covarian
         sensitivity=run.input_shape.pack(gradient),
         at_kinks=() if outside else sweep.at_kinks(),
         _spread=spread,
-        _run=(run, y, outside),
+        _run=run,
+        _y=y,
+        _outside=outside,
         _texts=lines.texts(),
     )
 
@@ -241,8 +231,8 @@ def _only_number(output: Any, f: Callable[..., Any]) -> Number:
     if shape is not None and len(numbers) != 1:
         first = "[0]" if isinstance(output, (list, tuple, np.ndarray)) else "[...]"
         raise OutputError(
-            f"{name_of(f)} returned a {type(output).__name__} of {len(numbers)} numbers; an error budget is that of one. Choose "
-            f"one: error_budget(lambda x: f(x){first}, x, sigma)."
+            f"{name_of(f)} returned a {type(output).__name__} of {len(numbers)} numbers; an error budget is that of one. "
+            f"Choose one: error_budget(lambda x: f(x){first}, x, sigma)."
         )
     return one_number(output, f)
 
@@ -332,8 +322,8 @@ def _refuse_indefinite(matrix: Any) -> None:
     least = float(np.linalg.eigvalsh(scaled).min(initial=0.0))
     if least < -1e-8 * len(matrix) or (matrix[size == 0.0] != 0.0).any():
         raise ArgumentError(
-            f"covariance is no covariance: the matrix of its correlations has the eigenvalue {min(least, 0.0):.3g}, so that some "
-            "combination of the inputs would have a negative variance. Correlations lie between -1 and 1."
+            f"covariance is no covariance: the matrix of its correlations has the eigenvalue {min(least, 0.0):.3g}, so that "
+            "some combination of the inputs would have a negative variance. Correlations lie between -1 and 1."
         )
 
 
@@ -359,7 +349,7 @@ class _Sweep:
             found[RETURNED] = spread.parts[i]
         for node in self.nodes:
             adjoint = self.adjoints.get(node._number)
-            used = [(k, place.get(getattr(a, "_number", None))) for k, a in enumerate(node._arguments)]
+            used = [(k, place.get(getattr(a, "_number", -1))) for k, a in enumerate(node._arguments)]
             if all(i is None for _, i in used):
                 continue
             locals_ = local_graphs(node, generic=self.trace is not None) if self.graph else node._locals
@@ -437,7 +427,7 @@ def _bound(primitive: Primitive | None) -> float:
     return ulp[0] if isinstance(ulp[0], (int, float)) else OWN
 
 
-def _bias(run: Run, y: Any, outside: bool, spread: _Spread) -> Number:  # noqa: FBT001 - as kept together
+def _bias(run: Run, y: Any, spread: _Spread, *, outside: bool) -> Number:
     """½ tr(H C), by a reverse sweep over the graph of the gradient for each input."""
     if type(y) is not Variable:
         return 0.0
@@ -460,11 +450,6 @@ def _plain(n: Any) -> float:
     return float(getattr(n, "_value", n))
 
 
-def signed(n: Any) -> str:
-    """Return a number with its sign, to five digits."""
-    return f"{_plain(n):+.5g}"
-
-
 def _share(part: Any, whole: float) -> str:
     part = _plain(part)
     return f"{100.0 * part / whole:.1f} %" if whole and math.isfinite(part) and math.isfinite(whole) else number(part)
@@ -474,17 +459,24 @@ def _sorted(parts: dict[str, Any]) -> list[tuple[str, Any]]:
     return sorted(((k, p) for k, p in parts.items() if _plain(p) != 0.0), key=lambda pair: -abs(_plain(pair[1])))
 
 
-def _in_text(title: str, head: tuple[str, ...], rows: list[tuple[str, ...]], numbers: int) -> list[str]:
-    """A table in columns; what is no number stands at the left."""
-    shown = [(title, *head[1:]), *rows[:ROWS]]
-    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
-    lines = []
-    for k, row in enumerate(shown):
-        cells = [
-            cell.rjust(w) if 0 < c < numbers else cell.ljust(w)
-            for c, (cell, w) in enumerate(zip(row, widths, strict=True))
+class _Table(NamedTuple):
+    """A table; from the second column on, as many columns as `numbers` less one hold numbers."""
+
+    title: str
+    head: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+    numbers: int
+
+    def lines(self) -> list[str]:
+        """As text in columns."""
+        shown = [(self.title, *self.head[1:]), *(("  " + row[0], *row[1:]) for row in self.rows[:ROWS])]
+        widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
+        lines = [
+            "  ".join(
+                cell.rjust(width) if 0 < k < self.numbers else cell.ljust(width)
+                for k, (cell, width) in enumerate(zip(row, widths, strict=True))
+            ).rstrip()
+            for row in shown
         ]
-        cells[0] = cells[0].ljust(widths[0] + 2) if k == 0 else f"  {cells[0]}"
-        lines.append("  ".join(cells).rstrip())
-    more = len(rows) - ROWS
-    return [*lines, *([f"  … and {more:,} more"] if more > 0 else [])]
+        more = len(self.rows) - ROWS
+        return [*lines, *([f"  … and {more:,} more"] if more > 0 else [])]
