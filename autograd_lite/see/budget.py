@@ -14,7 +14,7 @@ import numpy as np
 from autograd_lite import context, hints
 from autograd_lite.backward import Number, Reach, local_graphs, result
 from autograd_lite.copies import uncollected
-from autograd_lite.errors import ArgumentError, OutputError
+from autograd_lite.errors import ArgumentError, AutogradLiteError, OutputError
 from autograd_lite.frames import user_line
 from autograd_lite.nests import array, unravel, written
 from autograd_lite.primitives import STEP, Primitive, copysign, logaddexp, maximum, mod, neg, positive, sqrt, where
@@ -32,8 +32,10 @@ EXACT = (neg, positive, magnitude, copysign)
 WITHOUT_BOUND, OWN = 64.0, 1.0
 #: The share of the value up to which the bound of the rounding is one: beyond, terms of second order count.
 FIRST_ORDER = 1e-3
-#: Where uncertainty enters if the result is an input itself.
-RETURNED = "returned"
+#: Where uncertainty enters if the result is an input itself; where nodes were made that nobody watched, in another thread.
+RETURNED, ELSEWHERE = "returned", "elsewhere"
+#: Nodes that are visited for a bias that is only to be shown.
+WORTH_VISITING = 10_000_000
 #: Rows of a table of text.
 ROWS = 12
 
@@ -77,15 +79,14 @@ class ErrorBudget:
     sensitivity: Any
     at_kinks: tuple[str, ...]
     _spread: "_Spread" = field(repr=False)
-    _run: Run = field(repr=False)
-    _y: Any = field(repr=False)
-    _outside: bool = field(repr=False)
+    _bias: Callable[[], Any] = field(repr=False)
+    _cost: int = field(repr=False)  # of the bias: nodes to be visited
     _texts: dict[str, str] = field(repr=False)
 
     @functools.cached_property
     def bias(self) -> Any:
         """½ tr(H C)."""
-        return _bias(self._run, self._y, self._spread, outside=self._outside)
+        return self._bias()
 
     @property
     def flagged(self) -> bool:
@@ -93,22 +94,30 @@ class ErrorBudget:
         return bool(self.at_kinks) or not self.rounding <= FIRST_ORDER * magnitude(self.value)
 
     def __str__(self) -> str:
-        bias = self.bias  # a number of a trace, if there is one: text is not
+        bias = self._bias_in_text()  # a number of a trace, if there is one: text is not
         with context.unnoticed():
             return "\n".join([self._head(bias), *(line for table in self._tables() for line in table.lines())])
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        bias = self.bias
+        bias = self._bias_in_text()
         with context.unnoticed():
             tables = [pieces.table(t.title, t.head, t.rows, numbers=range(1, t.numbers)) for t in self._tables()]
             return pieces.piece(pieces.title(self._head(bias)), *tables)
 
-    def _head(self, bias: Any) -> str:
+    def _bias_in_text(self) -> str:
+        if "bias" not in vars(self) and self._cost > WORTH_VISITING:
+            return "not computed yet"
+        try:
+            return signed(_plain(self.bias))
+        except AutogradLiteError:  # a node that was made by hand, or a number that was set
+            return "unknown"
+
+    def _head(self, bias: str) -> str:
         near = f"at a kink ({', '.join(self.at_kinks[:3])})" if self.at_kinks else "larger than 1e-3 of the value"
         flag = f", {near}: an estimate" if self.flagged else ""
-        told = f"bias {signed(_plain(bias))}; rounding at most {number(_plain(self.rounding))}{flag}"
+        told = f"bias {bias}; rounding at most {number(_plain(self.rounding))}{flag}"
         return f"{_plain(self.value):.10g} ± {_plain(self.std):.2g}; {told}"
 
     def _tables(self) -> "list[_Table]":
@@ -219,9 +228,8 @@ def error_budget(f: Callable[[Any], Any], x: Any, sigma: Any = None, *, covarian
         sensitivity=run.input_shape.pack(gradient),
         at_kinks=() if outside else sweep.at_kinks(),
         _spread=spread,
-        _run=run,
-        _y=y,
-        _outside=outside,
+        _bias=functools.partial(_bias, run, y, spread, outside=outside),
+        _cost=len(run.inputs) * len(sweep.nodes),
         _texts=lines.texts(),
     )
 
@@ -247,8 +255,8 @@ class _Lines(context.Observer):
         self.lines[node._number] = user_line()
 
     def of(self, node: Variable) -> str:
-        file, line = self.lines[node._number]
-        return f"{Path(file).name}:{line}"
+        file, line = self.lines.get(node._number, (ELSEWHERE, 0))
+        return f"{Path(file).name}:{line}" if line else ELSEWHERE
 
     def texts(self) -> dict[str, str]:
         """The source text of each line."""

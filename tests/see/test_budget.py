@@ -1,8 +1,11 @@
 """Error budgets: variances against Monte Carlo and `uncertainties`, rounding against 60 digits, lines, traces, messages."""
 
+import copy
 import math
+import pickle
 import random
 import statistics
+import threading
 
 import mpmath
 import numpy as np
@@ -290,6 +293,7 @@ def test_own_operations_and_hand_made_nodes():
     assert (budget.rounding, budget.std) == pytest.approx((8.0 * 2.0**-52, 1.2))
     made = al.error_budget(lambda x: V(x.value**2, ((x, 2.0 * x.value),)), 3.0, 0.1)
     assert made.std == pytest.approx(0.6)
+    assert "bias unknown" in repr(made)
     with pytest.raises(al.HandMadeNodeError):
         made.bias  # computed when it is asked for
 
@@ -450,3 +454,32 @@ def test_long_tables_say_how_much_is_left():
     assert "<details><summary>variance by input</summary>" in budget._repr_html_()
     assert "larger than 1e-3 of the value: an estimate" in str(al.error_budget(lambda x: (x + 0.1) - x, 1e15, 0.0))
     assert ": an estimate" in str(al.error_budget(lambda x: 1.0 + abs(x / 3.0 * 3.0 - x), 0.1, 0.0))
+
+
+def test_a_bias_that_takes_long_is_not_computed_for_a_text():
+    """A thousand inputs of a program of ten thousand operations."""
+    budget = al.error_budget(lambda x: al.sum([v for v in x for _ in range(11)]), [1.0] * 1000, [0.1] * 1000)
+    assert "bias not computed yet" in str(budget)
+    assert budget.bias == 0.0
+    assert "bias +0;" in str(budget)
+
+
+def test_operations_of_another_thread():
+    """They have no line, and count all the same."""
+
+    def threaded(x):
+        found = []
+        worker = threading.Thread(target=lambda: found.append(x * x))
+        worker.start()
+        worker.join()
+        return found[0]
+
+    budget = al.error_budget(threaded, 3.0, 0.1)
+    assert budget.by_line == pytest.approx({"elsewhere": 0.36})
+
+
+def test_budgets_can_be_copied_and_pickled():
+    """With all their numbers, the bias too."""
+    budget = al.error_budget(pendulum, MEASURED, SIGMA)
+    for other in (copy.deepcopy(budget), pickle.loads(pickle.dumps(budget))):
+        assert str(other) == str(budget)
