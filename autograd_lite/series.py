@@ -235,21 +235,28 @@ class _Sweep:
         """Compute all coefficients of a series, by a stack: programs are deep."""
         stack = [(top, self.order)]
         while stack:
-            series, last = stack[-1]
-            k = len(series.terms)
-            if k > last:
-                stack.pop()
-                continue
-            if series.rule is None:
-                series.rule = _rule_of(series, self.order) or self.by_partials
-            waiting = [(a, last) for a in self.used(series) if len(a.terms) <= last]
-            if not waiting and series.rule == self.by_partials:
-                behind = [local[1] for local in self.partials(series) if local and local[1]]
-                waiting = [(p, k - 1) for p in behind if len(p.terms) < k]
+            waiting = self.lacking(*stack[-1])
             if waiting:
                 stack += waiting
             else:
-                series.terms.append(_added(series.rule(series, k), series.condition))
+                stack.pop()
+
+    def lacking(self, series: _Series, last: int) -> list[tuple[_Series, int]]:
+        """Compute the coefficients of a series up to `last`; if others must be known first, these."""
+        if len(series.terms) > last:
+            return []
+        if series.rule is None:
+            series.rule = _rule_of(series, self.order) or self.by_partials
+        if waiting := [(a, last) for a in self.used(series) if len(a.terms) <= last]:
+            return waiting
+        behind: list[_Series] = []
+        if series.rule == self.by_partials and last > 0:
+            behind = [local[1] for local in self.partials(series) if local and local[1]]
+        for k in range(len(series.terms), last + 1):
+            if waiting := [(p, k - 1) for p in behind if len(p.terms) < k]:
+                return waiting
+            series.terms.append(_added(series.rule(series, k), series.condition))
+        return []
 
     def used(self, series: _Series) -> list[_Series]:
         """The arguments whose series go in: of a selection those that it takes."""

@@ -210,6 +210,7 @@ def error_budget(f: Callable[[Any], Any], x: Any, sigma: Any = None, *, covarian
     y = _only_number(run.output, f)
     spread = _Spread(run, sigma, covariance)
     reach, outside = run.reach([y])
+    run.warn_if_cut(reach.connected([y]) if type(y) is Variable else (), f)
     seeds = [(y, 1.0)] if type(y) is Variable else []
     adjoints = reach.adjoints(seeds, create_graph=outside)
     gradient = [result(adjoints.get(n._number), create_graph=outside) for n in run.inputs]
@@ -255,14 +256,17 @@ class _Lines(context.Observer):
         self.lines[node._number] = user_line()
 
     def of(self, node: Variable) -> str:
-        file, line = self.lines.get(node._number, (ELSEWHERE, 0))
-        return f"{Path(file).name}:{line}" if line else ELSEWHERE
+        place = self.lines.get(node._number)
+        return _line(*place) if place else ELSEWHERE
 
     def texts(self) -> dict[str, str]:
         """The source text of each line."""
-        return {
-            f"{Path(file).name}:{line}": linecache.getline(file, line).strip() for file, line in {*self.lines.values()}
-        }
+        return {_line(*place): linecache.getline(*place).strip() for place in {*self.lines.values()}}
+
+
+@functools.lru_cache(maxsize=4096)
+def _line(file: str, line: int) -> str:
+    return f"{Path(file).name}:{line}"
 
 
 class _Spread:
@@ -342,12 +346,49 @@ def _sum(numbers: Sequence[Number]) -> Number:
     return total
 
 
+class _Rounding(NamedTuple):
+    """What an operation rounds: a bound in units in the last place, whether of the largest number; and where it has kinks."""
+
+    bound: Any  # a number, or a function of the arguments
+    of_largest: bool
+    kinks: Callable[..., tuple[tuple[int, float], ...]] | None
+    ends: tuple[tuple[int, float], ...]
+
+    @classmethod
+    def of(cls, operation: Any) -> "_Rounding":
+        if not isinstance(operation, Primitive):  # made by hand, or one of the results of an operation
+            return cls(OWN, False, None, ())
+        bound, of_largest = OWN if operation.ulp is None else operation.ulp[0], operation is logaddexp
+        if operation.selects or operation in EXACT or operation.flat is STEP:
+            bound = 0.0
+        elif operation is mod:
+            bound = 0.5
+        elif operation.ulp is None and operation.built_in:
+            bound, of_largest = WITHOUT_BOUND, True
+        ends = [(k, end) for k, own in enumerate(operation.domain) for end in (own.lower, own.upper)]
+        finite = tuple((k, end) for k, end in ends if math.isfinite(end))
+        return cls(bound, of_largest, operation.kinks_near if operation.kinks else None, finite)
+
+    def gaps(self, node: Variable) -> list[tuple[int, float]]:
+        """How far arguments lie from kinks, jumps and the ends of the domain: pairs (argument, distance)."""
+        if self.kinks is None and not self.ends:
+            return []
+        values = [getattr(a, "_value", a) for a in node._arguments]
+        same = len(values) > 1 and all(a is node._arguments[0] for a in node._arguments)  # a tie with itself is none
+        places = (*(self.kinks(*values) if self.kinks else ()), *self.ends)
+        return [(k, abs(values[k] - place)) for k, place in places if not (same and place)]
+
+
 class _Sweep:
     """What the adjoints of all operations say about lines."""
 
     def __init__(self, reach: Reach, adjoints: dict[int, Any], lines: _Lines, *, graph: bool) -> None:
         self.nodes, self.adjoints, self.lines, self.graph = reach.inner[::-1], adjoints, lines, graph
         self.trace = context.recording() if graph else None
+        operations: Any = (where, maximum, magnitude)
+        self.where, self.maximum, self.magnitude = operations if graph else [f.value for f in operations]
+        self.known: dict[Any, _Rounding] = {f: _Rounding.of(f) for f in {node._primitive for node in self.nodes}}
+        self.owns = [self.own(node) for node in self.nodes]
 
     def entering(self, inputs: Sequence[Variable], spread: _Spread, y: Any) -> dict[str, Number]:
         """The variance that enters at each line, through the operations there that take an input."""
@@ -357,82 +398,59 @@ class _Sweep:
             found[RETURNED] = spread.parts[i]
         for node in self.nodes:
             adjoint = self.adjoints.get(node._number)
-            used = [(k, place.get(getattr(a, "_number", -1))) for k, a in enumerate(node._arguments)]
-            if all(i is None for _, i in used):
-                continue
-            locals_ = local_graphs(node, generic=self.trace is not None) if self.graph else node._locals
+            used = [(k, place.get(a._number)) for k, a in enumerate(node._arguments) if type(a) is Variable]
             for k, i in used:
                 if i is not None:
+                    locals_ = local_graphs(node, generic=self.trace is not None) if self.graph else node._locals
                     share = 0.0
                     if adjoint is not None and (local := locals_[k]) is not None:
-                        share = where(adjoint, where(local, local * adjoint, 0.0), 0.0)
+                        share = self.where(adjoint, self.where(local, local * adjoint, 0.0), 0.0)
                     self.add(found, node, spread.scale[i] * share * spread.weight[i])
         return found
 
     def rounding(self) -> dict[str, Number]:
         """The bound of the rounding of each line."""
         found: dict[str, Number] = {}
-        for node in self.nodes:
-            adjoint, bound = self.adjoints.get(node._number), _bound(node._primitive)
-            if bound and (adjoint is None or isinstance(adjoint, (float, Variable))):
-                own, adjoint = self.own(node, bound), 0.0 if adjoint is None else adjoint
-                self.add(found, node, where(own, where(adjoint, magnitude(adjoint) * own, 0.0), 0.0))
+        for node, own in zip(self.nodes, self.owns, strict=True):
+            adjoint = self.adjoints.get(node._number)
+            if (type(own) is Variable or own) and (adjoint is None or isinstance(adjoint, (float, Variable))):
+                part = 0.0
+                if adjoint is not None:
+                    part = self.where(own, self.where(adjoint, self.magnitude(adjoint) * own, 0.0), 0.0)
+                self.add(found, node, part)
         return found
 
     def add(self, found: dict[str, Number], node: Variable, part: Number) -> None:
         line = self.lines.of(node)
         found[line] = found[line] + part if line in found else part
 
-    def own(self, node: Variable, bound: float) -> Number:
+    def own(self, node: Variable) -> Number:
         """How much an operation itself rounds; 0 is exact, but for what has underflowed."""
-        size = magnitude(self.number(node))
-        if node._primitive is logaddexp or bound == WITHOUT_BOUND:  # near its zeros: in units of the largest argument
-            for argument in node._arguments:
-                size = maximum(size, magnitude(self.number(argument)))
-        return where(size, maximum(bound * (ULP * size), LEAST), 0.0)
+        known = self.known[node._primitive]
+        bound = known.bound(*map(self.number, node._arguments)) if callable(known.bound) else known.bound
+        if type(bound) is not Variable and not bound:
+            return 0.0
+        size = self.magnitude(self.number(node))
+        for argument in node._arguments if known.of_largest else ():
+            size = self.maximum(size, self.magnitude(self.number(argument)))
+        return self.where(size, self.maximum(bound * (ULP * size), LEAST), 0.0)
 
     def at_kinks(self) -> tuple[str, ...]:
         """The lines of operations of which an argument may stand on the other side, by the errors that go forward."""
         errors: dict[int, float] = {}
         found: dict[str, None] = {}
-        for node in self.nodes:
-            moved = [errors.get(getattr(a, "_number", -1), 0.0) for a in node._arguments]
-            if any(moved) and any(gap <= moved[k] for k, gap in _gaps(node) if moved[k]):
-                found[self.lines.of(node)] = None
-            bound = _bound(node._primitive)
-            total = self.own(node, bound) if bound else 0.0
-            for local, error in zip(node._locals, moved, strict=True):
-                total += abs(local) * error if local and error else 0.0
+        for node, own in zip(self.nodes, self.owns, strict=True):
+            moved, total = [errors.get(a._number, 0.0) if type(a) is Variable else 0.0 for a in node._arguments], own
+            if any(moved):
+                if any(gap <= moved[k] for k, gap in self.known[node._primitive].gaps(node) if moved[k]):
+                    found[self.lines.of(node)] = None
+                for local, error in zip(node._locals, moved, strict=True):
+                    total += abs(local) * error if local and error else 0.0
             errors[node._number] = total
         return tuple(found)
 
     def number(self, thing: Any) -> Number:
         return thing if self.graph or type(thing) is not Variable else thing._value
-
-
-def _gaps(node: Variable) -> list[tuple[int, float]]:
-    """How far arguments lie from kinks, jumps and the ends of the domain: pairs (argument, distance)."""
-    primitive, values = node._primitive, [getattr(a, "_value", a) for a in node._arguments]
-    if not isinstance(primitive, Primitive):
-        return []
-    places = [*primitive.kinks_near(*values)]
-    places += [
-        (k, end) for k, own in enumerate(primitive.domain) for end in (own.lower, own.upper) if math.isfinite(end)
-    ]
-    same = len(values) > 1 and all(a is node._arguments[0] for a in node._arguments)  # a tie with itself is none
-    return [(k, abs(values[k] - place)) for k, place in places if not (same and place)]
-
-
-def _bound(primitive: Primitive | None) -> float:
-    """The units in the last place by which a result may be wrong."""
-    if primitive is None:
-        return OWN
-    ulp, built_in = getattr(primitive, "ulp", None), getattr(primitive, "built_in", False)
-    if primitive.selects or primitive in EXACT or getattr(primitive, "flat", None) is STEP:
-        return 0.0
-    if ulp is None:
-        return 0.5 if primitive is mod else WITHOUT_BOUND if built_in else OWN
-    return ulp[0] if isinstance(ulp[0], (int, float)) else OWN
 
 
 def _bias(run: Run, y: Any, spread: _Spread, *, outside: bool) -> Number:

@@ -286,6 +286,12 @@ def test_kinks_are_flagged():
     assert not al.error_budget(lambda x: tie(x * 0.1), 1.0, 0.0).flagged
 
 
+def test_a_branch_that_cuts_warns():
+    """As a gradient does: no variance where every branch is flat may not be meant."""
+    with pytest.warns(al.DerivativeWarning, match="does not depend on its argument, although it was compared"):
+        assert al.error_budget(lambda x: 1.0 if x > 0.5 else 0.0, 0.7, 0.1).std == 0.0
+
+
 def test_own_operations_and_hand_made_nodes():
     """They count one unit without a bound of their own; the bias needs second derivatives, the rest does not."""
     own = al.Primitive(name="budget_cube", value=lambda x: x**3, partials=(lambda x, y: 3.0 * x * x,))
