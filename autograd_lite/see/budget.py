@@ -208,20 +208,21 @@ def error_budget(f: Callable[[Any], Any], x: Any, sigma: Any = None, *, covarian
     with context.written_out(), context.observing(lines):
         run = Run.of(f, x, lambda fresh: (fresh,), {}, reverse=True)
     y = _only_number(run.output, f)
-    spread = _Spread(run, sigma, covariance)
     reach, outside = run.reach([y])
     run.warn_if_cut(reach.connected([y]) if type(y) is Variable else (), f)
-    seeds = [(y, 1.0)] if type(y) is Variable else []
-    adjoints = reach.adjoints(seeds, create_graph=outside)
+    return _budget(run, y, reach, _Spread(run, sigma, covariance), lines, outside=outside)
+
+
+def _budget(run: Run, y: Any, reach: Reach, spread: "_Spread", lines: "_Lines", *, outside: bool) -> ErrorBudget:
+    adjoints = reach.adjoints([(y, 1.0)] if type(y) is Variable else [], create_graph=outside)
     gradient = [result(adjoints.get(n._number), create_graph=outside) for n in run.inputs]
     spread.weigh(gradient)
-    sweep = _Sweep(reach, adjoints, lines, graph=outside)
-    by_line, variance = sweep.entering(run.inputs, spread, y), _sum(spread.parts)
-    rounding = sweep.rounding()
+    sweep, variance = _Sweep(reach, adjoints, lines, graph=outside), _sum(spread.parts)
+    by_line, rounding = sweep.entering(run.inputs, spread, y), sweep.rounding()
     return ErrorBudget(
         value=y if outside or type(y) is not Variable else y._value,
         variance=variance,
-        std=sqrt(variance if sigma is not None else maximum(variance, 0.0)),
+        std=sqrt(variance if spread.matrix is None else maximum(variance, 0.0)),
         by_input=run.input_shape.pack(spread.parts),
         by_line=by_line,
         rounding=_sum([*rounding.values()]),
