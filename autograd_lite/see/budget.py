@@ -17,7 +17,19 @@ from autograd_lite.copies import uncollected
 from autograd_lite.errors import ArgumentError, AutogradLiteError, OutputError
 from autograd_lite.frames import user_line
 from autograd_lite.nests import array, unravel, written
-from autograd_lite.primitives import STEP, Primitive, copysign, logaddexp, maximum, mod, neg, positive, sqrt, where
+from autograd_lite.primitives import (
+    STEP,
+    Primitive,
+    copysign,
+    logaddexp,
+    maximum,
+    minimum,
+    mod,
+    neg,
+    positive,
+    sqrt,
+    where,
+)
 from autograd_lite.primitives import abs as magnitude
 from autograd_lite.see import pieces
 from autograd_lite.see.labels import number, signed
@@ -91,7 +103,8 @@ class ErrorBudget:
     @property
     def flagged(self) -> bool:
         """Whether `rounding` is an estimate and no bound: above 1e-3 of the value, no number, or at a kink."""
-        return bool(self.at_kinks) or not self.rounding <= FIRST_ORDER * magnitude(self.value)
+        known = minimum(FIRST_ORDER * magnitude(self.value), sys.float_info.max)  # an infinite bound is none
+        return bool(self.at_kinks) or not self.rounding <= known
 
     def __str__(self) -> str:
         bias = self._bias_in_text()  # a number of a trace, if there is one: text is not

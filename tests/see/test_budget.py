@@ -273,6 +273,14 @@ def test_cancellation_is_flagged_and_found():
     assert better.rounding < 1e-15
 
 
+@pytest.mark.parametrize(("f", "x"), [(al.log, 0.0), (al.log, -1.0), (lambda x: 1e300 * x * x, 1e10), (al.inv, 0.0)])
+def test_infinities_and_nan_are_flagged(f, x):
+    """No bound is one there; everything prints itself."""
+    budget = al.error_budget(f, x, 1.0)
+    assert budget.flagged
+    assert ": an estimate" in str(budget)
+
+
 def test_kinks_are_flagged():
     """Where rounding decides on which side a number lies; not where the input itself stands there."""
 
