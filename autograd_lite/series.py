@@ -110,13 +110,14 @@ def _checked(order: Any) -> int:
     return whole
 
 
-def _refuse_many(operation: Any) -> None:
-    """Refuse operations without partials: those with many results, which have sweeps of their own."""
+def _is_step(operation: Any) -> bool:
+    """Whether an operation is a step function; refuses those with many results, which have no partials."""
     if len(operation.partials) != operation.arity or operation.partials[0] is None:
         raise OperandError(
             f"taylor cannot follow {operation.name}, an operation with many results. Call taylor outside of it, or write "
             "that part with operations of one result."
         )
+    return operation.flat is STEP
 
 
 class _Series:
@@ -163,14 +164,13 @@ class _Sweep:
         self.seen.add(node._number)
         primitive = node._primitive
         if primitive is not None:
-            _refuse_many(primitive)
             places = tuple([self.place(a) if type(a) is Variable else repr(a) for a in node._arguments])
             first = self.same.setdefault((primitive, places), node._number)
             if first != node._number:
                 self.instead[node._number] = first
                 return
         arguments = [self.of(a) for a in node._arguments]
-        if not any(arguments) or (primitive is not None and primitive.flat is STEP):
+        if not any(arguments) or (primitive is not None and _is_step(primitive)):
             return
         series = _Series(node, [self.zeroth(node)], arguments)
         if primitive is not None and primitive.selects:

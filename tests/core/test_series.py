@@ -10,7 +10,9 @@ from reference import REFERENCE
 from tiers import full, mostly_full
 
 import autograd_lite as al
+from autograd_lite import series
 from autograd_lite.errors import ArgumentError, HandMadeNodeError, OperandError, StaleGraphError
+from autograd_lite.tape.loop import Item
 
 V = al.Variable
 inf, nan = math.inf, math.nan
@@ -397,3 +399,9 @@ def test_other_messages():
 
     with pytest.raises(StaleGraphError, match="was set after"):
         al.taylor(changing, 0.3, 1.0, 2)
+
+
+def test_operations_with_many_results_are_refused():
+    """They have no partials; loops and maps of this library are written out before."""
+    with pytest.raises(OperandError, match="^taylor cannot follow item_0, an operation with many results"):
+        series._is_step(Item.at(0))
