@@ -31,6 +31,7 @@ from autograd_lite.errors import (
 )
 from autograd_lite.see.audit import audit
 from autograd_lite.see.blame import blame
+from autograd_lite.see.budget import error_budget
 from autograd_lite.see.explain import explain
 from autograd_lite.see.flow import gradient_flow, plot_gradient_flow
 from autograd_lite.see.kinks import kinks
@@ -55,6 +56,7 @@ from autograd_lite.tape.scan import scan, while_loop
 from autograd_lite.tape.sparse import sparse, sparse_hessian, sparse_jacobian
 from autograd_lite.tape.tape import Tape, trace
 from autograd_lite.testing import check_grads
+from autograd_lite.series import taylor
 from autograd_lite.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from autograd_lite.variable import Variable
 
@@ -84,5 +86,6 @@ __all__ += [name for name in primitives.PUBLIC if name not in ("abs", "pow", "ro
 jacfwd = jacrev = jacobian
 Value, stop_grad = Variable, stop_gradient
 __all__ += ["Value", "jacfwd", "jacrev", "stop_grad"]
+__all__ += ["error_budget", "taylor"]
 
 __getattr__ = _hints.of_module(__name__, "al", ("abs", "all", "any", "max", "min", "pow", "round", "sum"))

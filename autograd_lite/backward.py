@@ -121,7 +121,7 @@ class Reach:
             trace = context.recording()
             found = dict.fromkeys(self.met)
             for output, seed in seeds:
-                number = trace.nan_if_nan(output, seed) if trace else _nan_if_nan(output, seed, create_graph=True)
+                number = trace.nan_if_nan(output, seed) if trace else nan_if_nan(output, seed, create_graph=True)
                 total = found[output._number]
                 found[output._number] = number if total is None else total + number
             if trace:
@@ -164,7 +164,7 @@ class Reach:
         if context.active:
             context.observe_sweep(self.shown(), tangents, forward=True)
         found = ((y, tangents[y._number] if type(y) is Variable else None) for y in outputs)
-        return [None if t is None else _nan_if_nan(y, t, create_graph=create_graph) for y, t in found]
+        return [None if t is None else nan_if_nan(y, t, create_graph=create_graph) for y, t in found]
 
 
 def places_of(nodes: Iterable[Variable]) -> dict[int, list[int]]:
@@ -402,7 +402,7 @@ def times(local: Number, factor: Number) -> Number:
     return local * factor
 
 
-def _nan_if_nan(output: Variable, seed: Number, *, create_graph: bool) -> Number:
+def nan_if_nan(output: Variable, seed: Number, *, create_graph: bool) -> Number:
     """The seed; NaN if the output is: a linear operation would otherwise give a NaN value a finite derivative."""
     if not isnan(output._value):
         return seed

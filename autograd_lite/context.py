@@ -145,6 +145,9 @@ class Trace(Protocol):
     def differentiated(self, *, once: bool, reverse: bool) -> AbstractContextManager[None]:
         """Record for a sweep."""
 
+    def written_out(self) -> AbstractContextManager[None]:
+        """Record operation by operation."""
+
 
 #: A trace is suspended: nodes are made and read as outside of any trace.
 SUSPENDED = "suspended"
@@ -244,3 +247,9 @@ def differentiated(*, once: bool, reverse: bool = False) -> AbstractContextManag
     """Record for a sweep; `once` if no sweep over that sweep can follow, `reverse` if only reverse sweeps do."""
     trace = recording()
     return trace.differentiated(once=once, reverse=reverse) if trace else nullcontext()
+
+
+def written_out() -> AbstractContextManager[None]:
+    """Record operation by operation: no loop, map or look-up is one."""
+    trace = recording()
+    return trace.written_out() if trace else nullcontext()

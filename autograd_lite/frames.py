@@ -22,6 +22,12 @@ def user_location(within: CodeType | None = None) -> str:
     return f"{_file_name(frame.f_code.co_filename)}:{frame.f_lineno}"
 
 
+def user_line() -> tuple[str, int]:
+    """File and line of the innermost frame outside this package and NumPy."""
+    frame = _user_frame()
+    return frame.f_code.co_filename, frame.f_lineno
+
+
 def deciding_location() -> str:
     """`file:line` of the user's code; behind it ` in sorted()` where that compares there, ` in int()`, ` in an index`."""
     frame = _user_frame()

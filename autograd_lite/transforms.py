@@ -191,12 +191,12 @@ def _split(output: Any, f: Callable[..., Any], *, has_aux: bool) -> tuple[Any, A
     return output
 
 
-def _one_number(output: Any, f: Callable[..., Any]) -> Number:
+def one_number(output: Any, f: Callable[..., Any]) -> Number:
     """The output of `f` as a single number."""
     if type(output) is Variable:
         return output
     if isinstance(output, np.ndarray) and output.size == 1 and output.dtype == object:
-        return _one_number(output.item(), f)
+        return one_number(output.item(), f)
     if isinstance(output, (bool, np.bool_)):
         raise OutputError(
             f"{name_of(f)} returned {output}, the outcome of a comparison; a gradient needs one number. Return the number "
@@ -304,7 +304,7 @@ def value_and_grad(
     def value_and_gradient(*arguments: Any, **keywords: Any) -> Any:
         run = _run(f, argnums, arguments, keywords, once=True)
         output, aux = _split(run.output, f, has_aux=has_aux)
-        y = _one_number(output, f)
+        y = one_number(output, f)
         reach, outside = run.reach([y])
         connected: Container[int] = ()
         if run.under_way.decided or unconnected != "zero":
@@ -457,7 +457,9 @@ def hessian(f: Any, argnums: Argnums = 0) -> Any:
 
     Notes
     -----
-    The gradient as a graph, then one reverse sweep over it per input.
+    The gradient as a graph, then one reverse sweep over it per input. Under `jit` such sweeps are equal parts, which run as a
+    loop: for a shooting method of 60 steps and inputs they take a tenth of the time of edge pushing (`al.sparse_hessian`),
+    which needs a third of the operations, all of them different.
 
     Examples
     --------
@@ -470,7 +472,7 @@ def hessian(f: Any, argnums: Argnums = 0) -> Any:
     @_transform("hessian", f, argnums)
     def hessian_matrix(*arguments: Any, **keywords: Any) -> Any:
         run = _run(f, argnums, arguments, keywords, reverse=True)
-        y = _one_number(run.output, f)
+        y = one_number(run.output, f)
         reach, outside = run.reach([y])
         slopes = run.pulled_back(reach, [(y, 1.0)] if type(y) is Variable else [], create_graph=True)
         count = len(slopes)
@@ -513,7 +515,7 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tupl
     reach, outside = run.reach(outputs)
 
     def pullback(cotangent: Any) -> tuple[Any, ...]:
-        numbers = _matching(cotangent, output_shape, "cotangents", "the output")
+        numbers = matching(cotangent, output_shape, "cotangents", "the output")
         create_graph = outside or any(type(n) is Variable for n in numbers)
         seeds = [(y, number) for y, number in zip(outputs, numbers, strict=True) if type(y) is Variable]
         found = run.pulled_back(reach, seeds, create_graph=create_graph, to_pack=True)
@@ -523,7 +525,8 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tupl
     return output_shape.pack([_primal(y, keep=outside) for y in outputs]), pullback
 
 
-def _matching(nest: Any, shape: Shape, what: str, like: str) -> list[Number]:
+def matching(nest: Any, shape: Shape, what: str, like: str) -> list[Number]:
+    """The numbers of a nest that must be of this shape."""
     numbers, own = unravel(nest, what)
     if own.leaves != shape.leaves or own.containers != shape.containers:
         raise ArgumentError(
@@ -559,7 +562,7 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     _transform("jvp", f)
     _listed("jvp", primals, tangents)
     run = Run.of(f, tuple(primals), lambda fresh: fresh, {})
-    directions = _matching(tuple(tangents), run.input_shape, "tangents", "primals")
+    directions = matching(tuple(tangents), run.input_shape, "tangents", "primals")
     outputs, output_shape = unravel(run.output, f"the output of {name_of(f)}")
     reach, outside = run.reach(outputs)
     create_graph = outside or any(type(n) is Variable for n in directions)

@@ -56,7 +56,8 @@ SPAN = {
 
 #: Pages of calls: title, what they are for, and the modules whose public names they show, in the order of the page.
 CALLS = {
-    "transforms": ("Transforms of functions", "Gradients, Jacobians, Hessians, products.", ("transforms", "testing")),
+    "transforms": ("Transforms of functions", "Gradients, Jacobians, Hessians, products.",
+                   ("transforms", "series", "testing")),
     "nodes": ("Variables and the sweep", "Nodes and their graph. `x.sin()` is `al.sin(x)`.", ("variable", "backward")),
     "functions": ("Functions of several numbers", "Composed of operations of the table.", ("functions", "selection")),
     "linalg": ("Linear algebra", "`al.linalg`, and NumPy's functions of arrays that keep Variables.", ("linalg",)),
@@ -65,7 +66,8 @@ CALLS = {
     "tape": ("Tapes and machine code", "Record once, run as machine code over many lanes.",
              ("tape.call", "tape.vmap", "tape.scan", "tape")),
     "see": ("Pictures and questions", "Draw a graph; ask why a gradient is what it is.",
-            ("see.view", "see.explain", "see.why", "see.blame", "see.kinks", "see.flow", "see.watch", "see")),
+            ("see.view", "see.explain", "see.why", "see.blame", "see.kinks", "see.flow", "see.watch", "see.budget",
+             "see")),
     "nn": ("Layers and losses", "`autograd_lite.nn`, also `al.nn`.", ("train.nn",)),
     "optim": ("Optimisers", "`autograd_lite.optim`, also `al.optim`.", ("train.optim",)),
     "more": ("Operations of your own", "`Primitive` makes an operation; the rest of the package stands here too.", ("",)),

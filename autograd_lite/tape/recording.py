@@ -121,6 +121,16 @@ class Recording:
         finally:
             self.lanes = before
 
+    @contextmanager
+    def written_out(self) -> Iterator[None]:
+        """Record operation by operation: no loop, map or look-up is one."""
+        before = self.loops, self.lanes, self.lookups
+        self.loops, self.lanes, self.lookups = 0, False, False
+        try:
+            yield
+        finally:
+            self.loops, self.lanes, self.lookups = before
+
     def connected(self, reach: Reach, outputs: Iterable[Variable]) -> Container[int]:
         """The numbers of the nodes under `outputs`; a held number and a condition lead nowhere, as numbers of Python."""
         found = {y._number for y in outputs}

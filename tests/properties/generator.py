@@ -29,7 +29,7 @@ FEATURES = {
     "vmap": True,  # in_axes shared and mapped, reduce
     "nests": True,
     "captured Variables": True,  # whose value changes between the calls
-    "inner grad": True,  # grad, jvp, hvp, value_and_grad, hessian of a lambda inside
+    "inner grad": True,  # grad, jvp, hvp, value_and_grad, hessian, taylor of a lambda inside
     "inner jit": True,
     "gradients": True,  # gradients and backward() with .grad inside
     "copies": True,
@@ -513,6 +513,7 @@ class Generator:
             f"al.vjp({f}, {a})[1]({b})[0]",
         ]
         forms += [f"al.grad(lambda v: {f}(v[0]) * v[1])(np.array([{a}, {b}])).sum()"]
+        forms += [f"al.taylor({f}, {a}, {b}, 3)[{self.random.randint(1, 3)}]"]
         forms += [f"al.grad(lambda q: {f}(q['k']))({{'k': {a}}})['k']"]
         # The sign of a zero may differ behind a branch that was not taken (docs/tape.md): + 0.0 makes it positive.
         self.write(f"{t} = {self.pick(forms)} + 0.0")

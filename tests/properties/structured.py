@@ -39,7 +39,7 @@ ORDERS = ("value", "gradient", "jacobian", "hessian", "gradient of gradient", "t
 ONE_LANE = ("variables", "jit llvm", "jit python", "jit numpy", "tape")
 LANES = ("vmap", "jit vmap", "vmap sum", "jit vmap mean")
 #: Derivatives inside a program.
-INNER = re.compile(r"al\.(gradients|grad|hessian|jvp|vjp|hvp|value_and)")
+INNER = re.compile(r"al\.(gradients|grad|hessian|jvp|vjp|hvp|taylor|value_and)")
 #: What a program may raise by itself; everything else in an eager run is a failure.
 NATURAL = (ZeroDivisionError, OverflowError)
 
