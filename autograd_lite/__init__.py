@@ -21,9 +21,10 @@ from autograd_lite.backward import gradients, stop_gradient, topological_order, 
 from autograd_lite.errors import (
     ArgumentError, ArrayWarning, AutogradLiteError, BranchError, CompilationError, ConversionError, DerivativeWarning,
     DrawingError,
-    GradientCheckError, GraphTooLarge, HandMadeNodeError, LoopLimitError, ModelFileError, NonFiniteError, OperandError,
+    GradientCheckError, GraphTooLarge, HandMadeNodeError, LoopLimitError, ModelFileError, NonFiniteError, NotConvergedError,
+    OperandError,
     OutputError,
-    PathWarning, PrimitiveError, ReadOnlyError, RendererNotFound, RowError, StaleGraphError, TapeError, TraceError,
+    PathWarning, PrimitiveError, ReadOnlyError, RendererNotFound, RowError, SingularError, StaleGraphError, TapeError, TraceError,
     UnconnectedError, UnknownImportError, UnknownKeywordError, UnknownNameError,
 )
 from autograd_lite.see.audit import audit
@@ -49,6 +50,7 @@ from autograd_lite.tape.files import load, save  # gives Tape its files
 from autograd_lite.tape.call import jit
 from autograd_lite.tape.vmap import vmap
 from autograd_lite.tape.scan import scan, while_loop
+from autograd_lite.tape.implicit import root
 from autograd_lite.tape.sparse import sparse, sparse_hessian, sparse_jacobian
 from autograd_lite.tape.tape import Tape, trace
 from autograd_lite.testing import check_grads

@@ -3,6 +3,8 @@
 Every message says what happened, with which values and where, and what to do. The examples show a failure and its cure.
 """
 
+from numpy.linalg import LinAlgError
+
 
 class AutogradLiteError(Exception):
     """Base of every exception that this library raises on purpose."""
@@ -222,6 +224,36 @@ class LoopLimitError(AutogradLiteError, RuntimeError):
     autograd_lite.errors.LoopLimitError: while_loop of <lambda> has made limit=10 turns and its condition still holds. ...
     >>> al.while_loop(lambda x: x > 1.0, lambda x: x / 2.0, 1e9, limit=100)
     0.9313225746154785
+    """
+
+
+class NotConvergedError(AutogradLiteError, RuntimeError):
+    """A solver has not found a solution; `x` is the last point, `residual` what is left there, `turns` how many were made.
+
+    >>> import autograd_lite as al
+    >>> al.root(lambda x: x * x + 1.0, 0.5)
+    Traceback (most recent call last):
+        ...
+    autograd_lite.errors.NotConvergedError: root of <lambda> has not converged in 100 turns: at x = ...
+    >>> al.root(lambda x: x * x - 1.0, 0.5)
+    1.0
+    """
+
+    def __init__(self, message: str, x: object = None, residual: float | None = None, turns: int | None = None) -> None:
+        super().__init__(message)
+        self.x, self.residual, self.turns = x, residual, turns
+
+
+class SingularError(AutogradLiteError, LinAlgError):
+    """Equations are singular where they are to be solved, so that there is no solution, or none with a derivative.
+
+    >>> import autograd_lite as al
+    >>> al.root(lambda x, a: (x - a) ** 2, 1.0, 3.0)
+    Traceback (most recent call last):
+        ...
+    autograd_lite.errors.SingularError: root of <lambda>: the derivative of the equations is singular at x = ...
+    >>> al.root(lambda x, a: x - a, 1.0, 3.0)
+    3.0
     """
 
 

@@ -1,0 +1,279 @@
+"""`root`, `fixed_point` and `argmin`: solvers whose results have the derivatives that the implicit function theorem gives.
+
+The iteration runs on numbers that are held constant: in Python by itself, as a native loop in a trace. Its result x enters
+the graph by the operation `Unknown`, whose value is x and whose partials are those of the theorem, -r_x⁻¹·r_c for the
+equations r(x, c) = 0. They are written with the result itself, so that they have derivatives in turn, of every order.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import reduce
+from math import inf, isfinite, isnan, nan
+from typing import Any, NoReturn
+
+import numpy as np
+
+from autograd_lite import context, hints
+from autograd_lite.backward import Reach, adjoints, gradients, stop_gradient
+from autograd_lite.errors import ArgumentError, NotConvergedError, SingularError
+from autograd_lite.nests import Shape, unravel
+from autograd_lite.primitives import Primitive, abs as absolute, div, maximum, minimum, positive, where
+from autograd_lite.rule import REAL, Interval
+from autograd_lite.tape import recording
+from autograd_lite.tape.program import Program
+from autograd_lite.tape.recording import Recording
+from autograd_lite.tape.scan import while_loop
+from autograd_lite.tape.trace import GraphBuilder
+from autograd_lite.transforms import grad, jacobian, name_of, value_and_grad
+from autograd_lite.variable import Variable, make_node
+
+#: Turns of a solver, those that only halve a step among them.
+LIMIT = 100
+
+#: States of a solver: it goes on; it has a solution; it has found none; the Jacobian is singular there.
+SEARCHING, FOUND, LOST, FLAT = -1.0, 1.0, 0.0, 2.0
+
+Equations = Callable[[list[Any]], list[Any]]
+
+
+# ------------------------------------------------------------------------------------------------------- the operation
+
+
+class Solved:
+    """Equations that have been solved, as a program of their unknowns and of what else they use.
+
+    `result(k)` is the operation of unknown k. Its arguments are the numbers of the solution, then those of what the program
+    captured.
+    """
+
+    def __init__(self, program: Program, unknowns: int, name: str) -> None:
+        self.program, self.count, self.name = program, unknowns, name
+        self.results = [Unknown(self, k) for k in range(unknowns)]
+        self._last: tuple[Any, Sequence[Any], list[list[Any]]] | None = None
+
+    def residuals(self, inputs: Sequence[Any]) -> list[Any]:
+        values = self.program.evaluated(lambda operation, own: operation(*own), float, inputs)
+        return [values[slot] for slot in self.program.outputs]
+
+    def slopes(self, arguments: Sequence[Any]) -> list[list[Any]]:
+        """The derivatives of all unknowns by what was captured, as graphs over the unknowns and that."""
+        notes, last = recording.current(), self._last
+        if last is not None and last[0] is notes and all(a is b for a, b in zip(last[1], arguments, strict=True)):
+            return last[2]
+        unknowns = [result(*arguments) for result in self.results]
+        inputs = [positive(a) if type(a) is Variable else Variable(a) for a in (*unknowns, *arguments[self.count :])]
+        rows = [
+            gradients(r, inputs, create_graph=True) if type(r) is Variable else [0.0] * len(inputs)
+            for r in self.residuals(inputs)
+        ]
+        found = _minus_solved(rows, self.count)
+        self._last = notes, arguments, found
+        return found
+
+    def numbers(self, values: Sequence[float]) -> list[list[float | None]]:
+        """These derivatives as numbers, None where nothing is sent."""
+        with context.unnoticed():
+            inputs = [Variable(v) for v in values]
+            rows: list[list[float | None]] = [
+                adjoints([r], [1.0], None, inputs) if type(r) is Variable else [None] * len(inputs)
+                for r in self.residuals(inputs)
+            ]
+        sent = [any(type(row[k]) is float for row in rows) for k in range(len(inputs))]
+        found = _minus_solved([[n if type(n) is float else 0.0 for n in row] for row in rows], self.count)
+        return [[n if s else None for n, s in zip(row, sent[self.count :], strict=True)] for row in found]
+
+
+class Unknown(Primitive):
+    """An unknown of equations, as an operation on the solution and on what the equations use. Not in the rule table."""
+
+    solved: Solved
+    place: int
+
+    def __init__(self, solved: Solved, place: int) -> None:
+        self.__dict__.update(name=solved.name, solved=solved, place=place)  # of a frozen dataclass
+
+    @property
+    def arity(self) -> int:
+        return self.solved.program.inputs
+
+    @property
+    def domain(self) -> tuple[Interval, ...]:
+        return (REAL,) * self.arity
+
+    def value(self, *arguments: float) -> float:
+        return arguments[self.place]
+
+    expression = value
+
+    @property
+    def partials(self) -> tuple[Any, ...]:
+        return (0.0,) * self.arity
+
+    def __call__(self, *arguments: Any) -> Any:
+        count = self.solved.count
+        if not any(type(a) is Variable for a in arguments[count:]):
+            return arguments[self.place]
+        values = [getattr(a, "_value", a) for a in arguments]
+        given: Sequence[float | None] = (None,) * (len(arguments) - count)
+        if recording.current() is None:
+            given = self.solved.numbers(values)[self.place]
+        return make_node(self, values[self.place], arguments, (*[None] * count, *given))
+
+    def slopes(self, node: Variable) -> list[Any]:
+        """The local gradients as graphs; no derivative leads through the iteration."""
+        arguments, count = node._arguments, self.solved.count
+        row = self.solved.slopes(arguments)[self.place]
+        own = [s if type(a) is Variable else None for a, s in zip(arguments[count:], row, strict=True)]
+        return [*[None] * count, *own]
+
+    def same_as(self, other: Primitive) -> bool:
+        return type(other) is Unknown and (self.place, self.solved.program) == (other.place, other.solved.program)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(None), ()  # in a file the node keeps its numbers, as one that was made by hand
+
+
+def _minus_solved(rows: Sequence[Sequence[Any]], count: int) -> list[list[Any]]:
+    """-A⁻¹·B for rows of [A, B]."""
+    if count == 1:
+        slope, *others = rows[0]
+        return [[div(-n, slope) for n in others]]
+    raise NotImplementedError
+
+
+def _connected(equations: Equations, solution: Sequence[Any], name: str) -> list[Any]:
+    """The solution as part of the graph under what the equations use."""
+    unknowns = [positive(x) if type(x) is Variable else Variable(x) for x in solution]
+    oldest = Variable(0.0).number
+    residuals = equations(unknowns)
+    if not Reach([r for r in residuals if type(r) is Variable], oldest).met.keys() - {u.number for u in unknowns}:
+        return [*solution]
+    builder = GraphBuilder(unknowns, oldest, merging=False)
+    solved = Solved(builder.program(residuals, Recording()), len(solution), name)
+    return [result(*solution, *builder.captured) for result in solved.results]
+
+
+# -------------------------------------------------------------------------------------------------------- the iteration
+
+
+def _norm(numbers: Sequence[Any]) -> Any:
+    return reduce(maximum, [absolute(n) for n in numbers])
+
+
+def _newton(equations: Equations, y: list[Any]) -> tuple[list[Any], list[Any]]:
+    """The residuals, and Newton's step."""
+    if len(y) == 1:
+        r, slope = value_and_grad(lambda x: equations([x])[0])(y[0])
+        r, slope = plain(r), plain(slope)
+        return [r], [div(-r, slope)]
+    r, rows = [plain(n) for n in equations(y)], jacobian(equations)(y)
+    return r, [n for n, in _minus_solved([[*map(plain, row), n] for row, n in zip(rows, r, strict=True)], len(y))]
+
+
+def plain(number: Any) -> Any:
+    """A number without history; in a trace one that is held."""
+    return stop_gradient(number) if recording.current() else getattr(number, "_value", number)
+
+
+def _solution(equations: Equations, start: list[Any]) -> Any:
+    """Newton's method with halved steps: `(solution, turns, largest residual, state)`.
+
+    A step is taken if the largest residual gets smaller, else halved. At a simple root, step k + 1 is about K·(step k)²: the
+    last step is the one after which the next would change no digit, or where rounding keeps the residual from getting
+    smaller. Steps that shrink by a constant factor tell a singular Jacobian.
+    """
+
+    def turn(carry: Any) -> Any:
+        x, change, full, size, scale, flat, turns, _ = carry
+        y = [a + b for a, b in zip(x, change, strict=True)]
+        r, steps = _newton(equations, y)
+        step, rest, turns = _norm(steps), _norm(r), turns + 1.0
+        better, known, ratio = rest < size, step < inf, div(step, full)
+        near = (full <= 1e-3 * scale) & (full >= 1e-11 * scale)
+        flat = where(better & near, where(ratio > 0.3, 1.0, 0.0), flat)
+        last = (step * ratio * ratio <= 2.0**-54 * reduce(minimum, map(absolute, y))) | (rest == 0.0)
+        final, worse = better & known & last, better == 0
+        full, scale = where(better, step, full), where(better, maximum(scale, _norm(y)), scale)
+        found = final | (worse & (size < inf) & (full <= 1e-6 * scale))
+        ended = (worse & (size == inf)) | (turns >= LIMIT)
+        unfinished = where(ended, where(flat == 1.0, FLAT, LOST), where(better & (known == 0), FLAT, SEARCHING))
+        state = where(found, where(flat == 1.0, FLAT, FOUND), unfinished)
+        x = [where(better, where(final, b + s, b), a) for a, b, s in zip(x, y, steps, strict=True)]
+        change = [where(better, s, 0.5 * c) for s, c in zip(steps, change, strict=True)]
+        return x, change, full, where(better, rest, size), scale, flat, turns, state
+
+    first = start, [0.0] * len(start), 0.0, inf, 0.0, 0.0, 0.0, SEARCHING
+    x, _, _, size, _, _, turns, state = while_loop(lambda carry: carry[-1] == SEARCHING, turn, first)
+    return x, turns, size, state
+
+
+def _trusted(what: str, name: str, outcome: Any, remedy: str) -> list[Any]:
+    """The solution; an error where there is none, in lanes NaN there."""
+    x, turns, size, state = outcome
+    notes = recording.current()
+    if notes is not None and notes.mapped:
+        return [where(state == FOUND, n, nan) for n in x]
+    if (notes is not None and notes.blind) or state == FOUND:
+        return x  # type: ignore[no-any-return]
+    numbers = [getattr(n, "_value", n) for n in (turns, size, state, *x)]
+    _refuse(what, name, numbers[:3], numbers[3:], remedy)
+
+
+def _refuse(what: str, name: str, outcome: Sequence[float], x: list[float], remedy: str) -> NoReturn:
+    turns, size, state = outcome
+    shown = repr(x[0]) if len(x) == 1 else f"[{', '.join(map(repr, x[:4]))}{', …' * (len(x) > 4)}]"
+    if state == FLAT:
+        raise SingularError(
+            f"{what} of {name}: the derivative of the equations is singular at x = {shown}, so the solution has no derivative "
+            f"by the parameters (largest residual {size:.3g}, after {turns:.0f} turns). Is it a multiple root, or do the "
+            f"equations depend on one another? {remedy}"
+        )
+    if not isfinite(size):
+        raise NotConvergedError(
+            f"{what} of {name}: the residual at the start x0 = {shown} is not finite. Start where the equations are defined.",
+            x, size, int(turns),
+        )  # fmt: skip
+    raise NotConvergedError(
+        f"{what} of {name} has not converged in {turns:.0f} turns: at x = {shown} the largest residual is {size:.3g}. {remedy}",
+        x, size, int(turns),
+    )  # fmt: skip
+
+
+# ------------------------------------------------------------------------------------------------------- the functions
+
+
+def _prepared(what: str, f: Any, x0: Any) -> tuple[list[Any], Shape]:
+    if not callable(f):
+        raise ArgumentError(f"{what} takes a function and got {f!r:.60}. Write {what}(f, x0, *params).")
+    numbers, shape = unravel(x0, f"x0 of {what}")
+    if not numbers:
+        raise ArgumentError(f"x0 of {what} holds no numbers. Give a start for each unknown.")
+    return [plain(n) for n in numbers], shape
+
+
+def _alike(result: Any, shape: Shape, f: Any, what: str) -> list[Any]:
+    """The numbers of a result that is to have the structure of x0."""
+    numbers, own = unravel(result, f"the output of {name_of(f)}")
+    if not own.resembles(shape):
+        raise ArgumentError(
+            f"{name_of(f)} returned {own.outline()} for x0 {shape.outline()}. {what} needs one equation for each unknown, in "
+            "the structure of x0."
+        )
+    return numbers
+
+
+@hints.keywords
+def root(
+    residual: Callable[..., Any], x0: Any, *params: Any, solver: Callable[[Callable[[Any], Any], Any], Any] | None = None
+) -> Any:
+    start, shape = _prepared("root", residual, x0)
+
+    def equations(x: list[Any]) -> list[Any]:
+        return _alike(residual(shape.pack(x), *params), shape, residual, "root")
+
+    return shape.pack(_solved(equations, start, "root", name_of(residual), "Start closer to the solution."))
+
+
+def _solved(equations: Equations, start: list[Any], what: str, name: str, remedy: str) -> list[Any]:
+    with context.observing(alone=True):
+        found = _trusted(what, name, _solution(equations, start), remedy)
+    return _connected(equations, [plain(x) for x in found], what)
