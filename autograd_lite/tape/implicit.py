@@ -7,13 +7,13 @@ equations r(x, c) = 0. They are written with the result itself, so that they hav
 
 from collections.abc import Callable, Sequence
 from functools import reduce
-from math import inf, isfinite, isnan, nan
+from math import inf, isfinite, nan
 from typing import Any, NoReturn
 
 import numpy as np
 
 from autograd_lite import context, hints
-from autograd_lite.backward import Reach, adjoints, gradients, stop_gradient
+from autograd_lite.backward import adjoints, gradients, stop_gradient
 from autograd_lite.errors import ArgumentError, NotConvergedError, SingularError
 from autograd_lite.nests import Shape, unravel
 from autograd_lite.primitives import Primitive, abs as absolute, div, maximum, minimum, positive, where
@@ -23,14 +23,18 @@ from autograd_lite.tape.program import Program
 from autograd_lite.tape.recording import Recording
 from autograd_lite.tape.scan import while_loop
 from autograd_lite.tape.trace import GraphBuilder
-from autograd_lite.transforms import grad, jacobian, name_of, value_and_grad
+from autograd_lite.transforms import grad, hessian, jacobian, name_of, value_and_grad
 from autograd_lite.variable import Variable, make_node
 
 #: Turns of a solver, those that only halve a step among them.
 LIMIT = 100
 
-#: States of a solver: it goes on; it has a solution; it has found none; the Jacobian is singular there.
-SEARCHING, FOUND, LOST, FLAT = -1.0, 1.0, 0.0, 2.0
+#: Turns of a plain iteration, and the relative change from which on Newton's method takes over.
+ITERATIONS, CLOSE = 1000, 1e-4
+
+#: States of a solver: it goes on; it has a solution; it has found none; the Jacobian is singular at the solution, or where
+#: there is none; the solution is no minimum.
+SEARCHING, FOUND, LOST, FLAT, STUCK, SADDLE = -1.0, 1.0, 0.0, 2.0, 3.0, 4.0
 
 Equations = Callable[[list[Any]], list[Any]]
 
@@ -140,16 +144,19 @@ def _minus_solved(rows: Sequence[Sequence[Any]], count: int) -> list[list[Any]]:
     raise NotImplementedError
 
 
-def _connected(equations: Equations, solution: Sequence[Any], name: str) -> list[Any]:
-    """The solution as part of the graph under what the equations use."""
+def _captured(equations: Equations, solution: Sequence[Any], name: str) -> tuple[Solved, list[Variable]]:
+    """The equations as they are at a point, and the Variables that they use beside the unknowns."""
     unknowns = [positive(x) if type(x) is Variable else Variable(x) for x in solution]
     oldest = Variable(0.0).number
     residuals = equations(unknowns)
-    if not Reach([r for r in residuals if type(r) is Variable], oldest).met.keys() - {u.number for u in unknowns}:
-        return [*solution]
     builder = GraphBuilder(unknowns, oldest, merging=False)
-    solved = Solved(builder.program(residuals, Recording()), len(solution), name)
-    return [result(*solution, *builder.captured) for result in solved.results]
+    return Solved(builder.program(residuals, Recording()), len(solution), name), builder.captured
+
+
+def _connected(equations: Equations, solution: Sequence[Any], name: str) -> list[Any]:
+    """The solution as part of the graph under what the equations use."""
+    solved, captured = _captured(equations, solution, name)
+    return [result(*solution, *captured) for result in solved.results]
 
 
 # -------------------------------------------------------------------------------------------------------- the iteration
@@ -188,14 +195,16 @@ def _solution(equations: Equations, start: list[Any]) -> Any:
         r, steps = _newton(equations, y)
         step, rest, turns = _norm(steps), _norm(r), turns + 1.0
         better, known, ratio = rest < size, step < inf, div(step, full)
-        near = (full <= 1e-3 * scale) & (full >= 1e-11 * scale)
+        near = (full <= 1e-3 * scale) & (full > 1e-11 * scale)
         flat = where(better & near, where(ratio > 0.3, 1.0, 0.0), flat)
         last = (step * ratio * ratio <= 2.0**-54 * reduce(minimum, map(absolute, y))) | (rest == 0.0)
         final, worse = better & known & last, better == 0
         full, scale = where(better, step, full), where(better, maximum(scale, _norm(y)), scale)
         found = final | (worse & (size < inf) & (full <= 1e-6 * scale))
         ended = (worse & (size == inf)) | (turns >= LIMIT)
-        unfinished = where(ended, where(flat == 1.0, FLAT, LOST), where(better & (known == 0), FLAT, SEARCHING))
+        flat_here = (flat == 1.0) & (full <= 1e-6 * scale)
+        singular = where(rest == 0.0, FLAT, STUCK)
+        unfinished = where(ended, where(flat_here, FLAT, LOST), where(better & (known == 0), singular, SEARCHING))
         state = where(found, where(flat == 1.0, FLAT, FOUND), unfinished)
         x = [where(better, where(final, b + s, b), a) for a, b, s in zip(x, y, steps, strict=True)]
         change = [where(better, s, 0.5 * c) for s, c in zip(steps, change, strict=True)]
@@ -204,6 +213,122 @@ def _solution(equations: Equations, start: list[Any]) -> Any:
     first = start, [0.0] * len(start), 0.0, inf, 0.0, 0.0, 0.0, SEARCHING
     x, _, _, size, _, _, turns, state = while_loop(lambda carry: carry[-1] == SEARCHING, turn, first)
     return x, turns, size, state
+
+
+def _iterated(g: Equations, start: list[Any]) -> Any:
+    """x = g(x) repeated until x is close to a fixed point: `(x, turns, change, state)`."""
+
+    def turn(carry: Any) -> Any:
+        x, turns, _, _ = carry
+        y = [plain(n) for n in g(x)]
+        change, turns = _norm([b - a for a, b in zip(x, y, strict=True)]), turns + 1.0
+        close = where(change <= CLOSE * _norm(y), FOUND, where((change < inf) & (turns < ITERATIONS), SEARCHING, LOST))
+        return [where(change < inf, b, a) for a, b in zip(x, y, strict=True)], turns, change, close
+
+    return while_loop(lambda carry: carry[-1] == SEARCHING, turn, (start, 0.0, inf, SEARCHING))
+
+
+def _in_turn(first: Any, then: Callable[[list[Any]], Any]) -> Any:
+    """The outcome of the second solver, which goes on where the first has come to; that of the first if it has failed."""
+    x, turns, size, state = first
+    found, more, rest, last = then(x)
+    good = state == FOUND
+    pairs = zip((*found, turns + more, rest, last), (*x, turns, size, state), strict=True)
+    *x, turns, size, state = [where(good, b, a) for b, a in pairs]
+    return x, turns, size, state
+
+
+def _descended(f: Callable[[list[Any]], Any], start: list[Any]) -> Any:
+    """Newton's method for a minimum, by steps that lead downhill, until they are short: `(x, turns, slope, state)`."""
+
+    def turn(carry: Any) -> Any:
+        x, change, least, slope, scale, turns, _ = carry
+        y = [a + b for a, b in zip(x, change, strict=True)]
+        number, slopes, curvature = plain(f(y)), [plain(n) for n in grad(f)(y)], hessian(f)(y)
+        steps, turns = _downhill(curvature, slopes)[0], turns + 1.0
+        better = number < least
+        x = [where(better, b, a) for a, b in zip(x, y, strict=True)]
+        change = [where(better, s, 0.25 * c) for s, c in zip(steps, change, strict=True)]
+        slope, scale = where(better, _norm(slopes), slope), where(better, maximum(scale, _norm(y)), scale)
+        found = (slope == 0.0) | ((_norm(change) <= CLOSE * scale) & (least < inf))
+        ended = (turns >= LIMIT) | (where(better, number, 0.0) == -inf) | ((better == 0) & (least == inf))
+        state = where(found, FOUND, where(ended, LOST, SEARCHING))
+        return x, change, where(better, number, least), slope, scale, turns, state
+
+    first = start, [0.0] * len(start), inf, inf, 0.0, 0.0, SEARCHING
+    x, _, _, slope, _, turns, state = while_loop(lambda carry: carry[-1] == SEARCHING, turn, first)
+    return x, turns, slope, state
+
+
+def _downhill(curvature: Any, slopes: list[Any]) -> tuple[list[Any], Any]:
+    """-H⁻¹·g with the signs of negative pivots changed, which leads downhill [1]_; and the least pivot of H.
+
+    [1] J. Nocedal & S. Wright, *Numerical Optimization*, 2nd ed., Springer 2006, section 3.4.
+    """
+    count = len(slopes)
+    a, b = _matrix([[plain(n) for n in row] for row in curvature]), _matrix([-n for n in slopes])
+    least, largest, pivots = inf, reduce(maximum, [absolute(n) for n in a.ravel().tolist()]), []
+    for k in range(count):
+        pivot, others = a[k, k], slice(k + 1, count)
+        least = minimum(least, pivot)
+        pivots.append(where(absolute(pivot) > 1e-10 * largest, absolute(pivot), where(largest > 0.0, largest, 1.0)))
+        factors = a[others, k] * div(1.0, pivots[k])
+        a[others, others] -= factors[:, None] * a[k, others]
+        b[others] -= factors * b[k]
+    for k in reversed(range(count)):
+        b[k] = div(b[k] - sum(a[k, k + 1 :] * b[k + 1 :]), pivots[k])
+    return b.tolist(), least
+
+
+def _matrix(rows: Any) -> Any:
+    return np.array(rows, dtype=object if recording.current() else np.float64)
+
+
+def _started(solver: Any, equations: Equations, shape: Shape, start: list[Any]) -> list[Any]:
+    """What a solver of the user's finds, on plain numbers."""
+    if not callable(solver):
+        raise ArgumentError(f"solver={solver!r:.60} of root: give a function (f, x0) -> x, such as scipy.optimize.newton.")
+
+    def answer(residual: Equations, x0: Sequence[float]) -> list[Any]:
+        found = solver(lambda x: shape.pack(residual(unravel(x, "x of a solver")[0])), shape.pack([*x0]))
+        numbers, own = unravel(getattr(found, "x", getattr(found, "root", found)), "the result of solver")
+        if len(numbers) != len(start):
+            raise ArgumentError(f"solver returned {own.outline()} for x0 {shape.outline()}. Return the solution.")
+        return [float(n) for n in numbers]
+
+    if recording.current() is None:
+        return answer(lambda x: [getattr(r, "_value", r) for r in equations(x)], start)
+    operation, captured = _captured(equations, start, "solver")
+    return [Start(operation, k, answer)(*start, *captured) for k in range(len(start))]
+
+
+class Start(Unknown):
+    """The result of a user's solver as an operation: compiled code calls it back."""
+
+    expression = None  # type: ignore[assignment]
+
+    def __init__(self, solved: Solved, place: int, answer: Callable[..., list[float]]) -> None:
+        super().__init__(solved, place)
+        self.__dict__.update(answer=answer)
+
+    def value(self, *arguments: float) -> float:
+        program, count = self.solved.program, self.solved.count
+
+        def residual(x: Sequence[float]) -> list[float]:
+            values = program.evaluated(lambda operation, own: operation.value(*own), float, [*x, *arguments[count:]])
+            return [values[slot] for slot in program.outputs]
+
+        try:
+            return self.answer(residual, arguments[:count])[self.place]  # type: ignore[attr-defined, no-any-return]
+        except Exception:  # noqa: BLE001 - whatever it raises, there is no solution in this lane
+            return nan
+
+    def __call__(self, *arguments: Any) -> Any:
+        values = [getattr(a, "_value", a) for a in arguments]
+        return make_node(self, self.value(*values), arguments, (None,) * len(arguments))
+
+    def slopes(self, node: Variable) -> list[Any]:
+        return [None] * len(node._arguments)
 
 
 def _trusted(what: str, name: str, outcome: Any, remedy: str) -> list[Any]:
@@ -215,27 +340,29 @@ def _trusted(what: str, name: str, outcome: Any, remedy: str) -> list[Any]:
     if (notes is not None and notes.blind) or state == FOUND:
         return x  # type: ignore[no-any-return]
     numbers = [getattr(n, "_value", n) for n in (turns, size, state, *x)]
-    _refuse(what, name, numbers[:3], numbers[3:], remedy)
+    _refuse(f"{what} of {name}", numbers[:3], numbers[3:], remedy)
 
 
-def _refuse(what: str, name: str, outcome: Sequence[float], x: list[float], remedy: str) -> NoReturn:
+def _refuse(what: str, outcome: Sequence[float], x: list[float], remedy: str) -> NoReturn:
     turns, size, state = outcome
     shown = repr(x[0]) if len(x) == 1 else f"[{', '.join(map(repr, x[:4]))}{', …' * (len(x) > 4)}]"
     if state == FLAT:
         raise SingularError(
-            f"{what} of {name}: the derivative of the equations is singular at x = {shown}, so the solution has no derivative "
-            f"by the parameters (largest residual {size:.3g}, after {turns:.0f} turns). Is it a multiple root, or do the "
-            f"equations depend on one another? {remedy}"
+            f"{what}: the derivative of the equations is singular at the solution x = {shown}, which has no derivative then. "
+            "Is it a multiple root, or do the equations depend on one another?"
         )
-    if not isfinite(size):
-        raise NotConvergedError(
-            f"{what} of {name}: the residual at the start x0 = {shown} is not finite. Start where the equations are defined.",
-            x, size, int(turns),
-        )  # fmt: skip
-    raise NotConvergedError(
-        f"{what} of {name} has not converged in {turns:.0f} turns: at x = {shown} the largest residual is {size:.3g}. {remedy}",
-        x, size, int(turns),
-    )  # fmt: skip
+    if state == STUCK:
+        raise SingularError(
+            f"{what}: the derivative of the equations is singular at x = {shown}, where the largest residual is {size:.3g}: "
+            f"Newton's method cannot go on. Do the equations depend on one another? {remedy}"
+        )
+    if state == SADDLE:
+        text = f"{what}: the slope is 0 at x = {shown}, but the second derivative is not positive: that is no minimum. {remedy}"
+    elif not isfinite(size):
+        text = f"{what}: the residual at x0 = {shown} is {size}. Start where the equations are defined."
+    else:
+        text = f"{what} has not converged in {turns:.0f} turns: at x = {shown} the largest residual is {size:.3g}. {remedy}"
+    raise NotConvergedError(text, x, size, int(turns))
 
 
 # ------------------------------------------------------------------------------------------------------- the functions
@@ -270,10 +397,49 @@ def root(
     def equations(x: list[Any]) -> list[Any]:
         return _alike(residual(shape.pack(x), *params), shape, residual, "root")
 
-    return shape.pack(_solved(equations, start, "root", name_of(residual), "Start closer to the solution."))
+    def outcome() -> Any:
+        return _solution(equations, start if solver is None else _started(solver, equations, shape, start))
+
+    return shape.pack(_solved(equations, outcome, "root", name_of(residual), "Start closer to a solution."))
 
 
-def _solved(equations: Equations, start: list[Any], what: str, name: str, remedy: str) -> list[Any]:
+@hints.keywords
+def fixed_point(g: Callable[..., Any], x0: Any, *params: Any) -> Any:
+    start, shape = _prepared("fixed_point", g, x0)
+
+    def mapped(x: list[Any]) -> list[Any]:
+        return _alike(g(shape.pack(x), *params), shape, g, "fixed_point")
+
+    def equations(x: list[Any]) -> list[Any]:
+        return [b - a for a, b in zip(x, mapped(x), strict=True)]
+
+    def outcome() -> Any:
+        return _in_turn(_iterated(mapped, start), lambda near: _solution(equations, near))
+
+    remedy = "Repeating g leads nowhere from x0. Start closer, or write root(lambda x: g(x) - x, x0)."
+    return shape.pack(_solved(equations, outcome, "fixed_point", name_of(g), remedy))
+
+
+@hints.keywords
+def argmin(f: Callable[..., Any], x0: Any, *params: Any) -> Any:
+    start, shape = _prepared("argmin", f, x0)
+
+    def least(x: list[Any]) -> Any:
+        return f(shape.pack(x), *params)
+
+    def equations(x: list[Any]) -> list[Any]:
+        return grad(least)(x)  # type: ignore[no-any-return]
+
+    def outcome() -> Any:
+        x, turns, size, state = _in_turn(_descended(least, start), lambda near: _solution(equations, near))
+        pivot = _downhill(hessian(least)(x), [0.0] * len(x))[1]
+        return x, turns, size, where((state == FOUND) & (pivot <= 0.0), SADDLE, state)
+
+    remedy = "Start closer to a minimum, and look whether f is bounded from below."
+    return shape.pack(_solved(equations, outcome, "argmin", name_of(f), remedy))
+
+
+def _solved(equations: Equations, outcome: Callable[[], Any], what: str, name: str, remedy: str) -> list[Any]:
     with context.observing(alone=True):
-        found = _trusted(what, name, _solution(equations, start), remedy)
+        found = _trusted(what, name, outcome(), remedy)
     return _connected(equations, [plain(x) for x in found], what)
