@@ -170,13 +170,13 @@ def _newton(equations: Equations, y: list[Any]) -> tuple[list[Any], list[Any]]:
     """The residuals, and Newton's step."""
     if len(y) == 1:
         r, slope = value_and_grad(lambda x: equations([x])[0])(y[0])
-        r, slope = plain(r), plain(slope)
+        r, slope = held(r), held(slope)
         return [r], [div(-r, slope)]
-    r, rows = [plain(n) for n in equations(y)], jacobian(equations)(y)
-    return r, [n for n, in _minus_solved([[*map(plain, row), n] for row, n in zip(rows, r, strict=True)], len(y))]
+    r, rows = [held(n) for n in equations(y)], jacobian(equations)(y)
+    return r, [n for n, in _minus_solved([[*map(held, row), n] for row, n in zip(rows, r, strict=True)], len(y))]
 
 
-def plain(number: Any) -> Any:
+def held(number: Any) -> Any:
     """A number without history; in a trace one that is held."""
     return stop_gradient(number) if recording.current() else getattr(number, "_value", number)
 
@@ -220,7 +220,7 @@ def _iterated(g: Equations, start: list[Any]) -> Any:
 
     def turn(carry: Any) -> Any:
         x, turns, _, _ = carry
-        y = [plain(n) for n in g(x)]
+        y = [held(n) for n in g(x)]
         change, turns = _norm([b - a for a, b in zip(x, y, strict=True)]), turns + 1.0
         close = where(change <= CLOSE * _norm(y), FOUND, where((change < inf) & (turns < ITERATIONS), SEARCHING, LOST))
         return [where(change < inf, b, a) for a, b in zip(x, y, strict=True)], turns, change, close
@@ -244,7 +244,7 @@ def _descended(f: Callable[[list[Any]], Any], start: list[Any]) -> Any:
     def turn(carry: Any) -> Any:
         x, change, least, slope, scale, turns, _ = carry
         y = [a + b for a, b in zip(x, change, strict=True)]
-        number, slopes, curvature = plain(f(y)), [plain(n) for n in grad(f)(y)], hessian(f)(y)
+        number, slopes, curvature = held(f(y)), [held(n) for n in grad(f)(y)], hessian(f)(y)
         steps, turns = _downhill(curvature, slopes)[0], turns + 1.0
         better = number < least
         x = [where(better, b, a) for a, b in zip(x, y, strict=True)]
@@ -266,7 +266,7 @@ def _downhill(curvature: Any, slopes: list[Any]) -> tuple[list[Any], Any]:
     [1] J. Nocedal & S. Wright, *Numerical Optimization*, 2nd ed., Springer 2006, section 3.4.
     """
     count = len(slopes)
-    a, b = _matrix([[plain(n) for n in row] for row in curvature]), _matrix([-n for n in slopes])
+    a, b = _matrix([[held(n) for n in row] for row in curvature]), _matrix([-n for n in slopes])
     least, largest, pivots = inf, reduce(maximum, [absolute(n) for n in a.ravel().tolist()]), []
     for k in range(count):
         pivot, others = a[k, k], slice(k + 1, count)
@@ -374,7 +374,7 @@ def _prepared(what: str, f: Any, x0: Any) -> tuple[list[Any], Shape]:
     numbers, shape = unravel(x0, f"x0 of {what}")
     if not numbers:
         raise ArgumentError(f"x0 of {what} holds no numbers. Give a start for each unknown.")
-    return [plain(n) for n in numbers], shape
+    return [held(n) for n in numbers], shape
 
 
 def _alike(result: Any, shape: Shape, f: Any, what: str) -> list[Any]:
@@ -442,4 +442,4 @@ def argmin(f: Callable[..., Any], x0: Any, *params: Any) -> Any:
 def _solved(equations: Equations, outcome: Callable[[], Any], what: str, name: str, remedy: str) -> list[Any]:
     with context.observing(alone=True):
         found = _trusted(what, name, outcome(), remedy)
-    return _connected(equations, [plain(x) for x in found], what)
+    return _connected(equations, [held(x) for x in found], what)
