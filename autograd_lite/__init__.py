@@ -24,7 +24,7 @@ from autograd_lite.errors import (
     GradientCheckError, GraphTooLarge, HandMadeNodeError, LoopLimitError, ModelFileError, NonFiniteError, NotConvergedError,
     OperandError,
     OutputError,
-    PathWarning, PrimitiveError, ReadOnlyError, RendererNotFound, RowError, SingularError, StaleGraphError, TapeError, TraceError,
+    PathWarning, PrimitiveError, ReadOnlyError, RendererNotFound, RowError, StaleGraphError, TapeError, TraceError,
     UnconnectedError, UnknownImportError, UnknownKeywordError, UnknownNameError,
 )
 from autograd_lite.see.audit import audit

@@ -66,7 +66,7 @@ static struct { PyObject *active, *tracing, *running; } state;
 /* A traced function may give a node numbers that were computed from it (`About.given`, `About.grad`): a cycle. */
 #define TRACED (GOES_ON(tracing) ? (uint64_t)WATCHED : 0)
 #define BODIES(X) X(observe) X(as_operand) X(init) X(get_value) X(set_value) X(get_grad) X(set_grad) X(held_grad) \
-    X(hold_grad) X(missing) X(compared) X(truth) X(hashed) X(applied) X(shares)
+    X(hold_grad) X(missing) X(compared) X(truth) X(hashed) X(applied) X(shares) X(add_adjoints) X(adjoints)
 #define FIELD(name) PyObject *name;
 static struct { BODIES(FIELD) } body;
 
@@ -840,6 +840,7 @@ typedef struct {
     Numbered *inner;  size_t inner_count, inner_room;   /* what a sweep visits */
     Before *before;   size_t before_count, before_room; /* gradients whose place is needed for adjoints */
     uint64_t oldest, low, high;
+    int many;                                           /* some operation has many results: adjoints that are no number */
 } Pass;
 
 static APART int grown(void *items, size_t *room, size_t size)
@@ -885,6 +886,8 @@ static int entered(Pass *p)
             }
             continue;
         }
+        if (UNLIKELY((n->word & (FIRST | SECOND | BY_FIRST)) == FIRST_NODE)) /* an `Item`, or one that sends nothing */
+            p->many |= n->primitive && !PyObject_TypeCheck(n->primitive, &RuleType);
         if (n->word & FIRST_NODE && meet(p, (Node *)n->first) < 0) return -1;
         if (n->word & SECOND_NODE && meet(p, (Node *)n->second) < 0) return -1;
     }
@@ -972,10 +975,11 @@ static int are_nodes(PyObject *list)
     return all;
 }
 
-/* `backward._sweep` over all that lies under the roots; -1 with an error. */
+/* `backward._sweep` over all that lies under the roots; -1 with an error, 1 where Python has to do it. */
 static int swept(Pass *p, PyObject *const *roots, PyObject *const *seeds, Py_ssize_t count)
 {
     if (search(p, roots, count, 1) < 0) { over(p, 1); PyErr_NoMemory(); return -1; }
+    if (UNLIKELY(p->many)) { over(p, 1); return 1; }
     for (Py_ssize_t i = 0; i < count; i++) /* a linear operation would give a NaN value a finite derivative */
         send((Node *)roots[i], isnan(((Node *)roots[i])->value) ? Py_NAN : PyFloat_AS_DOUBLE(seeds[i]));
     sweep(p);
@@ -987,7 +991,8 @@ static PyObject *core_add_adjoints(ARGUMENTS)
 {
     if (count != 2 || !IS_NODE(args[0]) || !PyFloat_CheckExact(args[1])) return refused("add_adjoints takes a Variable and a float");
     Pass p = {0};
-    if (swept(&p, args, args + 1, 1) < 0) return NULL;
+    int status = swept(&p, args, args + 1, 1);
+    if (status) return status < 0 ? NULL : PyObject_Vectorcall(body.add_adjoints, args, count, NULL);
     for (size_t i = 0; i < p.before_count; i++) {
         Node *n = p.before[i].node;
         if (n->word & SENT) {
@@ -1027,9 +1032,10 @@ static PyObject *core_adjoints(ARGUMENTS)
     }
     PyObject *found = doubles ? PyByteArray_FromStringAndSize(NULL, k * sizeof(double)) : PyList_New(k);
     PyObject *unsent = pair ? PyTuple_GET_ITEM(args[4], 0) : Py_None, *unmet = pair ? PyTuple_GET_ITEM(args[4], 1) : Py_Ellipsis;
-    if (!found || swept(&p, &PyList_GET_ITEM(args[0], 0), &PyList_GET_ITEM(args[1], 0), roots) < 0) {
+    int status = found ? swept(&p, &PyList_GET_ITEM(args[0], 0), &PyList_GET_ITEM(args[1], 0), roots) : -1;
+    if (status) {
         Py_XDECREF(found);
-        return NULL;
+        return status < 0 ? NULL : PyObject_Vectorcall(body.adjoints, args, count, NULL);
     }
     for (Py_ssize_t i = 0; found && i < k; i++) {
         Node *n = (Node *)PyList_GET_ITEM(args[3], i);

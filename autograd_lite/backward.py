@@ -16,6 +16,7 @@ import numpy as np
 from autograd_lite import context, core, hints
 from autograd_lite.conversion import as_float
 from autograd_lite.errors import ArgumentError, HandMadeNodeError, OperandError, StaleGraphError, UnconnectedError
+from autograd_lite.many import Cotangents, Item, is_bundle
 from autograd_lite.nests import mapped, unravel, variables_of
 from autograd_lite.primitives import hold, plain, positive
 from autograd_lite.variable import (
@@ -123,6 +124,8 @@ class Reach:
                 trace.send(self, found)
             else:
                 send_graphs(self.inner, found)
+            if Cotangents in set(map(type, found.values())):  # those of a bundle are of its results
+                found = {number: None if type(adjoint) is Cotangents else adjoint for number, adjoint in found.items()}
         else:
             roots, numbers = zip(*seeds, strict=True) if seeds else ((), ())
             found = dict(
@@ -138,24 +141,58 @@ class Reach:
         if create_graph and (trace := context.recording()):
             return trace.tangents(self, outputs, given)
         tangents: dict[int, Number] = {**dict.fromkeys(self.met), **given}
+        places = places_of(self.inner)
         for node in reversed(self.inner):
-            if node._number not in given:
-                total = None
-                locals_ = local_graphs(node) if create_graph else node._locals
-                for argument, local in zip(node._arguments, locals_, strict=True):
-                    tangent = None if local is None else tangents[argument._number]
-                    if tangent is not None:
-                        product = times(local, tangent)
-                        total = product if total is None else total + product
-                tangents[node._number] = total
+            if node._number in given:
+                continue
+            if (own := getattr(node._primitive, "pushed", None)) if places else None:
+                tangents[node._number] = _pushed(node, own, tangents, places, create_graph=create_graph)
+                continue
+            total = None
+            locals_ = local_graphs(node) if create_graph else node._locals
+            for argument, local in zip(node._arguments, locals_, strict=True):
+                tangent = None if local is None else tangents[argument._number]
+                if tangent is not None:
+                    product = times(local, tangent)
+                    total = product if total is None else total + product
+            tangents[node._number] = total
+        tangents = {number: None if type(t) is dict else t for number, t in tangents.items()} if places else tangents
         if context.active:
             context.observe_sweep([self.met[k] for k in sorted(self.met)], tangents, forward=True)
         found = ((y, tangents[y._number] if type(y) is Variable else None) for y in outputs)
         return [None if t is None else _nan_if_nan(y, t, create_graph=create_graph) for y, t in found]
 
 
-def _sweep(outputs: list[Variable], seeds: list[float], inner: list[Variable]) -> None:
-    """Pass each node's adjoint on to its arguments. The loop that a program spends its time in, so written out."""
+def places_of(nodes: Iterable[Variable]) -> dict[int, list[int]]:
+    """The results that are used of each operation with many, by its number."""
+    places: dict[int, list[int]] = {}
+    for node in nodes:
+        if type(index := getattr(node._primitive, "index", None)) is int:
+            places.setdefault(node._arguments[0]._number, []).append(index)
+    return places
+
+
+def _pushed(
+    node: Variable, own: Any, tangents: dict[int, Number], places: dict[int, list[int]], *, create_graph: bool
+) -> Any:
+    """The tangents of an operation with many results by place, or that of one of its results."""
+    known = [tangents[a._number] if type(a) is Variable else None for a in node._arguments]
+    operation: Any = node._primitive
+    if isinstance(operation, Item):
+        return known[0] and known[0].get(operation.index)
+    if all(tangent is None for tangent in known):
+        return None
+    if not create_graph:
+        return operation.recorded_tangents(node, known)
+    sent = own(node, [None if t is None else (t, None) for t in known], places[node._number], masked=False)
+    return {place: tangent for place, (tangent, _) in sent.items()}
+
+
+def _sweep(outputs: list[Variable], seeds: list[float], inner: list[Variable]) -> bool:  # noqa: C901 - written out
+    """Pass each node's adjoint on to its arguments. The loop that a program spends its time in, so written out.
+
+    False where an operation has many results: see `_by_number`.
+    """
     for output, seed in zip(outputs, seeds, strict=True):
         number = nan if isnan(output._value) else seed  # a linear operation would give a NaN value a finite derivative
         output._adjoint += number
@@ -167,6 +204,8 @@ def _sweep(outputs: list[Variable], seeds: list[float], inner: list[Variable]) -
         if to is not None:
             if local is not None:
                 to._adjoint += local * adjoint
+            elif hasattr(node._primitive, "recorded_shares"):
+                return False
         elif type(local) is tuple:
             for to, by in zip(local, node._by_second, strict=True):
                 if by is not None:
@@ -174,6 +213,69 @@ def _sweep(outputs: list[Variable], seeds: list[float], inner: list[Variable]) -
         to, local = node._second, node._by_second
         if to is not None and local is not None:
             to._adjoint += local * adjoint
+    return True
+
+
+def _by_number(
+    outputs: Iterable[Variable], seeds: Iterable[float], oldest: int
+) -> tuple[dict[int, Variable], dict[int, Number]]:
+    """The sweep where an operation has many results, whose adjoints are no number: nodes and adjoints by number."""
+    met, inner = search(outputs, oldest)
+    found: dict[int, Number] = {}
+    for output, seed in zip(outputs, seeds, strict=True):
+        number = nan if isnan(output._value) else seed
+        found[output._number] = found.get(output._number, UNSENT) + number
+    for node in inner:
+        adjoint = found.get(node._number)
+        if adjoint is None:
+            continue
+        own = getattr(node._primitive, "recorded_shares", None)
+        if own is not None:
+            sent = own(node, adjoint)
+        else:
+            sent = [(a, by * adjoint) for a, by in zip(node._arguments, node._locals, strict=True) if by is not None]
+        for argument, share in sent:
+            number = argument._number
+            found[number] = found[number] + share if number in found else share
+    return met, {number: adjoint for number, adjoint in found.items() if type(adjoint) is float}
+
+
+def _adjoints_by_number(
+    outputs: list[Variable], seeds: list[float], oldest: int | None, wrt: list[Variable], missing: Any = (None, ...)
+) -> Any:
+    """As `adjoints`."""
+    if oldest is None:
+        oldest = min((node._number for node in wrt), default=-1)
+    met, known = _by_number(outputs, seeds, oldest)
+    unsent, unmet = missing if type(missing) is tuple else (missing, missing)
+    found = [known.get(n._number, unsent if n._number in met else unmet) for n in wrt]
+    return found if type(missing) is tuple else bytearray(np.array(found, dtype=np.float64).tobytes())
+
+
+def _add_by_number(y: Variable, seed: float) -> None:
+    """As `add_adjoints`."""
+    met, found = _by_number([y], [seed], -1)
+    nodes = [node for node in met.values() if not is_bundle(node)]
+    _add(nodes, [found.get(node._number) for node in nodes])
+
+
+def _add(nodes: Sequence[Variable], adjoints: Sequence[float | None]) -> None:
+    """Add adjoints, None where none was sent, to gradients; all or nothing."""
+    graded = [node for node in nodes if node._grad is not None]
+    before = [node._grad for node in graded]
+    try:
+        for node, adjoint in zip(nodes, adjoints, strict=True):
+            grad: Any = node._grad  # a float, or a number held since a trace
+            if grad is None:
+                node._grad = 0.0 if adjoint is None else adjoint
+            elif adjoint is not None:
+                node._grad = (grad._value if type(grad) is Variable else grad) + adjoint
+    except BaseException:  # an interrupt from the keyboard
+        for node in nodes:
+            node._grad = None
+        for node, grad in zip(graded, before, strict=True):
+            node._grad = grad
+        raise
 
 
 @core.or_compiled
@@ -192,8 +294,10 @@ def adjoints(
     if oldest is None:
         oldest = min((node._number for node in wrt), default=-1)
     with passing(outputs, oldest) as (_, inner):
-        _sweep(outputs, seeds, inner)
-        found = [node._adjoint for node in wrt]
+        swept = _sweep(outputs, seeds, inner)
+        found = [node._adjoint for node in wrt] if swept else []
+    if not swept:
+        return _adjoints_by_number(outputs, seeds, oldest, wrt, missing)
     unsent, unmet = missing if type(missing) is tuple else (missing, missing)
     found = [unmet if adjoint is None else unsent if adjoint is UNSENT else adjoint for adjoint in found]
     return found if type(missing) is tuple else bytearray(np.array(found, dtype=np.float64).tobytes())
@@ -212,23 +316,11 @@ def numbers(
 def add_adjoints(y: Variable, seed: float) -> None:
     """Add the adjoint of every node under `y` to its gradient; all or nothing."""
     with passing([y], -1) as (met, inner):
-        _sweep([y], [seed], inner)
-        graded = [node for node in met if node._grad is not None]
-        before = [node._grad for node in graded]
-        try:
-            for node in met:
-                adjoint = node._adjoint
-                grad: Any = node._grad  # a float, or a number held since a trace
-                if grad is None:
-                    node._grad = 0.0 if adjoint is UNSENT else adjoint
-                elif adjoint is not UNSENT:
-                    node._grad = (grad._value if type(grad) is Variable else grad) + adjoint
-        except BaseException:  # an interrupt from the keyboard
-            for node in met:
-                node._grad = None
-            for node, grad in zip(graded, before, strict=True):
-                node._grad = grad
-            raise
+        swept = _sweep([y], [seed], inner)
+        if swept:
+            _add(met, [None if node._adjoint is UNSENT else node._adjoint for node in met])
+    if not swept:
+        _add_by_number(y, seed)
 
 
 @core.or_compiled
@@ -275,12 +367,7 @@ def local_graphs(node: Variable, *, generic: bool = False) -> Sequence[Number]:
             f"{node!r} was made by hand: its local gradients are numbers, which cannot be differentiated again. "
             "Define the operation as an autograd_lite.Primitive with partials instead."
         )
-    if is_stale(node):
-        changed = (repr(a) for a in node.parents if a._about is not None and a._about.changed > node._number)
-        raise StaleGraphError(
-            f"{next(changed, 'an argument')} was set after {node!r} was recorded from it, so the graph no longer holds the "
-            "numbers it was computed from. Run the function again, then differentiate."
-        )
+    refuse_stale(node)
     own: Any = getattr(node._primitive, "slopes", None)  # an operation that finds them all at once
     if own is not None:
         return own(node)  # type: ignore[no-any-return]
@@ -293,6 +380,16 @@ def local_graphs(node: Variable, *, generic: bool = False) -> Sequence[Number]:
         number = partial(*node._arguments, node) if callable(partial) else partial
         found.append(None if selects and type(number) is float and number == 0.0 else number)
     return found
+
+
+def refuse_stale(node: Variable) -> None:
+    """Refuse to differentiate a node again whose arguments were set since."""
+    if is_stale(node):
+        changed = (repr(a) for a in node.parents if a._about is not None and a._about.changed > node._number)
+        raise StaleGraphError(
+            f"{next(changed, 'an argument')} was set after {node!r} was recorded from it, so the graph no longer holds the "
+            "numbers it was computed from. Run the function again, then differentiate."
+        )
 
 
 def times(local: Number, factor: Number) -> Number:
@@ -353,7 +450,7 @@ def _traced_locals(self: Variable) -> tuple[Number, ...]:
 
 Variable._traced_locals = _traced_locals
 Variable.backward = hints.keywords(backward)
-core.install(shares=shares)
+core.install(shares=shares, add_adjoints=_add_by_number, adjoints=_adjoints_by_number)
 
 
 @overload
@@ -446,7 +543,8 @@ def gradients(
         return result(number, create_graph=True) if create_graph else held(result(number, create_graph=False))
 
     if shape is None:
-        return Gradients({number: (met[number], given(adjoint)) for number, adjoint in found.items()})
+        pairs = ((met[number], adjoint) for number, adjoint in found.items() if not is_bundle(met[number]))
+        return Gradients({node._number: (node, given(adjoint)) for node, adjoint in pairs})
     lost = [node for node in nodes if node._number not in found]
     if lost and unconnected == "raise":
         raise UnconnectedError(

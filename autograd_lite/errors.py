@@ -3,7 +3,7 @@
 Every message says what happened, with which values and where, and what to do. The examples show a failure and its cure.
 """
 
-from numpy.linalg import LinAlgError
+import numpy as np
 
 
 class AutogradLiteError(Exception):
@@ -244,19 +244,6 @@ class NotConvergedError(AutogradLiteError, RuntimeError):
         self.x, self.residual, self.turns = x, residual, turns
 
 
-class SingularError(AutogradLiteError, LinAlgError):
-    """Equations are singular where they are to be solved, so that there is no solution, or none with a derivative.
-
-    >>> import autograd_lite as al
-    >>> al.root(lambda x, a: (x - a) ** 2, 1.0, 3.0)
-    Traceback (most recent call last):
-        ...
-    autograd_lite.errors.SingularError: root of <lambda>: the derivative of the equations is singular at x = ...
-    >>> al.root(lambda x, a: x - a, 1.0, 3.0)
-    3.0
-    """
-
-
 class RowError(AutogradLiteError, IndexError):
     """An index of `take` names no row of its table: it is out of range, NaN, or not whole.
 
@@ -348,3 +335,16 @@ class GraphTooLarge(DrawingError):  # noqa: N818 - the name that the design fixe
 
 class RendererNotFound(DrawingError):  # noqa: N818 - reads as the fact it states
     """No Graphviz renderer was found; the message lists what was tried and how to install one."""
+
+
+class MatrixError(AutogradLiteError, np.linalg.LinAlgError):
+    """A matrix has no such result: it is singular, not square, not positive definite, or of too low a rank.
+
+    Examples
+    --------
+    >>> import autograd_lite as al
+    >>> al.linalg.inv([[1.0, 2.0], [2.0, 4.0]])
+    Traceback (most recent call last):
+    ...
+    autograd_lite.errors.MatrixError: inv of a singular matrix of shape (2, 2): pivot 2 of 2 is 0, ...
+    """

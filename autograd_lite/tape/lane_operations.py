@@ -14,15 +14,15 @@ import numpy as np
 
 from autograd_lite import context
 from autograd_lite.backward import Number, Reach, result
+from autograd_lite.many import Cotangents, Operation, recorded
 from autograd_lite.nests import Fixed, Shape, unravel
 from autograd_lite.primitives import where
 from autograd_lite.tape import recording
+from autograd_lite.tape.backends import registry
 from autograd_lite.tape.backends.lanes import Columns
 from autograd_lite.tape.connected import Output
 from autograd_lite.tape.lane_paths import LanePaths, Served, reduced, spread
-from autograd_lite.tape.loop import Operation, recorded
 from autograd_lite.tape.paths import Paths, Unmapped
-from autograd_lite.tape.recording import Cotangents
 from autograd_lite.transforms import name_of
 from autograd_lite.variable import Variable, make_node
 
@@ -66,6 +66,9 @@ class Lanes(Operation):
         own, captured = arguments[: self.in_columns], arguments[self.in_columns :]
         given = {v._number: n for v, n in zip(self.captured, captured, strict=True)}
         return self.columns.filled(self.places, own), given
+
+    def found(self, arguments: Any) -> Any:
+        return self.computed(arguments, native=registry.fastest() == "llvm")
 
     def computed(self, arguments: Any, *, native: bool) -> Any:
         return self.run(arguments, "llvm" if native else "numpy")

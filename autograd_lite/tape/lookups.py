@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from autograd_lite.backward import Number
+from autograd_lite.many import Cotangents, Operation, Sent, recorded
 from autograd_lite.primitives import COMPARISONS, where
 from autograd_lite.tables import FEW, between
 from autograd_lite.tape import recording
-from autograd_lite.tape.loop import Operation, recorded
-from autograd_lite.tape.recording import Cotangents, Recording, Sent
+from autograd_lite.tape.recording import Recording
 from autograd_lite.variable import Variable, make_node
 
 
@@ -37,7 +37,7 @@ class Lookup(Operation):
 
     computed: Any = None
 
-    def another(self) -> Any:
+    def kept(self, arguments: Any, results: Any) -> Any:  # noqa: ARG002
         return self
 
 
@@ -124,9 +124,9 @@ class Row:
     def _selected(self, table: Sequence[Any], place: Any) -> Any:
         return between([[number] for number in table[self.offset :: self.width]], place, 0, self.count)[0]
 
-    def pushed(self, arguments: Any, arrived: Sequence[Any], *_places: Any, masked: bool) -> Sent | None:
+    def pushed(self, node: Any, arrived: Sequence[Any], *_places: Any, masked: bool) -> Sent | None:
         """The tangent of the entry that is taken, and the condition that it arrived."""
-        table, place = arguments
+        table, place = node._arguments
         if not arrived[0]:
             return None
         sent: list[Sent | None] = [arrived[0].get(k) for k in range(len(table._arguments))]
@@ -186,9 +186,9 @@ class Scatter(Lookup):
             found[lanes, index] += number
         return found
 
-    def pushed(self, arguments: Any, arrived: Sequence[Any], *_places: Any, masked: bool) -> dict[int, Sent]:
+    def pushed(self, node: Any, arrived: Sequence[Any], *_places: Any, masked: bool) -> dict[int, Sent]:
         """The tangents of all results, and the conditions that any was sent to each."""
-        (places, _), (_, sent) = self._apart(arguments), self._apart([s or (None, None) for s in arrived])
+        (places, _), (_, sent) = self._apart(node._arguments), self._apart([s or (None, None) for s in arrived])
         tangents = self(*places, *(0.0 if t is None else t if c is None else where(c, t, -0.0) for t, c in sent))
         if not masked:
             return {k: (tangent, None) for k, tangent in enumerate(tangents)}

@@ -5,8 +5,7 @@ each of these that is used. Compiled code calls back for the loop, which is mach
 """
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ import numpy as np
 from autograd_lite import context
 from autograd_lite.backward import Number, Reach
 from autograd_lite.errors import LoopLimitError
+from autograd_lite.many import Cotangents, Item, Operation, Sent, recorded, values_of
 from autograd_lite.nests import Shape, unravel
 from autograd_lite.primitives import positive, where
 from autograd_lite.tape import checkpoints, recording
@@ -22,115 +22,25 @@ from autograd_lite.tape.checkpoints import Checkpoint
 from autograd_lite.tape.loop_tangents import Along
 from autograd_lite.tape.masked import Entered, Masked, MaskedGradient, MaskedLoop, MaskedScan, Numbers, Rows, joined
 from autograd_lite.tape.paths import Path
-from autograd_lite.tape.recording import Cotangents, Sent, sent
+from autograd_lite.tape.recording import sent
 from autograd_lite.tape.steps import Steps
 from autograd_lite.transforms import name_of
-from autograd_lite.variable import Variable, make_node
+from autograd_lite.variable import Variable
 
 #: Turns of a `while_loop` that run before anybody asks whether it has ended: at first, and at most.
 SEGMENT, LARGEST = 16, 1 << 16
 
 
-class Item:
-    """Takes result `index` out of a loop's results."""
+class Stepped(Operation):
+    """An operation that runs the steps of a loop: machine code where there is some."""
 
-    arity, selects, expression, partials = 1, False, None, (None,)
-
-    def __init__(self, index: int) -> None:
-        self.index, self.name = index, f"item_{index}"
-
-    @staticmethod
-    @lru_cache(maxsize=1 << 16)
-    def at(index: int) -> "Item":
-        """The operation for result `index`: always the same object, so that it is done once."""
-        return Item(index)
-
-    def value(self, results: Sequence[Any]) -> Any:
-        return results[self.index]
-
-    def of_lanes(self, results: Any) -> Any:
-        """The result in each lane, of columns or of an array with an axis of lanes first."""
-        return results[self.index] if isinstance(results, list) else results[..., self.index]
-
-    __call__ = value
-
-    def shares(self, node: Variable, adjoint: Number) -> list[tuple[Any, Cotangents]]:
-        """The adjoint, at its place among those of all results."""
-        return [(node._arguments[0], Cotangents({self.index: adjoint}))]
-
-    def pushed(self, _: Any, arrived: Sequence[Any], *_places: Any, masked: bool) -> Sent | None:  # noqa: ARG002
-        """The tangent, from its place among those of all results."""
-        tangent: Sent | None = arrived[0].get(self.index)
-        return tangent
-
-
-class Operation:
-    """An operation with many results, as the instruction of a tape knows it.
-
-    Machine code calls `value_of`, the Python backend `value`. A sweep over a trace asks for `pulled_back`; the replay of a
-    tape on Variables calls the operation itself.
-    """
-
-    selects, expression, partials = False, None, ()
-    #: Another operation with results that this one has too: from which place on, to be divided by what.
-    includes: "tuple[Operation, int, float | None] | None" = None
-    name: str
-    arity: int
-    results: int
     loop: "Loop"  # whose steps it runs
-    replayed: Callable[[Sequence[Any]], list[Any]]  # on Variables
-    pulled_back: Callable[..., list[Any]]  # the adjoints of the arguments
-    pushed: Callable[..., dict[int, Sent]]  # the tangents of some results, from those of the arguments that arrived
 
-    def computed(self, arguments: Any, *, native: bool) -> Any:
-        """The results for an array of arguments, as an array."""
-
-    def another(self) -> "Operation":
-        return copy.copy(self)
-
-    def __call__(self, *arguments: Any) -> list[Any]:
-        """The results on Variables: one instruction in a trace that allows it, else step by step."""
-        if (notes := recording.current()) and notes.loops:
-            return recorded(self, arguments)
-        return self.replayed(arguments)
-
-    def shares(self, node: Variable, cotangents: Cotangents) -> list[tuple[Variable, Number]]:
-        """The products that the adjoints of the results send to each argument that is a Variable."""
-        pulled = zip(node._arguments, self.pulled_back(node._arguments, cotangents), strict=True)
-        return [(argument, share) for argument, share in pulled if share is not None and type(argument) is Variable]
-
-    def value_of(self, arguments: Any) -> Any:
-        return self.computed(arguments, native=True)
-
-    def value(self, *arguments: float) -> list[float]:
-        results: list[float] = self.computed(np.array(arguments, dtype=np.float64), native=False).tolist()
-        return results
+    def found(self, arguments: Any) -> Any:
+        return self.computed(arguments, native=fastest() == "llvm")
 
 
-def recorded(operation: Operation, arguments: Sequence[Any], results: Any = None) -> list[Any]:
-    """Enter an operation with many results into the graph; returns these, plain numbers if nothing is traced."""
-    if results is None:
-        notes, traced = recording.current(), any(type(a) is Variable for a in arguments)
-        blind = notes is not None and notes.blind and traced
-        results = (
-            np.ones(operation.results) if blind else operation.computed(_values(arguments), native=fastest() == "llvm")
-        )
-    results = results.tolist()
-    if not any(type(a) is Variable for a in arguments):
-        return list(results)
-    own: Any = operation.another()  # compiled code keeps a way back for each operation: no two instructions share one
-    bundle = make_node(own, 0.0, tuple(arguments), (None,) * len(arguments))
-    return [make_node(Item.at(k), value, (bundle,), (None,)) for k, value in enumerate(results)]  # type: ignore[arg-type]
-
-
-def _values(numbers: Any) -> Any:
-    """Numbers without history, as an array of the same shape."""
-    array = isinstance(numbers, np.ndarray)
-    values = [getattr(n, "_value", n) for n in (numbers.ravel().tolist() if array else numbers)]
-    return np.array(values, dtype=np.float64).reshape(numbers.shape if array else -1)
-
-
-class Loop(Operation):
+class Loop(Stepped):
     """The steps of a scan, as an operation on its first carry, what the step captured, and the rows of xs that are traced.
 
     `step` takes nests of `shape` and returns two flat lists; `carry` counts the numbers of the first. `table` has a row for
@@ -166,7 +76,7 @@ class Loop(Operation):
 
     def begin(self, first: list[Any], table: Any) -> list[Any]:
         """The results in the trace under way; fixes what the loop captures and how much it returns."""
-        results = self.steps.run(_values(first), None, _values(table), native=fastest() == "llvm")
+        results = self.steps.run(values_of(first), None, values_of(table), native=fastest() == "llvm")
         self.steps.closed = True
         self.captured = tuple(self.steps.captured)
         arguments = [*first, *self.captured, *(table.ravel().tolist() if self.rows is None else ())]
@@ -174,7 +84,7 @@ class Loop(Operation):
         self.step_outputs = (self.results - self.carry) // self.length
         return recorded(self, arguments, results)
 
-    def another(self) -> "Loop":
+    def kept(self, arguments: Any, results: Any) -> "Loop":  # noqa: ARG002
         """The loop for another instruction, numbered within the trace under way; one of tangents stands for its loop."""
         own = copy.copy(self)
         if self.loop is not self:
@@ -244,10 +154,10 @@ class Loop(Operation):
         return results if conditions is None else list(zip(results[: self.arity], results[self.arity :], strict=True))
 
     def pushed(
-        self, arguments: Sequence[Any], arrived: Sequence[Sent | None], places: Sequence[int], *, masked: bool
+        self, node: Variable, arrived: Sequence[Sent | None], places: Sequence[int], *, masked: bool
     ) -> dict[int, Sent]:
         """The tangents of results at some places."""
-        along = Along(self, arguments, arrived, outputs=any(k >= self.carry for k in places), masked=masked)
+        along = Along(self, node._arguments, arrived, outputs=any(k >= self.carry for k in places), masked=masked)
         return dict(zip(places, along.tangents(places), strict=True))
 
 
@@ -267,7 +177,7 @@ class While(Loop):
 
     def started(self, first: list[Any]) -> list[Any]:
         """The results in the trace under way; fixes what the loop captures."""
-        last = self._run(_values(first), None, native=fastest() == "llvm")[0]
+        last = self._run(values_of(first), None, native=fastest() == "llvm")[0]
         self.steps.closed = True
         self.captured = tuple(self.steps.captured)
         self.results, self.arity = self.carry, self.carry + len(self.captured)
@@ -340,7 +250,7 @@ def _with_status(entered: Entered, operation: Masked, slot: int) -> tuple[int, .
     return (slot, entered.builder.instruction(place, (slot,))) if operation.fails else (slot,)
 
 
-class LoopGradient(Operation):
+class LoopGradient(Stepped):
     """The reverse sweep over a loop, a loop itself, over the tapes of the steps.
 
     Its arguments are those of the loop, then the adjoints of the last carry and, if `outputs`, of all outputs. If `masked`,
@@ -472,9 +382,10 @@ class LoopGradient(Operation):
         return [(y, s if type(s) is Variable else None) if type(s) is Variable or s != 0.0 else None for y, s in pairs]
 
     def pushed(
-        self, arguments: Sequence[Any], arrived: Sequence[Sent | None], places: Sequence[int], *, masked: bool
+        self, node: Variable, arrived: Sequence[Sent | None], places: Sequence[int], *, masked: bool
     ) -> dict[int, Sent]:
         """The tangents of adjoints: see `loop_tangents`."""
+        arguments = node._arguments
         count, seeds = self.primal.arity, self._seeds(arguments)
         along = Along(self.primal, arguments[:count], arrived[:count], outputs=self.outputs, masked=masked)
         tangents = [_where_sent(t, y) for t, y in zip(arrived[count : count + len(seeds)], seeds, strict=True)]

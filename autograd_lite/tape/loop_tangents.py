@@ -19,8 +19,9 @@ import numpy as np
 
 from autograd_lite import context
 from autograd_lite.backward import Number, Reach
+from autograd_lite.many import Sent
 from autograd_lite.nests import unravel
-from autograd_lite.tape.recording import Sent, pushed
+from autograd_lite.tape.recording import pushed
 from autograd_lite.tape.steps import Steps
 from autograd_lite.transforms import name_of
 from autograd_lite.variable import Variable

@@ -14,14 +14,13 @@ from time import perf_counter
 from typing import Any, ClassVar
 
 from autograd_lite import context
-from autograd_lite.backward import Number, Reach, held, local_graphs, send_graphs, shares, times
+from autograd_lite.backward import Number, Reach, held, local_graphs, places_of, send_graphs, shares, times
 from autograd_lite.errors import ArrayWarning, TraceError
 from autograd_lite.frames import deciding_location, library_frames, user_location
+from autograd_lite.many import Cotangents, Sent, is_bundle
 from autograd_lite.primitives import COMPARISONS, Primitive, as_float, hold, less, plain, where
 from autograd_lite.tape import progress
 from autograd_lite.variable import Variable
-
-Sent = tuple[Number, Number | None]  # an adjoint and the condition that it was sent: None if it always is
 
 #: Operations whose results Python has as floats and bools.
 _PLAIN = frozenset([plain, *COMPARISONS.values()])
@@ -181,7 +180,7 @@ class Recording:
             )
         adjoints = reach.adjoints([(y, seed if type(seed) is Variable else as_float(seed))], create_graph=True)
         for number, adjoint in adjoints.items():
-            if number in connected and not isinstance(adjoint, Cotangents):  # those of a bundle are of its results
+            if number in connected and not is_bundle(reach.met[number]):
                 node, gradient = reach.met[number], 0.0 if adjoint is None else held(adjoint)
                 node._grad = gradient if node._grad is None else node._grad + gradient
 
@@ -190,16 +189,6 @@ def current() -> Recording | None:
     """The trace that is under way in this context, if any."""
     trace: Any = context.recording()
     return trace  # type: ignore[no-any-return]
-
-
-class Cotangents(dict[int, Number]):
-    """Adjoints of some results of an operation that has many, by their places."""
-
-    def __add__(self, other: "Cotangents") -> "Cotangents":
-        """Adds into this one, which a sweep alone holds: a copy for each of many results would be quadratic."""
-        for place, adjoint in other.items():
-            self[place] = self[place] + adjoint if place in self else adjoint
-        return self
 
 
 def sent(reach: Reach, waiting: dict[int, list[Sent]], *, masked: bool) -> dict[int, Sent]:
@@ -231,10 +220,7 @@ def sent(reach: Reach, waiting: dict[int, list[Sent]], *, masked: bool) -> dict[
 def pushed(reach: Reach, given: Mapping[int, Sent], *, masked: bool) -> dict[int, Sent]:
     """The forward sweep from the tangents that some nodes are `given`: those of all nodes where any arrived."""
     found: dict[int, Any] = {**given}
-    places: dict[int, list[int]] = {}
-    for node in reach.inner:
-        if type(index := getattr(node._primitive, "index", None)) is int:  # one of the results of an operation
-            places.setdefault(node._arguments[0]._number, []).append(index)
+    places = places_of(reach.inner)
     for node in reversed(reach.inner):
         if node._number in given:
             continue
@@ -243,7 +229,7 @@ def pushed(reach: Reach, given: Mapping[int, Sent], *, masked: bool) -> dict[int
             continue
         own: Any = getattr(node._primitive, "pushed", None)
         if own is not None:
-            found[node._number] = own(node._arguments, arrived, places.get(node._number, ()), masked=masked)
+            found[node._number] = own(node, arrived, places.get(node._number, ()), masked=masked)
             continue
         selects = masked and _may_send_nothing(node._primitive)
         tangent = _added(
@@ -268,9 +254,8 @@ def _masked_shares(node: Variable, products: list[Sent]) -> list[tuple[Variable,
     cotangents = Cotangents({place: adjoint for place, (adjoint, _) in sums.items()})
     conditions = {place: condition for place, (_, condition) in sums.items()}
     operation: Any = node._primitive
-    passed_on = operation.pulled_back(node._arguments, cotangents, conditions)
-    pairs = zip(node._arguments, passed_on, strict=True)
-    return [(a, share) for a, share in pairs if share is not None and type(a) is Variable]
+    shared: list[tuple[Variable, Sent]] = operation.shares(node, cotangents, conditions)
+    return shared
 
 
 def _together(condition: Number | None, local: Number) -> Number | None:

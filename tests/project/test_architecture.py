@@ -26,8 +26,9 @@ functions  tape.masked  tape.alike
 operators  numpy_functions  tape.rolled  tape.llvm.ir
 variable  tape.llvm.vector_math  tape.llvm.engine  tape.llvm.masked_loops
 copies  nests  selection  see.labels  tape.llvm.matrices  tape.llvm.tables
+many
 backward  tables  see.formulas  tape.backends.registry  tape.llvm.runtime  train.nn  train.optim
-transforms  tape.recording  see.graph  nn  optim  tape.llvm.matrix_loops
+transforms  matrices  tape.recording  see.graph  nn  optim  tape.llvm.matrix_loops
 testing  tape.trace  tape.states  see.blame  see.dot  see.expressions  see.flow  see.kinks
 tape.lowering  tape.backends.outputs  see.audit  see.fold  see.stepper  see.why
 tape.backends.python  tape.llvm.emit  see.levels  tape.interim

@@ -488,6 +488,12 @@ class FunctionWriter:
                 pause = self.module.called_back(operation.pause)
                 return masked_loops.forward(b, operation, turn, self._turn(turn), values, stack=stack, pause=pause)
             return masked_loops.backward(b, operation, turn, self._turn(turn), values)
+        if hasattr(operation, "results"):
+            room = self._room(max(operation.arity, operation.results))
+            for k, number in enumerate(values):
+                room.at(k).store(number)
+            self._call_back(operation, room.start)
+            return [room.at(k).load(self.b.double) for k in range(operation.results)]
         inline = INLINE.get(operation)
         if inline is not None:
             return inline(*values)
@@ -648,8 +654,13 @@ class FunctionWriter:
         """An operation with many results: arguments into the scratch array, and a call back that leaves the results there."""
         place = self.module.results[slot] = self._region(max(len(arguments), operation.results))
         self._passed(arguments, place[1])
-        self.b.call("void", self.module.called_back(operation), self.pointer(*place))
+        self._call_back(operation, self.pointer(*place))
         self.values[slot] = self.b.constant(0.0)
+
+    def _call_back(self, operation: Any, memory: Value) -> None:
+        """Let Python put the results of an operation in the place of its arguments, for each lane of a register."""
+        width = 1 if self.module.width is None else self.b.width
+        self.b.call("void", self.module.called_back(operation), memory, self.module.row, width)
 
     def _passed(self, arguments: tuple[int, ...], region: int) -> None:
         """Arguments into the scratch array; runs of them at once: LLVM's time is quadratic in copies of single numbers."""

@@ -231,14 +231,22 @@ def callback(primitive: Primitive) -> Callback:
 
 
 def loop_callback(loop: Any) -> Callback:
-    """The way back for a loop: its arguments at the address that is passed, its results in their place."""
+    """The way back for an operation with many results, such as a loop: its arguments lie at the address that is passed.
 
-    def run(address: int) -> None:
+    Its results take their place. Each has a row of so many bytes, with a number for each of some lanes.
+    """
+
+    def run(address: int, row: int, lanes: int) -> None:
         size = max(loop.arity, loop.results)
-        memory = np.ctypeslib.as_array((ctypes.c_double * size).from_address(address))
-        memory[: loop.results] = loop.value_of(memory[: loop.arity].copy())
+        memory = np.ctypeslib.as_array((ctypes.c_double * (size * row // 8)).from_address(address))
+        if lanes == 1:
+            memory[: loop.results] = loop.value_of(memory[: loop.arity].copy())
+            return
+        table = memory.reshape(size, row // 8)[:, :lanes]
+        table[: loop.results] = loop.of_lanes(*table[: loop.arity]).T
 
-    return Callback(run, ctypes.CFUNCTYPE(None, ctypes.c_void_p), None, own=True)
+    kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
+    return Callback(run, kind, None, own=True)
 
 
 def taken(callbacks: Sequence[Callback]) -> list[BaseException]:
