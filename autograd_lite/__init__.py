@@ -51,6 +51,7 @@ from autograd_lite.tape.call import jit
 from autograd_lite.tape.vmap import vmap
 from autograd_lite.tape.scan import scan, while_loop
 from autograd_lite.tape.implicit import argmin, fixed_point, root
+from autograd_lite.tape.odes import odeint
 from autograd_lite.tape.sparse import sparse, sparse_hessian, sparse_jacobian
 from autograd_lite.tape.tape import Tape, trace
 from autograd_lite.testing import check_grads

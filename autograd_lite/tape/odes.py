@@ -5,18 +5,24 @@ are those of the steps that were made, exact and of every order. The sizes of ad
 """
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from math import inf, isfinite, nan
 from typing import Any
 
 import numpy as np
 
-from autograd_lite import hints
+from autograd_lite import hints, many
+from autograd_lite.backward import gradients
 from autograd_lite.errors import ArgumentError, NotConvergedError
-from autograd_lite.nests import as_array, unravel
-from autograd_lite.primitives import abs as absolute, clip, maximum, minimum, sqrt, where
+from autograd_lite.matrices import Array, At, Matrices, applied, block
+from autograd_lite.nests import Shape, as_array, unravel
+from autograd_lite.primitives import abs as absolute, clip, maximum, sqrt, where
 from autograd_lite.tape import recording
+from autograd_lite.tape.backends.registry import fastest, single
 from autograd_lite.tape.implicit import FOUND, LOST, SEARCHING, held
+from autograd_lite.tape.program import Program, merged
 from autograd_lite.tape.scan import scan, while_loop
+from autograd_lite.tape.trace import recorded
 from autograd_lite.transforms import name_of
 from autograd_lite.variable import Variable
 
@@ -175,4 +181,216 @@ def _by_fixed_steps(rates: Rates, y: list[Any], times: list[Any], steps: int) ->
         h = (end - start) / steps
         rows += [n for k in range(steps) for n in (start + k * h, h)]
     states = scan(step, y, as_array(rows, (steps * (len(times) - 1), 2)))[1]
-    return [n[steps - 1 :: steps] for n in states]
+    columns = [n[steps - 1 :: steps] for n in states]
+    return [[*row] for row in zip(*columns, strict=True)]
+
+
+# ------------------------------------------------------------------------------------- steps that SciPy chooses
+
+
+class Flow(Matrices):
+    """The states at all times but the first, by a method of SciPy, of the rates that a program gives for (y, t, c).
+
+    The derivatives of the states obey differential equations of their own, S' = f_y·S + f_c: those of the `sensitivities`,
+    a flow again, so that every order follows.
+    """
+
+    name = "odeint"
+
+    def shapes(self, *sizes: Any) -> tuple[tuple[tuple[int, ...], ...], tuple[tuple[int, ...], ...]]:
+        _, n, m, k, *_ = sizes
+        return ((n,), (m,), (k,)), ((m - 1, n),)
+
+    def one(self, *arrays: Array) -> tuple[Array, ...]:
+        lead = arrays[0].shape[:-1]
+        found = np.full((*lead, *self.gives[0]), nan)
+        for lane in np.ndindex(*lead):
+            found[lane] = self._integrated(*(array[lane] for array in arrays))
+        return (found,)
+
+    def _integrated(self, y: Array, t: Array, c: Array) -> Any:
+        from scipy.integrate import solve_ivp  # an extra
+
+        program, n, _, _, method, rtol, atol = self.sizes
+        run, own = _compiled(program).run, c.tolist()
+        times, places = np.unique(t[1:], return_inverse=True)
+        if t[-1] < t[0]:
+            times, places = times[::-1], len(times) - 1 - places
+
+        def rates(now: float, state: Array) -> Any:
+            return run([*state.tolist(), now, *own])[1]
+
+        if not np.isfinite(rates(t[0], y)).all():
+            return nan
+        found = solve_ivp(rates, (t[0], t[-1]), y, method=method, t_eval=times, rtol=rtol, atol=atol)
+        return found.y.T[places].reshape(-1, n) if found.success else nan
+
+    def computed(self, arguments: Any, *, native: bool) -> Any:  # noqa: ARG002
+        results = self.of_numbers(arguments)
+        if not self.quiet and results.size and np.isnan(results).any():
+            raise NotConvergedError(f"odeint: {self.sizes[4]} of SciPy has found no solution. {_REMEDY}")
+        return results
+
+    def _sensitivities(self, at: At) -> tuple[Array, Array, Array]:
+        """The rates at all times (m × n), and the derivatives at all but the first by the start and by what is captured."""
+        program, n, m, k, *how = self.sizes
+        y, t, c = at.takes
+        flow = Flow(_with_sensitivities(program, n, k), n * (1 + n + k), m, k, *how, quiet=True)
+        start = [*y, *np.eye(n, n + k).ravel().tolist()]
+        if at.numbers:
+            states = flow.of_numbers(np.concatenate([start, t, c])).reshape(flow.gives[0])
+        else:
+            (states,) = applied(flow, block(start, (len(start),)), t, c)
+        s = states[:, n:].reshape(m - 1, n, n + k)
+        rates = [_replayed(program, [*row, time, *c]) for row, time in zip([y, *states[:, :n]], t, strict=True)]
+        return block([n for row in rates for n in row], (m, n)), s[:, :, :n], s[:, :, n:]
+
+    def pull(self, at: At, bars: list[Array | None]) -> list[Array | None]:
+        rates, by_start, by_captured = self._sensitivities(at)
+        bar: Any = bars[0]
+        start = sum(bar[:, i] @ by_start[:, i] for i in range(bar.shape[1]))
+        captured = sum(bar[:, i] @ by_captured[:, i] for i in range(bar.shape[1]))
+        times = [-(start @ rates[0]), *((b * r).sum() for b, r in zip(bar, rates[1:], strict=True))]
+        return [start, block(times, (len(times),)), captured]
+
+    def push(self, at: At, dots: list[Array | None]) -> list[Array]:
+        rates, by_start, by_captured = self._sensitivities(at)
+        y, t, c = (np.zeros(s) if dot is None else dot for dot, s in zip(dots, self.takes, strict=True))
+        first = y - rates[0] * t[0]
+        rows = zip(by_start, by_captured, rates[1:], t[1:], strict=True)
+        return [np.array([s @ first + own @ c + rate * dot for s, own, rate, dot in rows])]
+
+
+def _replayed(program: Program, inputs: Sequence[Any]) -> list[Any]:
+    values = program.evaluated(lambda operation, own: operation(*own), float, inputs)
+    return [values[slot] for slot in program.outputs]
+
+
+@lru_cache(maxsize=64)
+def _compiled(program: Program) -> Any:
+    return single(merged(program), fastest())
+
+
+@lru_cache(maxsize=64)
+def _with_sensitivities(program: Program, n: int, k: int) -> Program:
+    """The rates of the states and of their derivatives by the start and by what is captured."""
+
+    def rates(*inputs: Any) -> list[Any]:
+        y, s, (t, *c) = inputs[:n], inputs[n : -1 - k], inputs[-1 - k :]
+        found, wrt, width = _replayed(program, [*y, t, *c]), [*y, *c], n + k
+        sent = []
+        for rate in found:
+            slopes = gradients(rate, wrt, create_graph=True) if type(rate) is Variable else [0.0] * width
+            for j in range(width):
+                own = sum(slope * s[i * width + j] for i, slope in enumerate(slopes[:n]))
+                sent.append(own + slopes[j] if j >= n else own)
+        return [*found, *sent]
+
+    return _recorded(rates, n * (1 + n + k) + 1 + k)[0]
+
+
+def _recorded(f: Callable[..., Any], numbers: Any) -> tuple[Program, tuple[Variable, ...]]:
+    given = [0.5] * numbers if type(numbers) is int else numbers
+    program, captured, _ = recorded(f, given, unravel(((*given,), {}))[1], masked=True)
+    return program, captured
+
+
+def _by_scipy(rates: Rates, y: list[Any], times: list[Any], method: str, rtol: float, atol: float, name: str) -> Any:
+    """The states at all times but the first."""
+    program, captured = _recorded(lambda *at: rates(at[:-1], at[-1]), [getattr(n, "_value", n) for n in (*y, times[0])])
+    if program.guards:
+        raise ArgumentError(
+            f"odeint: {name} branches at {program.guards[0].location}, which method={method!r} cannot follow. Write "
+            "al.where(condition, a, b), or leave method out."
+        )
+    flow = Flow(program, len(y), len(times), len(captured), method, rtol, atol)
+    results = many.recorded(flow, [*y, *times, *captured])
+    return [results[k : k + len(y)] for k in range(0, len(results), len(y))]
+
+
+# ------------------------------------------------------------------------------------------------------- the function
+
+SCIPY = "RK23", "RK45", "DOP853", "Radau", "BDF", "LSODA"
+METHODS = "adaptive", "rk4", *SCIPY
+
+_REMEDY = (
+    "Does the solution grow without bound, or is the equation stiff? Look at a shorter time, or write method='LSODA', which "
+    "SciPy has for stiff equations."
+)
+
+
+@hints.keywords
+def odeint(
+    f: Callable[..., Any],
+    y0: Any,
+    t: Any,
+    *params: Any,
+    method: str = "adaptive",
+    steps: int | None = None,
+    rtol: float = 1e-10,
+    atol: float = 1e-10,
+) -> Any:
+    y, shape = unravel(y0, "y0 of odeint")
+    times, _ = unravel(t, "t of odeint")
+    name = _checked(f, y, t, times, method, steps, rtol, atol)
+    flat = shape.leaves == (None,) and shape.containers.is_leaf()
+    vector = not flat and (isinstance(y0, np.ndarray) or (type(y0) in (list, tuple) and set(shape.leaves) == {None}))
+
+    def rates(state: Sequence[Any], now: Any) -> list[Any]:
+        given = as_array([*state], (len(y),)) if vector else shape.pack([*state])
+        numbers, own = unravel(f(given, now, *params), f"the output of {name}")
+        if len(numbers) != len(y):
+            raise ArgumentError(
+                f"{name} returned {own.outline()} for a state of {len(y)} numbers. Return a slope for each, f(y, t, *params)."
+            )
+        return numbers
+
+    if len(times) < 2:
+        states = []
+    elif method == "rk4":
+        states = _by_fixed_steps(rates, y, times, steps or 1)
+    elif method == "adaptive":
+        states = _trusted(*_adaptively(rates, y, times, rtol, atol), name)
+    else:
+        states = _by_scipy(rates, y, times, method, rtol, atol, name)
+    rows = [y, *states]
+    if flat or vector:
+        return as_array([n for row in rows for n in row], (len(rows), len(y)))
+    columns: list[Any] = []
+    start = 0
+    for size in shape.sizes:
+        columns += [n for row in rows for n in row[start : start + size]]
+        start += size
+    return Shape(shape.containers, tuple((len(rows), *(leaf or ())) for leaf in shape.leaves)).pack(columns)  # type: ignore[misc]
+
+
+def _checked(
+    f: Any, y: list[Any], t: Any, times: list[Any], method: Any, steps: Any, rtol: Any, atol: Any
+) -> str:
+    """Refuse arguments that make no sense; the name of f."""
+    if not callable(f):
+        raise ArgumentError(f"odeint takes a function and got {f!r:.60}. Write odeint(f, y0, t, *params), with f(y, t, *params).")
+    if not y:
+        raise ArgumentError("y0 of odeint holds no numbers. Give the state at the first time.")
+    if np.ndim(t) != 1 or not times or not all(isfinite(getattr(n, "_value", n)) for n in times):
+        raise ArgumentError(f"t={t!r:.80} of odeint: give the times as a sequence of finite numbers, that of y0 first.")
+    if method not in METHODS:
+        raise ArgumentError(f"method={method!r} of odeint: choose one of {', '.join(map(repr, METHODS))}.")
+    if steps is not None and (method != "rk4" or isinstance(steps, bool) or not isinstance(steps, int) or steps < 1):
+        raise ArgumentError(
+            f"steps={steps!r} with method={method!r} of odeint: a number of steps between two times, from 1 on, is for "
+            "method='rk4'."
+        )
+    for what, number in (("rtol", rtol), ("atol", atol)):
+        if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0.0 < number < 1.0:
+            raise ArgumentError(f"{what}={number!r} of odeint: give a number above 0 and below 1.")
+    return name_of(f)
+
+
+def _trusted(columns: list[Any], state: Any, name: str) -> list[list[Any]]:
+    """The states, row by row; an error if a time was not reached, in lanes NaN from there on."""
+    notes = recording.current()
+    if notes is None or not (notes.mapped or notes.blind):
+        if not state == FOUND:  # noqa: SIM201 - a traced number
+            raise NotConvergedError(f"odeint of {name}: no step is short enough at some time. {_REMEDY}")
+    return [[*row] for row in zip(*columns, strict=True)]
