@@ -265,6 +265,11 @@ def _tape_entries(tape: Tape) -> dict[str, Any]:
         found = PRIMITIVES.get(primitive.name)
         same = found is not None and type(primitive) is Primitive and primitive.same_as(found)
         if found is not primitive and not same:
+            if hasattr(primitive, "solved"):
+                raise TapeError(
+                    f"the tape of {tape.name} cannot be saved: it has the result of {primitive.name}, whose derivative is that "
+                    "of equations, which a file cannot hold. Save the tapes of the function before and behind the solver."
+                )
             raise TapeError(
                 f"the tape of {tape.name} cannot be saved: {primitive.name} is a loop or look-up of jit, or a primitive "
                 "that was replaced, and is not found by its name. Trace the function with trace(f, *arguments) again."

@@ -18,13 +18,15 @@ from autograd_lite.errors import ArgumentError, MatrixError, NotConvergedError
 from autograd_lite.matrices import block, solved
 from autograd_lite.nests import Shape, unravel
 from autograd_lite.primitives import Primitive, abs as absolute, div, maximum, minimum, positive, where
+from autograd_lite.refusals import watched
 from autograd_lite.rule import REAL, Interval
 from autograd_lite.tape import recording
+from autograd_lite.tape.backends.python import arithmetic
 from autograd_lite.tape.program import Program
 from autograd_lite.tape.recording import Recording
 from autograd_lite.tape.scan import while_loop
 from autograd_lite.tape.trace import GraphBuilder
-from autograd_lite.transforms import grad, hessian, jacobian, name_of, value_and_grad
+from autograd_lite.transforms import grad, hessian, name_of
 from autograd_lite.variable import Variable, make_node
 
 #: Turns of a solver, those that only halve a step among them.
@@ -114,6 +116,10 @@ class Unknown(Primitive):
     expression = value
 
     @property
+    def operator(self) -> str:  # type: ignore[override]
+        return f"{{{self.place}}}"
+
+    @property
     def partials(self) -> tuple[Any, ...]:
         return (0.0,) * self.arity
 
@@ -135,7 +141,27 @@ class Unknown(Primitive):
         return [*[None] * count, *own]
 
     def same_as(self, other: Primitive) -> bool:
-        return type(other) is Unknown and (self.place, self.solved.program) == (other.place, other.solved.program)
+        if self is other or type(self) is not type(other):
+            return self is other
+        assert isinstance(other, Unknown)
+        one, its = self.solved.program, other.solved.program
+        if self.place != other.place or len(one.code) != len(its.code):
+            return False
+        pairs = ((a is b or (isinstance(a, Unknown) and a.same_as(b)), x == y) for (a, x), (b, y) in zip(one.code, its.code))
+        return all(map(all, pairs)) and (repr(one.constants), one.outputs) == (repr(its.constants), its.outputs)
+
+    def reference(self, mp: Any, *arguments: Any) -> Any:
+        """The unknown for other numbers in what the equations use, in mpmath: from the solution as it is."""
+        apply, convert, _ = arithmetic([arguments[0]])
+        program, count = self.solved.program, self.solved.count
+
+        def residuals(*x: Any) -> Any:
+            values = program.evaluated(apply, convert, [*x, *arguments[count:]])
+            found = [values[slot] for slot in program.outputs]
+            return found if count > 1 else found[0]
+
+        found = mp.findroot(residuals, arguments[:count] if count > 1 else arguments[0], verify=False)
+        return found[self.place] if count > 1 else found
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(None), ()  # in a file the node keeps its numbers, as one that was made by hand
@@ -155,7 +181,8 @@ def _captured(equations: Equations, solution: Sequence[Any], name: str) -> tuple
     """The equations as they are at a point, and the Variables that they use beside the unknowns."""
     unknowns = [positive(x) if type(x) is Variable else Variable(x) for x in solution]
     oldest = Variable(0.0).number
-    residuals = equations(unknowns)
+    with context.differentiated(once=False):
+        residuals = equations(unknowns)
     builder = GraphBuilder(unknowns, oldest, merging=False)
     return Solved(builder.program(residuals, Recording()), len(solution), name), builder.captured
 
@@ -173,14 +200,28 @@ def _norm(numbers: Sequence[Any]) -> Any:
     return reduce(maximum, [absolute(n) for n in numbers])
 
 
+def _linear(equations: Equations, at: Sequence[Any]) -> tuple[list[Any], list[list[Any]]]:
+    """The residuals at a point and their derivatives, all held."""
+    traced = recording.current() is not None
+    x = [positive(n) if type(n) is Variable else Variable(n) for n in at]
+    with context.differentiated(once=True), context.running_on(x, x[0].number - 1):
+        residuals = equations(x)
+    rows: list[Any] = []
+    for r in residuals:
+        if type(r) is not Variable:
+            rows.append([0.0] * len(x))
+        elif traced:
+            rows.append([held(n) for n in gradients(r, x, create_graph=True)])
+        else:
+            rows.append(adjoints([r], [1.0], None, x, (0.0, 0.0)))
+    return [held(r) for r in residuals], rows
+
+
 def _newton(equations: Equations, y: list[Any]) -> tuple[list[Any], list[Any]]:
     """The residuals, and Newton's step."""
-    if len(y) == 1:
-        r, slope = value_and_grad(lambda x: equations([x])[0])(y[0])
-        r, slope = held(r), held(slope)
-        return [r], [div(-r, slope)]
-    r, rows = [held(n) for n in equations(y)], jacobian(equations)(y)
-    return r, [n for n, in _minus_solved([[*map(held, row), n] for row, n in zip(rows, r, strict=True)], len(y))]
+    residuals, rows = _linear(equations, y)
+    pairs = zip(rows, residuals, strict=True)
+    return residuals, [step for (step,) in _minus_solved([[*row, r] for row, r in pairs], len(y))]
 
 
 def held(number: Any) -> Any:
@@ -313,6 +354,7 @@ class Start(Unknown):
     """The result of a user's solver as an operation: compiled code calls it back."""
 
     expression = None  # type: ignore[assignment]
+    operator = ""
 
     def __init__(self, solved: Solved, place: int, answer: Callable[..., list[float]]) -> None:
         super().__init__(solved, place)
@@ -447,6 +489,6 @@ def argmin(f: Callable[..., Any], x0: Any, *params: Any) -> Any:
 
 
 def _solved(equations: Equations, outcome: Callable[[], Any], what: str, name: str, remedy: str) -> list[Any]:
-    with context.observing(alone=True):
+    with context.observing(alone=True), watched(name):
         found = _trusted(what, name, outcome(), remedy)
     return _connected(equations, [held(x) for x in found], what)
