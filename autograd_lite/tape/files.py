@@ -267,8 +267,8 @@ def _tape_entries(tape: Tape) -> dict[str, Any]:
         if found is not primitive and not same:
             if hasattr(primitive, "solved"):
                 raise TapeError(
-                    f"the tape of {tape.name} cannot be saved: it has the result of {primitive.name}, whose derivative is that "
-                    "of equations, which a file cannot hold. Save the tapes of the function before and behind the solver."
+                    f"the tape of {tape.name} cannot be saved: it has the result of {primitive.name}, whose derivative a "
+                    "file cannot hold. Save the tapes of the function before and behind the solver."
                 )
             raise TapeError(
                 f"the tape of {tape.name} cannot be saved: {primitive.name} is a loop or look-up of jit, or a primitive "

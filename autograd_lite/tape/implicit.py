@@ -8,16 +8,17 @@ equations r(x, c) = 0. They are written with the result itself, so that they hav
 from collections.abc import Callable, Sequence
 from functools import reduce
 from math import inf, isfinite, nan
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
 from autograd_lite import context, hints
 from autograd_lite.backward import adjoints, gradients, stop_gradient
-from autograd_lite.errors import ArgumentError, MatrixError, NotConvergedError
+from autograd_lite.errors import ArgumentError, AutogradLiteError, MatrixError, NotConvergedError
 from autograd_lite.matrices import block, solved
 from autograd_lite.nests import Shape, unravel
-from autograd_lite.primitives import Primitive, abs as absolute, div, maximum, minimum, positive, where
+from autograd_lite.primitives import Primitive, div, maximum, minimum, positive, where
+from autograd_lite.primitives import abs as absolute
 from autograd_lite.refusals import watched
 from autograd_lite.rule import REAL, Interval
 from autograd_lite.tape import recording
@@ -55,7 +56,7 @@ class Solved:
     def __init__(self, program: Program, unknowns: int, name: str) -> None:
         self.program, self.count, self.name = program, unknowns, name
         self.results = [Unknown(self, k) for k in range(unknowns)]
-        self._last: tuple[Any, Sequence[Any], list[list[Any]]] | None = None
+        self._last: tuple[Any, Sequence[Any], list[list[Any]], int] | None = None
         self._known: tuple[list[float], list[list[float | None]]] = [], []
 
     def residuals(self, inputs: Sequence[Any]) -> list[Any]:
@@ -66,16 +67,21 @@ class Solved:
         """The derivatives of all unknowns by what was captured, as graphs over the unknowns and that."""
         notes, last = recording.current(), self._last
         if last is not None and last[0] is notes and all(a is b for a, b in zip(last[1], arguments, strict=True)):
-            return last[2]
+            found, uses = last[2], last[3] + 1
+        else:
+            found, uses = self._found(arguments), 1
+        # A sweep asks for each unknown in turn. What is kept longer would be a cycle of references.
+        self._last = (notes, arguments, found, uses) if uses < self.count else None
+        return found
+
+    def _found(self, arguments: Sequence[Any]) -> list[list[Any]]:
         unknowns = [result(*arguments) for result in self.results]
         inputs = [positive(a) if type(a) is Variable else Variable(a) for a in (*unknowns, *arguments[self.count :])]
         rows = [
             gradients(r, inputs, create_graph=True) if type(r) is Variable else [0.0] * len(inputs)
             for r in self.residuals(inputs)
         ]
-        found = _minus_solved(rows, self.count)
-        self._last = notes, arguments, found
-        return found
+        return _minus_solved(rows, self.count)
 
     def numbers(self, values: list[float]) -> list[list[float | None]]:
         """These derivatives as numbers, None where nothing is sent."""
@@ -89,7 +95,10 @@ class Solved:
             ]
         sent = [any(type(row[k]) is float for row in rows) for k in range(len(inputs))]
         found = _minus_solved([[n if type(n) is float else 0.0 for n in row] for row in rows], self.count)
-        self._known = values, [[n if s else None for n, s in zip(row, sent[self.count :], strict=True)] for row in found]
+        self._known = (
+            values,
+            [[n if s else None for n, s in zip(row, sent[self.count :], strict=True)] for row in found],
+        )
         return self._known[1]
 
 
@@ -116,7 +125,7 @@ class Unknown(Primitive):
     expression = value
 
     @property
-    def operator(self) -> str:  # type: ignore[override]
+    def operator(self) -> str:
         return f"{{{self.place}}}"
 
     @property
@@ -147,7 +156,10 @@ class Unknown(Primitive):
         one, its = self.solved.program, other.solved.program
         if self.place != other.place or len(one.code) != len(its.code):
             return False
-        pairs = ((a is b or (isinstance(a, Unknown) and a.same_as(b)), x == y) for (a, x), (b, y) in zip(one.code, its.code))
+        pairs = (
+            (a is b or (isinstance(a, Unknown) and a.same_as(b)), x == y)
+            for (a, x), (b, y) in zip(one.code, its.code, strict=True)
+        )
         return all(map(all, pairs)) and (repr(one.constants), one.outputs) == (repr(its.constants), its.outputs)
 
     def reference(self, mp: Any, *arguments: Any) -> Any:
@@ -335,7 +347,9 @@ def _matrix(rows: Any) -> Any:
 def _started(solver: Any, equations: Equations, shape: Shape, start: list[Any]) -> list[Any]:
     """What a solver of the user's finds, on plain numbers."""
     if not callable(solver):
-        raise ArgumentError(f"solver={solver!r:.60} of root: give a function (f, x0) -> x, such as scipy.optimize.newton.")
+        raise ArgumentError(
+            f"solver={solver!r:.60} of root: give a function (f, x0) -> x, such as scipy.optimize.newton."
+        )
 
     def answer(residual: Equations, x0: Sequence[float]) -> list[Any]:
         found = solver(lambda x: shape.pack(residual(unravel(x, "x of a solver")[0])), shape.pack([*x0]))
@@ -388,30 +402,30 @@ def _trusted(what: str, name: str, outcome: Any, remedy: str) -> list[Any]:
         return [where(state == FOUND, n, nan) for n in x]
     if (notes is not None and notes.blind) or state == FOUND:
         return x  # type: ignore[no-any-return]
-    numbers = [getattr(n, "_value", n) for n in (turns, size, state, *x)]
-    _refuse(f"{what} of {name}", numbers[:3], numbers[3:], remedy)
+    turns, size, state, *x = [getattr(n, "_value", n) for n in (turns, size, state, *x)]
+    raise _failure(f"{what} of {name}", (turns, size, state), x, remedy)
 
 
-def _refuse(what: str, outcome: Sequence[float], x: list[float], remedy: str) -> NoReturn:
+def _failure(what: str, outcome: Sequence[float], x: list[float], remedy: str) -> AutogradLiteError:
     turns, size, state = outcome
     shown = repr(x[0]) if len(x) == 1 else f"[{', '.join(map(repr, x[:4]))}{', …' * (len(x) > 4)}]"
     if state == FLAT:
-        raise MatrixError(
+        return MatrixError(
             f"{what}: the derivative of the equations is singular at the solution x = {shown}, which has no derivative then. "
             "Is it a multiple root, or do the equations depend on one another?"
         )
     if state == STUCK:
-        raise MatrixError(
+        return MatrixError(
             f"{what}: the derivative of the equations is singular at x = {shown}, where the largest residual is {size:.3g}: "
             f"Newton's method cannot go on. Do the equations depend on one another? {remedy}"
         )
     if state == SADDLE:
-        text = f"{what}: the slope is 0 at x = {shown}, but the second derivative is not positive: that is no minimum. {remedy}"
+        text = f"{what}: the slope is 0 at x = {shown}, but the second derivative is not positive there. {remedy}"
     elif not isfinite(size):
         text = f"{what}: the residual at x0 = {shown} is {size}. Start where the equations are defined."
     else:
         text = f"{what} has not converged in {turns:.0f} turns: at x = {shown} the largest residual is {size:.3g}. {remedy}"
-    raise NotConvergedError(text, x, size, int(turns))
+    return NotConvergedError(text, x, size, int(turns))
 
 
 # ------------------------------------------------------------------------------------------------------- the functions
@@ -439,8 +453,66 @@ def _alike(result: Any, shape: Shape, f: Any, what: str) -> list[Any]:
 
 @hints.keywords
 def root(
-    residual: Callable[..., Any], x0: Any, *params: Any, solver: Callable[[Callable[[Any], Any], Any], Any] | None = None
+    residual: Callable[..., Any],
+    x0: Any,
+    *params: Any,
+    solver: Callable[[Callable[[Any], Any], Any], Any] | None = None,
 ) -> Any:
+    """Solve equations; the solution can be differentiated by what they use, any number of times.
+
+    Parameters
+    ----------
+    residual : callable
+        `residual(x, *params)` is to be 0: a number for each unknown, in the structure of x.
+    x0 : number, array or nest
+        A start for the unknowns. The solution does not depend on it, so it gets no derivative.
+    *params : nests
+        Further arguments of `residual`. Variables that `residual` takes from outside have derivatives too.
+    solver : callable, optional
+        `solver(f, x0)` finds a solution by other means, on plain numbers: a function of SciPy, or a lambda around one. It may
+        return a number, an array, or a result with `x` or `root`. Steps of Newton's method follow in any case.
+
+    Returns
+    -------
+    nest
+        x in the structure of `x0`, as exact as rounding of the residual allows.
+
+    Raises
+    ------
+    NotConvergedError
+        If there is no solution near: it has the last `x`, what is left there as `residual`, and `turns`. In lanes, and where
+        numbers are not traced one by one, the result is NaN there, and other lanes are right.
+    MatrixError
+        If the derivative of the equations is singular at the solution, as at a double root; also a `LinAlgError`. NaN in
+        lanes.
+    ArgumentError
+        If `residual` returns another structure.
+
+    Notes
+    -----
+    Newton's method with halved steps. By the implicit function theorem [1]_, dx/dp = -(∂r/∂x)⁻¹·∂r/∂p; the rule is written
+    with the solution itself, and so has derivatives in turn. Time: a turn takes one run of `residual`, a sweep and a system
+    of linear equations for n unknowns; a gradient as much as a turn, whatever the number of turns. Compiled, the turns are a
+    native loop, and `solver` is called back.
+
+    References
+    ----------
+    .. [1] Griewank & Walther, *Evaluating Derivatives*, 2nd ed., SIAM 2008, chapter 15.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import autograd_lite as al
+    >>> def anomaly(m, e):                          # Kepler: E - e·sin E = M
+    ...     return al.root(lambda x, m, e: x - e * al.sin(x) - m, m, m, e)
+    >>> round(anomaly(1.0, 0.3), 12), round(al.grad(anomaly)(1.0, 0.3), 12)
+    (1.288091313212, 1.09132930115)
+    >>> al.jit(al.vmap(al.grad(al.grad(anomaly)), in_axes=(0, None)))(np.array([1.0, 2.0]), 0.3).round(8)
+    array([-0.37445326, -0.14178309])
+    >>> from scipy import optimize
+    >>> al.root(lambda x, a: x**3 - a, 1.0, 8.0, solver=lambda f, x0: optimize.brentq(f, 0.0, 5.0))
+    2.0
+    """
     start, shape = _prepared("root", residual, x0)
 
     def equations(x: list[Any]) -> list[Any]:
@@ -454,6 +526,46 @@ def root(
 
 @hints.keywords
 def fixed_point(g: Callable[..., Any], x0: Any, *params: Any) -> Any:
+    """Repeat x = g(x) to its end; the fixed point can be differentiated by what g uses, any number of times.
+
+    Parameters
+    ----------
+    g : callable
+        `g(x, *params)` returns the next x, in the structure of x.
+    x0 : number, array or nest
+        The first x, which gets no derivative.
+    *params : nests
+        Further arguments of `g`. Variables that `g` takes from outside have derivatives too.
+
+    Returns
+    -------
+    nest
+        The fixed point that repeating approaches, in the structure of `x0`.
+
+    Raises
+    ------
+    NotConvergedError
+        If repeating does not approach a fixed point in 1,000 turns; NaN in lanes.
+    MatrixError
+        If 1 is an eigenvalue of the derivative of g there; NaN in lanes.
+
+    See Also
+    --------
+    root : also finds fixed points that repeating leaves: `root(lambda x: g(x) - x, x0)`.
+
+    Notes
+    -----
+    g is repeated until x changes by less than 1e-4 of its size, and Newton's method goes on from there. The derivative is
+    that of `root`.
+
+    Examples
+    --------
+    >>> import autograd_lite as al
+    >>> def meet(a):                                # cos(a·x) = x
+    ...     return al.fixed_point(lambda x: al.cos(a * x), 0.5)
+    >>> round(meet(1.0), 12), round(al.grad(meet)(1.0), 12)
+    (0.739085133215, -0.29747434151)
+    """
     start, shape = _prepared("fixed_point", g, x0)
 
     def mapped(x: list[Any]) -> list[Any]:
@@ -471,6 +583,44 @@ def fixed_point(g: Callable[..., Any], x0: Any, *params: Any) -> Any:
 
 @hints.keywords
 def argmin(f: Callable[..., Any], x0: Any, *params: Any) -> Any:
+    """Find a minimum; the place can be differentiated by what f uses, any number of times.
+
+    Parameters
+    ----------
+    f : callable
+        `f(x, *params)` returns one number, twice differentiable.
+    x0 : number, array or nest
+        A start, which gets no derivative.
+    *params : nests
+        Further arguments of `f`. Variables that `f` takes from outside have derivatives too.
+
+    Returns
+    -------
+    nest
+        x in the structure of `x0`, where the gradient of f is 0 and its Hessian positive definite.
+
+    Raises
+    ------
+    NotConvergedError
+        If there is no minimum near: f falls for ever, or the descent ends in a saddle. NaN in lanes.
+    MatrixError
+        If the Hessian is singular at the minimum, as that of x⁴ at 0; NaN in lanes.
+
+    Notes
+    -----
+    Newton's method, with steps that lead downhill, then `root` of the gradient. The derivative is that of `root`. For many
+    unknowns or constraints let SciPy find the minimum and give it as `x0`. Time of a turn: that of a dense Hessian.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import autograd_lite as al
+    >>> x, y = np.array([1.0, 2.0, 3.0]), np.array([1.1, 1.9, 3.2])
+    >>> def slope(penalty):                         # ridge regression: Σxy / (Σx² + penalty)
+    ...     return al.argmin(lambda w: al.sum((w * x - y) ** 2) + penalty * w * w, 0.0)
+    >>> round(slope(1.0), 12), round(al.grad(slope)(1.0), 12)
+    (0.966666666667, -0.064444444444)
+    """
     start, shape = _prepared("argmin", f, x0)
 
     def least(x: list[Any]) -> Any:

@@ -5,18 +5,22 @@ are those of the steps that were made, exact and of every order. The sizes of ad
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from math import inf, isfinite, nan
 from typing import Any
 
 import numpy as np
 
-from autograd_lite import hints, many
+from autograd_lite import context, hints, many
 from autograd_lite.backward import gradients
-from autograd_lite.errors import ArgumentError, NotConvergedError
+from autograd_lite.errors import ArgumentError, AutogradLiteError, NotConvergedError
 from autograd_lite.matrices import Array, At, Matrices, applied, block
 from autograd_lite.nests import Shape, as_array, unravel
-from autograd_lite.primitives import abs as absolute, clip, maximum, sqrt, where
+from autograd_lite.primitives import abs as absolute
+from autograd_lite.primitives import clip, maximum, sqrt, where
+from autograd_lite.refusals import watched
 from autograd_lite.tape import recording
 from autograd_lite.tape.backends.registry import fastest, single
 from autograd_lite.tape.implicit import FOUND, LOST, SEARCHING, held
@@ -35,6 +39,7 @@ STEPS = 100_000
 # The method of order 8 with error estimates of order 5 and 3 of Dormand & Prince, as E. Hairer, S. Nørsett and G. Wanner give
 # it (DOP853, *Solving Ordinary Differential Equations I*, 2nd ed., Springer 1993, section II.5): for each stage its time and
 # the weights of the slopes before it, then the weights of the result and of the two estimates.
+# fmt: off
 STAGES: tuple[tuple[float, tuple[float, ...]], ...] = (
     (0.0, ()),
     (0.05260015195876773, (0.05260015195876773,)),
@@ -68,16 +73,14 @@ RESULT = (
     0.054293734116568765, 0.0, 0.0, 0.0, 0.0, 4.450312892752409, 1.8915178993145003, -5.801203960010585,
     0.3111643669578199, -0.1521609496625161, 0.20136540080403034, 0.04471061572777259,
 )
-ESTIMATES = (
-    (
-        0.01312004499419488, 0.0, 0.0, 0.0, 0.0, -1.2251564463762044, -0.4957589496572502, 1.6643771824549864,
-        -0.35032884874997366, 0.3341791187130175, 0.08192320648511571, -0.022355307863886294,
-    ),
-    (
-        -0.18980075407240762, 0.0, 0.0, 0.0, 0.0, 4.450312892752409, 1.8915178993145003, -5.801203960010585,
-        -0.4226823213237919, -0.1521609496625161, 0.20136540080403034, 0.02265179219836082,
-    ),
-)
+ESTIMATES = ((
+    0.01312004499419488, 0.0, 0.0, 0.0, 0.0, -1.2251564463762044, -0.4957589496572502, 1.6643771824549864,
+    -0.35032884874997366, 0.3341791187130175, 0.08192320648511571, -0.022355307863886294,
+), (
+    -0.18980075407240762, 0.0, 0.0, 0.0, 0.0, 4.450312892752409, 1.8915178993145003, -5.801203960010585,
+    -0.4226823213237919, -0.1521609496625161, 0.20136540080403034, 0.02265179219836082,
+))
+# fmt: on
 
 
 def _sum(weights: Sequence[float], slopes: Sequence[Sequence[Any]], k: int) -> Any:
@@ -94,71 +97,81 @@ def _stages(rates: Rates, y: Sequence[Any], t: Any, h: Any) -> list[list[Any]]:
     return slopes
 
 
-def _error(slopes: Sequence[Sequence[Any]], y: Sequence[Any], new: Sequence[Any], h: Any, rtol: float, atol: float) -> Any:
-    """The estimated error of a step in units of the tolerance."""
-    fifth = third = 0.0
-    for k, (a, b) in enumerate(zip(y, new, strict=True)):
-        scale = atol + rtol * maximum(absolute(a), absolute(b))
-        five, three = (_sum(weights, slopes, k) / scale for weights in ESTIMATES)
-        fifth, third = fifth + five * five, third + three * three
-    both = fifth + 0.01 * third
-    return where(both > 0.0, absolute(h) * fifth / sqrt(where(both > 0.0, both, 1.0) * float(len(y))), both)
+@dataclass(frozen=True)
+class Problem:
+    """An equation, and how exact a step is to be."""
+
+    rates: Rates
+    name: str
+    rtol: float
+    atol: float
+
+    def error(self, slopes: Sequence[Sequence[Any]], y: Sequence[Any], new: Sequence[Any], h: Any) -> Any:
+        """The estimated error of a step in units of the tolerance."""
+        fifth = third = 0.0
+        for k, (a, b) in enumerate(zip(y, new, strict=True)):
+            scale = self.atol + self.rtol * maximum(absolute(a), absolute(b))
+            five, three = (_sum(weights, slopes, k) / scale for weights in ESTIMATES)
+            fifth, third = fifth + five * five, third + three * three
+        both = fifth + 0.01 * third
+        return where(both > 0.0, absolute(h) * fifth / sqrt(where(both > 0.0, both, 1.0) * float(len(y))), both)
+
+    def first_step(self, y: Sequence[Any], t: Any) -> Any:
+        """A step after which Euler's method would have moved by a hundredth of the size of y [1]_.
+
+        [1] Hairer, Nørsett & Wanner, section II.4.
+        """
+        sizes = [0.0, 0.0]
+        for n, slope in zip(y, [held(n) for n in self.rates(y, t)], strict=True):
+            scale = self.atol + self.rtol * absolute(n)
+            sizes = [maximum(size, absolute(a) / scale) for size, a in zip(sizes, (n, slope), strict=True)]
+        known = (sizes[0] > 1e-5) & (sizes[1] > 1e-5)
+        return where(known, 0.01 * sizes[0] / where(known, sizes[1], 1.0), 1e-6)
+
+    def across(self, y: Sequence[Any], start: Any, length: Any, size: Any) -> Any:
+        """Over an interval by steps whose estimated error is within tolerance: `(y, size of the next step, state)`."""
+        whole = held(length)
+        way = where(whole < 0.0, -1.0, 1.0)
+
+        def step(carry: Any) -> Any:
+            y, gone, size, turns, _ = carry
+            last = absolute(whole - gone) <= size
+            h = where(last, length - gone, way * size)
+            slopes = _stages(self.rates, y, start + gone, h)
+            new, moved = [n + h * _sum(RESULT, slopes, k) for k, n in enumerate(y)], held(h)
+            known = [[held(n) for n in numbers] for numbers in (y, new, *slopes)]
+            error, turns = self.error(known[2:], known[0], known[1], moved), turns + 1.0
+            good = error <= 1.0
+            factor = where(error < inf, clip(0.9 * maximum(error, 1e-30) ** -0.125, 0.2, 10.0), 0.2)
+            following = absolute(moved) * factor
+            following = where(last & good, maximum(size, following), following)
+            lost = (turns >= STEPS) | (following <= 2.0**-50 * absolute(whole))
+            state = where(last & good, FOUND, where(lost, LOST, SEARCHING))
+            y = [where(good, b, a) for a, b in zip(y, new, strict=True)]
+            return y, where(good, gone + moved, gone), following, turns, state
+
+        first = [*y], 0.0, size, 0.0, where(whole == 0.0, FOUND, SEARCHING)
+        y, _, size, _, state = while_loop(lambda carry: carry[-1] == SEARCHING, step, first)
+        return y, size, state
 
 
-def _first_step(rates: Rates, y: Sequence[Any], t: Any, rtol: float, atol: float) -> Any:
-    """A step after which Euler's method would have moved by a hundredth of the size of y [1]_.
-
-    [1] Hairer, Nørsett & Wanner, section II.4.
-    """
-    sizes = [0.0, 0.0]
-    for n, slope in zip(y, [held(n) for n in rates(y, t)], strict=True):
-        scale = atol + rtol * absolute(n)
-        sizes = [maximum(size, absolute(a) / scale) for size, a in zip(sizes, (n, slope), strict=True)]
-    known = (sizes[0] > 1e-5) & (sizes[1] > 1e-5)
-    return where(known, 0.01 * sizes[0] / where(known, sizes[1], 1.0), 1e-6)
-
-
-def _across(rates: Rates, y: Sequence[Any], start: Any, length: Any, size: Any, rtol: float, atol: float) -> Any:
-    """Over an interval by steps whose estimated error is within tolerance: `(y, size of the next step, state)`."""
-    whole = held(length)
-    way = where(whole < 0.0, -1.0, 1.0)
-
-    def step(carry: Any) -> Any:
-        y, gone, size, turns, _ = carry
-        last = absolute(whole - gone) <= size
-        h = where(last, length - gone, way * size)
-        slopes = _stages(rates, y, start + gone, h)
-        new = [n + h * _sum(RESULT, slopes, k) for k, n in enumerate(y)]
-        plain, h_held = [[held(n) for n in slope] for slope in slopes], held(h)
-        error = _error(plain, [held(n) for n in y], [held(n) for n in new], h_held, rtol, atol)
-        good, turns = error <= 1.0, turns + 1.0
-        factor = where(error < inf, clip(0.9 * maximum(error, 1e-30) ** -0.125, 0.2, 10.0), 0.2)
-        following = absolute(h_held) * factor
-        following = where(last & good, maximum(size, following), following)
-        lost = (turns >= STEPS) | (following <= 2.0**-50 * absolute(whole))
-        state = where(last & good, FOUND, where(lost, LOST, SEARCHING))
-        y = [where(good, b, a) for a, b in zip(y, new, strict=True)]
-        return y, where(good, gone + h_held, gone), following, turns, state
-
-    first = [*y], 0.0, size, 0.0, where(whole == 0.0, FOUND, SEARCHING)
-    y, _, size, _, state = while_loop(lambda carry: carry[-1] == SEARCHING, step, first)
-    return y, size, state
-
-
-def _adaptively(rates: Rates, y: list[Any], times: list[Any], rtol: float, atol: float) -> tuple[list[Any], Any]:
-    """The states at all times but the first, and whether all were reached."""
+def _adaptively(problem: Problem, y: list[Any], times: list[Any]) -> list[list[Any]]:
+    """The states at all times but the first; an error if a time is not reached, in lanes NaN from there on."""
 
     def interval(carry: Any, row: Any) -> Any:
         y, size, state = carry
-        new, size, reached = _across(rates, y, row[0], row[1] - row[0], size, rtol, atol)
+        new, size, reached = problem.across(y, row[0], row[1] - row[0], size)
         state = where(state == FOUND, reached, LOST)
         y = [where(state == FOUND, n, nan) for n in new]
         return (y, size, state), y
 
-    size = _first_step(rates, [held(n) for n in y], held(times[0]), rtol, atol)
-    rows = as_array([n for pair in zip(times, times[1:], strict=False) for n in pair], (len(times) - 1, 2))
-    (_, _, state), states = scan(interval, (y, size, FOUND), rows)
-    return states, state
+    size = problem.first_step([held(n) for n in y], held(times[0]))
+    rows = as_array([n for pair in pairwise(times) for n in pair], (len(times) - 1, 2))
+    (_, _, state), columns = scan(interval, (y, size, FOUND), rows)
+    notes = recording.current()
+    if (notes is None or not (notes.mapped or notes.blind)) and state != FOUND:
+        raise NotConvergedError(f"odeint of {problem.name}: no step is short enough at some time. {_REMEDY}")
+    return [[*row] for row in zip(*columns, strict=True)]
 
 
 def _by_fixed_steps(rates: Rates, y: list[Any], times: list[Any], steps: int) -> list[Any]:
@@ -177,7 +190,7 @@ def _by_fixed_steps(rates: Rates, y: list[Any], times: list[Any], steps: int) ->
         return y, y
 
     rows: list[Any] = []
-    for start, end in zip(times, times[1:], strict=False):
+    for start, end in pairwise(times):
         h = (end - start) / steps
         rows += [n for k in range(steps) for n in (start + k * h, h)]
     states = scan(step, y, as_array(rows, (steps * (len(times) - 1), 2)))[1]
@@ -197,6 +210,11 @@ class Flow(Matrices):
 
     name = "odeint"
 
+    @property
+    def _how(self) -> Any:
+        """The program, the numbers of the state, of times and of what is captured, the method and its tolerances."""
+        return self.sizes
+
     def shapes(self, *sizes: Any) -> tuple[tuple[tuple[int, ...], ...], tuple[tuple[int, ...], ...]]:
         _, n, m, k, *_ = sizes
         return ((n,), (m,), (k,)), ((m - 1, n),)
@@ -209,9 +227,8 @@ class Flow(Matrices):
         return (found,)
 
     def _integrated(self, y: Array, t: Array, c: Array) -> Any:
-        from scipy.integrate import solve_ivp  # an extra
-
-        program, n, _, _, method, rtol, atol = self.sizes
+        solve_ivp = _solve_ivp()
+        program, n, _, _, method, rtol, atol = self._how
         run, own = _compiled(program).run, c.tolist()
         times, places = np.unique(t[1:], return_inverse=True)
         if t[-1] < t[0]:
@@ -228,14 +245,15 @@ class Flow(Matrices):
     def computed(self, arguments: Any, *, native: bool) -> Any:  # noqa: ARG002
         results = self.of_numbers(arguments)
         if not self.quiet and results.size and np.isnan(results).any():
-            raise NotConvergedError(f"odeint: {self.sizes[4]} of SciPy has found no solution. {_REMEDY}")
+            raise NotConvergedError(f"odeint: {self._how[4]} of SciPy has found no solution. {_REMEDY}")
         return results
 
     def _sensitivities(self, at: At) -> tuple[Array, Array, Array]:
         """The rates at all times (m × n), and the derivatives at all but the first by the start and by what is captured."""
-        program, n, m, k, *how = self.sizes
+        program, n, m, k, *how = self._how
         y, t, c = at.takes
-        flow = Flow(_with_sensitivities(program, n, k), n * (1 + n + k), m, k, *how, quiet=True)
+        sizes: Any = _with_sensitivities(program, n, k), n * (1 + n + k), m, k, *how
+        flow = Flow(*sizes, quiet=True)
         start = [*y, *np.eye(n, n + k).ravel().tolist()]
         if at.numbers:
             states = flow.of_numbers(np.concatenate([start, t, c])).reshape(flow.gives[0])
@@ -259,6 +277,17 @@ class Flow(Matrices):
         first = y - rates[0] * t[0]
         rows = zip(by_start, by_captured, rates[1:], t[1:], strict=True)
         return [np.array([s @ first + own @ c + rate * dot for s, own, rate, dot in rows])]
+
+
+def _solve_ivp() -> Any:
+    try:
+        from scipy.integrate import solve_ivp  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise AutogradLiteError(
+            "this method of odeint is SciPy's, and SciPy is not installed. Install it with pip install "
+            "'autograd-lite[scipy]', or leave method out."
+        ) from error
+    return solve_ivp
 
 
 def _replayed(program: Program, inputs: Sequence[Any]) -> list[Any]:
@@ -295,16 +324,17 @@ def _recorded(f: Callable[..., Any], numbers: Any) -> tuple[Program, tuple[Varia
     return program, captured
 
 
-def _by_scipy(rates: Rates, y: list[Any], times: list[Any], method: str, rtol: float, atol: float, name: str) -> Any:
+def _by_scipy(problem: Problem, y: list[Any], times: list[Any], method: str) -> list[list[Any]]:
     """The states at all times but the first."""
-    program, captured = _recorded(lambda *at: rates(at[:-1], at[-1]), [getattr(n, "_value", n) for n in (*y, times[0])])
+    start = [getattr(n, "_value", n) for n in (*y, times[0])]
+    program, captured = _recorded(lambda *at: problem.rates(at[:-1], at[-1]), start)
     if program.guards:
         raise ArgumentError(
-            f"odeint: {name} branches at {program.guards[0].location}, which method={method!r} cannot follow. Write "
+            f"odeint: {problem.name} branches at {program.guards[0].location}, which method={method!r} cannot follow. Write "
             "al.where(condition, a, b), or leave method out."
         )
-    flow = Flow(program, len(y), len(times), len(captured), method, rtol, atol)
-    results = many.recorded(flow, [*y, *times, *captured])
+    sizes: Any = program, len(y), len(times), len(captured), method, problem.rtol, problem.atol
+    results = many.recorded(Flow(*sizes), [*y, *times, *captured])
     return [results[k : k + len(y)] for k in range(0, len(results), len(y))]
 
 
@@ -330,9 +360,70 @@ def odeint(
     rtol: float = 1e-10,
     atol: float = 1e-10,
 ) -> Any:
+    """Solve an ordinary differential equation; the solution can be differentiated, any number of times.
+
+    Parameters
+    ----------
+    f : callable
+        `f(y, t, *params)`, the slope dy/dt: a number for each of the state.
+    y0 : number, array, list or nest
+        The state at the first time. f gets an array for an array, a list or a tuple of numbers, and a nest for other nests.
+    t : array of m numbers
+        The times for which the state is wanted, that of `y0` first. They may decrease.
+    *params : nests
+        Further arguments of `f`. `y0`, `t`, `params`, and the Variables that f takes from outside, all have derivatives.
+    method : {"adaptive", "rk4", "LSODA", "DOP853", "RK45", "RK23", "Radau", "BDF"}
+        "adaptive", the default: an explicit method of order 8 whose steps follow an estimated error [1]_. "rk4": the
+        classical method of order 4 with fixed steps. The others are those of `scipy.integrate.solve_ivp` (extra `scipy`);
+        "LSODA", "Radau" and "BDF" are for stiff equations.
+    steps : int, default 1
+        For "rk4": how many steps between two times.
+    rtol, atol : float, default 1e-10
+        An adaptive step may have an estimated error of rtol·|y| + atol. The error of the solution is that of some steps.
+
+    Returns
+    -------
+    array (m, n) or nest
+        The states, a row for each time, in the layout of `scipy.integrate.odeint`; for a nest, a nest whose numbers and
+        arrays have a first axis of times.
+
+    Raises
+    ------
+    NotConvergedError
+        If no step is short enough: the solution has no bound, or the equation is stiff. NaN in lanes.
+    ArgumentError
+        If f does not return a slope for each number, or branches where SciPy chooses the steps.
+
+    Notes
+    -----
+    The steps of "adaptive" and "rk4" are loops, native when compiled. Their derivatives are those of the steps that were
+    made, with sizes held constant: exact for the numbers that are returned, in forward and reverse mode. Where SciPy
+    chooses the steps, derivatives obey equations of their own, S' = ∂f/∂y·S + ∂f/∂p, to the same tolerances: n·(1 + n + k)
+    numbers for n of the state and k of what f uses.
+
+    References
+    ----------
+    .. [1] Hairer, Nørsett & Wanner, *Solving Ordinary Differential Equations I*, 2nd ed., Springer 1993, section II.5.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import autograd_lite as al
+    >>> def end(rate, y0=1.0):                      # y' = -rate·y
+    ...     return al.odeint(lambda y, t, rate: -rate * y, y0, [0.0, 1.0, 2.0], rate)[-1, 0]
+    >>> bool(abs(end(0.5) - np.exp(-1.0)) < 1e-9), round(al.grad(end)(0.5), 8)   # -2·exp(-2·rate)
+    (True, -0.73575888)
+    >>> pendulum = lambda y, t, g: [y[1], -g * al.sin(y[0])]
+    >>> al.odeint(pendulum, [1.0, 0.0], np.linspace(0.0, 1.0, 3), 9.81).round(6)
+    array([[ 1.      ,  0.      ],
+           [ 0.095391, -2.997055],
+           [-0.98281 , -0.52995 ]])
+    """
     y, shape = unravel(y0, "y0 of odeint")
     times, _ = unravel(t, "t of odeint")
-    name = _checked(f, y, t, times, method, steps, rtol, atol)
+    _check(f, y, t, times)
+    _check_how(method, steps, rtol, atol)
+    name = name_of(f)
     flat = shape.leaves == (None,) and shape.containers.is_leaf()
     vector = not flat and (isinstance(y0, np.ndarray) or (type(y0) in (list, tuple) and set(shape.leaves) == {None}))
 
@@ -345,14 +436,16 @@ def odeint(
             )
         return numbers
 
-    if len(times) < 2:
-        states = []
-    elif method == "rk4":
-        states = _by_fixed_steps(rates, y, times, steps or 1)
-    elif method == "adaptive":
-        states = _trusted(*_adaptively(rates, y, times, rtol, atol), name)
-    else:
-        states = _by_scipy(rates, y, times, method, rtol, atol, name)
+    problem, states = Problem(rates, name, rtol, atol), list[list[Any]]()
+    with watched(name), context.differentiated(once=False):
+        if len(times) < 2:
+            pass
+        elif method == "rk4":
+            states = _by_fixed_steps(rates, y, times, steps or 1)
+        elif method == "adaptive":
+            states = _adaptively(problem, y, times)
+        else:
+            states = _by_scipy(problem, y, times, method)
     rows = [y, *states]
     if flat or vector:
         return as_array([n for row in rows for n in row], (len(rows), len(y)))
@@ -364,16 +457,20 @@ def odeint(
     return Shape(shape.containers, tuple((len(rows), *(leaf or ())) for leaf in shape.leaves)).pack(columns)  # type: ignore[misc]
 
 
-def _checked(
-    f: Any, y: list[Any], t: Any, times: list[Any], method: Any, steps: Any, rtol: Any, atol: Any
-) -> str:
-    """Refuse arguments that make no sense; the name of f."""
+def _check(f: Any, y: list[Any], t: Any, times: list[Any]) -> None:
+    """Refuse what is no initial value problem."""
     if not callable(f):
-        raise ArgumentError(f"odeint takes a function and got {f!r:.60}. Write odeint(f, y0, t, *params), with f(y, t, *params).")
+        raise ArgumentError(
+            f"odeint takes a function and got {f!r:.60}. Write odeint(f, y0, t, *params), with f(y, t, *params)."
+        )
     if not y:
         raise ArgumentError("y0 of odeint holds no numbers. Give the state at the first time.")
     if np.ndim(t) != 1 or not times or not all(isfinite(getattr(n, "_value", n)) for n in times):
         raise ArgumentError(f"t={t!r:.80} of odeint: give the times as a sequence of finite numbers, that of y0 first.")
+
+
+def _check_how(method: Any, steps: Any, rtol: Any, atol: Any) -> None:
+    """Refuse options that make no sense."""
     if method not in METHODS:
         raise ArgumentError(f"method={method!r} of odeint: choose one of {', '.join(map(repr, METHODS))}.")
     if steps is not None and (method != "rk4" or isinstance(steps, bool) or not isinstance(steps, int) or steps < 1):
@@ -384,13 +481,3 @@ def _checked(
     for what, number in (("rtol", rtol), ("atol", atol)):
         if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0.0 < number < 1.0:
             raise ArgumentError(f"{what}={number!r} of odeint: give a number above 0 and below 1.")
-    return name_of(f)
-
-
-def _trusted(columns: list[Any], state: Any, name: str) -> list[list[Any]]:
-    """The states, row by row; an error if a time was not reached, in lanes NaN from there on."""
-    notes = recording.current()
-    if notes is None or not (notes.mapped or notes.blind):
-        if not state == FOUND:  # noqa: SIM201 - a traced number
-            raise NotConvergedError(f"odeint of {name}: no step is short enough at some time. {_REMEDY}")
-    return [[*row] for row in zip(*columns, strict=True)]
