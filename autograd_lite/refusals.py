@@ -75,13 +75,13 @@ def _in_our_words(error: Exception, noted: list[tuple[str, str]]) -> OperandErro
         function = asker.rpartition(" ")[2]
         if type(error) is not OperandError or not asker or function in str(error):
             return None
-        return OperandError(f"{asker} was given a Variable: {error}{_remedy(asker)}")
+        return OperandError(_given(asker, str(error)))
     # Compiled code that lost our error, or wrapped it; or a library that raises its own after a refusal (SciPy's brentq).
     if isinstance(error, SystemError) or (noted and _raised_elsewhere(error)):
         causes = [c for c in (error.__cause__, error.__context__) if isinstance(c, AutogradLiteError)]
         ours = [*map(str, causes), *(text for text, _ in noted[-1:])]
         asker = _asked_by(error, anywhere=True) or "compiled code"
-        return OperandError(f"{asker} was given a Variable: {ours[0]}") if ours else None
+        return OperandError(_given(asker, ours[0], always=False)) if ours else None
     if (
         isinstance(error, AttributeError)
         and isinstance(error.obj, (list, tuple))
@@ -100,10 +100,26 @@ def _in_our_words(error: Exception, noted: list[tuple[str, str]]) -> OperandErro
     place = (
         f"{own[-1].filename.replace(chr(92), '/').rpartition('/')[2]}:{own[-1].lineno}" if own else "an unknown line"
     )
+    refused = f"{asker} at {place} refused Variables: {str(error).rstrip('.')}.{_remedy(asker)}"
+    if _solver(asker):
+        return OperandError(refused)
     return OperandError(
-        f"{asker} at {place} refused Variables: {error}.{_remedy(asker)} In an array made by al.array, al.zeros or al.full "
+        f"{refused} In an array made by al.array, al.zeros or al.full "
         "every function with a rule works. Write others with the functions of autograd_lite, or as scalar code."
     )
+
+
+def _given(asker: str, refused: str, *, always: bool = True) -> str:
+    """What to say where another library asked a Variable for its number; a solver has a counterpart here."""
+    remedy = _remedy(asker) if always or _solver(asker) else ""
+    if _solver(asker):
+        refused = refused.partition(" Use the functions of ")[0]
+    return f"{asker} was given a Variable: {refused}{remedy}"
+
+
+def _solver(asker: str) -> str:
+    """The counterpart of a solver of SciPy, if it is one."""
+    return hints.hint("a solver of SciPy", asker.rpartition(" ")[2]) if asker.startswith("scipy") else ""
 
 
 def _raised_elsewhere(error: Exception) -> bool:
@@ -122,7 +138,7 @@ def _asked_by(error: Exception, *, anywhere: bool = False) -> str:
         frames.pop()  # our refusal itself
     outermost = None
     while frames and "site-packages" in (frame := frames.pop()).filename:
-        if not frame.name.startswith("_") and frame.name not in ("wrapper", "<lambda>"):
+        if not frame.name.startswith("_") and frame.name not in ("wrapper", "inner", "<lambda>"):
             outermost = frame
     if outermost is None:
         return ""
@@ -132,6 +148,8 @@ def _asked_by(error: Exception, *, anywhere: bool = False) -> str:
 
 def _remedy(asker: str) -> str:
     name = asker.rpartition(" ")[2]
+    if remedy := _solver(asker):
+        return remedy
     if hasattr(sys.modules["autograd_lite"], name):
         return f" Use autograd_lite.{name}."
     if not asker.startswith("numpy") and (remedy := hints.hint("autograd_lite", name)):
