@@ -49,15 +49,17 @@ Equations = Callable[[list[Any]], list[Any]]
 class Solved:
     """Equations that have been solved, as a program of their unknowns and of what else they use.
 
-    `result(k)` is the operation of unknown k. Its arguments are the numbers of the solution, then those of what the program
-    captured.
+    The operations of the unknowns, `results()`, take the numbers of the solution, then those of what the program captured.
     """
 
     def __init__(self, program: Program, unknowns: int, name: str) -> None:
         self.program, self.count, self.name = program, unknowns, name
-        self.results = [Unknown(self, k) for k in range(unknowns)]
+        #: Derivatives as graphs, kept until a sweep has asked for each unknown: the trace, arguments, rows, how many have.
         self._last: tuple[Any, Sequence[Any], list[list[Any]], int] | None = None
         self._known: tuple[list[float], list[list[float | None]]] = [], []
+
+    def results(self) -> "list[Unknown]":
+        return [Unknown(self, k) for k in range(self.count)]
 
     def residuals(self, inputs: Sequence[Any]) -> list[Any]:
         values = self.program.evaluated(lambda operation, own: operation(*own), float, inputs)
@@ -70,12 +72,12 @@ class Solved:
             found, uses = last[2], last[3] + 1
         else:
             found, uses = self._found(arguments), 1
-        # A sweep asks for each unknown in turn. What is kept longer would be a cycle of references.
         self._last = (notes, arguments, found, uses) if uses < self.count else None
         return found
 
     def _found(self, arguments: Sequence[Any]) -> list[list[Any]]:
-        unknowns = [result(*arguments) for result in self.results]
+        again = Solved(self.program, self.count, self.name)  # what is kept here must not lead back here
+        unknowns = [result(*arguments) for result in again.results()]
         inputs = [positive(a) if type(a) is Variable else Variable(a) for a in (*unknowns, *arguments[self.count :])]
         rows = [
             gradients(r, inputs, create_graph=True) if type(r) is Variable else [0.0] * len(inputs)
@@ -111,6 +113,16 @@ class Unknown(Primitive):
     def __init__(self, solved: Solved, place: int) -> None:
         self.__dict__.update(name=solved.name, solved=solved, place=place)  # of a frozen dataclass
 
+    # The same unknown of the same equations is done once.
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other):
+            return False
+        assert isinstance(other, Unknown)
+        return self.place == other.place and self.solved.program is other.solved.program
+
+    def __hash__(self) -> int:
+        return hash((id(self.solved.program), self.place))
+
     @property
     def arity(self) -> int:
         return self.solved.program.inputs
@@ -137,10 +149,11 @@ class Unknown(Primitive):
         if not any(type(a) is Variable for a in arguments[count:]):
             return arguments[self.place]
         values = [getattr(a, "_value", a) for a in arguments]
-        given: Sequence[float | None] = (None,) * (len(arguments) - count)
+        known: Sequence[float | None] = (None,) * (len(arguments) - count)
         if recording.current() is None:
-            given = self.solved.numbers(values)[self.place]
-        return make_node(self, values[self.place], arguments, (*[None] * count, *given))
+            known = self.solved.numbers(values)[self.place]
+        own = [n if type(a) is Variable else None for a, n in zip(arguments[count:], known, strict=True)]
+        return make_node(self, values[self.place], arguments, (*[None] * count, *own))
 
     def slopes(self, node: Variable) -> list[Any]:
         """The local gradients as graphs; no derivative leads through the iteration."""
@@ -202,7 +215,7 @@ def _captured(equations: Equations, solution: Sequence[Any], name: str) -> tuple
 def _connected(equations: Equations, solution: Sequence[Any], name: str) -> list[Any]:
     """The solution as part of the graph under what the equations use."""
     operation, captured = _captured(equations, solution, name)
-    return [result(*solution, *captured) for result in operation.results]
+    return [result(*solution, *captured) for result in operation.results()]
 
 
 # -------------------------------------------------------------------------------------------------------- the iteration
@@ -359,7 +372,12 @@ def _started(solver: Any, equations: Equations, shape: Shape, start: list[Any]) 
         return [float(n) for n in numbers]
 
     if recording.current() is None:
-        return answer(lambda x: [getattr(r, "_value", r) for r in equations(x)], start)
+        try:
+            return answer(lambda x: [getattr(r, "_value", r) for r in equations(x)], start)
+        except Exception:
+            if recording.in_lanes():
+                return [nan] * len(start)
+            raise
     operation, captured = _captured(equations, start, "solver")
     return [Start(operation, k, answer)(*start, *captured) for k in range(len(start))]
 
@@ -398,7 +416,7 @@ def _trusted(what: str, name: str, outcome: Any, remedy: str) -> list[Any]:
     """The solution; an error where there is none, in lanes NaN there."""
     x, turns, size, state = outcome
     notes = recording.current()
-    if notes is not None and notes.mapped:
+    if recording.in_lanes():
         return [where(state == FOUND, n, nan) for n in x]
     if (notes is not None and notes.blind) or state == FOUND:
         return x  # type: ignore[no-any-return]

@@ -169,7 +169,7 @@ def _adaptively(problem: Problem, y: list[Any], times: list[Any]) -> list[list[A
     rows = as_array([n for pair in pairwise(times) for n in pair], (len(times) - 1, 2))
     (_, _, state), columns = scan(interval, (y, size, FOUND), rows)
     notes = recording.current()
-    if (notes is None or not (notes.mapped or notes.blind)) and state != FOUND:
+    if not (recording.in_lanes() or (notes is not None and notes.blind)) and state != FOUND:
         raise NotConvergedError(f"odeint of {problem.name}: no step is short enough at some time. {_REMEDY}")
     return [[*row] for row in zip(*columns, strict=True)]
 
@@ -244,7 +244,7 @@ class Flow(Matrices):
 
     def computed(self, arguments: Any, *, native: bool) -> Any:  # noqa: ARG002
         results = self.of_numbers(arguments)
-        if not self.quiet and results.size and np.isnan(results).any():
+        if not (self.quiet or recording.in_lanes()) and np.isnan(results).any():
             raise NotConvergedError(f"odeint: {self._how[4]} of SciPy has found no solution. {_REMEDY}")
         return results
 
