@@ -162,7 +162,7 @@ def _adaptively(problem: Problem, y: list[Any], times: list[Any]) -> list[list[A
         y, size, state = carry
         new, size, reached = problem.across(y, row[0], row[1] - row[0], size)
         state = where(state == FOUND, reached, LOST)
-        y = [where(state == FOUND, n, nan) for n in new]
+        y = [n * where(state == FOUND, 1.0, nan) for n in new]  # its derivatives are NaN too
         return (y, size, state), y
 
     size = problem.first_step([held(n) for n in y], held(times[0]))
@@ -171,7 +171,7 @@ def _adaptively(problem: Problem, y: list[Any], times: list[Any]) -> list[list[A
     notes = recording.current()
     if not (recording.in_lanes() or (notes is not None and notes.blind)) and state != FOUND:
         raise NotConvergedError(f"odeint of {problem.name}: no step is short enough at some time. {_REMEDY}")
-    return [[*row] for row in zip(*columns, strict=True)]
+    return [[*row] for row in zip(*(column.tolist() for column in columns), strict=True)]
 
 
 def _by_fixed_steps(rates: Rates, y: list[Any], times: list[Any], steps: int) -> list[Any]:
@@ -194,8 +194,7 @@ def _by_fixed_steps(rates: Rates, y: list[Any], times: list[Any], steps: int) ->
         h = (end - start) / steps
         rows += [n for k in range(steps) for n in (start + k * h, h)]
     states = scan(step, y, as_array(rows, (steps * (len(times) - 1), 2)))[1]
-    columns = [n[steps - 1 :: steps] for n in states]
-    return [[*row] for row in zip(*columns, strict=True)]
+    return [[*row] for row in zip(*(column[steps - 1 :: steps].tolist() for column in states), strict=True)]
 
 
 # ------------------------------------------------------------------------------------- steps that SciPy chooses

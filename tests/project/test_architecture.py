@@ -39,7 +39,8 @@ tape.elements  tape.steps  tape.connected  tape.llvm.backend  tape.pickles  see.
 tape.entries  tape.loop_tangents  tape.checkpoints  tape.lane_paths  tape.pushing  tape.colours
 tape.loop
 tape.lane_operations  tape.scan  tape.lookups
-tape.vmap  tape.lifting
+tape.vmap  tape.lifting  tape.implicit
+tape.odes
 tape.call  tape.lane_arrays
 tape.plans  tape.array_code
 tape.sparse

@@ -57,7 +57,12 @@ def exactly(name, a, b):
     return mp.findroot(lambda x, y: [2 * (x - a) - y, b * mp.exp(b * y) - x + 2 * y], (0.5, 0.0))[1]
 
 
-CASES = {"anomaly": (anomaly, 1.3, 0.6), "balanced": (balanced, 2.0, 0.7), "cosine": (cosine, 0.8, 0.9), "valley": (valley, 0.9, 0.4)}
+CASES = {
+    "anomaly": (anomaly, 1.3, 0.6),
+    "balanced": (balanced, 2.0, 0.7),
+    "cosine": (cosine, 0.8, 0.9),
+    "valley": (valley, 0.9, 0.4),
+}
 ORDERS = ((0, 0), (1, 0), (0, 1), (2, 0), (1, 1), (0, 2), (1, 2), (3, 0), (0, 3))
 
 
@@ -80,8 +85,7 @@ def answer(name, orders):
 
 def rows(f):
     """A function of numbers by way of lanes."""
-    return lambda a, b: [*al.vmap(f)(np.array([a, a + 0.1]), np.array([b, b - 0.1]))][0]
-
+    return lambda a, b: al.vmap(f)(np.array([a, a + 0.1]), np.array([b, b - 0.1]))[0]
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -125,7 +129,9 @@ def test_transforms_agree(name):
     slope = al.grad(f, (0, 1))(a, b)
     for run in (lambda f: f, al.jit):
         assert run(al.hessian(f, (0, 1)))(a, b)[0][1] == pytest.approx(fab, rel=1e-12)
-        assert run(lambda a, b: al.jvp(f, (a, b), (1.0, 2.0))[1])(a, b) == pytest.approx(slope[0] + 2 * slope[1], rel=1e-12)
+        assert run(lambda a, b: al.jvp(f, (a, b), (1.0, 2.0))[1])(a, b) == pytest.approx(
+            slope[0] + 2 * slope[1], rel=1e-12
+        )
         along = run(lambda a, b: al.hvp(f, (a, b), (1.0, 2.0)))(a, b)
         assert along == pytest.approx((faa + 2 * fab, fab + 2 * fbb), rel=1e-12)
         rows = run(al.jacobian(lambda v: [f(v[0], v[1]), v[0]]))(np.array([a, b]))
@@ -197,7 +203,9 @@ def test_nests():
     for g in (al.jacobian(f), al.jit(al.jacobian(f))):
         assert g(4.0)["a"] == pytest.approx(0.25)
         assert g(4.0)["b"] == pytest.approx([-0.0625, -0.125])
-    assert al.root(lambda x, a: np.sin(x) - a, np.array([[0.1, 0.2]]), 0.5) == pytest.approx(np.full((1, 2), math.asin(0.5)))
+    assert al.root(lambda x, a: np.sin(x) - a, np.array([[0.1, 0.2]]), 0.5) == pytest.approx(
+        np.full((1, 2), math.asin(0.5))
+    )
 
 
 def test_inside_one_another():
@@ -244,7 +252,9 @@ def square(a):
 
 def test_no_solution():
     """An error with the last point; compiled too, where other calls go on; NaN in lanes, whose neighbours are right."""
-    with pytest.raises(al.NotConvergedError, match=r"root of <lambda> has not converged in 100 turns: at x = ") as caught:
+    with pytest.raises(
+        al.NotConvergedError, match=r"root of <lambda> has not converged in 100 turns: at x = "
+    ) as caught:
         square(-1.0)
     assert (caught.value.turns, caught.value.residual) == (100, pytest.approx(1.0))
     assert abs(caught.value.x[0]) < 1e-3
@@ -291,7 +301,9 @@ def test_a_start_outside():
 
 def test_no_fixed_point_and_no_minimum():
     """Iterations that leave, functions that fall for ever, saddles."""
-    with pytest.raises(al.NotConvergedError, match=r"fixed_point of <lambda> has not converged in 1000 turns.*write root\("):
+    with pytest.raises(
+        al.NotConvergedError, match=r"fixed_point of <lambda> has not converged in 1000 turns.*write root\("
+    ):
         al.fixed_point(lambda x: 2.5 * x - 1.5 * x**3, 0.1)
     assert al.root(lambda x: 2.5 * x - 1.5 * x**3 - x, 0.9) == pytest.approx(1.0)
     with pytest.raises(al.NotConvergedError, match=r"fixed_point of <lambda>"):
@@ -316,7 +328,9 @@ def test_minima_from_far_away():
     assert al.argmin(lambda x: al.cos(x), 0.1) == pytest.approx(math.pi, rel=1e-15)
     banana = lambda x: (1 - x[0]) ** 2 + 100 * (x[1] - x[0] ** 2) ** 2
     assert al.argmin(banana, np.array([-1.2, 1.0])) == pytest.approx([1.0, 1.0], rel=1e-14)
-    assert al.argmin(lambda x: (x[0] * x[1] - 1) ** 2 + 0.1 * (x[0] - x[1]) ** 2, [0.3, 0.1]) == pytest.approx([1.0, 1.0])
+    assert al.argmin(lambda x: (x[0] * x[1] - 1) ** 2 + 0.1 * (x[0] - x[1]) ** 2, [0.3, 0.1]) == pytest.approx(
+        [1.0, 1.0]
+    )
 
 
 def test_ridge_regression():
@@ -388,7 +402,10 @@ def test_many_unknowns():
 def test_solvers_of_scipy(name):
     """On plain numbers, called back from compiled code; the derivatives do not depend on it."""
     optimize = pytest.importorskip("scipy.optimize")
-    solver = {"brentq": lambda f, _: optimize.brentq(f, 0.0, 9.0), "root_scalar": lambda f, x0: optimize.root_scalar(f, x0=x0, x1=2.0)}
+    solver = {
+        "brentq": lambda f, _: optimize.brentq(f, 0.0, 9.0),
+        "root_scalar": lambda f, x0: optimize.root_scalar(f, x0=x0, x1=2.0),
+    }
     solver = solver.get(name) or getattr(optimize, name)
     f = lambda m, e: al.root(kepler, 1.0, m, e, solver=solver)
     c = al.Variable(0.6)
