@@ -348,3 +348,16 @@ class MatrixError(AutogradLiteError, np.linalg.LinAlgError):
     ...
     autograd_lite.errors.MatrixError: inv of a singular matrix of shape (2, 2): pivot 2 of 2 is 0, ...
     """
+
+
+class SingularError(NotConvergedError, MatrixError):
+    """A solver came to a point where the derivative of its equations is singular: at the solution there is no derivative.
+
+    >>> import autograd_lite as al
+    >>> al.root(lambda x, a: (x - a) ** 2, 1.0, 3.0)
+    Traceback (most recent call last):
+        ...
+    autograd_lite.errors.SingularError: root of <lambda>: the derivative of the equations is singular at the solution ...
+    >>> al.root(lambda x, a: x - a, 1.0, 3.0)
+    3.0
+    """

@@ -14,7 +14,7 @@ import numpy as np
 
 from autograd_lite import context, hints
 from autograd_lite.backward import adjoints, gradients, stop_gradient
-from autograd_lite.errors import ArgumentError, AutogradLiteError, MatrixError, NotConvergedError
+from autograd_lite.errors import ArgumentError, AutogradLiteError, NotConvergedError, SingularError
 from autograd_lite.matrices import block, solved
 from autograd_lite.nests import Shape, unravel
 from autograd_lite.primitives import Primitive, div, maximum, minimum, positive, where
@@ -428,15 +428,17 @@ def _failure(what: str, outcome: Sequence[float], x: list[float], remedy: str) -
     turns, size, state = outcome
     shown = repr(x[0]) if len(x) == 1 else f"[{', '.join(map(repr, x[:4]))}{', …' * (len(x) > 4)}]"
     if state == FLAT:
-        return MatrixError(
+        text = (
             f"{what}: the derivative of the equations is singular at the solution x = {shown}, which has no derivative then. "
             "Is it a multiple root, or do the equations depend on one another?"
         )
+        return SingularError(text, x, size, int(turns))
     if state == STUCK:
-        return MatrixError(
-            f"{what}: the derivative of the equations is singular at x = {shown}, where the largest residual is {size:.3g}: "
-            f"Newton's method cannot go on. Do the equations depend on one another? {remedy}"
+        text = (
+            f"{what} has not converged: at x = {shown}, where the largest residual is {size:.3g}, the derivative of the equations "
+            f"is singular, and Newton's method cannot go on. Do the equations depend on one another? {remedy}"
         )
+        return SingularError(text, x, size, int(turns))
     if state == SADDLE:
         text = f"{what}: the slope is 0 at x = {shown}, but the second derivative is not positive there. {remedy}"
     elif not isfinite(size):
@@ -500,7 +502,7 @@ def root(
     NotConvergedError
         If there is no solution near: it has the last `x`, what is left there as `residual`, and `turns`. In lanes, and where
         numbers are not traced one by one, the result is NaN there, and other lanes are right.
-    MatrixError
+    SingularError
         If the derivative of the equations is singular at the solution, as at a double root; also a `LinAlgError`. NaN in
         lanes.
     ArgumentError
@@ -564,7 +566,7 @@ def fixed_point(g: Callable[..., Any], x0: Any, *params: Any) -> Any:
     ------
     NotConvergedError
         If repeating does not approach a fixed point in 1,000 turns; NaN in lanes.
-    MatrixError
+    SingularError
         If 1 is an eigenvalue of the derivative of g there; NaN in lanes.
 
     See Also
@@ -621,7 +623,7 @@ def argmin(f: Callable[..., Any], x0: Any, *params: Any) -> Any:
     ------
     NotConvergedError
         If there is no minimum near: f falls for ever, or the descent ends in a saddle. NaN in lanes.
-    MatrixError
+    SingularError
         If the Hessian is singular at the minimum, as that of x⁴ at 0; NaN in lanes.
 
     Notes

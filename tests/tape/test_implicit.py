@@ -276,14 +276,16 @@ def test_singular_at_the_solution():
     for run in (square, al.grad(square), al.jit(square)):
         with pytest.raises(np.linalg.LinAlgError, match="singular at the solution x = ") as caught:
             run(0.0)
-        assert isinstance(caught.value, al.AutogradLiteError)
+        assert type(caught.value) is al.SingularError
     assert al.vmap(al.grad(square))(np.array([4.0, 0.0])) == pytest.approx([0.25, math.nan], nan_ok=True)
     for power in (2, 3, 4):
         with pytest.raises(np.linalg.LinAlgError):
             al.root(lambda x, power=power: (x - 3.0) ** power, 2.0)
-    with pytest.raises(np.linalg.LinAlgError, match="singular at x = .* largest residual is 1: Newton"):
+    with pytest.raises(
+        np.linalg.LinAlgError, match="has not converged: at x = .* largest residual is 1, the derivative .* is singular"
+    ):
         al.root(lambda x: [x[0] + x[1] - 1.0, 2.0 * x[0] + 2.0 * x[1] - 1.0], [0.0, 0.0])
-    with pytest.raises(np.linalg.LinAlgError, match="singular at x = 0.0, where the largest residual is 2"):
+    with pytest.raises(np.linalg.LinAlgError, match="at x = 0.0, where the largest residual is 2"):
         al.root(lambda x: x * x - 2.0, 0.0)
     plane = al.vmap(al.jacobian(lambda a: al.root(lambda x: [x[0] + a * x[1] - 1.0, x[0] + x[1]], [0.0, 0.0])))
     first = plane(np.array([2.0, 1.0, 3.0]))[0]
