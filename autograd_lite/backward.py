@@ -60,7 +60,7 @@ def topological_order(y: Any) -> list[Variable]:
     >>> topological_order(x * x + x)
     [Variable(2.0, name='x'), Variable(4.0, op='mul'), Variable(6.0, op='add')]
     """
-    return reachable(variables_of(y))
+    return [node for node in reachable(variables_of(y)) if not is_bundle(node)]
 
 
 class Reach:
@@ -110,6 +110,10 @@ class Reach:
         trace = context.recording()
         return trace.connected(self, outputs) if trace else self.met
 
+    def shown(self) -> list[Variable]:
+        """The nodes that observers look at, in the order of creation."""
+        return [node for number in sorted(self.met) if not is_bundle(node := self.met[number])]
+
     def adjoints(self, seeds: Seeds, *, create_graph: bool = False) -> dict[int, Number]:
         """The reverse sweep: x̄ = Σ ȳ·∂y/∂x over the users y of x; None where no adjoint was sent."""
         found: dict[int, Number]
@@ -132,7 +136,7 @@ class Reach:
                 zip(self.met, adjoints(list(roots), list(numbers), self.oldest, [*self.met.values()]), strict=True)
             )
         if context.active:
-            context.observe_sweep([self.met[k] for k in sorted(self.met, reverse=True)], found)
+            context.observe_sweep(self.shown()[::-1], found)
         return found
 
     def tangents(self, outputs: Sequence[Any], seeds: Seeds, *, create_graph: bool = False) -> list[Number | None]:
@@ -158,7 +162,7 @@ class Reach:
             tangents[node._number] = total
         tangents = {number: None if type(t) is dict else t for number, t in tangents.items()} if places else tangents
         if context.active:
-            context.observe_sweep([self.met[k] for k in sorted(self.met)], tangents, forward=True)
+            context.observe_sweep(self.shown(), tangents, forward=True)
         found = ((y, tangents[y._number] if type(y) is Variable else None) for y in outputs)
         return [None if t is None else _nan_if_nan(y, t, create_graph=create_graph) for y, t in found]
 
@@ -445,6 +449,8 @@ def held(number: Number) -> Number:
 
 def _traced_locals(self: Variable) -> tuple[Number, ...]:
     """Local gradients for whatever numbers a trace is replayed on."""
+    if isinstance(self._primitive, Item):
+        return tuple(map(held, self._primitive.row(self)))
     return self._locals if self._primitive is None else tuple(map(held, local_graphs(self, generic=True)))
 
 

@@ -7,12 +7,13 @@ node. Loops, lanes and tables (`tape`) are such operations while a function is t
 
 import copy
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
 
 from autograd_lite import context
+from autograd_lite.rule import REAL, Interval, Primitive
 from autograd_lite.variable import Variable, make_node
 
 Number = Any  # a float or a Variable
@@ -33,7 +34,6 @@ class Item:
     """Takes result `index` out of the results of an operation."""
 
     arity, selects, expression, partials = 1, False, None, (None,)
-    formula = "one of the results of an operation that has many"
 
     def __init__(self, index: int) -> None:
         self.index, self.name = index, f"item_{index}"
@@ -62,10 +62,54 @@ class Item:
 
     recorded_shares = shares
 
+    def part_of(self, node: Variable) -> "Part":
+        """The operation as users see it: on the arguments of the operation with many results."""
+        return Part(node._arguments[0], self.index)
+
+    def row(self, node: Variable) -> list[Any]:
+        """The local gradients as graphs."""
+        bundle: Any = node._arguments[0]
+        return list(bundle._primitive.sent_back(bundle, Cotangents({self.index: 1.0})))
+
+    def recorded_row(self, node: Variable) -> list[float | None]:
+        """The local gradients, at the numbers that the node was recorded with."""
+        bundle: Any = node._arguments[0]
+        return list(bundle._primitive.recorded_back(bundle, Cotangents({self.index: 1.0})))
+
     def pushed(self, _: Any, arrived: Sequence[Any], *_places: Any, masked: bool) -> Sent | None:  # noqa: ARG002
         """The tangent, from its place among those of all results."""
         tangent: Sent | None = arrived[0].get(self.index)
         return tangent
+
+
+class Part(Primitive):
+    """One result of an operation with many, as pictures and messages see it. It does not enter the rule table."""
+
+    bundle: Any
+    index: int
+
+    def __init__(self, bundle: Any, index: int) -> None:
+        self.__dict__.update(name=bundle._primitive.name, bundle=bundle, index=index)  # of a frozen dataclass
+
+    @property
+    def arity(self) -> int:
+        return len(self.bundle._arguments)
+
+    @property
+    def domain(self) -> tuple[Interval, ...]:
+        return (REAL,) * self.arity
+
+    def value(self, *numbers: float) -> float:
+        """The result for other numbers."""
+        return self.bundle._primitive.value(*numbers)[self.index]  # type: ignore[no-any-return]
+
+    @property
+    def partials(self) -> tuple[Callable[..., Any], ...]:
+        return tuple(partial(self._partial, place) for place in range(self.arity))
+
+    def _partial(self, place: int, *_: Any) -> Any:
+        sent = self.bundle._primitive.sent_back(self.bundle, Cotangents({self.index: 1.0}))[place]
+        return 0.0 if sent is None else sent
 
 
 class Operation:
@@ -78,6 +122,10 @@ class Operation:
     selects, expression, partials = False, None, ()
     #: Another operation with results that this one has too: from which place on, to be divided by what.
     includes: "tuple[Operation, int, float | None] | None" = None
+    #: Why a tape with it has no text and no file, and what to do.
+    untold = (
+        "a loop or look-up of jit, which is one operation there. Trace the function with trace(f, *arguments) again."
+    )
     name: str
     arity: int
     results: int
@@ -102,16 +150,28 @@ class Operation:
             return recorded(self, arguments)
         return self.replayed(arguments)
 
+    def sent_back(
+        self, node: Variable, cotangents: Cotangents, conditions: dict[int, Number | None] | None = None
+    ) -> Sequence[Any]:
+        """What the adjoints of results send to each argument, as graphs; with `conditions` in pairs with such a condition."""
+        given = (cotangents,) if conditions is None else (cotangents, conditions)
+        return self.pulled_back(node._arguments, *given)
+
     def shares(
         self, node: Variable, cotangents: Cotangents, conditions: dict[int, Number | None] | None = None
     ) -> list[tuple[Variable, Any]]:
-        """The products that the adjoints of the results send to each argument that is a Variable, as graphs.
+        """What is sent to those arguments that are Variables."""
+        pairs = zip(node._arguments, self.sent_back(node, cotangents, conditions), strict=True)
+        return [(argument, share) for argument, share in pairs if share is not None and type(argument) is Variable]
 
-        With `conditions` that these were sent, each product comes with such a condition.
-        """
-        given = (cotangents,) if conditions is None else (cotangents, conditions)
-        pulled = zip(node._arguments, self.pulled_back(node._arguments, *given), strict=True)
-        return [(argument, share) for argument, share in pulled if share is not None and type(argument) is Variable]
+    def recorded_back(self, node: Variable, cotangents: Cotangents) -> list[float | None]:
+        """As `sent_back`, at the numbers that the node was recorded with."""
+        return [getattr(share, "_value", share) for share in self.sent_back(node, cotangents)]
+
+    def recorded_shares(self, node: Variable, cotangents: Cotangents) -> list[tuple[Variable, float]]:
+        """As `shares`, at the numbers that the node was recorded with."""
+        pairs = zip(node._arguments, self.recorded_back(node, cotangents), strict=True)
+        return [(argument, share) for argument, share in pairs if share is not None and type(argument) is Variable]
 
     def value_of(self, arguments: Any) -> Any:
         return self.computed(arguments, native=True)

@@ -329,7 +329,7 @@ def _slopes(f: Any, spacing: Any, edge_order: int) -> Any:
     return np.concatenate([first, inner, last])
 
 
-def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:  # noqa: A002 - NumPy's name
+def norm_of(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:  # noqa: A002 - NumPy's name
     a = array_of(x)
     axes = axes_of(axis, a.ndim)
     euclidean = ord is None or (ord == 2 and len(axes) == 1) or (ord == "fro" and len(axes) == 2)
@@ -358,8 +358,8 @@ def _vector_norm(a: Any, order: Any, axes: tuple[int, ...]) -> Any:
 def _matrix_norm(a: Any, order: Any, axes: tuple[int, ...]) -> Any:
     if order not in (1, -1, math.inf, -math.inf) or len(axes) != 2:
         raise refusal(
-            f"np.linalg.norm of a matrix of Variables with ord={order!r} needs singular values, which have no rule here. "
-            "Use ord=None, 'fro', 1 or inf."
+            f"np.linalg.norm of Variables with ord={order!r} along {len(axes)} axes: give None, 'fro', 'nuc', 1, -1, 2, -2, "
+            "inf or -inf for a matrix, and a number for vectors along one axis."
         )
     along, over = axes if abs(order) == 1 else axes[::-1]
     sums = _sum(np.abs(a), axis=along, keepdims=True)
@@ -369,7 +369,7 @@ def _matrix_norm(a: Any, order: Any, axes: tuple[int, ...]) -> Any:
 def _vector_norm_of(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:  # noqa: A002
     a = array_of(x)
     axes = axes_of(axis, a.ndim)
-    return _narrowed(_over_axes(lambda rows, axis: _norm(rows, ord, axis), a, axes), axes, keepdims)
+    return _narrowed(_over_axes(lambda rows, axis: norm_of(rows, ord, axis), a, axes), axes, keepdims)
 
 
 #: The function that answers for each of NumPy's, by its name below `np`. Older versions of NumPy lack some of them.
@@ -404,29 +404,16 @@ ANSWERS: dict[str, Function] = {
     "nanmedian": _median(np.nanquantile),
     "interp": _interp,
     "gradient": _gradient,
-    "linalg.norm": _norm,
     "linalg.vector_norm": _vector_norm_of,
-    "linalg.matrix_norm": lambda x, /, *, ord="fro", **options: _norm(x, ord, (-2, -1), **options),  # noqa: A006
 }
 for _name, _answer in ANSWERS.items():
     _home: Any = np.linalg if _name.startswith("linalg.") else np
     if hasattr(_home, _name.removeprefix("linalg.")):
         FUNCTIONS[getattr(_home, _name.removeprefix("linalg."))] = _answer
 
-_SCALAR_CODE = (
-    "There are al.norm, al.dot, al.sum and NumPy's @, dot, outer, cross, trace and einsum; for the rest write the "
-    "elimination as scalar code, or differentiate the formula by hand in an al.Primitive."
-)
-_SOLVERS = (
-    "solve", "inv", "pinv", "det", "slogdet", "cholesky", "qr", "svd", "svdvals", "eig", "eigh", "eigvals", "eigvalsh",
-    "lstsq", "cond", "matrix_rank", "tensorsolve", "tensorinv",
-)  # fmt: skip
 _TRANSFORMS = [function for function in vars(np.fft).values() if hasattr(function, "_implementation")]
 INSTEAD |= {
-    **{getattr(np.linalg, name): _SCALAR_CODE for name in _SOLVERS if hasattr(np.linalg, name)},
     **dict.fromkeys(_TRANSFORMS, "Derivatives here are of real functions; write the sums of sines and cosines."),
-    np.polyfit: "It solves a linear system. " + _SCALAR_CODE,
-    np.roots: "Roots are eigenvalues. " + _SCALAR_CODE,
     np.poly: "Multiply the factors: np.polymul.",
     np.i0: "A Bessel function has no rule here; define it with al.Primitive.",
     np.histogram: "Counts have no derivative; pass numbers, x.value.",

@@ -150,6 +150,10 @@ def _remedy(asker: str) -> str:
     name = asker.rpartition(" ")[2]
     if remedy := _solver(asker):
         return remedy
+    if asker.startswith(("numpy", "scipy")) and name in sys.modules["autograd_lite.linalg"].__all__:
+        return (
+            f" Use autograd_lite.linalg.{name}, which takes any array; np.linalg takes one made by autograd_lite.array."
+        )
     if hasattr(sys.modules["autograd_lite"], name):
         return f" Use autograd_lite.{name}."
     if not asker.startswith("numpy") and (remedy := hints.hint("autograd_lite", name)):

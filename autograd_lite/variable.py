@@ -196,7 +196,7 @@ class Variable(Methods):
     @value.setter
     def value(self, value: Any) -> None:
         if self._arguments:
-            maker = "by hand" if self._primitive is None else f"by {self._primitive.name}"
+            maker = "by hand" if self.primitive is None else f"by {self.primitive.name}"
             raise ReadOnlyError(
                 f"value of {self!r} is computed {maker} and cannot be set. Set the leaves it depends on and compute it again."
             )
@@ -275,17 +275,18 @@ class Variable(Methods):
     @property
     def primitive(self) -> Primitive | None:
         """The operation that made the node; None for a leaf and for a node made by hand."""
-        return self._primitive
+        many = getattr(self._primitive, "part_of", None)  # see `many.Item`
+        return self._primitive if many is None else many(self)
 
     @property
     def arguments(self) -> tuple[Any, ...]:
         """The arguments of the operation, in order: Variables and plain floats."""
-        return self._arguments
+        return self._arguments[0]._arguments if hasattr(self._primitive, "part_of") else self._arguments
 
     @property
     def parents(self) -> tuple["Variable", ...]:
         """The Variables among the arguments, repeats kept."""
-        return tuple(a for a in self._arguments if type(a) is Variable)
+        return tuple(a for a in self.arguments if type(a) is Variable)
 
     @property
     def local_gradients(self) -> tuple[tuple["Variable", float], ...]:
@@ -293,9 +294,11 @@ class Variable(Methods):
         locals_ = self._locals
         if context.tracing and context.noticed(self):
             locals_ = self._traced_locals()
+        elif row := getattr(self._primitive, "recorded_row", None):
+            locals_ = row(self)
         return tuple(
             (argument, 0.0 if local is None else local)
-            for argument, local in zip(self._arguments, locals_, strict=True)
+            for argument, local in zip(self.arguments, locals_, strict=True)
             if type(argument) is Variable
         )
 
@@ -465,8 +468,8 @@ class Variable(Methods):
         facts = [repr(self._value)]
         if self._grad is not None:
             facts.append(f"grad={self._grad!r}")
-        if self._primitive is not None:
-            facts.append(f"op={self._primitive.name!r}")
+        if self.primitive is not None:
+            facts.append(f"op={self.primitive.name!r}")
         if self.name is not None:
             facts.append(f"name={self.name!r}")
         return f"Variable({', '.join(facts)})"

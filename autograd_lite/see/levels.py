@@ -136,7 +136,7 @@ class Moments:
 
 def _arguments(graph: Graph) -> tuple[Any, list[float]]:
     """Return the arguments of all nodes: positions, -1 for numbers; and these numbers."""
-    given = [*chain.from_iterable(map(attrgetter("_arguments"), graph.nodes))]
+    given = [*chain.from_iterable(map(attrgetter("arguments"), graph.nodes))]
     flat = np.fromiter(map(graph.position.get, map(id, given), repeat(-1)), int, len(given))
     return flat, [float(getattr(a, "value", a)) for a in compress(given, flat < 0)]
 

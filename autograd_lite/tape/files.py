@@ -21,6 +21,7 @@ import optree
 
 from autograd_lite import hints
 from autograd_lite.errors import ArgumentError, AutogradLiteError, ModelFileError, TapeError
+from autograd_lite.many import Operation
 from autograd_lite.nests import DATACLASSES, NAMESPACE, Fixed, Shape, unravel
 from autograd_lite.primitives import PRIMITIVES, Primitive
 from autograd_lite.tape import cache
@@ -265,15 +266,10 @@ def _tape_entries(tape: Tape) -> dict[str, Any]:
         found = PRIMITIVES.get(primitive.name)
         same = found is not None and type(primitive) is Primitive and primitive.same_as(found)
         if found is not primitive and not same:
-            if hasattr(primitive, "solved"):
-                raise TapeError(
-                    f"the tape of {tape.name} cannot be saved: it has the result of {primitive.name}, whose derivative a "
-                    "file cannot hold. Save the tapes of the function before and behind the solver."
-                )
-            raise TapeError(
-                f"the tape of {tape.name} cannot be saved: {primitive.name} is a loop or look-up of jit, or a primitive "
-                "that was replaced, and is not found by its name. Trace the function with trace(f, *arguments) again."
-            )
+            replaced = "a primitive that was replaced, and is not found by its name. Trace the function again."
+            other = replaced if isinstance(primitive, Primitive) else Operation.untold
+            untold = getattr(primitive, "untold", other)
+            raise TapeError(f"the tape of {tape.name} cannot be saved: {primitive.name} is {untold}")
     header = {"format": _TAPE, "version": _VERSION, "primitives": [[p.name, p.arity] for p in used]}
     try:
         text = json.dumps(header | {"tapes": [_words(part) for part in tapes]})

@@ -109,6 +109,7 @@ class Unknown(Primitive):
 
     solved: Solved
     place: int
+    untold = "the result of a solver, whose derivative a file cannot hold. Save the tapes of what is before and behind it."
 
     def __init__(self, solved: Solved, place: int) -> None:
         self.__dict__.update(name=solved.name, solved=solved, place=place)  # of a frozen dataclass

@@ -157,7 +157,7 @@ class Recording:
         arrived = pushed(reach, {number: (tangent, None) for number, tangent in given.items()}, masked=self.masked)
         if context.active:
             tangents = {**dict.fromkeys(reach.met), **{number: tangent for number, (tangent, _) in arrived.items()}}
-            context.observe_sweep([reach.met[k] for k in sorted(reach.met)], tangents, forward=True)
+            context.observe_sweep(reach.shown(), tangents, forward=True)
         found: list[Number | None] = []
         for y in outputs:
             tangent, condition = arrived.get(y._number, (None, None)) if type(y) is Variable else (None, None)

@@ -13,9 +13,11 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import copysign, isinf, isnan
+from typing import Any
 
 from autograd_lite import primitives as p
 from autograd_lite.errors import ArgumentError, CompilationError, PrimitiveError
+from autograd_lite.many import Operation
 from autograd_lite.primitives import PRIMITIVES, Primitive
 from autograd_lite.tape.backends.numpy import FUNCTIONS
 from autograd_lite.tape.lowering import lowered
@@ -438,11 +440,10 @@ def source(tape: Tape, language: str) -> str:
     """
     if not isinstance(language, str) or language not in _LANGUAGES:
         raise ArgumentError(f"language={language!r}: give 'python', 'numpy', 'c' or 'latex'.")
-    if not all(isinstance(rule, Primitive) for rule, _ in tape.code):
-        raise CompilationError(
-            f"the tape of {tape.name} holds a loop or a look-up as one operation, as jit keeps them, and that has no text. "
-            "Write trace(f, *arguments).source(…), which records its steps one by one."
-        )
+    odd: Any = next((rule for rule, _ in tape.code if not isinstance(rule, Primitive)), None)
+    if odd is not None:
+        untold = getattr(odd, "untold", Operation.untold)
+        raise CompilationError(f"the tape of {tape.name} has no text: it holds {odd.name}, {untold}")
     return "\n".join(_LANGUAGES[language](tape)) + "\n"
 
 

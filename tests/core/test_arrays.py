@@ -398,15 +398,14 @@ class TestFunctions:
         assert al.grad(np.sinc)(0.5) == al.grad(al.sinc)(0.5)
         assert np.quantile(al.array([Variable(1.0), 2.0, 4.0]), 0.6) == np.quantile([1.0, 2.0, 4.0], 0.6)
 
-    @pytest.mark.parametrize("name", [
-        "solve", "inv", "pinv", "det", "slogdet", "cholesky", "qr", "svd", "eigh", "eigvalsh", "eig", "lstsq", "cond",
-        "matrix_rank",
-    ])  # fmt: skip
-    def test_linear_algebra_is_refused_in_our_words(self, name):
+    @pytest.mark.parametrize(
+        ("name", "remedy"),
+        [("qr", "cholesky"), ("svd", "svdvals"), ("eig", "eigh"), ("eigvals", "eigvalsh"), ("matrix_rank", "x.value")],
+    )
+    def test_linear_algebra_without_a_rule_is_refused_in_our_words(self, name, remedy):
         """With its name and what there is."""
-        more = (np.ones(2),) if name in ("solve", "lstsq") else ()
-        with pytest.raises(al.OperandError, match=rf"np.linalg.{name} .*al.norm") as caught:
-            al.grad(lambda m: np.sum(getattr(np.linalg, name)(m, *more)[0]))(SQUARE)
+        with pytest.raises(al.OperandError, match=rf"np.linalg.{name} .*{remedy}") as caught:
+            al.grad(lambda m: np.sum(getattr(np.linalg, name)(m)[0]))(SQUARE)
         assert "UFunc" not in str(caught.value)
 
     def test_whatever_numpy_refuses_leaves_in_our_words(self):

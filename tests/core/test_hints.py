@@ -87,6 +87,7 @@ def test_what_a_hint_names_exists(remedy):
 
 PLACES = {
     "autograd_lite": al,
+    "autograd_lite.linalg": al.linalg,
     "autograd_lite.train.nn": al.nn,
     "autograd_lite.train.optim": al.optim,
     "a Variable": al.Variable(1.0),

@@ -32,7 +32,7 @@ class TestSwallowedRefusals:
             assert caught[0].filename == __file__
 
     @pytest.mark.parametrize("refused", [
-        lambda x: np.linalg.inv(al.array([[x]])),
+        lambda x: np.linalg.qr(al.array([[x]])),
         lambda x: np.nextafter(x, 1.0),
         lambda x: np.add(np.zeros(1), x, out=np.zeros(1)),
         lambda x: math.sin(x),

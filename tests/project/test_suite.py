@@ -25,6 +25,8 @@ RUN_BY = {
     "errors": "core/test_numerics_policy.py",
     "frames": "see/test_blame.py",
     "ieee": "core/test_numerics_policy.py",
+    "many": "core/test_linalg.py",
+    "matrices": "core/test_linalg.py",
     "nests": "core/test_transforms.py",
     "numpy": "core/test_hints.py",
     "numpy_functions": "core/test_arrays.py",

@@ -595,7 +595,7 @@ def test_scans_of_compiled_functions_have_no_text(language):
 
     compiled = al.jit(f)
     value = compiled(0.5)
-    with pytest.raises(CompilationError, match=r"holds a loop or a look-up as one operation.*trace\(f, \*arguments\)"):
+    with pytest.raises(CompilationError, match=r"holds scan, a loop or look-up of jit.*trace\(f, \*arguments\)"):
         compiled.paths()[0].tape.source(language)
     if language == "python":
         assert defined(al.trace(f, 0.5).source("python"))(0.5) == value

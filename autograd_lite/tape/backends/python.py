@@ -17,6 +17,7 @@ import numpy as np
 import optree
 
 from autograd_lite.errors import ArgumentError, BranchError, OperandError
+from autograd_lite.many import Operation
 from autograd_lite.nests import NAMESPACE, Fixed, Shape
 from autograd_lite.primitives import COMPARISONS, Primitive, as_float
 from autograd_lite.tape import recording
@@ -116,6 +117,11 @@ def _applied(kind: type) -> Apply:
 
     def apply(primitive: Primitive, arguments: Sequence[Any]) -> Any:
         name, cause = primitive.name, None
+        if isinstance(primitive, Operation):
+            raise OperandError(
+                f"{name} works on floats, not on numbers of type {kind.__name__}. Replay in floats, or write its steps as "
+                "scalar code."
+            )
         try:
             if name in own:
                 return own[name](*arguments)

@@ -243,7 +243,7 @@ def loop_callback(loop: Any) -> Callback:
             memory[: loop.results] = loop.value_of(memory[: loop.arity].copy())
             return
         table = memory.reshape(size, row // 8)[:, :lanes]
-        table[: loop.results] = loop.of_lanes(*table[: loop.arity]).T
+        table[: loop.results] = loop.of_numbers(table[: loop.arity].T).T
 
     kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
     return Callback(run, kind, None, own=True)
