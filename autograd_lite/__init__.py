@@ -25,8 +25,8 @@ from autograd_lite.errors import (
     GradientCheckError, GraphTooLarge, HandMadeNodeError, LoopLimitError, MatrixError, ModelFileError,
     NonFiniteError, NotConvergedError, OperandError,
     OutputError,
-    PathWarning, PrimitiveError, ReadOnlyError, RendererNotFound, RowError, SingularError, StaleGraphError, TapeError, TraceError,
-    UnconnectedError, UnknownImportError, UnknownKeywordError, UnknownNameError,
+    PathWarning, PrimitiveError, ReadOnlyError, RendererNotFound, RowError, SingularError,
+    StaleGraphError, TapeError, TraceError, UnconnectedError, UnknownImportError, UnknownKeywordError, UnknownNameError,
 )
 from autograd_lite.see.audit import audit
 from autograd_lite.see.blame import blame
@@ -72,11 +72,11 @@ __all__ = [
     "ReadOnlyError", "RendererNotFound", "RowError", "SingularError", "StaleGraphError", "Tape", "TapeError", "TraceError",
     "UnconnectedError",
     "UnknownImportError", "UnknownKeywordError", "UnknownNameError",
-    "Variable", "__version__", "argmin", "array", "audit", "blame", "check_grads", "dot", "draw", "elu", "equal", "explain",
-    "fixed_point", "full", "gelu", "grad", "gradient_flow", "gradients", "greater", "greater_equal", "hessian", "hvp", "jacobian",
-    "jit", "jvp", "kinks", "less_equal", "linalg", "load", "log_softmax", "logsumexp", "mean", "nn", "norm", "not_equal",
-    "odeint", "ones", "optim", "plot_gradient_flow", "prod", "raise_on_nonfinite", "record_locations", "register_dataclass", "root",
-    "save",
+    "Variable", "__version__", "argmin", "array", "audit", "blame", "check_grads", "dot", "draw", "elu", "equal",
+    "explain", "fixed_point", "full", "gelu", "grad", "gradient_flow", "gradients", "greater", "greater_equal", "hessian",
+    "hvp", "jacobian", "jit", "jvp", "kinks", "less_equal", "linalg", "load", "log_softmax", "logsumexp", "mean", "nn", "norm",
+    "not_equal", "odeint", "ones", "optim", "plot_gradient_flow", "prod", "raise_on_nonfinite", "record_locations", "register_dataclass",
+    "root", "save",
     "scan", "scope", "selu", "silu", "softmax", "sparse", "sparse_hessian", "sparse_jacobian", "stop_gradient", "take",
     "topological_order", "trace", "value_and_grad", "vjp", "vmap", "while_loop", "why", "zero_grad", "zeros",
 ]

@@ -15,7 +15,8 @@ import numpy as np
 from autograd_lite import context, hints
 from autograd_lite.backward import adjoints, gradients, stop_gradient
 from autograd_lite.errors import ArgumentError, AutogradLiteError, NotConvergedError, SingularError
-from autograd_lite.matrices import block, solved
+from autograd_lite.linalg import SMALL, quiet_solution
+from autograd_lite.matrices import block
 from autograd_lite.nests import Shape, unravel
 from autograd_lite.primitives import Primitive, div, maximum, minimum, positive, where
 from autograd_lite.primitives import abs as absolute
@@ -32,6 +33,10 @@ from autograd_lite.variable import Variable, make_node
 
 #: Turns of a solver, those that only halve a step among them.
 LIMIT = 100
+
+#: Unknowns up to which a compiled turn solves its linear system by scalar code: in lanes a hundredth of the time of LAPACK.
+#: Nobody differentiates a turn.
+INLINE = 12
 
 #: Turns of a plain iteration, and the relative change from which on Newton's method takes over.
 ITERATIONS, CLOSE = 1000, 1e-4
@@ -109,7 +114,9 @@ class Unknown(Primitive):
 
     solved: Solved
     place: int
-    untold = "the result of a solver, whose derivative a file cannot hold. Save the tapes of what is before and behind it."
+    untold = (
+        "the result of a solver, whose derivative a file cannot hold. Save the tapes of what is before and behind it."
+    )
 
     def __init__(self, solved: Solved, place: int) -> None:
         self.__dict__.update(name=solved.name, solved=solved, place=place)  # of a frozen dataclass
@@ -193,14 +200,14 @@ class Unknown(Primitive):
         return type(None), ()  # in a file the node keeps its numbers, as one that was made by hand
 
 
-def _minus_solved(rows: Sequence[Sequence[Any]], count: int) -> list[list[Any]]:
+def _minus_solved(rows: Sequence[Sequence[Any]], count: int, small: int = SMALL) -> list[list[Any]]:
     """-A⁻¹·B for rows of [A, B]; NaN if A is singular."""
     if count == 1:
         slope, *others = rows[0]
         return [[div(-n, slope) for n in others]]
     numbers = [n for row in rows for n in row]
     matrix = block(numbers, (count, len(rows[0])))
-    return (-solved(matrix[:, :count], matrix[:, count:])).tolist()  # type: ignore[no-any-return]
+    return (-quiet_solution(matrix[:, :count], matrix[:, count:], small)).tolist()  # type: ignore[no-any-return]
 
 
 def _captured(equations: Equations, solution: Sequence[Any], name: str) -> tuple[Solved, list[Variable]]:
@@ -247,7 +254,8 @@ def _newton(equations: Equations, y: list[Any]) -> tuple[list[Any], list[Any]]:
     """The residuals, and Newton's step."""
     residuals, rows = _linear(equations, y)
     pairs = zip(rows, residuals, strict=True)
-    return residuals, [step for (step,) in _minus_solved([[*row, r] for row, r in pairs], len(y))]
+    small = SMALL if recording.current() is None else INLINE
+    return residuals, [step for (step,) in _minus_solved([[*row, r] for row, r in pairs], len(y), small)]
 
 
 def held(number: Any) -> Any:
@@ -436,8 +444,8 @@ def _failure(what: str, outcome: Sequence[float], x: list[float], remedy: str) -
         return SingularError(text, x, size, int(turns))
     if state == STUCK:
         text = (
-            f"{what} has not converged: at x = {shown}, where the largest residual is {size:.3g}, the derivative of the equations "
-            f"is singular, and Newton's method cannot go on. Do the equations depend on one another? {remedy}"
+            f"{what} has not converged: at x = {shown}, where the largest residual is {size:.3g}, the derivative of the "
+            f"equations is singular, and Newton's method cannot go on. Do the equations depend on one another? {remedy}"
         )
         return SingularError(text, x, size, int(turns))
     if state == SADDLE:
