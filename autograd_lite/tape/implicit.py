@@ -38,6 +38,9 @@ LIMIT = 100
 #: Nobody differentiates a turn.
 INLINE = 12
 
+#: Unknowns from which on a system that is mostly zeros is solved as a sparse one, where SciPy is installed.
+SPARSE = 50
+
 #: Turns of a plain iteration, and the relative change from which on Newton's method takes over.
 ITERATIONS, CLOSE = 1000, 1e-4
 
@@ -207,7 +210,24 @@ def _minus_solved(rows: Sequence[Sequence[Any]], count: int, small: int = SMALL)
         return [[div(-n, slope) for n in others]]
     numbers = [n for row in rows for n in row]
     matrix = block(numbers, (count, len(rows[0])))
+    if count >= SPARSE and matrix.dtype != object and np.count_nonzero(matrix[:, :count]) < 0.1 * count * count:
+        found = _sparsely_solved(matrix[:, :count], matrix[:, count:])
+        if found is not None:
+            return (-found).tolist()  # type: ignore[no-any-return]
     return (-quiet_solution(matrix[:, :count], matrix[:, count:], small)).tolist()  # type: ignore[no-any-return]
+
+
+def _sparsely_solved(a: Any, b: Any) -> Any:
+    """The solution of a system that is mostly zeros, NaN if it is singular; None where SciPy is not installed."""
+    try:
+        from scipy.sparse import csc_array  # noqa: PLC0415 - an extra
+        from scipy.sparse.linalg import splu  # noqa: PLC0415
+    except ImportError:
+        return None
+    try:
+        return splu(csc_array(a)).solve(np.ascontiguousarray(b))
+    except RuntimeError:  # exactly singular
+        return np.full(b.shape, nan)
 
 
 def _captured(equations: Equations, solution: Sequence[Any], name: str) -> tuple[Solved, list[Variable]]:
@@ -522,7 +542,8 @@ def root(
     Newton's method with halved steps. By the implicit function theorem [1]_, dx/dp = -(∂r/∂x)⁻¹·∂r/∂p; the rule is written
     with the solution itself, and so has derivatives in turn. Time: a turn takes one run of `residual`, a sweep and a system
     of linear equations for n unknowns; a gradient as much as a turn, whatever the number of turns. Compiled, the turns are a
-    native loop, and `solver` is called back.
+    native loop, and `solver` is called back. Outside of compiled code, systems of 50 unknowns and more that are mostly zeros are
+    solved as sparse ones, where SciPy is installed.
 
     References
     ----------
