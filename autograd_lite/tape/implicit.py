@@ -27,7 +27,7 @@ from autograd_lite.tape.backends.python import arithmetic
 from autograd_lite.tape.program import Program
 from autograd_lite.tape.recording import Recording
 from autograd_lite.tape.scan import while_loop
-from autograd_lite.tape.trace import GraphBuilder
+from autograd_lite.tape.trace import GraphBuilder, recorded
 from autograd_lite.transforms import grad, hessian, name_of
 from autograd_lite.variable import Variable, make_node
 
@@ -232,6 +232,12 @@ def _sparsely_solved(a: Any, b: Any) -> Any:
 
 def _captured(equations: Equations, solution: Sequence[Any], name: str) -> tuple[Solved, list[Variable]]:
     """The equations as they are at a point, and the Variables that they use beside the unknowns."""
+    if (
+        recording.current() is None
+    ):  # a trace of its own: outside of one, mapped and compiled functions are nodes of one place
+        shape = unravel(((*solution,), {}))[1]
+        program, captured, _ = recorded(lambda *x: equations([*x]), solution, shape, masked=True)
+        return Solved(program, len(solution), name), [*captured]
     unknowns = [positive(x) if type(x) is Variable else Variable(x) for x in solution]
     oldest = Variable(0.0).number
     with context.differentiated(once=False):
@@ -471,7 +477,7 @@ def _failure(what: str, outcome: Sequence[float], x: list[float], remedy: str) -
     if state == SADDLE:
         text = f"{what}: the slope is 0 at x = {shown}, but the second derivative is not positive there. {remedy}"
     elif not isfinite(size):
-        text = f"{what}: the residual at x0 = {shown} is {size}. Start where the equations are defined."
+        text = f"{what}: the residual at x = {shown} is not finite. Start where the equations are defined."
     else:
         text = f"{what} has not converged in {turns:.0f} turns: at x = {shown} the largest residual is {size:.3g}. {remedy}"
     return NotConvergedError(text, x, size, int(turns))
@@ -542,8 +548,8 @@ def root(
     Newton's method with halved steps. By the implicit function theorem [1]_, dx/dp = -(∂r/∂x)⁻¹·∂r/∂p; the rule is written
     with the solution itself, and so has derivatives in turn. Time: a turn takes one run of `residual`, a sweep and a system
     of linear equations for n unknowns; a gradient as much as a turn, whatever the number of turns. Compiled, the turns are a
-    native loop, and `solver` is called back. Outside of compiled code, systems of 50 unknowns and more that are mostly zeros are
-    solved as sparse ones, where SciPy is installed.
+    native loop, and `solver` is called back. Outside of compiled code, systems of 50 unknowns and more that are mostly
+    zeros are solved as sparse ones, where SciPy is installed.
 
     References
     ----------

@@ -259,7 +259,8 @@ class Flow(Matrices):
         else:
             (states,) = applied(flow, block(start, (len(start),)), t, c)
         s = states[:, n:].reshape(m - 1, n, n + k)
-        rates = [_replayed(program, [*row, time, *c]) for row, time in zip([y, *states[:, :n]], t, strict=True)]
+        rows = zip([y.tolist(), *states[:, :n].tolist()], t.tolist(), strict=True)
+        rates = [_replayed(program, [*row, time, *c.tolist()]) for row, time in rows]
         return block([n for row in rates for n in row], (m, n)), s[:, :, :n], s[:, :, n:]
 
     def pull(self, at: At, bars: list[Array | None]) -> list[Array | None]:
@@ -319,7 +320,7 @@ def _with_sensitivities(program: Program, n: int, k: int) -> Program:
 
 def _recorded(f: Callable[..., Any], numbers: Any) -> tuple[Program, tuple[Variable, ...]]:
     given = [0.5] * numbers if type(numbers) is int else numbers
-    program, captured, _ = recorded(f, given, unravel(((*given,), {}))[1], masked=True)
+    program, captured, _ = recorded(f, given, unravel(((*given,), {}))[1], masked=True, loops=2, mapped=True)
     return program, captured
 
 

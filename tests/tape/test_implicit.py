@@ -294,7 +294,7 @@ def test_singular_at_the_solution():
 
 def test_a_start_outside():
     """Where the equations have no value."""
-    with pytest.raises(al.NotConvergedError, match=r"residual at x0 = -1.0 is inf. Start where"):
+    with pytest.raises(al.NotConvergedError, match=r"residual at x = -1.0 is not finite. Start where"):
         al.root(lambda x: al.log(x) - 1.0, -1.0)
     assert al.vmap(lambda a: al.root(lambda x: al.log(x) - 1.0, a))(np.array([1.0, -1.0])) == pytest.approx(
         [math.e, math.nan], nan_ok=True
@@ -520,3 +520,27 @@ def test_random_systems():
         assert slope == pytest.approx((f(a + 1e-6) - f(a - 1e-6)) / 2e-6, rel=1e-6, abs=1e-7)
         assert al.hessian(f)(a) == pytest.approx(second, rel=1e-12)
         assert al.vmap(al.grad(al.grad(f)))(np.array([a, 0.5]))[0] == pytest.approx(second, rel=1e-10)
+
+
+def test_mapped_and_compiled_functions_inside():
+    """Eagerly these are nodes of one place, and the equations are taken at others."""
+    points = np.array([0.5, 1.0, 2.0])
+
+    def f(k):
+        return al.root(lambda x: al.sum(al.vmap(lambda m: al.tanh(m * x) * k)(points)) - 1.0, 0.3)
+
+    def alike(k):
+        return al.root(lambda x: sum(al.tanh(m * x) * k for m in points.tolist()) - 1.0, 0.3)
+
+    for transform in (al.grad, lambda f: al.grad(al.grad(f)), lambda f: al.grad(al.grad(al.grad(f)))):
+        for run in (lambda f: f, al.jit):
+            assert run(transform(f))(1.0) == pytest.approx(transform(alike)(1.0), rel=1e-12)
+    c = al.Variable(2.0)
+    cube = al.jit(lambda x: c * x**3)
+    slope = al.gradients(al.root(lambda x: cube(x) - 1.0, 0.5), c, create_graph=True)
+    assert slope == pytest.approx(-(2 ** (-4 / 3)) / 3)
+    assert al.gradients(slope, c) == pytest.approx(4 / 9 * 2 ** (-7 / 3))
+    matrix = np.array([[2.0, 0.3], [0.1, 1.0]])
+    g = lambda k: al.sum(al.root(lambda x: al.linalg.solve(matrix + k * np.outer(x, x), np.ones(2)) - x, np.ones(2)))
+    assert al.grad(g)(0.5) == pytest.approx((g(0.5 + 1e-6) - g(0.5 - 1e-6)) / 2e-6, rel=1e-8)
+    assert al.jit(al.grad(al.grad(g)))(0.5) == pytest.approx(al.grad(al.grad(g))(0.5), rel=1e-12)

@@ -224,9 +224,13 @@ def test_no_solution():
     rows = al.jit(al.vmap(end))(np.array([0.1, 1.0, 0.2]))
     assert rows[0] == pytest.approx([1.0, 1 / 0.95, 1 / 0.8])
     assert rows[1] == pytest.approx([1.0, 2.0, math.nan], nan_ok=True)
-    assert al.vmap(al.grad(lambda k: end(k)[-1]))(np.array([0.1, 1.0])) == pytest.approx(
-        [2 / 0.64, math.nan], nan_ok=True
-    )
+
+
+@full
+def test_no_solution_has_no_derivative():
+    """NaN in its lane."""
+    end = lambda k: al.odeint(explosion, 1.0, [0.0, 0.5, 2.0], k)[-1, 0]
+    assert al.vmap(al.grad(end))(np.array([0.1, 1.0])) == pytest.approx([2 / 0.64, math.nan], nan_ok=True)
 
 
 @pytest.mark.filterwarnings("ignore")  # SciPy's, of infinite numbers
@@ -269,3 +273,22 @@ def test_branches():
     assert k(1.0) == pytest.approx(al.grad(lambda y0: al.odeint(f, y0, [0.0, 1.0])[-1, 0])(1.0), rel=1e-9)
     with pytest.raises(al.ArgumentError, match=r"<lambda> branches at .*, which method='RK45' cannot follow"):
         al.odeint(f, 1.0, [0.0, 1.0], method="RK45")
+
+
+def test_roots_and_equations_inside_one_another():
+    """Shooting: the start that leads to a given end. Rates that solve an equation."""
+
+    def shot(g):
+        pendulum = lambda y, t: [y[1], -g * al.sin(y[0])]
+        return al.root(lambda v: al.odeint(pendulum, [0.0, v], [0.0, 1.0])[-1, 0] - 1.0, 1.0)
+
+    def slowed(k, **options):
+        return al.odeint(lambda y, t: [-al.root(lambda z: z**3 + z - y[0] * k, 0.5)], [1.0], [0.0, 1.0], **options)[
+            -1, 0
+        ]
+
+    assert al.grad(shot)(9.81) == pytest.approx((shot(9.82) - shot(9.80)) / 0.02, rel=1e-5)
+    assert al.jit(al.grad(shot))(9.81) == pytest.approx(al.grad(shot)(9.81), rel=1e-9)
+    assert al.grad(slowed)(1.0) == pytest.approx((slowed(1.01) - slowed(0.99)) / 0.02, rel=1e-4)
+    by_scipy = lambda k: slowed(k, method="LSODA")
+    assert al.grad(by_scipy)(1.0) == pytest.approx(al.grad(slowed)(1.0), rel=1e-7)
