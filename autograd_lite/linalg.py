@@ -40,14 +40,30 @@ SMALL_FACTOR = 6
 
 
 class EighResult(NamedTuple):
-    """Eigenvalues in ascending order, and eigenvectors as columns."""
+    """What `eigh` returns.
+
+    Parameters
+    ----------
+    eigenvalues : array of shape (…, n)
+        In ascending order.
+    eigenvectors : array of shape (…, n, n)
+        As columns.
+    """
 
     eigenvalues: Any
     eigenvectors: Any
 
 
 class SlogdetResult(NamedTuple):
-    """The sign of a determinant, and the logarithm of its size."""
+    """What `slogdet` returns.
+
+    Parameters
+    ----------
+    sign : float, Variable or array of shape (…)
+        -1.0, 0.0 or 1.0.
+    logabsdet : float, Variable or array of shape (…)
+        The logarithm of the size of the determinant.
+    """
 
     sign: Any
     logabsdet: Any
@@ -582,7 +598,19 @@ def svdvals(a: Any) -> Any:
 
 
 class LstsqResult(NamedTuple):
-    """A least-squares solution, and what NumPy returns beside it."""
+    """What `lstsq` returns.
+
+    Parameters
+    ----------
+    x : array of shape (n,) or (n, k)
+        The solution.
+    residuals : array of shape (k,)
+        The sum of squares of each column; empty if there are as many equations as unknowns.
+    rank : int
+        The number of columns.
+    singular_values : array of shape (n,)
+        From the largest.
+    """
 
     x: Any
     residuals: Any

@@ -76,6 +76,8 @@ def product(a: Array, b: Array) -> Array:
 
 def applied(operation: "Matrices", *arrays: Array) -> list[Array]:
     """The results of an operation on matrices as arrays."""
+    if not any(array.dtype == object for array in arrays):
+        return cut(operation.found(np.concatenate([array.ravel() for array in arrays])), operation.gives)
     numbers = recorded(operation, [n for array in arrays for n in array.ravel().tolist()])
     return blocks(numbers, operation.gives)
 

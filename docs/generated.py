@@ -53,6 +53,7 @@ CALLS = {
     "transforms": ("Transforms of functions", "Gradients, Jacobians, Hessians, products.", ("transforms", "testing")),
     "nodes": ("Variables and the sweep", "Nodes and their graph. `x.sin()` is `al.sin(x)`.", ("variable", "backward")),
     "functions": ("Functions of several numbers", "Composed of operations of the table.", ("functions", "selection")),
+    "linalg": ("Linear algebra", "`al.linalg`, and NumPy's functions of arrays that keep Variables.", ("linalg",)),
     "nests": ("Nests and arrays", "Models are nests (pytrees); arrays keep Variables.", ("nests",)),
     "tape": ("Tapes and machine code", "Record once, run as machine code over many lanes.",
              ("tape.call", "tape.vmap", "tape.scan", "tape")),
@@ -302,7 +303,7 @@ def calls() -> dict[str, dict[str, str]]:
         if inspect.ismodule(thing) or thing.__name__ != name:  # a second name
             continue
         found[_page_of(module)][f"al.{name}"] = f"{module}.{name}"
-    for module in (al.nn, al.optim):
+    for module in (al.linalg, al.nn, al.optim):
         short = module.__name__.rpartition(".")[2]
         names = [
             n

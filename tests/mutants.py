@@ -64,7 +64,12 @@ class Room:
 
 ROOMS = {
     "sweep": Room(
-        {"backward.py": (), "tape/recording.py": (), "variable.py": ("reachable", "search", "is_input_of", "is_stale")},
+        {
+            "backward.py": (),
+            "many.py": (),
+            "tape/recording.py": (),
+            "variable.py": ("reachable", "search", "is_input_of", "is_stale"),
+        },
         (
             "tests/core/test_backward.py",
             "tests/core/test_transforms.py",
@@ -72,6 +77,7 @@ ROOMS = {
             "tests/core/test_variable.py",
             "tests/core/test_operators.py",
             "tests/core/test_copies.py",
+            "tests/core/test_linalg.py",
             "tests/core/test_numerics_policy.py",
             "tests/see/test_watch.py",
             "tests/tape/test_recording.py",
@@ -165,7 +171,7 @@ ROOMS = {
 
 #: Mutants that no test can notice: a pattern of names, and why. `project/test_mutants.py` refuses a pattern that fits none.
 EQUIVALENT = {
-    "tape/recording.py Cotangents.__add__: operator: *": "each result of an operation is one node, which a sweep visits once",
+    "many.py Cotangents.__add__: operator: *": "each result of an operation is one node, which a sweep visits once",
     "variable.py is_input_of: comparison: node._number <= *": "a node with that very number is found to be none later",
     "backward.py *: arguments: times(*": "a product is the same in either order of its factors",
     "tape/llvm/ir.py Builder.emit: constant: 1 -> 2": "names of values need only differ",
@@ -173,10 +179,10 @@ EQUIVALENT = {
     "tape/llvm/emit.py FunctionWriter._address: returned: *": "only speed: numbers are then passed one by one",
     "tape/llvm/emit.py ProgramModule.level: constant: *": "how much LLVM optimises",
     "tape/llvm/matrix_loops.py matrix: constant: 0 -> 1*": "only speed: the general kernel gives the same bits",
-    "tape/loop.py Loop.another: operator: notes.scans + 1 -> *": "numbers of scans need only differ",
+    "tape/loop.py Loop.kept: operator: notes.scans + 1 -> *": "numbers of scans need only differ",
     "context.py noticed: comparison: node._number > other.oldest -> *": "no node that a function meets has that number",
     "tape/program.py _moved: arguments: max(*": "the largest is the same in any order",
-    "backward.py local_graphs: comparison: a._about.changed > node._number -> *": "no change has the number of a node",
+    "backward.py refuse_stale: comparison: a._about.changed > node._number -> *": "no change has the number of a node",
 }
 
 

@@ -81,8 +81,8 @@ def residual(a):
     return [mpmath.fsum(r * r for r in b - a * x)]
 
 
-#: By name: the function, the same in mpmath as numbers in a row, and what it takes: a regular matrix, a positive definite one,
-#: or one with two rows more.
+#: By name: the function, the same in mpmath as numbers in a row, and what it takes: a regular matrix, a positive definite
+#: one, or one with two rows more.
 FUNCTIONS = {
     "solve": (lambda a: la.solve(a, RIGHT[: len(a)]), solution, "a"),
     "inv": (la.inv, mpmath.inverse, "a"),
@@ -141,7 +141,8 @@ ORDERS = [0, 1, 1, 2, 2]
 #: The sizes of each, the quick one first; those of others are composed of the first ones.
 SIZES = {
     "solve": (5, 1, 2, 3, 4, 7), "inv": (4, 1, 2, 5), "det": (5, 1, 2, 3, 4, 7), "slogdet": (2, 1, 3, 4, 7),
-    "cholesky": (3, 1, 2, 7), "eigvalsh": (5, 1, 2, 7), "eigh": (3, 1, 2, 5), "expm": (2, 1, 3, 5), "svdvals": (2, 1, 3, 5), "lstsq": (3, 1, 2, 7),
+    "cholesky": (3, 1, 2, 7), "eigvalsh": (5, 1, 2, 7), "eigh": (3, 1, 2, 5), "expm": (2, 1, 3, 5),
+    "svdvals": (2, 1, 3, 5), "lstsq": (3, 1, 2, 7),
     "residuals": (2, 5), "pinv": (2, 3), "nuclear": (2, 3), "power": (2, 4), "cond": (2, 3),
 }  # fmt: skip
 LATER = ("residuals", "pinv", "nuclear", "power", "cond")
@@ -389,7 +390,7 @@ def test_eigenvectors_of_equal_eigenvalues_have_no_derivative():
 
 
 def test_one_triangle_is_read():
-    """As NumPy does it; an entry below the diagonal stands for two: its derivative is the sum of both, the other one's is 0."""
+    """As NumPy does it. An entry below the diagonal stands for two: its derivative is the sum of both, that above is 0."""
     a = positive(3)
     garbage = a + np.triu(np.full((3, 3), 9.0), 1)
     for f in (lambda a: la.cholesky(a)[2, 2], lambda a: la.eigvalsh(a)[0], lambda a: la.eigh(a, "l").eigenvalues[2]):
