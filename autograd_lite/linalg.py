@@ -212,7 +212,7 @@ def _eliminated(rows: list[list[Any]], fails: Callable[[], str] | None) -> list[
     return exchanges
 
 
-def quiet_solution(a: Array, b: Array, small: int = SMALL) -> Array:
+def _quiet_solution(a: Array, b: Array, small: int = SMALL) -> Array:
     """The solution of a system, NaN or infinite if it is singular; scalar code up to so many rows."""
     return _small_solution(a, b, None) if len(a) <= small else m.solved(a, b)
 

@@ -15,7 +15,7 @@ import numpy as np
 from autograd_lite import context, hints
 from autograd_lite.backward import adjoints, gradients, stop_gradient
 from autograd_lite.errors import ArgumentError, AutogradLiteError, NotConvergedError, SingularError
-from autograd_lite.linalg import SMALL, quiet_solution
+from autograd_lite.linalg import SMALL, _quiet_solution
 from autograd_lite.matrices import block
 from autograd_lite.nests import Shape, unravel
 from autograd_lite.primitives import Primitive, div, maximum, minimum, positive, where
@@ -214,7 +214,7 @@ def _minus_solved(rows: Sequence[Sequence[Any]], count: int, small: int = SMALL)
         found = _sparsely_solved(matrix[:, :count], matrix[:, count:])
         if found is not None:
             return (-found).tolist()  # type: ignore[no-any-return]
-    return (-quiet_solution(matrix[:, :count], matrix[:, count:], small)).tolist()  # type: ignore[no-any-return]
+    return (-_quiet_solution(matrix[:, :count], matrix[:, count:], small)).tolist()  # type: ignore[no-any-return]
 
 
 def _sparsely_solved(a: Any, b: Any) -> Any:
