@@ -33,6 +33,9 @@ from autograd_lite.variable import Variable
 #: From the numbers of the state and a time to those of the slope.
 Rates = Callable[[Sequence[Any], Any], list[Any]]
 
+#: For each stage its time and the weights of the slopes before it.
+Stages = tuple[tuple[float, tuple[float, ...]], ...]
+
 #: Steps between two times at most.
 STEPS = 100_000
 
@@ -40,7 +43,7 @@ STEPS = 100_000
 # it (DOP853, *Solving Ordinary Differential Equations I*, 2nd ed., Springer 1993, section II.5): for each stage its time and
 # the weights of the slopes before it, then the weights of the result and of the two estimates.
 # fmt: off
-STAGES: tuple[tuple[float, tuple[float, ...]], ...] = (
+STAGES: Stages = (
     (0.0, ()),
     (0.05260015195876773, (0.05260015195876773,)),
     (0.0789002279381516, (0.0197250569845379, 0.0591751709536137)),
@@ -82,6 +85,16 @@ ESTIMATES = ((
 ))
 # fmt: on
 
+#: Methods of fixed steps, in the same form.
+FIXED: dict[str, tuple[Stages, tuple[float, ...]]] = {
+    "euler": (((0.0, ()),), (1.0,)),
+    "midpoint": (((0.0, ()), (0.5, (0.5,))), (0.0, 1.0)),
+    "rk4": (
+        ((0.0, ()), (0.5, (0.5,)), (0.5, (0.0, 0.5)), (1.0, (0.0, 0.0, 1.0))),
+        (1.0 / 6.0, 1.0 / 3.0, 1.0 / 3.0, 1.0 / 6.0),
+    ),
+}
+
 
 def _sum(weights: Sequence[float], slopes: Sequence[Sequence[Any]], k: int) -> Any:
     """Σ weight·slope of number k of the state, without the slopes of weight 0."""
@@ -89,9 +102,9 @@ def _sum(weights: Sequence[float], slopes: Sequence[Sequence[Any]], k: int) -> A
     return sum(terms[1:], terms[0])
 
 
-def _stages(rates: Rates, y: Sequence[Any], t: Any, h: Any) -> list[list[Any]]:
+def _stages(rates: Rates, stages: Stages, y: Sequence[Any], t: Any, h: Any) -> list[list[Any]]:
     slopes: list[list[Any]] = []
-    for place, weights in STAGES:
+    for place, weights in stages:
         at = [n + h * _sum(weights, slopes, k) for k, n in enumerate(y)] if slopes else y
         slopes.append(rates(at, t + place * h))
     return slopes
@@ -137,7 +150,7 @@ class Problem:
             y, gone, size, turns, _ = carry
             last = absolute(whole - gone) <= size
             h = where(last, length - gone, way * size)
-            slopes = _stages(self.rates, y, start + gone, h)
+            slopes = _stages(self.rates, STAGES, y, start + gone, h)
             new, moved = [n + h * _sum(RESULT, slopes, k) for k, n in enumerate(y)], held(h)
             known = [[held(n) for n in numbers] for numbers in (y, new, *slopes)]
             error, turns = self.error(known[2:], known[0], known[1], moved), turns + 1.0
@@ -174,19 +187,14 @@ def _adaptively(problem: Problem, y: list[Any], times: list[Any]) -> list[list[A
     return [[*row] for row in zip(*(column.tolist() for column in columns), strict=True)]
 
 
-def _by_fixed_steps(rates: Rates, y: list[Any], times: list[Any], steps: int) -> list[Any]:
-    """The states at all times but the first, by the classical method of Runge and Kutta with so many steps between two."""
-
-    def moved(y: list[Any], slope: list[Any], h: Any) -> list[Any]:
-        return [n + h * k for n, k in zip(y, slope, strict=True)]
+def _by_fixed_steps(rates: Rates, y: list[Any], times: list[Any], method: str, steps: int) -> list[list[Any]]:
+    """The states at all times but the first, with so many steps between two."""
+    stages, result = FIXED[method]
 
     def step(y: list[Any], row: Any) -> Any:
         t, h = row[0], row[1]
-        k1 = rates(y, t)
-        k2 = rates(moved(y, k1, h / 2), t + h / 2)
-        k3 = rates(moved(y, k2, h / 2), t + h / 2)
-        k4 = rates(moved(y, k3, h), t + h)
-        y = moved(y, [a + 2.0 * b + 2.0 * c + d for a, b, c, d in zip(k1, k2, k3, k4, strict=True)], h / 6)
+        slopes = _stages(rates, stages, y, t, h)
+        y = [n + h * _sum(result, slopes, k) for k, n in enumerate(y)]
         return y, y
 
     rows: list[Any] = []
@@ -341,7 +349,7 @@ def _by_scipy(problem: Problem, y: list[Any], times: list[Any], method: str) -> 
 # ------------------------------------------------------------------------------------------------------- the function
 
 SCIPY = "RK23", "RK45", "DOP853", "Radau", "BDF", "LSODA"
-METHODS = "adaptive", "rk4", *SCIPY
+METHODS = "adaptive", *FIXED, *SCIPY
 
 _REMEDY = (
     "Does the solution grow without bound, or is the equation stiff? Look at a shorter time, or write method='LSODA', which "
@@ -372,12 +380,12 @@ def odeint(
         The times for which the state is wanted, that of `y0` first. They may decrease.
     *params : nests
         Further arguments of `f`. `y0`, `t`, `params`, and the Variables that f takes from outside, all have derivatives.
-    method : {"adaptive", "rk4", "LSODA", "DOP853", "RK45", "RK23", "Radau", "BDF"}
-        "adaptive", the default: an explicit method of order 8 whose steps follow an estimated error [1]_. "rk4": the
-        classical method of order 4 with fixed steps. The others are those of `scipy.integrate.solve_ivp` (extra `scipy`);
-        "LSODA", "Radau" and "BDF" are for stiff equations.
+    method : {"adaptive", "rk4", "midpoint", "euler", "LSODA", "DOP853", "RK45", "RK23", "Radau", "BDF"}
+        "adaptive", the default: an explicit method of order 8 whose steps follow an estimated error [1]_. "rk4",
+        "midpoint", "euler": fixed steps of order 4, 2, 1. The others are those of `scipy.integrate.solve_ivp` (extra
+        `scipy`); "LSODA", "Radau" and "BDF" are for stiff equations.
     steps : int, default 1
-        For "rk4": how many steps between two times.
+        For fixed steps: how many between two times.
     rtol, atol : float, default 1e-10
         An adaptive step may have an estimated error of rtol·|y| + atol. The error of the solution is that of some steps.
 
@@ -396,7 +404,7 @@ def odeint(
 
     Notes
     -----
-    The steps of "adaptive" and "rk4" are loops, native when compiled. Their derivatives are those of the steps that were
+    The library's own steps are loops, native when compiled. Their derivatives are those of the steps that were
     made, with sizes held constant: exact for the numbers that are returned, in forward and reverse mode. Where SciPy
     chooses the steps, derivatives obey equations of their own, S' = ∂f/∂y·S + ∂f/∂p, to the same tolerances: n·(1 + n + k)
     numbers for n of the state and k of what f uses.
@@ -440,8 +448,8 @@ def odeint(
     with watched(name), context.differentiated(once=False):
         if len(times) < 2:
             pass
-        elif method == "rk4":
-            states = _by_fixed_steps(rates, y, times, steps or 1)
+        elif method in FIXED:
+            states = _by_fixed_steps(rates, y, times, method, steps or 1)
         elif method == "adaptive":
             states = _adaptively(problem, y, times)
         else:
@@ -473,10 +481,12 @@ def _check_how(method: Any, steps: Any, rtol: Any, atol: Any) -> None:
     """Refuse options that make no sense."""
     if method not in METHODS:
         raise ArgumentError(f"method={method!r} of odeint: choose one of {', '.join(map(repr, METHODS))}.")
-    if steps is not None and (method != "rk4" or isinstance(steps, bool) or not isinstance(steps, int) or steps < 1):
+    if steps is not None and (
+        method not in FIXED or isinstance(steps, bool) or not isinstance(steps, int) or steps < 1
+    ):
         raise ArgumentError(
             f"steps={steps!r} with method={method!r} of odeint: a number of steps between two times, from 1 on, is for "
-            "method='rk4'."
+            "methods of fixed steps, such as 'rk4'."
         )
     for what, number in (("rtol", rtol), ("atol", atol)):
         if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0.0 < number < 1.0:
