@@ -424,8 +424,8 @@ def odeint(
     >>> pendulum = lambda y, t, g: [y[1], -g * al.sin(y[0])]
     >>> al.odeint(pendulum, [1.0, 0.0], np.linspace(0.0, 1.0, 3), 9.81).round(6)
     array([[ 1.      ,  0.      ],
-           [ 0.095391, -2.997055],
-           [-0.98281 , -0.52995 ]])
+           [ 0.104258, -2.98542 ],
+           [-0.980067, -0.571804]])
     """
     y, shape = unravel(y0, "y0 of odeint")
     times, _ = unravel(t, "t of odeint")
