@@ -12,8 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from autograd_lite import context, hints
-from autograd_lite import matrices as m
+from autograd_lite import context, hints, matrices
 from autograd_lite.arrays import FUNCTIONS, INSTEAD, LazyArray, as_variable_array, axes_of, boxed
 from autograd_lite.errors import AutogradLiteError, ConversionError, MatrixError
 from autograd_lite.functions import object_array
@@ -100,11 +99,15 @@ def _matrices(numbers: Any, name: str, *, square: bool = True) -> Array:
 
 
 def _each(
-    function: Callable[..., Sequence[Array]], operation: Matrices | None, *arrays: Array, ends: Sequence[int]
-) -> Any:
+    function: Callable[..., Sequence[Array]],
+    operation: Matrices | None,
+    *arrays: Array,
+    ends: Sequence[int],
+    gives: Sequence[tuple[int, ...]],
+) -> list[Any]:
     """The results of a function of matrices for stacks of them; floats by one call of LAPACK where there is an operation.
 
-    `ends` says how many axes of each array belong to a matrix.
+    `ends` says how many axes of each array belong to a matrix, `gives` the shapes of the results.
     """
     leads = [a.shape[: a.ndim - end] for a, end in zip(arrays, ends, strict=True)]
     if not any(leads):
@@ -115,26 +118,23 @@ def _each(
         given = " and ".join(str(a.shape) for a in arrays)
         raise MatrixError(f"stacks of shapes {given} do not broadcast together.") from None
     stacks = [np.broadcast_to(a, lead + a.shape[a.ndim - end :]) for a, end in zip(arrays, ends, strict=True)]
+    if 0 in lead:
+        return [np.zeros(lead + shape) for shape in gives]
     if operation is not None and not any(a.dtype == object for a in arrays):
-        return _at_once(operation, lead, stacks)
-    found = [function(*(a[index] for a in stacks)) for index in np.ndindex(lead)]
-    if not found:
-        shapes = operation.gives if operation is not None else ()
-        return [np.zeros(lead + shape) for shape in shapes]
-    parts = [np.stack([boxed(row[k]) for row in found]) for k in range(len(found[0]))]
-    return [_finished(part.reshape(lead + part.shape[1:])) for part in parts]
+        found = _at_once(operation, math.prod(lead), stacks)
+        return [part.reshape(lead + shape) for part, shape in zip(found, gives, strict=True)]
+    rows = [function(*(a[index] for a in stacks)) for index in np.ndindex(lead)]
+    parts = (np.stack([boxed(row[k]) for row in rows]) for k in range(len(gives)))
+    return [_finished(part.reshape(lead + shape)) for part, shape in zip(parts, gives, strict=True)]
 
 
-def _at_once(operation: Matrices, lead: tuple[int, ...], stacks: Sequence[Array]) -> list[Array]:
-    numbers = np.concatenate([a.reshape(math.prod(lead), -1) for a in stacks], axis=-1)
+def _at_once(operation: Matrices, count: int, stacks: Sequence[Array]) -> list[Array]:
+    """The results for many matrices of floats; an error for the first that has none."""
+    numbers = np.concatenate([a.reshape(count, -1) for a in stacks], axis=-1)
     results = operation.of_numbers(numbers)
-    lost = (
-        np.isnan(results).all(axis=-1) & np.isfinite(numbers).all(axis=-1) if results.size else np.zeros(0, dtype=bool)
-    )
-    if lost.any():
-        place = int(lost.argmax())
+    for place in np.flatnonzero(np.isnan(results).any(axis=-1) & np.isfinite(numbers).all(axis=-1)).tolist():
         operation.computed(numbers[place], native=False)  # which says what is the matter
-    return [part.reshape(lead + part.shape[1:]) for part in m.cut(results, operation.gives)]
+    return matrices.cut(results, operation.gives)
 
 
 def _finished(result: Any) -> Any:
@@ -207,7 +207,7 @@ def _eliminated(rows: list[list[Any]], fails: Callable[[], str] | None) -> list[
         for i in range(k + 1, n):
             factor = div(rows[i][k], pivot)
             for j in range(k + 1, len(rows[i])):
-                if not m.is_zero(rows[k][j]):
+                if not matrices.is_zero(rows[k][j]):
                     rows[i][j] = rows[i][j] - factor * rows[k][j]
     return exchanges
 
@@ -285,10 +285,12 @@ def solve(a: Any, b: Any) -> Any:
         if 0 in b.shape:
             return [np.zeros(b.shape)]
         if n <= SMALL:
-            return [_small_solution(a, b, lambda: m.singular_text("solve", _floats(a)))]
-        return applied(m.Solve(*b.shape), a, b)
+            return [_small_solution(a, b, lambda: matrices.singular_text("solve", _floats(a)))]
+        return applied(matrices.Solve(*b.shape), a, b)
 
-    (x,) = _each(one, m.Solve(*right.shape[-2:]) if n > SMALL else None, a, right, ends=(2, 2))
+    (x,) = _each(
+        one, matrices.Solve(*right.shape[-2:]) if n > SMALL else None, a, right, ends=(2, 2), gives=[right.shape[-2:]]
+    )
     return x[..., 0] if vector else x
 
 
@@ -327,10 +329,10 @@ def inv(a: Any) -> Any:
         if n == 0:
             return [np.zeros((0, 0))]
         if n <= SMALL:
-            return [_small_solution(a, np.eye(n), lambda: m.singular_text("inv", _floats(a)))]
-        return applied(m.Inverse(n), a)
+            return [_small_solution(a, np.eye(n), lambda: matrices.singular_text("inv", _floats(a)))]
+        return applied(matrices.Inverse(n), a)
 
-    return _each(one, m.Inverse(n) if n > SMALL else None, a, ends=(2,))[0]
+    return _each(one, matrices.Inverse(n) if n > SMALL else None, a, ends=(2,), gives=[(n, n)])[0]
 
 
 def det(a: Any) -> Any:
@@ -368,10 +370,9 @@ def det(a: Any) -> Any:
     n = a.shape[-1]
 
     def one(a: Array) -> list[Array]:
-        return [_small_determinant(a)] if n <= SMALL else [applied(m.Determinant(n), a)[0][0]]
+        return [_small_determinant(a)] if n <= SMALL else [applied(matrices.Determinant(n), a)[0][0]]
 
-    (found,) = _each(one, m.Determinant(n) if n > SMALL else None, a, ends=(2,))
-    return found[..., 0] if n > SMALL and isinstance(found, np.ndarray) and found.ndim == a.ndim - 1 else found
+    return _each(one, matrices.Determinant(n) if n > SMALL else None, a, ends=(2,), gives=[()])[0]
 
 
 def _small_determinant(a: Array) -> Any:
@@ -425,12 +426,10 @@ def slogdet(a: Any) -> SlogdetResult:
     def one(a: Array) -> list[Array]:
         if n <= SMALL:
             return list(_small_logarithm(a))
-        return [part[0] for part in applied(m.LogDeterminant(n), a)]
+        return [part[0] for part in applied(matrices.LogDeterminant(n), a)]
 
-    found = _each(one, m.LogDeterminant(n) if n > SMALL else None, a, ends=(2,))
-    if n > SMALL and isinstance(found[0], np.ndarray) and found[0].ndim == a.ndim - 1:
-        found = [part[..., 0] for part in found]
-    return SlogdetResult(*found)
+    operation = matrices.LogDeterminant(n) if n > SMALL else None
+    return SlogdetResult(*_each(one, operation, a, ends=(2,), gives=[(), ()]))
 
 
 def _small_logarithm(a: Array) -> tuple[Any, Any]:
@@ -482,25 +481,26 @@ def cholesky(a: Any, *, upper: bool = False) -> Any:
         return np.swapaxes(cholesky(np.swapaxes(a, -1, -2)), -1, -2)
 
     def one(entries: Array) -> list[Array]:
-        return [_small_factor(entries, n)] if n <= SMALL_FACTOR else applied(m.Cholesky(n), entries)
+        return [_small_factor(entries, n)] if n <= SMALL_FACTOR else applied(matrices.Cholesky(n), entries)
 
-    entries = a[(..., *m.lower(n))]
-    (found,) = _each(one, m.Cholesky(n) if n > SMALL_FACTOR else None, entries, ends=(1,))
-    return _finished(m.triangle(np.asarray(found), n))
+    entries = a[(..., *matrices.lower(n))]
+    operation = matrices.Cholesky(n) if n > SMALL_FACTOR else None
+    (found,) = _each(one, operation, entries, ends=(1,), gives=[entries.shape[-1:]])
+    return _finished(matrices.triangle(np.asarray(found), n))
 
 
 def _small_factor(entries: Array, n: int) -> Array:
-    rows = m.triangle(entries, n).tolist()
+    rows = matrices.triangle(entries, n).tolist()
 
     def fails() -> str:
-        return m.indefinite_text(float(np.linalg.eigvalsh(m.triangle(_floats(entries), n))[0]), n)
+        return matrices.indefinite_text(float(np.linalg.eigvalsh(matrices.triangle(_floats(entries), n))[0]), n)
 
     for j in range(n):
         for i in range(j, n):
             for k in range(j):
                 rows[i][j] = rows[i][j] - rows[i][k] * rows[j][k]
             rows[i][j] = sqrt(_checked(rows[j][j], _is_not_positive, fails)) if i == j else div(rows[i][j], rows[j][j])
-    return block([rows[i][j] for i, j in zip(*m.lower(n), strict=True)], (-1,))
+    return block([rows[i][j] for i, j in zip(*matrices.lower(n), strict=True)], (-1,))
 
 
 def eigh(a: Any, UPLO: str = "L") -> EighResult:  # noqa: N803 - NumPy's name
@@ -543,9 +543,10 @@ def eigh(a: Any, UPLO: str = "L") -> EighResult:  # noqa: N803 - NumPy's name
     n = a.shape[-1]
 
     def one(entries: Array) -> list[Array]:
-        return applied(m.Eigh(n), entries) if n > 1 else [entries, np.ones((n, n))]
+        return applied(matrices.Eigh(n), entries) if n > 1 else [entries, np.ones((n, n))]
 
-    return EighResult(*_each(one, m.Eigh(n) if n > 1 else None, a[(..., *m.lower(n))], ends=(1,)))
+    operation, entries = matrices.Eigh(n) if n > 1 else None, a[(..., *matrices.lower(n))]
+    return EighResult(*_each(one, operation, entries, ends=(1,), gives=[(n,), (n, n)]))
 
 
 def eigvalsh(a: Any, UPLO: str = "L") -> Any:  # noqa: N803 - NumPy's name
@@ -593,8 +594,8 @@ def svdvals(a: Any) -> Any:
     [4.0, 3.0]
     """
     a = _matrices(a, "svdvals", square=False)
-    operation = m.SingularValues(*a.shape[-2:])
-    return _each(lambda a: applied(operation, a), operation, a, ends=(2,))[0]
+    operation = matrices.SingularValues(*a.shape[-2:])
+    return _each(lambda a: applied(operation, a), operation, a, ends=(2,), gives=operation.gives)[0]
 
 
 class LstsqResult(NamedTuple):
@@ -664,10 +665,12 @@ def lstsq(a: Any, b: Any, rcond: float | None = None) -> LstsqResult:
             f"lstsq of a matrix of shape {a.shape}: {n} unknowns in {rows} equations have no unique solution. The "
             "shortest is A.T @ al.linalg.solve(A @ A.T, b)."
         )
-    limit = m.EPS * max(a.shape) if rcond is None else float(rcond)
-    (x,) = applied(m.LeastSquares(rows, n, right.shape[1], rcond=limit), a, right)
-    residual = right - m.product(a, x)
-    squares = [m.total(m.entrywise(column, column)).tolist()[0] for column in residual.T] if rows > n else []
+    limit = matrices.EPS * max(a.shape) if rcond is None else float(rcond)
+    (x,) = applied(matrices.LeastSquares(rows, n, right.shape[1], rcond=limit), a, right)
+    residual = right - matrices.product(a, x)
+    squares = (
+        [matrices.total(matrices.entrywise(column, column)).tolist()[0] for column in residual.T] if rows > n else []
+    )
     values = svdvals(a) if a.dtype == object else np.linalg.svd(a, compute_uv=False)
     return LstsqResult(_finished(x[:, 0] if b.ndim == 1 else x), _finished(block(squares, (-1,))), n, values)
 
@@ -707,9 +710,9 @@ def expm(a: Any) -> Any:
     def one(a: Array) -> list[Array]:
         if n < 2:
             return [block([exp(x) for x in a.ravel().tolist()], a.shape)]
-        return applied(m.Exponential(n), a)
+        return applied(matrices.Exponential(n), a)
 
-    return _each(one, m.Exponential(n) if n > 1 else None, a, ends=(2,))[0]
+    return _each(one, matrices.Exponential(n) if n > 1 else None, a, ends=(2,), gives=[(n, n)])[0]
 
 
 def pinv(a: Any, rcond: float | None = None) -> Any:
@@ -776,12 +779,12 @@ def matrix_power(a: Any, n: int) -> Any:
     def one(a: Array) -> list[Array]:
         found: Array = None
         for digit in f"{n:b}":
-            found = None if found is None else m.product(found, found)
+            found = None if found is None else matrices.product(found, found)
             if digit == "1":
-                found = a if found is None else m.product(found, a)
+                found = a if found is None else matrices.product(found, a)
         return [np.eye(len(a)) if found is None else found]
 
-    return _each(one, None, a, ends=(2,))[0]
+    return _each(one, None, a, ends=(2,), gives=[a.shape[-2:]])[0]
 
 
 def multi_dot(arrays: Sequence[Any]) -> Any:
@@ -827,7 +830,7 @@ def trace(a: Any) -> Any:
     3.0
     """
     a = _matrices(a, "trace", square=False)
-    return _each(lambda a: m.total(np.diagonal(a)).tolist(), None, a, ends=(2,))[0]
+    return _each(lambda a: matrices.total(np.diagonal(a)).tolist(), None, a, ends=(2,), gives=[()])[0]
 
 
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:  # noqa: A002 - NumPy's name
@@ -856,13 +859,13 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     >>> al.linalg.norm([3.0, 4.0]), al.linalg.norm([[3.0, 0.0], [0.0, 4.0]], 2)
     (5.0, 4.0)
     """
-    a = _array(x, "norm")
-    if a.dtype != object:
+    a = x if isinstance(x, LazyArray) else _array(x, "norm")
+    if not isinstance(a, LazyArray) and a.dtype != object:
         plain = np.linalg.norm(a, ord, axis, keepdims)
         return plain if isinstance(plain, np.ndarray) else float(plain)
     axes = axes_of(axis, a.ndim)
     if len(axes) == 2 and isinstance(ord, (int, float, str)) and ord in _OF_SINGULAR_VALUES:
-        found = _OF_SINGULAR_VALUES[ord](svdvals(np.moveaxis(a, axes, (-2, -1))))
+        found = _OF_SINGULAR_VALUES[ord](svdvals(np.moveaxis(_array(a, "norm"), axes, (-2, -1))))
         return _finished(np.expand_dims(boxed(found), axes)) if keepdims else found
     return _finished(norm_of(a, ord, axis, keepdims))
 

@@ -107,6 +107,9 @@ class Part(Primitive):
     def partials(self) -> tuple[Callable[..., Any], ...]:
         return tuple(partial(self._partial, place) for place in range(self.arity))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Part, (self.bundle, self.index)
+
     def _partial(self, place: int, *_: Any) -> Any:
         sent = self.bundle._primitive.sent_back(self.bundle, Cotangents({self.index: 1.0}))[place]
         return 0.0 if sent is None else sent

@@ -102,6 +102,7 @@ class Matrices(Operation):
     takes: tuple[Shape, ...]
     gives: tuple[Shape, ...]
     untold = "an operation by LAPACK, which is no formula. Write the steps for a matrix of this size as scalar code."
+    brief = True  # it runs nothing of the user's: a program with it is traced twice, as others are
     told: tuple[Any, Any] | None = None  # the numbers that a node was recorded with: what it took and gave
 
     def __init__(self, *sizes: int, quiet: bool = False, rcond: float | None = None) -> None:

@@ -198,6 +198,25 @@ def of_functions():
         yield repr(al.grad(lambda v: sum(al.grad(f)(v)))(point))
 
 
+def of_matrices(choose, count):
+    """Operations with many results among others: every sweep, two passes, second derivatives."""
+    for number in range(count):
+        leaves = [al.Variable(choose.gauss(0.0, 1.0)) for _ in range(5)]
+        nodes = grown(choose, leaves)
+        a = al.array(
+            [[choose.choice(nodes) + (3.0 if i == j else choose.random()) for j in range(5)] for i in range(5)]
+        )
+        found = [*al.linalg.solve(a, leaves), al.linalg.det(a), *al.linalg.eigvalsh(a)]
+        y = sum(n * choose.choice(nodes) for n in found)
+        yield f"{number} {bits(y.value)} {[bits(g) for g in al.gradients(y, leaves)]}"
+        y.backward()
+        al.relu(y).backward(0.5)
+        yield str([bits(leaf.grad) for leaf in leaves])
+        slopes = al.gradients(y, leaves, create_graph=True)
+        yield str([bits(g) for g in al.gradients(slopes[0], leaves)])
+        yield str([bits(local) for _, local in found[0].local_gradients])
+
+
 def lines(share=1):
     """All of it, or some part."""
     choose = random.Random(1)
@@ -206,6 +225,7 @@ def lines(share=1):
     yield from of_graphs(choose, 300 // share)
     yield from of_traces(choose, 100 // share)
     yield from of_functions()
+    yield from of_matrices(choose, 40 // share)
 
 
 if __name__ == "__main__":

@@ -233,7 +233,8 @@ class Paths:
                 tape = f if isinstance(f, Tape) and f.input_shape == self.shape else self.traced(numbers)
                 # Tracing runs all steps of a loop, and all lanes.
                 kinds = {operation for operation, _ in tape.code}
-                looped = any(hasattr(op, "loop") or getattr(op, "computed", None) for op in kinds)
+                many = [op for op in kinds if hasattr(op, "loop") or getattr(op, "computed", None)]
+                looped = any(not getattr(op, "brief", False) for op in many)
                 once = tape is f or looped or len(tape) > TRACED_TWICE
                 if not once and (difference := _difference(tape, self.traced(numbers))):
                     raise TraceError(
@@ -241,7 +242,7 @@ class Paths:
                         "Is it random numbers, the time, something it changes outside itself? Pass that in, or do not use "
                         "jit."
                     )
-                heals = len(tape.guards) >= ROWS and len(tape) >= SMALLEST and not looped
+                heals = len(tape.guards) >= ROWS and len(tape) >= SMALLEST and not many
                 self.known = [(heals and self.healed(numbers, tape)) or Path(tape, self.cache)]
             return self.known[0]
 
@@ -417,7 +418,7 @@ def _difference(tape: Tape, again: Tape) -> str | None:
     for position, ((one, own), (other, its)) in enumerate(zip(tape.code, again.code, strict=True)):
         # A function that makes a primitive of its own makes it anew in each trace.
         alike = (
-            one is other or (type(one) is type(other) is Primitive and one.same_as(other)) or _repeat_alike(one, other)
+            one == other or (type(one) is type(other) is Primitive and one.same_as(other)) or _repeat_alike(one, other)
         )
         if own != its or not alike:
             kind = " of another definition" if one.name == other.name and own == its else ""

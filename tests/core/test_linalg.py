@@ -506,6 +506,11 @@ def test_empty_matrices():
     assert la.slogdet(none) == (1.0, 0.0)
     assert la.inv(none).shape == la.cholesky(none).shape == (0, 0)
     assert la.solve(none, np.zeros(0)).shape == (0,)
+    for n in (2, 5):
+        stack = np.zeros((0, n, n))
+        for name in ("inv", "det", "cholesky", "eigvalsh", "svdvals"):
+            assert getattr(la, name)(stack).shape == getattr(np.linalg, name, lambda a: a[:, 0])(stack).shape
+        assert la.solve(stack, np.zeros((0, n, 1))).shape == (0, n, 1)
 
 
 NUMPYS = {
@@ -608,6 +613,7 @@ class TestNodes:
         assert f"{slope:+.5g}" in str(al.explain(y, a[0, 0]))
         assert f"{slope:.5g}" in str(al.why(y, a[0, 0]))
         assert "finite" in str(al.blame(y))
+        assert "agrees" in str(al.audit(y))
         assert "No kink" in str(al.kinks(y))
         assert "nodes" in repr(al.draw(y))
         assert "born" in str(al.blame(la.solve(a * al.Variable(math.nan), np.ones(5)).sum()))
@@ -687,6 +693,12 @@ class TestPrograms:
         assert [rule.name for rule, _ in tape.code].count("inv") == 1
         tape = al.trace(al.value_and_grad(lambda a: la.inv(a)[0, 0]), regular(5))
         assert [rule.name for rule, _ in tape.code].count("inv") == 1
+
+    def test_random_numbers_beside_them_are_found(self):
+        """A program with matrices is traced twice, as others are."""
+        rng = np.random.default_rng(0)
+        with pytest.raises(al.TraceError, match="different programs when traced twice"):
+            al.jit(lambda a: la.inv(a)[0, 0] * rng.normal())(regular(5))
 
     def test_many_of_them(self):
         """Programs that repeat stay right, whatever is rolled."""
