@@ -214,7 +214,7 @@ def _eliminated(rows: list[list[Any]], fails: Callable[[], str] | None) -> list[
 
 def _quiet_solution(a: Array, b: Array, small: int = SMALL) -> Array:
     """The solution of a system, NaN or infinite if it is singular; scalar code up to so many rows."""
-    return _small_solution(a, b, None) if len(a) <= small else m.solved(a, b)
+    return _small_solution(a, b, None) if len(a) <= small else matrices.solved(a, b)
 
 
 def _small_solution(a: Array, b: Array, fails: Callable[[], str] | None) -> Array:
