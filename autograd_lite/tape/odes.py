@@ -216,6 +216,8 @@ class Flow(Matrices):
     """
 
     name = "odeint"
+    brief = False  # it runs equations of the user's
+    untold = "an equation that SciPy solves, by no program. Leave method out, whose steps are a program."
 
     @property
     def _how(self) -> Any:

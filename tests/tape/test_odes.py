@@ -303,4 +303,7 @@ def test_roots_and_equations_inside_one_another():
     assert al.jit(al.grad(shot))(9.81) == pytest.approx(al.grad(shot)(9.81), rel=1e-9)
     assert al.grad(slowed)(1.0) == pytest.approx((slowed(1.01) - slowed(0.99)) / 0.02, rel=1e-4)
     by_scipy = lambda k: slowed(k, method="LSODA")
-    assert al.grad(by_scipy)(1.0) == pytest.approx(al.grad(slowed)(1.0), rel=1e-7)
+    for run in (lambda f: f, al.jit):
+        assert run(al.grad(by_scipy))(1.0) == pytest.approx(al.grad(slowed)(1.0), rel=1e-7)
+    with pytest.raises(al.TapeError, match="odeint is an equation that SciPy solves"):
+        al.trace(lambda k: al.odeint(lambda y, t: -k * y, 1.0, [0.0, 1.0], method="RK45")[-1, 0], 1.0).save("f.tape")
