@@ -96,6 +96,11 @@ FIXED: dict[str, tuple[Stages, tuple[float, ...]]] = {
 }
 
 
+def _either(condition: Any, one: Any, other: Any) -> Any:
+    """`where`, without a node if the condition is no traced number."""
+    return where(condition, one, other) if type(condition) is Variable else one if condition else other
+
+
 def _sum(weights: Sequence[float], slopes: Sequence[Sequence[Any]], k: int) -> Any:
     """Σ weight·slope of number k of the state, without the slopes of weight 0."""
     terms = [w * slope[k] for w, slope in zip(weights, slopes, strict=True) if w != 0.0]
@@ -149,7 +154,7 @@ class Problem:
         def step(carry: Any) -> Any:
             y, gone, size, turns, _ = carry
             last = absolute(whole - gone) <= size
-            h = where(last, length - gone, way * size)
+            h = _either(last, length - gone, way * size)
             slopes = _stages(self.rates, STAGES, y, start + gone, h)
             new, moved = [n + h * _sum(RESULT, slopes, k) for k, n in enumerate(y)], held(h)
             known = [[held(n) for n in numbers] for numbers in (y, new, *slopes)]
@@ -160,7 +165,7 @@ class Problem:
             following = where(last & good, maximum(size, following), following)
             lost = (turns >= STEPS) | (following <= 2.0**-50 * absolute(whole))
             state = where(last & good, FOUND, where(lost, LOST, SEARCHING))
-            y = [where(good, b, a) for a, b in zip(y, new, strict=True)]
+            y = [_either(good, b, a) for a, b in zip(y, new, strict=True)]
             return y, where(good, gone + moved, gone), following, turns, state
 
         first = [*y], 0.0, size, 0.0, where(whole == 0.0, FOUND, SEARCHING)
@@ -175,7 +180,10 @@ def _adaptively(problem: Problem, y: list[Any], times: list[Any]) -> list[list[A
         y, size, state = carry
         new, size, reached = problem.across(y, row[0], row[1] - row[0], size)
         state = where(state == FOUND, reached, LOST)
-        y = [n * where(state == FOUND, 1.0, nan) for n in new]  # its derivatives are NaN too
+        sound = state == FOUND
+        y = [
+            n * where(sound, 1.0, nan) if type(sound) is Variable or not sound else n for n in new
+        ]  # all derivatives too
         return (y, size, state), y
 
     size = problem.first_step([held(n) for n in y], held(times[0]))
