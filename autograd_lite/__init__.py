@@ -24,10 +24,10 @@ from autograd_lite.errors import (
     ArgumentError, ArrayWarning, AutogradLiteError, BranchError, CompilationError, ConversionError, DerivativeWarning,
     DrawingError,
     GradientCheckError, GraphTooLarge, HandMadeNodeError, LoopLimitError, MatrixError, ModelFileError,
-    NonFiniteError, OperandError,
+    NonFiniteError, NotConvergedError, OperandError,
     OutputError,
-    PathWarning, PrimitiveError, ReadOnlyError, RendererNotFound, RowError, StaleGraphError, TapeError, TraceError,
-    UnconnectedError, UnknownImportError, UnknownKeywordError, UnknownNameError,
+    PathWarning, PrimitiveError, ReadOnlyError, RendererNotFound, RowError, SingularError,
+    StaleGraphError, TapeError, TraceError, UnconnectedError, UnknownImportError, UnknownKeywordError, UnknownNameError,
 )
 from autograd_lite.see.audit import audit
 from autograd_lite.see.blame import blame
@@ -53,6 +53,8 @@ from autograd_lite.tape.files import load, save  # gives Tape its files
 from autograd_lite.tape.call import jit
 from autograd_lite.tape.vmap import vmap
 from autograd_lite.tape.scan import scan, while_loop
+from autograd_lite.tape.implicit import argmin, fixed_point, root
+from autograd_lite.tape.odes import odeint
 from autograd_lite.tape.sparse import sparse, sparse_hessian, sparse_jacobian
 from autograd_lite.tape.tape import Tape, trace
 from autograd_lite.testing import check_grads
@@ -65,20 +67,18 @@ __version__ = "0.1.0"
 #: `from autograd_lite import *` leaves the builtins abs, all, any, max, min, pow, round and sum alone: write al.abs, al.sum.
 __all__ = [
     "PRIMITIVES", "REAL", "ArgumentError", "ArrayWarning", "AutogradLiteError", "BranchError", "CompilationError",
-    "ConversionError",
-    "DerivativeWarning", "DrawingError", "GradientCheckError", "GraphTooLarge", "HandMadeNodeError", "Interval",
-    "LoopLimitError", "MatrixError", "ModelFileError", "NonFiniteError", "OperandError", "OutputError", "PathWarning",
-    "Primitive", "PrimitiveError",
-    "ReadOnlyError", "RendererNotFound", "RowError", "StaleGraphError", "Tape", "TapeError", "TraceError", "UnconnectedError",
-    "UnknownImportError", "UnknownKeywordError", "UnknownNameError",
-    "Variable", "__version__", "array", "audit", "blame", "check_grads", "dot", "draw", "elu", "equal", "explain",
-    "flatten", "full", "gelu", "grad", "gradient_flow", "gradients", "greater", "greater_equal", "hessian", "hvp", "jacobian",
-    "jit", "jvp", "kinks", "less_equal", "linalg", "load", "log_softmax", "logsumexp", "mean", "nn", "norm", "not_equal",
-    "ones", "optim", "plot_gradient_flow", "prod", "raise_on_nonfinite", "record_locations", "register_dataclass", "save",
-    "scan", "scope", "selu", "silu", "softmax", "sparse", "sparse_hessian", "sparse_jacobian", "stats", "stop_gradient",
-    "take",
-    "topological_order", "trace", "value_and_grad", "values", "variables",
-    "vjp", "vmap", "while_loop", "why", "zero_grad", "zeros",
+    "ConversionError", "DerivativeWarning", "DrawingError", "GradientCheckError", "GraphTooLarge",
+    "HandMadeNodeError", "Interval", "LoopLimitError", "MatrixError", "ModelFileError", "NonFiniteError",
+    "NotConvergedError", "OperandError", "OutputError", "PathWarning", "Primitive", "PrimitiveError", "ReadOnlyError",
+    "RendererNotFound", "RowError", "SingularError", "StaleGraphError", "Tape", "TapeError", "TraceError",
+    "UnconnectedError", "UnknownImportError", "UnknownKeywordError", "UnknownNameError", "Variable", "__version__",
+    "argmin", "array", "audit", "blame", "check_grads", "dot", "draw", "elu", "equal", "error_budget", "explain",
+    "fixed_point", "flatten", "full", "gelu", "grad", "gradient_flow", "gradients", "greater", "greater_equal",
+    "hessian", "hvp", "jacobian", "jit", "jvp", "kinks", "less_equal", "linalg", "load", "log_softmax", "logsumexp",
+    "mean", "nn", "norm", "not_equal", "odeint", "ones", "optim", "plot_gradient_flow", "prod", "raise_on_nonfinite",
+    "record_locations", "register_dataclass", "root", "save", "scan", "scope", "selu", "silu", "softmax", "sparse",
+    "sparse_hessian", "sparse_jacobian", "stats", "stop_gradient", "take", "taylor", "topological_order", "trace",
+    "value_and_grad", "values", "variables", "vjp", "vmap", "while_loop", "why", "zero_grad", "zeros",
 ]
 __all__ += [name for name in primitives.PUBLIC if name not in ("abs", "pow", "round")]
 
@@ -86,6 +86,5 @@ __all__ += [name for name in primitives.PUBLIC if name not in ("abs", "pow", "ro
 jacfwd = jacrev = jacobian
 Value, stop_grad = Variable, stop_gradient
 __all__ += ["Value", "jacfwd", "jacrev", "stop_grad"]
-__all__ += ["error_budget", "taylor"]
 
 __getattr__ = _hints.of_module(__name__, "al", ("abs", "all", "any", "max", "min", "pow", "round", "sum"))

@@ -227,6 +227,23 @@ class LoopLimitError(AutogradLiteError, RuntimeError):
     """
 
 
+class NotConvergedError(AutogradLiteError, RuntimeError):
+    """A solver has not found a solution; `x` is the last point, `residual` what is left there, `turns` how many were made.
+
+    >>> import autograd_lite as al
+    >>> al.root(lambda x: x * x + 1.0, 0.5)
+    Traceback (most recent call last):
+        ...
+    autograd_lite.errors.NotConvergedError: root of <lambda> has not converged in 100 turns: at x = ...
+    >>> al.root(lambda x: x * x - 1.0, 0.5)
+    1.0
+    """
+
+    def __init__(self, message: str, x: object = None, residual: float | None = None, turns: int | None = None) -> None:
+        super().__init__(message)
+        self.x, self.residual, self.turns = x, residual, turns
+
+
 class RowError(AutogradLiteError, IndexError):
     """An index of `take` names no row of its table: it is out of range, NaN, or not whole.
 
@@ -330,4 +347,17 @@ class MatrixError(AutogradLiteError, np.linalg.LinAlgError):
     Traceback (most recent call last):
     ...
     autograd_lite.errors.MatrixError: inv of a singular matrix of shape (2, 2): pivot 2 of 2 is 0, ...
+    """
+
+
+class SingularError(NotConvergedError, MatrixError):
+    """A solver came to a point where the derivative of its equations is singular: at the solution there is no derivative.
+
+    >>> import autograd_lite as al
+    >>> al.root(lambda x, a: (x - a) ** 2, 1.0, 3.0)
+    Traceback (most recent call last):
+        ...
+    autograd_lite.errors.SingularError: root of <lambda>: the derivative of the equations is singular at the solution ...
+    >>> al.root(lambda x, a: x - a, 1.0, 3.0)
+    3.0
     """

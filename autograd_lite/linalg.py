@@ -212,7 +212,12 @@ def _eliminated(rows: list[list[Any]], fails: Callable[[], str] | None) -> list[
     return exchanges
 
 
-def _small_solution(a: Array, b: Array, fails: Callable[[], str]) -> Array:
+def _quiet_solution(a: Array, b: Array, small: int = SMALL) -> Array:
+    """The solution of a system, NaN or infinite if it is singular; scalar code up to so many rows."""
+    return _small_solution(a, b, None) if len(a) <= small else matrices.solved(a, b)
+
+
+def _small_solution(a: Array, b: Array, fails: Callable[[], str] | None) -> Array:
     n, k = b.shape
     rows = [[*left, *right] for left, right in zip(a.tolist(), b.tolist(), strict=True)]
     _eliminated(rows, fails)

@@ -84,13 +84,13 @@ def _in_our_words(error: Exception, noted: list[tuple[str, str]]) -> OperandErro
         function = asker.rpartition(" ")[2]
         if type(error) is not OperandError or not asker or function in str(error):
             return None
-        return OperandError(f"{asker} was given a Variable: {error}{remedy(asker)}")
+        return OperandError(_given(asker, str(error)))
     # Compiled code that lost our error, or wrapped it; or a library that raises its own after a refusal (SciPy's brentq).
     if isinstance(error, SystemError) or (noted and _raised_elsewhere(error)):
         causes = [c for c in (error.__cause__, error.__context__) if isinstance(c, AutogradLiteError)]
         ours = [*map(str, causes), *(text for text, _ in noted[-1:])]
         asker = _asked_by(error, anywhere=True) or "compiled code"
-        return OperandError(f"{asker} was given a Variable: {ours[0]}") if ours else None
+        return OperandError(_given(asker, ours[0], always=False)) if ours else None
     if (
         isinstance(error, AttributeError)
         and isinstance(error.obj, (list, tuple))
@@ -115,9 +115,12 @@ def _said_of_objects(error: Exception) -> OperandError:
     place = (
         f"{own[-1].filename.replace(chr(92), '/').rpartition('/')[2]}:{own[-1].lineno}" if own else "an unknown line"
     )
-    said = str(error).partition("\n")[0]
+    said = str(error).partition("\n")[0].rstrip(".")
+    refused = f"{asker} at {place} refused Variables: {said}.{found}"
+    if _solver(asker):
+        return OperandError(refused)
     return OperandError(
-        f"{asker} at {place} refused Variables: {said}.{found} In an array made by al.array, al.zeros or al.full "
+        f"{refused} In an array made by al.array, al.zeros or al.full "
         "every function with a rule works. Write others with the functions of autograd_lite, or as scalar code."
     )
 
@@ -147,6 +150,19 @@ def _of_numbers_only(error: Exception) -> OperandError | None:
     return None
 
 
+def _given(asker: str, refused: str, *, always: bool = True) -> str:
+    """What to say where another library asked a Variable for its number; a solver has a counterpart here."""
+    found = remedy(asker) if always or _solver(asker) else ""
+    if _solver(asker):
+        refused = refused.partition(" Use the functions of ")[0]
+    return f"{asker} was given a Variable: {refused}{found}"
+
+
+def _solver(asker: str) -> str:
+    """The counterpart of a solver of SciPy, if it is one."""
+    return hints.hint("a solver of SciPy", asker.rpartition(" ")[2]) if asker.startswith("scipy") else ""
+
+
 def _raised_elsewhere(error: Exception) -> bool:
     """Whether code of another library raised an error."""
     last = [frame.filename for frame in traceback.extract_tb(error.__traceback__)][-1:]
@@ -163,7 +179,7 @@ def _asked_by(error: Exception, *, anywhere: bool = False) -> str:
         frames.pop()  # our refusal itself
     outermost = None
     while frames and "site-packages" in (frame := frames.pop()).filename:
-        if not frame.name.startswith("_") and frame.name not in ("wrapper", "<lambda>"):
+        if not frame.name.startswith("_") and frame.name not in ("wrapper", "inner", "<lambda>"):
             outermost = frame
     if outermost is None:
         return ""
@@ -197,6 +213,8 @@ def _distribution(error: Exception) -> str:
 def remedy(asker: str) -> str:
     name = asker.rpartition(" ")[2]
     ours = sys.modules["autograd_lite"]
+    if found := _solver(asker):
+        return found
     if asker.startswith(("numpy", "scipy")) and name in ours.linalg.__all__:
         return (
             f" Use autograd_lite.linalg.{name}, which takes any array; np.linalg takes one made by autograd_lite.array."

@@ -64,6 +64,32 @@ def roots_by_hand(points: Array) -> Array:
     return np.stack([np.sqrt(points), 0.5 / np.sqrt(points)])
 
 
+# ---- Kepler's equation ---------------------------------------------------------------------------------------------------
+
+
+def orbits(count: int) -> Array:
+    """Draw mean anomalies and eccentricities, a row each."""
+    draw = np.random.default_rng(0)
+    return np.stack([draw.uniform(0.0, 6.0, count), draw.uniform(0.0, 0.9, count)])
+
+
+def kepler(anomaly: Any, mean: Any, eccentricity: Any, m: Any) -> Any:
+    """Return what is left of Kepler's equation E - e·sin E = M."""
+    return anomaly - eccentricity * m.sin(anomaly) - mean
+
+
+def anomalies_by_hand(points: Array) -> list[Array]:
+    """Return the roots by bisection, and their derivatives by mean anomaly and eccentricity from the theorem."""
+    mean, eccentricity = points
+    low, high = mean - 1.0, mean + 1.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        below = kepler(middle, mean, eccentricity, np) < 0.0
+        low, high = np.where(below, middle, low), np.where(below, high, middle)
+    slope = 1.0 - eccentricity * np.cos(middle)
+    return [middle, 1.0 / slope, np.sin(middle) / slope]
+
+
 # ---- Black–Scholes -------------------------------------------------------------------------------------------------------
 
 

@@ -47,6 +47,11 @@ def wide_roots(count: int) -> tuple[Any]:
     return (formulas.wide_squares(count),)
 
 
+def orbits(count: int) -> tuple[Any]:
+    """Return the orbits of row 44."""
+    return (formulas.orbits(count),)
+
+
 def samples(count: int) -> tuple[Any]:
     """Return the samples of rows 21 and 22."""
     return (formulas.samples(count),)
@@ -103,6 +108,16 @@ ROWS = [
         formulas.roots_by_hand,
         (OURS, C, "jax"),
         (Bar(bar=0.3, of="ready"),),
+    ),
+    Row(
+        44,
+        "20,000 roots of Kepler's equation with two derivatives each: `root`",
+        "kepler",
+        partial(orbits, 20_000),
+        partial(orbits, 200),
+        formulas.anomalies_by_hand,
+        (OURS, "jax"),
+        (Bar(("jax",), 0.5),),
     ),
     Row(
         17,

@@ -106,6 +106,13 @@ def newton_roots(points: Any) -> Run:
     return lambda: both(points)
 
 
+def kepler(points: Any) -> Run:
+    """Roots and their derivatives by the implicit function theorem: lanes."""
+    residual = partial(formulas.kepler, m=al)
+    both = al.jit(al.vmap(al.value_and_grad(lambda m, e: al.root(residual, m, m, e), argnums=(0, 1))))
+    return lambda: both(*points)
+
+
 def bundle(parameters: Any, observed: Any) -> Run:
     """Jacobians of residuals: lanes."""
     jacobians = al.jit(al.vmap(al.jacobian(partial(formulas.residual, m=al))))

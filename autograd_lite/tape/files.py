@@ -267,7 +267,8 @@ def _tape_entries(tape: Tape) -> dict[str, Any]:
         same = found is not None and type(primitive) is Primitive and primitive.same_as(found)
         if found is not primitive and not same:
             replaced = "a primitive that was replaced, and is not found by its name. Trace the function again."
-            untold = replaced if isinstance(primitive, Primitive) else getattr(primitive, "untold", Operation.untold)
+            other = replaced if isinstance(primitive, Primitive) else Operation.untold
+            untold = getattr(primitive, "untold", other)
             raise TapeError(f"the tape of {tape.name} cannot be saved: {primitive.name} is {untold}")
     header = {"format": _TAPE, "version": _VERSION, "primitives": [[p.name, p.arity] for p in used]}
     try:

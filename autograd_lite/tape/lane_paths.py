@@ -15,6 +15,7 @@ from autograd_lite.arrays import keeping
 from autograd_lite.errors import ArgumentError, BranchError, LoopLimitError, RowError
 from autograd_lite.nests import Fixed, Shape, unravel
 from autograd_lite.primitives import as_float
+from autograd_lite.tape import recording
 from autograd_lite.tape.backends import python
 from autograd_lite.tape.backends.lanes import Columns, LaneProgram
 from autograd_lite.tape.backends.outputs import Outputs
@@ -35,11 +36,14 @@ Given = Mapping[int, Any]
 
 @contextmanager
 def in_row(lane: int) -> Iterator[None]:
-    """Let an index that names no row of a table, and a loop that goes on too long, say in which lane they stand."""
+    """Run a lane. An index that names no row of a table, and a loop that goes on too long, say in which lane they stand."""
+    token = recording.lane.set(True)
     try:
         yield
     except (RowError, LoopLimitError) as error:
         raise type(error)(f"in row {lane} of vmap, {error}") from error
+    finally:
+        recording.lane.reset(token)
 
 
 class LanePaths(Patient):

@@ -453,7 +453,9 @@ def _difference(tape: Tape, again: Tape) -> str | None:
 
 
 def _repeat_alike(one: Any, other: Any) -> bool:
-    """Whether two operations are loops whose steps agree, as far as these took the same paths."""
+    """Whether two operations are loops whose steps agree, as far as these took the same paths, or solutions alike."""
+    if hasattr(one, "solved"):
+        return one.same_as(other)  # type: ignore[no-any-return]
     if type(one) is not type(other) or not hasattr(one, "loop"):
         return False
     pairs = [(path, one.loop.steps.paths.like(path)) for path in other.loop.steps.paths.known]

@@ -8,6 +8,7 @@ import sys
 import warnings
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from math import inf, prod
 from time import perf_counter
@@ -199,6 +200,16 @@ def current() -> Recording | None:
     """The trace that is under way in this context, if any."""
     trace: Any = context.recording()
     return trace  # type: ignore[no-any-return]
+
+
+#: Whether the function runs for one of many lanes, which must not keep the others from their results.
+lane: ContextVar[bool] = ContextVar("autograd_lite_lane", default=False)
+
+
+def in_lanes() -> bool:
+    """Whether what runs in this context is a lane, recorded or run by itself."""
+    notes = current()
+    return lane.get() or (notes is not None and notes.mapped)
 
 
 def sent(reach: Reach, waiting: dict[int, list[Sent]], *, masked: bool) -> dict[int, Sent]:

@@ -174,8 +174,8 @@ def while_loop(
     turn.__name__ = name_of(step)
     checked = _Checked(turn, carry_shape, "while_loop")
     notes = recording.current()
-    assigns = any(isinstance(f, FunctionType) and _assigned(f.__code__) for f in (condition, step))
-    if notes is not None and notes.loops and not assigns:
+    kept = (f.__code__ for f in (condition, step) if isinstance(f, FunctionType))
+    if notes is not None and notes.loops and not any(map(_assigned, kept)):
         _, shape = unravel(((carry_shape.pack([0.0] * len(numbers)), None), {}))
         seen: set[int] = set()
         captured = list(dict.fromkeys(v for f in (condition, step) for v in _held(f, seen))) if notes.wide else ()

@@ -101,6 +101,7 @@ FUNCTIONS = {
     "Variable": al.Variable, "backward": al.Variable.backward, "gradients": al.gradients, "grad": al.grad,
     "value_and_grad": al.value_and_grad, "jacobian": al.jacobian, "hessian": al.hessian, "jit": al.jit, "vmap": al.vmap,
     "scan": al.scan, "while_loop": al.while_loop, "take": al.take,
+    "root": al.root, "fixed_point": al.fixed_point, "argmin": al.argmin, "odeint": al.odeint,
     "check_grads": al.check_grads, "draw": al.draw, "save": al.save, "load": al.load,
     "Network": al.nn.Network, "Dense": al.nn.Dense, "create": al.nn.Network.create, "SGD": al.optim.SGD,
     "Adam": al.optim.Adam, "AdamW": al.optim.AdamW, "RMSProp": al.optim.RMSProp,
@@ -109,7 +110,7 @@ FUNCTIONS = {
 
 def test_every_place_of_the_table_is_asked():
     """So that no hint is written for nobody."""
-    assert set(hints.table()) - {"a Variable to set"} == {*PLACES, *FUNCTIONS}
+    assert set(hints.table()) - {"a Variable to set", "a solver of SciPy"} == {*PLACES, *FUNCTIONS}
     assert sum(map(len, hints.table().values())) > 150
 
 

@@ -105,3 +105,41 @@ def test_a_library_that_goes_on_after_a_refusal_and_fails_elsewhere(tmp_path, mo
     assert str(caught.value.__cause__) == "signs"
     with pytest.raises(ValueError, match="signs"):  # nothing was refused: the library's own error
         al.grad(lambda a: rootlib.find(lambda x: 1.0) + a)(2.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        (
+            "brentq",
+            "Use al.root(residual, x0, *params), which can be differentiated and takes this function as solver=",
+        ),
+        ("fsolve", "Use al.root("),
+        ("root_scalar", "Use al.root("),
+        ("minimize", "Use al.argmin(f, x0, *params)"),
+        ("least_squares", "Use al.argmin(f, x0, *params)"),
+        ("solve_ivp", "Use al.odeint(f, y0, t, *params)"),
+        ("odeint", "Use al.odeint(f, y0, t, *params)"),
+        ("quad", "Use al.odeint(lambda y, x: f(x), 0.0, [a, b])[-1, 0]"),
+    ],
+)
+def test_solvers_of_scipy_have_counterparts(name, remedy, capfd):
+    """Inside a function that is differentiated or compiled: what takes their place, and nothing of sines and arrays."""
+    optimize, integrate = pytest.importorskip("scipy.optimize"), pytest.importorskip("scipy.integrate")
+    solve = {
+        "brentq": lambda a: optimize.brentq(lambda x: x**3 - a, 0.0, 5.0),
+        "fsolve": lambda a: optimize.fsolve(lambda x: x**3 - a, 1.0)[0],
+        "root_scalar": lambda a: optimize.root_scalar(lambda x: x**3 - a, bracket=(0.0, 5.0)).root,
+        "minimize": lambda a: optimize.minimize(lambda x: (x[0] ** 3 - a) ** 2, [1.0]).x[0],
+        "least_squares": lambda a: optimize.least_squares(lambda x: [x[0] ** 3 - a], [1.0]).x[0],
+        "solve_ivp": lambda a: integrate.solve_ivp(lambda t, y: -a * y, (0.0, 1.0), [1.0]).y[0, -1],
+        "odeint": lambda a: integrate.odeint(lambda y, t: -a * y, [1.0], [0.0, 1.0])[-1, 0],
+        "quad": lambda a: integrate.quad(lambda x: x * a, 0.0, 1.0)[0],
+    }[name]
+    for run in (al.grad, al.jit):
+        with pytest.raises(al.OperandError, match=f"scipy's {name} ") as caught:
+            run(solve)(2.0)
+        assert remedy in str(caught.value)
+        assert "al.sin" not in str(caught.value)
+        assert "al.zeros" not in str(caught.value)
+    capfd.readouterr()  # SciPy's compiled code prints errors that it passes on

@@ -53,7 +53,7 @@ def replay(tape: Any, inputs: Sequence[Any]) -> list[Any]:
     notes = recording.current()
     if tape.careful and notes and notes.masked:
         tape, inputs = _carefully(tape, inputs)
-    apply, convert, numbers = _arithmetic(inputs)
+    apply, convert, numbers = arithmetic(inputs)
     program = tape.program
     values = program.evaluated(apply, convert, numbers)
     for guard in program.guards:
@@ -93,7 +93,7 @@ def _carefully(tape: Any, inputs: Sequence[Any]) -> tuple[Any, Sequence[Any]]:
     return careful, [*inputs[: tape.arguments], *(given.get(v._number, v) for v in careful.captured)]
 
 
-def _arithmetic(inputs: Sequence[Any]) -> tuple[Apply, Callable[[float], Any], Sequence[Any]]:
+def arithmetic(inputs: Sequence[Any]) -> tuple[Apply, Callable[[float], Any], Sequence[Any]]:
     """How to apply a primitive to such numbers, how to make one from a float, and the inputs made ready."""
     other = next((x for x in inputs if not isinstance(x, (float, int, np.number, np.bool_, Variable))), None)
     if isinstance(other, np.ndarray):
