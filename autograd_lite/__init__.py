@@ -10,6 +10,8 @@
 12.0
 """
 
+from importlib import import_module as _import_module
+
 from autograd_lite import hints as _hints
 from autograd_lite import copies as _copies  # gives Variable its copy protocol
 from autograd_lite.tape import array_code as _array_code  # gives traces their expressions of long arrays
@@ -17,6 +19,7 @@ from autograd_lite.tape import lookups as _lookups  # gives traces their look-up
 from autograd_lite.tape import text as _text  # gives Tape its texts
 from autograd_lite.tape.llvm import backend as _backend  # machine code among the backends
 from autograd_lite.train import nn, optim
+from autograd_lite.covariance import covariance
 from autograd_lite.backward import gradients, stop_gradient, topological_order, zero_grad
 from autograd_lite.errors import (
     ArgumentError, ArrayWarning, AutogradLiteError, BranchError, CompilationError, ConversionError, DerivativeWarning,
@@ -66,7 +69,7 @@ __all__ = [
     "PrimitiveError",
     "ReadOnlyError", "RendererNotFound", "RowError", "StaleGraphError", "Tape", "TapeError", "TraceError", "UnconnectedError",
     "UnknownImportError", "UnknownKeywordError", "UnknownNameError",
-    "Variable", "__version__", "array", "audit", "blame", "check_grads", "dot", "draw", "elu", "equal", "explain",
+    "Variable", "__version__", "array", "audit", "blame", "check_grads", "covariance", "dot", "draw", "elu", "equal", "explain",
     "full", "gelu", "grad", "gradient_flow", "gradients", "greater", "greater_equal", "hessian", "hvp", "jacobian",
     "jit", "jvp", "kinks", "less_equal", "load", "log_softmax", "logsumexp", "mean", "nn", "norm", "not_equal", "ones",
     "optim", "plot_gradient_flow", "prod", "raise_on_nonfinite", "record_locations", "register_dataclass", "save",
@@ -80,4 +83,11 @@ jacfwd = jacrev = jacobian
 Value, stop_grad = Variable, stop_gradient
 __all__ += ["Value", "jacfwd", "jacrev", "stop_grad"]
 
-__getattr__ = _hints.of_module(__name__, "al", ("abs", "all", "any", "max", "min", "pow", "round", "sum"))
+def _lazily(name: str) -> object:
+    """`al.scipy`, which needs SciPy."""
+    if name != "scipy":
+        raise AttributeError(name)
+    return _import_module("autograd_lite.scipy")
+
+
+__getattr__ = _hints.of_module(__name__, "al", ("abs", "all", "any", "max", "min", "pow", "round", "sum"), _lazily)
