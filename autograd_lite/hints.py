@@ -3,6 +3,7 @@
 `hints.txt` has the names. The functions below let modules, classes and functions raise errors with these hints.
 """
 
+import contextlib
 import difflib
 import dis
 import functools
@@ -50,16 +51,14 @@ def unknown(place: str, name: str, known: Iterable[str], prefix: str = "") -> Un
 def of_module(
     module: str, shown: str, also: Iterable[str] = (), lazily: Callable[[str], Any] | None = None
 ) -> Callable[[str], Any]:
-    """The `__getattr__` of a module, which is `shown` as the user writes it; `lazily` knows names, or raises AttributeError."""
+    """The `__getattr__` of a module, `shown` as the user writes it; `lazily` knows more names, or raises AttributeError."""
 
     def missing(name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
         if lazily is not None:
-            try:
+            with contextlib.suppress(AttributeError):
                 return lazily(name)
-            except AttributeError:
-                pass
         known = [*vars(sys.modules[module]).get("__all__", ()), *also]
         text = f"{shown} has no attribute {name!r}.{hint(module, name, known, f'{shown}.')}"
         # Python says nothing more of an AttributeError in `from … import name`.

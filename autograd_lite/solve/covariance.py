@@ -8,8 +8,8 @@ import numpy as np
 
 from autograd_lite import hints
 from autograd_lite.errors import ArgumentError
-from autograd_lite.primitives import ndtri
 from autograd_lite.nests import Shape, as_array, unravel, written
+from autograd_lite.primitives import ndtri
 from autograd_lite.transforms import jacobian, name_of
 
 EPS = 2.0**-52
@@ -171,10 +171,11 @@ def covariance(result: Any, *, absolute_sigma: bool = False) -> Covariance:
     """
     if isinstance(result, tuple):
         return _of_curve_fit(result)
-    x, matrix = getattr(result, "x", None), getattr(result, "jac", None)
+    x: Any = getattr(result, "x", None)
+    matrix: Any = getattr(result, "jac", None)
     if x is not None and getattr(result, "cost", None) is not None and np.ndim(matrix) == 2:
         return _of_residuals(result, absolute_sigma=absolute_sigma)
-    derivatives = getattr(result, "derivatives", None)
+    derivatives: Any = getattr(result, "derivatives", None)
     if x is None or not hasattr(result, "fun") or not hasattr(derivatives, "hessian") or np.ndim(result.fun):
         raise ArgumentError(
             f"covariance got {result!r:.60}, which has no second derivatives. Give the result of minimize or least_squares "
