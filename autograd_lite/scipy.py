@@ -113,7 +113,9 @@ def _pair(bounds: Any, space: Space) -> dict[str, Any]:
     if bounds is None:
         return {}
     if isinstance(bounds, _optimize.Bounds):
-        return {"bounds": _bounds(bounds, space)}
+        if space.shape is None:
+            return {"bounds": bounds}
+        bounds = bounds.lb, bounds.ub
     if isinstance(bounds, Mapping) or len(bounds) != 2:
         raise ArgumentError(
             f"bounds={bounds!r:.80}: give a pair (low, high), each a number, an array or a nest like x."

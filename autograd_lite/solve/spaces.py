@@ -49,8 +49,8 @@ class Space:
 
     def spread(self, nest: Any, what: str, missing: float) -> Any:
         """A vector from one number for all, a vector, or a nest like x, with one number or None for a whole array."""
-        if isinstance(nest, np.ndarray) and nest.dtype == object and nest.size == 1:
-            nest = nest.item()  # what SciPy's Bounds makes of a nest
+        if isinstance(nest, np.ndarray) and nest.size == 1:
+            nest = nest.item()  # SciPy's Bounds makes an array of everything
         if self.shape is None or nest is None or isinstance(nest, (int, float, np.generic)):
             return nest
         try:
