@@ -10,6 +10,7 @@ from autograd_lite import hints
 from autograd_lite.errors import ArgumentError
 from autograd_lite.nests import Shape, as_array, unravel, written
 from autograd_lite.primitives import ndtri
+from autograd_lite.solve.spaces import called
 from autograd_lite.transforms import jacobian, name_of
 
 EPS = 2.0**-52
@@ -63,8 +64,8 @@ class Covariance:
         Parameters
         ----------
         f : callable
-            `f(x, *arguments)` returns a number, an array or any nest. After `curve_fit` it is `f(*arguments, *x)`, as the
-            model there.
+            `f(x, *arguments)` returns a number, an array or any nest. After `curve_fit` it is called as the model there:
+            `f(*arguments, *x)`, with a dict by name.
         *arguments
             Data: the points of a curve.
         level : float, default 0.95
@@ -81,7 +82,7 @@ class Covariance:
 
         def rows(vector: Any) -> Any:
             nest = self._shape.pack([*vector])
-            found = f(*arguments, *nest) if self._spread else f(nest, *arguments)
+            found = called(f, nest, arguments) if self._spread else f(nest, *arguments)
             numbers, shape = unravel(found, f"the output of {name_of(f)}")
             shapes[:] = [shape]
             return as_array(numbers, (len(numbers),))
@@ -178,8 +179,8 @@ def covariance(result: Any, *, absolute_sigma: bool = False) -> Covariance:
     derivatives: Any = getattr(result, "derivatives", None)
     if x is None or not hasattr(result, "fun") or not hasattr(derivatives, "hessian") or np.ndim(result.fun):
         raise ArgumentError(
-            f"covariance got {result!r:.60}, which has no second derivatives. Give the result of minimize or least_squares "
-            "of autograd_lite.scipy, or that of curve_fit."
+            f"covariance got a {type(result).__name__} without second derivatives. Give the result of minimize or "
+            "least_squares of autograd_lite.scipy, or that of curve_fit."
         )
     if absolute_sigma:
         raise ArgumentError("absolute_sigma is for least_squares: a likelihood knows the size of its noise.")
@@ -189,7 +190,7 @@ def covariance(result: Any, *, absolute_sigma: bool = False) -> Covariance:
 def _of_curve_fit(result: tuple[Any, ...]) -> Covariance:
     if len(result) < 2 or np.ndim(result[1]) != 2:
         raise ArgumentError(
-            f"covariance got {result!r:.60}. Give the whole result of curve_fit, (popt, pcov) at least."
+            f"covariance got a tuple, {result!r:.60}. Give the whole result of curve_fit, (popt, pcov) at least."
         )
     if not np.all(np.isfinite(result[1])):
         raise ArgumentError(

@@ -1,14 +1,14 @@
 """Models of many measurements, as `curve_fit` takes them: their Jacobian by the parameters comes from one row."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from autograd_lite.errors import AutogradLiteError
 from autograd_lite.solve.evaluations import Use
-from autograd_lite.solve.spaces import Space, renamed, rows_of
+from autograd_lite.solve.spaces import Space, called, renamed, rows_of
 from autograd_lite.tape.call import jit
 from autograd_lite.tape.vmap import vmap
 from autograd_lite.transforms import jacobian, name_of, value_and_grad
@@ -26,10 +26,7 @@ class Model:
         self._scalar = False  # f takes one row only
 
         def model(p: Any, x: Any) -> Any:
-            nest = space.nest(p) if space else p
-            if isinstance(nest, Mapping):
-                return f(x, **nest)
-            return f(x, *nest) if isinstance(nest, (np.ndarray, list, tuple)) else f(x, nest)
+            return called(f, space.nest(p) if space else p, (x,))
 
         self.f = renamed(f, model)
         self._each = jit(vmap(value_and_grad(self.f), in_axes=(None, 0)))

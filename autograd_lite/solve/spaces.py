@@ -153,5 +153,12 @@ def on_nest(f: Any, space: Space, *, back: str = "") -> Any:
     return renamed(f, on_vector)
 
 
+def called(f: Callable[..., Any], parameters: Any, arguments: tuple[Any, ...]) -> Any:
+    """A model of data with its parameters: one by one, a dict by name, another nest as it is."""
+    if isinstance(parameters, Mapping):
+        return f(*arguments, **parameters)
+    return f(*arguments, *(parameters if isinstance(parameters, (np.ndarray, list, tuple)) else (parameters,)))
+
+
 def _is_pair(part: Any) -> bool:
     return hasattr(part, "__len__") and not isinstance(part, Mapping) and len(part) == 2

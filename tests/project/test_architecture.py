@@ -42,8 +42,8 @@ tape.vmap  tape.lifting
 tape.call  tape.lane_arrays
 tape.plans  tape.array_code
 tape.sparse
-solve.spaces  solve.covariance
-solve.evaluations
+solve.spaces
+solve.evaluations  solve.covariance
 solve.models  solve.ipopt
 scipy
 """
