@@ -59,12 +59,12 @@ SECOND = {"trust-constr", "ipopt"}
 # --------------------------------------------------------------------------------------------------------- the solvers
 
 
-def _like(original: Callable[..., Any]) -> Callable[[Callable[[dict[str, Any]], Any]], Callable[..., Any]]:
-    """Give a function of a dictionary of arguments the signature of a function of SciPy."""
+def _like(original: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a function, which gets what is given by name, the signature of a function of SciPy."""
     signature = inspect.signature(original)
     rest = [name for name, parameter in signature.parameters.items() if parameter.kind is parameter.VAR_KEYWORD]
 
-    def decorated(body: Callable[[dict[str, Any]], Any]) -> Callable[..., Any]:
+    def decorated(body: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(body)
         def solver(*arguments: Any, **keywords: Any) -> Any:
             try:
@@ -74,7 +74,7 @@ def _like(original: Callable[..., Any]) -> Callable[[Callable[[dict[str, Any]], 
             for name in rest:
                 given |= given.pop(name, {})
             try:
-                return body(given)
+                return body(**given)
             except LostError as lost:
                 raise OperandError(
                     f"{lost} uses a Variable from outside, and {body.__name__} of SciPy runs on plain numbers: the "
@@ -144,7 +144,7 @@ def _method(given: Mapping[str, Any]) -> str:
 
 
 @_like(_optimize.minimize)
-def minimize(given: dict[str, Any]) -> Any:
+def minimize(fun: Callable[..., Any], x0: Any, **given: Any) -> Any:
     """Minimise a function of several numbers: SciPy's `minimize` with `jac`, `hess` or `hessp` filled in.
 
     Parameters
@@ -154,9 +154,9 @@ def minimize(given: dict[str, Any]) -> Any:
     x0 : array, number or nest
         The starting point. For lists and arrays of one dimension everything is as SciPy has it. For a dict, a registered
         dataclass, nested lists or arrays of more dimensions `fun`, `callback` and constraints get such a nest.
-    args, method, tol, options
-        SciPy's. `method="ipopt"` calls IPOPT, where cyipopt is installed; its options are IPOPT's.
-    jac, hess, hessp
+    args, method, tol, options : SciPy's
+        As SciPy has them. `method="ipopt"` calls IPOPT, where cyipopt is installed; its options are IPOPT's.
+    jac, hess, hessp : callable, optional
         What is given here is used as it is; `jac="2-point"` or `jac=False` leaves SciPy its differences. With a nest, `jac`
         returns a nest, and `hess` a matrix in the order of the numbers.
     bounds : sequence, Bounds or nest
@@ -196,10 +196,10 @@ def minimize(given: dict[str, Any]) -> Any:
     >>> found.derivatives.uses["gradient"].count == found.nfev
     True
     """
-    space, method = Space(given["x0"]), _method(given)
-    f = Evaluations(given["fun"], space, _tuple(given.get("args", ())))
+    space, method = Space(x0), _method(given)
+    f = Evaluations(fun, space, _tuple(given.get("args", ())))
     constraints, others = _constraints(given.get("constraints", ()), space, method)
-    given |= {"x0": space.start, "constraints": constraints, "bounds": _bounds(given.get("bounds"), space)}
+    given |= {"fun": fun, "x0": space.start, "constraints": constraints, "bounds": _bounds(given.get("bounds"), space)}
     given["callback"] = space.callback(given.get("callback"))
     if method == "ipopt":
         return _finished(ipopt.minimized(f, others, given), Derivatives(f, others, space), space)
@@ -253,10 +253,10 @@ class NonlinearConstraint(_optimize.NonlinearConstraint):  # type: ignore[misc]
         Returns a number, an array, or any nest of numbers. In our `minimize` it gets a nest like x0.
     lb, ub : number, array or nest
         As `fun` returns, or one number for all.
-    jac, hess
+    jac, hess : callable, optional
         What is given is used as it is. By default the Jacobian and the Hessian of v · fun(x) are ours.
-    **options
-        SciPy's.
+    *more, **options : SciPy's
+        `keep_feasible`, `finite_diff_rel_step`, `finite_diff_jac_sparsity`.
 
     Examples
     --------
@@ -284,7 +284,19 @@ class NonlinearConstraint(_optimize.NonlinearConstraint):  # type: ignore[misc]
         return _of_x(f.jacobian, sparse=sparse) if jac is None else on_nest(jac, space), second or on_nest(hess, space)
 
     def on(self, space: Space, method: str) -> tuple[Any, Evaluations]:
-        """SciPy's constraint for vectors of a space and a method, and the evaluations that it makes."""
+        """Return SciPy's constraint for vectors of a space, and the evaluations that it makes.
+
+        Parameters
+        ----------
+        space : Space
+            What the vectors stand for.
+        method : str
+            The method of `minimize`, in small letters.
+
+        Returns
+        -------
+        (NonlinearConstraint, Evaluations)
+        """
         fun, jac, hess = self._given
         f = Evaluations(fun, space)
         first, second = self._derivatives(f, space, sparse=method in SECOND)
@@ -333,7 +345,7 @@ def _of_dict(given: Mapping[str, Any], space: Space, method: str) -> tuple[Any, 
 
 
 @_like(_optimize.least_squares)
-def least_squares(given: dict[str, Any]) -> Any:
+def least_squares(fun: Callable[..., Any], x0: Any, **given: Any) -> Any:
     """Fit by least squares: SciPy's `least_squares` with the Jacobian filled in, dense or sparse.
 
     Parameters
@@ -346,8 +358,8 @@ def least_squares(given: dict[str, Any]) -> Any:
         What is given is used as it is: "2-point" leaves SciPy its differences.
     bounds : pair or Bounds
         (low, high), each a number, an array, or a nest like x0 with one number for each array.
-    **options
-        SciPy's: `method`, `loss`, `x_scale`, `max_nfev`, …
+    method, loss, x_scale, max_nfev : SciPy's
+        These and the others are as SciPy has them.
 
     Returns
     -------
@@ -370,7 +382,7 @@ def least_squares(given: dict[str, Any]) -> Any:
     >>> round(found.x["a"], 6), round(found.x["k"], 6)
     (2.0, 1.5)
     """
-    space, fun, jac = Space(given["x0"]), given["fun"], given.get("jac")
+    space, jac = Space(x0), given.get("jac")
     f = Evaluations(fun, space, _tuple(given.get("args", ())), given.get("kwargs"))
     given |= {"x0": space.start, "fun": fun if space.shape is None else as_vector(on_nest(fun, space))}
     if jac is None:
@@ -389,7 +401,7 @@ def least_squares(given: dict[str, Any]) -> Any:
 
 
 @_like(_optimize.root)
-def root(given: dict[str, Any]) -> Any:
+def root(fun: Callable[..., Any], x0: Any, **given: Any) -> Any:
     """Solve a system of equations: SciPy's `root` with the Jacobian filled in for the methods "hybr" and "lm".
 
     Parameters
@@ -400,8 +412,8 @@ def root(given: dict[str, Any]) -> Any:
         As for `minimize`.
     jac : callable or bool, optional
         What is given is used as it is: False leaves SciPy its differences.
-    **options
-        SciPy's: `args`, `method`, `tol`, `callback`, `options`.
+    args, method, tol, callback, options : SciPy's
+        As SciPy has them. Callbacks get nests.
 
     Returns
     -------
@@ -415,9 +427,9 @@ def root(given: dict[str, Any]) -> Any:
     >>> root(lambda x: [x[0] * al.cos(x[1]) - 4.0, x[1] * x[0] - x[1] - 5.0], [1.0, 1.0]).x.round(8)
     array([6.50409711, 0.90841421])
     """
-    space, fun, jac = Space(given["x0"]), given["fun"], given.get("jac")
+    space, jac = Space(x0), given.get("jac")
     f = Evaluations(fun, space, _tuple(given.get("args", ())), without="jac=False")
-    given["x0"] = space.start
+    given |= {"fun": fun, "x0": space.start}
     if jac is None and str(given.get("method", "hybr")).lower() in ("hybr", "lm"):
         given |= {"fun": _of_x(f.values), "jac": _of_x(f.jacobian, sparse=False)}
     elif space.shape is not None:
@@ -431,15 +443,15 @@ def root(given: dict[str, Any]) -> Any:
 
 
 @_like(_optimize.root_scalar)
-def root_scalar(given: dict[str, Any]) -> Any:
+def root_scalar(f: Callable[..., Any], **given: Any) -> Any:
     """Solve one equation: SciPy's `root_scalar` with `fprime` and `fprime2` filled in for "newton" and "halley".
 
     Parameters
     ----------
     f : callable
         `f(x, *args)` of a number returns a number.
-    method, bracket, x0, x1, …
-        SciPy's. With `x0` alone the method is "newton"; methods with a bracket take no derivative.
+    args, method, bracket, x0, x1, xtol, rtol, maxiter, options : SciPy's
+        As SciPy has them. With `x0` alone the method is "newton"; methods with a bracket take no derivative.
     fprime, fprime2 : callable or bool, optional
         What is given is used as it is.
 
@@ -461,21 +473,20 @@ def root_scalar(given: dict[str, Any]) -> Any:
     plain = isinstance(start, (int, float, np.integer, np.floating)) or (
         isinstance(start, np.ndarray) and not start.ndim
     )
-    space = Space(float(start) if plain else 0.0, number=True)
-    f = Evaluations(given["f"], space, _tuple(given.get("args", ())), without='method="secant"')
-    vector = functools.partial(np.full, 1)
+    e = Evaluations(f, Space(0.0, number=True), _tuple(given.get("args", ())), without='method="secant"')
+    given["f"] = f
     if plain and by_slope in ("newton", "halley") and given.get("fprime") is None:
-        given |= {"x0": float(start), "f": lambda x, *_: f.value(vector(x))}
-        given["fprime"] = lambda x, *_: float(f.gradient(vector(x))[0])
+        given |= {"x0": float(start), "f": lambda x, *_: e.value(np.full(1, x))}
+        given["fprime"] = lambda x, *_: float(e.gradient(np.full(1, x))[0])
     if plain and by_slope == "halley" and given.get("fprime2") is None and given.get("fprime") is not True:
-        given["fprime2"] = lambda x, *_: float(f.hessian(vector(x))[0, 0])
+        given["fprime2"] = lambda x, *_: float(e.hessian(np.full(1, x))[0, 0])
     found = _optimize.root_scalar(**given)
-    found.derivatives = Derivatives(f)
+    found.derivatives = Derivatives(e)
     return found
 
 
 @_like(_optimize.curve_fit)
-def curve_fit(given: dict[str, Any]) -> Any:
+def curve_fit(f: Callable[..., Any], xdata: Any, ydata: Any, **given: Any) -> Any:
     """Fit a model to data: SciPy's `curve_fit` with the Jacobian filled in.
 
     Parameters
@@ -483,8 +494,8 @@ def curve_fit(given: dict[str, Any]) -> Any:
     f : callable
         `f(x, *parameters)` for all of `xdata` at once, as SciPy calls it, or for one measurement only: plain scalar code
         with branches.
-    xdata, ydata, sigma, absolute_sigma, …
-        SciPy's.
+    xdata, ydata, sigma, absolute_sigma, method, full_output : SciPy's
+        These and the others are as SciPy has them.
     p0 : sequence, dict or nest, optional
         With a dict the model is called `f(x, **parameters)`, with a list or tuple of arrays `f(x, *parameters)`, with
         another nest `f(x, parameters)`; the fitted parameters come back as such a nest.
@@ -513,7 +524,8 @@ def curve_fit(given: dict[str, Any]) -> Any:
     >>> popt.round(6)
     array([2. , 1.5])
     """
-    f, start = given["f"], given.get("p0")
+    start = given.get("p0")
+    given |= {"f": f, "xdata": xdata, "ydata": ydata}
     space = None if start is None else Space(start, "p0")
     if isinstance(given.get("jac"), str) and "bounds" not in given and given.get("method", "lm") == "lm":
         given["jac"] = False  # MINPACK's own differences, for which SciPy has no name
@@ -537,15 +549,15 @@ def curve_fit(given: dict[str, Any]) -> Any:
 
 
 @_like(_integrate.solve_ivp)
-def solve_ivp(given: dict[str, Any]) -> Any:
+def solve_ivp(fun: Callable[..., Any], t_span: Any, y0: Any, **given: Any) -> Any:
     """Solve an initial value problem: SciPy's `solve_ivp` with `jac` filled in for "Radau", "BDF" and "LSODA".
 
     Parameters
     ----------
     fun : callable
         `fun(t, y, *args)` returns the rates, an array or a list. It runs on floats; only its Jacobian comes from a trace.
-    t_span, y0, method, …
-        SciPy's.
+    t_span, y0, method, t_eval, events, args : SciPy's
+        These and the others are as SciPy has them.
     jac : callable, matrix or False, optional
         What is given is used as it is; False leaves SciPy its differences.
 
@@ -567,8 +579,9 @@ def solve_ivp(given: dict[str, Any]) -> Any:
     >>> found.success, found.derivatives.uses["jacobian"].count == found.njev
     (True, True)
     """
-    fun, method, arguments = given["fun"], given.get("method", "RK45"), given.get("args") or ()
-    name, start = getattr(method, "__name__", method), np.asarray(given["y0"])
+    method, arguments = given.get("method", "RK45"), given.get("args") or ()
+    name, start = getattr(method, "__name__", method), np.asarray(y0)
+    given |= {"fun": fun, "t_span": t_span, "y0": y0}
     f = Evaluations(renamed(fun, lambda y, t: fun(t, y, *arguments)), without="jac=False")
     if given.get("jac") is False:
         del given["jac"]
@@ -590,7 +603,7 @@ def solve_ivp(given: dict[str, Any]) -> Any:
 
 
 @_like(_optimize.differential_evolution)
-def differential_evolution(given: dict[str, Any]) -> Any:
+def differential_evolution(func: Callable[..., Any], bounds: Any, **given: Any) -> Any:
     """Find a global minimum: SciPy's `differential_evolution`, whose last polishing uses our derivatives.
 
     Parameters
@@ -599,11 +612,11 @@ def differential_evolution(given: dict[str, Any]) -> Any:
         As for `minimize`; the population runs on floats.
     bounds : sequence, Bounds or nest
         SciPy's; or a dict or other nest with a pair (low, high) for each number: `func` gets such nests then.
-    constraints
+    constraints : constraint or list of them
         As for `minimize`.
-    **options
-        SciPy's. With `polish=True`, the default, L-BFGS-B gets our gradient, or trust-constr our gradient and Hessian where
-        there are constraints. (SciPy before 1.17 polishes by differences.)
+    polish : bool or callable, default True
+        With True L-BFGS-B gets our gradient, or trust-constr our gradient and Hessian where
+        there are constraints. (SciPy before 1.17 polishes by differences.) The other arguments are as SciPy has them.
 
     Returns
     -------
@@ -619,14 +632,14 @@ def differential_evolution(given: dict[str, Any]) -> Any:
     >>> round(found.x["a"], 4), found.derivatives.uses["gradient"].count > 0
     (-1.4204, True)
     """
-    bounds, start = given["bounds"], given.get("x0")
+    start = given.get("x0")
     nested = isinstance(bounds, Mapping) or hasattr(bounds, "__dataclass_fields__")
     if start is None and nested:
         start = optree.tree_map(lambda pair: pair[0], bounds, is_leaf=lambda n: type(n) is tuple, namespace=NAMESPACE)
     space = Space([] if start is None else start)
-    f = Evaluations(given["func"], space, _tuple(given.get("args", ())))
+    f = Evaluations(func, space, _tuple(given.get("args", ())))
     constraints, others = _constraints(given.get("constraints", ()), space, "differential_evolution")
-    given |= {"func": on_nest(given["func"], space), "bounds": _bounds(bounds, space), "constraints": constraints}
+    given |= {"func": on_nest(func, space), "bounds": _bounds(bounds, space), "constraints": constraints}
     if given.get("x0") is not None:
         given["x0"] = space.start
     if given.get("callback") is not None:

@@ -60,6 +60,9 @@ CALLS = {
             ("see.view", "see.explain", "see.why", "see.blame", "see.kinks", "see.flow", "see.watch", "see")),
     "nn": ("Layers and losses", "`autograd_lite.nn`, also `al.nn`.", ("train.nn",)),
     "optim": ("Optimisers", "`autograd_lite.optim`, also `al.optim`.", ("train.optim",)),
+    "scipy": ("SciPy's solvers and fits",
+              "`autograd_lite.scipy`, also `al.scipy`: SciPy's functions of these names with derivatives filled in.",
+              ("scipy", "solve")),
     "more": ("Operations of your own", "`Primitive` makes an operation; the rest of the package stands here too.", ("",)),
 }  # fmt: skip
 
@@ -310,6 +313,8 @@ def calls() -> dict[str, dict[str, str]]:
             if not n.startswith("_") and getattr(vars(module)[n], "__module__", "") == module.__name__
         ]
         found[short] |= {f"al.{short}.{n}": f"{module.__name__}.{n}" for n in names}
+    for name in al.scipy.__all__:
+        found["scipy"][f"al.scipy.{name}"] = f"{getattr(al.scipy, name).__module__}.{name}"
     found = {page: dict(sorted(names.items(), key=functools.partial(_place, page))) for page, names in found.items()}
     found["nodes"] = {"al.Variable": found["nodes"]["al.Variable"]} | METHODS | found["nodes"]
     return found

@@ -221,6 +221,15 @@ BY_ELEMENTS: dict[str, Callable[..., Any]] = {
 class Derivatives:
     """What derivatives a solver was given, and what they cost: `result.derivatives`.
 
+    Parameters
+    ----------
+    function : Evaluations
+        What the solver asked.
+    others : sequence of Evaluations
+        Those of constraints.
+    space : Space, optional
+        What its vectors stood for.
+
     Attributes
     ----------
     uses : dict
@@ -242,7 +251,17 @@ class Derivatives:
             self.uses |= {f"constraint {number}: {kind}": use for kind, use in other.counted().items()}
 
     def hessian(self, x: Any) -> Any:
-        """Return the matrix of second derivatives at `x`, a vector or nest as the solver's result.
+        """Return the matrix of second derivatives at a point.
+
+        Parameters
+        ----------
+        x : vector or nest
+            As in the solver's result.
+
+        Returns
+        -------
+        array
+            (n, n), in the order of the numbers.
 
         Raises
         ------

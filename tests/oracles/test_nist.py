@@ -173,7 +173,7 @@ ALL_CASES = [(name, start) for start in (2, 1) for name in SETS]
 
 
 @pytest.mark.parametrize(
-    "case", mostly_full(ALL_CASES, slice(0, None, 9)), ids=lambda case: f"{case[0]}-start{case[1]}"
+    "case", mostly_full(ALL_CASES, slice(0, None, 18)), ids=lambda case: f"{case[0]}-start{case[1]}"
 )
 def test_solvers_with_our_derivatives(case):
     """`least_squares`, then `root` of the gradient with its exact Hessian: 8 digits of all parameters, 6 of deviations.
