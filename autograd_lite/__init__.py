@@ -19,7 +19,7 @@ from autograd_lite.tape import lookups as _lookups  # gives traces their look-up
 from autograd_lite.tape import text as _text  # gives Tape its texts
 from autograd_lite.tape.llvm import backend as _backend  # machine code among the backends
 from autograd_lite.train import nn, optim
-from autograd_lite.solve.covariance import covariance
+from autograd_lite.bridge.covariance import covariance
 from autograd_lite.backward import gradients, stop_gradient, topological_order, zero_grad
 from autograd_lite.errors import (
     ArgumentError, ArrayWarning, AutogradLiteError, BranchError, CompilationError, ConversionError, DerivativeWarning,

@@ -25,12 +25,12 @@ import numpy as np
 import optree
 
 from autograd_lite import hints
+from autograd_lite.bridge import ipopt
+from autograd_lite.bridge.evaluations import SMALL, Derivatives, Evaluations, LostError
+from autograd_lite.bridge.models import Model
+from autograd_lite.bridge.spaces import Space, as_vector, is_vector, on_nest, renamed
 from autograd_lite.errors import ArgumentError, OperandError, UnknownImportError
 from autograd_lite.nests import NAMESPACE, unravel
-from autograd_lite.solve import ipopt
-from autograd_lite.solve.evaluations import SMALL, Derivatives, Evaluations, LostError
-from autograd_lite.solve.models import Model
-from autograd_lite.solve.spaces import Space, as_vector, is_vector, on_nest, renamed
 from autograd_lite.tape.call import Compiled
 from autograd_lite.transforms import recipe_of
 

@@ -62,7 +62,7 @@ CALLS = {
     "optim": ("Optimisers", "`autograd_lite.optim`, also `al.optim`.", ("train.optim",)),
     "scipy": ("SciPy's solvers and fits",
               "`autograd_lite.scipy`, also `al.scipy`: SciPy's functions of these names with derivatives filled in.",
-              ("scipy", "solve")),
+              ("scipy", "bridge")),
     "more": ("Operations of your own", "`Primitive` makes an operation; the rest of the package stands here too.", ("",)),
 }  # fmt: skip
 

@@ -21,11 +21,11 @@ FLOORS = {
     "tape.llvm": "machine code",
     "see": "pictures and words",
     "train": "parameters",
-    "solve": "SciPy's solvers and fits",
+    "bridge": "SciPy's solvers and fits",
     "command line": "everything by its public names",
 }
 #: Floors that lie beside each other.
-STOREYS = (("core",), ("tape",), ("tape.llvm", "see", "train", "solve"), ("command line",))
+STOREYS = (("core",), ("tape",), ("tape.llvm", "see", "train", "bridge"), ("command line",))
 #: The files to read first, and their content.
 READING = {
     "rule": "an entry of the table",
@@ -35,8 +35,8 @@ READING = {
     "transforms": "`grad` and its relatives",
 }
 EMPTY = {
+    "bridge",
     "see",
-    "solve",
     "tape",
     "tape.backends",
     "tape.llvm",
@@ -44,7 +44,7 @@ EMPTY = {
 }  # folders whose `__init__` holds a docstring only
 COLOURS = {
     "core": "#e3eefb", "tape": "#e6f4e6", "tape.llvm": "#f1ecdd",
-    "see": "#f6e6f0", "train": "#efe8fa", "solve": "#e2f2f2", "command line": "#eeeeee",
+    "see": "#f6e6f0", "train": "#efe8fa", "bridge": "#e2f2f2", "command line": "#eeeeee",
 }  # fmt: skip
 BOX, HEIGHT, GAP, TITLE, WIDTH = 116, 34, 8, 34, 1016
 
@@ -66,11 +66,15 @@ def floor_of(name: str) -> str:
     if first == "__main__" or first.startswith("_cli"):
         return "command line"
     if first == "scipy":
-        return "solve"
+        return "bridge"
     if first in OTHER_NAMES:
         return OTHER_NAMES[first]
     return (
-        "tape.llvm" if name.startswith("tape.llvm") else first if first in ("tape", "see", "train", "solve") else "core"
+        "tape.llvm"
+        if name.startswith("tape.llvm")
+        else first
+        if first in ("tape", "see", "train", "bridge")
+        else "core"
     )
 
 

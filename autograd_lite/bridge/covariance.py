@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autograd_lite import hints
+from autograd_lite.bridge.spaces import called
 from autograd_lite.errors import ArgumentError
 from autograd_lite.nests import Shape, as_array, unravel, written
 from autograd_lite.primitives import ndtri
-from autograd_lite.solve.spaces import called
 from autograd_lite.transforms import jacobian, name_of
 
 EPS = 2.0**-52
@@ -56,6 +56,7 @@ class Covariance:
         wide = max(map(len, names), default=0)
         rows = (f"  {n:{wide}}  {_rounded(v, e)}" for n, v, e in zip(names, self._numbers, errors, strict=True))
         noise = "noise as given" if self.freedom is None else f"noise estimated, {self.freedom} degrees of freedom"
+        noise = "by curve_fit" if self._spread else noise
         return "\n".join([f"{len(names)} parameters, {noise}", *rows])
 
     def band(self, f: Callable[..., Any], *arguments: Any, level: float = 0.95) -> Band:

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from autograd_lite.bridge.evaluations import Evaluations, LostError, Use
+from autograd_lite.bridge.spaces import renamed
 from autograd_lite.errors import ArgumentError, AutogradLiteError, OutputError
 from autograd_lite.nests import unravel
-from autograd_lite.solve.evaluations import Evaluations, LostError, Use
-from autograd_lite.solve.spaces import renamed
 from autograd_lite.tape.elements import scipy_sparse
 from autograd_lite.tape.sparse import Sparse
 

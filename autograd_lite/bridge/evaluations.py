@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from autograd_lite.bridge.spaces import Space, renamed, rows_of
 from autograd_lite.errors import ArgumentError, AutogradLiteError, OutputError
 from autograd_lite.functions import dot
 from autograd_lite.nests import unravel
-from autograd_lite.solve.spaces import Space, renamed, rows_of
 from autograd_lite.tape.call import Compiled, jit
 from autograd_lite.tape.sparse import Sparse
 from autograd_lite.transforms import grad, hessian, jacobian, name_of, value_and_grad

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from autograd_lite.bridge.evaluations import Use
+from autograd_lite.bridge.spaces import Space, called, renamed, rows_of
 from autograd_lite.errors import AutogradLiteError
-from autograd_lite.solve.evaluations import Use
-from autograd_lite.solve.spaces import Space, called, renamed, rows_of
 from autograd_lite.tape.call import jit
 from autograd_lite.tape.vmap import vmap
 from autograd_lite.transforms import jacobian, name_of, value_and_grad

@@ -9,7 +9,7 @@ import pytest
 
 import autograd_lite as al
 from autograd_lite import scipy as ours
-from autograd_lite.solve import ipopt
+from autograd_lite.bridge import ipopt
 
 
 def test_what_to_install(monkeypatch):
