@@ -306,7 +306,8 @@ class NonlinearConstraint(_optimize.NonlinearConstraint):  # type: ignore[misc]
             second = hess  # none, unless it is given: SciPy warns of what a method ignores
         ours = jac is None and method not in NOTHING | {"differential_evolution"}
         value = _of_x(f.values) if ours else as_vector(on_nest(fun, space))
-        return _optimize.NonlinearConstraint(value, self.lb, self.ub, first, second, **self._options), f
+        options = {**self._options, **({} if second is None else {"hess": second})}
+        return _optimize.NonlinearConstraint(value, self.lb, self.ub, first, **options), f
 
 
 def _constraints(given: Any, space: Space, method: str) -> tuple[list[Any], list[Evaluations]]:
@@ -637,7 +638,8 @@ def differential_evolution(func: Callable[..., Any], bounds: Any, **given: Any) 
     if start is None and nested:
         start = optree.tree_map(lambda pair: pair[0], bounds, is_leaf=lambda n: type(n) is tuple, namespace=NAMESPACE)
     space = Space([] if start is None else start)
-    f = Evaluations(func, space, _tuple(given.get("args", ())))
+    single = renamed(func, lambda x, *a: func(x[:, None], *a)) if given.get("vectorized") else func
+    f = Evaluations(single, space, _tuple(given.get("args", ())))
     constraints, others = _constraints(given.get("constraints", ()), space, "differential_evolution")
     given |= {"func": on_nest(func, space), "bounds": _bounds(bounds, space), "constraints": constraints}
     if given.get("x0") is not None:

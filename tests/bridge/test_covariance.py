@@ -23,7 +23,7 @@ def line(p):
 
 def by_hand():
     """Parameters, covariance and variance of a straight line."""
-    p, rest, *_ = np.linalg.lstsq(DESIGN, Y)
+    p, rest, *_ = np.linalg.lstsq(DESIGN, Y, rcond=None)
     variance = rest[0] / 10.0
     return p, np.linalg.inv(DESIGN.T @ DESIGN) * variance, variance
 
