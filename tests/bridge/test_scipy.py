@@ -694,7 +694,7 @@ class TestDifferentialEvolution:
         columns = {"vectorized": True, "updating": "deferred", **self.OPTIONS}
         found = ours.differential_evolution(lambda x: ((x - 1.5) ** 2).sum(axis=0), [(-5.0, 5.0)] * 2, **columns)
         assert np.allclose(found.x, 1.5)
-        assert found.derivatives.uses["gradient"].count > 1
+        assert found.derivatives.uses["gradient"].count > 0
         found = ours.differential_evolution(self.waves, [(-5.0, 5.0)] * 2, polish=False, **self.OPTIONS)
         assert found.derivatives.uses == {}
 
