@@ -34,7 +34,6 @@ RUN_BY = {
     "tape/lifting": "tape/test_array_code.py",
     "tape/llvm/masked_loops": "tape/test_while_lanes.py",
     "tape/masked": "tape/test_while_lanes.py",
-    "scipy": "bridge/test_scipy.py",
     "bridge/evaluations": "bridge/test_scipy.py",
     "bridge/models": "bridge/test_scipy.py",
     "bridge/spaces": "bridge/test_scipy.py",
