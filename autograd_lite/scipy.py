@@ -75,12 +75,8 @@ def _like(original: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callab
                 given |= given.pop(name, {})
             try:
                 return body(**given)
-            except LostError as lost:
-                raise OperandError(
-                    f"{lost} uses a Variable from outside, and {body.__name__} of SciPy runs on plain numbers: the "
-                    "derivative of its result by that Variable would be lost. Use x.value, or differentiate the equation "
-                    "that is solved (in the documents: through a solver)."
-                ) from None
+            except LostError as lost:  # from here, not from within SciPy, which `refusals` would name
+                raise OperandError(str(lost)) from None
 
         solver.__signature__ = signature  # type: ignore[attr-defined]
         return solver

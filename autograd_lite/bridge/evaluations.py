@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from autograd_lite.bridge.spaces import Space, renamed, rows_of
-from autograd_lite.errors import ArgumentError, AutogradLiteError, OutputError
+from autograd_lite.errors import ArgumentError, AutogradLiteError, OperandError, OutputError
 from autograd_lite.functions import dot
 from autograd_lite.nests import unravel
 from autograd_lite.tape.call import Compiled, jit
@@ -21,8 +21,15 @@ SMALL = 50
 DENSE = 0.2
 
 
-class LostError(Exception):
-    """A function, of this name, whose results are Variables: the solver makes an OperandError of it."""
+class LostError(OperandError):
+    """A function, of this name, whose results are Variables."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"{name} uses a Variable from outside, and solvers run on plain numbers: the derivative of their result by that "
+            "Variable would be lost. Use x.value, or differentiate the equation that is solved (in the documents: through a "
+            "solver)."
+        )
 
 
 class Use:
@@ -152,6 +159,8 @@ class Evaluations:
         start = time.perf_counter()
         try:
             found = self._computed(kind, x, *more)
+        except LostError:
+            raise
         except AutogradLiteError as error:
             note = f"{self.name} was traced for its derivatives. With {self.without} SciPy does without them."
             if isinstance(error, OutputError):

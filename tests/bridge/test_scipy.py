@@ -273,11 +273,13 @@ class TestMinimize:
             return ours.minimize(lambda x: sum((v - a) ** 2 for v in x), np.zeros(count), method="trust-constr").x[0]
 
         message = (
-            r"^<lambda> uses a Variable from outside, and minimize of SciPy runs on plain numbers: the derivative of its "
-            r"result by that Variable would be lost\. Use x\.value, or differentiate the equation that is solved"
+            r"^<lambda> uses a Variable from outside, and solvers run on plain numbers: the derivative of their result by "
+            r"that Variable would be lost\. Use x\.value, or differentiate the equation that is solved"
         )
         with pytest.raises(al.OperandError, match=message):
             al.grad(solution)(2.0)
+        with pytest.raises(al.OperandError, match=message):
+            al.grad(lambda a: ours.arguments(lambda x: x[0] * a, "minimize")["fun"](np.ones(count)))(2.0)
 
     def test_results_are_copied_and_pickled(self):
         """A pickle keeps what the derivatives cost."""
