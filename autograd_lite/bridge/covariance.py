@@ -48,7 +48,8 @@ class Covariance:
         self._spread = spread  # whether functions take parameters one by one, after their data, as curve_fit's do
         deviations = np.sqrt(np.diag(matrix))
         self.errors = self._shape.pack(deviations)
-        self.correlation = matrix / deviations / deviations[:, None]
+        with np.errstate(invalid="ignore"):  # 0/0 where data are met exactly
+            self.correlation = matrix / deviations / deviations[:, None]
 
     def __repr__(self) -> str:
         errors = unravel(self.errors)[0]

@@ -140,6 +140,14 @@ def test_what_determines_nothing():
         al.covariance(ours.minimize(lambda x: x[0] ** 2, [1.0])).band(lambda x: x, level=95)
 
 
+def test_data_that_are_met_exactly():
+    """No noise, no error; correlations of nothing are NaN."""
+    fit = al.covariance(ours.least_squares(lambda p: p["a"] * T - 2.0 * T, {"a": 2.0}))
+    assert (fit.errors, repr(fit).splitlines()[1]) == ({"a": 0.0}, "  a  2 ± 0")
+    assert np.isnan(fit.correlation).all()
+    assert fit.band(lambda p: p["a"]) == (2.0, 0.0, 2.0, 2.0)
+
+
 def test_repr():
     """Two digits of each error, and how the noise was known."""
     fit = al.covariance(ours.least_squares(line, {"offset": 0.0, "slope": 0.0}))
