@@ -48,8 +48,10 @@ __all__ = [
     "root", "root_scalar", "solve_ivp",
 ]  # fmt: skip
 
-#: What the methods of `minimize` take besides the gradient, and those that take no derivative.
+#: What the methods of `minimize` take besides the gradient: a Hessian, which some cannot do without, or products with it.
+#: And those that take no derivative.
 HESSIAN = {"dogleg", "trust-constr", "trust-exact", "newton-cg", "trust-ncg", "trust-krylov", "_custom"}
+NEEDED = {"dogleg", "trust-exact", "trust-ncg", "trust-krylov"}
 PRODUCT = {"newton-cg", "trust-ncg", "trust-krylov"}
 NOTHING = {"nelder-mead", "powell", "cobyla", "cobyqa"}
 #: Methods whose constraints may have second derivatives and sparse matrices.
@@ -153,8 +155,9 @@ def minimize(fun: Callable[..., Any], x0: Any, **given: Any) -> Any:
     args, method, tol, options : SciPy's
         As SciPy has them. `method="ipopt"` calls IPOPT, where cyipopt is installed; its options are IPOPT's.
     jac, hess, hessp : callable, optional
-        What is given here is used as it is; `jac="2-point"` or `jac=False` leaves SciPy its differences. With a nest, `jac`
-        returns a nest, and `hess` a matrix in the order of the numbers.
+        What is given here is used as it is; `jac="2-point"` or `jac=False` leaves SciPy its differences. Beside a `jac` that
+        is given, a Hessian is filled in for methods that cannot do without. With a nest, `jac` returns a nest, and `hess` a
+        matrix in the order of the numbers.
     bounds : sequence, Bounds or nest
         SciPy's forms; or a nest like x0 with a pair (low, high) for each number or array.
     constraints : constraint or list of them
@@ -219,7 +222,8 @@ def _filled(given: Mapping[str, Any], f: Evaluations, space: Space, method: str)
         if recipe is None or recipe[0] != "value_and_grad" or recipe[2] != 0 or recipe[3].get("has_aux"):
             return found, f
         f = Evaluations(recipe[1], space, _tuple(given.get("args", ())))
-    if method in HESSIAN and hess is None and hessp is None and jac is not False and not isinstance(jac, str):
+    wanted = NEEDED if callable(jac) else set() if jac is False or isinstance(jac, str) else HESSIAN
+    if method in wanted and hess is None and hessp is None:
         if method in PRODUCT and len(space.start) > SMALL:
             found["hessp"] = lambda x, p, *_: f.product(x, p)
         else:
@@ -250,7 +254,7 @@ class NonlinearConstraint(_optimize.NonlinearConstraint):  # type: ignore[misc]
     lb, ub : number, array or nest
         As `fun` returns, or one number for all.
     jac, hess : callable, optional
-        What is given is used as it is. By default the Jacobian and the Hessian of v · fun(x) are ours.
+        What is given is used as it is. By default the Jacobian is ours, and then the Hessian of v · fun(x) too.
     *more, **options : SciPy's
         `keep_feasible`, `finite_diff_rel_step`, `finite_diff_jac_sparsity`.
 
@@ -269,15 +273,17 @@ class NonlinearConstraint(_optimize.NonlinearConstraint):  # type: ignore[misc]
         self._given = fun, jac, hess
         lb, ub = (side if is_vector(side) else np.array(unravel(side)[0]) for side in (lb, ub))
         jac, hess = self._derivatives(Evaluations(fun), Space(()), sparse=True)
-        super().__init__(as_vector(fun), lb, ub, jac, hess, *more, **options)
+        super().__init__(as_vector(fun), lb, ub, jac, _optimize.BFGS() if hess is None else hess, *more, **options)
         own = ("keep_feasible", "finite_diff_rel_step", "finite_diff_jac_sparsity")
         self._options = {name: getattr(self, name) for name in own}
 
     def _derivatives(self, f: Evaluations, space: Space, *, sparse: bool) -> tuple[Any, Any]:
         """`jac` and `hess` for vectors of a space."""
         _, jac, hess = self._given
-        second = (lambda x, v: f.weighted(x, v, sparse=sparse)) if hess is None and not isinstance(jac, str) else None
-        return _of_x(f.jacobian, sparse=sparse) if jac is None else on_nest(jac, space), second or on_nest(hess, space)
+        if jac is not None:
+            return on_nest(jac, space), on_nest(hess, space)
+        second = (lambda x, v: f.weighted(x, v, sparse=sparse)) if hess is None else on_nest(hess, space)
+        return _of_x(f.jacobian, sparse=sparse), second
 
     def on(self, space: Space, method: str) -> tuple[Any, Evaluations]:
         """Return SciPy's constraint for vectors of a space, and the evaluations that it makes.
@@ -317,8 +323,17 @@ def _constraints(given: Any, space: Space, method: str) -> tuple[list[Any], list
         elif isinstance(constraint, NonlinearConstraint):
             made, f = constraint.on(space, method)
         elif isinstance(constraint, _optimize.NonlinearConstraint) and (space.shape is not None or method == "ipopt"):
-            same = NonlinearConstraint(constraint.fun, constraint.lb, constraint.ub, constraint.jac, constraint.hess)
-            made, f = same.on(space, method)
+            names = (
+                "fun",
+                "lb",
+                "ub",
+                "jac",
+                "hess",
+                "keep_feasible",
+                "finite_diff_rel_step",
+                "finite_diff_jac_sparsity",
+            )
+            made, f = NonlinearConstraint(*(getattr(constraint, name) for name in names)).on(space, method)
         found.append(made)
         others += [f] if f is not None else []
     return found, others
@@ -524,7 +539,7 @@ def curve_fit(f: Callable[..., Any], xdata: Any, ydata: Any, **given: Any) -> An
     start = given.get("p0")
     given |= {"f": f, "xdata": xdata, "ydata": ydata}
     space = None if start is None else Space(start, "p0")
-    if isinstance(given.get("jac"), str) and "bounds" not in given and given.get("method", "lm") == "lm":
+    if isinstance(given.get("jac"), str) and _by_minpack(given):
         given["jac"] = False  # MINPACK's own differences, for which SciPy has no name
     if given.get("jac") is not None and (space is None or space.shape is None):
         return _optimize.curve_fit(**{**given, "jac": given["jac"] or None})
@@ -534,12 +549,20 @@ def curve_fit(f: Callable[..., Any], xdata: Any, ydata: Any, **given: Any) -> An
         given["jac"] = model.jacobian
     elif callable(given["jac"]):
         raise ArgumentError("curve_fit takes no jac for a nest of parameters: leave it out, or pass p0 as an array.")
+    given["jac"] = given["jac"] or None
     if space is not None:
         given |= {"p0": space.start, **_pair(given.get("bounds"), space)}
     found = _optimize.curve_fit(**given)
     if len(found) > 2 and isinstance(found[2], dict):
         found[2]["derivatives"] = Derivatives(model)
     return found if space is None or space.shape is None else (space.nest(found[0]), *found[1:])
+
+
+def _by_minpack(given: Mapping[str, Any]) -> bool:
+    """Whether `curve_fit` chooses the method "lm"."""
+    method, bounds = given.get("method"), given.get("bounds")
+    free = isinstance(bounds, tuple) and all(np.ndim(side) == 0 and np.isinf(side) for side in bounds)
+    return method == "lm" if method else bounds is None or free
 
 
 # --------------------------------------------------------------------------------------------------- differential equations
@@ -632,7 +655,9 @@ def differential_evolution(func: Callable[..., Any], bounds: Any, **given: Any) 
     start = given.get("x0")
     nested = isinstance(bounds, Mapping) or hasattr(bounds, "__dataclass_fields__")
     if start is None and nested:
-        start = optree.tree_map(lambda pair: pair[0], bounds, is_leaf=lambda n: type(n) is tuple, namespace=NAMESPACE)
+        start = optree.tree_map(
+            lambda pair: pair[0], bounds, is_leaf=lambda n: type(n) in (tuple, list), namespace=NAMESPACE
+        )
     space = Space([] if start is None else start)
     single = renamed(func, lambda x, *a: func(x[:, None], *a)) if given.get("vectorized") else func
     f = Evaluations(single, space, _tuple(given.get("args", ())))

@@ -165,6 +165,8 @@ class TestMinimize:
             assert found.x[0] == pytest.approx(1.0, abs=1e-4)
             assert repr(found.derivatives) == "no derivatives: the method takes none, or was given its own"
         assert ours.minimize(f, [0.0], jac=jac, hessp=lambda x, p: hess(x) @ p, method="Newton-CG").success
+        for method in ("Newton-CG", "trust-constr"):  # SciPy's differences of the gradient, and BFGS
+            assert ours.minimize(f, [0.0], jac=jac, method=method).x[0] == pytest.approx(1.0, abs=1e-4)
         assert ours.minimize(f, [0.0], jac="2-point", method="trust-constr", hess=scipy.optimize.BFGS()).success
 
     def test_what_is_given_with_a_nest(self):
@@ -356,6 +358,7 @@ class TestConstraints:
         for options in (
             {"jac": "2-point"},
             {"jac": lambda x: np.array([x]) / np.hypot(*x), "hess": scipy.optimize.BFGS()},
+            {"jac": lambda x: np.array([x]) / np.hypot(*x)},
         ):
             disc = ours.NonlinearConstraint(untraceable, -np.inf, 1.0, **options)
             for method in ("SLSQP", "trust-constr"):
@@ -601,7 +604,11 @@ class TestCurveFit:
 
         assert ours.curve_fit(lambda t, a: a * t, T, 2 * T, jac=jac)[0] == pytest.approx(2.0)
         assert seen
-        for options in ({}, {"bounds": (0.0, 3.0)}, {"method": "trf"}):
+        free = {"bounds": (-np.inf, np.inf)}
+        assert ours.curve_fit(model, T, Y, {"a": 1.0, "b": 1.0, "c": 1.0}, jac="2-point")[0]["a"] == pytest.approx(
+            2.5, abs=0.1
+        )
+        for options in ({}, free, {"bounds": (0.0, 3.0)}, {"method": "trf"}):
             assert ours.curve_fit(model, T, Y, [1.0, 1.0, 0.0], jac="2-point", **options)[0][1] == pytest.approx(
                 1.3, abs=0.1
             )
@@ -717,7 +724,7 @@ class TestDifferentialEvolution:
         seen = []
         found = ours.differential_evolution(
             lambda p: (p["a"] - 1.3) ** 2 + p["b"] ** 2,
-            {"a": (-5.0, 5.0), "b": (-1.0, 1.0)},
+            {"a": (-5.0, 5.0), "b": [-1.0, 1.0]},
             callback=lambda x, convergence: seen.append(x),
             **self.OPTIONS,
         )
