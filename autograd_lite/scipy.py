@@ -31,7 +31,7 @@ from autograd_lite.bridge.models import Model
 from autograd_lite.bridge.spaces import Space, as_vector, is_vector, on_nest, renamed
 from autograd_lite.errors import ArgumentError, OperandError, UnknownImportError
 from autograd_lite.nests import NAMESPACE, unravel
-from autograd_lite.tape.call import Compiled
+from autograd_lite.tape.call import Compiled, jit
 from autograd_lite.transforms import recipe_of
 
 try:
@@ -602,7 +602,7 @@ def solve_ivp(fun: Callable[..., Any], t_span: Any, y0: Any, **given: Any) -> An
     method, arguments = given.get("method", "RK45"), given.get("args") or ()
     name, start = getattr(method, "__name__", method), np.asarray(y0)
     given |= {"fun": fun, "t_span": t_span, "y0": y0}
-    f = Evaluations(renamed(fun, lambda y, t: fun(t, y, *arguments)), without="jac=False")
+    f = Evaluations(_by_state(fun), None, arguments, without="jac=False")
     if given.get("jac") is False:
         del given["jac"]
     elif (
@@ -620,6 +620,12 @@ def solve_ivp(fun: Callable[..., Any], t_span: Any, y0: Any, **given: Any) -> An
     found = _integrate.solve_ivp(**given)
     found.derivatives = Derivatives(f)
     return found
+
+
+def _by_state(fun: Callable[..., Any]) -> Callable[..., Any]:
+    """Rates as a function of the state first; the same one for a function that is compiled."""
+    swapped = renamed(fun, lambda y, t, *more: fun(t, y, *more))
+    return vars(fun).setdefault("_by_state", jit(swapped)) if isinstance(fun, Compiled) else swapped
 
 
 @_like(_optimize.differential_evolution)
@@ -721,7 +727,7 @@ def arguments(f: Callable[..., Any], solver: str, x0: Any = None) -> dict[str, A
         model = Model(f, None)
         return {"f": renamed(f, model.value), "jac": model.jacobian}
     if name == "solve_ivp":
-        by_state = Evaluations(renamed(f, lambda y, t, *more: f(t, y, *more)))
+        by_state = Evaluations(_by_state(f))
         return {"fun": f, "jac": lambda t, y, *more: by_state.jacobian(y, float(t), *more, sparse=False)}
     if name == "root_scalar":
         e = Evaluations(f, Space(0.0, number=True))

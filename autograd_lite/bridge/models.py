@@ -9,7 +9,7 @@ import numpy as np
 from autograd_lite.bridge.evaluations import Use
 from autograd_lite.bridge.spaces import Space, called, renamed, rows_of
 from autograd_lite.errors import AutogradLiteError
-from autograd_lite.tape.call import jit
+from autograd_lite.tape.call import Compiled, jit
 from autograd_lite.tape.vmap import vmap
 from autograd_lite.transforms import jacobian, name_of, value_and_grad
 
@@ -29,7 +29,9 @@ class Model:
             return called(f, space.nest(p) if space else p, (x,))
 
         self.f = renamed(f, model)
-        self._each = jit(vmap(value_and_grad(self.f), in_axes=(None, 0)))
+        kept = vars(f).setdefault("_derivatives", {}) if isinstance(f, Compiled) else {}  # for later fits
+        key = "rows", space.shape if space else None
+        self._each = kept.get(key) or kept.setdefault(key, jit(vmap(value_and_grad(self.f), in_axes=(None, 0))))
         self._whole: Any = None, None  # the data that it was traced for, and the Jacobian
 
     def value(self, x: Any, *p: Any) -> Any:

@@ -626,6 +626,22 @@ class TestCurveFit:
         assert np.allclose(found[0], [2.0, 1.0, 0.5])
         assert found[2]["derivatives"].uses["jacobian"].ready < 5.0
 
+    def test_a_compiled_model_is_traced_once(self):
+        """For many fits; one that is not compiled is traced in each."""
+        traced = []
+
+        @al.jit
+        def decay(t, a, k):
+            if isinstance(a, al.Variable):
+                traced.append(1)
+            return a * al.exp(-k * t)
+
+        counts = []
+        for k in (0.5, 1.0, 1.5):
+            assert ours.curve_fit(decay, T, 2.0 * np.exp(-k * T), [1.0, 1.0])[0][1] == pytest.approx(k)
+            counts.append(len(traced))
+        assert counts[0] == counts[-1] > 0
+
 
 class TestSolveIvp:
     """SciPy's solve_ivp."""
@@ -679,6 +695,13 @@ class TestSolveIvp:
             found = ours.solve_ivp(decay, (0.0, 1.0), [1.0], args=(2.0,), **options)
             assert found.y[0, -1] == pytest.approx(math.exp(-2.0), abs=1e-2)
             assert found.derivatives.uses == {}
+        fast, traced = al.jit(lambda t, y, k: traced.append(1) or [-k * y[0]]), []
+        counts = []
+        for k in (1.0, 2.0, 3.0):
+            found = ours.solve_ivp(fast, (0.0, 1.0), [1.0], "BDF", args=(k,), rtol=1e-6, atol=1e-8)
+            assert found.y[0, -1] == pytest.approx(math.exp(-k), rel=1e-4)
+            counts.append(len(traced))
+        assert counts[0] == counts[-1] > 0
         spin = ours.solve_ivp(lambda t, y: 1j * y, (0.0, 1.0), [1.0 + 0j], method="BDF", rtol=1e-6)
         assert spin.y[0, -1] == pytest.approx(np.exp(1j), abs=1e-3)
         with pytest.raises(al.OperandError) as caught:
