@@ -10,6 +10,8 @@
 12.0
 """
 
+from importlib import import_module as _import_module
+
 from autograd_lite import hints as _hints
 from autograd_lite import copies as _copies  # gives Variable its copy protocol
 from autograd_lite.tape import array_code as _array_code  # gives traces their expressions of long arrays
@@ -19,6 +21,7 @@ from autograd_lite.tape import turns as _turns  # finds loops of Python whose pa
 from autograd_lite.tape.llvm import backend as _backend  # machine code among the backends
 from autograd_lite import linalg
 from autograd_lite.train import nn, optim
+from autograd_lite.bridge.covariance import covariance
 from autograd_lite.backward import gradients, stop_gradient, topological_order, zero_grad
 from autograd_lite.errors import (
     ArgumentError, ArrayWarning, AutogradLiteError, BranchError, CompilationError, ConversionError, DerivativeWarning,
@@ -72,13 +75,14 @@ __all__ = [
     "NotConvergedError", "OperandError", "OutputError", "PathWarning", "Primitive", "PrimitiveError", "ReadOnlyError",
     "RendererNotFound", "RowError", "SingularError", "StaleGraphError", "Tape", "TapeError", "TraceError",
     "UnconnectedError", "UnknownImportError", "UnknownKeywordError", "UnknownNameError", "Variable", "__version__",
-    "argmin", "array", "audit", "blame", "check_grads", "dot", "draw", "elu", "equal", "error_budget", "explain",
-    "fixed_point", "flatten", "full", "gelu", "grad", "gradient_flow", "gradients", "greater", "greater_equal",
-    "hessian", "hvp", "jacobian", "jit", "jvp", "kinks", "less_equal", "linalg", "load", "log_softmax", "logsumexp",
-    "mean", "nn", "norm", "not_equal", "odeint", "ones", "optim", "plot_gradient_flow", "prod", "raise_on_nonfinite",
-    "record_locations", "register_dataclass", "root", "save", "scan", "scope", "selu", "silu", "softmax", "sparse",
-    "sparse_hessian", "sparse_jacobian", "stats", "stop_gradient", "take", "taylor", "topological_order", "trace",
-    "value_and_grad", "values", "variables", "vjp", "vmap", "while_loop", "why", "zero_grad", "zeros",
+    "argmin", "array", "audit", "blame", "check_grads", "covariance", "dot", "draw", "elu", "equal", "error_budget",
+    "explain", "fixed_point", "flatten", "full", "gelu", "grad", "gradient_flow", "gradients", "greater",
+    "greater_equal", "hessian", "hvp", "jacobian", "jit", "jvp", "kinks", "less_equal", "linalg", "load",
+    "log_softmax", "logsumexp", "mean", "nn", "norm", "not_equal", "odeint", "ones", "optim", "plot_gradient_flow",
+    "prod", "raise_on_nonfinite", "record_locations", "register_dataclass", "root", "save", "scan", "scope", "selu",
+    "silu", "softmax", "sparse", "sparse_hessian", "sparse_jacobian", "stats", "stop_gradient", "take", "taylor",
+    "topological_order", "trace", "value_and_grad", "values", "variables", "vjp", "vmap", "while_loop", "why",
+    "zero_grad", "zeros",
 ]
 __all__ += [name for name in primitives.PUBLIC if name not in ("abs", "pow", "round")]
 
@@ -87,4 +91,11 @@ jacfwd = jacrev = jacobian
 Value, stop_grad = Variable, stop_gradient
 __all__ += ["Value", "jacfwd", "jacrev", "stop_grad"]
 
-__getattr__ = _hints.of_module(__name__, "al", ("abs", "all", "any", "max", "min", "pow", "round", "sum"))
+def _lazily(name: str) -> object:
+    """`al.scipy`, which needs SciPy."""
+    if name != "scipy":
+        raise AttributeError(name)
+    return _import_module("autograd_lite.scipy")
+
+
+__getattr__ = _hints.of_module(__name__, "al", ("abs", "all", "any", "max", "min", "pow", "round", "sum"), _lazily)

@@ -3,6 +3,7 @@
 `hints.txt` has the names. The functions below let modules, classes and functions raise errors with these hints.
 """
 
+import contextlib
 import difflib
 import dis
 import functools
@@ -47,12 +48,17 @@ def unknown(place: str, name: str, known: Iterable[str], prefix: str = "") -> Un
     return UnknownNameError(f"{place} has no attribute {name!r}.{hint(place, name, known, prefix)}", name=name)
 
 
-def of_module(module: str, shown: str, also: Iterable[str] = ()) -> Callable[[str], Any]:
-    """The `__getattr__` of a module, which is `shown` as the user writes it."""
+def of_module(
+    module: str, shown: str, also: Iterable[str] = (), lazily: Callable[[str], Any] | None = None
+) -> Callable[[str], Any]:
+    """The `__getattr__` of a module, `shown` as the user writes it; `lazily` knows more names, or raises AttributeError."""
 
     def missing(name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        if lazily is not None:
+            with contextlib.suppress(AttributeError):
+                return lazily(name)
         known = [*vars(sys.modules[module]).get("__all__", ()), *also]
         text = f"{shown} has no attribute {name!r}.{hint(module, name, known, f'{shown}.')}"
         # Python says nothing more of an AttributeError in `from … import name`.

@@ -70,6 +70,9 @@ CALLS = {
              "see")),
     "nn": ("Layers and losses", "`autograd_lite.nn`, also `al.nn`.", ("train.nn",)),
     "optim": ("Optimisers", "`autograd_lite.optim`, also `al.optim`.", ("train.optim",)),
+    "scipy": ("SciPy's solvers and fits",
+              "`autograd_lite.scipy`, also `al.scipy`: SciPy's functions of these names with derivatives filled in.",
+              ("scipy", "bridge")),
     "more": ("Operations of your own", "`Primitive` makes an operation; the rest of the package stands here too.", ("",)),
 }  # fmt: skip
 
@@ -321,6 +324,8 @@ def calls() -> dict[str, dict[str, str]]:
             if inspect.isclass(vars(module)[n]) or inspect.isroutine(vars(module)[n])
         ]
         found[short] |= {f"al.{short}.{n}": f"{module.__name__}.{n}" for n in names}
+    for name in al.scipy.__all__:
+        found["scipy"][f"al.scipy.{name}"] = f"{getattr(al.scipy, name).__module__}.{name}"
     found = {page: dict(sorted(names.items(), key=functools.partial(_place, page))) for page, names in found.items()}
     found["nodes"] = {"al.Variable": found["nodes"]["al.Variable"]} | METHODS | found["nodes"]
     return found

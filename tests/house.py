@@ -21,10 +21,11 @@ FLOORS = {
     "tape.llvm": "machine code",
     "see": "pictures and words",
     "train": "parameters",
+    "bridge": "SciPy's solvers and fits",
     "command line": "everything by its public names",
 }
 #: Floors that lie beside each other.
-STOREYS = (("core",), ("tape",), ("tape.llvm", "see", "train"), ("command line",))
+STOREYS = (("core",), ("tape",), ("tape.llvm", "see", "train", "bridge"), ("command line",))
 #: The files to read first, and their content.
 READING = {
     "rule": "an entry of the table",
@@ -33,10 +34,17 @@ READING = {
     "backward": "the reverse sweep, and the forward one",
     "transforms": "`grad` and its relatives",
 }
-EMPTY = {"see", "tape", "tape.backends", "tape.llvm", "train"}  # folders whose `__init__` holds a docstring only
+EMPTY = {
+    "bridge",
+    "see",
+    "tape",
+    "tape.backends",
+    "tape.llvm",
+    "train",
+}  # folders whose `__init__` holds a docstring only
 COLOURS = {
     "core": "#e3eefb", "tape": "#e6f4e6", "tape.llvm": "#f1ecdd",
-    "see": "#f6e6f0", "train": "#efe8fa", "command line": "#eeeeee",
+    "see": "#f6e6f0", "train": "#efe8fa", "bridge": "#e2f2f2", "command line": "#eeeeee",
 }  # fmt: skip
 BOX, HEIGHT, GAP, TITLE, WIDTH = 116, 34, 8, 34, 1016
 
@@ -57,9 +65,17 @@ def floor_of(name: str) -> str:
         return "above"
     if first == "__main__" or first.startswith("_cli"):
         return "command line"
+    if first == "scipy":
+        return "bridge"
     if first in OTHER_NAMES:
         return OTHER_NAMES[first]
-    return "tape.llvm" if name.startswith("tape.llvm") else first if first in ("tape", "see", "train") else "core"
+    return (
+        "tape.llvm"
+        if name.startswith("tape.llvm")
+        else first
+        if first in ("tape", "see", "train", "bridge")
+        else "core"
+    )
 
 
 def files() -> dict[str, Path]:

@@ -192,6 +192,10 @@ class Sparse:
         self._last, self._flat = problem, x.shape if type(x) is np.ndarray else None
         return problem, np.array(numbers, dtype=np.float64)
 
+    def paths(self) -> list[Path]:
+        """Return the ways through its branches that the function has taken."""
+        return [path for problem in self._problems.values() for path in problem.paths.known]
+
     @property
     def version(self) -> int:
         return sum(pattern.version for problem in self._problems.values() for pattern in problem.patterns.values())

@@ -44,6 +44,10 @@ tape.odes
 tape.call  tape.lane_arrays
 tape.plans  tape.array_code
 tape.sparse
+bridge.spaces
+bridge.evaluations  bridge.covariance
+bridge.models  bridge.ipopt
+scipy
 """
 
 #: What the core, whose files stand without a folder, may import of the other floors: nothing.
@@ -104,7 +108,17 @@ CORE = "core"
 #: See +340: error budgets (variance by input and line, bias, a bound of the rounding by line, their tables).
 #: Tape +690, core +20: solutions of equations (`implicit` 400) and of differential equations (`odes` 290) with derivatives of
 #: every order, eagerly, compiled and in lanes: what people call `brentq` and `solve_ivp` for inside a function.
-BUDGETS = {"core": 7510, "tape": 9610, "tape.llvm": 2600, "see": 3720, "train": 386, "command line": 361}
+#: Bridge: SciPy's solvers with derivatives filled in for vectors and nests, dense or sparse (`scipy` 360, `evaluations` and
+#: `spaces` 260), IPOPT 150, models of many rows 75, standard errors of a fit 140. Core +6, tape +2: `al.scipy`, on first use.
+BUDGETS = {
+    "core": 7510,
+    "tape": 9620,
+    "tape.llvm": 2600,
+    "see": 3720,
+    "train": 386,
+    "bridge": 1010,
+    "command line": 361,
+}
 
 FILES = {
     name: path for name, path in house.files().items() if floor_of(name) != "command line"

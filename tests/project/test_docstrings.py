@@ -57,13 +57,19 @@ def lacking(thing):
     doc = inspect.getdoc(thing) or ""
     parts = sections(doc)
     parameters = inspect.signature(thing).parameters
+    if thing.__module__ == "autograd_lite.scipy" and hasattr(thing, "__wrapped__"):
+        # The signature is SciPy's: what is said must be of its parameters, and those without a default must be described.
+        wanted = [name for name, p in parameters.items() if p.default is p.empty and p.kind is not p.VAR_KEYWORD]
+    else:
+        wanted = [name for name in parameters if name != "self"]
     entries = described(parts.get("Parameters", "") + parts.get("Attributes", ""))
-    wanted = [name for name in parameters if name != "self"]
     lacks = [name for name in wanted if not entries.get(name)]
     given = inspect.signature(thing).return_annotation not in (None, "None")
     if not inspect.isclass(thing) and given and not ({"Returns", "Yields"} & set(parts)):
         lacks.append("the result")
     named = described(parts.get("Parameters", ""))
+    if parameters.keys() & {"options"} and thing.__module__ == "autograd_lite.scipy":  # those of SciPy's classes
+        parameters = {**parameters, "jac": None}
     return lacks, [name for name in named if name not in parameters]
 
 
