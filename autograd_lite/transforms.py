@@ -62,8 +62,9 @@ class Run:
             context.differentiated(once=once, reverse=reverse),
             context.running_on(inputs, oldest) as under_way,
         ):
+            arguments = put_in(shape.pack(inputs))
             try:
-                output = f(*put_in(shape.pack(inputs)), **keywords)
+                output = f(*arguments, **keywords)
             except IndexError as error:
                 raise (foreign.explained(error) if shape.given else error) from error.__cause__
         return cls(inputs, shape, output, oldest, under_way)

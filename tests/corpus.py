@@ -169,7 +169,8 @@ def bounds(name, *, over_a_million=False):
 
 def bound_at(bound, args):
     """Return a bound at a point, or at arrays of points."""
-    return np.vectorize(bound, otypes=[float])(*args) if callable(bound) else bound
+    with np.errstate(over="ignore"):
+        return np.vectorize(bound, otypes=[float])(*args) if callable(bound) else bound
 
 
 # --- sample points: exponents are sampled, not values -------------------------------------------------------

@@ -276,7 +276,8 @@ class TestMinimize:
 
         message = (
             r"^<lambda> uses a Variable from outside, and solvers run on plain numbers: the derivative of their result by "
-            r"that Variable would be lost\. Use x\.value, or differentiate the equation that is solved"
+            r"that Variable would be lost\. Use x\.value, "
+            r"or al\.root, al\.argmin or al\.odeint, which differentiate the equation"
         )
         with pytest.raises(al.OperandError, match=message):
             al.grad(solution)(2.0)

@@ -30,10 +30,16 @@ POINTS = {
     "atan2": (0.8, 1.7), "hypot": (0.8, 1.7), "softsign": (1.2,), "log_of_sum": (0.7, 1.2), "log_of_excess": (0.7, 1.2),
     "share": (1.4, 1.2), "abs": (-1.2,), "relu": (1.2,), "leaky_relu": (-1.2, 0.1), "sign": (1.2,), "step": (1.2,),
     "copysign": (1.2, -1.0), "maximum": (0.7, 1.4), "minimum": (0.7, 1.4), "less": (0.7, 1.4),
-    "erfinv": (0.3,), "asin": (0.3,), "acos": (0.3,), "atanh": (0.3,), "tan": (0.3,),
+    **dict.fromkeys(("polygamma_gap", "gammainc_by_a", "gamma_density_by_a"), (1.7, 1.3, 1.0)),
+    "stirling_error": (1.7, 0.0), "bessel_j": (1.2, 2.0), "bessel_i": (1.2, 2.0), "lower_beta": (0.6, 1.3, 0.3),
+    "upper_beta": (0.6, 1.3, 0.3), "erfinv": (0.3,), "asin": (0.3,), "acos": (0.3,), "atanh": (0.3,), "tan": (0.3,),
 }  # fmt: skip
 #: Arguments that are no place for a derivative: an order, a count of digits, a condition.
-CONSTANT = {"polygamma": (0,), "moment_ratio": (1,), "sinc_derivative": (1,), "round": (1,), "where": (0,)}
+CONSTANT = {
+    "polygamma": (0,), "moment_ratio": (1,), "sinc_derivative": (1,), "round": (1,), "where": (0,), "stirling_error": (1,),
+    "bessel_j": (1,), "bessel_i": (1,), "lower_beta": (0, 1), "upper_beta": (0, 1), "t_cdf": (1,),
+    **dict.fromkeys(("polygamma_gap", "gammainc_by_a", "gamma_density_by_a"), (2,)),
+}  # fmt: skip
 OF_TABLE = sorted(n for n, p in al.PRIMITIVES.items() if p.built_in and n in REFERENCE and n not in ("hold", "plain"))
 
 

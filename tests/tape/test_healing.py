@@ -138,10 +138,10 @@ def one_sided(v, w):
 def test_the_order_in_which_branches_were_met_changes_no_bit(f):
     """Long sums too, of the value and of what all items share: the eager bits in any order, in the first call and later."""
     rng = np.random.default_rng(6)
-    points = [(rng.normal(0.0, 2.0, 301), rng.normal()) for _ in range(6)]
+    points = [(rng.normal(0.0, 2.0, 161), rng.normal()) for _ in range(4)]
     g = al.value_and_grad(f, argnums=(0, 1))
     expected = [g(*point) for point in points]
-    for order in ([0, 1, 2, 3, 4, 5], [5, 3, 1, 4, 2, 0]):
+    for order in ([0, 1, 2, 3], [3, 1, 2, 0]):
         compiled = al.jit(g, backend="llvm")
         for k in (*order, *order):
             value, (by_v, by_w) = compiled(*points[k])
