@@ -27,8 +27,8 @@ class LostError(OperandError):
     def __init__(self, name: str) -> None:
         super().__init__(
             f"{name} uses a Variable from outside, and solvers run on plain numbers: the derivative of their result by that "
-            "Variable would be lost. Use x.value, or al.root, al.argmin or al.odeint, which differentiate the equation that is "
-            "solved."
+            "Variable would be lost. Use x.value, or al.root, al.argmin or al.odeint, which differentiate the equation that "
+            "is solved."
         )
 
 
