@@ -83,9 +83,10 @@ def jit(
         None, the default: as the variable AUTOGRAD_LITE_CACHE says, which names a folder.
     order : {"rolled", "as written"}
         "rolled": machine code runs the equal parts of a program that repeats as loops, if it has 1,000 instructions or more
-        and 16 equal parts, and as loops at most a quarter of the instructions. Its functions are those of lanes. Without
-        branches, sums of 32 terms or more are added up in a tree: within n·eps·Σ|terms|, and the bounds of these
-        functions, of what Python gives; the same bits at every call. "as written" keeps the bits of Python.
+        and 16 equal parts, and as loops at most a quarter of the instructions. With branches it keeps the bits of
+        Python. Without, sums of 32 terms or more are added up in a tree, and functions are those of lanes: within
+        n·eps·Σ|terms|, and the bounds of these functions, of what Python gives; the same bits at every call. "as written"
+        keeps the bits of Python.
 
     Returns
     -------

@@ -4,9 +4,10 @@ Long sums, numbers that many instructions read, and results that are sums divide
 parts, each with one result that is needed beyond it. Parts with the same instructions, up to the slots that they read and to
 constants, are the rows of a loop; parts that share instructions row by row are one loop with several results.
 
-Where there are branches, sums are added up in the order of the program: another order would give other bits to a program of
-one way through a function and to that of several ways (`healing`), which add up the same numbers. Without branches there is
-one program, and a loop that adds up its terms does so in a fixed tree, several at a time.
+Where there are branches, all bits are those of the program as it is written: sums are added up in its order, and functions
+are those of one lane. Else the bits would hang on what ways through a function are known (`healing`), and on whether a way is
+long enough to be rolled. Without branches there is one program: a loop adds up its terms in a fixed tree, several at a time,
+by the functions of lanes.
 """
 
 from collections.abc import Iterator, Mapping

@@ -134,7 +134,22 @@ def one_sided(v, w):
     return s
 
 
-@pytest.mark.parametrize("f", [two_sums, one_sided])
+def transcendental(v, w):
+    """Functions of which lanes have other bits; some ways have fewer than 1,000 instructions."""
+    s = 0.0
+    for a, b in zip(v[1:90], v, strict=False):
+        r = a * w - b
+        if r > 0.0:
+            s = s + al.log(1.0 + r)
+            if r > 1.0:
+                s = s - al.tanh(r * w)
+        else:
+            s = s + al.exp(r)
+        s = s + r * w
+    return al.log(1.0 + s * s)
+
+
+@pytest.mark.parametrize("f", [two_sums, one_sided, transcendental])
 def test_the_order_in_which_branches_were_met_changes_no_bit(f):
     """Long sums too, of the value and of what all items share: the eager bits in any order, in the first call and later."""
     rng = np.random.default_rng(6)
@@ -147,7 +162,7 @@ def test_the_order_in_which_branches_were_met_changes_no_bit(f):
             value, (by_v, by_w) = compiled(*points[k])
             assert (value, by_w) == (expected[k][0], expected[k][1][1])
             assert np.array_equal(by_v, expected[k][1][0])
-        assert len(compiled.paths()) == 1 and "rolled" in compiled.report()
+        assert f is transcendental or (len(compiled.paths()) == 1 and "rolled" in compiled.report())
 
 
 def test_numbers_that_are_not_finite():

@@ -66,7 +66,7 @@ class _Added:
 class RolledModule(Module):
     def __init__(self, found: Rolled, *, contract: bool) -> None:
         width = engine.host().width
-        super().__init__(width, contract=contract, vectorised=vector_math.FUNCTIONS)
+        super().__init__(width, contract=contract, vectorised=() if found.branches else vector_math.FUNCTIONS)
         progress.part("writing LLVM's language")
         self.tape, self.instructions = found.program, found.instructions
         self.libraries = [("runtime", None), ("vectors", width), ("vectors", 1)]
