@@ -110,15 +110,7 @@ CORE = "core"
 #: every order, eagerly, compiled and in lanes: what people call `brentq` and `solve_ivp` for inside a function.
 #: Bridge: SciPy's solvers with derivatives filled in for vectors and nests, dense or sparse (`scipy` 360, `evaluations` and
 #: `spaces` 260), IPOPT 150, models of many rows 75, standard errors of a fit 140. Core +6, tape +2: `al.scipy`, on first use.
-BUDGETS = {
-    "core": 7510,
-    "tape": 9620,
-    "tape.llvm": 2600,
-    "see": 3720,
-    "train": 386,
-    "bridge": 1010,
-    "command line": 361,
-}
+BUDGETS = {"core": 7510, "tape": 9620, "tape.llvm": 2600, "see": 3720, "train": 386, "bridge": 1010, "command line": 361}
 
 FILES = {
     name: path for name, path in house.files().items() if floor_of(name) != "command line"
