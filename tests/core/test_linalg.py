@@ -827,3 +827,23 @@ class TestNumbersWithoutAnEnd:
         assert al.jit(al.grad(lambda t: np.sum(la.solve(table * t, column))))(2.0) == pytest.approx(
             al.grad(lambda t: np.sum(la.solve(m * t, b)))(2.0)
         )
+
+
+@pytest.mark.parametrize("n", [3, 6])
+def test_singular_lanes_that_run_eagerly(n):
+    """Lanes beyond `max_paths` run the function itself: a singular one ended all of them with an error of NumPy."""
+
+    def f(m):
+        b = np.ones(n)
+        return np.sum(np.linalg.solve(m, b)) if m[0, 0] > 0 else np.sum(la.solve(2.0 * m, b))
+
+    matrices = np.stack([np.eye(n), np.zeros((n, n)), -np.eye(n), 2.0 * np.eye(n)])
+    for reduce, expected in ((None, [n, math.nan, -n / 2.0, n / 2.0]), ("sum", math.nan)):
+        with pytest.warns(RuntimeWarning, match="further ones run eagerly"):
+            found = al.jit(al.vmap(f, reduce=reduce), max_paths=1)(matrices)
+        assert found == pytest.approx(expected, nan_ok=True)
+    gradient = al.grad(f)
+    with pytest.warns(RuntimeWarning, match="further ones run eagerly"):
+        found = al.jit(al.vmap(gradient), max_paths=1)(matrices)
+    assert np.isnan(found[1]).all()
+    assert found[2] == pytest.approx(gradient(matrices[2]))
