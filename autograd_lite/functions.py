@@ -22,6 +22,8 @@ def object_array(numbers: Any) -> Any:
     """An object array of floats and Variables, made from an array or any iterable of numbers."""
     if isinstance(numbers, LazyArray):
         return numbers.numbers()
+    if not isinstance(numbers, np.ndarray) and hasattr(type(numbers), "__array__") and not is_variable(numbers):
+        numbers = np.asarray(numbers)  # of another library: going through a table gives the names of its columns
     if not isinstance(numbers, np.ndarray):
         listed = numbers if isinstance(numbers, list) or not isinstance(numbers, Iterable) else list(numbers)
         if isinstance(listed, list) and all(k is float or hasattr(k, "local_gradients") for k in {*map(type, listed)}):

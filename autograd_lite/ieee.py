@@ -35,7 +35,30 @@ sinh = outside(math.sinh, lambda x: copysign(inf, x))
 atanh = outside(math.atanh, lambda x: copysign(inf, x) if abs(x) == 1.0 else nan)
 # Poles: gamma changes sign across 0 and jumps between infinities elsewhere; lgamma is +inf at each.
 gamma = outside(math.gamma, lambda x: copysign(inf, x) if x > -1.0 else nan)
-lgamma = outside(math.lgamma, lambda _: inf)
+_lgamma = outside(math.lgamma, lambda _: inf)
+
+EULER = 0.5772156649015329
+_ZETA = (
+    1.6449340668482264, 1.2020569031595942, 1.0823232337111381, 1.03692775514337, 1.0173430619844492, 1.008349277381923,
+    1.0040773561979444, 1.0020083928260821, 1.0009945751278182, 1.0004941886041194, 1.000246086553308, 1.0001227133475785,
+    1.0000612481350587, 1.000030588236307,
+)  # fmt: skip
+
+
+def lgamma1p(a: float) -> float:
+    """log Γ(1 + a), also for a so small that 1 + a is 1: -γ·a + Σ ζ(k)·(-a)ᵏ/k (Abramowitz & Stegun 6.1.33)."""
+    if abs(a) > 0.1:
+        return _lgamma(1.0 + a)
+    return -EULER * a + math.fsum(zeta * (-a) ** k / k for k, zeta in enumerate(_ZETA, start=2))
+
+
+def lgamma(x: float) -> float:
+    """log |Γ(x)|; by the series near its zeros 1 and 2, where the error of C's function is absolute."""
+    if 0.9 <= x <= 1.1:
+        return lgamma1p(x - 1.0)
+    if 1.9 <= x <= 2.1:
+        return math.log1p(x - 2.0) + lgamma1p(x - 2.0)
+    return _lgamma(x)
 
 
 def div(a: float, b: float) -> float:

@@ -671,8 +671,7 @@ def lstsq(a: Any, b: Any, rcond: float | None = None) -> LstsqResult:
     squares = (
         [matrices.total(matrices.entrywise(column, column)).tolist()[0] for column in residual.T] if rows > n else []
     )
-    values = svdvals(a) if a.dtype == object else np.linalg.svd(a, compute_uv=False)
-    return LstsqResult(_finished(x[:, 0] if b.ndim == 1 else x), _finished(block(squares, (-1,))), n, values)
+    return LstsqResult(_finished(x[:, 0] if b.ndim == 1 else x), _finished(block(squares, (-1,))), n, svdvals(a))
 
 
 def expm(a: Any) -> Any:
@@ -706,13 +705,14 @@ def expm(a: Any) -> Any:
     """
     a = _matrices(a, "expm")
     n = a.shape[-1]
+    operation = matrices.Exponential(n, quiet=True)
 
     def one(a: Array) -> list[Array]:
         if n < 2:
             return [block([exp(x) for x in a.ravel().tolist()], a.shape)]
-        return applied(matrices.Exponential(n), a)
+        return applied(operation, a)
 
-    return _each(one, matrices.Exponential(n) if n > 1 else None, a, ends=(2,), gives=[(n, n)])[0]
+    return _each(one, operation if n > 1 else None, a, ends=(2,), gives=[(n, n)])[0]
 
 
 def pinv(a: Any, rcond: float | None = None) -> Any:
@@ -860,13 +860,10 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     (5.0, 4.0)
     """
     a = x if isinstance(x, LazyArray) else _array(x, "norm")
-    if not isinstance(a, LazyArray) and a.dtype != object:
-        plain = np.linalg.norm(a, ord, axis, keepdims)
-        return plain if isinstance(plain, np.ndarray) else float(plain)
     axes = axes_of(axis, a.ndim)
     if len(axes) == 2 and isinstance(ord, (int, float, str)) and ord in _OF_SINGULAR_VALUES:
         found = _OF_SINGULAR_VALUES[ord](svdvals(np.moveaxis(_array(a, "norm"), axes, (-2, -1))))
-        return _finished(np.expand_dims(boxed(found), axes)) if keepdims else found
+        return _finished(np.expand_dims(boxed(found), axes) if keepdims else found)
     return _finished(norm_of(a, ord, axis, keepdims))
 
 

@@ -200,6 +200,15 @@ class Matrices(Operation):
         """The tangents of the blocks that it gives from those of what it takes, None where none arrived."""
         raise NotImplementedError
 
+    def _rule(self, rule: Any, at: At, arrived: list[Any], shapes: Sequence[Shape]) -> list[Array | None]:
+        """The blocks of a rule, without NumPy's warnings; NaN where LAPACK has no decomposition, as of infinite numbers."""
+        try:
+            with np.errstate(all="ignore"):
+                found: list[Array | None] = rule(at, arrived)
+        except np.linalg.LinAlgError:
+            return [np.full(shape, nan) for shape in shapes]
+        return found
+
     def _at(self, node: Variable, *, numbers: bool) -> At:
         arguments = node._arguments
         wanted = [any(type(a) is Variable for a in part) for part in _rows(arguments, self.takes)]
@@ -217,20 +226,21 @@ class Matrices(Operation):
 
     def recorded_back(self, node: Variable, cotangents: Cotangents) -> list[float | None]:
         at = self._at(node, numbers=True)
-        return _in_a_row(self.pull(at, _of_places(cotangents, self.gives)), self.takes)
+        return _in_a_row(self._rule(self.pull, at, _of_places(cotangents, self.gives), self.takes), self.takes)
 
     def recorded_tangents(self, node: Variable, arrived: Sequence[float | None]) -> dict[int, float]:
         """The tangents of the results, at the numbers that the node was recorded with."""
         at = self._at(node, numbers=True)
         dots = _of_places({k: t for k, t in enumerate(arrived) if t is not None}, self.takes)
-        return dict(enumerate(_in_a_row(self.push(at, dots), self.gives)))
+        return dict(enumerate(_in_a_row(self._rule(self.push, at, dots, self.gives), self.gives)))
 
     def sent_back(
         self, node: Variable, cotangents: Cotangents, conditions: dict[int, Number | None] | None = None
     ) -> Sequence[Any]:
         known = conditions or {}
         sent, anywhere = _masked({k: (y, known.get(k)) for k, y in cotangents.items()})
-        pulled = _in_a_row(self.pull(self._at(node, numbers=False), _of_places(sent, self.gives)), self.takes)
+        at, bars = self._at(node, numbers=False), _of_places(sent, self.gives)
+        pulled = _in_a_row(self._rule(self.pull, at, bars, self.takes), self.takes)
         return pulled if conditions is None else [None if share is None else (share, anywhere) for share in pulled]
 
     def pushed(
@@ -238,7 +248,8 @@ class Matrices(Operation):
     ) -> dict[int, Sent]:
         """The tangents of the results, and the condition that any arrived."""
         sent, anywhere = _masked({k: t for k, t in enumerate(arrived) if t is not None})
-        dots = _in_a_row(self.push(self._at(node, numbers=False), _of_places(sent, self.takes)), self.gives)
+        at, arriving = self._at(node, numbers=False), _of_places(sent, self.takes)
+        dots = _in_a_row(self._rule(self.push, at, arriving, self.gives), self.gives)
         return {k: (tangent, anywhere if masked else None) for k, tangent in enumerate(dots)}
 
 
@@ -622,7 +633,10 @@ class Eigh(Matrices):
         if bars[0] is not None:
             found = scaled_by_place(spectral(at, bars[0]), [2.0 - (i == j) for i, j in zip(*lower(n), strict=True)])
         if bars[1] is not None:
-            turned = product(product(v, entrywise(inverse_gaps(w), product(v.T, bars[1]))), v.T)
+            gaps = inverse_gaps(w)
+            if at.numbers:  # a vector that sends nothing has no gaps, as in a graph, where 0 is no node: NaN · 0 is NaN
+                gaps = np.where(bars[1].any(axis=0), gaps, 0.0)
+            turned = product(product(v, entrywise(gaps, product(v.T, bars[1]))), v.T)
             found = folded(turned) if found is None else found + folded(turned)
         return [found]
 
@@ -926,7 +940,10 @@ def exponential(a: Array) -> Array:
 
 
 class Exponential(Matrices):
-    """exp A: Ā = L(Aᵀ, adjoint), where L(A, E) is the derivative of exp at A in the direction E."""
+    """exp A: Ā = L(Aᵀ, adjoint), where L(A, E) is the derivative of exp at A in the direction E. Every matrix has one.
+
+    It is `quiet`, therefore: where numbers overflow, results are infinite or NaN, as those of `exp` are.
+    """
 
     name = "expm"
 

@@ -30,7 +30,9 @@ _FOREIGN = re.compile(
     r"dtype\('O'\)|[Oo]bject arrays? |dtype object|has no callable \w+ method|'Variable'(?! object has no attribute)|"
     r"'(float|int|bool)' object has no attribute '(shape|dtype|conjugate|" + "|".join(_UFUNCS) + r")'|"
     r"ufunc '\w+' not supported for the input types|not a proper array of floats|dtype of `to_(end|begin)`|"
-    r"VariableArray|Could not convert (Variable|object)"
+    r"VariableArray|Could not convert (Variable|object)|"
+    r"ObjectDType|with object dtype|'object'|real dtype|non-numeric|as numeric|array of references|"  # of dtypes alone
+    r"conversion from Variable|a Rational instance|unsupported data types in input"
 )
 
 
@@ -135,6 +137,10 @@ _NUMBERS_ONLY = {
         ),
     ),
     "site-packages/pandas/": ("pandas's", "Write series.to_numpy(), whose functions are NumPy's."),
+    "scipy/sparse/_": (
+        "scipy.sparse's",
+        "Write matrix.toarray() @ v for a product, and al.linalg.solve(matrix.toarray(), v) for a system.",
+    ),
 }
 
 

@@ -8,11 +8,10 @@ import math
 from math import expm1, inf, isinf, isnan, log1p, nan, pi
 
 from autograd_lite import ieee
-from autograd_lite.ieee import exp, is_order, log
+from autograd_lite.ieee import exp, is_order, lgamma1p, log
 
 _BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510, 43867 / 798, -174611 / 330)
 _LOG_ROOT = 0.5 * math.log(2.0 * pi)
-EULER = 0.5772156649015329
 
 
 def stirling_error(x: float, n: float = 0.0) -> float:
@@ -300,20 +299,6 @@ def _fraction_by_a(a: float, x: float, order: int) -> Series:
         if all(abs(p - q) <= 2e-16 * abs(p) for p, q in zip(h, before, strict=True)):
             break
     return h
-
-
-_ZETA = (
-    1.6449340668482264, 1.2020569031595942, 1.0823232337111381, 1.03692775514337, 1.0173430619844492, 1.008349277381923,
-    1.0040773561979444, 1.0020083928260821, 1.0009945751278182, 1.0004941886041194, 1.000246086553308, 1.0001227133475785,
-    1.0000612481350587, 1.000030588236307,
-)  # fmt: skip
-
-
-def lgamma1p(a: float) -> float:
-    """log Γ(1 + a), also for a so small that 1 + a is 1."""
-    if abs(a) > 0.1:
-        return math.lgamma(1.0 + a)
-    return -EULER * a + math.fsum(zeta * (-a) ** k / k for k, zeta in enumerate(_ZETA, start=2))
 
 
 _TEMME = (

@@ -267,7 +267,12 @@ _METHODS = {
 
 
 def _method(name: str, summary: str) -> Any:
-    def method(self: Distribution, x: Any, *parameters: Any, **named: Any) -> Any:
+    def method(self: Distribution, x: Any = None, *parameters: Any, **named: Any) -> Any:
+        first = "q" if name in ("ppf", "isf") else "k" if self.discrete else "x"
+        if x is None and first in named:
+            x = named.pop(first)
+        if x is None:
+            raise ArgumentError(f"al.stats.{self.name}.{name} misses {first}, the number or array at which to take it.")
         return self._at(name, x, parameters, named)
 
     method.__name__, method.__qualname__ = name, f"Distribution.{name}"
@@ -276,7 +281,8 @@ def _method(name: str, summary: str) -> Any:
         Parameters
         ----------
         x : float, Variable or array
-            One number or many, broadcast against the parameters.
+            One number or many, broadcast against the parameters. By name it is `k` of a discrete distribution, and `q`
+            of `ppf` and `isf`, as in SciPy.
         *parameters, **named : float, Variable or array
             By position or by name, as in SciPy.
 
@@ -322,7 +328,7 @@ class Frozen:
         if name.startswith("_"):
             raise AttributeError(name)
         method = getattr(self.distribution, name)
-        return lambda x: method(x, *self.parameters)
+        return lambda x=None, **named: method(x, *self.parameters, **named)
 
     def __dir__(self) -> list[str]:
         return [*_METHODS, "distribution", "parameters"]
@@ -469,9 +475,9 @@ class MultivariateNormal:
 
     name, methods = "multivariate_normal", ("logpdf", "pdf")
 
-    def __call__(self, mean: Any = None, cov: Any = 1.0) -> Frozen:
+    def __call__(self, mean: Any = None, cov: Any = 1.0, allow_singular: bool = False) -> Frozen:
         """The distribution with this mean and covariance."""
-        return Frozen(self, (mean, cov))
+        return Frozen(self, (mean, cov, allow_singular))
 
     def __reduce__(self) -> str:
         return self.name
@@ -501,7 +507,7 @@ class MultivariateNormal:
         """
         return f"al.stats.multivariate_normal.{method} has no formula here. It has logpdf and pdf."
 
-    def logpdf(self, x: Any, mean: Any = None, cov: Any = 1.0) -> Any:
+    def logpdf(self, x: Any, mean: Any = None, cov: Any = 1.0, allow_singular: bool = False) -> Any:
         """The logarithm of the density, by Cholesky's factor of the covariance.
 
         Parameters
@@ -511,7 +517,10 @@ class MultivariateNormal:
         mean : number or vector, optional
             0 by default.
         cov : number, vector (a diagonal) or matrix, default 1
-            Of a matrix, the symmetric part counts. The result is nan where it is not positive definite.
+            Of a matrix, the symmetric part counts. The result is nan where it is not positive definite. As in SciPy,
+            there is one component if mean and cov are numbers; then a vector x has one point in each place.
+        allow_singular : bool, default False
+            SciPy's name, for False only: a singular covariance has no density here.
 
         Returns
         -------
@@ -521,15 +530,21 @@ class MultivariateNormal:
         Raises
         ------
         ArgumentError
-            If the sizes do not fit.
+            If the sizes do not fit, or a singular covariance is allowed.
 
         Notes
         -----
         The factor is computed as scalar code, n³/6 products: meant for few components.
         """
+        if allow_singular:
+            raise ArgumentError(
+                "al.stats.multivariate_normal has no density of a singular covariance. Leave out components that follow "
+                "from others, or add a small multiple of the identity to cov."
+            )
         points, centre, spread = (np.asarray(object_array(each)) for each in (x, 0.0 if mean is None else mean, cov))
-        points = points if points.ndim else points.reshape(1)
-        size = max(points.shape[-1], centre.size, spread.shape[-1] if spread.ndim else 1)
+        size = max(centre.size, spread.shape[-1] if spread.ndim else 1)
+        if points.ndim == 0 or (size == 1 and points.shape != (1,) and points.ndim == 1):
+            points = points[..., None]
         if spread.ndim < 2:
             spread = np.where(np.eye(size, dtype=bool), np.broadcast_to(spread, (size,)), 0.0)
         if points.shape[-1] != size or centre.size not in (1, size) or spread.shape != (size, size):
@@ -545,12 +560,12 @@ class MultivariateNormal:
         result = unboxed(np.fromiter(found, object, len(found)).reshape(points.shape[:-1]))
         return as_variable_array(result) if holds_variables(result) else result
 
-    def pdf(self, x: Any, mean: Any = None, cov: Any = 1.0) -> Any:
+    def pdf(self, x: Any, mean: Any = None, cov: Any = 1.0, allow_singular: bool = False) -> Any:
         """The density.
 
         Parameters
         ----------
-        x, mean, cov
+        x, mean, cov, allow_singular
             As for `logpdf`.
 
         Returns
@@ -558,7 +573,7 @@ class MultivariateNormal:
         float, Variable or array
             A number for each vector.
         """
-        return exp(self.logpdf(x, mean, cov))
+        return exp(self.logpdf(x, mean, cov, allow_singular))
 
 
 multivariate_normal = MultivariateNormal()

@@ -21,7 +21,10 @@ class _NonFiniteWatch(context.Observer):
         letters = ["x"] if len(node.arguments) == 1 else [chr(ord("a") + i % 26) for i in range(len(node.arguments))]
         names = [getattr(a, "name", repr(a)) or letter for a, letter in zip(node.arguments, letters, strict=True)]
         values = [getattr(a, "_value", a) for a in node.arguments]
-        inputs = ", ".join(f"{n} = {v}" if n != repr(v) else n for n, v in zip(names, values, strict=True))
+        shown = [f"{n} = {v}" if n != repr(v) else n for n, v in zip(names, values, strict=True)]
+        if len(shown) > 8:  # an operation on matrices
+            names, shown = [f"{len(names)} numbers"], [*shown[:6], "…"]
+        inputs = ", ".join(shown)
         made = "a node made by hand" if node.primitive is None else node.primitive.name
         raise NonFiniteError(
             f"{made}({', '.join(names)}) is {node._value} for {inputs} at {user_location()}. Keep the inputs inside the "

@@ -307,15 +307,21 @@ class Served:
     def _eagerly(self, lanes: Any) -> None:
         """These lanes by the function itself."""
         found: dict[Any, list[tuple[Shape, int, list[float]]]] = {}
+        singular: dict[int, Exception] = {}
         with self.family.lent(self.given), context.record_into(None):
             for lane in lanes.tolist():
-                with in_row(lane):
-                    result = self.family.paths.eager(self.family.lane(self.columns, lane))
+                try:
+                    with in_row(lane):
+                        result = self.family.paths.eager(self.family.lane(self.columns, lane))
+                except np.linalg.LinAlgError as error:
+                    singular[lane] = error
+                    continue
                 numbers, shape = unravel(result, "the output", is_plain)
                 key = lane if any(isinstance(leaf, Fixed) for leaf in shape.leaves) else shape  # facts may differ
                 found.setdefault(key, []).append(
                     (shape, lane, [getattr(number, "_value", number) for number in numbers])
                 )
+        self._without_result(singular, found)
         for own in found.values():
             shapes, alike, rows = zip(*own, strict=True)
             outputs = Outputs.empty(len(rows), self._sizes(shapes[0]))
@@ -323,6 +329,15 @@ class Served:
                 column[:] = row
             self._parts.append((shapes[0], outputs, np.array(alike)))
         self.alone += len(lanes)
+
+    def _without_result(self, singular: dict[int, Exception], found: dict[Any, Any]) -> None:
+        """NaN for lanes whose matrix has no result, as in compiled ones; the error if no lane has a result to go by."""
+        shapes = [part[0] for part in self._parts] + [own[0][0] for own in found.values()]
+        for lane, error in singular.items():
+            if not shapes or any(isinstance(leaf, Fixed) for leaf in shapes[0].leaves):
+                raise error
+            count = sum(shapes[0].sizes)
+            found.setdefault(shapes[0], []).append((shapes[0], lane, [nan] * count))
 
     def _put_together(self) -> None:
         """The shape and the numbers of all lanes.

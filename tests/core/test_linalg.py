@@ -746,3 +746,104 @@ def test_third_derivatives(n):
     coefficients = np.polynomial.polynomial.polyfit(t, [np.linalg.det(a + s * direction) for s in t], n)
     expected = 6 * coefficients[3] if n > 2 else 0.0
     assert third(la.det) == pytest.approx(expected, rel=1e-10, abs=1e-10)
+
+
+class TestNumbersWithoutAnEnd:
+    """NaN, infinities and numbers near the ends of the range: the same everywhere, no error or warning of NumPy."""
+
+    FUNCTIONS = (
+        lambda m: la.norm(m, 2),
+        lambda m: la.norm(m, "nuc"),
+        lambda m: la.cond(m),
+        lambda m: np.sum(la.svdvals(m)),
+        lambda m: la.pinv(m)[0, 0],
+        lambda m: la.lstsq(m, np.ones(len(m))).x[0],
+    )
+
+    @pytest.mark.parametrize("f", FUNCTIONS)
+    @pytest.mark.parametrize("n", [3, 6])
+    @pytest.mark.parametrize("bad", [math.nan, math.inf])
+    def test_decompositions(self, f, n, bad):
+        """A `LinAlgError` "SVD did not converge" left value and gradient."""
+        m = np.eye(n) + 0.1
+        m[0, 1] = bad
+        for run in (f, al.jit(f), lambda m: al.value_and_grad(f)(m)[0]):
+            assert math.isnan(run(m))
+        for run in (al.grad(f), al.jit(al.grad(f))):
+            assert np.isnan(run(m)).any()
+        lanes = al.vmap(al.grad(f))(np.stack([m, np.eye(n) * np.arange(1.0, n + 1.0)]))
+        assert np.isnan(lanes[0]).any()
+        assert np.isfinite(lanes[1]).all()
+
+    @pytest.mark.parametrize("size", [1e-310, 1e-200, 1e200])
+    @pytest.mark.parametrize("order", [None, "fro", 2, "nuc"])
+    def test_scale(self, size, order):
+        """Of floats the Frobenius norm was 0 or infinite where that of Variables was right."""
+        m = np.array([[3.0, 1.0], [1.0, 3.0]])
+        expected = la.norm(m, order)
+        f = lambda m: la.norm(m, order)
+        for run in (f, al.jit(f), lambda m: al.value_and_grad(f)(m)[0]):
+            # subnormal numbers of 1e-310 are multiples of 5e-324, 5e-14 of themselves
+            assert run(m * size) / size == pytest.approx(expected, rel=1e-12)
+
+    def test_no_warnings_of_derivatives(self):
+        """Where a derivative overflows, it is infinite or NaN, as elsewhere."""
+        m = np.array([[3.0, 1.0, 0.5], [1.0, 4.0, 0.2], [0.5, 0.2, 2.0]])
+        for f in (la.cond, lambda m: np.sum(la.eigh(m)[1] ** 2 * [[1.0, 2.0, 3.0]])):
+            for scaled in (m * 1e-200, m * 1e-310):
+                al.hessian(f)(scaled)
+
+    def test_exponential_overflows_as_exp(self):
+        """It was a bare NotImplementedError."""
+        for run in (la.expm, al.jit(la.expm), al.jacobian(la.expm)):
+            for matrix in (np.eye(6) * 1e100, np.array([[1e6, 1.0], [2.0, 1e6]]), np.eye(2)[None] * 1e200):
+                assert not np.isfinite(run(matrix)).all()
+
+    def test_message_of_many_numbers(self):
+        """An operation on matrices takes many; all 36 were listed, by letters used twice."""
+        with al.raise_on_nonfinite(), pytest.raises(al.NonFiniteError, match=r"slogdet\(36 numbers\) is -inf .* …"):
+            al.grad(lambda m: la.slogdet(m)[1])(np.zeros((6, 6)))
+
+    def test_vector_beside_equal_eigenvalues(self):
+        """The vector of a simple eigenvalue has a derivative: NaN by `grad`, right by `jit`."""
+        for n in (3, 5):
+            m = np.diag([1.0, 1.0, *np.arange(3.0, n + 1.0)])
+            expected = np.zeros((n, n))
+            expected[-1, 0] = 1.0 / (n - 1.0)  # v of n moves towards that of 1 by 1/(n - 1)
+            f = lambda m: la.eigh(m)[1][0, -1] * np.sign(la.eigh(m)[1][-1, -1])
+            for run in (al.grad(f), al.jit(al.grad(f)), lambda m: al.vmap(al.grad(f))(m[None])[0]):
+                assert run(m) == pytest.approx(expected)
+            assert np.isnan(al.grad(lambda m: la.eigh(m)[1][0, 0])(m)).any()
+
+    def test_tables_of_another_library(self):
+        """Going through a DataFrame gave the names of its columns."""
+        pandas = pytest.importorskip("pandas")
+        m, b = np.array([[3.0, 1.0], [1.0, 2.0]]), np.array([1.0, 2.0])
+        table, column = pandas.DataFrame(m, columns=list("xy")), pandas.Series(b, index=list("pq"))
+        assert la.solve(table, column) == pytest.approx(la.solve(m, b))
+        assert la.det(table) == la.det(m)
+        assert al.logsumexp(table, axis=0) == pytest.approx(al.logsumexp(m, axis=0))
+        assert al.stats.norm.logpdf(table) == pytest.approx(al.stats.norm.logpdf(m))
+        assert al.jit(al.grad(lambda t: np.sum(la.solve(table * t, column))))(2.0) == pytest.approx(
+            al.grad(lambda t: np.sum(la.solve(m * t, b)))(2.0)
+        )
+
+
+@pytest.mark.parametrize("n", [3, 6])
+def test_singular_lanes_that_run_eagerly(n):
+    """Lanes beyond `max_paths` run the function itself: a singular one ended all of them with an error of NumPy."""
+
+    def f(m):
+        b = np.ones(n)
+        return np.sum(np.linalg.solve(m, b)) if m[0, 0] > 0 else np.sum(la.solve(2.0 * m, b))
+
+    matrices = np.stack([np.eye(n), np.zeros((n, n)), -np.eye(n), 2.0 * np.eye(n)])
+    for reduce, expected in ((None, [n, math.nan, -n / 2.0, n / 2.0]), ("sum", math.nan)):
+        with pytest.warns(RuntimeWarning, match="further ones run eagerly"):
+            found = al.jit(al.vmap(f, reduce=reduce), max_paths=1)(matrices)
+        assert found == pytest.approx(expected, nan_ok=True)
+    gradient = al.grad(f)
+    with pytest.warns(RuntimeWarning, match="further ones run eagerly"):
+        found = al.jit(al.vmap(gradient), max_paths=1)(matrices)
+    assert np.isnan(found[1]).all()
+    assert found[2] == pytest.approx(gradient(matrices[2]))

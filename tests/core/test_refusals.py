@@ -1,5 +1,8 @@
 """Refusals that a program catches are warned about, with their line."""
 
+import decimal
+import fractions
+import importlib
 import math
 import warnings
 
@@ -143,3 +146,30 @@ def test_solvers_of_scipy_have_counterparts(name, remedy, capfd):
         assert "al.sin" not in str(caught.value)
         assert "al.zeros" not in str(caught.value)
     capfd.readouterr()  # SciPy's compiled code prints errors that it passes on
+
+
+@pytest.mark.parametrize(("name", "f"), [
+    ("scipy's stats.gaussian_kde", lambda v, s: s.stats.gaussian_kde([0.1, 0.5, 2.0])(v)[0]),
+    ("scipy's (stats.)?(zscore|zmap|axis_nan)", lambda v, s: np.sum(s.stats.zscore(v))),
+    ("scipy's", lambda v, s: s.stats.skew(v)),
+    ("scipy's", lambda v, s: s.stats.pearsonr(v, [1.0, 2.0, 4.0])[0]),
+    ("scipy's", lambda v, s: s.stats.ttest_1samp(v, 0.0)[0]),
+    ("scipy's", lambda v, s: s.stats.iqr(v)),
+    ("scipy's", lambda v, s: s.stats.mode(v)[0]),
+    ("scipy's lfilter", lambda v, s: np.sum(s.signal.lfilter([1.0], [1.0, 0.5], v))),
+    (r"scipy.sparse's .* Write matrix.toarray\(\) @ v", lambda v, s: np.sum(s.sparse.csr_array(np.eye(3)) @ v)),
+    (r"scipy.sparse's .* al.linalg.solve\(matrix", lambda v, s: s.sparse.linalg.spsolve(s.sparse.csr_array(np.eye(3)), v)[0]),
+    ("scipy.sparse's", lambda v, s: (s.sparse.eye_array(3) * v[0]).sum()),
+    ("refused Variables: Cannot change data-type", lambda v, _: np.sum(v.view(float))),
+    ("Decimal", lambda v, _: decimal.Decimal(v[0])),
+    ("Rational", lambda v, _: fractions.Fraction(v[0])),
+])  # fmt: skip
+def test_libraries_that_ask_for_the_dtype(name, f):
+    """They refused arrays of objects in words of their own: AttributeErrors, TypeErrors, ValueErrors."""
+    scipy = pytest.importorskip("scipy")
+    for module in ("stats", "signal", "sparse.linalg"):
+        importlib.import_module(f"scipy.{module}")
+    v = np.array([0.3, 0.6, 2.0])
+    for transform in (al.grad, al.jit, al.vmap, al.hessian):
+        with pytest.raises(al.OperandError, match=name):
+            transform(lambda v: f(v, scipy))(v if transform is not al.vmap else v[None])

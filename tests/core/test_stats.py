@@ -353,7 +353,7 @@ def test_multivariate_normal():
     assert stats.multivariate_normal(mean, cov).logpdf(rows)[0] == pytest.approx(
         float(exact(*map(mpf, point))), rel=1e-13
     )
-    assert stats.multivariate_normal.pdf([0.0, 0.0]) == pytest.approx(1.0 / (2.0 * math.pi))
+    assert stats.multivariate_normal.pdf([0.0, 0.0], [0.0, 0.0]) == pytest.approx(1.0 / (2.0 * math.pi))
     assert stats.multivariate_normal.logpdf(1.0, 0.0, 4.0) == pytest.approx(stats.norm.logpdf(1.0, 0.0, 2.0))
     assert stats.multivariate_normal.logpdf([1.0, 1.0], cov=[1.0, 4.0]) == pytest.approx(
         stats.norm.logpdf(1.0) + stats.norm.logpdf(1.0, scale=2.0)
@@ -458,3 +458,33 @@ def test_values_are_scipys():
                 got = getattr(ours, method)(xs, *shapes)
                 kept = ~(np.isnan(exact) & np.isinf(xs))
                 np.testing.assert_allclose(got[kept], exact[kept], rtol=1e-9, atol=2e-16, err_msg=f"{name}.{method}")
+
+
+@pytest.mark.parametrize("parameters", [(), (0.5,), (0.5, 2.0), ([0.0, 1.0], 2.0), ([0.0, 1.0], [1.0, 2.0])])
+@pytest.mark.parametrize("x", [0.3, [0.3, 0.4], [[0.3, 0.4], [0.5, 0.6], [1.0, 2.0]]])
+def test_multivariate_normal_counts_components_as_scipy(parameters, x):
+    """By mean and covariance: where they are numbers, a vector x has many points. One density of two components was given."""
+    scipy = pytest.importorskip("scipy.stats")
+    if not parameters or np.ndim(parameters[0]) == 0:
+        x = np.asarray(x) if np.ndim(x) < 2 else np.asarray(x)[:, :1]
+    elif np.ndim(x) == 0:
+        return
+    expected = scipy.multivariate_normal.logpdf(x, *parameters)
+    assert stats.multivariate_normal.logpdf(x, *parameters) == pytest.approx(expected, rel=1e-14)
+    found = al.jit(lambda x: np.sum(stats.multivariate_normal(*parameters).logpdf(x)))(x)
+    assert found == pytest.approx(np.sum(expected), rel=1e-13)
+
+
+def test_first_argument_by_scipys_name():
+    """`k` of discrete distributions, `q` of `ppf`; also of bound ones. They were foreign TypeErrors."""
+    scipy = pytest.importorskip("scipy.stats")
+    assert stats.poisson.logpmf(k=[1, 2], mu=2.0) == pytest.approx(scipy.poisson.logpmf(k=[1, 2], mu=2.0))
+    assert stats.binom(5, 0.3).cdf(k=2) == pytest.approx(scipy.binom(5, 0.3).cdf(2))
+    assert stats.norm.ppf(q=0.3, loc=1.0) == pytest.approx(scipy.norm.ppf(q=0.3, loc=1.0))
+    assert stats.gamma.pdf(x=0.3, a=2.0) == pytest.approx(scipy.gamma.pdf(x=0.3, a=2.0))
+    assert al.grad(lambda mu: stats.poisson(mu).logpmf(k=3))(2.0) == pytest.approx(0.5)
+    for call, first in ((lambda: stats.poisson.pmf(mu=2.0), "k"), (lambda: stats.norm.isf(), "q")):
+        with pytest.raises(al.ArgumentError, match=rf"misses {first}, the number"):
+            call()
+    with pytest.raises(al.ArgumentError, match="no density of a singular covariance"):
+        stats.multivariate_normal.pdf([0.0, 0.0], [0.0, 0.0], np.ones((2, 2)), allow_singular=True)
