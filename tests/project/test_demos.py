@@ -368,8 +368,8 @@ def test_the_ladder_is_complete():
     for name in DEMOS.LADDER:
         text = (FOLDER / f"{name}.py").read_text(encoding="utf-8")
         assert "Source:" in ast.get_docstring(ast.parse(text)), name
-        # microgpt also names its nodes and draws eleven moments of its training.
-        assert text.count("\n") <= (150 if name == "microgpt" else 130), name
+        # microgpt also names its nodes and draws eleven moments of its training; nist has 27 models.
+        assert text.count("\n") <= (150 if name in {"microgpt", "nist"} else 130), name
 
 
 def test_demos_import_only_the_public_names():
