@@ -191,6 +191,65 @@ def test_mandelbrot(reports):
     assert n["area of the set"] == pytest.approx(1.5066, abs=0.02)
 
 
+def test_double_pendulum(reports):
+    """Energy and areas stay; the two frequencies near rest."""
+    n = reports["double_pendulum"].numbers
+    assert n["wild: change of H"] < 1e-8
+    assert n["wild: M'WM - W over |M|^2"] < 1e-11
+    known = [math.sqrt(9.81 * (2 - math.sqrt(2))), math.sqrt(9.81 * (2 + math.sqrt(2)))]
+    assert [n["frequency near rest, -1"], n["frequency near rest, +1"]] == pytest.approx(known, rel=1e-13)
+
+
+def test_cartpole(reports):
+    """The effort of forty times exceeds the least one by the error of the rule; the replay gets near the end."""
+    n = reports["cartpole"].numbers
+    assert n["effort"] == pytest.approx(58.807667, abs=0.6)
+    assert n["effort"] > 58.807667
+    assert n["largest defect"] < 1e-6
+
+
+def test_nist(reports):
+    """Ten digits of parameters and of deviations."""
+    assert min(reports["nist"].numbers.values()) > 10.0
+
+
+@full
+def test_nist_in_full(tmp_path):
+    """All 27 sets from both starts."""
+    report = load("nist").main(tmp_path)
+    assert report.ok
+    assert len(report.numbers) == 54
+
+
+def test_kepler_fit(reports):
+    """Six parameters of an orbit within their errors; the derivative of the root is the theorem's."""
+    n = reports["kepler_fit"].numbers
+    for name, truth in load("kepler_fit").TRUTH.items():
+        assert abs(n[name] - truth) < 4.0 * n[f"error of {name}"]
+    assert n["dE/de against the theorem"] < 1e-12
+
+
+def test_implied_volatility(reports):
+    """Volatilities come back from prices, and the Greeks are those of the book."""
+    n = reports["implied_volatility"].numbers
+    assert n["error of volatility times vega"] < 1e-12
+    assert max(value for name, value in n.items() if "relative" in name) < 1e-13
+
+
+def test_heston(reports):
+    """Price and delta near Heston's integral, as 5,000 paths allow."""
+    n = reports["heston"].numbers
+    assert n["price"] == pytest.approx(9.3706, abs=0.8)
+    assert n["d/dS"] == pytest.approx(0.6434, abs=0.04)
+
+
+def test_burgers(reports):
+    """The adjoint is that of forward mode; the search ends where the end is met."""
+    n = reports["burgers"].numbers
+    assert abs(n["adjoint against jvp, relative"]) < 1e-12
+    assert n["cost at its end"] < 1e-5 < n["cost at the start of the search"]
+
+
 @full
 def test_activations(reports):
     """120 points of four curves agree with the formulas; the steepest slopes, and what happens at the kink."""
