@@ -6,7 +6,7 @@ Waves that are higher run faster, so a smooth wave grows steep until friction nu
 over arrays, `scan`. The cost J is half the squared distance between the end and an end that was seen. One reverse sweep
 through all steps, which is the discrete adjoint equation, gives dJ by every number of the start, and L-BFGS finds the start
 from it. You will see the waves, and how the start comes back. What the front has swallowed does not: starts that differ by
-some 6 % have ends that agree to 1e-5.
+6 % have ends that agree to 1e-5.
 
 Known: phi_t = nu phi_xx solves the equation by u = -2 nu phi_x/phi (Cole and Hopf), here with a sum of cosines for phi; for every
 direction d, dJ . d by the adjoint is what `jvp` says.

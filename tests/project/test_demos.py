@@ -44,6 +44,9 @@ LONG = {
     "microgpt",
     "dead_relu",
     "activations",
+    "double_pendulum",
+    "kepler_fit",
+    "burgers",
 }  # a second or more each, even in their quick setting
 each_demo = pytest.mark.parametrize("name", [pytest.param(n, marks=full) if n in LONG else n for n in DEMOS.LADDER])
 
@@ -191,6 +194,7 @@ def test_mandelbrot(reports):
     assert n["area of the set"] == pytest.approx(1.5066, abs=0.02)
 
 
+@full
 def test_double_pendulum(reports):
     """Energy and areas stay; the two frequencies near rest."""
     n = reports["double_pendulum"].numbers
@@ -221,6 +225,7 @@ def test_nist_in_full(tmp_path):
     assert len(report.numbers) == 54
 
 
+@full
 def test_kepler_fit(reports):
     """Six parameters of an orbit within their errors; the derivative of the root is the theorem's."""
     n = reports["kepler_fit"].numbers
@@ -243,6 +248,7 @@ def test_heston(reports):
     assert n["d/dS"] == pytest.approx(0.6434, abs=0.04)
 
 
+@full
 def test_burgers(reports):
     """The adjoint is that of forward mode; the search ends where the end is met."""
     n = reports["burgers"].numbers
