@@ -194,6 +194,13 @@ def test_mandelbrot(reports):
     assert n["area of the set"] == pytest.approx(1.5066, abs=0.02)
 
 
+def test_inverse_kinematics(reports):
+    """The hand is where it should be; the joints turn as the pseudoinverse says."""
+    n = reports["inverse_kinematics"].numbers
+    assert max(n["largest miss of the hand"], n["J dq/dgoal - 1"], n["dq/dgoal - pseudoinverse"]) < 1e-12
+    assert n["posture after a round, off by"] > 0.005
+
+
 @full
 def test_double_pendulum(reports):
     """Energy and areas stay; the two frequencies near rest."""
