@@ -44,6 +44,7 @@ LONG = {
     "microgpt",
     "dead_relu",
     "activations",
+    "logistic",
     "double_pendulum",
     "kepler_fit",
     "burgers",
@@ -192,6 +193,14 @@ def test_mandelbrot(reports):
     assert n["paths that serve all pixels"] == 1
     assert n["largest relative difference from the recurrence"] < 1e-8
     assert n["area of the set"] == pytest.approx(1.5066, abs=0.02)
+
+
+@full
+def test_logistic(reports):
+    """The derivatives are those of the formulas; Newton's method is done after ten steps."""
+    n = reports["logistic"].numbers
+    assert max(n["g half-way, against the formula"], n["H against the formula"]) < 1e-11
+    assert n["steps of Newton's method"] <= 10 < n["descent: distance at its end"] * 1e5
 
 
 def test_inverse_kinematics(reports):
