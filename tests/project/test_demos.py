@@ -45,6 +45,7 @@ LONG = {
     "dead_relu",
     "activations",
     "logistic",
+    "yield_curve",
     "double_pendulum",
     "kepler_fit",
     "burgers",
@@ -248,6 +249,14 @@ def test_kepler_fit(reports):
     for name, truth in load("kepler_fit").TRUTH.items():
         assert abs(n[name] - truth) < 4.0 * n[f"error of {name}"]
     assert n["dE/de against the theorem"] < 1e-12
+
+
+@full
+def test_yield_curve(reports):
+    """The parameters behind exact prices, and the derivative of the fit."""
+    n = reports["yield_curve"].numbers
+    assert [n[name] for name in ("b0", "b1", "b2", "a")] == pytest.approx([0.045, -0.025, 0.02, 2.5], abs=1e-8)
+    assert n["db/dprice - pseudoinverse"] < 1e-9
 
 
 def test_implied_volatility(reports):
