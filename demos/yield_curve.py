@@ -70,7 +70,7 @@ def draw(t: Any, curves: Any, slopes: Any) -> Any:
         for k, colour in zip((1, 4, 6, 9), (BLUE, *COLOURS[1:]), strict=True):
             right.plot(t, 1e4 * slopes[:, k], color=colour, label=f"bond of {ENDS[k]} years")
         right.axhline(0.0, color=GREY, linewidth=0.8)
-        right.set(title="If one price rises by 1", xlabel="years", ylabel="change of the curve, 0.01 %", ylim=(-40, 40))
+        right.set(title="If one price rises by 1", xlabel="years", ylabel="change of the curve, 0.01 %", ylim=(-70, 50))
         right.legend()
         for axes in (left, right):
             axes.set(xscale="log", xticks=[0.5, 1, 2, 5, 10, 30], xticklabels=["½", "1", "2", "5", "10", "30"])
@@ -92,7 +92,7 @@ def main(out: Path, seed: int = 0, *, quick: bool = False) -> Report:
         "db/dprice - pseudoinverse", np.abs(by_price - np.linalg.pinv(al.jacobian(prices)(b))).max(), 0.0, 1e-9
     )
     seen = exact + noise * np.random.default_rng(seed).normal(size=len(exact))
-    b, by_price, t = calibrated(seen), np.asarray(al.jacobian(calibrated)(seen)), np.linspace(0.25, 30.0, 120)
+    b, by_price, t = calibrated(seen), np.asarray(al.jacobian(calibrated)(seen)), np.geomspace(0.25, 30.0, 120)
     slopes = np.asarray(al.jacobian(lambda b: rate(b, t))(b)) @ by_price
     error = noise * np.linalg.norm(slopes, axis=1)
     away = np.abs(rate(b, t) - rate(TRUTH, t)) / error
