@@ -161,7 +161,7 @@ def test_repr():
 @pytest.mark.parametrize("name", ["Misra1a", "Rat42"])
 def test_certified_deviations(name):
     """NIST's, to 6 digits at least, from SciPy's own stopping point; `oracles/test_nist.py` has all data sets."""
-    sets = json.loads((Path(__file__).parents[1] / "oracles" / "data" / "nist_strd.json").read_text(encoding="utf-8"))
+    sets = json.loads((Path(__file__).parents[2] / "demos" / "nist_strd.json").read_text(encoding="utf-8"))
     models = {
         "Misra1a": lambda x, a, b: a * (1.0 - np.exp(-b * x)),
         "Rat42": lambda x, a, b, c: a / (1.0 + np.exp(b - c * x)),

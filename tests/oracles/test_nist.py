@@ -1,6 +1,6 @@
 """The 27 nonlinear regressions of NIST's Statistical Reference Datasets: certified parameters and standard deviations.
 
-The numbers (data, starting values, certified values) stand in `data/nist_strd.json` with their source. NIST computed
+The numbers (data, starting values, certified values) stand in `demos/nist_strd.json` with their source. NIST computed
 the certified values in 128-bit arithmetic and printed 11 digits. SciPy's Levenberg-Marquardt fits with Jacobians of
 ours; Gauss-Newton steps with the same Jacobian take the last digits, which the stopping rule of the fit leaves open.
 """
@@ -18,7 +18,7 @@ import autograd_lite as al
 from autograd_lite import scipy as ours
 
 EPS = 2.0**-52
-SETS = json.loads((Path(__file__).parent / "data" / "nist_strd.json").read_text(encoding="utf-8"))
+SETS = json.loads((Path(__file__).parents[2] / "demos" / "nist_strd.json").read_text(encoding="utf-8"))
 SETS.pop("source")
 
 
