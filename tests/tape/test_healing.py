@@ -64,6 +64,7 @@ HEALED = {
     "with_enumerate", "with_zip_of_equal_numbers", "helper", "helper_in_a_sum", "recursion_in_halves", "branch_on_the_sum",
     "in_place", "in_place_variables", "conjunction", "chained", "conditional_expression", "attribute_of_variables_only",
     "domain", "two_dimensions", "many_results", "late_decision", "comprehension_of_variables", "early_return",
+    "rows_of_numbers", "rows_of_variables",
 }  # fmt: skip
 REFUSED = {
     "sum_of_generator": "not Python", "sum_of_terms": "not Python", "reduced": "not Python", "in_order": "what decides",
@@ -71,6 +72,7 @@ REFUSED = {
     "bytes_that_are_written": "bytearray", "random_numbers": "a Generator", "gradient_inside": "derivatives",
     "gradient_of_the_sum": "derivatives", "tries": "an error", "counter_at_the_end": "cross", "method": "cross",
     "global_number": "cross", "global_list": "cross", "closure": "cross", "held": "stop_gradient",
+    "rows_under_two_names": "share lists", "lists_in_tuples": "holds a list",
 }  # fmt: skip
 
 
