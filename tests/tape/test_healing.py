@@ -108,6 +108,26 @@ def test_few_compilations():
     assert "199 places, both sides known of 199" in str(compiled.paths())
 
 
+def test_a_counter_keeps_the_paths_at_once():
+    """Two sides that never meet are as long as the rest of the loop: to align those took 15 s a call."""
+
+    def f(p):
+        above, s = 0, 0.0
+        for k in range(300):
+            r = p[0] + 0.1 * k * p[1] - 3.0 * p[2]
+            if r > 0:
+                above += 1
+            s = s + r
+        return s * above
+
+    rng = np.random.default_rng(0)
+    compiled = al.jit(al.grad(f), backend="llvm")
+    for _ in range(4):
+        p = rng.normal(0.0, 1.0, 3)
+        assert np.array_equal(compiled(p), al.grad(f)(p))
+    assert healer_of(compiled).why == "its branches cross, in long sides"
+
+
 def two_sums(v, w):
     """Several terms on one side, and two sums."""
     s, t = 0.0, 0.0
