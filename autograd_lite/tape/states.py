@@ -271,7 +271,9 @@ class States:
                 return kind, thing
             if kind is float:
                 return kind, thing.hex()
-            if (kind is tuple and depth < DEPTH) or (kind is list and not depth):  # a list in a tuple might change unseen
+            if (kind is tuple and depth < DEPTH) or (
+                kind is list and not depth
+            ):  # a list in a tuple might change unseen
                 if id(thing) in rows:
                     return "again", rows[id(thing)]
                 rows[id(thing)] = len(rows)
