@@ -50,7 +50,8 @@ def _is_passed_on(leaf: Any, name: str) -> bool:
     """As `is_plain`; refuses an object with a Variable of the trace, which later calls would get again."""
     if not is_plain(leaf):
         return False
-    for attribute, held in getattr(leaf, "__dict__", {}).items() if not callable(leaf) else ():
+    slots = {n: getattr(leaf, n, None) for kind in type(leaf).__mro__ for n in getattr(kind, "__slots__", ())}
+    for attribute, held in {**getattr(leaf, "__dict__", {}), **slots}.items() if not callable(leaf) else ():
         if any(type(part) is Variable for part in optree.tree_leaves(held, namespace=NAMESPACE)):
             raise OutputError(
                 f"{name} returned a {type(leaf).__name__} whose .{attribute} holds a Variable. A compiled or mapped function "
