@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import optree
 
 from autograd_lite import context, hints
 from autograd_lite.backward import Number, Reach, local_graphs, result
@@ -17,7 +18,7 @@ from autograd_lite.copies import uncollected
 from autograd_lite.errors import ArgumentError, AutogradLiteError, OutputError
 from autograd_lite.frames import user_line
 from autograd_lite.many import Item, Operation
-from autograd_lite.nests import array, unravel, written
+from autograd_lite.nests import NAMESPACE, array, unravel, written
 from autograd_lite.primitives import (
     STEP,
     Primitive,
@@ -91,7 +92,7 @@ class ErrorBudget:
     rounding_by_line: dict[str, Any]
     sensitivity: Any
     at_kinks: tuple[str, ...]
-    _spread: "_Spread" = field(repr=False)
+    _spread: "_Spread | _Told" = field(repr=False)
     _bias: Callable[[], Any] = field(repr=False)
     _cost: int = field(repr=False)  # of the bias: nodes to be visited
     _texts: dict[str, str] = field(repr=False)
@@ -108,6 +109,8 @@ class ErrorBudget:
         return bool(self.at_kinks) or not self.rounding <= known
 
     def __str__(self) -> str:
+        if np.ndim(self.value):  # of lanes
+            return f"<error budgets of {np.size(self.value):,} lanes; each attribute has an entry for each>"
         bias = self._bias_in_text()  # a number of a trace, if there is one: text is not
         with context.unnoticed():
             return "\n".join([self._head(bias), *(line for table in self._tables() for line in table.lines())])
@@ -115,6 +118,8 @@ class ErrorBudget:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
+        if np.ndim(self.value):
+            return pieces.piece(pieces.prose(str(self)))
         bias = self._bias_in_text()
         with context.unnoticed():
             tables = [pieces.table(t.title, t.head, t.rows, numbers=range(1, t.numbers)) for t in self._tables()]
@@ -149,6 +154,41 @@ class ErrorBudget:
             lines = [(line, _share(part, whole), self._texts.get(line, "")) for line, part in _sorted(parts)]
             tables += [_Table(title, ("line", "share", "code"), lines, 2)] * bool(lines)
         return tables
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What a budget that a compiled or mapped function gave says of its inputs."""
+
+    shape: Any
+    numbers: Any
+    own: Any
+    parts: Any
+
+    def stds(self) -> Any:
+        return self.own
+
+
+#: What of a budget are numbers, by name.
+_NUMBERS = tuple("value variance std by_input by_line rounding rounding_by_line sensitivity bias".split())  # noqa: SIM905
+
+
+def _taken_apart(budget: ErrorBudget) -> tuple[list[Any], tuple[Any, ...]]:
+    spread = budget._spread
+    numbers = [getattr(budget, name) for name in _NUMBERS]
+    facts = budget.at_kinks, budget._cost, spread.shape, tuple(budget._texts.items())
+    return [*numbers, [*spread.numbers], [*spread.stds()], [*spread.parts]], facts
+
+
+def _put_together(facts: tuple[Any, ...], numbers: Sequence[Any]) -> ErrorBudget:
+    at_kinks, cost, shape, texts = facts
+    *held, bias, own, stds, parts = numbers
+    told = _Told(shape, own, stds, parts)
+    return ErrorBudget(*held, at_kinks, told, lambda: bias, cost, dict(texts))  # type: ignore[call-arg]
+
+
+# A function that is compiled or mapped may return a budget: it is a nest.
+optree.register_pytree_node(ErrorBudget, _taken_apart, _put_together, namespace=NAMESPACE)  # type: ignore[arg-type]
 
 
 @hints.keywords
@@ -288,7 +328,7 @@ class _Spread:
     """The uncertainty of the inputs: standard deviations, or a matrix."""
 
     def __init__(self, run: Run, sigma: Any, covariance: Any) -> None:
-        self.shape, self.numbers = run.input_shape, [getattr(n, "_value", n) for n in run.inputs]
+        self.shape, self.numbers = run.input_shape, [n if n._arguments else n._value for n in run.inputs]
         self.parts: list[Number] = []
         self.sigma = self.matrix = None
         if covariance is not None:

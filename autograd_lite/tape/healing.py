@@ -29,6 +29,8 @@ from autograd_lite.variable import Variable
 AGAIN = 3
 #: Sides one in the other beyond which a function is not joined.
 DEEPEST = 60
+#: Pairs of equal instructions on two sides beyond which these are not joined: what they have in common takes long to find.
+PAIRS = 10_000
 
 START, END = 0, 1
 
@@ -270,6 +272,9 @@ class Joined:
             key = operation, tuple([("side", ids[k]) if (k := place(a)) >= 0 else a for a in arguments])
             ids.append(known.setdefault(key, len(known)))
         count = middle - first
+        its = Counter(ids[count:])
+        if sum(its[n] for n in ids[:count]) > PAIRS:
+            raise Opaque("its branches cross, in long sides")
         order, moved, begun = list[int](), dict[int, int](), (0, 0)
         for a, b, size in SequenceMatcher(None, ids[:count], ids[count:], autojunk=False).get_matching_blocks():
             order += [*range(begun[0], a), *range(count + begun[1], count + b), *range(a, a + size)]

@@ -65,6 +65,8 @@ class Block:
     told: int
     nodes: tuple[Variable, ...]
     place: dict[int, int]
+    rows: dict[int, int]  # the tuples and lists in it, by their addresses
+    changes: bool  # whether there are lists
     items: Any  # keeps alive what was compared by address
 
 
@@ -137,6 +139,7 @@ class States:
         self._kept: list[Any] = []
         self._waiting: list[tuple[int, Variable]] = []
         self._blocks: list[Block] = []
+        self._rowed: list[Block] = []
         self._codes: set[tuple[int, int]] = set()
         self._depth = self._things = 0
 
@@ -158,7 +161,18 @@ class States:
                 singles[number] = len(singles)
                 nodes.append(node)
             self.out[position] = ("V", singles[number], is_condition(node))
+        self._end_rows()
         return State(tuple(self.out), tuple(nodes), tuple(self._blocks))
+
+    def _end_rows(self) -> None:
+        """Tell which containers are rows of a large one: what changes one of them changes the other."""
+        for k, block in enumerate(self._rowed):
+            for thing in self._kept:
+                if type(thing) in (tuple, list) and id(thing) in block.rows:
+                    self.out.append((k, block.rows[id(thing)], self._seen[id(thing)]))
+            for other in self._rowed[:k]:
+                if block.changes and block is not other and not block.rows.keys().isdisjoint(other.rows):
+                    raise Opaque("two large containers share lists")
 
     def _disjoint(self, one: Block, other: Block) -> bool:
         key = id(one), id(other)
@@ -224,36 +238,50 @@ class States:
 
     def _large_one(self, container: Any, addresses: Any, things: Any) -> None:
         before, block = self._large.get(id(container), (None, None))
-        self._spent += 8 * len(things) // BYTES
+        lists = [thing for thing in things if type(thing) is list]  # what is in them may change, they stay
+        addresses = addresses, [tuple(map(id, row)) for row in lists]
+        self._spent += 8 * (len(things) + sum(map(len, lists))) // BYTES
         if before != addresses:
-            block = self._block(list(things))
+            block = self._block([*things], [[*row] for row in lists])
             self._large[id(container)] = addresses, block
             self._kept_blocks.append(block)
         assert block is not None
         self.out.append(("large", block.told))
         if block.nodes:
             self._blocks.append(block)
+        if block.rows:
+            self._rowed.append(block)
 
-    def _block(self, things: list[Any]) -> Block:
-        told: list[Any] = []
+    def _block(self, things: list[Any], within: list[list[Any]]) -> Block:
         place: dict[int, int] = {}
         nodes: list[Variable] = []
-        for thing in things:
-            if type(thing) is Variable:
+        rows: dict[int, int] = {}
+
+        def of(thing: Any, depth: int = 0) -> Any:
+            kind = type(thing)
+            if kind is Variable:
                 known = self._variable(thing)
                 if known is None:
                     if thing._number not in place:
                         place[thing._number] = len(place)
                         nodes.append(thing)
                     known = ("V", place[thing._number], is_condition(thing))
-                told.append(known)
-            elif type(thing) in _PLAIN:
-                told.append((type(thing), thing))
-            elif type(thing) is float:
-                told.append((float, thing.hex()))
-            else:
-                raise Opaque(f"a large container holds a {type(thing).__name__}")
-        return Block(self.tokens.of_equals(tuple(told)), tuple(nodes), place, things)
+                return known
+            if kind in _PLAIN:
+                return kind, thing
+            if kind is float:
+                return kind, thing.hex()
+            if (kind is tuple and depth < DEPTH) or (
+                kind is list and not depth
+            ):  # a list in a tuple might change unseen
+                if id(thing) in rows:
+                    return "again", rows[id(thing)]
+                rows[id(thing)] = len(rows)
+                return kind, *(of(part, depth + 1) for part in thing)
+            raise Opaque(f"a large container holds a {kind.__name__}")
+
+        told = tuple(map(of, things))
+        return Block(self.tokens.of_equals(told), tuple(nodes), place, rows, bool(within), (things, within))
 
     def _array(self, array: Any) -> None:
         self.out += (array.dtype.str, array.shape, array.strides, array.flags.writeable)

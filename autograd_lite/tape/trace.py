@@ -14,7 +14,7 @@ import optree
 from autograd_lite import context, core, foreign
 from autograd_lite.arrays import Conditions, LazyArray
 from autograd_lite.copies import uncollected
-from autograd_lite.errors import AutogradLiteError, HandMadeNodeError, OperandError, TraceError
+from autograd_lite.errors import AutogradLiteError, HandMadeNodeError, OperandError, OutputError, TraceError
 from autograd_lite.frames import user_location
 from autograd_lite.nests import NAMESPACE, Shape, unravel
 from autograd_lite.primitives import PRIMITIVES, div
@@ -44,6 +44,21 @@ def is_plain(leaf: Any) -> bool:
     if array is not None:  # of another library: text in an array of objects stays what it is
         return not (array.dtype.kind == "f" or any(type(entry) is Variable for entry in array.flat))
     return not isinstance(leaf, (float, Variable, np.floating))
+
+
+def _is_passed_on(leaf: Any, name: str) -> bool:
+    """As `is_plain`; refuses an object with a Variable of the trace, which later calls would get again."""
+    if not is_plain(leaf):
+        return False
+    slots = {n: getattr(leaf, n, None) for kind in type(leaf).__mro__ for n in getattr(kind, "__slots__", ())}
+    for attribute, held in {**getattr(leaf, "__dict__", {}), **slots}.items() if not callable(leaf) else ():
+        if any(type(part) is Variable for part in optree.tree_leaves(held, namespace=NAMESPACE)):
+            raise OutputError(
+                f"{name} returned a {type(leaf).__name__} whose .{attribute} holds a Variable. A compiled or mapped function "
+                "cannot put the numbers of each call into it. Return a list or a dict, or make its class a dataclass "
+                "under @register_dataclass."
+            )
+    return True
 
 
 @uncollected()
@@ -91,7 +106,7 @@ def recorded(
                     if id(primitive) not in before:
                         primitive.belongs_to_trace()
     _refuse_threads(f, inputs, notes)
-    outputs, output_shape = unravel(output, f"the output of {name_of(f)}", is_plain)
+    outputs, output_shape = unravel(output, f"the output of {name_of(f)}", lambda leaf: _is_passed_on(leaf, name_of(f)))
     if history is not None:
         history.end(outputs, output_shape)
     progress.part("flattening the graph")

@@ -342,6 +342,27 @@ def test_compiled_and_in_lanes(f, x, sigma, part):
             assert np.asarray(leaf)[1] == pytest.approx(expected, rel=1e-14)
 
 
+def test_a_compiled_function_returns_a_budget():
+    """All numbers are those of the call, and not Variables of a trace."""
+
+    def asked(x, sigma):
+        return al.error_budget(pendulum, x, sigma)
+
+    compiled, lanes = al.jit(asked), al.jit(al.vmap(asked))
+    for scale in (1.0, 1.5):
+        x = {k: v * scale for k, v in MEASURED.items()}
+        found, expected = compiled(x, SIGMA), asked(x, SIGMA)
+        rows = lanes({k: np.array([v, 2.0 * v]) for k, v in x.items()}, {k: np.full(2, v) for k, v in SIGMA.items()})
+        for part in PARTS:
+            assert str(getattr(found, part)) == str(getattr(expected, part))
+            for leaf, own in zip(leaves(getattr(rows, part)), leaves(getattr(expected, part)), strict=True):
+                assert np.asarray(leaf)[0] == pytest.approx(own, rel=1e-14)
+        assert str(found) == str(expected)
+        assert type(found.value) is float
+        assert str(rows) == "<error budgets of 2 lanes; each attribute has an entry for each>"
+        assert "2 lanes" in rows._repr_html_()
+
+
 def leaves(nest):
     """The numbers and arrays of a dictionary, or the thing itself."""
     return [*nest.values()] if isinstance(nest, dict) else [nest]

@@ -1093,3 +1093,69 @@ def ties(x):
         elif w != 1.0:
             s = s + v * v
     return s
+
+
+_PAIRS = [(0.1 * k, 1.0 - 0.05 * k) for k in range(40)]
+
+
+@function
+def rows_of_numbers(x):
+    s = 0.0
+    for v, (a, b) in zip(x, _PAIRS, strict=False):
+        r = a + b * v
+        s = s + r * r if r > 0 else s - r
+    return s
+
+
+@function
+def rows_of_variables(x):
+    rows, s = [(x[k % 8] * 0.5, k) for k in range(40)], 0.0
+    for half, k in rows[:8]:
+        if half > x[k - 1]:
+            s = s + half * x[k]
+        else:
+            s = s - half
+    return s
+
+
+@function
+def rows_that_are_written(x):
+    rows, s = [[0.5, 1.0] for _ in range(40)], 0.0
+    for k, v in enumerate(x):
+        if v > 0:
+            rows[k][1] = -2.0
+            rows[k - 1][0] = v
+        s = s + v * rows[(3 * k) % 8][1] * rows[k][0]
+    return s
+
+
+@function
+def rows_under_two_names(x):
+    rows = [[0.5, 1.0] for _ in range(40)]
+    other, s = rows[::-1], 0.0
+    for k, v in enumerate(x):
+        if v > 0:
+            other[-1 - k][0] = 3.0
+        s = s + v * rows[k][0]
+    return s
+
+
+@function
+def lists_in_tuples(x):
+    rows, s = [(0.5, [1.0]) for _ in range(40)], 0.0
+    for k, v in enumerate(x):
+        if v > 0:
+            rows[k][1][0] = 3.0
+        s = s + v * rows[k - 1][1][0]
+    return s
+
+
+@function
+def which_row_it_is(x):
+    rows = [(1.0, 2.0, float(k > 40)) for k in range(40)]
+    best, s = rows[0], 0.0
+    for v, row in zip(x, rows, strict=False):
+        if v > 0:
+            best = row
+        s = s + v * (3.0 if best is row else row[1])
+    return s

@@ -11,6 +11,7 @@ import math
 import multiprocessing
 import random
 import sys
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -749,3 +750,29 @@ def test_processes(method):
             for result in pool.map_async(work, [x, x]).get(timeout=60):
                 assert result == expected
     assert replay_inherited(x) == expected
+
+
+@dataclass
+class Reading:
+    """A class that the library does not know."""
+
+    value: object
+
+
+@dataclasses.dataclass(slots=True)
+class Slotted:
+    """The same without a dictionary."""
+
+    value: object
+
+
+@pytest.mark.parametrize(
+    "wrapped", [Reading, lambda v: Reading({"deep": [v]}), Slotted], ids=["number", "nest", "slots"]
+)
+def test_results_that_hold_numbers_unseen(wrapped):
+    """Later calls, and all lanes, had the numbers of the first one."""
+    f = lambda x: [x, wrapped(2.0 * x)]
+    for call, x in ((al.jit(f), 1.0), (al.vmap(f), np.ones(2)), (al.jit(al.vmap(f)), np.ones(2))):
+        with pytest.raises(al.OutputError, match=r"returned a \w+ whose \.value holds a Variable.*register_dataclass"):
+            call(x)
+    assert al.jit(lambda x: [x, Reading(3.0)])(1.0)[1].value == 3.0

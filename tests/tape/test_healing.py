@@ -64,6 +64,7 @@ HEALED = {
     "with_enumerate", "with_zip_of_equal_numbers", "helper", "helper_in_a_sum", "recursion_in_halves", "branch_on_the_sum",
     "in_place", "in_place_variables", "conjunction", "chained", "conditional_expression", "attribute_of_variables_only",
     "domain", "two_dimensions", "many_results", "late_decision", "comprehension_of_variables", "early_return",
+    "rows_of_numbers", "rows_of_variables",
 }  # fmt: skip
 REFUSED = {
     "sum_of_generator": "not Python", "sum_of_terms": "not Python", "reduced": "not Python", "in_order": "what decides",
@@ -71,6 +72,7 @@ REFUSED = {
     "bytes_that_are_written": "bytearray", "random_numbers": "a Generator", "gradient_inside": "derivatives",
     "gradient_of_the_sum": "derivatives", "tries": "an error", "counter_at_the_end": "cross", "method": "cross",
     "global_number": "cross", "global_list": "cross", "closure": "cross", "held": "stop_gradient",
+    "rows_under_two_names": "share lists", "lists_in_tuples": "holds a list",
 }  # fmt: skip
 
 
@@ -104,6 +106,26 @@ def test_few_compilations():
     assert len(compiled.paths()) == 1
     assert made[-1].lanes == 70
     assert "199 places, both sides known of 199" in str(compiled.paths())
+
+
+def test_a_counter_keeps_the_paths_at_once():
+    """Two sides that never meet are as long as the rest of the loop: to align those took 15 s a call."""
+
+    def f(p):
+        above, s = 0, 0.0
+        for k in range(300):
+            r = p[0] + 0.1 * k * p[1] - 3.0 * p[2]
+            if r > 0:
+                above += 1
+            s = s + r
+        return s * above
+
+    rng = np.random.default_rng(0)
+    compiled = al.jit(al.grad(f), backend="llvm")
+    for _ in range(4):
+        p = rng.normal(0.0, 1.0, 3)
+        assert np.array_equal(compiled(p), al.grad(f)(p))
+    assert healer_of(compiled).why == "its branches cross, in long sides"
 
 
 def two_sums(v, w):
