@@ -949,7 +949,7 @@ for _name, _answer in _ANSWERS.items():
 INSTEAD |= {getattr(np.linalg, name): remedy for name, remedy in _REMEDIES.items()}
 INSTEAD[np.polyfit] = "It solves a linear system: al.linalg.lstsq(np.vander(x, degree + 1), y).x."
 INSTEAD[np.roots] = (
-    "Roots are eigenvalues of a matrix that is not symmetric; find one by a solver, and differentiate its equation."
+    "Roots are eigenvalues of a matrix that is not symmetric. Use al.root(lambda x, c: np.polyval(c, x), x0, coefficients)."
 )
 
 __getattr__ = hints.of_module(__name__, "al.linalg")

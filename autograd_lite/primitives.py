@@ -408,7 +408,8 @@ digamma: One = rule(
     source=f"{AS} 6.3", ulp=(lambda x: 8.0 + 8.0 / _size(ieee.digamma(x)), 12.0), latex=r"\psi({0})")
 polygamma: Several = rule(
     "polygamma", ieee.polygamma, nan, lambda n, x, y: polygamma(n + 1.0, x), domain=(ORDER, POSITIVE),
-    formula="y = ψ⁽ⁿ⁾(x),   ∂y/∂x = ψ⁽ⁿ⁺¹⁾(x);  n a constant integer", source=f"{AS} 6.4", ulp=(12.0, 16.0),
+    formula="y = ψ⁽ⁿ⁾(x),   ∂y/∂x = ψ⁽ⁿ⁺¹⁾(x);  n a constant integer", source=f"{AS} 6.4",
+    ulp=(lambda n, x: 12.0 if x > 0.0 else 48.0, lambda n, x: 16.0 if x > 0.0 else 64.0),
     latex=r"\psi^{{({0})}}({1})")
 
 # ------------------------------------------------------------------------------------------- the normal distribution

@@ -49,7 +49,7 @@ def running_bound(d):
     """Return how far the value of a node may be off, given the inputs exactly: 8·Σᵢ |∂d/∂vᵢ|·(eps·|vᵢ| + 2**-1074).
 
     First-order running error analysis. Node i is computed as vᵢ·(1 + δᵢ) + ηᵢ, with |δᵢ| ≤ 4·eps (4 ULP, the largest
-    constant bound of the policy; 64 where none is stated) and |ηᵢ| ≤ 4 subnormal steps where it underflows; it moves
+    constant bound of the policy; more where the table states more, and 64 where nothing is stated) and |ηᵢ| ≤ 4 subnormal steps where it underflows; it moves
     d by ∂d/∂vᵢ times that. 8 instead of 4 leaves room for the numbers ∂d/∂vᵢ, rounded themselves, and for
     second-order terms. This is the policy's 8·n·eps·A written per node instead of n times the worst one, and it also
     covers what the policy's form leaves out: a partial that is evaluated at a rounded intermediate result. Infinite
@@ -58,7 +58,9 @@ def running_bound(d):
 
     def weight(node):
         size = max(1.0, abs(node.value)) if node.primitive and node.primitive.name in ABSOLUTE else abs(node.value)
-        return (8.0 if claims(node) and size == abs(node.value) else 64.0) * (EPS * size + TINY)
+        return (2.0 * max(4.0, stated(node)) if claims(node) and size == abs(node.value) else 64.0) * (
+            EPS * size + TINY
+        )
 
     _, total = absolute_sweep(d, weight)
     return total + 8.0 * TINY
@@ -78,6 +80,14 @@ def claims(node):
     64 ULP are granted where neither does.
     """
     return node.primitive is None or node.primitive.name not in TABLE or bounds(node.primitive.name) is not None
+
+
+def stated(node):
+    """Return the ULPs that the table or the policy grants an operation; 0 for a leaf, or if these are infinitely many."""
+    if node.primitive is None or node.primitive.name not in TABLE:
+        return 0.0
+    found = bound_at(bounds(node.primitive.name)[0], [getattr(a, "value", a) for a in node.arguments])
+    return float(found) if math.isfinite(found) else 0.0
 
 
 def leaves(name, args):

@@ -170,7 +170,7 @@ OF_ONE_OR_TWO = [n for n in DIFFERENTIATED if TABLE[n].arity <= 2 and n not in S
 def test_no_false_alarm_at_any_size(name, oracle):
     """1e-300 + 1e-200 was said to be a wrong rule: 60 digits do not hold both."""
     rule = TABLE[name]
-    if name in ("sinc", "sinc_derivative"):  # beyond 2**53 every float is a zero of the function
+    if name in ("sinc", "sinc_derivative", "j0", "j1", "bessel_j"):  # beyond 2**53 no float tells the phase
         points = [(s, *(1.0,) * (rule.arity - 1)) for s in SIZES if s < 1e15]
     else:
         points = [(s,) for s in SIZES] if rule.arity == 1 else list(itertools.product(SIZES, SIZES))
