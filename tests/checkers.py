@@ -49,11 +49,11 @@ def running_bound(d):
     """Return how far the value of a node may be off, given the inputs exactly: 8·Σᵢ |∂d/∂vᵢ|·(eps·|vᵢ| + 2**-1074).
 
     First-order running error analysis. Node i is computed as vᵢ·(1 + δᵢ) + ηᵢ, with |δᵢ| ≤ 4·eps (4 ULP, the largest
-    constant bound of the policy; more where the table states more, and 64 where nothing is stated) and |ηᵢ| ≤ 4 subnormal steps where it underflows; it moves
-    d by ∂d/∂vᵢ times that. 8 instead of 4 leaves room for the numbers ∂d/∂vᵢ, rounded themselves, and for
-    second-order terms. This is the policy's 8·n·eps·A written per node instead of n times the worst one, and it also
-    covers what the policy's form leaves out: a partial that is evaluated at a rounded intermediate result. Infinite
-    when a node overflowed.
+    constant bound of the policy; more where the table states more, 64 where none is stated) and |ηᵢ| ≤ 4 subnormal steps
+    where it underflows; it moves d by ∂d/∂vᵢ times that. 8 instead of 4 leaves room for the numbers ∂d/∂vᵢ, rounded
+    themselves, and for second-order terms. This is the policy's 8·n·eps·A written per node instead of n times the worst
+    one, and it also covers what the policy's form leaves out: a partial that is evaluated at a rounded intermediate
+    result. Infinite when a node overflowed.
     """
 
     def weight(node):
