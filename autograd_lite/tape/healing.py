@@ -206,14 +206,36 @@ class Numbers:
         return Numbers([*map(slot, self.singles)], blocks, [*map(slot, self.sides)])
 
 
+def followed(
+    stretch: Stretch, numbers: Numbers, outside: Callable[[str, Any], Any], apply: Callable[..., Any]
+) -> Numbers:
+    """The numbers at the end of a stretch, in whatever `apply(operation, references, numbers)` makes of its steps.
+
+    `outside` gives inputs, captured Variables and constants.
+    """
+    steps: list[Any] = []
+
+    def number(reference: Any) -> Any:
+        kind, which = reference[:2]
+        if kind in "cix":
+            return outside(kind, which)
+        if kind == "b":
+            return numbers.blocks[which][reference[2]]
+        return steps[which] if kind == "n" else numbers.singles[which]
+
+    for operation, arguments in stretch.steps:
+        steps.append(apply(operation, arguments, list(map(number, arguments))))
+    blocks = [numbers.blocks[b] if type(b) is int else list(map(number, b)) for b in stretch.blocks]
+    return Numbers(list(map(number, stretch.singles)), blocks, list(map(number, stretch.sides)))
+
+
 class Joined:
     """The program of all known ways."""
 
     def __init__(self, ways: Ways, inputs: int) -> None:
         self.ways, self.captured = ways, [*ways.captured]
-        self.builder = Builder(
-            inputs + len(self.captured), merging=False
-        )  # a sweep adds up in the order of the function
+        # Without merging: a sweep adds up the adjoints of a number in the order of its uses in the function.
+        self.builder = Builder(inputs + len(self.captured), merging=False)
         self._outside = {n: inputs + k for k, n in enumerate(self.captured)}
         self.guards: list[Guard] = []
         self._looked = 0
@@ -292,30 +314,21 @@ class Joined:
         return (side.moved(slot) for side in sides)
 
     def _gone(self, stretch: Stretch, numbers: Numbers) -> Numbers:
+        return followed(stretch, numbers, self._outside_slot, self._done)
+
+    def _outside_slot(self, kind: str, which: Any) -> int:
+        if kind == "c":
+            return self.builder.constant(float.fromhex(which))
+        return int(which) if kind == "i" else self._outside[which]
+
+    def _done(self, operation: Primitive, arguments: tuple[Any, ...], slots: list[int]) -> int:
+        """An instruction; a number that a sum only passes on is copied, so that its adjoint is added where the sum stands."""
         builder = self.builder
-        steps: list[int] = []
-
-        def slot(reference: Any) -> int:
-            kind, which = reference[:2]
-            if kind == "c":
-                return builder.constant(float.fromhex(which))
-            if kind == "i":
-                return int(which)
-            places: dict[str, Any] = {"n": steps, "l": numbers.singles, "b": numbers.blocks, "x": self._outside}
-            held = places[kind][which]
-            return int(held[reference[2]] if kind == "b" else held)
-
-        for operation, arguments in stretch.steps:
-            own = [*map(slot, arguments)]
-            if operation in (primitives.add, primitives.sub):
-                own = [
-                    a if kind in "cn" else builder.append(primitives.positive, (a,))
-                    for a, (kind, *_) in zip(own, arguments, strict=True)
-                ]
-            folds = all(map(builder.is_constant, own))
-            steps.append((builder.instruction if folds else builder.append)(operation, tuple(own)))
-        blocks = [numbers.blocks[b] if type(b) is int else list(map(slot, b)) for b in stretch.blocks]
-        return Numbers(list(map(slot, stretch.singles)), blocks, list(map(slot, stretch.sides)))
+        if operation in (primitives.add, primitives.sub):
+            pairs = zip(slots, arguments, strict=True)
+            slots = [a if kind in "cn" else builder.append(primitives.positive, (a,)) for a, (kind, *_) in pairs]
+        folds = all(map(builder.is_constant, slots))
+        return (builder.instruction if folds else builder.append)(operation, tuple(slots))
 
     def _guard(
         self, relation: str, pair: list[int], outcome: bool, location: str, sides: tuple[tuple[int, bool], ...]

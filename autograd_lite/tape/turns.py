@@ -14,7 +14,7 @@ from autograd_lite.errors import BranchError
 from autograd_lite.nests import unravel
 from autograd_lite.primitives import COMPARISONS
 from autograd_lite.tape import recording
-from autograd_lite.tape.healing import END, START, Healer, Numbers, Ways
+from autograd_lite.tape.healing import END, START, Healer, Numbers, Ways, followed
 from autograd_lite.tape.scan import while_loop
 from autograd_lite.tape.states import Opaque
 from autograd_lite.tape.tape import Tape, record
@@ -112,22 +112,11 @@ class Turns:
         stretch = self.known[state].get(outcome)
         if stretch is None:
             raise Opaque("a side is not known")
-        steps: list[Any] = []
 
-        def number(reference: Any) -> Any:
-            kind, which = reference[:2]
-            if kind == "c":
-                return float.fromhex(which)
-            places: dict[str, Any] = {
-                "n": steps, "l": numbers.singles, "b": numbers.blocks, "x": self.captured, "i": inputs,
-            }  # fmt: skip
-            held = places[kind][which]
-            return held[reference[2]] if kind == "b" else held
+        def outside(kind: str, which: Any) -> Any:
+            return float.fromhex(which) if kind == "c" else (inputs if kind == "i" else self.captured)[which]
 
-        for operation, arguments in stretch.steps:
-            steps.append(operation(*map(number, arguments)))
-        blocks = [numbers.blocks[b] if type(b) is int else [*map(number, b)] for b in stretch.blocks]
-        return stretch.to, Numbers([*map(number, stretch.singles)], blocks, [*map(number, stretch.sides)])
+        return stretch.to, followed(stretch, numbers, outside, lambda operation, _, own: operation(*own))
 
 
 def _turned(
