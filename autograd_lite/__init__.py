@@ -19,7 +19,7 @@ from autograd_lite.tape import lookups as _lookups  # gives traces their look-up
 from autograd_lite.tape import text as _text  # gives Tape its texts
 from autograd_lite.tape import turns as _turns  # finds loops of Python whose paths are turns of one loop
 from autograd_lite.tape.llvm import backend as _backend  # machine code among the backends
-from autograd_lite import linalg
+from autograd_lite.maths import linalg, stats
 from autograd_lite.train import nn, optim
 from autograd_lite.bridge.covariance import covariance
 from autograd_lite.backward import gradients, stop_gradient, topological_order, zero_grad
@@ -45,7 +45,7 @@ from autograd_lite.functions import (
     dot, elu, gelu, log_softmax, logsumexp, mean, norm, prod, selu, silu, softmax, sum as sum,
 )
 from autograd_lite.nests import array, flatten, full, ones, register_dataclass, values, variables, zeros
-from autograd_lite import primitives, stats
+from autograd_lite import primitives
 from autograd_lite.primitives import *
 from autograd_lite.primitives import PRIMITIVES, REAL, Interval, Primitive
 from autograd_lite.selection import (
@@ -61,7 +61,7 @@ from autograd_lite.tape.odes import odeint
 from autograd_lite.tape.sparse import sparse, sparse_hessian, sparse_jacobian
 from autograd_lite.tape.tape import Tape, trace
 from autograd_lite.testing import check_grads
-from autograd_lite.series import taylor
+from autograd_lite.maths.series import taylor
 from autograd_lite.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from autograd_lite.variable import Variable
 

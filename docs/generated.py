@@ -57,11 +57,11 @@ SPAN = {
 #: Pages of calls: title, what they are for, and the modules whose public names they show, in the order of the page.
 CALLS = {
     "transforms": ("Transforms of functions", "Gradients, Jacobians, Hessians, products.",
-                   ("transforms", "series", "testing")),
+                   ("transforms", "maths.series", "testing")),
     "nodes": ("Variables and the sweep", "Nodes and their graph. `x.sin()` is `al.sin(x)`.", ("variable", "backward")),
     "functions": ("Functions of several numbers", "Composed of operations of the table.", ("functions", "selection")),
-    "linalg": ("Linear algebra", "`al.linalg`, and NumPy's functions of arrays that keep Variables.", ("linalg",)),
-    "stats": ("Distributions", "`al.stats`: SciPy's distributions ([how to](../how_to/statistics.md)).", ("stats",)),
+    "linalg": ("Linear algebra", "`al.linalg`, and NumPy's functions of arrays that keep Variables.", ("maths.linalg",)),
+    "stats": ("Distributions", "`al.stats`: SciPy's distributions ([how to](../how_to/statistics.md)).", ("maths.stats",)),
     "nests": ("Nests and arrays", "Models are nests (pytrees); arrays keep Variables.", ("nests",)),
     "tape": ("Tapes and machine code", "Record once, run as machine code over many lanes.",
              ("tape.call", "tape.vmap", "tape.scan", "tape")),

@@ -17,6 +17,7 @@ PICTURE = ROOT / "docs" / "pictures" / "house.svg"
 #: The floors, the lowest first, and what each knows.
 FLOORS = {
     "core": "numbers, nodes, sweeps",
+    "maths": "matrices, distributions, series",
     "tape": "programs, and their executors",
     "tape.llvm": "machine code",
     "see": "pictures and words",
@@ -25,7 +26,7 @@ FLOORS = {
     "command line": "everything by its public names",
 }
 #: Floors that lie beside each other.
-STOREYS = (("core",), ("tape",), ("tape.llvm", "see", "train", "bridge"), ("command line",))
+STOREYS = (("core",), ("maths",), ("tape",), ("tape.llvm", "see", "train", "bridge"), ("command line",))
 #: The files to read first, and their content.
 READING = {
     "rule": "an entry of the table",
@@ -36,6 +37,7 @@ READING = {
 }
 EMPTY = {
     "bridge",
+    "maths",
     "see",
     "tape",
     "tape.backends",
@@ -43,14 +45,14 @@ EMPTY = {
     "train",
 }  # folders whose `__init__` holds a docstring only
 COLOURS = {
-    "core": "#e3eefb", "tape": "#e6f4e6", "tape.llvm": "#f1ecdd",
+    "core": "#e3eefb", "maths": "#eaf0da", "tape": "#e6f4e6", "tape.llvm": "#f1ecdd",
     "see": "#f6e6f0", "train": "#efe8fa", "bridge": "#e2f2f2", "command line": "#eeeeee",
 }  # fmt: skip
 BOX, HEIGHT, GAP, TITLE, WIDTH = 116, 34, 8, 34, 1016
 
 
 #: Files that are other names of the rooms in `train` and of NumPy, and their floors.
-OTHER_NAMES = {"nn": "train", "optim": "train", "numpy": "core"}
+OTHER_NAMES = {"nn": "train", "optim": "train", "numpy": "core", "linalg": "maths", "stats": "maths"}
 
 
 def dotted(path: Path) -> str:
@@ -73,7 +75,7 @@ def floor_of(name: str) -> str:
         "tape.llvm"
         if name.startswith("tape.llvm")
         else first
-        if first in ("tape", "see", "train", "bridge")
+        if first in ("maths", "tape", "see", "train", "bridge")
         else "core"
     )
 

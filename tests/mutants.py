@@ -77,7 +77,7 @@ ROOMS = {
             "tests/core/test_variable.py",
             "tests/core/test_operators.py",
             "tests/core/test_copies.py",
-            "tests/core/test_linalg.py",
+            "tests/maths/test_linalg.py",
             "tests/core/test_numerics_policy.py",
             "tests/see/test_watch.py",
             "tests/tape/test_recording.py",

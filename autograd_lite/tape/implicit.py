@@ -15,8 +15,8 @@ import numpy as np
 from autograd_lite import context, hints
 from autograd_lite.backward import adjoints, gradients, stop_gradient
 from autograd_lite.errors import ArgumentError, AutogradLiteError, NotConvergedError, SingularError
-from autograd_lite.linalg import SMALL, _quiet_solution
-from autograd_lite.matrices import block
+from autograd_lite.maths.linalg import SMALL, _quiet_solution
+from autograd_lite.maths.matrices import block
 from autograd_lite.nests import Shape, unravel
 from autograd_lite.primitives import Primitive, div, maximum, minimum, positive, where
 from autograd_lite.primitives import abs as absolute

@@ -16,7 +16,7 @@ import numpy as np
 from autograd_lite import context, hints, many
 from autograd_lite.backward import gradients
 from autograd_lite.errors import ArgumentError, AutogradLiteError, NotConvergedError
-from autograd_lite.matrices import Array, At, Matrices, applied, block
+from autograd_lite.maths.matrices import Array, At, Matrices, applied, block
 from autograd_lite.nests import Shape, as_array, unravel
 from autograd_lite.primitives import abs as absolute
 from autograd_lite.primitives import clip, maximum, sqrt, where

@@ -87,10 +87,10 @@ def test_what_a_hint_names_exists(remedy):
 
 PLACES = {
     "autograd_lite": al,
-    "autograd_lite.linalg": al.linalg,
+    "autograd_lite.maths.linalg": al.linalg,
     "autograd_lite.train.nn": al.nn,
     "autograd_lite.train.optim": al.optim,
-    "autograd_lite.stats": al.stats,
+    "autograd_lite.maths.stats": al.stats,
     "a Variable": al.Variable(1.0),
     "an array of Variables": al.array([1.0, 2.0]),
     "a layer or network": al.nn.Network.create([2, 3, 1], rng=0),

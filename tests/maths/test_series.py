@@ -10,8 +10,8 @@ from reference import REFERENCE
 from tiers import full, mostly_full
 
 import autograd_lite as al
-from autograd_lite import series
 from autograd_lite.errors import ArgumentError, HandMadeNodeError, OperandError, StaleGraphError
+from autograd_lite.maths import series
 from autograd_lite.tape.loop import Item
 
 V = al.Variable

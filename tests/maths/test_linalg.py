@@ -12,8 +12,8 @@ from tiers import full, mostly_full
 
 import autograd_lite as al
 from autograd_lite import linalg as la
-from autograd_lite import matrices
 from autograd_lite.errors import CompilationError
+from autograd_lite.maths import matrices
 
 EPS = float(np.finfo(float).eps)
 

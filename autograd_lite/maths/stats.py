@@ -1,0 +1,586 @@
+"""Densities and distribution functions in scalar code, with SciPy's names and parameters, exact at every order.
+
+>>> from autograd_lite import grad, stats
+>>> stats.norm.logpdf(1.0, loc=0.0, scale=2.0)
+-1.737085713764618
+>>> grad(stats.norm.logcdf)(-40.0)  # where cdf is 0
+40.02496884720726
+
+Each distribution is a row of the table below: formulas for the standard form, to which location and scale are added. In a
+density, derivatives by all parameters are right, also where Γ functions of large numbers would cancel. Outside the support a
+density is 0 and its derivatives are 0; a parameter outside its domain gives nan. Everything compiles in one path.
+"""
+
+import functools
+import math
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from autograd_lite import hints
+from autograd_lite.arrays import LazyArray, as_variable_array, holds_variables, is_variable
+from autograd_lite.conversion import as_operand
+from autograd_lite.errors import ArgumentError
+from autograd_lite.functions import object_array, unboxed
+from autograd_lite.primitives import (
+    Primitive, abs, atan2, div, erf, erfinv, exp, expm1, floor, gamma_density, gammainc, gammaincc,  # noqa: A004
+    hold, hypot, inv, kl_div, less, log, log1mexp, log1p, log_beta_density, log_gamma_density,
+    log_ndtr, log_t_density, logit, lower_beta, ndtr, ndtri, normal_density, pow, sigmoid, softplus,  # noqa: A004
+    sqrt, square, stirling_error, t_cdf, tan, upper_beta, where, xlog1py, xlogy,
+)  # fmt: skip
+from autograd_lite.refusals import refusal
+
+Formula = Callable[..., Any]
+_LOG_ROOT = 0.5 * math.log(2.0 * math.pi)
+
+# ------------------------------------------------------------------------------------------------ domains of parameters
+
+
+def _positive(p: Any) -> Any:
+    return where(less(0.0, p), p, math.nan * p)
+
+
+def _probability(p: Any) -> Any:
+    return where((1.0 - less(p, 0.0)) * (1.0 - less(1.0, p)), p, math.nan * p)
+
+
+def _not_negative(p: Any) -> Any:
+    return where(1.0 - less(p, 0.0), p, math.nan * p)
+
+
+def _count(n: Any) -> Any:
+    """A whole number, which has no derivative."""
+    return where((1.0 - less(n, 0.0)) * (1.0 - less(floor(n), n)), hold(n), math.nan * n)
+
+
+# ------------------------------------------------------------------------------------------------------------- the class
+
+
+def _scalar(thing: Any) -> bool:
+    return (
+        is_variable(thing)
+        or isinstance(thing, (float, int, np.generic))
+        or (isinstance(thing, np.ndarray) and not thing.ndim)
+    )
+
+
+def _each(function: Formula, *numbers: Any) -> Any:
+    """A function of numbers on each element of what is given, broadcast."""
+    if all(map(_scalar, numbers)):
+        return function(*[n if is_variable(n) else as_operand(n) for n in numbers])
+    found = Primitive._lifted(function, *numbers)  # noqa: SLF001 - one instruction for a long array of a trace
+    if found is not NotImplemented:
+        return found
+    boxes = [np.asarray(n.numbers() if isinstance(n, LazyArray) else object_array(n)) for n in numbers]
+    with np.errstate(all="ignore"):  # infinities and NaNs are values here, not warnings
+        result = unboxed(np.frompyfunc(function, len(boxes), 1)(*boxes))
+    return as_variable_array(result) if holds_variables(result) else result
+
+
+def _logarithm(probability: Formula, other: Formula, y: Any, *shapes: Any) -> Any:
+    """The logarithm of a probability, from the probability of the other side where that is less."""
+    p = probability(y, *shapes)
+    return where(less(0.5, p), log1p(-other(y, *shapes)), log(p))
+
+
+class Distribution:
+    """A distribution of SciPy's name and parameters; calling it binds the parameters.
+
+    Parameters
+    ----------
+    name : str
+        As in `scipy.stats`.
+    shapes : dict from str to callable
+        The parameters before `loc` and `scale`, and what maps a number outside the domain of each to nan.
+    support : tuple of (number or callable)
+        Its ends, numbers or functions of the shapes.
+    discrete : bool, default False
+        Whether it has probabilities of whole numbers, and no scale.
+    symmetric : bool, default False
+        Whether x and -x are alike.
+    constants : tuple of str, optional
+        Parameters by which `cdf` and `sf` have no derivative here.
+    **formulas : callable
+        `logpdf`, `cdf`, `ppf` and others as functions of a number of the standard form and the shapes.
+
+    Examples
+    --------
+    >>> norm(loc=1.0, scale=2.0).cdf(1.0), gamma.logpdf(2.0, 3.0), poisson.pmf(0, 2.0)
+    (0.5, -1.3068528194400546, 0.1353352832366127)
+    """
+
+    def __init__(
+        self, name: str, shapes: dict[str, Formula], support: tuple[Any, Any] = (-math.inf, math.inf), *,
+        discrete: bool = False, symmetric: bool = False, constants: tuple[str, ...] = (), **formulas: Formula,
+    ) -> None:  # fmt: skip
+        self.name, self.shapes, self.support, self.constants = name, shapes, support, constants
+        self.discrete, self.symmetric = discrete, symmetric
+        self.formulas = self._completed(formulas)
+        self.parameters = (*shapes, "loc") if discrete else (*shapes, "loc", "scale")
+
+    def _completed(self, formulas: dict[str, Formula]) -> dict[str, Formula]:
+        """With those that follow from others."""
+        log_density, density = ("logpmf", "pmf") if self.discrete else ("logpdf", "pdf")
+        found = dict(formulas)
+        if self.symmetric:
+            for one, other in (("sf", "cdf"), ("logsf", "logcdf")):
+                if other in formulas:
+                    found[one] = lambda y, *s, other=other: formulas[other](-y, *s)
+            if "ppf" in formulas:
+                found["isf"] = lambda q, *s: -formulas["ppf"](q, *s)
+        found.setdefault(density, lambda y, *s: exp(found[log_density](y, *s)))
+        for logarithm, plain, other in (("logcdf", "cdf", "sf"), ("logsf", "sf", "cdf")):
+            found.setdefault(logarithm, functools.partial(_logarithm, found[plain], found[other]))
+        return found
+
+    def __call__(self, *parameters: Any, **named: Any) -> "Frozen":
+        """The distribution with these parameters."""
+        return Frozen(self, self._bound(parameters, named, "()"))
+
+    def __reduce__(self) -> str:
+        return self.name  # of the module: copies are the object itself
+
+    def __repr__(self) -> str:
+        return f"al.stats.{self.name}({', '.join(self.parameters)})"
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        raise hints.unknown(f"al.stats.{self.name}", name, self.methods, f"al.stats.{self.name}.")
+
+    def _bound(self, parameters: tuple[Any, ...], named: dict[str, Any], method: str) -> tuple[Any, ...]:
+        given = dict(zip(self.parameters, parameters, strict=False))
+        wrong = [key for key in named if key not in self.parameters or key in given]
+        missing = [key for key in self.shapes if key not in given and key not in named]
+        if wrong or missing or len(parameters) > len(self.parameters):
+            what = (
+                f"misses {missing[0]}"
+                if missing
+                else f"got {wrong[0]!r}"
+                if wrong
+                else f"got {len(parameters)} parameters"
+            )
+            raise ArgumentError(
+                f"al.stats.{self.name}{method} {what}. Its parameters are {', '.join(self.parameters)}."
+            )
+        return tuple([(given | named).get(key, 1.0 if key == "scale" else 0.0) for key in self.parameters])
+
+    def _at(self, method: str, x: Any, parameters: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        if method not in self.formulas:
+            raise refusal(self.lacks(method))
+        bound = self._bound(parameters, named, f".{method}")
+        if self.constants and method in ("cdf", "sf", "logcdf", "logsf"):
+            for key, value in zip(self.parameters, bound, strict=True):
+                if key in self.constants and holds_variables(value):
+                    raise refusal(
+                        f"al.stats.{self.name}.{method} has no derivative by {key}, and {key} is a Variable. Give it as a "
+                        f"plain number, {key}.value, or as one from outside the function that is differentiated or compiled."
+                    )
+        return _each(self._function(method), x, *bound)
+
+    @property
+    def methods(self) -> list[str]:
+        """The names of the methods that it has."""
+        return sorted(self.formulas)
+
+    def lacks(self, method: str) -> str:
+        """What to write instead of a method that it lacks.
+
+        Parameters
+        ----------
+        method : str
+            The name of the method in SciPy.
+
+        Returns
+        -------
+        str
+            A sentence or two.
+        """
+        full = f"al.stats.{self.name}"
+        if method.endswith(("pdf", "pmf")):
+            kind, other = ("discrete", "pmf") if self.discrete else ("continuous", "pdf")
+            return f"{full} is {kind}: write {full}.{'log' if 'log' in method else ''}{other}."
+        if method in ("ppf", "isf"):
+            return (
+                f"{full}.{method} has no formula whose derivatives are known here. Take scipy.stats.{self.name}.{method} of "
+                f"plain numbers, or solve {full}.{'cdf' if method == 'ppf' else 'sf'}(x, …) = q for x."
+            )
+        return f"{full}.{method} has no formula here. It has {', '.join(self.methods)}."
+
+    def _function(self, method: str) -> Formula:
+        """A method as a function of one number and of all parameters."""
+        formula, domains = self.formulas[method], tuple(self.shapes.values())
+
+        def discrete(x: Any, *parameters: Any) -> Any:
+            *given, loc = parameters
+            shapes = [domain(p) for domain, p in zip(domains, given, strict=True)]
+            y = x - loc
+            whole = hold(floor(y))  # steps: no derivative by x and loc
+            there = 1.0 - less(whole, y) if method in ("pmf", "logpmf") else 1.0
+            found = self._inside(whole, shapes, formula(whole, *shapes), _ENDS[method], there)
+            return where(less(y, y), math.nan * y, found)
+
+        def continuous(x: Any, *parameters: Any) -> Any:
+            *given, loc, scale = parameters
+            shapes = [domain(p) for domain, p in zip(domains, given, strict=True)]
+            scale = _positive(scale)
+            if method in ("ppf", "isf"):
+                return loc + scale * formula(_probability(x), *shapes)
+            y = div(x - loc, scale)
+            found = formula(y, *shapes)
+            if method in ("pdf", "logpdf"):
+                found = found - log(scale) if method == "logpdf" else div(found, scale)
+            return self._inside(y, [*shapes, scale], found, _ENDS[method])
+
+        return discrete if self.discrete else continuous
+
+    def _inside(self, y: Any, shapes: list[Any], found: Any, ends: tuple[float, float], there: Any = 1.0) -> Any:
+        """`found` inside the support, other numbers outside; nan where a parameter is."""
+        low, high = (end(*shapes) if callable(end) else end for end in self.support)
+        spoilt = 0.0
+        for p in shapes:
+            spoilt = where(less(p, p), p, spoilt)  # nan, if a parameter is, which comparisons take for true
+        below, above = (where(spoilt, spoilt, end) for end in ends)
+        found = where(there, where(1.0 - less(high, y), found, above), below)
+        return where(1.0 - less(y, low), found, below)
+
+
+#: What stands below and above the support.
+_ENDS = {
+    "pdf": (0.0, 0.0), "pmf": (0.0, 0.0), "cdf": (0.0, 1.0), "sf": (1.0, 0.0),
+    "logpdf": (-math.inf, -math.inf), "logpmf": (-math.inf, -math.inf), "logcdf": (-math.inf, 0.0), "logsf": (0.0, -math.inf),
+}  # fmt: skip
+_METHODS = {
+    "pdf": "The density at x.",
+    "logpdf": "The logarithm of the density at x.",
+    "pmf": "The probability of the whole number x.",
+    "logpmf": "The logarithm of the probability of the whole number x.",
+    "cdf": "The probability of numbers up to x.",
+    "logcdf": "The logarithm of the probability of numbers up to x.",
+    "sf": "The probability of numbers above x.",
+    "logsf": "The logarithm of the probability of numbers above x.",
+    "ppf": "The number x whose `cdf` is the first argument.",
+    "isf": "The number x whose `sf` is the first argument.",
+}
+
+
+def _method(name: str, summary: str) -> Any:
+    def method(self: Distribution, x: Any = None, *parameters: Any, **named: Any) -> Any:
+        first = "q" if name in ("ppf", "isf") else "k" if self.discrete else "x"
+        if x is None and first in named:
+            x = named.pop(first)
+        if x is None:
+            raise ArgumentError(f"al.stats.{self.name}.{name} misses {first}, the number or array at which to take it.")
+        return self._at(name, x, parameters, named)
+
+    method.__name__, method.__qualname__ = name, f"Distribution.{name}"
+    method.__doc__ = f"""{summary}
+
+        Parameters
+        ----------
+        x : float, Variable or array
+            One number or many, broadcast against the parameters. By name it is `k` of a discrete distribution, and `q`
+            of `ppf` and `isf`, as in SciPy.
+        *parameters, **named : float, Variable or array
+            By position or by name, as in SciPy.
+
+        Returns
+        -------
+        float, Variable or array
+            Differentiable by every argument.
+
+        Raises
+        ------
+        OperandError
+            If the distribution has no such formula, or none with a derivative by a parameter that is a Variable.
+        ArgumentError
+            If a parameter is missing or unknown.
+        """
+    return method
+
+
+for _name, _summary in _METHODS.items():
+    setattr(Distribution, _name, _method(_name, _summary))
+
+
+class Frozen:
+    """A distribution with its parameters: what `al.stats.norm(loc, scale)` returns. It has the same methods, of x alone.
+
+    Parameters
+    ----------
+    distribution : Distribution
+        The family.
+    parameters : tuple
+        All of its parameters.
+
+    Examples
+    --------
+    >>> norm(1.0, 2.0).logpdf([1.0, 3.0]).tolist()
+    [-1.612085713764618, -2.112085713764618]
+    """
+
+    def __init__(self, distribution: Any, parameters: tuple[Any, ...]) -> None:
+        self.distribution, self.parameters = distribution, parameters
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        method = getattr(self.distribution, name)
+        return lambda x=None, **named: method(x, *self.parameters, **named)
+
+    def __dir__(self) -> list[str]:
+        return [*_METHODS, "distribution", "parameters"]
+
+    def __repr__(self) -> str:
+        return f"al.stats.{self.distribution.name}{self.parameters}"
+
+
+# ------------------------------------------------------------------------------------------------------------ continuous
+
+_HALF_LINE = (0.0, math.inf)
+LN2 = math.log(2.0)
+
+norm = Distribution(
+    "norm", {}, symmetric=True, logpdf=lambda y: -0.5 * y * y - _LOG_ROOT, pdf=normal_density, cdf=ndtr, logcdf=log_ndtr,
+    ppf=ndtri,
+)  # fmt: skip
+t = Distribution(
+    "t", {"df": _positive}, symmetric=True, constants=("df",), logpdf=log_t_density, cdf=t_cdf,
+)  # fmt: skip
+gamma = Distribution(
+    "gamma", {"a": _positive}, _HALF_LINE, logpdf=log_gamma_density, pdf=gamma_density, cdf=lambda y, a: gammainc(a, y),
+    sf=lambda y, a: gammaincc(a, y),
+)  # fmt: skip
+chi2 = Distribution(
+    "chi2", {"df": _positive}, _HALF_LINE, logpdf=lambda y, v: log_gamma_density(0.5 * y, 0.5 * v) - LN2,
+    pdf=lambda y, v: 0.5 * gamma_density(0.5 * y, 0.5 * v), cdf=lambda y, v: gammainc(0.5 * v, 0.5 * y),
+    sf=lambda y, v: gammaincc(0.5 * v, 0.5 * y),
+)  # fmt: skip
+beta = Distribution(
+    "beta", {"a": _positive, "b": _positive}, (0.0, 1.0), constants=("a", "b"), logpdf=log_beta_density,
+    cdf=lambda y, a, b: lower_beta(a, b, y), sf=lambda y, a, b: upper_beta(a, b, y),
+)  # fmt: skip
+uniform = Distribution(
+    "uniform", {}, (0.0, 1.0), logpdf=lambda y: 0.0 * y, cdf=lambda y: +y, sf=lambda y: 1.0 - y, ppf=lambda q: +q,
+    isf=lambda q: 1.0 - q,
+)  # fmt: skip
+expon = Distribution(
+    "expon", {}, _HALF_LINE, logpdf=lambda y: -y, cdf=lambda y: -expm1(-y), sf=lambda y: exp(-y), logcdf=log1mexp,
+    logsf=lambda y: -y, ppf=lambda q: -log1p(-q), isf=lambda q: -log(q),
+)  # fmt: skip
+laplace = Distribution(
+    "laplace", {}, symmetric=True, logpdf=lambda y: -abs(y) - LN2,
+    cdf=lambda y: where(less(y, 0.0), 0.5 * exp(y), 1.0 - 0.5 * exp(-y)),
+    logcdf=lambda y: where(less(y, 0.0), y - LN2, log1p(-0.5 * exp(-y))),
+    ppf=lambda q: where(less(q, 0.5), log(2.0 * q), -log(2.0 * (1.0 - q))),
+)  # fmt: skip
+logistic = Distribution(
+    "logistic", {}, symmetric=True, logpdf=lambda y: -softplus(y) - softplus(-y), cdf=sigmoid,
+    logcdf=lambda y: -softplus(-y), ppf=logit,
+)  # fmt: skip
+cauchy = Distribution(
+    "cauchy", {}, symmetric=True, logpdf=lambda y: -math.log(math.pi) - 2.0 * log(hypot(1.0, y)),
+    cdf=lambda y: atan2(1.0, -y) / math.pi,
+    ppf=lambda q: where(less(q, 0.5), -inv(tan(math.pi * q)), inv(tan(math.pi * (1.0 - q)))),
+)  # fmt: skip
+lognorm = Distribution(
+    "lognorm", {"s": _positive}, _HALF_LINE,
+    logpdf=lambda y, s: where(y, -0.5 * square(div(log(y), s)) - log(y) - log(s) - _LOG_ROOT, -math.inf),
+    cdf=lambda y, s: where(y, ndtr(div(log(y), s)), 0.0), sf=lambda y, s: where(y, ndtr(-div(log(y), s)), 1.0),
+    logcdf=lambda y, s: where(y, log_ndtr(div(log(y), s)), -math.inf),
+    logsf=lambda y, s: where(y, log_ndtr(-div(log(y), s)), 0.0), ppf=lambda q, s: exp(s * ndtri(q)),
+    isf=lambda q, s: exp(-s * ndtri(q)),
+)  # fmt: skip
+weibull_min = Distribution(
+    "weibull_min", {"c": _positive}, _HALF_LINE, logpdf=lambda y, c: log(c) + xlogy(c - 1.0, y) - pow(y, c),
+    cdf=lambda y, c: -expm1(-pow(y, c)), sf=lambda y, c: exp(-pow(y, c)), logcdf=lambda y, c: log1mexp(pow(y, c)),
+    logsf=lambda y, c: -pow(y, c), ppf=lambda q, c: pow(-log1p(-q), inv(c)), isf=lambda q, c: pow(-log(q), inv(c)),
+)  # fmt: skip
+halfnorm = Distribution(
+    "halfnorm", {}, _HALF_LINE, logpdf=lambda y: -0.5 * y * y - _LOG_ROOT + LN2, cdf=lambda y: erf(math.sqrt(0.5) * y),
+    sf=lambda y: 2.0 * ndtr(-y), logsf=lambda y: log_ndtr(-y) + LN2, ppf=lambda q: math.sqrt(2.0) * erfinv(q),
+    isf=lambda q: -ndtri(0.5 * q),
+)  # fmt: skip
+
+# -------------------------------------------------------------------------------------------------------------- discrete
+
+
+def _log_binomial(k: Any, other: Any, p: Any) -> Any:
+    """log(C(n, k)·pᵏ·(1 - p)ⁿ⁻ᵏ) with n = k + other, by Stirling's formula (Loader 2000)."""
+    n = k + other
+    rest = stirling_error(n, 0.0) - stirling_error(k, 0.0) - stirling_error(other, 0.0)
+    power = 0.5 * log(div(n, k * other)) - _LOG_ROOT
+    inside = rest + power - kl_div(k, n * p) - kl_div(other, n * (1.0 - p))
+    return where(k, where(other, inside, xlogy(n, p)), xlog1py(n, -p))
+
+
+poisson = Distribution(
+    "poisson", {"mu": _not_negative}, _HALF_LINE, discrete=True,
+    logpmf=lambda k, mu: where(k, -stirling_error(k, 0.0) - kl_div(k, mu) - 0.5 * log(k) - _LOG_ROOT, -mu),
+    cdf=lambda k, mu: gammaincc(k + 1.0, mu), sf=lambda k, mu: gammainc(k + 1.0, mu),
+)  # fmt: skip
+binom = Distribution(
+    "binom", {"n": _count, "p": _probability}, (0.0, lambda n, _: n), discrete=True,
+    logpmf=lambda k, n, p: _log_binomial(k, n - k, p),
+    cdf=lambda k, n, p: where(less(k, n), upper_beta(k + 1.0, n - k, p), 1.0),
+    sf=lambda k, n, p: where(less(k, n), lower_beta(k + 1.0, n - k, p), 0.0),
+)  # fmt: skip
+bernoulli = Distribution(
+    "bernoulli", {"p": _probability}, (0.0, 1.0), discrete=True, logpmf=lambda k, p: where(k, log(p), log1p(-p)),
+    cdf=lambda k, p: where(k, 1.0, 1.0 - p), sf=lambda k, p: where(k, 0.0, p),
+)  # fmt: skip
+geom = Distribution(
+    "geom", {"p": _probability}, (1.0, math.inf), discrete=True, logpmf=lambda k, p: log(p) + xlog1py(k - 1.0, -p),
+    cdf=lambda k, p: -expm1(xlog1py(k, -p)), sf=lambda k, p: exp(xlog1py(k, -p)), logsf=lambda k, p: xlog1py(k, -p),
+)  # fmt: skip
+nbinom = Distribution(
+    "nbinom", {"n": _positive, "p": _probability}, _HALF_LINE, discrete=True, constants=("n",),
+    logpmf=lambda k, n, p: log(div(n, n + k)) + _log_binomial(n, k, p),
+    cdf=lambda k, n, p: lower_beta(n, k + 1.0, p), sf=lambda k, n, p: upper_beta(n, k + 1.0, p),
+)  # fmt: skip
+
+# ---------------------------------------------------------------------------------------------------------- multivariate
+
+
+def _solved(cov: Any, x: list[Any]) -> tuple[Any, Any]:
+    """|L⁻¹x|² and log det L, with cov = L·Lᵀ; nan where cov is not positive definite."""
+    size = len(x)
+    lower: list[list[Any]] = [[0.0] * size for _ in range(size)]
+    found: list[Any] = []
+    logarithms: list[Any] = []
+    for i in range(size):
+        for j in range(i + 1):
+            entry = cov[i][i] if i == j else 0.5 * (cov[i][j] + cov[j][i])  # so that the gradient is symmetric, too
+            rest = entry - _added(lower[i][k] * lower[j][k] for k in range(j))
+            lower[i][j] = sqrt(rest) if i == j else div(rest, lower[j][j])
+        found.append(div(x[i] - _added(lower[i][k] * found[k] for k in range(i)), lower[i][i]))
+        logarithms.append(log(lower[i][i]))
+    return _added(f * f for f in found), _added(logarithms)
+
+
+def _added(numbers: Any) -> Any:
+    return functools.reduce(operator.add, numbers, 0.0)
+
+
+class MultivariateNormal:
+    """The normal distribution of vectors, by SciPy's name and parameters; calling it binds the parameters.
+
+    Examples
+    --------
+    >>> multivariate_normal.logpdf([1.0, 2.0], mean=[0.0, 0.0], cov=[[2.0, 0.5], [0.5, 1.0]])
+    -4.117684960377057
+    """
+
+    name, methods = "multivariate_normal", ("logpdf", "pdf")
+
+    def __call__(self, mean: Any = None, cov: Any = 1.0, allow_singular: bool = False) -> Frozen:
+        """The distribution with this mean and covariance."""
+        return Frozen(self, (mean, cov, allow_singular))
+
+    def __reduce__(self) -> str:
+        return self.name
+
+    def __repr__(self) -> str:
+        return "al.stats.multivariate_normal(mean, cov)"
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        if name in _METHODS:
+            raise refusal(self.lacks(name))
+        raise hints.unknown("al.stats.multivariate_normal", name, dir(type(self)), "al.stats.multivariate_normal.")
+
+    def lacks(self, method: str) -> str:
+        """As that of other distributions.
+
+        Parameters
+        ----------
+        method : str
+            The name of the method in SciPy.
+
+        Returns
+        -------
+        str
+            A sentence.
+        """
+        return f"al.stats.multivariate_normal.{method} has no formula here. It has logpdf and pdf."
+
+    def logpdf(self, x: Any, mean: Any = None, cov: Any = 1.0, allow_singular: bool = False) -> Any:
+        """The logarithm of the density, by Cholesky's factor of the covariance.
+
+        Parameters
+        ----------
+        x : vector, or array whose last axis has the components
+            Floats or Variables.
+        mean : number or vector, optional
+            0 by default.
+        cov : number, vector (a diagonal) or matrix, default 1
+            Of a matrix, the symmetric part counts. The result is nan where it is not positive definite. As in SciPy,
+            there is one component if mean and cov are numbers; then a vector x has one point in each place.
+        allow_singular : bool, default False
+            SciPy's name, for False only: a singular covariance has no density here.
+
+        Returns
+        -------
+        float, Variable or array
+            A number for each vector.
+
+        Raises
+        ------
+        ArgumentError
+            If the sizes do not fit, or a singular covariance is allowed.
+
+        Notes
+        -----
+        The factor is computed as scalar code, n³/6 products: meant for few components.
+        """
+        if allow_singular:
+            raise ArgumentError(
+                "al.stats.multivariate_normal has no density of a singular covariance. Leave out components that follow "
+                "from others, or add a small multiple of the identity to cov."
+            )
+        points, centre, spread = (np.asarray(object_array(each)) for each in (x, 0.0 if mean is None else mean, cov))
+        size = max(centre.size, spread.shape[-1] if spread.ndim else 1)
+        if points.ndim == 0 or (size == 1 and points.shape != (1,) and points.ndim == 1):
+            points = points[..., None]
+        if spread.ndim < 2:
+            spread = np.where(np.eye(size, dtype=bool), np.broadcast_to(spread, (size,)), 0.0)
+        if points.shape[-1] != size or centre.size not in (1, size) or spread.shape != (size, size):
+            raise ArgumentError(
+                f"al.stats.multivariate_normal of x with {points.shape[-1]} components, a mean of {centre.size} and a "
+                f"covariance of shape {spread.shape}: give all of them one size."
+            )
+        rows = (points - centre).reshape(-1, size).tolist()
+        constant = size * _LOG_ROOT
+        found = [-0.5 * square - half - constant for square, half in (_solved(spread.tolist(), row) for row in rows)]
+        if points.ndim == 1:
+            return found[0]
+        result = unboxed(np.fromiter(found, object, len(found)).reshape(points.shape[:-1]))
+        return as_variable_array(result) if holds_variables(result) else result
+
+    def pdf(self, x: Any, mean: Any = None, cov: Any = 1.0, allow_singular: bool = False) -> Any:
+        """The density.
+
+        Parameters
+        ----------
+        x, mean, cov, allow_singular
+            As for `logpdf`.
+
+        Returns
+        -------
+        float, Variable or array
+            A number for each vector.
+        """
+        return exp(self.logpdf(x, mean, cov, allow_singular))
+
+
+multivariate_normal = MultivariateNormal()
+
+#: The names of the module, which are SciPy's.
+__all__ = [
+    "bernoulli", "beta", "binom", "cauchy", "chi2", "expon", "gamma", "geom", "halfnorm", "laplace", "logistic", "lognorm",
+    "multivariate_normal", "nbinom", "norm", "poisson", "t", "uniform", "weibull_min",
+]  # fmt: skip
+__getattr__ = hints.of_module(__name__, "al.stats")
