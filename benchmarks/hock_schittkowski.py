@@ -246,6 +246,7 @@ PROGRAMS: Sequence[Program] = [
     Program(
         16, _valley, (-2.0, 1.0), 0.25,
         above=lambda m, x1, x2: (x1 + x2**2, x1**2 + x2), low=(-0.5, -inf), high=(0.5, 1.0),
+        others=(100.0 * (sqrt(0.5) - 0.25) ** 2 + 2.25,),
     ),
     Program(
         17, _valley, (-2.0, 1.0), 1.0,
@@ -265,6 +266,7 @@ PROGRAMS: Sequence[Program] = [
     Program(
         20, _valley, (-2.0, 1.0), 81.5 - 25.0 * sqrt(3),
         above=lambda m, x1, x2: (x1 + x2**2, x1**2 + x2, x1**2 + x2**2 - 1.0), low=(-0.5, -inf), high=(0.5, inf),
+        others=(100.0 * (sqrt(0.75) - 0.25) ** 2 + 2.25,),
     ),
     Program(
         21, lambda m, x1, x2: 0.01 * x1**2 + x2**2 - 100.0, (-1.0, -1.0), -99.96,
@@ -317,7 +319,7 @@ PROGRAMS: Sequence[Program] = [
     Program(
         33, lambda m, x1, x2, x3: (x1 - 1.0) * (x1 - 2.0) * (x1 - 3.0) + x3, (0.0, 0.0, 3.0), sqrt(2) - 6.0,
         above=lambda m, x1, x2, x3: (x3**2 - x2**2 - x1**2, x1**2 + x2**2 + x3**2 - 4.0),
-        low=0.0, high=(inf, inf, 5.0),
+        low=0.0, high=(inf, inf, 5.0), others=(-4.0,),
     ),
     Program(
         34, lambda m, x1, x2, x3: -x1, (0.0, 1.05, 2.9), -math.log(math.log(10.0)),

@@ -121,7 +121,7 @@ def panel(table: Table) -> tuple[Callable[[Any, Table], None], float] | None:
         return _passes, 0.9 + 0.26 * rows
     if "trace, µs each" in head:
         return _phases, 3.4
-    if head[0].startswith("gradient time / value time"):
+    if "time / " in head[0]:
         return _ratios, 1.0 + 0.4 * (len(head) - 1)
     if head[0].startswith(("ns a lane", "record + backward")):
         return _sizes, 3.6
@@ -238,7 +238,7 @@ def _ratios(axis: Any, table: Table) -> None:
             axis.plot(statistics.median(ratios), place, "|", markersize=22, color=INK)
     axis.set_yticks(range(len(table.head) - 1), [*reversed(table.head[1:])])
     axis.set(
-        xlabel="gradient time / value time; the stroke is the median",
+        xlabel=f"{table.head[0].partition(' (')[0]}; the stroke is the median",
         xlim=(0, None),
         ylim=(-0.6, len(table.head) - 1.4),
     )
