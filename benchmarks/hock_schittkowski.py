@@ -1,12 +1,12 @@
 """Test problems of Hock and Schittkowski: an objective, equations, inequalities and bounds, in plain scalar Python.
 
-W. Hock and K. Schittkowski, Test Examples for Nonlinear Programming Codes, Lecture Notes in Economics and Mathematical Systems
-187, Springer 1981. Numbers and names of variables are the book's. An objective and constraints are called with `m`, which has
-cos, exp, log, sin and sqrt, and the variables. Equations are to be 0, inequalities at least 0.
+W. Hock and K. Schittkowski, Test Examples for Nonlinear Programming Codes, Springer 1981. Numbers and names of variables are
+the book's. An objective and constraints are called with `m`, which has cos, exp, log, sin and sqrt, and the variables.
+Equations are to be 0, inequalities at least 0.
 
 Minima are the book's where it has a formula; the others, of which it prints some ten digits, are of Newton's method in 50
-digits (`benchmarks.minima`). The book's digits of 95, 96 and 106 are those of a point that misses constraints a little, or of a
-run that ended early; those of 112 are a misprint. Left out are problems whose data fill pages, or are not certain.
+digits (`benchmarks.minima`). The book's digits of 95, 96 and 106 are of a point that misses constraints a little, or of a run
+that ended early; those of 112 are a misprint. Left out are problems whose data fill pages, or are not certain.
 """
 
 from __future__ import annotations
@@ -49,11 +49,7 @@ def _valley(_m: Any, x1: Any, x2: Any) -> Any:
 
 def _product_constraints(_m: Any, x1: Any, x2: Any, x3: Any, x4: Any, x5: Any) -> tuple[Any, ...]:
     """Those of 78 to 81."""
-    return (
-        x1**2 + x2**2 + x3**2 + x4**2 + x5**2 - 10.0,
-        x2 * x3 - 5.0 * x4 * x5,
-        x1**3 + x2**3 + 1.0,
-    )
+    return (x1**2 + x2**2 + x3**2 + x4**2 + x5**2 - 10.0, x2 * x3 - 5.0 * x4 * x5, x1**3 + x2**3 + 1.0)
 
 
 def _hexagon(_m: Any, *x: Any) -> tuple[Any, ...]:

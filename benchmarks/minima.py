@@ -2,8 +2,9 @@
 
 python -m benchmarks.minima                                             about a minute; needs mpmath
 
-A typing error in data moves a minimum, so each was compared with the digits printed in 1981, and is with the table. Newton's method in 50 digits starts from the point that SciPy finds; active constraints are those of
-that point. Minima that are 0, or a formula, need no such digits: SciPy comes to them.
+A typing error in data moves a minimum, so each was compared with the digits printed in 1981, and is with the table. Newton's
+method in 50 digits starts from the point that SciPy finds; active constraints are those of that point. Minima that are 0, or
+a formula, need no such digits: SciPy comes to them.
 """
 
 from __future__ import annotations
@@ -77,7 +78,11 @@ def of_problem(problem: Problem) -> float:
     exact = {"ftol": 1e-15, "xtol": 1e-15, "gtol": 1e-15, "max_nfev": 3000}
     with np.errstate(all="ignore"):
         found = least_squares(
-            lambda x: np.array(problem.residuals([*x], NUMPY), dtype=float), problem.start, "3-point", x_scale="jac", **exact
+            lambda x: np.array(problem.residuals([*x], NUMPY), dtype=float),
+            problem.start,
+            "3-point",
+            x_scale="jac",
+            **exact,
         )
     if 2.0 * found.cost < 1e-15 or problem.number in (32, 33, 34):
         return float(2.0 * found.cost)
@@ -112,7 +117,10 @@ def of_program(program: Program) -> float:
     rng, start = np.random.default_rng(program.number), np.array(program.start)
     for trial in range(STARTS):
         found = by_differences(program, start + trial * 0.1 * rng.normal(size=len(start)) * np.maximum(1, abs(start)))
-        if abs(found.fun - program.minimum) <= NEAR * max(1.0, abs(program.minimum)) and violation(program, found.x) < 1e-4:
+        if (
+            abs(found.fun - program.minimum) <= NEAR * max(1.0, abs(program.minimum))
+            and violation(program, found.x) < 1e-4
+        ):
             break
     active = _active(program, found.x)
     n = len(start)
@@ -132,7 +140,7 @@ def _multipliers(program: Program, x: Any, active: Sequence[Callable[..., Any]])
 
     with np.errstate(all="ignore"):
         slope = approx_fprime(x, lambda x: float(program.objective(NUMPY, *x)))
-        rows = [approx_fprime(x, lambda x, c=c: float(c([*x], NUMPY))) for c in active]
+        rows = [approx_fprime(x, lambda x, c=c: float(c([*x]))) for c in active]
     return np.linalg.lstsq(np.array(rows).T, slope, rcond=None)[0] if rows else ()
 
 
@@ -142,13 +150,15 @@ def _active(program: Program, x: Any) -> list[Callable[..., Any]]:
 
     found: list[Callable[..., Any]] = []
     for f, always in ((program.equal, True), (program.above, False)):
-        for k, value in enumerate(f(NUMPY, *x) if f else ()):
-            if always or abs(value) < 10.0 * ACTIVE:
-                found.append(lambda x, m=mpmath.mp, f=f, k=k: f(m, *x)[k])
+        found += [
+            lambda x, f=f, k=k: f(mpmath.mp, *x)[k]
+            for k, value in enumerate(f(NUMPY, *x) if f else ())
+            if always or abs(value) < 10.0 * ACTIVE
+        ]
     for k, sides in enumerate(program.bounds):
         for side in sides:
             if abs(x[k] - side) < ACTIVE * max(1.0, abs(side)):
-                found.append(lambda x, m=None, k=k, side=side: x[k] - side)
+                found.append(lambda x, k=k, side=side: x[k] - side)
     return found
 
 

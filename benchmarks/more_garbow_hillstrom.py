@@ -57,10 +57,7 @@ def rosenbrock(x: Numbers, _m: Any) -> Residuals:
 
 
 def freudenstein_roth(x: Numbers, _m: Any) -> Residuals:
-    return [
-        -13.0 + x[0] + ((5.0 - x[1]) * x[1] - 2.0) * x[1],
-        -29.0 + x[0] + ((x[1] + 1.0) * x[1] - 14.0) * x[1],
-    ]
+    return [-13.0 + x[0] + ((5.0 - x[1]) * x[1] - 2.0) * x[1], -29.0 + x[0] + ((x[1] + 1.0) * x[1] - 14.0) * x[1]]
 
 
 def powell_badly_scaled(x: Numbers, m: Any) -> Residuals:
@@ -136,16 +133,12 @@ OSBORNE = _decimals("4 2 1 0.5 0.25 0.167 0.125 0.1 0.0833 0.0714 0.0625")
 
 
 def kowalik_osborne(x: Numbers, _m: Any) -> Residuals:
-    return [
-        y - x[0] * (u * u + u * x[1]) / (u * u + u * x[2] + x[3]) for y, u in zip(KOWALIK, OSBORNE, strict=True)
-    ]
+    return [y - x[0] * (u * u + u * x[1]) / (u * u + u * x[2] + x[3]) for y, u in zip(KOWALIK, OSBORNE, strict=True)]
 
 
 def brown_dennis(x: Numbers, _m: Any) -> Residuals:
     times = [i / 5 for i in range(1, 21)]
-    return [
-        (x[0] + t * x[1] - math.exp(t)) ** 2 + (x[2] + x[3] * math.sin(t) - math.cos(t)) ** 2 for t in times
-    ]
+    return [(x[0] + t * x[1] - math.exp(t)) ** 2 + (x[2] + x[3] * math.sin(t) - math.cos(t)) ** 2 for t in times]
 
 
 OSBORNE_1 = _decimals("""
@@ -253,7 +246,10 @@ def discrete_integral_equation(x: Numbers, _m: Any) -> Residuals:
     n, h = len(x), 1.0 / (len(x) + 1)
     t = [(i + 1) * h for i in range(n)]
     cubes = [(a + s + 1.0) ** 3 for a, s in zip(x, t, strict=True)]
-    below, above = [s * c for s, c in zip(t, cubes, strict=True)], [(1.0 - s) * c for s, c in zip(t, cubes, strict=True)]
+    below, above = (
+        [s * c for s, c in zip(t, cubes, strict=True)],
+        [(1.0 - s) * c for s, c in zip(t, cubes, strict=True)],
+    )
     residuals = []
     for i in range(n):
         part = (1.0 - t[i]) * total(below[: i + 1])
@@ -265,9 +261,7 @@ def discrete_integral_equation(x: Numbers, _m: Any) -> Residuals:
 
 def broyden_tridiagonal(x: Numbers, _m: Any) -> Residuals:
     inner = [0.0, *x, 0.0]
-    return [
-        (3.0 - 2.0 * inner[i]) * inner[i] - inner[i - 1] - 2.0 * inner[i + 1] + 1.0 for i in range(1, len(x) + 1)
-    ]
+    return [(3.0 - 2.0 * inner[i]) * inner[i] - inner[i - 1] - 2.0 * inner[i + 1] + 1.0 for i in range(1, len(x) + 1)]
 
 
 def broyden_banded(x: Numbers, _m: Any) -> Residuals:
@@ -326,14 +320,27 @@ def _linear() -> list[Problem]:
 
 def _chebyquad() -> list[Problem]:
     sizes = {
-        (1, 8): 3.066527232398417, (5, 5): 0.0, (6, 6): 0.0, (7, 7): 0.0, (8, 8): 3.51687372567793e-3, (9, 9): 0.0, (10, 10): 6.50395480088231e-3,
-    }  # fmt: skip
+        (1, 8): 3.066527232398417,
+        (5, 5): 0.0,
+        (6, 6): 0.0,
+        (7, 7): 0.0,
+        (8, 8): 3.51687372567793e-3,
+        (9, 9): 0.0,
+        (10, 10): 6.50395480088231e-3,
+    }
     others = {
-        1: (3.55789367598891, 3.239086001246635, 3.491482170139234, 3.550391297675726),  # the first where it starts, a maximum
+        1: (3.55789367598891, 3.239086001246635, 3.491482170139234, 3.550391297675726),  # first the start
         10: (4.77271369637535e-3,),  # lower than the minimum that the paper has
     }
     return [
-        Problem(35, "Chebyquad", partial(chebyquad, count=m), tuple(j / (n + 1) for j in _steps(n)), least, others.get(n, ()))
+        Problem(
+            35,
+            "Chebyquad",
+            partial(chebyquad, count=m),
+            tuple(j / (n + 1) for j in _steps(n)),
+            least,
+            others.get(n, ()),
+        )
         for (n, m), least in sizes.items()
     ]
 

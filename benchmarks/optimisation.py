@@ -27,7 +27,7 @@ from benchmarks.sections import Section
 if TYPE_CHECKING:
     import argparse
 
-#: How far a sum of squares or an objective may be from the known minimum, of max(1, |minimum|); and a constraint from its side.
+#: How far an objective may be from the known minimum, of max(1, |minimum|); and a constraint from its side.
 REACHED, FEASIBLE = 1e-8, 1e-7
 Test = Problem | Program
 Solve = Callable[[Any, Any], Any]  # of a test and a `Way`
@@ -126,7 +126,9 @@ def interior(program: Program, way: Way) -> Any:
     limits = ((0.0, program.equal), (np.inf, program.above))
     constraints = [way.optimize.NonlinearConstraint(_of(way, f), 0.0, high) for high, f in limits if f]
     low, high = np.array(program.bounds).T
-    within = bool(np.all((low < program.start) & (program.start < high)))  # bounds are of the domain where they are strict
+    within = bool(
+        np.all((low < program.start) & (program.start < high))
+    )  # bounds are of the domain where they are strict
     bounds = scipy.optimize.Bounds(low, high, keep_feasible=within) if np.isfinite([low, high]).any() else None
     return way.optimize.minimize(
         way.counted(lambda x: program.objective(way.m, *x)), program.start, method="trust-constr", bounds=bounds,
@@ -183,7 +185,9 @@ class Set:
         if both:
             ours, theirs = map(sum, zip(*both, strict=True))
             each = statistics.median(a / b for a, b in both)
-            text += f" Where both do: {ours:,} evaluations of f for {theirs:,}; the median of their ratio is {each:.2f}."
+            text += (
+                f" Where both do: {ours:,} evaluations of f for {theirs:,}; the median of their ratio is {each:.2f}."
+            )
         lost = [str(test.number) for test, a, b in pairs if reached(test, b) and not reached(test, a)]
         return f"{text} By differences only: {', '.join(lost)}." if lost else text
 

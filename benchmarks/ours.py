@@ -19,8 +19,8 @@ from benchmarks.sparse_problems import Problem
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from benchmarks.formulas import Random
     from benchmarks.derivatives import Case
+    from benchmarks.formulas import Random
     from benchmarks.networks import Data
 
 Run = Any

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 Run = Any
 MATHS = SimpleNamespace(
-    exp=anp.exp, log=anp.log, sqrt=anp.sqrt, sin=anp.sin, cos=anp.cos, array=list, erfc=erfc, relu=lambda z: anp.maximum(z, 0.0),
-    log_softmax=lambda z: z - logsumexp(z, axis=-1, keepdims=True),
+    exp=anp.exp, log=anp.log, sqrt=anp.sqrt, sin=anp.sin, cos=anp.cos, array=list, erfc=erfc,
+    relu=lambda z: anp.maximum(z, 0.0), log_softmax=lambda z: z - logsumexp(z, axis=-1, keepdims=True),
 )  # fmt: skip
 
 
@@ -91,5 +91,7 @@ def derivative(case: Case, kind: str) -> Run:
         y = case.f([x[k] for k in range(len(case.x))], MATHS)
         return anp.array(y) if isinstance(y, list) else y
 
-    of = {"value": lambda f: f, "gradient": autograd.grad, "jacobian": autograd.jacobian, "hessian": autograd.hessian}[kind]
+    of = {"value": lambda f: f, "gradient": autograd.grad, "jacobian": autograd.jacobian, "hessian": autograd.hessian}[
+        kind
+    ]
     return partial(of(f), case.x)

@@ -188,8 +188,8 @@ def derivative(case: Case, kind: str) -> Run:
         matrix = ca.hessian(y, x)[0]
         found = ca.triu(matrix) if case.large else ca.densify(matrix)
     else:
-        found = {"value": lambda: y, "gradient": lambda: ca.gradient(y, x), "jacobian": lambda: ca.jacobian(y, x).T}[kind]()
-        found = ca.densify(found)
+        first = {"gradient": ca.gradient, "jacobian": lambda y, x: ca.jacobian(y, x).T}
+        found = ca.densify(y if kind == "value" else first[kind](y, x))
     return _buffered(ca.Function("f", [x], [found]), case.x)
 
 
