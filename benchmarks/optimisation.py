@@ -158,8 +158,8 @@ class Set:
     both: bool = True
 
     def run(self, options: argparse.Namespace) -> Section:
-        """Solve each; of a quick run every eighth."""
-        tests = self.tests[:: 8 if options.quick else 1]
+        """Solve each; in a quick run the first three."""
+        tests = self.tests[: 3 if options.quick else None]
         found = [(test, *self.tried(test)) for test in tests]
         header = ["problem", "variables", "minimum", "reached", "f", self.slopes]
         header += ["SciPy's differences: reached", "f of SciPy"] if self.both else []

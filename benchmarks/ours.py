@@ -180,8 +180,13 @@ def derivative(case: Case, kind: str) -> Run:
     """The function itself, or a derivative; of a large Hessian the entries of its lower triangle."""
     if kind == "hessian" and case.large:
         return sparse(Problem(case.f, kind, case.x))
-    f = {"value": lambda f: f, "gradient": al.grad, "jacobian": al.jacobian, "hessian": al.hessian}[kind]
-    compiled = al.jit(f(lambda x: case.f(x, al)))
+
+    def f(x: Any) -> Any:
+        y = case.f(x, al)
+        return al.array(y) if isinstance(y, list) else y  # a list of rows takes longer to make than a matrix
+
+    of = {"value": lambda f: f, "gradient": al.grad, "jacobian": al.jacobian, "hessian": al.hessian}[kind]
+    compiled = al.jit(of(f))
     return lambda: compiled(case.x)
 
 

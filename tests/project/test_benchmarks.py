@@ -338,7 +338,7 @@ def test_each_benchmark_runs_and_writes_its_page(name, tmp_path, capsys):
     assert main(["--quick", "--contestants", contest.OURS, contest.NUMPY, "--write", str(tmp_path)]) == 0
     printed, written = capsys.readouterr().out, (tmp_path / f"{name}.md").read_text(encoding="utf-8")
     assert "Every result that was timed agreed with the reference to 1e-9." in printed
-    assert "| autograd_lite" in written
+    assert "|autograd_lite" in written.replace(" ", "")
     assert core.name() in written
     assert (tmp_path / f"{name}.svg").read_text(encoding="utf-8").startswith("<?xml")
 
