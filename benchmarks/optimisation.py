@@ -1,6 +1,6 @@
 """Test problems by `autograd_lite.scipy`, beside SciPy with its own differences; and derivatives over functions.
 
-python -m benchmarks.optimisation                                       about ten minutes
+python -m benchmarks.optimisation                                       about fifteen minutes
 python -m benchmarks.optimisation --write docs/benchmarks               writes page and plot
 """
 
