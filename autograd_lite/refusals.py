@@ -8,7 +8,7 @@ import re
 import sys
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -21,6 +21,9 @@ from autograd_lite.frames import is_library, user_location
 
 #: Refusals inside the function that is being differentiated: message and the user's line.
 _noted: ContextVar[list[tuple[str, str]] | None] = ContextVar("autograd_lite_refusals", default=None)
+
+#: Run where Variables are made, until SciPy is there and it has nothing left to do; given by `scipy_functions`.
+meeting: Callable[[], None] | None = None
 
 #: Methods that NumPy asks the numbers in an array of objects for.
 _UFUNCS = [name for name, thing in vars(np).items() if isinstance(thing, np.ufunc)]
@@ -47,6 +50,8 @@ def refusal(message: str) -> OperandError:
 @contextmanager
 def watched(name: str) -> Iterator[None]:
     """Run the function `name`: warn of refusals that it swallows; an error of NumPy about Variables becomes ours."""
+    if meeting is not None:
+        meeting()
     mine: list[tuple[str, str]] = []
     before = _noted.get()
     token = _noted.set(mine)
