@@ -61,21 +61,21 @@ def served(name: str, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
 
 
 def _logsumexp_asked(*arguments: Any, **named: Any) -> Any:
-    from autograd_lite.scipy_functions import served  # noqa: PLC0415
+    import sys  # noqa: PLC0415
 
-    return served("logsumexp", arguments, named)
+    return sys.modules["autograd_lite.scipy_functions"].served("logsumexp", arguments, named)
 
 
 def _softmax_asked(*arguments: Any, **named: Any) -> Any:
-    from autograd_lite.scipy_functions import served  # noqa: PLC0415
+    import sys  # noqa: PLC0415
 
-    return served("softmax", arguments, named)
+    return sys.modules["autograd_lite.scipy_functions"].served("softmax", arguments, named)
 
 
 def _log_softmax_asked(*arguments: Any, **named: Any) -> Any:
-    from autograd_lite.scipy_functions import served  # noqa: PLC0415
+    import sys  # noqa: PLC0415
 
-    return served("log_softmax", arguments, named)
+    return sys.modules["autograd_lite.scipy_functions"].served("log_softmax", arguments, named)
 
 
 _ASKED = {"logsumexp": _logsumexp_asked, "softmax": _softmax_asked, "log_softmax": _log_softmax_asked}
@@ -93,7 +93,7 @@ def meet() -> None:
             continue
         own = FunctionType(function.__code__, function.__globals__, name, function.__defaults__)
         own.__kwdefaults__, own.__doc__ = function.__kwdefaults__, function.__doc__
-        _PLAIN[name] = function.__wrapped__ = own  # from which `inspect` reads the signature
+        _PLAIN[name] = vars(function)["__wrapped__"] = own  # from which `inspect` reads the signature
         function.__defaults__ = function.__kwdefaults__ = None
         function.__code__ = asked.__code__
 

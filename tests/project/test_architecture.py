@@ -116,8 +116,9 @@ CORE = "core"
 #: Tape +35, see +20: branches over rows of a list are joined, results that hold Variables unseen are refused; compiled
 #: and mapped functions return error budgets.
 #: Core +45: SciPy's `logsumexp`, `softmax` and `log_softmax`, which no protocol reaches, of Variables (`scipy_functions`).
+#: Maths +50: `taylor` through operations with many results (systems, decompositions, solvers), by their forward rule.
 BUDGETS = {
-    "core": 5900, "maths": 1750, "tape": 9670, "tape.llvm": 2600,
+    "core": 5945, "maths": 1850, "tape": 9670, "tape.llvm": 2600,
     "see": 3750, "train": 386, "bridge": 1010, "command line": 361,
 }  # fmt: skip
 
