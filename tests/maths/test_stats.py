@@ -208,6 +208,12 @@ def test_distribution_functions_at_orders_up_to_two(case):
         (stats.norm.pdf, (NAN,), NAN, NAN),
         (stats.norm.logpdf, (INF,), -INF, None),
         (stats.t.logpdf, (1e200, 3.0), -1840.871738667524, None),
+        (stats.t.logpdf, (1e200, 1.0), -922.1787670834677, -2e-200),
+        (stats.cauchy.logcdf, (-1e200,), -461.6617484846586, 1e-200),
+        (stats.cauchy.logsf, (1e160,), -369.5583447648967, -1e-160),
+        (stats.logistic.logpdf, (1e-200,), -1.3862943611198906, -5e-201),
+        (stats.halfnorm.logsf, (1e-200,), -7.978845608028654e-201, -0.7978845608028654),
+        (stats.weibull_min.logcdf, (1e-200, 1.7), -782.8789316179756, 1.7e200),
     ],
     ids=str,
 )
@@ -217,6 +223,23 @@ def test_tails(f, arguments, value, slope):
     assert got == pytest.approx(value, rel=1e-12, nan_ok=True)
     if slope is not None:
         assert by == pytest.approx(slope, rel=1e-9, nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("f", "y", "exact"),
+    [
+        (lambda y: stats.gamma.logsf(y, 3.0), 600.0, -5.537037243049e-06),
+        (lambda y: stats.chi2.logsf(y, 6.0), 1200.0, -1.384259310762e-06),
+        (lambda mu: stats.poisson.logsf(40.0, mu), 1e-5, -4.1e11),
+        (stats.cauchy.logsf, 1e150, 1e-300),
+        (stats.logistic.logpdf, 1e-10, -0.5),
+        (lambda a: stats.beta.logpdf(1e-200, a, 2.0), 1e5, -1.99998000018e-10),
+    ],
+)  # fmt: skip
+def test_second_derivatives_in_tails(f, y, exact):
+    """1/p² of a probability of 1e-261 overflowed. What is left of terms of 1 keeps six digits."""
+    assert al.grad(al.grad(f))(y) == pytest.approx(exact, rel=1e-5)
+    assert al.jit(al.grad(al.grad(f)))(y) == pytest.approx(exact, rel=1e-5)
 
 
 #: Numbers outside the support of each distribution that has an end, and shapes.
