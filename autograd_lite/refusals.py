@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from autograd_lite import hints
-from autograd_lite.errors import AutogradLiteError, OperandError
+from autograd_lite.errors import AutogradLiteError, MatrixError, OperandError
 from autograd_lite.frames import is_library, user_location
 
 #: Refusals inside the function that is being differentiated: message and the user's line.
@@ -159,6 +159,22 @@ def _of_numbers_only(error: Exception) -> OperandError | None:
             name = names[0].rpartition(".")[2]
             return OperandError(f"{whose} {name} computes with numbers only and was given Variables. {remedy}")
     return None
+
+
+def singular_in_lane(error: Exception, lane: int) -> Exception:
+    """The error to raise where a matrix of a lane has no result, by our functions or by NumPy's on plain numbers."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not is_library(frame.filename) and "site-packages" not in frame.filename]
+    place = f" at {own[-1].filename.replace(chr(92), '/').rpartition('/')[2]}:{own[-1].lineno}" if own else ""
+    if isinstance(error, AutogradLiteError):
+        return type(error)(f"lane {lane}{place}: {error}")
+    names = [f.name for f in frames if "site-packages" in f.filename and "linalg" in f.filename and f.name[0] != "_"]
+    said = str(error).rstrip(".")
+    said = said[:1].lower() + said[1:]
+    return MatrixError(
+        f"lane {lane}{place}: {names[0] if names else 'a function'} has no result: {said}. "
+        "Look for rows that are equal or 0, or add a small multiple of the identity."
+    )
 
 
 def _given(asker: str, refused: str, *, always: bool = True) -> str:

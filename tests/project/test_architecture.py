@@ -118,7 +118,7 @@ CORE = "core"
 #: Core +45: SciPy's `logsumexp`, `softmax` and `log_softmax`, which no protocol reaches, of Variables (`scipy_functions`).
 #: Maths +50: `taylor` through operations with many results (systems, decompositions, solvers), by their forward rule.
 BUDGETS = {
-    "core": 5945, "maths": 1870, "tape": 9670, "tape.llvm": 2600,
+    "core": 5965, "maths": 1870, "tape": 9670, "tape.llvm": 2600,
     "see": 3750, "train": 386, "bridge": 1010, "command line": 361,
 }  # fmt: skip
 
