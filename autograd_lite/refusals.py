@@ -8,7 +8,7 @@ import re
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -17,7 +17,7 @@ import numpy as np
 
 from autograd_lite import hints
 from autograd_lite.errors import AutogradLiteError, MatrixError, OperandError
-from autograd_lite.frames import is_library, user_location
+from autograd_lite.frames import BY_A_SOLVER, is_library, user_location
 
 #: Refusals inside the function that is being differentiated: message and the user's line.
 _noted: ContextVar[list[tuple[str, str]] | None] = ContextVar("autograd_lite_refusals", default=None)
@@ -183,6 +183,17 @@ def _given(asker: str, refused: str, *, always: bool = True) -> str:
     if _solver(asker):
         refused = refused.partition(" Use the functions of ")[0]
     return f"{asker} was given a Variable: {refused}{found}"
+
+
+def refuse_solvers(decided: Sequence[tuple[Any, str]]) -> None:
+    """Refuse that a solver of SciPy written in Python chose its steps by Variables: its result is cut off, or inexact."""
+    for _, place in decided:
+        where, by_a_solver, name = place.partition(BY_A_SOLVER)
+        if by_a_solver and (found := _solver(f"scipy's {name}")):
+            raise OperandError(
+                f"scipy's {name} was given a Variable: it compared some at {where} to choose its steps, so that its result "
+                f"has no exact derivative.{found}"
+            )
 
 
 def _solver(asker: str) -> str:
