@@ -24,11 +24,13 @@ from autograd_lite.arrays import LazyArray, as_variable_array, holds_variables, 
 from autograd_lite.conversion import as_operand
 from autograd_lite.errors import ArgumentError
 from autograd_lite.functions import object_array, unboxed
+from autograd_lite.maths.linalg import SMALL_FACTOR, quiet_factor
+from autograd_lite.maths.matrices import block, solved
 from autograd_lite.primitives import (
     Primitive, abs, atan2, cosh, div, erf, erfinv, exp, expm1, floor, gamma_density, gammainc, gammaincc,  # noqa: A004
     hold, hypot, inv, kl_div, less, log, log1mexp, log1p, log_beta_density, log_gamma_density,
     log_ndtr, log_t_density, logit, lower_beta, ndtr, ndtri, normal_density, pow, sigmoid, softplus,  # noqa: A004
-    sqrt, square, stirling_error, t_cdf, tan, upper_beta, where, xlog1py, xlogy,
+    square, stirling_error, t_cdf, tan, upper_beta, where, xlog1py, xlogy,
 )  # fmt: skip
 from autograd_lite.refusals import refusal
 
@@ -470,20 +472,21 @@ nbinom = Distribution(
 # ---------------------------------------------------------------------------------------------------------- multivariate
 
 
-def _solved(cov: Any, x: list[Any]) -> tuple[Any, Any]:
-    """|L⁻¹x|² and log det L, with cov = L·Lᵀ; nan where cov is not positive definite."""
-    size = len(x)
-    lower: list[list[Any]] = [[0.0] * size for _ in range(size)]
-    found: list[Any] = []
-    logarithms: list[Any] = []
-    for i in range(size):
-        for j in range(i + 1):
-            entry = cov[i][i] if i == j else 0.5 * (cov[i][j] + cov[j][i])  # so that the gradient is symmetric, too
-            rest = entry - _added(lower[i][k] * lower[j][k] for k in range(j))
-            lower[i][j] = sqrt(rest) if i == j else div(rest, lower[j][j])
-        found.append(div(x[i] - _added(lower[i][k] * found[k] for k in range(i)), lower[i][i]))
-        logarithms.append(log(lower[i][i]))
-    return _added(f * f for f in found), _added(logarithms)
+def _solved(cov: Any, rows: list[list[Any]]) -> tuple[list[Any], Any]:
+    """|L⁻¹x|² for each row x, and log det L, with cov = L·Lᵀ; nan where cov is not positive definite."""
+    size = len(cov)
+    lower = quiet_factor(0.5 * (cov + cov.T))  # so that the gradient is symmetric, too
+    logarithms = _added(log(lower[k, k]) for k in range(size))
+    if size > SMALL_FACTOR and rows:
+        columns = solved(lower, block([n for row in rows for n in row], (len(rows), size)).T).T.tolist()
+        return [_added(f * f for f in column) for column in columns], logarithms
+    factor, squares = lower.tolist(), []
+    for x in rows:
+        found: list[Any] = []
+        for i in range(size):
+            found.append(div(x[i] - _added(factor[i][k] * found[k] for k in range(i)), factor[i][i]))
+        squares.append(_added(f * f for f in found))
+    return squares, logarithms
 
 
 def _added(numbers: Any) -> Any:
@@ -560,7 +563,7 @@ class MultivariateNormal:
 
         Notes
         -----
-        The factor is computed as scalar code, n³/6 products: meant for few components.
+        The factor is that of `al.linalg.cholesky`, one for all vectors: scalar code for few components, else LAPACK's.
         """
         if allow_singular:
             raise ArgumentError(
@@ -580,7 +583,8 @@ class MultivariateNormal:
             )
         rows = (points - centre).reshape(-1, size).tolist()
         constant = size * _LOG_ROOT
-        found = [-0.5 * square - half - constant for square, half in (_solved(spread.tolist(), row) for row in rows)]
+        squares, half = _solved(block(spread.ravel().tolist(), spread.shape), rows)
+        found = [-0.5 * square - half - constant for square in squares]
         if points.ndim == 1:
             return found[0]
         result = unboxed(np.fromiter(found, object, len(found)).reshape(points.shape[:-1]))

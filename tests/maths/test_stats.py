@@ -344,6 +344,26 @@ def test_a_likelihood_of_many_samples_is_a_short_program():
     assert slope[1] == pytest.approx(sum(5.0 * (a - 0.3) / (4.0 * 1.44 + (a - 0.3) ** 2) for a in x), rel=1e-11)
 
 
+@pytest.mark.parametrize("n", [6, 12])
+def test_many_components_and_vectors(n):
+    """One factor for all vectors, by LAPACK for many components; nan where the covariance is not positive definite."""
+    rng = np.random.default_rng(n)
+    a, points, mean = rng.normal(size=(n, n)), rng.normal(size=(4, n)), rng.normal(size=n)
+    cov = a @ a.T + n * np.eye(n)
+
+    def likelihood(s):
+        return al.sum(stats.multivariate_normal.logpdf(points, mean, s))
+
+    inverse, apart = np.linalg.inv(cov), points - mean
+    slope = 0.5 * (inverse @ apart.T @ apart @ inverse - 4 * inverse)
+    for f in (al.grad(likelihood), al.jit(al.grad(likelihood))):
+        np.testing.assert_allclose(f(cov), slope, rtol=1e-11, atol=1e-14)
+    assert math.isnan(likelihood(-cov))
+    found = al.vmap(lambda s: likelihood(s * cov))(np.array([-1.0, 1.0]))
+    assert math.isnan(found[0])
+    assert found[1] == pytest.approx(likelihood(cov), rel=1e-13)
+
+
 def _normal_of_vectors(x, mean, cov):
     """The density in mpmath."""
     d = mpmath.matrix(x) - mpmath.matrix(mean)

@@ -23,15 +23,15 @@ rule  see.sparsity
 primitives  see.watch
 arrays  tape.program
 foreign  functions  tape.masked  tape.alike
-operators  numpy_functions  scipy_functions  maths.stats  tape.rolled  tape.llvm.ir
+operators  numpy_functions  scipy_functions  tape.rolled  tape.llvm.ir
 variable  tape.llvm.vector_math  tape.llvm.engine  tape.llvm.masked_loops
 copies  nests  selection  see.labels  tape.llvm.matrices  tape.llvm.tables
 many
 backward  tables  see.formulas  tape.backends.registry  tape.llvm.runtime  train.nn  train.optim
-transforms  stats  maths.matrices  tape.recording  see.graph  nn  optim  tape.llvm.matrix_loops
+transforms  maths.matrices  tape.recording  see.graph  nn  optim  tape.llvm.matrix_loops
 maths.linalg  maths.series  testing  tape.trace  tape.states  see.blame  see.budget  see.dot  see.expressions  see.flow
-linalg  see.kinks  tape.lowering  tape.backends.outputs  see.audit  see.fold  see.stepper  see.why
-tape.backends.python  tape.llvm.emit  see.levels  tape.interim
+linalg  maths.stats  see.kinks  tape.lowering  tape.backends.outputs  see.audit  see.fold  see.stepper  see.why
+stats  tape.backends.python  tape.llvm.emit  see.levels  tape.interim
 tape.tape  tape.backends.numpy  see.view  tape.llvm.loops
 tape.healing
 tape.paths  tape.backends.lanes  tape.files  tape.text
@@ -116,9 +116,10 @@ CORE = "core"
 #: Tape +35, see +20: branches over rows of a list are joined, results that hold Variables unseen are refused; compiled
 #: and mapped functions return error budgets.
 #: Core +45: SciPy's `logsumexp`, `softmax` and `log_softmax`, which no protocol reaches, of Variables (`scipy_functions`).
+#: Core +50: lanes without a result named by lane and line, SciPy's solvers in Python refused, betaln of negative numbers.
 #: Maths +50: `taylor` through operations with many results (systems, decompositions, solvers), by their forward rule.
 BUDGETS = {
-    "core": 5965, "maths": 1870, "tape": 9670, "tape.llvm": 2600,
+    "core": 6000, "maths": 1870, "tape": 9670, "tape.llvm": 2600,
     "see": 3750, "train": 386, "bridge": 1010, "command line": 361,
 }  # fmt: skip
 
