@@ -675,7 +675,8 @@ def log_t_density(y: Any, v: Any) -> Any:
     h, z = 0.5 * v, div(y, sqrt(v))
     w = z * z
     near = -0.5 * y * y - h * log1pmx(w) - 0.5 * log1p(w)  # -(h + ½)·log(1 + w), with h·w = y²/2
-    size = where(less(w, 1.0), near, -(v + 1.0) * log(hypot(1.0, z)))
+    far = log(abs(y)) - 0.5 * log(v)  # log z, of which the second derivative by v has no 1/z² that underflows
+    size = where(less(w, 1.0), near, -(v + 1.0) * where(less(w, 1e100), log(hypot(1.0, z)), far))
     rest = h * log1pmx(inv(v)) + stirling_error(h + 0.5, 0.0) - stirling_error(h, 0.0)
     return where(less(v, inf), size + rest, -0.5 * y * y) - 0.5 * math.log(2.0 * pi)
 

@@ -362,6 +362,9 @@ def t_cdf(y: float, v: float) -> float:
     if v > 1e5:
         return 0.5 * math.erfc(-_normal_quantile_of_t(y, v) * math.sqrt(0.5))
     z = y / math.sqrt(v)
+    if abs(z) > 1e80:  # the first term of the series, of which 1/z² would underflow
+        tail = 0.5 * ieee.pow(abs(z), -v) * exp(-log(0.5 * v) - betaln(0.5 * v, 0.5))
+        return tail if y < 0.0 else 1.0 - tail
     share = z / (1.0 + z * z) * z if abs(z) < 1e150 else 1.0
     if abs(y) < 0.7 and share < 0.5:
         return 0.5 + math.copysign(0.5, y) * betainc(0.5, 0.5 * v, share)
