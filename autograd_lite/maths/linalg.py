@@ -490,7 +490,7 @@ def cholesky(a: Any, *, upper: bool = False) -> Any:
     return _finished(matrices.triangle(np.asarray(found), n))
 
 
-def quiet_factor(a: Array) -> Array:
+def _quiet_factor(a: Array) -> Array:
     """L of the lower triangle of a matrix; NaN where it is not positive definite."""
     n = len(a)
     entries = block(a[matrices.lower(n)].tolist(), (-1,))

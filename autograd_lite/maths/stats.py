@@ -24,7 +24,7 @@ from autograd_lite.arrays import LazyArray, as_variable_array, holds_variables, 
 from autograd_lite.conversion import as_operand
 from autograd_lite.errors import ArgumentError
 from autograd_lite.functions import object_array, unboxed
-from autograd_lite.maths.linalg import SMALL_FACTOR, quiet_factor
+from autograd_lite.maths.linalg import SMALL_FACTOR, _quiet_factor
 from autograd_lite.maths.matrices import block, solved
 from autograd_lite.primitives import (
     Primitive, abs, atan2, cosh, div, erf, erfinv, exp, expm1, floor, gamma_density, gammainc, gammaincc,  # noqa: A004
@@ -475,7 +475,7 @@ nbinom = Distribution(
 def _solved(cov: Any, rows: list[list[Any]]) -> tuple[list[Any], Any]:
     """|L⁻¹x|² for each row x, and log det L, with cov = L·Lᵀ; nan where cov is not positive definite."""
     size = len(cov)
-    lower = quiet_factor(0.5 * (cov + cov.T))  # so that the gradient is symmetric, too
+    lower = _quiet_factor(0.5 * (cov + cov.T))  # so that the gradient is symmetric, too
     logarithms = _added(log(lower[k, k]) for k in range(size))
     if size > SMALL_FACTOR and rows:
         columns = solved(lower, block([n for row in rows for n in row], (len(rows), size)).T).T.tolist()
