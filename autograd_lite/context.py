@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from autograd_lite.frames import user_location
+from autograd_lite.frames import reading_location, user_location
 
 #: Marks of what goes on in any thread: contexts in which an observer watches; contexts in which a function is being traced;
 #: runs by transforms and traces, which comparisons and reads of values test. Sets, since entering and leaving one needs no
@@ -204,7 +204,7 @@ def noticed(*nodes: Any) -> Trace | None:
 def _decide(nodes: Iterable[Any]) -> None:
     for run in _runs.get():
         if len(run.decided) < _DECISIONS:
-            run.decided += [(node, user_location()) for node in nodes if node._number > run.oldest]
+            run.decided += [(node, reading_location()) for node in nodes if node._number > run.oldest]
 
 
 @contextmanager

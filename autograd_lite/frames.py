@@ -34,6 +34,22 @@ def deciding_location() -> str:
     return f"{_file_name(frame.f_code.co_filename)}:{frame.f_lineno}{_orders_at(frame.f_code, frame.f_lasti)}"
 
 
+#: Between a place and the solver of SciPy that compared there.
+BY_A_SOLVER = " in scipy's "
+
+
+def reading_location() -> str:
+    """`file:line` of the user's code; behind it the solver of SciPy that reads there, outermost, if one does."""
+    frame: FrameType | None = _user_frame()
+    assert frame is not None
+    place, solver = f"{_file_name(frame.f_code.co_filename)}:{frame.f_lineno}", ""
+    while frame is not None and "scipy/optimize/" in frame.f_code.co_filename.replace("\\", "/"):
+        if not frame.f_code.co_name.startswith(("_", "<")):
+            solver = BY_A_SOLVER + frame.f_code.co_name
+        frame = frame.f_back
+    return place + solver
+
+
 def _user_frame(within: CodeType | None = None) -> FrameType:
     frame = sys._getframe(2)
     while frame.f_back is not None and is_library(frame.f_code.co_filename) and frame.f_code is not within:

@@ -609,10 +609,10 @@ polygamma_gap: Several = rule(
     saturates=True, source=f"{AS} 6.4.6 and 6.4.11", ulp=(8.0, 16.0), helper=True)
 betaln: Several = rule(
     "betaln", special.betaln, lambda a, b, y: -polygamma_gap(a, b, 0.0), lambda a, b, y: -polygamma_gap(b, a, 0.0),
-    domain=(POSITIVE, POSITIVE), formula="y = log B(a, b),   ∂y/∂a = ψ(a) - ψ(a + b), ∂y/∂b = ψ(b) - ψ(a + b)",
+    domain=(POSITIVE, POSITIVE), formula="y = log |B(a, b)|,   ∂y/∂a = ψ(a) - ψ(a + b), ∂y/∂b = ψ(b) - ψ(a + b)",
     saturates=True, symmetric=True, source=f"{AS} 6.2; Loader 2000",
     ulp=(lambda a, b: 8.0 + 8.0 / _size(special.betaln(a, b)), 4.0),
-    reference=lambda mp, a, b: mp.loggamma(a) + mp.loggamma(b) - mp.loggamma(a + b))
+    reference=lambda mp, a, b: mp.re(mp.loggamma(a) + mp.loggamma(b) - mp.loggamma(a + b)))
 
 
 def gamma_density(x: Any, a: Any) -> Any:
@@ -661,7 +661,8 @@ def log_beta_density(x: Any, a: Any, b: Any) -> Any:
     # a·b/n, whose product may not overflow
     power = 0.5 * (log(a) + log(div(b, n))) - 0.5 * math.log(2.0 * pi)
     inside = rest - kl_div(a, n * x) - kl_div(b, n * (1.0 - x)) + power - log(x) - log1p(-x)
-    return where(less(0.0, x) * less(x, 1.0) * less(20.0, n), inside, xlogy(a - 1.0, x) + xlog1py(b - 1.0, -x) - betaln(a, b))
+    plain = xlogy(a - 1.0, x) + xlog1py(b - 1.0, -x) - betaln(a, b)
+    return where(less(1e-100, x) * less(x, 1.0) * less(20.0, n), inside, plain)
 
 
 def log_gamma_density(x: Any, a: Any) -> Any:
@@ -674,7 +675,8 @@ def log_t_density(y: Any, v: Any) -> Any:
     h, z = 0.5 * v, div(y, sqrt(v))
     w = z * z
     near = -0.5 * y * y - h * log1pmx(w) - 0.5 * log1p(w)  # -(h + ½)·log(1 + w), with h·w = y²/2
-    size = where(less(w, 1.0), near, -(v + 1.0) * log(hypot(1.0, z)))
+    far = log(abs(y)) - 0.5 * log(v)  # log z, of which the second derivative by v has no 1/z² that underflows
+    size = where(less(w, 1.0), near, -(v + 1.0) * where(less(w, 1e100), log(hypot(1.0, z)), far))
     rest = h * log1pmx(inv(v)) + stirling_error(h + 0.5, 0.0) - stirling_error(h, 0.0)
     return where(less(v, inf), size + rest, -0.5 * y * y) - 0.5 * math.log(2.0 * pi)
 

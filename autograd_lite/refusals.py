@@ -8,7 +8,7 @@ import re
 import sys
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -16,11 +16,14 @@ from typing import Any
 import numpy as np
 
 from autograd_lite import hints
-from autograd_lite.errors import AutogradLiteError, OperandError
-from autograd_lite.frames import is_library, user_location
+from autograd_lite.errors import AutogradLiteError, MatrixError, OperandError
+from autograd_lite.frames import BY_A_SOLVER, is_library, user_location
 
 #: Refusals inside the function that is being differentiated: message and the user's line.
 _noted: ContextVar[list[tuple[str, str]] | None] = ContextVar("autograd_lite_refusals", default=None)
+
+#: Run where Variables are made, until SciPy is there and it has nothing left to do; given by `scipy_functions`.
+meeting: Callable[[], None] | None = None
 
 #: Methods that NumPy asks the numbers in an array of objects for.
 _UFUNCS = [name for name, thing in vars(np).items() if isinstance(thing, np.ufunc)]
@@ -47,6 +50,8 @@ def refusal(message: str) -> OperandError:
 @contextmanager
 def watched(name: str) -> Iterator[None]:
     """Run the function `name`: warn of refusals that it swallows; an error of NumPy about Variables becomes ours."""
+    if meeting is not None:
+        meeting()
     mine: list[tuple[str, str]] = []
     before = _noted.get()
     token = _noted.set(mine)
@@ -156,12 +161,39 @@ def _of_numbers_only(error: Exception) -> OperandError | None:
     return None
 
 
+def singular_in_lane(error: Exception, lane: int) -> Exception:
+    """The error to raise where a matrix of a lane has no result, by our functions or by NumPy's on plain numbers."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not is_library(frame.filename) and "site-packages" not in frame.filename]
+    place = f" at {own[-1].filename.replace(chr(92), '/').rpartition('/')[2]}:{own[-1].lineno}" if own else ""
+    if isinstance(error, AutogradLiteError):
+        return type(error)(f"lane {lane}{place}: {error}")
+    names = [f.name for f in frames if "site-packages" in f.filename and "linalg" in f.filename and f.name[0] != "_"]
+    said = str(error).rstrip(".")
+    said = said[:1].lower() + said[1:]
+    return MatrixError(
+        f"lane {lane}{place}: {names[0] if names else 'a function'} has no result: {said}. "
+        "Look for rows that are equal or 0, or add a small multiple of the identity."
+    )
+
+
 def _given(asker: str, refused: str, *, always: bool = True) -> str:
     """What to say where another library asked a Variable for its number; a solver has a counterpart here."""
     found = remedy(asker) if always or _solver(asker) else ""
     if _solver(asker):
         refused = refused.partition(" Use the functions of ")[0]
     return f"{asker} was given a Variable: {refused}{found}"
+
+
+def refuse_solvers(decided: Sequence[tuple[Any, str]]) -> None:
+    """Refuse that a solver of SciPy written in Python chose its steps by Variables: its result is cut off, or inexact."""
+    for _, place in decided:
+        where, by_a_solver, name = place.partition(BY_A_SOLVER)
+        if by_a_solver and (found := _solver(f"scipy's {name}")):
+            raise OperandError(
+                f"scipy's {name} was given a Variable: it compared some at {where} to choose its steps, so that its result "
+                f"has no exact derivative.{found}"
+            )
 
 
 def _solver(asker: str) -> str:

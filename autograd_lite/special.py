@@ -58,9 +58,11 @@ def _stirling_difference(x: float, n: int) -> float:
 
 
 def polygamma_gap(x: float, a: float, n: float) -> float:
-    """ψ⁽ⁿ⁾(x + a) - ψ⁽ⁿ⁾(x) for positive x and a, of which no digit is lost if a is small beside x."""
-    if isnan(x) or isnan(a) or x <= 0.0 or a < 0.0 or not is_order(n):
+    """ψ⁽ⁿ⁾(x + a) - ψ⁽ⁿ⁾(x); for positive x and a no digit of it is lost if a is small beside x."""
+    if isnan(x) or isnan(a) or not is_order(n):
         return nan
+    if x <= 0.0 or a < 0.0:
+        return ieee.polygamma(n, x + a) - ieee.polygamma(n, x)
     order = int(n)
     sign = 1.0 if order % 2 == 0 else -1.0
     terms = []
@@ -85,10 +87,12 @@ def _power_gap(x: float, a: float, m: int) -> float:
 
 
 def betaln(a: float, b: float) -> float:
-    """log B(a, b) for positive a and b, by what Stirling's formula leaves: log Γ would cancel for large ones."""
-    if isnan(a) or isnan(b) or a < 0.0 or b < 0.0:
+    """log |B(a, b)|, by what Stirling's formula leaves: log Γ would cancel for large ones."""
+    if isnan(a) or isnan(b):
         return nan
     a, b = min(a, b), max(a, b)
+    if a < 0.0:
+        return _betaln_left(a, b)
     if a == 0.0:
         return nan if isinf(b) else inf
     if isinf(b):
@@ -111,6 +115,28 @@ def betaln(a: float, b: float) -> float:
         return math.fsum(parts)
     except OverflowError:
         return -inf
+
+
+def _betaln_left(a: float, b: float) -> float:
+    """log |B(a, b)| for a < 0 and b ≥ a: Γ(x)·Γ(1 - x) = π/sin πx leads to the right; inf at a pole, -inf at a zero."""
+    if isinf(a) or isinf(b):
+        return nan
+    s = a + b
+    for pole, other in ((a, b), (b, a)):
+        if pole <= 0.0 and pole == math.floor(pole):  # as in SciPy: the limit along whole numbers, if there is one
+            return betaln(1.0 - s, other) if other == math.floor(other) and s <= 0.0 < other else inf
+    if s > 0.0:
+        return log(pi / -a) - log(_sine_of_pi(a)) - betaln(s, -a)
+    ratio = log(_sine_of_pi(s)) - log(_sine_of_pi(a))
+    if b > 0.0:
+        return ratio + betaln(b, 1.0 - s)
+    return ratio + log(pi / (1.0 - s)) - log(_sine_of_pi(b)) - betaln(1.0 - a, 1.0 - b)
+
+
+def _sine_of_pi(x: float) -> float:
+    """|sin πx|, exact to an ULP or two also next to a whole number."""
+    rest = abs(math.remainder(x, 1.0))
+    return math.sin(pi * rest)
 
 
 def kl_div(x: float, m: float) -> float:
@@ -336,6 +362,9 @@ def t_cdf(y: float, v: float) -> float:
     if v > 1e5:
         return 0.5 * math.erfc(-_normal_quantile_of_t(y, v) * math.sqrt(0.5))
     z = y / math.sqrt(v)
+    if abs(z) > 1e80:  # the first term of the series, of which 1/z² would underflow
+        tail = 0.5 * ieee.pow(abs(z), -v) * exp(-log(0.5 * v) - betaln(0.5 * v, 0.5))
+        return tail if y < 0.0 else 1.0 - tail
     share = z / (1.0 + z * z) * z if abs(z) < 1e150 else 1.0
     if abs(y) < 0.7 and share < 0.5:
         return 0.5 + math.copysign(0.5, y) * betainc(0.5, 0.5 * v, share)

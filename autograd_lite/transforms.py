@@ -18,7 +18,7 @@ from autograd_lite import context, foreign, hints, primitives
 from autograd_lite.backward import Number, Reach, Seeds, Unconnected, result
 from autograd_lite.errors import ArgumentError, DerivativeWarning, OperandError, OutputError, UnconnectedError
 from autograd_lite.nests import NAMESPACE, Shape, like_given, mapped, unravel
-from autograd_lite.refusals import watched
+from autograd_lite.refusals import refuse_solvers, watched
 from autograd_lite.variable import Variable, is_input_of
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ class Run:
                 output = f(*arguments, **keywords)
             except IndexError as error:
                 raise (foreign.explained(error) if shape.given else error) from error.__cause__
+            refuse_solvers(under_way.decided)
         return cls(inputs, shape, output, oldest, under_way)
 
     def reach(self, outputs: Sequence[Any]) -> tuple[Reach, bool]:

@@ -19,6 +19,7 @@ import numpy as np
 
 from autograd_lite import arrays, context, core, hints, operators, primitives
 from autograd_lite import numpy_functions as _numpy_functions  # noqa: F401 - enters what serves NumPy's functions
+from autograd_lite import scipy_functions as _scipy_functions  # noqa: F401 - and SciPy's
 from autograd_lite.conversion import as_float, as_operand
 from autograd_lite.errors import AutogradLiteError, OperandError, PrimitiveError, ReadOnlyError, TraceError
 from autograd_lite.frames import is_library, user_location

@@ -490,7 +490,16 @@ def cholesky(a: Any, *, upper: bool = False) -> Any:
     return _finished(matrices.triangle(np.asarray(found), n))
 
 
-def _small_factor(entries: Array, n: int) -> Array:
+def _quiet_factor(a: Array) -> Array:
+    """L of the lower triangle of a matrix; NaN where it is not positive definite."""
+    n = len(a)
+    entries = block(a[matrices.lower(n)].tolist(), (-1,))
+    if n <= SMALL_FACTOR:
+        return matrices.triangle(_small_factor(entries, n, quiet=True), n)
+    return matrices.triangle(applied(matrices.Cholesky(n, quiet=True), entries)[0], n)
+
+
+def _small_factor(entries: Array, n: int, *, quiet: bool = False) -> Array:
     rows = matrices.triangle(entries, n).tolist()
 
     def fails() -> str:
@@ -500,7 +509,10 @@ def _small_factor(entries: Array, n: int) -> Array:
         for i in range(j, n):
             for k in range(j):
                 rows[i][j] = rows[i][j] - rows[i][k] * rows[j][k]
-            rows[i][j] = sqrt(_checked(rows[j][j], _is_not_positive, fails)) if i == j else div(rows[i][j], rows[j][j])
+            if i == j:
+                rows[i][j] = sqrt(rows[j][j] if quiet else _checked(rows[j][j], _is_not_positive, fails))
+            else:
+                rows[i][j] = div(rows[i][j], rows[j][j])
     return block([rows[i][j] for i, j in zip(*matrices.lower(n), strict=True)], (-1,))
 
 

@@ -3,6 +3,9 @@
 The rule of an operation y = φ(u) is that of its first derivative, y' = Σ ∂φ/∂u·u', read coefficient by coefficient: the
 partials of the table, which are graphs of operations themselves, have series by the same rule, each one coefficient behind.
 So no operation needs a rule of its own. Three have one, since theirs takes fewer operations: products, quotients and powers.
+
+Of an operation with many results (a linear system) y' is what its forward rule gives, a graph over the arguments u and their
+velocities u', whose series are those of u one coefficient behind.
 """
 
 import operator
@@ -14,8 +17,9 @@ from autograd_lite import context, hints
 from autograd_lite.backward import Number, local_graphs, nan_if_nan, result, times
 from autograd_lite.copies import uncollected
 from autograd_lite.errors import ArgumentError, OperandError
+from autograd_lite.many import Item, is_bundle
 from autograd_lite.nests import Shape, unravel
-from autograd_lite.primitives import STEP, div, inv, mul, where
+from autograd_lite.primitives import STEP, div, inv, mul, positive, where
 from autograd_lite.primitives import pow as power
 from autograd_lite.transforms import Run, matching, name_of
 from autograd_lite.variable import Variable, is_stale
@@ -54,7 +58,8 @@ def taylor(f: Callable[[Any], Any], x: Any, v: Any, order: int) -> Any:
     -----
     One run of `f`, then power-series arithmetic over its graph [1]_: for each operation some order² products and sums, where
     nested derivatives would take 2ᵒʳᵈᵉʳ; order³ for the few operations whose partials never lead back to themselves (the
-    gamma functions, `sinc`, powers with a Variable as exponent). An operation that selects (`where`, `maximum`, `relu`) has
+    gamma functions, `sinc`, powers with a Variable as exponent), and for linear systems and decompositions of n rows n³ for
+    each order; `expm` doubles its matrices with each. An operation that selects (`where`, `maximum`, `relu`) has
     the coefficients of what it selected. Under `jit`, loops of `scan` and `while_loop` inside `f` are written out.
 
     References
@@ -111,11 +116,11 @@ def _checked(order: Any) -> int:
 
 
 def _is_step(operation: Any) -> bool:
-    """Whether an operation is a step function; refuses those with many results, which have no partials."""
+    """Whether an operation is a step function; refuses those that have neither partials nor are results of a node."""
     if len(operation.partials) != operation.arity or operation.partials[0] is None:
         raise OperandError(
-            f"taylor cannot follow {operation.name}, an operation with many results. Call taylor outside of it, or write "
-            "that part with operations of one result."
+            f"taylor cannot follow {operation.name}, a look-up in a table. Call taylor outside of it, or write that part "
+            "with other operations."
         )
     return operation.flat is STEP
 
@@ -123,7 +128,7 @@ def _is_step(operation: Any) -> bool:
 class _Series:
     """The coefficients of a node, as far as they are known, and of what they are computed."""
 
-    __slots__ = ("arguments", "condition", "locals", "node", "rule", "scaled", "terms")
+    __slots__ = ("arguments", "condition", "locals", "node", "rule", "scaled", "terms", "velocity")
 
     def __init__(self, node: Variable, terms: Terms, arguments: list[Any], condition: Number | None = None) -> None:
         self.node, self.terms, self.condition = node, terms, condition
@@ -131,6 +136,7 @@ class _Series:
         self.locals: list[tuple[Number, _Series | None] | None] | None = None  # each partial: its value and its series
         self.rule: Callable[[_Series, int], list[Part]] | None = None
         self.scaled: dict[str, Terms] = {}
+        self.velocity: _Series | None = None  # of the derivative along the line
 
 
 class _Sweep:
@@ -144,6 +150,8 @@ class _Sweep:
         self.seen: set[int] = set()
         self.same: dict[Any, int] = {}  # equal operations have one series: that closes the circle of sin and cos
         self.instead: dict[int, int] = {}
+        #: Of operations with many results, by their nodes: y' of each result, its series, and the condition that it is sent.
+        self.tangents: dict[int, dict[int, tuple[Number, _Series | None, Number | None]]] = {}
 
     def begin(self, x: Variable, direction: Number) -> None:
         rest: Terms = [None] * (self.order - 1)
@@ -165,10 +173,16 @@ class _Sweep:
         primitive = node._primitive
         if primitive is not None:
             places = tuple([self.place(a) if type(a) is Variable else repr(a) for a in node._arguments])
-            first = self.same.setdefault((primitive, places), node._number)
+            operation = getattr(primitive, "facts", primitive)  # not the numbers that a node keeps
+            first = self.same.setdefault((operation, places), node._number)
             if first != node._number:
                 self.instead[node._number] = first
                 return
+        if is_bundle(node):
+            return
+        if isinstance(primitive, Item):
+            self.enter_item(node)
+            return
         arguments = [self.of(a) for a in node._arguments]
         if not any(arguments) or (primitive is not None and _is_step(primitive)):
             return
@@ -182,6 +196,16 @@ class _Sweep:
         elif self.masked:
             series.condition = _either([a.condition for a in arguments if a])
         self.known[node._number] = series
+
+    def enter_item(self, node: Variable) -> None:
+        """Make the series of a result of an operation that has many: over the arguments of this operation."""
+        bundle: Any = node._arguments[0]
+        arguments = [self.of(a) for a in bundle._arguments]
+        if not any(arguments):
+            return
+        condition = _either([a.condition for a in arguments if a]) if self.masked else None
+        series = self.known[node._number] = _Series(node, [self.zeroth(node)], arguments, condition)
+        series.rule = self.by_tangents
 
     def enter_under(self, roots: list[Any]) -> None:
         """Enter the nodes under some that are not known yet, oldest first."""
@@ -210,6 +234,33 @@ class _Sweep:
                 None if p is None else (self.zeroth(p) if type(p) is Variable else p, self.of(p)) for p in found
             ]
         return series.locals
+
+    def velocity(self, series: _Series) -> _Series:
+        """A node for the derivative of another along the line, whose first coefficient is known."""
+        if series.velocity is None:
+            first = series.terms[1] if series.terms[1] is not None else 0.0
+            node: Variable = positive(first) if type(first) is Variable else Variable(first)
+            self.seen.add(node._number)
+            found = _Series(node, [self.zeroth(node)], [series], series.condition)
+            found.rule, series.velocity = self.by_velocity, found
+            self.known[node._number] = found
+        return series.velocity
+
+    def tangent(self, series: _Series) -> tuple[Number, _Series | None, Number | None] | None:
+        """y' of a result of an operation that has many, by the forward rule of the operation."""
+        item: Any = series.node._primitive
+        bundle: Any = series.node._arguments[0]
+        number = self.place(bundle)
+        if number not in self.tangents:
+            operation = bundle._primitive
+            arrived = [None if a is None else (self.velocity(a).node, a.condition) for a in series.arguments]
+            found = operation.pushed(bundle, arrived, range(operation.results), masked=self.masked)
+            self.enter_under([t for t, _ in found.values() if type(t) is Variable])
+            self.tangents[number] = {
+                k: (self.zeroth(t) if type(t) is Variable else t, self.of(t), condition)
+                for k, (t, condition) in found.items()
+            }
+        return self.tangents[number].get(item.index)
 
     # ------------------------------------------------------------------------------------------------ coefficients
 
@@ -247,11 +298,14 @@ class _Sweep:
             return []
         if series.rule is None:
             series.rule = _rule_of(series, self.order) or self.by_partials
-        if waiting := [(a, last) for a in self.used(series) if len(a.terms) <= last]:
+        needed = last + 1 if series.rule == self.by_velocity else last
+        if waiting := [(a, needed) for a in self.used(series) if len(a.terms) <= needed]:
             return waiting
         behind: list[_Series] = []
         if series.rule == self.by_partials and last > 0:
             behind = [local[1] for local in self.partials(series) if local and local[1]]
+        elif series.rule == self.by_tangents and last > 0 and (tangent := self.tangent(series)) and tangent[1]:
+            behind = [tangent[1]]
         for k in range(len(series.terms), last + 1):
             if waiting := [(p, k - 1) for p in behind if len(p.terms) < k]:
                 return waiting
@@ -279,6 +333,24 @@ class _Sweep:
                 if rest is not None:
                     parts.append((rest / k, _both(a.condition, own.condition)))
         return parts
+
+    def by_velocity(self, series: _Series, k: int) -> list[Part]:
+        """(k + 1)·u_{k+1}."""
+        (u,) = series.arguments
+        assert u is not None
+        new = u.terms[k + 1]
+        return [] if new is None else [(times(k + 1.0, new), u.condition)]
+
+    def by_tangents(self, series: _Series, k: int) -> list[Part]:
+        """y'_{k-1}/k."""
+        found = self.tangent(series)
+        if found is None:
+            return []
+        number, own, condition = found
+        if k == 1:
+            return [(number, condition)]
+        known = own.terms[k - 1] if own is not None else None
+        return [] if known is None or own is None else [(known / k, _both(condition, own.condition))]
 
 
 def _by_index(series: _Series) -> Terms:

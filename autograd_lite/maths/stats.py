@@ -24,11 +24,13 @@ from autograd_lite.arrays import LazyArray, as_variable_array, holds_variables, 
 from autograd_lite.conversion import as_operand
 from autograd_lite.errors import ArgumentError
 from autograd_lite.functions import object_array, unboxed
+from autograd_lite.maths.linalg import SMALL_FACTOR, _quiet_factor
+from autograd_lite.maths.matrices import block, solved
 from autograd_lite.primitives import (
-    Primitive, abs, atan2, div, erf, erfinv, exp, expm1, floor, gamma_density, gammainc, gammaincc,  # noqa: A004
+    Primitive, abs, atan2, cosh, div, erf, erfinv, exp, expm1, floor, gamma_density, gammainc, gammaincc,  # noqa: A004
     hold, hypot, inv, kl_div, less, log, log1mexp, log1p, log_beta_density, log_gamma_density,
     log_ndtr, log_t_density, logit, lower_beta, ndtr, ndtri, normal_density, pow, sigmoid, softplus,  # noqa: A004
-    sqrt, square, stirling_error, t_cdf, tan, upper_beta, where, xlog1py, xlogy,
+    square, stirling_error, t_cdf, tan, upper_beta, where, xlog1py, xlogy,
 )  # fmt: skip
 from autograd_lite.refusals import refusal
 
@@ -82,7 +84,9 @@ def _each(function: Formula, *numbers: Any) -> Any:
 def _logarithm(probability: Formula, other: Formula, y: Any, *shapes: Any) -> Any:
     """The logarithm of a probability, from the probability of the other side where that is less."""
     p = probability(y, *shapes)
-    return where(less(0.5, p), log1p(-other(y, *shapes)), log(p))
+    size = hold(p)  # by which p is divided, so that 1/p² of a second derivative does not overflow
+    small = where(size, log(div(p, where(size, size, 1.0))) + log(size), log(p))
+    return where(less(0.5, p), log1p(-other(y, *shapes)), small)
 
 
 class Distribution:
@@ -342,6 +346,28 @@ class Frozen:
 _HALF_LINE = (0.0, math.inf)
 LN2 = math.log(2.0)
 
+
+def _log_cauchy(y: Any) -> Any:
+    """The logarithm of the distribution function: in the tail log(1/-y) + log(-y·atan(1/-y)), of which nothing underflows."""
+    x = where(less(y, -1.0), -y, 1.0)
+    small = where(less(x, 1e100), log(x * atan2(1.0, x)), 0.0) - log(x) - math.log(math.pi)
+    return where(
+        less(y, -1.0), small, where(less(y, 0.0), log(atan2(1.0, -y) / math.pi), log1p(-atan2(1.0, y) / math.pi))
+    )
+
+
+def _log_logistic_density(y: Any) -> Any:
+    """In the middle by cosh, whose slope is exact where those of two softplus would cancel."""
+    middle = where(less(abs(y), 1.0), y, 0.0)
+    return where(less(abs(y), 1.0), -2.0 * (log(cosh(0.5 * middle)) + LN2), -softplus(y) - softplus(-y))
+
+
+def _log_weibull(y: Any, c: Any) -> Any:
+    """log(1 - e⁻ᵗ) with t = yᶜ, of which log t is left where t underflows."""
+    t = pow(y, c)
+    return where(less(t, 1e-5), c * log(y) - 0.5 * t + t * t / 24.0, log1mexp(t))
+
+
 norm = Distribution(
     "norm", {}, symmetric=True, logpdf=lambda y: -0.5 * y * y - _LOG_ROOT, pdf=normal_density, cdf=ndtr, logcdf=log_ndtr,
     ppf=ndtri,
@@ -377,12 +403,12 @@ laplace = Distribution(
     ppf=lambda q: where(less(q, 0.5), log(2.0 * q), -log(2.0 * (1.0 - q))),
 )  # fmt: skip
 logistic = Distribution(
-    "logistic", {}, symmetric=True, logpdf=lambda y: -softplus(y) - softplus(-y), cdf=sigmoid,
+    "logistic", {}, symmetric=True, logpdf=_log_logistic_density, cdf=sigmoid,
     logcdf=lambda y: -softplus(-y), ppf=logit,
 )  # fmt: skip
 cauchy = Distribution(
     "cauchy", {}, symmetric=True, logpdf=lambda y: -math.log(math.pi) - 2.0 * log(hypot(1.0, y)),
-    cdf=lambda y: atan2(1.0, -y) / math.pi,
+    cdf=lambda y: atan2(1.0, -y) / math.pi, logcdf=_log_cauchy,
     ppf=lambda q: where(less(q, 0.5), -inv(tan(math.pi * q)), inv(tan(math.pi * (1.0 - q)))),
 )  # fmt: skip
 lognorm = Distribution(
@@ -395,13 +421,15 @@ lognorm = Distribution(
 )  # fmt: skip
 weibull_min = Distribution(
     "weibull_min", {"c": _positive}, _HALF_LINE, logpdf=lambda y, c: log(c) + xlogy(c - 1.0, y) - pow(y, c),
-    cdf=lambda y, c: -expm1(-pow(y, c)), sf=lambda y, c: exp(-pow(y, c)), logcdf=lambda y, c: log1mexp(pow(y, c)),
-    logsf=lambda y, c: -pow(y, c), ppf=lambda q, c: pow(-log1p(-q), inv(c)), isf=lambda q, c: pow(-log(q), inv(c)),
+    cdf=lambda y, c: -expm1(-pow(y, c)), sf=lambda y, c: where(less(pow(y, c), 800.0), exp(-pow(y, c)), 0.0),
+    logcdf=_log_weibull, logsf=lambda y, c: -pow(y, c), ppf=lambda q, c: pow(-log1p(-q), inv(c)),
+    isf=lambda q, c: pow(-log(q), inv(c)),
 )  # fmt: skip
 halfnorm = Distribution(
     "halfnorm", {}, _HALF_LINE, logpdf=lambda y: -0.5 * y * y - _LOG_ROOT + LN2, cdf=lambda y: erf(math.sqrt(0.5) * y),
-    sf=lambda y: 2.0 * ndtr(-y), logsf=lambda y: log_ndtr(-y) + LN2, ppf=lambda q: math.sqrt(2.0) * erfinv(q),
-    isf=lambda q: -ndtri(0.5 * q),
+    sf=lambda y: 2.0 * ndtr(-y),
+    logsf=lambda y: where(less(y, 0.5), log1p(-erf(math.sqrt(0.5) * y)), log_ndtr(-y) + LN2),
+    ppf=lambda q: math.sqrt(2.0) * erfinv(q), isf=lambda q: -ndtri(0.5 * q),
 )  # fmt: skip
 
 # -------------------------------------------------------------------------------------------------------------- discrete
@@ -444,20 +472,21 @@ nbinom = Distribution(
 # ---------------------------------------------------------------------------------------------------------- multivariate
 
 
-def _solved(cov: Any, x: list[Any]) -> tuple[Any, Any]:
-    """|L⁻¹x|² and log det L, with cov = L·Lᵀ; nan where cov is not positive definite."""
-    size = len(x)
-    lower: list[list[Any]] = [[0.0] * size for _ in range(size)]
-    found: list[Any] = []
-    logarithms: list[Any] = []
-    for i in range(size):
-        for j in range(i + 1):
-            entry = cov[i][i] if i == j else 0.5 * (cov[i][j] + cov[j][i])  # so that the gradient is symmetric, too
-            rest = entry - _added(lower[i][k] * lower[j][k] for k in range(j))
-            lower[i][j] = sqrt(rest) if i == j else div(rest, lower[j][j])
-        found.append(div(x[i] - _added(lower[i][k] * found[k] for k in range(i)), lower[i][i]))
-        logarithms.append(log(lower[i][i]))
-    return _added(f * f for f in found), _added(logarithms)
+def _solved(cov: Any, rows: list[list[Any]]) -> tuple[list[Any], Any]:
+    """|L⁻¹x|² for each row x, and log det L, with cov = L·Lᵀ; nan where cov is not positive definite."""
+    size = len(cov)
+    lower = _quiet_factor(0.5 * (cov + cov.T))  # so that the gradient is symmetric, too
+    logarithms = _added(log(lower[k, k]) for k in range(size))
+    if size > SMALL_FACTOR and rows:
+        columns = solved(lower, block([n for row in rows for n in row], (len(rows), size)).T).T.tolist()
+        return [_added(f * f for f in column) for column in columns], logarithms
+    factor, squares = lower.tolist(), []
+    for x in rows:
+        found: list[Any] = []
+        for i in range(size):
+            found.append(div(x[i] - _added(factor[i][k] * found[k] for k in range(i)), factor[i][i]))
+        squares.append(_added(f * f for f in found))
+    return squares, logarithms
 
 
 def _added(numbers: Any) -> Any:
@@ -534,7 +563,7 @@ class MultivariateNormal:
 
         Notes
         -----
-        The factor is computed as scalar code, n³/6 products: meant for few components.
+        The factor is that of `al.linalg.cholesky`, one for all vectors: scalar code for few components, else LAPACK's.
         """
         if allow_singular:
             raise ArgumentError(
@@ -554,7 +583,8 @@ class MultivariateNormal:
             )
         rows = (points - centre).reshape(-1, size).tolist()
         constant = size * _LOG_ROOT
-        found = [-0.5 * square - half - constant for square, half in (_solved(spread.tolist(), row) for row in rows)]
+        squares, half = _solved(block(spread.ravel().tolist(), spread.shape), rows)
+        found = [-0.5 * square - half - constant for square in squares]
         if points.ndim == 1:
             return found[0]
         result = unboxed(np.fromiter(found, object, len(found)).reshape(points.shape[:-1]))

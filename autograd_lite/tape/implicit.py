@@ -87,10 +87,7 @@ class Solved:
         again = Solved(self.program, self.count, self.name)  # what is kept here must not lead back here
         unknowns = [result(*arguments) for result in again.results()]
         inputs = [positive(a) if type(a) is Variable else Variable(a) for a in (*unknowns, *arguments[self.count :])]
-        rows = [
-            gradients(r, inputs, create_graph=True) if type(r) is Variable else [0.0] * len(inputs)
-            for r in self.residuals(inputs)
-        ]
+        rows = [_slopes(r, inputs) if type(r) is Variable else [0.0] * len(inputs) for r in self.residuals(inputs)]
         return _minus_solved(rows, self.count)
 
     def numbers(self, values: list[float]) -> list[list[float | None]]:
@@ -255,6 +252,11 @@ def _connected(equations: Equations, solution: Sequence[Any], name: str) -> list
 # -------------------------------------------------------------------------------------------------------- the iteration
 
 
+def _slopes(r: Variable, inputs: Sequence[Variable]) -> list[Any]:
+    """Derivatives as graphs, and plain zeros where there is none: n² nodes for them would be most of a sparse Jacobian."""
+    return [0.0 if n is None else n for n in gradients(r, inputs, create_graph=True, unconnected="none")]
+
+
 def _norm(numbers: Sequence[Any]) -> Any:
     return reduce(maximum, [absolute(n) for n in numbers])
 
@@ -270,7 +272,7 @@ def _linear(equations: Equations, at: Sequence[Any]) -> tuple[list[Any], list[li
         if type(r) is not Variable:
             rows.append([0.0] * len(x))
         elif traced:
-            rows.append([held(n) for n in gradients(r, x, create_graph=True)])
+            rows.append([held(n) for n in _slopes(r, x)])
         else:
             rows.append(adjoints([r], [1.0], None, x, (0.0, 0.0)))
     return [held(r) for r in residuals], rows
@@ -286,6 +288,8 @@ def _newton(equations: Equations, y: list[Any]) -> tuple[list[Any], list[Any]]:
 
 def held(number: Any) -> Any:
     """A number without history; in a trace one that is held."""
+    if type(number) is float:  # a Jacobian is full of zeros
+        return number
     return stop_gradient(number) if recording.current() else getattr(number, "_value", number)
 
 

@@ -15,6 +15,7 @@ from autograd_lite.arrays import keeping
 from autograd_lite.errors import ArgumentError, BranchError, LoopLimitError, RowError
 from autograd_lite.nests import Fixed, Shape, unravel
 from autograd_lite.primitives import as_float
+from autograd_lite.refusals import singular_in_lane
 from autograd_lite.tape import recording
 from autograd_lite.tape.backends import python
 from autograd_lite.tape.backends.lanes import Columns, LaneProgram
@@ -335,7 +336,7 @@ class Served:
         shapes = [part[0] for part in self._parts] + [own[0][0] for own in found.values()]
         for lane, error in singular.items():
             if not shapes or any(isinstance(leaf, Fixed) for leaf in shapes[0].leaves):
-                raise error
+                raise singular_in_lane(error, lane) from error
             count = sum(shapes[0].sizes)
             found.setdefault(shapes[0], []).append((shapes[0], lane, [nan] * count))
 

@@ -3,6 +3,7 @@
 import dis
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import lru_cache
 from types import CodeType, FunctionType
 from typing import Any
 
@@ -291,6 +292,7 @@ def _table(leaves: list[Any], count: int) -> Any:
     return table if table.dtype == object else table.astype(np.float64)
 
 
+@lru_cache(maxsize=256)
 def _assigned(code: CodeType) -> set[str]:
     """The names from outside that a function assigns, or a function made in it."""
     names = {i.argval for i in dis.get_instructions(code) if i.opname in ("STORE_DEREF", "DELETE_DEREF")}

@@ -11,6 +11,7 @@ from autograd_lite import context, hints
 from autograd_lite.errors import ArgumentError, OperandError
 from autograd_lite.nests import NAMESPACE, Shape, arrays_in, as_array, unravel, variables_of
 from autograd_lite.primitives import as_float
+from autograd_lite.refusals import singular_in_lane
 from autograd_lite.tape import pickles, recording
 from autograd_lite.tape.backends.lanes import Columns
 from autograd_lite.tape.backends.registry import fastest
@@ -139,8 +140,11 @@ class Mapped:
             lane = [row if axis is None else row[k] for row, axis in zip(rows, axes, strict=True)]
             rebuilt: Any = optree.tree_unflatten(containers, lane)
             inner, words = rebuilt
-            with in_row(k):
-                results.append(self.f(*inner, **words))
+            try:
+                with in_row(k):
+                    results.append(self.f(*inner, **words))
+            except np.linalg.LinAlgError as error:
+                raise singular_in_lane(error, k) from error
         return optree.tree_map(self._joined, *results, namespace=NAMESPACE)
 
     def _joined(self, *leaves: Any) -> Any:

@@ -620,6 +620,23 @@ class TestNodes:
         with al.raise_on_nonfinite(), pytest.raises(al.NonFiniteError):
             al.grad(lambda a: la.eigh(a).eigenvectors[0, 0])(np.eye(5))
 
+    @pytest.mark.parametrize("name", ["inv", "cholesky"])
+    def test_a_watched_lane_without_a_result_is_named(self, name):
+        """Lanes run one by one there, on plain numbers: NumPy's own error came out."""
+        stack = np.stack([regular(5) @ regular(5).T, np.zeros((5, 5))])
+
+        def by_numpy(a):
+            return getattr(np.linalg, name)(a)
+
+        for f in (by_numpy, al.jit(by_numpy), al.grad(lambda a: by_numpy(a).sum())):
+            with (
+                al.raise_on_nonfinite(),
+                pytest.raises(al.MatrixError, match=rf"^lane 1 at test_linalg.py:\d+: {name}"),
+            ):
+                al.vmap(f)(stack)
+        with pytest.raises(al.MatrixError, match=rf"^lane 1: {name}"), al.raise_on_nonfinite():
+            al.vmap(getattr(np.linalg, name))(stack)
+
     def test_checks(self):
         """check_grads to the second order."""
         al.check_grads(lambda b: (la.solve(regular(5), b) ** 2).sum(), (np.ones(5),), order=2)

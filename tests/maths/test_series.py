@@ -12,7 +12,7 @@ from tiers import full, mostly_full
 import autograd_lite as al
 from autograd_lite.errors import ArgumentError, HandMadeNodeError, OperandError, StaleGraphError
 from autograd_lite.maths import series
-from autograd_lite.tape.loop import Item
+from autograd_lite.tape.lookups import Row
 
 V = al.Variable
 inf, nan = math.inf, math.nan
@@ -407,7 +407,105 @@ def test_other_messages():
         al.taylor(changing, 0.3, 1.0, 2)
 
 
-def test_operations_with_many_results_are_refused():
-    """They have no partials; loops and maps of this library are written out before."""
-    with pytest.raises(OperandError, match="^taylor cannot follow item_0, an operation with many results"):
-        series._is_step(Item.at(0))
+def test_look_ups_are_refused():
+    """They have no partials; loops, maps and look-ups of this library are written out before."""
+    with pytest.raises(OperandError, match="^taylor cannot follow row_0_of_1, a look-up in a table"):
+        series._is_step(Row(0, 1, 3))
+
+
+# ------------------------------------------------------------------------------------ operations with many results
+
+RNG = np.random.default_rng(20)
+MATRIX, ALONG = RNG.normal(size=(6, 6)) + 3.0 * np.eye(6), RNG.normal(size=(6, 6))
+SIX = np.linspace(0.5, 1.5, 6)
+
+#: Of more rows than scalar code serves.
+MATRICES = {
+    "solve": lambda a: al.linalg.solve(a, a[0] * a[1]),
+    "inv": lambda a: al.linalg.inv(a)[2],
+    "det": al.linalg.det,
+    "slogdet": lambda a: al.linalg.slogdet(a)[1],
+    "cholesky": lambda a: al.linalg.cholesky(a @ a.T + 6.0 * np.eye(6))[5],
+    "eigvalsh": lambda a: al.linalg.eigvalsh(a + a.T),
+    "eigh": lambda a: al.linalg.eigh(a + a.T)[1][:, 2] ** 2,
+    "svdvals": al.linalg.svdvals,
+    "lstsq": lambda a: al.linalg.lstsq(a[:, :3], a[:, 4])[0],
+    "pinv": lambda a: al.linalg.pinv(a[:, :3])[1],
+    "expm": lambda a: al.linalg.expm(0.1 * a)[2],
+    "branch": lambda a: al.where(a[0, 0] > 0.0, al.linalg.solve(a, a[1]), al.linalg.solve(a.T, a[2])),
+    "other branch": lambda a: al.where(a[0, 0] > 9.0, al.linalg.solve(a, a[1]), al.linalg.solve(a.T, a[2])),
+}
+SOLVERS = {
+    "root": lambda p: al.root(lambda x: 2.0 * x + al.sin(np.roll(x, 1)) * p - p, 0.0 * p),
+    "fixed_point": lambda p: al.fixed_point(lambda x: 0.1 * (ALONG @ al.cos(x)) + p, 0.0 * p),
+    "argmin": lambda p: al.argmin(lambda x: al.sum((x - p) ** 2) + 0.1 * al.sum(x) ** 4, 0.0 * p),
+    "odeint": lambda p: al.odeint(lambda y, _: al.sin(y) - p * y, p, np.array([0.0, 0.5]), method="rk4")[-1],
+}
+CASES = {**{n: (f, MATRIX, ALONG) for n, f in MATRICES.items()}, **{n: (f, SIX, SIX[::-1]) for n, f in SOLVERS.items()}}
+
+
+def nested(f, x, v, order):
+    """The coefficients by derivatives of derivatives."""
+    rows, g = [], lambda t: f(x + t * v)
+    for k in range(order + 1):
+        rows.append(np.asarray(g(0.0), dtype=float) / math.factorial(k))
+        g = al.jacobian(g)
+    return np.array(rows)
+
+
+@pytest.mark.parametrize("name", mostly_full(sorted(CASES), slice(0, None, 2)))
+def test_operations_with_many_results(name):
+    """They were refused from five rows on; eagerly, compiled, in lanes. Each order loses some digits of the condition."""
+    f, x, v = CASES[name]
+    wanted = nested(f, x, v, 3)
+    routes = {
+        "eager": lambda: al.taylor(f, x, v, 3),
+        "jit": lambda: al.jit(lambda a: al.taylor(f, a, v, 3))(x),
+        "vmap": lambda: al.vmap(lambda a: al.taylor(f, a, v, 3))(np.stack([1.1 * x, x]))[1],
+    }
+    for route, found in routes.items():
+        assert np.abs(np.asarray(found()) - wanted).max() <= 1e-13 * np.abs(wanted).max(), route
+
+
+def test_a_linear_system_to_order_eight():
+    """Against 40 digits, and its own derivative by a parameter of the point."""
+    ones = np.ones(6)
+
+    def theirs(t):
+        a = mpmath.matrix(MATRIX.tolist()) + t * mpmath.matrix(ALONG.tolist())
+        return mpmath.lu_solve(a, mpmath.matrix(ones.tolist()))[0]
+
+    with mpmath.workdps(40):
+        exact = [float(c) for c in mpmath.taylor(theirs, 0, 9)]
+    found = al.taylor(lambda a: al.linalg.solve(a, ones)[0], MATRIX, ALONG, 8)
+    np.testing.assert_allclose(found, exact[:9], rtol=1e-12, atol=1e-13 * max(map(abs, exact)))
+
+    def along(s):
+        return al.taylor(lambda a: al.linalg.solve(a, ones)[0], MATRIX + s * ALONG, ALONG, 4)
+
+    slopes = [(k + 1) * exact[k + 1] for k in range(5)]
+    np.testing.assert_allclose(al.jacobian(along)(0.0), slopes, rtol=1e-11)
+
+
+def test_a_singular_matrix_on_the_way():
+    """An error eagerly; in lanes NaN, and the neighbour is right."""
+
+    def f(t):
+        return al.taylor(lambda s: al.linalg.solve(MATRIX * s, SIX)[0], t, 1.0, 2)
+
+    with pytest.raises(al.MatrixError):
+        f(0.0)
+    found = al.vmap(f)(np.array([0.0, 1.0]))
+    assert np.isnan(found[0]).all()
+    np.testing.assert_allclose(found[1], f(1.0), rtol=1e-13)
+
+
+def test_work_grows_with_the_square_of_the_order():
+    """Each order adds one system and products, where nested derivatives would double them."""
+
+    def nodes(order):
+        before = V(0.0).number
+        al.taylor(lambda a: al.linalg.solve(a, SIX), MATRIX, ALONG, order)
+        return V(0.0).number - before
+
+    assert nodes(8) - nodes(7) <= nodes(4) - nodes(3)

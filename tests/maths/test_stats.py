@@ -208,6 +208,15 @@ def test_distribution_functions_at_orders_up_to_two(case):
         (stats.norm.pdf, (NAN,), NAN, NAN),
         (stats.norm.logpdf, (INF,), -INF, None),
         (stats.t.logpdf, (1e200, 3.0), -1840.871738667524, None),
+        (stats.t.logpdf, (1e200, 1.0), -922.1787670834677, -2e-200),
+        (stats.t.cdf, (-1e200, 1.0), 3.1830988618379067e-201, 0.0),
+        (stats.t.logcdf, (-1e160, 1.0), -369.5583447648967, None),
+        (stats.t.sf, (1e90, 3.0), 1.1026577908435842e-270, 0.0),
+        (stats.cauchy.logcdf, (-1e200,), -461.6617484846586, 1e-200),
+        (stats.cauchy.logsf, (1e160,), -369.5583447648967, -1e-160),
+        (stats.logistic.logpdf, (1e-200,), -1.3862943611198906, -5e-201),
+        (stats.halfnorm.logsf, (1e-200,), -7.978845608028654e-201, -0.7978845608028654),
+        (stats.weibull_min.logcdf, (1e-200, 1.7), -782.8789316179756, 1.7e200),
     ],
     ids=str,
 )
@@ -217,6 +226,25 @@ def test_tails(f, arguments, value, slope):
     assert got == pytest.approx(value, rel=1e-12, nan_ok=True)
     if slope is not None:
         assert by == pytest.approx(slope, rel=1e-9, nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("f", "y", "exact"),
+    [
+        (lambda y: stats.gamma.logsf(y, 3.0), 600.0, -5.537037243049e-06),
+        (lambda y: stats.chi2.logsf(y, 6.0), 1200.0, -1.384259310762e-06),
+        (lambda mu: stats.poisson.logsf(40.0, mu), 1e-5, -4.1e11),
+        (stats.cauchy.logsf, 1e150, 1e-300),
+        (stats.logistic.logpdf, 1e-10, -0.5),
+        (lambda a: stats.beta.logpdf(1e-200, a, 2.0), 1e5, -1.99998000018e-10),
+        (lambda v: stats.t.logpdf(1e200, v), 1.0, -0.3224670334241132),
+        (lambda v: stats.t.logpdf(-1e160, v), 1.0, -0.3224670334241132),
+    ],
+)  # fmt: skip
+def test_second_derivatives_in_tails(f, y, exact):
+    """1/p² of a probability of 1e-261 overflowed. What is left of terms of 1 keeps six digits."""
+    assert al.grad(al.grad(f))(y) == pytest.approx(exact, rel=1e-5)
+    assert al.jit(al.grad(al.grad(f)))(y) == pytest.approx(exact, rel=1e-5)
 
 
 #: Numbers outside the support of each distribution that has an end, and shapes.
@@ -313,12 +341,32 @@ def test_a_likelihood_of_many_samples_is_a_short_program():
 
     compiled = al.jit(al.value_and_grad(likelihood))
     value, slope = compiled(np.array([4.0, 0.3, 1.2]))
-    assert " 96 instructions" in str(compiled.report())
+    assert " 104 instructions" in str(compiled.report())
     v = mpf(4)
     with mp.workdps(20):
         exact = sum(_t((mpf(a) - mpf(0.3)) / mpf(1.2), v) for a in x) - 5000 * mpmath.log(mpf(1.2))
     assert value == pytest.approx(float(exact), rel=1e-13)
     assert slope[1] == pytest.approx(sum(5.0 * (a - 0.3) / (4.0 * 1.44 + (a - 0.3) ** 2) for a in x), rel=1e-11)
+
+
+@pytest.mark.parametrize("n", [6, 12])
+def test_many_components_and_vectors(n):
+    """One factor for all vectors, by LAPACK for many components; nan where the covariance is not positive definite."""
+    rng = np.random.default_rng(n)
+    a, points, mean = rng.normal(size=(n, n)), rng.normal(size=(4, n)), rng.normal(size=n)
+    cov = a @ a.T + n * np.eye(n)
+
+    def likelihood(s):
+        return al.sum(stats.multivariate_normal.logpdf(points, mean, s))
+
+    inverse, apart = np.linalg.inv(cov), points - mean
+    slope = 0.5 * (inverse @ apart.T @ apart @ inverse - 4 * inverse)
+    for f in (al.grad(likelihood), al.jit(al.grad(likelihood))):
+        np.testing.assert_allclose(f(cov), slope, rtol=1e-11, atol=1e-14)
+    assert math.isnan(likelihood(-cov))
+    found = al.vmap(lambda s: likelihood(s * cov))(np.array([-1.0, 1.0]))
+    assert math.isnan(found[0])
+    assert found[1] == pytest.approx(likelihood(cov), rel=1e-13)
 
 
 def _normal_of_vectors(x, mean, cov):

@@ -22,15 +22,15 @@ refusals  rule  tape.progress  see.watch
 primitives
 arrays  tape.program  tape.llvm.engine
 foreign  functions  operators  tape.alike  tape.masked  tape.llvm.matrices  tape.llvm.tables
-numpy_functions  maths.stats  tape.rolled  tape.llvm.masked_loops  tape.llvm.matrix_loops  tape.llvm.runtime
-variable  stats
+numpy_functions  scipy_functions  tape.rolled  tape.llvm.masked_loops  tape.llvm.matrix_loops  tape.llvm.runtime
+variable
 copies  many  nests  selection  see.labels
 backward  tables  tape.backends.registry  tape.elements  see.formulas  train.nn  train.optim
 transforms  maths.matrices  tape.recording  see.graph  nn  optim
 testing  maths.linalg  maths.series  tape.colours  tape.lookups  tape.states  tape.trace  see.blame  see.budget
 see.dot  see.expressions  see.flow  see.kinks  bridge.spaces
-linalg  tape.lowering  tape.pushing  see.audit  see.fold  see.stepper  see.why  bridge.covariance
-tape.backends.python  tape.interim  tape.llvm.emit  see.levels
+linalg  maths.stats  tape.lowering  tape.pushing  see.audit  see.fold  see.stepper  see.why  bridge.covariance
+stats  tape.backends.python  tape.interim  tape.llvm.emit  see.levels
 tape.backends.numpy  tape.tape  tape.llvm.loops  see.view
 tape.backends.lanes  tape.files  tape.healing  tape.text
 tape.paths  tape.pickles  tape.llvm.backend  see.explain
@@ -111,8 +111,11 @@ CORE = "core"
 #: singular lanes that run eagerly are NaN, and others go on.
 #: Tape +35, see +20: branches over rows of a list are joined, results that hold Variables unseen are refused; compiled
 #: and mapped functions return error budgets.
+#: Core +45: SciPy's `logsumexp`, `softmax` and `log_softmax`, which no protocol reaches, of Variables (`scipy_functions`).
+#: Core +50: lanes without a result named by lane and line, SciPy's solvers in Python refused, betaln of negative numbers.
+#: Maths +50: `taylor` through operations with many results (systems, decompositions, solvers), by their forward rule.
 BUDGETS = {
-    "core": 5860, "maths": 1700, "tape": 9660, "tape.llvm": 2600,
+    "core": 5990, "maths": 1790, "tape": 9670, "tape.llvm": 2600,
     "see": 3750, "train": 389, "bridge": 1010, "command line": 364,
 }  # fmt: skip
 
