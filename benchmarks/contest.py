@@ -50,6 +50,7 @@ CONTESTANTS = {
     "jax": Contestant("jax", "benchmarks.peers.with_jax"),
     "jax, scalar code": Contestant("jax", "benchmarks.peers.with_jax"),
     "casadi": Contestant("casadi", "benchmarks.peers.with_casadi"),
+    "pyoptinterface": Contestant("pyoptinterface", "benchmarks.peers.with_pyoptinterface"),
     "torch": Contestant("torch", "benchmarks.peers.with_torch", one_thread=True),
     "torch" + ALL_CORES: Contestant("torch", "benchmarks.peers.with_torch"),
     "autograd": Contestant("autograd", "benchmarks.peers.with_autograd", one_thread=True),

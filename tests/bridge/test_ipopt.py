@@ -41,7 +41,7 @@ class Recorder:
         jacobian[p.jacobianstructure()] = p.jacobian(x)
         hessian[p.hessianstructure()] = p.hessian(x, 2.0 * ones, 3.0)
         self.matrices = jacobian, hessian
-        self.goes_on = p.intermediate(0)
+        self.goes_on = p.intermediate(0, 7)
         return x, {"status": 0, "status_msg": b"Solved.", "obj_val": p.objective(x), "mult_g": ones}
 
 
