@@ -1488,15 +1488,16 @@ static int one_sum(Sums *s, Py_ssize_t output, const uint8_t *kinds, const int64
     return 0;
 }
 
-/* linear_sums(kinds, starts, arguments, constants, first, outputs): `elements.linear_sums`, all of them buffers but `first`. */
+/* linear_sums(kinds, starts, arguments, constants, outputs): `elements.linear_sums`, all of them buffers. */
 static PyObject *core_linear_sums(PyObject *Py_UNUSED(module), PyObject *args)
 {
     Py_buffer kinds, starts, arguments, constants, outputs;
     Sums s = {0};
-    if (!PyArg_ParseTuple(args, "y*y*y*y*ny*", &kinds, &starts, &arguments, &constants, &s.first, &outputs)) return NULL;
+    if (!PyArg_ParseTuple(args, "y*y*y*y*y*", &kinds, &starts, &arguments, &constants, &outputs)) return NULL;
     PyObject *all = NULL, *parts[4] = {NULL};
     Py_ssize_t count = outputs.len / 8;
     s.slots = kinds.len;
+    s.first = s.slots - starts.len / 8;
     s.inputs = s.first - constants.len / 8;
     s.constants = constants.buf;
     s.place = PyMem_RawCalloc(s.slots + 1, sizeof *s.place);

@@ -70,7 +70,7 @@ class Swing(NamedTuple):
 
 
 class Collocation:
-    """This library: plain functions, compiled so that the next call finds what was made for the first."""
+    """Ours: plain functions, compiled so that the next call finds what was made for the first."""
 
     def __init__(self, swing: Swing, options: Mapping[str, Any]) -> None:
         import autograd_lite as al
@@ -114,7 +114,7 @@ class Process:
         self.make = importlib.import_module(module).Collocation
         self.made: Any = None
 
-    def total(self, intervals: int, again: bool) -> Total:  # noqa: FBT001 - it is asked through a pipe
+    def total(self, intervals: int, again: bool) -> Total:
         """Solve; the first time from the function or model on."""
         swing = Swing(intervals)
         start = swing.start(again=again)
@@ -140,28 +140,13 @@ class Totals:
         swing = Swing(10 if options.quick else self.intervals)
         names, _ = contest.present([name for name in MODULES if name in options.contestants])
         tasks = {name: ((lambda name=name: _totals(swing, *MODULES[name])), options.rounds) for name in names}
-        found = {name: rounds for name, rounds in measure.in_turns(tasks).items() if rounds}
-        missing = [name for name in names if name not in found]
-        lines = [[name, *self._cells(rounds, found.get(OURS, []))] for name, rounds in found.items()]
-        lines += [[name, "not run", *[""] * 7] for name in missing]
-        header = [
-            "contestant", "first optimum after", "our time / its time", "in single rounds", "in CPU time",
-            "from another start", "our time / its time", "iterations", "least effort",
-        ]  # fmt: skip
+        found = measure.in_turns(tasks)
+        heads = ["From the function or model to the optimum:", "From another start, in the same process:"]
+        tables = [f"{head}\n\n{_table(found, which)}" for which, head in enumerate(heads)]
+        found = {name: rounds for name, rounds in found.items() if rounds}
         verdicts = [self._verdict(name, found) for name in self.bars if name in found and OURS in found]
-        text = "\n\n".join([measure.table(header, lines), "\n".join(verdicts)]).strip()
+        text = "\n\n".join([*tables, "\n".join(verdicts)]).strip()
         return Section(self.number, self.title, text, self._wrong(found))
-
-    def _cells(self, rounds: Sequence[tuple[Total, Total]], ours: Sequence[tuple[Total, Total]]) -> list[str]:
-        first, again = (_seconds(rounds, k) for k in range(2))
-        shown = ["1", "–", "1", "1"]
-        if ours and rounds is not ours:
-            cpu = _middle([a.cpu for a, _ in ours]) / _middle([a.cpu for a, _ in rounds])
-            ratios = [_middle(_seconds(ours, k)) / _middle(_seconds(rounds, k)) for k in range(2)]
-            shown = [plain(ratios[0]), measure.spread(_seconds(ours, 0), first), plain(cpu), plain(ratios[1])]
-        told = "–" if rounds[0][0].iterations < 0 else f"{rounds[0][0].iterations}, {rounds[0][1].iterations}"
-        effort = f"{rounds[0][0].effort:.8g}"
-        return [duration(_middle(first)), *shown[:3], duration(_middle(again)), shown[3], told, effort]
 
     def _verdict(self, name: str, found: Mapping[str, Sequence[tuple[Total, Total]]]) -> str:
         ratio = _middle(_seconds(found[OURS], 0)) / _middle(_seconds(found[name], 0))
@@ -187,6 +172,30 @@ def _totals(swing: Swing, module: str, libraries: Sequence[str]) -> tuple[Total,
         return first, again
     finally:
         worker.close()
+
+
+def _table(found: Mapping[str, Sequence[tuple[Total, Total]]], which: int) -> str:
+    """Return the table of first solutions, or of those from another start."""
+    lines = []
+    for name, rounds in found.items():
+        if not rounds:
+            lines.append([name, "not run", *[""] * 5])
+            continue
+        times, ratio, spread, cpu = _seconds(rounds, which), "1", "–", "1"
+        if found.get(OURS) and name != OURS:
+            ours, both = (
+                _seconds(found[OURS], which),
+                [[pair[which].cpu for pair in of] for of in (found[OURS], rounds)],
+            )
+            ratio, spread = f"{_middle(ours) / _middle(times):.3g}", measure.spread(ours, times)
+            cpu = f"{_middle(both[0]) / _middle(both[1]):.3g}"
+        one = rounds[0][which]
+        told = "–" if one.iterations < 0 else str(one.iterations)
+        lines.append([name, duration(_middle(times)), ratio, spread, cpu, told, f"{one.effort:.8g}"])
+    header = [
+        "contestant", "time a run", "our time / its time", "in single rounds", "in CPU time", "iterations", "least effort",
+    ]  # fmt: skip
+    return measure.table(header, lines)
 
 
 def _seconds(rounds: Sequence[tuple[Total, Total]], which: int) -> list[float]:

@@ -92,7 +92,7 @@ class Evaluations:
         self.name, self.uses, self.without = name_of(f), dict[str, Use](), without
         space = space or Space(())
         self._known: dict[str, tuple[Any, Any]] = {}
-        self._made: dict[str, Any] = {}
+        self._made: dict[Any, Any] = {}
         self._alone: dict[str, Any] = {}
         self._more: tuple[Any, ...] = ()
         #: The compiled function of x alone that this is, if it is one.
@@ -104,7 +104,7 @@ class Evaluations:
         self.f = renamed(f, lambda x, *more: f(space.nest(x), *more, *arguments, **(keywords or {})))
 
     @property
-    def kept(self) -> dict[str, Any]:
+    def kept(self) -> dict[Any, Any]:
         """What a compiled function keeps for later calls."""
         return self._made
 

@@ -26,7 +26,7 @@ def everything(f: Evaluations, others: Sequence[Evaluations]) -> tuple[Sparse, l
     They are those of the last solution, with compiled code, if all functions are compiled ones.
     """
     own = [each.compiled for each in (f, *others)]
-    kept = f.kept if None not in own else {}
+    kept: dict[Any, Any] = f.kept if None not in own else {}
     key = "ipopt", *own[1:]
     if key not in kept:
         sizes: list[int] = []

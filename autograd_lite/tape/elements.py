@@ -33,13 +33,7 @@ _ZERO_OF_ZEROS = frozenset([primitives.add, primitives.sub, primitives.neg, prim
 
 #: Kinds of slots in a sum: operations that may be linear, what is none, constants; more is added where several use a slot.
 _ADD, _SUB, _NEG, _MUL, _DIV, _TERM, _CONSTANT, _SHARED = range(8)
-_KINDS = {
-    primitives.add: _ADD,
-    primitives.sub: _SUB,
-    primitives.neg: _NEG,
-    primitives.mul: _MUL,
-    primitives.div: _DIV,
-}
+_KINDS = {primitives.add: _ADD, primitives.sub: _SUB, primitives.neg: _NEG, primitives.mul: _MUL, primitives.div: _DIV}
 
 
 @dataclass(frozen=True)
@@ -188,19 +182,20 @@ def _sums(arrays: Arrays) -> tuple[Any, Any, Any, Any]:
     uses = np.bincount(arrays.arguments, minlength=program.slots)
     kinds[(uses > 1) & (kinds < _TERM)] += _SHARED
     constants, outputs = np.array(program.constants), np.array(program.outputs, dtype=np.int64)
-    found = linear_sums(kinds, arrays.starts, arrays.arguments, constants, first, outputs)
-    types = np.float64, np.int64, np.int64, np.float64
+    found = linear_sums(kinds, arrays.starts, arrays.arguments, constants, outputs)
+    types: tuple[Any, ...] = np.float64, np.int64, np.int64, np.float64
     offset, counts, slots, factors = (np.frombuffer(part, kind) for part, kind in zip(found, types, strict=True))
     return offset, np.repeat(np.arange(len(counts)), counts), slots, factors
 
 
 @core.or_compiled
-def linear_sums(kinds: Any, starts: Any, arguments: Any, constants: Any, first: int, outputs: Any) -> tuple[Any, ...]:
+def linear_sums(kinds: Any, starts: Any, arguments: Any, constants: Any, outputs: Any) -> tuple[Any, ...]:
     """For each of these slots a constant and how many terms it has, and for each term the slot and its factor.
 
     The instruction at a slot has its arguments from a start on; constants lie before the first instruction.
     """
-    inputs, numbers = first - len(constants), constants.tolist()
+    first, numbers = len(kinds) - len(starts), constants.tolist()
+    inputs = first - len(numbers)
     starts, arguments, kinds = starts.tolist(), arguments.tolist(), kinds.tobytes()
 
     def constant(slot: int) -> float:

@@ -327,7 +327,7 @@ def test_the_twenty_functions_are_smooth_where_they_are_differentiated(name):
     assert (ahead - behind) / (2 * h) == pytest.approx(slope, rel=1e-5, abs=1e-6)
 
 
-@pytest.mark.parametrize("name", mostly_full(["compile", "lanes", "scale", "replay", "sparse", "fits"], [0]))
+@pytest.mark.parametrize("name", mostly_full(["compile", "lanes", "scale", "replay", "sparse", "fits", "ipopt"], [0]))
 def test_each_benchmark_runs_and_writes_its_page(name, tmp_path, capsys):
     """Quick sizes, without peers: the tables are formed, every result agrees, the rest is drawn."""
     pytest.importorskip("matplotlib")

@@ -86,12 +86,14 @@ class ArrayLanes:
             if slot not in kept and slot >= program.first_instruction:
                 free.setdefault(position, []).append(slot)
         found = functions.__getitem__ if functions else function_of
+        # NumPy takes an array of one number as it is, and spends a microsecond on one of Python.
+        self._constants = [*map(np.array, program.constants)] if functions else program.constants
         self._steps = [(found(f), arguments, free.get(k, ())) for k, (f, arguments) in enumerate(program.code)]
 
     def run(self, inputs: Sequence[Array]) -> tuple[list[Array], Array]:
         """The outputs, and for each lane 0, the number of the first guard that failed, or -1 for a doubtful NaN."""
         program = self.program
-        values: list[Any] = [*inputs, *program.constants]
+        values: list[Any] = [*inputs, *self._constants]
         with np.errstate(all="ignore"):
             for function, arguments, finished in self._steps:
                 values.append(function(*[values[a] for a in arguments]))
