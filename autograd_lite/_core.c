@@ -1243,10 +1243,11 @@ static PyObject *slot_of_node(Node *n, PyObject *const *part, int merging)
         PyTuple_SET_ITEM(slots, 1, swap);
     }
     if (!(key = PyTuple_Pack(2, rule, slots))) goto out;
-    if (merging) slot = Py_XNewRef(PyDict_GetItemWithError(known, key));
-    if (slot || PyErr_Occurred()) goto out;
-    slot = PyLong_FromLongLong(first_instruction + PyList_GET_SIZE(code));
-    if (slot && (PyList_Append(code, key) < 0 || PyDict_SetItem(known, key, slot) < 0)) Py_CLEAR(slot);
+    PyObject *own = PyLong_FromLongLong(first_instruction + PyList_GET_SIZE(code));
+    if (own && !merging && PyDict_SetItem(known, key, own) < 0) Py_CLEAR(own);
+    slot = own ? Py_XNewRef(merging ? PyDict_SetDefault(known, key, own) : own) : NULL;
+    if (slot && slot == own && PyList_Append(code, key) < 0) Py_CLEAR(slot);
+    Py_XDECREF(own);
 out:
     Py_XDECREF(slots);
     Py_XDECREF(key);
