@@ -14,6 +14,7 @@
 #error "this file relies on the GIL; the package is pure Python without it"
 #endif
 #include <structmember.h>
+#include <float.h>
 #include <math.h>
 #include <stdint.h>
 
@@ -1087,6 +1088,35 @@ out:
     return both;
 }
 
+/* reachable(roots, oldest): `variable.reachable`; of nodes with one number, which somebody set, one. */
+static PyObject *core_reachable(ARGUMENTS)
+{
+    Pass p = {0};
+    if (count < 1 || count > 2) return refused("reachable takes roots and a number");
+    PyObject *roots = PySequence_List(args[0]), *all = NULL;
+    if (!roots) return NULL;
+    if (!are_nodes(roots) || (count > 1 && oldest_of(args[1], &p) < 0)) { Py_DECREF(roots); return NULL; }
+    if (search(&p, &PyList_GET_ITEM(roots, 0), PyList_GET_SIZE(roots), 0) < 0) { PyErr_NoMemory(); goto out; }
+    size_t nodes = p.inner_count = 0;
+    for (size_t i = 0; i < p.met_count; i++) {
+        uint64_t number = NUMBER(p.met[i]);
+        if (ROOM(&p, inner) < 0) { PyErr_NoMemory(); goto out; }
+        if (!i || number < p.low) p.low = number;
+        if (!i || number > p.high) p.high = number;
+        p.inner[p.inner_count++] = (Numbered){number, p.met[i]};
+    }
+    for (size_t i = 0; i < p.met_count; i++) p.met[i]->word &= ~(uint64_t)MET; /* before anything of Python runs */
+    if (p.inner_count) in_order(&p);
+    for (size_t i = 0; i < p.inner_count; i++)
+        if (!i || NUMBER(p.inner[i].node) != NUMBER(p.inner[nodes - 1].node)) p.inner[nodes++] = p.inner[i];
+    all = PyList_New((Py_ssize_t)nodes);
+    for (size_t i = 0; all && i < nodes; i++) PyList_SET_ITEM(all, nodes - 1 - i, Py_NewRef((PyObject *)p.inner[i].node));
+out:
+    over(&p, 0);
+    Py_DECREF(roots);
+    return all;
+}
+
 /* --------------------------------------------------------------------------- sweeps and programs of traces: backward, trace */
 
 static PyObject *found(PyObject *by_number, Node *n) /* borrowed; NULL, perhaps with an error */
@@ -1186,7 +1216,7 @@ static PyObject *core_send_graphs(ARGUMENTS)
 static PyObject *slot_of_node(Node *n, PyObject *const *part, int merging)
 {
     PyObject *const slot_of = part[0], *const known = part[1], *const code = part[2], *const constants = part[3];
-    const long long first_constant = 1LL << 40, first_instruction = 1LL << 41;
+    const long long first_constant = 1LL << 28, first_instruction = 1LL << 29;
     Rule *rule = bound(n->primitive);
     Py_ssize_t arity = arguments_of(n), folded = 0;
     if (rule && rule == rules[POS] && argument(n, 0)) return Py_XNewRef(found(slot_of, argument(n, 0)));
@@ -1213,10 +1243,11 @@ static PyObject *slot_of_node(Node *n, PyObject *const *part, int merging)
         PyTuple_SET_ITEM(slots, 1, swap);
     }
     if (!(key = PyTuple_Pack(2, rule, slots))) goto out;
-    if (merging) slot = Py_XNewRef(PyDict_GetItemWithError(known, key));
-    if (slot || PyErr_Occurred()) goto out;
-    slot = PyLong_FromLongLong(first_instruction + PyList_GET_SIZE(code));
-    if (slot && (PyList_Append(code, key) < 0 || PyDict_SetItem(known, key, slot) < 0)) Py_CLEAR(slot);
+    PyObject *own = PyLong_FromLongLong(first_instruction + PyList_GET_SIZE(code));
+    if (own && !merging && PyDict_SetItem(known, key, own) < 0) Py_CLEAR(own);
+    slot = own ? Py_XNewRef(merging ? PyDict_SetDefault(known, key, own) : own) : NULL;
+    if (slot && slot == own && PyList_Append(code, key) < 0) Py_CLEAR(slot);
+    Py_XDECREF(own);
 out:
     Py_XDECREF(slots);
     Py_XDECREF(key);
@@ -1244,7 +1275,7 @@ typedef struct { Py_ssize_t inputs, constants, count, *of; } Slots;
 
 static Py_ssize_t *place_of(const Slots *s, PyObject *slot) /* NULL with an error */
 {
-    const long long first_constant = 1LL << 40, first_instruction = 1LL << 41;
+    const long long first_constant = 1LL << 28, first_instruction = 1LL << 29;
     long long k = PyLong_AsLongLong(slot);
     if (0 <= k && k < s->inputs) { s->of[s->constants + s->count] = (Py_ssize_t)k; return &s->of[s->constants + s->count]; }
     if (first_constant <= k && k < first_constant + s->constants) return &s->of[k - first_constant];
@@ -1313,6 +1344,194 @@ out:
     return all;
 }
 
+/* --------------------------------------------------------------------------- programs as arrays: tape.alike and tape.elements */
+
+/* columns(code): `alike.columns`; numbers as the bytes of int64. */
+static PyObject *core_columns(PyObject *Py_UNUSED(module), PyObject *code)
+{
+    if (!PyTuple_CheckExact(code)) return refused("columns takes the code of a program");
+    Py_ssize_t count = PyTuple_GET_SIZE(code), total = 0;
+    for (Py_ssize_t k = 0; k < count; k++) {
+        PyObject *step = PyTuple_GET_ITEM(code, k);
+        if (!PyTuple_CheckExact(step) || PyTuple_GET_SIZE(step) != 2 || !PyTuple_CheckExact(PyTuple_GET_ITEM(step, 1)))
+            return refused("an instruction is an operation and a tuple of slots");
+        total += PyTuple_GET_SIZE(PyTuple_GET_ITEM(step, 1));
+    }
+    PyObject *numbers = PyDict_New(), *known = PyList_New(0), *all = NULL, *last = NULL;
+    PyObject *parts[3] = {PyBytes_FromStringAndSize(NULL, 8 * count), PyBytes_FromStringAndSize(NULL, 8 * count),
+                          PyBytes_FromStringAndSize(NULL, 8 * total)};
+    if (!numbers || !known || !parts[0] || !parts[1] || !parts[2]) goto out;
+    int64_t *of[3], number = 0;
+    for (int k = 0; k < 3; k++) of[k] = (int64_t *)PyBytes_AS_STRING(parts[k]);
+    for (Py_ssize_t k = 0; k < count; k++) {
+        PyObject *step = PyTuple_GET_ITEM(code, k), *operation = PyTuple_GET_ITEM(step, 0), *slots = PyTuple_GET_ITEM(step, 1);
+        if (operation != last) {
+            PyObject *met = PyDict_GetItemWithError(numbers, operation);
+            if (!met && PyErr_Occurred()) goto out;
+            number = met ? PyLong_AsLongLong(met) : PyList_GET_SIZE(known);
+            if (!met) {
+                PyObject *own = PyLong_FromLongLong(number);
+                int failed = !own || PyDict_SetItem(numbers, operation, own) < 0 || PyList_Append(known, operation) < 0;
+                Py_XDECREF(own);
+                if (failed) goto out;
+            }
+            last = operation;
+        }
+        *of[0]++ = number;
+        *of[1]++ = PyTuple_GET_SIZE(slots);
+        for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(slots); i++)
+            if ((*of[2]++ = PyLong_AsLongLong(PyTuple_GET_ITEM(slots, i))) == -1 && PyErr_Occurred()) goto out;
+    }
+    all = PyTuple_Pack(4, known, parts[0], parts[1], parts[2]);
+out:
+    for (int k = 0; k < 3; k++) Py_XDECREF(parts[k]);
+    Py_XDECREF(numbers);
+    Py_XDECREF(known);
+    return all;
+}
+
+enum { SUM, DIFFERENCE, NEGATIVE, PRODUCT, QUOTIENT, TERM, CONSTANT, SHARED };
+typedef struct { Py_ssize_t slot; double factor; } Share;
+typedef struct {
+    Share *waiting, *terms; size_t waiting_count, waiting_room, terms_count, terms_room;
+    Py_ssize_t *later;      size_t later_count, later_room; /* a heap of shared slots, the youngest on top */
+    Py_ssize_t *place, slots, inputs, first; /* of a slot among the terms, from 1 on */
+    double *shared;                          /* the factors of shared slots that have come up so far */
+    const double *constants;
+} Sums;
+
+static int wait_for(Sums *s, Py_ssize_t slot, double factor) /* -1 without memory, or where there is no such slot */
+{
+    if (slot < 0 || slot >= s->slots || ROOM(s, waiting) < 0) return -1;
+    s->waiting[s->waiting_count++] = (Share){slot, factor};
+    return 0;
+}
+static int share_later(Sums *s, Py_ssize_t slot, double factor)
+{
+    if (s->place[slot]) { s->shared[slot] += factor; return 0; }
+    if (ROOM(s, later) < 0) return -1;
+    s->place[slot] = 1;
+    s->shared[slot] = 0.0 + factor;
+    size_t k = s->later_count++;
+    for (; k && s->later[(k - 1) / 2] < slot; k = (k - 1) / 2) s->later[k] = s->later[(k - 1) / 2];
+    s->later[k] = slot;
+    return 0;
+}
+static Py_ssize_t youngest(Sums *s)
+{
+    Py_ssize_t top = s->later[0], last = s->later[--s->later_count];
+    size_t k = 0, child;
+    while ((child = 2 * k + 1) < s->later_count) {
+        if (child + 1 < s->later_count && s->later[child + 1] > s->later[child]) child++;
+        if (s->later[child] <= last) break;
+        s->later[k] = s->later[child];
+        k = child;
+    }
+    s->later[k] = last;
+    s->place[top] = 0;
+    return top;
+}
+static int constant_at(const Sums *s, Py_ssize_t slot, double *number) /* whether there is one other than 0 */
+{
+    return s->inputs <= slot && slot < s->first && (*number = s->constants[slot - s->inputs]) != 0.0;
+}
+INLINE int is_normal(double x) { return DBL_MIN <= fabs(x) && fabs(x) < INFINITY; }
+
+static int parts_of(Sums *s, int kind, const int64_t *a, double factor) /* 1 if a scaled sum was taken apart; -1: see above */
+{
+    double number;
+    switch (kind) {
+    case DIFFERENCE: return wait_for(s, a[0], factor) < 0 || wait_for(s, a[1], -factor) < 0 ? -1 : 1;
+    case NEGATIVE: return wait_for(s, a[0], -factor) < 0 ? -1 : 1;
+    case PRODUCT:
+        for (int k = 0; k < 2; k++)
+            if (constant_at(s, a[k], &number) && is_normal(factor * number))
+                return wait_for(s, a[1 - k], factor * number) < 0 ? -1 : 1;
+        return 0;
+    default:
+        if (!constant_at(s, a[1], &number) || !is_normal(factor / number)) return 0;
+        return wait_for(s, a[0], factor / number) < 0 ? -1 : 1;
+    }
+}
+static int one_sum(Sums *s, Py_ssize_t output, const uint8_t *kinds, const int64_t *starts, const int64_t *arguments, double *offset)
+{
+    size_t before = s->terms_count;
+    *offset = 0.0;
+    if (wait_for(s, output, 1.0) < 0) return -1;
+    while (s->waiting_count || s->later_count) {
+        Share share;
+        int kind, done = 0;
+        if (s->waiting_count) {
+            share = s->waiting[--s->waiting_count];
+            kind = kinds[share.slot];
+            if (kind >= SHARED) {
+                if (share_later(s, share.slot, share.factor) < 0) return -1;
+                continue;
+            }
+        } else { /* all that use it have come up: they are younger */
+            share.slot = youngest(s);
+            share.factor = s->shared[share.slot];
+            kind = kinds[share.slot] - SHARED;
+        }
+        const int64_t *a = share.slot < s->first ? NULL : arguments + starts[share.slot - s->first];
+        if (kind == SUM) done = wait_for(s, a[1], share.factor) < 0 || wait_for(s, a[0], share.factor) < 0 ? -1 : 1;
+        else if (kind < TERM) done = parts_of(s, kind, a, share.factor);
+        else if (kind == CONSTANT) { *offset += share.factor * s->constants[share.slot - s->inputs]; continue; }
+        if (done < 0) return -1;
+        if (done) continue;
+        Py_ssize_t *place = &s->place[share.slot];
+        if (*place) { s->terms[*place - 1].factor += share.factor; continue; }
+        if (ROOM(s, terms) < 0) return -1;
+        s->terms[s->terms_count++] = share;
+        *place = (Py_ssize_t)s->terms_count;
+    }
+    for (size_t k = before; k < s->terms_count; k++) s->place[s->terms[k].slot] = 0;
+    return 0;
+}
+
+/* linear_sums(kinds, starts, arguments, constants, outputs): `elements.linear_sums`, all of them buffers. */
+static PyObject *core_linear_sums(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    Py_buffer kinds, starts, arguments, constants, outputs;
+    Sums s = {0};
+    if (!PyArg_ParseTuple(args, "y*y*y*y*y*", &kinds, &starts, &arguments, &constants, &outputs)) return NULL;
+    PyObject *all = NULL, *parts[4] = {NULL};
+    Py_ssize_t count = outputs.len / 8;
+    s.slots = kinds.len;
+    s.first = s.slots - starts.len / 8;
+    s.inputs = s.first - constants.len / 8;
+    s.constants = constants.buf;
+    s.place = PyMem_RawCalloc(s.slots + 1, sizeof *s.place);
+    s.shared = PyMem_RawCalloc(s.slots + 1, sizeof *s.shared);
+    parts[0] = PyBytes_FromStringAndSize(NULL, 8 * count);
+    parts[1] = PyBytes_FromStringAndSize(NULL, 8 * count);
+    if (!s.place || !s.shared || !parts[0] || !parts[1]) goto out;
+    for (Py_ssize_t k = 0; k < count; k++) {
+        size_t before = s.terms_count;
+        double *offset = (double *)PyBytes_AS_STRING(parts[0]) + k;
+        if (one_sum(&s, (Py_ssize_t)((int64_t *)outputs.buf)[k], kinds.buf, starts.buf, arguments.buf, offset) < 0) goto out;
+        ((int64_t *)PyBytes_AS_STRING(parts[1]))[k] = (int64_t)(s.terms_count - before);
+    }
+    for (int k = 2; k < 4; k++)
+        if (!(parts[k] = PyBytes_FromStringAndSize(NULL, 8 * (Py_ssize_t)s.terms_count))) goto out;
+    for (size_t k = 0; k < s.terms_count; k++) {
+        ((int64_t *)PyBytes_AS_STRING(parts[2]))[k] = s.terms[k].slot;
+        ((double *)PyBytes_AS_STRING(parts[3]))[k] = s.terms[k].factor;
+    }
+    all = PyTuple_Pack(4, parts[0], parts[1], parts[2], parts[3]);
+out:
+    if (!all && !PyErr_Occurred()) PyErr_NoMemory();
+    for (int k = 0; k < 4; k++) Py_XDECREF(parts[k]);
+    PyMem_RawFree(s.waiting);
+    PyMem_RawFree(s.terms);
+    PyMem_RawFree(s.later);
+    PyMem_RawFree(s.place);
+    PyMem_RawFree(s.shared);
+    Py_buffer *given[] = {&kinds, &starts, &arguments, &constants, &outputs};
+    for (int k = 0; k < 5; k++) PyBuffer_Release(given[k]);
+    return all;
+}
+
 /* enter(rest, nodes, slot_of, known, code, constant_slots, merging): `trace.enter`. */
 static PyObject *core_enter(ARGUMENTS)
 {
@@ -1320,10 +1539,14 @@ static PyObject *core_enter(ARGUMENTS)
         || !PyList_CheckExact(args[4]) || !PyDict_CheckExact(args[5])) return refused("enter takes a list, and parts of a builder");
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(args[1]); i++) {
         Node *n = (Node *)PyList_GET_ITEM(args[1], i);
-        if (found(args[2], n)) continue;
-        PyObject *slot = slot_of_node(n, args + 2, args[6] == Py_True);
-        if (!slot && !PyErr_Occurred()) slot = PyObject_CallOneArg(args[0], (PyObject *)n);
-        if (put(args[2], n, slot) < 0) return NULL;
+        PyObject *number = get_number(n, NULL), *slot = NULL;
+        int known = number ? PyDict_Contains(args[2], number) : -1;
+        if (!known) slot = slot_of_node(n, args + 2, args[6] == Py_True);
+        if (!known && !slot && !PyErr_Occurred()) slot = PyObject_CallOneArg(args[0], (PyObject *)n);
+        if (!known && (!slot || PyDict_SetItem(args[2], number, slot) < 0)) known = -1;
+        Py_XDECREF(number);
+        Py_XDECREF(slot);
+        if (known < 0) return NULL;
     }
     Py_RETURN_NONE;
 }
@@ -1519,7 +1742,8 @@ static PyMethodDef functions[] = {
     {"add_adjoints", FAST(core_add_adjoints)}, {"adjoints", FAST(core_adjoints)}, {"make_node", FAST(core_make_node)},
     {"leads_outside", FAST(core_leads_outside)}, {"search", FAST(core_search)},
     {"send_graphs", FAST(core_send_graphs)}, {"enter", FAST(core_enter)}, {"between", FAST(core_between)}, {"pruned", core_pruned, METH_VARARGS, NULL},
-    {"interpreter", core_interpreter, METH_VARARGS, NULL}, {NULL, NULL, 0, NULL}};
+    {"interpreter", core_interpreter, METH_VARARGS, NULL}, {"columns", core_columns, METH_O, NULL}, {"reachable", FAST(core_reachable)},
+    {"linear_sums", core_linear_sums, METH_VARARGS, NULL}, {NULL, NULL, 0, NULL}};
 static struct PyModuleDef definition = {
     PyModuleDef_HEAD_INIT, "autograd_lite._core", NULL, -1, functions, NULL, NULL, NULL, NULL};
 

@@ -424,7 +424,7 @@ def flatten(nest: Any) -> tuple[Any, Callable[[Any], Any]]:
 
 def unravel(nest: Any, what: str = "the nest", fixed: Callable[[Any], bool] | None = None) -> tuple[list[Any], Shape]:
     """The numbers of a nest, floats and Variables, in order; and its shape, which holds the leaves that are `fixed`."""
-    if fixed is None:
+    if fixed is None or (type(nest) in (list, tuple) and kinds(nest) < OTHERS):  # numbers are never fixed
         found: list[Any] = []
         outline = _outline(nest, found)
         if outline is not None:

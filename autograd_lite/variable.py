@@ -569,6 +569,7 @@ def _local(primitive: Primitive, position: int, values: list[float], value: floa
         ) from error
 
 
+@core.or_compiled
 def reachable(roots: Iterable[Variable], oldest: int = -1) -> list[Variable]:
     """`roots` and every node under them, parents first; what is older than `oldest` is met and not entered."""
     met, _ = search(roots, oldest)

@@ -105,25 +105,29 @@ def cart(z: Numbers, u: Any, m: Any) -> list[Any]:
     ]
 
 
-def collocation(x: Numbers, m: Any, *, intervals: int) -> list[Any]:
-    """Return the effort and the defects of the trapezoidal rule; x holds four states and a force a knot."""
+def effort(x: Numbers, _m: Any, *, intervals: int) -> Any:
+    """Return the integral of the squared force by the trapezoidal rule; x holds four states and a force a knot."""
+    half, total = 0.5 * SECONDS / intervals, 0.0
+    for before, after in pairwise([x[5 * k + 4] for k in range(intervals + 1)]):
+        total = total + half * (before * before + after * after)
+    return total
+
+
+def defects(x: Numbers, m: Any, *, intervals: int) -> list[Any]:
+    """Return what each two neighbours lack of the trapezoidal rule."""
     half = 0.5 * SECONDS / intervals
     knots = [[x[5 * k + i] for i in range(5)] for k in range(intervals + 1)]
     rates = [cart(z[:4], z[4], m) for z in knots]
-    effort = 0.0
-    for before, after in pairwise(knots):
-        effort = effort + half * (before[4] * before[4] + after[4] * after[4])
-    defects = [
+    return [
         knots[k + 1][i] - knots[k][i] - half * (rates[k][i] + rates[k + 1][i])
         for k in range(intervals)
         for i in range(4)
     ]
-    return [effort, *defects]
 
 
-def defects(x: Numbers, m: Any, *, intervals: int) -> list[Any]:
-    """Return the constraints alone."""
-    return collocation(x, m, intervals=intervals)[1:]
+def collocation(x: Numbers, m: Any, *, intervals: int) -> list[Any]:
+    """Return the effort and the defects."""
+    return [effort(x, m, intervals=intervals), *defects(x, m, intervals=intervals)]
 
 
 # ---- problems by name and size --------------------------------------------------------------------------------------------

@@ -92,14 +92,21 @@ class Evaluations:
         self.name, self.uses, self.without = name_of(f), dict[str, Use](), without
         space = space or Space(())
         self._known: dict[str, tuple[Any, Any]] = {}
-        self._made: dict[str, Any] = {}
+        self._made: dict[Any, Any] = {}
         self._alone: dict[str, Any] = {}
         self._more: tuple[Any, ...] = ()
+        #: The compiled function of x alone that this is, if it is one.
+        self.compiled = f if isinstance(f, Compiled) and not keywords and not arguments else None
         if isinstance(f, Compiled) and not keywords:
             # It keeps its derivatives for later calls, in which other arguments may come: these are no constants.
             self._more, arguments = arguments, ()
             self._made = vars(f).setdefault("_derivatives", {}).setdefault(space.shape, self._made)
         self.f = renamed(f, lambda x, *more: f(space.nest(x), *more, *arguments, **(keywords or {})))
+
+    @property
+    def kept(self) -> dict[Any, Any]:
+        """What a compiled function keeps for later calls."""
+        return self._made
 
     # ------------------------------------------------------------------------------------------ what solvers ask for
 

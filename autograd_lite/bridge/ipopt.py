@@ -3,6 +3,7 @@
 import inspect
 import time
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -19,27 +20,50 @@ class Grown(Exception):  # noqa: N818 - no error: the solver starts again
     """A branch has added entries to the matrices, whose patterns IPOPT was told."""
 
 
+def everything(f: Evaluations, others: Sequence[Evaluations]) -> tuple[Sparse, list[int]]:
+    """The derivatives of an objective and constraints together, and how many numbers each returns once it was traced.
+
+    They are those of the last solution, with compiled code, if all functions are compiled ones.
+    """
+    own = [each.compiled for each in (f, *others)]
+    kept: dict[Any, Any] = f.kept if None not in own else {}
+    key = "ipopt", *own[1:]
+    if key not in kept:
+        sizes: list[int] = []
+
+        def all_of_it(x: Any) -> Any:
+            first, *parts = [unravel(each.plain(x), f"the output of {each.name}")[0] for each in (f, *others)]
+            if len(first) != 1:
+                raise OutputError(f"{f.name} returned {len(first)} numbers; IPOPT minimises one. Add them up first.")
+            sizes[:] = map(len, parts)
+            return [*first, *chain.from_iterable(parts)]
+
+        kept[key] = Sparse(renamed(f.f, all_of_it), "auto"), sizes
+    return kept[key]  # type: ignore[no-any-return]
+
+
 class Program:
     """A nonlinear program as cyipopt asks for it: an objective, constraints, and their sparse derivatives.
 
-    `rows` are linear constraints, a sparse matrix.
+    `rows` are linear constraints, a sparse matrix. Derivatives are numbers in the order of the patterns that the solver was
+    told at first; no matrix is made.
     """
 
-    def __init__(self, f: Evaluations, others: Sequence[Evaluations], rows: Any, x: Any) -> None:
-        def everything(x: Any) -> Any:
-            first = unravel(f.plain(x), f"the output of {f.name}")[0]
-            if len(first) != 1:
-                raise OutputError(f"{f.name} returned {len(first)} numbers; IPOPT minimises one. Add them up first.")
-            return [first[0], *(unravel(g.plain(x))[0] for g in others)]
-
-        self.rows, self.uses, self.name, self.last = rows, f.uses, f.name, x
+    def __init__(self, f: Evaluations, sparse: Sparse, rows: Any, x: Any) -> None:
+        self.sparse, self.rows, self.uses, self.name, self.last = sparse, rows, f.uses, f.name, x
         self.callback: Any = None
         self.problem: Any = None
-        self.sparse = Sparse(renamed(f.f, everything), "auto")
+        self.iterations = 0
         self.known: dict[str, tuple[bytes, Any]] = {}
-        self.structures: dict[str, Any] = {}
-        self.sizes = [len(part) for part in self._asked("values", x)[1:]]
-        self.structures = {kind: self._asked(kind, x) for kind in ("jacobian", "hessian")}
+        self.structures: dict[str, int] = {}  # the versions of patterns that the solver knows
+        self.count = len(self._asked("values", x)) - 1
+        self._asked("jacobian", x)
+        self._asked("hessian", x, np.ones(1 + self.count))
+        patterns = {kind: self.sparse.found(kind) for kind in ("jacobian", "hessian")}
+        self.structures = {kind: pattern.version for kind, pattern in patterns.items()}
+        #: The rows and columns of entries; those of the gradient are the first of the Jacobian.
+        self.places = {kind: np.divmod(pattern.keys, len(x)) for kind, pattern in patterns.items()}
+        self.first = int(np.searchsorted(self.places["jacobian"][0], 1))
 
     def _asked(self, kind: str, x: Any, weights: Any = None) -> Any:
         key = x.tobytes() + (b"" if weights is None else weights.tobytes())
@@ -47,29 +71,22 @@ class Program:
         if known is not None and known[0] == key:
             return known[1]
         start = time.perf_counter()
-        if kind == "values":
-            found = self.sparse.value(x)
-        elif kind == "jacobian":
-            found = self.sparse.jacobian(x)
-        else:
-            found = self.sparse.hessian(x, self.ones() if weights is None else weights, triangle="lower")
+        found = self.sparse.numbers(x) if kind == "values" else self.sparse.entries(kind, x, weights)
         self.uses.setdefault(kind, Use()).add(time.perf_counter() - start)
         if any(path.tape.captured for path in self.sparse.paths()):
             raise LostError(self.name)
         if kind != "values":
-            self.uses[kind].form = f"sparse, {found.nnz:,} of {found.shape[0]:,} × {found.shape[1]:,}"
-        if kind in self.structures and found.nnz != self.structures[kind].nnz:
-            self.last = x.copy()
-            raise Grown
+            pattern = self.sparse.found(kind)
+            self.uses[kind].form = "sparse, {:,} of {:,} × {:,}".format(len(pattern.keys), *pattern.shape)
+            if kind in self.structures and pattern.version != self.structures[kind]:
+                self.last = x.copy()
+                raise Grown
         self.known[kind] = key, found
         return found
 
-    def ones(self) -> Any:
-        """Weights for the objective and each constraint."""
-        return np.ones(1 + sum(self.sizes))
-
-    def intermediate(self, *_: Any) -> bool:
+    def intermediate(self, _mode: int, iteration: int, *_: Any) -> bool:
         """Report an iterate; False stops IPOPT."""
+        self.iterations = iteration
         iterate = self.problem.get_current_iterate() if self.callback is not None else None
         if iterate is None:
             return True
@@ -87,24 +104,29 @@ class Program:
         return float(self._asked("values", x)[0])
 
     def gradient(self, x: Any) -> Any:
-        return self._asked("jacobian", x)[:1].toarray().ravel()
+        found = np.zeros(len(x))
+        found[self.places["jacobian"][1][: self.first]] = self._asked("jacobian", x)[: self.first]
+        return found
 
     def constraints(self, x: Any) -> Any:
-        return np.concatenate([np.empty(0), *self._asked("values", x)[1:], self.rows @ x])
+        own = self._asked("values", x)[1:]
+        return np.concatenate([own, self.rows @ x]) if self.rows.shape[0] else own
 
     def jacobianstructure(self) -> Any:
-        return scipy_sparse().vstack([_pattern(self.structures["jacobian"])[1:], _pattern(self.rows)]).nonzero()
+        rows, columns = self.places["jacobian"]
+        linear = self.rows.tocoo()
+        below = np.concatenate([rows[self.first :] - 1, linear.row + self.count])
+        return below, np.concatenate([columns[self.first :], linear.col])
 
     def jacobian(self, x: Any) -> Any:
-        found = self._asked("jacobian", x)
-        return np.concatenate([found.data[found.indptr[1] :], self.rows.data])
+        own = self._asked("jacobian", x)[self.first :]
+        return np.concatenate([own, self.rows.data]) if self.rows.nnz else own
 
     def hessianstructure(self) -> Any:
-        return _pattern(self.structures["hessian"]).nonzero()
+        return self.places["hessian"]
 
     def hessian(self, x: Any, multipliers: Any, factor: float) -> Any:
-        weights = np.concatenate([[factor], multipliers[: sum(self.sizes)]])
-        return self._asked("hessian", x, weights).data
+        return self._asked("hessian", x, np.concatenate([[factor], multipliers[: self.count]]))
 
 
 def optimize_result(**parts: Any) -> Any:
@@ -112,11 +134,6 @@ def optimize_result(**parts: Any) -> Any:
     from scipy.optimize import OptimizeResult  # noqa: PLC0415 - an extra
 
     return OptimizeResult(**parts)
-
-
-def _pattern(matrix: Any) -> Any:
-    """A matrix of ones where entries are stored, 0 among them."""
-    return type(matrix)((np.ones(matrix.nnz), matrix.indices, matrix.indptr), matrix.shape)
 
 
 def minimized(f: Evaluations, others: Sequence[Evaluations], given: Mapping[str, Any]) -> Any:
@@ -131,9 +148,10 @@ def minimized(f: Evaluations, others: Sequence[Evaluations], given: Mapping[str,
     sparse = scipy_sparse()
     blocks = [sparse.csr_array(np.atleast_2d(c.A) if isinstance(c.A, np.ndarray) else c.A) for c in linear]
     rows = sparse.csr_array(sparse.vstack([sparse.csr_array((0, count)), *blocks]))
+    derivatives, own = everything(f, others)
     while True:
-        program = Program(f, others, rows, x)
-        sizes = [*program.sizes, *(block.shape[0] for block in blocks)]
+        program = Program(f, derivatives, rows, x)
+        sizes = [*own, *(block.shape[0] for block in blocks)]
         (lb, ub), (cl, cu) = _box(given.get("bounds"), count), _limits(ordered, sizes)
         problem = make(n=count, m=len(cl), problem_obj=program, lb=lb, ub=ub, cl=cl, cu=cu)
         program.problem, program.callback = problem, given.get("callback")
@@ -164,7 +182,8 @@ def _result(x: Any, info: Mapping[str, Any], program: Program) -> Any:
     }
     return optimize_result(
         x=x, success=info["status"] in (0, 1), status=info["status"], message=info["status_msg"].decode(),
-        fun=info["obj_val"], jac=program.gradient(x), multipliers=info["mult_g"], **counts,
+        fun=info["obj_val"], jac=program.gradient(x), multipliers=info["mult_g"], nit=program.iterations,
+        **counts,
     )  # fmt: skip
 
 

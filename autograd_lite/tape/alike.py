@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from autograd_lite import core
 from autograd_lite.primitives import Primitive
-from autograd_lite.tape.program import Program
+from autograd_lite.tape.program import Instruction, Program
 
 #: Levels of operations that a mark sees.
 DEEP = 8
@@ -26,18 +27,24 @@ _ODD = np.uint64(0x9E3779B97F4A7C15)
 Step = tuple[Primitive, tuple[tuple[str, int], ...]]
 
 
+@core.or_compiled
+def columns(code: Sequence[Instruction]) -> tuple[list[Primitive], Any, Any, Any]:
+    """The operations of instructions, and as whole numbers the operation of each, how many arguments, and all these."""
+    operations = [operation for operation, _ in code]
+    known = [*dict.fromkeys(operations)]
+    numbers = {operation: k for k, operation in enumerate(known)}
+    lists = [arguments for _, arguments in code]
+    parts = map(numbers.__getitem__, operations), map(len, lists), chain.from_iterable(lists)
+    return known, *(np.fromiter(part, np.int64) for part in parts)  # type: ignore[return-value]
+
+
 class Arrays:
     """A program as arrays: the operation of each instruction as a number, and its arguments from a start on."""
 
     def __init__(self, program: Program) -> None:
         self.program, self.inputs, self.first = program, program.inputs, program.first_instruction
-        operations, lists = [step[0] for step in program.code], [step[1] for step in program.code]
-        self.known = [*dict.fromkeys(operations)]
-        numbers = {operation: k for k, operation in enumerate(self.known)}
-        count = len(operations)
-        self.operations = np.fromiter(map(numbers.__getitem__, operations), np.int64, count)
-        lengths = np.fromiter(map(len, lists), np.int64, count)
-        self.arguments = np.fromiter(chain.from_iterable(lists), np.int64, int(lengths.sum()))
+        self.known, *found = columns(program.code)
+        self.operations, lengths, self.arguments = (np.frombuffer(part, np.int64) for part in found)
         self.starts = np.cumsum(lengths) - lengths
 
     def uses(self) -> tuple[Any, Any]:

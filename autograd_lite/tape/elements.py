@@ -9,17 +9,15 @@ import heapq
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain
 from math import inf
 from sys import float_info
 from typing import Any
 
 import numpy as np
 
-from autograd_lite import primitives
+from autograd_lite import core, primitives
 from autograd_lite.copies import uncollected
 from autograd_lite.errors import AutogradLiteError
-from autograd_lite.primitives import Primitive
 from autograd_lite.tape.alike import Arrays, Part, Step, alike, hashed
 from autograd_lite.tape.program import Program
 
@@ -33,15 +31,9 @@ TINY = float_info.min
 #: Operations that give 0 for zeros; of `where` the condition does not count.
 _ZERO_OF_ZEROS = frozenset([primitives.add, primitives.sub, primitives.neg, primitives.where])
 
-#: Kinds of slots in a sum: sums, what may be linear, constants, and all others; more is added where several use a slot.
-_ADD, _SCALED, _TERM, _CONSTANT, _SHARED = range(5)
-_KINDS = {
-    primitives.add: _ADD,
-    primitives.sub: _SCALED,
-    primitives.neg: _SCALED,
-    primitives.mul: _SCALED,
-    primitives.div: _SCALED,
-}
+#: Kinds of slots in a sum: operations that may be linear, what is none, constants; more is added where several use a slot.
+_ADD, _SUB, _NEG, _MUL, _DIV, _TERM, _CONSTANT, _SHARED = range(8)
+_KINDS = {primitives.add: _ADD, primitives.sub: _SUB, primitives.neg: _NEG, primitives.mul: _MUL, primitives.div: _DIV}
 
 
 @dataclass(frozen=True)
@@ -154,16 +146,11 @@ def zero_slots(program: Program) -> set[int]:
 def cut(program: Program) -> Cut:
     """Cut a program into elements. Time grows linearly with the program, unless many outputs share one long sum."""
     arrays = Arrays(program)
-    combined = _Sums(arrays)
-    sums = [combined.of(output) for output in program.outputs]
-    offset = np.array([constant for constant, _ in sums])
-    rows = np.repeat(np.arange(len(sums)), [len(terms) for _, terms in sums])
-    slots = np.fromiter(chain.from_iterable(terms for _, terms in sums), np.int64, len(rows))
-    factors = np.fromiter(chain.from_iterable(terms.values() for _, terms in sums), np.float64, len(rows))
+    offset, rows, slots, factors = _sums(arrays)
     head = slots >= program.inputs
     heads, columns = np.unique(slots[head], return_inverse=True)
     counting = np.bincount(columns, factors[head] != 0.0, len(heads)) > 0
-    count, sparse = len(sums), scipy_sparse()
+    count, sparse = len(offset), scipy_sparse()
     return Cut(
         program.inputs,
         count,
@@ -186,26 +173,37 @@ def scipy_sparse() -> Any:
     return scipy.sparse
 
 
-class _Sums:
-    """Outputs as linear combinations of inputs and heads."""
+def _sums(arrays: Arrays) -> tuple[Any, Any, Any, Any]:
+    """The outputs as sums of inputs and heads: the constant of each; the output, the slot and the factor of each term."""
+    program, first = arrays.program, arrays.first
+    kinds = np.full(program.slots, _TERM, dtype=np.uint8)
+    kinds[program.inputs : first] = _CONSTANT
+    kinds[first:] = np.take([_KINDS.get(operation, _TERM) for operation in arrays.known], arrays.operations)
+    uses = np.bincount(arrays.arguments, minlength=program.slots)
+    kinds[(uses > 1) & (kinds < _TERM)] += _SHARED
+    constants, outputs = np.array(program.constants), np.array(program.outputs, dtype=np.int64)
+    found = linear_sums(kinds, arrays.starts, arrays.arguments, constants, outputs)
+    types: tuple[Any, ...] = np.float64, np.int64, np.int64, np.float64
+    offset, counts, slots, factors = (np.frombuffer(part, kind) for part, kind in zip(found, types, strict=True))
+    return offset, np.repeat(np.arange(len(counts)), counts), slots, factors
 
-    def __init__(self, arrays: Arrays) -> None:
-        self.program, self.first = arrays.program, arrays.first
-        self.constants, self.inputs = self.program.constants, self.program.inputs
-        kinds = np.full(self.program.slots, _TERM, dtype=np.uint8)
-        kinds[self.inputs : self.first] = _CONSTANT
-        kinds[self.first :] = np.take([_KINDS.get(operation, _TERM) for operation in arrays.known], arrays.operations)
-        uses = np.bincount(arrays.arguments, minlength=self.program.slots)
-        kinds[(uses > 1) & (kinds < _TERM)] += _SHARED
-        self.kinds = kinds.tobytes()
 
-    def constant(self, slot: int) -> float | None:
-        return self.constants[slot - self.inputs] if self.inputs <= slot < self.first else None
+@core.or_compiled
+def linear_sums(kinds: Any, starts: Any, arguments: Any, constants: Any, outputs: Any) -> tuple[Any, ...]:
+    """For each of these slots a constant and how many terms it has, and for each term the slot and its factor.
 
-    def of(self, output: int) -> tuple[float, dict[int, float]]:
-        """An output as a constant, and inputs and heads with their factors."""
+    The instruction at a slot has its arguments from a start on; constants lie before the first instruction.
+    """
+    first, numbers = len(kinds) - len(starts), constants.tolist()
+    inputs = first - len(numbers)
+    starts, arguments, kinds = starts.tolist(), arguments.tolist(), kinds.tobytes()
+
+    def constant(slot: int) -> float:
+        """The number of a constant, 0 for what is none."""
+        return numbers[slot - inputs] if inputs <= slot < first else 0.0
+
+    def of(output: int) -> tuple[float, dict[int, float]]:
         terms: dict[int, float] = {}
-        first, code, kinds, constant = self.first, self.program.code, self.kinds, self.constant
         shared: dict[int, float] = {}  # sums that several others have: their factors are added up first
         later: list[int] = []
         offset, waiting = 0.0, [(output, 1.0)]
@@ -221,39 +219,40 @@ class _Sums:
             else:  # all that use it have come up: they are younger
                 slot = -heapq.heappop(later)
                 kind, factor = kinds[slot] - _SHARED, shared.pop(slot)
+            start = starts[slot - first] if slot >= first else 0
             if kind == _ADD:
-                one, other = code[slot - first][1]
-                waiting += (other, factor), (one, factor)
+                waiting += (arguments[start + 1], factor), (arguments[start], factor)
             elif kind == _CONSTANT:
-                offset += factor * self.constants[slot - self.inputs]
-            elif kind == _SCALED and (parts := _parts(*code[slot - first], factor, constant)) is not None:
+                offset += factor * numbers[slot - inputs]
+            elif kind < _TERM and (parts := _parts(kind, arguments[start : start + 2], factor, constant)) is not None:
                 waiting += parts
             else:
                 terms[slot] = terms[slot] + factor if slot in terms else factor
         return offset, terms
 
+    sums = [of(output) for output in outputs.tolist()]
+    offsets, counts = np.array([offset for offset, _ in sums]), np.array([len(terms) for _, terms in sums])
+    slots = np.array([slot for _, terms in sums for slot in terms], dtype=np.int64)
+    return offsets, counts, slots, np.array([factor for _, terms in sums for factor in terms.values()])
+
 
 def _parts(
-    primitive: Primitive, arguments: tuple[int, ...], factor: float, constant: Callable[[int], float | None]
+    kind: int, arguments: Sequence[int], factor: float, constant: Callable[[int], float]
 ) -> tuple[tuple[int, float], ...] | None:
     """The arguments of a linear operation other than a sum, with their factors; None if it is none.
 
     A factor 0 is none: x·0 is NaN where x is infinite. One that over- or underflows would lose the number.
     """
-    if primitive is primitives.sub:
+    if kind == _SUB:
         return (arguments[0], factor), (arguments[1], -factor)
-    if primitive is primitives.neg:
+    if kind == _NEG:
         return ((arguments[0], -factor),)
-    if primitive is primitives.mul:
+    if kind == _MUL:
         for one, other in (arguments, arguments[::-1]):
             number = constant(one)
             if number and TINY <= abs(product := factor * number) < inf:
                 return ((other, product),)
-    if (
-        primitive is primitives.div
-        and (number := constant(arguments[1]))
-        and TINY <= abs(ratio := factor / number) < inf
-    ):
+    if kind == _DIV and (number := constant(arguments[1])) and TINY <= abs(ratio := factor / number) < inf:
         return ((arguments[0], ratio),)
     return None
 

@@ -14,6 +14,7 @@ from autograd_lite.tape.backends.lanes import Columns
 from autograd_lite.tape.call import jit
 from autograd_lite.tape.elements import Cut, Group, scipy_sparse, zero_slots
 from autograd_lite.tape.lane_paths import LanePaths
+from autograd_lite.tape.llvm.later import later
 from autograd_lite.tape.paths import Paths
 from autograd_lite.tape.pushing import second_derivatives
 from autograd_lite.tape.trace import recorded
@@ -90,7 +91,7 @@ def _once(wanted: Callable[..., Any], _shape: Shape, backend: str) -> Callable[[
 
 def _over_lanes(wanted: Callable[..., Any], shape: Shape, backend: str) -> Callable[[Columns], Any]:
     """For many elements: lanes, without the steps in between by which `jit(vmap(f))` finds out what it was given."""
-    family = LanePaths(Paths(wanted, shape, PATHS), (True,) * len(shape.leaves), backend, reduce=None)
+    family = LanePaths(Paths(wanted, shape, PATHS), (True,) * len(shape.leaves), later(backend), reduce=None)
     return lambda columns: family(columns).numbers.ravel()
 
 

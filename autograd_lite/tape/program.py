@@ -21,8 +21,9 @@ COMMUTATIVE = (primitives.add, primitives.mul)
 #: Doubtful results that are tested one by one, as if by guards; more are tested after the run.
 FEW = 32
 
-_CONSTANT = 1 << 40  # constants are numbered from here on until the program is finished
-_INSTRUCTION = 1 << 41
+# Constants are numbered from here on until the program is finished; all in one digit of Python's integers.
+_CONSTANT = 1 << 28
+_INSTRUCTION = 1 << 29
 
 
 @dataclass(frozen=True)

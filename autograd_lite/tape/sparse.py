@@ -118,7 +118,8 @@ class Problem:
             self.kernels[key] = kernel_of(group, kind, example, self.backend)
         return self.kernels[key]
 
-    def matrix(self, kind: str, numbers: Any, weights: Any = None, triangle: str = "full") -> Any:
+    def entries(self, kind: str, numbers: Any, weights: Any = None) -> tuple[Pattern, Any]:
+        """The pattern of a derivative, of a Hessian its lower triangle, and the entries at this point in its order."""
         plan, data, _ = self.computed(kind, numbers, weights)
         rows = len(numbers) if kind == "hessian" else plan.cut.outputs
         pattern = self.patterns.setdefault(kind, Pattern(rows, len(numbers)))
@@ -127,6 +128,10 @@ class Problem:
             plan.included = True
         if len(pattern.keys) > len(plan.keys):
             data = plan.widened(pattern.keys, data)
+        return pattern, data
+
+    def matrix(self, kind: str, numbers: Any, weights: Any = None, triangle: str = "full") -> Any:
+        pattern, data = self.entries(kind, numbers, weights)
         return pattern.matrix(data, both=kind == "hessian" and triangle == "full")
 
 
@@ -221,13 +226,30 @@ class Sparse:
         """
         if self._given:
             return self.f(x)
+        out = self.numbers(x)
+        assert self._last is not None
+        assert self._last.outputs is not None
+        return self._last.outputs.pack(out.tolist())
+
+    def numbers(self, x: Any) -> Any:
+        """Return all numbers of the value in one array."""
         with self._lock:
             problem, numbers = self._problem(x)
             plan, data, inputs = problem.computed("value", numbers)
         out = plan.cut.offset + plan.cut.linear @ inputs
         out[plan.keys] += data
-        assert problem.outputs is not None
-        return problem.outputs.pack(out.tolist())
+        return out
+
+    def entries(self, kind: str, x: Any, weights: Any = None) -> Any:
+        """Return the entries of a Jacobian, or of the lower triangle of a Hessian, in the order of the pattern `found`."""
+        with self._lock:
+            problem, numbers = self._problem(x)
+            return problem.entries(kind, numbers, None if weights is None else lambda _: weights)[1]
+
+    def found(self, kind: str) -> Pattern:
+        """Return the pattern of the last argument's shape, met so far."""
+        assert self._last is not None
+        return self._last.patterns[kind]
 
     def jacobian(self, x: Any) -> Any:
         """Return the Jacobian at `x`, a `scipy.sparse.csr_array` (outputs, inputs) of doubles."""

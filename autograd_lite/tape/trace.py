@@ -24,7 +24,7 @@ from autograd_lite.tape import progress, recording
 from autograd_lite.tape.program import Builder, Guard, Program
 from autograd_lite.tape.recording import CAPTURING_ALL, Recording
 from autograd_lite.transforms import name_of
-from autograd_lite.variable import Variable, is_condition, is_input_of, reachable
+from autograd_lite.variable import OTHERS, Variable, is_condition, is_input_of, kinds, reachable
 
 
 def is_fixed(leaf: Any) -> bool:
@@ -141,6 +141,8 @@ def decided(nest: Any) -> Any:
             return np.array([bool(condition) for condition in leaf.flat]).reshape(leaf.shape)
         return leaf
 
+    if type(nest) in (list, tuple) and kinds(nest) < OTHERS and not any(map(is_condition, nest)):
+        return nest
     return optree.tree_map(leaf_decided, nest, namespace=NAMESPACE)
 
 

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 import casadi as ca
 import numpy as np
 
-from benchmarks import formulas, functions, networks
+from benchmarks import formulas, functions, networks, sparse_problems
 from benchmarks.functions import FUNCTIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from benchmarks.derivatives import Case
     from benchmarks.formulas import Random
+    from benchmarks.ipopt import Swing
     from benchmarks.networks import Data
     from benchmarks.sparse_problems import Problem
 
@@ -208,3 +209,21 @@ def phases(program: Random) -> tuple[dict[str, float], int, Any, Run]:
     times.append(clock())
     spent = [b - a for a, b in pairwise(times)]
     return dict(zip(("trace", "gradient", "compile"), spent, strict=True)), function.n_instructions(), result, run
+
+
+class Collocation:
+    """Cart and pole by nlpsol."""
+
+    def __init__(self, swing: Swing, options: Mapping[str, Any]) -> None:
+        x = ca.SX.sym("x", len(swing.low))
+        numbers = ca.vertsplit(x)
+        effort = sparse_problems.effort(numbers, MATHS, intervals=swing.intervals)
+        defects = sparse_problems.defects(numbers, MATHS, intervals=swing.intervals)
+        problem = {"x": x, "f": effort, "g": ca.vertcat(*defects)}
+        self.solver = ca.nlpsol("solver", "ipopt", problem, {"print_time": 0, "ipopt": dict(options)})
+        self.sides = {"lbx": swing.low, "ubx": swing.high, "lbg": 0.0, "ubg": 0.0}
+
+    def solve(self, start: np.ndarray) -> tuple[float, int, np.ndarray]:
+        """Return the least effort, the number of iterations and the optimum."""
+        found = self.solver(x0=start, **self.sides)
+        return float(found["f"]), int(self.solver.stats()["iter_count"]), found["x"].full().ravel()

@@ -41,7 +41,7 @@ class Recorder:
         jacobian[p.jacobianstructure()] = p.jacobian(x)
         hessian[p.hessianstructure()] = p.hessian(x, 2.0 * ones, 3.0)
         self.matrices = jacobian, hessian
-        self.goes_on = p.intermediate(0)
+        self.goes_on = p.intermediate(0, 7)
         return x, {"status": 0, "status_msg": b"Solved.", "obj_val": p.objective(x), "mult_g": ones}
 
 
@@ -76,7 +76,7 @@ def test_what_ipopt_is_told(recorder):
         options={"maxiter": 30, "disp": True, "mu_strategy": "adaptive"},
     )
     told = recorder[0]
-    assert (found.success, found.message, found.nfev, found.fun) == (True, "Solved.", 1, 14.0)
+    assert (found.success, found.message, found.nfev, found.nit, found.fun) == (True, "Solved.", 1, 7, 14.0)
     assert found.x["a"] == seen[0]["a"] == 1.0
     assert told.options == {"print_level": 5, "sb": "yes", "tol": 1e-9, "max_iter": 30, "mu_strategy": "adaptive"}
     assert np.array_equal(told.sizes["lb"], np.ones(4))
@@ -121,6 +121,34 @@ def test_a_branch_that_adds_entries(recorder):
     with pytest.raises(ipopt.Grown):
         program.hessian(np.array([-1.0, 1.0]), np.ones(0), 1.0)
     assert np.array_equal(program.last, [-1.0, 1.0])
+
+
+def test_compiled_functions_keep_their_derivatives(recorder):
+    """The next solution traces nothing; another constraint, or one that is not compiled, has a program of its own."""
+    traced = []
+
+    def f(x):
+        traced.append("f")
+        return x[0] ** 2 + x[1] ** 4
+
+    def solved(f, *constraints):
+        rules = [ours.NonlinearConstraint(g, 0.0, 1.0) for g in constraints]
+        ours.minimize(f, [2.0, 3.0], method="ipopt", constraints=rules)
+        return recorder[-1]
+
+    compiled, one, other = al.jit(f), al.jit(lambda x: x[0] * x[1]), al.jit(lambda x: [x[0] + x[1], x[1] ** 3])
+    first = solved(compiled, one)
+    count = len(traced)
+    again = solved(compiled, one)
+    assert len(traced) == count
+    assert all(map(np.array_equal, first.matrices, again.matrices))
+    assert np.array_equal(solved(compiled, other).matrices[0], [[1.0, 1.0], [0.0, 27.0]])
+    assert np.array_equal(solved(compiled, one).matrices[0], [[3.0, 2.0]])
+    assert np.array_equal(solved(compiled, lambda x: x[0] - x[1]).matrices[0], [[1.0, -1.0]])
+    before = len(traced)
+    solved(f)
+    solved(f)
+    assert len(traced) > before + 1
 
 
 class TestIpopt:

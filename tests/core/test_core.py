@@ -59,6 +59,35 @@ def test_a_pickle_of_one_opens_in_the_other(pure):
     assert before is not None and x.grad == 2 * before
 
 
+#: Random programs with sums of sums, constants at the ends of the range and shared parts, cut apart as arrays.
+ARRAYS = """
+import random, sys
+import numpy as np
+import autograd_lite as al
+from autograd_lite.tape.alike import Arrays
+from autograd_lite.tape.elements import _sums
+r, numbers = random.Random(1), [0.0, -0.0, 2.0, -3.0, 1e-300, 1e300, float("inf"), float("nan"), 0.3]
+def f(*x):
+    x = [*x]
+    for _ in range(r.randrange(1, 40)):
+        a, b, c = r.choice(x), r.choice(x), r.choice(numbers)
+        x.append(r.choice([a + b, a - b, -a, a * c, c * a, a / (c or 2.0), a * b, al.sin(a), a + c]))
+    return x[-r.randrange(1, 6):]
+for _ in range(int(sys.argv[1])):
+    arrays = Arrays(al.trace(f, 0.1, 0.2, 0.3).program)
+    parts = [arrays.operations, arrays.starts, arrays.arguments, *_sums(arrays)]
+    print([rule.name for rule in arrays.known], *[[*map(str, np.asarray(part).tolist())] for part in parts])
+"""
+
+
+@needs_core
+def test_programs_as_arrays_are_those_of_pure_python():
+    """Operations, slots, and outputs as sums: constants, terms in their order, factors to the bit."""
+    compiled, plain = (python(ARRAYS, "300", pure=pure) for pure in (False, True))
+    assert compiled.count(b"sin") > 100
+    assert compiled == plain
+
+
 def test_the_version_says_which_core_runs():
     """So does every page of benchmarks."""
     for pure in (False, True):

@@ -34,7 +34,7 @@ stats  tape.backends.python  tape.interim  tape.llvm.emit  see.levels
 tape.backends.numpy  tape.tape  tape.llvm.loops  see.view
 tape.backends.lanes  tape.files  tape.healing  tape.text
 tape.paths  tape.pickles  tape.llvm.backend  see.explain
-tape.connected  tape.entries  tape.steps
+tape.connected  tape.entries  tape.steps  tape.llvm.later
 tape.lane_paths  tape.loop_tangents
 tape.lane_operations  tape.loop
 tape.lifting  tape.scan  tape.vmap
@@ -114,9 +114,12 @@ CORE = "core"
 #: Core +45: SciPy's `logsumexp`, `softmax` and `log_softmax`, which no protocol reaches, of Variables (`scipy_functions`).
 #: Core +50: lanes without a result named by lane and line, SciPy's solvers in Python refused, betaln of negative numbers.
 #: Maths +50: `taylor` through operations with many results (systems, decompositions, solvers), by their forward rule.
+#: Llvm +110: elements of sparse derivatives run by NumPy with the bits of machine code until that pays; a plain program
+#: loads no code that it does not call. Tape +80, bridge +20: programs as arrays by the compiled core; IPOPT gets
+#: numbers in the order of patterns, and compiled functions keep their derivatives for it.
 BUDGETS = {
-    "core": 5990, "maths": 1790, "tape": 9670, "tape.llvm": 2600,
-    "see": 3750, "train": 389, "bridge": 1010, "command line": 364,
+    "core": 5990, "maths": 1790, "tape": 9690, "tape.llvm": 2710,
+    "see": 3750, "train": 389, "bridge": 1030, "command line": 364,
 }  # fmt: skip
 
 FILES = {

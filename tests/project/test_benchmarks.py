@@ -328,12 +328,12 @@ def test_the_twenty_functions_are_smooth_where_they_are_differentiated(name):
 
 
 @pytest.mark.parametrize(
-    "name", mostly_full(["compile", "lanes", "scale", "replay", "sparse", "fits", "optimisation"], [0])
+    "name", mostly_full(["compile", "lanes", "scale", "replay", "sparse", "fits", "optimisation", "ipopt"], [0])
 )
 def test_each_benchmark_runs_and_writes_its_page(name, tmp_path, capsys):
     """Quick sizes, without peers: the tables are formed, every result agrees, the rest is drawn."""
     pytest.importorskip("matplotlib")
-    pytest.importorskip("scipy")
+    pytest.importorskip("cyipopt" if name == "ipopt" else "scipy")
     main = importlib.import_module(f"benchmarks.{name}").main
     assert main(["--quick", "--contestants", contest.OURS, contest.NUMPY, "--write", str(tmp_path)]) == 0
     printed, written = capsys.readouterr().out, (tmp_path / f"{name}.md").read_text(encoding="utf-8")

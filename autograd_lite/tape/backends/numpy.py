@@ -1,7 +1,7 @@
 """Lanes as arrays: a loop over the program with NumPy's functions, freeing what is not needed any more."""
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -69,20 +69,31 @@ def _repeated(loop: Any) -> Callable[..., Array]:
 class ArrayLanes:
     """Many lanes by NumPy, in blocks."""
 
-    def __init__(self, program: Program, _varying: int = 0, *, summed: bool = False, contract: bool = False) -> None:  # noqa: ARG002
-        self.program = program = lowered(program, FUNCTIONS)
+    def __init__(
+        self,
+        program: Program,
+        _varying: int = 0,
+        *,
+        summed: bool = False,  # noqa: ARG002 - as other backends
+        contract: bool = False,  # noqa: ARG002
+        functions: Mapping[Primitive, Callable[..., Array]] | None = None,
+    ) -> None:
+        self.program = program = program if functions else lowered(program, FUNCTIONS)
         kept = set(program.roots)
         last = {a: position for position, (_, arguments) in enumerate(program.code) for a in arguments}
         free: dict[int, list[int]] = {}
         for slot, position in last.items():
             if slot not in kept and slot >= program.first_instruction:
                 free.setdefault(position, []).append(slot)
-        self._steps = [(function_of(f), arguments, free.get(k, ())) for k, (f, arguments) in enumerate(program.code)]
+        found = functions.__getitem__ if functions else function_of
+        # NumPy takes an array of one number as it is, and spends a microsecond on one of Python.
+        self._constants = [*map(np.array, program.constants)] if functions else program.constants
+        self._steps = [(found(f), arguments, free.get(k, ())) for k, (f, arguments) in enumerate(program.code)]
 
     def run(self, inputs: Sequence[Array]) -> tuple[list[Array], Array]:
         """The outputs, and for each lane 0, the number of the first guard that failed, or -1 for a doubtful NaN."""
         program = self.program
-        values: list[Any] = [*inputs, *program.constants]
+        values: list[Any] = [*inputs, *self._constants]
         with np.errstate(all="ignore"):
             for function, arguments, finished in self._steps:
                 values.append(function(*[values[a] for a in arguments]))

@@ -7,6 +7,7 @@ a scratch array, whose places are used again as soon as they are free.
 import operator
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from math import nan
 from typing import Any
 
@@ -94,8 +95,28 @@ LIBRARY: dict[Primitive, str] = {
 
 NATIVE = frozenset([*INLINE, *LIBRARY])
 
-#: What compiled programs call, as functions of the width of their values.
-LIBRARIES = {"runtime": runtime.library, "vectors": vector_math.library, "matrices": matrix_loops.library}
+#: What compiled programs call, in groups: functions of the width of their values.
+LIBRARIES: dict[str, Callable[[Any], Module]] = {
+    **{group: partial(runtime.library, group) for group in runtime.GROUPS},
+    **{name: partial(vector_math.library, name) for name in vector_math.NAMES},
+    "matrices": matrix_loops.library,
+}
+_GROUP_OF = {name: group for group, functions in runtime.GROUPS.items() for name in functions}
+
+
+def libraries(module: Module) -> list[tuple[str, int | None]]:
+    """The groups that a module calls, each with the width of its values."""
+    found: set[tuple[str, int | None]] = set()
+    for name in module.called:
+        function, _, width = name.rpartition("_v")
+        if name in _GROUP_OF:
+            found.add((_GROUP_OF[name], None))
+        elif function in vector_math.NAMES:
+            found.add((function, int(width)))
+        elif name.startswith("al_"):
+            found.add(("matrices", module.width))
+    return sorted(found, key=str)
+
 
 FUNCTION_LENGTH = 1000  # instructions of one function: long enough to share loads, short enough for LLVM
 TOGETHER = 8  # functions that LLVM compiles at once: a tenth of a second
@@ -107,6 +128,11 @@ ON_STACK = 8192  # doubles of scratch that a compiled function takes from the st
 TURNS = 16  # of a loop in lanes, as a guess at its work
 
 Place = tuple[str, int]  # the name of a pointer, and bytes from there
+
+
+def wide(width: int) -> int:
+    """The lanes that go together where registers have so many."""
+    return 2 * width if width >= WIDE else width
 
 
 class ProgramModule(Module):
@@ -140,8 +166,8 @@ class ProgramModule(Module):
         kinds = {operation for operation, _ in tape.code}
         apart = any(hasattr(f, fact) for f in kinds for fact in ("lookup", "results", "turn"))  # what works on memory
         self.in_place = width is not None and not (apart or self.groups.matrices or self.groups.outers)
-        if width is not None and width >= WIDE and self.in_place:
-            self.width = width = 2 * width
+        if width is not None and self.in_place:
+            self.width = width = wide(width)
         in_outers = {k for outer in self.groups.outers for k in outer.outputs}
         terms = {k: self.tables.terms.get(k, [slot]) for k, slot in enumerate(results) if summed and k not in in_outers}
         self.added = [k for k, slots in terms.items() if slots]
@@ -158,9 +184,6 @@ class ProgramModule(Module):
         self.stacks: list[Place] = []  # of the carries of loops
         self.stack_of: dict[int, Place] = {}  # by the slot of a loop
         self.kept = {arguments[0] for f, arguments in tape.code if hasattr(f, "keeps")}  # loops with a reverse sweep
-        looped = bool(self.groups.matrices or self.groups.outers)
-        self.libraries: list[tuple[str, int | None]] = [("runtime", None)]  # which, for values of what width
-        self.libraries += [("vectors", width)] * (width is not None) + [("matrices", width)] * looped
         self._write()
 
     def _write(self) -> None:
@@ -724,12 +747,12 @@ def machine_code(program: Program, write: Callable[[], Any], *options: Any) -> e
     def written() -> Any:
         module = write()
         called = [o.name if o in TABLE else own.setdefault(o, len(own)) for o in module.callbacks]
-        module.facts |= {"libraries": module.libraries, "callbacks": called}
+        module.facts |= {"libraries": libraries(module), "callbacks": called}
         return module
 
     def prepared(facts: engine.Facts) -> list[engine.Callback]:
         for name, width in facts["libraries"]:
-            runtime.loaded(LIBRARIES[name], width)
+            runtime.loaded(name, width, LIBRARIES[name])
         operations = [*own]
         called = [PRIMITIVES[o] if type(o) is str else operations[o] for o in facts["callbacks"]]
         return [engine.called_back(o) for o in called]

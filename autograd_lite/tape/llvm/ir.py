@@ -42,6 +42,7 @@ class Module:
         self.codes: list[bytes] = []  # of functions that were compiled before the others were written
         self.written: set[str] = set()
         self.declarations: dict[str, str] = {}
+        self._called: set[str] = set()
 
     def function(
         self,
@@ -75,7 +76,7 @@ class Module:
 
     def cut(self) -> str:
         """The functions so far as a module of their own, which those that follow may call."""
-        text = self._around(self.parts)
+        text, self._called = self._around(self.parts), self.called
         self.parts, self.declarations, self.written = [], {}, set()
         return text
 
@@ -84,6 +85,11 @@ class Module:
         entries = [f"double {literal('double', n)}" for n in numbers]
         self.data.append(f"@{name} = internal constant [{len(entries)} x double] [{', '.join(entries)}]")
         return f"@{name}"
+
+    @property
+    def called(self) -> set[str]:
+        """The names of functions of other modules that it calls."""
+        return self._called | (self.declarations.keys() - self.written)
 
     @property
     def level(self) -> int:

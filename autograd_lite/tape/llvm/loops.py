@@ -69,7 +69,6 @@ class RolledModule(Module):
         super().__init__(width, contract=contract, vectorised=() if found.branches else vector_math.FUNCTIONS)
         progress.part("writing LLVM's language")
         self.tape, self.instructions = found.program, found.instructions
-        self.libraries = [("runtime", None), ("vectors", width), ("vectors", 1)]
         self.callbacks: dict[Any, str] = {}
         self.scratch, self.status = 0, 0
         if self.tape.guards:

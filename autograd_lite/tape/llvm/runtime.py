@@ -3,7 +3,7 @@
 import ctypes
 import os
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from threading import RLock
 from typing import Any
 
@@ -156,22 +156,35 @@ def _scan(*, swap: bool) -> Callable[..., Value]:
     return loop
 
 
+_SCAN = [*["ptr"] * 6, *["i64"] * 5, "ptr"]
+
+#: The functions by groups, each of which is compiled when a program calls one of it: types of arguments, and the text.
+GROUPS: dict[str, dict[str, tuple[list[str], Callable[..., Value | None]]]] = {
+    "lanes": {
+        "al_fill": (["ptr", "double", "i64"], _fill),
+        "al_gather": ([*["ptr"] * 3, *["i64"] * 3, "ptr", "i64", "i64", "ptr", "i64"], _gather),
+        "al_targets": ([*["ptr"] * 2, *["i64"] * 3, "ptr", "i64", "ptr", "i64"], _targets),
+        "al_leaves": ([*["ptr"] * 2, *["i64"] * 4, "ptr", "i64", "i64"], _leaves),
+        "al_transposed": (["ptr", "i64", "ptr", "i64", "i64"], _transposed),
+        "al_status": (["ptr", "ptr", "i64", "double"], _status),
+    },
+    "sums": {"al_total": (["ptr", "i64"], _total)},
+    "tables": {
+        "al_locate": ([*["ptr"] * 2, *["i64"] * 3, *["ptr"] * 3], _locate),
+        "al_scatter": ([*["ptr"] * 4, *["i64"] * 4], tables.scatter),
+        "al_add": ([*["ptr"] * 3, "i64"], tables.added),
+    },
+    "stacks": {"al_room": (["ptr", "i64"], _room)},
+    "scans": {f"al_scan{swap:d}": (_SCAN, _scan(swap=swap)) for swap in (False, True)},
+}
+
+
 @cache
-def library(_width: int | None = None) -> Module:
+def library(group: str, _width: int | None = None) -> Module:
+    """The functions of a group."""
     module = Module(1)
-    module.function("al_total", ["ptr", "i64"], _total)
-    module.function("al_fill", ["ptr", "double", "i64"], _fill)
-    module.function("al_gather", [*["ptr"] * 3, *["i64"] * 3, "ptr", "i64", "i64", "ptr", "i64"], _gather)
-    module.function("al_locate", [*["ptr"] * 2, *["i64"] * 3, *["ptr"] * 3], _locate)
-    module.function("al_scatter", ["ptr"] * 4 + ["i64"] * 4, tables.scatter)
-    module.function("al_add", ["ptr"] * 3 + ["i64"], tables.added)
-    module.function("al_room", ["ptr", "i64"], _room)
-    module.function("al_targets", [*["ptr"] * 2, *["i64"] * 3, "ptr", "i64", "ptr", "i64"], _targets)
-    module.function("al_leaves", [*["ptr"] * 2, *["i64"] * 4, "ptr", "i64", "i64"], _leaves)
-    module.function("al_transposed", ["ptr", "i64", "ptr", "i64", "i64"], _transposed, linkage="internal")
-    module.function("al_status", ["ptr", "ptr", "i64", "double"], _status)
-    for swap in (False, True):
-        module.function(f"al_scan{swap:d}", ["ptr"] * 6 + ["i64"] * 5 + ["ptr"], _scan(swap=swap))
+    for name, (kinds, body) in GROUPS[group].items():
+        module.function(name, kinds, body, linkage="internal" if name == "al_transposed" else None)
     return module
 
 
@@ -181,19 +194,20 @@ if hasattr(os, "register_at_fork"):
 _loaded: dict[Any, engine.Module] = {}
 
 
-def loaded(library: Callable[..., Module], width: int | None = None) -> engine.Module:
-    """The machine code of functions for values of some width, which later modules find by their names."""
-    key = library.__module__, width
+def loaded(group: str, width: int | None, write: Callable[[int | None], Module]) -> engine.Module:
+    """The machine code of a group of functions for values of some width, which later modules find by their names."""
+    key = group, width
     with _loading:
         if key not in _loaded:
-            _loaded[key] = engine.ready(lambda: key, lambda: library(width))
+            _loaded[key] = engine.ready(lambda: key, lambda: write(width))
     return _loaded[key]
 
 
 @cache
 def _native_scan(swap: bool) -> Callable[..., int]:
     kinds = [ctypes.c_void_p] * 6 + [ctypes.c_int64] * 5 + [ctypes.c_void_p]
-    return loaded(library).function(f"al_scan{swap:d}", ctypes.c_int64, *kinds)
+    group = loaded("scans", None, partial(library, "scans"))
+    return group.function(f"al_scan{swap:d}", ctypes.c_int64, *kinds)
 
 
 def scan(*arguments: int, swap: bool) -> tuple[int, int]:

@@ -6,9 +6,9 @@ whatever the width and whatever its neighbours.
 
 import math
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 
-from autograd_lite.tape.llvm.ir import Module, Operand, Value, vector
+from autograd_lite.tape.llvm.ir import Builder, Module, Operand, Value, vector
 
 
 def fma(x: Value, y: Operand, z: Operand) -> Value:
@@ -495,12 +495,30 @@ FUNCTIONS: dict[str, Callable[..., Value]] = {
 WITH_GAUSSIAN = {"erf": erf_and_gaussian, "erfc": erfc_and_gaussian}
 
 
+#: The names of all of them; that of a pair of results is `erf_gaussian`.
+NAMES = frozenset([*FUNCTIONS, *(f"{name}_gaussian" for name in WITH_GAUSSIAN)])
+
+
 @cache
-def library(width: int) -> Module:
-    """Every function for values of `width` lanes, `exp` as `@exp_v8` and so on, `erf` and exp(-x·x) as `@erf_gaussian_v8`."""
-    module, kind = Module(width), vector(width)
-    for name, formula in FUNCTIONS.items():
-        module.function(f"{name}_v{width}", [kind] * (1 + (formula is power)), lambda _, *x, f=formula: f(*x))
-    for name, pair in WITH_GAUSSIAN.items():
-        module.function(f"{name}_gaussian_v{width}", [kind], lambda b, x, f=pair: b.pair(*f(x)))
+def library(name: str, width: int) -> Module:
+    """A function for values of `width` lanes: `exp` as `@exp_v8` and so on, `erf` and exp(-x·x) as `@erf_gaussian_v8`.
+
+    `@exp_each_v8` is for arrays, whose length is a multiple of that.
+    """
+    module, kind = Module(width, vectorised=FUNCTIONS), vector(width)
+    formula = FUNCTIONS.get(name)
+    if formula is None:
+        pair = WITH_GAUSSIAN[name.removesuffix("_gaussian")]
+        module.function(f"{name}_v{width}", [kind], lambda b, x: b.pair(*pair(x)))
+    else:
+        arity = 1 + (formula is power)
+        module.function(f"{name}_v{width}", [kind] * arity, lambda _, *x: formula(*x))
+        module.function(f"{name}_each_v{width}", [*["ptr"] * (arity + 1), "i64"], partial(_each, name))
     return module
+
+
+def _each(name: str, b: Builder, *arguments: Value) -> None:
+    *given, result, count = arguments
+    with b.counted(count, step=b.width) as (k,):
+        value = b.library(name, *[array.at(k).load(b.double) for array in given])
+        result.at(k).store(value)

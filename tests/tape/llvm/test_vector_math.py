@@ -57,8 +57,9 @@ def compiled(width):
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     kind = "double" if width == 1 else f"<{width} x double>"
-    text = vector_math.library(width).text + "".join(
+    text = "".join(
         f"""
+declare {kind} @{name}_v{width}({kind}{f", {kind}" * (name == "pow")})
 define void @{name}_of_each(ptr %x, ptr %y, ptr %result, i64 %count) {{
 entry:
   br label %next
@@ -81,6 +82,7 @@ end:
     )
     text += "".join(
         f"""
+declare {{ {kind}, {kind} }} @{name}_gaussian_v{width}({kind})
 define void @{name}_gaussian_of_each(ptr %x, ptr %y, ptr %result, i64 %count) {{
 entry:
   br label %next
@@ -107,6 +109,8 @@ end:
     features = llvm.get_host_cpu_features().flatten()
     machine = host.create_target_machine(cpu=llvm.get_host_cpu_name(), features=features, opt=2)
     module = llvm.parse_assembly(text)
+    for name in vector_math.NAMES:
+        module.link_in(llvm.parse_assembly(vector_math.library(name, width).text))
     module.verify()
     engine = llvm.create_mcjit_compiler(module, machine)
     engine.finalize_object()

@@ -1,0 +1,104 @@
+"""Machine code for lanes that comes when it pays: until then NumPy runs the program, with the same bits.
+
+Compiling a program takes some milliseconds, which a dozen runs over some thousand lanes never win back, and a solver asks for
+a derivative a dozen times. Sums, products, quotients and roots have one right rounding, which NumPy and machine code share;
+functions are the compiled ones in both. So only the clock tells when the code has come.
+"""
+
+import ctypes
+import os
+from collections.abc import Callable, Sequence
+from functools import cache, partial
+from typing import Any
+
+import numpy as np
+
+from autograd_lite import primitives as p
+from autograd_lite.primitives import Primitive
+from autograd_lite.tape.backends import numpy, registry
+from autograd_lite.tape.backends.registry import BACKENDS, Backend
+from autograd_lite.tape.interim import VARIABLE
+from autograd_lite.tape.llvm import backend as _backend  # the machine code itself among the backends
+from autograd_lite.tape.llvm import engine, runtime, vector_math
+from autograd_lite.tape.lowering import lowered
+from autograd_lite.tape.program import Program
+
+if engine.AVAILABLE:
+    from autograd_lite.tape.llvm import emit
+
+#: The name of the backend.
+LATER = "llvm, later"
+
+#: Operations of which NumPy and machine code give the same bits.
+EXACT = frozenset([p.add, p.sub, p.mul, p.div, p.neg, p.abs, p.sqrt, p.less, p.where])
+
+#: Microseconds of an operation of NumPy, and of each of its lanes; and of compiling a program, and each of its operations.
+CALL, LANE, PROGRAM, OPERATION = 0.6, 0.0006, 5_000.0, 150.0
+
+
+def later(backend: str) -> str:
+    """For lanes that may run a few times only: the backend, or machine code that comes when it pays."""
+    return LATER if backend == "llvm" and os.environ.get(VARIABLE) != "0" else backend
+
+
+@cache
+def functions() -> dict[Primitive, Callable[..., Any]]:
+    """What NumPy runs with the bits of machine code."""
+    compiled = {rule: name for rule, name in emit.LIBRARY.items() if name in vector_math.FUNCTIONS} | {p.pow: "pow"}
+    return {rule: numpy.FUNCTIONS[rule] for rule in EXACT} | {rule: _of_arrays(name) for rule, name in compiled.items()}
+
+
+def _of_arrays(name: str) -> Callable[..., Any]:
+    """The compiled function of lanes, for arrays."""
+    width, arity = emit.wide(engine.host().width), 2 if name == "pow" else 1
+
+    def function(*arguments: Any) -> Any:
+        count = max(map(np.size, arguments))
+        memory = np.empty((arity + 1, -(-count // width) * width))
+        for row, argument in zip(memory, arguments, strict=False):
+            row[:count] = argument
+            row[count:] = row[0]
+        start, step = memory.ctypes.data, memory.strides[0]
+        code = runtime.loaded(name, width, emit.LIBRARIES[name])
+        kinds = [*[ctypes.c_void_p] * (arity + 1), ctypes.c_int64]
+        each = code.function(f"{name}_each_v{width}", None, *kinds)
+        each(*range(start, start + (arity + 1) * step, step), memory.shape[1])
+        return memory[-1, :count]
+
+    return function
+
+
+class LanesLater:
+    """A program for many lanes; see `registry.Lanes`. It is compiled when its runs have taken as long as that takes."""
+
+    cached = False
+
+    def __init__(self, program: Program, varying: int, *, summed: bool, contract: bool) -> None:
+        self._compile = partial(registry.lanes, program, varying, "llvm", summed=summed, contract=contract)
+        self._machine: Any = None
+        own = lowered(program, emit.NATIVE)
+        known = functions().keys() >= {operation for operation, _ in own.code}
+        self._size = len(own.code)
+        #: Microseconds that NumPy may yet take.
+        self.left = PROGRAM + OPERATION * self._size if known and not (summed or contract) else 0.0
+        self._arrays = numpy.ArrayLanes(own, functions=functions()) if self.left else None
+
+    @property
+    def machine(self) -> Any:
+        if self._machine is None:
+            self._machine = self._compile()
+        return self._machine
+
+    def each(self, columns: Any, shared: Any, sizes: Sequence[int]) -> tuple[Any, Any]:
+        if self._arrays is None or self.left <= 0.0:
+            return self.machine.each(columns, shared, sizes)  # type: ignore[no-any-return]
+        self.left -= self._size * (CALL + LANE * columns.count)
+        return self._arrays.each(columns, shared, sizes)
+
+    def sums(self, columns: Any, shared: Any, use: Callable[[Any, int], Any]) -> Any:
+        return self.machine.sums(columns, shared, use)
+
+
+if engine.AVAILABLE:
+    assert _backend
+    BACKENDS[LATER] = Backend(BACKENDS["llvm"].single, LanesLater, compiles=True)
