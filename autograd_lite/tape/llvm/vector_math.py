@@ -315,8 +315,12 @@ TAN = (
 )  # fmt: skip
 
 
-def _quarter_turns(x: Value) -> tuple[Value, Value, Value]:
-    """The bits of n + MAGIC, and r in two parts."""
+#: An angle as an integer whose last two bits are those of n, and r in two parts.
+Turns = tuple[Value, Value, Value]
+
+
+def _quarter_turns(x: Value) -> Turns:
+    """An angle below LARGE."""
     shifted = fma(x, 0.6366197723675814, MAGIC)
     n = shifted - MAGIC
     first = fma(-n, HALF_PI[0], x)
@@ -324,18 +328,18 @@ def _quarter_turns(x: Value) -> tuple[Value, Value, Value]:
     return shifted.bits(), r, fma(-n, HALF_PI[2], fma(-n, HALF_PI[1], first - r))
 
 
-def _sine(x: Value, ahead: int) -> Value:
-    """sin(|x| + ahead·π/2), right where |x| < LARGE."""
-    n, r, low = _quarter_turns(abs(x))
+def sine(turns: Turns, ahead: int) -> Value:
+    """The sine of an angle and `ahead` quarters of a turn."""
+    n, r, low = turns
     n = n + ahead
     z = r * r
     sine = r + fma(z * r, polynomial(z, SIN), fma(z * -0.5, low, low))
     most = 1.0 - z * 0.5
     cosine = most + fma(z * z, polynomial(z, COS), fma(z, -0.5, 1.0 - most) - r * low)
-    return _flip(cosine.where(n.odd(), sine), n.op("lshr", 1))
+    return flipped(cosine.where(n.odd(), sine), n.op("lshr", 1))
 
 
-def _flip(y: Value, odd: Value) -> Value:
+def flipped(y: Value, odd: Value) -> Value:
     """`y` negated where `odd` is odd."""
     return (y.bits() ^ (odd << 63)).double()
 
@@ -355,17 +359,17 @@ def _or_libm(y: Value, x: Value, name: str) -> Value:
 
 def sin(x: Value) -> Value:
     """The sine of x within 1 ULP; libm's beyond 2²⁰."""
-    return _or_libm(_flip(_sine(x, 0), x.bits().op("lshr", 63)), x, "sin")
+    return _or_libm(flipped(sine(_quarter_turns(abs(x)), 0), x.bits().op("lshr", 63)), x, "sin")
 
 
 def cos(x: Value) -> Value:
     """The cosine of x within 1 ULP; libm's beyond 2²⁰."""
-    return _or_libm(_sine(x, 1), x, "cos")
+    return _or_libm(sine(_quarter_turns(abs(x)), 1), x, "cos")
 
 
-def tan(x: Value) -> Value:
-    """The tangent of x within 1 ULP, -1/tan r where n is odd; libm's beyond 2²⁰."""
-    n, r, low = _quarter_turns(abs(x))
+def tangent(turns: Turns) -> Value:
+    """The tangent of an angle, -1/tan r where n is odd."""
+    n, r, low = turns
     z = r * r
     cube = z * r
     cube_low = fma(z, r, -cube) + fma(r, r, -z) * r
@@ -376,8 +380,12 @@ def tan(x: Value) -> Value:
     inverse = -1.0 / y
     rest = (r - y) + rest
     correction = fma(inverse, rest, fma(inverse, y, 1.0))
-    value = fma(inverse, correction, inverse).where(n.odd(), y)
-    return _or_libm(_flip(value, x.bits().op("lshr", 63)), x, "tan")
+    return fma(inverse, correction, inverse).where(n.odd(), y)
+
+
+def tan(x: Value) -> Value:
+    """The tangent of x within 1 ULP; libm's beyond 2²⁰."""
+    return _or_libm(flipped(tangent(_quarter_turns(abs(x))), x.bits().op("lshr", 63)), x, "tan")
 
 
 # (atan t/t - 1)/t² in powers of t², |t| ≤ 7/16, relative error of atan 2⁻⁵⁷.
