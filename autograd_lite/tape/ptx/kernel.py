@@ -93,10 +93,10 @@ class Kernel(Module):
             if not self._called:
                 LaneWriter(self, b, scratch, *places).write(k, part)
                 continue
-            if f"part{k}" not in self.written:
+            if f"lane_part{k}" not in self.written:
                 body = partial(_written, self, k, part)
-                self.function(f"part{k}", ["ptr"] * 5 + ["i64"] * 2, body, linkage="internal")
-            b.call("void", f"part{k}", scratch, *places)
+                self.function(f"lane_part{k}", ["ptr"] * 5 + ["i64"] * 2, body, linkage="internal")
+            b.call("void", f"lane_part{k}", scratch, *places)
 
     def block(self, b: Builder, _: Value, *places: Value) -> None:
         """One sum of a row, of up to 64 lanes: halves are added onto halves; a lane that is not there counts as 0."""
@@ -207,9 +207,9 @@ class LaneWriter:
 
     def _pause(self) -> str:
         """A function in the place of a look at what goes on outside of a loop: a device has nothing to look at."""
-        if "pause" not in self.kernel.written:
-            self.kernel.function("pause", ["double"], lambda b, _: b.constant(0.0), linkage="internal")
-        return "pause"
+        if "lane_pause" not in self.kernel.written:
+            self.kernel.function("lane_pause", ["double"], lambda b, _: b.constant(0.0), linkage="internal")
+        return "lane_pause"
 
     def _tested(self, status: Any, number: int, guard: Guard) -> Value:
         """The number of the first guard that failed; they are tested in another order."""
