@@ -29,7 +29,7 @@ def polynomial(x: Value, coefficients: Sequence[float]) -> Value:
     return fma(square, terms[0], fma(x, coefficients[1], coefficients[0]))
 
 
-def _sum(x: Value, y: Operand) -> tuple[Value, Value]:
+def two_sum(x: Value, y: Operand) -> tuple[Value, Value]:
     """x + y and what its rounding loses (Knuth's TwoSum)."""
     s = x + y
     y_part = s - x
@@ -152,7 +152,7 @@ def cosh(x: Value) -> Value:
 def tanh(x: Value) -> Value:
     """t/(t + 2) within 1 ULP, t = e^2|x| - 1; the quotient is corrected by what the roundings lost."""
     t, low = _quarter_expm1(abs(x).clamp(0.0, 20.0) * 2.0)
-    bottom, lost = _sum(t, 0.5)
+    bottom, lost = two_sum(t, 0.5)
     y = _quotient(t, low, bottom, lost + low)
     return x.where(abs(x) < 2.0**-28, y.with_sign_of(x))
 
@@ -207,7 +207,7 @@ def log(x: Value) -> Value:
 
 def log1p(x: Value) -> Value:
     """ln(1 + x) within 1 ULP: ln of the rounded sum u, plus (1 + x - u)/u; where k = 0, f is x itself."""
-    u, lost = _sum(x, 1.0)
+    u, lost = two_sum(x, 1.0)
     k, f = _split(u)
     near = k.compare("oeq", 0.0)
     f = x.where(near, f)
@@ -249,7 +249,7 @@ LOG_FOR_POW = (
 )  # fmt: skip
 
 
-def _long_log(x: Value) -> tuple[Value, Value]:
+def long_log(x: Value) -> tuple[Value, Value]:
     """ln x in two parts for x ≥ 0: 2s + s³(2/3 + q), s = f/(2 + f); every letter has its own low part."""
     k, f = _split(x)
     bottom = f + 2.0
@@ -278,7 +278,7 @@ def power(x: Value, y: Value) -> Value:
     """x to the y within 1 ULP, and C's many special cases."""
     y = y.clamp(-(2.0**1000), 2.0**1000)  # 1 to the inf is 1, as to the 2¹⁰⁰⁰
     size = abs(x)
-    log_size, log_low = _long_log(size)
+    log_size, log_low = long_log(size)
     product = y * log_size
     low = fma(y, log_size, -product) + y * log_low
     low = low.where(abs(product) < 750.0, 0.0)

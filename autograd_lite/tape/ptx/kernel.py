@@ -84,7 +84,7 @@ class Kernel(Module):
     def of_one_lane(self, function: str) -> str:
         name, formula = f"{function}_by_integers", OWN[function]
         if name not in self.written:
-            self.function(name, ["double"], lambda _, x: formula(x), linkage="internal")
+            self.function(name, ["double"], lambda _, x: formula(x), linkage="internal")  # an angle
         return name
 
     def lane(self, b: Builder, scratch: Value, *places: Value) -> None:
