@@ -1,6 +1,7 @@
 """Kernels without a device: their IR compiled for this processor, and a driver that runs it; and the assembler, if any."""
 
 import ctypes
+import dataclasses
 import functools
 import importlib.util
 import pathlib
@@ -9,8 +10,13 @@ import subprocess
 
 import numpy as np
 
+import autograd_lite as al
+from autograd_lite.tape.backends import registry
 from autograd_lite.tape.llvm import engine
-from autograd_lite.tape.ptx import driver
+from autograd_lite.tape.program import Program
+from autograd_lite.tape.ptx import driver, kernel
+
+OUT_OF_MEMORY = 2
 
 #: The kernels of a program with what a thread does: pointers and whole numbers that they take.
 KERNELS = {"lanes": ("lane", 4, 1), "sums": ("block", 2, 3)}
@@ -21,7 +27,7 @@ def assembler():
     """The path of `ptxas`, on the path or in a wheel of NVIDIA's; None if there is none."""
     if found := shutil.which("ptxas"):
         return found
-    spec = importlib.util.find_spec("nvidia") if importlib.util.find_spec("nvidia") else None
+    spec = importlib.util.find_spec("nvidia")
     folders = [pathlib.Path(folder) for folder in (spec.submodule_search_locations or ())] if spec else []
     return next((str(path) for folder in folders for path in folder.glob("**/bin/ptxas")), None)
 
@@ -60,6 +66,18 @@ def on_processor(code):
         )
         functions[name].module = module
     return functions
+
+
+def lanes_by_processor(f, columns, shared=()):
+    """Outputs and statuses of the lanes of a function or program, by the loop of its kernel."""
+    columns = np.ascontiguousarray(columns, dtype=np.float64)
+    program = f if isinstance(f, Program) else al.trace(f, *columns[:, 0].tolist()).program
+    code = kernel.Kernel(program, len(columns))
+    count, common = columns.shape[1], np.array([*shared, 0.0])
+    outputs, status = np.empty((len(program.outputs), count)), np.zeros(count, np.int32)
+    places = [array.ctypes.data for array in (columns, common, outputs, status)]
+    on_processor(code)["lanes"](*places, count)
+    return outputs, status
 
 
 class ProcessorDriver:
@@ -108,10 +126,11 @@ class ProcessorDriver:
 
     def on_cuMemAlloc(self, address, size):
         if size.value > self.free:
-            return 2
+            return OUT_OF_MEMORY
         memory = np.full(-(-size.value // 8), np.nan)
         address.value = memory.ctypes.data
         self.memory[address.value] = memory
+        return 0
 
     def on_cuMemFree(self, address):
         del self.memory[address.value]
@@ -141,9 +160,6 @@ class ProcessorDriver:
 
 def processor_as_device(monkeypatch, **facts):
     """Let `backend="cuda"` run on this processor; the library that stands in for the driver's."""
-    from autograd_lite.tape.backends import registry
-    from autograd_lite.tape.ptx import backend, kernel
-
     library = ProcessorDriver(**facts)
     written = kernel.assembly
 
@@ -155,8 +171,7 @@ def processor_as_device(monkeypatch, **facts):
     here = driver.Driver(library)
     monkeypatch.setattr(kernel, "assembly", kept)
     monkeypatch.setattr(driver, "device", lambda: here)
-    monkeypatch.setitem(registry.BACKENDS, "cuda", registry.BACKENDS["cuda"].__class__(
-        registry.BACKENDS["llvm"].single, backend.DeviceLanes, compiles=True, check=lambda: here
-    ))
+    entry = dataclasses.replace(registry.BACKENDS["cuda"], check=lambda: here)
+    monkeypatch.setitem(registry.BACKENDS, "cuda", entry)
     registry.forget()
     return library

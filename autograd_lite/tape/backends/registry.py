@@ -78,8 +78,8 @@ def chosen(backend: str) -> str:
         return fastest()
     if backend not in BACKENDS:
         raise CompilationError(
-            f'backend="{backend}" needs llvmlite, which is not installed. Install it with pip install "autograd-lite[jit]", or '
-            'pass backend="numpy".'
+            f'backend="{backend}" needs llvmlite, which is not installed. Install it with pip install "autograd-lite[jit]", '
+            'or pass backend="numpy".'
         )
     if (check := BACKENDS[backend].check) is not None:
         check()

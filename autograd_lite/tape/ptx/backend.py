@@ -21,13 +21,14 @@ SHARE, MOST = 0.5, 1 << 32
 class DeviceLanes:
     """A program for many lanes, a thread for each; see `registry.Lanes`."""
 
-    def __init__(self, program: Program, varying: int, *, summed: bool, contract: bool) -> None:
+    def __init__(self, program: Program, varying: int, *, summed: bool = False, contract: bool = False) -> None:
         self.device, code = driver.device(), kernel.Kernel(program, varying, contract=contract)
         self.varying, self.outputs, self.guarded = varying, len(program.outputs), bool(code.program.guards)
         code.threads("lanes", code.lane, 4, 1)
-        code.threads("sums", code.block, 2, 3)
+        if summed:
+            code.threads("sums", code.block, 2, 3)
         assembly = kernel.assembly(code, min(kernel.OLDEST, self.device.capability))
-        self.lanes, self.blocks = self.device.loaded(assembly, ["lanes", "sums"])
+        self.lanes, *self.blocks = self.device.loaded(assembly, ["lanes", "sums"][: 1 + summed])
 
     def each(self, columns: Columns, shared: Any, sizes: Sequence[int]) -> tuple[Outputs, Any]:
         outputs, status = Outputs.empty(columns.count, sizes), np.zeros(columns.count, np.int32)
@@ -47,13 +48,13 @@ class DeviceLanes:
             count = part.stop - part.start
             blocks = -(-count // kernel.ADDED)
             own = np.empty((self.outputs, blocks))
-            self.device.launch(self.blocks, own.size, results, added, count, blocks, own.size)
+            self.device.launch(self.blocks[0], own.size, results, added, count, blocks, own.size)
             self.device.fetch(own, added)
             totals.append(own.T)
         return use(np.concatenate(totals), kernel.ADDED)
 
     def _parts(self, columns: Columns, shared: Any) -> Iterator[tuple[slice, Sequence[Any]]]:
-        """Run as many lanes as the memory holds, again and again: which, and where results, statuses and room for sums are."""
+        """Run as many lanes as the memory holds, again and again: which, and where results, statuses and sums are."""
         count, lane = columns.count, 8 * (self.varying + self.outputs + 1) + 8 * self.outputs // kernel.ADDED + 1
         room = int(min(MOST, SHARE * self.device.free())) // lane // kernel.ADDED * kernel.ADDED
         most = min(count, max(room, kernel.ADDED))  # whole blocks, so that parts change no sum

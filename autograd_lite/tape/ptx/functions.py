@@ -6,11 +6,22 @@ Every function is IR of one lane, which any processor runs with the same bits.
 import math
 from collections.abc import Callable
 from functools import cache
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 from autograd_lite.tape.llvm.ir import Operand, Value
 from autograd_lite.tape.llvm.vector_math import (
-    ATAN, ATAN_RANGES, LN2, LN2_LOW, Turns, flipped, fma, long_log, polynomial, sine, tangent, two_sum,
+    ATAN,
+    ATAN_RANGES,
+    LN2,
+    LN2_LOW,
+    Turns,
+    flipped,
+    fma,
+    long_log,
+    polynomial,
+    sine,
+    tangent,
+    two_sum,
 )  # fmt: skip
 
 #: Bits of the significand of a double that are stored, and what they and the exponent are counted from.
@@ -54,9 +65,7 @@ def _window(x: Value) -> tuple[Value, list[Value]]:
     table = Value(b, "ptr", b.module.table("two_over_pi", two_over_pi())).at(word, "i64")
     words = [table.at(k, "i64").load("i64") for k in range(4)]
     # Twice: a shift by 64 is no shift.
-    return significand, [
-        (high << shift) | low.op("lshr", 1).op("lshr", shift ^ 63) for high, low in zip(words, words[1:], strict=False)
-    ]
+    return significand, [(high << shift) | low.op("lshr", 1).op("lshr", shift ^ 63) for high, low in pairwise(words)]
 
 
 def _product(number: Value, words: list[Value]) -> list[Value]:

@@ -22,7 +22,7 @@ from autograd_lite.tape.ptx.functions import OWN
 #: The oldest device that the text serves; younger ones take it too.
 OLDEST = 80
 
-#: Instructions of a function: with more of them numbers do not fit into the registers of a thread, and the assembler takes longer.
+#: Instructions of a function. More of them need more than the registers of a thread, and the assembler takes longer.
 LENGTH = 250
 
 #: Lanes that are added up to one number.
@@ -88,7 +88,7 @@ class Kernel(Module):
         return name
 
     def lane(self, b: Builder, scratch: Value, *places: Value) -> None:
-        """One lane: rows of inputs, shared inputs, rows of outputs, statuses (32 bits); how many lanes there are; which it is."""
+        """A lane, from addresses of rows of inputs, shared inputs, rows of outputs and statuses, how many lanes and which."""
         for k, part in enumerate(self.parts_of_lane):
             if not self._called:
                 LaneWriter(self, b, scratch, *places).write(k, part)
@@ -238,13 +238,17 @@ def refuse(program: Program) -> None:
             if operation in NATIVE or getattr(operation, "built_in", True)
             else "Give the Primitive an `expression`."
         )
-        raise CompilationError(f"a device has no code for {operation.name}: it needs a library of this machine. {remedy}")
+        raise CompilationError(
+            f"a device has no code for {operation.name}: it needs a library of this machine. {remedy}"
+        )
 
 
 def assembly(kernel: Module, capability: int = OLDEST) -> str:
     """A module of kernels as PTX for devices of this compute capability, times 10, and younger ones."""
     if not engine.AVAILABLE:
-        raise CompilationError('PTX needs llvmlite, which is not installed. Install it with pip install "autograd-lite[jit]".')
+        raise CompilationError(
+            'PTX needs llvmlite, which is not installed. Install it with pip install "autograd-lite[jit]".'
+        )
     background.pause()
     progress.part("LLVM writes PTX")
     return engine.assembly(kernel.text, engine.Target("nvptx64-nvidia-cuda", f"sm_{capability}"), kernel.level)
