@@ -49,8 +49,7 @@ def on_processor(code):
         thread = getattr(code, body)
 
         def own(b, *arguments, thread=thread):
-            scratch = b.emit("ptr", f"alloca [{max(code.scratch, 1)} x double], align 8")
-            thread(b, scratch, *arguments)
+            code.in_memory(b, lambda memory: thread(b, memory, *arguments))
 
         def every(b, *arguments, name=name):
             with b.counted(arguments[-1]) as (number,):

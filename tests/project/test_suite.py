@@ -58,6 +58,7 @@ RUN_BY = {
     "tape/ptx/driver": "tape/ptx/test_devices.py",
     "tape/ptx/functions": "tape/ptx/test_functions.py",
     "tape/ptx/kernel": "tape/ptx/test_kernels.py",
+    "tape/ptx/operations": "tape/ptx/test_devices.py",
     "tape/loop": "tape/test_scan.py",
     "tape/plans": "tape/test_sparse.py",
     "tape/program": "tape/test_tape.py",

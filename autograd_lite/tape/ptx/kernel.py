@@ -4,6 +4,8 @@ A thread has one number where the code for this machine has a register of lanes.
 here, one number wide, and a lane has the bits that it has here. Nothing is called that is not in the text.
 """
 
+import math
+from array import array
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -11,13 +13,14 @@ from typing import Any
 
 from autograd_lite.errors import CompilationError
 from autograd_lite.tape import background, progress
-from autograd_lite.tape.llvm import engine, masked_loops, vector_math
-from autograd_lite.tape.llvm.emit import INLINE, LIBRARY, NATIVE, OPPOSITES, RELATIONS
+from autograd_lite.tape.llvm import engine, vector_math
+from autograd_lite.tape.llvm.emit import NATIVE, OPPOSITES, RELATIONS
 from autograd_lite.tape.llvm.ir import Builder, Module, Value
+from autograd_lite.tape.llvm.masked_loops import Region
 from autograd_lite.tape.lowering import lowered
-from autograd_lite.tape.masked import MaskedLoop
-from autograd_lite.tape.program import Guard, Program, sunk
+from autograd_lite.tape.program import Guard, Program, is_table, sunk
 from autograd_lite.tape.ptx.functions import OWN
+from autograd_lite.tape.ptx.operations import MOST, Operations, is_item, refuse
 
 #: The oldest device that the text serves; younger ones take it too.
 OLDEST = 80
@@ -37,7 +40,7 @@ class Kernel(Module):
 
     Numbers of lanes lie in rows, one for each input that differs from lane to lane and one for each output. The assembler's
     time grows faster than the length of a function, so a long program is cut into several. They pass numbers on through
-    the `scratch` memory of a thread, whose places are used again.
+    the `memory` of a thread, whose places are used again.
     """
 
     def __init__(self, program: Program, varying: int, *, contract: bool = False) -> None:
@@ -53,11 +56,14 @@ class Kernel(Module):
         self.outputs: dict[int, list[int]] = defaultdict(list)
         for k, slot in enumerate(self.program.outputs):
             self.outputs[slot].append(k)
-        self.places, self.scratch = self._places()
+        self.kept = {arguments[0] for f, arguments in self.program.code if hasattr(f, "keeps")}
+        self.places, self.memory = self._places()
+        self.tables = self._tables()
+        self._known: dict[bytes, str] = {}
         self._called = len(self.parts_of_lane) > 1
 
     def _places(self) -> tuple[dict[int, int], int]:
-        """Where in the scratch memory numbers lie that a later part uses, and how many places there are."""
+        """Where in the memory of a thread numbers lie that a later part uses, and how many places there are."""
         part_of = {slot: k for k, part in enumerate(self.parts_of_lane) for slot in part}
         last: dict[int, int] = {}
         for k, part in enumerate(self.parts_of_lane):
@@ -70,12 +76,52 @@ class Kernel(Module):
         for k, part in enumerate(self.parts_of_lane):
             free += ending.pop(k - 1, [])
             for slot in part:
-                if slot in last:
+                if slot in last and not is_table(self.program.code[slot - self.program.first_instruction][0]):
                     if not free:
                         free, size = [size], size + 1
                     places[slot] = free.pop()
                     ending[last[slot]].append(places[slot])
         return places, size
+
+    def _tables(self) -> dict[int, tuple[str, Any]]:
+        """Where tables lie: among shared inputs, among known numbers, or else in the memory of a thread, copied there."""
+        first, varying, tables = self.program.first_instruction, self.varying, dict[int, tuple[str, Any]]()
+        for slot, (operation, own) in enumerate(self.program.code, start=first):
+            if not is_table(operation):
+                continue
+            constants = [
+                self.program.constants[a - self.program.inputs] for a in own if self.program.inputs <= a < first
+            ]
+            if varying <= own[0] and own == tuple(range(own[0], own[0] + len(own))) and own[-1] < self.program.inputs:
+                tables[slot] = "shared", own[0] - varying
+            elif len(constants) == len(own):
+                tables[slot] = "known", constants
+            else:
+                tables[slot] = "memory", self.room(len(own))
+        return tables
+
+    def room(self, numbers: int) -> int:
+        """The place of room for so many numbers in the memory of a thread."""
+        if numbers > MOST:
+            raise CompilationError(
+                f"a thread of a device has room for {MOST:,} numbers, and a table or its gradient has {numbers:,}. Let lanes "
+                'share the table (in_axes=None), or use backend="llvm".'
+            )
+        self.memory += numbers
+        return self.memory - numbers
+
+    def known(self, b: Builder, numbers: Sequence[float]) -> Value:
+        """The address of known numbers, which all threads read."""
+        key = array("d", numbers).tobytes()
+        if key not in self._known:
+            self._known[key] = self.numbers(f"known{len(self._known)}", numbers)
+        return Value(b, "ptr", self._known[key])
+
+    def in_memory(self, b: Builder, write: Callable[[Value], None]) -> None:
+        """Let `write` add code that has the memory of a thread, as much as it turns out to need."""
+        memory, line = b.emit("ptr", "alloca"), len(b.lines) - 1
+        write(memory)
+        b.lines[line] = f"{memory.name} = alloca [{max(self.memory, 1)} x double], align 8"
 
     def in_lanes(self, function: str) -> Callable[..., Any]:
         formula = vector_math.FUNCTIONS.get(function) or OWN[function]
@@ -87,16 +133,16 @@ class Kernel(Module):
             self.function(name, ["double"], lambda _, x: formula(x), linkage="internal")  # an angle
         return name
 
-    def lane(self, b: Builder, scratch: Value, *places: Value) -> None:
+    def lane(self, b: Builder, memory: Value, *places: Value) -> None:
         """A lane, from addresses of rows of inputs, shared inputs, rows of outputs and statuses, how many lanes and which."""
         for k, part in enumerate(self.parts_of_lane):
             if not self._called:
-                LaneWriter(self, b, scratch, *places).write(k, part)
+                LaneWriter(self, b, memory, *places).write(k, part)
                 continue
             if f"lane_part{k}" not in self.written:
                 body = partial(_written, self, k, part)
                 self.function(f"lane_part{k}", ["ptr"] * 5 + ["i64"] * 2, body, linkage="internal")
-            b.call("void", f"lane_part{k}", scratch, *places)
+            b.call("void", f"lane_part{k}", memory, *places)
 
     def block(self, b: Builder, _: Value, *places: Value) -> None:
         """One sum of a row, of up to 64 lanes: halves are added onto halves; a lane that is not there counts as 0."""
@@ -116,11 +162,14 @@ class Kernel(Module):
         """Let each thread run `body` on its memory, these arguments and its number, if that is below the last argument."""
 
         def entry(b: Builder, *arguments: Value) -> None:
-            scratch = b.emit("ptr", f"alloca [{max(self.scratch, 1)} x double], align 8")
             block, size, thread = (b.call("i32", _REGISTER.format(r)) for r in ("ctaid", "ntid", "tid"))
             number = block.cast("zext", "i64") * size.cast("zext", "i64") + thread.cast("zext", "i64")
-            with b.when(number.compare("slt", arguments[-1])):
-                body(b, scratch, *arguments, number)
+
+            def write(memory: Value) -> None:
+                with b.when(number.compare("slt", arguments[-1])):
+                    body(b, memory, *arguments, number)
+
+            self.in_memory(b, write)
 
         self.function(name, ["ptr"] * pointers + ["i64"] * counts, entry, linkage="ptx_kernel")
 
@@ -129,13 +178,14 @@ def _scheduled(program: Program) -> list[list[int]]:
     """The slots of instructions in the order of their work, part by part; results of a loop stand right behind it."""
     first, items = program.first_instruction, defaultdict[int, list[int]](list)
     for slot, (operation, arguments) in enumerate(program.code, start=first):
-        if hasattr(operation, "index"):
+        if is_item(operation):
             items[arguments[0]].append(slot)
     parts: list[list[int]] = [[]]
+    length = math.inf if any(hasattr(f, "keeps") for f, _ in program.code) else LENGTH  # carries are in one function
     for position in sunk(program):
-        if hasattr(program.code[position][0], "index"):
+        if is_item(program.code[position][0]):
             continue
-        if len(parts[-1]) >= LENGTH:
+        if len(parts[-1]) >= length:
             parts.append([])
         parts[-1] += [first + position, *items[first + position]]
     return parts
@@ -148,9 +198,10 @@ def _written(kernel: Kernel, number: int, part: Sequence[int], b: Builder, *plac
 class LaneWriter:
     """Writes a part of a lane of a program."""
 
-    def __init__(self, kernel: Kernel, b: Builder, scratch: Value, *places: Value) -> None:
+    def __init__(self, kernel: Kernel, b: Builder, memory: Value, *places: Value) -> None:
         rows, self.shared, outputs, statuses, self.n, lane = places
-        self.kernel, self.program, self.b, self.scratch = kernel, kernel.program, b, scratch
+        self.kernel, self.program, self.b, self.memory = kernel, kernel.program, b, memory
+        self.operations = Operations(kernel, b, memory)
         self.rows, self.outputs, self.status_at = rows.at(lane), outputs.at(lane), statuses.at(lane, "i32")
         self.values: dict[int, Any] = {}
 
@@ -163,10 +214,14 @@ class LaneWriter:
         for guard in self.kernel.guards.get(-1, ()) if first else ():
             status = self._tested(status, *guard)
         for slot in part:
-            operation, arguments = self.program.code[slot - self.program.first_instruction]
-            value = self.values[slot] = self.applied(operation, [self.value(a) for a in arguments])
+            if slot in self.kernel.tables:
+                self.values[slot] = self.table(slot, new=True)
+                continue
+            operation, arguments = self.code_of(slot)
+            values, kept = [self.value(a) for a in arguments], slot in self.kernel.kept
+            value = self.values[slot] = self.operations.applied(operation, values, kept=kept)
             if slot in self.kernel.places:
-                self.scratch.at(self.kernel.places[slot]).store(value)
+                self.memory.at(self.kernel.places[slot]).store(value)
             self._put(slot)
             for guard in self.kernel.guards.get(slot, ()):
                 status = self._tested(status, *guard)
@@ -182,34 +237,33 @@ class LaneWriter:
         if slot not in self.values:
             if program.inputs <= slot < program.first_instruction:
                 return self.b.constant(program.constants[slot - program.inputs])
+            if slot in self.kernel.tables:
+                return self.table(slot)
             if slot >= program.inputs:
-                place = self.scratch.at(self.kernel.places[slot])
+                place = self.memory.at(self.kernel.places[slot])
             else:
                 place = self.rows.at(self.n * slot) if slot < varying else self.shared.at(slot - varying)
             self.values[slot] = place.load("double")
         return self.values[slot]
 
+    def table(self, slot: int, *, new: bool = False) -> Region:
+        """The numbers of a table in a row: where they lie, or in the memory of the thread, where a `new` one is copied to."""
+        base, place = self.kernel.tables[slot]
+        if base == "known":
+            return Region(self.kernel.known(self.b, place), 8)
+        region = Region((self.shared if base == "shared" else self.memory).at(place), 8)
+        for k, a in enumerate(self.code_of(slot)[1] if new and base == "memory" else ()):
+            region.at(k).store(self.value(a))
+        return region
+
+    def code_of(self, slot: int) -> Any:
+        """The instruction of a slot."""
+        return self.program.code[slot - self.program.first_instruction]
+
     def _put(self, slot: int) -> None:
         """Store a number that is an output."""
         for k in self.kernel.outputs.get(slot, ()):
             self.outputs.at(self.n * k).store(self.value(slot))
-
-    def applied(self, operation: Any, values: list[Any]) -> Any:
-        """An operation on values; of one with many results their list."""
-        if hasattr(operation, "index"):
-            return values[0][operation.index]
-        if isinstance(operation, MaskedLoop):
-            turn = lowered(operation.turn, NATIVE)
-            loop = masked_loops.forward(self.b, operation, turn, self.applied, values, stack=None, pause=self._pause())
-            return loop.results
-        inline = INLINE.get(operation)
-        return inline(*values) if inline is not None else self.b.library(LIBRARY[operation], *values)
-
-    def _pause(self) -> str:
-        """A function in the place of a look at what goes on outside of a loop: a device has nothing to look at."""
-        if "lane_pause" not in self.kernel.written:
-            self.kernel.function("lane_pause", ["double"], lambda b, _: b.constant(0.0), linkage="internal")
-        return "lane_pause"
 
     def _tested(self, status: Any, number: int, guard: Guard) -> Value:
         """The number of the first guard that failed; they are tested in another order."""
@@ -218,29 +272,6 @@ class LaneWriter:
         earlier = status.compare("ne", 0) & status.compare("slt", number)
         kept: Value = status.where(holds | earlier, number)
         return kept
-
-
-def refuse(program: Program) -> None:
-    """Refuse operations that need something outside of the device."""
-    for operation, _ in program.code:
-        if operation in INLINE or hasattr(operation, "index"):
-            continue
-        if isinstance(operation, MaskedLoop):
-            refuse(lowered(operation.turn, NATIVE))
-            continue
-        name = LIBRARY.get(operation)
-        if name in vector_math.FUNCTIONS or name in OWN:
-            continue
-        remedy = (
-            'Write the loop with a fixed number of turns, or run it by backend="llvm".'
-            if hasattr(operation, "turn")
-            else 'Write it in functions that have code there (see "Devices" in docs/tape.md), or run it by backend="llvm".'
-            if operation in NATIVE or getattr(operation, "built_in", True)
-            else "Give the Primitive an `expression`."
-        )
-        raise CompilationError(
-            f"a device has no code for {operation.name}: it needs a library of this machine. {remedy}"
-        )
 
 
 def assembly(kernel: Module, capability: int = OLDEST) -> str:

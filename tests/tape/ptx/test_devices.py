@@ -12,7 +12,7 @@ from autograd_lite.tape.backends import registry
 
 pytest.importorskip("llvmlite.binding")
 
-from devices import ProcessorDriver, processor_as_device
+from devices import ProcessorDriver, assembled, assembler, processor_as_device
 
 from autograd_lite.tape.ptx import driver
 
@@ -46,6 +46,73 @@ def test_lanes_go_by_their_paths(device, free):
         assert same_arrays(al.flatten(ours)[0], al.flatten(theirs)[0])
     assert library.calls.count("cuLaunchKernel") >= (4 if free > 20_000 else 12)
     assert not library.memory
+
+
+def root(a, limit=12):
+    """A loop that some lanes leave at its limit; its gradient keeps the carries."""
+    step = lambda s: (0.5 * (s[0] + a / s[0]),)
+    return al.while_loop(lambda s: al.abs(s[0] * s[0] - a) > 1e-12 * a, step, (a,), limit=limit)[0]
+
+
+def curve_of_rows(a, table, rows):
+    """A scan over known rows and rows of arguments."""
+    step = lambda s, row: (al.sin(s + row[0]) * row[1], s)
+    last, outputs = al.scan(step, a, rows)
+    return last + outputs[2] + al.take(table, al.floor(al.abs(a)))
+
+
+def looked_up(a, table, rows):
+    """A table of each lane, one that all share, and one of known numbers."""
+    place = al.floor(al.abs(a) * 2.0)
+    known = np.linspace(0.0, 1.0, 40)
+    return al.take(table, place) * a + al.take(rows[:, 1], al.minimum(place, 2.0)) + al.take(known, place)
+
+
+#: Operations with numbers in the memory of a thread: functions, and the axes of lanes of their arguments.
+MEMORY = {
+    "while_loop": (root, (0,)),
+    "scan": (curve_of_rows, (0, None, 0)),
+    "tables": (looked_up, (0, None, 0)),
+    "tables that lanes share": (looked_up, (0, None, None)),
+    "tables of each lane": (looked_up, (0, 0, 0)),
+}
+
+
+@pytest.mark.parametrize("name", MEMORY)
+def test_loops_and_tables(device, name, tmp_path):
+    """With derivatives, whose sums go into tables and whose carries are kept: the bits of lanes here."""
+    f, axes = MEMORY[name]
+    rng = np.random.default_rng(2)
+    numbers = [np.exp(rng.uniform(-1.0, 1.0, 70)), rng.normal(size=20), rng.normal(size=(4, 2))]
+    given = [
+        np.stack([a + 0.1 * k for k in range(70)]) if axis == 0 and a.ndim < 3 and len(a) != 70 else a
+        for a, axis in zip(numbers, axes, strict=False)
+    ]
+    for g in (f, al.value_and_grad(f, argnums=tuple(range(len(axes))))):
+        library = device()
+        ours, theirs = (al.jit(al.vmap(g, axes), backend=backend)(*given) for backend in ("cuda", "llvm"))
+        assert same_arrays(al.flatten(ours)[0], al.flatten(theirs)[0])
+        for text in library.codes:
+            assert ".extern" not in text
+            if assembler() is not None:
+                assembled(text, tmp_path, 80)
+
+
+def test_loops_and_tables_without_room(device):
+    """What the message says to do is what helps."""
+    device()
+    a = np.full(3, 4.0)
+    gradient = lambda limit: al.jit(al.vmap(al.grad(lambda a: root(a, limit))), backend="cuda")
+    with pytest.raises(
+        CompilationError, match=r"keeps the carries .* Give the while_loop a limit of 4,094 turns or fewer"
+    ):
+        gradient(None)(a)
+    assert np.allclose(gradient(4094)(a), 0.25, rtol=1e-12)
+    table = np.zeros((3, 5000))
+    lanes = lambda axis: al.jit(al.vmap(lambda a, table: al.take(table, a) * a, (0, axis)), backend="cuda")
+    with pytest.raises(CompilationError, match=r"room for 4,096 numbers, and a table .* has 5,000. Let lanes share"):
+        lanes(0)(a, table)
+    assert lanes(None)(a, table[0]).tolist() == [0.0, 0.0, 0.0]
 
 
 @pytest.mark.parametrize("count", [0, 1, 64, 1001])

@@ -184,7 +184,7 @@ def test_every_operation_has_code_or_an_error_that_names_it(tmp_path):
     for name, point in columns.items():
         tape = al.trace(lambda *x, rule=al.PRIMITIVES[name]: rule(*x), *point)
         if name in WITHOUT_CODE:
-            with pytest.raises(CompilationError, match=f"a device has no code for {name}: .* Write it in functions"):
+            with pytest.raises(CompilationError, match=f"a device has no code for {name}. Write it in functions"):
                 kernel.Kernel(tape.program, len(point))
     served = {name: point for name, point in columns.items() if name not in WITHOUT_CODE}
     every = lambda points: {name: al.PRIMITIVES[name](*point) for name, point in points.items()}
@@ -198,7 +198,7 @@ def test_every_operation_has_code_or_an_error_that_names_it(tmp_path):
 def test_operations_of_users_and_loops_without_code():
     """What the message says to do is what helps."""
     own = al.Primitive(name="thrice_by_python", value=lambda x: 3.0 * x, partials=(lambda x, y: 3.0,))
-    with pytest.raises(CompilationError, match="no code for thrice_by_python: .* Give the Primitive an `expression`"):
+    with pytest.raises(CompilationError, match="no code for thrice_by_python. Give the Primitive an `expression`"):
         al.trace(own, 1.0).source("ptx")
     helped = al.Primitive(
         name="thrice_written_out", value=lambda x: 3.0 * x, partials=(lambda x, y: 3.0,), expression=lambda x: 3.0 * x
