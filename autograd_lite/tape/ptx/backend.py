@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from autograd_lite.errors import CompilationError
 from autograd_lite.tape import text
 from autograd_lite.tape.backends.lanes import Columns
 from autograd_lite.tape.backends.outputs import Outputs
@@ -74,10 +73,6 @@ class DeviceLanes:
 
 def ptx(tape: Any) -> Iterator[str]:
     """The text of a tape for devices."""
-    if not engine.AVAILABLE:
-        raise CompilationError(
-            'source("ptx") needs llvmlite, which is not installed. Install it with pip install "autograd-lite[jit]".'
-        )
     name = text.identifier(tape.name.encode("ascii", "replace").decode(), "f", set()) + "_lanes"
     numbers = tape.program.inputs - len(tape.captured)
     code = kernel.Kernel(tape.program, numbers)

@@ -278,7 +278,7 @@ def assembly(kernel: Module, capability: int = OLDEST) -> str:
     """A module of kernels as PTX for devices of this compute capability, times 10, and younger ones."""
     if not engine.AVAILABLE:
         raise CompilationError(
-            'PTX needs llvmlite, which is not installed. Install it with pip install "autograd-lite[jit]".'
+            'PTX is written by llvmlite, which is not installed. Install it with pip install "autograd-lite[jit]".'
         )
     background.pause()
     progress.part("LLVM writes PTX")

@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from checkers import running_bound
-from corpus import COMPOSED, EXAMPLES, HOMOGENEOUS, MAPS, NAMES, by_name, same_arrays, sample
+from corpus import COMPOSED, EXAMPLES, HOMOGENEOUS, MAPS, NAMES, by_name, same_arrays
 from hypothesis import given, settings
 from strategies import points, programs
 from tiers import mostly_full
@@ -163,6 +163,15 @@ def test_a_long_program_is_cut_into_functions(monkeypatch):
     assert texts[0] > texts[1] > texts[2] == 0
 
 
+def test_products_and_sums_are_fused_on_request_only():
+    """`contract=True` lets the text have one operation for both."""
+    program = al.trace(lambda x, y, z: x * y + z, 1.0, 2.0, 3.0).program
+    for contract, instructions in ((False, ["mul.rn.f64", "add.rn.f64"]), (True, ["fma.rn.f64"])):
+        code = kernel.Kernel(program, 3, contract=contract)
+        code.threads("lanes", code.lane, 4, 1)
+        assert re.findall(r"\w+\.rn\.f64", kernel.assembly(code)) == instructions
+
+
 def test_a_loop_runs_until_its_lane_is_done():
     """`while_loop` in lanes, with a limit that some lanes pass."""
 
@@ -180,7 +189,7 @@ def test_a_loop_runs_until_its_lane_is_done():
 
 def test_every_operation_has_code_or_an_error_that_names_it(tmp_path):
     """Primitives of the table: one program of all that have code calls nothing outside; the others say what to do."""
-    columns = {name: sample(name, 1)[0].tolist() for name in sorted(NAMES)}
+    columns = {name: [1.0] * al.PRIMITIVES[name].arity for name in sorted(NAMES)}
     for name, point in columns.items():
         tape = al.trace(lambda *x, rule=al.PRIMITIVES[name]: rule(*x), *point)
         if name in WITHOUT_CODE:
