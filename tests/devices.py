@@ -84,6 +84,7 @@ class ProcessorDriver:
 
     def __init__(self, free=1 << 30, capability=(9, 0)):
         self.free, self.capability = free, capability
+        self.unloaded = 0
         self.codes, self.memory, self.kernels, self.failing, self.calls = {}, {}, {}, {}, []
 
     def __getattr__(self, name):
@@ -122,6 +123,9 @@ class ProcessorDriver:
     def on_cuModuleGetFunction(self, kernel, module, name):
         kernel.value = len(self.kernels) + 1
         self.kernels[kernel.value] = name.value.decode(), self.loaded[name.value.decode()]
+
+    def on_cuModuleUnload(self, module):
+        self.unloaded += 1
 
     def on_cuMemAlloc(self, address, size):
         if size.value > self.free:

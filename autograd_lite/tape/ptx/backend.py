@@ -27,7 +27,7 @@ class DeviceLanes:
         if summed:
             code.threads("sums", code.block, 2, 3)
         assembly = kernel.assembly(code, min(kernel.OLDEST, self.device.capability))
-        self.lanes, *self.blocks = self.device.loaded(assembly, ["lanes", "sums"][: 1 + summed])
+        self.lanes, *self.blocks = self.device.loaded(assembly, ["lanes", "sums"][: 1 + summed], self)
 
     def each(self, columns: Columns, shared: Any, sizes: Sequence[int]) -> tuple[Outputs, Any]:
         outputs, status = Outputs.empty(columns.count, sizes), np.zeros(columns.count, np.int32)

@@ -1,6 +1,7 @@
 """The driver of NVIDIA's devices by ctypes: code, memory and launches on the first device of the machine."""
 
 import ctypes
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -56,14 +57,20 @@ class Driver:
         """Make the device that of this thread."""
         self.call("cuCtxSetCurrent", self._context)
 
-    def loaded(self, text: str, names: Sequence[str]) -> list[ctypes.c_void_p]:
-        """The kernels of these names of a module of PTX, which the driver assembles; they live as long as the process."""
+    def loaded(self, text: str, names: Sequence[str], owner: object) -> list[ctypes.c_void_p]:
+        """The kernels of these names of a module of PTX, which the driver assembles; they live as long as their owner."""
         self.enter()
         module, kernels = ctypes.c_void_p(), [ctypes.c_void_p() for _ in names]
         self.call("cuModuleLoadData", ctypes.byref(module), ctypes.c_char_p(text.encode()))
+        weakref.finalize(owner, self._unload, module).atexit = False
         for name, kernel in zip(names, kernels, strict=True):
             self.call("cuModuleGetFunction", ctypes.byref(kernel), module, ctypes.c_char_p(name.encode()))
         return kernels
+
+    def _unload(self, module: ctypes.c_void_p) -> None:
+        """Give the memory of kernels back, in whatever thread and state of the driver; nobody waits for its result."""
+        if not self.library.cuCtxSetCurrent(self._context):
+            self.library.cuModuleUnload(module)
 
     def free(self) -> int:
         """Bytes of memory that nobody uses."""

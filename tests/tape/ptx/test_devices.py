@@ -1,6 +1,7 @@
 """`backend="cuda"`: through a driver whose device is this processor, and on a device where one is found."""
 
 import ctypes
+import gc
 
 import numpy as np
 import pytest
@@ -134,6 +135,19 @@ def test_one_lane_runs_here(device):
     library = device()
     assert al.jit(lambda x: al.sin(x) * x, backend="cuda")(2.0) == al.jit(lambda x: al.sin(x) * x)(2.0)
     assert "cuLaunchKernel" not in library.calls
+
+
+def test_code_is_given_back(device):
+    """When the last function that may run it goes."""
+    library = device()
+    twice = al.jit(al.vmap(lambda x: x * 2.0), backend="cuda")
+    twice(np.ones(3))
+    registry.forget()
+    gc.collect()
+    assert library.unloaded == 0
+    del twice
+    gc.collect()
+    assert library.unloaded == 1
 
 
 def test_an_older_device_has_its_own_text(device):
