@@ -56,7 +56,7 @@ class DeviceLanes:
         """Run as many lanes as the memory holds, again and again: which, and where results, statuses and sums are."""
         count, lane = columns.count, 8 * (self.varying + self.outputs + 1) + 8 * self.outputs // kernel.ADDED + 1
         room = int(min(MOST, SHARE * self.device.free())) // lane // kernel.ADDED * kernel.ADDED
-        most = min(count, max(room, kernel.ADDED))  # whole blocks, so that parts change no sum
+        most = max(1, min(count, max(room, kernel.ADDED)))  # whole blocks, so that parts change no sum
         blocks, shared = -(-most // kernel.ADDED), np.ascontiguousarray(shared, dtype=np.float64)
         sizes = most * self.varying, len(shared), most * self.outputs, most, blocks * self.outputs
         inputs = columns.column_list()

@@ -45,6 +45,7 @@ def test_lanes_go_by_their_paths(device, free):
         lanes = al.vmap(f, (0, 0, None))
         ours, theirs = (al.jit(lanes, backend=backend)(*arguments(1001)) for backend in ("cuda", "llvm"))
         assert same_arrays(al.flatten(ours)[0], al.flatten(theirs)[0])
+        assert al.flatten(al.jit(lanes, backend="cuda")(*arguments(0)))[0].shape == (0,)
     assert library.calls.count("cuLaunchKernel") >= (4 if free > 20_000 else 12)
     assert not library.memory
 

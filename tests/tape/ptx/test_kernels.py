@@ -129,6 +129,16 @@ def test_lanes_have_the_bits_of_lanes_here(name):
     assert served > 10
 
 
+@pytest.mark.parametrize("name", ["Newton", "doubt"])
+def test_every_lane_by_its_path(name, monkeypatch):
+    """A call of the backend serves the lanes of failed guards, and those in doubt, as `llvm` does."""
+    f, rows = FORMULAS[name]
+    processor_as_device(monkeypatch)
+    ours, theirs = (al.flatten(al.jit(al.vmap(f), backend=b)(*rows.T))[0] for b in ("cuda", "llvm"))
+    registry.forget()
+    assert same_arrays(ours, theirs)
+
+
 @pytest.mark.parametrize("example", mostly_full(CASES, slice(0, None, 3)), ids=by_name)
 def test_examples_have_the_bits_of_lanes_here(example):
     """With their derivatives; those that call libm here, or Python, are another matter."""
