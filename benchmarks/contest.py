@@ -52,6 +52,7 @@ CONTESTANTS = {
     "casadi": Contestant("casadi", "benchmarks.peers.with_casadi"),
     "torch": Contestant("torch", "benchmarks.peers.with_torch", one_thread=True),
     "torch" + ALL_CORES: Contestant("torch", "benchmarks.peers.with_torch"),
+    "pyoptinterface": Contestant("pyoptinterface", "benchmarks.peers.with_pyoptinterface"),
     "autograd": Contestant("autograd", "benchmarks.peers.with_autograd", one_thread=True),
     "xad": Contestant("xad", "benchmarks.peers.with_xad"),
     "micrograd": Contestant("micrograd", "benchmarks.peers.with_micrograd"),

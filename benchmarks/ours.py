@@ -14,13 +14,14 @@ from autograd_lite.tape import background
 from autograd_lite.tape.backends.registry import forget
 from benchmarks import formulas, functions, networks
 from benchmarks.functions import FUNCTIONS
+from benchmarks.sparse_problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from benchmarks.derivatives import Case
     from benchmarks.formulas import Random
     from benchmarks.networks import Data
-    from benchmarks.sparse_problems import Problem
 
 Run = Any
 PHASES = ("trace", "gradient", "compile")
@@ -173,6 +174,20 @@ def gradient(name: str, points: Any) -> Run:
 def _at(f: Callable[[Any], Any], points: Any) -> Run:
     compiled = al.jit(f if points.ndim == 1 else al.vmap(f))
     return lambda: compiled(points)
+
+
+def derivative(case: Case, kind: str) -> Run:
+    """The function itself, or a derivative; of a large Hessian the entries of its lower triangle."""
+    if kind == "hessian" and case.large:
+        return sparse(Problem(case.f, kind, case.x))
+
+    def f(x: Any) -> Any:
+        y = case.f(x, al)
+        return al.array(y) if isinstance(y, list) else y  # a list of rows takes longer to make than a matrix
+
+    of = {"value": lambda f: f, "gradient": al.grad, "jacobian": al.jacobian, "hessian": al.hessian}[kind]
+    compiled = al.jit(of(f))
+    return lambda: compiled(case.x)
 
 
 def phases(program: Random) -> tuple[dict[str, float], int, Any, Run]:

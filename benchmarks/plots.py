@@ -121,7 +121,7 @@ def panel(table: Table) -> tuple[Callable[[Any, Table], None], float] | None:
         return _passes, 0.9 + 0.26 * rows
     if "trace, µs each" in head:
         return _phases, 3.4
-    if head[0].startswith("gradient time / value time"):
+    if "time / " in head[0]:
         return _ratios, 1.0 + 0.4 * (len(head) - 1)
     if head[0].startswith(("ns a lane", "record + backward")):
         return _sizes, 3.6
@@ -230,18 +230,20 @@ def _finish(axis: Any, x: str, y: str) -> None:
 
 def _ratios(axis: Any, table: Table) -> None:
     """Paint a row of dots for each contestant, a dot for each function, and the median."""
+    drawn: list[float] = []
     for place, name in enumerate(reversed(table.head[1:])):
         cells = [number(cell) for cell in table.column(name)]
         ratios = [ratio for ratio in cells if ratio is not None]
         if ratios:
+            drawn += ratios
             axis.plot(ratios, [place] * len(ratios), "o", alpha=0.5, color=BLUE if _is_ours(name) else GREY)
             axis.plot(statistics.median(ratios), place, "|", markersize=22, color=INK)
     axis.set_yticks(range(len(table.head) - 1), [*reversed(table.head[1:])])
-    axis.set(
-        xlabel="gradient time / value time; the stroke is the median",
-        xlim=(0, None),
-        ylim=(-0.6, len(table.head) - 1.4),
-    )
+    axis.set(xlabel=f"{table.head[0].partition(' (')[0]}; the stroke is the median", ylim=(-0.6, len(table.head) - 1.4))
+    if drawn and max(drawn) > SEEN * min(drawn):
+        axis.set_xscale("log")
+    else:
+        axis.set_xlim(0, None)
     axis.grid(axis="x")
 
 

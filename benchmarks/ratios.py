@@ -112,7 +112,7 @@ def _column(name: str, lanes: int) -> str:
     return f"{name}, {lanes} points" if lanes else f"{name}, one point"
 
 
-def _ratio(rounds: list[tuple[float, float]]) -> float:
+def ratio(rounds: list[tuple[float, float]]) -> float:
     return statistics.median(gradient / value for value, gradient in rounds)
 
 
@@ -120,9 +120,9 @@ def _shown(rounds: list[tuple[float, float]] | str) -> str:
     """Return the ratio and the median time of a value, which includes the time of the call itself."""
     if isinstance(rounds, str):
         return rounds
-    return f"{_ratio(rounds):.2f} ({duration(statistics.median(value for value, _ in rounds))})"
+    return f"{ratio(rounds):.2f} ({duration(statistics.median(value for value, _ in rounds))})"
 
 
 def _median(column: dict[str, Any]) -> float | None:
-    ratios = [_ratio(rounds) for rounds in column.values() if not isinstance(rounds, str)]
+    ratios = [ratio(rounds) for rounds in column.values() if not isinstance(rounds, str)]
     return statistics.median(ratios) if ratios else None

@@ -411,38 +411,47 @@ class Levels:
     def fragment(self, budget: int = BUDGET) -> str:
         """Return the section of the page."""
         found, kept, brief = self.choose(budget)
-        m = self.moments
-        known, values, grads, takes, locals_ = self._stored(kept, brief)
+        stored = self._stored(kept, brief)
+        sizes = np.array([self.size(level) for level in found[1:]]).reshape(-1, len(self.moments.labels))
+        words = _finite(self._words(found, kept, stored))
+        data = {
+            "text": _packed(json.dumps(words, separators=(",", ":")).encode()),
+            "numbers": _packed(_planes(self._numbers(sizes, stored))),
+        }
+        plain = (
+            f"<p>Opening boxes needs JavaScript.</p><table>{_table(self.top.boxes, sizes, self.moments.labels)}</table>"
+        )
+        return section("folded", "al-fold", self.title, data, plain)
+
+    def _numbers(self, sizes: Any, stored: Sequence[Any]) -> Any:
+        """What the page holds as numbers, a row for each and a column for each moment."""
+        m, (known, values, grads, _, locals_) = self.moments, stored
+        seeds = np.array([m.seeds[i] for i in m.graph.ends if known[i]])
+        given = m.given[(m.flat < 0) & known[m.user]]
+        parts = [sizes, m.values[values], m.grads[grads], m.locals[locals_], given, seeds]
+        return np.concatenate([part.reshape(-1, len(m.labels)) for part in parts])
+
+    def _words(self, found: Sequence[Level], kept: Any, stored: Sequence[Any]) -> dict[str, Any]:
+        """What the page holds as words and places: titles, boxes, operations, and for each node how it came about."""
+        m, (known, values, _, takes, locals_) = self.moments, stored
         record = np.cumsum(known) - 1
         pages = {id(level): k for k, level in enumerate(found)}
-        sizes = np.array([self.size(level) for level in found[1:]]).reshape(-1, len(m.labels))
         shown = np.flatnonzero(known)
         # An argument: its distance to the node, 0 if the page does not know it, -1 for a number.
         args = np.where(m.flat < 0, -1, np.where(takes, record[m.user] - record[m.flat], 0))[known[m.user]]
-        seeds = np.array([m.seeds[i] for i in m.graph.ends if known[i]])
-        parts = [
-            sizes,
-            m.values[values],
-            m.grads[grads],
-            m.locals[locals_],
-            m.given[(m.flat < 0) & known[m.user]],
-            seeds,
-        ]
-        numbers = np.concatenate([part.reshape(-1, len(m.labels)) for part in parts])
         ops = {op: k for k, op in enumerate(dict.fromkeys(m.ops[i] for i in shown))}
         rules = {i: self.nodes[i].primitive for i in shown}
         told = {
             m.ops[i]: [m.ops[i], visible(rule.symbol) if rule else "", int(m.selects[i])] for i, rule in rules.items()
         }
-        letters = [m.graph.numbers[i] for i in shown]
-        text = {
+        return {
             "title": self.title,
             "labels": [visible(str(label)) for label in m.labels],
             "boxes": [self._told(level, pages, record) for level in found],
             "ops": [told[op] for op in ops],
             "op": [ops[m.ops[i]] for i in shown],
             "names": [steady(elide(given_name(self.nodes[i]), NAME_LENGTH)) or 0 for i in shown],
-            "numbers": _steps([int(letter[1:]) for letter in letters]),
+            "numbers": _steps([int(m.graph.numbers[i][1:]) for i in shown]),
             "counts": np.diff(m.start)[shown].tolist(),
             "args": args.tolist(),
             "whole": kept[shown].astype(int).tolist(),
@@ -452,12 +461,6 @@ class Levels:
             "shown": m.shown,
             "curve": m.values[m.graph.ends[0]].tolist(),
         }
-        data = {
-            "text": _packed(json.dumps(_finite(text), separators=(",", ":")).encode()),
-            "numbers": _packed(_planes(numbers)),
-        }
-        plain = f"<p>Opening boxes needs JavaScript.</p><table>{_table(self.top.boxes, sizes, m.labels)}</table>"
-        return section("folded", "al-fold", self.title, data, plain)
 
     def element(self, *_: Any, **_attributes: object) -> str:
         """The page as one element, as `Drawing` asks for it."""

@@ -81,6 +81,7 @@ class Drawing:
             raise DrawingError(f"The renderer printed no <svg> element but {text[:80]!r}. Name another with engine=.")
         return text[start:]
 
+    @hints.keywords
     def html(self) -> str:
         """Return one page that plays the forward pass and then the backward pass, step by step, in a browser.
 

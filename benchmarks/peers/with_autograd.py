@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +13,13 @@ from autograd.scipy.special import erfc, logsumexp
 from benchmarks import formulas, networks
 
 if TYPE_CHECKING:
+    from benchmarks.derivatives import Case
     from benchmarks.networks import Data
 
 Run = Any
 MATHS = SimpleNamespace(
-    exp=anp.exp, log=anp.log, sqrt=anp.sqrt, erfc=erfc, relu=lambda z: anp.maximum(z, 0.0),
-    log_softmax=lambda z: z - logsumexp(z, axis=-1, keepdims=True),
+    exp=anp.exp, log=anp.log, sqrt=anp.sqrt, sin=anp.sin, cos=anp.cos, array=list, erfc=erfc,
+    relu=lambda z: anp.maximum(z, 0.0), log_softmax=lambda z: z - logsumexp(z, axis=-1, keepdims=True),
 )  # fmt: skip
 
 
@@ -78,3 +80,18 @@ def black_scholes(points: Any) -> Run:
         return [prices, *pull_back(anp.ones_like(prices))]
 
     return run
+
+
+def derivative(case: Case, kind: str) -> Run:
+    """The scalar code of the other contestants on NumPy's numbers, or a derivative of it, dense."""
+    if case.large and kind == "hessian":
+        raise NotImplementedError("no sparse matrices")
+
+    def f(x: Any) -> Any:
+        y = case.f([x[k] for k in range(len(case.x))], MATHS)
+        return anp.array(y) if isinstance(y, list) else y
+
+    of = {"value": lambda f: f, "gradient": autograd.grad, "jacobian": autograd.jacobian, "hessian": autograd.hessian}[
+        kind
+    ]
+    return partial(of(f), case.x)

@@ -16,6 +16,7 @@ from benchmarks.functions import FUNCTIONS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from benchmarks.derivatives import Case
     from benchmarks.formulas import Random
     from benchmarks.networks import Data
     from benchmarks.sparse_problems import Problem
@@ -176,6 +177,20 @@ def _at(name: str, points: Any, of: Callable[[Any, Any], Any]) -> Run:
     x = ca.SX.sym("x", points.shape[-1])
     function = ca.Function("f", [x], [of(FUNCTIONS[name][0](ca.vertsplit(x), MATHS), x)])
     return _buffered(function if points.ndim == 1 else function.map(len(points), "serial"), points)
+
+
+def derivative(case: Case, kind: str) -> Run:
+    """The function itself, or a derivative, dense; of a large Hessian the entries of its lower triangle."""
+    x = ca.SX.sym("x", len(case.x))
+    y = case.f(ca.vertsplit(x), MATHS)
+    y = ca.vertcat(*y) if isinstance(y, list) else y
+    if kind == "hessian":
+        matrix = ca.hessian(y, x)[0]
+        found = ca.triu(matrix) if case.large else ca.densify(matrix)
+    else:
+        first = {"gradient": ca.gradient, "jacobian": lambda y, x: ca.jacobian(y, x).T}
+        found = ca.densify(y if kind == "value" else first[kind](y, x))
+    return _buffered(ca.Function("f", [x], [found]), case.x)
 
 
 def phases(program: Random) -> tuple[dict[str, float], int, Any, Run]:

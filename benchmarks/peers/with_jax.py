@@ -16,6 +16,7 @@ from benchmarks import formulas, networks
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from benchmarks.derivatives import Case
     from benchmarks.formulas import Random
     from benchmarks.networks import Data
 
@@ -137,6 +138,19 @@ def mean_payoff(z: Any) -> Run:
     return _ready(
         jax.value_and_grad(lambda contract, z: formulas.payoff(contract, z, jnp).mean()), formulas.CONTRACT, z
     )
+
+
+def derivative(case: Case, kind: str) -> Run:
+    """The scalar code of the other contestants, or a derivative of it, dense."""
+    if case.large:
+        raise NotImplementedError("minutes to compile")
+
+    def f(x: Any) -> Any:
+        y = case.f([x[k] for k in range(len(case.x))], MATHS)
+        return jnp.stack(y) if isinstance(y, list) else y
+
+    of = {"value": lambda f: f, "gradient": jax.grad, "jacobian": jax.jacrev, "hessian": jax.hessian}[kind]
+    return _ready(of(f), case.x)
 
 
 def compiled_arrays(data: Data) -> Run:

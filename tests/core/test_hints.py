@@ -102,7 +102,7 @@ FUNCTIONS = {
     "value_and_grad": al.value_and_grad, "jacobian": al.jacobian, "hessian": al.hessian, "jit": al.jit, "vmap": al.vmap,
     "scan": al.scan, "while_loop": al.while_loop, "take": al.take,
     "root": al.root, "fixed_point": al.fixed_point, "argmin": al.argmin, "odeint": al.odeint,
-    "check_grads": al.check_grads, "draw": al.draw, "save": al.save, "load": al.load,
+    "check_grads": al.check_grads, "draw": al.draw, "html": al.draw(al.Variable(1.0)).html, "save": al.save, "load": al.load,
     "Network": al.nn.Network, "Dense": al.nn.Dense, "create": al.nn.Network.create, "SGD": al.optim.SGD,
     "Adam": al.optim.Adam, "AdamW": al.optim.AdamW, "RMSProp": al.optim.RMSProp,
 }  # fmt: skip

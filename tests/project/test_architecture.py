@@ -15,38 +15,34 @@ from tests.house import PACKAGE, dotted, floor_of, imported
 #: The floors and their rooms. A file may import from the rows above its own, of any floor; never from its own row or below.
 #: Whoever adds a file adds it here; `docs/design.md` draws the house.
 HOUSE = """
-errors  ieee  frames  numpy  see.palette  tape.cache  tape.background
-hints  special
-core
-context  conversion  refusals  see.pieces  see.render  tape.progress
-rule  see.sparsity
-primitives  see.watch
-arrays  tape.program
-foreign  functions  tape.masked  tape.alike
-operators  numpy_functions  maths.stats  tape.rolled  tape.llvm.ir
-variable  tape.llvm.vector_math  tape.llvm.engine  tape.llvm.masked_loops
-copies  nests  selection  tape.ptx.driver  see.labels  tape.llvm.matrices  tape.llvm.tables
-many
-backward  tables  see.formulas  tape.backends.registry  tape.llvm.runtime  tape.ptx.functions  train.nn  train.optim
-transforms  stats  maths.matrices  tape.recording  see.graph  nn  optim  tape.llvm.matrix_loops
-maths.linalg  maths.series  testing  tape.trace  tape.states  see.blame  see.budget  see.dot  see.expressions  see.flow
-linalg  see.kinks  tape.lowering  tape.backends.outputs  see.audit  see.fold  see.stepper  see.why
-tape.backends.python  tape.llvm.emit  see.levels  tape.interim
-tape.tape  tape.backends.numpy  see.view  tape.llvm.loops  tape.ptx.operations
-tape.healing  tape.ptx.kernel
-tape.paths  tape.backends.lanes  tape.files  tape.text
-tape.elements  tape.steps  tape.connected  tape.llvm.backend  tape.pickles  see.explain
-tape.ptx.backend  tape.entries  tape.loop_tangents  tape.checkpoints  tape.lane_paths  tape.pushing  tape.colours
-tape.loop
-tape.lane_operations  tape.scan  tape.lookups
-tape.vmap  tape.lifting  tape.turns  tape.implicit
-tape.odes
-tape.call  tape.lane_arrays
-tape.plans  tape.array_code
+errors  frames  ieee  numpy  tape.backends.outputs  tape.background  tape.cache  tape.llvm.ir  see.palette
+context  conversion  core  hints  special  tape.checkpoints  tape.llvm.vector_math  see.pieces  see.render
+tape.ptx.driver  tape.ptx.functions  see.sparsity
+refusals  rule  tape.progress  see.watch
+primitives
+arrays  tape.program  tape.llvm.engine
+foreign  functions  operators  tape.alike  tape.masked  tape.llvm.matrices  tape.llvm.tables
+numpy_functions  maths.stats  tape.rolled  tape.llvm.masked_loops  tape.llvm.matrix_loops  tape.llvm.runtime
+variable  stats
+copies  many  nests  selection  see.labels
+backward  tables  tape.backends.registry  tape.elements  see.formulas  train.nn  train.optim
+transforms  maths.matrices  tape.recording  see.graph  nn  optim
+testing  maths.linalg  maths.series  tape.colours  tape.lookups  tape.states  tape.trace  see.blame  see.budget
+see.dot  see.expressions  see.flow  see.kinks  bridge.spaces
+linalg  tape.lowering  tape.pushing  see.audit  see.fold  see.stepper  see.why  bridge.covariance
+tape.backends.python  tape.interim  tape.llvm.emit  see.levels
+tape.backends.numpy  tape.tape  tape.llvm.loops  tape.ptx.operations  see.view
+tape.backends.lanes  tape.files  tape.healing  tape.text  tape.ptx.kernel
+tape.paths  tape.pickles  tape.llvm.backend  see.explain
+tape.connected  tape.entries  tape.steps  tape.ptx.backend
+tape.lane_paths  tape.loop_tangents
+tape.lane_operations  tape.loop
+tape.lifting  tape.scan  tape.vmap
+tape.call  tape.implicit  tape.lane_arrays  tape.turns
+tape.array_code  tape.odes  tape.plans
 tape.sparse
-bridge.spaces
-bridge.evaluations  bridge.covariance
-bridge.models  bridge.ipopt
+bridge.evaluations
+bridge.ipopt  bridge.models
 scipy
 """
 
@@ -118,8 +114,8 @@ CORE = "core"
 #: Llvm +750: devices. Programs as kernels with their assembly text (210), loops and look-ups in threads (120), functions that
 #: devices have instead of libm (210), NVIDIA's driver by ctypes (100), lanes on a device (70).
 BUDGETS = {
-    "core": 5900, "maths": 1750, "tape": 9670, "tape.llvm": 3350,
-    "see": 3750, "train": 386, "bridge": 1010, "command line": 361,
+    "core": 5860, "maths": 1700, "tape": 9660, "tape.llvm": 3350,
+    "see": 3750, "train": 389, "bridge": 1010, "command line": 364,
 }  # fmt: skip
 
 FILES = {
