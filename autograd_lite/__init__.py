@@ -19,13 +19,14 @@ from autograd_lite.tape import lookups as _lookups  # gives traces their look-up
 from autograd_lite.tape import text as _text  # gives Tape its texts
 from autograd_lite.tape import turns as _turns  # finds loops of Python whose paths are turns of one loop
 from autograd_lite.tape.llvm import backend as _backend  # machine code among the backends
+from autograd_lite.tape.ptx import backend as _device  # and devices
 from autograd_lite.maths import linalg, stats
 from autograd_lite.train import nn, optim
 from autograd_lite.bridge.covariance import covariance
 from autograd_lite.backward import gradients, stop_gradient, topological_order, zero_grad
 from autograd_lite.errors import (
     ArgumentError, ArrayWarning, AutogradLiteError, BranchError, CompilationError, ConversionError, DerivativeWarning,
-    DrawingError,
+    DeviceError, DrawingError,
     GradientCheckError, GraphTooLarge, HandMadeNodeError, LoopLimitError, MatrixError, ModelFileError,
     NonFiniteError, NotConvergedError, OperandError,
     OutputError,
@@ -70,7 +71,7 @@ __version__ = "0.1.0"
 #: `from autograd_lite import *` leaves the builtins abs, all, any, max, min, pow, round and sum alone: write al.abs, al.sum.
 __all__ = [
     "PRIMITIVES", "REAL", "ArgumentError", "ArrayWarning", "AutogradLiteError", "BranchError", "CompilationError",
-    "ConversionError", "DerivativeWarning", "DrawingError", "GradientCheckError", "GraphTooLarge",
+    "ConversionError", "DerivativeWarning", "DeviceError", "DrawingError", "GradientCheckError", "GraphTooLarge",
     "HandMadeNodeError", "Interval", "LoopLimitError", "MatrixError", "ModelFileError", "NonFiniteError",
     "NotConvergedError", "OperandError", "OutputError", "PathWarning", "Primitive", "PrimitiveError", "ReadOnlyError",
     "RendererNotFound", "RowError", "SingularError", "StaleGraphError", "Tape", "TapeError", "TraceError",

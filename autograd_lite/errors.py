@@ -325,6 +325,10 @@ class CompilationError(AutogradLiteError, RuntimeError):
     """A program could not be compiled, or the backend that was asked for is not installed."""
 
 
+class DeviceError(AutogradLiteError, RuntimeError):
+    """A device for compiled code, or its driver, reported a failure."""
+
+
 class DrawingError(AutogradLiteError, RuntimeError):
     """A graph cannot be drawn."""
 

@@ -42,6 +42,7 @@ EMPTY = {
     "tape",
     "tape.backends",
     "tape.llvm",
+    "tape.ptx",
     "train",
 }  # folders whose `__init__` holds a docstring only
 COLOURS = {
@@ -73,7 +74,7 @@ def floor_of(name: str) -> str:
         return OTHER_NAMES[first]
     return (
         "tape.llvm"
-        if name.startswith("tape.llvm")
+        if name.startswith(("tape.llvm", "tape.ptx"))
         else first
         if first in ("maths", "tape", "see", "train", "bridge")
         else "core"

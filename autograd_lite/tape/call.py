@@ -71,8 +71,9 @@ def jit(
     ----------
     f : callable
         Takes floats, arrays or nests of them; returns any nest. A `Tape`, `grad(f)` and `vmap(f)` are such functions too.
-    backend : {"auto", "llvm", "numpy", "python"}
-        Who runs the tapes. "auto" is machine code where llvmlite is installed, else NumPy, which it says once.
+    backend : {"auto", "llvm", "numpy", "python", "cuda"}
+        Who runs the tapes. "auto" is machine code where llvmlite is installed, else NumPy, which it says once. "cuda" runs
+        the lanes of a `vmap` on an NVIDIA device, a thread for each, and single lanes as "llvm" does.
     max_paths : int, default 64
         How many branch paths to compile for arguments of one structure. Beyond, calls run `f` itself, with one warning.
     contract : bool, default False
@@ -98,7 +99,7 @@ def jit(
     TraceError
         If two traces of `f` differ: it depends on something besides its arguments.
     CompilationError
-        If the backend is not installed.
+        If the backend is not installed, no device is found, or one has no code for an operation.
 
     Notes
     -----

@@ -375,7 +375,8 @@ def equations(tape: Tape) -> Iterator[str]:
     yield r"\end{aligned}"
 
 
-_LANGUAGES: dict[str, Callable[[Tape], Iterator[str]]] = {
+#: What writes a tape in each language; a module that brings one enters it.
+LANGUAGES: dict[str, Callable[[Tape], Iterator[str]]] = {
     "python": lambda tape: module(tape, PYTHON),
     "numpy": lambda tape: module(tape, NUMPY),
     "c": translation_unit,
@@ -390,10 +391,11 @@ def source(tape: Tape, language: str) -> str:
     ----------
     tape : Tape
         The tape; as `tape.source(language)` this one.
-    language : {"python", "numpy", "c", "latex"}
+    language : {"python", "numpy", "c", "latex", "ptx"}
         "python": a function of floats or Variables, with the results of the tape, bit for bit. "numpy": a function of arrays,
         one number a lane. "c": a C99 translation unit with `int name(const double *x, double *y)`. "latex": an `aligned`
-        environment.
+        environment. "ptx": a kernel for NVIDIA's devices, a thread for each lane; its first lines say what it takes. It calls
+        nothing outside of the text.
 
     Returns
     -------
@@ -406,12 +408,14 @@ def source(tape: Tape, language: str) -> str:
     ArgumentError
         If there is no such language.
     CompilationError
-        If C has no function for an operation and that has no `expression`; or if the tape is a path of jit with a scan.
+        If C or a device has no function for an operation and that has no `expression`; or if the tape is a path of jit
+        with a scan.
 
     Notes
     -----
     Where a comparison comes out otherwise than recorded, Python raises ValueError, NumPy too if it does so in any lane, and
-    C returns the comparison's number, from 1. Time: linear in the length of the tape.
+    C returns the comparison's number, from 1, as
+    PTX gives it for each lane. Time: linear in the length of the tape.
 
     Examples
     --------
@@ -438,13 +442,13 @@ def source(tape: Tape, language: str) -> str:
     y_{0} &= v_{5}
     \end{aligned}
     """
-    if not isinstance(language, str) or language not in _LANGUAGES:
-        raise ArgumentError(f"language={language!r}: give 'python', 'numpy', 'c' or 'latex'.")
+    if not isinstance(language, str) or language not in LANGUAGES:
+        raise ArgumentError(f"language={language!r}: give 'python', 'numpy', 'c', 'latex' or 'ptx'.")
     odd: Any = next((rule for rule, _ in tape.code if not isinstance(rule, Primitive)), None)
     if odd is not None:
         untold = getattr(odd, "untold", Operation.untold)
         raise CompilationError(f"the tape of {tape.name} has no text: it holds {odd.name}, {untold}")
-    return "\n".join(_LANGUAGES[language](tape)) + "\n"
+    return "\n".join(LANGUAGES[language](tape)) + "\n"
 
 
 Tape.source = source

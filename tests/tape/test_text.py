@@ -256,7 +256,7 @@ def test_language_must_be_one_of_four():
     """The message names them."""
     tape = al.trace(lambda x: x, 1.0)
     for language in ("fortran", "C", None, ["c"]):
-        with pytest.raises(ArgumentError, match="give 'python', 'numpy', 'c' or 'latex'") as caught:
+        with pytest.raises(ArgumentError, match="give 'python', 'numpy', 'c', 'latex' or 'ptx'") as caught:
             tape.source(language)
         assert repr(language) in str(caught.value)
 

@@ -15,7 +15,7 @@ from autograd_lite.tape.program import Program
 
 T = TypeVar("T")
 
-NAMES = ("auto", "python", "numpy", "llvm")
+NAMES = ("auto", "python", "numpy", "llvm", "cuda")
 
 
 class Single(Protocol):
@@ -46,6 +46,7 @@ class Backend:
     lanes: Callable[..., Lanes]  # (program, varying, summed=flag, contract=flag): the first `varying` inputs differ
     compiles: bool = False  # whether making a program ready takes much longer than running it
     rolls: Callable[[Program], bool] | None = None  # whether it runs a program as loops, if it may
+    check: Callable[[], Any] | None = None  # raises a `CompilationError` where what it runs on is missing
 
 
 #: The backends of this process by name; a module that brings one enters it.
@@ -77,9 +78,11 @@ def chosen(backend: str) -> str:
         return fastest()
     if backend not in BACKENDS:
         raise CompilationError(
-            'backend="llvm" needs llvmlite, which is not installed. Install it with pip install "autograd-lite[jit]", or '
-            'pass backend="numpy".'
+            f'backend="{backend}" needs llvmlite, which is not installed. Install it with pip install "autograd-lite[jit]", '
+            'or pass backend="numpy".'
         )
+    if (check := BACKENDS[backend].check) is not None:
+        check()
     return backend
 
 

@@ -112,6 +112,18 @@ def compiled(text: str, level: int) -> bytes:
         return bytes(_compiler(level).emit_object(_parsed(text)))
 
 
+def assembly(text: str, target: Target, level: int) -> str:
+    """A module of IR in the assembly language of another machine."""
+    with _lock:
+        module = _parsed(text)
+        try:
+            machine = target.machine(level)
+        except RuntimeError as error:
+            raise CompilationError(f"this build of llvmlite writes no code for {target.triple}: {error}.") from error
+        module.triple, module.data_layout = target.triple, str(machine.target_data)
+        return str(machine.emit_assembly(module))
+
+
 @cache
 def _sources() -> str:
     """A digest of the files that decide what code a program becomes; nothing where they cannot be read."""

@@ -71,7 +71,9 @@ class Module:
 
     def table(self, name: str, numbers: Iterable[int]) -> str:
         entries = [f"i64 {n}" for n in numbers]
-        self.data.append(f"@{name} = internal constant [{len(entries)} x i64] [{', '.join(entries)}]")
+        line = f"@{name} = internal constant [{len(entries)} x i64] [{', '.join(entries)}]"
+        if line not in self.data:
+            self.data.append(line)
         return f"@{name}"
 
     def cut(self) -> str:
@@ -85,6 +87,14 @@ class Module:
         entries = [f"double {literal('double', n)}" for n in numbers]
         self.data.append(f"@{name} = internal constant [{len(entries)} x double] [{', '.join(entries)}]")
         return f"@{name}"
+
+    def in_lanes(self, function: str) -> Callable[..., Any]:
+        """The body of the form for lanes of a function of libm: a call for each lane."""
+        return lambda b, *x: b.lane_by_lane(function, *x)
+
+    def of_one_lane(self, function: str) -> str:
+        """The name by which a function of libm is called; another where a module brings its own."""
+        return function
 
     @property
     def called(self) -> set[str]:
@@ -104,10 +114,6 @@ class Module:
         declared = [line for name, line in sorted(self.declarations.items()) if name not in self.written]
         attributes = '"min-legal-vector-width"="512" "prefer-vector-width"="512"' * (self.width is not None)
         return "\n".join([*declared, *parts, f"attributes #0 = {{ nounwind {attributes} }}"])
-
-
-def _by_lane(function: str) -> Callable[..., Any]:
-    return lambda b, *x: b.lane_by_lane(function, *x)
 
 
 class Builder:
@@ -168,13 +174,14 @@ class Builder:
         name = f"{function}_v{self.width}"
         if function not in module.vectorised and name not in module.written:
             kinds = [self.double] * len(arguments)
-            module.function(name, kinds, _by_lane(function), linkage="internal", width=self.width)
+            module.function(name, kinds, module.in_lanes(function), linkage="internal", width=self.width)
         return self.call(self.double, name, *arguments)
 
     def lane_by_lane(self, function: str, *arguments: "Value") -> "Value":
         """A call of a function of plain doubles for each lane."""
+        name = self.module.of_one_lane(function)
         lanes = ([a.lane(k) for a in arguments] for k in range(self.width))
-        return self.joined(self.width, (self.call("double", function, *lane) for lane in lanes))
+        return self.joined(self.width, (self.call("double", name, *lane) for lane in lanes))
 
     def joined(self, width: int, numbers: "Iterable[Value]") -> "Value":
         """A vector of plain doubles, one a lane."""

@@ -29,7 +29,7 @@ def polynomial(x: Value, coefficients: Sequence[float]) -> Value:
     return fma(square, terms[0], fma(x, coefficients[1], coefficients[0]))
 
 
-def _sum(x: Value, y: Operand) -> tuple[Value, Value]:
+def two_sum(x: Value, y: Operand) -> tuple[Value, Value]:
     """x + y and what its rounding loses (Knuth's TwoSum)."""
     s = x + y
     y_part = s - x
@@ -152,7 +152,7 @@ def cosh(x: Value) -> Value:
 def tanh(x: Value) -> Value:
     """t/(t + 2) within 1 ULP, t = e^2|x| - 1; the quotient is corrected by what the roundings lost."""
     t, low = _quarter_expm1(abs(x).clamp(0.0, 20.0) * 2.0)
-    bottom, lost = _sum(t, 0.5)
+    bottom, lost = two_sum(t, 0.5)
     y = _quotient(t, low, bottom, lost + low)
     return x.where(abs(x) < 2.0**-28, y.with_sign_of(x))
 
@@ -207,7 +207,7 @@ def log(x: Value) -> Value:
 
 def log1p(x: Value) -> Value:
     """ln(1 + x) within 1 ULP: ln of the rounded sum u, plus (1 + x - u)/u; where k = 0, f is x itself."""
-    u, lost = _sum(x, 1.0)
+    u, lost = two_sum(x, 1.0)
     k, f = _split(u)
     near = k.compare("oeq", 0.0)
     f = x.where(near, f)
@@ -249,7 +249,7 @@ LOG_FOR_POW = (
 )  # fmt: skip
 
 
-def _long_log(x: Value) -> tuple[Value, Value]:
+def long_log(x: Value) -> tuple[Value, Value]:
     """ln x in two parts for x ≥ 0: 2s + s³(2/3 + q), s = f/(2 + f); every letter has its own low part."""
     k, f = _split(x)
     bottom = f + 2.0
@@ -278,7 +278,7 @@ def power(x: Value, y: Value) -> Value:
     """x to the y within 1 ULP, and C's many special cases."""
     y = y.clamp(-(2.0**1000), 2.0**1000)  # 1 to the inf is 1, as to the 2¹⁰⁰⁰
     size = abs(x)
-    log_size, log_low = _long_log(size)
+    log_size, log_low = long_log(size)
     product = y * log_size
     low = fma(y, log_size, -product) + y * log_low
     low = low.where(abs(product) < 750.0, 0.0)
@@ -315,8 +315,12 @@ TAN = (
 )  # fmt: skip
 
 
-def _quarter_turns(x: Value) -> tuple[Value, Value, Value]:
-    """The bits of n + MAGIC, and r in two parts."""
+#: An angle as an integer whose last two bits are those of n, and r in two parts.
+Turns = tuple[Value, Value, Value]
+
+
+def _quarter_turns(x: Value) -> Turns:
+    """An angle below LARGE."""
     shifted = fma(x, 0.6366197723675814, MAGIC)
     n = shifted - MAGIC
     first = fma(-n, HALF_PI[0], x)
@@ -324,18 +328,18 @@ def _quarter_turns(x: Value) -> tuple[Value, Value, Value]:
     return shifted.bits(), r, fma(-n, HALF_PI[2], fma(-n, HALF_PI[1], first - r))
 
 
-def _sine(x: Value, ahead: int) -> Value:
-    """sin(|x| + ahead·π/2), right where |x| < LARGE."""
-    n, r, low = _quarter_turns(abs(x))
+def sine(turns: Turns, ahead: int) -> Value:
+    """The sine of an angle and `ahead` quarters of a turn."""
+    n, r, low = turns
     n = n + ahead
     z = r * r
     sine = r + fma(z * r, polynomial(z, SIN), fma(z * -0.5, low, low))
     most = 1.0 - z * 0.5
     cosine = most + fma(z * z, polynomial(z, COS), fma(z, -0.5, 1.0 - most) - r * low)
-    return _flip(cosine.where(n.odd(), sine), n.op("lshr", 1))
+    return flipped(cosine.where(n.odd(), sine), n.op("lshr", 1))
 
 
-def _flip(y: Value, odd: Value) -> Value:
+def flipped(y: Value, odd: Value) -> Value:
     """`y` negated where `odd` is odd."""
     return (y.bits() ^ (odd << 63)).double()
 
@@ -355,17 +359,17 @@ def _or_libm(y: Value, x: Value, name: str) -> Value:
 
 def sin(x: Value) -> Value:
     """The sine of x within 1 ULP; libm's beyond 2²⁰."""
-    return _or_libm(_flip(_sine(x, 0), x.bits().op("lshr", 63)), x, "sin")
+    return _or_libm(flipped(sine(_quarter_turns(abs(x)), 0), x.bits().op("lshr", 63)), x, "sin")
 
 
 def cos(x: Value) -> Value:
     """The cosine of x within 1 ULP; libm's beyond 2²⁰."""
-    return _or_libm(_sine(x, 1), x, "cos")
+    return _or_libm(sine(_quarter_turns(abs(x)), 1), x, "cos")
 
 
-def tan(x: Value) -> Value:
-    """The tangent of x within 1 ULP, -1/tan r where n is odd; libm's beyond 2²⁰."""
-    n, r, low = _quarter_turns(abs(x))
+def tangent(turns: Turns) -> Value:
+    """The tangent of an angle, -1/tan r where n is odd."""
+    n, r, low = turns
     z = r * r
     cube = z * r
     cube_low = fma(z, r, -cube) + fma(r, r, -z) * r
@@ -376,8 +380,12 @@ def tan(x: Value) -> Value:
     inverse = -1.0 / y
     rest = (r - y) + rest
     correction = fma(inverse, rest, fma(inverse, y, 1.0))
-    value = fma(inverse, correction, inverse).where(n.odd(), y)
-    return _or_libm(_flip(value, x.bits().op("lshr", 63)), x, "tan")
+    return fma(inverse, correction, inverse).where(n.odd(), y)
+
+
+def tan(x: Value) -> Value:
+    """The tangent of x within 1 ULP; libm's beyond 2²⁰."""
+    return _or_libm(flipped(tangent(_quarter_turns(abs(x))), x.bits().op("lshr", 63)), x, "tan")
 
 
 # (atan t/t - 1)/t² in powers of t², |t| ≤ 7/16, relative error of atan 2⁻⁵⁷.

@@ -1,0 +1,1 @@
+"""Devices: programs as PTX, and the backend that runs them there."""
