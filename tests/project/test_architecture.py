@@ -16,7 +16,7 @@ from tests.house import PACKAGE, dotted, floor_of, imported
 #: Whoever adds a file adds it here; `docs/design.md` draws the house.
 HOUSE = """
 errors  ieee  frames  numpy  see.palette  tape.cache  tape.background
-hints  special
+hints  special  pickles
 core
 context  conversion  refusals  see.pieces  see.render  tape.progress
 rule  see.sparsity
@@ -35,7 +35,7 @@ tape.backends.python  tape.llvm.emit  see.levels  tape.interim
 tape.tape  tape.backends.numpy  see.view  tape.llvm.loops
 tape.healing
 tape.paths  tape.backends.lanes  tape.files  tape.text
-tape.elements  tape.steps  tape.connected  tape.llvm.backend  tape.pickles  see.explain
+tape.elements  tape.steps  tape.connected  tape.llvm.backend  see.explain
 tape.entries  tape.loop_tangents  tape.checkpoints  tape.lane_paths  tape.pushing  tape.colours
 tape.loop
 tape.lane_operations  tape.scan  tape.lookups
