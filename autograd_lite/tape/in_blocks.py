@@ -1,6 +1,7 @@
 """More rows than memory holds: a mapped function, block of rows by block of rows."""
 
 import copy
+import mmap
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,6 +17,8 @@ from autograd_lite.tape.vmap import Mapped, axes_of
 from autograd_lite.transforms import name_of
 
 ROWS = 65_536
+#: Bytes of a memory map that are touched before its pages are handed back.
+HANDED_BACK = 1 << 26
 
 
 @hints.keywords
@@ -48,7 +51,8 @@ def in_blocks(f: Callable[..., Any], rows: int = ROWS) -> "Blocked":
     Notes
     -----
     Memory: arguments and results of one block, what an iterator gave last, and with `reduce` as many sums as the number of
-    blocks has binary digits. An array is read where it lies, slice by slice, and never copied as a whole.
+    blocks has binary digits. An array is read where it lies, slice by slice, and never copied as a whole; pages of memory
+    maps are handed back to the system's cache after some 64 MB.
 
     Rows are cut into blocks from the first one on, in whatever pieces an iterator gives them, and sums of blocks are added up
     by a tree that the number of blocks alone decides: the same rows with the same `rows` give the same bits. Results that are
@@ -124,6 +128,7 @@ class Blocked:
                 error.add_note(f"This was in rows {start:,} to {start + size:,} (the end) of {self.__name__}.")
                 raise
             start += size
+            given.files.touched(size)
             yield start, result
 
     def __repr__(self) -> str:
@@ -166,6 +171,7 @@ class _Arguments:
         kinds = [_Read if isinstance(argument, Iterator) else _Held for argument, _ in pairs]
         self.parts: list[Any] = [kind(*pair, name) for kind, pair in zip(kinds, pairs, strict=True)]
         self.counts = {part.count for part in self.parts if type(part) is _Held and part.count is not None}
+        self.files = _Files([file for part in self.parts if type(part) is _Held for file in part.mapped()])
         self.begun = False  # one block is there, even without rows
         self.count = next(iter(self.counts), None)  # of rows; iterators do not tell
         self.read = [part for part in self.parts if type(part) is _Read]
@@ -197,6 +203,31 @@ class _Arguments:
         )
 
 
+class _Files:
+    """Memory maps whose pages are handed back as they are used up; else a process seems to hold all that it has read.
+
+    The pages stay in the system's cache. Of a copy-on-write map they would be lost.
+    """
+
+    def __init__(self, arrays: list[tuple[Any, int]]) -> None:
+        self.maps: list[Any] = []
+        self.row = 0.0  # bytes
+        for array, axis in arrays:
+            if isinstance(array, np.memmap) and array.mode != "c" and hasattr(mmap, "MADV_DONTNEED"):
+                self.maps.append(array)
+                self.row += array.nbytes / max(array.shape[axis], 1)
+        self.bytes = 0.0
+
+    def touched(self, rows: int) -> None:
+        """Count what was read or written."""
+        self.bytes += rows * self.row
+        if self.bytes >= HANDED_BACK:
+            for array in self.maps:
+                if array._mmap is not None:  # noqa: SLF001 - else a copy in memory
+                    array._mmap.madvise(mmap.MADV_DONTNEED)  # noqa: SLF001
+            self.bytes = 0.0
+
+
 class _Held:
     """An argument that is there as a whole."""
 
@@ -210,6 +241,10 @@ class _Held:
         if len(counts) > 1:
             raise ArgumentError(f"{name} got arrays of {sorted(counts)} rows in one argument. Give them one length.")
         self.count = counts.pop() if counts else None
+
+    def mapped(self) -> list[tuple[Any, int]]:
+        """The arrays that have rows, and along which axis."""
+        return [(leaf, axis) for leaf, axis in zip(self.leaves, self.axes, strict=True) if axis is not None]
 
     def at(self, start: int, end: int) -> Any:
         """The argument of these rows."""
@@ -286,7 +321,7 @@ def _joined(axis: int, *parts: Any) -> Any:
 def _filled(out: Any, blocks: Iterator[tuple[int, Any]], count: int | None, name: str) -> Any:
     """The results of all blocks in the arrays of `out`."""
     leaves, containers = optree.tree_flatten(out, namespace=NAMESPACE)
-    start = 0
+    start, files = 0, _Files([(leaf, 0) for leaf in leaves if np.ndim(leaf)])
     if count is not None:
         _test_lengths(leaves, count, name)
     for end, result in blocks:
@@ -298,6 +333,7 @@ def _filled(out: Any, blocks: Iterator[tuple[int, Any]], count: int | None, name
         for target, leaf in zip(leaves, found, strict=True):
             _test_fits(target, leaf, end, name)
             target[start:end] = leaf
+        files.touched(end - start)
         start = end
     _test_lengths(leaves, start, name)
     return out

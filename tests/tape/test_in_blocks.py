@@ -1,5 +1,6 @@
 """Mapped functions over blocks of rows: memory maps, iterators, and arrays that are written."""
 
+import importlib
 import itertools
 import pickle
 import re
@@ -11,6 +12,7 @@ from executors import BACKENDS
 import autograd_lite as al
 from autograd_lite.tape.blocks import added, averaged, combined
 
+in_blocks_module = importlib.import_module("autograd_lite.tape.in_blocks")
 ROWS = 1000
 RNG = np.random.default_rng(5)
 X = RNG.normal(size=(ROWS, 3))
@@ -142,6 +144,21 @@ def test_writing_over_what_is_read(tmp_path):
     x = np.array(Y)
     al.in_blocks(al.vmap(lambda t: t + 1.0), rows=10)(x, out=x)
     assert np.array_equal(x, Y + 1.0)
+
+
+@pytest.mark.parametrize("mode", ["r", "r+", "c"])
+def test_pages_that_are_handed_back_lose_nothing(tmp_path, monkeypatch, mode):
+    """What was written to a shared map is in the file; a map that copies on write keeps what was written to it."""
+    monkeypatch.setattr(in_blocks_module, "HANDED_BACK", 0)
+    on_disk(tmp_path, Y)
+    y, expected = np.load(tmp_path / "x.npy", mmap_mode=mode), Y.copy()
+    if mode != "r":
+        y[3] = expected[3] = 7.0
+    f = al.in_blocks(al.vmap(lambda t: t + 1.0), rows=100)
+    out = np.lib.format.open_memmap(tmp_path / "out", "w+", np.float64, (ROWS,))
+    assert np.array_equal(f(y, out=out), expected + 1.0)
+    assert np.array_equal(y, expected)
+    assert np.array_equal(np.load(tmp_path / "out"), expected + 1.0)
 
 
 def test_variables_have_their_derivatives():
