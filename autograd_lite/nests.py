@@ -28,6 +28,8 @@ _SINGLE = frozenset((Variable, float, int, bool))
 
 #: The dataclasses registered here, by module and name: what a saved tape may refer to.
 DATACLASSES: dict[str, type] = {}
+#: The attribute of a registered class that registers it where a pickle brings it.
+REGISTRATION = "__autograd_lite_nest__"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -607,7 +609,25 @@ def register_dataclass(cls: C) -> C:
         )
     fields = dataclasses.fields(cls)
     static = [field.name for field in fields if field.metadata.get("static")]
-    dynamic = [field.name for field in fields if not field.metadata.get("static")]
+    _register(cls, static, [field.name for field in fields if field.name not in static])
+    return cls
+
+
+class _Registration:
+    """Stands in a registered class: where a pickle brings the class by value, it is registered there as well."""
+
+    def __init__(self, *made: Any) -> None:
+        self.made = made
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _register, self.made
+
+
+def _register(cls: Any, static: list[str], dynamic: list[str]) -> _Registration:
+    """Enter a class with the names of its fields, once."""
+    known = vars(cls).get(REGISTRATION)
+    if known is not None:
+        return known  # type: ignore[no-any-return]
 
     def take_apart(instance: Any) -> tuple[list[Any], tuple[Any, ...], list[str]]:
         facts = tuple([getattr(instance, n) for n in static])
@@ -622,4 +642,6 @@ def register_dataclass(cls: C) -> C:
 
     optree.register_pytree_node(cls, take_apart, put_together, namespace=NAMESPACE)  # type: ignore[arg-type]
     DATACLASSES[f"{cls.__module__}:{cls.__qualname__}"] = cls
-    return cls
+    known = _Registration(cls, static, dynamic)
+    setattr(cls, REGISTRATION, known)
+    return known

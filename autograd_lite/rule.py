@@ -8,8 +8,11 @@ over, so the table knows nothing of the node class.
 """
 
 import inspect
+import sys
 from collections.abc import Callable, Iterable
-from dataclasses import KW_ONLY, dataclass
+from contextlib import suppress
+from dataclasses import KW_ONLY, dataclass, fields
+from importlib import import_module
 from math import inf
 from types import FunctionType
 from typing import Any, ClassVar
@@ -17,7 +20,7 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
-from autograd_lite import core
+from autograd_lite import core, pickles
 from autograd_lite.conversion import as_operand
 from autograd_lite.errors import ConversionError, OperandError, PrimitiveError
 
@@ -381,20 +384,46 @@ class Primitive(core.Rule):
                 f"primitive {self.name!r} cannot be pickled: another one has its name now, by which it would be looked up. "
                 "Give each a name of its own."
             )
-        return primitive_named, (self.name,)
+        home = "" if self.built_in else _home(self)
+        if self.built_in or not pickles.is_by_cloudpickle() or (home and not pickles.by_value(home)):
+            return primitive_named, (self.name, home)
+        given = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) != f.default}
+        return primitive_of, (given | {"value": _made_of(self)[0]},)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Primitive":
         return self
 
 
-def primitive_named(name: str) -> Primitive:
-    """Look an entry of the table up, as unpickling does."""
+def primitive_named(name: str, home: str = "") -> Primitive:
+    """Look an entry of the table up, as unpickling does; `home` is the module that defines it."""
+    if name not in PRIMITIVES and home not in ("", "__main__"):
+        with suppress(ImportError):
+            import_module(home)
     try:
         return PRIMITIVES[name]
     except KeyError:
         raise PrimitiveError(
-            f"no primitive is named {name!r} in this process. If it is your own, import the module that defines it first."
+            f"no primitive is named {name!r} in this process. If it is your own, import the module that defines it first, or "
+            "write the pickle with cloudpickle, which holds the definition."
         ) from None
+
+
+def primitive_of(columns: dict[str, Any]) -> Primitive:
+    """An entry that came with its definition; the one that is here already, if it is of the same definition."""
+    primitive = Primitive(**columns)
+    found = PRIMITIVES[primitive.name]
+    found.belongs_to_trace()  # a later pickle may bring another definition, as a notebook does
+    return found
+
+
+def _home(primitive: Primitive) -> str:
+    """The module in which the entry has a name; "" if it was made in a function."""
+    made = _made_of(primitive)
+    for f in (made[0], *made[1], made[2]):
+        module = getattr(f, "__module__", None) or ""
+        if any(thing is primitive for thing in vars(sys.modules.get(module, object)).values()):
+            return module
+    return ""
 
 
 def _made_of(primitive: Primitive) -> Any:
@@ -412,6 +441,8 @@ def same(one: Any, other: Any, assumed: frozenset[tuple[int, int]] = frozenset()
         return len(one) == len(other) and all(same(a, b, assumed) for a, b in zip(one, other, strict=True))
     if isinstance(one, FunctionType):
         return one.__code__ == other.__code__ and same(_held(one), _held(other), assumed)
+    if (recipe := getattr(one, "recipe", None)) is not None:  # a transform of a function
+        return same(recipe, other.recipe, assumed)
     if isinstance(one, Primitive):
         return one.name == other.name and same(_made_of(one), _made_of(other), assumed)
     if isinstance(one, np.ndarray):

@@ -5,6 +5,7 @@ gives Variables that come out: derivatives of derivatives need nothing more. The
 since each derivative is taken with respect to its own fresh nodes.
 """
 
+import copy
 import functools
 import warnings
 from collections.abc import Callable, Container, Sequence
@@ -14,9 +15,10 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 import numpy as np
 import optree
 
-from autograd_lite import context, foreign, hints, primitives
+from autograd_lite import context, foreign, hints, pickles, primitives
 from autograd_lite.backward import Number, Reach, Seeds, Unconnected, result
 from autograd_lite.errors import ArgumentError, DerivativeWarning, OperandError, OutputError, UnconnectedError
+from autograd_lite.frames import library_frames
 from autograd_lite.nests import NAMESPACE, Shape, like_given, mapped, unravel
 from autograd_lite.refusals import refuse_solvers, watched
 from autograd_lite.variable import Variable, is_input_of
@@ -86,7 +88,7 @@ class Run:
                 "Branches cut the derivative: it is 0 here, which may not be meant. Select with where(condition, a, b), "
                 "or take the derivative of the equation that a search solves.",
                 DerivativeWarning,
-                stacklevel=3,
+                stacklevel=1 + library_frames(),
             )
 
     def plain(self, nest: Any) -> Any:
@@ -119,33 +121,53 @@ def name_of(f: Callable[..., Any]) -> str:
     return getattr(f, "__name__", None) or type(f).__name__
 
 
+class Transformed:
+    """A transform of a function. It is called like a function, and pickled as the transform and what it was made of."""
+
+    def __init__(self, call: Callable[..., Any], label: str, f: Callable[..., Any], argnums: Any, options: Any) -> None:
+        functools.update_wrapper(self, f, updated=())
+        self.__name__ = self.__qualname__ = f"{label}({name_of(f)})"
+        self.call, self.recipe = call, (label, f, argnums, options)
+
+    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
+        """The transform at these arguments."""
+        return self.call(*arguments, **keywords)
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        """The method of an instance: bound like a function, with the instance as first argument."""
+        return self if instance is None else functools.partial(self, instance)
+
+    def __repr__(self) -> str:
+        return f"<function {self.__name__}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        place = pickles.written_as(self)
+        return (pickles.at, place) if place else (transformed, self.recipe)
+
+    def __copy__(self) -> "Transformed":
+        return self  # nothing in it changes
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Transformed":
+        label, f, argnums, options = self.recipe
+        again = f if pickles.place_of(self) else copy.deepcopy(f, memo)
+        return self if again is f else transformed(label, again, argnums, options)
+
+
 def _transform(
     label: str, f: Callable[..., Any], argnums: Argnums = 0, **options: Any
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+) -> Callable[[Callable[..., Any]], Transformed]:
     """Dress a function up as `label` of f."""
     if not callable(f):
         raise ArgumentError(f"{label} takes a function and got {f!r}. Write {label}(f)(x), not {label}(f(x)).")
     positions = argnums if isinstance(argnums, tuple) else (argnums,)
     if not positions or any(isinstance(p, bool) or not isinstance(p, int) for p in positions):
         raise ArgumentError(f"argnums={argnums!r}: give the position of an argument, or a tuple of positions.")
-
-    def dressed(function: Callable[..., Any]) -> Callable[..., Any]:
-        functools.update_wrapper(function, f, updated=())
-        function.__name__ = f"{label}({name_of(f)})"
-        function.__qualname__ = function.__name__
-        function._recipe = function.__code__, (label, f, argnums, options)  # type: ignore[attr-defined]
-        return function
-
-    return dressed
+    return lambda call: Transformed(call, label, f, argnums, options)
 
 
 def recipe_of(function: Any) -> tuple[str, Callable[..., Any], Argnums, dict[str, Any]] | None:
-    """Which transform of which function this is: `(label, f, argnums, options)`; None if it is something else.
-
-    A function of the user's that was dressed up with `functools.wraps` has the attribute, and another code.
-    """
-    code, recipe = getattr(function, "_recipe", (None, None))
-    return recipe if code is not None and getattr(function, "__code__", None) is code else None
+    """Which transform of which function this is: `(label, f, argnums, options)`; None if it is something else."""
+    return function.recipe if type(function) is Transformed else None
 
 
 def transformed(label: str, f: Callable[..., Any], argnums: Any, options: dict[str, Any]) -> Any:
@@ -365,11 +387,11 @@ def grad(
     12.0
     """
     dressed = _transform("grad", f, argnums, has_aux=has_aux, unconnected=unconnected)
-    both: Callable[..., Any] = value_and_grad(f, argnums, has_aux, unconnected=unconnected)
+    both: Any = value_and_grad(f, argnums, has_aux, unconnected=unconnected)
 
     @dressed
     def gradient(*arguments: Any, **keywords: Any) -> Any:
-        value, derivative = both(*arguments, **keywords)
+        value, derivative = both.call(*arguments, **keywords)
         return (derivative, value[1]) if has_aux else derivative
 
     return gradient

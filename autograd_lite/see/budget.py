@@ -102,6 +102,10 @@ class ErrorBudget:
         """½ tr(H C)."""
         return self._bias()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Numbers only: the bias is computed before, and the graph and the function stay behind."""
+        return _put_together, _taken_apart(self)[::-1]
+
     @property
     def flagged(self) -> bool:
         """Whether `rounding` is an estimate and no bound: above 1e-3 of the value, no number, or at a kink."""

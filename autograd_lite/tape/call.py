@@ -1,17 +1,18 @@
 """`jit`: the same results as a function, from compiled tapes, one for each way it branches."""
 
+import copy
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 import numpy as np
 
-from autograd_lite import context, foreign, hints
+from autograd_lite import context, foreign, hints, pickles
 from autograd_lite.errors import ArgumentError, OperandError
 from autograd_lite.nests import Shape, arrays_in, like_given, unravel
 from autograd_lite.primitives import Primitive
 from autograd_lite.see import pieces
-from autograd_lite.tape import pickles, recording
+from autograd_lite.tape import recording
 from autograd_lite.tape.backends.lanes import Columns
 from autograd_lite.tape.backends.python import PythonSingle
 from autograd_lite.tape.backends.registry import BACKENDS, chosen
@@ -308,14 +309,14 @@ class Compiled(Generic[P, R]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """The function and the options: what was compiled is compiled again."""
-        place = pickles.place_of(self)
-        return (pickles.at, place) if place else (self._again(), (pickles.stored(self.f),))
+        place = pickles.written_as(self)
+        return (pickles.at, place) if place else (self._again(), (self.f,))
 
     def __copy__(self) -> "Compiled[..., Any]":
         return self if pickles.place_of(self) else self._again()(self.f)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Compiled[..., Any]":
-        return self if pickles.place_of(self) else self._again()(pickles.deeply_copied(self.f, memo))
+        return self if pickles.place_of(self) else self._again()(copy.deepcopy(self.f, memo))
 
     def _again(self) -> "Callable[[Any], Compiled[..., Any]]":
         options = {"max_paths": self.max_paths, "contract": self.contract, "cache": self.cache, "order": self.order}

@@ -19,12 +19,13 @@ import optree
 from autograd_lite import context
 from autograd_lite.nests import NAMESPACE, Fixed, Shape
 from autograd_lite.tape.paths import Unmapped, Unserved
+from autograd_lite.transforms import Transformed
 
 #: Arrays of these are exact as floats; NumPy converts them on the way into the buffer.
 _EXACT = frozenset("efbBhHiI?")
 
 #: Facts of a call that compare at once: by identity, or by value where the type is the very one.
-_BY_IDENTITY = (bool, type(None), type, enum.Enum, FunctionType, BuiltinFunctionType)
+_BY_IDENTITY = (bool, type(None), type, enum.Enum, FunctionType, BuiltinFunctionType, Transformed)
 
 #: Statements beyond which nobody gains by source that is written out.
 _LONG = 4000

@@ -27,6 +27,7 @@ from autograd_lite.primitives import PRIMITIVES, Primitive
 from autograd_lite.tape import cache
 from autograd_lite.tape.program import Guard, Program
 from autograd_lite.tape.tape import Tape
+from autograd_lite.variable import Variable
 
 _VERSION = 1
 
@@ -254,8 +255,33 @@ Tape.save = save_tape
 Tape.load = staticmethod(load_tape)
 
 
-def to_bytes(tape: Tape) -> bytes:
-    return _archive(_tape_entries(tape))
+def _reduced(tape: Tape) -> tuple[Any, ...]:
+    """What a pickle holds: the file, and beside it objects that may be shared with the rest of the pickle."""
+    parts = [tape, tape.careful()] if tape.careful else [tape]
+    used = dict.fromkeys(rule for part in parts for rule, _ in part.code if not getattr(rule, "built_in", True))
+    entries = _tape_entries(tape)
+    text = entries[_TAPE_HEADER].decode()
+    kinds = [kind for name, kind in DATACLASSES.items() if json.dumps(name) in text]
+    return _restored, (_archive(entries), [part.captured for part in parts], [*used], kinds)
+
+
+def _restored(data: bytes, captured: list[tuple[Variable, ...]], *_met: Any) -> Tape:
+    """The tape of a pickle; its own operations and dataclasses entered their tables when they were read."""
+    tape = from_bytes(data)
+    if tape.careful is not None:
+        careful = _capturing(tape.careful(), captured[1])
+        tape = dataclasses.replace(tape, careful=lambda: careful)
+    return _capturing(tape, captured[0])
+
+
+def _capturing(tape: Tape, captured: tuple[Variable, ...]) -> Tape:
+    """A tape whose first constants are the numbers of these Variables again."""
+    program, count = tape.program, len(captured)
+    live = dataclasses.replace(program, inputs=program.inputs + count, constants=program.constants[count:])
+    return dataclasses.replace(tape, program=live, captured=captured)
+
+
+Tape.__reduce__ = _reduced  # type: ignore[method-assign, assignment]
 
 
 def _tape_entries(tape: Tape) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from autograd_lite.primitives import as_float, positive
 from autograd_lite.tape import checkpoints, recording
 from autograd_lite.tape.checkpoints import Checkpoint
 from autograd_lite.tape.loop import Loop, While, too_many
-from autograd_lite.transforms import name_of
+from autograd_lite.transforms import name_of, recipe_of
 from autograd_lite.variable import Variable, is_condition
 
 #: Steps up to which a scan in lanes is recorded one by one: its numbers then stay in registers.
@@ -302,6 +302,8 @@ def _assigned(code: CodeType) -> set[str]:
 
 def _held(f: Any, seen: set[int]) -> Iterator[Variable]:
     """The Variables in the closure and the default arguments of a function, and of functions in these."""
+    while (recipe := recipe_of(f)) is not None:
+        f = recipe[1]
     if type(f) is not FunctionType or id(f) in seen:
         return
     seen.add(id(f))

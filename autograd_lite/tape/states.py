@@ -29,8 +29,9 @@ from typing import Any
 import numpy as np
 
 from autograd_lite.frames import is_library
+from autograd_lite.nests import REGISTRATION
 from autograd_lite.primitives import Primitive
-from autograd_lite.transforms import recipe_of
+from autograd_lite.transforms import Transformed
 from autograd_lite.variable import Variable, is_condition
 
 #: Containers from this length on are looked into again only where they hold other things than before.
@@ -382,9 +383,6 @@ class States:
     def _function(self, function: Any) -> None:
         code = function.__code__
         if is_library(code.co_filename) or code is _SHOWING:
-            recipe = recipe_of(function)
-            if recipe is not None:
-                raise Opaque("it takes derivatives")
             self._same(function)
             return
         self.out.append(self.tokens(code))
@@ -395,6 +393,9 @@ class States:
         for cell in function.__closure__ or ():
             self.tell(cell)
         self._globals(code, function.__globals__)
+
+    def _transformed(self, _: Any) -> None:
+        raise Opaque("it takes derivatives")
 
     def _globals(self, code: CodeType, found: dict[str, Any]) -> None:
         """What the names of a function stand for, those of the functions in it too."""
@@ -442,13 +443,15 @@ _SHOWING = _Shows.__repr__.__code__
 _OF_CLASSES = frozenset([
     "__dict__", "__weakref__", "__doc__", "__module__", "__annotations__", "__qualname__", "__match_args__",
     "__dataclass_fields__", "__dataclass_params__", "__static_attributes__", "__firstlineno__",
+    REGISTRATION,
 ])  # fmt: skip
 _TELL: dict[Any, Callable[..., None]] = {
     list: States._sequence, tuple: States._sequence, dict: States._dict, OrderedDict: States._dict, Counter: States._dict,
     defaultdict: States._dict, set: States._set, frozenset: States._set, deque: States._deque, range: States._range,
     slice: States._range,
     complex: lambda states, z: states.out.append(repr(z)),
-    FunctionType: States._function, MethodType: States._method, BuiltinFunctionType: States._builtin,
+    FunctionType: States._function, Transformed: States._transformed,
+    MethodType: States._method, BuiltinFunctionType: States._builtin,
     MethodDescriptorType: States._same, WrapperDescriptorType: States._same, np.ufunc: States._same, Primitive: States._same,
     type(np.sum): States._same, CodeType: States._same, partial: States._partial, ModuleType: States._module,
     type: States._class, staticmethod: States._descriptor, classmethod: States._descriptor, property: States._property,

@@ -139,9 +139,6 @@ class Tape:
     def __len__(self) -> int:
         return len(self.program.code)
 
-    def __reduce__(self) -> Any:
-        raise TapeError(f"the tape of {self.name} is not pickled; save it with tape.save(path).")
-
     def __deepcopy__(self, memo: Any = None) -> "Tape":
         return self  # nothing in it changes
 

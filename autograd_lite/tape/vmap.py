@@ -1,5 +1,6 @@
 """`vmap`: a function over many lanes at once."""
 
+import copy
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -7,12 +8,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import optree
 
-from autograd_lite import context, hints
+from autograd_lite import context, hints, pickles
 from autograd_lite.errors import ArgumentError, OperandError
 from autograd_lite.nests import NAMESPACE, Shape, arrays_in, as_array, unravel, variables_of
 from autograd_lite.primitives import as_float
 from autograd_lite.refusals import singular_in_lane
-from autograd_lite.tape import pickles, recording
+from autograd_lite.tape import recording
 from autograd_lite.tape.backends.lanes import Columns
 from autograd_lite.tape.backends.registry import fastest
 from autograd_lite.tape.lane_operations import Found, entered
@@ -108,14 +109,14 @@ class Mapped:
         return Call(columns, Shape(containers, tuple(outlines)), tuple(axis is not None for axis in axes), found)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        place = pickles.place_of(self)
-        return (pickles.at, place) if place else (vmap_again, (pickles.stored(self.f), self.in_axes, self.reduce))
+        place = pickles.written_as(self)
+        return (pickles.at, place) if place else (Mapped, (self.f, self.in_axes, self.reduce))
 
     def __copy__(self) -> "Mapped":
         return self  # nothing in it changes
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Mapped":
-        f = self.f if pickles.place_of(self) else pickles.deeply_copied(self.f, memo)
+        f = self.f if pickles.place_of(self) else copy.deepcopy(self.f, memo)
         return self if f is self.f else Mapped(f, self.in_axes, self.reduce)
 
     def one_by_one(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
@@ -158,11 +159,6 @@ class Mapped:
         if not any(type(item) is Variable for item in items):
             return np.array(list(leaves))
         return as_array([as_float(n) if isinstance(n, (int, np.number)) else n for n in items], stacked.shape)
-
-
-def vmap_again(f: Callable[..., Any], in_axes: Any, reduce: str | None) -> Mapped:
-    """A mapped function from its pickle."""
-    return Mapped(f, in_axes, reduce)
 
 
 def axes_of(arguments: tuple[Any, ...], keywords: Any, in_axes: Any, name: str) -> list[int | None]:

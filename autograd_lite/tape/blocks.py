@@ -1,0 +1,69 @@
+"""Sums over blocks of rows, in an order that the number of blocks alone decides.
+
+Whoever computes the blocks, in whatever order and on however many machines, gets the same bits: sums are put together by
+neighbours, then the sums of neighbours, and so on. Nothing here computes a block.
+"""
+
+from collections.abc import Callable, Iterable
+from math import nan
+from typing import Any, TypeVar
+
+import optree
+
+from autograd_lite.errors import ArgumentError
+from autograd_lite.nests import NAMESPACE
+
+Part = TypeVar("Part")
+
+
+def combined(parts: Iterable[Part], how: Callable[[Part, Part], Part]) -> Part:
+    """Put the parts of all blocks together, in the order of the blocks, by a fixed tree.
+
+    Parameters
+    ----------
+    parts : iterable
+        One part for each block, in the order of the rows. At most log₂ n of them are held at a time, so that they may be made
+        while they are read. They may also be tasks of a scheduler, of which `how` makes further tasks.
+    how : callable
+        Joins two neighbours, the left one first, such as `added`. Like numbers it need not be associative.
+
+    Returns
+    -------
+    part
+        Of 1, 2, 3, 4, 5 parts: a, ab, (ab)c, (ab)(cd), ((ab)(cd))e.
+
+    Raises
+    ------
+    ArgumentError
+        If there is no part.
+
+    Examples
+    --------
+    >>> combined("abcde", lambda left, right: f"({left}{right})")
+    '(((ab)(cd))e)'
+    """
+    waiting: list[tuple[int, Part]] = []  # height and part: the heights fall
+    for part in parts:
+        height = 0
+        while waiting and waiting[-1][0] == height:
+            part = how(waiting.pop()[1], part)  # noqa: PLW2901
+            height += 1
+        waiting.append((height, part))
+    if not waiting:
+        raise ArgumentError(
+            "there is no row to add up, so the structure of the sum is not known. Give one row or more."
+        )
+    total = waiting.pop()[1]
+    while waiting:
+        total = how(waiting.pop()[1], total)
+    return total
+
+
+def added(left: Any, right: Any) -> Any:
+    """The sum of two nests of sums, number by number."""
+    return optree.tree_map(lambda a, b: a + b, left, right, namespace=NAMESPACE)
+
+
+def averaged(total: Any, rows: int) -> Any:
+    """The mean of all rows from their sum; NaN of no rows."""
+    return optree.tree_map(lambda a: a / (rows or nan), total, namespace=NAMESPACE)
