@@ -31,6 +31,7 @@ from autograd_lite.errors import (
     OutputError,
     PathWarning, PrimitiveError, ReadOnlyError, RendererNotFound, RowError, SingularError,
     StaleGraphError, TapeError, TraceError, UnconnectedError, UnknownImportError, UnknownKeywordError, UnknownNameError,
+    WorkerError, WorkerWarning,
 )
 from autograd_lite.see.audit import audit
 from autograd_lite.see.blame import blame
