@@ -244,7 +244,7 @@ class Compiled(Generic[P, R]):
     @functools.cached_property
     def _shipped(self) -> clusters.Program:
         """What is sent to the machines that compute blocks of rows."""
-        blocks = self.f.of_blocks()
+        blocks: Mapped = self.f.of_blocks()  # type: ignore[attr-defined]
         return clusters.shipped(self if blocks is self.f else self._again()(blocks), self.backend)
 
     def _lanes(self, mapped: Mapped, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:

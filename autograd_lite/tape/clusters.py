@@ -9,12 +9,13 @@ import re
 import sys
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
-from itertools import count
+from itertools import chain, count
 from math import nan
 from threading import Lock
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 from uuid import uuid4
 from weakref import WeakValueDictionary
 
@@ -22,6 +23,7 @@ import numpy as np
 import optree
 
 from autograd_lite import foreign
+from autograd_lite.arrays import VariableArray
 from autograd_lite.errors import ArgumentError, OperandError
 from autograd_lite.nests import NAMESPACE, arrays_in, unravel, variables_of
 from autograd_lite.tape import workers
@@ -31,6 +33,9 @@ from autograd_lite.tape.trace import is_fixed
 
 #: Sums that one task adds up: a power of two, so that groups of groups are parts of the tree over all blocks.
 TOGETHER = 8
+
+#: What an error says of a lane: of a single row here, whose number is told anew.
+LANE = re.compile(r"^in row \d+ of vmap, ")
 
 #: The label of the axis of rows among those of all axes.
 ROWS = 0
@@ -42,7 +47,9 @@ KEPT = 16
 class Program:
     """A function over rows as it is shipped: read once, and compiled once, in each process."""
 
-    def __init__(self, token: str, run: Callable[..., Any] | None, origin: workers.Machine, written: bytes = b"") -> None:
+    def __init__(
+        self, token: str, run: Callable[..., Any] | None, origin: workers.Machine, written: bytes = b""
+    ) -> None:
         self.token, self.origin = token, origin
         self.outlines: dict[Any, Any] = {}  # results without rows, by the shape of arguments
         self._run, self._written = run, written
@@ -66,10 +73,8 @@ class Program:
                 workers.compared(self.origin)
                 self._run = workers.read(self._written)
             if kind not in self._warm:
-                try:
+                with suppress(Exception):  # the block itself meets it again, and says in which row
                     first(self._run)
-                except Exception:  # noqa: BLE001, S110 - the block itself meets it again, and says in which row
-                    pass
                 self._warm.add(kind)
         return self._run
 
@@ -134,14 +139,9 @@ def is_lazy(arguments: Any, keywords: Any) -> bool:
 
 
 def lazily(
-    program: Program,
-    mapped: Callable[..., Any],
-    axes: Sequence[int | None],
-    reduce: str | None,
-    arguments: tuple[Any, ...],
-    keywords: dict[str, Any],
+    program: Program, mapped: Any, axes: Sequence[int | None], arguments: tuple[Any, ...], keywords: dict[str, Any]
 ) -> Any:
-    """The nest of results as lazy arrays of Dask; `mapped` says what they are like, `program` computes a block.
+    """The nest of results as lazy arrays of Dask; `mapped`, of `vmap`, says what they are like, `program` computes a block.
 
     Raises
     ------
@@ -154,7 +154,9 @@ def lazily(
     leaves, containers = optree.tree_flatten(nest, namespace=NAMESPACE)
     name = mapped.__name__
     _hold_no_variables([leaf for leaf in leaves if not foreign.is_lazy(leaf)], name)
-    rows, places, late, given = [], [], [], []
+    rows: list[Any] = []
+    late: list[Any] = []
+    places, given = [], []
     for leaf, axis in zip(leaves, axes, strict=True):
         if axis is not None:
             given.append(Late(len(rows), varying=True))
@@ -166,23 +168,26 @@ def lazily(
         else:
             given.append(leaf)
     if not rows:
-        raise ArgumentError(f"{name} maps over none of its arguments. Give in_axes=0 to those that have an axis of lanes.")
-    rows, labels, sizes = _aligned(rows, places, name)
+        raise ArgumentError(
+            f"{name} maps over none of its arguments. Give in_axes=0 to those that have an axis of lanes."
+        )
+    rows, pairs, sizes = _aligned(rows, places, name)
     filled = optree.tree_unflatten(containers, given)
     outline = _outline(program, mapped, Task(filled, tuple(places), (), None, summed=False), rows, late)
     results, structure = optree.tree_flatten(outline, namespace=NAMESPACE)
     _hold_no_variables(results, name)
-    kinds = tuple((np.asarray(leaf).dtype, np.shape(leaf)[0 if reduce else 1 :]) for leaf in results)
+    kinds = tuple((np.asarray(leaf).dtype, np.shape(leaf)[0 if mapped.reduce else 1 :]) for leaf in results)
     starts = None if np.isnan(sizes).any() else np.concatenate([[0], np.cumsum(sizes[:-1])]).astype(np.int64)
-    task = Task(filled, tuple(places), kinds, starts, summed=reduce is not None)
-    return optree.tree_unflatten(structure, _graph(program, task, rows, labels, late, name, reduce))
+    task = Task(filled, tuple(places), kinds, starts, summed=mapped.reduce is not None)
+    return optree.tree_unflatten(structure, _graph(program, task, pairs, late, mapped))
 
 
 def _hold_no_variables(leaves: list[Any], name: str) -> None:
-    if variables_of([leaf for leaf in leaves if not is_fixed(leaf)]):
+    captured = any(isinstance(leaf, VariableArray) for leaf in leaves)
+    if captured or variables_of([leaf for leaf in leaves if not is_fixed(leaf)]):
         raise OperandError(
-            f"{name} over an array of Dask got Variables, or uses some from outside, and blocks of rows run on other machines. "
-            "Pass plain numbers as arguments, and differentiate inside: vmap(value_and_grad(f), in_axes=…, reduce=…)."
+            f"{name} over an array of Dask got Variables, or uses some from outside, and blocks of rows run on other "
+            "machines. Pass plain numbers, and differentiate inside: vmap(value_and_grad(f), in_axes=…, reduce=…)."
         )
 
 
@@ -201,8 +206,8 @@ def _whole(leaf: Any) -> Any:
     return array if array.npartitions == 1 else array.rechunk(-1)
 
 
-def _aligned(rows: list[Any], places: list[int], name: str) -> tuple[list[Any], list[tuple[int, ...]], Any]:
-    """Arrays cut at the same rows, the labels of their axes, and the lengths of blocks."""
+def _aligned(rows: list[Any], places: list[int], name: str) -> tuple[list[Any], list[Any], Any]:
+    """Arrays cut at the same rows; these with labels of their axes, one behind the other; the lengths of blocks."""
     further = count(ROWS + 1)
     labels = [
         tuple(ROWS if d == place else next(further) for d in range(array.ndim))
@@ -214,18 +219,17 @@ def _aligned(rows: list[Any], places: list[int], name: str) -> tuple[list[Any], 
             f"{name} got {', '.join(map(str, lengths))} lanes in its arguments. Give all mapped arguments one length, and "
             "in_axes=None to those that all lanes share."
         )
-    pairs = [part for array, label in zip(rows, labels, strict=True) for part in (array, label)]
     try:
-        chunks, arrays = import_module("dask.array").unify_chunks(*pairs)
+        chunks, arrays = import_module("dask.array").unify_chunks(*chain(*zip(rows, labels, strict=True)))
     except ValueError as error:
         raise ArgumentError(
-            f"the arguments of {name} are cut into blocks whose lengths Dask does not know: {error} Call "
+            f"the arguments of {name} are cut into blocks whose lengths Dask does not know. Call "
             ".compute_chunk_sizes() on them, or take all of them from one data frame."
         ) from error
-    return arrays, labels, np.array(chunks[ROWS], dtype=np.float64)
+    return arrays, [*chain(*zip(arrays, labels, strict=True))], np.array(chunks[ROWS], dtype=np.float64)
 
 
-def _outline(program: Program, mapped: Callable[..., Any], task: Task, rows: list[Any], late: list[Any]) -> Any:
+def _outline(program: Program, mapped: Any, task: Task, rows: list[Any], late: list[Any]) -> Any:
     """The results of no rows, which have the structure, types and shapes of all results."""
     empty = [
         np.empty([0 if d == place else n for d, n in enumerate(array.shape)], array.dtype)
@@ -235,31 +239,41 @@ def _outline(program: Program, mapped: Callable[..., Any], task: Task, rows: lis
     nest: Any = task._replace(nest=task.filled(ones, varying=False)).filled(empty, varying=True)
     _, key = unravel((arrays_in(nest[0]), arrays_in(nest[1])), f"an argument of {mapped.__name__}", is_fixed)
     if key not in program.outlines:
-        program.outlines[key] = mapped(*nest[0], **nest[1])
+        try:
+            program.outlines[key] = mapped(*nest[0], **nest[1])
+        except Exception:  # noqa: BLE001 - of a function that does not take ones
+            program.outlines[key] = _of_first_row(mapped, task, rows, late)
     return program.outlines[key]
 
 
-def _graph(
-    program: Program, task: Task, rows: list[Any], labels: list[tuple[int, ...]], late: list[Any], name: str,
-    reduce: str | None,
-) -> list[Any]:  # fmt: skip
+def _of_first_row(mapped: Any, task: Task, rows: list[Any], late: list[Any]) -> Any:
+    """The results of the first row, which Dask computes for that."""
+    first = [
+        array.blocks[(slice(None),) * place + (slice(1),)].map_blocks(_cut, place, dtype=array.dtype)
+        for array, place in zip(rows, task.axes, strict=True)
+    ]
+    computed = import_module("dask").compute(*first, *late)
+    task = task._replace(nest=task.filled(computed[len(rows) :], varying=False))
+    arguments, keywords = task.filled(computed[: len(rows)], varying=True)
+    return mapped(*arguments, **keywords)
+
+
+def _graph(program: Program, task: Task, pairs: list[Any], late: list[Any], mapped: Any) -> list[Any]:
     """An array of Dask for each result."""
     da, dask, layers = (import_module(f"dask{module}") for module in (".array", "", ".layers"))
-    readable = re.sub(r"\W+", "_", name).strip("_")
-    token = dask.base.tokenize(program, task, *rows, *late)
+    readable = re.sub(r"\W+", "_", mapped.__name__).strip("_")
+    token = dask.base.tokenize(program, task, *pairs, *late)
     function = dask.delayed(program, name=f"function-{program.token}", traverse=False)
     shared = dask.delayed(task, name=f"arguments-{token}", traverse=False)
     if late:
         parts = [array.to_delayed(optimize_graph=False).item() for array in late]
         shared = dask.delayed(_together, pure=True)(shared, *parts)
-    pairs = [part for array, label in zip(rows, labels, strict=True) for part in (array, label)]
-    place = task.axes[0]
-    numbers = layers.ArrayBlockIdDep((rows[0].chunks[place],))
+    numbers = layers.ArrayBlockIdDep((pairs[0].chunks[task.axes[0]],))
     blocks = da.blockwise(
         _block, (ROWS,), numbers, (ROWS,), function, None, shared, None, *pairs,
         name=f"{readable}-{token}", align_arrays=False, dtype=object, meta=np.empty(0, dtype=object),
     )  # fmt: skip
-    if reduce is None:
+    if mapped.reduce is None:
         return [
             da.blockwise(
                 _picked, (ROWS, *range(1, len(shape) + 1)), blocks, (ROWS,), k, None,
@@ -274,7 +288,7 @@ def _graph(
     ends = np.cumsum([0, *(int(np.prod(shape)) for _, shape in task.kinds)]).tolist()
     return [
         da.blockwise(
-            _part, tuple(range(len(shape))), total, (), start, None, end, None, shape, None, reduce == "mean", None,
+            _part, tuple(range(len(shape))), total, (), start, None, end, None, shape, None, mapped.reduce == "mean", None,
             new_axes=dict(enumerate(shape)), dtype=np.float64, meta=np.empty((0,) * len(shape)),
         )
         for (_, shape), start, end in zip(task.kinds, ends, ends[1:], strict=False)
@@ -295,19 +309,22 @@ def _block(number: tuple[int, ...], program: Program, task: Task, *arrays: Any) 
     length = rows[0].shape[task.axes[0]]
 
     def run(function: Callable[..., Any], first: int = 0, end: int = length) -> Any:
-        part = slice(first, end)
-        cut = [array[(slice(None),) * axis + (part,)] for array, axis in zip(rows, task.axes, strict=True)]
+        cut = [_cut(array, axis, first, end) for array, axis in zip(rows, task.axes, strict=True)]
         arguments, keywords = task.filled(cut, varying=True)
         return function(*arguments, **keywords)
 
     with in_one_thread():  # Dask runs a task on each of its threads
-        kind = tuple((array.dtype, array.shape[:axis] + array.shape[axis + 1 :]) for array, axis in zip(rows, task.axes, strict=True))
+        kind = tuple(
+            (array.dtype, array.shape[:axis] + array.shape[axis + 1 :])
+            for array, axis in zip(rows, task.axes, strict=True)
+        )
         function = program.ready(kind, lambda function: run(function, 0, min(length, 1)))
         try:
             results = optree.tree_leaves(run(function), namespace=NAMESPACE)
             return _sums(results, length, task) if task.summed else _fitting(results, task)
-        except Exception as error:
-            raise _placed(error, _failing(lambda first, end: run(function, first, end), length), number[0], task) from error
+        except Exception as error:  # noqa: BLE001 - whatever the function raises, which is raised again
+            row = _failing(lambda first, end: run(function, first, end), length)
+            _raise_placed(error, row, number[0], task)
 
 
 def _alone(array: Any) -> Any:
@@ -319,24 +336,25 @@ def _alone(array: Any) -> Any:
 
 def _fitting(results: list[Any], task: Task) -> tuple[Any, ...]:
     """The results, if they are like those of a row of ones."""
-    fit = len(results) == len(task.kinds)
-    arrays = []
-    for leaf, (dtype, shape) in zip(results, task.kinds, strict=False):
-        array = np.asarray(leaf)
-        fit = fit and array.shape[1:] == shape and np.can_cast(array.dtype, dtype, "safe")
-        arrays.append(array.astype(dtype, copy=False) if fit else array)
-    if not fit:
+    arrays = [np.asarray(leaf) for leaf in results]
+    alike = (
+        array.shape[1:] == shape and np.can_cast(array.dtype, dtype, "safe")
+        for array, (dtype, shape) in zip(arrays, task.kinds, strict=False)
+    )
+    if len(arrays) != len(task.kinds) or not all(alike):
         told, found = _told(task.kinds), _told([(array.dtype, array.shape[1:]) for array in arrays])
         raise ArgumentError(
-            f"its rows give {found}, and a row of ones gives {told}. Return one structure from every branch, floats rather than "
-            "whole numbers, and take no Variables from outside."
+            f"its rows give {found}, and a row of ones gives {told}. Return one structure from every branch, floats rather "
+            "than whole numbers, and take no Variables from outside."
         )
-    return tuple(arrays)
+    return tuple(array.astype(dtype, copy=False) for array, (dtype, _) in zip(arrays, task.kinds, strict=True))
 
 
 def _sums(results: list[Any], length: int, task: Task) -> Any:
     arrays = [np.asarray(leaf) for leaf in results]
-    if [array.shape for array in arrays] != [shape for _, shape in task.kinds] or any(a.dtype == object for a in arrays):
+    if [array.shape for array in arrays] != [shape for _, shape in task.kinds] or any(
+        a.dtype == object for a in arrays
+    ):
         raise ArgumentError(
             f"its sums are {_told([(array.dtype, array.shape) for array in arrays])}, and those of a row of ones "
             f"{_told(task.kinds)}. Return one structure from every branch, and take no Variables from outside."
@@ -372,8 +390,8 @@ def _failing(run: Callable[[int, int], Any], length: int) -> int | None:
     return first
 
 
-def _placed(error: Exception, row: int | None, block: int, task: Task) -> Exception:
-    """The exception with the block and the row in its words; in a note, where its type has words of its own."""
+def _raise_placed(error: Exception, row: int | None, block: int, task: Task) -> NoReturn:
+    """Raise the exception with the block and the row in its words; in a note, where its type has words of its own."""
     where = f"in block {block:,}"
     if task.starts is not None:
         where = f"in block {block:,}, which begins with row {task.starts[block]:,}"
@@ -381,15 +399,18 @@ def _placed(error: Exception, row: int | None, block: int, task: Task) -> Except
         where = f"in row {row:,} of block {block:,}"
         if task.starts is not None:
             where = f"in row {task.starts[block] + row:,} (row {row:,} of block {block:,})"
-    try:
-        (said,) = error.args or ("",)
-        if type(error).__init__ in (Exception.__init__, *(kind.__init__ for kind in type(error).__mro__[1:-1])):
-            words = re.sub(r"^in row \d+ of vmap, ", "", said)
-            return type(error)(f"{where}: {words}")
-    except (TypeError, ValueError):
-        pass
+    text, placed = f"{where}: {re.sub(LANE, '', str(error))}", None
+    with suppress(Exception):  # whatever a type makes of one argument
+        placed = type(error)(text)
+    if placed is not None and placed.args == (text,):
+        raise placed from error
     error.add_note(where)
-    return error
+    raise error
+
+
+def _cut(array: Any, axis: int, first: int = 0, end: int = 1) -> Any:
+    """Some rows."""
+    return array[(slice(None),) * axis + (slice(first, end),)]
 
 
 def _picked(results: tuple[Any, ...], k: int) -> Any:

@@ -68,7 +68,7 @@ class Mapped:
                 "jit(vmap(value_and_grad(f), in_axes=…, reduce=…))(parameters, rows)."
             )
         axes = axes_of(arguments, keywords, self.in_axes, self.__name__)
-        return clusters.lazily(program, self, axes, self.reduce, arguments, keywords)
+        return clusters.lazily(program, self, axes, arguments, keywords)
 
     def run(
         self, family: LanePaths, columns: Columns, found: Sequence[Found], arguments: Any, keywords: dict[str, Any]

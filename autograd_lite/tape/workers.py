@@ -21,7 +21,7 @@ class Machine(NamedTuple):
 
 
 def machine(backend: str) -> Machine:
-    """This process; `backend` is the one that is to run there too."""
+    """What this process is; `backend` is the one that is to run there too."""
     return Machine(backend, _facts(backend))
 
 
@@ -52,14 +52,14 @@ def compared(origin: Machine) -> None:
     """
     if origin.backend not in BACKENDS:
         raise WorkerError(
-            f"the worker {_here()} has no llvmlite, and the process that sent the work has: its results would have other bits, "
-            'after ten times the time. Install "autograd-lite[jit]" on all workers, or pass jit(…, backend="numpy").'
+            f"the worker {_here()} has no llvmlite, and the process that sent the work has: its results would have other "
+            'bits, after ten times the time. Install "autograd-lite[jit]" on all workers, or pass jit(…, backend="numpy").'
         )
     here = _facts(origin.backend)
     if origin.facts["Python"] != here["Python"]:
         raise WorkerError(
-            f"the worker {_here()} runs Python {here['Python']}, and the process that sent the work {origin.facts['Python']}: "
-            "functions cannot be sent from one to the other. Use one version of Python."
+            f"the worker {_here()} runs Python {here['Python']}, and the process that sent the work "
+            f"{origin.facts['Python']}: functions cannot be sent from one to the other. Use one version of Python."
         )
     names = [name for name in sorted({*origin.facts, *here}) if origin.facts.get(name) != here.get(name)]
     if names:
@@ -82,8 +82,8 @@ def read(written: bytes) -> Any:
         return import_module("cloudpickle").loads(written)
     except ImportError as error:
         raise WorkerError(
-            f"the worker {_here()} cannot read the function that was sent: {error}. Install that module on all workers, send it "
-            "by client.upload_file(…), or call cloudpickle.register_pickle_by_value(module) before."
+            f"the worker {_here()} cannot read the function that was sent: {error}. Install that module on all workers, send "
+            "it by client.upload_file(…), or call cloudpickle.register_pickle_by_value(module) before."
         ) from error
 
 
@@ -93,7 +93,7 @@ def _short(facts: dict[str, str], name: str) -> str:
 
 
 def _here() -> str:
-    """This worker of Dask by its address, or this process."""
+    """The address of the worker of Dask that runs this, or the name of the machine."""
     distributed = sys.modules.get("distributed")
     try:
         return str(distributed.get_worker().address) if distributed else platform.node()

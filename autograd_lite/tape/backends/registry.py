@@ -64,7 +64,6 @@ def in_one_thread() -> Iterator[None]:
         alone.reset(token)
 
 
-
 #: The backends of this process by name; a module that brings one enters it.
 BACKENDS: dict[str, Backend] = {}
 
