@@ -31,6 +31,7 @@ from autograd_lite.errors import (
     OutputError,
     PathWarning, PrimitiveError, ReadOnlyError, RendererNotFound, RowError, SingularError,
     StaleGraphError, TapeError, TraceError, UnconnectedError, UnknownImportError, UnknownKeywordError, UnknownNameError,
+    UnpicklableError,
     WorkerError, WorkerWarning,
 )
 from autograd_lite.see.audit import audit
@@ -57,6 +58,7 @@ from autograd_lite.tape.files import load, save  # gives Tape its files
 from autograd_lite.tape.call import jit
 from autograd_lite.tape.vmap import vmap
 from autograd_lite.tape.scan import scan, while_loop
+from autograd_lite.tape.in_blocks import in_blocks
 from autograd_lite.tape.implicit import argmin, fixed_point, root
 from autograd_lite.tape.odes import odeint
 from autograd_lite.tape.sparse import sparse, sparse_hessian, sparse_jacobian
@@ -75,10 +77,11 @@ __all__ = [
     "HandMadeNodeError", "Interval", "LoopLimitError", "MatrixError", "ModelFileError", "NonFiniteError",
     "NotConvergedError", "OperandError", "OutputError", "PathWarning", "Primitive", "PrimitiveError", "ReadOnlyError",
     "RendererNotFound", "RowError", "SingularError", "StaleGraphError", "Tape", "TapeError", "TraceError",
-    "UnconnectedError", "UnknownImportError", "UnknownKeywordError", "UnknownNameError", "Variable", "__version__",
+    "UnconnectedError", "UnknownImportError", "UnknownKeywordError", "UnknownNameError", "UnpicklableError", "Variable",
+    "__version__",
     "argmin", "array", "audit", "blame", "check_grads", "covariance", "dot", "draw", "elu", "equal", "error_budget",
     "explain", "fixed_point", "flatten", "full", "gelu", "grad", "gradient_flow", "gradients", "greater",
-    "greater_equal", "hessian", "hvp", "jacobian", "jit", "jvp", "kinks", "less_equal", "linalg", "load",
+    "greater_equal", "hessian", "hvp", "in_blocks", "jacobian", "jit", "jvp", "kinks", "less_equal", "linalg", "load",
     "log_softmax", "logsumexp", "mean", "nn", "norm", "not_equal", "odeint", "ones", "optim", "plot_gradient_flow",
     "prod", "raise_on_nonfinite", "record_locations", "register_dataclass", "root", "save", "scan", "scope", "selu",
     "silu", "softmax", "sparse", "sparse_hessian", "sparse_jacobian", "stats", "stop_gradient", "take", "taylor",

@@ -3,6 +3,8 @@
 Every message says what happened, with which values and where, and what to do. The examples show a failure and its cure.
 """
 
+from pickle import PicklingError
+
 import numpy as np
 
 
@@ -71,6 +73,21 @@ class PrimitiveError(AutogradLiteError, ValueError):
     Traceback (most recent call last):
         ...
     autograd_lite.errors.PrimitiveError: a primitive named 'exp' exists already. ...
+    """
+
+
+class UnpicklableError(AutogradLiteError, PicklingError):
+    """A pickle cannot refer to a function by its name, since it has none in its module, as a lambda.
+
+    >>> import pickle
+    >>> import autograd_lite as al
+    >>> pickle.dumps(al.jit(lambda x: x * x))
+    Traceback (most recent call last):
+        ...
+    autograd_lite.errors.UnpicklableError: jit(<lambda>) cannot be pickled by its name: <lambda> is no name of module ...
+    >>> import cloudpickle
+    >>> pickle.loads(cloudpickle.dumps(al.jit(lambda x: x * x)))(3.0)
+    9.0
     """
 
 

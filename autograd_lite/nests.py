@@ -640,7 +640,7 @@ def _register(cls: Any, static: list[str], dynamic: list[str]) -> _Registration:
             object.__setattr__(instance, name, value)
         return instance
 
-    optree.register_pytree_node(cls, take_apart, put_together, namespace=NAMESPACE)
+    optree.register_pytree_node(cls, take_apart, put_together, namespace=NAMESPACE)  # type: ignore[arg-type]
     DATACLASSES[f"{cls.__module__}:{cls.__qualname__}"] = cls
     known = _Registration(cls, static, dynamic)
     setattr(cls, REGISTRATION, known)

@@ -7,12 +7,17 @@ value, since another process has another `__main__`; what is found there by name
 
 import sys
 from pkgutil import resolve_name
-from types import FrameType
+from types import FrameType, FunctionType
 from typing import Any
 
+from autograd_lite.errors import UnpicklableError
 from autograd_lite.frames import is_library
 
 at = resolve_name
+
+CLOUDPICKLE = "cloudpickle"
+#: Modules that write functions without a name.
+BY_VALUE = CLOUDPICKLE, "_dill"
 
 
 def place_of(wrapper: Any) -> tuple[str] | None:
@@ -29,14 +34,39 @@ def place_of(wrapper: Any) -> tuple[str] | None:
 
 
 def written_as(wrapper: Any) -> tuple[str] | None:
-    """The place that a pickle refers to; None if the function is to be written by what it is made of."""
+    """The place that a pickle refers to; None if the function is to be written by what it is made of.
+
+    Raises
+    ------
+    UnpicklableError
+        If plain pickle, which writes functions by their names, cannot find the function inside.
+    """
     place = place_of(wrapper)
+    if place is None:
+        test_found(wrapper)
     return None if place is None or by_value(place[0].partition(":")[0]) else place
+
+
+def test_found(wrapper: Any) -> None:
+    """Say which function plain pickle cannot write."""
+    f = wrapper
+    while place_of(f) is None:
+        inner = getattr(f, "f", None) or (getattr(f, "recipe", None) or (None, None))[1]
+        if inner is None:
+            break
+        f = inner
+    if type(f) is not FunctionType or place_of(f) or _pickler(*BY_VALUE) is not None:
+        return
+    raise UnpicklableError(
+        f"{getattr(wrapper, '__name__', 'a function')} cannot be pickled by its name: {f.__qualname__} is no name of module "
+        f"{f.__module__}. Write it with cloudpickle.dumps(…), as joblib, Dask and Ray do by themselves; or define the "
+        "function with def at the top of a module, where decorators of this library may stand above it."
+    )
 
 
 def by_value(module: str) -> bool:
     """Whether the pickle under way holds what stands in this module itself, not its name: cloudpickle of `__main__`."""
-    pickler = _pickler()
+    pickler = _pickler(CLOUDPICKLE)
     if pickler is None:
         return False
     registered = pickler.f_globals.get("list_registry_pickle_by_value", set)()
@@ -44,16 +74,16 @@ def by_value(module: str) -> bool:
     return module == "__main__" or any(".".join(parents[: k + 1]) in registered for k in range(len(parents)))
 
 
-def _pickler() -> FrameType | None:
-    """The frame of cloudpickle, or of a copy of it in another library, if it is that which asks for the state of an object."""
-    frame: FrameType | None = sys._getframe(1)
+def _pickler(*names: str) -> FrameType | None:
+    """The frame of a pickler of this name, or of a copy in another library, if it asks for the state of an object."""
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - who asks for the state is told by nothing else
     while frame is not None and (is_library(frame.f_code.co_filename) or frame.f_globals.get("__name__") == "pickle"):
         frame = frame.f_back
-    if frame is None or "cloudpickle" not in str(frame.f_globals.get("__name__")).split("."):
+    if frame is None or not {*names} & {*str(frame.f_globals.get("__name__")).split(".")}:
         return None
     return frame
 
 
 def is_by_cloudpickle() -> bool:
     """Whether cloudpickle writes the pickle under way."""
-    return _pickler() is not None
+    return _pickler(CLOUDPICKLE) is not None

@@ -9,12 +9,11 @@ import operator
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import reduce, wraps
-from threading import Lock
 from typing import Any
 
 import numpy as np
 
-from autograd_lite import context
+from autograd_lite import context, forks
 from autograd_lite.functions import object_array, reduced, unboxed
 from autograd_lite.primitives import less, where
 from autograd_lite.variable import Variable
@@ -248,7 +247,7 @@ def _selected(step: Callable[[Any, Any], Any], numbers: tuple[Any, ...], axis: i
 
 _NUMBERS = (Variable, int, float, np.integer, np.floating, np.bool_)
 _max, _min = builtins.max, builtins.min
-_lock = Lock()
+_lock = forks.lock()
 _traces = 0
 
 

@@ -129,6 +129,7 @@ class Transformed:
         self.call, self.recipe = call, (label, f, argnums, options)
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
+        """The transform at these arguments."""
         return self.call(*arguments, **keywords)
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:

@@ -12,12 +12,11 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from inspect import getattr_static
-from threading import RLock
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, final
 
 import numpy as np
 
-from autograd_lite import arrays, context, core, hints, operators, primitives
+from autograd_lite import arrays, context, core, forks, hints, operators, primitives
 from autograd_lite import numpy_functions as _numpy_functions  # noqa: F401 - enters what serves NumPy's functions
 from autograd_lite.conversion import as_float, as_operand
 from autograd_lite.errors import AutogradLiteError, OperandError, PrimitiveError, ReadOnlyError, TraceError
@@ -577,7 +576,7 @@ def reachable(roots: Iterable[Variable], oldest: int = -1) -> list[Variable]:
 #: The adjoint of a node that a pass has met and sent nothing to: a number of its own, to which any can be added unchanged.
 UNSENT = float("-0.0")
 
-_passing = RLock()
+_passing = forks.lock()
 _passes: list[list[Variable]] = []
 
 

@@ -57,7 +57,7 @@ def combined(parts: Iterable[Part], how: Callable[[Part, Part], Part]) -> Part:
         waiting.append((height, part))
     if not waiting:
         raise ArgumentError(
-            "there are no blocks to add up, so the structure of their sum is not known. Give one row or more."
+            "there is no row to add up, so the structure of the sum is not known. Give one row or more."
         )
     total = waiting.pop()[1]
     while waiting:

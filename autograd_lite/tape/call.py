@@ -244,8 +244,12 @@ class Compiled(Generic[P, R]):
     @functools.cached_property
     def _shipped(self) -> clusters.Program:
         """What is sent to the machines that compute blocks of rows."""
+        return clusters.shipped(self.of_blocks(), self.backend)
+
+    def of_blocks(self) -> "Compiled[..., Any]":
+        """A mapped function over one block of many; see `Mapped.of_blocks`."""
         blocks: Mapped = self.f.of_blocks()  # type: ignore[attr-defined]
-        return clusters.shipped(self if blocks is self.f else self._again()(blocks), self.backend)
+        return self if blocks is self.f else self._again()(blocks)
 
     def _lanes(self, mapped: Mapped, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         if clusters.is_lazy(arguments, keywords):

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from importlib import import_module
 from itertools import chain, count
 from math import nan
-from threading import Lock
 from typing import Any, NamedTuple, NoReturn
 from uuid import uuid4
 from weakref import WeakValueDictionary
@@ -22,7 +21,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 import optree
 
-from autograd_lite import foreign
+from autograd_lite import foreign, forks
 from autograd_lite.arrays import VariableArray
 from autograd_lite.errors import ArgumentError, OperandError
 from autograd_lite.nests import NAMESPACE, arrays_in, unravel, variables_of
@@ -54,7 +53,7 @@ class Program:
         self.outlines: dict[Any, Any] = {}  # results without rows, by the shape of arguments
         self._run, self._written = run, written
         self._warm: set[Any] = set()
-        self._lock = Lock()
+        self._lock = forks.lock()
 
     def __reduce__(self) -> tuple[Any, ...]:
         with self._lock:
@@ -81,7 +80,7 @@ class Program:
 
 _known: WeakValueDictionary[str, Program] = WeakValueDictionary()
 _last: deque[Program] = deque(maxlen=KEPT)
-_arriving = Lock()
+_arriving = forks.lock()
 
 
 def shipped(run: Callable[..., Any], backend: str) -> Program:

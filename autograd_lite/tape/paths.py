@@ -4,7 +4,6 @@ Two paths agree up to some guard and differ there: where a replay fails a guard,
 steps of a `scan` are recorded only while the function around it is traced, since what they use from outside may change later.
 """
 
-import threading
 import warnings
 import weakref
 from collections import Counter, OrderedDict
@@ -13,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from autograd_lite import forks
 from autograd_lite.errors import AutogradLiteError, PathWarning, TraceError
 from autograd_lite.frames import COUNTING, INDEX, library_frames
 from autograd_lite.nests import Shape
@@ -173,7 +173,7 @@ class Path:
 
 
 _kept: OrderedDict["weakref.ref[Path]", int] = OrderedDict()
-_keeping = threading.Lock()
+_keeping = forks.lock()
 
 
 def keep(path: Path) -> None:
@@ -226,7 +226,7 @@ class Paths:
         self.said: set[str] = set() if said is None else said
         self.known: list[Path] = []
         self._orders: Counter[str] = Counter()  # paths that parted where numbers were put in order
-        self._lock = threading.RLock()
+        self._lock = forks.lock()
 
     def first(self, numbers: Sequence[float]) -> Path:
         """The path that served most lanes, or that of these numbers if there is none."""

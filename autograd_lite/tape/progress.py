@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from time import perf_counter, sleep, time
 from typing import Any
 
-from autograd_lite import core
+from autograd_lite import core, forks
 
 #: Seconds after which work counts as long; between two looks; without work after which the thread that looks ends.
 LONG, EVERY, IDLE = 2.0, 0.2, 10.0
@@ -35,7 +35,7 @@ class Work:
         self.first = next(core.numbers) if counted else None  # numbers of nodes may have gaps
         self.bar: Any = None
         self.ended = False
-        self._lock = threading.Lock()
+        self._lock = forks.lock()
 
     def __str__(self) -> str:
         count = ""
@@ -63,7 +63,7 @@ class Work:
 _under_way: ContextVar[Work | None] = ContextVar("autograd_lite_work", default=None)
 _works: list[Work] = []
 _watching = False
-_watch_lock = threading.Lock()
+_watch_lock = forks.lock()
 
 
 @contextmanager

@@ -4,12 +4,11 @@ import functools
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from threading import RLock
 from typing import Any
 
 import numpy as np
 
-from autograd_lite import hints
+from autograd_lite import forks, hints, pickles
 from autograd_lite.errors import ArgumentError, OperandError, OutputError
 from autograd_lite.nests import Shape, unravel
 from autograd_lite.see.sparsity import PatternPicture, picture
@@ -173,7 +172,7 @@ class Sparse:
             shown = " ".join(repr(pattern).split())
             raise ArgumentError(f'pattern={shown:.60}: give {{"jacobian": …, "hessian": …}}, or one of the two.')
         self._given = {of: Given(own, of=of) for of, own in (pattern or {}).items()}
-        self._lock = RLock()
+        self._lock = forks.lock()
         self._problems: dict[Shape, Problem] = {}
         self._kernels: dict[Any, Kernel] = {}
         self._last: Problem | None = None
@@ -201,6 +200,7 @@ class Sparse:
         return sum(pattern.version for problem in self._problems.values() for pattern in problem.patterns.values())
 
     def __reduce__(self) -> Any:
+        pickles.test_found(self)
         given = {of: own.structure for of, own in self._given.items()}
         return Sparse, (self.f, self.asked, given or None)
 

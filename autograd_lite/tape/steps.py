@@ -4,7 +4,6 @@ The captured Variables of a step are arguments of the loop. While the scan is re
 the loop is closed: the step is not called again (see `paths`), and a path that needs more asks for a `wider` trace around.
 """
 
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
@@ -14,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd_lite import context
+from autograd_lite import context, forks
 from autograd_lite.errors import BranchError
 from autograd_lite.nests import Shape, unravel
 from autograd_lite.tape import recording
@@ -90,7 +89,7 @@ class Steps:
         self.carry, self.x = carry, sum(shape.sizes) - carry
         self.captured = {v: place for place, v in enumerate(captured)}
         self.closed = False
-        self.tracing = threading.RLock()
+        self.tracing = forks.lock()
 
     def run(self, carry: Any, captured: Any, rows: Any, *, native: bool, keep: bool = False) -> Any:
         """The last carry and the outputs of all steps, one after the other, as an array; if `keep`, the carry before each.

@@ -57,7 +57,7 @@ class Mapped:
         return self.run(family, columns, found, arguments, keywords)
 
     def of_blocks(self) -> "Mapped":
-        """The function over one block of many: the mean of all rows needs the sum of these."""
+        """The function over one block of many: the mean of all rows needs sums, since blocks may differ in length."""
         return Mapped(self.f, self.in_axes, "sum") if self.reduce == "mean" else self
 
     def lazily(self, program: clusters.Program, arguments: Any, keywords: dict[str, Any]) -> Any:

@@ -15,7 +15,7 @@ from tests.house import PACKAGE, dotted, floor_of, imported
 #: The floors and their rooms. A file may import from the rows above its own, of any floor; never from its own row or below.
 #: Whoever adds a file adds it here; `docs/design.md` draws the house.
 HOUSE = """
-errors  ieee  frames  numpy  see.palette  tape.cache  tape.background
+errors  ieee  frames  forks  numpy  see.palette  tape.cache  tape.background
 hints  special  pickles
 core
 context  conversion  refusals  see.pieces  see.render  tape.progress
@@ -42,7 +42,7 @@ tape.lane_operations  tape.scan  tape.lookups
 tape.vmap  tape.lifting  tape.turns  tape.implicit
 tape.odes
 tape.call  tape.lane_arrays
-tape.plans  tape.array_code
+tape.plans  tape.array_code  tape.in_blocks
 tape.sparse
 bridge.spaces
 bridge.evaluations  bridge.covariance

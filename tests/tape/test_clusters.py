@@ -12,7 +12,7 @@ import pytest
 
 import autograd_lite as al
 from autograd_lite.errors import ArgumentError, OperandError, RowError, WorkerError, WorkerWarning
-from autograd_lite.tape import blocks, clusters, workers
+from autograd_lite.tape import clusters, workers
 from autograd_lite.tape.backends import registry
 
 dask = pytest.importorskip("dask")
@@ -102,14 +102,6 @@ def test_without_jit_blocks_run_by_numpy():
     same(dask.compute(mapped(*over_blocks(arguments, 40)))[0], mapped(*arguments))
 
 
-def reference(mapped, arguments, size, compile_with=al.jit):
-    """Sums or means over the same blocks, one after the other, in the documented order."""
-    function = compile_with(al.vmap(mapped.f, mapped.in_axes, reduce="sum"))
-    parts = (function(W, X[a:b], Y[a:b]) for a, b in blocks.bounds(ROWS, size))
-    total = blocks.combined(parts, blocks.added)
-    return blocks.averaged(total, ROWS) if mapped.reduce == "mean" else total
-
-
 @pytest.mark.parametrize("scheduler", ["synchronous", "threads"])
 @pytest.mark.parametrize("size", [1, 2, 7, 12, 13, 14, ROWS])  # 103, 52, 15, 9, 8, 8 and 1 blocks
 @pytest.mark.parametrize("reduce", ["sum", "mean"])
@@ -118,7 +110,7 @@ def test_sums_have_the_bits_of_the_same_blocks_on_one_machine(reduce, size, sche
     step = al.jit(al.vmap(al.value_and_grad(loss), in_axes=(None, 0, 0), reduce=reduce))
     lazy = step(W, chunked(X, size), chunked(Y, size))
     assert [leaf.shape for leaf in lazy] == [(), (2,)]
-    same(dask.compute(*lazy, scheduler=scheduler), reference(step.f, (W, X, Y), size))
+    same(dask.compute(*lazy, scheduler=scheduler), al.in_blocks(step, rows=size)(W, X, Y))
 
 
 def test_nothing_is_computed_before_it_is_asked_for():

@@ -1,0 +1,313 @@
+"""More rows than memory holds: a mapped function, block of rows by block of rows."""
+
+import copy
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import optree
+
+from autograd_lite import hints, pickles
+from autograd_lite.errors import ArgumentError
+from autograd_lite.nests import NAMESPACE
+from autograd_lite.tape.blocks import added, averaged, combined
+from autograd_lite.tape.call import Compiled
+from autograd_lite.tape.vmap import Mapped, axes_of
+from autograd_lite.transforms import name_of
+
+ROWS = 65_536
+
+
+@hints.keywords
+def in_blocks(f: Callable[..., Any], rows: int = ROWS) -> "Blocked":
+    """Return a function that runs `vmap(f)` or `jit(vmap(f))` over blocks of rows: of arrays on disk, or of iterators.
+
+    Parameters
+    ----------
+    f : callable
+        What `vmap` returned, or `jit` of that.
+    rows : int, default 65,536
+        Rows of a block; the last one may have fewer.
+
+    Returns
+    -------
+    callable
+        Takes the arguments of `f`, and `out=`. A mapped argument is an array, such as a memory map, or whatever else has a
+        `shape` and can be sliced; or an iterator of blocks, each a piece of that argument with any number of rows.
+
+        With `reduce="sum"` or `"mean"` of `vmap` it returns the sums. Otherwise it returns an iterator, which gives the nest
+        of results of each block when asked for the next; or, with `out=`, a nest of arrays such as memory maps in the
+        structure of the results, it fills these and returns them.
+
+    Raises
+    ------
+    ArgumentError
+        If `f` is not mapped; if arguments or `out` disagree on the number of rows, or on structure; if there is no row to
+        reduce.
+
+    Notes
+    -----
+    Memory: arguments and results of one block, what an iterator gave last, and with `reduce` as many sums as the number of
+    blocks has binary digits. An array is read where it lies, slice by slice, and never copied as a whole.
+
+    Rows are cut into blocks from the first one on, in whatever pieces an iterator gives them, and sums of blocks are added up
+    by a tree that the number of blocks alone decides: the same rows with the same `rows` give the same bits. Results that are
+    not reduced are those of `f` itself, to the bit, and so are sums over one block.
+
+    Variables among the arguments, or captured, give results that hold the graph of each block. For the gradient by parameters
+    map the gradient itself: `in_blocks(jit(vmap(value_and_grad(loss), (None, 0), reduce="mean")))`. An error in a block has a
+    note that tells the rows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import autograd_lite as al
+    >>> x = np.linspace(0.0, 1.0, 1000)
+    >>> total = in_blocks(al.jit(al.vmap(al.value_and_grad(lambda w, x: w * x), (None, 0), reduce="sum")), rows=256)
+    >>> total(2.0, x) == total(2.0, iter([x[:10], x[10:900], x[900:]]))
+    True
+    >>> squares = in_blocks(al.vmap(lambda x: x * x), rows=400)
+    >>> [len(block) for block in squares(x)]
+    [400, 400, 200]
+    >>> bool((squares(x, out=np.empty(1000)) == x * x).all())
+    True
+    """
+    if not isinstance(_mapped_of(f), Mapped):
+        raise ArgumentError(
+            f"in_blocks takes vmap(f) or jit(vmap(f)) and got {f!r:.60}. Map the function over rows first."
+        )
+    if isinstance(rows, bool) or not isinstance(rows, int) or rows < 1:
+        raise ArgumentError(f"rows={rows!r}: give the number of rows of a block, from 1 on.")
+    return Blocked(f, rows)
+
+
+class Blocked:
+    """A mapped function that runs in blocks of rows."""
+
+    def __init__(self, f: Any, rows: int) -> None:
+        self.f, self.rows = f, rows
+        self.mapped = _mapped_of(f)
+        self._of_block = f.of_blocks()
+        self.__name__ = self.__qualname__ = f"in_blocks({name_of(f)})"
+        self.__doc__ = f.__doc__
+
+    def __call__(self, *arguments: Any, out: Any = None, **keywords: Any) -> Any:
+        """Sums, an iterator of results, or `out`."""
+        reduce, name = self.mapped.reduce, self.__name__
+        if reduce and out is not None:
+            raise ArgumentError(f'{name} has reduce="{reduce}", so there is no row for out. Leave out= away.')
+        given = _Arguments(arguments, keywords, self.mapped.in_axes, name)
+        blocks = self._blocks(given)
+        if out is not None:
+            return _filled(out, blocks, given.count, name)
+        if not reduce:
+            return (result for _, result in blocks)
+        count = 0
+
+        def sums() -> Iterator[Any]:
+            nonlocal count
+            for end, result in blocks:
+                count = end
+                yield result
+
+        total = combined(sums(), added)
+        return averaged(total, count) if reduce == "mean" else total
+
+    def _blocks(self, given: "_Arguments") -> Iterator[tuple[int, Any]]:
+        """The last row and the results of each block."""
+        start = 0
+        while (block := given.take(start, self.rows)) is not None:
+            size, arguments, keywords = block
+            try:
+                result = self._of_block(*arguments, **keywords)
+            except Exception as error:
+                error.add_note(f"This was in rows {start:,} to {start + size:,} (the end) of {self.__name__}.")
+                raise
+            start += size
+            yield start, result
+
+    def __repr__(self) -> str:
+        return f"<{self.__name__}, {self.rows:,} rows each>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        place = pickles.written_as(self)
+        return (pickles.at, place) if place else (Blocked, (self.f, self.rows))
+
+    def __copy__(self) -> "Blocked":
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Blocked":
+        f = self.f if pickles.place_of(self) else copy.deepcopy(self.f, memo)
+        return self if f is self.f else Blocked(f, self.rows)
+
+
+def _mapped_of(f: Any) -> Any:
+    return f.f if isinstance(f, Compiled) else f
+
+
+class _Arguments:
+    """The arguments of a call, from which blocks of rows are taken."""
+
+    def __init__(self, positional: tuple[Any, ...], keywords: dict[str, Any], in_axes: Any, name: str) -> None:
+        self.name, self.keywords = name, [*keywords]
+        if isinstance(in_axes, (tuple, list)) and len(in_axes) != len(positional):
+            axes_of(positional, {}, in_axes, name)  # says so
+        prefixes = in_axes if isinstance(in_axes, (tuple, list)) else (in_axes,) * len(positional)
+        pairs = [*zip(positional, prefixes, strict=True), *((word, 0) for word in keywords.values())]
+        kinds = [_Read if isinstance(argument, Iterator) else _Held for argument, _ in pairs]
+        self.parts: list[Any] = [kind(*pair, name) for kind, pair in zip(kinds, pairs, strict=True)]
+        self.counts = {part.count for part in self.parts if type(part) is _Held and part.count is not None}
+        self.begun = False  # one block is there, even without rows
+        self.count = next(iter(self.counts), None)  # of rows; iterators do not tell
+        self.read = [part for part in self.parts if type(part) is _Read]
+        if len(self.counts) > 1:
+            raise self._unequal(*sorted(self.counts)[:2])
+        if not self.counts and not self.read:
+            raise ArgumentError(f"{name} maps over none of its arguments. Give in_axes=0 to those that have rows.")
+
+    def take(self, start: int, rows: int) -> tuple[int, list[Any], dict[str, Any]] | None:
+        """The next rows: how many, and the arguments; None behind the last."""
+        count = self.count
+        rows = rows if count is None else min(rows, count - start)
+        found = {id(part): part.take(rows or 1) for part in self.read}  # a row too many is one that should not be there
+        sizes = {size for size, _ in found.values()} | ({rows} if count is not None else set())
+        if len(sizes) > 1:
+            raise self._unequal(start + min(sizes), start + max(sizes))
+        size = sizes.pop()
+        if not size and (self.begun or count is None):
+            return None
+        self.begun = True
+        values = [found[id(part)][1] if id(part) in found else part.at(start, start + size) for part in self.parts]
+        first = len(values) - len(self.keywords)
+        return size, values[:first], dict(zip(self.keywords, values[first:], strict=True))
+
+    def _unequal(self, fewer: int, more: int) -> ArgumentError:
+        return ArgumentError(
+            f"{self.name} got {fewer:,} rows in one argument and {more:,} or more in another. Give all mapped arguments one "
+            "length, and in_axes=None to those that all rows share."
+        )
+
+
+class _Held:
+    """An argument that is there as a whole."""
+
+    def __init__(self, argument: Any, prefix: Any, name: str) -> None:
+        self.axes = axes_of((argument,), {}, (prefix,), name)
+        self.leaves, self.containers = optree.tree_flatten(argument, namespace=NAMESPACE)
+        counts = set()
+        for leaf, axis in zip(self.leaves, self.axes, strict=True):
+            if axis is not None:
+                counts.add(_length(leaf, axis, name))
+        if len(counts) > 1:
+            raise ArgumentError(f"{name} got arrays of {sorted(counts)} rows in one argument. Give them one length.")
+        self.count = counts.pop() if counts else None
+
+    def at(self, start: int, end: int) -> Any:
+        """The argument of these rows."""
+        parts = [
+            leaf if axis is None else _slice(leaf, axis, start, end)
+            for leaf, axis in zip(self.leaves, self.axes, strict=True)
+        ]
+        return optree.tree_unflatten(self.containers, parts)
+
+
+class _Read:
+    """An argument whose rows an iterator gives, in pieces of any length."""
+
+    def __init__(self, pieces: Iterator[Any], prefix: Any, name: str) -> None:
+        self.pieces, self.prefix, self.name = pieces, prefix, name
+        self.piece: _Held | None = None  # of which the rows before `start` are used up
+        self.start = 0
+
+    def take(self, rows: int) -> tuple[int, Any]:
+        """The next rows, fewer where it ends."""
+        parts, size = [], 0
+        while size < rows and (piece := self._ahead()) is not None:
+            end = min(self.start + rows - size, piece.count or 0)
+            parts.append(piece.at(self.start, end))
+            size += end - self.start
+            self.start = end
+        if len(parts) < 2:
+            return size, parts[0] if parts else None
+        assert self.piece is not None
+        axes = optree.tree_unflatten(self.piece.containers, self.piece.axes)
+        return size, optree.tree_map(_joined, axes, *parts, namespace=NAMESPACE)
+
+    def _ahead(self) -> _Held | None:
+        """The piece that has the next row."""
+        while self.piece is None or self.start == self.piece.count:
+            given = next(self.pieces, self)
+            if given is self:
+                return None
+            piece = _Held(given, self.prefix, self.name)
+            if piece.count is None or None in piece.axes:
+                raise ArgumentError(
+                    f"an iterator of {self.name} gave {given!r:.60}, of which in_axes={self.prefix!r} maps not every part. "
+                    "Let it give arrays of rows, and pass what all rows share as an argument of its own."
+                )
+            if self.piece is not None and self.piece.containers != piece.containers:
+                raise ArgumentError(f"an iterator of {self.name} gave {given!r:.60}, of another structure than before.")
+            self.piece, self.start = piece, 0
+        return self.piece
+
+
+def _length(leaf: Any, axis: int, name: str) -> int:
+    shape = getattr(leaf, "shape", None)
+    if not isinstance(shape, tuple):
+        raise ArgumentError(
+            f"{name} maps over {leaf!r:.60}, which is neither an array nor an iterator of blocks of rows. Pass one, or give "
+            "in_axes=None to what all rows share."
+        )
+    if not -len(shape) <= axis < len(shape):
+        raise ArgumentError(f"{name} maps over axis {axis} of an array of shape {shape}. Check in_axes.")
+    return int(shape[axis])
+
+
+def _slice(leaf: Any, axis: int, start: int, end: int) -> Any:
+    """Some rows: a view of an array, what slicing gives of others."""
+    before = axis if axis >= 0 else len(leaf.shape) + axis
+    part = leaf[(slice(None),) * before + (slice(start, end),)] if before else leaf[start:end]
+    return np.asarray(part) if isinstance(part, np.memmap) else part
+
+
+def _joined(axis: int, *parts: Any) -> Any:
+    return np.concatenate([np.asarray(part) for part in parts], axis)
+
+
+def _filled(out: Any, blocks: Iterator[tuple[int, Any]], count: int | None, name: str) -> Any:
+    """The results of all blocks in the arrays of `out`."""
+    leaves, containers = optree.tree_flatten(out, namespace=NAMESPACE)
+    start = 0
+    if count is not None:
+        _test_lengths(leaves, count, name)
+    for end, result in blocks:
+        found, own = optree.tree_flatten(result, namespace=NAMESPACE)
+        if own != containers:
+            raise ArgumentError(
+                f"out of {name} has the structure {containers}, and its results have {own}. Give one array each."
+            )
+        for target, leaf in zip(leaves, found, strict=True):
+            _test_fits(target, leaf, end, name)
+            target[start:end] = leaf
+        start = end
+    _test_lengths(leaves, start, name)
+    return out
+
+
+def _test_lengths(leaves: list[Any], count: int, name: str) -> None:
+    if lengths := {len(leaf) for leaf in leaves if np.ndim(leaf)} - {count}:
+        raise ArgumentError(f"out of {name} has {lengths.pop():,} rows for {count:,}. Give arrays of that length.")
+
+
+def _test_fits(target: Any, leaf: Any, end: int, name: str) -> None:
+    shape: Any = getattr(target, "shape", None)
+    dtype: Any = getattr(target, "dtype", None)
+    if not isinstance(shape, tuple) or not shape or shape[1:] != leaf.shape[1:] or shape[0] < end:
+        raise ArgumentError(
+            f"out of {name} holds {f'an array of shape {shape}' if shape else repr(target)[:60]}, for {end:,} rows or more "
+            f"of results of shape {leaf.shape[1:]}. Give an array with these axes."
+        )
+    if not np.can_cast(leaf.dtype, dtype, "same_kind"):
+        raise ArgumentError(
+            f"out of {name} holds an array of {dtype} for results of {leaf.dtype}. Give one of that type."
+        )
