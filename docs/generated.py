@@ -64,7 +64,7 @@ CALLS = {
     "stats": ("Distributions", "`al.stats`: SciPy's distributions ([how to](../how_to/statistics.md)).", ("maths.stats",)),
     "nests": ("Nests and arrays", "Models are nests (pytrees); arrays keep Variables.", ("nests",)),
     "tape": ("Tapes and machine code", "Record once, run as machine code over many lanes.",
-             ("tape.call", "tape.vmap", "tape.scan", "tape")),
+             ("tape.call", "tape.vmap", "tape.in_blocks", "tape.scan", "tape")),
     "see": ("Pictures and questions", "Draw a graph; ask why a gradient is what it is.",
             ("see.view", "see.explain", "see.why", "see.blame", "see.kinks", "see.flow", "see.watch", "see.budget",
              "see")),

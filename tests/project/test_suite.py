@@ -28,6 +28,8 @@ RUN_BY = {
     "many": "maths/test_linalg.py",
     "maths/matrices": "maths/test_linalg.py",
     "numpy": "core/test_hints.py",
+    "pickles": "tape/test_pickles.py",
+    "forks": "tape/test_ships.py",
     "rule": "core/test_primitives.py",
     "selection": "tape/test_conditions.py",
     "tape/lane_arrays": "tape/test_array_code.py",

@@ -180,7 +180,7 @@ REFUSED = {
     "out of sums": (lambda: al.in_blocks(SUM)(Y, Y, out=Y), 'has reduce="sum", so there is no row for out'),
     "short out": (lambda: al.in_blocks(F)(Y, Y, out=np.empty(999)), "has 999 rows for 1,000"),
     "long out": (lambda: al.in_blocks(F)(Y, iter([Y]), out=np.empty(1001)), "has 1,001 rows for 1,000"),
-    "shorter out": (lambda: al.in_blocks(F)(iter([Y]), iter([Y]), out=np.empty(9)), "for 1,000 rows or more of results of shape ()"),
+    "shorter out": (lambda: al.in_blocks(F)(iter([Y]), iter([Y]), out=np.empty(9)), "for 1,000 rows or more of results"),
     "shape of out": (lambda: al.in_blocks(F)(Y, Y, out=np.empty((ROWS, 2))), "of results of shape ()"),
     "type of out": (lambda: al.in_blocks(F)(Y, Y, out=np.empty(ROWS, int)), "an array of int64 for results of float64"),
     "structure of out": (lambda: al.in_blocks(F)(Y, Y, out=[np.empty(ROWS)]), "has the structure"),

@@ -4,9 +4,9 @@ import ctypes
 import os
 from collections.abc import Callable
 from functools import cache
+from threading import RLock
 from typing import Any
 
-from autograd_lite import forks
 from autograd_lite.tape.llvm import engine, tables
 from autograd_lite.tape.llvm.ir import Builder, Module, Value, vector
 
@@ -175,7 +175,7 @@ def library(_width: int | None = None) -> Module:
     return module
 
 
-_loading = forks.lock()
+_loading = RLock()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_loading.acquire, after_in_parent=_loading.release, after_in_child=_loading.release)
 _loaded: dict[Any, engine.Module] = {}
