@@ -24,7 +24,7 @@ import optree
 from autograd_lite import foreign, forks
 from autograd_lite.arrays import VariableArray
 from autograd_lite.errors import ArgumentError, OperandError
-from autograd_lite.nests import NAMESPACE, arrays_in, unravel, variables_of
+from autograd_lite.nests import NAMESPACE, Fixed, Shape, variables_of
 from autograd_lite.tape import workers
 from autograd_lite.tape.backends.registry import in_one_thread
 from autograd_lite.tape.blocks import combined
@@ -236,7 +236,8 @@ def _outline(program: Program, mapped: Any, task: Task, rows: list[Any], late: l
     ]
     ones = [np.ones(array.shape, array.dtype) if array.ndim else array.dtype.type(1) for array in late]
     nest: Any = task._replace(nest=task.filled(ones, varying=False)).filled(empty, varying=True)
-    _, key = unravel((arrays_in(nest[0]), arrays_in(nest[1])), f"an argument of {mapped.__name__}", is_fixed)
+    leaves, containers = optree.tree_flatten(nest, namespace=NAMESPACE)
+    key = Shape(containers, tuple(Fixed(leaf) if is_fixed(leaf) else np.shape(leaf) or None for leaf in leaves))
     if key not in program.outlines:
         try:
             program.outlines[key] = mapped(*nest[0], **nest[1])
