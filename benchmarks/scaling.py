@@ -69,7 +69,8 @@ def simulated(job: Job, workers: int, parts: dict[str, float], seed: int = 0) ->
     """
     time, blocks = job.block * parts[f"row {job.kind}"], job.blocks
     count = min(blocks, SIMULATED * workers)
-    times = time * np.random.default_rng(seed).lognormal(-0.005, 0.1, count)
+    times = np.random.default_rng(seed).lognormal(0.0, 0.1, count)
+    times *= time / times.mean()
     fetched = math.ceil(math.log2(workers + 1)) * (LATENCY + parts["program bytes"] / BANDWIDTH)
     ready = [fetched + parts[f"compile {job.kind}"]] * workers
     asked = [(0.0, worker) for worker in range(workers) for _ in range(2)]  # one runs, one waits
@@ -139,7 +140,7 @@ def draw(parts: dict[str, float]) -> None:
     mpl.use("svg")
     import matplotlib.pyplot as plt
 
-    from benchmarks.plots import STYLE
+    from benchmarks.plots import BLUE, OTHERS, STYLE
 
     workers = np.unique(np.geomspace(1, 1000, 25).astype(int))
     with plt.rc_context(STYLE):
@@ -150,9 +151,9 @@ def draw(parts: dict[str, float]) -> None:
             (lambda w: 1e9 * w, lambda _: 1e10),
             strict=True,
         ):
-            for block, style in ((10**5, ":"), (10**6, "--"), (10**7, "-")):
+            for block, style, colour in zip((10**5, 10**6, 10**7), (":", "--", "-"), (BLUE, *OTHERS), strict=False):
                 shares = [efficiency(Job("options", rows(w), block), int(w), parts) for w in workers]
-                axis.semilogx(workers, shares, style, label=f"blocks of {block:,} rows")
+                axis.semilogx(workers, shares, style, color=colour, label=f"blocks of {block:,} rows")
             axis.set(title=title, xlabel="workers (simulated)", ylim=(0.0, 1.05))
             axis.grid(visible=True)
         axes[0].set_ylabel("share of time that goes into rows")
