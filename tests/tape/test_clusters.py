@@ -153,6 +153,7 @@ def test_rows_of_unknown_number():
 
 def test_columns_of_a_data_frame():
     """By name; the result can be a new column."""
+    pytest.importorskip("pyarrow")
     frames = pytest.importorskip("dask.dataframe")
     import pandas as pd
 
