@@ -43,11 +43,11 @@ def written_as(wrapper: Any) -> tuple[str] | None:
     """
     place = place_of(wrapper)
     if place is None:
-        test_found(wrapper)
+        require_name(wrapper)
     return None if place is None or by_value(place[0].partition(":")[0]) else place
 
 
-def test_found(wrapper: Any) -> None:
+def require_name(wrapper: Any) -> None:
     """Say which function plain pickle cannot write."""
     f = wrapper
     while place_of(f) is None:

@@ -4,7 +4,7 @@ Whoever computes the blocks, in whatever order and on however many machines, get
 neighbours, then the sums of neighbours, and so on. Nothing here computes a block.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from math import nan
 from typing import Any, TypeVar
 
@@ -14,12 +14,6 @@ from autograd_lite.errors import ArgumentError
 from autograd_lite.nests import NAMESPACE
 
 Part = TypeVar("Part")
-
-
-def bounds(rows: int, block: int) -> Iterator[tuple[int, int]]:
-    """First row and end of each block; one block without rows if there are none."""
-    for start in range(0, rows or 1, block):
-        yield start, min(start + block, rows)
 
 
 def combined(parts: Iterable[Part], how: Callable[[Part, Part], Part]) -> Part:

@@ -200,7 +200,7 @@ class Sparse:
         return sum(pattern.version for problem in self._problems.values() for pattern in problem.patterns.values())
 
     def __reduce__(self) -> Any:
-        pickles.test_found(self)
+        pickles.require_name(self)
         given = {of: own.structure for of, own in self._given.items()}
         return Sparse, (self.f, self.asked, given or None)
 
