@@ -33,6 +33,7 @@ from autograd_lite.errors import (
     PathWarning, PrimitiveError, ReadOnlyError, RendererNotFound, RowError, SingularError,
     StaleGraphError, TapeError, TraceError, UnconnectedError, UnknownImportError, UnknownKeywordError, UnknownNameError,
     UnpicklableError,
+    WorkerError, WorkerWarning,
 )
 from autograd_lite.see.audit import audit
 from autograd_lite.see.blame import blame

@@ -338,6 +338,14 @@ class ModelFileError(AutogradLiteError, ValueError):
     """A file is no saved model, or not the one expected: corrupt, cut off, of other names or shapes, or with NaN in it."""
 
 
+class WorkerError(AutogradLiteError, RuntimeError):
+    """A worker of a cluster cannot run the function that was sent: it lacks a package, or has another version of Python."""
+
+
+class WorkerWarning(RuntimeWarning):
+    """A worker of a cluster has another processor or other versions: results may differ in their last bits."""
+
+
 class CompilationError(AutogradLiteError, RuntimeError):
     """A program could not be compiled, or the backend that was asked for is not installed."""
 

@@ -41,6 +41,11 @@ def array_of(thing: Any) -> np.ndarray[Any, Any] | None:
         ) from error
 
 
+def is_lazy(thing: Any) -> bool:
+    """Whether the thing is a collection of Dask, whose numbers are still to be computed."""
+    return hasattr(type(thing), "__dask_graph__") and thing.__dask_graph__() is not None
+
+
 def _refused(thing: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     if isinstance(thing, np.ma.MaskedArray):
         raise OperandError(

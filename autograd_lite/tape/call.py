@@ -12,7 +12,7 @@ from autograd_lite.errors import ArgumentError, OperandError
 from autograd_lite.nests import Shape, arrays_in, like_given, unravel
 from autograd_lite.primitives import Primitive
 from autograd_lite.see import pieces
-from autograd_lite.tape import recording
+from autograd_lite.tape import clusters, recording
 from autograd_lite.tape.backends.lanes import Columns
 from autograd_lite.tape.backends.python import PythonSingle
 from autograd_lite.tape.backends.registry import BACKENDS, chosen
@@ -242,7 +242,19 @@ class Compiled(Generic[P, R]):
         if call is not None:
             self._short[key] = call
 
+    @functools.cached_property
+    def _shipped(self) -> clusters.Program:
+        """What is sent to the machines that compute blocks of rows."""
+        return clusters.shipped(self.of_blocks(), self.backend)
+
+    def of_blocks(self) -> "Compiled[..., Any]":
+        """A mapped function over one block of many; see `Mapped.of_blocks`."""
+        blocks: Mapped = self.f.of_blocks()  # type: ignore[attr-defined]
+        return self if blocks is self.f else self._again()(blocks)
+
     def _lanes(self, mapped: Mapped, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+        if clusters.is_lazy(arguments, keywords):
+            return mapped.lazily(self._shipped, arguments, keywords)
         columns, shape, differs, found = mapped.apart(arguments, keywords, self.__name__)
         key = shape, differs
         family = self._families.get(key)

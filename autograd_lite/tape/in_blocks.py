@@ -91,7 +91,7 @@ class Blocked:
     def __init__(self, f: Any, rows: int) -> None:
         self.f, self.rows = f, rows
         self.mapped = _mapped_of(f)
-        self._of_block = summed(f)
+        self._of_block = f.of_blocks()
         self.__name__ = self.__qualname__ = f"in_blocks({name_of(f)})"
         self.__doc__ = f.__doc__
 
@@ -148,15 +148,6 @@ class Blocked:
 
 def _mapped_of(f: Any) -> Any:
     return f.f if isinstance(f, Compiled) else f
-
-
-def summed(f: Any) -> Any:
-    """The function for one block: sums where means are asked for, since blocks may differ in length."""
-    mapped = _mapped_of(f)
-    if mapped.reduce != "mean":
-        return f
-    sums = Mapped(mapped.f, mapped.in_axes, "sum")
-    return f._again()(sums) if isinstance(f, Compiled) else sums  # noqa: SLF001 - the same options
 
 
 class _Arguments:

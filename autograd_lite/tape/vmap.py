@@ -13,7 +13,7 @@ from autograd_lite.errors import ArgumentError, OperandError
 from autograd_lite.nests import NAMESPACE, Shape, arrays_in, as_array, unravel, variables_of
 from autograd_lite.primitives import as_float
 from autograd_lite.refusals import singular_in_lane
-from autograd_lite.tape import recording
+from autograd_lite.tape import clusters, recording
 from autograd_lite.tape.backends.lanes import Columns
 from autograd_lite.tape.backends.registry import fastest
 from autograd_lite.tape.lane_operations import Found, entered
@@ -47,6 +47,8 @@ class Mapped:
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
         """Run all lanes, by NumPy."""
         notes = recording.current()
+        if clusters.is_lazy(arguments, keywords):
+            return self.lazily(clusters.shipped(self.of_blocks(), "numpy"), arguments, keywords)
         if context.active or (notes and not notes.lanes and _hold_variables(arguments, keywords)):
             return self.one_by_one(arguments, keywords)
         columns, shape, mapped, found = self.apart(arguments, keywords, self.__name__)
@@ -54,6 +56,20 @@ class Mapped:
         paths = Paths(self.f, shape, MAX_PATHS, loops=2, mapped=True)
         family = LanePaths(paths, mapped, backend, reduce=self.reduce)
         return self.run(family, columns, found, arguments, keywords)
+
+    def of_blocks(self) -> "Mapped":
+        """The function over one block of many: the mean of all rows needs sums, since blocks may differ in length."""
+        return Mapped(self.f, self.in_axes, "sum") if self.reduce == "mean" else self
+
+    def lazily(self, program: clusters.Program, arguments: Any, keywords: dict[str, Any]) -> Any:
+        """Arrays of Dask, whose blocks a program computes."""
+        if context.active or recording.current():
+            raise OperandError(
+                f"{self.__name__} over an array of Dask gives lazy arrays, which no trace can record. Differentiate inside: "
+                "jit(vmap(value_and_grad(f), in_axes=…, reduce=…))(parameters, rows)."
+            )
+        axes = axes_of(arguments, keywords, self.in_axes, self.__name__)
+        return clusters.lazily(program, self, axes, arguments, keywords)
 
     def run(
         self, family: LanePaths, columns: Columns, found: Sequence[Found], arguments: Any, keywords: dict[str, Any]

@@ -68,6 +68,7 @@ RUN_BY = {
     "tape/states": "tape/test_healing.py",
     "tape/steps": "tape/test_scan.py",
     "tape/trace": "tape/test_tape.py",
+    "tape/workers": "tape/test_clusters.py",
 }
 
 

@@ -1,8 +1,9 @@
 """Backends, which run programs on one lane or on many, each compiled once; and the one that a name stands for."""
 
 import warnings
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -47,6 +48,21 @@ class Backend:
     compiles: bool = False  # whether making a program ready takes much longer than running it
     rolls: Callable[[Program], bool] | None = None  # whether it runs a program as loops, if it may
     check: Callable[[], Any] | None = None  # raises a `CompilationError` where what it runs on is missing
+    target: Callable[[], dict[str, str]] | None = None  # what its code is made by and for, on which bits depend
+
+
+#: Whether this thread is one of many that somebody else has started to share out work.
+alone: ContextVar[bool] = ContextVar("autograd_lite_alone", default=False)
+
+
+@contextmanager
+def in_one_thread() -> Iterator[None]:
+    """Let lanes run in this thread only; their bits do not depend on that."""
+    token = alone.set(True)
+    try:
+        yield
+    finally:
+        alone.reset(token)
 
 
 #: The backends of this process by name; a module that brings one enters it.

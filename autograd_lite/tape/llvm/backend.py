@@ -12,7 +12,7 @@ import numpy as np
 
 from autograd_lite.tape.backends.lanes import Columns
 from autograd_lite.tape.backends.outputs import Outputs
-from autograd_lite.tape.backends.registry import BACKENDS, Backend
+from autograd_lite.tape.backends.registry import BACKENDS, Backend, alone
 from autograd_lite.tape.llvm import engine, runtime
 from autograd_lite.tape.masked import Pause
 from autograd_lite.tape.program import Program
@@ -211,7 +211,7 @@ class MachineLanes:
                 failures.extend(own)
                 failed.set()
 
-        workers = min(_CORES, blocks, max(1, count * self.work // WORTH_A_THREAD))
+        workers = min(1 if alone.get() else _CORES, blocks, max(1, count * self.work // WORTH_A_THREAD))
         if workers > 1:
             cuts = [blocks * k // workers for k in range(workers + 1)]
             threads = [threading.Thread(target=work, args=cut) for cut in pairwise(cuts[1:])]
@@ -229,4 +229,4 @@ class MachineLanes:
 
 
 if engine.AVAILABLE:
-    BACKENDS["llvm"] = Backend(MachineSingle, MachineLanes, compiles=True, rolls=loops.rolls)
+    BACKENDS["llvm"] = Backend(MachineSingle, MachineLanes, compiles=True, rolls=loops.rolls, target=engine.facts)

@@ -61,6 +61,14 @@ def host() -> Target:
 
 
 @cache
+def facts() -> dict[str, str]:
+    """What code of this process is made by and for, in words."""
+    versions = f"{llvmlite.__version__} with LLVM {'.'.join(map(str, llvm.llvm_version_info))}"
+    own = host()
+    return {"llvmlite": versions, "processor": f"{own.processor} of {own.triple}", "instructions": own.features}
+
+
+@cache
 def _compiler(level: int) -> Any:
     return host().machine(level)
 
