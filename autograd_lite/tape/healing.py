@@ -543,6 +543,13 @@ class Healer:
         recorded(self.inner, own, shape, history=run)
         return ways.learn(run), own, shape
 
+    def changed(self, numbers: Sequence[float]) -> bool:
+        """Whether the function, run with numbers that it was looked at with for turns, goes other ways than it did."""
+        try:
+            return self.turns is not None and self.observed(numbers, self.turns)[0]
+        except Opaque:
+            return True
+
     def _inner_tape(self, own: Sequence[Any], shape: Shape) -> tuple[Tape, str]:
         found = Joined(self.ways, len(own))
         tape = Tape(

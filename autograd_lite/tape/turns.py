@@ -8,7 +8,7 @@ that walks through this graph, with a `while_loop` for each circle, is the funct
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from autograd_lite.errors import BranchError
 from autograd_lite.nests import unravel
@@ -22,6 +22,13 @@ from autograd_lite.tape.trace import is_fixed
 from autograd_lite.transforms import name_of
 
 _NOTHING = Numbers([], [], [])
+
+
+class _Loop(NamedTuple):
+    """The states of a loop, and the outcome at the first one that goes on; None if that alone does not decide."""
+
+    states: set[int]
+    going: bool | None
 
 
 class Turns:
@@ -41,8 +48,8 @@ class Turns:
             waiting += new
         return reached
 
-    def _loops(self, among: set[int]) -> Iterator[tuple[int, bool]]:
-        """The states to which loops come back in every turn, with the outcome that goes on; inner loops too."""
+    def _loops(self, among: set[int]) -> Iterator[tuple[int, _Loop]]:
+        """The loops by the states to which they come back in every turn; inner ones too."""
         reached = {state: self._reached(state, among) for state in among}
         inside: set[int] = set()
         for state in self.known:  # in the order in which they were met
@@ -50,10 +57,8 @@ class Turns:
                 continue
             own = {other for other in reached[state] if state in reached[other]}
             leaving = [(s, outcome) for s in own for outcome, way in self.known[s].items() if way.to not in own]
-            if len(leaving) != 1 or leaving[0][0] != state:
-                raise Opaque("a loop ends in several places")
             inside |= own
-            yield state, not leaving[0][1]
+            yield state, _Loop(own, not leaving[0][1] if [s for s, _ in leaving] == [state] else None)
             yield from self._loops(own - {state})
 
     def __str__(self) -> str:
@@ -61,18 +66,19 @@ class Turns:
 
     def outputs(self, inputs: Sequence[Any]) -> list[Any]:
         """What the function gives, as Variables or numbers."""
-        found: list[Any] = self._walked(*self._after(START, True, _NOTHING, inputs), inputs, END).singles
+        found: list[Any] = self._walked(*self._after(START, True, _NOTHING, inputs), inputs)[1].singles
         return found
 
-    def _walked(self, state: int, numbers: Any, inputs: Sequence[Any], stop: int) -> Any:
-        """The numbers at the state `stop`."""
-        while state != stop:
-            if state in self.loops:
-                numbers, outcome = self._turned(state, numbers, inputs), not self.loops[state]
-            else:
-                outcome = self._decided(state, numbers)
+    def _walked(self, state: int, numbers: Any, inputs: Sequence[Any], turn: tuple[int, set[int]] | None = None) -> Any:
+        """The end and its numbers; of a `turn` of a loop the state from which it starts again, or the first one outside."""
+        stop, among = turn or (END, self.known)
+        while state != stop and state in among:
+            loop = self.loops.get(state)
+            if loop is not None:
+                numbers = self._turned(state, loop, numbers, inputs)
+            outcome = self._decided(state, numbers) if loop is None or loop.going is None else not loop.going
             state, numbers = self._after(state, outcome, numbers, inputs)
-        return numbers
+        return state, numbers
 
     def _decided(self, state: int, numbers: Any) -> bool:
         relation, location = self.compared[state]
@@ -83,9 +89,10 @@ class Turns:
             notes.guards[-1] = (*notes.guards[-1][:-1], location)
         return outcome
 
-    def _turned(self, state: int, numbers: Any, inputs: Sequence[Any]) -> Any:
-        """The numbers with which a loop ends."""
+    def _turned(self, state: int, loop: _Loop, numbers: Any, inputs: Sequence[Any]) -> Any:
+        """The numbers with which a loop comes to its state for the last time."""
         sizes = [len(block) for block in numbers.blocks]
+        ahead: list[Any] = []  # the numbers after a turn, where its end shows only then whether there is one
 
         def packed(flat: list[Any]) -> Any:
             singles, count = len(numbers.singles), len(numbers.singles) + sum(sizes)
@@ -98,12 +105,20 @@ class Turns:
         def flat(numbers: Any) -> list[Any]:
             return [*numbers.singles, *(n for block in numbers.blocks for n in block), *numbers.sides]
 
+        def turned(numbers: Any, outcome: bool) -> tuple[int, Any]:
+            after = self._after(state, outcome, numbers, inputs)
+            return self._walked(*after, inputs, (state, loop.states))  # type: ignore[no-any-return]
+
         def condition(carry: list[Any]) -> Any:
+            if loop.going is None:
+                to, found = turned(packed(carry), self._decided(state, packed(carry)))
+                ahead[:] = [found] if to == state else []
+                return to == state
             going = COMPARISONS[self.compared[state][0]](*packed(carry).sides)
-            return going if self.loops[state] else going == 0.0
+            return going if loop.going else going == 0.0
 
         def step(carry: list[Any]) -> list[Any]:
-            return flat(self._walked(*self._after(state, self.loops[state], packed(carry), inputs), inputs, state))
+            return flat(ahead.pop() if loop.going is None else turned(packed(carry), loop.going)[1])
 
         return packed(while_loop(condition, step, flat(numbers)))
 
@@ -130,15 +145,16 @@ def _turned(
         return found[-1].result.pack(found[-1].outputs(inputs))
 
     walked.__name__ = name_of(healer.inner)
-    for learning in (False, True):  # only where a side is not known
+    # Where ways are known, these may do; where a side is not known, the new numbers are looked at.
+    for learning in (False, True) if healer.turns else (True,):
         try:
-            if learning or healer.turns is None:
+            if learning:
                 examples, healer.turns = ([], healer.turns) if healer.turns else (known, Ways(again=True))
                 for own in (numbers, *(tape.example for tape in examples)):
                     healer.observed(own, healer.turns)
             found.append(Turns(healer.turns))
             if not found[-1].loops:
-                return None
+                continue
             tape = record(healer.dressed(walked), numbers, healer.shape, **how)
         except (BranchError, Opaque, RecursionError):
             continue
