@@ -295,7 +295,7 @@ class LoopGradient(Stepped):
         oldest = Variable(0.0).number  # what was captured is older and so a leaf: the sweep outside goes on from there
         inputs = [n if type(n) is Variable else Variable(n) for n in row[: loop.carry + loop.steps.x]]
         captured = list(loop.captured)
-        with context.differentiated(once=True):
+        with context.differentiated():
             results = loop.steps.replayed(inputs, captured)[: loop.carry + self.y]
         given = np.reshape(np.array(row[len(inputs) :], dtype=object), (self.forms, self.y)).tolist()
         carried = np.reshape(np.array(state, dtype=object), (self.forms, loop.carry + len(captured))).tolist()
@@ -368,7 +368,7 @@ class LoopGradient(Stepped):
         inputs = [positive(a) if type(a) is Variable else Variable(a) for a in arguments[: self.primal.arity]]
         given = arguments[self.primal.arity :]
         count = len(given) // self.forms
-        with context.differentiated(once=True):
+        with context.differentiated():
             results = self.primal.replayed(inputs)[:count]
         forms = _sweep(results, [given[k : k + count] for k in range(0, len(given), count)], inputs, oldest)
         return [n for numbers in forms for n in numbers]

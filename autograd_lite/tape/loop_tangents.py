@@ -55,7 +55,7 @@ class TangentStep:
         for numbers, forms in ((inputs[:known], tangents), (captured, self.captured)):
             conditions = forms[1] if self.forms == 3 else [None] * len(forms[0])
             given |= {v.number: sent for v, sent in zip(numbers, zip(forms[0], conditions, strict=True), strict=False)}
-        with context.differentiated(once=False):
+        with context.differentiated():
             results = loop.steps.replayed(inputs, captured)[: loop.carry + self.outputs]
         reach = Reach([y for y in results if type(y) is Variable], oldest)
         found = pushed(reach, given, masked=self.forms == 3)
