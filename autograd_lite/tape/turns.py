@@ -14,7 +14,7 @@ from autograd_lite.errors import BranchError
 from autograd_lite.nests import unravel
 from autograd_lite.primitives import COMPARISONS
 from autograd_lite.tape import recording
-from autograd_lite.tape.healing import END, START, Healer, Numbers, Ways, followed
+from autograd_lite.tape.healing import END, START, Healer, Numbers, Outcome, Ways, followed
 from autograd_lite.tape.scan import while_loop
 from autograd_lite.tape.states import Opaque
 from autograd_lite.tape.tape import Tape, record
@@ -36,6 +36,7 @@ class Turns:
 
     def __init__(self, ways: Ways) -> None:
         self.result, self.captured, self.known, self.compared = ways.result, ways.captured, ways.known, ways.compared
+        self.counted = ways.counted
         self.loops = dict(self._loops({*self.known}))
 
     def _reached(self, state: int, among: set[int]) -> set[int]:
@@ -58,7 +59,8 @@ class Turns:
             own = {other for other in reached[state] if state in reached[other]}
             leaving = [(s, outcome) for s in own for outcome, way in self.known[s].items() if way.to not in own]
             inside |= own
-            yield state, _Loop(own, not leaving[0][1] if [s for s, _ in leaving] == [state] else None)
+            single = [s for s, _ in leaving] == [state] and type(leaving[0][1]) is bool
+            yield state, _Loop(own, not leaving[0][1] if single else None)
             yield from self._loops(own - {state})
 
     def __str__(self) -> str:
@@ -80,13 +82,16 @@ class Turns:
             state, numbers = self._after(state, outcome, numbers, inputs)
         return state, numbers
 
-    def _decided(self, state: int, numbers: Any) -> bool:
+    def _decided(self, state: int, numbers: Any) -> Outcome:
         relation, location = self.compared[state]
         notes = recording.current()
-        count = len(notes.guards) if notes else 0
-        outcome = bool(COMPARISONS[relation](*numbers.sides))
-        if notes and len(notes.guards) > count:
-            notes.guards[-1] = (*notes.guards[-1][:-1], location)
+        first, counted = len(notes.guards) if notes else 0, self.counted[state]
+        outcome: Outcome = bool(COMPARISONS[relation](*numbers.sides))
+        if counted:
+            left = numbers.singles[len(numbers.singles) - counted :]
+            outcome = (outcome, *(2 if count >= 2.0 else 1 if count >= 1.0 else 0 for count in left))
+        if notes:
+            notes.guards[first:] = [(*guard[:-1], location) for guard in notes.guards[first:]]
         return outcome
 
     def _turned(self, state: int, loop: _Loop, numbers: Any, inputs: Sequence[Any]) -> Any:
@@ -105,7 +110,7 @@ class Turns:
         def flat(numbers: Any) -> list[Any]:
             return [*numbers.singles, *(n for block in numbers.blocks for n in block), *numbers.sides]
 
-        def turned(numbers: Any, outcome: bool) -> tuple[int, Any]:
+        def turned(numbers: Any, outcome: Outcome) -> tuple[int, Any]:
             after = self._after(state, outcome, numbers, inputs)
             return self._walked(*after, inputs, (state, loop.states))  # type: ignore[no-any-return]
 
@@ -122,7 +127,7 @@ class Turns:
 
         return packed(while_loop(condition, step, flat(numbers)))
 
-    def _after(self, state: int, outcome: bool, numbers: Any, inputs: Sequence[Any]) -> tuple[int, Any]:
+    def _after(self, state: int, outcome: Outcome, numbers: Any, inputs: Sequence[Any]) -> tuple[int, Any]:
         """The next state and its numbers, if the comparison at a state comes out so."""
         stretch = self.known[state].get(outcome)
         if stretch is None:

@@ -87,7 +87,51 @@ def out_of_both(a):
         x = x * 0.8
 
 
-SERVED = [newton, until_small, with_branch, one_in_the_other, two_in_a_row, two_exits, out_of_both]
+def ends_at_ten(a):
+    """At most so many turns."""
+    x = a
+    for _ in range(10):
+        x = x * 0.8
+        if x < 1.0:
+            break
+    return x * a
+
+
+def counts_in_counts(a):
+    """Turns that are counted in turns that are counted, left and gone on with, and what comes where they run out."""
+    x, total = a, a * 0.0
+    for _ in range(5):
+        for _again in range(7):
+            if x < 1.0:
+                break
+            x = x * 0.8
+        else:
+            total = total + x
+        if total > 300.0:
+            return total * a
+        if total > 20.0:
+            continue
+        x = x * 1.1
+    return x + total
+
+
+def counts_behind(a):
+    """A count of no turns, of one, and one without a comparison, behind a loop."""
+    x = a
+    while x > 50.0:
+        x = x * 0.7
+        for _ in range(0):
+            x = x + 1.0
+    for _ in range(1):
+        if x > 20.0:
+            x = x * 0.5
+    for _ in range(3):
+        x = x * 0.9 + 0.1
+    return x * a
+
+
+SERVED = [newton, until_small, with_branch, one_in_the_other, two_in_a_row, two_exits, out_of_both, ends_at_ten]
+SERVED += [counts_in_counts, counts_behind]
 
 
 def counted(a):
@@ -99,11 +143,36 @@ def counted(a):
     return x * turns
 
 
-def ends_at_ten(a):
-    """The loop ends in two ways."""
+def reads_the_turn(a):
+    """Every turn is another one: what counts it is a number in it."""
     x = a
-    for _ in range(10):
+    for k in range(10):
+        x = x * 0.8 + 0.001 * k
+        if x < 1.0:
+            break
+    return x * a
+
+
+def pairs_of_turns(a):
+    """Python decides by itself that every other turn is another one, or that two are made at a time."""
+    x, odd = a, False
+    for _ in range(12):
+        odd = not odd
+        if odd:
+            continue
+        x = x * 0.7
+        if x < 1.0:
+            break
+    return x * a
+
+
+def an_iterator_with_a_name(a):
+    """What counts the turns is taken from elsewhere too."""
+    x, left = a, iter(range(12))
+    for _ in left:
         x = x * 0.8
+        if x > 2.0:
+            next(left, None)
         if x < 1.0:
             break
     return x * a
@@ -127,7 +196,7 @@ def other_from_the_fifth_on(a):
     return x * a
 
 
-OTHERS = [counted, ends_at_ten, kept, other_from_the_fifth_on]
+OTHERS = [counted, reads_the_turn, kept, other_from_the_fifth_on, pairs_of_turns, an_iterator_with_a_name]
 
 
 def points(seed, count):
