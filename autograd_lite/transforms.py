@@ -41,21 +41,13 @@ class Run:
 
     @classmethod
     def of(
-        cls,
-        f: Callable[..., Any],
-        chosen: Any,
-        put_in: Callable[[Any], Sequence[Any]],
-        keywords: dict[str, Any],
+        cls, f: Callable[..., Any], chosen: Any, put_in: Callable[[Any], Sequence[Any]], keywords: dict[str, Any]
     ) -> "Run":
         """Make `chosen` fresh, put it into the arguments, call `f`."""
         numbers, shape = unravel(chosen, f"an argument of {name_of(f)}")
         oldest = Variable(0.0).number
         inputs = [primitives.positive(n) if type(n) is Variable else Variable(n) for n in numbers]
-        with (
-            watched(name_of(f)),
-            context.differentiated(),
-            context.running_on(inputs, oldest) as under_way,
-        ):
+        with watched(name_of(f)), context.differentiated(), context.running_on(inputs, oldest) as under_way:
             arguments = put_in(shape.pack(inputs))
             try:
                 output = f(*arguments, **keywords)
@@ -146,12 +138,7 @@ def transformed(label: str, f: Callable[..., Any], argnums: Any, options: dict[s
     return hvp(f) if label == "hvp" else globals()[label](f, argnums, **options)
 
 
-def _run(
-    f: Callable[..., Any],
-    argnums: Argnums,
-    arguments: tuple[Any, ...],
-    keywords: dict[str, Any],
-) -> Run:
+def _run(f: Callable[..., Any], argnums: Argnums, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Run:
     """Run `f` with the chosen arguments fresh."""
     positions = argnums if isinstance(argnums, tuple) else (argnums,)
     count = len(arguments)

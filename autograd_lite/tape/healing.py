@@ -296,7 +296,7 @@ class Joined:
             self.places[location][len(known)] += 1
             if len(known) == 1:
                 [(outcome, stretch)] = known.items()
-                self._guard(relation, numbers.sides, outcome, location, sides)
+                self._guard(relation, numbers.sides, outcome is True, location, sides)  # without counters
                 numbers, state = self._gone(stretch, numbers), stretch.to
                 continue
             meet = self._meet[state]

@@ -297,7 +297,9 @@ def sweep(primal: Lanes, wanted: Sequence[int], form: Form) -> Callable[..., lis
         count, values = len(outputs), outputs
         cotangents = rest[:count]
         if form.sent:
-            outputs = [where(s, y, 0.0) if type(y) is Variable else y for s, y in zip(rest[count:], outputs, strict=True)]
+            outputs = [
+                where(s, y, 0.0) if type(y) is Variable else y for s, y in zip(rest[count:], outputs, strict=True)
+            ]
         targets, notes = [inputs[k] for k in wanted], recording.current()
         adjoints = _swept(outputs, cotangents, targets)
         if form.values:
@@ -320,7 +322,7 @@ def pushing(primal: Lanes, shared: Sequence[int], rows: Sequence[int], *, masked
         given: dict[int, Sent] = {}
         for slots in (shared, rows):
             own, rest = rest[: len(slots) * (1 + masked)], rest[len(slots) * (1 + masked) :]
-            conditions = own[len(slots) :] or [None] * len(slots)
+            conditions: Sequence[Any] = own[len(slots) :] or [None] * len(slots)
             pairs = zip(own[: len(slots)], conditions, strict=True)
             given |= dict(zip((inputs[k]._number for k in slots), pairs, strict=True))
         reach = Reach([y for y in outputs if type(y) is Variable], min(x._number for x in inputs) - 1)

@@ -124,7 +124,9 @@ class States:
             found = _locals(own)
             if self.counting and (loops := _counting_loops(code)):
                 found = {name: thing for name, thing in found.items() if name not in _never_read(code)}
-                hidden = self._without_counters(hidden, [place for start, stop, place in loops if start < instruction < stop])
+                hidden = self._without_counters(
+                    hidden, [place for start, stop, place in loops if start < instruction < stop]
+                )
             self.out.append(len(found))
             for name, thing in found.items():
                 self.out.append(name)

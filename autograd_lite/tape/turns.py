@@ -154,9 +154,11 @@ def _turned(
     for learning in (False, True) if healer.turns else (True,):
         try:
             if learning:
-                examples, healer.turns = ([], healer.turns) if healer.turns else (known, Ways(again=True))
-                for own in (numbers, *(tape.example for tape in examples)):
+                examples = [] if healer.turns else [tape.example for tape in known]
+                healer.turns = healer.turns or Ways(again=True)
+                for own in (numbers, *examples):
                     healer.observed(own, healer.turns)
+            assert healer.turns is not None
             found.append(Turns(healer.turns))
             if not found[-1].loops:
                 continue

@@ -193,7 +193,6 @@ def called(f, args):
         return Outcome(raised=error)
 
 
-
 class Runner:
     """A case in all executors; eager results are computed once for each order."""
 

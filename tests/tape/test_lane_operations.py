@@ -580,8 +580,14 @@ FORWARD = {
 }
 
 
-@pytest.mark.parametrize("reduce", [None, "sum", "mean"])
-@pytest.mark.parametrize("f", [smooth, branching, infinite, repeated])
+@pytest.mark.parametrize(
+    ("f", "reduce"),
+    [(infinite, None), (branching, "sum"), (repeated, "mean"), (smooth, "mean")]
+    + [
+        pytest.param(f, reduce, marks=pytest.mark.full)
+        for f, reduce in [(smooth, None), (branching, None), (repeated, None), (infinite, "sum"), (infinite, "mean")]
+    ],
+)
 def test_forward_derivatives_are_lanes(f, reduce):
     """By what lanes share and by rows, as eager runs one after the other; also where one slope is infinite."""
     rows = np.append(ROWS, 0.7)
