@@ -108,13 +108,14 @@ class Loop(Stepped):
         length = max(len(path.tape.code) for path in self.steps.paths.known) if self.steps.paths.known else 1
         size, stored = checkpoints.planned(len(rows), self.checkpoint, length)
 
-        def advanced(carry: Any, start: int, stop: int) -> Any:
+        def advanced(carry: bytes, start: int, stop: int) -> bytes:
             part = rows[start * size : stop * size]
-            return self.steps.run(carry, captured, part, native=native)[: self.carry].copy()  # without the outputs
+            return self.steps.run(np.frombuffer(carry), captured, part, native=native)[: self.carry].tobytes()
 
-        for k, before in checkpoints.backwards(carry, -(-len(rows) // size), stored, advanced):
+        first = np.asarray(carry, dtype=np.float64).tobytes()  # a third of the memory of a short array
+        for k, before in checkpoints.backwards(first, -(-len(rows) // size), stored, advanced):
             part = slice(k * size, (k + 1) * size)
-            yield before, rows[part], part
+            yield np.frombuffer(before), rows[part], part
 
     def in_lanes(self, entered: Entered, arguments: tuple[int, ...]) -> tuple[int, ...]:
         """Enter this loop into a program of lanes: its slot, and that of its status if it can fail."""
