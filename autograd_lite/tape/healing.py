@@ -57,10 +57,11 @@ class Stretch:
 class Ways:
     """The known stretches from each state, by the outcome of its comparison.
 
-    A run that comes back to a state is in another one, or `again` in the same.
+    A run that comes back to a state is in another one, or `again` in the same. If `counting`, ranges are counters: see `State`.
     """
 
     again: bool = False
+    counting: bool = False
     tokens: Tokens = field(default_factory=Tokens)
     known: dict[int, dict[Outcome, Stretch]] = field(default_factory=lambda: {START: {}})
     compared: dict[int, tuple[str, str]] = field(default_factory=dict)  # relation and location
@@ -106,7 +107,7 @@ class Run:
 
     def begin(self, oldest: int, inputs: Sequence[Variable]) -> None:
         self.oldest, self.newest = oldest, inputs[-1]._number if inputs else oldest
-        self._states = States(self.ways.tokens, oldest, self.newest, counting=self.ways.again)
+        self._states = States(self.ways.tokens, oldest, self.newest, counting=self.ways.counting)
         self._at, self._mark = START, self.newest
         self._outcome: Outcome = True
         self._state = State((), (), ())
@@ -527,8 +528,8 @@ class Healer:
     #: As `tape`, of ways that are turns of loops: see `turns`.
     turned: Callable[..., tuple[Tape, str] | None]
 
-    def __init__(self, f: Callable[..., Any], shape: Shape, **options: Any) -> None:
-        self.f, self.shape, self.options = f, shape, options
+    def __init__(self, f: Callable[..., Any], shape: Shape, *, freely: bool = False, **options: Any) -> None:
+        self.f, self.shape, self.freely, self.options = f, shape, freely, options
         self.ways = Ways()
         self.turns: Ways | None = None  # looked at for loops
         self.why = ""  # it does not heal

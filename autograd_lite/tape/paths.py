@@ -202,7 +202,9 @@ class Paths:
 
     `loops`, `lookups`, `masked`, `merging` and `mapped` are as for `trace.recorded`; `said` holds the warnings that were
     given, for other shapes too. Loops and lanes inside the function use the disk as it does, by `cache`: see `Path`. With
-    `healing` the ways through a long function are joined, and with that or `turning` the turns of Python's loops.
+    `healing` the ways through a long function are joined, and with that or `turning` the turns of Python's loops; 2: of
+    loops in loops that end in several places, and of counted ones, too, which is for lanes of machine code: elsewhere the start
+    of a loop takes as long as thousands of operations, so that a few paths serve better.
     """
 
     def __init__(
@@ -219,10 +221,11 @@ class Paths:
         said: set[str] | None = None,
         cache: bool | None = None,
         healing: bool = False,
-        turning: bool = False,
+        turning: int = 0,
     ) -> None:
-        options = {"loops": loops, "masked": masked, "merging": merging}
-        self.healer = Healer(f, shape, **options) if (healing or turning) and not isinstance(f, Tape) else None
+        options: dict[str, Any] = {"loops": loops, "masked": masked, "merging": merging}
+        heals = (healing or turning) and not isinstance(f, Tape)
+        self.healer = Healer(f, shape, freely=turning == 2, **options) if heals else None
         self.healing = healing
         self.f, self.shape, self.limit, self.loops = f, shape, limit, loops
         self.lookups, self.masked, self.merging, self.mapped = lookups, masked, merging, mapped

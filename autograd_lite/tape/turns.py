@@ -34,10 +34,13 @@ class _Loop(NamedTuple):
 class Turns:
     """The known ways of a function, with equal states as one."""
 
-    def __init__(self, ways: Ways) -> None:
+    def __init__(self, ways: Ways, *, freely: bool) -> None:
         self.result, self.captured, self.known, self.compared = ways.result, ways.captured, ways.known, ways.compared
         self.counted = ways.counted
         self.loops = dict(self._loops({*self.known}))
+        nested = [loop for s, loop in self.loops.items() for t in self.loops if s != t and t in loop.states]
+        if nested and not freely and any(loop.going is None for loop in self.loops.values()):
+            raise Opaque("loops in loops end in several places")
 
     def _reached(self, state: int, among: set[int]) -> set[int]:
         """The states that can follow a state, among some."""
@@ -155,11 +158,11 @@ def _turned(
         try:
             if learning:
                 examples = [] if healer.turns else [tape.example for tape in known]
-                healer.turns = healer.turns or Ways(again=True)
+                healer.turns = healer.turns or Ways(again=True, counting=healer.freely)
                 for own in (numbers, *examples):
                     healer.observed(own, healer.turns)
             assert healer.turns is not None
-            found.append(Turns(healer.turns))
+            found.append(Turns(healer.turns, freely=healer.freely))
             if not found[-1].loops:
                 continue
             tape = record(healer.dressed(walked), numbers, healer.shape, **how)

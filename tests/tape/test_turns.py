@@ -131,8 +131,9 @@ def counts_behind(a):
     return x * a
 
 
-SERVED = [newton, until_small, with_branch, one_in_the_other, two_in_a_row, two_exits, out_of_both, ends_at_ten]
-SERVED += [counts_in_counts, counts_behind]
+SERVED = [newton, until_small, with_branch, one_in_the_other, two_in_a_row, two_exits]
+#: Loops that are one in lanes of machine code; elsewhere a few paths are faster.
+IN_LANES = [out_of_both, ends_at_ten, counts_in_counts, counts_behind]
 
 
 def counted(a):
@@ -206,7 +207,7 @@ def points(seed, count):
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("order", [0, 1, 2])
-@pytest.mark.parametrize("f", SERVED + OTHERS, ids=lambda f: f.__name__)
+@pytest.mark.parametrize("f", SERVED + IN_LANES + OTHERS, ids=lambda f: f.__name__)
 def test_numbers_are_those_of_python(f, order):
     """To the bit, for every number of turns, served or not; a loop that is found is one path, or one a branch behind it."""
     g = [f, al.value_and_grad(f), al.grad(al.grad(f))][order]
@@ -214,17 +215,17 @@ def test_numbers_are_those_of_python(f, order):
     for a in points(order, 40):
         assert compiled(a) == g(a)
     found = "turns of one loop" in str(compiled.paths())
-    assert found == (f in SERVED or f is other_from_the_fifth_on)
+    assert found == (f in SERVED or f in (other_from_the_fifth_on, counts_behind))
     assert not found or len(compiled.paths()) <= (12 if f in SERVED else 8)
 
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
     ("f", "order", "backend"),
-    [(f, 1, "auto") for f in SERVED + OTHERS]
+    [(f, 1, "auto") for f in SERVED + IN_LANES + OTHERS]
     + [
         pytest.param(f, order, backend, marks=pytest.mark.full)
-        for f in SERVED
+        for f in SERVED + IN_LANES
         for order, backend in ((0, "auto"), (2, "auto"), (1, "numpy"))
     ],
 )
@@ -238,7 +239,9 @@ def test_lanes_have_the_numbers_of_python(f, order, backend):
     assert np.array_equal(np.array(compiled(rows)).T, expected)
     if backend == "numpy":
         assert np.array_equal(np.array(al.vmap(g)(rows)).T, expected)
-    assert f not in SERVED or ("turns of one loop" in str(compiled.paths()) and len(compiled.paths()) <= 12)
+    if f in SERVED or (f in IN_LANES and backend == "auto"):
+        assert "turns of one loop" in str(compiled.paths())
+        assert len(compiled.paths()) <= 12
 
 
 def test_many_numbers_of_turns_need_two_programs(monkeypatch):
