@@ -57,7 +57,8 @@ class Stretch:
 class Ways:
     """The known stretches from each state, by the outcome of its comparison.
 
-    A run that comes back to a state is in another one, or `again` in the same. If `counting`, ranges are counters: see `State`.
+    A run that comes back to a state is in another one, or `again` in the same. If `counting`, ranges are counters: see
+    `State`.
     """
 
     again: bool = False

@@ -110,7 +110,8 @@ class Loop(Stepped):
 
         def advanced(carry: bytes, start: int, stop: int) -> bytes:
             part = rows[start * size : stop * size]
-            return self.steps.run(np.frombuffer(carry), captured, part, native=native)[: self.carry].tobytes()
+            after: bytes = self.steps.run(np.frombuffer(carry), captured, part, native=native)[: self.carry].tobytes()
+            return after
 
         first = np.asarray(carry, dtype=np.float64).tobytes()  # a third of the memory of a short array
         for k, before in checkpoints.backwards(first, -(-len(rows) // size), stored, advanced):

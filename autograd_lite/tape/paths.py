@@ -203,8 +203,8 @@ class Paths:
     `loops`, `lookups`, `masked`, `merging` and `mapped` are as for `trace.recorded`; `said` holds the warnings that were
     given, for other shapes too. Loops and lanes inside the function use the disk as it does, by `cache`: see `Path`. With
     `healing` the ways through a long function are joined, and with that or `turning` the turns of Python's loops; 2: of
-    loops in loops that end in several places, and of counted ones, too, which is for lanes of machine code: elsewhere the start
-    of a loop takes as long as thousands of operations, so that a few paths serve better.
+    loops in loops that end in several places, and of counted ones, too, which is for lanes of machine code: elsewhere the
+    start of a loop takes as long as thousands of operations, so that a few paths serve better.
     """
 
     def __init__(
