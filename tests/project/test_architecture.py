@@ -115,10 +115,10 @@ CORE = "core"
 #: singular lanes that run eagerly are NaN, and others go on.
 #: Tape +35, see +20: branches over rows of a list are joined, results that hold Variables unseen are refused; compiled
 #: and mapped functions return error budgets.
-#: Tape +170: Python loops over lanes are one path (with several exits, and ranges that count, 100: 3,000 roots in 0.05 s
-#: instead of 1.7), forward derivatives of lanes and array code are lanes (70: a product with a Hessian in 0.05 s, not 9).
+#: Tape +170, llvm +10: Python loops over lanes are one path (several exits, and ranges that count, 100: 3,000 roots in
+#: 0.05 s instead of 1.7), forward derivatives of lanes and array code are lanes (70: a product with a Hessian in 0.05 s).
 BUDGETS = {
-    "core": 5900, "maths": 1750, "tape": 9840, "tape.llvm": 2600,
+    "core": 5900, "maths": 1750, "tape": 9840, "tape.llvm": 2610,
     "see": 3750, "train": 386, "bridge": 1010, "command line": 361,
 }  # fmt: skip
 
