@@ -23,6 +23,9 @@ from autograd_lite.transforms import name_of
 
 _NOTHING = Numbers([], [], [])
 
+#: Loops, some in others, beyond which those that end in several places are left to paths: their turns have many ways.
+MANY = 4
+
 
 class _Loop(NamedTuple):
     """The states of a loop, and the outcome at the first one that goes on; None if that alone does not decide."""
@@ -39,7 +42,7 @@ class Turns:
         self.counted = ways.counted
         self.loops = dict(self._loops({*self.known}))
         nested = [loop for s, loop in self.loops.items() for t in self.loops if s != t and t in loop.states]
-        if nested and not freely and any(loop.going is None for loop in self.loops.values()):
+        if nested and (not freely or len(self.loops) > MANY) and any(loop.going is None for loop in self.loops.values()):
             raise Opaque("loops in loops end in several places")
 
     def _reached(self, state: int, among: set[int]) -> set[int]:
