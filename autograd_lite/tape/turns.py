@@ -42,7 +42,11 @@ class Turns:
         self.counted = ways.counted
         self.loops = dict(self._loops({*self.known}))
         nested = [loop for s, loop in self.loops.items() for t in self.loops if s != t and t in loop.states]
-        if nested and (not freely or len(self.loops) > MANY) and any(loop.going is None for loop in self.loops.values()):
+        if (
+            nested
+            and (not freely or len(self.loops) > MANY)
+            and any(loop.going is None for loop in self.loops.values())
+        ):
             raise Opaque("loops in loops end in several places")
 
     def _reached(self, state: int, among: set[int]) -> set[int]:
