@@ -142,7 +142,7 @@ class Trace(Protocol):
     def backward(self, y: Any, seed: Any) -> None:
         """The pass of `y.backward(seed)`."""
 
-    def differentiated(self, *, once: bool, reverse: bool) -> AbstractContextManager[None]:
+    def differentiated(self, *, lanes: bool) -> AbstractContextManager[None]:
         """Record for a sweep."""
 
     def written_out(self) -> AbstractContextManager[None]:
@@ -243,10 +243,10 @@ def unnoticed() -> Iterator[None]:
         yield
 
 
-def differentiated(*, once: bool, reverse: bool = False) -> AbstractContextManager[None]:
-    """Record for a sweep; `once` if no sweep over that sweep can follow, `reverse` if only reverse sweeps do."""
+def differentiated(*, lanes: bool = True) -> AbstractContextManager[None]:
+    """Record for a sweep; without `lanes` no map over them is one operation."""
     trace = recording()
-    return trace.differentiated(once=once, reverse=reverse) if trace else nullcontext()
+    return trace.differentiated(lanes=lanes) if trace else nullcontext()
 
 
 def written_out() -> AbstractContextManager[None]:

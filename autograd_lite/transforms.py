@@ -43,27 +43,13 @@ class Run:
 
     @classmethod
     def of(
-        cls,
-        f: Callable[..., Any],
-        chosen: Any,
-        put_in: Callable[[Any], Sequence[Any]],
-        keywords: dict[str, Any],
-        *,
-        once: bool = False,
-        reverse: bool = False,
+        cls, f: Callable[..., Any], chosen: Any, put_in: Callable[[Any], Sequence[Any]], keywords: dict[str, Any]
     ) -> "Run":
-        """Make `chosen` fresh, put it into the arguments, call `f`.
-
-        `once` if there will be one reverse sweep only, `reverse` if there will be reverse sweeps only.
-        """
+        """Make `chosen` fresh, put it into the arguments, call `f`."""
         numbers, shape = unravel(chosen, f"an argument of {name_of(f)}")
         oldest = Variable(0.0).number
         inputs = [primitives.positive(n) if type(n) is Variable else Variable(n) for n in numbers]
-        with (
-            watched(name_of(f)),
-            context.differentiated(once=once, reverse=reverse),
-            context.running_on(inputs, oldest) as under_way,
-        ):
+        with watched(name_of(f)), context.differentiated(), context.running_on(inputs, oldest) as under_way:
             arguments = put_in(shape.pack(inputs))
             try:
                 output = f(*arguments, **keywords)
@@ -175,15 +161,7 @@ def transformed(label: str, f: Callable[..., Any], argnums: Any, options: dict[s
     return hvp(f) if label == "hvp" else globals()[label](f, argnums, **options)
 
 
-def _run(
-    f: Callable[..., Any],
-    argnums: Argnums,
-    arguments: tuple[Any, ...],
-    keywords: dict[str, Any],
-    *,
-    once: bool = False,
-    reverse: bool = False,
-) -> Run:
+def _run(f: Callable[..., Any], argnums: Argnums, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Run:
     """Run `f` with the chosen arguments fresh."""
     positions = argnums if isinstance(argnums, tuple) else (argnums,)
     count = len(arguments)
@@ -202,7 +180,7 @@ def _run(
             full[position] = argument
         return full
 
-    return Run.of(f, chosen, put_in, keywords, once=once, reverse=reverse)
+    return Run.of(f, chosen, put_in, keywords)
 
 
 def _split(output: Any, f: Callable[..., Any], *, has_aux: bool) -> tuple[Any, Any]:
@@ -326,7 +304,7 @@ def value_and_grad(
 
     @_transform("value_and_grad", f, argnums, has_aux=has_aux, unconnected=unconnected)
     def value_and_gradient(*arguments: Any, **keywords: Any) -> Any:
-        run = _run(f, argnums, arguments, keywords, once=True)
+        run = _run(f, argnums, arguments, keywords)
         output, aux = _split(run.output, f, has_aux=has_aux)
         y = one_number(output, f)
         reach, outside = run.reach([y])
@@ -495,7 +473,7 @@ def hessian(f: Any, argnums: Argnums = 0) -> Any:
 
     @_transform("hessian", f, argnums)
     def hessian_matrix(*arguments: Any, **keywords: Any) -> Any:
-        run = _run(f, argnums, arguments, keywords, reverse=True)
+        run = _run(f, argnums, arguments, keywords)
         y = one_number(run.output, f)
         reach, outside = run.reach([y])
         slopes = run.pulled_back(reach, [(y, 1.0)] if type(y) is Variable else [], create_graph=True)
@@ -534,7 +512,7 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tupl
     ([6.0, 5.0], (13.0, 12.0))
     """
     _transform("vjp", f)
-    run = Run.of(f, primals, lambda fresh: fresh, {}, reverse=True)
+    run = Run.of(f, primals, lambda fresh: fresh, {})
     outputs, output_shape = unravel(run.output, f"the output of {name_of(f)}")
     reach, outside = run.reach(outputs)
 

@@ -208,7 +208,7 @@ class Evaluations:
 
 
 def _product_of(f: Callable[..., Any]) -> Callable[..., Any]:
-    # Twice in reverse: sums over long arrays stay lanes, which a forward sweep would take apart.
+    # Twice in reverse; a forward sweep over the gradient would keep sums over long arrays as lanes too.
     return grad(renamed(f, lambda x, v, *more: dot(grad(f)(x, *more), v)))
 
 

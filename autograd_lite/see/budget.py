@@ -264,7 +264,7 @@ def error_budget(f: Callable[[Any], Any], x: Any, sigma: Any = None, *, covarian
         )
     lines = _Lines()
     with context.written_out(), context.observing(lines):
-        run = Run.of(f, x, lambda fresh: (fresh,), {}, reverse=True)
+        run = Run.of(f, x, lambda fresh: (fresh,), {})
     y = _only_number(run.output, f)
     reach, outside = run.reach([y])
     run.warn_if_cut(reach.connected([y]) if type(y) is Variable else (), f)

@@ -259,7 +259,9 @@ class Compiled(Generic[P, R]):
         key = shape, differs
         family = self._families.get(key)
         if family is None:
-            paths = Paths(mapped.f, shape, self.max_paths, loops=2, mapped=True, cache=self.cache)
+            turning = 0 if self.order != "rolled" else 2 if BACKENDS[self.backend].compiles else 1
+            how: Any = {"mapped": True, "cache": self.cache, "turning": turning}
+            paths = Paths(mapped.f, shape, self.max_paths, loops=2, **how)
             family = LanePaths(paths, differs, self.backend, reduce=mapped.reduce, contract=self.contract)
             family = self._families.setdefault(key, family)
         result = mapped.run(family, columns, found, arguments, keywords)

@@ -34,6 +34,9 @@ PAIRS = 10_000
 
 START, END = 0, 1
 
+#: How a comparison came out; in loops that count their turns also how many are left in each: none, one, or 2 for more.
+Outcome = bool | tuple[Any, ...]
+
 
 @dataclass(frozen=True)
 class Stretch:
@@ -54,14 +57,17 @@ class Stretch:
 class Ways:
     """The known stretches from each state, by the outcome of its comparison.
 
-    A run that comes back to a state is in another one, or `again` in the same.
+    A run that comes back to a state is in another one, or `again` in the same. If `counting`, ranges are counters: see
+    `State`.
     """
 
     again: bool = False
+    counting: bool = False
     tokens: Tokens = field(default_factory=Tokens)
-    known: dict[int, dict[bool, Stretch]] = field(default_factory=lambda: {START: {}})
+    known: dict[int, dict[Outcome, Stretch]] = field(default_factory=lambda: {START: {}})
     compared: dict[int, tuple[str, str]] = field(default_factory=dict)  # relation and location
     captured: dict[int, Variable] = field(default_factory=dict)
+    counted: dict[int, int] = field(default_factory=dict)  # how many of its last singles are turns that are left
     result: Any = None
     numbers: dict[Any, int] = field(default_factory=lambda: {None: START, "end": END})
 
@@ -84,6 +90,7 @@ class Ways:
                 raise Opaque("it goes on in different ways from the same state")
         self.compared |= run.compared
         self.captured |= run.captured
+        self.counted |= run.counted
         return learnt
 
 
@@ -92,16 +99,18 @@ class Run:
 
     def __init__(self, ways: Ways) -> None:
         self.ways, self.why = ways, ""
-        self.stretches: list[tuple[int, bool, Stretch]] = []
+        self.stretches: list[tuple[int, Outcome, Stretch]] = []
         self.compared: dict[int, tuple[str, str]] = {}
         self.captured: dict[int, Variable] = {}
+        self.counted: dict[int, int] = {}
         self.result: Shape | None = None
         self._times: Counter[Any] = Counter()
 
     def begin(self, oldest: int, inputs: Sequence[Variable]) -> None:
         self.oldest, self.newest = oldest, inputs[-1]._number if inputs else oldest
-        self._states = States(self.ways.tokens, oldest, self.newest)
-        self._at, self._outcome, self._mark = START, True, self.newest
+        self._states = States(self.ways.tokens, oldest, self.newest, counting=self.ways.counting)
+        self._at, self._mark = START, self.newest
+        self._outcome: Outcome = True
         self._state = State((), (), ())
         self._single: dict[int, int] = {}
 
@@ -123,7 +132,9 @@ class Run:
             self.refuse(f"{opaque} ({location})")
         else:
             self.compared[number] = relation, location
-            self._outcome = outcome
+            counts = [min(count, 2) for _, count in state.counters]
+            self._outcome = (outcome, *counts) if counts else outcome
+            self.counted[number] = len(counts)
 
     def end(self, outputs: Sequence[Any], shape: Shape) -> None:
         """Note what the run gives."""
@@ -146,14 +157,36 @@ class Run:
             )
 
         steps = tuple([(node._primitive, tuple(map(found, node._arguments))) for node in computed])
+        steps, counts = self._counted(state, steps)
         blocks: list[Any] = []
         for block in state.blocks:
             before = [k for k, own in enumerate(self._state.blocks) if own is block]
             blocks.append(before[0] if before else tuple(map(found, block.nodes)))
-        singles, entered = tuple(map(found, state.singles)), tuple(map(found, sides))
+        singles, entered = (*map(found, state.singles), *counts), tuple(map(found, sides))
         self.stretches.append((self._at, self._outcome, Stretch(number, steps, singles, tuple(blocks), entered)))
         self._at, self._state, self._mark = number, state, next(core.numbers)
         self._single = {node._number: k for k, node in enumerate(state.singles) if type(node) is Variable}
+
+    def _counted(self, state: State, steps: tuple[Any, ...]) -> tuple[tuple[Any, ...], list[Any]]:
+        """The steps with those that count turns, and where the numbers of turns that are left are then.
+
+        What a run does hangs on whether there are none, one or more, as long as it makes no two turns at a time.
+        """
+        before, counts = self._state, list[Any]()
+        for counter, count in before.counters:
+            if count >= 2 and count - counter.__length_hint__() > 1:
+                raise Opaque("a loop makes several turns between two comparisons")
+        for counter, count in state.counters:
+            known = [(k, n) for k, (other, n) in enumerate(before.counters, len(before.singles)) if other is counter]
+            if not known:
+                counts.append(("c", float(count).hex()))
+                continue
+            [(place, old)] = known
+            counts.append(("l", place))
+            if old != count:
+                counts[-1] = "n", len(steps)
+                steps = *steps, (primitives.sub, (("l", place), ("c", float(old - count).hex())))
+        return steps, counts
 
     def _computed(self, numbers: list[Any]) -> list[Any]:
         """The nodes of this stretch on which numbers depend, in the order in which they were made."""
@@ -265,7 +298,7 @@ class Joined:
             self.places[location][len(known)] += 1
             if len(known) == 1:
                 [(outcome, stretch)] = known.items()
-                self._guard(relation, numbers.sides, outcome, location, sides)
+                self._guard(relation, numbers.sides, outcome is True, location, sides)  # without counters
                 numbers, state = self._gone(stretch, numbers), stretch.to
                 continue
             meet = self._meet[state]
@@ -496,8 +529,8 @@ class Healer:
     #: As `tape`, of ways that are turns of loops: see `turns`.
     turned: Callable[..., tuple[Tape, str] | None]
 
-    def __init__(self, f: Callable[..., Any], shape: Shape, **options: Any) -> None:
-        self.f, self.shape, self.options = f, shape, options
+    def __init__(self, f: Callable[..., Any], shape: Shape, *, freely: bool = False, **options: Any) -> None:
+        self.f, self.shape, self.freely, self.options = f, shape, freely, options
         self.ways = Ways()
         self.turns: Ways | None = None  # looked at for loops
         self.why = ""  # it does not heal
@@ -542,6 +575,13 @@ class Healer:
         run = Run(ways)
         recorded(self.inner, own, shape, history=run)
         return ways.learn(run), own, shape
+
+    def changed(self, numbers: Sequence[float]) -> bool:
+        """Whether the function, run with numbers that it was looked at with for turns, goes other ways than it did."""
+        try:
+            return self.turns is not None and self.observed(numbers, self.turns)[0]
+        except Opaque:
+            return True
 
     def _inner_tape(self, own: Sequence[Any], shape: Shape) -> tuple[Tape, str]:
         found = Joined(self.ways, len(own))

@@ -237,7 +237,7 @@ def _captured(equations: Equations, solution: Sequence[Any], name: str) -> tuple
         return Solved(program, len(solution), name), [*captured]
     unknowns = [positive(x) if type(x) is Variable else Variable(x) for x in solution]
     oldest = Variable(0.0).number
-    with context.differentiated(once=False):
+    with context.differentiated(lanes=False):
         residuals = equations(unknowns)
     builder = GraphBuilder(unknowns, oldest, merging=False)
     return Solved(builder.program(residuals, Recording()), len(solution), name), builder.captured
@@ -265,7 +265,7 @@ def _linear(equations: Equations, at: Sequence[Any]) -> tuple[list[Any], list[li
     """The residuals at a point and their derivatives, all held."""
     traced = recording.current() is not None
     x = [positive(n) if type(n) is Variable else Variable(n) for n in at]
-    with context.differentiated(once=True), context.running_on(x, x[0].number - 1):
+    with context.differentiated(), context.running_on(x, x[0].number - 1):
         residuals = equations(x)
     rows: list[Any] = []
     for r in residuals:

@@ -14,7 +14,7 @@ import numpy as np
 
 from autograd_lite import context
 from autograd_lite.backward import Number, Reach, result
-from autograd_lite.many import Cotangents, Operation, recorded
+from autograd_lite.many import Cotangents, Operation, Sent, recorded
 from autograd_lite.nests import Fixed, Shape, unravel
 from autograd_lite.primitives import where
 from autograd_lite.tape import recording
@@ -171,33 +171,83 @@ class Lanes(Operation):
 
     def _gradient(self, form: "Form", wanted: list[int]) -> "Lanes":
         """The operation of a `sweep` over each lane, with cotangents among the shared numbers or the rows."""
-        around, columns, captured = self.family, self.columns, tuple(v._number for v in self.captured)
         extra = self.outputs * (2 if form.sent else 1)
-        key = form, tuple(wanted), tuple(self.shape.sizes), captured
+        results = len(wanted) * (2 if form.masked else 1) + (self.outputs if form.values else 0)
+        gradient = self._derived(
+            (form, tuple(wanted)),
+            lambda: sweep(self, wanted, form),
+            (0, extra) if form.by_lane else (extra, 0),
+            results,
+            masked=form.masked,
+            reduce="sum" if form.kind == "shared" else None,
+        )
+        if form.values:
+            scale = float(self.count) if self.family.reduce == "mean" else None
+            gradient.includes = self, len(wanted), scale
+        return gradient
+
+    def pushed(
+        self, node: Variable, arrived: Sequence[Sent | None], _places: Sequence[int], *, masked: bool
+    ) -> dict[int, Sent]:
+        """The tangents of the results, as results of a further such operation; with conditions if `masked`."""
+        first, last, size, forms = self.shared, self.in_columns, len(self.family.order), 1 + masked
+        alike = [k for k in (*range(first), *range(last, self.arity)) if arrived[k] is not None]
+        slots = [self.family.shared[self.places[0][k]] if k < first else size + k - last for k in alike]
+        pairs = zip(self.in_rows, arrived[first:last], strict=True)
+        by_rows = [(slot, lane, sent) for (slot, lane), sent in pairs if sent is not None]
+        at = {slot: k for k, slot in enumerate(dict.fromkeys(slot for slot, _, _ in by_rows))}
+        rows = np.full((self.count, forms, len(at)), 0.0, dtype=object)
+        for slot, lane, sent in by_rows:
+            rows[lane, :, at[slot]] = _forms(sent)[:forms]
+        shared = np.array([_forms(arrived[k])[:forms] for k in alike], dtype=object).reshape(len(alike), forms)
+        forward = self._derived(
+            ("forward", tuple(slots), tuple(at), masked),
+            lambda: pushing(self, slots, [*at], masked=masked),
+            (shared.size, forms * len(at)),
+            self.outputs * forms,
+            masked=masked,
+            reduce=self.family.reduce,
+        )
+        own = node._arguments
+        found = forward(*own[:first], *own[last:], *shared.T.ravel(), *own[first:last], *rows.ravel())
+        return {k: (found[k], found[self.results + k] if masked else None) for k in range(self.results)}
+
+    def _derived(
+        self, key: Any, f: Callable[[], Any], extra: tuple[int, int], results: int, *, masked: bool, reduce: str | None
+    ) -> "Lanes":
+        """The operation of a function made by `f` over the same lanes, with so many results.
+
+        It takes behind the numbers of a lane what is captured, and `extra` numbers that all lanes share, and in rows.
+        """
+        around, columns, captured = self.family, self.columns, tuple(v._number for v in self.captured)
+        key = key, tuple(self.shape.sizes), captured
         if key not in around.derived:  # once for all columns
             pairs = zip(around.paths.shape.leaves, around.mapped, strict=True)
             leaves = [(np.zeros(leaf or ()), differs) for leaf, differs in pairs if not isinstance(leaf, Fixed)]
-            leaves += [(np.zeros(len(captured)), False), (np.zeros(extra), form.by_lane)]
+            leaves += [(np.zeros(len(captured)), False)]
+            leaves += [(np.zeros(n), differs) for n, differs in zip(extra, (False, True), strict=True) if n]
             _, shape = unravel((tuple(array for array, _ in leaves), {}))
             known = around.paths
-            how: Any = {"loops": known.loops, "mapped": known.mapped, "masked": form.masked, "cache": known.cache}
-            paths = Paths(sweep(self, wanted, form), shape, known.limit, **how)
-            mapped, reduce = tuple(differs for _, differs in leaves), "sum" if form.kind == "shared" else None
+            how: Any = {"loops": known.loops, "mapped": known.mapped, "masked": masked, "cache": known.cache}
+            paths = Paths(f(), shape, known.limit, **how)
+            mapped = tuple(differs for _, differs in leaves)
             family = LanePaths(paths, mapped, around.backend, reduce=reduce, contract=around.contract)
             around.derived.setdefault(key, family)
-        shared = np.concatenate([columns.shared, np.zeros(len(captured) + (0 if form.by_lane else extra))])
+        shared = np.concatenate([columns.shared, np.zeros(len(captured) + extra[0])])
         own, *places = self.places
         own, arrays = np.concatenate([own, np.arange(len(columns.shared), len(shared))]), columns.arrays
-        if form.by_lane:
-            arrays = [*arrays, np.zeros((self.count, extra))]
-            places = [*places, np.arange(self.count * extra)]
-        _, out = unravel([0.0] * (len(wanted) * (2 if form.masked else 1) + (self.outputs if form.values else 0)))
+        if extra[1]:
+            arrays = [*arrays, np.zeros((self.count, extra[1]))]
+            places = [*places, np.arange(self.count * extra[1])]
+        _, out = unravel([0.0] * results)
         family = around.derived[key].on(around.backend)
-        gradient = Lanes(family, Columns(self.count, shared, arrays), [own, *places], (), out)
-        if form.values:
-            scale = float(self.count) if around.reduce == "mean" else None
-            gradient.includes = self, len(wanted), scale
-        return gradient
+        return Lanes(family, Columns(self.count, shared, arrays), [own, *places], (), out)
+
+
+def _forms(sent: Sent | None) -> tuple[Any, Any]:
+    """A tangent, and the condition that it arrived as a number."""
+    tangent, condition = sent or (0.0, 0.0)
+    return tangent, 1.0 if condition is None else condition
 
 
 def _unless_sent(adjoint: Any, condition: Any) -> Any:
@@ -217,35 +267,77 @@ class Form(NamedTuple):
     values: bool = False  # further results are those of the primal, which a tape can then leave out: `GraphBuilder`
 
 
-def sweep(primal: Lanes, wanted: Sequence[int], form: Form) -> Callable[..., list[Any]]:
-    """The function of one lane of a gradient: from its numbers, what is captured, and cotangents to adjoints.
+def _lane(primal: Lanes) -> Callable[[Any], tuple[list[Variable], list[Any], list[Variable]]]:
+    """A function from the leaves of a derived lane to the numbers of the lane itself, its outputs and the other numbers.
 
     It replays the recorded lane and never calls the function again: what that takes from outside may have changed.
     """
     family, captured, shape = copy.copy(primal.family), primal.captured, primal.shape
     family.derived = {}  # no way back to what holds this function
 
-    def gradient(*leaves: Any) -> list[Any]:
-        """The adjoints of the wanted numbers; behind them NaN for each that was sent and 0 for the others, or the outputs."""
+    def replayed(leaves: Any) -> tuple[list[Variable], list[Any], list[Variable]]:
         numbers = [n if type(n) is Variable else Variable(n) for n in unravel(leaves)[0]]
         size = len(family.order)
         inputs = numbers[: size + len(captured)]
         given = {v._number: n for v, n in zip(captured, inputs[size:], strict=True)}
         own, outputs = family.replayed(inputs[:size], given)
-        outputs = [result(y, create_graph=False) for y in spread(outputs, own, shape)]  # numbers, also of conditions
+        found = [result(y, create_graph=False) for y in spread(outputs, own, shape)]  # numbers, also of conditions
+        return inputs, found, numbers[len(inputs) :]
+
+    return replayed
+
+
+def sweep(primal: Lanes, wanted: Sequence[int], form: Form) -> Callable[..., list[Any]]:
+    """The function of one lane of a gradient: from its numbers, what is captured, and cotangents to adjoints."""
+    replayed = _lane(primal)
+
+    def gradient(*leaves: Any) -> list[Any]:
+        """The adjoints of the wanted numbers; behind them NaN for each that was sent and 0 for the others, or the outputs."""
+        inputs, outputs, rest = replayed(leaves)
         count, values = len(outputs), outputs
-        cotangents = numbers[len(inputs) : len(inputs) + count]
+        cotangents = rest[:count]
         if form.sent:
-            asked = numbers[len(inputs) + count :]
-            outputs = [where(s, y, 0.0) if type(y) is Variable else y for s, y in zip(asked, outputs, strict=True)]
+            outputs = [
+                where(s, y, 0.0) if type(y) is Variable else y for s, y in zip(rest[count:], outputs, strict=True)
+            ]
         targets, notes = [inputs[k] for k in wanted], recording.current()
         adjoints = _swept(outputs, cotangents, targets)
         if form.values:
             return [*adjoints, *(y if notes else getattr(y, "_value", y) for y in values)]
         return adjoints + _swept(outputs, [nan] * count, targets) if form.masked else adjoints
 
-    gradient.__name__ = f"gradient of {name_of(family.paths.f)}"
+    gradient.__name__ = f"gradient of {name_of(primal.family.paths.f)}"
     return gradient
+
+
+def pushing(primal: Lanes, shared: Sequence[int], rows: Sequence[int], *, masked: bool) -> Callable[..., list[Any]]:
+    """The function of one lane of a forward sweep: from its numbers, what is captured, and tangents to tangents.
+
+    If `masked`, conditions that they arrived stand behind the tangents of shared numbers, of rows, and of outputs.
+    """
+    replayed = _lane(primal)
+
+    def tangents(*leaves: Any) -> list[Any]:
+        inputs, outputs, rest = replayed(leaves)
+        given: dict[int, Sent] = {}
+        for slots in (shared, rows):
+            own, rest = rest[: len(slots) * (1 + masked)], rest[len(slots) * (1 + masked) :]
+            conditions: Sequence[Any] = own[len(slots) :] or [None] * len(slots)
+            pairs = zip(own[: len(slots)], conditions, strict=True)
+            given |= dict(zip((inputs[k]._number for k in slots), pairs, strict=True))
+        reach = Reach([y for y in outputs if type(y) is Variable], min(x._number for x in inputs) - 1)
+        notes = recording.current()
+        if notes and not masked:
+            found = notes.tangents(reach, outputs, {n: tangent for n, (tangent, _) in given.items()})
+            return [0.0 if tangent is None else tangent for tangent in found]
+        arrived = recording.pushed(reach, given, masked=True)
+        sent = [arrived.get(y._number) if type(y) is Variable else None for y in outputs]
+        forms = [[where(condition, t, 0.0), condition] for t, condition in map(_forms, sent)]
+        numbers = [pair[k] for k in range(1 + masked) for pair in forms]
+        return numbers if notes else [getattr(n, "_value", n) for n in numbers]
+
+    tangents.__name__ = f"tangents of {name_of(primal.family.paths.f)}"
+    return tangents
 
 
 def _swept(outputs: Sequence[Any], cotangents: Sequence[Any], targets: Sequence[Variable]) -> list[Any]:

@@ -21,7 +21,7 @@ from autograd_lite.tape.backends import python
 from autograd_lite.tape.backends.lanes import Columns, LaneProgram
 from autograd_lite.tape.backends.outputs import Outputs
 from autograd_lite.tape.backends.registry import single
-from autograd_lite.tape.paths import Path, Paths, Patient, Uncaptured, Unmapped, Unserved, _difference, adopt
+from autograd_lite.tape.paths import Path, Paths, Patient, Uncaptured, Unmapped, Unserved, adopt
 from autograd_lite.tape.steps import MAX_PATHS as MAX_TURNS
 from autograd_lite.tape.steps import lent, wider
 from autograd_lite.tape.trace import is_plain
@@ -153,8 +153,8 @@ class LanePaths(Patient):
         """Refuse to record a further path of a function that has changed since, by what it takes from outside."""
         for path, values in self._examples.items():
             with self.lent({v._number: value for v, value in zip(path.tape.captured, values, strict=True)}):
-                again = self.paths.traced(path.tape.example)
-            if _difference(path.tape, again):
+                changed = self.paths.changed(path)
+            if changed:
                 raise Unmapped(
                     f"{name_of(self.paths.f)} takes a branch in vmap that it did not take when it was recorded, and what it "
                     "uses from outside has changed since. Pass that in as an argument."
@@ -259,6 +259,7 @@ class Served:
         while waiting:
             runs += 1
             path, lanes, tried = waiting.pop()
+            path = self.family.paths.standing(path, tried)
             columns = self.columns if lanes is None else self.columns.rows(lanes)
             program, shape = self.family.program(path), path.tape.output_shape
             outputs, status = program.each_lane(self._with_captured(program, columns), self._sizes(shape))

@@ -108,13 +108,15 @@ class Loop(Stepped):
         length = max(len(path.tape.code) for path in self.steps.paths.known) if self.steps.paths.known else 1
         size, stored = checkpoints.planned(len(rows), self.checkpoint, length)
 
-        def advanced(carry: Any, start: int, stop: int) -> Any:
+        def advanced(carry: bytes, start: int, stop: int) -> bytes:
             part = rows[start * size : stop * size]
-            return self.steps.run(carry, captured, part, native=native)[: self.carry].copy()  # without the outputs
+            after: bytes = self.steps.run(np.frombuffer(carry), captured, part, native=native)[: self.carry].tobytes()
+            return after
 
-        for k, before in checkpoints.backwards(carry, -(-len(rows) // size), stored, advanced):
+        first = np.asarray(carry, dtype=np.float64).tobytes()  # a third of the memory of a short array
+        for k, before in checkpoints.backwards(first, -(-len(rows) // size), stored, advanced):
             part = slice(k * size, (k + 1) * size)
-            yield before, rows[part], part
+            yield np.frombuffer(before), rows[part], part
 
     def in_lanes(self, entered: Entered, arguments: tuple[int, ...]) -> tuple[int, ...]:
         """Enter this loop into a program of lanes: its slot, and that of its status if it can fail."""
@@ -295,7 +297,7 @@ class LoopGradient(Stepped):
         oldest = Variable(0.0).number  # what was captured is older and so a leaf: the sweep outside goes on from there
         inputs = [n if type(n) is Variable else Variable(n) for n in row[: loop.carry + loop.steps.x]]
         captured = list(loop.captured)
-        with context.differentiated(once=True):
+        with context.differentiated():
             results = loop.steps.replayed(inputs, captured)[: loop.carry + self.y]
         given = np.reshape(np.array(row[len(inputs) :], dtype=object), (self.forms, self.y)).tolist()
         carried = np.reshape(np.array(state, dtype=object), (self.forms, loop.carry + len(captured))).tolist()
@@ -368,7 +370,7 @@ class LoopGradient(Stepped):
         inputs = [positive(a) if type(a) is Variable else Variable(a) for a in arguments[: self.primal.arity]]
         given = arguments[self.primal.arity :]
         count = len(given) // self.forms
-        with context.differentiated(once=True):
+        with context.differentiated():
             results = self.primal.replayed(inputs)[:count]
         forms = _sweep(results, [given[k : k + count] for k in range(0, len(given), count)], inputs, oldest)
         return [n for numbers in forms for n in numbers]

@@ -21,6 +21,7 @@ from autograd_lite import context
 from autograd_lite.backward import Number, Reach
 from autograd_lite.many import Sent
 from autograd_lite.nests import unravel
+from autograd_lite.primitives import where
 from autograd_lite.tape.recording import pushed
 from autograd_lite.tape.steps import Steps
 from autograd_lite.transforms import name_of
@@ -54,13 +55,12 @@ class TangentStep:
         for numbers, forms in ((inputs[:known], tangents), (captured, self.captured)):
             conditions = forms[1] if self.forms == 3 else [None] * len(forms[0])
             given |= {v.number: sent for v, sent in zip(numbers, zip(forms[0], conditions, strict=True), strict=False)}
-        with context.differentiated(once=False):
+        with context.differentiated():
             results = loop.steps.replayed(inputs, captured)[: loop.carry + self.outputs]
         reach = Reach([y for y in results if type(y) is Variable], oldest)
         found = pushed(reach, given, masked=self.forms == 3)
-        by_form = _in_forms(
-            results, [found.get(y.number) if type(y) is Variable else None for y in results], self.forms
-        )
+        arrived = [found.get(y.number) if type(y) is Variable else None for y in results]
+        by_form = _in_forms(results, [sent and _selected(*sent) for sent in arrived], self.forms)
         return (
             [n for numbers in by_form for n in numbers[: loop.carry]],
             [n for numbers in by_form[: self.output_forms] for n in numbers[loop.carry :]],
@@ -70,6 +70,11 @@ class TangentStep:
 def _split(numbers: Sequence[Any], forms: int) -> list[list[Any]]:
     size = len(numbers) // forms
     return [[*numbers[k * size : (k + 1) * size]] for k in range(forms)]
+
+
+def _selected(tangent: Number | None, condition: Number | None) -> Sent:
+    """A tangent where it arrived: elsewhere a sweep sends its adjoint to nothing, whatever derivatives are there."""
+    return (tangent if condition is None else where(condition, tangent, 0.0)), condition
 
 
 def _in_forms(numbers: Sequence[Any], sent: Sequence[Sent | None], forms: int) -> list[list[Any]]:

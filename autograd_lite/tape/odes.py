@@ -455,7 +455,7 @@ def odeint(
         return numbers
 
     problem, states = Problem(rates, name, rtol, atol), list[list[Any]]()
-    with watched(name), context.differentiated(once=False):
+    with watched(name), context.differentiated(lanes=False):
         if len(times) < 2:
             pass
         elif method in FIXED:

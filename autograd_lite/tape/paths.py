@@ -29,8 +29,9 @@ from autograd_lite.transforms import name_of
 #: Programs up to this length are traced twice, to see that the function gives the same both times.
 TRACED_TWICE = 50_000
 
-#: So many paths are looked at for being turns of a loop.
-MANY_TURNS = 4, 8, 16, 32
+#: So many paths are looked at for being turns of a loop; of lanes, of which many come in one call, fewer if one path comes
+#: to a comparison for the third time.
+MANY_TURNS, SOME_TURNS = (4, 8, 16, 32), (1, 2)
 
 #: How many paths keep their compiled code: those used last.
 KEPT = 256
@@ -200,7 +201,10 @@ class Paths:
     """All paths of one function for arguments of one shape, at most `limit`; lanes that need another run eagerly.
 
     `loops`, `lookups`, `masked`, `merging` and `mapped` are as for `trace.recorded`; `said` holds the warnings that were
-    given, for other shapes too. Loops and lanes inside the function use the disk as it does, by `cache`: see `Path`.
+    given, for other shapes too. Loops and lanes inside the function use the disk as it does, by `cache`: see `Path`. With
+    `healing` the ways through a long function are joined, and with that or `turning` the turns of Python's loops; 2: of
+    loops in loops that end in several places, and of counted ones, too, which is for lanes of machine code: elsewhere the
+    start of a loop takes as long as thousands of operations, so that a few paths serve better.
     """
 
     def __init__(
@@ -217,9 +221,12 @@ class Paths:
         said: set[str] | None = None,
         cache: bool | None = None,
         healing: bool = False,
+        turning: int = 0,
     ) -> None:
-        options = {"loops": loops, "masked": masked, "merging": merging}
-        self.healer = Healer(f, shape, **options) if healing and not isinstance(f, Tape) else None
+        options: dict[str, Any] = {"loops": loops, "masked": masked, "merging": merging}
+        heals = (healing or turning) and not isinstance(f, Tape)
+        self.healer = Healer(f, shape, freely=turning == 2, **options) if heals else None
+        self.healing = healing
         self.f, self.shape, self.limit, self.loops = f, shape, limit, loops
         self.lookups, self.masked, self.merging, self.mapped = lookups, masked, merging, mapped
         self.cache = asked() if cache is None else cache
@@ -247,7 +254,7 @@ class Paths:
                         "Is it random numbers, the time, something it changes outside itself? Pass that in, or do not use "
                         "jit."
                     )
-                heals = len(tape.guards) >= ROWS and len(tape) >= SMALLEST and not many
+                heals = self.healing and len(tape.guards) >= ROWS and len(tape) >= SMALLEST and not many
                 self.known = [(heals and self.healed(numbers, tape)) or Path(tape, self.cache)]
             return self.known[0]
 
@@ -273,7 +280,7 @@ class Paths:
     def _of_turns(self, numbers: Sequence[float]) -> Path | None:
         """The path of these numbers with loops of any number of turns; known paths that were turns of these are dropped."""
         turning = any(path.turned for path in self.known)
-        if self.healer is None or not (turning or len(self.known) in MANY_TURNS):
+        if self.healer is None or not (turning or self._may_turn):
             return None
         with asking(self.cache):
             known = [path.tape for path in self.known]
@@ -286,10 +293,23 @@ class Paths:
             self.known = []
         return Path(found[0], self.cache, turned=found[1])
 
+    @property
+    def _may_turn(self) -> bool:
+        """Whether the known paths are to be looked at for turns of one loop."""
+        if not self.mapped or len(self.known) not in SOME_TURNS:
+            return len(self.known) in MANY_TURNS
+        return any(max(Counter(g.location for g in path.guards).values(), default=0) > 2 for path in self.known)
+
     def traced(self, numbers: Sequence[float], *, masked: bool = False, blind: bool = False) -> Tape:
         """The function as it runs with these numbers, traced anew; `masked` and `blind`: see `recording.Recording`."""
         with asking(self.cache):
             return record(self.f, numbers, self.shape, masked=masked or self.masked, blind=blind, **self._how)
+
+    def changed(self, path: Path) -> bool:
+        """Whether the function gives something else now than when a path of it was recorded."""
+        if path.turned and self.healer:
+            return self.healer.changed(path.tape.example)
+        return _difference(path.tape, self.traced(path.tape.example)) is not None
 
     @property
     def _how(self) -> dict[str, Any]:
@@ -305,9 +325,18 @@ class Paths:
         return lines if program.code == path.tape.program.code else {}
 
     def others(self, path: Path, failed: int | None, tried: Sequence[Path]) -> list[Path]:
-        """The known paths that agree with `path` before guard `failed` (from 0) and differ there; all if it is None."""
-        others = self.known if failed is None else path.forks.get(failed, ())
+        """The known paths that agree with `path` before guard `failed` (from 0) and differ there.
+
+        All if `failed` is None, and if `path` has been replaced meanwhile: it knows no later ones.
+        """
+        others = self.known if failed is None or path not in self.known else path.forks.get(failed, ())
         return [other for other in others if other not in tried and other in self.known]
+
+    def standing(self, path: Path, tried: Sequence[Path]) -> Path:
+        """The path, or one that has taken its place if it was dropped."""
+        if path.parent is not None or path in self.known:
+            return path
+        return next((other for other in self.known if other not in tried), path)
 
     def following(
         self, path: Path, status: int | None, tried: Sequence[Path], new: Callable[[], Path | None]

@@ -112,11 +112,11 @@ class Recording:
         return known[node._number]
 
     @contextmanager
-    def differentiated(self, *, once: bool, reverse: bool) -> Iterator[None]:
-        """Record for a sweep: a loop has derivatives of every order, a `vmap` those of reverse sweeps."""
+    def differentiated(self, *, lanes: bool) -> Iterator[None]:
+        """Record for a sweep: loops and lanes have derivatives of every order."""
         before = self.lanes
         self._refuse_history()
-        self.lanes = self.lanes and (once or reverse)
+        self.lanes = self.lanes and lanes
         try:
             yield
         finally:

@@ -73,11 +73,15 @@ class Block:
 
 @dataclass(frozen=True, eq=False)
 class State:
-    """What a run hangs on at one moment: equal where `told` is, with the computed Variables that it can still use."""
+    """What a run hangs on at one moment: equal where `told` is, with the computed Variables that it can still use.
+
+    `counters` are the ranges that count the turns of loops, each with how many turns are left: `told` does not show that.
+    """
 
     told: tuple[Any, ...]
     singles: tuple[Variable, ...]
     blocks: tuple[Block, ...]
+    counters: tuple[tuple[Any, int], ...] = ()
 
 
 class Tokens:
@@ -99,10 +103,13 @@ class Tokens:
 
 
 class States:
-    """Looks at the states of one run: inputs have the numbers behind `oldest`, up to `newest`."""
+    """Looks at the states of one run: inputs have the numbers behind `oldest`, up to `newest`.
 
-    def __init__(self, tokens: Tokens, oldest: int, newest: int) -> None:
-        self.tokens, self.oldest, self.newest = tokens, oldest, newest
+    If `counting`, `for _ in range(n)` is a counter: see `State`.
+    """
+
+    def __init__(self, tokens: Tokens, oldest: int, newest: int, *, counting: bool = False) -> None:
+        self.tokens, self.oldest, self.newest, self.counting = tokens, oldest, newest, counting
         self._large: dict[int, tuple[Any, Any]] = {}
         self._apart: dict[tuple[int, int], bool] = {}
         self._kept_blocks: list[Any] = []
@@ -116,6 +123,11 @@ class States:
             instruction, hidden = _at(own, sides, last=position == 0)
             self.out += (self.tokens(code), instruction)
             found = _locals(own)
+            if self.counting and (loops := _counting_loops(code)):
+                found = {name: thing for name, thing in found.items() if name not in _never_read(code)}
+                hidden = self._without_counters(
+                    hidden, [place for start, stop, place in loops if start < instruction < stop]
+                )
             self.out.append(len(found))
             for name, thing in found.items():
                 self.out.append(name)
@@ -127,6 +139,13 @@ class States:
         if self._spent > ALL:
             raise Opaque("its states are too large together")
         return self._end()
+
+    def _without_counters(self, hidden: list[Any], places: list[int]) -> list[Any]:
+        """What lies on a stack, without the ranges of loops that only count, which are noted."""
+        found = {place: hidden[place] for place in places if type(hidden[place]) is _RANGE_ITERATOR}
+        self._counters += [(counter, counter.__length_hint__()) for counter in found.values()]
+        self.out.append(("counters", *found))
+        return [thing for place, thing in enumerate(hidden) if place not in found]
 
     def of(self, nest: Any) -> State:
         """The state of a run that has ended with this result."""
@@ -142,6 +161,7 @@ class States:
         self._blocks: list[Block] = []
         self._rowed: list[Block] = []
         self._codes: set[tuple[int, int]] = set()
+        self._counters: list[tuple[Any, int]] = []
         self._depth = self._things = 0
 
     def _end(self) -> State:
@@ -163,7 +183,7 @@ class States:
                 nodes.append(node)
             self.out[position] = ("V", singles[number], is_condition(node))
         self._end_rows()
-        return State(tuple(self.out), tuple(nodes), tuple(self._blocks))
+        return State(tuple(self.out), tuple(nodes), tuple(self._blocks), tuple(self._counters))
 
     def _end_rows(self) -> None:
         """Tell which containers are rows of a large one: what changes one of them changes the other."""
@@ -614,6 +634,35 @@ def _table(code: CodeType) -> list[tuple[int, str, int, int | None]]:
     for i, end in zip(instructions, ends, strict=True):
         table += [(i.offset, i.opname, i.arg or 0, depths.get(i.offset))] * ((end - i.offset) // 2)
     return table
+
+
+_RANGE_ITERATOR = type(iter(range(0)))
+
+
+@cache
+def _never_read(code: CodeType) -> frozenset[str]:
+    """The names that a code stores and never looks at."""
+    stored, others = set[str](), set(code.co_cellvars)
+    for i in dis.get_instructions(code):
+        names = i.argval if type(i.argval) is tuple else (i.argval,)
+        if "FAST" in i.opname and not {str}.issuperset(map(type, names)):
+            return frozenset()  # another Python, in which instructions tell their names in another way
+        own = {"STORE_FAST": 1, "STORE_FAST_LOAD_FAST": 1, "STORE_FAST_STORE_FAST": 2}.get(i.opname, 0)
+        stored.update(names[:own])
+        others.update(name for name in names[own:] if type(name) is str)
+    return frozenset(stored - others)
+
+
+@cache
+def _counting_loops(code: CodeType) -> list[tuple[int, int, int]]:
+    """The `for` loops whose variable nobody reads: from and to where, and the place of the iterator on the stack."""
+    instructions = list(dis.get_instructions(code))
+    depths, found = _depths(code, instructions), list[tuple[int, int, int]]()
+    for i, following in pairwise(instructions):
+        names = following.argval if type(following.argval) is tuple else (following.argval,)
+        if i.opname == "FOR_ITER" and following.opname.startswith("STORE_FAST") and names[0] in _never_read(code):
+            found.append((i.offset, i.argval, depths[i.offset] - 1))
+    return found
 
 
 _NEVER_ON = {

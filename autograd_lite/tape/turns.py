@@ -8,13 +8,13 @@ that walks through this graph, with a `while_loop` for each circle, is the funct
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from autograd_lite.errors import BranchError
 from autograd_lite.nests import unravel
 from autograd_lite.primitives import COMPARISONS
 from autograd_lite.tape import recording
-from autograd_lite.tape.healing import END, START, Healer, Numbers, Ways, followed
+from autograd_lite.tape.healing import END, START, Healer, Numbers, Outcome, Ways, followed
 from autograd_lite.tape.scan import while_loop
 from autograd_lite.tape.states import Opaque
 from autograd_lite.tape.tape import Tape, record
@@ -23,13 +23,31 @@ from autograd_lite.transforms import name_of
 
 _NOTHING = Numbers([], [], [])
 
+#: Loops, some in others, beyond which those that end in several places are left to paths: their turns have many ways.
+MANY = 4
+
+
+class _Loop(NamedTuple):
+    """The states of a loop, and the outcome at the first one that goes on; None if that alone does not decide."""
+
+    states: set[int]
+    going: bool | None
+
 
 class Turns:
     """The known ways of a function, with equal states as one."""
 
-    def __init__(self, ways: Ways) -> None:
+    def __init__(self, ways: Ways, *, freely: bool) -> None:
         self.result, self.captured, self.known, self.compared = ways.result, ways.captured, ways.known, ways.compared
+        self.counted = ways.counted
         self.loops = dict(self._loops({*self.known}))
+        nested = [loop for s, loop in self.loops.items() for t in self.loops if s != t and t in loop.states]
+        if (
+            nested
+            and (not freely or len(self.loops) > MANY)
+            and any(loop.going is None for loop in self.loops.values())
+        ):
+            raise Opaque("loops in loops end in several places")
 
     def _reached(self, state: int, among: set[int]) -> set[int]:
         """The states that can follow a state, among some."""
@@ -41,8 +59,8 @@ class Turns:
             waiting += new
         return reached
 
-    def _loops(self, among: set[int]) -> Iterator[tuple[int, bool]]:
-        """The states to which loops come back in every turn, with the outcome that goes on; inner loops too."""
+    def _loops(self, among: set[int]) -> Iterator[tuple[int, _Loop]]:
+        """The loops by the states to which they come back in every turn; inner ones too."""
         reached = {state: self._reached(state, among) for state in among}
         inside: set[int] = set()
         for state in self.known:  # in the order in which they were met
@@ -50,10 +68,9 @@ class Turns:
                 continue
             own = {other for other in reached[state] if state in reached[other]}
             leaving = [(s, outcome) for s in own for outcome, way in self.known[s].items() if way.to not in own]
-            if len(leaving) != 1 or leaving[0][0] != state:
-                raise Opaque("a loop ends in several places")
             inside |= own
-            yield state, not leaving[0][1]
+            single = [s for s, _ in leaving] == [state] and type(leaving[0][1]) is bool
+            yield state, _Loop(own, not leaving[0][1] if single else None)
             yield from self._loops(own - {state})
 
     def __str__(self) -> str:
@@ -61,31 +78,36 @@ class Turns:
 
     def outputs(self, inputs: Sequence[Any]) -> list[Any]:
         """What the function gives, as Variables or numbers."""
-        found: list[Any] = self._walked(*self._after(START, True, _NOTHING, inputs), inputs, END).singles
+        found: list[Any] = self._walked(*self._after(START, True, _NOTHING, inputs), inputs)[1].singles
         return found
 
-    def _walked(self, state: int, numbers: Any, inputs: Sequence[Any], stop: int) -> Any:
-        """The numbers at the state `stop`."""
-        while state != stop:
-            if state in self.loops:
-                numbers, outcome = self._turned(state, numbers, inputs), not self.loops[state]
-            else:
-                outcome = self._decided(state, numbers)
+    def _walked(self, state: int, numbers: Any, inputs: Sequence[Any], turn: tuple[int, set[int]] | None = None) -> Any:
+        """The end and its numbers; of a `turn` of a loop the state from which it starts again, or the first one outside."""
+        stop, among = turn or (END, self.known)
+        while state != stop and state in among:
+            loop = self.loops.get(state)
+            if loop is not None:
+                numbers = self._turned(state, loop, numbers, inputs)
+            outcome = self._decided(state, numbers) if loop is None or loop.going is None else not loop.going
             state, numbers = self._after(state, outcome, numbers, inputs)
-        return numbers
+        return state, numbers
 
-    def _decided(self, state: int, numbers: Any) -> bool:
+    def _decided(self, state: int, numbers: Any) -> Outcome:
         relation, location = self.compared[state]
         notes = recording.current()
-        count = len(notes.guards) if notes else 0
-        outcome = bool(COMPARISONS[relation](*numbers.sides))
-        if notes and len(notes.guards) > count:
-            notes.guards[-1] = (*notes.guards[-1][:-1], location)
+        first, counted = len(notes.guards) if notes else 0, self.counted[state]
+        outcome: Outcome = bool(COMPARISONS[relation](*numbers.sides))
+        if counted:
+            left = numbers.singles[len(numbers.singles) - counted :]
+            outcome = (outcome, *(2 if count >= 2.0 else 1 if count >= 1.0 else 0 for count in left))
+        if notes:
+            notes.guards[first:] = [(*guard[:-1], location) for guard in notes.guards[first:]]
         return outcome
 
-    def _turned(self, state: int, numbers: Any, inputs: Sequence[Any]) -> Any:
-        """The numbers with which a loop ends."""
+    def _turned(self, state: int, loop: _Loop, numbers: Any, inputs: Sequence[Any]) -> Any:
+        """The numbers with which a loop comes to its state for the last time."""
         sizes = [len(block) for block in numbers.blocks]
+        ahead: list[Any] = []  # the numbers after a turn, where its end shows only then whether there is one
 
         def packed(flat: list[Any]) -> Any:
             singles, count = len(numbers.singles), len(numbers.singles) + sum(sizes)
@@ -98,16 +120,24 @@ class Turns:
         def flat(numbers: Any) -> list[Any]:
             return [*numbers.singles, *(n for block in numbers.blocks for n in block), *numbers.sides]
 
+        def turned(numbers: Any, outcome: Outcome) -> tuple[int, Any]:
+            after = self._after(state, outcome, numbers, inputs)
+            return self._walked(*after, inputs, (state, loop.states))  # type: ignore[no-any-return]
+
         def condition(carry: list[Any]) -> Any:
+            if loop.going is None:
+                to, found = turned(packed(carry), self._decided(state, packed(carry)))
+                ahead[:] = [found] if to == state else []
+                return to == state
             going = COMPARISONS[self.compared[state][0]](*packed(carry).sides)
-            return going if self.loops[state] else going == 0.0
+            return going if loop.going else going == 0.0
 
         def step(carry: list[Any]) -> list[Any]:
-            return flat(self._walked(*self._after(state, self.loops[state], packed(carry), inputs), inputs, state))
+            return flat(ahead.pop() if loop.going is None else turned(packed(carry), loop.going)[1])
 
         return packed(while_loop(condition, step, flat(numbers)))
 
-    def _after(self, state: int, outcome: bool, numbers: Any, inputs: Sequence[Any]) -> tuple[int, Any]:
+    def _after(self, state: int, outcome: Outcome, numbers: Any, inputs: Sequence[Any]) -> tuple[int, Any]:
         """The next state and its numbers, if the comparison at a state comes out so."""
         stretch = self.known[state].get(outcome)
         if stretch is None:
@@ -130,15 +160,18 @@ def _turned(
         return found[-1].result.pack(found[-1].outputs(inputs))
 
     walked.__name__ = name_of(healer.inner)
-    for learning in (False, True):  # only where a side is not known
+    # Where ways are known, these may do; where a side is not known, the new numbers are looked at.
+    for learning in (False, True) if healer.turns else (True,):
         try:
-            if learning or healer.turns is None:
-                examples, healer.turns = ([], healer.turns) if healer.turns else (known, Ways(again=True))
-                for own in (numbers, *(tape.example for tape in examples)):
+            if learning:
+                examples = [] if healer.turns else [tape.example for tape in known]
+                healer.turns = healer.turns or Ways(again=True, counting=healer.freely)
+                for own in (numbers, *examples):
                     healer.observed(own, healer.turns)
-            found.append(Turns(healer.turns))
+            assert healer.turns is not None
+            found.append(Turns(healer.turns, freely=healer.freely))
             if not found[-1].loops:
-                return None
+                continue
             tape = record(healer.dressed(walked), numbers, healer.shape, **how)
         except (BranchError, Opaque, RecursionError):
             continue

@@ -53,7 +53,7 @@ class Mapped:
             return self.one_by_one(arguments, keywords)
         columns, shape, mapped, found = self.apart(arguments, keywords, self.__name__)
         backend = fastest() if notes else "numpy"
-        paths = Paths(self.f, shape, MAX_PATHS, loops=2, mapped=True)
+        paths = Paths(self.f, shape, MAX_PATHS, loops=2, mapped=True, turning=2 if backend == "llvm" else 1)
         family = LanePaths(paths, mapped, backend, reduce=self.reduce)
         return self.run(family, columns, found, arguments, keywords)
 

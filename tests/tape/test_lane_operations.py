@@ -559,3 +559,68 @@ def test_derivatives_of_numbers_inside_a_compiled_function(loop, transform):
         found = al.jit(lambda t: derivative(1.3) * t, backend=backend)(2.0)
         assert found == pytest.approx(expected, rel=1e-12)
     assert expected != 0.0
+
+
+def infinite(w, x):
+    """A lane whose side that is not taken has an infinite slope."""
+    return al.where(x < 0.7, x * x * w, al.sqrt(x - 0.7) * w)
+
+
+def repeated(w, x):
+    """A lane with a number of turns of its own."""
+    return al.while_loop(lambda c: abs(c) > 0.1, lambda c: c * 0.7 * w, x)
+
+
+FORWARD = {
+    "jvp": lambda f, total, z, v: al.jvp(f, (z,), (v,))[1],
+    "jvp of jvp": lambda f, total, z, v: al.jvp(lambda z: al.jvp(total, (z,), (v,))[1], (z,), (v,))[1],
+    "hvp": lambda f, total, z, v: al.hvp(total, (z,), (v,)),
+    "grad of jvp": lambda f, total, z, v: al.grad(lambda z: al.jvp(total, (z,), (v,))[1])(z),
+    "jacfwd": lambda f, total, z, v: al.jacfwd(f)(z),
+}
+
+
+@pytest.mark.parametrize(
+    ("f", "reduce"),
+    [(infinite, None), (branching, "sum"), (repeated, "mean"), (smooth, "mean")]
+    + [
+        pytest.param(f, reduce, marks=pytest.mark.full)
+        for f, reduce in [(smooth, None), (branching, None), (repeated, None), (infinite, "sum"), (infinite, "mean")]
+    ],
+)
+def test_forward_derivatives_are_lanes(f, reduce):
+    """By what lanes share and by rows, as eager runs one after the other; also where one slope is infinite."""
+    rows = np.append(ROWS, 0.7)
+    alone = one_after_the_other(f, reduce)
+
+    def apart(z):
+        return alone(*z)[0] if reduce else al.array(alone(*z))
+
+    def mapped(z):
+        return al.vmap(f, (None, 0), reduce=reduce)(*z)
+
+    def derivative(transform, f):
+        return lambda z, v: transform(f, f if reduce else lambda z: al.sum(f(z)), z, v)
+
+    z, v = (0.8, rows), (0.3, np.linspace(-1.0, 1.0, len(rows)))
+    for name, transform in FORWARD.items():
+        runs = al.jit(derivative(transform, mapped)), derivative(transform, apart)
+        numbers = [al.flatten(run(z, v))[0] for run in runs]
+        np.testing.assert_allclose(*numbers, rtol=1e-11, atol=1e-13, err_msg=name)
+
+
+@pytest.mark.parametrize("order", ["jvp", "hvp", "jacfwd"])
+@pytest.mark.parametrize("f", [smooth, branching, repeated])
+def test_programs_of_forward_derivatives_do_not_grow(f, order):
+    """They are as long for 2,000 lanes as for ten."""
+    lengths = []
+    for count in (10, 2000):
+        rows = np.linspace(-1.0, 1.0, count)
+
+        def mean(z, rows=rows):
+            return al.vmap(f, (None, 0), reduce="mean")(z[0], rows)
+
+        compiled = al.jit(lambda w, mean=mean: FORWARD[order](mean, mean, [w], [1.0]))
+        compiled(0.8)
+        lengths.append(len(compiled.paths()[0].tape))
+    assert lengths[0] == lengths[1] < 20

@@ -86,13 +86,14 @@ class MachineSingle:
         size, x = len(carry), rows.shape[1]
         # Inputs and outputs may change places if outputs never reach the captured numbers behind carry and row.
         swap = self.outputs <= size + x
-        buffers = np.empty((2, max(self.inputs, self.outputs)))
+        width = -(-max(self.inputs, self.outputs) // 8) * 8
+        memory = np.empty(2 * width + self.scratch)  # in one piece: a start takes the time of hundreds of operations
+        buffers, address = memory[: 2 * width].reshape(2, width), _address(memory)
         buffers[0, :size] = carry
         buffers[:, size + x : self.inputs] = captured
-        scratch = np.empty(self.scratch)
         step, status = runtime.scan(
             self.address,
-            *map(_address, (buffers[0], buffers[1], scratch, rows, outputs)),
+            *(address, address + 8 * width, address + 16 * width, _address(rows), _address(outputs)),
             *(size, x, outputs.shape[1], first, len(rows)),
             swap=swap,
         )
