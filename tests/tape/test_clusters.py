@@ -137,6 +137,14 @@ def test_parameters_may_be_lazy_too():
     assert np.array_equal(lazy.compute(), now)
 
 
+def test_shared_arrays_are_those_of_the_call():
+    """As a loop of training writes its parameters in place, before it asks for the results."""
+    w = np.array([2.0])
+    lazy = al.vmap(lambda x, w: x * w[0], (0, None))(chunked(X, 20), w)
+    w[0] = 7.0
+    assert np.array_equal(lazy.compute(), 2.0 * X)
+
+
 def test_rows_of_unknown_number():
     """As data frames and selections have them; blocks without rows count for nothing."""
     x = chunked(np.abs(X), 20)
@@ -302,6 +310,9 @@ def test_a_function_that_takes_no_ones_is_asked_by_the_first_row():
         (lambda x: al.grad(lambda w: al.vmap(lambda a: w * a, reduce="sum")(x))(2.0), OperandError, "ifferentiate inside"),
         (lambda x: al.jit(lambda w: al.vmap(lambda a: w * a, reduce="sum")(x))(2.0), OperandError, "ifferentiate inside"),
         (lambda x: al.jit(al.vmap(lambda a: OUTSIDE * a))(x), OperandError, "uses some from outside"),
+        (lambda x: al.vmap(al.sin)(dask.delayed(X)), OperandError, r"got Delayed\('.*, whose shape Dask does not know"),
+        (lambda x: al.vmap(al.mul, (0, None))(x, dask.delayed(2.0)), OperandError, "Pass an array: da.from_delayed"),
+        (lambda x: al.vmap(al.sin)(da.ma.masked_greater(x, 0)).compute(), OperandError, "would lose its mask"),
     ],
 )  # fmt: skip
 def test_refusals(call, error, message):
