@@ -7,7 +7,6 @@ Nothing of Dask is imported before somebody passes an array of it.
 
 import re
 import sys
-from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,12 +15,11 @@ from itertools import chain, count
 from math import nan
 from typing import Any, NamedTuple
 from uuid import uuid4
-from weakref import WeakValueDictionary
 
 import numpy as np
 import optree
 
-from autograd_lite import foreign, forks
+from autograd_lite import foreign, forks, pickles
 from autograd_lite.arrays import VariableArray
 from autograd_lite.errors import ArgumentError, OperandError
 from autograd_lite.nests import NAMESPACE, Fixed, Shape, variables_of
@@ -35,9 +33,6 @@ TOGETHER = 8
 
 #: The label of the axis of rows among those of all axes.
 ROWS = 0
-
-#: Functions that a process keeps ready of those that were shipped to it.
-KEPT = 16
 
 
 class Program:
@@ -55,7 +50,7 @@ class Program:
     def __reduce__(self) -> tuple[Any, ...]:
         with self._lock:
             self._written = self._written or import_module("cloudpickle").dumps(self._run)
-        return arrived, (self.token, self._written, self.origin)
+        return pickles.arrived, (self.token, Program, self.token, None, self.origin, self._written)
 
     def __dask_tokenize__(self) -> str:
         return self.token
@@ -75,27 +70,10 @@ class Program:
         return self._run
 
 
-_known: WeakValueDictionary[str, Program] = WeakValueDictionary()
-_last: deque[Program] = deque(maxlen=KEPT)
-_arriving = forks.lock()
-
-
 def shipped(run: Callable[..., Any], backend: str) -> Program:
     """A function that is to run on other machines too; in this process it is not read again."""
     program = Program(uuid4().hex, run, workers.machine(backend))
-    _known[program.token] = program
-    return program
-
-
-def arrived(token: str, written: bytes, origin: workers.Machine) -> Program:
-    """The function of a token: the one that is here already, or one that will be read when it is first needed."""
-    with _arriving:
-        program = _known.get(token)
-        if program is None:
-            program = _known[token] = Program(token, None, origin, written)
-        if program in _last:
-            _last.remove(program)
-        _last.append(program)
+    pickles.here[program.token] = program
     return program
 
 

@@ -207,7 +207,7 @@ class Sparse:
 
     def __reduce__(self) -> Any:
         pickles.require_name(self)
-        return Sparse, (self.f, *self._options())
+        return pickles.once(self, Sparse, self.f, *self._options())
 
     def __copy__(self) -> "Sparse":
         return Sparse(self.f, *self._options())

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import autograd_lite as al
+from autograd_lite import pickles
 from autograd_lite.errors import ArgumentError, OperandError, RowError, WorkerError, WorkerWarning
 from autograd_lite.tape import clusters, workers
 from autograd_lite.tape.backends import registry
@@ -202,7 +203,7 @@ def test_a_function_is_read_once_in_a_process():
     program = al.jit(al.vmap(loss, in_axes=(None, 0, 0)))._shipped
     written = pickle.dumps(program)
     assert pickle.loads(written) is program
-    del clusters._known[program.token]
+    del pickles.here[program.token]
     arrived = pickle.loads(written)
     assert arrived is not program and pickle.loads(written) is arrived
 
