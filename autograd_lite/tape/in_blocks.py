@@ -240,7 +240,10 @@ class _Held:
             if axis is not None:
                 counts.add(_length(leaf, axis, name))
         if len(counts) > 1:
-            raise ArgumentError(f"{name} got arrays of {sorted(counts)} rows in one argument. Give them one length.")
+            raise ArgumentError(
+                f"{name} got arrays of {sorted(counts)} rows in one argument. Give them one length, or iter(blocks) if they "
+                "are blocks of rows."
+            )
         self.count = counts.pop() if counts else None
 
     def mapped(self) -> list[tuple[Any, int]]:
