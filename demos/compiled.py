@@ -2,9 +2,9 @@
 
     y = a;  while |y*y - a| > 1e-12*a:  y = (y + a/y)/2        Newton's square root, written for one number
 
-`jit(vmap(f))` records the loop once for each number of rounds that occurs, as machine code. Every row runs by its own
-path, and its result equals that of plain Python, bit for bit. You will see the paths, and the derivative of the loop
-beside the exact derivative, 1/(2 sqrt a).
+`jit(vmap(f))` records what a row does, and sees in what other rows do that they take other numbers of turns of one loop.
+So one path of machine code serves them all, each row for as many turns as it needs, and its result equals that of plain
+Python, bit for bit. You will see the paths, and the derivative of the loop beside the exact derivative, 1/(2 sqrt a).
 
 Source: Heron of Alexandria, Metrica I.8 (the iteration); docs/tape.md (how replays heal themselves).
 """
@@ -48,11 +48,8 @@ def main(out: Path, seed: int = 0, *, quick: bool = False) -> Report:
     count = 20_000 if quick else 1_000_000
     rows = np.random.default_rng(seed).uniform(0.01, 1e4, count)
     found, seconds = run(rows)
-    report.say(f"{count} rows in {1e3 * seconds:.0f} ms, by {len(found['paths'])} paths:")
-    for path in found["paths"]:
-        report.say(
-            f"  {path.lanes // 2:9d} rows: {len(path.guards) - 2} rounds, {len(path.tape)} instructions"
-        )  # two calls
+    report.say(f"{count} rows in {1e3 * seconds:.0f} ms; the paths of two such calls:")
+    report.say(str(found["paths"]))
     first = zip(rows[:2000].tolist(), found["roots"][:2000].tolist(), strict=True)
     report.number("equal to plain Python", sum(newton_sqrt(a) == root for a, root in first), 2000)
     exact = np.sqrt(rows)

@@ -6,14 +6,18 @@ A sweep keeps a sample among the quick tests, so that every module of the librar
 
 import pytest
 
-full = pytest.mark.full
+full, slow = pytest.mark.full, pytest.mark.slow
 
 
-def mostly_full(cases, quick):
-    """Return the cases as parameters; those whose position is not in `quick`, a slice or positions, carry `full`."""
+def mostly_full(cases, quick, seldom=()):
+    """Return the cases as parameters; those whose position is not in `quick`, a slice or positions, carry `full`.
+
+    Those whose position is in `seldom` take long and carry `slow`.
+    """
     cases = list(cases)
     kept = set(range(len(cases))[quick]) if isinstance(quick, slice) else {k % len(cases) for k in quick}
-    return [case if k in kept else pytest.param(case, marks=full) for k, case in enumerate(cases)]
+    marks = [slow if k in seldom else full for k in range(len(cases))]
+    return [case if k in kept else pytest.param(case, marks=marks[k]) for k, case in enumerate(cases)]
 
 
 def but_for(slow, cases):

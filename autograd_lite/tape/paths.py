@@ -232,6 +232,7 @@ class Paths:
         self.cache = asked() if cache is None else cache
         self.said: set[str] = set() if said is None else said
         self.known: list[Path] = []
+        self._dropped: list[tuple[Sequence[float], int]] = []  # for whose lanes no path counts yet: an example of each
         self._orders: Counter[str] = Counter()  # paths that parted where numbers were put in order
         self._lock = forks.lock()
 
@@ -288,10 +289,24 @@ class Paths:
         if found is None:
             return None
         if not turning:
+            self._dropped = [(path.tape.example, path.lanes) for path in self.known]
             for path in self.known:
                 path.drop()
             self.known = []
-        return Path(found[0], self.cache, turned=found[1])
+        return self._taken_over(Path(found[0], self.cache, turned=found[1]))
+
+    def _taken_over(self, path: Path) -> Path:
+        """The path, for which the lanes of dropped paths count that it would serve."""
+        left = []
+        for example, lanes in self._dropped:
+            try:
+                python.replay(path.tape, [*example, *path.tape.captured])
+            except AutogradLiteError:
+                left.append((example, lanes))
+            else:
+                path.lanes += lanes
+        self._dropped = left
+        return path
 
     @property
     def _may_turn(self) -> bool:

@@ -58,7 +58,7 @@ RUN_BY = {
     "tape/llvm/tables": "tape/llvm/test_tables_in_lanes.py",
     "tape/ptx/backend": "tape/ptx/test_devices.py",
     "tape/ptx/driver": "tape/ptx/test_devices.py",
-    "tape/ptx/functions": "tape/ptx/test_functions.py",
+    "tape/ptx/functions": "tape/ptx/test_device_functions.py",
     "tape/ptx/kernel": "tape/ptx/test_kernels.py",
     "tape/ptx/operations": "tape/ptx/test_devices.py",
     "tape/loop": "tape/test_scan.py",

@@ -241,13 +241,13 @@ def one_program(seed, orders, lanes):
             np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-300, err_msg=where)
 
 
-@pytest.mark.parametrize("seed", mostly_full(range(20), range(2)))
+@pytest.mark.parametrize("seed", mostly_full(range(20), range(2), seldom=(4, 17, 19)))
 def test_random_programs_to_order_three(seed):
     """Branches, selections, nests, captured numbers and objects that change, at 0, -0, infinities and NaN."""
     one_program(seed, ORDERS[2:], lanes=False)
 
 
-@pytest.mark.parametrize("seed", mostly_full(range(40, 50), range(1)))
+@pytest.mark.parametrize("seed", mostly_full(range(40, 50), range(1), seldom=(5, 6, 7)))
 def test_random_programs_in_lanes(seed, monkeypatch):
     """Each lane by its own branches, with the scan one instruction however short it is."""
     monkeypatch.setattr(scan_module, "FEW", 0)
