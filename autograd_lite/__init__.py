@@ -79,6 +79,7 @@ __all__ = [
     "NotConvergedError", "OperandError", "OutputError", "PathWarning", "Primitive", "PrimitiveError", "ReadOnlyError",
     "RendererNotFound", "RowError", "SingularError", "StaleGraphError", "Tape", "TapeError", "TraceError",
     "UnconnectedError", "UnknownImportError", "UnknownKeywordError", "UnknownNameError", "UnpicklableError", "Variable",
+    "WorkerError", "WorkerWarning",
     "__version__",
     "argmin", "array", "audit", "blame", "check_grads", "covariance", "dot", "draw", "elu", "equal", "error_budget",
     "explain", "fixed_point", "flatten", "full", "gelu", "grad", "gradient_flow", "gradients", "greater",

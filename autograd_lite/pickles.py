@@ -3,13 +3,24 @@
 A function under a decorator, such as `@jit` or `@grad`, is found by its own name in its module. Every other one is written as
 the transform, its options and the function inside; never what was compiled. `cloudpickle` writes functions of `__main__` by
 value, since another process has another `__main__`; what is found there by name is then written by value too.
+
+A pool of processes reads a function again for each of its tasks. So what compiles goes under a key, by which a process finds
+the function that it has read, and compiled, before.
 """
 
+import hashlib
+import pickle
 import sys
+import threading
+from collections import deque
+from collections.abc import Callable
 from pkgutil import resolve_name
 from types import FrameType, FunctionType
 from typing import Any
+from uuid import uuid4
+from weakref import WeakValueDictionary
 
+from autograd_lite import forks
 from autograd_lite.errors import UnpicklableError
 from autograd_lite.frames import is_library
 
@@ -18,6 +29,55 @@ at = resolve_name
 CLOUDPICKLE = "cloudpickle"
 #: Modules that write functions without a name.
 BY_VALUE = CLOUDPICKLE, "_dill"
+#: What is in a pickle that holds Variables: `copies.restored_leaf`, `copies.restored_graph`.
+OF_VARIABLES = b"restored_"
+#: Functions that a process keeps ready of those that it has read.
+KEPT = 16
+
+#: What this process has, by the keys under which it travels.
+here: WeakValueDictionary[Any, Any] = WeakValueDictionary()
+_last: deque[Any] = deque(maxlen=KEPT)
+_arriving = forks.lock()
+_under_way = threading.local()
+
+
+def arrived(key: Any, make: Callable[..., Any], *parts: Any) -> Any:
+    """What travels under a key: what this process has of it, or what `make` gives."""
+    with _arriving:
+        thing = here.get(key)
+        if thing is None:
+            thing = here[key] = make(*parts)
+        if thing in _last:
+            _last.remove(thing)
+        _last.append(thing)
+    return thing
+
+
+def once(wrapper: Any, make: Callable[..., Any], *parts: Any) -> tuple[Any, ...]:
+    """What `__reduce__` returns for `make(*parts)`, which a process is to compile once, however often it is read.
+
+    The key is of this object and of all that it holds now. Captured Variables belong to the nest that is read with them.
+    """
+    plain = make, parts
+    if getattr(_under_way, "key", False):
+        return plain
+    _under_way.key = True
+    try:
+        written = _dumps()(parts)
+    except Exception:  # noqa: BLE001 - of what only the pickle under way can write, or of what it refuses too
+        return plain
+    finally:
+        _under_way.key = False
+    if OF_VARIABLES in written:
+        return plain
+    token = vars(wrapper).setdefault("_token", uuid4().hex)
+    return arrived, ((token, hashlib.sha256(written).hexdigest()), make, *parts)
+
+
+def _dumps() -> Callable[[Any], bytes]:
+    """How the pickle under way is written: by a cloudpickle, perhaps that of another library, or by plain pickle."""
+    pickler = _pickler(CLOUDPICKLE)
+    return pickler.f_globals.get("dumps", pickle.dumps) if pickler else pickle.dumps
 
 
 def place_of(wrapper: Any) -> tuple[str] | None:

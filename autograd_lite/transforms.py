@@ -515,16 +515,38 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tupl
     run = Run.of(f, primals, lambda fresh: fresh, {})
     outputs, output_shape = unravel(run.output, f"the output of {name_of(f)}")
     reach, outside = run.reach(outputs)
+    pullback = Pullback(run, reach, outputs, output_shape, outside=outside)
+    return output_shape.pack([_primal(y, keep=outside) for y in outputs]), pullback
 
-    def pullback(cotangent: Any) -> tuple[Any, ...]:
-        numbers = matching(cotangent, output_shape, "cotangents", "the output")
-        create_graph = outside or any(type(n) is Variable for n in numbers)
-        seeds = [(y, number) for y, number in zip(outputs, numbers, strict=True) if type(y) is Variable]
-        found = run.pulled_back(reach, seeds, create_graph=create_graph, to_pack=True)
-        pulled: tuple[Any, ...] = run.input_shape.labelled(run.input_shape.pack(found))
+
+class Pullback:
+    """Pulls cotangents of the outputs of a run back to its inputs; see `vjp`."""
+
+    def __init__(self, run: Run, reach: Reach, outputs: list[Any], output_shape: Shape, *, outside: bool) -> None:
+        self.run, self.reach, self.outputs, self.output_shape, self.outside = run, reach, outputs, output_shape, outside
+        self.__name__ = self.__qualname__ = "pullback"
+
+    def __call__(self, cotangent: Any) -> tuple[Any, ...]:
+        """A nest for each primal."""
+        numbers = matching(cotangent, self.output_shape, "cotangents", "the output")
+        create_graph = self.outside or any(type(n) is Variable for n in numbers)
+        seeds = [(y, number) for y, number in zip(self.outputs, numbers, strict=True) if type(y) is Variable]
+        found = self.run.pulled_back(self.reach, seeds, create_graph=create_graph, to_pack=True)
+        pulled: tuple[Any, ...] = self.run.input_shape.labelled(self.run.input_shape.pack(found))
         return pulled
 
-    return output_shape.pack([_primal(y, keep=outside) for y in outputs]), pullback
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Without the numbers of nodes, which count those of one process."""
+        return Pullback._read, (self.run.inputs, self.run.input_shape, self.outputs, self.output_shape, self.outside)
+
+    @staticmethod
+    def _read(
+        inputs: list[Variable], shape: Shape, outputs: list[Any], output_shape: Shape, outside: bool
+    ) -> "Pullback":
+        oldest = min((x._number for x in inputs), default=0) - 1
+        run = Run(inputs, shape, None, oldest, context.Run(oldest, oldest))
+        reach = Reach((y for y in outputs if type(y) is Variable), oldest)
+        return Pullback(run, reach, outputs, output_shape, outside=outside)
 
 
 def matching(nest: Any, shape: Shape, what: str, like: str) -> list[Number]:

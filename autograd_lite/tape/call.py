@@ -171,6 +171,7 @@ class Compiled(Generic[P, R]):
         self.asked = asked  # "auto" stands for another backend on another machine
         functools.update_wrapper(self, f, updated=())
         self.__name__ = self.__qualname__ = f"jit({name_of(f)})"
+        self._of_blocks: Compiled[..., Any] | None = None
         self._families: dict[Any, Any] = {}  # by structure of the arguments; `LanePaths` of a mapped function
         self._short: dict[Any, Callable[..., Any]] = {}  # by number and keywords of arguments, for the last ones
         self.said: set[str] = set()
@@ -248,9 +249,11 @@ class Compiled(Generic[P, R]):
         return clusters.shipped(self.of_blocks(), self.backend)
 
     def of_blocks(self) -> "Compiled[..., Any]":
-        """A mapped function over one block of many; see `Mapped.of_blocks`."""
-        blocks: Mapped = self.f.of_blocks()  # type: ignore[attr-defined]
-        return self if blocks is self.f else self._again()(blocks)
+        """A mapped function over one block of many, made once; see `Mapped.of_blocks`."""
+        if self._of_blocks is None:
+            blocks: Mapped = self.f.of_blocks()  # type: ignore[attr-defined]
+            self._of_blocks = self if blocks is self.f else self._again()(blocks)
+        return self._of_blocks
 
     def _lanes(self, mapped: Mapped, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         if clusters.is_lazy(arguments, keywords):
@@ -324,7 +327,7 @@ class Compiled(Generic[P, R]):
     def __reduce__(self) -> tuple[Any, ...]:
         """The function and the options: what was compiled is compiled again."""
         place = pickles.written_as(self)
-        return (pickles.at, place) if place else (self._again(), (self.f,))
+        return (pickles.at, place) if place else pickles.once(self, self._again(), self.f)
 
     def __copy__(self) -> "Compiled[..., Any]":
         return self if pickles.place_of(self) else self._again()(self.f)

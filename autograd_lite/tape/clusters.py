@@ -7,40 +7,32 @@ Nothing of Dask is imported before somebody passes an array of it.
 
 import re
 import sys
-from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from itertools import chain, count
 from math import nan
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 from uuid import uuid4
-from weakref import WeakValueDictionary
 
 import numpy as np
 import optree
 
-from autograd_lite import foreign, forks
+from autograd_lite import foreign, forks, pickles
 from autograd_lite.arrays import VariableArray
 from autograd_lite.errors import ArgumentError, OperandError
 from autograd_lite.nests import NAMESPACE, Fixed, Shape, variables_of
 from autograd_lite.tape import workers
 from autograd_lite.tape.backends.registry import in_one_thread
-from autograd_lite.tape.blocks import combined
+from autograd_lite.tape.blocks import combined, failing, raise_placed
 from autograd_lite.tape.trace import is_fixed
 
 #: Sums that one task adds up: a power of two, so that groups of groups are parts of the tree over all blocks.
 TOGETHER = 8
 
-#: What an error says of a lane: of a single row here, whose number is told anew.
-LANE = re.compile(r"^in row \d+ of vmap, ")
-
 #: The label of the axis of rows among those of all axes.
 ROWS = 0
-
-#: Functions that a process keeps ready of those that were shipped to it.
-KEPT = 16
 
 
 class Program:
@@ -58,7 +50,7 @@ class Program:
     def __reduce__(self) -> tuple[Any, ...]:
         with self._lock:
             self._written = self._written or import_module("cloudpickle").dumps(self._run)
-        return arrived, (self.token, self._written, self.origin)
+        return pickles.arrived, (self.token, Program, self.token, None, self.origin, self._written)
 
     def __dask_tokenize__(self) -> str:
         return self.token
@@ -78,27 +70,10 @@ class Program:
         return self._run
 
 
-_known: WeakValueDictionary[str, Program] = WeakValueDictionary()
-_last: deque[Program] = deque(maxlen=KEPT)
-_arriving = forks.lock()
-
-
 def shipped(run: Callable[..., Any], backend: str) -> Program:
     """A function that is to run on other machines too; in this process it is not read again."""
     program = Program(uuid4().hex, run, workers.machine(backend))
-    _known[program.token] = program
-    return program
-
-
-def arrived(token: str, written: bytes, origin: workers.Machine) -> Program:
-    """The function of a token: the one that is here already, or one that will be read when it is first needed."""
-    with _arriving:
-        program = _known.get(token)
-        if program is None:
-            program = _known[token] = Program(token, None, origin, written)
-        if program in _last:
-            _last.remove(program)
-        _last.append(program)
+    pickles.here[program.token] = program
     return program
 
 
@@ -155,7 +130,8 @@ def lazily(
     _hold_no_variables([leaf for leaf in leaves if not foreign.is_lazy(leaf)], name)
     rows: list[Any] = []
     late: list[Any] = []
-    places, given = [], []
+    places: list[int] = []
+    given: list[Any] = []
     for leaf, axis in zip(leaves, axes, strict=True):
         if axis is not None:
             given.append(Late(len(rows), varying=True))
@@ -163,9 +139,11 @@ def lazily(
             places.append(axis % rows[-1].ndim)
         elif foreign.is_lazy(leaf):
             given.append(Late(len(late), varying=False))
-            late.append(_whole(leaf))
+            late.append(_whole(leaf, name))
         else:
-            given.append(leaf)
+            given.append(
+                leaf.copy() if isinstance(leaf, np.ndarray) else leaf
+            )  # as it is now, whatever is written later
     if not rows:
         raise ArgumentError(
             f"{name} maps over none of its arguments. Give in_axes=0 to those that have an axis of lanes."
@@ -192,17 +170,26 @@ def _hold_no_variables(leaves: list[Any], name: str) -> None:
 
 def _in_blocks(leaf: Any, axis: int, name: str) -> Any:
     """An argument that is mapped as an array of Dask, cut along the axis of rows only."""
-    array: Any = import_module("dask.array").asanyarray(leaf)
+    array = _as_array(leaf, name)
     if not -array.ndim <= axis < array.ndim:
         raise ArgumentError(f"{name} maps over axis {axis} of an array of shape {array.shape}. Check in_axes.")
     whole = {d: -1 for d in range(array.ndim) if d != axis % array.ndim and array.numblocks[d] > 1}
     return array.rechunk(whole) if whole else array
 
 
-def _whole(leaf: Any) -> Any:
+def _whole(leaf: Any, name: str) -> Any:
     """An array of Dask that all rows share: its shape, and its numbers in one task."""
-    array: Any = import_module("dask.array").asanyarray(leaf)
+    array = _as_array(leaf, name)
     return array if array.npartitions == 1 else array.rechunk(-1)
+
+
+def _as_array(leaf: Any, name: str) -> Any:
+    """An argument as an array of Dask."""
+    if foreign.is_lazy(leaf) and not hasattr(type(leaf), "ndim"):
+        raise OperandError(
+            f"{name} got {leaf!r:.60}, whose shape Dask does not know. Pass an array: da.from_delayed(value, shape, dtype)."
+        )
+    return import_module("dask.array").asanyarray(leaf)
 
 
 def _aligned(rows: list[Any], places: list[int], name: str) -> tuple[list[Any], list[Any], Any]:
@@ -323,15 +310,16 @@ def _block(number: tuple[int, ...], program: Program, task: Task, *arrays: Any) 
             results = optree.tree_leaves(run(function), namespace=NAMESPACE)
             return _sums(results, length, task) if task.summed else _fitting(results, task)
         except Exception as error:  # noqa: BLE001 - whatever the function raises, which is raised again
-            row = _failing(lambda first, end: run(function, first, end), length)
-            _raise_placed(error, row, number[0], task)
+            row = failing(lambda first, end: run(function, first, end), length)
+            raise_placed(error, row, number[0], None if task.starts is None else task.starts[number[0]])
 
 
 def _alone(array: Any) -> Any:
     """A block out of the lists that Dask makes of axes of one block."""
     while isinstance(array, list):
         (array,) = array
-    return np.asarray(array)
+    known = foreign.array_of(array)  # refuses a masked one
+    return np.asarray(array) if known is None else known
 
 
 def _fitting(results: list[Any], task: Task) -> tuple[Any, ...]:
@@ -364,48 +352,6 @@ def _sums(results: list[Any], length: int, task: Task) -> Any:
 
 def _told(kinds: Sequence[tuple[Any, tuple[int, ...]]]) -> str:
     return ", ".join(f"{dtype}{list(shape) or ''}" for dtype, shape in kinds)
-
-
-def _failing(run: Callable[[int, int], Any], length: int) -> int | None:
-    """The row that fails, in the time of two further runs at most; None if it is not a matter of rows."""
-
-    def fails(first: int, end: int) -> bool:
-        try:
-            run(first, end)
-        except Exception:  # noqa: BLE001 - whatever the function raises
-            return True
-        return False
-
-    first, end = 0, length
-    if not length or fails(0, 0):
-        return None
-    while end - first > 1:
-        middle = (first + end) // 2
-        if fails(first, middle):
-            end = middle
-        elif fails(middle, end):
-            first = middle
-        else:
-            return None
-    return first
-
-
-def _raise_placed(error: Exception, row: int | None, block: int, task: Task) -> NoReturn:
-    """Raise the exception with the block and the row in its words; in a note, where its type has words of its own."""
-    where = f"in block {block:,}"
-    if task.starts is not None:
-        where = f"in block {block:,}, which begins with row {task.starts[block]:,}"
-    if row is not None:
-        where = f"in row {row:,} of block {block:,}"
-        if task.starts is not None:
-            where = f"in row {task.starts[block] + row:,} (row {row:,} of block {block:,})"
-    text, placed = f"{where}: {re.sub(LANE, '', str(error))}", None
-    with suppress(Exception):  # whatever a type makes of one argument
-        placed = type(error)(text)
-    if placed is not None and placed.args == (text,):
-        raise placed from error
-    error.add_note(where)
-    raise error
 
 
 def _cut(array: Any, axis: int, first: int = 0, end: int = 1) -> Any:

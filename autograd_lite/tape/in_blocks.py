@@ -3,6 +3,7 @@
 import copy
 import mmap
 from collections.abc import Callable, Iterator
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import optree
 from autograd_lite import hints, pickles
 from autograd_lite.errors import ArgumentError
 from autograd_lite.nests import NAMESPACE
-from autograd_lite.tape.blocks import added, averaged, combined
+from autograd_lite.tape.blocks import added, averaged, combined, failing, raise_placed
 from autograd_lite.tape.call import Compiled
 from autograd_lite.tape.vmap import Mapped, axes_of
 from autograd_lite.transforms import name_of
@@ -59,8 +60,8 @@ def in_blocks(f: Callable[..., Any], rows: int = ROWS) -> "Blocked":
     not reduced are those of `f` itself, to the bit, and so are sums over one block.
 
     Variables among the arguments, or captured, give results that hold the graph of each block. For the gradient by parameters
-    map the gradient itself: `in_blocks(jit(vmap(value_and_grad(loss), (None, 0), reduce="mean")))`. An error in a block has a
-    note that tells the rows.
+    map the gradient itself: `in_blocks(jit(vmap(value_and_grad(loss), (None, 0), reduce="mean")))`. An error in a block
+    tells the block and the row, which takes the time of two further blocks at most.
 
     Examples
     --------
@@ -80,9 +81,9 @@ def in_blocks(f: Callable[..., Any], rows: int = ROWS) -> "Blocked":
         raise ArgumentError(
             f"in_blocks takes vmap(f) or jit(vmap(f)) and got {f!r:.60}. Map the function over rows first."
         )
-    if isinstance(rows, bool) or not isinstance(rows, int) or rows < 1:
+    if isinstance(rows, bool) or not isinstance(rows, (int, np.integer)) or rows < 1:
         raise ArgumentError(f"rows={rows!r}: give the number of rows of a block, from 1 on.")
-    return Blocked(f, rows)
+    return Blocked(f, index(rows))
 
 
 class Blocked:
@@ -119,17 +120,26 @@ class Blocked:
 
     def _blocks(self, given: "_Arguments") -> Iterator[tuple[int, Any]]:
         """The last row and the results of each block."""
-        start = 0
+        start = number = 0
         while (block := given.take(start, self.rows)) is not None:
             size, arguments, keywords = block
             try:
                 result = self._of_block(*arguments, **keywords)
-            except Exception as error:
-                error.add_note(f"This was in rows {start:,} to {start + size:,} (the end) of {self.__name__}.")
-                raise
-            start += size
+            except Exception as error:  # noqa: BLE001 - whatever the function raises, which is raised again
+                raise_placed(error, self._failing(size, arguments, keywords), number, start)
+            start, number = start + size, number + 1
             given.files.touched(size)
             yield start, result
+
+    def _failing(self, size: int, arguments: Any, keywords: Any) -> int | None:
+        """The row of a block that fails."""
+
+        def run(first: int, end: int) -> Any:
+            part = _Arguments(arguments, keywords, self.mapped.in_axes, self.__name__).take(first, end - first)
+            assert part is not None
+            return self._of_block(*part[1], **part[2])
+
+        return failing(run, size)
 
     def __repr__(self) -> str:
         return f"<{self.__name__}, {self.rows:,} rows each>"
@@ -230,7 +240,10 @@ class _Held:
             if axis is not None:
                 counts.add(_length(leaf, axis, name))
         if len(counts) > 1:
-            raise ArgumentError(f"{name} got arrays of {sorted(counts)} rows in one argument. Give them one length.")
+            raise ArgumentError(
+                f"{name} got arrays of {sorted(counts)} rows in one argument. Give them one length, or iter(blocks) if they "
+                "are blocks of rows."
+            )
         self.count = counts.pop() if counts else None
 
     def mapped(self) -> list[tuple[Any, int]]:
@@ -319,7 +332,7 @@ def _filled(out: Any, blocks: Iterator[tuple[int, Any]], count: int | None, name
         found, own = optree.tree_flatten(result, namespace=NAMESPACE)
         if own != containers:
             raise ArgumentError(
-                f"out of {name} has the structure {containers}, and its results have {own}. Give one array each."
+                f"out of {name} has the structure {containers!s:.60}, and its results have {own!s:.60}. Give one array each."
             )
         for target, leaf in zip(leaves, found, strict=True):
             _test_fits(target, leaf, end, name)
@@ -331,7 +344,7 @@ def _filled(out: Any, blocks: Iterator[tuple[int, Any]], count: int | None, name
 
 
 def _test_lengths(leaves: list[Any], count: int, name: str) -> None:
-    if lengths := {len(leaf) for leaf in leaves if np.ndim(leaf)} - {count}:
+    if lengths := {np.shape(leaf)[0] for leaf in leaves if np.ndim(leaf)} - {count}:
         raise ArgumentError(f"out of {name} has {lengths.pop():,} rows for {count:,}. Give arrays of that length.")
 
 
@@ -343,6 +356,8 @@ def _test_fits(target: Any, leaf: Any, end: int, name: str) -> None:
             f"out of {name} holds {f'an array of shape {shape}' if shape else repr(target)[:60]}, for {end:,} rows or more "
             f"of results of shape {leaf.shape[1:]}. Give an array with these axes."
         )
+    if isinstance(target, np.ndarray) and not target.flags.writeable:
+        raise ArgumentError(f"out of {name} holds an array that can only be read. Open it for writing: mode='r+'.")
     if not np.can_cast(leaf.dtype, dtype, "same_kind"):
         raise ArgumentError(
             f"out of {name} holds an array of {dtype} for results of {leaf.dtype}. Give one of that type."

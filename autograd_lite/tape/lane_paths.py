@@ -214,8 +214,9 @@ class Served:
     sums: Any = None  # (outputs,) if they are summed
     outputs: Outputs  # else
 
-    def __init__(self, family: LanePaths, columns: Columns, given: Given | None) -> None:
+    def __init__(self, family: LanePaths, columns: Columns, given: Given | None, above: int = 0) -> None:
         self.family, self.columns, self.given = family, columns, given
+        self.above = above  # rows of the call before those of these columns: errors count them
         self.facts: dict[int, Any] = {}  # leaves that are no numbers, by their places, with an axis of lanes first
         self.captured: dict[int, Variable] = {}  # what the lanes used from outside
         self.alone = 0  # lanes that the function itself has run
@@ -243,7 +244,7 @@ class Served:
                 if program.doubtful and np.isnan(sums.sum()):
                     for k in map(int, np.flatnonzero(np.isnan(sums).any(axis=1))):
                         rows = np.arange(k * block, min((k + 1) * block, columns.count))
-                        again = Served(self.family, self.columns.rows(rows), self.given)
+                        again = Served(self.family, self.columns.rows(rows), self.given, self.above + k * block)
                         again.serve(path.careful or path)
                         totals[k] = again.sums
                         self.captured |= again.captured
@@ -292,7 +293,7 @@ class Served:
         following = None
         if status != TOO_MANY:  # else the function itself says so
             failing = None if status == UNSERVED else status
-            with in_row(lanes[0]):
+            with in_row(self.above + lanes[0]):
                 following = family.paths.following(path, failing, failed, lambda: family.new(first, self.given))
         if following is None and family.learnt(path) != known:
             following = path
@@ -313,7 +314,7 @@ class Served:
         with self.family.lent(self.given), context.record_into(None):
             for lane in lanes.tolist():
                 try:
-                    with in_row(lane):
+                    with in_row(self.above + lane):
                         result = self.family.paths.eager(self.family.lane(self.columns, lane))
                 except np.linalg.LinAlgError as error:
                     singular[lane] = error
@@ -337,7 +338,7 @@ class Served:
         shapes = [part[0] for part in self._parts] + [own[0][0] for own in found.values()]
         for lane, error in singular.items():
             if not shapes or any(isinstance(leaf, Fixed) for leaf in shapes[0].leaves):
-                raise singular_in_lane(error, lane) from error
+                raise singular_in_lane(error, self.above + lane) from error
             count = sum(shapes[0].sizes)
             found.setdefault(shapes[0], []).append((shapes[0], lane, [nan] * count))
 

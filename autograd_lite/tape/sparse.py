@@ -1,5 +1,6 @@
 """Sparse Jacobians and Hessians of one plain function: elements that are equal run as lanes of one kernel."""
 
+import copy
 import functools
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -206,8 +207,16 @@ class Sparse:
 
     def __reduce__(self) -> Any:
         pickles.require_name(self)
-        given = {of: own.structure for of, own in self._given.items()}
-        return Sparse, (self.f, self.asked, given or None)
+        return pickles.once(self, Sparse, self.f, *self._options())
+
+    def __copy__(self) -> "Sparse":
+        return Sparse(self.f, *self._options())
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Sparse":
+        return Sparse(copy.deepcopy(self.f, memo), *self._options())
+
+    def _options(self) -> tuple[str, Any]:
+        return self.asked, {of: own.structure for of, own in self._given.items()} or None
 
     def _eager(self, x: Any) -> tuple[Callable[[Any], list[Any]], Any]:
         """The function from a vector to a list of numbers, and the vector: nothing is traced."""

@@ -174,9 +174,17 @@ UNNAMED = {
     "loop": lambda: (al.jit(al.vmap(lambda a: al.while_loop(lambda x: x < a, lambda x: 2.0 * x, 1.0))), ROWS),
     "root": lambda: (al.jit(al.grad(lambda a: al.root(lambda x: x * x - a, 1.0))), 2.0),
     "partial": lambda: (al.jit(functools.partial(lambda a, x: a * x, 2.0)), 3.0),
-    "pullback": lambda: (al.vjp(lambda x: x**3, 2.0)[1], 1.0),
+    "pullback": lambda: (late(lambda: al.vjp(lambda x: x**3, 2.0)[1]), 1.0),
+    "pullback to a live input": lambda: (late(lambda: al.vjp(lambda x: w * x**3, 2.0)[1]), 1.0),
     "big array": lambda: (of_array(np.ones(1000)), 2.0),
 }
+
+
+def late(make):
+    """After more nodes than the process makes that reads it."""
+    for _ in range(100_000):
+        al.Variable(0.0)
+    return make()
 
 
 def of_array(big):

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import autograd_lite as al
+from autograd_lite import pickles
 from autograd_lite.errors import ArgumentError, OperandError, RowError, WorkerError, WorkerWarning
 from autograd_lite.tape import clusters, workers
 from autograd_lite.tape.backends import registry
@@ -137,6 +138,14 @@ def test_parameters_may_be_lazy_too():
     assert np.array_equal(lazy.compute(), now)
 
 
+def test_shared_arrays_are_those_of_the_call():
+    """As a loop of training writes its parameters in place, before it asks for the results."""
+    w = np.array([2.0])
+    lazy = al.vmap(lambda x, w: x * w[0], (0, None))(chunked(X, 20), w)
+    w[0] = 7.0
+    assert np.array_equal(lazy.compute(), 2.0 * X)
+
+
 def test_rows_of_unknown_number():
     """As data frames and selections have them; blocks without rows count for nothing."""
     x = chunked(np.abs(X), 20)
@@ -194,7 +203,7 @@ def test_a_function_is_read_once_in_a_process():
     program = al.jit(al.vmap(loss, in_axes=(None, 0, 0)))._shipped
     written = pickle.dumps(program)
     assert pickle.loads(written) is program
-    del clusters._known[program.token]
+    del pickles.here[program.token]
     arrived = pickle.loads(written)
     assert arrived is not program and pickle.loads(written) is arrived
 
@@ -302,6 +311,9 @@ def test_a_function_that_takes_no_ones_is_asked_by_the_first_row():
         (lambda x: al.grad(lambda w: al.vmap(lambda a: w * a, reduce="sum")(x))(2.0), OperandError, "ifferentiate inside"),
         (lambda x: al.jit(lambda w: al.vmap(lambda a: w * a, reduce="sum")(x))(2.0), OperandError, "ifferentiate inside"),
         (lambda x: al.jit(al.vmap(lambda a: OUTSIDE * a))(x), OperandError, "uses some from outside"),
+        (lambda x: al.vmap(al.sin)(dask.delayed(X)), OperandError, r"got Delayed\('.*, whose shape Dask does not know"),
+        (lambda x: al.vmap(al.mul, (0, None))(x, dask.delayed(2.0)), OperandError, "Pass an array: da.from_delayed"),
+        (lambda x: al.vmap(al.sin)(da.ma.masked_greater(x, 0)).compute(), OperandError, "would lose its mask"),
     ],
 )  # fmt: skip
 def test_refusals(call, error, message):

@@ -200,6 +200,7 @@ REFUSED = {
     "shorter out": (lambda: al.in_blocks(F)(iter([Y]), iter([Y]), out=np.empty(9)), "for 1,000 rows or more of results"),
     "shape of out": (lambda: al.in_blocks(F)(Y, Y, out=np.empty((ROWS, 2))), "of results of shape ()"),
     "type of out": (lambda: al.in_blocks(F)(Y, Y, out=np.empty(ROWS, int)), "an array of int64 for results of float64"),
+    "out to read": (lambda: al.in_blocks(F)(Y, Y, out=np.broadcast_to(0.0, ROWS)), "an array that can only be read"),
     "structure of out": (lambda: al.in_blocks(F)(Y, Y, out=[np.empty(ROWS)]), "has the structure"),
 }  # fmt: skip
 
@@ -213,12 +214,23 @@ def test_what_does_not_fit_is_refused(name):
 
 
 def test_an_error_tells_its_rows():
-    """By a note: the error itself stays what it was."""
-    table = np.arange(3.0)
-    f = al.in_blocks(al.vmap(lambda k: al.take(table, k)), rows=10)
-    with pytest.raises(al.RowError, match="in row 2 of vmap") as caught:
-        [*f(np.array([0.0] * 22 + [7.0] + [0.0] * 5))]
-    assert caught.value.__notes__ == ["This was in rows 20 to 28 (the end) of in_blocks(vmap(<lambda>))."]
+    """Counted over all blocks, however rows are read and blocks add them up; as over arrays of Dask."""
+    table, rows = np.arange(3.0), np.array([0.0] * 177 + [7.0] + [0.0] * 25)
+
+    def refused(x):
+        if x == 7.0:
+            raise ValueError("seven")
+        return x
+
+    def taken(x):
+        return al.take(table, x)
+
+    for reduce, f, cuts in itertools.product((None, "sum"), (taken, refused), (None, (50,))):
+        x = rows if cuts is None else iter(np.split(rows, cuts))
+        with pytest.raises((al.RowError, ValueError), match=r"^in row 177 \(row 77 of block 1\): (take got|seven)"):
+            [*al.in_blocks(al.jit(al.vmap(f, reduce=reduce)), rows=100)(x)]
+    with pytest.raises(al.RowError, match="^in row 177 of vmap, take got"):  # sums are of 64 rows and so on
+        al.vmap(taken, reduce="sum")(rows)
 
 
 @al.in_blocks

@@ -1,5 +1,6 @@
 """Everything ships: written in one process and read in another one that has imported the library only."""
 
+import copy
 import gc
 import multiprocessing
 import os
@@ -85,6 +86,48 @@ def test_a_deep_graph_that_a_function_captures():
     for _ in range(20_000):
         y = y + 0.0
     assert pickle.loads(cloudpickle.dumps(al.jit(lambda x: y * x)))(2.0).value == 2.0
+
+
+TRACED = []
+
+
+def noted(x):
+    """Notes that it is traced."""
+    TRACED.append(x)
+    return x[0] ** 2 if np.ndim(x) else x * x
+
+
+@pytest.mark.parametrize("dumps", [pickle.dumps, cloudpickle.dumps])
+@pytest.mark.parametrize(
+    "make",
+    [
+        al.jit,
+        lambda f: al.jit(al.vmap(f)),
+        lambda f: al.in_blocks(al.jit(al.vmap(f, reduce="mean"))),
+        lambda f: al.sparse(f).value,
+    ],
+)
+def test_a_pool_compiles_a_function_once(make, dumps):
+    """Though it reads it again for each of its tasks."""
+    f = make(noted)
+    written = dumps(f)
+    assert dumps(f) == written
+    for _ in range(3):
+        pickle.loads(written)(np.array([2.0]))
+    del TRACED[:]
+    pickle.loads(written)(np.array([2.0]))
+    assert TRACED == []
+
+
+def test_what_changed_is_another_function():
+    """What a function captures belongs to its key, and a copy, or a function that was made again, has a key of its own."""
+    state = [2.0]
+    f = al.jit(lambda x: x * state[0])
+    first, same = (pickle.loads(cloudpickle.dumps(f)) for _ in range(2))
+    state[0] = 5.0
+    second = pickle.loads(cloudpickle.dumps(f))
+    assert first is same and (first(1.0), second(1.0)) == (2.0, 5.0)
+    assert pickle.loads(cloudpickle.dumps(copy.copy(f))) is not second
 
 
 @pytest.mark.parametrize("make", [al.jit, al.grad, lambda f: al.jit(al.value_and_grad(f)), lambda f: al.trace(f, 1.0)])

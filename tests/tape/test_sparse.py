@@ -1,5 +1,6 @@
 """Sparse derivatives: the numbers of dense ones, the pattern of what is not 0 for all x, and few kernels."""
 
+import copy
 import math
 import pickle
 import random
@@ -319,6 +320,18 @@ def test_a_shared_past_is_one_program():
 
     s = assert_same_derivatives(shoot, np.linspace(-0.9, 1.0, 40))
     assert s.hessian(np.linspace(-0.9, 1.0, 40)).nnz == 40 * 40
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
+def test_copies(copied):
+    """Of lambdas too, with their options; what one learns stays its own."""
+    for pattern, known in ((None, 1), ({"jacobian": np.array([[1, 1], [0, 1]])}, 0)):  # which needs no path
+        f = al.sparse(lambda x: [x[0] * x[1] if x[0] > 0 else x[1], x[1]], backend="python", pattern=pattern)
+        again = copied(f)
+        f.jacobian([-2.0, 3.0])
+        f.jacobian([2.0, 3.0])
+        assert np.array_equal(again.jacobian([2.0, 3.0]).toarray(), [[3.0, 2.0], [0.0, 1.0]])
+        assert (len(again.paths()), len(f.paths()), again.asked) == (known, 2 * known, "python")
 
 
 def test_every_backend():
