@@ -4,12 +4,16 @@ Every Python block of the Markdown pages is run; docstrings are run by pytest's 
 """
 
 import gc
+import signal
 from doctest import ELLIPSIS
 
 import pytest
 from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
 from xdist.scheduler import LoadScopeScheduling
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as of a shell's background: loops that an interrupt is to end would not
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest_collect_file = Sybil(
     parsers=[PythonCodeBlockParser(doctest_optionflags=ELLIPSIS), SkipParser()], patterns=["*.md"]
