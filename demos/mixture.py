@@ -43,7 +43,7 @@ def loss(p: Any, x: Any) -> Any:
     return -al.logsumexp(parts(p, x))
 
 
-total = al.vmap(loss, in_axes=(None, 0), reduce="sum")
+total = al.jit(al.vmap(loss, in_axes=(None, 0), reduce="sum"))
 
 
 def natural(p: Any) -> Any:
@@ -51,11 +51,11 @@ def natural(p: Any) -> Any:
     return al.array([al.sigmoid(p["logit"]), *p["mean"], *(al.exp(s) for s in p["log_width"])])
 
 
-def fitted(x: Any) -> Any:
+def fitted(x: Any, callback: Any = None) -> Any:
     """Return the optimum as SciPy's result."""
     from autograd_lite.scipy import minimize  # noqa: PLC0415 - an extra
 
-    return minimize(lambda p: total(p, x), START, method="trust-exact", options={"gtol": 1e-9})
+    return minimize(total, START, args=(x,), method="trust-exact", callback=callback, options={"gtol": 1e-6})
 
 
 def errors_of(result: Any) -> Any:
@@ -107,9 +107,9 @@ def main(out: Path, seed: int = 0, *, quick: bool = False) -> Report:
     """Fit one sample both ways, then many samples for the spread."""
     report, rng = Report(out), np.random.default_rng(seed)
     x, visited = sample(rng, 3000), []
-    result = fitted(x)
+    result = fitted(x, lambda p: visited.append(natural(p)))
     found, errors = np.array(natural(result.x), dtype=float), errors_of(result)
-    way = expectation_maximisation(x, 4000)
+    way = expectation_maximisation(x, 500)
     report.say(f"{len(x):,} numbers; minimum after {result.nit} steps, gradient {np.abs(result.jac['mean']).max():.1e}")
     for name, value, truth, error in zip(NAMES, found, TRUTH, errors, strict=True):
         report.number(name, value, truth, 4.0 * error)
@@ -118,13 +118,12 @@ def main(out: Path, seed: int = 0, *, quick: bool = False) -> Report:
     creeping = int(np.argmax(np.abs(way - way[-1]).max(axis=1) < 1e-6))
     report.number("steps of EM to 1e-6", creeping)
     report.check(f"{result.nit} steps of Newton, {creeping} of EM", result.nit < 50 < creeping)
-    from autograd_lite.scipy import minimize  # noqa: PLC0415 - an extra
-
-    minimize(lambda p: total(p, x), START, method="trust-exact", callback=lambda p: visited.append(natural(p)))
     fits = np.array([natural(fitted(sample(rng, 3000)).x) for _ in range(20 if quick else 200)], dtype=float)
     # the deviation of n numbers is known to 1/sqrt(2 n)
     ratio = fits.std(axis=0, ddof=1) / errors
-    report.number("spread over error, farthest", ratio[np.abs(ratio - 1.0).argmax()], 1.0, 4.0 / np.sqrt(2.0 * len(fits)))
+    report.number(
+        "spread over error, farthest", ratio[np.abs(ratio - 1.0).argmax()], 1.0, 4.0 / np.sqrt(2.0 * len(fits))
+    )
     newton = np.array(visited, dtype=float)
     report.plot("mixture.png", "The curves, and the way there", draw(x, result.x, newton, way), (None, None), (12, 4.6))
     return report

@@ -14,7 +14,6 @@ density is 0 and its derivatives are 0; a parameter outside its domain gives nan
 import functools
 import math
 import operator
-import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -25,13 +24,14 @@ from autograd_lite.arrays import LazyArray, as_variable_array, holds_variables, 
 from autograd_lite.conversion import as_operand
 from autograd_lite.errors import ArgumentError
 from autograd_lite.functions import object_array, unboxed
+from autograd_lite.maths import tails
 from autograd_lite.maths.linalg import SMALL_FACTOR, _quiet_factor
 from autograd_lite.maths.matrices import block, solved
 from autograd_lite.primitives import (
     Primitive, abs, atan2, cosh, div, erf, erfinv, exp, expm1, floor, gamma_density, gammainc, gammaincc,  # noqa: A004
     hold, hypot, inv, kl_div, less, log, log1mexp, log1p, log_beta_density, log_gamma_density,
     log_ndtr, log_t_density, logit, lower_beta, ndtr, ndtri, normal_density, pow, sigmoid, softplus,  # noqa: A004
-    sqrt, square, stirling_error, t_cdf, tan, upper_beta, where, xlog1py, xlogy,
+    square, stirling_error, t_cdf, tan, upper_beta, where, xlog1py, xlogy,
 )  # fmt: skip
 from autograd_lite.refusals import refusal
 
@@ -82,66 +82,8 @@ def _each(function: Formula, *numbers: Any) -> Any:
     return as_variable_array(result) if holds_variables(result) else result
 
 
-#: Below it, a probability has lost digits or is 0, and its logarithm comes from an integral.
+#: Below it, a probability has lost digits or is 0, and its logarithm is that of its tail.
 _DEEP = 1e-290
-_NODES, _WEIGHTS = (numbers.tolist() for numbers in np.polynomial.laguerre.laggauss(12))
-
-
-def _log_integral(exponent: Formula, rate: Any) -> Any:
-    """log ∫₀^∞ exp(exponent(s)) ds of what falls nearly as e⁻ʳˢ with r = `rate`, by Gauss and Laguerre.
-
-    So far out in a tail, each factor besides e⁻ʳˢ has a width of at least 36/r: error c¹²·12! with c = 1/(2·36²), < 1e-30.
-    All terms have one sign, and so have those of derivatives, so that these keep their digits.
-    """
-    r = hold(where(less(0.0, rate), rate, 1.0))
-    return log(_total([w * exp(v + exponent(div(v, r))) for v, w in zip(_NODES, _WEIGHTS, strict=True)])) - log(r)
-
-
-def _total(terms: list[Any]) -> Any:
-    return functools.reduce(operator.add, terms)
-
-
-def _log_upper_gamma(x: Any, a: Any) -> Any:
-    """log Q(a, x) far out: the density times ∫ e⁻ˢ·(1 + s/x)ᵃ⁻¹ ds (DLMF 8.6.5)."""
-    rest = _log_integral(lambda s: (a - 1.0) * log1p(div(s, x)) - s, 1.0 - div(a - 1.0, x))
-    return where(less(0.0, x) * less(x, math.inf), log_gamma_density(x, a) + rest, -math.inf)
-
-
-def _log_lower_gamma(x: Any, a: Any) -> Any:
-    """log P(a, x) far down: the density times x·∫ exp(x·(1 - e⁻ˢ) - a·s) ds (DLMF 8.2.1 with t = x·e⁻ˢ)."""
-    rest = _log_integral(lambda s: -x * expm1(-s) - a * s, a - x)
-    return where(less(0.0, x) * less(a, math.inf), log_gamma_density(x, a) + log(x) + rest, -math.inf)
-
-
-def _log_beta_ratio(x: Any, y: Any, a: Any, b: Any) -> Any:
-    """log of I(x; a, b) over x·y·density, with y = 1 - x, far down: ∫ e⁻ᵃˢ·(y + x·e⁻ˢ)⁻ᵃ⁻ᵇ ds.
-
-    That is DLMF 8.17.1 with t/(1 - t) = x·e⁻ˢ/y.
-    """
-    n = a + b
-    below = less(x, 0.5)  # the other form has no large terms that cancel where y is small
-    return _log_integral(
-        lambda s: where(below, -n * log1p(x * expm1(-s)) - a * s, b * s - n * log1p(y * expm1(s))),
-        where(below, a - n * x, n * y - b),
-    )
-
-
-def _log_lower_beta(x: Any, a: Any, b: Any) -> Any:
-    y = 1.0 - x
-    return where(less(0.0, x), log_beta_density(x, a, b) + log(x) + log(y) + _log_beta_ratio(x, y, a, b), -math.inf)
-
-
-def _log_upper_beta(x: Any, a: Any, b: Any) -> Any:
-    y = 1.0 - x
-    return where(less(0.0, y), log_beta_density(x, a, b) + log(x) + log(y) + _log_beta_ratio(y, x, b, a), -math.inf)
-
-
-def _log_t_tail(y: Any, v: Any) -> Any:
-    """By the incomplete beta function at 1/(1 + y²/v), which a normal distribution replaces where v is large."""
-    z = div(y, sqrt(v))
-    share = square(inv(hypot(1.0, z)))
-    tail = log_t_density(y, v) + log(-0.5 * y) + _log_beta_ratio(share, square(div(z, hypot(1.0, z))), 0.5 * v, 0.5)
-    return where(less(-math.inf, y), where(less(v, 1e17), tail, log_ndtr(y)), -math.inf)
 
 
 def _logarithm(probability: Formula, other: Formula, tail: Formula | None, y: Any, *shapes: Any) -> Any:
@@ -170,7 +112,7 @@ class Distribution:
         Whether x and -x are alike.
     constants : tuple of str, optional
         Parameters by which `cdf` and `sf` have no derivative here.
-    tails : tuple of (callable or None), optional
+    far : tuple of (callable or None), optional
         `logcdf` and `logsf` where `cdf` and `sf` are too small for a number.
     **formulas : callable
         `logpdf`, `cdf`, `ppf` and others as functions of a number of the standard form and the shapes.
@@ -184,15 +126,15 @@ class Distribution:
     def __init__(
         self, name: str, shapes: dict[str, Formula], support: tuple[Any, Any] = (-math.inf, math.inf), *,
         discrete: bool = False, symmetric: bool = False, constants: tuple[str, ...] = (),
-        tails: tuple[Formula | None, Formula | None] = (None, None), **formulas: Formula,
+        far: tuple[Formula | None, Formula | None] = (None, None), **formulas: Formula,
     ) -> None:  # fmt: skip
         self.name, self.shapes, self.support, self.constants = name, shapes, support, constants
         self.discrete, self.symmetric = discrete, symmetric
-        self.formulas = self._completed(formulas, tails)
+        self.formulas = self._completed(formulas, far)
         self.parameters = (*shapes, "loc") if discrete else (*shapes, "loc", "scale")
 
     def _completed(
-        self, formulas: dict[str, Formula], tails: tuple[Formula | None, Formula | None]
+        self, formulas: dict[str, Formula], far: tuple[Formula | None, Formula | None]
     ) -> dict[str, Formula]:
         """With those that follow from others."""
         log_density, density = ("logpmf", "pmf") if self.discrete else ("logpdf", "pdf")
@@ -204,7 +146,7 @@ class Distribution:
             if "ppf" in formulas:
                 found["isf"] = lambda q, *s: -formulas["ppf"](q, *s)
         found.setdefault(density, lambda y, *s: exp(found[log_density](y, *s)))
-        for logarithm, plain, other, tail in (("logcdf", "cdf", "sf", tails[0]), ("logsf", "sf", "cdf", tails[1])):
+        for logarithm, plain, other, tail in (("logcdf", "cdf", "sf", far[0]), ("logsf", "sf", "cdf", far[1])):
             found.setdefault(logarithm, functools.partial(_logarithm, found[plain], found[other], tail))
         return found
 
@@ -443,22 +385,22 @@ norm = Distribution(
 )  # fmt: skip
 t = Distribution(
     "t", {"df": _positive}, symmetric=True, constants=("df",), logpdf=log_t_density, cdf=t_cdf,
-    tails=(_log_t_tail, lambda y, v: _log_t_tail(-y, v)),
+    far=(tails.log_t_tail, lambda y, v: tails.log_t_tail(-y, v)),
 )  # fmt: skip
 gamma = Distribution(
     "gamma", {"a": _positive}, _HALF_LINE, logpdf=log_gamma_density, pdf=gamma_density, cdf=lambda y, a: gammainc(a, y),
-    sf=lambda y, a: gammaincc(a, y), tails=(_log_lower_gamma, _log_upper_gamma),
+    sf=lambda y, a: gammaincc(a, y), far=(tails.log_lower_gamma, tails.log_upper_gamma),
 )  # fmt: skip
 chi2 = Distribution(
     "chi2", {"df": _positive}, _HALF_LINE, logpdf=lambda y, v: log_gamma_density(0.5 * y, 0.5 * v) - LN2,
     pdf=lambda y, v: 0.5 * gamma_density(0.5 * y, 0.5 * v), cdf=lambda y, v: gammainc(0.5 * v, 0.5 * y),
     sf=lambda y, v: gammaincc(0.5 * v, 0.5 * y),
-    tails=(lambda y, v: _log_lower_gamma(0.5 * y, 0.5 * v), lambda y, v: _log_upper_gamma(0.5 * y, 0.5 * v)),
+    far=(lambda y, v: tails.log_lower_gamma(0.5 * y, 0.5 * v), lambda y, v: tails.log_upper_gamma(0.5 * y, 0.5 * v)),
 )  # fmt: skip
 beta = Distribution(
     "beta", {"a": _positive, "b": _positive}, (0.0, 1.0), constants=("a", "b"), logpdf=log_beta_density,
     cdf=lambda y, a, b: lower_beta(a, b, y), sf=lambda y, a, b: upper_beta(a, b, y),
-    tails=(_log_lower_beta, _log_upper_beta),
+    far=(tails.log_lower_beta, tails.log_upper_beta),
 )  # fmt: skip
 uniform = Distribution(
     "uniform", {}, (0.0, 1.0), logpdf=lambda y: 0.0 * y, cdf=lambda y: +y, sf=lambda y: 1.0 - y, ppf=lambda q: +q,
@@ -520,16 +462,16 @@ poisson = Distribution(
     "poisson", {"mu": _not_negative}, _HALF_LINE, discrete=True,
     logpmf=lambda k, mu: where(k, -stirling_error(k, 0.0) - kl_div(k, mu) - 0.5 * log(k) - _LOG_ROOT, -mu),
     cdf=lambda k, mu: gammaincc(k + 1.0, mu), sf=lambda k, mu: gammainc(k + 1.0, mu),
-    tails=(lambda k, mu: _log_upper_gamma(mu, k + 1.0), lambda k, mu: _log_lower_gamma(mu, k + 1.0)),
+    far=(lambda k, mu: tails.log_upper_gamma(mu, k + 1.0), lambda k, mu: tails.log_lower_gamma(mu, k + 1.0)),
 )  # fmt: skip
 binom = Distribution(
     "binom", {"n": _count, "p": _probability}, (0.0, lambda n, _: n), discrete=True,
     logpmf=lambda k, n, p: _log_binomial(k, n - k, p),
     cdf=lambda k, n, p: where(less(k, n), upper_beta(k + 1.0, n - k, p), 1.0),
     sf=lambda k, n, p: where(less(k, n), lower_beta(k + 1.0, n - k, p), 0.0),
-    tails=(
-        lambda k, n, p: _log_upper_beta(p, k + 1.0, n - k),
-        lambda k, n, p: where(less(k, n), _log_lower_beta(p, k + 1.0, n - k), -math.inf),
+    far=(
+        lambda k, n, p: tails.log_upper_beta(p, k + 1.0, n - k),
+        lambda k, n, p: where(less(k, n), tails.log_lower_beta(p, k + 1.0, n - k), -math.inf),
     ),
 )  # fmt: skip
 bernoulli = Distribution(
@@ -544,7 +486,7 @@ nbinom = Distribution(
     "nbinom", {"n": _positive, "p": _probability}, _HALF_LINE, discrete=True, constants=("n",),
     logpmf=lambda k, n, p: log(div(n, n + k)) + _log_binomial(n, k, p),
     cdf=lambda k, n, p: lower_beta(n, k + 1.0, p), sf=lambda k, n, p: upper_beta(n, k + 1.0, p),
-    tails=(lambda k, n, p: _log_lower_beta(p, n, k + 1.0), lambda k, n, p: _log_upper_beta(p, n, k + 1.0)),
+    far=(lambda k, n, p: tails.log_lower_beta(p, n, k + 1.0), lambda k, n, p: tails.log_upper_beta(p, n, k + 1.0)),
 )  # fmt: skip
 
 # ---------------------------------------------------------------------------------------------------------- multivariate

@@ -299,7 +299,7 @@ def test_logarithms_of_probabilities_that_are_no_floats(name):
             with mp.workdps(60):
                 scale = min(mpf(abs(a)) for a in arguments[:smooth])
                 exact = central(exact_f, arguments, indices, scale) if indices else exact_f(*map(mpf, arguments))
-            g = derivative(lambda *x: f(*x, *constants), indices)  # noqa: B023 - called at once
+            g = derivative(lambda *x: f(*x, *constants), indices)
             got = [g(*arguments[:smooth])]
             if indices == (0,) and arguments == points[0]:
                 got.append(al.jit(al.vmap(g))(*(np.full(2, a) for a in arguments[:smooth]))[1])

@@ -27,6 +27,7 @@ RUN_BY = {
     "ieee": "core/test_numerics_policy.py",
     "many": "maths/test_linalg.py",
     "maths/matrices": "maths/test_linalg.py",
+    "maths/tails": "maths/test_stats.py",
     "numpy": "core/test_hints.py",
     "rule": "core/test_primitives.py",
     "selection": "tape/test_conditions.py",
