@@ -92,7 +92,9 @@ def _logarithm(probability: Formula, other: Formula, tail: Formula | None, y: An
     size = hold(p)  # by which p is divided, so that 1/p² of a second derivative does not overflow
     small = where(size, log(div(p, where(size, size, 1.0))) + log(size), log(p))
     found = where(less(0.5, p), log1p(-other(y, *shapes)), small)
-    return found if tail is None else where(less(p, _DEEP), tail(y, *shapes), found)
+    if tail is None or (isinstance(p, float) and not p < _DEEP):  # plain numbers need no other branch
+        return found
+    return where(less(p, _DEEP), tail(y, *shapes), found)
 
 
 class Distribution:
