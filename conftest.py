@@ -12,7 +12,8 @@ from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
 from xdist.scheduler import LoadScopeScheduling
 
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as of a shell's background: loops that an interrupt is to end would not
+# A shell tells commands in its background to ignore interrupts, which some tests wait for.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest_collect_file = Sybil(

@@ -17,6 +17,7 @@ names of `scipy.optimize` and `scipy.integrate` are SciPy's own.
 
 import functools
 import inspect
+import re
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -29,7 +30,7 @@ from autograd_lite.bridge import ipopt
 from autograd_lite.bridge.evaluations import SMALL, Derivatives, Evaluations, LostError
 from autograd_lite.bridge.models import Model
 from autograd_lite.bridge.spaces import Space, as_vector, is_vector, on_nest, renamed
-from autograd_lite.errors import ArgumentError, OperandError, UnknownImportError
+from autograd_lite.errors import ArgumentError, AutogradLiteError, OperandError, UnknownImportError
 from autograd_lite.nests import NAMESPACE, unravel
 from autograd_lite.tape.call import Compiled, jit
 from autograd_lite.transforms import recipe_of
@@ -61,6 +62,10 @@ SECOND = {"trust-constr", "ipopt"}
 # --------------------------------------------------------------------------------------------------------- the solvers
 
 
+#: What SciPy says of a function that is not finite where it starts.
+_NOT_FINITE = re.compile("infs or NaNs|not finite")
+
+
 def _like(original: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Give a function, which gets what is given by name, the signature of a function of SciPy."""
     signature = inspect.signature(original)
@@ -79,6 +84,14 @@ def _like(original: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callab
                 return body(**given)
             except LostError as lost:  # from here, not from within SciPy, which `refusals` would name
                 raise OperandError(str(lost)) from None
+            except ValueError as error:
+                if isinstance(error, AutogradLiteError) or not _NOT_FINITE.search(str(error)):
+                    raise
+                raise ArgumentError(
+                    f"{body.__name__} met a number that is infinite or NaN, in what was given or in a value or derivative of "
+                    f"the function: {error.args[0]} Where it comes from, "
+                    "autograd_lite.blame(f(autograd_lite.variables(x))) says. Start at another x, or set bounds."
+                ) from error
 
         solver.__signature__ = signature  # type: ignore[attr-defined]
         return solver

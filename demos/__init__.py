@@ -20,7 +20,7 @@ docs/demos.md and its known answers to tests/project/test_demos.py.
 
 LADDER = (
     "worked_example", "chain_rule", "gradient_tape", "activations", "layers", "perceptron", "xor_one_sample", "neuron",
-    "losses", "vanishing_gradient", "dead_relu", "leaky_relu", "himmelblau", "logistic", "compiled", "bratu", "mandelbrot",
-    "inverse_kinematics", "double_pendulum", "cartpole", "nist", "kepler_fit", "yield_curve", "implied_volatility",
-    "heston", "burgers", "xor", "two_moons", "mnist", "fashion", "microgpt",
+    "losses", "vanishing_gradient", "dead_relu", "leaky_relu", "himmelblau", "logistic", "mixture", "compiled",
+    "bratu", "mandelbrot", "inverse_kinematics", "double_pendulum", "cartpole", "nist", "kepler_fit", "yield_curve",
+    "implied_volatility", "heston", "burgers", "xor", "two_moons", "mnist", "fashion", "microgpt",
 )  # fmt: skip

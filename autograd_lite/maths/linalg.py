@@ -633,12 +633,12 @@ class LstsqResult(NamedTuple):
 
 
 def lstsq(a: Any, b: Any, rcond: float | None = None) -> LstsqResult:
-    """The x that minimizes |b - A·x|, for a matrix of full column rank.
+    """The x that minimizes |b - A·x|, for a matrix of full rank; the shortest where there are more unknowns than equations.
 
     Parameters
     ----------
     a : array of shape (m, n)
-        Floats and Variables; at least as many rows as columns.
+        Floats and Variables.
     b : array of shape (m,) or (m, k)
         One right-hand side, or k of them as columns.
     rcond : float, optional
@@ -647,12 +647,12 @@ def lstsq(a: Any, b: Any, rcond: float | None = None) -> LstsqResult:
     Returns
     -------
     LstsqResult
-        `x`, `residuals` (the sums of squares; none if m = n), `rank`, which is n, and `singular_values`.
+        `x`, `residuals` (the sums of squares; none if m ≤ n), `rank`, which is the lesser of m and n, and `singular_values`.
 
     Raises
     ------
     MatrixError
-        If the columns depend on each other, so that x is not unique. In lanes such a lane is NaN.
+        If the columns depend on each other, or the rows where there are fewer. In lanes such a lane is NaN.
 
     Notes
     -----
@@ -673,11 +673,11 @@ def lstsq(a: Any, b: Any, rcond: float | None = None) -> LstsqResult:
             "or a row for each of its rows."
         )
     rows, n = a.shape
-    if n > rows or n == 0:
-        raise MatrixError(
-            f"lstsq of a matrix of shape {a.shape}: {n} unknowns in {rows} equations have no unique solution. The "
-            "shortest is A.T @ al.linalg.solve(A @ A.T, b)."
-        )
+    if rows == 0 or n == 0:
+        raise MatrixError(f"lstsq of a matrix of shape {a.shape}: {n} unknowns in {rows} equations have no solution.")
+    if rows < n:
+        x = matrices.product(pinv(a, rcond), right)
+        return LstsqResult(_finished(x[:, 0] if b.ndim == 1 else x), _finished(block([], (-1,))), rows, svdvals(a))
     limit = matrices.EPS * max(a.shape) if rcond is None else float(rcond)
     (x,) = applied(matrices.LeastSquares(rows, n, right.shape[1], rcond=limit), a, right)
     residual = right - matrices.product(a, x)

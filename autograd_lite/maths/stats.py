@@ -24,6 +24,7 @@ from autograd_lite.arrays import LazyArray, as_variable_array, holds_variables, 
 from autograd_lite.conversion import as_operand
 from autograd_lite.errors import ArgumentError
 from autograd_lite.functions import object_array, unboxed
+from autograd_lite.maths import tails
 from autograd_lite.maths.linalg import SMALL_FACTOR, _quiet_factor
 from autograd_lite.maths.matrices import block, solved
 from autograd_lite.primitives import (
@@ -81,12 +82,19 @@ def _each(function: Formula, *numbers: Any) -> Any:
     return as_variable_array(result) if holds_variables(result) else result
 
 
-def _logarithm(probability: Formula, other: Formula, y: Any, *shapes: Any) -> Any:
-    """The logarithm of a probability, from the probability of the other side where that is less."""
+#: Below it, a probability has lost digits or is 0, and its logarithm is that of its tail.
+_DEEP = 1e-290
+
+
+def _logarithm(probability: Formula, other: Formula, tail: Formula | None, y: Any, *shapes: Any) -> Any:
+    """The logarithm of a probability, from the probability of the other side where that is less, or from its tail."""
     p = probability(y, *shapes)
     size = hold(p)  # by which p is divided, so that 1/p² of a second derivative does not overflow
     small = where(size, log(div(p, where(size, size, 1.0))) + log(size), log(p))
-    return where(less(0.5, p), log1p(-other(y, *shapes)), small)
+    found = where(less(0.5, p), log1p(-other(y, *shapes)), small)
+    if tail is None or (isinstance(p, float) and not p < _DEEP):  # plain numbers need no other branch
+        return found
+    return where(less(p, _DEEP), tail(y, *shapes), found)
 
 
 class Distribution:
@@ -106,6 +114,8 @@ class Distribution:
         Whether x and -x are alike.
     constants : tuple of str, optional
         Parameters by which `cdf` and `sf` have no derivative here.
+    far : tuple of (callable or None), optional
+        `logcdf` and `logsf` where `cdf` and `sf` are too small for a number.
     **formulas : callable
         `logpdf`, `cdf`, `ppf` and others as functions of a number of the standard form and the shapes.
 
@@ -117,14 +127,17 @@ class Distribution:
 
     def __init__(
         self, name: str, shapes: dict[str, Formula], support: tuple[Any, Any] = (-math.inf, math.inf), *,
-        discrete: bool = False, symmetric: bool = False, constants: tuple[str, ...] = (), **formulas: Formula,
+        discrete: bool = False, symmetric: bool = False, constants: tuple[str, ...] = (),
+        far: tuple[Formula | None, Formula | None] = (None, None), **formulas: Formula,
     ) -> None:  # fmt: skip
         self.name, self.shapes, self.support, self.constants = name, shapes, support, constants
         self.discrete, self.symmetric = discrete, symmetric
-        self.formulas = self._completed(formulas)
+        self.formulas = self._completed(formulas, far)
         self.parameters = (*shapes, "loc") if discrete else (*shapes, "loc", "scale")
 
-    def _completed(self, formulas: dict[str, Formula]) -> dict[str, Formula]:
+    def _completed(
+        self, formulas: dict[str, Formula], far: tuple[Formula | None, Formula | None]
+    ) -> dict[str, Formula]:
         """With those that follow from others."""
         log_density, density = ("logpmf", "pmf") if self.discrete else ("logpdf", "pdf")
         found = dict(formulas)
@@ -135,8 +148,8 @@ class Distribution:
             if "ppf" in formulas:
                 found["isf"] = lambda q, *s: -formulas["ppf"](q, *s)
         found.setdefault(density, lambda y, *s: exp(found[log_density](y, *s)))
-        for logarithm, plain, other in (("logcdf", "cdf", "sf"), ("logsf", "sf", "cdf")):
-            found.setdefault(logarithm, functools.partial(_logarithm, found[plain], found[other]))
+        for logarithm, plain, other, tail in (("logcdf", "cdf", "sf", far[0]), ("logsf", "sf", "cdf", far[1])):
+            found.setdefault(logarithm, functools.partial(_logarithm, found[plain], found[other], tail))
         return found
 
     def __call__(self, *parameters: Any, **named: Any) -> "Frozen":
@@ -374,19 +387,22 @@ norm = Distribution(
 )  # fmt: skip
 t = Distribution(
     "t", {"df": _positive}, symmetric=True, constants=("df",), logpdf=log_t_density, cdf=t_cdf,
+    far=(tails.log_t_tail, lambda y, v: tails.log_t_tail(-y, v)),
 )  # fmt: skip
 gamma = Distribution(
     "gamma", {"a": _positive}, _HALF_LINE, logpdf=log_gamma_density, pdf=gamma_density, cdf=lambda y, a: gammainc(a, y),
-    sf=lambda y, a: gammaincc(a, y),
+    sf=lambda y, a: gammaincc(a, y), far=(tails.log_lower_gamma, tails.log_upper_gamma),
 )  # fmt: skip
 chi2 = Distribution(
     "chi2", {"df": _positive}, _HALF_LINE, logpdf=lambda y, v: log_gamma_density(0.5 * y, 0.5 * v) - LN2,
     pdf=lambda y, v: 0.5 * gamma_density(0.5 * y, 0.5 * v), cdf=lambda y, v: gammainc(0.5 * v, 0.5 * y),
     sf=lambda y, v: gammaincc(0.5 * v, 0.5 * y),
+    far=(lambda y, v: tails.log_lower_gamma(0.5 * y, 0.5 * v), lambda y, v: tails.log_upper_gamma(0.5 * y, 0.5 * v)),
 )  # fmt: skip
 beta = Distribution(
     "beta", {"a": _positive, "b": _positive}, (0.0, 1.0), constants=("a", "b"), logpdf=log_beta_density,
     cdf=lambda y, a, b: lower_beta(a, b, y), sf=lambda y, a, b: upper_beta(a, b, y),
+    far=(tails.log_lower_beta, tails.log_upper_beta),
 )  # fmt: skip
 uniform = Distribution(
     "uniform", {}, (0.0, 1.0), logpdf=lambda y: 0.0 * y, cdf=lambda y: +y, sf=lambda y: 1.0 - y, ppf=lambda q: +q,
@@ -448,12 +464,17 @@ poisson = Distribution(
     "poisson", {"mu": _not_negative}, _HALF_LINE, discrete=True,
     logpmf=lambda k, mu: where(k, -stirling_error(k, 0.0) - kl_div(k, mu) - 0.5 * log(k) - _LOG_ROOT, -mu),
     cdf=lambda k, mu: gammaincc(k + 1.0, mu), sf=lambda k, mu: gammainc(k + 1.0, mu),
+    far=(lambda k, mu: tails.log_upper_gamma(mu, k + 1.0), lambda k, mu: tails.log_lower_gamma(mu, k + 1.0)),
 )  # fmt: skip
 binom = Distribution(
     "binom", {"n": _count, "p": _probability}, (0.0, lambda n, _: n), discrete=True,
     logpmf=lambda k, n, p: _log_binomial(k, n - k, p),
     cdf=lambda k, n, p: where(less(k, n), upper_beta(k + 1.0, n - k, p), 1.0),
     sf=lambda k, n, p: where(less(k, n), lower_beta(k + 1.0, n - k, p), 0.0),
+    far=(
+        lambda k, n, p: tails.log_upper_beta(p, k + 1.0, n - k),
+        lambda k, n, p: where(less(k, n), tails.log_lower_beta(p, k + 1.0, n - k), -math.inf),
+    ),
 )  # fmt: skip
 bernoulli = Distribution(
     "bernoulli", {"p": _probability}, (0.0, 1.0), discrete=True, logpmf=lambda k, p: where(k, log(p), log1p(-p)),
@@ -467,6 +488,7 @@ nbinom = Distribution(
     "nbinom", {"n": _positive, "p": _probability}, _HALF_LINE, discrete=True, constants=("n",),
     logpmf=lambda k, n, p: log(div(n, n + k)) + _log_binomial(n, k, p),
     cdf=lambda k, n, p: lower_beta(n, k + 1.0, p), sf=lambda k, n, p: upper_beta(n, k + 1.0, p),
+    far=(lambda k, n, p: tails.log_lower_beta(p, n, k + 1.0), lambda k, n, p: tails.log_upper_beta(p, n, k + 1.0)),
 )  # fmt: skip
 
 # ---------------------------------------------------------------------------------------------------------- multivariate

@@ -846,3 +846,22 @@ class TestNames:
             "UnknownImportError autograd_lite.scipy needs SciPy, which is not installed. "
             'Install it with pip install "autograd-lite[scipy]".\n'
         )
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of NumPy, in SciPy
+@pytest.mark.parametrize(
+    "solve",
+    [
+        lambda: ours.minimize(lambda x: al.log(x[0]) + x[1] ** 2, [-1.0, 1.0], method="trust-exact"),
+        lambda: ours.minimize(lambda x: al.log(x[0]) + x[1] ** 2, [-1.0, 1.0], method="trust-krylov"),
+        lambda: ours.least_squares(lambda x: [al.log(x[0]), x[1]], [-1.0, 1.0]),
+        lambda: ours.least_squares(lambda x: [al.sqrt(x[0]), x[1]], [0.0, 1.0]),
+        lambda: ours.curve_fit(lambda t, a: a * t, np.array([1.0, math.nan, 3.0]), np.arange(3.0), p0=[1.0]),
+    ],
+)
+def test_what_is_not_finite_names_blame(solve):
+    """SciPy said "array must not contain infs or NaNs" and no more."""
+    with pytest.raises(al.ArgumentError, match=r"infinite or NaN.*autograd_lite\.blame\(f\(autograd_lite.variables"):
+        solve()
+    f = lambda x: al.log(x[0]) + x[1] ** 2
+    assert "log" in str(al.blame(f(al.variables([-1.0, 1.0]))))

@@ -316,8 +316,27 @@ def test_rank_and_definiteness():
         al.grad(lambda a: la.cholesky(a)[0, 0])(np.diag([3.0, 2.0, 1.0, -2.0, 4.0, 5.0, 6.0]))
     with pytest.raises(al.MatrixError, match=r"rank 1, singular values from 2\.45 to .*not unique"):
         la.lstsq(np.ones((3, 2)), np.ones(3))
-    with pytest.raises(al.MatrixError, match=r"3 unknowns in 2 equations"):
+    with pytest.raises(al.MatrixError, match=r"has rank 1"):
         la.lstsq(np.ones((2, 3)), np.ones(2))
+    with pytest.raises(al.MatrixError, match=r"3 unknowns in 0 equations"):
+        la.lstsq(np.ones((0, 3)), np.ones(0))
+
+
+@pytest.mark.parametrize("shape", [(1, 4), (2, 3), (5, 9)])
+def test_fewer_equations_than_unknowns(shape):
+    """The shortest solution, as NumPy's; its derivative is that of A⁺·b, in lanes too."""
+    rng = np.random.default_rng(0)
+    a, b, w = rng.normal(size=shape), rng.normal(size=shape[0]), rng.normal(size=shape[1])
+    plain = np.linalg.lstsq(a, b, rcond=None)
+    ours = la.lstsq(a, b)
+    for got, exact in zip(ours, plain, strict=True):
+        np.testing.assert_allclose(got, exact, rtol=1e-12, atol=1e-13)
+    slope = lambda a: al.grad(lambda a: np.linalg.lstsq(a, b, rcond=None)[0] @ w)(a)
+    inverse = np.linalg.pinv(a)
+    x, left = plain[0], w - inverse @ (a @ w)  # of w, what the rows of A do not reach
+    exact = np.outer(inverse.T @ x, left) - np.outer(inverse.T @ w, x)  # dA⁺ = -A⁺·dA·A⁺ + (1 - A⁺A)·dAᵀ·(A·Aᵀ)⁻¹
+    np.testing.assert_allclose(slope(a), exact, rtol=1e-11, atol=1e-12)
+    np.testing.assert_allclose(al.jit(al.vmap(slope))(np.stack([a, a]))[1], exact, rtol=1e-11, atol=1e-12)
 
 
 def test_numbers_that_are_not_finite_are_values():

@@ -247,6 +247,66 @@ def test_second_derivatives_in_tails(f, y, exact):
     assert al.jit(al.grad(al.grad(f)))(y) == pytest.approx(exact, rel=1e-5)
 
 
+def _log_gamma(x, a, *, upper):
+    if upper:
+        return mpmath.log(mpmath.gammainc(a, x, mp.inf, regularized=True))
+    return a * mpmath.log(x) - x - mpmath.loggamma(a + 1) + mpmath.log(mpmath.hyp1f1(1, a + 1, x))
+
+
+def _log_share(x, a, b):
+    rest = mpmath.loggamma(a) + mpmath.loggamma(b) - mpmath.loggamma(a + b) + mpmath.log(a)
+    total, term, k = mpf(0), mpf(1), 0  # mpmath's 2F1 takes minutes at large a
+    while term > total * mp.eps:
+        total, term, k = total + term, term * x * (a + b + k) / (a + 1 + k), k + 1
+    return a * mpmath.log(x) + b * mpmath.log1p(-x) - rest + mpmath.log(total)
+
+
+#: Logarithms of probabilities that are no floats; the first arguments are differentiated by, the others constants.
+_UNDERFLOW = {
+    "gamma.logsf": (stats.gamma.logsf, lambda x, a: _log_gamma(x, a, upper=True),
+                    ((800.0, 3.0), (1e5, 0.5), (2000.0, 300.0), (700.0, 1e-3)), 2),
+    "gamma.logcdf": (stats.gamma.logcdf, lambda x, a: _log_gamma(x, a, upper=False),
+                     ((1e-120, 3.0), (1.0, 300.0), (5e4, 5.9e4)), 2),
+    "chi2.logsf": (stats.chi2.logsf, lambda x, v: _log_gamma(x / 2, v / 2, upper=True), ((2000.0, 3.0),), 2),
+    "chi2.logcdf": (stats.chi2.logcdf, lambda x, v: _log_gamma(x / 2, v / 2, upper=False), ((1.0, 900.0),), 2),
+    "poisson.logcdf": (lambda mu, k: stats.poisson.logcdf(k, mu), lambda mu, k: _log_gamma(mu, k + 1, upper=True),
+                       ((800.0, 3.0),), 1),
+    "poisson.logsf": (lambda mu, k: stats.poisson.logsf(k, mu), lambda mu, k: _log_gamma(mu, k + 1, upper=False),
+                      ((0.01, 200.0),), 1),
+    "beta.logcdf": (stats.beta.logcdf, _log_share, ((1e-5, 100.0, 3.0), (0.2, 1e4, 1e4), (0.8, 1e5, 3.0)), 1),
+    "beta.logsf": (stats.beta.logsf, lambda x, a, b: _log_share(1 - x, b, a), ((0.999, 3.0, 200.0),), 1),
+    "binom.logsf": (lambda p, k, n: stats.binom.logsf(k, n, p), lambda p, k, n: _log_share(p, k + 1, n - k),
+                    ((0.01, 300.0, 400.0),), 1),
+    "binom.logcdf": (lambda p, k, n: stats.binom.logcdf(k, n, p), lambda p, k, n: _log_share(1 - p, n - k, k + 1),
+                     ((0.9, 3.0, 2000.0),), 1),
+    "nbinom.logsf": (lambda p, k, n: stats.nbinom.logsf(k, n, p), lambda p, k, n: _log_share(1 - p, k + 1, n),
+                     ((0.5, 3000.0, 5.0),), 1),
+    "nbinom.logcdf": (lambda p, k, n: stats.nbinom.logcdf(k, n, p), lambda p, k, n: _log_share(p, n, k + 1),
+                      ((0.01, 3.0, 400.0),), 1),
+    "t.logsf": (stats.t.logsf, lambda y, v: _log_share(v / (v + y * y), v / 2, mpf(1) / 2) - mpmath.log(2),
+                ((1e10, 50.0), (45.0, 1e4), (1e150, 4.0)), 1),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", _UNDERFLOW)
+def test_logarithms_of_probabilities_that_are_no_floats(name):
+    """They were -inf, with the slope nan: gamma.logsf(800, 3). Orders 0 to 2, eagerly and in lanes."""
+    f, exact_f, points, smooth = _UNDERFLOW[name]
+    for arguments in points:
+        constants = arguments[smooth:]
+        free = tuple(range(smooth))
+        for indices in [(), *((i,) * n for i in free for n in (1, 2))]:
+            with mp.workdps(60):
+                scale = min(mpf(abs(a)) for a in arguments[:smooth])
+                exact = central(exact_f, arguments, indices, scale) if indices else exact_f(*map(mpf, arguments))
+            g = derivative(lambda *x: f(*x, *constants), indices)
+            got = [g(*arguments[:smooth])]
+            if indices == (0,) and arguments == points[0]:
+                got.append(al.jit(al.vmap(g))(*(np.full(2, a) for a in arguments[:smooth]))[1])
+            # the terms of a second derivative cancel to some 1e-6 of their size
+            assert got == pytest.approx([float(exact)] * len(got), rel=1e-9 if len(indices) == 2 else 1e-13), indices
+
+
 #: Numbers outside the support of each distribution that has an end, and shapes.
 OUTSIDE = {
     "gamma": (-1.0, 2.5), "chi2": (-1.0, 2.0), "beta": (1.5, 2.0, 3.0), "uniform": (1.5,), "expon": (-1e-300,),

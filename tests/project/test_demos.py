@@ -45,6 +45,7 @@ LONG = {
     "dead_relu",
     "activations",
     "logistic",
+    "mixture",
     "yield_curve",
     "double_pendulum",
     "kepler_fit",
@@ -249,6 +250,15 @@ def test_kepler_fit(reports):
     for name, truth in load("kepler_fit").TRUTH.items():
         assert abs(n[name] - truth) < 4.0 * n[f"error of {name}"]
     assert n["dE/de against the theorem"] < 1e-12
+
+
+@full
+def test_mixture(reports):
+    """Newton's method ends where EM stands still, and the errors are the spread of fits."""
+    n = reports["mixture"].numbers
+    assert n["difference from EM"] < 1e-7
+    assert n["weight"] == pytest.approx(0.3, abs=4.0 * n["error of weight"])
+    assert n["spread over error, farthest"] == pytest.approx(1.0, abs=0.64)
 
 
 @full

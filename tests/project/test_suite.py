@@ -27,6 +27,7 @@ RUN_BY = {
     "ieee": "core/test_numerics_policy.py",
     "many": "maths/test_linalg.py",
     "maths/matrices": "maths/test_linalg.py",
+    "maths/tails": "maths/test_stats.py",
     "numpy": "core/test_hints.py",
     "pickles": "tape/test_pickles.py",
     "forks": "tape/test_ships.py",
