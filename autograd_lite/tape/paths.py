@@ -91,6 +91,7 @@ class Path:
     parent: "Path | None" = field(default=None, repr=False)  # the path of which this is the careful program
     healed: str = ""  # what it joins, if it is more than one way
     turned: str = ""  # the loops of Python in it, of any number of turns
+    turns: Any = None  # which loops these are: paths with the same ones test the same conditions as far as they agree
 
     @property
     def guards(self) -> tuple[Guard, ...]:
@@ -110,7 +111,9 @@ class Path:
         return tuple((g.relation, g.outcome, constant(g.left), constant(g.right)) for g in self.guards)
 
     def fork(self, other: "Path") -> int | None:
-        """The first guard, from 0, that came out otherwise on another path; None if there is none."""
+        """The first guard, from 0, that came out otherwise on another path of the same loops; None if there is none."""
+        if self.turns != other.turns:
+            return None
         pairs = zip(self.outcomes, other.outcomes, strict=False)
         return next((k for k, (mine, its) in enumerate(pairs) if mine != its), None)
 
@@ -226,7 +229,7 @@ class Paths:
         options: dict[str, Any] = {"loops": loops, "masked": masked, "merging": merging}
         heals = (healing or turning) and not isinstance(f, Tape)
         self.healer = Healer(f, shape, freely=turning == 2, **options) if heals else None
-        self.healing = healing
+        self.healing, self.turning = healing, turning
         self.f, self.shape, self.limit, self.loops = f, shape, limit, loops
         self.lookups, self.masked, self.merging, self.mapped = lookups, masked, merging, mapped
         self.cache = asked() if cache is None else cache
@@ -278,7 +281,10 @@ class Paths:
         return new
 
     def _of_turns(self, numbers: Sequence[float]) -> Path | None:
-        """The path of these numbers with loops of any number of turns; known paths that were turns of these are dropped."""
+        """The path of these numbers with loops of any number of turns; known paths of other loops are dropped.
+
+        They were turns of these loops, or walks by a graph in which a loop, or an end of one, was not known.
+        """
         turning = any(path.turned for path in self.known)
         if self.healer is None or not (turning or self._may_turn):
             return None
@@ -287,11 +293,11 @@ class Paths:
             found = self.healer.turned(numbers, known, {"masked": self.masked, **self._how})
         if found is None:
             return None
-        if not turning:
-            for path in self.known:
-                path.drop()
-            self.known = []
-        return Path(found[0], self.cache, turned=found[1])
+        tape, turned, turns = found
+        for path in [path for path in self.known if path.turns != turns and (path.turned or not turning)]:
+            path.drop()
+            self.known.remove(path)
+        return Path(tape, self.cache, turned=turned, turns=turns)
 
     @property
     def _may_turn(self) -> bool:
@@ -327,10 +333,12 @@ class Paths:
     def others(self, path: Path, failed: int | None, tried: Sequence[Path]) -> list[Path]:
         """The known paths that agree with `path` before guard `failed` (from 0) and differ there.
 
-        All if `failed` is None, and if `path` has been replaced meanwhile: it knows no later ones.
+        All if `failed` is None, and if `path` has been replaced meanwhile: it knows no later ones. Those of other loops have
+        other guards.
         """
-        others = self.known if failed is None or path not in self.known else path.forks.get(failed, ())
-        return [other for other in others if other not in tried and other in self.known]
+        every = failed is None or path not in self.known
+        others = () if every else path.forks.get(failed, ())
+        return [p for p in self.known if p not in tried and (every or p in others or p.turns != path.turns)]
 
     def standing(self, path: Path, tried: Sequence[Path]) -> Path:
         """The path, or one that has taken its place if it was dropped."""
@@ -443,7 +451,8 @@ class Paths:
 
     def like(self, path: Path) -> Path | None:
         """The known path on which all guards come out as on this one."""
-        return next((other for other in self.known if other.outcomes == path.outcomes), None)
+        alike = (other for other in self.known if other.turns == path.turns)
+        return next((other for other in alike if other.outcomes == path.outcomes), None)
 
     @property
     def full(self) -> bool:
