@@ -336,9 +336,10 @@ class Paths:
         All if `failed` is None, and if `path` has been replaced meanwhile: it knows no later ones. Those of other loops have
         other guards.
         """
-        every = failed is None or path not in self.known
-        others = () if every else path.forks.get(failed, ())
-        return [p for p in self.known if p not in tried and (every or p in others or p.turns != path.turns)]
+        others: Sequence[Path] = self.known
+        if failed is not None and path in self.known:
+            others = [*path.forks.get(failed, ()), *(p for p in self.known if p.turns != path.turns)]
+        return [other for other in others if other not in tried and other in self.known]
 
     def standing(self, path: Path, tried: Sequence[Path]) -> Path:
         """The path, or one that has taken its place if it was dropped."""
