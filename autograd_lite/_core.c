@@ -1736,7 +1736,38 @@ static PyObject *core_kinds(PyObject *Py_UNUSED(module), PyObject *items)
 /* alive() -> how many nodes exist. */
 static PyObject *core_alive(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(nothing)) { return PyLong_FromSsize_t(alive); }
 
+/* --- ways back from machine code --- */
+
+/* A call, or what `failing` makes of its exception. No frame of Python stands outside of this: where one begins, the signals
+ * that came meanwhile are handled, and an interrupt that is raised there would be lost. Another may fall into `failing`. */
+static PyObject *guarded(PyObject *own, PyObject *const *args, Py_ssize_t count)
+{
+    PyObject *found = PyObject_Vectorcall(PyTuple_GET_ITEM(own, 0), args, count, NULL);
+    for (int tries = 0; !found && tries < 8; tries++) {
+        PyObject *type, *failure, *trace;
+        PyErr_Fetch(&type, &failure, &trace);
+        PyErr_NormalizeException(&type, &failure, &trace);
+        if (trace) PyException_SetTraceback(failure, trace);
+        found = PyObject_CallOneArg(PyTuple_GET_ITEM(own, 1), failure);
+        Py_XDECREF(type);
+        Py_XDECREF(failure);
+        Py_XDECREF(trace);
+    }
+    return found;
+}
+
+static PyMethodDef guarded_method = {"guarded", FAST(guarded)};
+
+/* The function `guarded` of a call and of what is done where that fails. */
+static PyObject *core_guarded(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *call, *failing;
+    if (!PyArg_ParseTuple(args, "OO", &call, &failing)) return NULL;
+    return PyCFunction_New(&guarded_method, args);
+}
+
 static PyMethodDef functions[] = {
+    {"guarded", core_guarded, METH_VARARGS, NULL},
     {"install", (PyCFunction)(void (*)(void))core_install, METH_VARARGS | METH_KEYWORDS, NULL},
     {"bind", core_bind, METH_VARARGS, NULL}, {"kinds", core_kinds, METH_O, NULL}, {"alive", core_alive, METH_NOARGS, NULL},
     {"add_adjoints", FAST(core_add_adjoints)}, {"adjoints", FAST(core_adjoints)}, {"make_node", FAST(core_make_node)},

@@ -8,7 +8,9 @@ A pool of processes reads a function again for each of its tasks. So what compil
 the function that it has read, and compiled, before.
 """
 
+import functools
 import hashlib
+import inspect
 import pickle
 import sys
 import threading
@@ -25,6 +27,36 @@ from autograd_lite.errors import UnpicklableError
 from autograd_lite.frames import is_library
 
 at = resolve_name
+
+
+class Method(functools.partial[Any]):
+    """A function of this library as the method of an instance: as Python's own, but pickled as the two.
+
+    Python would write the name of the function, which is that of a transform.
+    """
+
+    __doc__ = property(lambda self: self.func.__doc__)
+    __func__ = property(lambda self: self.func)
+    __self__ = property(lambda self: self.args[0])
+
+    def __getattr__(self, name: str) -> Any:
+        """What the function has, as `paths` of a jitted one."""
+        if name == "__signature__":
+            signature = inspect.signature(self.func)
+            return signature.replace(parameters=[*signature.parameters.values()][1:])
+        if name.startswith("__") and name not in ("__name__", "__qualname__"):  # its copies and pickles are its own
+            raise AttributeError(f"a method has no attribute {name!r}", name=name, obj=self)
+        return getattr(self.func, name)
+
+    def __repr__(self) -> str:
+        return f"<bound method {self.func!r} of {self.args[0]!r}>"
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is Method and self.func == other.func and self.args[0] is other.args[0]
+
+    def __hash__(self) -> int:
+        return hash((self.func, id(self.args[0])))
+
 
 CLOUDPICKLE = "cloudpickle"
 #: Modules that write functions without a name.

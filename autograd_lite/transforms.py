@@ -7,6 +7,7 @@ since each derivative is taken with respect to its own fresh nodes.
 
 import copy
 import functools
+import inspect
 import warnings
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
@@ -107,21 +108,38 @@ def name_of(f: Callable[..., Any]) -> str:
     return getattr(f, "__name__", None) or type(f).__name__
 
 
-class Transformed:
-    """A transform of a function. It is called like a function, and pickled as the transform and what it was made of."""
+class _Signature:
+    """That of the function inside, for those who do not ask this one."""
 
-    def __init__(self, call: Callable[..., Any], label: str, f: Callable[..., Any], argnums: Any, options: Any) -> None:
+    def __get__(self, instance: "Transformed | None", owner: type) -> inspect.Signature | None:
+        return None if instance is None else inspect.signature(instance.recipe[1])
+
+
+class Transformed(functools.partial[Any]):
+    """A transform of a function. It is called like a function, and pickled as the transform and what it was made of.
+
+    As a `partial`, of no arguments, it stands in no Python code between the caller and what is called.
+    """
+
+    __signature__ = _Signature()
+    recipe: tuple[str, Callable[..., Any], Any, dict[str, Any]]
+    __name__: str
+    __qualname__: str
+
+    @classmethod
+    def of(
+        cls, call: Callable[..., Any], label: str, f: Callable[..., Any], argnums: Any, options: Any
+    ) -> "Transformed":
+        """The transform with this label of f, which is done by `call`."""
+        self = cls(call)
         functools.update_wrapper(self, f, updated=())
         self.__name__ = self.__qualname__ = f"{label}({name_of(f)})"
-        self.call, self.recipe = call, (label, f, argnums, options)
-
-    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
-        """The transform at these arguments."""
-        return self.call(*arguments, **keywords)
+        self.recipe = label, f, argnums, options
+        return self
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         """The method of an instance: bound like a function, with the instance as first argument."""
-        return self if instance is None else functools.partial(self, instance)
+        return self if instance is None else pickles.Method(self, instance)
 
     def __repr__(self) -> str:
         return f"<function {self.__name__}>"
@@ -148,7 +166,7 @@ def _transform(
     positions = argnums if isinstance(argnums, tuple) else (argnums,)
     if not positions or any(isinstance(p, bool) or not isinstance(p, int) for p in positions):
         raise ArgumentError(f"argnums={argnums!r}: give the position of an argument, or a tuple of positions.")
-    return lambda call: Transformed(call, label, f, argnums, options)
+    return lambda call: Transformed.of(call, label, f, argnums, options)
 
 
 def recipe_of(function: Any) -> tuple[str, Callable[..., Any], Argnums, dict[str, Any]] | None:
@@ -366,10 +384,11 @@ def grad(
     """
     dressed = _transform("grad", f, argnums, has_aux=has_aux, unconnected=unconnected)
     both: Any = value_and_grad(f, argnums, has_aux, unconnected=unconnected)
+    both = both.func  # without what stands around it
 
     @dressed
     def gradient(*arguments: Any, **keywords: Any) -> Any:
-        value, derivative = both.call(*arguments, **keywords)
+        value, derivative = both(*arguments, **keywords)
         return (derivative, value[1]) if has_aux else derivative
 
     return gradient

@@ -341,7 +341,7 @@ class Compiled(Generic[P, R]):
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         """The method of an instance: bound like a function, with the instance as first argument."""
-        return self if instance is None else functools.partial(self, instance)
+        return self if instance is None else pickles.Method(self, instance)
 
 
 def _forget(short: dict[Any, Callable[..., Any]], path: Path) -> None:

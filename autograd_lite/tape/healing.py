@@ -527,7 +527,7 @@ class Healer:
     """Joins the ways of one function for arguments of one structure, as long as they can be joined."""
 
     #: As `tape`, of ways that are turns of loops: see `turns`.
-    turned: Callable[..., tuple[Tape, str] | None]
+    turned: Callable[..., tuple[Tape, str, Any] | None]
 
     def __init__(self, f: Callable[..., Any], shape: Shape, *, freely: bool = False, **options: Any) -> None:
         self.f, self.shape, self.freely, self.options = f, shape, freely, options

@@ -254,10 +254,10 @@ class Served:
         path.serve(columns.count)
 
     def serve(self, first: Path) -> None:
-        """Every lane by the path it takes."""
+        """Every lane by the path it takes; by that which has taken its place, if it was dropped for what later lanes do."""
         waiting: list[tuple[Path, Any, tuple[Path, ...]]] = [(first, None, ())]  # lanes, and the paths that they failed
-        runs = 0
-        while waiting:
+        runs, served_by = 0, list[tuple[Path, Any]]()
+        while waiting or self._replaced(served_by, waiting):
             runs += 1
             path, lanes, tried = waiting.pop()
             path = self.family.paths.standing(path, tried)
@@ -267,10 +267,12 @@ class Served:
             if status is None:
                 path.serve(columns.count)
                 self._parts.append((shape, outputs, lanes))
+                served_by.append((path, np.arange(columns.count) if lanes is None else lanes))
                 continue
             groups = by_status(status)
             if (done := groups.pop(0, None)) is not None:
                 path.serve(len(done))
+                served_by.append((path, done if lanes is None else lanes[done]))
                 self._parts.append((shape, outputs, lanes))  # with those that other paths will write again
             for code, failed in groups.items():
                 waiting += self._continued(path, code, failed if lanes is None else lanes[failed], tried)
@@ -280,6 +282,18 @@ class Served:
         else:
             self.family.hit()
         self._put_together()
+
+    def _replaced(self, served_by: list[tuple[Path, Any]], waiting: list[Any]) -> bool:
+        """Let the lanes of paths that were dropped meanwhile wait again: the bits of a lane do not hang on its place."""
+        paths = self.family.paths
+        dropped = [own for own in served_by if (own[0].parent or own[0]) not in paths.known]
+        if dropped:
+            served_by[:] = [own for own in served_by if (own[0].parent or own[0]) in paths.known]
+            for path, lanes in dropped:
+                path.serve(-len(lanes))
+            lanes = np.concatenate([lanes for _, lanes in dropped])
+            waiting.append((paths.first(self.family.lane(self.columns, lanes[0])), lanes, ()))
+        return bool(dropped)
 
     def run_each(self) -> None:
         """Every lane by the function itself."""

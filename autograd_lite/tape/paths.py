@@ -89,8 +89,10 @@ class Path:
     forget: Callable[[], None] | None = field(default=None, repr=False)  # drops the short calls, which hold code too
     forks: dict[int, list["Path"]] = field(default_factory=dict, repr=False)  # by guard, the paths that part there
     parent: "Path | None" = field(default=None, repr=False)  # the path of which this is the careful program
+    heir: "Path | None" = field(default=None, repr=False)  # which took its lanes over when it was dropped
     healed: str = ""  # what it joins, if it is more than one way
     turned: str = ""  # the loops of Python in it, of any number of turns
+    turns: Any = None  # which loops these are: paths with the same ones test the same conditions as far as they agree
 
     @property
     def guards(self) -> tuple[Guard, ...]:
@@ -110,7 +112,9 @@ class Path:
         return tuple((g.relation, g.outcome, constant(g.left), constant(g.right)) for g in self.guards)
 
     def fork(self, other: "Path") -> int | None:
-        """The first guard, from 0, that came out otherwise on another path; None if there is none."""
+        """The first guard, from 0, that came out otherwise on another path of the same loops; None if there is none."""
+        if self.turns != other.turns:
+            return None
         pairs = zip(self.outcomes, other.outcomes, strict=False)
         return next((k for k, (mine, its) in enumerate(pairs) if mine != its), None)
 
@@ -132,8 +136,11 @@ class Path:
         return [self.tape, self.careful.tape] if self.careful else [self.tape]
 
     def serve(self, lanes: int) -> None:
-        """Count lanes that were served; those of a careful program count for the path itself."""
-        (self.parent or self).lanes += lanes
+        """Count lanes that were served, for the path itself where this is its careful program, or for its heir."""
+        path = self.parent or self
+        while path.heir is not None:
+            path = path.heir
+        path.lanes += lanes
 
     def program(self, key: Any, build: Callable[[Tape], Any]) -> Any:
         """The tape compiled as `build` does, once for each key."""
@@ -226,13 +233,13 @@ class Paths:
         options: dict[str, Any] = {"loops": loops, "masked": masked, "merging": merging}
         heals = (healing or turning) and not isinstance(f, Tape)
         self.healer = Healer(f, shape, freely=turning == 2, **options) if heals else None
-        self.healing = healing
+        self.healing, self.turning = healing, turning
         self.f, self.shape, self.limit, self.loops = f, shape, limit, loops
         self.lookups, self.masked, self.merging, self.mapped = lookups, masked, merging, mapped
         self.cache = asked() if cache is None else cache
         self.said: set[str] = set() if said is None else said
         self.known: list[Path] = []
-        self._dropped: list[tuple[Sequence[float], int]] = []  # for whose lanes no path counts yet: an example of each
+        self._dropped: list[Path] = []  # for whose lanes no path counts yet
         self._orders: Counter[str] = Counter()  # paths that parted where numbers were put in order
         self._lock = forks.lock()
 
@@ -279,7 +286,10 @@ class Paths:
         return new
 
     def _of_turns(self, numbers: Sequence[float]) -> Path | None:
-        """The path of these numbers with loops of any number of turns; known paths that were turns of these are dropped."""
+        """The path of these numbers with loops of any number of turns; known paths of other loops are dropped.
+
+        They were turns of these loops, or walks by a graph in which a loop, or an end of one, was not known.
+        """
         turning = any(path.turned for path in self.known)
         if self.healer is None or not (turning or self._may_turn):
             return None
@@ -288,23 +298,24 @@ class Paths:
             found = self.healer.turned(numbers, known, {"masked": self.masked, **self._how})
         if found is None:
             return None
-        if not turning:
-            self._dropped = [(path.tape.example, path.lanes) for path in self.known]
-            for path in self.known:
-                path.drop()
-            self.known = []
-        return self._taken_over(Path(found[0], self.cache, turned=found[1]))
+        tape, turned, turns = found
+        for path in [path for path in self.known if path.turns != turns and (path.turned or not turning)]:
+            self._dropped.append(path)
+            path.drop()
+            self.known.remove(path)
+        return self._taken_over(Path(tape, self.cache, turned=turned, turns=turns))
 
     def _taken_over(self, path: Path) -> Path:
         """The path, for which the lanes of dropped paths count that it would serve."""
         left = []
-        for example, lanes in self._dropped:
+        for old in self._dropped:
             try:
-                python.replay(path.tape, [*example, *path.tape.captured])
+                python.replay(path.tape, [*old.tape.example, *path.tape.captured])
             except AutogradLiteError:
-                left.append((example, lanes))
+                left.append(old)
             else:
-                path.lanes += lanes
+                path.lanes += old.lanes
+                old.heir = path
         self._dropped = left
         return path
 
@@ -342,9 +353,12 @@ class Paths:
     def others(self, path: Path, failed: int | None, tried: Sequence[Path]) -> list[Path]:
         """The known paths that agree with `path` before guard `failed` (from 0) and differ there.
 
-        All if `failed` is None, and if `path` has been replaced meanwhile: it knows no later ones.
+        All if `failed` is None, and if `path` has been replaced meanwhile: it knows no later ones. Those of other loops have
+        other guards.
         """
-        others = self.known if failed is None or path not in self.known else path.forks.get(failed, ())
+        others: Sequence[Path] = self.known
+        if failed is not None and path in self.known:
+            others = [*path.forks.get(failed, ()), *(p for p in self.known if p.turns != path.turns)]
         return [other for other in others if other not in tried and other in self.known]
 
     def standing(self, path: Path, tried: Sequence[Path]) -> Path:
@@ -458,7 +472,8 @@ class Paths:
 
     def like(self, path: Path) -> Path | None:
         """The known path on which all guards come out as on this one."""
-        return next((other for other in self.known if other.outcomes == path.outcomes), None)
+        alike = (other for other in self.known if other.turns == path.turns)
+        return next((other for other in alike if other.outcomes == path.outcomes), None)
 
     @property
     def full(self) -> bool:

@@ -38,16 +38,21 @@ _along: ContextVar[Mapping["Steps", Path]] = ContextVar("autograd_lite_along", d
 
 def wider(paths: Paths) -> Paths:
     """Fresh paths of a function in which a scan was `Uncaptured`: it now captures all in reach, or else is no loop at all."""
-    return one_by_one(paths, loops=0 if paths.loops == CAPTURING_ALL else CAPTURING_ALL)
+    if paths.loops == CAPTURING_ALL:
+        return one_by_one(paths)
+    found = one_by_one(paths, loops=CAPTURING_ALL, turning=paths.turning)
+    if paths.healer and found.healer:
+        found.healer.turns = paths.healer.turns
+    return found
 
 
-def one_by_one(paths: Paths, loops: int = 0) -> Paths:
-    """Fresh paths of a function in which steps of loops, and lanes, are recorded one by one."""
-    how: dict[str, Any] = {
+def one_by_one(paths: Paths, **how: Any) -> Paths:
+    """Fresh paths of a function in which steps of loops, and lanes, are recorded one by one, or `how` these say."""
+    how |= {
         "lookups": paths.lookups, "masked": paths.masked, "merging": paths.merging, "mapped": paths.mapped,
         "cache": paths.cache,
     }  # fmt: skip
-    return Paths(paths.f, paths.shape, paths.limit, loops=loops, **how)
+    return Paths(paths.f, paths.shape, paths.limit, **how)
 
 
 @contextmanager

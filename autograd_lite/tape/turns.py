@@ -6,7 +6,7 @@ alike, whatever the number of turns. So the known ways, with equal states as one
 that walks through this graph, with a `while_loop` for each circle, is the function itself.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ from autograd_lite.errors import BranchError
 from autograd_lite.nests import unravel
 from autograd_lite.primitives import COMPARISONS
 from autograd_lite.tape import recording
-from autograd_lite.tape.healing import END, START, Healer, Numbers, Outcome, Ways, followed
+from autograd_lite.tape.healing import END, START, Healer, Numbers, Outcome, Stretch, Ways, followed
 from autograd_lite.tape.scan import while_loop
 from autograd_lite.tape.states import Opaque
 from autograd_lite.tape.tape import Tape, record
@@ -23,15 +23,23 @@ from autograd_lite.transforms import name_of
 
 _NOTHING = Numbers([], [], [])
 
+#: Numbers from outside by their references; see `healing.Stretch`.
+_Outside = Mapping[Any, Any]
+
 #: Loops, some in others, beyond which those that end in several places are left to paths: their turns have many ways.
 MANY = 4
 
 
 class _Loop(NamedTuple):
-    """The states of a loop, and the outcome at the first one that goes on; None if that alone does not decide."""
+    """The states of a loop, and the outcome at the first one that goes on; None if that alone does not decide.
+
+    Its turns hand on those numbers from `outside` that are used again after them: so a sweep adds the adjoints of such a
+    number from the last use to the first, as it does without a loop.
+    """
 
     states: set[int]
     going: bool | None
+    outside: tuple[Any, ...]  # ("i", input) and ("x", captured)
 
 
 class Turns:
@@ -70,27 +78,56 @@ class Turns:
             leaving = [(s, outcome) for s in own for outcome, way in self.known[s].items() if way.to not in own]
             inside |= own
             single = [s for s, _ in leaving] == [state] and type(leaving[0][1]) is bool
-            yield state, _Loop(own, not leaving[0][1] if single else None)
-            yield from self._loops(own - {state})
+            inner = dict(self._loops(own - {state}))
+            again = {key for loop in inner.values() for key in loop.outside} | self._again(own, leaving, single=single)
+            yield state, _Loop(own, not leaving[0][1] if single else None, tuple(sorted(again)))
+            yield from inner.items()
+
+    def _again(self, own: set[int], leaving: list[tuple[int, Outcome]], *, single: bool) -> set[Any]:
+        """What the turns of a loop read from outside, and what runs after them too.
+
+        That may be the loop again, in another one. A loop that ends in several places runs the last part of a turn then.
+        """
+        ways = [self.known[state][outcome] for state, outcome in leaving]
+        after = {way.to for way in ways} & self.known.keys()
+        after |= {state for start in after for state in self._reached(start, {*self.known})}
+        read = self._read(way for state in own for way in self.known[state].values())
+        behind = self._read([*ways, *(way for state in after for way in self.known[state].values())])
+        return read & behind if single else read
+
+    @staticmethod
+    def _read(ways: Iterable[Stretch]) -> set[Any]:
+        """What some stretches read from outside."""
+        found: set[Any] = set()
+        for way in ways:
+            references = [*way.singles, *way.sides, *(r for _, own in way.steps for r in own)]
+            references += [r for block in way.blocks if type(block) is tuple for r in block]
+            found |= {reference for reference in references if reference[0] in "ix"}
+        return found
 
     def __str__(self) -> str:
         return "; ".join(f"{self.compared[state][1]}: turns of one loop, any number of them" for state in self.loops)
 
     def outputs(self, inputs: Sequence[Any]) -> list[Any]:
         """What the function gives, as Variables or numbers."""
-        found: list[Any] = self._walked(*self._after(START, True, _NOTHING, inputs), inputs)[1].singles
+        outside = {("i", k): number for k, number in enumerate(inputs)}
+        outside |= {("x", k): number for k, number in self.captured.items()}
+        found: list[Any] = self._walked(*self._after(START, True, _NOTHING, outside), outside)[1].singles
         return found
 
-    def _walked(self, state: int, numbers: Any, inputs: Sequence[Any], turn: tuple[int, set[int]] | None = None) -> Any:
-        """The end and its numbers; of a `turn` of a loop the state from which it starts again, or the first one outside."""
+    def _walked(self, state: int, numbers: Any, outside: _Outside, turn: tuple[int, set[int]] | None = None) -> Any:
+        """The end and its numbers; of a `turn` of a loop the state from which it starts again, or the first one outside.
+
+        And the numbers from outside: a loop hands on those that it uses.
+        """
         stop, among = turn or (END, self.known)
         while state != stop and state in among:
             loop = self.loops.get(state)
             if loop is not None:
-                numbers = self._turned(state, loop, numbers, inputs)
+                numbers, outside = self._turned(state, loop, numbers, outside)
             outcome = self._decided(state, numbers) if loop is None or loop.going is None else not loop.going
-            state, numbers = self._after(state, outcome, numbers, inputs)
-        return state, numbers
+            state, numbers = self._after(state, outcome, numbers, outside)
+        return state, numbers, outside
 
     def _decided(self, state: int, numbers: Any) -> Outcome:
         relation, location = self.compared[state]
@@ -104,55 +141,61 @@ class Turns:
             notes.guards[first:] = [(*guard[:-1], location) for guard in notes.guards[first:]]
         return outcome
 
-    def _turned(self, state: int, loop: _Loop, numbers: Any, inputs: Sequence[Any]) -> Any:
-        """The numbers with which a loop comes to its state for the last time."""
+    def _turned(self, state: int, loop: _Loop, numbers: Any, outside: _Outside) -> Any:
+        """The numbers with which a loop comes to its state for the last time, and those from outside."""
         sizes = [len(block) for block in numbers.blocks]
-        ahead: list[Any] = []  # the numbers after a turn, where its end shows only then whether there is one
+        ahead: list[Any] = []  # what is carried after a turn, where its end shows only then whether there is one
 
-        def packed(flat: list[Any]) -> Any:
-            singles, count = len(numbers.singles), len(numbers.singles) + sum(sizes)
-            blocks, start = [], singles
-            for size in sizes:
-                blocks.append(flat[start : start + size])
+        def packed(flat: list[Any]) -> tuple[Any, _Outside]:
+            start = len(loop.outside)
+            given = {**outside, **dict(zip(loop.outside, flat[:start], strict=True))}
+            pieces = []
+            for size in (len(numbers.singles), *sizes):
+                pieces.append(flat[start : start + size])
                 start += size
-            return Numbers(flat[:singles], blocks, flat[count:])
+            return Numbers(pieces[0], pieces[1:], flat[start:]), given
 
-        def flat(numbers: Any) -> list[Any]:
-            return [*numbers.singles, *(n for block in numbers.blocks for n in block), *numbers.sides]
+        def flat(numbers: Any, given: _Outside) -> list[Any]:
+            blocks = [n for block in numbers.blocks for n in block]
+            return [*(given[key] for key in loop.outside), *numbers.singles, *blocks, *numbers.sides]
 
-        def turned(numbers: Any, outcome: Outcome) -> tuple[int, Any]:
-            after = self._after(state, outcome, numbers, inputs)
-            return self._walked(*after, inputs, (state, loop.states))  # type: ignore[no-any-return]
+        def turned(numbers: Any, given: _Outside, outcome: Outcome) -> tuple[int, list[Any]]:
+            to, *found = self._walked(*self._after(state, outcome, numbers, given), given, (state, loop.states))
+            return to, flat(*found) if to == state else []
 
         def condition(carry: list[Any]) -> Any:
+            numbers, given = packed(carry)
             if loop.going is None:
-                to, found = turned(packed(carry), self._decided(state, packed(carry)))
-                ahead[:] = [found] if to == state else []
+                to, found = turned(numbers, given, self._decided(state, numbers))
+                ahead[:] = [found]
                 return to == state
-            going = COMPARISONS[self.compared[state][0]](*packed(carry).sides)
+            going = COMPARISONS[self.compared[state][0]](*numbers.sides)
             return going if loop.going else going == 0.0
 
         def step(carry: list[Any]) -> list[Any]:
-            return flat(ahead.pop() if loop.going is None else turned(packed(carry), loop.going)[1])
+            return ahead.pop() if loop.going is None else turned(*packed(carry), loop.going)[1]
 
-        return packed(while_loop(condition, step, flat(numbers)))
+        return packed(while_loop(condition, step, flat(numbers, outside)))
 
-    def _after(self, state: int, outcome: Outcome, numbers: Any, inputs: Sequence[Any]) -> tuple[int, Any]:
+    def _after(self, state: int, outcome: Outcome, numbers: Any, outside: _Outside) -> tuple[int, Any]:
         """The next state and its numbers, if the comparison at a state comes out so."""
         stretch = self.known[state].get(outcome)
         if stretch is None:
             raise Opaque("a side is not known")
 
-        def outside(kind: str, which: Any) -> Any:
-            return float.fromhex(which) if kind == "c" else (inputs if kind == "i" else self.captured)[which]
+        def found(kind: str, which: Any) -> Any:
+            return float.fromhex(which) if kind == "c" else outside[kind, which]
 
-        return stretch.to, followed(stretch, numbers, outside, lambda operation, _, own: operation(*own))
+        return stretch.to, followed(stretch, numbers, found, lambda operation, _, own: operation(*own))
 
 
 def _turned(
     healer: Healer, numbers: Sequence[float], known: Sequence[Tape], how: dict[str, Any]
-) -> tuple[Tape, str] | None:
-    """A tape in which loops have any number of turns, and what it has; None if there is no such loop in the `known` ones."""
+) -> tuple[Tape, str, Any] | None:
+    """A tape in which loops have any number of turns, what it has as text, and which loops that are.
+
+    None if there is no such loop in the `known` tapes.
+    """
     found: list[Turns] = []
 
     def walked(*arguments: Any, **keywords: Any) -> Any:
@@ -176,7 +219,8 @@ def _turned(
         except (BranchError, Opaque, RecursionError):
             continue
         like = known[0]
-        return replace(tape, name=like.name, parameters=like.parameters, ordered=like.ordered), str(found[-1])
+        tape = replace(tape, name=like.name, parameters=like.parameters, ordered=like.ordered)
+        return tape, str(found[-1]), {state: loop[1:] for state, loop in found[-1].loops.items()}
     return None
 
 

@@ -1,5 +1,7 @@
 """Functions to functions: structures, nesting, errors, SciPy."""
 
+import copy
+import functools
 import inspect
 import math
 import re
@@ -397,3 +399,26 @@ def test_unconnected_is_one_of_three():
         for transform in (al.grad, al.value_and_grad):
             with pytest.raises(al.ArgumentError, match='choose "zero", "none" or "raise"'):
                 transform(al.sin, unconnected=wrong)
+
+
+def test_transforms_are_functions_and_methods_to_those_who_ask():
+    """`inspect` and decorators over methods: bound like Python's own, equal where function and instance are the same."""
+
+    class Spring:
+        stiffness = 3.0
+
+        @functools.partial(al.grad, argnums=1)
+        def force(self, x: float, *, k: float = 1.0) -> float:
+            """Of a spring."""
+            return k * self.stiffness * x * x
+
+    spring, other = Spring(), Spring()
+    bound, unbound = spring.force, Spring.force
+    assert bound(2.0) == unbound(spring, 2.0) == 12.0
+    assert bound == spring.force != other.force and len({bound, spring.force, other.force}) == 2
+    assert bound.__self__ is spring and bound.__func__ is unbound and bound.__doc__ == unbound.__doc__ == "Of a spring."
+    assert bound.__name__ == unbound.__name__ == "grad(force)"
+    assert [*inspect.signature(bound).parameters] == ["x", "k"]
+    assert inspect.getfullargspec(unbound).args == ["self", "x"]
+    assert not hasattr(bound, "__wrapped__") and copy.deepcopy(bound)(2.0) == 12.0
+    assert functools.partial(unbound, spring, k=2.0)(2.0) == 24.0

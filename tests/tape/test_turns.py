@@ -330,3 +330,68 @@ def test_as_written_keeps_the_paths():
     for a in points(6, 12):
         assert compiled(a) == newton(a)
     assert "turns of one loop" not in str(compiled.paths())
+
+
+def numbers_of(result):
+    """The leaves of nested tuples, in order."""
+    return [number for part in result for number in numbers_of(part)] if isinstance(result, tuple) else [result]
+
+
+def in_a_row(x, y):
+    """Two loops; the branch in the second is met when the first is known, and reads an argument that no turn read before."""
+    a, b, c = x * 0.7, y + 0.2, x - y
+    t = x * 1.22
+    while t > 0.07:
+        t = t - 0.63
+        b = 0.5 * b + 0.25 * y
+    t = (0.5 * a + abs(a)) * 2.58
+    while t > 0.75:
+        t = t - 0.96
+        if b <= c:
+            b = 0.5 * b + 0.25 * x * y
+    return a * b + c
+
+
+def used_again(x, y):
+    """The turns use arguments, in two places, which are used behind them too."""
+    t, b = x, y
+    while t > 0.0:
+        t = t - 1.0
+        b = b * 0.5 * y + y * 0.3 - x * y + 0.1 * x
+    return b * x + y
+
+
+def one_in_the_other(x, y):
+    """As `used_again`; the inner turns use what the outer ones use."""
+    t, b = x, y
+    while t > 0.0:
+        t, s = t - 1.0, y + 0.5 * t
+        while s > 0.0:
+            s = s - 1.0 - x * x
+            b = b * 0.4 + x * y - 0.2 * y
+        b = b - 0.3 * x
+    return b * x + y
+
+
+@pytest.mark.parametrize("f", [in_a_row, used_again, one_in_the_other])
+def test_gradients_of_turns_have_the_bits_of_python(f):
+    """In single calls and in lanes, whatever the order of lanes, at the first call and later."""
+    rng, slopes = np.random.default_rng(7), al.value_and_grad(f, argnums=(0, 1))
+    points = np.array([rng.uniform(0.0, 5.0, 60), rng.normal(0.0, 1.5, 60)])
+    expected = np.array([numbers_of(slopes(x, y)) for x, y in points.T.tolist()])
+    lanes, single = al.jit(al.vmap(slopes)), al.jit(slopes)
+    for order in (slice(None), slice(None, None, -1)):
+        value, (by_x, by_y) = lanes(*points[:, order])
+        assert np.array_equal(np.array([value, by_x, by_y]).T, expected[order])
+        assert [numbers_of(single(x, y)) for x, y in points.T.tolist()] == expected.tolist()
+    assert len(lanes.paths()) <= 4 and all("turns of one loop" in str(path) for path in lanes.paths())
+
+
+def test_lanes_that_were_served_before_a_loop_was_known_run_again():
+    """So the bits of a lane do not hang on its place, even where the derivatives of a loop are added in another order."""
+    f = al.hessian(used_again, argnums=(0, 1))
+    points = np.array([np.linspace(0.3, 6.0, 9), np.linspace(-1.0, 1.0, 9)])
+    once = al.jit(al.vmap(f))
+    first, second = (np.array(numbers_of(once(*points))) for _ in range(2))
+    backwards = np.array(numbers_of(al.jit(al.vmap(f))(*points[:, ::-1])))
+    assert np.array_equal(first, second) and np.array_equal(first, backwards[..., ::-1])

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import autograd_lite as al
+from autograd_lite import core
 from autograd_lite.tape import lane_paths, steps
 from autograd_lite.tape.masked import MaskedLoop
 from autograd_lite.tape.program import Builder
@@ -315,6 +316,19 @@ def test_an_interrupt_ends_a_loop_without_end():
     with pytest.raises(KeyboardInterrupt):
         spin(np.ones(100))
     assert spin(np.array([-1.0, 0.0])).tolist() == [-1.0, 0.0]
+
+
+def test_an_interrupt_ends_compiled_turns_without_end():
+    """It is raised where the first frame of Python begins behind machine code, outside of any `try`, and is not lost."""
+    if not core.compiled:
+        pytest.skip("ctypes drops it without the compiled core")
+    spin = al.jit(al.vmap(lambda x, d: al.while_loop(lambda y: y > 0, lambda y: y + d, x)))
+    assert spin(np.array([3.0, 0.0]), -np.ones(2)).tolist() == [0.0, 0.0]  # machine code knows the turn
+    for _ in range(3):
+        threading.Timer(0.05, _thread.interrupt_main).start()
+        with pytest.raises(KeyboardInterrupt):
+            spin(np.ones(100), np.ones(100))
+    assert spin(np.array([3.0, 0.0]), -np.ones(2)).tolist() == [0.0, 0.0]
 
 
 def test_a_scan_in_a_turn_and_a_loop_in_a_scan():

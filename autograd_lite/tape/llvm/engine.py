@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from itertools import accumulate, pairwise
+from math import nan
 from pathlib import Path
 from threading import RLock
 from types import SimpleNamespace
@@ -17,6 +18,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from autograd_lite import core
 from autograd_lite.errors import CompilationError
 from autograd_lite.primitives import Primitive
 from autograd_lite.tape import cache as disk
@@ -183,22 +185,27 @@ def ready(
 class Callback:
     """A way back into Python from machine code, which gets `failed` where `call` raises; failures are kept for the caller.
 
-    With `own` each thread has its own failures, else the caller may have started the thread that calls back.
+    With `own` each thread has its own failures, else the caller may have started the thread that calls back. An interrupt
+    from the keyboard that comes while machine code runs is raised where the first frame of Python begins: the compiled core
+    catches it there; in pure Python `ctypes` drops it.
     """
 
     def __init__(self, call: Callable[..., Any], kind: Any, failed: Any, *, own: bool = False) -> None:
         self._kept: Any = threading.local() if own else SimpleNamespace()
 
+        def failing(failure: BaseException) -> Any:
+            self.failures.append(failure)
+            if loops := running_loops():
+                loops[-1].value = STOPPED
+            return failed
+
         def guarded(*arguments: Any) -> Any:
             try:
                 return call(*arguments)
             except BaseException as failure:  # noqa: BLE001 - it is raised again when the machine code has returned
-                self.failures.append(failure)
-                if loops := running_loops():
-                    loops[-1].value = STOPPED
-                return failed
+                return failing(failure)
 
-        self._function = kind(guarded)
+        self._function = kind(core.compiled.guarded(call, failing) if core.compiled else guarded)
         self.address = ctypes.cast(self._function, ctypes.c_void_p).value or 0
 
     @property
@@ -237,8 +244,18 @@ def called_back(operation: Any) -> Any:
     if hasattr(operation, "table"):
         return At(operation.table)
     if hasattr(operation, "stopped"):
-        return Callback(operation.value, ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_double), float("nan"), own=True)
+        return pause_callback(operation)
     return callback(operation)
+
+
+def pause_callback(pause: Any) -> Callback:
+    """The way back for a look at what goes on outside; once it has failed, the loops of other lanes that follow end too."""
+
+    def look(full: float) -> float:
+        return nan if found.failures else pause.value(full)
+
+    found = Callback(look, ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_double), nan, own=True)
+    return found
 
 
 def callback(primitive: Primitive) -> Callback:

@@ -13,7 +13,7 @@ from autograd_lite.tape.masked import LIMIT, MaskedGradient, MaskedLoop, MaskedS
 from autograd_lite.tape.program import Program
 
 #: Turns between two looks at what goes on outside.
-PATIENCE = 1 << 16
+PATIENCE = 1 << 14
 
 #: Words of a stack.
 STACK = 3
