@@ -580,8 +580,9 @@ def test_published_minimum(case):
     assert np.all(multipliers[search.equations :] >= -1e-8)
 
 
-#: Where SLSQP ends in a line search that finds nothing better, with derivatives as with differences.
-ROUGH = {73: 1e-6, 93: 2e-8}
+#: Where SLSQP ends in a line search that finds nothing better, with derivatives as with differences. In 37 it leaves a
+#: constraint whose multiplier is 144 violated by 6.2e-7, with derivatives by hand too, to the last bit, on some processors.
+ROUGH = {37: 144 * 6.3e-7 / 3456, 73: 1e-6, 93: 2e-8}
 
 
 def solved(minimizer, f, problem):
