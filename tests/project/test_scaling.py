@@ -29,7 +29,8 @@ def test_more_workers_are_not_slower_until_the_scheduler_is_full():
     shares = [
         [efficiency(Job("options", 1e9 * w, block), w, MEASURED) for w in (1, 50, 1000)] for block in (10**5, 10**7)
     ]
-    assert shares[0][0] > 0.9 and shares[0][1] < 0.3
+    bend = 1e5 * MEASURED["row options"] / MEASURED["task"]  # so many workers keep the scheduler busy
+    assert shares[0][0] > 0.9 and bend < 50 and 0.7 < shares[0][1] / (bend / 50) < 1.05
     assert min(shares[1]) > 0.9
 
 
