@@ -15,6 +15,14 @@ def lock() -> Any:
     return made
 
 
+def waited_for() -> Any:
+    """A lock for which a fork waits, where the child needs what it guards as a whole: the thread that forks may hold it."""
+    made = threading.RLock()
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(before=made.acquire, after_in_parent=made.release, after_in_child=made.release)
+    return made
+
+
 def _open() -> None:
     for held in list(_locks):
         if not held._is_owned():  # noqa: SLF001 - by the thread that forks, which gives it back in both processes

@@ -74,6 +74,16 @@ def averaged(total: Any, rows: int) -> Any:
     return optree.tree_map(lambda a: a / (rows or nan), total, namespace=NAMESPACE)
 
 
+def cut(array: Any, axis: int, first: int, end: int) -> Any:
+    """Some rows of an array: a view, or what slicing gives of others."""
+    return array[(slice(None),) * axis + (slice(first, end),)] if axis else array[first:end]
+
+
+def without_rows(name: str) -> ArgumentError:
+    """The error where no argument is mapped."""
+    return ArgumentError(f"{name} maps over none of its arguments. Give in_axes=0 to those that have an axis of lanes.")
+
+
 def failing(run: Callable[[int, int], Any], length: int) -> int | None:
     """The row that fails, in the time of two further runs at most; None if it is not a matter of rows."""
 

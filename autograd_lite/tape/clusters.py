@@ -25,7 +25,7 @@ from autograd_lite.errors import ArgumentError, OperandError
 from autograd_lite.nests import NAMESPACE, Fixed, Shape, variables_of
 from autograd_lite.tape import workers
 from autograd_lite.tape.backends.registry import in_one_thread
-from autograd_lite.tape.blocks import combined, failing, raise_placed
+from autograd_lite.tape.blocks import combined, cut, failing, raise_placed, without_rows
 from autograd_lite.tape.trace import is_fixed
 
 #: Sums that one task adds up: a power of two, so that groups of groups are parts of the tree over all blocks.
@@ -145,9 +145,7 @@ def lazily(
                 leaf.copy() if isinstance(leaf, np.ndarray) else leaf
             )  # as it is now, whatever is written later
     if not rows:
-        raise ArgumentError(
-            f"{name} maps over none of its arguments. Give in_axes=0 to those that have an axis of lanes."
-        )
+        raise without_rows(name)
     rows, pairs, sizes = _aligned(rows, places, name)
     filled = optree.tree_unflatten(containers, given)
     outline = _outline(program, mapped, Task(filled, tuple(places), (), None, summed=False), rows, late)
@@ -236,7 +234,7 @@ def _outline(program: Program, mapped: Any, task: Task, rows: list[Any], late: l
 def _of_first_row(mapped: Any, task: Task, rows: list[Any], late: list[Any]) -> Any:
     """The results of the first row, which Dask computes for that."""
     first = [
-        array.blocks[(slice(None),) * place + (slice(1),)].map_blocks(_cut, place, dtype=array.dtype)
+        cut(array.blocks, place, 0, 1).map_blocks(cut, place, 0, 1, dtype=array.dtype)
         for array, place in zip(rows, task.axes, strict=True)
     ]
     computed = import_module("dask").compute(*first, *late)
@@ -296,8 +294,8 @@ def _block(number: tuple[int, ...], program: Program, task: Task, *arrays: Any) 
     length = rows[0].shape[task.axes[0]]
 
     def run(function: Callable[..., Any], first: int = 0, end: int = length) -> Any:
-        cut = [_cut(array, axis, first, end) for array, axis in zip(rows, task.axes, strict=True)]
-        arguments, keywords = task.filled(cut, varying=True)
+        part = [cut(array, axis, first, end) for array, axis in zip(rows, task.axes, strict=True)]
+        arguments, keywords = task.filled(part, varying=True)
         return function(*arguments, **keywords)
 
     with in_one_thread():  # Dask runs a task on each of its threads
@@ -352,11 +350,6 @@ def _sums(results: list[Any], length: int, task: Task) -> Any:
 
 def _told(kinds: Sequence[tuple[Any, tuple[int, ...]]]) -> str:
     return ", ".join(f"{dtype}{list(shape) or ''}" for dtype, shape in kinds)
-
-
-def _cut(array: Any, axis: int, first: int = 0, end: int = 1) -> Any:
-    """Some rows."""
-    return array[(slice(None),) * axis + (slice(first, end),)]
 
 
 def _picked(results: tuple[Any, ...], k: int) -> Any:

@@ -194,13 +194,11 @@ def linear_sums(kinds: Any, starts: Any, arguments: Any, constants: Any, outputs
 
     The instruction at a slot has its arguments from a start on; constants lie before the first instruction.
     """
-    first, numbers = len(kinds) - len(starts), constants.tolist()
-    inputs = first - len(numbers)
+    first = len(kinds) - len(starts)
+    numbers = np.zeros(len(kinds))  # 0 for what is no constant
+    numbers[first - len(constants) : first] = constants
+    constant = numbers.tolist().__getitem__
     starts, arguments, kinds = starts.tolist(), arguments.tolist(), kinds.tobytes()
-
-    def constant(slot: int) -> float:
-        """The number of a constant, 0 for what is none."""
-        return numbers[slot - inputs] if inputs <= slot < first else 0.0
 
     def of(output: int) -> tuple[float, dict[int, float]]:
         terms: dict[int, float] = {}
@@ -223,7 +221,7 @@ def linear_sums(kinds: Any, starts: Any, arguments: Any, constants: Any, outputs
             if kind == _ADD:
                 waiting += (arguments[start + 1], factor), (arguments[start], factor)
             elif kind == _CONSTANT:
-                offset += factor * numbers[slot - inputs]
+                offset += factor * constant(slot)
             elif kind < _TERM and (parts := _parts(kind, arguments[start : start + 2], factor, constant)) is not None:
                 waiting += parts
             else:

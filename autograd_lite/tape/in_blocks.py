@@ -12,7 +12,7 @@ import optree
 from autograd_lite import hints, pickles
 from autograd_lite.errors import ArgumentError
 from autograd_lite.nests import NAMESPACE
-from autograd_lite.tape.blocks import added, averaged, combined, failing, raise_placed
+from autograd_lite.tape.blocks import added, averaged, combined, cut, failing, raise_placed, without_rows
 from autograd_lite.tape.call import Compiled
 from autograd_lite.tape.vmap import Mapped, axes_of
 from autograd_lite.transforms import name_of
@@ -179,7 +179,7 @@ class _Arguments:
         if len(self.counts) > 1:
             raise self._unequal(*sorted(self.counts)[:2])
         if not self.counts and not self.read:
-            raise ArgumentError(f"{name} maps over none of its arguments. Give in_axes=0 to those that have rows.")
+            raise without_rows(name)
 
     def take(self, start: int, rows: int) -> tuple[int, list[Any], dict[str, Any]] | None:
         """The next rows: how many, and the arguments; None behind the last."""
@@ -313,8 +313,7 @@ def _length(leaf: Any, axis: int, name: str) -> int:
 
 def _slice(leaf: Any, axis: int, start: int, end: int) -> Any:
     """Some rows: a view of an array, what slicing gives of others."""
-    before = axis if axis >= 0 else len(leaf.shape) + axis
-    part = leaf[(slice(None),) * before + (slice(start, end),)] if before else leaf[start:end]
+    part = cut(leaf, axis % len(leaf.shape), start, end)
     return np.asarray(part) if isinstance(part, np.memmap) else part
 
 

@@ -16,6 +16,7 @@ from autograd_lite.refusals import singular_in_lane
 from autograd_lite.tape import clusters, recording
 from autograd_lite.tape.backends.lanes import Columns
 from autograd_lite.tape.backends.registry import fastest
+from autograd_lite.tape.blocks import without_rows
 from autograd_lite.tape.lane_operations import Found, entered
 from autograd_lite.tape.lane_paths import LanePaths, in_row, reduced
 from autograd_lite.tape.paths import Paths, Unmapped
@@ -118,9 +119,7 @@ class Mapped:
             arrays.append(rows.reshape(count, math.prod(rows.shape[1:])))
             outlines.append(rows.shape[1:] or None)
         if count is None:
-            raise ArgumentError(
-                f"{name} maps over none of its arguments. Give in_axes=0 to those that have an axis of lanes."
-            )
+            raise without_rows(name)
         columns = Columns(count, shared[1] if len(shared) == 2 else np.concatenate(shared), arrays)
         return Call(columns, Shape(containers, tuple(outlines)), tuple(axis is not None for axis in axes), found)
 

@@ -100,6 +100,7 @@ PLACES = {
 FUNCTIONS = {
     "Variable": al.Variable, "backward": al.Variable.backward, "gradients": al.gradients, "grad": al.grad,
     "value_and_grad": al.value_and_grad, "jacobian": al.jacobian, "hessian": al.hessian, "jit": al.jit, "vmap": al.vmap,
+    "in_blocks": al.in_blocks,
     "scan": al.scan, "while_loop": al.while_loop, "take": al.take,
     "root": al.root, "fixed_point": al.fixed_point, "argmin": al.argmin, "odeint": al.odeint,
     "check_grads": al.check_grads, "draw": al.draw, "html": al.draw(al.Variable(1.0)).html, "save": al.save, "load": al.load,

@@ -2,7 +2,6 @@
 
 import ctypes
 import json
-import os
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,14 +10,13 @@ from hashlib import sha256
 from itertools import accumulate, pairwise
 from math import nan
 from pathlib import Path
-from threading import RLock
 from types import SimpleNamespace
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from autograd_lite import core
+from autograd_lite import core, forks
 from autograd_lite.errors import CompilationError
 from autograd_lite.primitives import Primitive
 from autograd_lite.tape import cache as disk
@@ -33,9 +31,7 @@ except ImportError:  # the extra `jit` is not installed
 #: Whether machine code can be had at all.
 AVAILABLE = llvm is not None
 
-_lock = RLock()  # a thread that forks while it compiles must not wait for itself
-if hasattr(os, "register_at_fork"):  # in a child, nobody would open what another thread had closed
-    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
+_lock = forks.waited_for()  # around LLVM
 
 
 @dataclass(frozen=True)

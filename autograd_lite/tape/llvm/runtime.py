@@ -1,12 +1,11 @@
 """Functions that every compiled program calls: compiled once, with all optimisations."""
 
 import ctypes
-import os
 from collections.abc import Callable
 from functools import cache, partial
-from threading import RLock
 from typing import Any
 
+from autograd_lite import forks
 from autograd_lite.tape.llvm import engine, tables
 from autograd_lite.tape.llvm.ir import Builder, Module, Value, vector
 
@@ -188,9 +187,7 @@ def library(group: str, _width: int | None = None) -> Module:
     return module
 
 
-_loading = RLock()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_loading.acquire, after_in_parent=_loading.release, after_in_child=_loading.release)
+_loading = forks.waited_for()
 _loaded: dict[Any, engine.Module] = {}
 
 
