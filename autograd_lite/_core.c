@@ -901,18 +901,20 @@ static int by_number(const void *a, const void *b)
     return (one < other) - (one > other);
 }
 
-/* Newest first: a place for each number where they lie close together. */
-static void in_order(Pass *p)
+/* Newest first: a place for each number where they lie close together. Whether two may have one number, which somebody set. */
+static int in_order(Pass *p)
 {
     size_t count = p->inner_count, range = p->high - p->low + 1, put = 0;
     Node **place = range <= 4 * count + 4096 ? PyMem_RawCalloc(range, sizeof(Node *)) : NULL;
     for (Node **at; place && put < count && !*(at = &place[p->high - p->inner[put].number]); put++) *at = p->inner[put].node;
-    if (!place || put < count) /* far apart, or two have one number, which somebody set */
+    int sorted = !place || put < count; /* far apart, or equal */
+    if (sorted)
         qsort(p->inner, count, sizeof(Numbered), by_number);
     else
         for (size_t i = 0, k = 0; k < count; i++)
             if (place[i]) p->inner[k++].node = place[i];
     PyMem_RawFree(place);
+    return sorted;
 }
 
 /* `variable.search` */
@@ -1104,11 +1106,13 @@ static PyObject *core_reachable(ARGUMENTS)
         if (!i || number < p.low) p.low = number;
         if (!i || number > p.high) p.high = number;
         p.inner[p.inner_count++] = (Numbered){number, p.met[i]};
+        p.met[i]->word &= ~(uint64_t)MET; /* before anything of Python runs */
     }
-    for (size_t i = 0; i < p.met_count; i++) p.met[i]->word &= ~(uint64_t)MET; /* before anything of Python runs */
-    if (p.inner_count) in_order(&p);
-    for (size_t i = 0; i < p.inner_count; i++)
-        if (!i || NUMBER(p.inner[i].node) != NUMBER(p.inner[nodes - 1].node)) p.inner[nodes++] = p.inner[i];
+    if (!p.inner_count || !in_order(&p)) nodes = p.inner_count;
+    else
+        for (size_t i = 0; i < p.inner_count; i++)
+            if (!i || p.inner[i].number != p.inner[nodes - 1].number) p.inner[nodes++] = p.inner[i];
+    p.met_count = 0;
     all = PyList_New((Py_ssize_t)nodes);
     for (size_t i = 0; all && i < nodes; i++) PyList_SET_ITEM(all, nodes - 1 - i, Py_NewRef((PyObject *)p.inner[i].node));
 out:
@@ -1212,48 +1216,6 @@ static PyObject *core_send_graphs(ARGUMENTS)
     Py_RETURN_NONE;
 }
 
-/* The slot of a node by `Builder.instruction`, a new reference; NULL without an error where that is to be asked. */
-static PyObject *slot_of_node(Node *n, PyObject *const *part, int merging)
-{
-    PyObject *const slot_of = part[0], *const known = part[1], *const code = part[2], *const constants = part[3];
-    const long long first_constant = 1LL << 28, first_instruction = 1LL << 29;
-    Rule *rule = bound(n->primitive);
-    Py_ssize_t arity = arguments_of(n), folded = 0;
-    if (rule && rule == rules[POS] && argument(n, 0)) return Py_XNewRef(found(slot_of, argument(n, 0)));
-    if (!rule || !arity || arity > 3 || (arity == 1 && rule->value.in_c.one == v_itself)) return NULL;
-    PyObject *slots = PyTuple_New(arity), *key = NULL, *slot = NULL;
-    long long place[3];
-    for (Py_ssize_t k = 0; slots && k < arity; k++) {
-        Node *a = argument(n, k);
-        PyObject *number = a ? NULL : (n->word & FIRST) == WIDE ? Py_NewRef(PyTuple_GET_ITEM(n->first, k))
-            : PyFloat_FromDouble(k ? n->by_second : n->by_first);
-        double x = number ? PyFloat_AS_DOUBLE(number) : 0.0;
-        PyObject *s = a ? found(slot_of, a) : number && x != 0.0 && !isnan(x) ? PyDict_GetItemWithError(constants, number) : NULL;
-        Py_XDECREF(number);
-        place[k] = s ? PyLong_AsLongLong(s) : 0;
-        int is_constant = first_constant <= place[k] && place[k] < first_instruction;
-        folded += is_constant;
-        if (!s || (is_constant && rule == rules[MUL] && (a || x == 1.0))) goto out;
-        PyTuple_SET_ITEM(slots, k, Py_NewRef(s));
-    }
-    if (!slots || folded == arity) goto out;
-    if ((rule == rules[ADD] || rule == rules[MUL]) && place[0] > place[1]) {
-        PyObject *swap = PyTuple_GET_ITEM(slots, 0);
-        PyTuple_SET_ITEM(slots, 0, PyTuple_GET_ITEM(slots, 1));
-        PyTuple_SET_ITEM(slots, 1, swap);
-    }
-    if (!(key = PyTuple_Pack(2, rule, slots))) goto out;
-    PyObject *own = PyLong_FromLongLong(first_instruction + PyList_GET_SIZE(code));
-    if (own && !merging && PyDict_SetItem(known, key, own) < 0) Py_CLEAR(own);
-    slot = own ? Py_XNewRef(merging ? PyDict_SetDefault(known, key, own) : own) : NULL;
-    if (slot && slot == own && PyList_Append(code, key) < 0) Py_CLEAR(slot);
-    Py_XDECREF(own);
-out:
-    Py_XDECREF(slots);
-    Py_XDECREF(key);
-    return slot;
-}
-
 /* between(inner, leading): `backward.between`. */
 static PyObject *core_between(ARGUMENTS)
 {
@@ -1270,35 +1232,197 @@ static PyObject *core_between(ARGUMENTS)
     return visited;
 }
 
-/* Slots of a builder: `of` has marks, then final slots, of its constants and instructions, and a place for an input's. */
-typedef struct { Py_ssize_t inputs, constants, count, *of; } Slots;
+/* --- the instructions of a builder: `program.Code` --- */
 
-static Py_ssize_t *place_of(const Slots *s, PyObject *slot) /* NULL with an error */
+#define FIRST_OF_CONSTANTS (1u << 28)
+#define FIRST_OF_CODE (1u << 29)
+typedef struct { PyObject *operation, *wide; uint32_t at[3], arity, kept; } Entry; /* more than three slots are a tuple */
+typedef struct { /* and a table of places of those that are kept in it, from 1 on, by hashes */
+    PyObject_HEAD
+    Entry *entries; size_t entries_count, entries_room;
+    uint32_t *table; size_t mask;
+} Code;
+
+static void code_dealloc(PyObject *self)
 {
-    const long long first_constant = 1LL << 28, first_instruction = 1LL << 29;
-    long long k = PyLong_AsLongLong(slot);
-    if (0 <= k && k < s->inputs) { s->of[s->constants + s->count] = (Py_ssize_t)k; return &s->of[s->constants + s->count]; }
-    if (first_constant <= k && k < first_constant + s->constants) return &s->of[k - first_constant];
-    if (first_instruction <= k && k < first_instruction + s->count) return &s->of[s->constants + (k - first_instruction)];
-    if (!PyErr_Occurred()) PyErr_SetObject(PyExc_KeyError, slot);
+    Code *c = (Code *)self;
+    for (size_t i = 0; i < c->entries_count; i++) { Py_DECREF(c->entries[i].operation); Py_XDECREF(c->entries[i].wide); }
+    PyMem_RawFree(c->entries);
+    PyMem_RawFree(c->table);
+    PyObject_Free(self);
+}
+static int64_t code_hash(const Entry *e) /* -1 with an error */
+{
+    uint64_t h = bound(e->operation) ? (uint64_t)(uintptr_t)e->operation >> 4 : (uint64_t)PyObject_Hash(e->operation);
+    uint64_t wide = e->wide ? (uint64_t)PyObject_Hash(e->wide) : 0;
+    if (h == (uint64_t)-1 || wide == (uint64_t)-1) return -1;
+    h = (h ^ wide) * 0x9E3779B97F4A7C15u + e->at[0];
+    h = (h ^ h >> 29) * 0xBF58476D1CE4E5B9u + e->at[1];
+    h = (h ^ h >> 32) * 0x94D049BB133111EBu + e->at[2];
+    return (int64_t)((h ^ h >> 31) >> 1);
+}
+static int code_equal(const Entry *a, const Entry *b) /* -1 with an error */
+{
+    if (a->arity != b->arity || memcmp(a->at, b->at, sizeof a->at)) return 0;
+    int same = a->operation == b->operation ? 1
+        : bound(a->operation) || bound(b->operation) ? 0 : PyObject_RichCompareBool(a->operation, b->operation, Py_EQ);
+    return same == 1 && a->wide ? PyObject_RichCompareBool(a->wide, b->wide, Py_EQ) : same;
+}
+/* Where an instruction stands in the table, or belongs: NULL with an error. */
+static uint32_t *code_place(Code *c, const Entry *e)
+{
+    if (2 * c->entries_count >= c->mask) {
+        size_t mask = 1023;
+        while (mask <= 4 * c->entries_count) mask = 4 * mask + 3;
+        uint32_t *wider = PyMem_RawCalloc(mask + 1, sizeof *wider);
+        if (!wider) return (uint32_t *)PyErr_NoMemory();
+        for (size_t i = 0; i < c->entries_count; i++) { /* of equal ones the first comes first */
+            if (!c->entries[i].kept) continue;
+            int64_t h = code_hash(&c->entries[i]);
+            if (h == -1) { PyMem_RawFree(wider); return NULL; }
+            size_t k = (size_t)h & mask;
+            while (wider[k]) k = (k + 1) & mask;
+            wider[k] = (uint32_t)i + 1;
+        }
+        PyMem_RawFree(c->table);
+        c->table = wider;
+        c->mask = mask;
+    }
+    int64_t h = code_hash(e);
+    for (size_t k = (size_t)h; h != -1; k++) {
+        uint32_t *at = &c->table[k & c->mask];
+        int equal = *at ? code_equal(&c->entries[*at - 1], e) : 1;
+        if (equal) return equal < 0 ? NULL : at;
+    }
     return NULL;
 }
-static int mark_all(const Slots *s, PyObject *slots) /* -1 with an error */
+/* The slot of an instruction, entered if there is none that is equal; of one that is not `kept` a new one. 0 with an error. */
+static uint32_t code_slot(Code *c, const Entry *e)
 {
-    Py_ssize_t *place = s->of;
-    for (Py_ssize_t i = 0; place && i < PySequence_Fast_GET_SIZE(slots); i++)
-        if ((place = place_of(s, PySequence_Fast_GET_ITEM(slots, i)))) *place = 1;
-    return place ? 0 : -1;
+    uint32_t *place = e->kept ? code_place(c, e) : NULL;
+    if (e->kept && !place) return 0;
+    if (place && *place) return FIRST_OF_CODE + *place - 1;
+    if (c->entries_count >= FIRST_OF_CODE || ROOM(c, entries) < 0) { PyErr_NoMemory(); return 0; }
+    c->entries[c->entries_count++] = *e;
+    Py_INCREF(e->operation);
+    Py_XINCREF(e->wide);
+    if (place) *place = (uint32_t)c->entries_count;
+    return FIRST_OF_CODE + (uint32_t)c->entries_count - 1;
 }
-static PyObject *moved(const Slots *s, PyObject *slots) /* into a tuple */
+static int code_entry(PyObject *args, Entry *e) /* of an operation and a tuple; -1 with an error */
 {
-    PyObject *all = PyTuple_New(PySequence_Fast_GET_SIZE(slots));
-    for (Py_ssize_t i = 0; all && i < PyTuple_GET_SIZE(all); i++) {
-        Py_ssize_t *place = place_of(s, PySequence_Fast_GET_ITEM(slots, i));
-        PyObject *slot = place ? PyLong_FromSsize_t(*place) : NULL;
-        if (slot) PyTuple_SET_ITEM(all, i, slot);
+    PyObject *slots;
+    int kept = 0;
+    *e = (Entry){0};
+    if (!PyArg_ParseTuple(args, "OO!|p", &e->operation, &PyTuple_Type, &slots, &kept)) return -1;
+    e->kept = (uint32_t)kept;
+    e->arity = (uint32_t)PyTuple_GET_SIZE(slots);
+    if (e->arity > 3) e->wide = slots;
+    else for (uint32_t k = 0; k < e->arity; k++) e->at[k] = (uint32_t)PyLong_AsUnsignedLong(PyTuple_GET_ITEM(slots, k));
+    return PyErr_Occurred() ? -1 : 0;
+}
+static PyObject *code_find(PyObject *self, PyObject *args)
+{
+    Entry e;
+    uint32_t *place = code_entry(args, &e) < 0 ? NULL : code_place((Code *)self, &e);
+    if (!place) return NULL;
+    if (*place) return PyLong_FromUnsignedLong(FIRST_OF_CODE + *place - 1);
+    Py_RETURN_NONE;
+}
+static PyObject *code_append(PyObject *self, PyObject *args)
+{
+    Entry e;
+    uint32_t slot = code_entry(args, &e) < 0 ? 0 : code_slot((Code *)self, &e);
+    return slot ? PyLong_FromUnsignedLong(slot) : NULL;
+}
+static Py_ssize_t code_length(PyObject *self) { return (Py_ssize_t)((Code *)self)->entries_count; }
+static PyObject *code_item(PyObject *self, Py_ssize_t i)
+{
+    if (i < 0 || i >= code_length(self)) { PyErr_SetString(PyExc_IndexError, "there is no such instruction"); return NULL; }
+    const Entry *e = &((Code *)self)->entries[i];
+    PyObject *slots = e->wide ? Py_NewRef(e->wide) : PyTuple_New(e->arity), *both = NULL;
+    for (uint32_t k = 0; slots && !e->wide && k < e->arity; k++) {
+        PyObject *slot = PyLong_FromUnsignedLong(e->at[k]);
+        if (slot) PyTuple_SET_ITEM(slots, k, slot);
+        else Py_CLEAR(slots);
+    }
+    if (slots) both = PyTuple_Pack(2, e->operation, slots);
+    Py_XDECREF(slots);
+    return both;
+}
+static PyObject *code_taken(PyObject *self, PyObject *first)
+{
+    Code *c = (Code *)self;
+    Py_ssize_t from = PyLong_AsSsize_t(first), n = code_length(self);
+    if (from < 0 || from > n) return refused("there is no such instruction");
+    PyObject *all = PyList_New(n - from);
+    for (Py_ssize_t i = from; all && i < n; i++) {
+        PyObject *both = code_item(self, i);
+        if (both) PyList_SET_ITEM(all, i - from, both);
         else Py_CLEAR(all);
     }
+    if (!all) return NULL;
+    PyMem_RawFree(c->table);
+    c->table = NULL;
+    c->mask = 0;
+    for (; n > from; n--) {
+        Entry last = c->entries[--c->entries_count];
+        Py_DECREF(last.operation);
+        Py_XDECREF(last.wide);
+    }
+    return all;
+}
+static PyObject *code_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(keywords))
+{
+    Code *c = PyObject_New(Code, type);
+    if (c) memset((char *)c + sizeof(PyObject), 0, sizeof(Code) - sizeof(PyObject));
+    return (PyObject *)c;
+}
+static PyMethodDef code_methods[] = {{"find", code_find, METH_VARARGS, NULL}, {"append", code_append, METH_VARARGS, NULL}, {"taken", code_taken, METH_O, NULL}, {NULL, NULL, 0, NULL}};
+static PySequenceMethods code_sequence = {.sq_length = code_length, .sq_item = code_item};
+static PyTypeObject CodeType = {
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "autograd_lite._core.Code", .tp_basicsize = sizeof(Code), .tp_new = code_new,
+    .tp_flags = Py_TPFLAGS_DEFAULT, .tp_dealloc = code_dealloc, .tp_methods = code_methods, .tp_as_sequence = &code_sequence,
+};
+
+/* Slots of a builder: `of` has marks, then final slots, of its constants and instructions, and a place for an input's;
+   `numbers` the final slots as Python has them. */
+typedef struct { Py_ssize_t inputs, constants, count, *of; PyObject **numbers; Code *code; } Slots;
+
+static Py_ssize_t *place_of(const Slots *s, long long k) /* NULL with an error */
+{
+    const long long constant = k - FIRST_OF_CONSTANTS, instruction = k - FIRST_OF_CODE;
+    if (0 <= k && k < s->inputs) { s->of[s->constants + s->count] = (Py_ssize_t)k; return &s->of[s->constants + s->count]; }
+    if (0 <= constant && constant < s->constants) return &s->of[constant];
+    if (0 <= instruction && instruction < s->count) return &s->of[s->constants + instruction];
+    if (!PyErr_Occurred()) PyErr_Format(PyExc_KeyError, "%lld", k);
+    return NULL;
+}
+static int mark(const Slots *s, long long k) /* -1 with an error */
+{
+    Py_ssize_t *place = place_of(s, k);
+    if (place) *place = 1;
+    return place ? 0 : -1;
+}
+static int mark_all(const Slots *s, PyObject *slots) /* a list or a tuple */
+{
+    int failed = 0;
+    for (Py_ssize_t i = 0; !failed && i < PySequence_Fast_GET_SIZE(slots); i++)
+        failed = mark(s, PyLong_AsLongLong(PySequence_Fast_GET_ITEM(slots, i)));
+    return failed;
+}
+static PyObject *moved(const Slots *s, const Entry *e, PyObject *slots) /* of an instruction, or a list, into a tuple */
+{
+    if (e && e->wide) slots = e->wide;
+    Py_ssize_t count = slots ? PySequence_Fast_GET_SIZE(slots) : e->arity;
+    PyObject *all = PyTuple_New(count);
+    for (Py_ssize_t i = 0; all && i < count; i++) {
+        Py_ssize_t *place = place_of(s, slots ? PyLong_AsLongLong(PySequence_Fast_GET_ITEM(slots, i)) : e->at[i]);
+        PyObject **number = place ? &s->numbers[*place] : NULL;
+        if (number && (*number || (*number = PyLong_FromSsize_t(*place)))) PyTuple_SET_ITEM(all, i, Py_NewRef(*number));
+        else Py_CLEAR(all);
+    }
+    if (all && count) PyObject_GC_UnTrack(all); /* whole numbers are in no cycle */
     return all;
 }
 
@@ -1306,15 +1430,20 @@ static PyObject *moved(const Slots *s, PyObject *slots) /* into a tuple */
 static PyObject *core_pruned(PyObject *Py_UNUSED(module), PyObject *args)
 {
     Slots s = {0};
-    PyObject *code, *roots, *kept = NULL, *left = NULL, *places = NULL, *all = NULL;
-    if (!PyArg_ParseTuple(args, "O!nnO!", &PyList_Type, &code, &s.inputs, &s.constants, &PyList_Type, &roots)) return NULL;
-    s.count = PyList_GET_SIZE(code);
-    Py_ssize_t *of = s.of = PyMem_Calloc(s.constants + s.count + 1, sizeof(Py_ssize_t)), next = s.inputs, n = 0;
-    if (!of) return PyErr_NoMemory();
+    PyObject *roots, *kept = NULL, *left = NULL, *places = NULL, *all = NULL;
+    if (!PyArg_ParseTuple(args, "O!nnO!", &CodeType, &s.code, &s.inputs, &s.constants, &PyList_Type, &roots)) return NULL;
+    s.count = (Py_ssize_t)s.code->entries_count;
+    Py_ssize_t most = s.inputs + s.constants + s.count, next = s.inputs, n = 0;
+    Py_ssize_t *of = s.of = PyMem_Calloc(s.constants + s.count + 1, sizeof(Py_ssize_t));
+    s.numbers = PyMem_Calloc(most + 1, sizeof(PyObject *));
+    if (!of || !s.numbers) { PyErr_NoMemory(); goto out; }
     if (mark_all(&s, roots) < 0) goto out;
     for (Py_ssize_t i = s.count; i--;) {
+        const Entry *e = &s.code->entries[i];
         if (!of[s.constants + i]) continue;
-        if (mark_all(&s, PyTuple_GET_ITEM(PyList_GET_ITEM(code, i), 1)) < 0) goto out;
+        if (e->wide && mark_all(&s, e->wide) < 0) goto out;
+        for (uint32_t k = 0; !e->wide && k < e->arity; k++)
+            if (mark(&s, e->at[k]) < 0) goto out;
         n++;
     }
     if (!(kept = PyTuple_New(n)) || !(left = PyList_New(0))) goto out;
@@ -1329,19 +1458,156 @@ static PyObject *core_pruned(PyObject *Py_UNUSED(module), PyObject *args)
     for (Py_ssize_t i = 0; i < s.count; i++) {
         if (!of[s.constants + i]) continue;
         of[s.constants + i] = next++;
-        PyObject *instruction = PyList_GET_ITEM(code, i), *arguments = moved(&s, PyTuple_GET_ITEM(instruction, 1));
-        PyObject *step = arguments ? PyTuple_Pack(2, PyTuple_GET_ITEM(instruction, 0), arguments) : NULL;
+        const Entry *e = &s.code->entries[i];
+        PyObject *arguments = moved(&s, e, NULL), *step = arguments ? PyTuple_Pack(2, e->operation, arguments) : NULL;
         Py_XDECREF(arguments);
         if (!step) goto out;
+        if (bound(e->operation)) PyObject_GC_UnTrack(step); /* an operation of the table, which stays */
         PyTuple_SET_ITEM(kept, n++, step);
     }
-    if ((places = moved(&s, roots))) all = PyTuple_Pack(3, kept, left, places);
+    if ((places = moved(&s, NULL, roots))) all = PyTuple_Pack(3, kept, left, places);
 out:
+    for (Py_ssize_t i = 0; s.numbers && i < most; i++) Py_XDECREF(s.numbers[i]);
+    PyMem_Free(s.numbers);
     PyMem_Free(of);
     Py_XDECREF(kept);
     Py_XDECREF(left);
     Py_XDECREF(places);
     return all;
+}
+
+/* --- from nodes to instructions: tape.trace --- */
+
+/* remarkable(nodes): `trace.remarkable`; of the operations only those that are not in the table. */
+static PyObject *core_remarkable(PyObject *Py_UNUSED(module), PyObject *nodes)
+{
+    if (!are_nodes(nodes)) return NULL;
+    PyObject *known = PyList_New(0), *operations = PySet_New(NULL), *both = NULL, *last = NULL;
+    Py_ssize_t count = PyList_GET_SIZE(nodes);
+    int failed = !known || !operations;
+    for (Py_ssize_t i = 0; !failed && i < count; i++) {
+        if (i + 8 < count) AHEAD((Node *)PyList_GET_ITEM(nodes, i + 8));
+        Node *n = (Node *)PyList_GET_ITEM(nodes, i);
+        failed = n->about && PyList_Append(known, (PyObject *)n) < 0;
+        if (failed || !n->primitive || n->primitive == last) continue;
+        last = n->primitive;
+        failed = !bound(last) && PySet_Add(operations, last) < 0;
+    }
+    if (!failed) both = PyTuple_Pack(2, known, operations);
+    Py_XDECREF(known);
+    Py_XDECREF(operations);
+    return both;
+}
+
+#define RECENT 64 /* constants that are remembered */
+typedef struct {
+    PyObject *slot_of, *constants; /* dicts of Python: by numbers of nodes; by constants */
+    Code *code;
+    uint32_t *place;               /* slots, from 1 on, of nodes whose numbers follow each other */
+    uint64_t low, range;
+    double recent[RECENT];
+    uint32_t recent_slots[RECENT]; /* 0: none */
+    int merging;
+} Entering;
+
+static uint32_t slot_in(PyObject *dict, PyObject *key) /* takes the reference; UINT32_MAX: none, perhaps with an error */
+{
+    PyObject *slot = key ? PyDict_GetItemWithError(dict, key) : NULL;
+    Py_XDECREF(key);
+    return slot ? (uint32_t)PyLong_AsUnsignedLong(slot) : UINT32_MAX;
+}
+static uint32_t slot_of_argument(Entering *e, Node *n)
+{
+    uint64_t k = NUMBER(n) - e->low;
+    return k < e->range ? e->place[k] - 1 : slot_in(e->slot_of, get_number(n, NULL));
+}
+static uint32_t slot_of_number(Entering *e, double x)
+{
+    if (x == 0.0 || isnan(x)) return UINT32_MAX;
+    uint64_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    size_t k = (bits * 0x9E3779B97F4A7C15u) >> 58;
+    if (!e->recent_slots[k] || e->recent[k] != x) {
+        uint32_t slot = slot_in(e->constants, PyFloat_FromDouble(x));
+        if (slot == UINT32_MAX) return slot;
+        e->recent[k] = x;
+        e->recent_slots[k] = slot;
+    }
+    return e->recent_slots[k];
+}
+static int is_constant_slot(uint32_t slot) { return FIRST_OF_CONSTANTS <= slot && slot < FIRST_OF_CODE; }
+
+/* The slot of a node by `Builder.instruction`; UINT32_MAX without an error where that is to be asked. */
+static uint32_t slot_of_node(Entering *e, Node *n)
+{
+    Rule *rule = bound(n->primitive);
+    Py_ssize_t arity = arguments_of(n), folded = 0;
+    if (rule && rule == rules[POS] && argument(n, 0)) return slot_of_argument(e, argument(n, 0));
+    if (!rule || !arity || arity > 3 || (arity == 1 && rule->value.in_c.one == v_itself)) return UINT32_MAX;
+    Entry entry = {(PyObject *)rule, NULL, {0}, (uint32_t)arity, (uint32_t)e->merging};
+    for (Py_ssize_t k = 0; k < arity; k++) {
+        Node *a = argument(n, k);
+        double x = a ? 0.0 : (n->word & FIRST) == WIDE ? PyFloat_AS_DOUBLE(PyTuple_GET_ITEM(n->first, k)) : k ? n->by_second : n->by_first;
+        uint32_t slot = entry.at[k] = a ? slot_of_argument(e, a) : slot_of_number(e, x);
+        int is_constant = is_constant_slot(slot);
+        folded += is_constant;
+        if (slot == UINT32_MAX || (is_constant && rule == rules[MUL] && (a || x == 1.0))) return UINT32_MAX;
+    }
+    if (folded == arity) return UINT32_MAX;
+    if ((rule == rules[ADD] || rule == rules[MUL]) && entry.at[0] > entry.at[1]) {
+        uint32_t swap = entry.at[0];
+        entry.at[0] = entry.at[1];
+        entry.at[1] = swap;
+    }
+    uint32_t slot = code_slot(e->code, &entry);
+    return slot ? slot : UINT32_MAX;
+}
+static int told(Entering *e, Node *n) /* Python about the slot of a node; -1 with an error */
+{
+    uint64_t k = NUMBER(n) - e->low;
+    return k < e->range && e->place[k] ? put(e->slot_of, n, PyLong_FromUnsignedLong(e->place[k] - 1)) : 0;
+}
+static uint32_t asked(Entering *e, Node *n, PyObject *rest) /* Python; UINT32_MAX with an error */
+{
+    for (Py_ssize_t k = 0; k < arguments_of(n); k++)
+        if (argument(n, k) && told(e, argument(n, k)) < 0) return UINT32_MAX;
+    PyObject *slot = PyObject_CallOneArg(rest, (PyObject *)n);
+    uint32_t found = slot ? (uint32_t)PyLong_AsUnsignedLong(slot) : UINT32_MAX;
+    return slot && put(e->slot_of, n, slot) < 0 ? UINT32_MAX : found;
+}
+
+/* enter(rest, nodes, slot_of, code, constant_slots, merging, oldest, wanted): `trace.enter`. */
+static PyObject *core_enter(ARGUMENTS)
+{
+    if (count != 8 || !are_nodes(args[1]) || !PyDict_CheckExact(args[2]) || !PyObject_TypeCheck(args[3], &CodeType)
+        || !PyDict_CheckExact(args[4]) || !are_nodes(args[7])) return refused("enter takes a list, and parts of a builder");
+    Entering e = {.slot_of = args[2], .constants = args[4], .code = (Code *)args[3], .merging = args[5] == Py_True};
+    Py_ssize_t nodes = PyList_GET_SIZE(args[1]), wanted = PyList_GET_SIZE(args[7]);
+    long long low = PyLong_AsLongLong(args[6]);
+    if (low == -1 && PyErr_Occurred()) return NULL;
+    e.low = low < 0 ? 0 : (uint64_t)low;
+    e.range = nodes ? NUMBER((Node *)PyList_GET_ITEM(args[1], nodes - 1)) + 1 - e.low : 0;
+    if (e.range > 4 * (uint64_t)nodes + 4096) e.range = 4 * (uint64_t)nodes + 4096; /* for the others there is the dict */
+    if (!(e.place = PyMem_RawCalloc(e.range + 1, sizeof *e.place))) return PyErr_NoMemory();
+    int failed = 0;
+    PyObject *number, *slot_of_input;
+    for (Py_ssize_t at = 0; PyDict_Next(e.slot_of, &at, &number, &slot_of_input);) {
+        uint64_t k = PyLong_AsUnsignedLongLong(number) - e.low;
+        if (k < e.range) e.place[k] = (uint32_t)PyLong_AsUnsignedLong(slot_of_input) + 1;
+    }
+    for (Py_ssize_t i = 0; !failed && i < nodes; i++) {
+        Node *n = (Node *)PyList_GET_ITEM(args[1], i);
+        if (i + 8 < nodes) AHEAD((Node *)PyList_GET_ITEM(args[1], i + 8));
+        uint64_t k = NUMBER(n) - e.low;
+        if (slot_of_argument(&e, n) != UINT32_MAX) continue; /* an input */
+        uint32_t slot = PyErr_Occurred() ? UINT32_MAX : slot_of_node(&e, n);
+        if (slot == UINT32_MAX && !PyErr_Occurred()) slot = asked(&e, n, args[0]);
+        failed = slot == UINT32_MAX || (k >= e.range && put(e.slot_of, n, PyLong_FromUnsignedLong(slot)) < 0);
+        if (!failed && k < e.range) e.place[k] = slot + 1;
+    }
+    for (Py_ssize_t i = 0; !failed && i < wanted; i++) failed = told(&e, (Node *)PyList_GET_ITEM(args[7], i)) < 0;
+    PyMem_RawFree(e.place);
+    return failed ? NULL : Py_NewRef(Py_None);
 }
 
 /* --------------------------------------------------------------------------- programs as arrays: tape.alike and tape.elements */
@@ -1388,6 +1654,40 @@ out:
     Py_XDECREF(numbers);
     Py_XDECREF(known);
     return all;
+}
+
+/* levels(own, starts, arguments, marks, deep): `alike.levels`; arrays of 64 bits. */
+static uint64_t mixed(uint64_t n) { n = (n ^ n >> 31) * 0x9E3779B97F4A7C15u; return n ^ n >> 29; }
+static PyObject *core_levels(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    Py_buffer own, starts, arguments, marks;
+    int deep;
+    if (!PyArg_ParseTuple(args, "y*y*y*w*i", &own, &starts, &arguments, &marks, &deep)) return NULL;
+    Py_ssize_t count = own.len / 8, all = arguments.len / 8, slots = marks.len / 8, most = 1;
+    const int64_t *start = starts.buf, *argument = arguments.buf;
+    uint64_t *mark = marks.buf, *after = PyMem_RawMalloc(8 * (count + 1)), *factors = NULL;
+    int good = after && starts.len == own.len && slots >= count && (!count || start[0] == 0);
+    for (Py_ssize_t k = 0; good && k < count; k++) {
+        int64_t many = (k + 1 < count ? start[k + 1] : all) - start[k];
+        good = many >= 0 && start[k] + many <= all;
+        if (many > most) most = many;
+    }
+    for (Py_ssize_t i = 0; good && i < all; i++) good = 0 <= argument[i] && argument[i] < slots;
+    good = good && (factors = PyMem_RawMalloc(8 * most));
+    for (Py_ssize_t k = 0; good && k < most; k++) factors[k] = mixed((uint64_t)k + 1) | 1;
+    while (good && deep-- > 0) {
+        for (Py_ssize_t k = 0, i = 0; k < count; k++) {
+            uint64_t total = 0;
+            for (Py_ssize_t end = k + 1 < count ? start[k + 1] : all, place = 0; i < end; i++) total += mark[argument[i]] * factors[place++];
+            after[k] = ((uint64_t *)own.buf)[k] ^ mixed(total);
+        }
+        memcpy(mark + slots - count, after, 8 * count);
+    }
+    PyMem_RawFree(after);
+    PyMem_RawFree(factors);
+    Py_buffer *given[] = {&own, &starts, &arguments, &marks};
+    for (int k = 0; k < 4; k++) PyBuffer_Release(given[k]);
+    return good ? Py_NewRef(Py_None) : PyErr_Format(PyExc_ValueError, "these are not the arrays of a program");
 }
 
 enum { SUM, DIFFERENCE, NEGATIVE, PRODUCT, QUOTIENT, TERM, CONSTANT, SHARED };
@@ -1530,25 +1830,6 @@ out:
     Py_buffer *given[] = {&kinds, &starts, &arguments, &constants, &outputs};
     for (int k = 0; k < 5; k++) PyBuffer_Release(given[k]);
     return all;
-}
-
-/* enter(rest, nodes, slot_of, known, code, constant_slots, merging): `trace.enter`. */
-static PyObject *core_enter(ARGUMENTS)
-{
-    if (count != 7 || !are_nodes(args[1]) || !PyDict_CheckExact(args[2]) || !PyDict_CheckExact(args[3])
-        || !PyList_CheckExact(args[4]) || !PyDict_CheckExact(args[5])) return refused("enter takes a list, and parts of a builder");
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(args[1]); i++) {
-        Node *n = (Node *)PyList_GET_ITEM(args[1], i);
-        PyObject *number = get_number(n, NULL), *slot = NULL;
-        int known = number ? PyDict_Contains(args[2], number) : -1;
-        if (!known) slot = slot_of_node(n, args + 2, args[6] == Py_True);
-        if (!known && !slot && !PyErr_Occurred()) slot = PyObject_CallOneArg(args[0], (PyObject *)n);
-        if (!known && (!slot || PyDict_SetItem(args[2], number, slot) < 0)) known = -1;
-        Py_XDECREF(number);
-        Py_XDECREF(slot);
-        if (known < 0) return NULL;
-    }
-    Py_RETURN_NONE;
 }
 
 /* ----------------------------------------------------------------------------------- programs for one lane: tape.interim */
@@ -1774,7 +2055,7 @@ static PyMethodDef functions[] = {
     {"leads_outside", FAST(core_leads_outside)}, {"search", FAST(core_search)},
     {"send_graphs", FAST(core_send_graphs)}, {"enter", FAST(core_enter)}, {"between", FAST(core_between)}, {"pruned", core_pruned, METH_VARARGS, NULL},
     {"interpreter", core_interpreter, METH_VARARGS, NULL}, {"columns", core_columns, METH_O, NULL}, {"reachable", FAST(core_reachable)},
-    {"linear_sums", core_linear_sums, METH_VARARGS, NULL}, {NULL, NULL, 0, NULL}};
+    {"levels", core_levels, METH_VARARGS, NULL}, {"remarkable", core_remarkable, METH_O, NULL},     {"linear_sums", core_linear_sums, METH_VARARGS, NULL}, {NULL, NULL, 0, NULL}};
 static struct PyModuleDef definition = {
     PyModuleDef_HEAD_INIT, "autograd_lite._core", NULL, -1, functions, NULL, NULL, NULL, NULL};
 
@@ -1787,9 +2068,9 @@ PyMODINIT_FUNC PyInit__core(void)
     state.tracing = Py_NewRef(state.active);
     state.running = Py_NewRef(state.active);
     if (PyType_Ready(&RuleType) < 0 || PyType_Ready(&NumbersType) < 0
-        || PyType_Ready(&InterpreterType) < 0 || !(m = PyModule_Create(&definition))) return NULL;
+        || PyType_Ready(&InterpreterType) < 0 || PyType_Ready(&CodeType) < 0 || !(m = PyModule_Create(&definition))) return NULL;
     if (PyModule_AddObjectRef(m, "Variable", (PyObject *)Variable) < 0
-        || PyModule_AddObjectRef(m, "Rule", (PyObject *)&RuleType) < 0
+        || PyModule_AddObjectRef(m, "Rule", (PyObject *)&RuleType) < 0 || PyModule_AddObjectRef(m, "Code", (PyObject *)&CodeType) < 0
         || PyModule_AddStringConstant(m, "digest", TEXT_OF(CORE_DIGEST) + 1) < 0 || PyModule_AddIntConstant(m, "registers", REGISTERS) < 0
         || !(numbers = PyObject_CallNoArgs((PyObject *)&NumbersType)) || PyModule_AddObject(m, "numbers", numbers) < 0)
         return NULL;

@@ -62,13 +62,20 @@ class Arrays:
         own = _mixed(self.operations.astype(np.uint64) + np.uint64(3))
         marks = np.ones(self.first + len(own), dtype=np.uint64)
         marks[self.inputs : self.first], marks[self.first :] = 2, own
-        if not len(own):
-            return marks
-        _, places = self.uses()
-        factors = _mixed(places.astype(np.uint64) + np.uint64(1)) | np.uint64(1)
-        for _ in range(DEEP):
-            marks[self.first :] = own ^ _mixed(np.add.reduceat(marks[self.arguments] * factors, self.starts))
+        if len(own):
+            levels(own, self.starts, self.arguments, marks, DEEP)
         return marks
+
+
+@core.or_compiled
+def levels(own: Any, starts: Any, arguments: Any, marks: Any, deep: int) -> None:
+    """Let the marks of instructions see so many levels: those of what an instruction works on, and its own operation."""
+    counts = np.diff(starts, append=len(arguments))
+    factors = _mixed(
+        (np.arange(len(arguments)) - np.repeat(starts, counts)).astype(np.uint64) + np.uint64(1)
+    ) | np.uint64(1)
+    for _ in range(deep):
+        marks[-len(own) :] = own ^ _mixed(np.add.reduceat(marks[arguments] * factors, starts))
 
 
 def _mixed(numbers: Any) -> Any:

@@ -143,9 +143,9 @@ def zero_slots(program: Program) -> set[int]:
 
 
 @uncollected()
-def cut(program: Program) -> Cut:
+def cut(arrays: Arrays) -> Cut:
     """Cut a program into elements. Time grows linearly with the program, unless many outputs share one long sum."""
-    arrays = Arrays(program)
+    program = arrays.program
     offset, rows, slots, factors = _sums(arrays)
     head = slots >= program.inputs
     heads, columns = np.unique(slots[head], return_inverse=True)

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,9 @@ from autograd_lite.tape.elements import Cut, Group, scipy_sparse, zero_slots
 from autograd_lite.tape.lane_paths import LanePaths
 from autograd_lite.tape.llvm.later import later
 from autograd_lite.tape.paths import Paths
+from autograd_lite.tape.program import merged
 from autograd_lite.tape.pushing import second_derivatives
-from autograd_lite.tape.trace import recorded
+from autograd_lite.tape.tape import record
 
 #: How many paths a kernel may have: a user's own operation may have a partial that branches.
 PATHS = 64
@@ -60,8 +62,10 @@ def kernel_of(group: Group, kind: str, example: Sequence[Any], backend: str) -> 
         keys[:] = found
         return [*found.values()]
 
+    all_of_it.__name__ = f"{kind} of {len(group):,} elements"
     numbers, shape = unravel((tuple(example), {}))
-    program = recorded(all_of_it, numbers, shape)[0]
+    tape = record(all_of_it, numbers, shape)
+    program = tape.program
     if program.guards and kind != "value":  # a partial that branches in Python: any entry may appear
         pairs = [(a, b) for a in range(len(example[0])) for b in range(a + 1)]
         keys[:] = pairs if kind == "hessian" else [(k, place) for k, own in enumerate(supports) for place in own]
@@ -78,8 +82,14 @@ def kernel_of(group: Group, kind: str, example: Sequence[Any], backend: str) -> 
         found = derivative(own, data, weight)
         return [found.get(key, 0.0) for key in entries]
 
-    wanted.__name__ = f"{kind} of {len(group):,} elements"
-    run = (_once if len(group) == 1 else _over_lanes)(wanted, shape, backend) if entries else None
+    wanted.__name__ = all_of_it.__name__
+    known: Any = wanted
+    if not program.guards and len(group) > 1:  # nothing is to be traced again
+        kept = [slot for key, slot in zip(keys, program.outputs, strict=True) if key not in constant]
+        careful = cache(lambda: record(wanted, numbers, shape, masked=True)) if program.doubtful else None
+        program = merged(replace(program, outputs=tuple(kept)))
+        known = replace(tape, program=program, output_shape=unravel([0.0] * len(kept))[1], careful=careful)
+    run = (_once if len(group) == 1 else _over_lanes)(known, shape, backend) if entries else None
     return Kernel(run, entries, [(key, number) for key, number in constant.items() if number])
 
 

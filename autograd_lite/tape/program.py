@@ -4,7 +4,7 @@ Slots are numbered: the inputs, the constants, then one for each instruction, wh
 arguments. The program is that of the traced function for every input for which its guards come out as they did.
 """
 
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import count
@@ -104,6 +104,44 @@ class Program:
         return replace(self, guards=(*self.guards, *checks), doubtful=())
 
 
+@core.or_compiled
+class Code:
+    """The instructions of a builder, in the order in which they were entered."""
+
+    def __init__(self) -> None:
+        self._steps: list[Instruction] = []
+        self._slots: dict[Instruction, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._steps)
+
+    def __getitem__(self, place: int) -> Instruction:
+        return self._steps[place]
+
+    def __iter__(self) -> Iterator[Instruction]:
+        return iter(self._steps)
+
+    def find(self, primitive: Primitive, arguments: tuple[int, ...]) -> int | None:
+        """The slot of the equal instruction that is kept, if there is one."""
+        return self._slots.get((primitive, arguments))
+
+    def append(self, primitive: Primitive, arguments: tuple[int, ...], kept: bool = False) -> int:
+        """The slot of a new instruction; one that is to be `kept`, to be found again, is new only if none is equal."""
+        if kept and (known := self.find(primitive, arguments)) is not None:
+            return known
+        self._steps.append((primitive, arguments))
+        slot = _INSTRUCTION + len(self._steps) - 1
+        if kept:
+            self._slots[primitive, arguments] = slot
+        return slot
+
+    def taken(self, first: int) -> list[Instruction]:
+        """The instructions from a place on, which are taken out."""
+        taken, self._steps[first:] = self._steps[first:], []
+        self._slots = {step: slot for step, slot in self._slots.items() if slot < _INSTRUCTION + first}
+        return taken
+
+
 class Builder:
     """Makes a program and simplifies it on the way: constants are folded, nothing is done twice, x·1 is x.
 
@@ -113,9 +151,8 @@ class Builder:
     def __init__(self, inputs: int, *, merging: bool = True) -> None:
         self.inputs, self.merging = inputs, merging
         self.constants: list[float] = []
-        self.code: list[Instruction] = []
+        self.code = Code()
         self.constant_slots: dict[Any, int] = {}
-        self.known: dict[Any, int] = {}
 
     def constant(self, value: float) -> int:
         """The slot of a constant; 0.0 and -0.0 are different ones, and all NaNs are one."""
@@ -133,11 +170,8 @@ class Builder:
         """The slot of this operation, entered unless it was done before."""
         if primitive in COMMUTATIVE and arguments[0] > arguments[1]:
             arguments = arguments[::-1]
-        key = (primitive, arguments)
-        slot = self.known.get(key)
-        if slot is None or not self.merging:
-            slot = self.known[key] = self._simplified(primitive, arguments)
-        return slot
+        known = self.code.find(primitive, arguments) if self.merging else None
+        return self._simplified(primitive, arguments) if known is None else known
 
     def _simplified(self, primitive: Primitive, arguments: tuple[int, ...]) -> int:
         # An operation with many results is not folded: it has no value to be a constant.
@@ -153,11 +187,11 @@ class Builder:
             for one, other in (arguments, arguments[::-1]):
                 if _CONSTANT <= one < _INSTRUCTION and self.constants[one - _CONSTANT] == 1.0:
                     return other
-        return self.append(primitive, arguments)
+        return self.code.append(primitive, arguments, self.merging)
 
     def append(self, primitive: Primitive, arguments: tuple[int, ...]) -> int:
-        self.code.append((primitive, arguments))
-        return _INSTRUCTION + len(self.code) - 1
+        """The slot of this operation as it is, even if it was done before."""
+        return self.code.append(primitive, arguments)
 
     def place_of(self, slot: int) -> int | None:
         """The place in the code of the instruction at a slot; None for inputs and constants."""
@@ -201,13 +235,14 @@ class Builder:
 
 @core.or_compiled
 def pruned(
-    code: list[Instruction], inputs: int, constants: int, roots: list[int]
+    code: Code, inputs: int, constants: int, roots: list[int]
 ) -> tuple[tuple[Instruction, ...], list[int], tuple[int, ...]]:
     """What the roots need of a builder's code and constants, in final slots: instructions, which constants, the roots."""
     needed = set(roots)
     used = needed.union(*(arguments for _, arguments in code))
+    kept: Any = code
     if sum(slot >= _INSTRUCTION for slot in used) == len(code):  # every instruction has a user: none is idle
-        needed, kept = used, code
+        needed = used
     else:
         for position in range(len(code) - 1, -1, -1):
             if _INSTRUCTION + position in needed:

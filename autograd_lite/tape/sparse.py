@@ -13,10 +13,12 @@ from autograd_lite import forks, hints, pickles
 from autograd_lite.errors import ArgumentError, OperandError, OutputError
 from autograd_lite.nests import Shape, unravel
 from autograd_lite.see.sparsity import PatternPicture, picture
+from autograd_lite.tape.alike import Arrays
 from autograd_lite.tape.backends.python import PythonSingle
 from autograd_lite.tape.backends.registry import chosen, single
 from autograd_lite.tape.colours import Given
 from autograd_lite.tape.elements import Cut, Group, cut, scipy_sparse
+from autograd_lite.tape.llvm.later import begin
 from autograd_lite.tape.paths import WORTH_COMPILING, Path, Paths
 from autograd_lite.tape.plans import Kernel, Pattern, Plan, kernel_of
 from autograd_lite.tape.program import Program, merged
@@ -95,7 +97,9 @@ class Problem:
         if cut_ is not None:
             self.cuts.move_to_end(path)
         else:
-            cut_ = self.cuts[path] = cut(path.tape.program)
+            arrays = Arrays(path.tape.program)
+            begin(arrays.known, self.backend)
+            cut_ = self.cuts[path] = cut(arrays)
             while len(self.cuts) > PATHS:
                 old, _ = self.cuts.popitem(last=False)
                 for which in KINDS:

@@ -205,6 +205,8 @@ class GraphBuilder(Builder):
         self._given: dict[int, list[tuple[int, Any]]] = {}  # leaves whose value was a traced number, or was set
         self.lines: dict[int, str] = {}  # of the user's code, by slot, where they were recorded
         self._instead: dict[int, tuple[Variable, int, float | None]] = {}
+        self._known: list[Variable] = []  # the nodes of the graph about which more is known
+        self._operations: set[Any] = set()
 
     def program(self, outputs: Sequence[Any], notes: Recording) -> Program:
         """The program of the graph under the outputs, the numbers in doubt and the sides of comparisons."""
@@ -221,15 +223,18 @@ class GraphBuilder(Builder):
                 if node.number not in self.slot_of and node.number not in self._given:
                     self.slot_of[node.number] = self.enter(node)
         else:
-            enter(self.enter, nodes, self.slot_of, self.known, self.code, self.constant_slots, self.merging)
+            wanted = [node for node in (*outputs, *notes.doubtful, *sides, *self._known) if type(node) is Variable]
+            enter(
+                self.enter, nodes, self.slot_of, self.code, self.constant_slots, self.merging, self.oldest, wanted
+            )  # fmt: skip
         guards: dict[tuple[str, int, int], Guard] = {}
         for relation, left, right, outcome, location in notes.guards:
             key = relation, self.slot(left), self.slot(right)
             if not (self.is_constant(key[1]) and self.is_constant(key[2])):
                 guards.setdefault(key, Guard(*key, outcome, 0, location))
-        slots, doubtful = ([self.slot(y) for y in numbers] for numbers in (outputs, notes.doubtful))
+        slots, doubtful = self.slots(outputs), self.slots(notes.doubtful)
         program = self.finished(slots, tuple(guards.values()), doubtful)
-        told = {self.slot_of.get(node.number): node.about.location for node in nodes if node._about is not None}
+        told = {self.slot_of.get(node.number): node.about.location for node in self._known}
         if any(told.values()):
             kept = self.live([*slots, *doubtful, *(side for key in guards for side in key[1:])])
             places = enumerate(kept, start=program.first_instruction)
@@ -240,10 +245,9 @@ class GraphBuilder(Builder):
         """The nodes under `roots`, and those under the traced numbers that leaves were given."""
         while True:
             graph = reachable(roots, self.oldest)
-            told = [node for node in graph if node._about is not None and node.number > self.oldest]
-            new = {
-                node.number: node.about.given for node in told if node.number not in self._given and node.about.given
-            }
+            self._known, self._operations = remarkable(graph)
+            told = {node.number: node.about.given for node in self._known if node.number > self.oldest}
+            new = {number: given for number, given in told.items() if number not in self._given and given}
             if not new:
                 return graph
             self._given |= new
@@ -254,7 +258,7 @@ class GraphBuilder(Builder):
 
         A gradient of a `vmap` computes the values of all lanes too, unless what goes into it depends on these.
         """
-        including = {p for p in {node._primitive for node in graph} if hasattr(p, "includes")}
+        including = {operation for operation in self._operations if hasattr(operation, "includes")}
         made = {node._primitive: node for node in graph if node._primitive in including} if including else {}
         if len(made) * len(graph) > _WORTH_SORTING:
             return graph
@@ -291,6 +295,13 @@ class GraphBuilder(Builder):
             )
         return self.instruction(node._primitive, tuple([self.slot(a, node.number) for a in node._arguments]))
 
+    def slots(self, numbers: Sequence[Any]) -> list[int]:
+        """Where Variables or constants lie."""
+        if self._given:
+            return [self.slot(number) for number in numbers]
+        slot_of, constant = self.slot_of, self.constant
+        return [slot_of[y._number] if type(y) is Variable else constant(float(y)) for y in numbers]
+
     def slot(self, number: Any, read: float = inf) -> int:
         """Where a Variable or a constant lies; of a leaf whose value was set, as the node numbered `read` saw it."""
         if type(number) is not Variable:
@@ -303,10 +314,17 @@ class GraphBuilder(Builder):
 
 
 @core.or_compiled
-def enter(rest: Callable[[Variable], int], nodes: list[Variable], slot_of: dict[int, int], *_builder: Any) -> None:
+def remarkable(nodes: list[Variable]) -> tuple[list[Variable], set[Any]]:
+    """The nodes about which more is known, and the operations, at least those that are not in the table."""
+    return [node for node in nodes if node._about is not None], {node._primitive for node in nodes}
+
+
+@core.or_compiled
+def enter(rest: Callable[[Variable], int], nodes: list[Variable], slot_of: dict[int, int], *_parts: Any) -> None:
     """Give a slot to every node that has none, oldest first.
 
-    The compiled function does itself what `rest` would where nothing is to be simplified, with parts of the builder.
+    The compiled function does itself what `rest` would where nothing is to be simplified, with parts of the builder, and
+    keeps the slots for itself, but for those of `wanted` nodes, the last of the parts.
     """
     for node in nodes:
         if node._number not in slot_of:

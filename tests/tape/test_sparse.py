@@ -19,6 +19,8 @@ from strategies import programs
 from tiers import mostly_full
 
 import autograd_lite as al
+from autograd_lite.tape import paths, plans
+from autograd_lite.tape.alike import Arrays
 from autograd_lite.tape.elements import LANES, cut
 from autograd_lite.tape.sparse import braille
 
@@ -250,11 +252,11 @@ def test_variables_from_outside_are_numbers():
 def test_equal_items_are_lanes_and_others_one_program():
     """Groups from a few equal elements on; constants that differ are data."""
     program = al.trace(lambda x: sum((k + 1) * al.sin(x[k]) * x[k - 1] for k in range(1, 20)), np.ones(20)).program
-    cut_ = cut(program)
+    cut_ = cut(Arrays(program))
     assert [len(group) for group in cut_.groups] == [19]
     mixed = [al.sin, al.cos, al.exp, al.tanh]
     program = al.trace(lambda x: sum(g(v) for g, v in zip(mixed, x, strict=True)), np.ones(4)).program
-    assert [len(group) for group in cut(program).groups] == [1]
+    assert [len(group) for group in cut(Arrays(program)).groups] == [1]
     assert LANES == 4
     pairs = lambda x: [v**p for v, p in zip(x, (2.0, 3.0, 0.5, -1.0, 2.0), strict=True)]
     assert_same_derivatives(pairs, np.array([1.5, 2.5, 3.5, 4.5, 5.5]))
@@ -271,7 +273,7 @@ def test_marks_see_some_levels_and_the_comparison_all():
     """Chains that differ below what a mark sees are of two groups, where there are many inputs and few instructions."""
     f = lambda x: [deep(x[k], 10 + k % 2) for k in range(10)]
     program = al.trace(f, np.linspace(0.1, 1.0, 400)).program
-    assert sorted((len(group), len(group.element.code)) for group in cut(program).groups) == [(5, 10), (5, 11)]
+    assert sorted((len(group), len(group.element.code)) for group in cut(Arrays(program)).groups) == [(5, 10), (5, 11)]
     assert_same_derivatives(lambda x: f(x)[:9], np.linspace(0.1, 1.0, 12))
 
 
@@ -282,7 +284,7 @@ def test_constants_differ_by_their_bits_and_uses():
     assert s.value(np.ones(6)) == [math.inf, -math.inf] * 3
     pairs = [(1.5, 2.0), (2.0, 2.0), (3.0, 3.0), (4.0, 1.0), (5.0, 7.0)]
     f = lambda x: [al.sin(a * v) + al.cos(b + v) * v for v, (a, b) in zip(x, pairs, strict=True)]
-    assert [len(group) for group in cut(al.trace(f, np.ones(5)).program).groups] == [5]
+    assert [len(group) for group in cut(Arrays(al.trace(f, np.ones(5)).program)).groups] == [5]
     assert_same_derivatives(f, np.linspace(0.1, 0.9, 5))
 
 
@@ -450,7 +452,7 @@ def test_a_long_simulation_is_cut_in_time_proportional_to_it():
 
     program = al.trace(shoot, np.linspace(-0.9, 1.0, 4000)).program
     tracemalloc.start()
-    found = cut(program)
+    found = cut(Arrays(program))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert [len(group) for group in found.groups] == [1]
@@ -605,3 +607,20 @@ def test_patterns_that_do_not_fit():
             al.sparse_jacobian(two, pattern=wrong)(np.ones(2))
     with pytest.raises(al.OutputError, match=r"returns 2 numbers, and a Hessian is that of one"):
         al.sparse_hessian(two, pattern=np.eye(2))(np.ones(2))
+
+
+def test_an_element_is_traced_once_for_each_derivative(monkeypatch):
+    """A kernel without branches is the program that told its entries; one with doubt is traced carefully where it has to be."""
+    traced = []
+    recorded = plans.record
+    monkeypatch.setattr(plans, "record", lambda f, *a, **k: traced.append(f.__name__) or recorded(f, *a, **k))
+    monkeypatch.setattr(paths, "record", lambda f, *a, **k: traced.append("again") or recorded(f, *a, **k))
+    s = al.sparse(lambda x: al.sum([al.sin(a) / b for a, b in zip(x[1:], x[:-1], strict=True)]))
+    x = np.linspace(1.0, 2.0, 50)
+    assert s.value(x) == pytest.approx(np.sum(np.sin(x[1:]) / x[:-1]), rel=1e-14)
+    s.jacobian(x), s.hessian(x)
+    assert traced[:2] == ["again", "again"]  # the function itself, which is short enough to be compared with itself
+    assert traced[2:] == ["value of 49 elements", "jacobian of 49 elements", "hessian of 49 elements"]
+    x[3] = 0.0  # sin(x)/0 is infinite, its derivative by x[3] NaN: only those entries
+    assert not np.isfinite(s.jacobian(x).toarray()[0, 3])
+    assert np.isfinite(np.delete(s.jacobian(x).toarray()[0], [3, 4])).all()

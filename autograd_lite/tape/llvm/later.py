@@ -7,7 +7,7 @@ functions are the compiled ones in both. So only the clock tells when the code h
 
 import ctypes
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache, partial
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 
 from autograd_lite import primitives as p
 from autograd_lite.primitives import Primitive
+from autograd_lite.tape import background
 from autograd_lite.tape.backends import numpy, registry
 from autograd_lite.tape.backends.registry import BACKENDS, Backend
 from autograd_lite.tape.interim import VARIABLE
@@ -25,6 +26,9 @@ from autograd_lite.tape.program import Program
 
 if engine.AVAILABLE:
     from autograd_lite.tape.llvm import emit
+
+    #: The compiled functions of lanes.
+    _NAMES = {rule: name for rule, name in emit.LIBRARY.items() if name in vector_math.FUNCTIONS} | {p.pow: "pow"}
 
 #: The name of the backend.
 LATER = "llvm, later"
@@ -44,8 +48,23 @@ def later(backend: str) -> str:
 @cache
 def functions() -> dict[Primitive, Callable[..., Any]]:
     """What NumPy runs with the bits of machine code."""
-    compiled = {rule: name for rule, name in emit.LIBRARY.items() if name in vector_math.FUNCTIONS} | {p.pow: "pow"}
-    return {rule: numpy.FUNCTIONS[rule] for rule in EXACT} | {rule: _of_arrays(name) for rule, name in compiled.items()}
+    return {rule: numpy.FUNCTIONS[rule] for rule in EXACT} | {rule: _of_arrays(name) for rule, name in _NAMES.items()}
+
+
+def begin(operations: Iterable[Primitive], backend: str) -> None:
+    """Have the functions compiled in the background that these operations will call, for a backend that comes `later`."""
+    if later(backend) == LATER:
+        for name in sorted(_NAMES[operation] for operation in operations if operation in _NAMES):
+            _compiling(name).begin()
+
+
+@cache
+def _compiling(name: str) -> background.Job:
+    return background.Job(partial(_compiled, name))
+
+
+def _compiled(name: str) -> engine.Module:
+    return runtime.loaded(name, emit.wide(engine.host().width), emit.LIBRARIES[name])
 
 
 def _of_arrays(name: str) -> Callable[..., Any]:
@@ -59,7 +78,7 @@ def _of_arrays(name: str) -> Callable[..., Any]:
             row[:count] = argument
             row[count:] = row[0]
         start, step = memory.ctypes.data, memory.strides[0]
-        code = runtime.loaded(name, width, emit.LIBRARIES[name])
+        code = _compiled(name)
         kinds = [*[ctypes.c_void_p] * (arity + 1), ctypes.c_int64]
         each = code.function(f"{name}_each_v{width}", None, *kinds)
         each(*range(start, start + (arity + 1) * step, step), memory.shape[1])

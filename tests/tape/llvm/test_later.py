@@ -6,6 +6,7 @@ from corpus import same_bits
 
 import autograd_lite as al
 from autograd_lite import primitives
+from autograd_lite.tape import background
 from autograd_lite.tape.backends import registry
 from autograd_lite.tape.backends.lanes import Columns
 from autograd_lite.tape.backends.registry import BACKENDS
@@ -109,3 +110,14 @@ def test_elements_have_the_bits_of_compiled_ones(monkeypatch):
     assert found.value(x) == compiled.value(x)
     for kind in ("jacobian", "hessian"):
         assert np.array_equal(getattr(found, kind)(x).data, getattr(compiled, kind)(x).data)
+
+
+def test_functions_are_compiled_beside_the_first_cut(monkeypatch):
+    """Those that NumPy will call, and those only; the program waits for what is under way."""
+    begun = []
+    monkeypatch.setattr(later, "_compiling", lambda name: begun.append(name) or background.Job(lambda: None))
+    al.sparse_jacobian(lambda x: [al.sin(a) * al.exp(b) + abs(a) for a, b in zip(x[1:], x[:-1], strict=True)])(np.ones(20))
+    assert begun == ["exp", "sin"]
+    begun.clear()
+    al.sparse_jacobian(lambda x: [al.sin(a) * b for a, b in zip(x[1:], x[:-1], strict=True)], backend="numpy")(np.ones(20))
+    assert begun == []
