@@ -610,7 +610,7 @@ def test_patterns_that_do_not_fit():
 
 
 def test_an_element_is_traced_once_for_each_derivative(monkeypatch):
-    """A kernel without branches is the program that told its entries; one with doubt is traced carefully where it has to be."""
+    """A kernel without branches is the program that told its entries."""
     traced = []
     recorded = plans.record
     monkeypatch.setattr(plans, "record", lambda f, *a, **k: traced.append(f.__name__) or recorded(f, *a, **k))
