@@ -215,7 +215,7 @@ REFUSED = {
     "axes": (lambda: al.in_blocks(al.vmap(lambda x: x, (0, 0)))(Y), "got 1 positional arguments for in_axes=(0, 0)"),
     "other structure": (lambda: [*al.in_blocks(al.vmap(lambda x: x))(iter([Y, [Y]]))], "another structure than before"),
     "other rows": (lambda: al.in_blocks(al.vmap(al.sum, reduce="sum"))(iter([X, X[:, :2]])), "rows of shape (2,)"),
-    "one iterator": (lambda: (lambda p: al.in_blocks(SUM)(p, p))(iter([Y, Y])), "one iterator for two arguments"),
+    "one iterator": (lambda: al.in_blocks(SUM)(*[iter([Y, Y])] * 2), "one iterator for two arguments"),
     "out over rows to come": (lambda: al.in_blocks(F)(Y[1:], Y[:-1], out=Y[1:]), "lies over an argument"),
     "out over what all share": (
         lambda: al.in_blocks(al.vmap(lambda x, y: x[0] * y, (None, 0)))(X[:, 0], Y, out=X[:, 0]), "lies over an argument"
