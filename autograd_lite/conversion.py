@@ -71,6 +71,11 @@ def as_operand(number: object) -> float:
     return as_float(number)
 
 
+def is_lazy_array(thing: object) -> bool:
+    """Whether it is an array of Dask."""
+    return hasattr(type(thing), "__dask_graph__") and hasattr(type(thing), "chunks")
+
+
 def _not_a_real_number(thing: object) -> str:
     kind = type(thing).__name__
     if hasattr(type(thing), "__apply_primitive__"):
@@ -81,6 +86,11 @@ def _not_a_real_number(thing: object) -> str:
         return (
             f"{kind} of {len(thing)} elements where one real number is needed. Apply the operation to each element; a list "
             "of Variables is [al.Variable(v) for v in numbers], and al.grad takes arrays and lists as they are."
+        )
+    if is_lazy_array(thing):
+        return (
+            "an array of Dask, whose numbers are computed later and elsewhere, takes no Variables. Map a function over "
+            "its rows, al.vmap(al.value_and_grad(f), in_axes=…)(parameters, x), or take its numbers here, x.compute()."
         )
     if hasattr(type(thing), "__array__") and not isinstance(thing, np.generic):
         return f"{kind} {thing!r:.60} is of another library. Give np.asarray(x), or float(x) of one number."

@@ -15,9 +15,13 @@ def lock() -> Any:
     return made
 
 
-def waited_for() -> Any:
-    """A lock for which a fork waits, where the child needs what it guards as a whole: the thread that forks may hold it."""
-    made = threading.RLock()
+def waited_for(made: Any = None) -> Any:
+    """A lock for which a fork waits, where the child needs what it guards as a whole: the thread that forks may hold it.
+
+    A new one, or a lock of another library. A fork takes the locks in the order last made, first taken: who holds one of them
+    may wait for those that were made before it.
+    """
+    made = made or threading.RLock()
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(before=made.acquire, after_in_parent=made.release, after_in_child=made.release)
     return made

@@ -14,7 +14,7 @@ import numpy as np
 
 from autograd_lite import context, core, primitives
 from autograd_lite.arrays import RULES
-from autograd_lite.conversion import as_operand
+from autograd_lite.conversion import as_operand, is_lazy_array
 from autograd_lite.errors import OperandError
 from autograd_lite.primitives import PRIMITIVES, Partial, Primitive
 
@@ -169,6 +169,8 @@ def operand(other: Any) -> Any:
     try:
         return as_operand(other)
     except OperandError:
+        if is_lazy_array(other):  # it has left the operation to us
+            raise
         return NotImplemented
 
 
@@ -188,6 +190,8 @@ def comparison(relation: str) -> Callable[[Any, Any], Any]:
         elif isinstance(other, (int, float, np.number, np.bool_)) and not isinstance(other, np.complexfloating):
             outcome = bool(compare(self._value, other))
         else:
+            if is_lazy_array(other):
+                as_operand(other)  # which refuses it
             return NotImplemented  # the other operand may know
         if context.running and context.noticed(self, *[other] if type(other) is type(self) else ()):
             return condition(relation, self, other)

@@ -58,6 +58,13 @@ class Method(functools.partial[Any]):
         return hash((self.func, id(self.args[0])))
 
 
+class Own(dict[Any, Any]):
+    """What a process has made for itself, whose copies are empty: `functools.wraps` enters it in functions that travel."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Own, ()
+
+
 CLOUDPICKLE = "cloudpickle"
 #: Modules that write functions without a name.
 BY_VALUE = CLOUDPICKLE, "_dill"
@@ -88,7 +95,8 @@ def arrived(key: Any, make: Callable[..., Any], *parts: Any) -> Any:
 def once(wrapper: Any, make: Callable[..., Any], *parts: Any) -> tuple[Any, ...]:
     """What `__reduce__` returns for `make(*parts)`, which a process is to compile once, however often it is read.
 
-    The key is of this object and of all that it holds now. Captured Variables belong to the nest that is read with them.
+    The key is of this object and of all that it holds now. Captured Variables belong to the nest that is read with them: such
+    a function is traced each time, and equal programs share their machine code (`backends.registry`).
     """
     plain = make, parts
     if getattr(_under_way, "key", False):

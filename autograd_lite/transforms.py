@@ -108,6 +108,17 @@ def name_of(f: Callable[..., Any]) -> str:
     return getattr(f, "__name__", None) or type(f).__name__
 
 
+def named(wrapper: Any, label: str, f: Callable[..., Any]) -> str:
+    """The name of a transform of a function in messages.
+
+    Its place is that of the function: a decorator of others above it, with `functools.wraps`, is found there by pickle.
+    """
+    name = f"{label}({name_of(f)})"
+    wrapper.__module__ = getattr(f, "__module__", None) or type(wrapper).__module__
+    wrapper.__qualname__ = getattr(f, "__qualname__", name)
+    return name
+
+
 class _Signature:
     """That of the function inside, for those who do not ask this one."""
 
@@ -133,7 +144,7 @@ class Transformed(functools.partial[Any]):
         """The transform with this label of f, which is done by `call`."""
         self = cls(call)
         functools.update_wrapper(self, f, updated=())
-        self.__name__ = self.__qualname__ = f"{label}({name_of(f)})"
+        self.__name__ = named(self, label, f)
         self.recipe = label, f, argnums, options
         return self
 

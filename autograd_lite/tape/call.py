@@ -26,7 +26,7 @@ from autograd_lite.tape.steps import one_by_one, wider
 from autograd_lite.tape.tape import Tape, sees_order
 from autograd_lite.tape.trace import is_fixed
 from autograd_lite.tape.vmap import Mapped, axes_of
-from autograd_lite.transforms import name_of, recipe_of
+from autograd_lite.transforms import named, recipe_of
 from autograd_lite.variable import Variable
 
 MAX_PATHS = 64
@@ -170,10 +170,14 @@ class Compiled(Generic[P, R]):
         self.f, self.backend, self.max_paths, self.contract, self.cache = f, backend, max_paths, contract, cache
         self.asked = asked  # "auto" stands for another backend on another machine
         functools.update_wrapper(self, f, updated=())
-        self.__name__ = self.__qualname__ = f"jit({name_of(f)})"
+        self.__name__ = named(self, "jit", f)
         self._of_blocks: Compiled[..., Any] | None = None
-        self._families: dict[Any, Any] = {}  # by structure of the arguments; `LanePaths` of a mapped function
-        self._short: dict[Any, Callable[..., Any]] = {}  # by number and keywords of arguments, for the last ones
+        self._families: dict[Any, Any] = (
+            pickles.Own()
+        )  # by structure of the arguments; `LanePaths` of a mapped function
+        self._short: dict[Any, Callable[..., Any]] = (
+            pickles.Own()
+        )  # by number and keywords of arguments, for the last ones
         self.said: set[str] = set()
 
     def __call__(self, *arguments: P.args, **keywords: P.kwargs) -> R:

@@ -15,7 +15,7 @@ from autograd_lite.nests import NAMESPACE
 from autograd_lite.tape.blocks import added, averaged, combined, cut, failing, raise_placed, without_rows
 from autograd_lite.tape.call import Compiled
 from autograd_lite.tape.vmap import Mapped, axes_of
-from autograd_lite.transforms import name_of
+from autograd_lite.transforms import named
 
 ROWS = 65_536
 #: Bytes of a memory map that are touched before its pages are handed back.
@@ -93,7 +93,7 @@ class Blocked:
         self.f, self.rows = f, rows
         self.mapped = _mapped_of(f)
         self._of_block = f.of_blocks()
-        self.__name__ = self.__qualname__ = f"in_blocks({name_of(f)})"
+        self.__name__ = named(self, "in_blocks", f)
         self.__doc__ = f.__doc__
 
     def __call__(self, *arguments: Any, out: Any = None, **keywords: Any) -> Any:
@@ -104,6 +104,7 @@ class Blocked:
         given = _Arguments(arguments, keywords, self.mapped.in_axes, name)
         blocks = self._blocks(given)
         if out is not None:
+            _test_apart(out, given, name)
             return _filled(out, blocks, given.count, name)
         if not reduce:
             return (result for _, result in blocks)
@@ -176,6 +177,11 @@ class _Arguments:
         self.begun = False  # one block is there, even without rows
         self.count = next(iter(self.counts), None)  # of rows; iterators do not tell
         self.read = [part for part in self.parts if type(part) is _Read]
+        if len({id(part.pieces) for part in self.read}) < len(self.read):
+            raise ArgumentError(
+                f"{name} got one iterator for two arguments, which would take turns at its rows. Give each its own, as "
+                "itertools.tee(blocks) makes them, or a dict of arrays as one argument."
+            )
         if len(self.counts) > 1:
             raise self._unequal(*sorted(self.counts)[:2])
         if not self.counts and not self.read:
@@ -245,6 +251,8 @@ class _Held:
                 "are blocks of rows."
             )
         self.count = counts.pop() if counts else None
+        #: The shape of a row of each array that has rows.
+        self.row = [leaf.shape[:axis] + leaf.shape[axis:][1:] for leaf, axis in self.mapped()]
 
     def mapped(self) -> list[tuple[Any, int]]:
         """The arrays that have rows, and along which axis."""
@@ -293,8 +301,14 @@ class _Read:
                     f"an iterator of {self.name} gave {given!r:.60}, of which in_axes={self.prefix!r} maps not every part. "
                     "Let it give arrays of rows, and pass what all rows share as an argument of its own."
                 )
-            if self.piece is not None and self.piece.containers != piece.containers:
+            before = self.piece or piece
+            if before.containers != piece.containers:
                 raise ArgumentError(f"an iterator of {self.name} gave {given!r:.60}, of another structure than before.")
+            if before.row != piece.row:
+                own, others = (", ".join(map(str, part.row)) for part in (piece, before))
+                raise ArgumentError(
+                    f"an iterator of {self.name} gave rows of shape {own}, and of {others} before. Give all rows one shape."
+                )
             self.piece, self.start = piece, 0
         return self.piece
 
@@ -308,7 +322,13 @@ def _length(leaf: Any, axis: int, name: str) -> int:
         )
     if not -len(shape) <= axis < len(shape):
         raise ArgumentError(f"{name} maps over axis {axis} of an array of shape {shape}. Check in_axes.")
-    return int(shape[axis])
+    try:
+        return index(shape[axis])
+    except TypeError as error:
+        raise ArgumentError(
+            f"{name} maps over a {type(leaf).__name__} of Dask, which does not know how many rows there are. Call the mapped "
+            "function itself with it, or give x.compute_chunk_sizes() or frame['x'].to_dask_array(lengths=True)."
+        ) from error
 
 
 def _slice(leaf: Any, axis: int, start: int, end: int) -> Any:
@@ -340,6 +360,22 @@ def _filled(out: Any, blocks: Iterator[tuple[int, Any]], count: int | None, name
         start = end
     _test_lengths(leaves, start, name)
     return out
+
+
+def _test_apart(out: Any, given: _Arguments, name: str) -> None:
+    """Refuse to write into rows that are still to be read; each row into its own place is allowed."""
+    held = [pair for part in given.parts if type(part) is _Held for pair in zip(part.leaves, part.axes, strict=True)]
+    for target in optree.tree_leaves(out, namespace=NAMESPACE):
+        for leaf, axis in held:
+            arrays = isinstance(target, np.ndarray) and isinstance(leaf, np.ndarray)
+            if not arrays or not target.ndim or not np.may_share_memory(target, leaf):
+                continue
+            step, apart = target.strides[0], abs(target.ctypes.data - leaf.ctypes.data)
+            if axis is None or leaf.strides[axis] != step or apart >= abs(step):
+                raise ArgumentError(
+                    f"out of {name} lies over an argument, whose rows it would write before they are read. Give an array of "
+                    "its own, or exactly the rows of the argument."
+                )
 
 
 def _test_lengths(leaves: list[Any], count: int, name: str) -> None:

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import enum
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from itertools import takewhile
 from math import inf
@@ -50,6 +50,11 @@ def _is_passed_on(leaf: Any, name: str) -> bool:
     """As `is_plain`; refuses an object with a Variable of the trace, which later calls would get again."""
     if not is_plain(leaf):
         return False
+    if isinstance(leaf, Iterator):
+        raise OutputError(
+            f"{name} returned a {type(leaf).__name__}, whose numbers come later, when no trace records them. Return "
+            "list(…) of it. For blocks of rows compile the function inside: in_blocks(jit(vmap(f)))."
+        )
     slots = {n: getattr(leaf, n, None) for kind in type(leaf).__mro__ for n in getattr(kind, "__slots__", ())}
     for attribute, held in {**getattr(leaf, "__dict__", {}), **slots}.items() if not callable(leaf) else ():
         if any(type(part) is Variable for part in optree.tree_leaves(held, namespace=NAMESPACE)):

@@ -21,7 +21,7 @@ from autograd_lite.tape.lane_operations import Found, entered
 from autograd_lite.tape.lane_paths import LanePaths, in_row, reduced
 from autograd_lite.tape.paths import Paths, Unmapped
 from autograd_lite.tape.trace import is_fixed
-from autograd_lite.transforms import name_of
+from autograd_lite.transforms import named
 from autograd_lite.variable import Variable
 
 REDUCTIONS = (None, "sum", "mean")
@@ -42,7 +42,7 @@ class Mapped:
 
     def __init__(self, f: Callable[..., Any], in_axes: Any, reduce: str | None) -> None:
         self.f, self.in_axes, self.reduce = f, in_axes, reduce
-        self.__name__ = self.__qualname__ = f"vmap({name_of(f)})"
+        self.__name__ = named(self, "vmap", f)
         self.__doc__ = f.__doc__
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:

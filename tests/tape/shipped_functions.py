@@ -48,6 +48,39 @@ def thrice(x):
     return al.sin(x) * x
 
 
+def doubled(f):
+    """A decorator of a user, which keeps the name of what it decorates, and whatever it has."""
+
+    @functools.wraps(f)
+    def twice(*arguments):
+        return optree.tree_map(lambda y: 2.0 * y, f(*arguments))
+
+    return twice
+
+
+@doubled
+@al.jit
+def over_jit(x):
+    """Found by its name."""
+    return x**3
+
+
+@doubled
+@al.jit
+@al.vmap
+def over_lanes(x):
+    """Found by its name."""
+    return al.sin(x) * x
+
+
+@al.jit
+@doubled
+@al.grad
+def around_grad(x):
+    """Found by its name."""
+    return x**3
+
+
 @al.register_dataclass
 @dataclasses.dataclass
 class Line:
@@ -135,6 +168,9 @@ NAMED = {
     "decorated": lambda: (decorated, 2.0),
     "slope": lambda: (slope, 2.0),
     "thrice": lambda: (thrice, ROWS),
+    "decorator over jit": lambda: (over_jit, 2.0),
+    "decorator over lanes": lambda: (over_lanes, ROWS),
+    "decorator between": lambda: (around_grad, 2.0),
     "method": lambda: (Line(2.0, 1.0).fast, 2.0),
     "object": lambda: (Holder().fast, 2.0),
     "jit": lambda: (al.jit(bent, max_paths=3, order="as written"), 2.0),

@@ -1,5 +1,6 @@
 """Mapped functions over arrays of Dask: results of every kind, sums whose bits depend on the blocks alone, and faults."""
 
+import operator
 import os
 import pickle
 import signal
@@ -323,6 +324,23 @@ def test_refusals(call, error, message):
 
 
 OUTSIDE = al.Variable(3.0)
+
+
+@pytest.mark.parametrize("name", ["add", "sub", "mul", "truediv", "pow", "mod", "floordiv", "lt", "ge", "eq"])
+def test_operators_of_variables_refuse_lazy_arrays(name):
+    """On both sides, which Dask leaves to the Variable."""
+    for operands in ((OUTSIDE, chunked(X, 20)), (chunked(X, 20), OUTSIDE)):
+        with pytest.raises(
+            OperandError, match=r"an array of Dask, .* takes no Variables. Map a function .*, x.compute()"
+        ):
+            getattr(operator, name)(*operands)
+    assert (OUTSIDE + dask.delayed(2.0)).compute(scheduler="synchronous").value == 5.0
+
+
+def test_blocks_of_unknown_length_are_no_blocks_of_in_blocks():
+    """It must know where the rows end."""
+    with pytest.raises(ArgumentError, match="does not know how many rows there are"):
+        al.in_blocks(al.vmap(al.sin, reduce="sum"))(chunked(X, 20)[chunked(X, 20) > 0.0])
 
 
 # --- clusters ---------------------------------------------------------------------------------------------------------------

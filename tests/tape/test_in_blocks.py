@@ -161,6 +161,26 @@ def test_pages_that_are_handed_back_lose_nothing(tmp_path, monkeypatch, mode):
     assert np.array_equal(np.load(tmp_path / "out"), expected + 1.0)
 
 
+def test_results_may_take_the_place_of_their_rows():
+    """Or lie beside them, in another column of one array."""
+    table = np.stack([Y, Y, Y], 1)
+    f = al.in_blocks(al.vmap(lambda t: t + 1.0), rows=64)
+    f(table[:, 0], out=table[:, 1])
+    f(table[:, 0], out=table[:, 0])
+    assert np.array_equal(table, np.stack([Y + 1.0, Y + 1.0, Y], 1))
+
+
+@pytest.mark.parametrize(
+    "record", [al.jit, lambda f: lambda x: al.vmap(f)(x[None]), lambda f: lambda x: al.trace(f, x)]
+)
+def test_blocks_that_come_later_are_not_recorded(record):
+    """An iterator gives its numbers when the trace is over."""
+    for f in (al.in_blocks(al.vmap(lambda x: x * 2.0)), lambda x: map(al.sin, x), lambda x: (t for t in x)):
+        with pytest.raises(al.errors.OutputError, match=r"whose numbers come later.*in_blocks\(jit\(vmap\(f\)\)\)"):
+            record(f)(Y[:3])
+    assert len(al.jit(lambda x: [*al.in_blocks(al.vmap(lambda x: x * 2.0), 2)(x)])(Y[:3])) == 2
+
+
 def test_variables_have_their_derivatives():
     """Through the graphs of all blocks."""
     f = al.in_blocks(al.vmap(loss, (None, 0, 0), reduce="mean"), rows=400)
@@ -194,6 +214,12 @@ REFUSED = {
     "shared iterator": (lambda: [*al.in_blocks(al.vmap(lambda x, y: x, (0, None)))(Y, iter([Y]))], "maps not every part"),
     "axes": (lambda: al.in_blocks(al.vmap(lambda x: x, (0, 0)))(Y), "got 1 positional arguments for in_axes=(0, 0)"),
     "other structure": (lambda: [*al.in_blocks(al.vmap(lambda x: x))(iter([Y, [Y]]))], "another structure than before"),
+    "other rows": (lambda: al.in_blocks(al.vmap(al.sum, reduce="sum"))(iter([X, X[:, :2]])), "rows of shape (2,)"),
+    "one iterator": (lambda: al.in_blocks(SUM)(*[iter([Y, Y])] * 2), "one iterator for two arguments"),
+    "out over rows to come": (lambda: al.in_blocks(F)(Y[1:], Y[:-1], out=Y[1:]), "lies over an argument"),
+    "out over what all share": (
+        lambda: al.in_blocks(al.vmap(lambda x, y: x[0] * y, (None, 0)))(X[:, 0], Y, out=X[:, 0]), "lies over an argument"
+    ),
     "out of sums": (lambda: al.in_blocks(SUM)(Y, Y, out=Y), 'has reduce="sum", so there is no row for out'),
     "short out": (lambda: al.in_blocks(F)(Y, Y, out=np.empty(999)), "has 999 rows for 1,000"),
     "long out": (lambda: al.in_blocks(F)(Y, iter([Y]), out=np.empty(1001)), "has 1,001 rows for 1,000"),

@@ -2,9 +2,11 @@
 
 import copy
 import gc
+import importlib.util
 import multiprocessing
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import threading
@@ -117,6 +119,22 @@ def test_a_pool_compiles_a_function_once(make, dumps):
     del TRACED[:]
     pickle.loads(written)(np.array([2.0]))
     assert TRACED == []
+
+
+@pytest.mark.skipif(importlib.util.find_spec("llvmlite") is None, reason="llvmlite is not installed")
+def test_a_pool_compiles_what_captures_variables_once(monkeypatch):
+    """It is traced for each task, with the Variables of that task; equal programs share their machine code."""
+    from autograd_lite.tape.llvm import engine
+
+    compile_, found = engine.compiled, []
+    monkeypatch.setattr(engine, "compiled", lambda *given: found.append(given) or compile_(*given))
+    u = al.Variable(3.125)
+    for make in (al.jit, lambda f: al.jit(al.vmap(f)), lambda f: al.jit(al.vmap(al.value_and_grad(f)))):
+        written = cloudpickle.dumps(make(lambda x: al.sin(u * x) * x + 0.0625 * x))
+        call(pickle.loads(written), np.array([2.0]))
+        del found[:]
+        call(pickle.loads(written), np.array([2.0]))
+        assert found == []
 
 
 def test_what_changed_is_another_function():
@@ -284,6 +302,39 @@ def test_a_child_does_not_wait_for_locks_of_threads_that_it_has_not():
         os.waitpid(child, 0)
         pytest.fail("the child hangs")
     assert status == 0
+
+
+@pytest.mark.skipif(importlib.util.find_spec("llvmlite") is None, reason="llvmlite is not installed")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_child_compiles_while_a_thread_of_its_parent_is_in_llvm():
+    """The lock of llvmlite, which calls from anywhere take, is held by another thread when the process forks."""
+    import llvmlite.binding as llvm
+
+    rows, stop, status = al.jit(al.vmap(al.sin)), threading.Event(), []
+    rows(np.array(NUMBERS))
+
+    def frees_modules():
+        while not stop.is_set():
+            llvm.parse_assembly("define double @f(double %x) {\nret double %x\n}").verify()
+
+    threads = [threading.Thread(target=frees_modules) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        for k in range(8):
+            child = os.fork()
+            if not child:
+                signal.alarm(20)  # ends a child that hangs
+                os._exit(int(al.jit(al.vmap(lambda x, k=k: x * (k + 0.25)))(np.array(NUMBERS))[1] != k + 0.25))
+            status.append(os.waitpid(child, 0)[1])
+            if status[-1]:
+                break
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert status == [0] * 8
 
 
 @pytest.mark.slow

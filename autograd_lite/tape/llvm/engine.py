@@ -31,6 +31,9 @@ except ImportError:  # the extra `jit` is not installed
 #: Whether machine code can be had at all.
 AVAILABLE = llvm is not None
 
+if AVAILABLE:
+    # Each call of llvmlite takes its lock, also those that free modules when the collector runs in some thread.
+    forks.waited_for(getattr(getattr(llvm.ffi.lib, "_lock", None), "_lock", None))  # no public name leads to it
 _lock = forks.waited_for()  # around LLVM
 
 
