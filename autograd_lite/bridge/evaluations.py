@@ -157,6 +157,11 @@ class Evaluations:
 
     def _asked(self, kind: str, x: Any, *more: Any) -> Any:
         """The result of a kind at a point, not computed again where it was the last one."""
+        if np.iscomplexobj(x):
+            raise ArgumentError(
+                f"a complex step asks for derivatives of {self.name}, which are compiled for real numbers: leave out "
+                '"cs", and what it was for is filled in, exactly.'
+            )
         x = np.asarray(x, dtype=np.float64)
         numbers = [np.asarray(part) for part in more if isinstance(part, (float, int, np.ndarray, np.generic))]
         key = x.tobytes(), *(part.tobytes() for part in numbers if part.dtype != object)
@@ -209,7 +214,7 @@ class Evaluations:
 
 def _product_of(f: Callable[..., Any]) -> Callable[..., Any]:
     # Twice in reverse; a forward sweep over the gradient would keep sums over long arrays as lanes too.
-    return grad(renamed(f, lambda x, v, *more: dot(grad(f)(x, *more), v)))
+    return grad(renamed(f, lambda x, v, *more: dot(grad(_number_of(f))(x, *more), v)))
 
 
 def _weighted_of(f: Callable[..., Any]) -> Callable[..., Any]:
@@ -217,12 +222,24 @@ def _weighted_of(f: Callable[..., Any]) -> Callable[..., Any]:
     return hessian(renamed(f, lambda x, v, *more: dot(v, rows(x, *more))))
 
 
+def _number_of(f: Callable[..., Any]) -> Callable[..., Any]:
+    """The function with the one number of a list in place of that list, as SciPy has it."""
+
+    def number(*arguments: Any) -> Any:
+        found = f(*arguments)
+        while type(found) in (list, tuple) and len(found) == 1:
+            (found,) = found
+        return found
+
+    return renamed(f, number)
+
+
 #: The kinds of results of a function, by transforms and by elements.
 TRANSFORMS: dict[str, Callable[..., Any]] = {
-    "gradient": value_and_grad,
+    "gradient": lambda f: value_and_grad(_number_of(f)),
     "values": rows_of,
     "jacobian": lambda f: jacobian(rows_of(f)),
-    "hessian": hessian,
+    "hessian": lambda f: hessian(_number_of(f)),
     "weighted": _weighted_of,
     "product": _product_of,
 }
