@@ -25,14 +25,15 @@ import optree
 
 from autograd_lite import hints
 from autograd_lite.bridge import ipopt
-from autograd_lite.bridge.evaluations import SMALL, Derivatives, Evaluations
+from autograd_lite.bridge.evaluations import SMALL, Derivatives, Evaluations, LostError
 from autograd_lite.bridge.models import Model
 from autograd_lite.bridge.signatures import as_tuple, like, of_x
 from autograd_lite.bridge.spaces import Space, as_vector, is_vector, on_nest, renamed
-from autograd_lite.errors import ArgumentError, UnknownImportError
-from autograd_lite.nests import NAMESPACE, unravel
+from autograd_lite.errors import ArgumentError, OperandError, UnknownImportError
+from autograd_lite.nests import NAMESPACE, as_array, unravel
 from autograd_lite.tape.call import Compiled, jit
-from autograd_lite.transforms import recipe_of
+from autograd_lite.transforms import name_of, recipe_of
+from autograd_lite.variable import Variable
 
 try:
     from scipy import integrate as _integrate
@@ -546,6 +547,7 @@ def solve_ivp(fun: Callable[..., Any], t_span: Any, y0: Any, **given: Any) -> An
     ----------
     fun : callable
         `fun(t, y, *args)` returns the rates, an array or a list. It runs on floats; only its Jacobian comes from a trace.
+        If y0 is a dict or another nest, y and the rates are such nests, as are those that events get.
     t_span, y0, method, t_eval, events, args : SciPy's
         These and the others are as SciPy has them.
     jac : callable, matrix or False, optional
@@ -554,7 +556,8 @@ def solve_ivp(fun: Callable[..., Any], t_span: Any, y0: Any, **given: Any) -> An
     Returns
     -------
     OdeResult
-        SciPy's, with `derivatives`.
+        SciPy's, with `derivatives`. If y0 is a nest, `y` is one too, with times along the last axis of its arrays, and
+        `y_flat` is SciPy's matrix.
 
     Notes
     -----
@@ -570,6 +573,10 @@ def solve_ivp(fun: Callable[..., Any], t_span: Any, y0: Any, **given: Any) -> An
     (True, True)
     """
     method, arguments = given.get("method", "RK45"), given.get("args") or ()
+    space = None if is_vector(y0) else Space(y0, "y0")
+    if space is not None:
+        fun, y0 = _rates_of_nest(fun, space), space.start
+        given |= {name: _of_state(given[name], space) for name in ("events", "jac") if given.get(name) is not None}
     name, start = getattr(method, "__name__", method), np.asarray(y0)
     given |= {"fun": fun, "t_span": t_span, "y0": y0}
     f = Evaluations(_by_state(fun), None, arguments, without="jac=False")
@@ -584,12 +591,45 @@ def solve_ivp(fun: Callable[..., Any], t_span: Any, y0: Any, **given: Any) -> An
         if len(start) > SMALL and name != "LSODA":
             # By elements t is an unknown beside y, whose column is left out.
             f = Evaluations(renamed(fun, lambda z: fun(z[0], z[1:], *arguments)), without=f.without)
-            given["jac"] = lambda t, y, *_: f.jacobian(np.concatenate([[t], y]))[:, 1:]
+            given["jac"] = lambda t, y, *_: f.jacobian(np.concatenate([[t], y]), leaving=1)
         else:
             given["jac"] = lambda t, y, *_: f.jacobian(y, float(t), sparse=False)
-    found = _integrate.solve_ivp(**given)
+    try:
+        found = _integrate.solve_ivp(**given)
+    except OperandError:
+        if start.dtype != object and _holds_variables(fun(float(t_span[0]), start, *arguments)):
+            raise LostError(name_of(fun)) from None
+        raise
+    if space is not None:
+        found.y_flat, found.y = found.y, space.columns(found.y)
     found.derivatives = Derivatives(f)
     return found
+
+
+def _holds_variables(rates: Any) -> bool:
+    """Whether rates that were computed from floats hold Variables."""
+    return any(type(n) is Variable for n in np.ravel(np.asarray(rates, dtype=object)).tolist())
+
+
+def _rates_of_nest(fun: Callable[..., Any], space: Space) -> Callable[..., Any]:
+    """Rates of a state that is a nest, as a function of vectors."""
+
+    def rates(t: Any, y: Any, *more: Any) -> Any:
+        numbers, shape = unravel(fun(t, space.nest(y), *more), f"the output of {name_of(fun)}")
+        if len(numbers) != len(space.start):
+            raise ArgumentError(f"{name_of(fun)} returned {shape.outline()}. Return a rate for each number of y0.")
+        return as_array(numbers, (len(numbers),))
+
+    return renamed(fun, rates)
+
+
+def _of_state(given: Any, space: Space) -> Any:
+    """Events and a Jacobian of nests, as functions of vectors that keep `terminal` and `direction`."""
+    if isinstance(given, (list, tuple)):
+        return [_of_state(event, space) for event in given]
+    if not callable(given):
+        return given
+    return functools.wraps(given)(lambda t, y, *more: given(t, space.nest(y), *more))
 
 
 def _by_state(fun: Callable[..., Any]) -> Callable[..., Any]:

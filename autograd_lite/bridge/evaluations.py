@@ -126,9 +126,13 @@ class Evaluations:
         """All numbers that the function returns, as a vector."""
         return self._asked("values", x, *more).copy()
 
-    def jacobian(self, x: Any, *more: Any, sparse: bool = True) -> Any:
-        """Derivatives of all numbers that are returned: an array, or a sparse one where that is allowed and pays."""
-        return self._formed("jacobian", self._asked("jacobian", x, *more), sparse=sparse)
+    def jacobian(self, x: Any, *more: Any, sparse: bool = True, leaving: int = 0) -> Any:
+        """Derivatives of all numbers that are returned: an array, or a sparse one where that is allowed and pays.
+
+        The first columns, as many as `leaving`, are left out.
+        """
+        found = self._asked("jacobian", x, *more)
+        return self._formed("jacobian", found[:, leaving:] if leaving else found, sparse=sparse)
 
     def hessian(self, x: Any, *more: Any, sparse: bool = False) -> Any:
         """Second derivatives of one number."""
@@ -301,13 +305,34 @@ class Derivatives:
         ArgumentError
             If they come from a pickle, which keeps what they cost and not the function.
         """
+        return self._known_function().hessian(self._vector(x))
+
+    def gradient(self, x: Any) -> Any:
+        """Return the first derivatives at a point.
+
+        Parameters
+        ----------
+        x : vector or nest
+            As in the solver's result.
+
+        Returns
+        -------
+        array
+            (n,), in the order of the numbers.
+        """
+        return self._known_function().gradient(self._vector(x))
+
+    def _known_function(self) -> Any:
         if self._function is None:
             raise ArgumentError(
                 "these derivatives come from a pickle, which keeps what they cost and not the function. Compute "
                 "al.hessian(f)(x) instead."
             )
+        return self._function
+
+    def _vector(self, x: Any) -> Any:
         nested = self._space is not None and self._space.shape is not None
-        return self._function.hessian(self._space.flat(x, "x") if nested else np.asarray(x, np.float64))  # type: ignore[union-attr]
+        return self._space.flat(x, "x") if nested else np.asarray(x, np.float64)  # type: ignore[union-attr]
 
     def __repr__(self) -> str:
         if not self.uses:

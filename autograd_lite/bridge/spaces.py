@@ -40,6 +40,16 @@ class Space:
             return x
         return self.shape.pack(x if type(x) is np.ndarray and x.dtype != object else [*x])
 
+    def columns(self, matrix: Any) -> Any:
+        """The nest whose numbers are the rows of a matrix, with its columns along the last axis."""
+        assert self.shape is not None
+        leaves, row = [], 0
+        for leaf, size in zip(self.shape.leaves, self.shape.sizes, strict=True):
+            lead = leaf if type(leaf) is tuple else ()
+            leaves.append(matrix[row : row + size].reshape(*lead, matrix.shape[1]))
+            row += size
+        return optree.tree_unflatten(self.shape.containers, leaves)
+
     def flat(self, nest: Any, what: str) -> Any:
         """The vector of a nest."""
         numbers = unravel(nest, what)[0]
