@@ -150,8 +150,8 @@ def covariance(result: Any, *, absolute_sigma: bool = False) -> Covariance:
     Notes
     -----
     Linear theory at the optimum: right where a model is nearly linear over a few standard errors [1]_. pcov of `curve_fit`
-    is taken as it is, also where a bound is active. J is scaled to columns of length 1 and decomposed into singular values; JᵀJ is never formed. With a robust
-    loss J and s² are those of SciPy, which include the weights.
+    is taken as it is, also where a bound is active. J is scaled to columns of length 1 and decomposed into singular values;
+    JᵀJ is never formed. With a robust loss J and s² are those of SciPy, which include the weights.
 
     References
     ----------
@@ -261,8 +261,8 @@ def _check_minimum(x: Any, slope: Any, inverse: Any, lengths: Any, variance: flo
     if np.any(size > 0.1) and np.linalg.norm(step * lengths) > 1e-6 * np.linalg.norm(np.array(numbers) * lengths):
         place = _names(shape)[int(np.argmax(size))] or "x"
         raise ArgumentError(
-            f"x is no minimum: Newton's step from it moves {place} by {size.max():.3g} standard errors. Minimise further; hold "
-            "a parameter that lies at a bound, or that a constraint determines, at its value."
+            f"x is no minimum: Newton's step from it moves {place} by {size.max():.3g} standard errors. Minimise further; "
+            "hold a parameter that lies at a bound, or that a constraint determines, at its value."
         )
 
 
