@@ -16,8 +16,6 @@ names of `scipy.optimize` and `scipy.integrate` are SciPy's own.
 """
 
 import functools
-import inspect
-import re
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -29,11 +27,13 @@ from autograd_lite import hints
 from autograd_lite.bridge import ipopt
 from autograd_lite.bridge.evaluations import SMALL, Derivatives, Evaluations, LostError
 from autograd_lite.bridge.models import Model
+from autograd_lite.bridge.signatures import as_tuple, like, of_x
 from autograd_lite.bridge.spaces import Space, as_vector, is_vector, on_nest, renamed
-from autograd_lite.errors import ArgumentError, AutogradLiteError, OperandError, UnknownImportError
-from autograd_lite.nests import NAMESPACE, unravel
+from autograd_lite.errors import ArgumentError, OperandError, UnknownImportError
+from autograd_lite.nests import NAMESPACE, as_array, unravel
 from autograd_lite.tape.call import Compiled, jit
-from autograd_lite.transforms import recipe_of
+from autograd_lite.transforms import name_of, recipe_of
+from autograd_lite.variable import Variable
 
 try:
     from scipy import integrate as _integrate
@@ -44,9 +44,11 @@ except ImportError as error:
         name="scipy",
     ) from error
 
+from autograd_lite.bridge import older
+
 __all__ = [
-    "Derivatives", "NonlinearConstraint", "arguments", "curve_fit", "differential_evolution", "least_squares", "minimize",
-    "root", "root_scalar", "solve_ivp",
+    "Derivatives", "NonlinearConstraint", "arguments", "basinhopping", "curve_fit", "differential_evolution", "least_squares",
+    "minimize", "root", "root_scalar", "solve_ivp",
 ]  # fmt: skip
 
 #: What the methods of `minimize` take besides the gradient: a Hessian, which some cannot do without, or products with it.
@@ -60,52 +62,6 @@ SECOND = {"trust-constr", "ipopt"}
 
 
 # --------------------------------------------------------------------------------------------------------- the solvers
-
-
-#: What SciPy says of a function that is not finite where it starts.
-_NOT_FINITE = re.compile("infs or NaNs|not finite")
-
-
-def _like(original: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Give a function, which gets what is given by name, the signature of a function of SciPy."""
-    signature = inspect.signature(original)
-    rest = [name for name, parameter in signature.parameters.items() if parameter.kind is parameter.VAR_KEYWORD]
-
-    def decorated(body: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(body)
-        def solver(*arguments: Any, **keywords: Any) -> Any:
-            try:
-                given = signature.bind(*arguments, **keywords).arguments
-            except TypeError as error:
-                raise TypeError(f"{body.__name__}() {error}") from None
-            for name in rest:
-                given |= given.pop(name, {})
-            try:
-                return body(**given)
-            except LostError as lost:  # from here, not from within SciPy, which `refusals` would name
-                raise OperandError(str(lost)) from None
-            except ValueError as error:
-                if isinstance(error, AutogradLiteError) or not _NOT_FINITE.search(str(error)):
-                    raise
-                raise ArgumentError(
-                    f"{body.__name__} met a number that is infinite or NaN, in what was given or in a value or derivative of "
-                    f"the function: {error.args[0]} Where it comes from, "
-                    "autograd_lite.blame(f(autograd_lite.variables(x))) says. Start at another x, or set bounds."
-                ) from error
-
-        solver.__signature__ = signature  # type: ignore[attr-defined]
-        return solver
-
-    return decorated
-
-
-def _tuple(arguments: Any) -> tuple[Any, ...]:
-    return arguments if isinstance(arguments, tuple) else (arguments,)
-
-
-def _of_x(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
-    """A function of evaluations, which know what SciPy passes besides x."""
-    return lambda x, *_, **__: function(x, **options)
 
 
 def _bounds(bounds: Any, space: Space) -> Any:
@@ -154,7 +110,7 @@ def _method(given: Mapping[str, Any]) -> str:
     return "_custom" if callable(method) else str(method).lower()
 
 
-@_like(_optimize.minimize)
+@like(_optimize.minimize)
 def minimize(fun: Callable[..., Any], x0: Any, **given: Any) -> Any:
     """Minimise a function of several numbers: SciPy's `minimize` with `jac`, `hess` or `hessp` filled in.
 
@@ -209,7 +165,7 @@ def minimize(fun: Callable[..., Any], x0: Any, **given: Any) -> Any:
     True
     """
     space, method = Space(x0), _method(given)
-    f = Evaluations(fun, space, _tuple(given.get("args", ())))
+    f = Evaluations(fun, space, as_tuple(given.get("args", ())))
     constraints, others = _constraints(given.get("constraints", ()), space, method)
     given |= {"fun": fun, "x0": space.start, "constraints": constraints, "bounds": _bounds(given.get("bounds"), space)}
     given["callback"] = space.callback(given.get("callback"))
@@ -227,20 +183,20 @@ def _filled(given: Mapping[str, Any], f: Evaluations, space: Space, method: str)
         found = {"fun": on_nest(fun, space), "jac": on_nest(jac, space, back="jac"), "hess": on_nest(hess, space)}
         found["hessp"] = hessp and (lambda x, p, *a: space.flat(hessp(space.nest(x), space.nest(p), *a), "hessp"))
     if jac is None and method not in NOTHING:
-        found |= {"fun": _of_x(f.value), "jac": _of_x(f.gradient)}
+        found |= {"fun": of_x(f.value), "jac": of_x(f.gradient)}
     if jac is True:
         if space.shape is not None:
             found["fun"] = _pair_of(found["fun"], space)
         recipe = recipe_of(fun.f if isinstance(fun, Compiled) else fun)
         if recipe is None or recipe[0] != "value_and_grad" or recipe[2] != 0 or recipe[3].get("has_aux"):
             return found, f
-        f = Evaluations(recipe[1], space, _tuple(given.get("args", ())))
+        f = Evaluations(recipe[1], space, as_tuple(given.get("args", ())))
     wanted = NEEDED if callable(jac) else set() if jac is False or isinstance(jac, str) else HESSIAN
     if method in wanted and hess is None and hessp is None:
         if method in PRODUCT and len(space.start) > SMALL:
             found["hessp"] = lambda x, p, *_: f.product(x, p)
         else:
-            found["hess"] = _of_x(f.hessian, sparse=method in SECOND)
+            found["hess"] = of_x(f.hessian, sparse=method in SECOND)
     return found, f
 
 
@@ -296,7 +252,7 @@ class NonlinearConstraint(_optimize.NonlinearConstraint):  # type: ignore[misc]
         if jac is not None:
             return on_nest(jac, space), on_nest(hess, space)
         second = (lambda x, v: f.weighted(x, v, sparse=sparse)) if hess is None else on_nest(hess, space)
-        return _of_x(f.jacobian, sparse=sparse), second
+        return of_x(f.jacobian, sparse=sparse), second
 
     def on(self, space: Space, method: str) -> tuple[Any, Evaluations]:
         """Return SciPy's constraint for vectors of a space, and the evaluations that it makes.
@@ -320,7 +276,7 @@ class NonlinearConstraint(_optimize.NonlinearConstraint):  # type: ignore[misc]
         if method not in SECOND | {"_custom", "differential_evolution"}:
             second = hess  # none, unless it is given: SciPy warns of what a method ignores
         ours = jac is None and method not in NOTHING | {"differential_evolution"}
-        value = _of_x(f.values) if ours else as_vector(on_nest(fun, space))
+        value = of_x(f.values) if ours else as_vector(on_nest(fun, space))
         options = {**self._options, **({} if second is None else {"hess": second})}
         return _optimize.NonlinearConstraint(value, self.lb, self.ub, first, **options), f
 
@@ -354,13 +310,13 @@ def _constraints(given: Any, space: Space, method: str) -> tuple[list[Any], list
 
 def _of_dict(given: Mapping[str, Any], space: Space, method: str) -> tuple[Any, Evaluations]:
     """A constraint in SciPy's old form: fun(x) = 0 or fun(x) ≥ 0."""
-    fun, jac, arguments = given["fun"], given.get("jac"), _tuple(given.get("args", ()))
+    fun, jac, arguments = given["fun"], given.get("jac"), as_tuple(given.get("args", ()))
     f = Evaluations(fun, space, arguments)
     if method in SECOND and jac is None and given.get("type") in ("eq", "ineq"):
         upper = 0.0 if given["type"] == "eq" else np.inf
         return NonlinearConstraint(renamed(fun, lambda x: fun(x, *arguments)), 0.0, upper).on(space, method)
     if jac is None and method not in NOTHING:
-        return {**given, "fun": _of_x(f.values), "jac": _of_x(f.jacobian, sparse=False)}, f
+        return {**given, "fun": of_x(f.values), "jac": of_x(f.jacobian, sparse=False)}, f
     if space.shape is None:
         return given, f
     return {**given, "fun": as_vector(on_nest(fun, space)), **({"jac": on_nest(jac, space)} if jac else {})}, f
@@ -369,7 +325,7 @@ def _of_dict(given: Mapping[str, Any], space: Space, method: str) -> tuple[Any, 
 # ----------------------------------------------------------------------------------------------------- fits and equations
 
 
-@_like(_optimize.least_squares)
+@like(_optimize.least_squares)
 def least_squares(fun: Callable[..., Any], x0: Any, **given: Any) -> Any:
     """Fit by least squares: SciPy's `least_squares` with the Jacobian filled in, dense or sparse.
 
@@ -408,11 +364,11 @@ def least_squares(fun: Callable[..., Any], x0: Any, **given: Any) -> Any:
     (2.0, 1.5)
     """
     space, jac = Space(x0), given.get("jac")
-    f = Evaluations(fun, space, _tuple(given.get("args", ())), given.get("kwargs"))
+    f = Evaluations(fun, space, as_tuple(given.get("args", ())), given.get("kwargs"))
     given |= {"x0": space.start, "fun": fun if space.shape is None else as_vector(on_nest(fun, space))}
     if jac is None:
         sparse = given.get("method", "trf") != "lm" and given.get("tr_solver") != "exact"
-        given |= {"fun": _of_x(f.values), "jac": _of_x(f.jacobian, sparse=sparse)}
+        given |= {"fun": of_x(f.values), "jac": of_x(f.jacobian, sparse=sparse)}
         given.pop("jac_sparsity", None)
     else:
         given["jac"] = on_nest(jac, space)
@@ -425,7 +381,7 @@ def least_squares(fun: Callable[..., Any], x0: Any, **given: Any) -> Any:
     return _finished(_optimize.least_squares(**given), Derivatives(f, space=space), space)
 
 
-@_like(_optimize.root)
+@like(_optimize.root)
 def root(fun: Callable[..., Any], x0: Any, **given: Any) -> Any:
     """Solve a system of equations: SciPy's `root` with the Jacobian filled in for the methods "hybr" and "lm".
 
@@ -453,10 +409,10 @@ def root(fun: Callable[..., Any], x0: Any, **given: Any) -> Any:
     array([6.50409711, 0.90841421])
     """
     space, jac = Space(x0), given.get("jac")
-    f = Evaluations(fun, space, _tuple(given.get("args", ())), without="jac=False")
+    f = Evaluations(fun, space, as_tuple(given.get("args", ())), without="jac=False")
     given |= {"fun": fun, "x0": space.start}
     if jac is None and str(given.get("method", "hybr")).lower() in ("hybr", "lm"):
-        given |= {"fun": _of_x(f.values), "jac": _of_x(f.jacobian, sparse=False)}
+        given |= {"fun": of_x(f.values), "jac": of_x(f.jacobian, sparse=False)}
     elif space.shape is not None:
         given |= {"fun": on_nest(fun, space), "jac": on_nest(jac, space)}
         if jac is not True:
@@ -467,7 +423,7 @@ def root(fun: Callable[..., Any], x0: Any, **given: Any) -> Any:
     return _finished(_optimize.root(**given), Derivatives(f, space=space), space)
 
 
-@_like(_optimize.root_scalar)
+@like(_optimize.root_scalar)
 def root_scalar(f: Callable[..., Any], **given: Any) -> Any:
     """Solve one equation: SciPy's `root_scalar` with `fprime` and `fprime2` filled in for "newton" and "halley".
 
@@ -498,7 +454,7 @@ def root_scalar(f: Callable[..., Any], **given: Any) -> Any:
     plain = isinstance(start, (int, float, np.integer, np.floating)) or (
         isinstance(start, np.ndarray) and not start.ndim
     )
-    e = Evaluations(f, Space(0.0, number=True), _tuple(given.get("args", ())), without='method="secant"')
+    e = Evaluations(f, Space(0.0, number=True), as_tuple(given.get("args", ())), without='method="secant"')
     given["f"] = f
     if plain and by_slope in ("newton", "halley") and given.get("fprime") is None:
         given |= {"x0": float(start), "f": lambda x, *_: e.value(np.full(1, x))}
@@ -510,7 +466,7 @@ def root_scalar(f: Callable[..., Any], **given: Any) -> Any:
     return found
 
 
-@_like(_optimize.curve_fit)
+@like(_optimize.curve_fit)
 def curve_fit(f: Callable[..., Any], xdata: Any, ydata: Any, **given: Any) -> Any:
     """Fit a model to data: SciPy's `curve_fit` with the Jacobian filled in.
 
@@ -549,8 +505,10 @@ def curve_fit(f: Callable[..., Any], xdata: Any, ydata: Any, **given: Any) -> An
     >>> popt.round(6)
     array([2. , 1.5])
     """
-    start = given.get("p0")
+    start, sigma = given.get("p0"), given.get("sigma")
     given |= {"f": f, "xdata": xdata, "ydata": ydata}
+    if sigma is not None and np.ndim(sigma) == 0:
+        given["sigma"] = np.full(np.size(ydata), sigma)  # SciPy scales no Jacobian by one number
     space = None if start is None else Space(start, "p0")
     if isinstance(given.get("jac"), str) and _by_minpack(given):
         given["jac"] = False  # MINPACK's own differences, for which SciPy has no name
@@ -581,7 +539,7 @@ def _by_minpack(given: Mapping[str, Any]) -> bool:
 # --------------------------------------------------------------------------------------------------- differential equations
 
 
-@_like(_integrate.solve_ivp)
+@like(_integrate.solve_ivp)
 def solve_ivp(fun: Callable[..., Any], t_span: Any, y0: Any, **given: Any) -> Any:
     """Solve an initial value problem: SciPy's `solve_ivp` with `jac` filled in for "Radau", "BDF" and "LSODA".
 
@@ -589,6 +547,7 @@ def solve_ivp(fun: Callable[..., Any], t_span: Any, y0: Any, **given: Any) -> An
     ----------
     fun : callable
         `fun(t, y, *args)` returns the rates, an array or a list. It runs on floats; only its Jacobian comes from a trace.
+        If y0 is a dict or another nest, y and the rates are such nests, as are those that events get.
     t_span, y0, method, t_eval, events, args : SciPy's
         These and the others are as SciPy has them.
     jac : callable, matrix or False, optional
@@ -597,7 +556,8 @@ def solve_ivp(fun: Callable[..., Any], t_span: Any, y0: Any, **given: Any) -> An
     Returns
     -------
     OdeResult
-        SciPy's, with `derivatives`.
+        SciPy's, with `derivatives`. If y0 is a nest, `y` is one too, with times along the last axis of its arrays, and
+        `y_flat` is SciPy's matrix.
 
     Notes
     -----
@@ -613,6 +573,10 @@ def solve_ivp(fun: Callable[..., Any], t_span: Any, y0: Any, **given: Any) -> An
     (True, True)
     """
     method, arguments = given.get("method", "RK45"), given.get("args") or ()
+    space = None if is_vector(y0) else Space(y0, "y0")
+    if space is not None:
+        fun, y0 = _rates_of_nest(fun, space), space.start
+        given |= {name: _of_state(given[name], space) for name in ("events", "jac") if given.get(name) is not None}
     name, start = getattr(method, "__name__", method), np.asarray(y0)
     given |= {"fun": fun, "t_span": t_span, "y0": y0}
     f = Evaluations(_by_state(fun), None, arguments, without="jac=False")
@@ -627,12 +591,45 @@ def solve_ivp(fun: Callable[..., Any], t_span: Any, y0: Any, **given: Any) -> An
         if len(start) > SMALL and name != "LSODA":
             # By elements t is an unknown beside y, whose column is left out.
             f = Evaluations(renamed(fun, lambda z: fun(z[0], z[1:], *arguments)), without=f.without)
-            given["jac"] = lambda t, y, *_: f.jacobian(np.concatenate([[t], y]))[:, 1:]
+            given["jac"] = lambda t, y, *_: f.jacobian(np.concatenate([[t], y]), leaving=1)
         else:
             given["jac"] = lambda t, y, *_: f.jacobian(y, float(t), sparse=False)
-    found = _integrate.solve_ivp(**given)
+    try:
+        found = _integrate.solve_ivp(**given)
+    except OperandError:
+        if start.dtype != object and _holds_variables(fun(float(t_span[0]), start, *arguments)):
+            raise LostError(name_of(fun)) from None
+        raise
+    if space is not None:
+        found.y_flat, found.y = found.y, space.columns(found.y)
     found.derivatives = Derivatives(f)
     return found
+
+
+def _holds_variables(rates: Any) -> bool:
+    """Whether rates that were computed from floats hold Variables."""
+    return any(type(n) is Variable for n in np.ravel(np.asarray(rates, dtype=object)).tolist())
+
+
+def _rates_of_nest(fun: Callable[..., Any], space: Space) -> Callable[..., Any]:
+    """Rates of a state that is a nest, as a function of vectors."""
+
+    def rates(t: Any, y: Any, *more: Any) -> Any:
+        numbers, shape = unravel(fun(t, space.nest(y), *more), f"the output of {name_of(fun)}")
+        if len(numbers) != len(space.start):
+            raise ArgumentError(f"{name_of(fun)} returned {shape.outline()}. Return a rate for each number of y0.")
+        return as_array(numbers, (len(numbers),))
+
+    return renamed(fun, rates)
+
+
+def _of_state(given: Any, space: Space) -> Any:
+    """Events and a Jacobian of nests, as functions of vectors that keep `terminal` and `direction`."""
+    if isinstance(given, (list, tuple)):
+        return [_of_state(event, space) for event in given]
+    if not callable(given):
+        return given
+    return functools.wraps(given)(lambda t, y, *more: given(t, space.nest(y), *more))
 
 
 def _by_state(fun: Callable[..., Any]) -> Callable[..., Any]:
@@ -641,7 +638,7 @@ def _by_state(fun: Callable[..., Any]) -> Callable[..., Any]:
     return vars(fun).setdefault("_by_state", jit(swapped)) if isinstance(fun, Compiled) else swapped
 
 
-@_like(_optimize.differential_evolution)
+@like(_optimize.differential_evolution)
 def differential_evolution(func: Callable[..., Any], bounds: Any, **given: Any) -> Any:
     """Find a global minimum: SciPy's `differential_evolution`, whose last polishing uses our derivatives.
 
@@ -679,7 +676,7 @@ def differential_evolution(func: Callable[..., Any], bounds: Any, **given: Any) 
         )
     space = Space([] if start is None else start)
     single = renamed(func, lambda x, *a: func(x[:, None], *a)) if given.get("vectorized") else func
-    f = Evaluations(single, space, _tuple(given.get("args", ())))
+    f = Evaluations(single, space, as_tuple(given.get("args", ())))
     constraints, others = _constraints(given.get("constraints", ()), space, "differential_evolution")
     given |= {"func": on_nest(func, space), "bounds": _bounds(bounds, space), "constraints": constraints}
     if given.get("x0") is not None:
@@ -695,6 +692,56 @@ def differential_evolution(func: Callable[..., Any], bounds: Any, **given: Any) 
     if given.get("polish", True) is True and "{bool, callable}" in (_optimize.differential_evolution.__doc__ or ""):
         given["polish"] = polished
     return _finished(_optimize.differential_evolution(**given), Derivatives(f, others, space), space)
+
+
+def _of_minimize(func: Callable[..., Any], x0: Any, given: Any) -> tuple[dict[str, Any], Callable[[], Derivatives]]:
+    """What `minimize` gets from a search around it, with what is missing filled in."""
+    space = Space(x0)
+    if space.shape is not None:
+        raise ArgumentError(
+            f"x0={x0!r:.60} is a nest: searches around minimize take a vector. Use differential_evolution."
+        )
+    found = {"fun": func, **(given or {})}
+    method = _method(found)
+    found["constraints"], others = _constraints(found.get("constraints", ()), space, method)
+    filled, f = _filled(found, Evaluations(func, space, as_tuple(found.get("args", ()))), space, method)
+    found |= {name: part for name, part in filled.items() if part is not None}
+    return found, lambda: Derivatives(f, others, space)
+
+
+@like(_optimize.basinhopping)
+def basinhopping(func: Callable[..., Any], x0: Any, **given: Any) -> Any:
+    """Hop from minimum to minimum: SciPy's `basinhopping`, whose descents use our derivatives.
+
+    Parameters
+    ----------
+    func : callable
+        As for `minimize`, of a vector.
+    x0 : array or number
+        The starting point.
+    minimizer_kwargs : dict, optional
+        What `minimize` is to get. What is given there is used as it is; `{"jac": "2-point"}` leaves SciPy its differences.
+    niter, T, stepsize, take_step, accept_test, callback, rng : SciPy's
+        These and the others are as SciPy has them.
+
+    Returns
+    -------
+    OptimizeResult
+        SciPy's, with `derivatives`.
+
+    Examples
+    --------
+    >>> import autograd_lite as al
+    >>> from autograd_lite.scipy import basinhopping
+    >>> found = basinhopping(lambda x: al.cos(14.5 * x[0] - 0.3) + (x[0] + 0.2) * x[0], 1.0, rng=1)
+    >>> print(round(found.x[0], 4), sorted(found.derivatives.uses))
+    -0.1951 ['gradient']
+    """
+    passed, derivatives = _of_minimize(func, x0, given.get("minimizer_kwargs"))
+    given |= {"func": passed.pop("fun"), "x0": x0, "minimizer_kwargs": passed}
+    result = _optimize.basinhopping(**given)
+    result.derivatives = derivatives()
+    return result
 
 
 # -------------------------------------------------------------------------------------------- for those who call SciPy
@@ -769,7 +816,9 @@ def arguments(f: Callable[..., Any], solver: str, x0: Any = None) -> dict[str, A
 
 
 def _elsewhere(name: str) -> Any:
-    """A name of SciPy's, which has no derivatives to fill in."""
+    """A name of SciPy's: an older function with derivatives filled in, or what has none to fill in."""
+    if name in older.FUNCTIONS:
+        return older.FUNCTIONS[name]
     for module in (_optimize, _integrate):
         if name in module.__all__:
             return getattr(module, name)

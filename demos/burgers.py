@@ -73,14 +73,14 @@ def draw(x: Any, seen: Any, start: Any, way: Any) -> Any:
         times = np.linspace(0.0, SECONDS, 6)
         for k, t in enumerate(times):
             left.plot(x, exact(x, t), color=BLUE, alpha=0.25 + 0.15 * k, label=f"t = {t:.2g}")
-        left.plot(x[::3], seen[::3], ".", color=INK, markersize=4, label="computed")
+        left.plot(x[::3], seen[::3], ".", color=INK, markersize=4, label=f"computed, t = {SECONDS:.2g}")
         left.set(title="The front grows steep", xlabel="x", ylabel="u")
         left.legend(fontsize=8.5)
         for k, turn in enumerate((2, 5, 15)):
             right.plot(x, way[turn], color=MUTED, alpha=0.4 + 0.3 * k, linewidth=1.2, label=f"after {turn} turns")
         right.plot(x, way[-1], color=ORANGE, label=f"after {len(way) - 1} turns")
         right.plot(x, start, "--", color=INK, linewidth=1.2, label="the true start")
-        right.set(title="The start, found from the end", xlabel="x")
+        right.set(title="The start, found from the end", xlabel="x", ylabel="u at t = 0")
         right.legend(fontsize=8.5)
 
     return paint

@@ -68,7 +68,12 @@ def draw(times: Any, pair: Any, growth: dict[str, Any], measured: Any) -> Any:
         some = slice(10, None, len(times) // 25)
         right.semilogy(times[some], measured[some], ".", color=BLUE, label="measured: the two paths")
         right.axhline(1.0 / APART, color=GREY, linewidth=0.8, label="the two paths are 1 apart")
-        right.set(title="An error of the first angle grows", xlabel="seconds", ylabel="state(t) by a(0)")
+        right.set(
+            title="An error of the first angle grows",
+            xlabel="seconds",
+            ylabel="|derivative of the state by a(0)|",
+            ylim=(0.3, 3e9),
+        )
         right.legend(loc="upper left")
 
     return paint

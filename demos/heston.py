@@ -28,6 +28,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NAMES = ("price", "d/dS", "d/dv", "d/da", "d/dk", "d/dx", "d/drho")
+SHOWN = (
+    "price",
+    "by S, the asset",
+    "by v, its variance",
+    "by a, the mean of v",
+    "by k, the pull",
+    "by x, the size",
+    "by rho",
+)
 KNOWN = np.array([9.37061182, 0.64343901, 44.098479, 43.637624, 0.55191106, -1.91729937, 0.19193332])
 POINT = np.array([100.0, 0.04, 0.06, 1.5, 0.4, -0.6])
 STRIKE, YEARS, RATE = 100.0, 1.0, 0.02
@@ -63,11 +72,11 @@ def draw(paths: Any, ratio: Any, spread: Any) -> Any:
             wins = row[-1] > STRIKE
             left.plot(times, row, color=BLUE if wins else GREY, linewidth=0.8, alpha=0.8)
         left.axhline(STRIKE, color=INK, linewidth=1)
-        left.set(title=f"{len(paths)} paths; blue: the call pays", xlabel="years", ylabel="S")
+        left.set(title=f"{len(paths)} paths; blue: the call pays", xlabel="years", ylabel="price S")
         rows = np.arange(len(NAMES))
         right.errorbar(ratio, rows, xerr=2.0 * spread, fmt="o", color=ORANGE, ecolor=MUTED, capsize=3)
         right.axvline(1.0, color=INK, linewidth=1)
-        right.set(title="Monte Carlo over the integral, two deviations", yticks=rows, yticklabels=NAMES)
+        right.set(title="Monte Carlo over the integral, two deviations", xlabel="ratio", yticks=rows, yticklabels=SHOWN)
         right.invert_yaxis()
 
     return paint

@@ -79,11 +79,11 @@ def draw(strikes: Any, found: Any, table: Any) -> Any:
             smiles.plot(strikes, 100.0 * row, color=colour, label="1 year" if years == 1 else f"{years:g} years")
             few = strikes[:: len(strikes) // 15]
             smiles.plot(few, 100.0 * smile(few, years), ".", color=INK)
-        smiles.set(title="Implied volatility; dots: behind the prices", xlabel="strike", ylabel="%")
+        smiles.set(title="Implied volatility; dots: behind the prices", xlabel="strike", ylabel="volatility, %")
         smiles.axvline(ASSET, color=GREY, linewidth=0.8)
         for name, row, colour in zip(GREEKS, table, (*COLOURS, INK), strict=True):
             curves.plot(strikes, row / np.abs(row).max(), color=colour, label=f"{name} (1 = {np.abs(row).max():.3g})")
-        curves.set(title=f"Greeks, {YEARS[2]:g} year", xlabel="strike")
+        curves.set(title=f"Greeks, {YEARS[2]:g} year", xlabel="strike", ylabel="share of the largest")
         curves.axvline(ASSET, color=GREY, linewidth=0.8)
         smiles.legend(), curves.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
 

@@ -67,7 +67,16 @@ def draw(goals: Any, angles: Any) -> Any:
         for k in range(0, len(angles), max(1, len(angles) // 12)):
             x, y = joints(angles[k])
             colour, width = (INK, 2.2) if k == 0 else (GREY, 1.0)
-            arm.plot([0.0, *x], [0.0, *y], "o-", color=colour, linewidth=width, markersize=3, zorder=3 if k == 0 else 2)
+            arm.plot(
+                [0.0, *x],
+                [0.0, *y],
+                "o-",
+                color=colour,
+                linewidth=width,
+                markersize=3,
+                zorder=3 if k == 0 else 2,
+                label="at the start" * (k == 0),
+            )
         arm.plot(*goals.T, color=ORANGE, zorder=4, label="what the hand writes")
         arm.plot(0.0, 0.0, "s", color=MUTED, markersize=9)
         arm.set(title="Seven links", xlabel="x", ylabel="y", aspect="equal", ylim=(-0.35, 1.35))

@@ -73,7 +73,9 @@ def draw(t: Any, v: Any, fit: Any) -> Any:
             band = fit.band(speeds, times)
             axes.fill_between(times, band.lower, band.upper, color=ORANGE, alpha=0.25, linewidth=0, label="95 %")
             axes.plot(times, band.value, color=ORANGE, label="the fit", linewidth=1.4)
-            axes.errorbar(t, v, NOISE, fmt="o", color=BLUE, ecolor=MUTED, elinewidth=1, markersize=3.5)
+            axes.errorbar(
+                t, v, NOISE, fmt="o", color=BLUE, ecolor=MUTED, elinewidth=1, markersize=3.5, label="measured"
+            )
             axes.set(xlabel="days", xlim=(times[0], times[-1]))
         near.plot(times, speeds(times, **TRUTH), "--", color=INK, linewidth=1, label="the truth")
         whole.set(title="Speed of the star", ylabel="m/s")

@@ -69,7 +69,12 @@ def draw(ways: Any, w: Any, errors: Any) -> Any:
         rows = np.arange(len(MEASURES))
         right.errorbar(w[1:], rows, xerr=2.0 * errors[1:], fmt="o", color=BLUE, ecolor=MUTED, capsize=3)
         right.axvline(0.0, color=GREY)
-        right.set(title="Weights, two errors: benign to the right", yticks=rows, yticklabels=MEASURES)
+        right.set(
+            title="Weights, two standard errors: benign to the right",
+            xlabel="weight",
+            yticks=rows,
+            yticklabels=MEASURES,
+        )
         right.invert_yaxis()
 
     return paint

@@ -65,7 +65,7 @@ def errors_of(result: Any) -> Any:
 
 
 def expectation_maximisation(x: Any, steps: int) -> Any:
-    """Return the five numbers after each step, by the formulas of the book."""
+    """Return the five parameters after each step, by the formulas of the book."""
     w, m, s = 0.5, START["mean"], np.ones(2)
     way = [np.array([w, *m, *s])]
     for _ in range(steps):
@@ -91,13 +91,16 @@ def draw(x: Any, best: Any, newton: Any, way: Any) -> Any:
         at = np.linspace(-3.5, 4.0, 301)
         one, two = np.exp(al.vmap(lambda p, x: al.array(parts(p, x)), in_axes=(None, 0))(best, at)).T
         curves.hist(x, 60, density=True, color=MUTED, alpha=0.35)
-        curves.plot(at, one, color=BLUE), curves.plot(at, two, color=ORANGE)
-        curves.plot(at, one + two, color=INK, linewidth=1)
+        curves.plot(at, one, color=BLUE, label="first"), curves.plot(at, two, color=ORANGE, label="second")
+        curves.plot(at, one + two, color=INK, linewidth=1, label="their sum")
+        curves.legend()
         curves.set(title=f"{len(x):,} numbers and the two curves behind them", xlabel="x", ylabel="density")
         for found, label, colour in (newton, "Newton", BLUE), (way, "EM", ORANGE):
             error = np.abs(found - way[-1]).max(axis=1)
-            steps.semilogy(np.arange(1, len(error) + 1), np.maximum(error, 1e-12), color=colour, label=label)
-        steps.set(title="Largest error of the five numbers", xlabel="step", xscale="log")
+            steps.semilogy(
+                np.arange(1, len(error) + 1), np.where(error > 1e-12, error, np.nan), color=colour, label=label
+            )
+        steps.set(title="Largest error of the five parameters", xlabel="step", xscale="log")
         steps.legend()
 
     return paint

@@ -118,14 +118,20 @@ def draw(agree: dict[str, Any], shown: dict[str, Any]) -> Any:
             for start, marker in enumerate("o^"):
                 worst = [pair[start][k] for pair in agree.values()]
                 table.plot(worst, rows, marker, color=colour, alpha=0.75, label=f"{what}, start {start + 1}")
-        table.set(title="Digits that agree; 11 are certified", xlim=(0, 11.5), yticks=rows, yticklabels=list(agree))
+        table.set(
+            title="Digits that agree; 11 are certified",
+            xlim=(0, 11.5),
+            yticks=rows,
+            yticklabels=list(agree),
+            xlabel="digits",
+        )
         table.invert_yaxis(), table.legend(loc="upper left", fontsize=8.5)
         for axes, (name, b) in zip(panels, shown.items(), strict=True):
             (x, *_), y = data(name)
             line = np.linspace(x.min(), x.max(), 400)
             axes.plot(x, y, "o", color=MUTED, markersize=3.5)
             axes.plot(line, MODELS[name](b, line), color=INK)
-            axes.set(title=f"{name}, {len(b)} parameters", xlabel="x")
+            axes.set(title=f"{name}, {len(b)} parameters", xlabel="x", ylabel="y")
 
     return paint
 

@@ -65,7 +65,7 @@ def draw(t: Any, curves: Any, slopes: Any) -> Any:
         left.plot(t, found, color=ORANGE, label="from prices with noise, two errors")
         left.plot(t, 100.0 * rate(TRUTH, t), "--", color=INK, linewidth=1.2, label="behind the prices")
         left.plot(ENDS, 100.0 * rate(TRUTH, ENDS), ".", color=MUTED, label="ends of the bonds")
-        left.set(title="The curve", xlabel="years", ylabel="%")
+        left.set(title="The curve", xlabel="years", ylabel="rate, %")
         left.legend()
         for k, colour in zip((1, 4, 6, 9), (BLUE, *COLOURS[1:]), strict=True):
             right.plot(t, 1e4 * slopes[:, k], color=colour, label=f"bond of {ENDS[k]} years")

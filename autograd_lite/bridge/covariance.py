@@ -144,13 +144,14 @@ def covariance(result: Any, *, absolute_sigma: bool = False) -> Covariance:
     Raises
     ------
     ArgumentError
-        If the data do not determine the parameters, if x is no minimum, or if the result has no derivatives.
+        If the data do not determine the parameters, if x is no minimum (the solver gave up, a bound is active, a constraint
+        holds), or if the result has no derivatives.
 
     Notes
     -----
-    Linear theory at the optimum: right where a model is nearly linear over a few standard errors, and where no bound is
-    active [1]_. J is scaled to columns of length 1 and decomposed into singular values; JᵀJ is never formed. With a robust
-    loss J and s² are those of SciPy, which include the weights.
+    Linear theory at the optimum: right where a model is nearly linear over a few standard errors [1]_. pcov of `curve_fit`
+    is taken as it is, also where a bound is active. J is scaled to columns of length 1 and decomposed into singular values;
+    JᵀJ is never formed. With a robust loss J and s² are those of SciPy, which include the weights.
 
     References
     ----------
@@ -186,7 +187,10 @@ def covariance(result: Any, *, absolute_sigma: bool = False) -> Covariance:
         )
     if absolute_sigma:
         raise ArgumentError("absolute_sigma is for least_squares: a likelihood knows the size of its noise.")
-    return Covariance(x, _inverse(np.asarray(derivatives.hessian(x)), unravel(x)[1]), None)
+    curvature = np.asarray(derivatives.hessian(x))
+    matrix = _inverse(curvature, unravel(x)[1])
+    _check_minimum(x, derivatives.gradient(x), matrix, np.sqrt(np.diag(curvature)), 1.0)
+    return Covariance(x, matrix, None)
 
 
 def _of_curve_fit(result: tuple[Any, ...]) -> Covariance:
@@ -219,6 +223,7 @@ def _of_residuals(result: Any, *, absolute_sigma: bool) -> Covariance:
         raise _undetermined(axes[-1] / lengths if len(axes) == unknowns else None, shape)
     scaled = axes.T / sizes / lengths[:, None]
     variance = 1.0 if absolute_sigma else 2.0 * result.cost / freedom
+    _check_minimum(result.x, unravel(result.grad)[0], scaled @ scaled.T, lengths, variance)
     return Covariance(result.x, scaled @ scaled.T * variance, None if absolute_sigma else freedom)
 
 
@@ -243,6 +248,22 @@ def _inverse(matrix: Any, shape: Shape) -> Any:
         raise _undetermined(axes[:, 0] / lengths, shape)
     scaled = axes / np.sqrt(sizes) / lengths[:, None]
     return scaled @ scaled.T
+
+
+def _check_minimum(x: Any, slope: Any, inverse: Any, lengths: Any, variance: float) -> None:
+    """Refuse a point that is no minimum: where a solver gave up, a bound is active or a constraint holds.
+
+    Newton's step there is more than a tenth of a standard error; in a fit without noise it may be, by rounding.
+    """
+    numbers, shape = unravel(x)
+    step, errors = inverse @ np.asarray(slope, dtype=np.float64), np.sqrt(np.diag(inverse) * variance)
+    size = np.divide(np.abs(step), errors, out=np.zeros(len(step)), where=errors > 0.0)
+    if np.any(size > 0.1) and np.linalg.norm(step * lengths) > 1e-6 * np.linalg.norm(np.array(numbers) * lengths):
+        place = _names(shape)[int(np.argmax(size))] or "x"
+        raise ArgumentError(
+            f"x is no minimum: Newton's step from it moves {place} by {size.max():.3g} standard errors. Minimise further; "
+            "hold a parameter that lies at a bound, or that a constraint determines, at its value."
+        )
 
 
 def _check_finite(matrix: Any) -> None:

@@ -126,9 +126,13 @@ class Evaluations:
         """All numbers that the function returns, as a vector."""
         return self._asked("values", x, *more).copy()
 
-    def jacobian(self, x: Any, *more: Any, sparse: bool = True) -> Any:
-        """Derivatives of all numbers that are returned: an array, or a sparse one where that is allowed and pays."""
-        return self._formed("jacobian", self._asked("jacobian", x, *more), sparse=sparse)
+    def jacobian(self, x: Any, *more: Any, sparse: bool = True, leaving: int = 0) -> Any:
+        """Derivatives of all numbers that are returned: an array, or a sparse one where that is allowed and pays.
+
+        The first columns, as many as `leaving`, are left out.
+        """
+        found = self._asked("jacobian", x, *more)
+        return self._formed("jacobian", found[:, leaving:] if leaving else found, sparse=sparse)
 
     def hessian(self, x: Any, *more: Any, sparse: bool = False) -> Any:
         """Second derivatives of one number."""
@@ -157,6 +161,11 @@ class Evaluations:
 
     def _asked(self, kind: str, x: Any, *more: Any) -> Any:
         """The result of a kind at a point, not computed again where it was the last one."""
+        if np.iscomplexobj(x):
+            raise ArgumentError(
+                f"a complex step asks for derivatives of {self.name}, which are compiled for real numbers: leave out "
+                '"cs", and what it was for is filled in, exactly.'
+            )
         x = np.asarray(x, dtype=np.float64)
         numbers = [np.asarray(part) for part in more if isinstance(part, (float, int, np.ndarray, np.generic))]
         key = x.tobytes(), *(part.tobytes() for part in numbers if part.dtype != object)
@@ -209,7 +218,7 @@ class Evaluations:
 
 def _product_of(f: Callable[..., Any]) -> Callable[..., Any]:
     # Twice in reverse; a forward sweep over the gradient would keep sums over long arrays as lanes too.
-    return grad(renamed(f, lambda x, v, *more: dot(grad(f)(x, *more), v)))
+    return grad(renamed(f, lambda x, v, *more: dot(grad(_number_of(f))(x, *more), v)))
 
 
 def _weighted_of(f: Callable[..., Any]) -> Callable[..., Any]:
@@ -217,12 +226,24 @@ def _weighted_of(f: Callable[..., Any]) -> Callable[..., Any]:
     return hessian(renamed(f, lambda x, v, *more: dot(v, rows(x, *more))))
 
 
+def _number_of(f: Callable[..., Any]) -> Callable[..., Any]:
+    """The function with the one number of a list in place of that list, as SciPy has it."""
+
+    def number(*arguments: Any) -> Any:
+        found = f(*arguments)
+        while type(found) in (list, tuple) and len(found) == 1:
+            (found,) = found
+        return found
+
+    return renamed(f, number)
+
+
 #: The kinds of results of a function, by transforms and by elements.
 TRANSFORMS: dict[str, Callable[..., Any]] = {
-    "gradient": value_and_grad,
+    "gradient": lambda f: value_and_grad(_number_of(f)),
     "values": rows_of,
     "jacobian": lambda f: jacobian(rows_of(f)),
-    "hessian": hessian,
+    "hessian": lambda f: hessian(_number_of(f)),
     "weighted": _weighted_of,
     "product": _product_of,
 }
@@ -284,13 +305,34 @@ class Derivatives:
         ArgumentError
             If they come from a pickle, which keeps what they cost and not the function.
         """
+        return self._known_function().hessian(self._vector(x))
+
+    def gradient(self, x: Any) -> Any:
+        """Return the first derivatives at a point.
+
+        Parameters
+        ----------
+        x : vector or nest
+            As in the solver's result.
+
+        Returns
+        -------
+        array
+            (n,), in the order of the numbers.
+        """
+        return self._known_function().gradient(self._vector(x))
+
+    def _known_function(self) -> Any:
         if self._function is None:
             raise ArgumentError(
                 "these derivatives come from a pickle, which keeps what they cost and not the function. Compute "
                 "al.hessian(f)(x) instead."
             )
+        return self._function
+
+    def _vector(self, x: Any) -> Any:
         nested = self._space is not None and self._space.shape is not None
-        return self._function.hessian(self._space.flat(x, "x") if nested else np.asarray(x, np.float64))  # type: ignore[union-attr]
+        return self._space.flat(x, "x") if nested else np.asarray(x, np.float64)  # type: ignore[union-attr]
 
     def __repr__(self) -> str:
         if not self.uses:

@@ -39,7 +39,7 @@ class Model:
         parameters = np.array(p, dtype=np.float64)
         if not self._scalar:
             try:
-                return self.f(parameters, x)
+                return _for_each(self.f(parameters, x), x)
             except (TypeError, ValueError) as error:  # an `if` on an array, `math.exp` of it
                 if isinstance(error, AutogradLiteError) or (rows := _as_rows(x)) is None:
                     raise
@@ -58,6 +58,9 @@ class Model:
             if self._whole[0] is not x:
                 self._whole = x, jit(jacobian(rows_of(renamed(self.f, lambda p: self.f(p, x)))))
             found = self._whole[1](parameters)
+            rows = _as_rows(x)
+            if len(found) == 1 and rows is not None:  # one number for all
+                found = np.repeat(found, len(rows), axis=0)
         self.uses["jacobian"].add(time.perf_counter() - start)
         self.uses["jacobian"].form = f"dense, {found.shape[0]:,} × {found.shape[1]:,}"
         return found.copy()
@@ -71,7 +74,9 @@ class Model:
             return None
         try:
             values, found = self._each(p, rows)
-            self._by_rows = _agree(values, self.f(p, x)) and (self._by_rows or self._agrees_beside(p, x, rows))
+            self._by_rows = _agree(values, _for_each(self.f(p, x), x)) and (
+                self._by_rows or self._agrees_beside(p, x, rows)
+            )
         except (AutogradLiteError, TypeError, ValueError, IndexError, AttributeError):
             self._by_rows = False
         return found if self._by_rows else None
@@ -80,7 +85,7 @@ class Model:
         """Once, where no parameter is 0: a term that another row would change may vanish at the start."""
         beside = p * 1.001 + 1e-3
         with np.errstate(all="ignore"):
-            return _agree(self._each(beside, rows)[0], self.f(beside, x))
+            return _agree(self._each(beside, rows)[0], _for_each(self.f(beside, x), x))
 
     def counted(self) -> dict[str, Use]:
         """The uses."""
@@ -94,6 +99,12 @@ def _as_rows(x: Any) -> Any:
     except (TypeError, ValueError):
         return None
     return np.ascontiguousarray(np.moveaxis(data, -1, 0)) if data.ndim and data.size else None
+
+
+def _for_each(values: Any, x: Any) -> Any:
+    """The values of a model, one for each measurement also where the model is a constant."""
+    rows = _as_rows(x) if np.ndim(values) == 0 else None
+    return values if rows is None else np.full(len(rows), values)
 
 
 def _agree(values: Any, others: Any) -> bool:

@@ -40,6 +40,16 @@ class Space:
             return x
         return self.shape.pack(x if type(x) is np.ndarray and x.dtype != object else [*x])
 
+    def columns(self, matrix: Any) -> Any:
+        """The nest whose numbers are the rows of a matrix, with its columns along the last axis."""
+        assert self.shape is not None
+        leaves, row = [], 0
+        for leaf, size in zip(self.shape.leaves, self.shape.sizes, strict=True):
+            lead = leaf if type(leaf) is tuple else ()
+            leaves.append(matrix[row : row + size].reshape(*lead, matrix.shape[1]))
+            row += size
+        return optree.tree_unflatten(self.shape.containers, leaves)
+
     def flat(self, nest: Any, what: str) -> Any:
         """The vector of a nest."""
         numbers = unravel(nest, what)[0]
@@ -90,8 +100,9 @@ class Space:
         if {*inspect.signature(callback).parameters} == {"intermediate_result"}:
 
             def report(*, intermediate_result: Any) -> Any:
-                intermediate_result.x = self.nest(intermediate_result.x)
-                return callback(intermediate_result=intermediate_result)
+                shown = type(intermediate_result)(intermediate_result)  # SciPy may go on with its own
+                shown.x = self.nest(shown.x)
+                return callback(intermediate_result=shown)
 
             return report
         return lambda x, *state: callback(self.nest(x), *state)
@@ -136,7 +147,11 @@ def as_vector(f: Callable[..., Any]) -> Callable[..., Any]:
 
     def vector(*arguments: Any, **keywords: Any) -> Any:
         found = f(*arguments, **keywords)
-        return found if isinstance(found, np.ndarray) else np.array(unravel(found)[0], dtype=np.float64)
+        if isinstance(found, (np.ndarray, np.complexfloating, complex)):  # complex steps are SciPy's business
+            return found
+        if isinstance(found, (list, tuple)) and all(isinstance(n, (np.complexfloating, complex)) for n in found):
+            return np.array(found)
+        return np.array(unravel(found)[0], dtype=np.float64)
 
     return renamed(f, vector)
 

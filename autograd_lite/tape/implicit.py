@@ -499,14 +499,18 @@ def _prepared(what: str, f: Any, x0: Any) -> tuple[list[Any], Shape]:
     return [held(n) for n in numbers], shape
 
 
+def _in_a_row(shape: Shape) -> bool:
+    """Whether a nest is a number, an array, or a list or tuple of numbers: its order says which number is which."""
+    return shape.containers.is_leaf() or shape.flat in (list, tuple)
+
+
 def _alike(result: Any, shape: Shape, f: Any, what: str) -> list[Any]:
-    """The numbers of a result that is to have the structure of x0."""
+    """The numbers of a result: for `root` as many as there are unknowns, for `fixed_point` one for each of them."""
     numbers, own = unravel(result, f"the output of {name_of(f)}")
-    if not own.resembles(shape):
-        raise ArgumentError(
-            f"{name_of(f)} returned {own.outline()} for x0 {shape.outline()}. {what} needs one equation for each unknown, in "
-            "the structure of x0."
-        )
+    enough = len(numbers) == sum(shape.sizes) and (what == "root" or (_in_a_row(own) and _in_a_row(shape)))
+    if not (enough or own.resembles(shape)):
+        needs = "one equation for each unknown" if what == "root" else "the next x, in the structure of x0"
+        raise ArgumentError(f"{name_of(f)} returned {own.outline()} for x0 {shape.outline()}. {what} needs {needs}.")
     return numbers
 
 
@@ -522,7 +526,7 @@ def root(
     Parameters
     ----------
     residual : callable
-        `residual(x, *params)` is to be 0: a number for each unknown, in the structure of x.
+        `residual(x, *params)` is to be 0: as many numbers as there are unknowns, as a number, an array, a list or a nest.
     x0 : number, array or nest
         A start for the unknowns. The solution does not depend on it, so it gets no derivative.
     *params : nests
@@ -545,7 +549,7 @@ def root(
         If the derivative of the equations is singular at the solution, as at a double root; also a `LinAlgError`. NaN in
         lanes.
     ArgumentError
-        If `residual` returns another structure.
+        If `residual` returns more numbers than there are unknowns, or less.
 
     Notes
     -----
@@ -591,7 +595,7 @@ def fixed_point(g: Callable[..., Any], x0: Any, *params: Any) -> Any:
     Parameters
     ----------
     g : callable
-        `g(x, *params)` returns the next x, in the structure of x.
+        `g(x, *params)` returns the next x, in the structure of x; for an array a list will do, and the other way round.
     x0 : number, array or nest
         The first x, which gets no derivative.
     *params : nests

@@ -38,6 +38,8 @@ Stages = tuple[tuple[float, tuple[float, ...]], ...]
 
 #: Steps between two times at most.
 STEPS = 100_000
+#: Rates for each number of the state that a method of SciPy may ask for without a later time.
+IDLE = 2_000
 
 # The method of order 8 with error estimates of order 5 and 3 of Dormand & Prince, as E. Hairer, S. Nørsett and G. Wanner give
 # it (DOP853, *Solving Ordinary Differential Equations I*, 2nd ed., Springer 1993, section II.5): for each stage its time and
@@ -216,6 +218,10 @@ def _by_fixed_steps(rates: Rates, y: list[Any], times: list[Any], method: str, s
 # ------------------------------------------------------------------------------------- steps that SciPy chooses
 
 
+class _NoProgressError(Exception):
+    """A method of SciPy asks for rates at one time for ever: LSODA has no shortest step."""
+
+
 class Flow(Matrices):
     """The states at all times but the first, by a method of SciPy, of the rates that a program gives for (y, t, c).
 
@@ -251,18 +257,31 @@ class Flow(Matrices):
         if t[-1] < t[0]:
             times, places = times[::-1], len(times) - 1 - places
 
+        gone, idle, least = 0.0, 0, 2.0**-50 * abs(t[-1] - t[0])
+
         def rates(now: float, state: Array) -> Any:
+            nonlocal gone, idle
+            way = abs(now - t[0])
+            gone, idle = (way, 0) if way > gone + least else (gone, idle + 1)
+            if idle > IDLE * (n + 1):
+                raise _NoProgressError
             return run([*state.tolist(), now, *own])[1]
 
         if not np.isfinite(rates(t[0], y)).all():
             return nan
-        found = solve_ivp(rates, (t[0], t[-1]), y, method=method, t_eval=times, rtol=rtol, atol=atol)
+        try:
+            found = solve_ivp(rates, (t[0], t[-1]), y, method=method, t_eval=times, rtol=rtol, atol=atol)
+        except _NoProgressError:
+            return nan
         return found.y.T[places].reshape(-1, n) if found.success else nan
 
     def computed(self, arguments: Any, *, native: bool) -> Any:  # noqa: ARG002
         results = self.of_numbers(arguments)
         if not (self.quiet or recording.in_lanes()) and np.isnan(results).any():
-            raise NotConvergedError(f"odeint: {self._how[4]} of SciPy has found no solution. {_REMEDY}")
+            raise NotConvergedError(
+                f"odeint: {self._how[4]} of SciPy has found no solution. Does it grow without bound? Look at a shorter time, "
+                "or try another method."
+            )
         return results
 
     def _sensitivities(self, at: At) -> tuple[Array, Array, Array]:

@@ -171,3 +171,42 @@ def test_certified_deviations(name):
     found = ours.curve_fit(models[name], np.array(numbers["x"][0]), np.array(numbers["y"]), numbers["start 2"], **tight)
     assert np.allclose(found[0], numbers["parameters"], rtol=1e-8)
     assert np.allclose(al.covariance(found).errors, numbers["deviations"], rtol=1e-6)
+
+
+STOPPED = {"it gave up": {"max_nfev": 1}, "a bound is active": {"bounds": ([-np.inf, -np.inf], [np.inf, 0.0])}}
+
+
+@pytest.mark.parametrize("why", STOPPED)
+@pytest.mark.parametrize("known", [False, True])
+def test_what_is_no_minimum_has_no_errors(why, known):
+    """A parameter at its bound had the errors of a free one, and a fit that had given up those of its start."""
+    found = ours.least_squares(line, {"offset": 50.0, "slope": -5.0}, **STOPPED[why])
+    with pytest.raises(
+        al.ArgumentError, match=r"x is no minimum: Newton's step.*standard errors\. Minimise further; hold"
+    ):
+        al.covariance(found, absolute_sigma=known)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"bounds": [(None, None), (None, 0.0)]},
+        {"constraints": {"type": "eq", "fun": lambda p: p[0] - 2.0}},
+        {"method": "BFGS", "options": {"maxiter": 1}},
+    ],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_no_minimum_of_a_likelihood(given):
+    """Bounds, constraints, and a solver that was stopped."""
+    found = ours.minimize(lambda p: 0.5 * ((p[0] + p[1] * T - Y) ** 2).sum(), [50.0, -5.0], **given)
+    with pytest.raises(al.ArgumentError, match="x is no minimum: Newton's step"):
+        al.covariance(found)
+
+
+@pytest.mark.parametrize("scale", [1e-100, 1.0, 1e100])
+def test_fits_without_noise_are_minima(scale):
+    """Their errors are rounding, and so is what is left of the gradient."""
+    model = lambda p: p[0] * scale * np.exp(-p[1] * T) - 2.0 * scale * np.exp(-0.3 * T)
+    found = ours.least_squares(model, [1.0, 1.0], method="lm")
+    assert np.allclose(found.x, [2.0, 0.3])
+    assert np.all(np.asarray(al.covariance(found).errors) < 1e-12)

@@ -865,3 +865,108 @@ def test_what_is_not_finite_names_blame(solve):
         solve()
     f = lambda x: al.log(x[0]) + x[1] ** 2
     assert "log" in str(al.blame(f(al.variables([-1.0, 1.0]))))
+
+
+class TestWhatSciPyTakes:
+    """Forms of results and arguments that SciPy takes."""
+
+    @pytest.mark.parametrize(
+        "wrap", [float, np.float64, np.array, lambda n: np.array([n]), lambda n: [n], lambda n: ([n],)]
+    )
+    @pytest.mark.parametrize("method", ["BFGS", "Newton-CG", "trust-exact", "trust-krylov"])
+    @pytest.mark.parametrize("unknowns", [2, 60])
+    def test_one_number_in_any_form(self, wrap, method, unknowns):
+        """A list of one number was refused."""
+        keep = (lambda n: n) if wrap in (float, np.float64) else wrap
+        found = ours.minimize(lambda x: keep(((x - 2.0) ** 2).sum()), np.zeros(unknowns), method=method)
+        assert np.allclose(found.x, 2.0, atol=1e-5)
+
+    def test_complex_steps(self):
+        """Of the user's own function as SciPy has them; of compiled derivatives refused: they gave a Hessian of zeros."""
+        disc = ours.NonlinearConstraint(
+            lambda x: x[0] ** 2 + x[1] ** 2, -np.inf, 1.0, jac="cs", hess=scipy.optimize.BFGS()
+        )
+        rows = ours.NonlinearConstraint(
+            lambda x: [x[0] ** 2 + x[1] ** 2], -np.inf, 1.0, jac="cs", hess=scipy.optimize.BFGS()
+        )
+        for constraint in (disc, rows):
+            found = ours.minimize(lambda x: x[0] + x[1], [0.1, 0.2], method="trust-constr", constraints=constraint)
+            assert np.allclose(found.x, -(0.5**0.5), atol=1e-4)
+        for method in ("Newton-CG", "trust-ncg", "trust-krylov", "trust-constr"):
+            with pytest.raises(al.ArgumentError, match='leave out "cs"'):
+                ours.minimize(rosenbrock, [0.0, 0.0], method=method, hess="cs")
+
+    @pytest.mark.parametrize("method", [*UNCONSTRAINED, *FREE])
+    def test_callbacks_get_nests_and_scipy_keeps_its_result(self, method):
+        """trust-constr goes on with the result that it reports."""
+        seen = []
+
+        def watch(intermediate_result):
+            seen.append(intermediate_result.x)
+
+        if method not in ("TNC", "COBYLA"):  # they report x alone
+            found = ours.minimize(bowl, Line(0.0, np.zeros(3)), method=method, callback=watch)
+            assert isinstance(found.x, Line)
+            assert seen
+            assert all(isinstance(line, Line) for line in seen)
+
+    @pytest.mark.parametrize("method", ["lm", "trf"])
+    @pytest.mark.parametrize("known", [False, True])
+    @pytest.mark.parametrize(
+        "model", [lambda t, a: a, lambda t, a: a * t.mean(), lambda t, a: a * t, lambda t, a: a + 0 * t]
+    )
+    def test_one_sigma_and_constant_models(self, model, known, method):
+        """SciPy broadcasts both."""
+        t = np.arange(1.0, 6.0)
+        given = {"sigma": 0.1, "absolute_sigma": known, "method": method}
+        found, wanted = (m.curve_fit(model, t, t + 1.0, **given) for m in (ours, scipy.optimize))
+        assert np.allclose(found[0], wanted[0], rtol=1e-6)
+        assert np.allclose(found[1], wanted[1], rtol=1e-5)
+
+    def test_nan_in_data_names_its_policy(self):
+        """Of the one function that has one."""
+        with pytest.raises(al.ArgumentError, match="nan_policy='omit' leaves out data that is NaN"):
+            ours.curve_fit(lambda t, a: a * t, np.arange(3.0), np.array([0.0, math.nan, 2.0]))
+
+
+class TestStates:
+    """The states of solve_ivp."""
+
+    @pytest.mark.parametrize("method", ["RK45", "Radau", "BDF", "LSODA"])
+    def test_a_nest(self, method):
+        """Rates, events, results and a Jacobian by hand."""
+
+        def falls(_, y):
+            return y["x"][0]
+
+        falls.terminal, falls.direction = True, -1
+        rates = lambda t, y: {"x": y["v"], "v": -1.0 * y["x"]}
+        start = {"x": np.array([1.0, 2.0]), "v": np.zeros(2)}
+        given = {"method": method, "rtol": 1e-8, "atol": 1e-8}
+        found = ours.solve_ivp(rates, (0.0, 1.0), start, t_eval=[0.0, 0.5, 1.0], **given)
+        assert np.allclose(found.y["x"], np.outer([1.0, 2.0], np.cos([0.0, 0.5, 1.0])), atol=1e-6)
+        assert found.y_flat.shape == (4, 3)
+        assert (found.njev > 0) == ("jacobian" in found.derivatives.uses)
+        end = ours.solve_ivp(rates, (0.0, 5.0), start, events=falls, **given)
+        assert end.t[-1] == pytest.approx(math.pi / 2.0, abs=1e-6)
+        by_hand = np.kron(np.array([[0.0, -1.0], [1.0, 0.0]]), np.eye(2))  # v before x: keys are sorted
+        if method in ("Radau", "BDF"):
+            again = ours.solve_ivp(rates, (0.0, 1.0), start, jac=lambda t, y: by_hand, **given)
+            assert np.allclose(again.y["x"][:, -1], np.cos(1.0) * start["x"], atol=1e-6)
+        with pytest.raises(al.ArgumentError, match="Return a rate for each number of y0"):
+            ours.solve_ivp(lambda t, y: {"x": y["x"]}, (0.0, 1.0), start, **given)
+
+    @pytest.mark.parametrize("method", ["RK45", "Radau", "BDF", "LSODA"])
+    def test_variables_from_outside_are_named(self, method):
+        """By every method alike, also those that take no derivative."""
+        a = al.Variable(2.0)
+        with pytest.raises(al.OperandError, match=r"uses a Variable from outside.*al\.odeint"):
+            ours.solve_ivp(lambda t, y: [-a * y[0]], (0.0, 1.0), [1.0], method=method)
+        with pytest.raises(al.OperandError, match=r"solve_ivp was given a Variable.*al\.odeint"):
+            al.grad(lambda p: ours.solve_ivp(lambda t, y: [-y[0]], (0.0, 1.0), [p], method=method).y[0, -1])(1.0)
+
+    def test_the_form_is_that_of_the_states(self):
+        """Time is an unknown beside them in the trace, and no column."""
+        rates = lambda t, y: [t * (b - a) for a, b in zip(y, [*y[1:], y[0]], strict=True)]
+        found = ours.solve_ivp(rates, (0.0, 1.0), np.linspace(0.0, 1.0, 60), method="BDF")
+        assert "60 × 60, sparse" in found.derivatives.uses["jacobian"].form

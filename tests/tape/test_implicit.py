@@ -544,3 +544,54 @@ def test_mapped_and_compiled_functions_inside():
     g = lambda k: al.sum(al.root(lambda x: al.linalg.solve(matrix + k * np.outer(x, x), np.ones(2)) - x, np.ones(2)))
     assert al.grad(g)(0.5) == pytest.approx((g(0.5 + 1e-6) - g(0.5 - 1e-6)) / 2e-6, rel=1e-8)
     assert al.jit(al.grad(al.grad(g)))(0.5) == pytest.approx(al.grad(al.grad(g))(0.5), rel=1e-12)
+
+
+FORMS = {
+    "number": lambda x, r: r[0],
+    "list": lambda x, r: r,
+    "tuple": lambda x, r: tuple(r),
+    "array": lambda x, r: al.array(r),
+    "matrix": lambda x, r: al.array([r]),
+    "nest": lambda x, r: {"one": r[0], "others": r[1:]},
+}
+STARTS = {
+    "number": (1.0, lambda x: [x]),
+    "array of no dimension": (np.array(1.0), lambda x: [x * 1.0]),
+    "array of one": (np.array([1.0]), list),
+    "list": ([1.0, 1.0], list),
+    "tuple": ((1.0, 1.0), list),
+    "array": (np.ones(2), list),
+    "matrix": (np.ones((2, 1)), lambda x: [x[0, 0], x[1, 0]]),
+    "nest": ({"b": 1.0, "a": np.array([1.0])}, lambda x: [x["b"], x["a"][0]]),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("start", STARTS)
+def test_equations_come_in_any_form(start, form):
+    """As many as there are unknowns: a list for an array, a number for an array of one, a nest by other names."""
+    x0, numbers = STARTS[start]
+
+    def solved(a):
+        return al.root(lambda x: FORMS[form](x, [n * n - a * (k + 1.0) for k, n in enumerate(numbers(x))]), x0)
+
+    count = len(numbers(x0))
+    if form == "number" and count > 1:
+        with pytest.raises(al.ArgumentError, match="one equation for each unknown"):
+            solved(2.0)
+        return
+    total = lambda a: sum(numbers(solved(a)))
+    wanted = sum((2.0 * (k + 1.0)) ** 0.5 for k in range(count))
+    assert type(solved(2.0)) is type(x0)
+    for call in (total, al.jit(total)):
+        assert call(2.0) == pytest.approx(wanted, rel=1e-14)
+        assert al.grad(call)(2.0) == pytest.approx(wanted / 4.0, rel=1e-14)
+
+
+def test_fixed_points_take_lists_for_arrays_but_no_other_names():
+    """Which number is which must be known: a row has an order, and keys say it."""
+    mapped = lambda x: [al.cos(n) for n in np.ravel(x)]
+    for x0 in (np.array(0.5), np.array([0.5]), [0.5], (0.5,), 0.5):
+        assert np.ravel(al.fixed_point(mapped, x0)) == pytest.approx([0.7390851332151607])
+    with pytest.raises(al.ArgumentError, match="the next x, in the structure of x0"):
+        al.fixed_point(lambda x: {"b": al.cos(x["a"])}, {"a": 0.5})

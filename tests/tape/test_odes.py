@@ -254,6 +254,16 @@ def test_no_solution_by_scipy():
     assert al.vmap(end)(np.array([0.1, 1.0])) == pytest.approx([1.25, math.nan], nan_ok=True)
 
 
+@pytest.mark.filterwarnings("ignore")  # SciPy's, of steps that do not move
+def test_lsoda_ends_where_time_stands():
+    """Before a pole its steps get shorter than a digit of t, and SciPy went on for ever."""
+    end = lambda k: al.odeint(explosion, 1.0, [0.0, 2.0], k, method="LSODA")[-1, 0]
+    with pytest.raises(al.NotConvergedError, match="LSODA of SciPy has found no solution"):
+        end(1.0)
+    lanes = al.vmap(lambda k: al.odeint(explosion, 1.0, [0.0, 1.0], k, method="LSODA")[-1, 0])
+    assert lanes(np.array([0.5, 2.0])) == pytest.approx([2.0, math.nan], nan_ok=True)
+
+
 def test_arguments():
     """What is no problem, no method, no number of steps."""
     f = lambda y, t: -y

@@ -1,0 +1,61 @@
+"""Functions with the signature of one of SciPy's, and the form in which SciPy calls what it is given."""
+
+import functools
+import inspect
+import re
+from collections.abc import Callable
+from typing import Any
+
+from autograd_lite.bridge.evaluations import LostError
+from autograd_lite.errors import ArgumentError, AutogradLiteError, OperandError
+
+#: What SciPy says of a function that is not finite where it starts.
+_NOT_FINITE = re.compile("infs or NaNs|not finite")
+
+
+def like(
+    original: Callable[..., Any], signature: inspect.Signature | None = None
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a function, which gets what is given by name, the signature of a function of SciPy."""
+    signature = signature or inspect.signature(original)
+    rest = [name for name, parameter in signature.parameters.items() if parameter.kind is parameter.VAR_KEYWORD]
+
+    def decorated(body: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(body)
+        def solver(*arguments: Any, **keywords: Any) -> Any:
+            try:
+                given = signature.bind(*arguments, **keywords).arguments
+            except TypeError as error:
+                raise TypeError(f"{body.__name__}() {error}") from None
+            for name in rest:
+                given |= given.pop(name, {})
+            try:
+                return body(**given)
+            except LostError as lost:  # from here, not from within SciPy, which `refusals` would name
+                raise OperandError(str(lost)) from None
+            except ValueError as error:
+                if isinstance(error, AutogradLiteError) or not _NOT_FINITE.search(str(error)):
+                    raise
+                policy = (
+                    "nan_policy='omit' leaves out data that is NaN. " if "nan_policy" in signature.parameters else ""
+                )
+                raise ArgumentError(
+                    f"{body.__name__} met a number that is infinite or NaN, in what was given or in a value or derivative of "
+                    f"the function: {error.args[0]} {policy}Where it comes from, "
+                    "autograd_lite.blame(f(autograd_lite.variables(x))) says. Start at another x, or set bounds."
+                ) from error
+
+        solver.__signature__ = signature  # type: ignore[attr-defined]
+        return solver
+
+    return decorated
+
+
+def as_tuple(arguments: Any) -> tuple[Any, ...]:
+    """Arguments as SciPy takes them: one by itself needs no tuple."""
+    return arguments if isinstance(arguments, tuple) else (arguments,)
+
+
+def of_x(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
+    """A function of evaluations, which know what SciPy passes besides x."""
+    return lambda x, *_, **__: function(x, **options)
