@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autograd_lite import core
+from autograd_lite.copies import uncollected
 from autograd_lite.many import Item, Operation
 from autograd_lite.primitives import Primitive
 from autograd_lite.tape import background
@@ -98,6 +99,7 @@ class _Part(NamedTuple):
     items: Any = ()
 
 
+@uncollected()
 def _in_parts(program: Program) -> Callable[[int, int], int] | None:
     """The program with operations that are Python's: the core runs what stands between them."""
     first, constants = program.first_instruction, np.array(program.constants)

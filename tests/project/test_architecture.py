@@ -132,8 +132,10 @@ CORE = "core"
 #: compiles a function once, however often it reads it (`pickles`), and a pullback is right in any process.
 #: Tape +60: turns hand on what is used behind them, for the bits of Python's gradients; lanes of paths that were dropped run
 #: again. Core +30: methods made of transforms, and signatures. Llvm +10: interrupts that machine code would lose.
+#: Tape +115: programs with matrices, loops and maps are interpreted first (80: a Hessian through a Cholesky factor of ten
+#: rows in 0.4 s instead of 1.3); rows of derivatives by captured Variables sweep what they are made of (20: 0.1 s, not 10).
 BUDGETS = {
-    "core": 6190, "maths": 1860, "tape": 10600, "tape.llvm": 3440,
+    "core": 6190, "maths": 1860, "tape": 10715, "tape.llvm": 3440,
     "see": 3750, "train": 389, "bridge": 1040, "command line": 364,
 }  # fmt: skip
 
