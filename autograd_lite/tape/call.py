@@ -18,7 +18,7 @@ from autograd_lite.tape.backends.python import PythonSingle
 from autograd_lite.tape.backends.registry import BACKENDS, chosen
 from autograd_lite.tape.connected import connected
 from autograd_lite.tape.entries import Other, Way
-from autograd_lite.tape.interim import Interim, single_at_once
+from autograd_lite.tape.interim import single_at_once
 from autograd_lite.tape.lane_paths import LanePaths
 from autograd_lite.tape.paths import Path, Paths, Patient, Uncaptured, Unmapped, Unserved
 from autograd_lite.tape.rolled import rolled
@@ -424,10 +424,7 @@ class Family(Patient):
                 return PythonSingle(path.tape.program)  # with the same bits
             path.unpaid = 0
         how = functools.partial(single_at_once, backend=self.backend, contract=self.contract, rolled=self.rolled)
-        program = path.program(self.backend, lambda tape: how(tape.program))
-        if type(program) is Interim and program.settled:
-            path.programs = {self.backend: (program := program.final())}
-        return program
+        return path.program(self.backend, lambda tape: how(tape.program))
 
     def along(self, path: Path | None, way: Way, general: Callable[..., Any]) -> Callable[..., Any] | None:
         """A call by the compiled code of a path; None if that has no short way."""

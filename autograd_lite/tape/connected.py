@@ -9,14 +9,15 @@ from functools import partial
 from math import nan
 from typing import Any
 
-from autograd_lite.backward import gradients
+from autograd_lite.backward import Reach, gradients
 from autograd_lite.errors import TraceError
+from autograd_lite.many import Operation
 from autograd_lite.nests import unravel
 from autograd_lite.primitives import Primitive, positive
 from autograd_lite.rule import REAL, Interval
 from autograd_lite.tape import recording
 from autograd_lite.tape.backends import python
-from autograd_lite.tape.backends.registry import single
+from autograd_lite.tape.interim import single_at_once
 from autograd_lite.tape.paths import Path
 from autograd_lite.tape.tape import Tape, record
 from autograd_lite.variable import Variable, make_node
@@ -83,21 +84,27 @@ class Output(Primitive):
 
 def connected(path: Path, backend: str, numbers: Sequence[float], outputs: Sequence[float]) -> list[Variable] | None:
     """The outputs as nodes over the captured Variables, with derivatives from compiled code too; None if it cannot."""
-
-    def derivatives(name: str, seed: float) -> Any:
-        program = path.program((backend, name), lambda tape: single(_jacobian(tape, seed).program, backend))
-        status, rows = program.run([*numbers, *(v._value for v in captured)])
-        return None if status else rows  # another branch in the steps of a loop
-
     captured = path.tape.captured
+    given = [*numbers, *(v._value for v in captured)]
+
+    def run(name: str, record: Callable[[], Tape]) -> tuple[int, Any]:
+        program = path.program((backend, name), lambda _: single_at_once(record().program, backend))
+        return program.run(given)  # type: ignore[no-any-return]
+
     try:
-        rows = derivatives("jacobian", 1.0)
-        if rows is not None and 0.0 in rows:  # 0, or not sent at all? Times an infinite slope, 0 is NaN
-            sent = derivatives("sent", nan)  # 0 where nothing is sent, else NaN
-            rows = sent and [None if row == 0.0 and s == 0.0 else row for row, s in zip(rows, sent, strict=True)]
+        status, rows = run("jacobian", lambda: _jacobian(path.tape, 1.0, masked=False))
+        selects = status < 0 or any(f.selects or isinstance(f, Operation) for f, _ in path.tape.code)
+        if status < 0:  # a NaN: with the condition of every adjoint
+            status, rows = run("careful", lambda: _jacobian(path.tape, 1.0, masked=True))
+        if status:  # another branch in the steps of a loop
+            return None
+        if 0.0 in rows:  # 0, or not sent at all? Times an infinite slope, 0 is NaN
+            # 0 where nothing is sent, else NaN
+            status, sent = run(f"sent {selects}", lambda: _sent(path.tape, selects=selects))
+            if status:
+                return None
+            rows = [None if row == 0.0 and s == 0.0 else row for row, s in zip(rows, sent, strict=True)]
     except TraceError:  # a step of a loop with too many branches
-        return None
-    if rows is None:
         return None
     call, width = Call(path.tape, numbers), len(captured)
     return [
@@ -105,15 +112,42 @@ def connected(path: Path, backend: str, numbers: Sequence[float], outputs: Seque
     ]
 
 
-def _jacobian(tape: Tape, seed: float) -> Tape:
-    """The tape of all derivatives of the outputs, times a seed, by the captured Variables, which become inputs."""
+def _jacobian(tape: Tape, seed: float, *, masked: bool) -> Tape:
+    """The tape of all derivatives of the outputs, times a seed, by the captured Variables, which become inputs.
+
+    Unless `masked`, the row of an output is a sweep over what only that output is made of. A masked one is longer: through
+    the condition that the value is not NaN, each derivative in the program depends on all that the value is made of.
+    """
 
     def rows(numbers: list[Any], captured: list[Any]) -> list[Any]:
         return [_row(y, captured, seed) for y in python.replay(tape, [*numbers, *captured])]
 
+    return _recorded(tape, rows, masked=masked)
+
+
+def _sent(tape: Tape, *, selects: bool) -> Tape:
+    """The tape of numbers that are NaN where an output sends something to a captured Variable, and 0 where it does not.
+
+    If something `selects`, that is a sweep with conditions: from each output, or from each captured Variable where those are
+    fewer.
+    """
+    if not selects or len(tape.program.outputs) <= len(tape.captured):
+        return _jacobian(tape, nan, masked=selects)
+
+    def columns(numbers: list[Any], captured: list[Any]) -> list[Any]:
+        outputs = python.replay(tape, [*numbers, *captured])
+        reach = Reach([y for y in outputs if type(y) is Variable])
+        found = [reach.tangents(outputs, [(x, nan)], create_graph=True) for x in captured]
+        return [0.0 if tangent is None else tangent for row in zip(*found, strict=True) for tangent in row]
+
+    return _recorded(tape, columns, masked=True)
+
+
+def _recorded(tape: Tape, derivatives: Callable[..., Any], *, masked: bool) -> Tape:
+    """The tape of a function of the numbers that a tape takes, and of those captured."""
     example = [*tape.example, *(v._value for v in tape.captured)]
     _, shape = unravel(((list(tape.example), [v._value for v in tape.captured]), {}))
-    found = record(rows, example, shape, masked=True, loops=1, lookups=True)
+    found = record(derivatives, example, shape, masked=masked, loops=1, lookups=True)
     if found.captured:
         raise TraceError(f"the careful program of {tape.name} uses Variables from outside that its program does not.")
     return found

@@ -6,6 +6,7 @@ over. Arguments of another structure, and numbers that are not exact floats, go 
 
 import enum
 import itertools
+import math
 import operator
 import struct
 from collections import deque
@@ -281,8 +282,23 @@ def _display(nest: Any) -> str:
         return f"{{{', '.join(f'{key!r}: {_display(part)}' for key, part in nest.items())}}}"
     if kind is not list and kind is not tuple:
         raise Other
+    if lengths := _lengths(nest):  # lists in lists by one call
+        first, count = nest, math.prod(lengths)
+        while type(first) is list:
+            first = first[0]
+        if count > 3:
+            shaped = f".reshape({lengths})" if len(lengths) > 1 else ""
+            return f"out[{first} : {first + count}]{shaped}.tolist()"
     if len(nest) > 3 and all(type(part) is int for part in nest):
-        run = f"out[{nest[0]} : {nest[-1] + 1}].tolist()"
-        return run if kind is list else f"tuple({run})"
+        return f"tuple(out[{nest[0]} : {nest[-1] + 1}].tolist())"
     parts = "".join(f"{_display(part)}, " for part in nest)
     return f"[{parts}]" if kind is list else f"({parts})"
+
+
+def _lengths(nest: Any) -> tuple[int, ...] | None:
+    """The lengths of lists in lists of numbers, if all lists of a depth have the same; () for a number."""
+    if type(nest) is int:
+        return ()
+    inner = {_lengths(part) for part in nest} if type(nest) is list else set()
+    (lengths,) = inner if len(inner) == 1 else (None,)
+    return None if lengths is None else (len(nest), *lengths)

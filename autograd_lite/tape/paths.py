@@ -150,6 +150,8 @@ class Path:
                 program = self.programs[key] = build(self.tape)
             if program is not None:
                 keep(self)
+        elif getattr(program, "settled", False):  # interpreted so far
+            program = self.programs[key] = program.final()
         return program
 
     def drop(self) -> None:

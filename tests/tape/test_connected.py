@@ -12,6 +12,7 @@ from tiers import mostly_full
 
 import autograd_lite as al
 from autograd_lite import errors
+from autograd_lite.tape import connected
 
 # --- captured Variables: derivatives of every order -----------------------------------------------------------------
 
@@ -213,3 +214,55 @@ def test_backward_on_results_of_jit():
     loss = lambda w, b, x: (al.tanh(w * x + b) - 0.5 * x) ** 2
     for backend in BACKENDS:
         assert train(al.jit(loss, backend=backend)) == train(loss)
+
+
+# --- many outputs over a few captured numbers ---------------------------------------------------------------------
+
+MANY_OUTPUTS = {
+    "smooth": lambda w, p: np.sum(np.sin(p * w)),
+    "selecting": lambda w, p: np.sum(np.maximum(p * w, 0.5) * p + np.where(p > 0.5, p * w, p * p)),
+    "shared": lambda w, p: al.exp(w * np.sum(p * p)) * p[0],
+}
+
+
+@pytest.mark.parametrize("name", MANY_OUTPUTS)
+def test_a_gradient_over_a_captured_number_has_derivatives_of_linear_length(name, monkeypatch):
+    """With 250 inputs they took 5 s: each output was swept through the value, which all have as a condition."""
+    lengths = []
+    record = connected.record
+    monkeypatch.setattr(connected, "record", lambda *given, **options: noted(record(*given, **options), lengths))
+    counts = []
+    for n in (40, 80, 160):
+        lengths.clear()
+        w, p = al.Variable(1.5), np.linspace(0.1, 1.0, n)
+        f = functools.partial(MANY_OUTPUTS[name], w)
+        value, gradient = al.jit(al.value_and_grad(f))(p)
+        expected_value, expected = al.value_and_grad(f)(p)
+        for found, right in zip([value, *gradient], [expected_value, *expected], strict=True):
+            assert found.value == right.value
+            assert al.gradients(found, w) == pytest.approx(al.gradients(right, w), rel=1e-14)
+        counts.append(sum(lengths))
+    assert len(lengths) <= 2 and counts[2] - counts[1] <= 2.2 * (counts[1] - counts[0])
+
+
+def noted(tape, lengths):
+    """The tape, whose length is noted."""
+    lengths.append(len(tape))
+    return tape
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("name", UNSENT)
+def test_what_is_not_sent_crosses_a_jitted_function_of_many_results(name, backend):
+    """There are fewer captured Variables than results, so that conditions go forward, from these."""
+    f = UNSENT[name]
+    for x in (1.0, -1.0, math.nan):
+
+        def outside(w, run, x=x):
+            s = al.sqrt(w)
+            return run(lambda x: [f(s, x), f(s, -x), f(2.0, x), f(s * s, x)])(x)
+
+        for k in range(4):
+            found = al.grad(lambda w, k=k: outside(w, lambda g: al.jit(g, backend=backend))[k])(0.0)
+            expected = al.grad(lambda w, k=k: outside(w, lambda g: g)[k])(0.0)
+            assert found == expected or (math.isnan(found) and math.isnan(expected)), (x, k)

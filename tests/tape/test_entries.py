@@ -11,6 +11,7 @@ import pytest
 from nests import Mode, Point
 
 import autograd_lite as al
+from autograd_lite.nests import unravel
 from autograd_lite.tape import call, entries
 from autograd_lite.tape.llvm import engine
 
@@ -236,3 +237,30 @@ def test_long_nests_have_no_source():
     rows = [[1.0, 2.0] for _ in range(2 * entries._LONG)]
     fast = al.jit(lambda rows: rows[0][0] * rows[-1][1])
     assert fast(rows) == fast(rows) == 2.0
+
+
+@pytest.mark.parametrize("rows", [2, 30, 200])
+def test_lists_in_lists_come_out_in_one_piece(rows):
+    """A Jacobian of lists was written out row by row: one slice of the buffer for each."""
+    _, shape = unravel([[0.5 * (i + j) for j in range(3)] for i in range(rows)])
+    source, taken = entries._nest(shape)
+    assert source == f"out[0 : {3 * rows}].reshape(({rows}, 3)).tolist()" and taken == []
+
+
+@pytest.mark.parametrize(
+    "nest",
+    [
+        [[1.0, 2.0], [3.0]], [[1.0, 2.0], (3.0, 4.0)], [[[1.0], [2.0]], [[3.0], [4.0]]], [[], []],
+        [1.0, [2.0, 3.0, 4.0, 5.0]], [[1.0]],
+    ],
+    ids=["ragged", "a tuple", "three deep", "empty", "mixed", "one"],
+)  # fmt: skip
+def test_lists_of_other_forms_keep_them(nest):
+    """Only lists of equal length are one piece."""
+
+    def f(x):
+        return optree.tree_map(lambda number: number * x, nest)
+
+    jitted = al.jit(f)
+    for x in (1.0, 2.0, -3.0):
+        assert jitted(x) == f(x)

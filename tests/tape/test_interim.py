@@ -11,7 +11,7 @@ from corpus import same_bits
 
 import autograd_lite as al
 from autograd_lite import core
-from autograd_lite.errors import CompilationError
+from autograd_lite.errors import CompilationError, MatrixError
 from autograd_lite.primitives import PRIMITIVES
 from autograd_lite.tape import background, interim
 from autograd_lite.tape.backends.python import PythonSingle
@@ -188,6 +188,73 @@ def test_threads_share_a_program():
     assert wrong == []
     assert [f(*point) for point in POINTS] == expected
     assert set(kinds(f)) == {"MachineSingle"}
+
+
+# ---- operations that are Python's --------------------------------------------------------------------------------------
+
+SIZE = 8
+MATRIX = np.random.default_rng(1).normal(size=(SIZE, SIZE))
+MATRIX = MATRIX @ MATRIX.T + SIZE * np.eye(SIZE)
+ROWS = np.linspace(0.0, 1.0, 40)
+
+
+def pole(p):
+    """Two matrices, a branch on a result of the first, and numbers of the first that are used behind the second."""
+    inverse = np.linalg.inv(MATRIX + np.outer(p, p))
+    scale = 2.0 if inverse[0, 0] > 0.1 else 3.0
+    return scale * np.linalg.slogdet(inverse + np.outer(p, p))[1] + inverse[2, 3] * p[0]
+
+
+def turned(p):
+    """A loop and a map, in one program."""
+    total = al.scan(lambda c, _: (c + p[0] * al.sin(c) * 0.1, None), p[1], length=20)[0]
+    return total + np.sum(al.vmap(lambda x: al.exp(-p[2] * x) * total)(ROWS) * np.sin(p[0] * ROWS))
+
+
+CALLED_BACK = {
+    "cholesky": al.hessian(lambda p: np.sum(np.linalg.cholesky(MATRIX + np.outer(p, p)) ** 2)),
+    "eigh": al.hessian(lambda p: np.sum(np.linalg.eigh(MATRIX + np.outer(p, p))[0][:3] ** 3)),
+    "lstsq": al.hessian(lambda p: np.sum(np.linalg.lstsq(MATRIX[:, :3] + np.outer(p, p[:3]), p, rcond=None)[0] ** 2)),
+    "two and a branch": al.hessian(pole),
+    "values": lambda p: np.linalg.inv(MATRIX + np.outer(p, p)) @ np.linalg.inv(MATRIX - np.outer(p, p)),
+    "loop and map": al.hessian(turned),
+}
+
+
+@interpreted
+@pytest.mark.parametrize("name", CALLED_BACK)
+def test_programs_with_operations_of_python_are_interpreted_with_the_bits_of_machine_code(name):
+    """Matrices, loops and maps: such a program was compiled before its first result, 43,000 instructions in seconds."""
+    f = al.jit(CALLED_BACK[name])
+    draw = np.random.default_rng(2)
+    points = [draw.normal(size=SIZE) * scale for scale in (0.3, 1.0, 30.0)]
+    f(points[0])
+    assert kinds(f) == ["Interim"]
+    (path,) = f.paths()
+    program = path.tape.program
+    machine, interpreted_ = single(program, "llvm"), Interim(program, interpreter(program), lambda: machine)
+    for point in (*points, np.full(SIZE, math.nan), np.zeros(SIZE)):
+        found, expected = interpreted_.run(point), machine.run(point)
+        assert found[0] == expected[0]
+        assert expected[0] > 0 or equal(found, expected)
+
+
+@interpreted
+def test_an_error_of_an_operation_of_python_is_raised_from_the_interpreter():
+    """As by machine code; and not where a guard before it has failed, since another path is taken then."""
+
+    def f(p):
+        a = MATRIX * p[0] if p[0] >= 0.5 else MATRIX + p[0]
+        return np.linalg.inv(a) @ np.linalg.inv(a + np.outer(p, p)) @ p
+
+    jitted = al.jit(f)
+    good, zero = np.linspace(1.0, 2.0, SIZE), np.zeros(SIZE)
+    for p in (good, zero):
+        assert jitted(p) == pytest.approx(f(p), rel=1e-13)
+    singular = al.jit(lambda p: np.linalg.inv(MATRIX * p[0]) @ np.linalg.inv(MATRIX + np.outer(p, p)) @ p)
+    assert len(singular(good)) == SIZE and kinds(singular) == ["Interim"]
+    with pytest.raises(MatrixError, match="inv of a singular matrix"):
+        singular(zero)
 
 
 # ---- who is interpreted, and until when ------------------------------------------------------------------------------------
