@@ -104,7 +104,7 @@ _COMPARISONS: dict[np.ufunc, Callable[[Any, Any], Any]] = {
     np.not_equal: operator.ne,
 }
 #: The same with the operands exchanged.
-_EXCHANGED = {
+_EXCHANGED: dict[np.ufunc, np.ufunc] = {
     np.less: np.greater, np.less_equal: np.greater_equal, np.greater: np.less, np.greater_equal: np.less_equal,
     np.equal: np.equal, np.not_equal: np.not_equal,
 }  # fmt: skip
