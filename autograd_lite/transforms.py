@@ -583,7 +583,8 @@ def matching(nest: Any, shape: Shape, what: str, like: str) -> list[Number]:
 def _same_labels(one: Any, other: Any, what: str, like: str) -> None:
     """Refuse tables whose numbers would be paired by place while their labels say otherwise."""
     for axis in ("index", "columns"):
-        ours, theirs = getattr(one, axis, None), getattr(other, axis, None)
+        ours: Any = getattr(one, axis, None)
+        theirs: Any = getattr(other, axis, None)
         if hasattr(ours, "equals") and hasattr(theirs, "equals") and not ours.equals(theirs):
             raise ArgumentError(
                 f"{what} have the {axis} {list(ours)!r:.80}, against {list(theirs)!r:.80} of {like}. Put them in one order, "

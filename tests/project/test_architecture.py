@@ -132,9 +132,11 @@ CORE = "core"
 #: compiles a function once, however often it reads it (`pickles`), and a pullback is right in any process.
 #: Tape +60: turns hand on what is used behind them, for the bits of Python's gradients; lanes of paths that were dropped run
 #: again. Core +30: methods made of transforms, and signatures. Llvm +10: interrupts that machine code would lose.
+#: Core +120, see +10: functions of `scipy.linalg` take Variables (90); labels, times and numbers of other types beside a
+#: Variable, and `np.clip` of one (30); the deviation of a budget has no scale, and lanes have flags.
 BUDGETS = {
-    "core": 6190, "maths": 1860, "tape": 10600, "tape.llvm": 3440,
-    "see": 3750, "train": 389, "bridge": 1040, "command line": 364,
+    "core": 6310, "maths": 1860, "tape": 10600, "tape.llvm": 3440,
+    "see": 3760, "train": 389, "bridge": 1040, "command line": 364,
 }  # fmt: skip
 
 FILES = {
