@@ -103,6 +103,11 @@ _COMPARISONS: dict[np.ufunc, Callable[[Any, Any], Any]] = {
     np.equal: operator.eq,
     np.not_equal: operator.ne,
 }
+#: The same with the operands exchanged.
+_EXCHANGED: dict[np.ufunc, np.ufunc] = {
+    np.less: np.greater, np.less_equal: np.greater_equal, np.greater: np.less, np.greater_equal: np.less_equal,
+    np.equal: np.equal, np.not_equal: np.not_equal,
+}  # fmt: skip
 _CONDITIONS = frozenset(COMPARISONS.values())
 
 
@@ -314,6 +319,12 @@ def _on_numbers(ufunc: np.ufunc, method: str, operands: tuple[Any, ...], options
     return getattr(ufunc, method)(*numbers, **options)
 
 
+def _exchanged(ufunc: np.ufunc, operands: tuple[Any, ...]) -> tuple[np.ufunc, tuple[Any, ...]]:
+    """A comparison whose first operand is no long double, which would ask NumPy again, endlessly."""
+    long_double = ufunc in _EXCHANGED and getattr(getattr(operands[0], "dtype", None), "char", "") == "g"
+    return (_EXCHANGED[ufunc], operands[::-1]) if long_double else (ufunc, operands)
+
+
 def _called(ufunc: np.ufunc, operands: tuple[Any, ...], options: dict[str, Any]) -> Any:
     arrays = any(isinstance(operand, (np.ndarray, list, tuple)) for operand in operands)
     if ufunc in PAIRS:
@@ -322,6 +333,7 @@ def _called(ufunc: np.ufunc, operands: tuple[Any, ...], options: dict[str, Any])
     if function is None:  # a product, or made of a Python function
         return ufunc(*map(boxed, operands), **options)
     if ufunc in _TRUTHS:
+        ufunc, operands = _exchanged(ufunc, operands)
         if ufunc in _COMPARISONS and arrays and not options and context.recording() is None:
             return ufunc(*map(boxed, operands))
         return truths(_generic(ufunc)(*map(boxed, operands), **_where_of(options, operands)))
@@ -482,6 +494,13 @@ def array_function(function: Any, types: Any, inputs: tuple[Any, ...], options: 
     return type(found)(*map(as_variable_array, found)) if named else as_variable_array(found)
 
 
+def open_bounds(low: Any, high: Any) -> tuple[Any, Any]:
+    """The bounds of `clip`: one that is left out is infinite."""
+    if low is None and high is None:
+        return low, high
+    return -math.inf if low is None else low, math.inf if high is None else high
+
+
 def _full_name(function: Any) -> str:
     return f"{function.__module__.replace('numpy', 'np', 1)}.{function.__name__}"
 
@@ -570,6 +589,10 @@ class VariableArray(np.ndarray[Any, Any]):
     var = functools.partialmethod(np.var)
     std = functools.partialmethod(np.std)
     round = functools.partialmethod(np.round)
+
+    def clip(self, min: Any = None, max: Any = None, out: Any = None, **options: Any) -> Any:  # noqa: A002 - NumPy's
+        """As of any array. A bound that is left out is infinite, as for `autograd_lite.clip`, whose slope at a bound is 0."""
+        return super().clip(*open_bounds(min, max), out, **options)
 
     # NumPy's order of numbers, in which NaN comes last and is the largest: comparisons of objects would lose it.
 

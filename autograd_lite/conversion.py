@@ -1,10 +1,13 @@
 """Numbers of Python and NumPy as 64-bit floats: a leaf exactly or not at all, an operand as Python itself does."""
 
+import datetime as dt
 from math import nan
 
 import numpy as np
 
 from autograd_lite.errors import ConversionError, OperandError
+
+_WHOLE = (int, np.integer, np.bool_)
 
 
 def as_float(number: object) -> float:
@@ -26,7 +29,7 @@ def as_float(number: object) -> float:
         number = number[()]
     if isinstance(number, float):
         return float(number)
-    if isinstance(number, (int, np.integer, np.bool_)):
+    if isinstance(number, _WHOLE) and not isinstance(number, np.timedelta64):
         number = int(number)
     elif not isinstance(number, np.floating):
         raise OperandError(_not_a_real_number(number))
@@ -66,7 +69,7 @@ def as_operand(number: object) -> float:
         return number
     if isinstance(number, np.ndarray) and number.ndim == 0:
         number = number[()]
-    if isinstance(number, (int, np.integer, np.bool_)):
+    if isinstance(number, _WHOLE) and not isinstance(number, np.timedelta64):
         return float(int(number))
     return as_float(number)
 
@@ -82,6 +85,8 @@ def _not_a_real_number(thing: object) -> str:
         return f"{thing!r} is a {kind} already; use it as it is, or its number, x.value, if its history is not wanted here."
     if isinstance(thing, (complex, np.complexfloating)):
         return f"complex number {thing!r}: derivatives here are of real functions. Use its .real and .imag parts."
+    if isinstance(thing, (np.timedelta64, dt.timedelta)):
+        return f"{thing!r} is a time, whose number depends on its unit. Write x / np.timedelta64(1, 's') for seconds."
     if isinstance(thing, (np.ndarray, list, tuple)):
         return (
             f"{kind} of {len(thing)} elements where one real number is needed. Apply the operation to each element; a list "

@@ -99,6 +99,13 @@ def _round(a: Any, decimals: int = 0, out: Any = None) -> Any:
     return _into(out, np.rint(number) if decimals == 0 else np.rint(primitives.div(number, scale)) * scale)
 
 
+def _clip(a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, **options: Any) -> Any:
+    """By the rule also for a single number, which NumPy would compare with the bounds, and lose a NaN."""
+    low, high = options.pop("min", a_min), options.pop("max", a_max)
+    found = array_of(a).clip(low, high, **options)
+    return _into(out, found[()] if isinstance(found, np.ndarray) else found)
+
+
 def _into(out: Any, found: Any) -> Any:
     """What was found, in the array that was given for it."""
     if out is None:
@@ -557,6 +564,7 @@ ANSWERS: dict[str, Function] = {
     "sinc": lambda x: primitives.sinc(_operand(x)),
     "fix": lambda x, out=None: _into(out, primitives.trunc(_operand(x))),
     **dict.fromkeys(("round", "around"), _round),
+    "clip": _clip,
     "real": lambda val: val,
     "real_if_close": lambda a, tol=None: a,
     "imag": lambda val: np.zeros(np.shape(val)) if np.ndim(val) else 0.0,

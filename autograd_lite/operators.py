@@ -8,6 +8,8 @@ import functools
 import math
 import operator
 from collections.abc import Callable, Iterator
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -180,14 +182,20 @@ def _named(function: Any, primitive: Primitive) -> Any:
     return function
 
 
+#: Numbers that a float is compared with: exactly, whatever their type.
+_COMPARED = (int, float, np.number, np.bool_, Fraction, Decimal)
+
+
 def comparison(relation: str) -> Callable[[Any, Any], Any]:
     """Compare values, as floats are compared: a bool, and while tracing a condition."""
     compare = getattr(operator, relation)
 
     def compared(self: Any, other: Any) -> Any:
+        if isinstance(other, complex) and relation in ("eq", "ne"):  # without an imaginary part it may be equal
+            other = math.nan if other.imag else other.real
         if type(other) is type(self):
             outcome = compare(self._value, other._value)
-        elif isinstance(other, (int, float, np.number, np.bool_)) and not isinstance(other, np.complexfloating):
+        elif isinstance(other, _COMPARED) and not isinstance(other, np.complexfloating):
             outcome = bool(compare(self._value, other))
         else:
             if is_lazy_array(other):

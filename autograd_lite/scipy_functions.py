@@ -1,11 +1,12 @@
-"""Functions of SciPy that are no ufuncs, for Variables and arrays of them: `logsumexp`, `softmax`, `log_softmax`.
+"""Functions of SciPy that are no ufuncs, for Variables and arrays of them: `logsumexp` and others, and `scipy.linalg`.
 
-NumPy asks an array which function serves it; SciPy does not. These three take their argument apart into a plain array of
-objects, on which `np.isfinite` has no loop, or turn to complex numbers: no class of arrays can answer instead. So they get
-a first question: whether an argument holds Variables. A name that a program imported before is the same function object.
+NumPy asks an array which function serves it; SciPy does not. These functions take their argument apart into a plain array
+of objects, on which `np.isfinite` has no loop, or turn to complex numbers: no class of arrays can answer instead. So they
+get a first question: whether an argument holds Variables. A name that a program imported before is the same function object.
 """
 
 import functools
+import inspect
 import math
 import sys
 from collections.abc import Callable
@@ -41,61 +42,169 @@ def _shared(function: Callable[..., Any], x: Any, axis: Any = None) -> Any:
     return as_variable_array(np.moveaxis(function(rows, 0).reshape(front.shape), range(len(places)), places))
 
 
+# ------------------------------------------------------------------------------------------------------ scipy.linalg
+
+#: Where a result is to be written, and by what: of no effect on it.
+_IDLE = ("overwrite_a", "overwrite_b", "check_finite", "driver", "lapack_driver", "disp")
+
+
+def _linalg() -> Any:
+    return sys.modules["autograd_lite"].linalg
+
+
+def _only(name: str, options: dict[str, Any]) -> None:
+    given = [option for option, value in options.items() if option not in _IDLE and value is not None]
+    if given:
+        raise refusals.refusal(
+            f"scipy.linalg.{name} of Variables does not take {', '.join(given)}. Leave it out, or write it with "
+            "autograd_lite.linalg."
+        )
+
+
+#: What SciPy reads of a matrix by `assume_a`.
+_STRUCTURES = {
+    **dict.fromkeys((None, "gen", "general"), "all"),
+    **dict.fromkeys(("sym", "her", "pos", "symmetric", "hermitian", "positive definite"), "half"),
+    "lower triangular": "lower",
+    "upper triangular": "upper",
+}
+
+
+def _structured(a: Any, assume_a: Any, lower: bool) -> Any:
+    """The matrix that SciPy sees: for a known structure it reads a part of the entries."""
+    a = as_variable_array(object_array(a))
+    kind = _STRUCTURES.get(assume_a)
+    if kind is None:
+        raise refusals.refusal(
+            f"scipy.linalg of Variables does not take assume_a={assume_a!r}. Leave it out: the result is that of any matrix."
+        )
+    if kind == "half":
+        part, beside = (np.tril(a), np.tril(a, -1)) if lower else (np.triu(a), np.triu(a, 1))
+        return part + np.swapaxes(beside, -1, -2)
+    return a if kind == "all" else np.tril(a) if kind == "lower" else np.triu(a)
+
+
+def _solve(a: Any, b: Any, lower: bool = False, assume_a: Any = None, transposed: bool = False, **options: Any) -> Any:
+    _only("solve", options)
+    a = _structured(a, assume_a, lower)
+    return _linalg().solve(np.swapaxes(a, -1, -2) if transposed else a, b)
+
+
+def _inv(a: Any, *, assume_a: Any = None, lower: bool = False, **options: Any) -> Any:
+    _only("inv", options)
+    return _linalg().inv(_structured(a, assume_a, lower))
+
+
+def _solve_triangular(
+    a: Any, b: Any, trans: Any = 0, lower: bool = False, unit_diagonal: bool = False, **options: Any
+) -> Any:
+    """By substitution: a triangle below is turned round to one above, where elimination exchanges no rows."""
+    _only("solve_triangular", options)
+    a = _structured(a, "lower triangular" if lower else "upper triangular", lower)
+    if unit_diagonal:
+        a = np.where(np.eye(a.shape[-1], dtype=bool), 1.0, a)
+    if trans not in (0, "N"):
+        a, lower = np.swapaxes(a, -1, -2), not lower
+    if not lower:
+        return _linalg().solve(a, b)
+    b = as_variable_array(object_array(b))
+    row = 0 if b.ndim == 1 else b.ndim - 2
+    return np.flip(_linalg().solve(a[..., ::-1, ::-1], np.flip(b, row)), row)
+
+
+def _cholesky(a: Any, lower: bool = False, **options: Any) -> Any:
+    """SciPy reads the triangle that it returns."""
+    _only("cholesky", options)
+    return _linalg().cholesky(_structured(a, "sym", lower), upper=not lower)
+
+
+def _cho_factor(a: Any, lower: bool = False, **options: Any) -> Any:
+    return _cholesky(a, lower, **options), lower
+
+
+def _cho_solve(c_and_lower: Any, b: Any, **options: Any) -> Any:
+    _only("cho_solve", options)
+    c, lower = c_and_lower
+    half = _solve_triangular(c, b, trans=0 if lower else 1, lower=lower)
+    return _solve_triangular(c, half, trans=1 if lower else 0, lower=lower)
+
+
+def _eigh(a: Any, b: Any = None, *, lower: bool = True, eigvals_only: bool = False, **options: Any) -> Any:
+    _only("eigh", {"b": b, **options, "type": options.get("type", 1) if options.get("type", 1) != 1 else None})
+    found = _linalg().eigh(a, "L" if lower else "U")
+    return found.eigenvalues if eigvals_only else tuple(found)
+
+
+def _lstsq(a: Any, b: Any, cond: Any = None, **options: Any) -> Any:
+    _only("lstsq", options)
+    found = tuple(_linalg().lstsq(a, b, cond))
+    alone = np.ndim(b) == 1 and np.size(found[1]) == 1
+    return (found[0], found[1][0] if alone else found[1], *found[2:])
+
+
+def _by_ours(name: str) -> Callable[..., Any]:
+    def served_by_ours(**options: Any) -> Any:
+        matrix, *_ = options.values()
+        _only(name, dict(list(options.items())[1:]))
+        return getattr(_linalg(), name)(matrix)
+
+    return served_by_ours
+
+
 #: What serves Variables, with SciPy's parameters.
 SERVING: dict[str, Callable[..., Any]] = {
     "logsumexp": _logsumexp,
     "softmax": functools.partial(_shared, softmax),
     "log_softmax": functools.partial(_shared, log_softmax),
-}
+    "solve": _solve, "inv": _inv, "solve_triangular": _solve_triangular, "cholesky": _cholesky, "cho_factor": _cho_factor,
+    "cho_solve": _cho_solve, "eigh": _eigh, "eigvalsh": functools.partial(_eigh, eigvals_only=True), "lstsq": _lstsq,
+    **{name: _by_ours(name) for name in ("det", "expm", "svdvals")},
+}  # fmt: skip
 #: SciPy's own.
 _PLAIN: dict[str, Callable[..., Any]] = {}
 
 
 def served(name: str, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
     """The result of a function of SciPy: its own for plain numbers."""
-    ours = any(isinstance(a, (VariableArray, LazyArray)) or holds_variables(a) for a in (*arguments, *named.values()))
-    return (SERVING if ours else _PLAIN)[name](*arguments, **named)
+    parts = [part for a in (*arguments, *named.values()) for part in (a if type(a) is tuple else (a,))]
+    if not any(isinstance(part, (VariableArray, LazyArray)) or holds_variables(part) for part in parts):
+        return _PLAIN[name](*arguments, **named)
+    try:
+        bound = inspect.signature(_PLAIN[name]).bind(*arguments, **named)
+    except TypeError:
+        return _PLAIN[name](*arguments, **named)  # which says it in SciPy's words
+    return SERVING[name](**bound.arguments)
 
 
-# SciPy's functions run these in their own module, whose globals have nothing of ours.
-
-
-def _logsumexp_asked(*arguments: Any, **named: Any) -> Any:
-    import sys  # noqa: PLC0415
-
-    return sys.modules["autograd_lite.scipy_functions"].served("logsumexp", arguments, named)
-
-
-def _softmax_asked(*arguments: Any, **named: Any) -> Any:
-    import sys  # noqa: PLC0415
-
-    return sys.modules["autograd_lite.scipy_functions"].served("softmax", arguments, named)
-
-
-def _log_softmax_asked(*arguments: Any, **named: Any) -> Any:
-    import sys  # noqa: PLC0415
-
-    return sys.modules["autograd_lite.scipy_functions"].served("log_softmax", arguments, named)
-
-
-_ASKED = {"logsumexp": _logsumexp_asked, "softmax": _softmax_asked, "log_softmax": _log_softmax_asked}
+def _asked(name: str) -> Any:
+    """The code that stands in a function of SciPy: it runs in SciPy's module, whose globals have nothing of ours."""
+    names: dict[str, Any] = {}
+    exec(  # noqa: S102 - the text below, with a name of the table in it
+        "def asked(*arguments, **named):\n"
+        "    import sys\n"
+        f"    return sys.modules['autograd_lite.scipy_functions'].served({name!r}, arguments, named)\n",
+        names,
+    )
+    return names["asked"].__code__
 
 
 def meet() -> None:
     """Let SciPy's functions ask, once SciPy is there; each keeps its signature, its text and its name."""
-    special = sys.modules.get("scipy.special")
-    if not hasattr(special, "log_softmax"):  # or half imported
-        return
-    refusals.meeting = None
-    for name, asked in _ASKED.items():
-        function: Any = getattr(special, name)
-        if not isinstance(function, FunctionType) or function.__closure__ or name in _PLAIN:
+    modules = [sys.modules.get("scipy.special"), sys.modules.get("scipy.linalg")]
+    there = [module for module, last in zip(modules, ("log_softmax", "svdvals"), strict=True) if hasattr(module, last)]
+    if len(there) == len(modules):  # else one is not imported, or half
+        refusals.meeting = None
+    for name in SERVING:
+        function: Any = next((getattr(module, name) for module in there if hasattr(module, name)), None)
+        if not isinstance(function, FunctionType) or name in _PLAIN:
             continue
-        own = FunctionType(function.__code__, function.__globals__, name, function.__defaults__)
+        own = FunctionType(function.__code__, function.__globals__, name, function.__defaults__, function.__closure__)
         own.__kwdefaults__, own.__doc__ = function.__kwdefaults__, function.__doc__
+        if hasattr(function, "__wrapped__"):
+            own.__wrapped__ = function.__wrapped__  # type: ignore[attr-defined]
         _PLAIN[name] = vars(function)["__wrapped__"] = own  # from which `inspect` reads the signature
         function.__defaults__ = function.__kwdefaults__ = None
-        function.__code__ = asked.__code__
+        function.__code__ = _asked(name).replace(co_freevars=function.__code__.co_freevars)
 
 
 refusals.meeting = meet

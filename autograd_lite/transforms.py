@@ -586,7 +586,21 @@ def matching(nest: Any, shape: Shape, what: str, like: str) -> list[Number]:
         raise ArgumentError(
             f"{what} {own.outline()} do not match {like}, {shape.outline()}. Give one number for each number."
         )
+    for position, given in own.given.items():
+        _same_labels(given, shape.given.get(position), what, like)
     return numbers
+
+
+def _same_labels(one: Any, other: Any, what: str, like: str) -> None:
+    """Refuse tables whose numbers would be paired by place while their labels say otherwise."""
+    for axis in ("index", "columns"):
+        ours: Any = getattr(one, axis, None)
+        theirs: Any = getattr(other, axis, None)
+        if hasattr(ours, "equals") and hasattr(theirs, "equals") and not ours.equals(theirs):
+            raise ArgumentError(
+                f"{what} have the {axis} {list(ours)!r:.80}, against {list(theirs)!r:.80} of {like}. Put them in one order, "
+                f"as s.reindex({axis}=x.{axis}) does, or pass s.to_numpy() to pair the numbers by place."
+            )
 
 
 def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:

@@ -17,12 +17,14 @@ from autograd_lite.backward import Number, Reach, local_graphs, result
 from autograd_lite.copies import uncollected
 from autograd_lite.errors import ArgumentError, AutogradLiteError, OutputError
 from autograd_lite.frames import user_line
+from autograd_lite.functions import norm
 from autograd_lite.many import Item, Operation
 from autograd_lite.nests import NAMESPACE, array, unravel, written
 from autograd_lite.primitives import (
     STEP,
     Primitive,
     copysign,
+    less,
     logaddexp,
     maximum,
     minimum,
@@ -107,8 +109,10 @@ class ErrorBudget:
         return _put_together, _taken_apart(self)[::-1]
 
     @property
-    def flagged(self) -> bool:
-        """Whether `rounding` is an estimate and no bound: above 1e-3 of the value, no number, or at a kink."""
+    def flagged(self) -> Any:
+        """Whether `rounding` is an estimate and no bound: above 1e-3 of the value, no number, or at a kink; of each lane."""
+        if np.ndim(self.value):
+            return ~(self.rounding <= np.minimum(FIRST_ORDER * np.abs(self.value), sys.float_info.max))
         known = minimum(FIRST_ORDER * magnitude(self.value), sys.float_info.max)  # an infinite bound is none
         return bool(self.at_kinks) or not self.rounding <= known
 
@@ -236,7 +240,8 @@ def error_budget(f: Callable[[Any], Any], x: Any, sigma: Any = None, *, covarian
     round may change more. It counts 64 units in the last place for operations of the table without a bound (the gamma
     functions, `sinc`), and one for your own `Primitive` without one.
 
-    In a function that `jit` or `vmap` traces, all attributes are numbers like others; loops inside `f` are written out.
+    In a function that `jit` or `vmap` traces, all attributes are numbers like others, a lane with a negative standard
+    deviation is NaN, and loops inside `f` are written out.
 
     References
     ----------
@@ -280,7 +285,7 @@ def _budget(run: Run, y: Any, reach: Reach, spread: "_Spread", lines: "_Lines", 
     return ErrorBudget(
         value=y if outside or type(y) is not Variable else y._value,
         variance=variance,
-        std=sqrt(variance if spread.matrix is None else maximum(variance, 0.0)),
+        std=spread.root(gradient, variance),
         by_input=run.input_shape.pack(spread.parts),
         by_line=by_line,
         rounding=_sum([*rounding.values()]),
@@ -345,6 +350,7 @@ class _Spread:
                     raise ArgumentError(
                         f"sigma{f' at {name}' * bool(name)} is {s}; a standard deviation is a finite number from 0 on."
                     )
+            self.sigma = [s if type(s) is float else where(less(s, 0.0), math.nan, s) for s in self.sigma]  # for lanes
 
     def weigh(self, gradient: list[Number]) -> None:
         """Make the parts of the variance; what a share s of a slope brings is (scale·s)·weight."""
@@ -355,6 +361,12 @@ class _Spread:
             self.scale = [1.0] * len(gradient)
             self.weight = [_sum([c * g for c, g in zip(row, gradient, strict=True)]) for row in self.matrix]
         self.parts = [s * g * w for s, g, w in zip(self.scale, gradient, self.weight, strict=True)]
+
+    def root(self, gradient: list[Number], variance: Number) -> Number:
+        """The root of the variance. Of independent errors the length of their parts, whose squares may underflow."""
+        if self.sigma is None:
+            return sqrt(maximum(variance, 0.0))
+        return norm([s * g for s, g in zip(self.sigma, gradient, strict=True)])
 
     def stds(self) -> list[Number]:
         if self.sigma is not None:

@@ -377,9 +377,7 @@ class LaneArray(np.lib.mixins.NDArrayOperatorsMixin, LazyArray):
         """As of an array."""
         if any(option is not None for option in options.values()) or (low is None and high is None):
             return self.numbers().clip(low, high, **options)
-        if low is None or high is None:
-            return np.minimum(self, high) if low is None else np.maximum(self, low)
-        return primitives.clip(self, low, high)
+        return primitives.clip(self, *arrays.open_bounds(low, high))
 
     # --------------------------------------------------------------------------------------------- functions of NumPy
 

@@ -313,3 +313,38 @@ class TestOthers:
         """Other libraries do arithmetic with numbers only."""
         f = lambda p: al.grad(lambda s: (s**3).sum() * p)(LikeXarray(X)).sum()
         assert al.grad(f)(2.0) == 3.0 * (X**2).sum()
+
+
+def test_times_are_no_numbers():
+    """Their number depends on the unit; NumPy counts them among its integers."""
+    for unit in ("s", "ns", "D"):
+        time = np.timedelta64(5, unit)
+        for given in (time, np.array([5], f"m8[{unit}]")):
+            for f in (al.grad(np.sum), al.jit(np.sum), al.variables, al.flatten):
+                with pytest.raises(al.OperandError, match=r"Write x / np.timedelta64\(1, 's'\) for seconds"):
+                    f(given)
+        for f in (al.Variable, lambda t: al.Variable(2.0) * t, lambda t: al.Variable(2.0) + t, lambda t: al.sin(t)):
+            with pytest.raises(al.OperandError, match=r"is a time, whose number depends on its unit"):
+                f(time)
+
+
+def test_labels_in_another_order_are_refused():
+    """Numbers are paired by place, and the labels would say otherwise."""
+    pandas = pytest.importorskip("pandas")
+    point, other = pandas.Series([1.0, 2.0], index=["p", "q"]), pandas.Series([0.1, 0.2], index=["q", "p"])
+    square = lambda s: (s * s).sum()
+    calls = {
+        "error_budget": lambda v: al.error_budget(square, point, v).variance,
+        "jvp": lambda v: al.jvp(square, (point,), (v,))[1],
+        "hvp": lambda v: al.hvp(square)(point, v)["p"],
+        "taylor": lambda v: al.taylor(square, point, v, 2)[1],
+    }
+    for name, call in calls.items():
+        with pytest.raises(
+            al.ArgumentError, match=r"index \['q', 'p'\], against \['p', 'q'\].*s.reindex\(index=x.index\)"
+        ):
+            call(other)
+        assert call(other.reindex(index=point.index)) == call(np.array([0.2, 0.1])), name
+    table = pandas.DataFrame({"a": [1.0]})
+    with pytest.raises(al.ArgumentError, match=r"columns \['b'\], against \['a'\]"):
+        al.jvp(square, (table,), (table.rename(columns={"a": "b"}),))

@@ -2,6 +2,7 @@
 
 import inspect
 import math
+import operator
 import warnings
 from decimal import Decimal
 from fractions import Fraction
@@ -172,6 +173,29 @@ def test_other_exact_numbers_stay_as_they_are():
     if np.finfo(np.longdouble).nmant > 52:
         with pytest.raises(ConversionError):
             al.add(al.Variable(1.0), np.longdouble(1) + np.finfo(np.longdouble).eps)
+
+
+@pytest.mark.parametrize("relation", ["lt", "le", "gt", "ge", "eq", "ne"])
+@pytest.mark.parametrize("other", [
+    Fraction(1, 3), Fraction(2), Fraction(10**400), Decimal("0.1"), Decimal(2), Decimal("NaN"), Decimal("Infinity"), 2 + 0j,
+    2 + 1j, np.longdouble(2), np.longdouble("0.1"), np.array([2, 0.1], np.longdouble), 2**53 + 1, "2", None,
+], ids=repr)  # fmt: skip
+def test_comparisons_with_other_numbers_are_those_of_a_float(relation, other):
+    """On either side, eagerly and compiled; `x == Fraction(2)` was False without a word, and a long double never ended."""
+    compare = getattr(operator, relation)
+
+    def answer(f):
+        try:
+            return np.asarray(f()).tolist()
+        except (TypeError, ArithmeticError) as error:  # decimals do not compare with NaN
+            return type(error).__name__
+
+    for number in (2.0, 1 / 3, 0.1, math.nan, math.inf, -1.0, 2.0**53):
+        for f in (lambda x: compare(x, other), lambda x: compare(other, x)):
+            expected = answer(lambda f=f, number=number: f(number))
+            assert answer(lambda f=f, number=number: f(al.Variable(number))) == expected, number
+            if isinstance(expected, bool):
+                assert al.jit(lambda x, f=f: al.where(f(x), 1.0, 0.0))(number) == expected, number
 
 
 def test_comparisons_with_integers_stay_exact():

@@ -604,3 +604,64 @@ class TestOptions:
         """NumPy counts in C, which asks nobody."""
         with pytest.raises(al.OperandError, match=r"np.linspace for np.arange"):
             al.grad(lambda x: np.arange(x, 5.0).sum())(1.0)
+
+
+#: What these answer is the shape of an argument, or they take other shapes than that of one number.
+SHAPED = {"argwhere", "isscalar", "iterable", "ndim", "shape", "trim_zeros", "nonzero"}
+#: Arguments beside the first, at which a number stands on a kink, a tie or a jump.
+BESIDE = {
+    "clip": [(0, 1), (None, 1), (0, None), (-2.5, 0.5)], "maximum": [(0,), (1.0,)], "minimum": [(0,), (1.0,)],
+    "fmax": [(0,)], "fmin": [(0,)], "interp": [([0, 1], [0.0, 2.0])], "heaviside": [(0.5,)], "copysign": [(-1.0,)],
+    "round": [(1,)], "isclose": [(1.0,)], "power": [(2,), (0.5,)], "float_power": [(2,)], "arctan2": [(1.0,)],
+    "hypot": [(0.0,)],
+}  # fmt: skip
+
+
+class TestOneNumber:
+    """A function of NumPy does with a single Variable what it does with an array of one: also at kinks, and with NaN."""
+
+    @staticmethod
+    def answer(f, point):
+        """Value and derivative, or None for what is no number that depends on the point."""
+        try:
+            value, pullback = al.vjp(lambda x: np.reshape(f(x), (1,))[0], point)
+            return float(value), pullback(1.0)[0]
+        except (TypeError, ValueError, AttributeError, ArithmeticError, LookupError, BufferError):
+            return None
+
+    @pytest.mark.parametrize("name", [
+        name for name in sorted(np.__all__)
+        if callable(getattr(np, name)) and not isinstance(getattr(np, name), type) and name not in SHAPED
+    ])  # fmt: skip
+    def test_as_an_array_of_one(self, name):
+        """Of every public name."""
+        function = getattr(np, name)
+        for beside in [(), *BESIDE.get(name, [])]:
+            for point in (0.0, 1.0, 0.5, -2.5, math.nan, math.inf):
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    alone = self.answer(lambda x, beside=beside: function(x, *beside), point)
+                    row = self.answer(lambda x, beside=beside: function(al.array([x]), *beside), point)
+                assert beside == () or name == "isclose" or alone is not None, (name, beside, point)
+                if alone and row:
+                    assert np.array_equal(alone, row, equal_nan=True), (name, beside, point, alone, row)
+
+    @pytest.mark.parametrize(("low", "high"), [(0, 1), (0, None), (None, 1)])
+    def test_clip_has_no_slope_at_a_bound(self, low, high):
+        """One that is left out is no bound: as `al.clip`, in every form, compiled and in lanes."""
+        forms = [
+            lambda x: np.clip(x, low, high), lambda x: np.clip(x, min=low, max=high),
+            lambda x: np.clip(al.array([x]), low, high)[0], lambda x: al.array([x]).clip(low, high)[0],
+        ]  # fmt: skip
+        points = np.array([0.0, 1.0, 0.25, -3.0, 7.0, math.nan])
+        plain = np.clip(points, low, high)
+        inside = (points > (-math.inf if low is None else low)) & (points < (math.inf if high is None else high))
+        slopes = np.where(np.isnan(points), math.nan, inside)
+        for f in forms:
+            for run in (al.vmap(al.value_and_grad(f)), al.jit(al.vmap(al.value_and_grad(f)))):
+                assert np.array_equal(run(points), [plain, slopes], equal_nan=True)
+            alone = [al.jit(al.value_and_grad(f))(point) for point in points]
+            assert np.array_equal(alone, np.transpose([plain, slopes]), equal_nan=True)
+        long = np.repeat(points[:5], 1000)
+        found = al.jit(al.grad(lambda a: np.clip(a, low, high).sum()))(long)
+        assert np.array_equal(found, np.repeat(slopes[:5], 1000))

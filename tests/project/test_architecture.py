@@ -141,9 +141,11 @@ CORE = "core"
 #: equations of `root` in any form, and an end of LSODA where time stands.
 #: Tape +115: programs with matrices, loops and maps are interpreted first (80: a Hessian through a Cholesky factor of ten
 #: rows in 0.4 s instead of 1.3); rows of derivatives by captured Variables sweep what they are made of (20: 0.1 s, not 10).
+#: Core +120, see +10: functions of `scipy.linalg` take Variables (90); labels, times and numbers of other types beside a
+#: Variable, and `np.clip` of one (30); the deviation of a budget has no scale, and lanes have flags.
 BUDGETS = {
-    "core": 6215, "maths": 1860, "tape": 10820, "tape.llvm": 3450,
-    "see": 3750, "train": 389, "bridge": 1265, "command line": 364,
+    "core": 6325, "maths": 1860, "tape": 10820, "tape.llvm": 3450,
+    "see": 3760, "train": 389, "bridge": 1265, "command line": 364,
 }  # fmt: skip
 
 FILES = {

@@ -342,6 +342,30 @@ def test_compiled_and_in_lanes(f, x, sigma, part):
             assert np.asarray(leaf)[1] == pytest.approx(expected, rel=1e-14)
 
 
+@pytest.mark.parametrize("scale", [1.0, 1e-200, 1e200])
+def test_a_standard_uncertainty_has_no_scale(scale):
+    """Its square may lie beyond all floats; without an error its slope is 0, as that of a length."""
+    f = lambda x: x[0] + 2.0 * x[1]
+    x, sigma = np.array([scale, scale]), np.array([0.3 * scale, 0.2 * scale])
+    assert math.isclose(al.error_budget(f, x, sigma).std, 0.5 * scale, rel_tol=1e-15)
+    assert math.isclose(al.jit(lambda x: al.error_budget(f, x, sigma).std)(x), 0.5 * scale, rel_tol=1e-15)
+    assert al.grad(lambda sigma: al.error_budget(f, x, sigma).std)(np.zeros(2)).tolist() == [0.0, 0.0]
+
+
+def test_flags_of_lanes():
+    """One for each lane; a negative standard deviation is refused, and NaN in a lane."""
+    lossy = lambda x: (1e16 + x) - 1e16
+    for run in (
+        al.vmap(lambda x: al.error_budget(lossy, x, 0.1)),
+        al.jit(al.vmap(lambda x: al.error_budget(lossy, x, 0.1))),
+    ):
+        assert run(np.array([1.0, 1e6, math.nan, 1e15])).flagged.tolist() == [True, False, True, False]
+    with pytest.raises(al.ArgumentError, match=r"a standard deviation is a finite number from 0 on"):
+        al.error_budget(lossy, 1.0, -0.1)
+    lanes = al.vmap(lambda s: al.error_budget(lossy, 1.0, s).std)
+    assert np.array_equal(lanes(np.array([0.5, -0.5])), [0.5, math.nan], equal_nan=True)
+
+
 def test_a_compiled_function_returns_a_budget():
     """All numbers are those of the call, and not Variables of a trace."""
 
