@@ -322,12 +322,12 @@ def _method(name: str, summary: str) -> Any:
         Returns
         -------
         float, Variable or array
-            Differentiable by every argument.
+            Differentiable by every argument; what counts (`k`, `n` of `binom`, quantiles of discrete distributions) is held.
 
         Raises
         ------
         OperandError
-            If the distribution has no such formula, or none with a derivative by a parameter that is a Variable.
+            If the distribution has no such formula.
         ArgumentError
             If a parameter is missing or unknown.
         """
@@ -601,7 +601,11 @@ class MultivariateNormal:
         str
             A sentence.
         """
-        return f"al.stats.multivariate_normal.{method} has no formula here. It has logpdf and pdf."
+        return (
+            f"al.stats.multivariate_normal.{method} has no formula here. It has logpdf and pdf. A probability of several "
+            "components is an integral, of which SciPy gives some digits: take scipy.stats.multivariate_normal of plain "
+            "numbers. For one component, or independent ones, write al.stats.norm.cdf."
+        )
 
     def logpdf(self, x: Any, mean: Any = None, cov: Any = 1.0, allow_singular: bool = False) -> Any:
         """The logarithm of the density, by Cholesky's factor of the covariance.

@@ -18,7 +18,7 @@ HOUSE = """
 errors  forks  frames  ieee  numpy  tape.backends.outputs  tape.background  tape.cache  tape.llvm.ir  see.palette
 context  conversion  core  hints  pickles  special  tape.checkpoints  tape.llvm.vector_math  tape.ptx.driver
 see.pieces  see.render  see.sparsity
-refusals  rule  tape.progress  tape.ptx.functions  see.watch
+incomplete  refusals  rule  tape.progress  tape.ptx.functions  see.watch
 primitives
 arrays  maths.tails  tape.program  tape.llvm.engine
 foreign  functions  operators  tape.alike  tape.masked  tape.llvm.matrices  tape.llvm.tables
@@ -132,8 +132,11 @@ CORE = "core"
 #: compiles a function once, however often it reads it (`pickles`), and a pullback is right in any process.
 #: Tape +60: turns hand on what is used behind them, for the bits of Python's gradients; lanes of paths that were dropped run
 #: again. Core +30: methods made of transforms, and signatures. Llvm +10: interrupts that machine code would lose.
+#: Core +400 (`incomplete` 290, entries 100): quantiles of t, gamma, chi2, beta and of counts, and distribution functions
+#: differentiated by the shapes of beta, t and nbinom, which were refused. Maths +35: densities whose second derivatives
+#: by scale and location were nan at 1e-300.
 BUDGETS = {
-    "core": 6190, "maths": 1860, "tape": 10600, "tape.llvm": 3440,
+    "core": 6590, "maths": 1895, "tape": 10600, "tape.llvm": 3440,
     "see": 3750, "train": 389, "bridge": 1040, "command line": 364,
 }  # fmt: skip
 
@@ -285,7 +288,9 @@ def test_every_rule_is_public():
     helpers = {rule.name for rule in al.primitives.COMPARISONS.values()} | {
         "sech_squared", "sigmoid_slope", "sinc_derivative", "hold", "plain", "positive", "share", "log_of_sum",
         "log_of_excess", "moment_ratio", "log1pmx", "stirling_error", "polygamma_gap", "gammainc_by_a", "gamma_density_by_a",
-        "lower_beta", "upper_beta", "t_cdf", "bessel_j", "bessel_i",
+        "lower_beta", "upper_beta", "t_cdf", "bessel_j", "bessel_i", "betainc_by", "beta_density_by", "t_cdf_by_df",
+        "gamma_quantile", "upper_gamma_quantile", "beta_quantile", "upper_beta_quantile", "t_quantile", "poisson_quantile",
+        "binom_quantile", "nbinom_quantile",
     }  # fmt: skip
     for name, rule in al.primitives.PRIMITIVES.items():
         if rule.built_in and name not in helpers:
