@@ -18,7 +18,7 @@ from autograd_lite import incomplete, stats
 EPS = 2.0**-52
 #: Shapes of the continuous distributions, and probabilities.
 SHAPES = {
-    "norm": [()], "t": [(3.5,), (0.7,), (60.0,)], "gamma": [(2.5,), (0.3,)], "chi2": [(5.0,)],
+    "norm": [()], "t": [(3.5,), (0.7,)], "gamma": [(2.5,), (0.3,)], "chi2": [(5.0,)],
     "beta": [(2.0, 3.5), (0.4, 0.7)], "uniform": [()], "expon": [()], "laplace": [()], "logistic": [()],
     "cauchy": [()], "lognorm": [(0.7,)], "weibull_min": [(1.7,)], "halfnorm": [()],
 }  # fmt: skip
@@ -32,6 +32,25 @@ CASES = [
 LOC, SCALE = -0.5, 2.0
 
 
+def _share(a, b, x):
+    rest = mpmath.loggamma(a) + mpmath.loggamma(b) - mpmath.loggamma(a + b) + mpmath.log(a)
+    total, term, k = mpf(0), mpf(1), 0
+    while abs(term) > total * mp.eps:
+        total, term, k = total + term, term * x * (a + b + k) / (a + 1 + k), k + 1
+    return mpmath.exp(a * mpmath.log(x) + b * mpmath.log1p(-x) - rest) * total
+
+
+def _t_share(y, v):
+    tail = (
+        _share(v / 2, mpf(1) / 2, v / (v + y * y)) if y * y > v else 1 - _share(mpf(1) / 2, v / 2, y * y / (v + y * y))
+    )
+    return tail / 2 if y < 0 else 1 - tail / 2
+
+
+#: mpmath's incomplete beta function takes a tenth of a second at so many digits.
+QUICK = CDF | {"beta": lambda y, a, b: _share(a, b, y), "t": _t_share}
+
+
 def exact_quantile(name, method, start):
     """The quantile as a function of all arguments in mpmath: Newton's method from a float."""
 
@@ -39,14 +58,14 @@ def exact_quantile(name, method, start):
         *shapes, loc, scale = parameters
         p = q if method == "ppf" else 1 - q
         y = (mpf(start) - LOC) / SCALE
-        for _ in range(7):
-            y -= (CDF[name](y, *shapes) - p) / mpmath.exp(LOG_DENSITY[name](y, *shapes))
+        for _ in range(5):
+            y -= (QUICK[name](y, *shapes) - p) / mpmath.exp(LOG_DENSITY[name](y, *shapes))
         return loc + scale * y
 
     return quantile
 
 
-@pytest.mark.parametrize("case", mostly_full(CASES, slice(None, None, 5)), ids=str)
+@pytest.mark.parametrize("case", mostly_full(CASES, slice(None, None, 13)), ids=str)
 def test_quantiles_at_orders_up_to_two(case):
     """By the probability and every parameter; compiled numbers have the same bits, lanes some ULP of vector functions."""
     name, shapes, method, q = case
@@ -126,14 +145,6 @@ def test_large_counts():
             assert cdf(k - 1, *shapes) < q <= cdf(k, *shapes)
 
 
-def _share(a, b, x):
-    rest = mpmath.loggamma(a) + mpmath.loggamma(b) - mpmath.loggamma(a + b) + mpmath.log(a)
-    total, term, k = mpf(0), mpf(1), 0
-    while abs(term) > total * mp.eps:
-        total, term, k = total + term, term * x * (a + b + k) / (a + 1 + k), k + 1
-    return mpmath.exp(a * mpmath.log(x) + b * mpmath.log1p(-x) - rest) * total
-
-
 def _exact_by(a, b, x, i, j):
     with mp.workdps(120):
         if x > 0.5:  # the series of the other side
@@ -173,16 +184,16 @@ def _t_by_df(y, v, n):
     """By the integral of the derivative of the density, from y on."""
     y, v = mpf(y), mpf(v)
 
+    rest = mpmath.loggamma((v + 1) / 2) - mpmath.loggamma(v / 2) - mpmath.log(v * mp.pi) / 2
+    constant = mpmath.psi(0, (v + 1) / 2) - mpmath.psi(0, v / 2) - 1 / v
+    second = mpmath.psi(1, (v + 1) / 2) / 4 - mpmath.psi(1, v / 2) / 4 + 1 / (2 * v * v)
+
     def f(r):
-        s = mpf(y) * mpmath.exp(r)
+        s = y * mpmath.exp(r)
         w = s * s / v
-        rest = mpmath.loggamma((v + 1) / 2) - mpmath.loggamma(v / 2) - mpmath.log(v * mp.pi) / 2
-        score = (
-            mpmath.psi(0, (v + 1) / 2) - mpmath.psi(0, v / 2) - 1 / v - mpmath.log1p(w) + (v + 1) / v * w / (1 + w)
-        ) / 2
+        score = (constant - mpmath.log1p(w) + (v + 1) / v * w / (1 + w)) / 2
         if n == 2:
-            slope = mpmath.psi(1, (v + 1) / 2) / 4 - mpmath.psi(1, v / 2) / 4 + 1 / (2 * v * v)
-            slope += (w * w / (v * (1 + w) ** 2) - w * (2 + w) / ((1 + w) ** 2 * v * v)) / 2
+            slope = second + (w * w / (v * (1 + w) ** 2) - w * (2 + w) / ((1 + w) ** 2 * v * v)) / 2
             score = score * score + slope
         return s * mpmath.exp(rest - (v + 1) / 2 * mpmath.log1p(w)) * score
 
@@ -248,7 +259,7 @@ def difference(f, arguments, steps, indices):
     return sum(p * q * at((i, p), (j, q)) for p in (1, -1) for q in (1, -1)) / (4 * moved[i] * moved[j])
 
 
-@pytest.mark.parametrize("case", mostly_full(FAR, slice(None, None, 7)), ids=str)
+@pytest.mark.parametrize("case", mostly_full(FAR, slice(None, None, 17)), ids=str)
 @pytest.mark.parametrize("logarithm", [True, False])
 def test_densities_of_extreme_arguments(case, logarithm):
     """Wherever the derivatives by the logarithms of the arguments are floats; some were nan by 1/y² times y²."""
