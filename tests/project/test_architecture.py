@@ -133,10 +133,10 @@ CORE = "core"
 #: Tape +60: turns hand on what is used behind them, for the bits of Python's gradients; lanes of paths that were dropped run
 #: again. Core +30: methods made of transforms, and signatures. Llvm +10: interrupts that machine code would lose.
 #: Core +400 (`incomplete` 290, entries 100): quantiles of t, gamma, chi2, beta and of counts, and distribution functions
-#: differentiated by the shapes of beta, t and nbinom, which were refused. Maths +35: densities whose second derivatives
+#: differentiated by the shapes of beta, t and nbinom, which were refused. Maths +40: densities whose second derivatives
 #: by scale and location were nan at 1e-300.
 BUDGETS = {
-    "core": 6590, "maths": 1895, "tape": 10600, "tape.llvm": 3440,
+    "core": 6590, "maths": 1900, "tape": 10600, "tape.llvm": 3440,
     "see": 3750, "train": 389, "bridge": 1040, "command line": 364,
 }  # fmt: skip
 
