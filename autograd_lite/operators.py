@@ -141,6 +141,10 @@ for _name, _rule in (
     setattr(Register, f"__r{_name}__", lambda self, other, rule=_rule: rule(other, self))
 
 
+#: Arguments of an operation that the compiled core knows.
+_MOST = 3
+
+
 def steps(partial: Partial, arity: int) -> tuple[tuple[Any, ...], int] | None:
     """A partial of a built-in rule as straight-line code for the compiled core, and the register of its result.
 
@@ -153,7 +157,9 @@ def steps(partial: Partial, arity: int) -> tuple[tuple[Any, ...], int] | None:
         place = _place(registers, result)
     except Exception:  # noqa: BLE001 - it asks for a number
         return None
-    return (tuple(registers[arity + 1 :]), place) if len(registers) <= core.compiled.registers else None
+    code = tuple(registers[arity + 1 :])
+    short = all(type(step) is float or len(step) <= _MOST + 1 for step in code)
+    return (code, place) if short and len(registers) <= core.compiled.registers else None
 
 
 def operand(other: Any) -> Any:
@@ -233,6 +239,8 @@ def install(node_class: Any, numbers: Iterator[int]) -> None:
     """Give the node class its operators, and the methods that NumPy asks for in object arrays."""
     if core.compiled:  # whose class has the operators
         for rule in PRIMITIVES.values():
+            if rule.arity > _MOST:
+                continue  # as those of users
             partials = tuple(steps(partial, rule.arity) or partial for partial in rule.partials)
             core.compiled.bind(rule, partials, rule.selects, rule in primitives.COMPARISONS.values())
     else:

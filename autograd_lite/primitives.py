@@ -14,7 +14,7 @@ import operator
 from math import inf, nan, pi
 from typing import TYPE_CHECKING, Any
 
-from autograd_lite import ieee, special
+from autograd_lite import ieee, incomplete, special
 from autograd_lite.conversion import as_float as as_float
 from autograd_lite.rule import (
     PRIMITIVES as PRIMITIVES, REAL as REAL, Flat, Interval as Interval, Partial as Partial, Places, Primitive as Primitive,
@@ -658,8 +658,8 @@ def log_beta_density(x: Any, a: Any, b: Any) -> Any:
     """log(xᵃ⁻¹·(1 - x)ᵇ⁻¹/B(a, b)): by Stirling's formula (Loader 2000) for large a + b, else as it stands."""
     n = a + b
     rest = stirling_error(n, 0.0) - stirling_error(a, 0.0) - stirling_error(b, 0.0)
-    # a·b/n, whose product may not overflow
-    power = 0.5 * (log(a) + log(div(b, n))) - 0.5 * math.log(2.0 * pi)
+    # a·b/n, whose product may not overflow, nor b/n underflow
+    power = 0.5 * (log(minimum(a, b)) + log(div(maximum(a, b), n))) - 0.5 * math.log(2.0 * pi)
     inside = rest - kl_div(a, n * x) - kl_div(b, n * (1.0 - x)) + power - log(x) - log1p(-x)
     plain = xlogy(a - 1.0, x) + xlog1py(b - 1.0, -x) - betaln(a, b)
     return where(less(1e-100, x) * less(x, 1.0) * less(20.0, n), inside, plain)
@@ -677,27 +677,119 @@ def log_t_density(y: Any, v: Any) -> Any:
     near = -0.5 * y * y - h * log1pmx(w) - 0.5 * log1p(w)  # -(h + ½)·log(1 + w), with h·w = y²/2
     far = log(abs(y)) - 0.5 * log(v)  # log z, of which the second derivative by v has no 1/z² that underflows
     size = where(less(w, 1.0), near, -(v + 1.0) * where(less(w, 1e100), log(hypot(1.0, z)), far))
-    rest = h * log1pmx(inv(v)) + stirling_error(h + 0.5, 0.0) - stirling_error(h, 0.0)
+    few = less(v, 1.0)  # where 1/v² of a derivative may overflow
+    power = where(few, h * (log1p(v) - log(v)) - 0.5, h * log1pmx(inv(where(few, 1.0, v))))
+    rest = power + stirling_error(h + 0.5, 0.0) - stirling_error(h, 0.0)
     return where(less(v, inf), size + rest, -0.5 * y * y) - 0.5 * math.log(2.0 * pi)
 
 
 def _incomplete_beta(name: str, value: Any, sign: float, formula: str) -> Any:
     return rule(
-        name, value, nan, nan, lambda a, b, x, y: sign * exp(log_beta_density(x, a, b)),
-        domain=(POSITIVE, POSITIVE, Interval(0.0, 1.0)), formula=formula, saturates=True, source="DLMF 8.17.22",
+        name, value, lambda a, b, x, y: sign * betainc_by(a, b, x, 10.0), lambda a, b, x, y: sign * betainc_by(a, b, x, 1.0),
+        lambda a, b, x, y: sign * exp(log_beta_density(x, a, b)), domain=(POSITIVE, POSITIVE, Interval(0.0, 1.0)),
+        formula=f"{formula}xᵃ⁻¹(1 - x)ᵇ⁻¹/B(a, b);  by a and b integrals of the derivatives of that", saturates=True,
+        source="DLMF 8.17.22", helper=True)
+
+
+lower_beta: Several = _incomplete_beta("lower_beta", special.betainc, 1.0, "y = I(x; a, b),   ∂y/∂x = ")
+upper_beta: Several = _incomplete_beta("upper_beta", special.betaincc, -1.0, "y = 1 - I(x; a, b),   ∂y/∂x = -")
+betainc_by: Several = rule(
+    "betainc_by", incomplete.betainc_by, lambda a, b, x, n, y: betainc_by(a, b, x, n + 10.0),
+    lambda a, b, x, n, y: betainc_by(a, b, x, n + 1.0), lambda a, b, x, n, y: beta_density_by(a, b, x, n), nan,
+    domain=(POSITIVE, POSITIVE, Interval(0.0, 1.0), ORDER), saturates=True,
+    formula="y = ∂ⁱ⁺ʲI(x; a, b)/∂aⁱ∂bʲ, n = 10·i + j ≥ 1;  n a constant integer, nan unless a and b are 10⁻⁶ … 10⁸",
+    source="adaptive quadrature on the side of x where the integrand falls", helper=True)
+
+
+def _density_slope(a: Any, b: Any, x: Any, n: Any, y: Any) -> Any:
+    """((a - 1)/x - (b - 1)/(1 - x))·density, differentiated i times by a and j times by b."""
+    i = floordiv(n, 10.0)
+    j = n - 10.0 * i
+    by_a = where(i, i * div(beta_density_by(a, b, x, where(i, n - 10.0, n)), x), 0.0)
+    by_b = where(j, j * div(beta_density_by(a, b, x, where(j, n - 1.0, n)), 1.0 - x), 0.0)
+    return y * (div(a - 1.0, x) - div(b - 1.0, 1.0 - x)) + by_a - by_b
+
+
+beta_density_by: Several = rule(
+    "beta_density_by", incomplete.beta_density_by, lambda a, b, x, n, y: beta_density_by(a, b, x, n + 10.0),
+    lambda a, b, x, n, y: beta_density_by(a, b, x, n + 1.0), _density_slope, nan,
+    domain=(POSITIVE, POSITIVE, Interval(0.0, 1.0), ORDER), saturates=True,
+    formula="y = ∂ⁱ⁺ʲ/∂aⁱ∂bʲ xᵃ⁻¹(1 - x)ᵇ⁻¹/B(a, b), n = 10·i + j;  n a constant integer",
+    source="Bell's polynomials, Leibniz", helper=True)
+
+
+def _t_score(y: Any, v: Any) -> Any:
+    """∂/∂v of the logarithm of Student's density, without its terms of order 1/v, which cancel."""
+    h, u, z = 0.5 * v, inv(v), div(y, sqrt(v))
+    share = square(div(z, hypot(1.0, z)))
+    w = where(less(abs(z), 1.0), z * z, 0.0)
+    gap = where(less(abs(z), 1.0), -log1pmx(w) - w * share, share - 2.0 * log(hypot(1.0, z)))
+    constant = log1pmx(u) + u * div(u, 1.0 + u) + stirling_error(h + 0.5, 1.0) - stirling_error(h, 1.0)
+    return 0.5 * (constant + gap + u * share)
+
+
+t_cdf: Several = rule(
+    "t_cdf", special.t_cdf, lambda y, v, p: exp(log_t_density(y, v)), lambda y, v, p: t_cdf_by_df(y, v, 1.0),
+    domain=(REAL, POSITIVE),
+    formula="p = ½ + ½·sign y·I(y²/(v + y²); ½, v/2),   ∂p/∂y = the density of Student's t", saturates=True,
+    source=f"{AS} 26.7", helper=True)
+t_cdf_by_df: Several = rule(
+    "t_cdf_by_df", incomplete.t_cdf_by_df,
+    lambda y, v, n, p: where(less(n, 1.5), _t_score(y, v), nan) * exp(log_t_density(y, v)),
+    lambda y, v, n, p: t_cdf_by_df(y, v, n + 1.0), nan, domain=(REAL, POSITIVE, ORDER), saturates=True,
+    formula="y = ∂ⁿ/∂vⁿ of Student's distribution function, n = 1, 2;  n a constant, nan unless v is 10⁻³ … 10¹²",
+    source="adaptive quadrature on the side of y where the integrand falls", helper=True)
+
+# --------------------------------------------------------------------------------------------------------- quantiles
+
+
+def _quotient(change: Any, density: Any) -> Any:
+    """change/density; 0 at an end of the support, where both are 0."""
+    return where(change, div(change, density), 0.0)
+
+
+def _quantile_of_gamma(name: str, value: Any, sign: float, formula: str) -> Any:
+    return rule(
+        name, value, lambda a, p, y: -_quotient(gammainc_by_a(y, a, 1.0), gamma_density(y, a)),
+        lambda a, p, y: sign * inv(gamma_density(y, a)), domain=(POSITIVE, Interval(0.0, 1.0)), saturates=True,
+        formula=f"{formula} = p,   ∂y/∂p = 1/(∂P/∂y), ∂y/∂a = -(∂P/∂a)/(∂P/∂y)", source="implicit function theorem",
         helper=True)
 
 
-#: Who offers them refuses Variables as a and b, which have no derivative here.
-lower_beta: Several = _incomplete_beta(
-    "lower_beta", special.betainc, 1.0, "y = I(x; a, b),   ∂y/∂x = xᵃ⁻¹(1 - x)ᵇ⁻¹/B(a, b);  a, b constants")
-upper_beta: Several = _incomplete_beta(
-    "upper_beta", special.betaincc, -1.0, "y = 1 - I(x; a, b),   ∂y/∂x = -xᵃ⁻¹(1 - x)ᵇ⁻¹/B(a, b);  a, b constants")
+def _quantile_of_beta(name: str, value: Any, sign: float, formula: str) -> Any:
+    return rule(
+        name, value, lambda a, b, p, y: -_quotient(betainc_by(a, b, y, 10.0), exp(log_beta_density(y, a, b))),
+        lambda a, b, p, y: -_quotient(betainc_by(a, b, y, 1.0), exp(log_beta_density(y, a, b))),
+        lambda a, b, p, y: sign * exp(-log_beta_density(y, a, b)), domain=(POSITIVE, POSITIVE, Interval(0.0, 1.0)),
+        formula=f"{formula} = p,   ∂y/∂p = 1/(∂I/∂y), ∂y/∂a = -(∂I/∂a)/(∂I/∂y)", saturates=True,
+        source="implicit function theorem", helper=True)
 
-t_cdf: Several = rule(
-    "t_cdf", special.t_cdf, lambda y, v, p: exp(log_t_density(y, v)), nan, domain=(REAL, POSITIVE),
-    formula="p = ½ + ½·sign y·I(y²/(v + y²); ½, v/2),   ∂p/∂y = the density of Student's t;  v a constant", saturates=True,
-    source=f"{AS} 26.7", helper=True)
+
+gamma_quantile: Several = _quantile_of_gamma("gamma_quantile", incomplete.gamma_quantile, 1.0, "P(a, y)")
+upper_gamma_quantile: Several = _quantile_of_gamma("upper_gamma_quantile", incomplete.upper_gamma_quantile, -1.0, "Q(a, y)")
+beta_quantile: Several = _quantile_of_beta("beta_quantile", incomplete.beta_quantile, 1.0, "I(y; a, b)")
+upper_beta_quantile: Several = _quantile_of_beta(
+    "upper_beta_quantile", incomplete.upper_beta_quantile, -1.0, "1 - I(y; a, b)")
+t_quantile: Several = rule(
+    "t_quantile", incomplete.t_quantile, lambda p, v, y: exp(-log_t_density(y, v)),
+    lambda p, v, y: -_quotient(t_cdf_by_df(y, v, 1.0), exp(log_t_density(y, v))), domain=(Interval(0.0, 1.0), POSITIVE),
+    formula="F(y, v) = p,   ∂y/∂p = 1/(∂F/∂y), ∂y/∂v = -(∂F/∂v)/(∂F/∂y)", saturates=True, source="implicit function theorem",
+    helper=True)
+
+
+def _steps(name: str, value: Any, parameters: int) -> Any:
+    """The quantile of a discrete distribution, a step function of all its arguments."""
+    flat = (lambda *arguments: less(arguments[-1], arguments[-1]),) * (parameters + 1)
+    domain = (Interval(0.0, 1.0), NON_NEGATIVE, Interval(0.0, 1.0))[: parameters + 1]
+    return rule(
+        name, value, *flat, nan, domain=(*domain, Interval(0.0, 1.0, whole=True)),
+        flat=STEP, formula="y = the least k with F(k) ≥ q, or 1 - F(k) ≤ q if the last argument is 1;   ∂y = 0",
+        kink="0 at the jumps", source="definition", helper=True)
+
+
+poisson_quantile: Several = _steps("poisson_quantile", incomplete.poisson_quantile, 1)
+binom_quantile: Several = _steps("binom_quantile", incomplete.binom_quantile, 2)
+nbinom_quantile: Several = _steps("nbinom_quantile", incomplete.nbinom_quantile, 2)
 
 # -------------------------------------------------------------------------------------------------- Bessel functions
 

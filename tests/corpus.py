@@ -28,8 +28,13 @@ CONSTANT = {
     "plain",
 }  # the rules for stopping a gradient: their derivatives are not those of their values, on purpose
 DIFFERENTIATED = [name for name in NAMES if name not in CONSTANT]
-#: Helpers whose parameters have no derivative: `test_stats` looks at them.
-HELD = {"lower_beta", "upper_beta", "t_cdf"}
+#: Quantiles of discrete distributions, step functions of all arguments.
+STEPS = {"poisson_quantile", "binom_quantile", "nbinom_quantile"}
+#: Helpers that `test_stats` looks at, over the arguments that they have there.
+HELD = STEPS | {
+    "lower_beta", "upper_beta", "t_cdf", "betainc_by", "beta_density_by", "t_cdf_by_df", "gamma_quantile",
+    "upper_gamma_quantile", "beta_quantile", "upper_beta_quantile", "t_quantile",
+}  # fmt: skip
 #: mpmath takes milliseconds a point for them: the quick tests are those of `test_special` and `test_stats`.
 SLOW = HELD | {
     "gammainc",
@@ -245,6 +250,10 @@ def _beside_shape(rng, n):
     return a, np.maximum(a + 3.0 * np.sqrt(a) * rng.standard_normal(n), 1e-3 * a)
 
 
+def _share(rng, n):
+    return rng.uniform(0.0, 1.0, n)
+
+
 def _small_quotients(rng, n):
     x, y = _close_pairs(rng, n)
     return x, y * 10.0 ** rng.uniform(-2, 2, n)
@@ -311,8 +320,19 @@ SAMPLES: dict[str, tuple[Callable, ...]] = {
     ),
     "t_cdf": (each(spread(-3, 2.5), spread(-1, 2.5, 1)),),
     **dict.fromkeys(
-        ("lower_beta", "upper_beta"), (each(spread(-2, 2, 1), spread(-2, 2, 1), lambda rng, n: rng.uniform(0.0, 1.0, n)),)
+        ("lower_beta", "upper_beta"), (each(spread(-2, 2, 1), spread(-2, 2, 1), _share),)
     ),
+    **dict.fromkeys(
+        ("betainc_by", "beta_density_by"),
+        (each(spread(-2, 2, 1), spread(-2, 2, 1), _share, lambda rng, n: rng.choice((1.0, 10.0, 11.0), n)),),
+    ),
+    "t_cdf_by_df": (each(spread(-3, 2.5), spread(-1, 2.5, 1), whole(1, 1)),),
+    **dict.fromkeys(("gamma_quantile", "upper_gamma_quantile"), (each(spread(-1, 2, 1), _share),)),
+    **dict.fromkeys(("beta_quantile", "upper_beta_quantile"), (each(spread(-1, 2, 1), spread(-1, 2, 1), _share),)),
+    "t_quantile": (each(_share, spread(-1, 2.5, 1)),),
+    "poisson_quantile": (each(_share, spread(-2, 3, 1), whole(0, 1)),),
+    "binom_quantile": (each(_share, whole(0, 50), _share, whole(0, 1)),),
+    "nbinom_quantile": (each(_share, spread(-1, 2, 1), _share, whole(0, 1)),),
     **dict.fromkeys(("j0", "j1"), (each(one_of(spread(-100, 1), spread(-3, 5))),)),
     **dict.fromkeys(("i0", "i1"), (each(one_of(spread(-100, 2.84), spread(-3, 2.84))),)),
     "bessel_j": (each(spread(-3, 3), whole(2, 5)),),

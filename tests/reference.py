@@ -319,6 +319,65 @@ def _lower_beta(a, b, x):
     return mpmath.betainc(a, b, 0, x, regularized=True)
 
 
+def _count(name, *arguments):
+    from autograd_lite import incomplete
+
+    return getattr(incomplete, name)(*arguments)
+
+
+def _upper_beta(a, b, x):
+    return _lower_beta(b, a, 1 - x)
+
+
+def _change(f, args, i):
+    """A derivative for which there is no formula, by a central difference in three times as many digits."""
+    with mp.workdps(3 * mp.dps):
+        step = abs(args[i]) * mpf(10) ** (-mp.dps // 3)
+        up, down = ([a + sign * step if k == i else a for k, a in enumerate(args)] for sign in (1, -1))
+        return (f(*up) - f(*down)) / (2 * step)
+
+
+def _by_orders(f, a, b, x, n):
+    """∂ⁱ⁺ʲf/∂aⁱ∂bʲ, n = 10·i + j."""
+    places = (0,) * (int(n) // 10) + (1,) * (int(n) % 10)
+    return central(f, (a, b, x), places, min(mpf(1), abs(a), abs(b))) if places else f(a, b, x)
+
+
+def _t_by_df(y, v, n):
+    return central(_t_cdf, (y, v), (1,) * int(n), abs(v))
+
+
+def _root(f, slope, start):
+    """Newton's method for log f = 0, in u = log(x/(1 - x)) or log x, from a float that is near."""
+    x = mpf(start)
+    for _ in range(8):
+        x -= f(x) / slope(x)
+    return x
+
+
+def _gamma_quantile(a, p, *, upper=False):
+    if upper:
+        return _gamma_quantile(a, 1 - p)
+    from autograd_lite.incomplete import gamma_quantile  # a place to start from
+
+    return _root(lambda x: _gammainc(a, x) - p, lambda x: _gamma_density(x, a), gamma_quantile(float(a), float(p)))
+
+
+def _beta_quantile(a, b, p, *, upper=False):
+    if upper:
+        return _beta_quantile(a, b, 1 - p)
+    from autograd_lite.incomplete import beta_quantile
+
+    start = beta_quantile(float(a), float(b), float(p))
+    return _root(lambda x: _lower_beta(a, b, x) - p, lambda x: _beta_density(a, b, x), start)
+
+
+def _t_quantile(p, v):
+    from autograd_lite.incomplete import t_quantile
+
+    return _root(lambda y: _t_cdf(y, v) - p, lambda y: _t_density(y, v), t_quantile(float(p), float(v)))
+
+
 def _beta_density(a, b, x):
     return mpmath.exp((a - 1) * mpmath.log(x) + (b - 1) * mpmath.log1p(-x) - _betaln(a, b))
 
@@ -504,18 +563,92 @@ REFERENCE: dict[str, Reference] = {
         ),
         lambda x, a, n: (1e-3 < a < 100 and 1e-3 < x < 100,) * 2 + (False,),
     ),
+    "betainc_by": Reference(
+        lambda a, b, x, n: _by_orders(_lower_beta, a, b, x, n),
+        (
+            lambda a, b, x, n, y: _by_orders(_lower_beta, a, b, x, n + 10),
+            lambda a, b, x, n, y: _by_orders(_lower_beta, a, b, x, n + 1),
+            lambda a, b, x, n, y: _by_orders(_beta_density, a, b, x, n),
+            _zero,
+        ),
+        lambda a, b, x, n: (0.1 < a < 100 and 0.1 < b < 100 and 0 < x < 1 and 0 < n < 12,) * 3 + (False,),
+    ),
+    "beta_density_by": Reference(
+        lambda a, b, x, n: _by_orders(_beta_density, a, b, x, n),
+        (
+            lambda a, b, x, n, y: _by_orders(_beta_density, a, b, x, n + 10),
+            lambda a, b, x, n, y: _by_orders(_beta_density, a, b, x, n + 1),
+            lambda a, b, x, n, y: _change(lambda a, b, x: _by_orders(_beta_density, a, b, x, n), (a, b, x), 2),
+            _zero,
+        ),
+        lambda a, b, x, n: (0.1 < a < 100 and 0.1 < b < 100 and 0 < x < 1 and n < 12,) * 3 + (False,),
+    ),
+    "t_cdf_by_df": Reference(
+        _t_by_df,
+        (
+            lambda y, v, n, p: _change(lambda y, v: _t_by_df(y, v, n), (y, v), 0),
+            lambda y, v, n, p: _t_by_df(y, v, n + 1),
+            _zero,
+        ),
+        lambda y, v, n: (0.01 < v < 1e3 and abs(y) < 1e3 and n == 1,) * 2 + (False,),
+    ),
+    "gamma_quantile": Reference(
+        _gamma_quantile,
+        (lambda a, p, y: -_gammainc_by_a(y, a) / _gamma_density(y, a), lambda a, p, y: 1 / _gamma_density(y, a)),
+        lambda a, p: 0.1 < a < 100 and 0.01 < p < 0.99,
+    ),
+    "upper_gamma_quantile": Reference(
+        lambda a, p: _gamma_quantile(a, p, upper=True),
+        (lambda a, p, y: -_gammainc_by_a(y, a) / _gamma_density(y, a), lambda a, p, y: -1 / _gamma_density(y, a)),
+        lambda a, p: 0.1 < a < 100 and 0.01 < p < 0.99,
+    ),
+    **{
+        name: Reference(
+            lambda a, b, p, upper=upper: _beta_quantile(a, b, p, upper=upper),
+            (
+                lambda a, b, p, y: -_change(_lower_beta, (a, b, y), 0) / _beta_density(a, b, y),
+                lambda a, b, p, y: -_change(_lower_beta, (a, b, y), 1) / _beta_density(a, b, y),
+                lambda a, b, p, y, sign=-1 if upper else 1: sign / _beta_density(a, b, y),
+            ),
+            lambda a, b, p: 0.1 < a < 100 and 0.1 < b < 100 and 0.01 < p < 0.99,
+        )
+        for name, upper in (("beta_quantile", False), ("upper_beta_quantile", True))
+    },
+    "t_quantile": Reference(
+        _t_quantile,
+        (lambda p, v, y: 1 / _t_density(y, v), lambda p, v, y: -_change(_t_cdf, (y, v), 1) / _t_density(y, v)),
+        lambda p, v: 0.1 < v < 1e3 and 0.01 < p < 0.99,
+    ),
+    **{
+        name: Reference(
+            lambda *arguments, name=name: mpf(_count(name, *map(float, arguments))),
+            (_zero,) * (3 if name == "poisson_quantile" else 4),
+            lambda *arguments: (False,) * len(arguments),
+        )
+        for name in ("poisson_quantile", "binom_quantile", "nbinom_quantile")
+    },
     "t_cdf": Reference(
-        _t_cdf, (lambda y, v, p: _t_density(y, v), _zero), lambda y, v: (0.01 < v < 1e3 and abs(y) < 1e3, False)
+        _t_cdf,
+        (lambda y, v, p: _t_density(y, v), lambda y, v, p: _change(_t_cdf, (y, v), 1)),
+        lambda y, v: 0.01 < v < 1e3 and abs(y) < 1e3,
     ),
     "lower_beta": Reference(
         _lower_beta,
-        (_zero, _zero, lambda a, b, x, y: _beta_density(a, b, x)),
-        lambda a, b, x: (False, False, 1e-3 < a < 1e3 and 1e-3 < b < 1e3 and 0 < x < 1),
+        (
+            lambda a, b, x, y: _change(_lower_beta, (a, b, x), 0),
+            lambda a, b, x, y: _change(_lower_beta, (a, b, x), 1),
+            lambda a, b, x, y: _beta_density(a, b, x),
+        ),
+        lambda a, b, x: 1e-3 < a < 1e3 and 1e-3 < b < 1e3 and 0 < x < 1,
     ),
     "upper_beta": Reference(
-        lambda a, b, x: _lower_beta(b, a, 1 - x),
-        (_zero, _zero, lambda a, b, x, y: -_beta_density(a, b, x)),
-        lambda a, b, x: (False, False, 1e-3 < a < 1e3 and 1e-3 < b < 1e3 and 0 < x < 1),
+        _upper_beta,
+        (
+            lambda a, b, x, y: _change(_upper_beta, (a, b, x), 0),
+            lambda a, b, x, y: _change(_upper_beta, (a, b, x), 1),
+            lambda a, b, x, y: -_beta_density(a, b, x),
+        ),
+        lambda a, b, x: 1e-3 < a < 1e3 and 1e-3 < b < 1e3 and 0 < x < 1,
     ),
     "j0": Reference(lambda x: mpmath.besselj(0, x), (lambda x, y: -mpmath.besselj(1, x),), lambda x: abs(x) < 1e6),
     "j1": Reference(

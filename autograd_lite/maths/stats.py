@@ -28,10 +28,11 @@ from autograd_lite.maths import tails
 from autograd_lite.maths.linalg import SMALL_FACTOR, _quiet_factor
 from autograd_lite.maths.matrices import block, solved
 from autograd_lite.primitives import (
-    Primitive, abs, atan2, cosh, div, erf, erfinv, exp, expm1, floor, gamma_density, gammainc, gammaincc,  # noqa: A004
-    hold, hypot, inv, kl_div, less, log, log1mexp, log1p, log_beta_density, log_gamma_density,
-    log_ndtr, log_t_density, logit, lower_beta, ndtr, ndtri, normal_density, pow, sigmoid, softplus,  # noqa: A004
-    square, stirling_error, t_cdf, tan, upper_beta, where, xlog1py, xlogy,
+    Primitive, abs, atan2, beta_quantile, binom_quantile, ceil, cosh, div, erf, erfinv, exp, expm1, floor, gamma_density,  # noqa: A004
+    gamma_quantile, gammainc, gammaincc, hold, hypot, inv, kl_div, less, log, log1mexp, log1p, log_beta_density,
+    log_gamma_density, log_ndtr, log_t_density, logit, lower_beta, nbinom_quantile, ndtr, ndtri, normal_density,
+    poisson_quantile, pow, sigmoid, softplus, sqrt, square, stirling_error, t_cdf, t_quantile, tan, upper_beta,  # noqa: A004
+    upper_beta_quantile, upper_gamma_quantile, where, xlog1py, xlogy,
 )  # fmt: skip
 from autograd_lite.refusals import refusal
 
@@ -112,10 +113,11 @@ class Distribution:
         Whether it has probabilities of whole numbers, and no scale.
     symmetric : bool, default False
         Whether x and -x are alike.
-    constants : tuple of str, optional
-        Parameters by which `cdf` and `sf` have no derivative here.
     far : tuple of (callable or None), optional
         `logcdf` and `logsf` where `cdf` and `sf` are too small for a number.
+    change : tuple of (callable, callable), optional
+        Where, by the standard form y and the shapes, a density takes its derivatives by x, `loc` and `scale` from the other:
+        log f(y·r) - log f(y) as a function of y, of r, which is 1, and of the shapes.
     **formulas : callable
         `logpdf`, `cdf`, `ppf` and others as functions of a number of the standard form and the shapes.
 
@@ -127,10 +129,11 @@ class Distribution:
 
     def __init__(
         self, name: str, shapes: dict[str, Formula], support: tuple[Any, Any] = (-math.inf, math.inf), *,
-        discrete: bool = False, symmetric: bool = False, constants: tuple[str, ...] = (),
-        far: tuple[Formula | None, Formula | None] = (None, None), **formulas: Formula,
+        discrete: bool = False, symmetric: bool = False,
+        far: tuple[Formula | None, Formula | None] = (None, None), change: tuple[Formula, Formula] | None = None,
+        **formulas: Formula,
     ) -> None:  # fmt: skip
-        self.name, self.shapes, self.support, self.constants = name, shapes, support, constants
+        self.name, self.shapes, self.support, self.change = name, shapes, support, change
         self.discrete, self.symmetric = discrete, symmetric
         self.formulas = self._completed(formulas, far)
         self.parameters = (*shapes, "loc") if discrete else (*shapes, "loc", "scale")
@@ -188,13 +191,6 @@ class Distribution:
         if method not in self.formulas:
             raise refusal(self.lacks(method))
         bound = self._bound(parameters, named, f".{method}")
-        if self.constants and method in ("cdf", "sf", "logcdf", "logsf"):
-            for key, value in zip(self.parameters, bound, strict=True):
-                if key in self.constants and holds_variables(value):
-                    raise refusal(
-                        f"al.stats.{self.name}.{method} has no derivative by {key}, and {key} is a Variable. Give it as a "
-                        f"plain number, {key}.value, or as one from outside the function that is differentiated or compiled."
-                    )
         return _each(self._function(method), x, *bound)
 
     @property
@@ -219,11 +215,6 @@ class Distribution:
         if method.endswith(("pdf", "pmf")):
             kind, other = ("discrete", "pmf") if self.discrete else ("continuous", "pdf")
             return f"{full} is {kind}: write {full}.{'log' if 'log' in method else ''}{other}."
-        if method in ("ppf", "isf"):
-            return (
-                f"{full}.{method} has no formula whose derivatives are known here. Take scipy.stats.{self.name}.{method} of "
-                f"plain numbers, or solve {full}.{'cdf' if method == 'ppf' else 'sf'}(x, …) = q for x."
-            )
         return f"{full}.{method} has no formula here. It has {', '.join(self.methods)}."
 
     def _function(self, method: str) -> Formula:
@@ -233,6 +224,12 @@ class Distribution:
         def discrete(x: Any, *parameters: Any) -> Any:
             *given, loc = parameters
             shapes = [domain(p) for domain, p in zip(domains, given, strict=True)]
+            if method in ("ppf", "isf"):
+                q = _probability(x)
+                found = hold(formula(q, *shapes))
+                for p in (q, *shapes):
+                    found = where(less(p, p), p, found)  # nan
+                return loc + found
             y = x - loc
             whole = hold(floor(y))  # steps: no derivative by x and loc
             there = 1.0 - less(whole, y) if method in ("pmf", "logpmf") else 1.0
@@ -246,12 +243,31 @@ class Distribution:
             if method in ("ppf", "isf"):
                 return loc + scale * formula(_probability(x), *shapes)
             y = div(x - loc, scale)
-            found = formula(y, *shapes)
             if method in ("pdf", "logpdf"):
+                found = self._scaled(method, x - loc, scale, shapes)
                 found = found - log(scale) if method == "logpdf" else div(found, scale)
+            else:
+                found = formula(y, *shapes)
             return self._inside(y, [*shapes, scale], found, _ENDS[method])
 
         return discrete if self.discrete else continuous
+
+    def _scaled(self, method: str, distance: Any, scale: Any, shapes: list[Any]) -> Any:
+        """A density of y = (x - loc)/scale, whose derivatives by x, location and scale are those of a function of log y.
+
+        By the quotient itself a second derivative may be 1/y² times y², which is nan where one overflows.
+        """
+        y = div(distance, scale)
+        if self.change is None:
+            return self.formulas[method](y, *shapes)
+        there, change = self.change
+        plain = hold(y)
+        inside = where(plain, less(abs(plain), math.inf) * there(plain, *shapes), 0.0)
+        d, s = (where(inside, n, 1.0) for n in (distance, scale))
+        ratio = div(div(d, hold(d)), div(s, hold(s)))  # 1
+        moved = where(inside, change(where(inside, plain, 0.5), ratio, *shapes), 0.0)  # 0
+        found = self.formulas[method](where(inside, plain, y), *shapes)
+        return found + moved if method == "logpdf" else found * exp(moved)
 
     def _inside(self, y: Any, shapes: list[Any], found: Any, ends: tuple[float, float], there: Any = 1.0) -> Any:
         """`found` inside the support, other numbers outside; nan where a parameter is."""
@@ -306,12 +322,12 @@ def _method(name: str, summary: str) -> Any:
         Returns
         -------
         float, Variable or array
-            Differentiable by every argument.
+            Differentiable by every argument; what counts (`k`, `n` of `binom`, quantiles of discrete distributions) is held.
 
         Raises
         ------
         OperandError
-            If the distribution has no such formula, or none with a derivative by a parameter that is a Variable.
+            If the distribution has no such formula.
         ArgumentError
             If a parameter is missing or unknown.
         """
@@ -386,23 +402,33 @@ norm = Distribution(
     ppf=ndtri,
 )  # fmt: skip
 t = Distribution(
-    "t", {"df": _positive}, symmetric=True, constants=("df",), logpdf=log_t_density, cdf=t_cdf,
+    "t", {"df": _positive}, symmetric=True, logpdf=log_t_density, cdf=t_cdf, ppf=t_quantile,
     far=(tails.log_t_tail, lambda y, v: tails.log_t_tail(-y, v)),
+    change=(lambda y, v: less(1e50 * sqrt(v), abs(y)), lambda _, r, v: -(v + 1.0) * log(r)),
 )  # fmt: skip
 gamma = Distribution(
     "gamma", {"a": _positive}, _HALF_LINE, logpdf=log_gamma_density, pdf=gamma_density, cdf=lambda y, a: gammainc(a, y),
     sf=lambda y, a: gammaincc(a, y), far=(tails.log_lower_gamma, tails.log_upper_gamma),
+    ppf=lambda q, a: gamma_quantile(a, q), isf=lambda q, a: upper_gamma_quantile(a, q),
+    change=(lambda *_: 1.0, lambda y, r, a: (a - 1.0) * log(r) - y * (r - 1.0)),
 )  # fmt: skip
 chi2 = Distribution(
     "chi2", {"df": _positive}, _HALF_LINE, logpdf=lambda y, v: log_gamma_density(0.5 * y, 0.5 * v) - LN2,
     pdf=lambda y, v: 0.5 * gamma_density(0.5 * y, 0.5 * v), cdf=lambda y, v: gammainc(0.5 * v, 0.5 * y),
-    sf=lambda y, v: gammaincc(0.5 * v, 0.5 * y),
+    sf=lambda y, v: gammaincc(0.5 * v, 0.5 * y), ppf=lambda q, v: 2.0 * gamma_quantile(0.5 * v, q),
+    isf=lambda q, v: 2.0 * upper_gamma_quantile(0.5 * v, q),
+    change=(lambda *_: 1.0, lambda y, r, v: (0.5 * v - 1.0) * log(r) - 0.5 * y * (r - 1.0)),
     far=(lambda y, v: tails.log_lower_gamma(0.5 * y, 0.5 * v), lambda y, v: tails.log_upper_gamma(0.5 * y, 0.5 * v)),
 )  # fmt: skip
 beta = Distribution(
-    "beta", {"a": _positive, "b": _positive}, (0.0, 1.0), constants=("a", "b"), logpdf=log_beta_density,
+    "beta", {"a": _positive, "b": _positive}, (0.0, 1.0), logpdf=log_beta_density,
     cdf=lambda y, a, b: lower_beta(a, b, y), sf=lambda y, a, b: upper_beta(a, b, y),
+    ppf=lambda q, a, b: beta_quantile(a, b, q), isf=lambda q, a, b: upper_beta_quantile(a, b, q),
     far=(tails.log_lower_beta, tails.log_upper_beta),
+    change=(
+        lambda y, *_: less(y, 1.0),
+        lambda y, r, a, b: (a - 1.0) * log(r) + (b - 1.0) * log1p(div(y, 1.0 - y) * (1.0 - r)),
+    ),
 )  # fmt: skip
 uniform = Distribution(
     "uniform", {}, (0.0, 1.0), logpdf=lambda y: 0.0 * y, cdf=lambda y: +y, sf=lambda y: 1.0 - y, ppf=lambda q: +q,
@@ -424,11 +450,15 @@ logistic = Distribution(
 )  # fmt: skip
 cauchy = Distribution(
     "cauchy", {}, symmetric=True, logpdf=lambda y: -math.log(math.pi) - 2.0 * log(hypot(1.0, y)),
+    change=(lambda y: less(1e50, abs(y)), lambda _, r: -2.0 * log(r)),
     cdf=lambda y: atan2(1.0, -y) / math.pi, logcdf=_log_cauchy,
     ppf=lambda q: where(less(q, 0.5), -inv(tan(math.pi * q)), inv(tan(math.pi * (1.0 - q)))),
 )  # fmt: skip
 lognorm = Distribution(
     "lognorm", {"s": _positive}, _HALF_LINE,
+    change=(
+        lambda *_: 1.0, lambda y, r, s: -log(r) - div(log(r), s) * div(log(y) + 0.5 * log(r), s),
+    ),
     logpdf=lambda y, s: where(y, -0.5 * square(div(log(y), s)) - log(y) - log(s) - _LOG_ROOT, -math.inf),
     cdf=lambda y, s: where(y, ndtr(div(log(y), s)), 0.0), sf=lambda y, s: where(y, ndtr(-div(log(y), s)), 1.0),
     logcdf=lambda y, s: where(y, log_ndtr(div(log(y), s)), -math.inf),
@@ -438,7 +468,9 @@ lognorm = Distribution(
 weibull_min = Distribution(
     "weibull_min", {"c": _positive}, _HALF_LINE, logpdf=lambda y, c: log(c) + xlogy(c - 1.0, y) - pow(y, c),
     cdf=lambda y, c: -expm1(-pow(y, c)), sf=lambda y, c: where(less(pow(y, c), 800.0), exp(-pow(y, c)), 0.0),
-    logcdf=_log_weibull, logsf=lambda y, c: -pow(y, c), ppf=lambda q, c: pow(-log1p(-q), inv(c)),
+    change=(
+        lambda y, c: less(pow(y, c), math.inf), lambda y, r, c: (c - 1.0) * log(r) - pow(y, c) * (pow(r, c) - 1.0),
+    ), logcdf=_log_weibull, logsf=lambda y, c: -pow(y, c), ppf=lambda q, c: pow(-log1p(-q), inv(c)),
     isf=lambda q, c: pow(-log(q), inv(c)),
 )  # fmt: skip
 halfnorm = Distribution(
@@ -460,10 +492,18 @@ def _log_binomial(k: Any, other: Any, p: Any) -> Any:
     return where(k, where(other, inside, xlogy(n, p)), xlog1py(n, -p))
 
 
+def _geometric_quantile(logarithm: Any, p: Any, reached: Formula) -> Any:
+    """The least k with (1 - p)ᵏ up to e^logarithm, next to the quotient of logarithms, which is rounded."""
+    k = hold(ceil(div(logarithm, log1p(-p))))
+    k = where(reached(k - 1.0), k - 1.0, where(reached(k), k, k + 1.0))
+    return where(hold(logarithm), where(less(k, 1.0), 1.0, k), 0.0)
+
+
 poisson = Distribution(
     "poisson", {"mu": _not_negative}, _HALF_LINE, discrete=True,
     logpmf=lambda k, mu: where(k, -stirling_error(k, 0.0) - kl_div(k, mu) - 0.5 * log(k) - _LOG_ROOT, -mu),
     cdf=lambda k, mu: gammaincc(k + 1.0, mu), sf=lambda k, mu: gammainc(k + 1.0, mu),
+    ppf=lambda q, mu: poisson_quantile(q, mu, 0.0), isf=lambda q, mu: poisson_quantile(q, mu, 1.0),
     far=(lambda k, mu: tails.log_upper_gamma(mu, k + 1.0), lambda k, mu: tails.log_lower_gamma(mu, k + 1.0)),
 )  # fmt: skip
 binom = Distribution(
@@ -471,6 +511,7 @@ binom = Distribution(
     logpmf=lambda k, n, p: _log_binomial(k, n - k, p),
     cdf=lambda k, n, p: where(less(k, n), upper_beta(k + 1.0, n - k, p), 1.0),
     sf=lambda k, n, p: where(less(k, n), lower_beta(k + 1.0, n - k, p), 0.0),
+    ppf=lambda q, n, p: binom_quantile(q, n, p, 0.0), isf=lambda q, n, p: binom_quantile(q, n, p, 1.0),
     far=(
         lambda k, n, p: tails.log_upper_beta(p, k + 1.0, n - k),
         lambda k, n, p: where(less(k, n), tails.log_lower_beta(p, k + 1.0, n - k), -math.inf),
@@ -479,14 +520,18 @@ binom = Distribution(
 bernoulli = Distribution(
     "bernoulli", {"p": _probability}, (0.0, 1.0), discrete=True, logpmf=lambda k, p: where(k, log(p), log1p(-p)),
     cdf=lambda k, p: where(k, 1.0, 1.0 - p), sf=lambda k, p: where(k, 0.0, p),
+    ppf=lambda q, p: where(q, less(1.0 - p, q), -1.0), isf=lambda q, p: where(1.0 - less(q, 1.0), -1.0, less(q, p)),
 )  # fmt: skip
 geom = Distribution(
     "geom", {"p": _probability}, (1.0, math.inf), discrete=True, logpmf=lambda k, p: log(p) + xlog1py(k - 1.0, -p),
     cdf=lambda k, p: -expm1(xlog1py(k, -p)), sf=lambda k, p: exp(xlog1py(k, -p)), logsf=lambda k, p: xlog1py(k, -p),
+    ppf=lambda q, p: _geometric_quantile(log1p(-q), p, lambda k: 1.0 - less(-expm1(xlog1py(k, -p)), q)),
+    isf=lambda q, p: _geometric_quantile(log(q), p, lambda k: 1.0 - less(q, exp(xlog1py(k, -p)))),
 )  # fmt: skip
 nbinom = Distribution(
-    "nbinom", {"n": _positive, "p": _probability}, _HALF_LINE, discrete=True, constants=("n",),
-    logpmf=lambda k, n, p: log(div(n, n + k)) + _log_binomial(n, k, p),
+    "nbinom", {"n": _positive, "p": _probability}, _HALF_LINE, discrete=True,
+    logpmf=lambda k, n, p: where(k, log(div(n, n + k)), 0.0) + _log_binomial(n, k, p),
+    ppf=lambda q, n, p: nbinom_quantile(q, n, p, 0.0), isf=lambda q, n, p: nbinom_quantile(q, n, p, 1.0),
     cdf=lambda k, n, p: lower_beta(n, k + 1.0, p), sf=lambda k, n, p: upper_beta(n, k + 1.0, p),
     far=(lambda k, n, p: tails.log_lower_beta(p, n, k + 1.0), lambda k, n, p: tails.log_upper_beta(p, n, k + 1.0)),
 )  # fmt: skip
@@ -556,7 +601,11 @@ class MultivariateNormal:
         str
             A sentence.
         """
-        return f"al.stats.multivariate_normal.{method} has no formula here. It has logpdf and pdf."
+        return (
+            f"al.stats.multivariate_normal.{method} has no formula here. It has logpdf and pdf. A probability of several "
+            "components is an integral, of which SciPy gives some digits: take scipy.stats.multivariate_normal of plain "
+            "numbers. For one component, or independent ones, write al.stats.norm.cdf."
+        )
 
     def logpdf(self, x: Any, mean: Any = None, cov: Any = 1.0, allow_singular: bool = False) -> Any:
         """The logarithm of the density, by Cholesky's factor of the covariance.

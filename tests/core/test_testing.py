@@ -36,9 +36,12 @@ WHOLE_NUMBER = {
     "gammainc_by_a",
     "bessel_j",
     "bessel_i",
-    "lower_beta",
-    "upper_beta",
-    "t_cdf",
+    "betainc_by",
+    "beta_density_by",
+    "t_cdf_by_df",
+    "poisson_quantile",
+    "binom_quantile",
+    "nbinom_quantile",
     "gamma_density_by_a",
 }  # have an argument that is not differentiated by
 NAMES = sorted(name for name, rule in PRIMITIVES.items() if rule.built_in and name not in FLAT | WHOLE_NUMBER)

@@ -37,7 +37,7 @@ POINTS = {
 #: Arguments that are no place for a derivative: an order, a count of digits, a condition.
 CONSTANT = {
     "polygamma": (0,), "moment_ratio": (1,), "sinc_derivative": (1,), "round": (1,), "where": (0,), "stirling_error": (1,),
-    "bessel_j": (1,), "bessel_i": (1,), "lower_beta": (0, 1), "upper_beta": (0, 1), "t_cdf": (1,),
+    "bessel_j": (1,), "bessel_i": (1,), "t_cdf": (1,),
     **dict.fromkeys(("polygamma_gap", "gammainc_by_a", "gamma_density_by_a"), (2,)),
 }  # fmt: skip
 OF_TABLE = sorted(n for n, p in al.PRIMITIVES.items() if p.built_in and n in REFERENCE and n not in ("hold", "plain"))

@@ -137,8 +137,6 @@ def check(name, what, shapes, y, tolerance):
     method = what if what == "cdf" else "logpmf" if getattr(stats, name).discrete else "logpdf"
     f, exact_f = getattr(getattr(stats, name), method), exact_of(name, what)
     arguments, smooth = arguments_of(name, shapes, y)
-    if what == "cdf":
-        smooth = [i for i in smooth if i == 0 or i > len(shapes) or not getattr(stats, name).constants]
     with mp.workdps(60):
         exact = exact_f(*map(mpf, arguments))
         assert abs(mpf(f(*arguments)) - exact) <= tolerance * max(abs(exact), mpf(1e-3))
@@ -185,7 +183,7 @@ MODERATE = [case for case in CASES if case[:2] not in SLOW and abs(case[2]) < 1e
 
 @pytest.mark.parametrize("case", mostly_full(MODERATE, slice(1, None, 4)), ids=str)
 def test_distribution_functions_at_orders_up_to_two(case):
-    """By x, location, scale and the shapes of the gamma distributions."""
+    """By x, location, scale and all shapes."""
     name, shapes, y = case
     check(name, "cdf", shapes, y, mpf(1e-11))
 
@@ -320,19 +318,17 @@ def test_outside_the_support(name):
     """Densities are 0, their logarithms -inf, distribution functions 0 or 1; all derivatives are 0 at orders 1 and 2."""
     distribution, arguments = getattr(stats, name), OUTSIDE[name]
     ends = (0.0, 1.0)
-    places = [i for i, a in enumerate(arguments) if not (i and distribution.constants)]
+    places = range(len(arguments))
     for method in distribution.methods:
         if method in ("ppf", "isf"):
             continue
         f = getattr(distribution, method)
-        smooth = [0] if "df" in method and "pdf" not in method and distribution.constants else places
-        value, slopes = al.value_and_grad(f, argnums=tuple(smooth))(*arguments)
+        value, slopes = al.value_and_grad(f, argnums=tuple(places))(*arguments)
         assert value == -INF if method.startswith("logp") else value in (*ends, -INF), method
         assert all(slope == 0.0 for slope in slopes), (method, slopes)
         assert al.grad(al.grad(f))(*arguments) == 0.0
-        compiled = al.jit(al.value_and_grad(f, argnums=tuple(smooth)))
-        if not distribution.constants or "pdf" in method or "pmf" in method:
-            assert compiled(*arguments) == (value, slopes)
+        compiled = al.jit(al.value_and_grad(f, argnums=tuple(places)))
+        assert compiled(*arguments) == (value, slopes)
     if distribution.discrete:
         assert distribution.pmf(2.5, *arguments[1:]) == 0.0
         assert distribution.logpmf(2.5, *arguments[1:]) == -INF
@@ -401,7 +397,7 @@ def test_a_likelihood_of_many_samples_is_a_short_program():
 
     compiled = al.jit(al.value_and_grad(likelihood))
     value, slope = compiled(np.array([4.0, 0.3, 1.2]))
-    assert " 104 instructions" in str(compiled.report())
+    assert " 133 instructions" in str(compiled.report())
     v = mpf(4)
     with mp.workdps(20):
         exact = sum(_t((mpf(a) - mpf(0.3)) / mpf(1.2), v) for a in x) - 5000 * mpmath.log(mpf(1.2))
@@ -482,15 +478,6 @@ def test_multivariate_normal():
     [
         (lambda x: stats.norm.pmf(x), "al.stats.norm is continuous: write al.stats.norm.pdf."),
         (lambda x: stats.poisson.logpdf(x, 1.0), "al.stats.poisson is discrete: write al.stats.poisson.logpmf."),
-        (
-            lambda x: stats.gamma.ppf(x, 2.0),
-            "Take scipy.stats.gamma.ppf of plain numbers, or solve al.stats.gamma.cdf(x, …) = q for x.",
-        ),
-        (
-            lambda x: stats.t.cdf(0.5, x),
-            "Give it as a plain number, df.value, or as one from outside the function that is differentiated or compiled.",
-        ),
-        (lambda x: stats.beta.logcdf(0.5, 2.0, x), "al.stats.beta.logcdf has no derivative by b, and b is a Variable."),
         (lambda x: stats.gamma.logpdf(x), "al.stats.gamma.logpdf misses a. Its parameters are a, loc, scale."),
         (lambda x: stats.norm.cdf(x, sigma=1.0), "al.stats.norm.cdf got 'sigma'. Its parameters are loc, scale."),
         (
@@ -541,7 +528,7 @@ def test_scipys_distributions_name_ours():
             lambda x: scipy.multivariate_normal.logpdf([x, x], [0, 0]),
             "Use autograd_lite.stats.multivariate_normal.logpdf.",
         ),
-        (lambda x: scipy.t.ppf(0.3, x), "al.stats.t.ppf has no formula whose derivatives are known here."),
+        (lambda x: scipy.t.ppf(0.3, x), "Use autograd_lite.stats.t.ppf."),
         (lambda x: scipy.gengamma.pdf(x, 1, 2), "autograd_lite.stats has bernoulli, beta,"),
     ):
         with pytest.raises(al.OperandError) as caught:

@@ -18,7 +18,7 @@ HOUSE = """
 errors  forks  frames  ieee  numpy  tape.backends.outputs  tape.background  tape.cache  tape.llvm.ir  see.palette
 context  conversion  core  hints  pickles  special  tape.checkpoints  tape.llvm.vector_math  tape.ptx.driver
 see.pieces  see.render  see.sparsity
-refusals  rule  tape.progress  tape.ptx.functions  see.watch
+incomplete  refusals  rule  tape.progress  tape.ptx.functions  see.watch
 primitives
 arrays  maths.tails  tape.program  tape.llvm.engine
 foreign  functions  operators  tape.alike  tape.masked  tape.llvm.matrices  tape.llvm.tables
@@ -143,8 +143,13 @@ CORE = "core"
 #: rows in 0.4 s instead of 1.3); rows of derivatives by captured Variables sweep what they are made of (20: 0.1 s, not 10).
 #: Core +120, see +10: functions of `scipy.linalg` take Variables (90); labels, times and numbers of other types beside a
 #: Variable, and `np.clip` of one (30); the deviation of a budget has no scale, and lanes have flags.
+#: Core +400 (`incomplete` 290, entries 100): quantiles of t, gamma, chi2, beta and of counts, and distribution functions
+#: differentiated by the shapes of beta, t and nbinom, which were refused. Maths +40: densities whose second derivatives
+#: by scale and location were nan at 1e-300.
+#: Tape +45, llvm +10: programs are made in a list of the compiled core, elements are traced once, and functions of lanes are
+#: compiled beside the cut: recording in two thirds of the time, an optimum of IPOPT before another modeller's.
 BUDGETS = {
-    "core": 6325, "maths": 1860, "tape": 10820, "tape.llvm": 3450,
+    "core": 6730, "maths": 1900, "tape": 10820, "tape.llvm": 3450,
     "see": 3760, "train": 389, "bridge": 1265, "command line": 364,
 }  # fmt: skip
 
@@ -296,7 +301,9 @@ def test_every_rule_is_public():
     helpers = {rule.name for rule in al.primitives.COMPARISONS.values()} | {
         "sech_squared", "sigmoid_slope", "sinc_derivative", "hold", "plain", "positive", "share", "log_of_sum",
         "log_of_excess", "moment_ratio", "log1pmx", "stirling_error", "polygamma_gap", "gammainc_by_a", "gamma_density_by_a",
-        "lower_beta", "upper_beta", "t_cdf", "bessel_j", "bessel_i",
+        "lower_beta", "upper_beta", "t_cdf", "bessel_j", "bessel_i", "betainc_by", "beta_density_by", "t_cdf_by_df",
+        "gamma_quantile", "upper_gamma_quantile", "beta_quantile", "upper_beta_quantile", "t_quantile", "poisson_quantile",
+        "binom_quantile", "nbinom_quantile",
     }  # fmt: skip
     for name, rule in al.primitives.PRIMITIVES.items():
         if rule.built_in and name not in helpers:

@@ -31,7 +31,8 @@ FLAGS = ("-O2", "-std=c99", "-Wall", "-Werror", "-ffp-contract=off", "-shared", 
 NOT_IN_C = {
     "digamma", "polygamma", "sinc", "sinc_derivative", "round", "stirling_error", "polygamma_gap", "betaln", "gammainc",
     "gammaincc", "gammainc_by_a", "gamma_density_by_a", "lower_beta", "upper_beta", "t_cdf", "j0", "j1", "bessel_j", "i0",
-    "i1", "bessel_i",
+    "i1", "bessel_i", "betainc_by", "beta_density_by", "t_cdf_by_df", "gamma_quantile", "upper_gamma_quantile",
+    "beta_quantile", "upper_beta_quantile", "t_quantile", "poisson_quantile", "binom_quantile", "nbinom_quantile",
 }  # fmt: skip
 #: Functions that Python computes by itself and that may differ from C's in the last digits.
 PYTHONS_OWN = {"gamma", "lgamma"}

@@ -30,7 +30,9 @@ CASES = [*EXAMPLES, *HOMOGENEOUS, *MAPS, *COMPOSED[:9]]
 WITHOUT_CODE = frozenset((
     "bessel_i", "bessel_j", "betaln", "digamma", "gamma", "gamma_density_by_a", "gammainc", "gammainc_by_a", "gammaincc",
     "i0", "i1", "j0", "j1", "lgamma", "lower_beta", "polygamma", "polygamma_gap", "round", "sinc", "sinc_derivative",
-    "stirling_error", "t_cdf", "upper_beta",
+    "stirling_error", "t_cdf", "upper_beta", "betainc_by", "beta_density_by", "t_cdf_by_df", "gamma_quantile",
+    "upper_gamma_quantile", "beta_quantile", "upper_beta_quantile", "t_quantile", "poisson_quantile", "binom_quantile",
+    "nbinom_quantile",
 ))  # fmt: skip
 #: Functions of libm here, for which a device has its own, and operations without code.
 FOREIGN = WITHOUT_CODE | {"hypot", "atan2", "asin", "acos", "asinh", "acosh", "atanh", "cbrt"}
