@@ -43,7 +43,9 @@ def integral(f: Callable[[Vector], Vector], exponent: Callable[[Vector], Vector]
     end = max(length, 1e-300)
     while float(exponent(np.array([end]))[0]) > -60.0 and end < 1e300:
         end *= 2.0
-    levels = max(11.0, math.ceil(math.log2(end)) + 2.0)  # down to parts of ¼: a slow fall may hide a step of the density
+    levels = max(
+        11.0, math.ceil(math.log2(end)) + 2.0
+    )  # down to parts of ¼: a slow fall may hide a step of the density
     edges = np.concatenate([[0.0], end * 0.5 ** np.arange(levels, -1.0, -1.0)])
     low, high = edges[:-1], edges[1:]
     done, size = [0.0], 0.0

@@ -116,8 +116,12 @@ def test_functions_are_compiled_beside_the_first_cut(monkeypatch):
     """Those that NumPy will call, and those only; the program waits for what is under way."""
     begun = []
     monkeypatch.setattr(later, "_compiling", lambda name: begun.append(name) or background.Job(lambda: None))
-    al.sparse_jacobian(lambda x: [al.sin(a) * al.exp(b) + abs(a) for a, b in zip(x[1:], x[:-1], strict=True)])(np.ones(20))
+    al.sparse_jacobian(lambda x: [al.sin(a) * al.exp(b) + abs(a) for a, b in zip(x[1:], x[:-1], strict=True)])(
+        np.ones(20)
+    )
     assert begun == ["exp", "sin"]
     begun.clear()
-    al.sparse_jacobian(lambda x: [al.sin(a) * b for a, b in zip(x[1:], x[:-1], strict=True)], backend="numpy")(np.ones(20))
+    al.sparse_jacobian(lambda x: [al.sin(a) * b for a, b in zip(x[1:], x[:-1], strict=True)], backend="numpy")(
+        np.ones(20)
+    )
     assert begun == []
