@@ -39,6 +39,12 @@ _FOREIGN = re.compile(
     r"No matching signature found"  # of Cython
 )
 
+#: What Python says of arithmetic with lists and tuples.
+_OF_LISTS = re.compile(
+    r"^(can't multiply sequence by non-int|can only concatenate (list|tuple)|bad operand type for .*'(list|tuple)'|"
+    r"(unsupported operand|'[<>]=?' not supported between instances).*'(list|tuple)')"
+)
+
 
 def refusal(message: str) -> OperandError:
     """The error to raise where a derivative would be lost."""
@@ -108,6 +114,11 @@ def _in_our_words(error: Exception, noted: list[tuple[str, str]]) -> OperandErro
         return OperandError(
             f"{error}: the argument is a {kind}, as it was given, and has what a {kind} has. Pass an array instead, "
             f"np.array([...]), or use autograd_lite's or NumPy's function of {error.name}."
+        )
+    if isinstance(error, TypeError) and _OF_LISTS.search(str(error)) and not _raised_elsewhere(error):
+        return OperandError(
+            f"{error}. That is Python's arithmetic of lists and tuples, which an argument given as one has. Pass an array "
+            "instead, np.array([...]), or map over its numbers with autograd_lite.vmap(f)(np.array([...]))."
         )
     return _said_of_objects(error) if _FOREIGN.search(str(error)) else None
 

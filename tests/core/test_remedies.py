@@ -170,3 +170,20 @@ def test_arrays_of_dask_are_not_computed_by_a_ufunc(ufunc):
     for operands in ((lazy, x), (x, lazy), (al.array([x]), lazy)):  # an array of Dask before one of ours answers itself
         with pytest.raises(al.OperandError, match="an array of Dask"):
             ufunc(*operands)
+
+
+@pytest.mark.parametrize(
+    "f", [lambda a: a * 0.5, lambda a: a**2, lambda a: a - 1.0, lambda a: -a, lambda a: a > 1.0, lambda a: a + 1.0]
+)
+def test_arithmetic_of_a_list_that_was_given_for_an_array(f):
+    """Python said "can't multiply sequence by non-int of type 'float'"."""
+    for transform in (al.grad, al.value_and_grad, al.jacobian, al.jit, lambda f: al.jit(al.grad(f))):
+        for given in ([4, 9], (4.0, 9.0)):
+            with pytest.raises(
+                al.OperandError, match=r"Python's arithmetic of lists .* Pass an array instead, np.array"
+            ):
+                transform(f)(given)
+    with pytest.raises(al.ArgumentError, match=r"np.array\(\[...\]\) for a list of numbers"):
+        al.vmap(f)([4, 9])
+    with pytest.raises(al.ArgumentError, match=r"whose rows are the steps, np.array\(\[...\]\), or"):
+        al.scan(lambda c, x: (c + x, c), 0.0, [1, 2, 3])

@@ -39,7 +39,7 @@ def test_code_is_a_list_in_which_what_is_kept_is_found(calls):
 
 
 def test_whole_numbers_of_numpy_are_slots():
-    """Captured numbers have their places in an array of NumPy: `while_loop` in lanes over such a path ended in a TypeError."""
+    """Captured numbers have their places in an array of NumPy: `while_loop` in lanes ended in a TypeError."""
     code = Code()
     for arguments in [(2, 3), (1, 2, 3), (1, 2, 3, 4)]:
         slot = code.append(OPERATIONS[0], tuple(map(np.int64, arguments)), True)
