@@ -44,6 +44,11 @@ _OF_LISTS = re.compile(
     r"^(can't multiply sequence by non-int|can only concatenate (list|tuple)|bad operand type for .*'(list|tuple)'|"
     r"(unsupported operand|'[<>]=?' not supported between instances).*'(list|tuple)')"
 )
+#: And of a number that is used as an array.
+_OF_NUMBERS = re.compile(
+    r"^('Variable' object is not (subscriptable|iterable)|cannot unpack non-iterable Variable|"
+    r"object of type 'Variable' has no len)|must be an iterable, not Variable"
+)
 
 
 def refusal(message: str) -> OperandError:
@@ -119,6 +124,11 @@ def _in_our_words(error: Exception, noted: list[tuple[str, str]]) -> OperandErro
         return OperandError(
             f"{error}. That is Python's arithmetic of lists and tuples, which an argument given as one has. Pass an array "
             "instead, np.array([...]), or map over its numbers with autograd_lite.vmap(f)(np.array([...]))."
+        )
+    if isinstance(error, TypeError) and _OF_NUMBERS.search(str(error)) and not _raised_elsewhere(error):
+        return OperandError(
+            f"{error}: it is one number, and the function takes it apart. Pass a list or an array for that argument; jvp and "
+            "hvp take a tuple of arguments, hvp(f, (x,), (v,))."
         )
     return _said_of_objects(error) if _FOREIGN.search(str(error)) else None
 

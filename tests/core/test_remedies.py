@@ -187,3 +187,16 @@ def test_arithmetic_of_a_list_that_was_given_for_an_array(f):
         al.vmap(f)([4, 9])
     with pytest.raises(al.ArgumentError, match=r"whose rows are the steps, np.array\(\[...\]\), or"):
         al.scan(lambda c, x: (c + x, c), 0.0, [1, 2, 3])
+
+
+@pytest.mark.parametrize(
+    "f", [lambda v: v[0] ** 2, lambda v: sum(v), lambda v: len(v) * v, lambda v: (lambda a, b: a)(*v)]
+)
+def test_a_number_that_was_given_for_an_array(f):
+    """It was "refused Variables", by NumPy, which had no part in it. `hvp(f, x, v)` of a list gives such numbers."""
+    transforms = [al.grad(f), al.jit(f), al.hessian(f), lambda x: al.hvp(f, [x], [x])]
+    for transform in transforms:
+        with pytest.raises(
+            al.OperandError, match=r"'?Variable.*it is one number, .* Pass a list or an array .*hvp\(f, \(x,\)"
+        ):
+            transform(2.0)
