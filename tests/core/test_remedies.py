@@ -189,9 +189,7 @@ def test_arithmetic_of_a_list_that_was_given_for_an_array(f):
         al.scan(lambda c, x: (c + x, c), 0.0, [1, 2, 3])
 
 
-@pytest.mark.parametrize(
-    "f", [lambda v: v[0] ** 2, lambda v: sum(v), lambda v: len(v) * v, lambda v: (lambda a, b: a)(*v)]
-)
+@pytest.mark.parametrize("f", [lambda v: v[0] ** 2, lambda v: sum(v), lambda v: len(v) * v, lambda v: max(*v)])
 def test_a_number_that_was_given_for_an_array(f):
     """It was "refused Variables", by NumPy, which had no part in it. `hvp(f, x, v)` of a list gives such numbers."""
     transforms = [al.grad(f), al.jit(f), al.hessian(f), lambda x: al.hvp(f, [x], [x])]
