@@ -1318,7 +1318,7 @@ static int code_entry(PyObject *args, Entry *e) /* of an operation and a tuple; 
     e->kept = (uint32_t)kept;
     e->arity = (uint32_t)PyTuple_GET_SIZE(slots);
     if (e->arity > 3) e->wide = slots;
-    else for (uint32_t k = 0; k < e->arity; k++) e->at[k] = (uint32_t)PyLong_AsUnsignedLong(PyTuple_GET_ITEM(slots, k));
+    else for (uint32_t k = 0; k < e->arity; k++) e->at[k] = (uint32_t)PyLong_AsLongLong(PyTuple_GET_ITEM(slots, k));
     return PyErr_Occurred() ? -1 : 0;
 }
 static PyObject *code_find(PyObject *self, PyObject *args)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from autograd_lite import context, hints, primitives, refusals
+from autograd_lite.conversion import as_operand, is_lazy_array, refuse_times
 from autograd_lite.errors import ArgumentError, AutogradLiteError, OperandError
 from autograd_lite.primitives import (
     COMPARISONS, PRIMITIVES, Primitive, abs, clip, copysign, degrees, div, exp2, floordiv, log,  # noqa: A004
@@ -83,6 +84,7 @@ _NEAREST = {
     **dict.fromkeys(("chdtr", "chdtrc"), "al.stats.chi2.cdf(x, df), or sf"),
     **dict.fromkeys(("gdtr", "gdtrc"), "al.gammainc(b, a * x), or al.gammaincc"),
     "stdtr": "al.stats.t.cdf(x, df) for a number df",
+    "binom": "al.exp(-al.betaln(n - k + 1, k + 1)) / (n + 1)",
     "poch": "al.exp(al.lgamma(x + a) - al.lgamma(x))",
     "exprel": "al.expm1(x) / x",
     "powm1": "al.expm1(p * al.log(x))",
@@ -91,6 +93,11 @@ _NEAREST = {
     "cosm1": "-2 * al.sin(x / 2) ** 2",
     "sindg": "al.sin(al.radians(x))",
     "cosdg": "al.cos(al.radians(x))",
+    "_lambertw": "al.root(lambda w, x: w * al.exp(w) - x, w0, x) with a number w0 near the result",
+    **dict.fromkeys(
+        ("eval_legendre", "eval_chebyt", "eval_hermite", "eval_hermitenorm", "eval_laguerre"),
+        "the polynomial with plain coefficients: np.polyval(scipy.special.legendre(n).coef, x) and the like",
+    ),
     "nextafter": "x: its derivative is that of x",
     "frexp": "x / 2.0**e with the exponent e = np.frexp(al.values(x))[1]",
     "spacing": "np.spacing(al.values(x)): it has no derivative",
@@ -190,6 +197,7 @@ def boxed(operand: Any) -> np.ndarray[Any, Any]:
     if isinstance(operand, LazyArray):
         operand = operand.numbers()
     if isinstance(operand, np.ndarray):
+        refuse_times(operand)
         return operand.astype(object, copy=False)
     if isinstance(operand, (list, tuple)):
         return np.array(operand, dtype=object)
@@ -243,11 +251,17 @@ def _has_labels(operand: Any) -> bool:
 
 def array_ufunc(ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
     """The result of `ufunc` where an argument is a Variable or a `VariableArray`; a trace counts what it costs."""
-    if not OPERANDS.issuperset(map(type, inputs)) and any(map(_has_labels, inputs)):
-        return NotImplemented
+    if not OPERANDS.issuperset(map(type, inputs)):
+        if any(map(_has_labels, inputs)):
+            return NotImplemented
+        for lazy in filter(is_lazy_array, inputs):  # NumPy would compute it here and now
+            as_operand(lazy)  # which refuses it
     try:
         result = _served(ufunc, method, *inputs, **options)
     except TypeError as error:
+        for given in inputs:
+            if isinstance(given, np.ndarray):
+                refuse_times(given)
         if isinstance(error, AutogradLiteError) or "'Variable'" not in str(error):
             raise
         asker = asking()

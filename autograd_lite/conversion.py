@@ -1,6 +1,8 @@
 """Numbers of Python and NumPy as 64-bit floats: a leaf exactly or not at all, an operand as Python itself does."""
 
 import datetime as dt
+from decimal import Decimal
+from fractions import Fraction
 from math import nan
 
 import numpy as np
@@ -79,6 +81,15 @@ def is_lazy_array(thing: object) -> bool:
     return hasattr(type(thing), "__dask_graph__") and hasattr(type(thing), "chunks")
 
 
+def refuse_times(array: np.ndarray) -> None:
+    """Refuse an array of times: as objects those of nanoseconds would be whole numbers, and others objects of Python."""
+    if array.dtype.kind in "mM":
+        raise OperandError(
+            f"an array of {array.dtype} holds times, whose numbers depend on their unit. Write "
+            f"{'t' if array.dtype.kind == 'm' else '(t - t[0])'} / np.timedelta64(1, 's') for seconds."
+        )
+
+
 def _not_a_real_number(thing: object) -> str:
     kind = type(thing).__name__
     if hasattr(type(thing), "__apply_primitive__"):
@@ -87,6 +98,8 @@ def _not_a_real_number(thing: object) -> str:
         return f"complex number {thing!r}: derivatives here are of real functions. Use its .real and .imag parts."
     if isinstance(thing, (np.timedelta64, dt.timedelta)):
         return f"{thing!r} is a time, whose number depends on its unit. Write x / np.timedelta64(1, 's') for seconds."
+    if isinstance(thing, (Fraction, Decimal)):
+        return f"{thing!r} is exact, and Variables are 64-bit floats. Write float(...) around it, which rounds it once."
     if isinstance(thing, (np.ndarray, list, tuple)):
         return (
             f"{kind} of {len(thing)} elements where one real number is needed. Apply the operation to each element; a list "

@@ -81,6 +81,25 @@ def is_library(filename: str) -> bool:
     )
 
 
+#: NumPy's own code that picks entries by comparing them, and its ufuncs that do, which users call without it.
+_PICKING_FILES = ("fromnumeric.py", "_methods.py")
+_PICKING = ("maximum", "minimum", "fmax", "fmin")
+
+
+def numpy_that_picks() -> str:
+    """The function of NumPy that compares entries of a plain list or array where two of them are compared; else nothing."""
+    frame: FrameType | None = sys._getframe(3)
+    assert frame is not None
+    if "numpy/" not in frame.f_code.co_filename.replace("\\", "/"):
+        name = _expression_at(frame.f_code, frame.f_lasti)[1]
+        return f"np.{name}" if name in _PICKING else ""
+    if not frame.f_code.co_filename.endswith(_PICKING_FILES):
+        return ""
+    while frame is not None and "site-packages/numpy/" in frame.f_code.co_filename.replace("\\", "/"):
+        name, frame = frame.f_code.co_name, frame.f_back
+    return f"np.{name.strip('_')}"
+
+
 #: What puts numbers in order by comparing them.
 ORDERING = ("max", "min", "sorted", "sort")
 INDEX = " in an index"
@@ -89,27 +108,33 @@ COUNTING = ("int", "range")
 
 
 @functools.lru_cache(maxsize=4096)
-def _orders_at(code: CodeType, at: int) -> str:
-    """What the instruction at byte `at` does: ` in an index` in `w[x]` or `w[int(x)]`; else ` in sorted()`, ` in int()`."""
+def _expression_at(code: CodeType, at: int) -> tuple[ast.expr | None, str, bytes]:
+    """The expression of the instruction at byte `at`, the name that it calls, and what stands before it on its line."""
     positions = next(itertools.islice(code.co_positions(), at // 2, None), (None,) * 4)
     first, last, start, end = positions
     if first is None or last is None or start is None or end is None:
-        return ""
+        return None, "", b""
     lines = [linecache.getline(code.co_filename, number).encode() for number in range(first, last + 1)]
     if not all(lines):
-        return ""
+        return None, "", b""
     before = lines[0][:start]
     lines[-1] = lines[-1][:end]
     lines[0] = lines[0][start:]
     with suppress(SyntaxError, ValueError):
-        call = ast.parse(b"(" + b"".join(lines) + b")", mode="eval").body
-        called = getattr(call, "func", None)
-        name = getattr(called, "id", getattr(called, "attr", ""))
-        if name in ORDERING:
-            return f" in {name}()"
-        subscript = isinstance(call, ast.Subscript) and dis.opname[code.co_code[at]] in ("BINARY_SUBSCR", "BINARY_OP")
-        if subscript or re.search(rb"[\w)\]]\[$", before):
-            return INDEX
-        if name in COUNTING:
-            return f" in {name}()"
-    return ""
+        expression = ast.parse(b"(" + b"".join(lines) + b")", mode="eval").body
+        called = getattr(expression, "func", None)
+        return expression, getattr(called, "id", getattr(called, "attr", "")), before
+    return None, "", before
+
+
+def _orders_at(code: CodeType, at: int) -> str:
+    """What the instruction at byte `at` does: ` in an index` in `w[x]` or `w[int(x)]`; else ` in sorted()`, ` in int()`."""
+    expression, name, before = _expression_at(code, at)
+    if expression is None:
+        return ""
+    if name in ORDERING:
+        return f" in {name}()"
+    subscript = isinstance(expression, ast.Subscript) and dis.opname[code.co_code[at]] in ("BINARY_SUBSCR", "BINARY_OP")
+    if subscript or re.search(rb"[\w)\]]\[$", before):
+        return INDEX
+    return f" in {name}()" if name in COUNTING else ""

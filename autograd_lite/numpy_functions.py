@@ -209,6 +209,24 @@ def _average(a: Any, axis: Any = None, weights: Any = None, returned: bool = Fal
     return mean, np.broadcast_to(boxed(total).reshape(np.shape(total)), np.shape(mean))[()]
 
 
+def _check_weights(count: int, fweights: Any, aweights: Any) -> None:
+    """Refuse weights of `cov` that NumPy refuses."""
+    for name, weights in (("fweights", fweights), ("aweights", aweights)):
+        if weights is not None and np.shape(weights) != (count,):
+            raise ArgumentError(
+                f"np.cov got {name} of shape {np.shape(weights)} for {count} observations: give one for each."
+            )
+        if weights is None or holds_variables(weights):
+            continue
+        numbers = np.asarray(weights, dtype=np.float64)
+        if (numbers < 0.0).any():
+            raise ArgumentError(
+                f"np.cov got a negative weight, {numbers.min()}, in {name}: give weights of at least 0."
+            )
+        if name == "fweights" and (numbers != np.rint(numbers)).any():
+            raise ArgumentError("np.cov got fweights that are not whole: they are counts. Give others as aweights.")
+
+
 def _cov(
     m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: Any = None, fweights: Any = None,
     aweights: Any = None, *, dtype: Any = None,
@@ -216,6 +234,7 @@ def _cov(
     _only("cov", dtype=dtype)
     given = [(np.ndim(part), np.atleast_2d(array_of(part))) for part in (m, y) if part is not None]
     rows = np.concatenate([part.T if not rowvar and ndim == 2 else part for ndim, part in given])
+    _check_weights(rows.shape[1], fweights, aweights)
     lost = (0 if bias else 1) if ddof is None else ddof
     if fweights is None and aweights is None:
         centre, count = _mean_of(rows, (1,))
@@ -353,6 +372,10 @@ def _interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, perio
             f"np.interp got points of shape {xp.shape} and values of shape {fp.shape}; give two equal rows."
         )
     if period is not None:
+        if period == 0:
+            raise ArgumentError(
+                "np.interp got period=0: give the length after which the values repeat, or leave it out."
+            )
         period = abs(period)
         x, xp = np.mod(_operand(x), period), np.mod(xp, period)
         order = np.argsort(xp)

@@ -18,7 +18,9 @@ from autograd_lite import context, core, primitives
 from autograd_lite.arrays import RULES
 from autograd_lite.conversion import as_operand, is_lazy_array
 from autograd_lite.errors import OperandError
+from autograd_lite.frames import numpy_that_picks
 from autograd_lite.primitives import PRIMITIVES, Partial, Primitive
+from autograd_lite.refusals import refusal
 
 #: What the source below means by these names; `install` adds the node class and what belongs to it.
 _NODE_NAMES: dict[str, Any] = {"active": context.active, "observe": context.observe}
@@ -177,7 +179,7 @@ def operand(other: Any) -> Any:
     try:
         return as_operand(other)
     except OperandError:
-        if is_lazy_array(other):  # it has left the operation to us
+        if is_lazy_array(other) or isinstance(other, (Fraction, Decimal)):  # which ask for float(), or say nothing
             raise
         return NotImplemented
 
@@ -190,6 +192,18 @@ def _named(function: Any, primitive: Primitive) -> Any:
 
 #: Numbers that a float is compared with: exactly, whatever their type.
 _COMPARED = (int, float, np.number, np.bool_, Fraction, Decimal)
+
+
+_ORDER = ("lt", "le", "gt", "ge")
+
+
+def _keep_nan(a: Any, b: Any) -> None:
+    """Refuse that NumPy picks from a plain list or array of objects by comparisons, of which NaN loses all."""
+    if (a != a or b != b) and (function := numpy_that_picks()):  # noqa: PLR0124 - NaN
+        raise refusal(
+            f"{function} compares the entries of a list or of a plain array of objects, and one is NaN, which would be "
+            "lost. Put them into autograd_lite.array, whose functions keep NaN."
+        )
 
 
 def comparison(relation: str) -> Callable[[Any, Any], Any]:
@@ -207,6 +221,8 @@ def comparison(relation: str) -> Callable[[Any, Any], Any]:
             if is_lazy_array(other):
                 as_operand(other)  # which refuses it
             return NotImplemented  # the other operand may know
+        if context.running and not outcome and relation in _ORDER:
+            _keep_nan(self._value, getattr(other, "_value", other))
         if context.running and context.noticed(self, *[other] if type(other) is type(self) else ()):
             return condition(relation, self, other)
         return outcome

@@ -35,7 +35,19 @@ _FOREIGN = re.compile(
     r"ufunc '\w+' not supported for the input types|not a proper array of floats|dtype of `to_(end|begin)`|"
     r"VariableArray|Could not convert (Variable|object)|"
     r"ObjectDType|with object dtype|'object'|real dtype|non-numeric|as numeric|array of references|"  # of dtypes alone
-    r"conversion from Variable|a Rational instance|unsupported data types in input"
+    r"conversion from Variable|a Rational instance|unsupported data types in input|Unsupported data type for `|"
+    r"No matching signature found"  # of Cython
+)
+
+#: What Python says of arithmetic with lists and tuples.
+_OF_LISTS = re.compile(
+    r"^(can't multiply sequence by non-int|can only concatenate (list|tuple)|bad operand type for .*'(list|tuple)'|"
+    r"(unsupported operand|'[<>]=?' not supported between instances).*'(list|tuple)')"
+)
+#: And of a number that is used as an array.
+_OF_NUMBERS = re.compile(
+    r"^('Variable' object is not (subscriptable|iterable)|cannot unpack non-iterable Variable|"
+    r"object of type 'Variable' has no len)|must be an iterable, not Variable"
 )
 
 
@@ -108,13 +120,23 @@ def _in_our_words(error: Exception, noted: list[tuple[str, str]]) -> OperandErro
             f"{error}: the argument is a {kind}, as it was given, and has what a {kind} has. Pass an array instead, "
             f"np.array([...]), or use autograd_lite's or NumPy's function of {error.name}."
         )
+    if isinstance(error, TypeError) and _OF_LISTS.search(str(error)) and not _raised_elsewhere(error):
+        return OperandError(
+            f"{error}. That is Python's arithmetic of lists and tuples, which an argument given as one has. Pass an array "
+            "instead, np.array([...]), or map over its numbers with autograd_lite.vmap(f)(np.array([...]))."
+        )
+    if isinstance(error, TypeError) and _OF_NUMBERS.search(str(error)) and not _raised_elsewhere(error):
+        return OperandError(
+            f"{error}: it is one number, and the function takes it apart. Pass a list or an array for that argument; jvp and "
+            "hvp take a tuple of arguments, hvp(f, (x,), (v,))."
+        )
     return _said_of_objects(error) if _FOREIGN.search(str(error)) else None
 
 
 def _said_of_objects(error: Exception) -> OperandError:
     """What NumPy and others say of arrays of objects, with its place and what to write."""
     asker = _asked_by(error) or "NumPy"
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not is_library(frame.filename)]
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not _is_no_users(frame.filename)]
     found = remedy(asker)
     if not found and ("unsupported operand" in str(error) or "VariableArray" in str(error)):
         found = " Write np.asarray(x) of an array of another library."
@@ -124,7 +146,7 @@ def _said_of_objects(error: Exception) -> OperandError:
     )
     said = str(error).partition("\n")[0].rstrip(".")
     refused = f"{asker} at {place} refused Variables: {said}.{found}"
-    if _solver(asker):
+    if _formula(asker):
         return OperandError(refused)
     return OperandError(
         f"{refused} In an array made by al.array, al.zeros or al.full "
@@ -179,8 +201,8 @@ def singular_in_lane(error: Exception, lane: int) -> Exception:
 
 def _given(asker: str, refused: str, *, always: bool = True) -> str:
     """What to say where another library asked a Variable for its number; a solver has a counterpart here."""
-    found = remedy(asker) if always or _solver(asker) else ""
-    if _solver(asker):
+    found = remedy(asker) if always or _formula(asker) else ""
+    if _formula(asker):
         refused = refused.partition(" Use the functions of ")[0]
     return f"{asker} was given a Variable: {refused}{found}"
 
@@ -201,10 +223,22 @@ def _solver(asker: str) -> str:
     return hints.hint("a solver of SciPy", asker.rpartition(" ")[2]) if asker.startswith("scipy") else ""
 
 
+def _formula(asker: str) -> str:
+    """What to write instead of a solver, or of a function of NumPy or SciPy that has no counterpart of its name."""
+    whose, _, name = asker.rpartition(" ")
+    place = {"numpy's": "a function of NumPy", "scipy's": "a function of SciPy"}.get(whose)
+    return _solver(asker) or (hints.hint(place, name) if place else "")
+
+
 def _raised_elsewhere(error: Exception) -> bool:
     """Whether code of another library raised an error."""
     last = [frame.filename for frame in traceback.extract_tb(error.__traceback__)][-1:]
     return any("site-packages" in name and not is_library(name) for name in last)
+
+
+def _is_no_users(filename: str) -> bool:
+    """Whether a file is of this package, of NumPy, or was compiled by Cython, whose names lead nowhere."""
+    return is_library(filename) or filename.endswith((".pyx", ".pxd", "<stringsource>"))
 
 
 def _asked_by(error: Exception, *, anywhere: bool = False) -> str:
@@ -213,8 +247,8 @@ def _asked_by(error: Exception, *, anywhere: bool = False) -> str:
     if anywhere:  # it may have called the user's code in turn
         places = [place for place, frame in enumerate(frames) if "site-packages" in frame.filename]
         del frames[places[-1] + 1 if places else 0 :]
-    while frames and is_library(frames[-1].filename) and "site-packages" not in frames[-1].filename:
-        frames.pop()  # our refusal itself
+    while frames and _is_no_users(frames[-1].filename) and "site-packages" not in frames[-1].filename:
+        frames.pop()  # our refusal itself, and compiled code
     outermost = None
     while frames and "site-packages" in (frame := frames.pop()).filename:
         if not frame.name.startswith("_") and frame.name not in ("wrapper", "inner", "<lambda>"):
@@ -251,7 +285,7 @@ def _distribution(error: Exception) -> str:
 def remedy(asker: str) -> str:
     name = asker.rpartition(" ")[2]
     ours = sys.modules["autograd_lite"]
-    if found := _solver(asker):
+    if found := _formula(asker):
         return found
     if asker.startswith(("numpy", "scipy")) and name in ours.linalg.__all__:
         return (

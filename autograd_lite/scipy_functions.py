@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from autograd_lite import refusals
+from autograd_lite import hints, refusals
 from autograd_lite.arrays import LazyArray, VariableArray, as_variable_array, axes_of, holds_variables
 from autograd_lite.functions import log_softmax, logsumexp, object_array, softmax
+from autograd_lite.primitives import gamma, where
 
 
 def _logsumexp(a: Any, axis: Any = None, b: Any = None, keepdims: bool = False, return_sign: bool = False) -> Any:
@@ -142,6 +143,17 @@ def _lstsq(a: Any, b: Any, cond: Any = None, **options: Any) -> Any:
     return (found[0], found[1][0] if alone else found[1], *found[2:])
 
 
+def _factorial(n: Any, exact: bool = False, extend: str = "zero") -> Any:
+    """Γ(n + 1), and 0 of what is negative."""
+    if exact or extend != "zero":
+        raise refusals.refusal(
+            "scipy.special.factorial of Variables does not take exact=True or extend='complex'. Leave them out, or write "
+            "autograd_lite.gamma(n + 1)."
+        )
+    numbers = as_variable_array(object_array(n))
+    return where(numbers < 0.0, 0.0, gamma(numbers + 1.0))
+
+
 def _by_ours(name: str) -> Callable[..., Any]:
     def served_by_ours(**options: Any) -> Any:
         matrix, *_ = options.values()
@@ -158,8 +170,20 @@ SERVING: dict[str, Callable[..., Any]] = {
     "log_softmax": functools.partial(_shared, log_softmax),
     "solve": _solve, "inv": _inv, "solve_triangular": _solve_triangular, "cholesky": _cholesky, "cho_factor": _cho_factor,
     "cho_solve": _cho_solve, "eigh": _eigh, "eigvalsh": functools.partial(_eigh, eigvals_only=True), "lstsq": _lstsq,
-    **{name: _by_ours(name) for name in ("det", "expm", "svdvals")},
+    **{name: _by_ours(name) for name in ("det", "expm", "pinv", "svdvals")}, "factorial": _factorial,
 }  # fmt: skip
+
+
+def _refusing(name: str) -> Callable[..., Any]:
+    def refuses(**_: Any) -> Any:
+        raise refusals.refusal(f"scipy's {name} does not take Variables.{hints.hint(REFUSED, name)}")
+
+    return refuses
+
+
+#: The place of what to write instead of functions of SciPy; those of factorials serve single numbers.
+REFUSED = "a function of SciPy"
+SERVING |= {name: _refusing(name) for name in hints.table()[REFUSED] if not name.startswith("factorial")}
 #: SciPy's own.
 _PLAIN: dict[str, Callable[..., Any]] = {}
 

@@ -174,9 +174,15 @@ def between(rows: list[list[Any]], place: Any, first: int, last: int) -> list[An
 
 def _of_numpy(a: Any, indices: Any, axis: int | None = None, out: None = None, mode: str = "raise") -> Any:
     """`numpy.take` of an array of Variables."""
-    if out is not None or mode != "raise":
-        raise ArgumentError(f"np.take of Variables with mode={mode!r} and out={out!r}: leave both out.")
+    if out is not None or mode not in ("raise", "wrap", "clip"):
+        raise ArgumentError(
+            f"np.take of Variables got mode={mode!r} and out={out!r}: give 'raise', 'wrap' or 'clip', and leave out= out."
+        )
     flat = np.asarray(a).ravel() if axis is None else np.asarray(a)
+    if mode != "raise":
+        count = flat.shape[axis or 0]
+        numbers = _indices(indices) if _is_array(indices) else indices
+        indices = np.mod(numbers, count) if mode == "wrap" else np.clip(numbers, 0, count - 1)
     return _of_array(flat, indices, axis or 0)
 
 

@@ -6,8 +6,9 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from autograd_lite import hints
 from autograd_lite.bridge.evaluations import LostError
-from autograd_lite.errors import ArgumentError, AutogradLiteError, OperandError
+from autograd_lite.errors import ArgumentError, AutogradLiteError, OperandError, UnknownKeywordError
 
 #: What SciPy says of a function that is not finite where it starts.
 _NOT_FINITE = re.compile("infs or NaNs|not finite")
@@ -26,6 +27,12 @@ def like(
             try:
                 given = signature.bind(*arguments, **keywords).arguments
             except TypeError as error:
+                wrong = [name for name in keywords if name not in signature.parameters and not rest]
+                if wrong:
+                    remedy = hints.hint(body.__name__, wrong[0], signature.parameters)
+                    known = ", ".join(signature.parameters)
+                    said = f"{body.__name__}() got an unexpected keyword argument {wrong[0]!r}."
+                    raise UnknownKeywordError(f"{said}{remedy or f' It has {known}.'}") from None
                 raise TypeError(f"{body.__name__}() {error}") from None
             for name in rest:
                 given |= given.pop(name, {})

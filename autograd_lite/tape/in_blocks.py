@@ -317,8 +317,9 @@ def _length(leaf: Any, axis: int, name: str) -> int:
     shape = getattr(leaf, "shape", None)
     if not isinstance(shape, tuple):
         raise ArgumentError(
-            f"{name} maps over {leaf!r:.60}, which is neither an array nor an iterator of blocks of rows. Pass one, or give "
-            "in_axes=None to what all rows share."
+            f"{name} maps over {leaf!r:.60}, which is neither an array nor an iterator of blocks of rows. Pass one "
+            "(np.array([...]) for a list of numbers, np.load(path, mmap_mode='r') for a file), or give in_axes=None to what "
+            "all rows share."
         )
     if not -len(shape) <= axis < len(shape):
         raise ArgumentError(f"{name} maps over axis {axis} of an array of shape {shape}. Check in_axes.")

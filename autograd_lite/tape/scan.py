@@ -200,7 +200,9 @@ def _count(leaves: list[Any], length: int | None) -> int:
     lengths = set()
     for leaf in leaves:
         if not isinstance(leaf, (np.ndarray, list)) or not np.ndim(leaf):
-            raise ArgumentError(f"xs of scan holds {leaf!r:.60}; give arrays, whose rows are the steps, or length=.")
+            raise ArgumentError(
+                f"xs of scan holds {leaf!r:.60}; give arrays, whose rows are the steps, np.array([...]), or length=."
+            )
         lengths.add(len(leaf))
     if length is not None:
         if isinstance(length, bool) or not isinstance(length, (int, np.integer)) or length < 0:

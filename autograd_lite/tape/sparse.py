@@ -189,6 +189,9 @@ class Sparse:
         self._flat: tuple[int, ...] | None = None  # the shape of the last argument, if it was an array
         self.__name__ = f"sparse({name_of(f)})"
 
+    def __repr__(self) -> str:
+        return f"<{self.__name__}, {self._backend}: .jacobian(x), .hessian(x)>"
+
     def _problem(self, x: Any) -> tuple[Problem, Any]:
         """The problem of this shape of argument, and its numbers as an array."""
         if type(x) is np.ndarray and x.dtype == np.float64 and x.shape == self._flat:

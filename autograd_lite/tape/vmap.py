@@ -235,7 +235,7 @@ def _array(leaf: Any, name: str) -> Any:
     if not isinstance(leaf, np.ndarray):
         raise ArgumentError(
             f"{name} maps over {getattr(leaf, '_value', leaf)!r:.60}, which is no array. Pass an array with an axis of "
-            "lanes, or give in_axes=None to what all lanes share."
+            "lanes (np.array([...]) for a list of numbers), or give in_axes=None to what all lanes share."
         )
     if leaf.dtype == np.float64:
         return leaf

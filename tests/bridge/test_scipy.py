@@ -246,7 +246,9 @@ class TestMinimize:
             ours.minimize(f, [0.0])
         with pytest.raises(ValueError, match="Unknown solver simplex"):
             ours.minimize(f, [0.0], method="simplex")
-        with pytest.raises(TypeError, match=r"minimize\(\) got an unexpected keyword argument 'metod'"):
+        with pytest.raises(
+            TypeError, match=r"minimize\(\) got an unexpected keyword argument 'metod'. Did you mean method\?"
+        ):
             ours.minimize(f, [0.0], metod="BFGS")
 
     def test_refusals(self):

@@ -191,8 +191,25 @@ def test_rows_without_one_structure_are_refused_where_they_are_traced():
         al.take(TABLE, "a")
     with pytest.raises(al.RowError, match="index 0, and the table has no rows"):
         al.take([], 0)
-    with pytest.raises(al.ArgumentError, match="np.take of Variables with mode='clip'"):
-        np.take(al.array([1.0]), 0, mode="clip")
+    with pytest.raises(al.ArgumentError, match="np.take of Variables got mode='round' and out=None: give"):
+        np.take(al.array([1.0]), 0, mode="round")
+
+
+@pytest.mark.parametrize("mode", ["wrap", "clip"])
+@pytest.mark.parametrize("axis", [None, 0, 1])
+def test_numpys_modes_of_an_index_beyond_the_table(mode, axis):
+    """They were refused. The index may be plain, a list, or an argument, and the derivative goes into the row taken."""
+    for index in (5, -4, [7, -1, 0], np.array([[4], [-9]])):
+        expected = np.take(TABLE, index, axis, mode=mode)
+        rows = np.zeros(TABLE.shape)
+        places = np.take(np.arange(TABLE.size).reshape(TABLE.shape), index, axis, mode=mode)
+        np.add.at(rows.reshape(-1), np.ravel(places), 1.0)
+        for wrapper in (lambda f: f, al.jit):
+            slope = wrapper(al.value_and_grad(lambda t, i: np.sum(np.take(t, i, axis, mode=mode))))
+            for i in (index, np.asarray(index, dtype=float)):
+                value, found = slope(TABLE, i)
+                assert np.isclose(value, expected.sum())
+                assert np.array_equal(found, rows)
 
 
 @pytest.mark.parametrize("lookup", [lambda i: [1.0, 5.0, 7.0][i], lambda i: np.array([1.0, 5.0, 7.0])[int(i)]])

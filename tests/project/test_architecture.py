@@ -148,9 +148,12 @@ CORE = "core"
 #: by scale and location were nan at 1e-300.
 #: Tape +45, llvm +10: programs are made in a list of the compiled core, elements are traced once, and functions of lanes are
 #: compiled beside the cut: recording in two thirds of the time, an optimum of IPOPT before another modeller's.
+#: Core +118: remedies for functions of SciPy and NumPy, for times, fractions and lists; NaN that a plain list would lose;
+#: modes of `np.take`, weights of `np.cov`. Tape +4: `sparse(f)` prints itself. Bridge +10: unknown keywords of SciPy's
+#: functions with the nearest name.
 BUDGETS = {
-    "core": 6730, "maths": 1900, "tape": 10820, "tape.llvm": 3450,
-    "see": 3760, "train": 389, "bridge": 1265, "command line": 364,
+    "core": 6848, "maths": 1900, "tape": 10824, "tape.llvm": 3450,
+    "see": 3760, "train": 389, "bridge": 1275, "command line": 364,
 }  # fmt: skip
 
 FILES = {

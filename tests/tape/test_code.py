@@ -38,6 +38,14 @@ def test_code_is_a_list_in_which_what_is_kept_is_found(calls):
         code[len(model)]
 
 
+def test_whole_numbers_of_numpy_are_slots():
+    """Captured numbers have their places in an array of NumPy: `while_loop` in lanes ended in a TypeError."""
+    code = Code()
+    for arguments in [(2, 3), (1, 2, 3), (1, 2, 3, 4)]:
+        slot = code.append(OPERATIONS[0], tuple(map(np.int64, arguments)), True)
+        assert code.find(OPERATIONS[0], arguments) == slot == code.find(OPERATIONS[0], tuple(map(np.int32, arguments)))
+
+
 def test_a_long_code():
     """Thousands of instructions, each found again, as its table grows."""
     code = Code()
