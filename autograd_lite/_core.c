@@ -1665,17 +1665,17 @@ static PyObject *core_levels(PyObject *Py_UNUSED(module), PyObject *args)
     if (!PyArg_ParseTuple(args, "y*y*y*w*i", &own, &starts, &arguments, &marks, &deep)) return NULL;
     Py_ssize_t count = own.len / 8, all = arguments.len / 8, slots = marks.len / 8, most = 1;
     const int64_t *start = starts.buf, *argument = arguments.buf;
-    uint64_t *mark = marks.buf, *after = PyMem_RawMalloc(8 * (count + 1)), *factors = NULL;
-    int good = after && starts.len == own.len && slots >= count && (!count || start[0] == 0);
+    uint64_t *mark = marks.buf, *after = NULL, *factors = NULL;
+    int good = starts.len == own.len && slots >= count && (!count || start[0] == 0);
     for (Py_ssize_t k = 0; good && k < count; k++) {
         int64_t many = (k + 1 < count ? start[k + 1] : all) - start[k];
         good = many >= 0 && start[k] + many <= all;
         if (many > most) most = many;
     }
     for (Py_ssize_t i = 0; good && i < all; i++) good = 0 <= argument[i] && argument[i] < slots;
-    good = good && (factors = PyMem_RawMalloc(8 * most));
-    for (Py_ssize_t k = 0; good && k < most; k++) factors[k] = mixed((uint64_t)k + 1) | 1;
-    while (good && deep-- > 0) {
+    int roomy = good && (after = PyMem_RawMalloc(8 * (count + 1))) && (factors = PyMem_RawMalloc(8 * most));
+    for (Py_ssize_t k = 0; roomy && k < most; k++) factors[k] = mixed((uint64_t)k + 1) | 1;
+    while (roomy && deep-- > 0) {
         for (Py_ssize_t k = 0, i = 0; k < count; k++) {
             uint64_t total = 0;
             for (Py_ssize_t end = k + 1 < count ? start[k + 1] : all, place = 0; i < end; i++) total += mark[argument[i]] * factors[place++];
@@ -1687,7 +1687,8 @@ static PyObject *core_levels(PyObject *Py_UNUSED(module), PyObject *args)
     PyMem_RawFree(factors);
     Py_buffer *given[] = {&own, &starts, &arguments, &marks};
     for (int k = 0; k < 4; k++) PyBuffer_Release(given[k]);
-    return good ? Py_NewRef(Py_None) : PyErr_Format(PyExc_ValueError, "these are not the arrays of a program");
+    if (!good) return PyErr_Format(PyExc_ValueError, "these are not the arrays of a program");
+    return roomy ? Py_NewRef(Py_None) : PyErr_NoMemory();
 }
 
 enum { SUM, DIFFERENCE, NEGATIVE, PRODUCT, QUOTIENT, TERM, CONSTANT, SHARED };
@@ -2055,7 +2056,8 @@ static PyMethodDef functions[] = {
     {"leads_outside", FAST(core_leads_outside)}, {"search", FAST(core_search)},
     {"send_graphs", FAST(core_send_graphs)}, {"enter", FAST(core_enter)}, {"between", FAST(core_between)}, {"pruned", core_pruned, METH_VARARGS, NULL},
     {"interpreter", core_interpreter, METH_VARARGS, NULL}, {"columns", core_columns, METH_O, NULL}, {"reachable", FAST(core_reachable)},
-    {"levels", core_levels, METH_VARARGS, NULL}, {"remarkable", core_remarkable, METH_O, NULL},     {"linear_sums", core_linear_sums, METH_VARARGS, NULL}, {NULL, NULL, 0, NULL}};
+    {"levels", core_levels, METH_VARARGS, NULL}, {"remarkable", core_remarkable, METH_O, NULL},
+    {"linear_sums", core_linear_sums, METH_VARARGS, NULL}, {NULL, NULL, 0, NULL}};
 static struct PyModuleDef definition = {
     PyModuleDef_HEAD_INIT, "autograd_lite._core", NULL, -1, functions, NULL, NULL, NULL, NULL};
 

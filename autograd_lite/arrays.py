@@ -183,11 +183,15 @@ def _holds_objects(operand: Any) -> bool:
     return operand.dtype == object if isinstance(operand, np.ndarray) else is_variable(operand)
 
 
+#: Types of numbers, for long lists of them.
+_NUMBERS = {float, int, bool, complex, np.float64}
+
+
 def holds_variables(part: Any) -> bool:
     if isinstance(part, LazyArray):
         return True
     if isinstance(part, (list, tuple)):
-        return any(map(holds_variables, part))
+        return not set(map(type, part)) <= _NUMBERS and any(map(holds_variables, part))
     return (
         any(map(is_variable, part.flat)) if isinstance(part, np.ndarray) and part.dtype == object else is_variable(part)
     )

@@ -155,19 +155,15 @@ def _cumulants(a: float, b: float, i: int, j: int) -> dict[tuple[int, int], floa
 def _bell(one: Vector, other: Vector, constants: dict[tuple[int, int], float], i: int, j: int) -> Vector:
     """What the derivative of the density is times the density: that of an exponential (Bell's polynomials)."""
     found: dict[tuple[int, int], Vector] = {(0, 0): np.ones_like(one)}
-    for p in range(i + 1):
-        for q in range(j + 1):
-            if p + q == 0:
-                continue
-            first = (p - 1, q) if p else (p, q - 1)
+    for p, q in list(np.ndindex(i + 1, j + 1))[1:]:
+        first = (p - 1, q) if p else (p, q - 1)
+        with np.errstate(over="ignore", invalid="ignore"):
             total = (one if p else other) * found[first]
-            for k in range(first[0] + 1):
-                for m in range(first[1] + 1):
-                    if k + m:
-                        cumulant = constants[(k + 1, m) if p else (k, m + 1)]
-                        factor = comb(first[0], k) * comb(first[1], m) * cumulant
-                        total = total + factor * found[first[0] - k, first[1] - m]
-            found[p, q] = total
+            for k, m in list(np.ndindex(first[0] + 1, first[1] + 1))[1:]:
+                cumulant = constants[(k + 1, m) if p else (k, m + 1)]
+                factor = comb(first[0], k) * comb(first[1], m) * cumulant
+                total = total + factor * found[first[0] - k, first[1] - m]
+        found[p, q] = total
     return found[i, j]
 
 
@@ -298,7 +294,7 @@ def _gamma_quantile(a: float, p: float, *, lower: bool) -> float:
     if p > 0.5:
         p, lower = 1.0 - p, not lower
     share, sign = (special.gammainc, 1.0) if lower else (special.gammaincc, -1.0)
-    logarithm = (log(p) if lower else log1p(-p)) + math.lgamma(a + 1.0)
+    logarithm = (log(p) if lower else log1p(-p)) + ieee.lgamma(a + 1.0)
     power = ieee.exp(logarithm / a)  # of the first term of the series, which is all where x is small
     if power < 1e-300:
         return power
@@ -384,11 +380,15 @@ def _far_t_quantile(p: float, v: float) -> float:
     return y
 
 
+#: The largest mean of counts: above it not all whole numbers are floats, and the probabilities have lost their digits.
+_MOST = 2.0**53
+
+
 def _whole_quantile(reached: Callable[[float], bool], start: float, low: float, high: float) -> float:
     """The least whole number from `low` on that has reached it."""
     if high < inf and not reached(high):
         return high
-    start = float(math.floor(min(max(start, low), high, 1e300)))
+    start = float(math.floor(min(max(start, low), high)))
     step = 1.0
     if reached(start):
         top, bottom = start, start - 1.0
@@ -398,6 +398,8 @@ def _whole_quantile(reached: Callable[[float], bool], start: float, low: float, 
     else:
         bottom, top = start, start + 1.0
         while not reached(min(top, high)):
+            if top == inf:  # the probabilities are nan
+                return nan
             bottom, step = top, 2.0 * step
             top += step
         top = min(top, high)
@@ -413,15 +415,20 @@ def _discrete(
     q: float, upper: float, cdf: Callable[[float], float], sf: Callable[[float], float], *, mean: float, variance: float,
     ends: tuple[float, float],
 ) -> float:  # fmt: skip
-    """The least k with cdf(k) ≥ q, or with sf(k) ≤ q; as in SciPy one below the support where all have reached it."""
+    """The least k with cdf(k) ≥ q, or with sf(k) ≤ q; as in SciPy one below the support where all have reached it.
+
+    nan where the mean is 2⁵³ or more.
+    """
     low, high = ends
     if q == (1.0 if upper else 0.0):
         return low - 1.0
     if q == (0.0 if upper else 1.0):
         return high
+    if not mean < _MOST:
+        return nan
     z = NormalDist().inv_cdf(q) * (-1.0 if upper else 1.0)
     reached = (lambda k: sf(k) <= q) if upper else (lambda k: cdf(k) >= q)
-    return _whole_quantile(reached, mean + z * math.sqrt(variance), low, high)
+    return _whole_quantile(reached, mean + z * math.sqrt(min(variance, 1e300)), low, high)
 
 
 def poisson_quantile(q: float, mu: float, upper: float) -> float:

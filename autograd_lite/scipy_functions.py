@@ -10,12 +10,13 @@ import inspect
 import math
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from types import FunctionType
 from typing import Any
 
 import numpy as np
 
-from autograd_lite import hints, refusals
+from autograd_lite import forks, hints, refusals
 from autograd_lite.arrays import LazyArray, VariableArray, as_variable_array, axes_of, holds_variables
 from autograd_lite.functions import log_softmax, logsumexp, object_array, softmax
 from autograd_lite.primitives import gamma, where
@@ -186,29 +187,38 @@ REFUSED = "a function of SciPy"
 SERVING |= {name: _refusing(name) for name in hints.table()[REFUSED] if not name.startswith("factorial")}
 #: SciPy's own.
 _PLAIN: dict[str, Callable[..., Any]] = {}
+_meeting = forks.lock()
 
 
-def served(name: str, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
-    """The result of a function of SciPy: its own for plain numbers."""
+def serving(name: str, arguments: tuple[Any, ...], named: dict[str, Any]) -> Callable[..., Any]:
+    """The function that computes a call of a function of SciPy: for plain numbers, and for wrong calls, SciPy's own."""
     parts = [part for a in (*arguments, *named.values()) for part in (a if type(a) is tuple else (a,))]
-    if not any(isinstance(part, (VariableArray, LazyArray)) or holds_variables(part) for part in parts):
-        return _PLAIN[name](*arguments, **named)
-    try:
-        bound = inspect.signature(_PLAIN[name]).bind(*arguments, **named)
-    except TypeError:
-        return _PLAIN[name](*arguments, **named)  # which says it in SciPy's words
-    return SERVING[name](**bound.arguments)
+    if any(isinstance(part, (VariableArray, LazyArray)) or holds_variables(part) for part in parts):
+        with suppress(TypeError):
+            bound = inspect.signature(_PLAIN[name]).bind(*arguments, **named).arguments
+            return lambda *_, **__: SERVING[name](**bound)
+    return _PLAIN[name]
+
+
+def _file(name: str) -> str:
+    """The file that the code in a function of SciPy seems to come from.
+
+    It is part of the library (`frames`), and where warnings count frames, those that seem to be of importlib are passed over:
+    a warning of SciPy names the line that it named before.
+    """
+    return f"<operator {name}, unseen like importlib._bootstrap>"
 
 
 def _asked(name: str) -> Any:
     """The code that stands in a function of SciPy: it runs in SciPy's module, whose globals have nothing of ours."""
     names: dict[str, Any] = {}
-    exec(  # noqa: S102 - the text below, with a name of the table in it
+    text = (
         "def asked(*arguments, **named):\n"
         "    import sys\n"
-        f"    return sys.modules['autograd_lite.scipy_functions'].served({name!r}, arguments, named)\n",
-        names,
+        f"    serving = sys.modules['autograd_lite.scipy_functions'].serving({name!r}, arguments, named)\n"
+        "    return serving(*arguments, **named)\n"
     )
+    exec(compile(text, _file(name), "exec"), names)  # noqa: S102 - the text above, with a name of the table in it
     return names["asked"].__code__
 
 
@@ -216,19 +226,26 @@ def meet() -> None:
     """Let SciPy's functions ask, once SciPy is there; each keeps its signature, its text and its name."""
     modules = [sys.modules.get("scipy.special"), sys.modules.get("scipy.linalg")]
     there = [module for module, last in zip(modules, ("log_softmax", "svdvals"), strict=True) if hasattr(module, last)]
+    with _meeting:
+        for name in SERVING:
+            function: Any = next((getattr(module, name) for module in there if hasattr(module, name)), None)
+            if isinstance(function, FunctionType) and name not in _PLAIN:
+                _PLAIN[name] = vars(function)["__wrapped__"] = _own(function, name)  # `inspect` reads its signature
+                # Last, and in one step: another thread may be calling it.
+                function.__code__ = _asked(name).replace(co_freevars=function.__code__.co_freevars)
     if len(there) == len(modules):  # else one is not imported, or half
         refusals.meeting = None
-    for name in SERVING:
-        function: Any = next((getattr(module, name) for module in there if hasattr(module, name)), None)
-        if not isinstance(function, FunctionType) or name in _PLAIN:
-            continue
-        own = FunctionType(function.__code__, function.__globals__, name, function.__defaults__, function.__closure__)
-        own.__kwdefaults__, own.__doc__ = function.__kwdefaults__, function.__doc__
-        if hasattr(function, "__wrapped__"):
-            own.__wrapped__ = function.__wrapped__  # type: ignore[attr-defined]
-        _PLAIN[name] = vars(function)["__wrapped__"] = own  # from which `inspect` reads the signature
-        function.__defaults__ = function.__kwdefaults__ = None
-        function.__code__ = _asked(name).replace(co_freevars=function.__code__.co_freevars)
+
+
+def _own(function: Any, name: str) -> Any:
+    """What a function of SciPy does itself, as a function of its own."""
+    if function.__code__.co_filename == _file(name):  # this package is imported for the second time
+        return function.__wrapped__
+    own: Any = FunctionType(function.__code__, function.__globals__, name, function.__defaults__, function.__closure__)
+    own.__kwdefaults__, own.__doc__ = function.__kwdefaults__, function.__doc__
+    if hasattr(function, "__wrapped__"):
+        own.__wrapped__ = function.__wrapped__
+    return own
 
 
 refusals.meeting = meet

@@ -430,7 +430,7 @@ def _beta_fraction(a: float, b: float, x: float, y: float) -> float:
     c, c1 = slack + 1.0, 1.0 + 1.0 / a
     before, p, s = (0.0, 1.0), 1.0, a + 1.0
     top, bottom = 1.0, c / c1
-    ratio = top / bottom
+    ratio = ieee.div(top, bottom)
     for n in range(1, 100_000):
         w = n * (b - n) * x
         e = a / s

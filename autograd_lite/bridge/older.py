@@ -41,13 +41,13 @@ def _filled(name: str, given: dict[str, Any]) -> dict[str, Any]:
     if given.get(first) is False:  # SciPy's differences
         return {**given, first: None, **({"approx_grad": True} if "approx_grad" in _names(original) else {})}
     space = _vectors(name, given["x0"])
-    own = given.get(first) is not None or given.get("approx_grad") or given.get("fhess_p") is not None
+    own = given.get(first) is not None or given.get("approx_grad")
     if own or ("approx_grad" in _names(original) and _returns_pair(fun, space, more)):
         return given
     f = Evaluations(fun, space, more, without=f"{first}=False")
     found = dict(given)
     for keyword, kind in wanted.items():
-        if found.get(keyword) is None:
+        if found.get(keyword) is None and found.get(f"{keyword}_p") is None:  # products in place of the matrix
             options = {"sparse": False} if kind in ("jacobian", "hessian") else {}
             found[keyword] = of_x(getattr(f, kind), **options)
             if found.get("col_deriv"):

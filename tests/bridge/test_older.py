@@ -28,6 +28,21 @@ def found_by(module, name, *arguments, **keywords):
     return found[0] if isinstance(found, tuple) else found
 
 
+@pytest.mark.parametrize("keyword", ["fhess", "fhess_p"])
+def test_second_derivatives_of_the_users_leave_the_gradient_to_us(keyword):
+    """Given either way, they are called; `fprime` is filled in beside them, and nothing in their place."""
+    asked = []
+
+    def curvature(x, *direction):
+        asked.append(len(direction))
+        matrix = np.array([[2.0, 1.0], [1.0, 12.0 * (x[1] - 2.0) ** 2]])
+        return matrix @ direction[0] if direction else matrix
+
+    found = found_by(ours, "fmin_ncg", bowl, [0.0, 0.0], **{keyword: curvature})
+    assert {*asked} == {int(keyword == "fhess_p")}
+    assert np.array_equal(found, found_by(scipy.optimize, "fmin_ncg", bowl, [0.0, 0.0], slope, **{keyword: curvature}))
+
+
 @pytest.mark.parametrize("name", MINIMISERS)
 class TestMinimisers:
     """Those of the eighties."""

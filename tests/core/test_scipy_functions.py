@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import autograd_lite as al
-from autograd_lite import Variable
+from autograd_lite import Variable, arrays
 
 special, linalg = pytest.importorskip("scipy.special"), pytest.importorskip("scipy.linalg")
 SERVING = ("logsumexp", "softmax", "log_softmax")
@@ -63,6 +63,7 @@ def test_plain_numbers_stay_with_scipy(name):
     assert type(function([1.0, 2.0])[()]) in (np.float64, np.ndarray)
     assert "axis" in inspect.signature(function).parameters
     assert function.__doc__.lstrip().startswith("Compute the")
+    al.array([1.0])  # where Variables are made into arrays, SciPy is met
     assert any(type(x) is Variable for x in np.ravel(function([Variable(1.0), 2.0])))
     assert type(np.ravel(function(Variable(1.0)))[0]) is Variable
     if name == "logsumexp":
@@ -153,3 +154,74 @@ def test_order_of_imports(first):
     program = "; ".join([*lines, "print(al.grad(lambda v: log_softmax(v)[0])([0.0, 0.0]))"])
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[0.5, -0.5]"
+
+
+def _in_a_new_process(*lines):
+    found = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=True)
+    return found.stdout.splitlines()
+
+
+def test_warnings_name_the_line_that_they_named_before():
+    """SciPy counts frames from its function to that line; Python shows a warning once for each."""
+    lines = [
+        "import warnings, numpy as np, scipy.linalg, scipy.special",
+        "H = 1.0 / (np.arange(14) + np.arange(14)[:, None] + 1.0)",
+        "def show():",
+        "    with warnings.catch_warnings(record=True) as met:",
+        "        warnings.simplefilter('always')",
+        "        scipy.linalg.solve(H, H[0])",
+        "        scipy.linalg.inv(H)",
+        "    print([(w.filename, w.lineno) for w in met])",
+        "show()",
+        "import autograd_lite",
+        "show()",
+    ]
+    before, after = _in_a_new_process(*lines)
+    assert before == after == "[('<string>', 6), ('<string>', 7)]"
+
+
+def test_a_second_import():
+    """The functions of SciPy stay their own, and serve the second one's Variables."""
+    found = _in_a_new_process(
+        "import sys, numpy as np, scipy.linalg, scipy.special, autograd_lite",
+        "for name in [name for name in sys.modules if name.partition('.')[0] == 'autograd_lite']: del sys.modules[name]",
+        "import autograd_lite as al",
+        "print(scipy.special.softmax([0.0, 0.0]), scipy.linalg.inv([[2.0]]))",
+        "print(al.grad(lambda v: scipy.special.softmax(v)[0])([0.0, 0.0]))",
+    )
+    assert found == ["[0.5 0.5] [[0.5]]", "[0.25, -0.25]"]
+
+
+def test_many_threads_meet_scipy_at_once():
+    """One of them lets SciPy's functions ask; calls go on meanwhile."""
+    found = _in_a_new_process(
+        "import sys, threading, autograd_lite, scipy.linalg, scipy.special",
+        "from autograd_lite import scipy_functions",
+        "sys.setswitchinterval(1e-6)",
+        "wrong, ready = [], threading.Barrier(8)",
+        "def work():",
+        "    ready.wait()",
+        "    try:",
+        "        scipy_functions.meet()",
+        "        assert [scipy.special.logsumexp(0.5, axis=None) for _ in range(20)] == [0.5] * 20",
+        "    except BaseException as error: wrong.append(error)",
+        "threads = [threading.Thread(target=work) for _ in range(8)]",
+        "for thread in threads: thread.start()",
+        "for thread in threads: thread.join()",
+        "print(wrong)",
+    )
+    assert found == ["[]"]
+
+
+def test_comparisons_are_the_users():
+    """A branch inside a function of SciPy is reported at the line that calls it."""
+    compiled = al.jit(lambda a: linalg.cholesky(a)[0, 0])
+    compiled(np.eye(2))
+    assert "(test_scipy_functions.py:" in str(compiled.paths())
+    assert "<" not in str(compiled.paths()).replace("<=", "")
+
+
+def test_a_long_list_of_floats_is_looked_at_once(monkeypatch):
+    """Not number by number: SciPy's own conversion would take a tenth of that time."""
+    monkeypatch.setattr(arrays, "is_variable", lambda _: pytest.fail("each number is asked"))
+    assert not arrays.holds_variables([[0.5] * 1000, (1, 2.5, True)])

@@ -301,3 +301,30 @@ def test_densities_of_extreme_arguments(case, logarithm):
                 terms = max(terms, (1 if logarithm else abs(value)) / mpmath.fprod(steps[i] for i in indices))
                 allowed = mpf(1e-10) * abs(exact) + 64 * EPS * terms + mpf("1e-290")
                 assert abs(mpf(got) - exact) <= allowed, (indices, got, mpmath.nstr(exact, 17))
+
+
+EXTREMES = [0.0, -1.0, 5e-324, 1e-200, 0.5, 3.0, 1e8, 1e200, 1e306, 1.7e308, math.inf, math.nan]
+SHARES = [0.0, -0.1, 5e-324, 0.3, 0.5, 1.0 - 2.0**-53, 1.0, 1.1, math.nan]
+OF_ONE_SHAPE = [
+    incomplete.gamma_quantile, incomplete.upper_gamma_quantile, lambda a, q: incomplete.t_quantile(q, a),
+    lambda a, q: incomplete.poisson_quantile(q, a, 0.0), lambda a, q: incomplete.poisson_quantile(q, a, 1.0),
+]  # fmt: skip
+OF_TWO_SHAPES = [
+    incomplete.beta_quantile, lambda a, b, q: incomplete.beta_density_by(a, b, q, 2.0),
+    lambda a, b, q: incomplete.beta_density_by(a, b, q, 20.0),
+    lambda a, b, q: incomplete.binom_quantile(q, a, b, 0.0), lambda a, b, q: incomplete.nbinom_quantile(q, a, b, 1.0),
+    lambda a, b, q: incomplete.nbinom_quantile(q, a, b, 0.0),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("function", OF_ONE_SHAPE)
+def test_extreme_arguments_raise_nothing(function):
+    """nan outside the domain, and where numbers overflow on the way; warnings are errors here."""
+    assert {type(function(a, q)) for a in EXTREMES for q in SHARES} == {float}
+
+
+@pytest.mark.parametrize("function", OF_TWO_SHAPES)
+def test_extreme_pairs_raise_nothing(function):
+    """Of a seventh of all, which meets every value of each argument."""
+    pairs = [(a, b, q) for a in EXTREMES for b in [*EXTREMES, 1.0] for q in SHARES]
+    assert {type(function(*arguments)) for arguments in pairs[::7]} == {float}

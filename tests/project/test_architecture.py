@@ -151,8 +151,9 @@ CORE = "core"
 #: Core +118: remedies for functions of SciPy and NumPy, for times, fractions and lists; NaN that a plain list would lose;
 #: modes of `np.take`, weights of `np.cov`. Tape +4: `sparse(f)` prints itself. Bridge +10: unknown keywords of SciPy's
 #: functions with the nearest name.
+#: Core +10: functions of SciPy keep the lines of their warnings, and quantiles of extreme arguments end.
 BUDGETS = {
-    "core": 6848, "maths": 1900, "tape": 10824, "tape.llvm": 3450,
+    "core": 6860, "maths": 1900, "tape": 10824, "tape.llvm": 3450,
     "see": 3760, "train": 389, "bridge": 1275, "command line": 364,
 }  # fmt: skip
 
