@@ -792,9 +792,9 @@ def matrix_power(a: Any, n: int) -> Any:
     def one(a: Array) -> list[Array]:
         found: Array = None
         for digit in f"{n:b}":
-            found = None if found is None else matrices.product(found, found)
+            found = None if found is None else matrices.sums_of_products(found, found)
             if digit == "1":
-                found = a if found is None else matrices.product(found, a)
+                found = a if found is None else matrices.sums_of_products(found, a)
         return [np.eye(len(a)) if found is None else found]
 
     return _each(one, None, a, ends=(2,), gives=[a.shape[-2:]])[0]

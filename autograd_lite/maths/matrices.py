@@ -7,8 +7,9 @@ has the functions that users call.
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from math import nan, prod
 from typing import Any
@@ -26,6 +27,10 @@ EPS = float(np.finfo(np.float64).eps)
 
 Array = Any  # of floats, or of objects: floats and Variables
 Shape = tuple[int, ...]
+
+#: From so many multiplications on a product in a rule is one operation: where nodes for all take longer, and in a trace where
+#: a call back into Python (20 µs) takes some times longer than machine code, whose compilation takes most of a second.
+MANY_PRODUCTS, MANY_TRACED = 200, 2000
 
 
 def block(numbers: Sequence[Any], shape: Shape) -> Array:
@@ -58,10 +63,30 @@ def is_zero(x: Any) -> bool:
 
 
 def product(a: Array, b: Array) -> Array:
-    """a·b; the zeros of a triangle and of an identity make no nodes."""
+    """a·b in a rule: one operation if that saves many nodes, else scalar code; the sums are the same, to the bit."""
     if object not in (a.dtype, b.dtype):
-        with np.errstate(all="ignore"):
-            return a @ b
+        return multiplied(a, b)
+    left, right = (np.array([not is_zero(x) for x in m.ravel().tolist()], dtype=int).reshape(m.shape) for m in (a, b))
+    terms = left @ right
+    if terms.sum() < (MANY_PRODUCTS if context.recording() is None else MANY_TRACED) or terms.max() == 1:
+        return sums_of_products(a, b)
+    (found,) = applied(Product(*a.shape, b.shape[1], quiet=True), a, b)
+    return block(np.where(terms > 0, found, 0.0).ravel().tolist(), found.shape)
+
+
+def multiplied(a: Array, b: Array) -> Array:
+    """a·b of floats, perhaps with axes of lanes first: each sum from first to last, as scalar code and unlike BLAS."""
+    with np.errstate(all="ignore"):
+        if b.shape[-1] == 1 <= b.shape[-2]:  # `einsum` adds up a contiguous row in parts
+            return np.add.accumulate(np.swapaxes(a, -1, -2) * b, axis=-2)[..., -1, :, None]
+        # Its order follows the strides, so it is given one layout.
+        return np.einsum("...ik,...kj->...ij", np.ascontiguousarray(a), np.ascontiguousarray(b))
+
+
+def sums_of_products(a: Array, b: Array) -> Array:
+    """a·b, as scalar code; the zeros of a triangle and of an identity make no nodes."""
+    if object not in (a.dtype, b.dtype):
+        return multiplied(a, b)
     found = np.empty((a.shape[0], b.shape[1]), dtype=object)
     columns = b.T.tolist()
     for i, row in enumerate(a.tolist()):
@@ -88,9 +113,14 @@ class At:
 
     node: Variable
     takes: list[Array]
-    gives: list[Array]
+    given: Callable[[], list[Array]]
     wanted: list[bool]
     numbers: bool
+
+    @cached_property
+    def gives(self) -> list[Array]:
+        """Made where a rule asks for it: each result is a node."""
+        return self.given()
 
 
 class Matrices(Operation):
@@ -214,15 +244,19 @@ class Matrices(Operation):
         wanted = [any(type(a) is Variable for a in part) for part in _rows(arguments, self.takes)]
         if numbers:
             known = self.told or (given := values_of(arguments), self.of_numbers(given))
-            return At(node, cut(known[0], self.takes), cut(known[1], self.gives), wanted, numbers=True)
+            return At(node, cut(known[0], self.takes), lambda: cut(known[1], self.gives), wanted, numbers=True)
         refuse_stale(node)
+        return At(node, blocks(arguments, self.takes), lambda: self._items(node), wanted, numbers=False)
+
+    def _items(self, node: Variable) -> list[Array]:
+        """What it gave as nodes."""
         if self.told is not None:
             results = self.told[1]
         else:
             notes: Any = context.recording()
             blind = notes is not None and notes.blind
-            results = np.ones(self.results) if blind else self.of_numbers(values_of(arguments))
-        return At(node, blocks(arguments, self.takes), blocks(items(node, results), self.gives), wanted, numbers=False)
+            results = np.ones(self.results) if blind else self.of_numbers(values_of(node._arguments))
+        return blocks(items(node, results), self.gives)
 
     def recorded_back(self, node: Variable, cotangents: Cotangents) -> list[float | None]:
         at = self._at(node, numbers=True)
@@ -318,6 +352,30 @@ def inverse(a: Array) -> Array:
     """The inverse in a rule: NaN if there is none."""
     operation = Inverse(len(a), quiet=True)
     return operation.of_numbers(a.ravel()).reshape(a.shape) if a.dtype != object else applied(operation, a)[0]
+
+
+class Product(Matrices):
+    """A·B, of m rows, n terms in a sum and k columns: Ā = C̄·Bᵀ, B̄ = Aᵀ·C̄."""
+
+    name = "product"
+
+    def shapes(self, *sizes: int) -> tuple[tuple[Shape, ...], tuple[Shape, ...]]:
+        m, n, k = sizes
+        return ((m, n), (n, k)), ((m, k),)
+
+    def of_numbers(self, numbers: Array) -> Array:
+        """Infinite numbers have products too."""
+        return multiplied(*cut(numbers, self.takes)).reshape((*numbers.shape[:-1], self.results))
+
+    def pull(self, at: At, bars: list[Any]) -> list[Array | None]:
+        a, b = at.takes
+        return [product(bars[0], b.T) if at.wanted[0] else None, product(a.T, bars[0]) if at.wanted[1] else None]
+
+    def push(self, at: At, dots: list[Any]) -> list[Array]:
+        (a, b), (da, db) = at.takes, dots
+        parts = [] if da is None else [product(da, b)]
+        parts += [] if db is None else [product(a, db)]
+        return [parts[0] if len(parts) == 1 else parts[0] + parts[1]]
 
 
 class Solve(Matrices):

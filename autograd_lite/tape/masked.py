@@ -392,7 +392,7 @@ def joined(
     """
     builder, entered = Data(1 + inputs), list[Entered]()
     for program, places in paths:
-        slots = [*range(1, 1 + own), *(1 + own + place for place in places)]
+        slots = [*range(1, 1 + own), *(1 + own + int(place) for place in places)]
         nested = any(hasattr(f, "in_lanes") for f, _ in program.code)
         entered.append(builder.enter(program, slots, 0 if nested else None))
     if not entered:  # no turn was ever made

@@ -1,6 +1,7 @@
 """Linear algebra, and operations with many results: against mpmath, LAPACK and formulas, on every way to a derivative."""
 
 import copy
+import itertools
 import math
 import pickle
 
@@ -64,7 +65,7 @@ def squared_first_row(a):
     return [vectors[0, k] ** 2 for k in range(a.rows)]
 
 
-RIGHT = np.sin(np.arange(1.0, 49.0)).reshape(24, 2)
+RIGHT = np.sin(np.arange(1.0, 97.0)).reshape(48, 2)
 
 
 def solution(a):
@@ -169,6 +170,77 @@ def test_orders_0_to_2_against_mpmath(name, n):
     found = [ours(a), compiled(a), [column[1] for column in al.jit(al.vmap(ours))(np.stack([1.5 * a, a, a + 0.01]))]]
     for numbers in found:
         assert np.allclose(np.array(numbers, dtype=float), expected, rtol=1e-12, atol=1e-12 * max(map(abs, expected)))
+
+
+class TestProducts:
+    """Products of matrices in rules: one operation where they are many, with the sums of scalar code."""
+
+    @pytest.mark.parametrize("lanes", [(), (3,)])
+    def test_sums_are_those_of_scalar_code(self, lanes):
+        """Each from first to last, whatever the layout, the shape and the lanes; `@` has an order of its own."""
+        rng = np.random.default_rng(0)
+        for m, n, k in itertools.product((1, 2, 7, 20), (1, 2, 9, 33), (1, 2, 8, 21)):
+            a, b = rng.normal(size=(*lanes, m, n)), rng.normal(size=(*lanes, n, k))
+            expected = a[..., :, 0, None] * b[..., None, 0, :]
+            for t in range(1, n):
+                expected = expected + a[..., :, t, None] * b[..., None, t, :]
+            turned = np.swapaxes(np.swapaxes(a, -1, -2).copy(), -1, -2)
+            for left in (a, turned):
+                assert np.array_equal(matrices.multiplied(left, b), expected), (m, n, k)
+
+    @pytest.mark.parametrize(("m", "n", "k"), [(13, 13, 13), (30, 9, 8), (50, 50, 1)])
+    def test_derivatives_are_those_of_scalar_code(self, m, n, k, monkeypatch):
+        """Values to the bit, three orders but for the order of sums; and a row of zeros gives zeros, which are no nodes."""
+        a, b = np.cos(np.arange(1.0, 1.0 + m * n)).reshape(m, n), np.sin(np.arange(1.0, 1.0 + n * k)).reshape(n, k)
+        a[0] = 0.0
+
+        def multiplied(t):
+            left, right = ([[x * t if x else 0.0 for x in row] for row in given.tolist()] for given in (a, b))
+            return matrices.product(np.array(left, dtype=object), np.array(right, dtype=object))
+
+        f = number(multiplied)
+        first, second = al.grad(f), al.grad(al.grad(f))
+        every = lambda t: (f(t), first(t), second(t), al.grad(second)(t), al.hvp(f, (t,), (2.0,)))
+        found, compiled = every(0.7), al.jit(every)(0.7)
+        results = multiplied(al.Variable(0.7))
+        assert [type(x) for x in results.ravel().tolist()] == [float] * k + [al.Variable] * (m * k - k)
+        assert {x.primitive.name for x in results.ravel()[k:]} == {"product"}
+        monkeypatch.setattr(matrices, "MANY_PRODUCTS", math.inf)
+        monkeypatch.setattr(matrices, "MANY_TRACED", math.inf)
+        written = every(0.7)
+        assert found[0] == compiled[0] == written[0]
+        # Each order is a sum of at most four times m·n·k terms t²·a·b, t·a·b or a·b, in whatever order.
+        error = 4 * (m * n * k) * EPS * 4 * (np.abs(a) @ np.abs(b)).sum()
+        assert np.allclose(found, written, rtol=0.0, atol=error)
+        assert np.allclose(compiled, written, rtol=0.0, atol=error)
+
+    @pytest.mark.parametrize("name", ["solve", "inv", "det", "slogdet", "cholesky", "eigh", "expm", "lstsq", "pinv"])
+    def test_second_derivatives_grow_with_the_entries(self, name):
+        """Twice the rows, four times the nodes of a Hessian product, not the eight times of products as scalar code.
+
+        Lower powers of n move the quotient from 4 by less than a twentieth; products that are scalar code of 16 rows only
+        make it smaller.
+        """
+        f, _, kind = FUNCTIONS[name]
+        counts = []
+        for n in (16, 32):
+            a = taken(kind, n)
+            counts.append(len(al.trace(lambda a, v: al.hvp(number(f), (a,), (v,)), a, a)))
+        assert counts[1] <= 4.2 * counts[0]
+
+    @pytest.mark.parametrize("name", ["solve", "inv", "cholesky", "lstsq", "expm"])
+    def test_gradients_have_the_bits_of_compiled_ones(self, name):
+        """Below and above the size from which on a product is one operation: LAPACK gets the same numbers."""
+        f, _, kind = FUNCTIONS[name]
+        for n in (6, 14):
+            a = taken(kind, n)
+            assert np.array_equal(al.grad(number(f))(a), al.jit(al.grad(number(f)))(a)), n
+
+    @full
+    @pytest.mark.parametrize("name", ["solve", "inv", "det", "slogdet", "cholesky", "eigh", "expm", "lstsq"])
+    def test_orders_against_mpmath(self, name):
+        """As of small matrices; products of 14 rows are operations in traces too."""
+        test_orders_0_to_2_against_mpmath(name, 14)
 
 
 @pytest.mark.parametrize("name", ["solve", "inv", "det", "slogdet", "eigh"])
@@ -771,7 +843,7 @@ class TestPrograms:
 
 
 @full
-@pytest.mark.parametrize("n", [2, 4, 5])
+@pytest.mark.parametrize("n", [2, 4, 5, 14])
 def test_third_derivatives(n):
     """Of the determinant, a polynomial, and of the logarithm of it."""
     a, direction = regular(n), np.random.default_rng(n).normal(size=(n, n))
@@ -842,7 +914,7 @@ class TestNumbersWithoutAnEnd:
 
     def test_vector_beside_equal_eigenvalues(self):
         """The vector of a simple eigenvalue has a derivative: NaN by `grad`, right by `jit`."""
-        for n in (3, 5):
+        for n in (3, 5, 14):
             m = np.diag([1.0, 1.0, *np.arange(3.0, n + 1.0)])
             expected = np.zeros((n, n))
             expected[-1, 0] = 1.0 / (n - 1.0)  # v of n moves towards that of 1 by 1/(n - 1)

@@ -152,8 +152,10 @@ CORE = "core"
 #: modes of `np.take`, weights of `np.cov`. Tape +4: `sparse(f)` prints itself. Bridge +10: unknown keywords of SciPy's
 #: functions with the nearest name.
 #: Core +10: functions of SciPy keep the lines of their warnings, and quantiles of extreme arguments end.
+#: Maths +33: products of matrices in rules are one operation, so that second derivatives grow as products do: a Hessian
+#: through the inverse of 20 rows is ready in 1 s, not 6.
 BUDGETS = {
-    "core": 6860, "maths": 1900, "tape": 10824, "tape.llvm": 3450,
+    "core": 6860, "maths": 1933, "tape": 10824, "tape.llvm": 3450,
     "see": 3760, "train": 389, "bridge": 1275, "command line": 364,
 }  # fmt: skip
 
