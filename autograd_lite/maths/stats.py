@@ -527,7 +527,7 @@ poisson = Distribution(
 binom = Distribution(
     "binom", {"n": _count, "p": _probability}, (0.0, lambda n, _: n), discrete=True,
     logpmf=lambda k, n, p: _log_binomial(k, n - k, p),
-    ends=(lambda k, n, p: p * (1.0 - p), lambda k, n, p: _binomial(k, n - k) * pow(p, k) * pow(1.0 - p, n - k)),
+    ends=(lambda *s: s[-1] * (1.0 - s[-1]), lambda k, n, p: _binomial(k, n - k) * pow(p, k) * pow(1.0 - p, n - k)),
     cdf=lambda k, n, p: where(less(k, n), upper_beta(k + 1.0, n - k, p), 1.0),
     sf=lambda k, n, p: where(less(k, n), lower_beta(k + 1.0, n - k, p), 0.0),
     ppf=lambda q, n, p: binom_quantile(q, n, p, 0.0), isf=lambda q, n, p: binom_quantile(q, n, p, 1.0),
@@ -544,7 +544,7 @@ bernoulli = Distribution(
 )  # fmt: skip
 geom = Distribution(
     "geom", {"p": _probability}, (1.0, math.inf), discrete=True, logpmf=lambda k, p: log(p) + xlog1py(k - 1.0, -p),
-    ends=(lambda k, p: p * (1.0 - p), lambda k, p: p * pow(1.0 - p, k - 1.0)),
+    ends=(lambda _, p: p * (1.0 - p), lambda k, p: p * pow(1.0 - p, k - 1.0)),
     cdf=lambda k, p: where(1.0 - p, -expm1(xlog1py(k, -p)), 1.0 - pow(1.0 - p, k)),
     sf=lambda k, p: where(1.0 - p, exp(xlog1py(k, -p)), pow(1.0 - p, k)), logsf=lambda k, p: xlog1py(k, -p),
     ppf=lambda q, p: _geometric_quantile(log1p(-q), p, lambda k: 1.0 - less(-expm1(xlog1py(k, -p)), q)),
@@ -554,7 +554,7 @@ nbinom = Distribution(
     "nbinom", {"n": _positive, "p": _probability}, _HALF_LINE, discrete=True,
     logpmf=lambda k, n, p: where(k, log(div(n, n + k)), 0.0) + _log_binomial(n, k, p),
     ends=(
-        lambda k, n, p: 1.0 - p,
+        lambda *s: 1.0 - s[-1],
         lambda k, n, p: where(k, div(exp(-betaln(k + 1.0, n)), n + k), 1.0) * pow(p, n) * pow(1.0 - p, k),
     ),
     ppf=lambda q, n, p: nbinom_quantile(q, n, p, 0.0), isf=lambda q, n, p: nbinom_quantile(q, n, p, 1.0),
