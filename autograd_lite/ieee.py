@@ -6,7 +6,6 @@ Inside the platform's `libm` is called, through `math`.
 
 import math
 from collections.abc import Callable
-from functools import lru_cache
 from math import copysign, inf, isinf, isnan, nan, pi
 from typing import Any
 
@@ -49,7 +48,10 @@ def lgamma1p(a: float) -> float:
     """log Γ(1 + a), also for a so small that 1 + a is 1: -γ·a + Σ ζ(k)·(-a)ᵏ/k (Abramowitz & Stegun 6.1.33)."""
     if abs(a) > 0.1:
         return _lgamma(1.0 + a)
-    return -EULER * a + math.fsum(zeta * (-a) ** k / k for k, zeta in enumerate(_ZETA, start=2))
+    series = 0.0
+    for k in range(15, 1, -1):
+        series = series * -a + _ZETA[k - 2] / k
+    return -a * (EULER - a * series)
 
 
 def lgamma(x: float) -> float:
@@ -276,7 +278,8 @@ def _sinc_series(u: float, n: int) -> float:
         term *= -square / (m * (m - 1))
 
 
-_BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510, 43867 / 798, -174611 / 330)
+BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510, 43867 / 798, -174611 / 330)
+FACTORIALS = tuple(float(math.factorial(k)) for k in range(171))
 
 
 def polygamma(n: float, x: float) -> float:
@@ -285,65 +288,90 @@ def polygamma(n: float, x: float) -> float:
     Reflection moves x to the right half line, the recurrence moves it beyond 10 + n, and there the asymptotic series
     converges to double precision (Abramowitz & Stegun 6.4.11). Accuracy: a few ULP away from the zeros of ψ⁽ⁿ⁾.
     """
+    if n == 0.0:
+        return digamma(x)
     if not is_order(n) or isnan(x) or x == -inf or (x <= 0.0 and x == math.floor(x)):
         return nan
     order = int(n)
     if x == inf:
-        return inf if order == 0 else 0.0
+        return 0.0
     if x < 0.0:  # (-1)ⁿ ψ⁽ⁿ⁾(1-x) - ψ⁽ⁿ⁾(x) = dⁿ/dxⁿ π cot πx
-        return (-1.0) ** order * polygamma(n, 1.0 - x) - _cotangent_derivative(order, x)
-    if order == 0:
-        return _digamma_right(x)
+        right = polygamma(n, 1.0 - x)
+        return (right if order % 2 == 0 else -right) - _cotangent_derivative(order, x)
     sign_ = -1.0 if order % 2 == 0 else 1.0
-    terms = []
-    try:
-        while x < 10.0 + order:
-            terms.append(math.factorial(order) * math.pow(1.0 / x, order + 1))
-            x += 1.0
-        r = 1.0 / x
-        terms.append(math.factorial(order - 1) * r**order)
-        terms.append(0.5 * math.factorial(order) * r ** (order + 1))
-        factor = math.factorial(order + 1) * r ** (order + 2)  # (2k+n-1)!/x^(2k+n)
-        for k, bernoulli in enumerate(_BERNOULLI, start=1):
-            terms.append(bernoulli * factor / math.factorial(2 * k))
-            factor *= (2 * k + order) * (2 * k + order + 1) * r * r
-    except (OverflowError, ZeroDivisionError):  # next to the pole at 0
-        return sign_ * inf
-    return sign_ * math.fsum(terms)
+    total = lost = 0.0
+    while x < 10.0 + order:
+        term = FACTORIALS[order] * pow(1.0 / x, order + 1)
+        lost += lost_in(total, term)
+        total += term
+        x += 1.0
+    r = 1.0 / x
+    for term in (FACTORIALS[order - 1] * pow(r, order), 0.5 * FACTORIALS[order] * pow(r, order + 1)):
+        lost += lost_in(total, term)
+        total += term
+    factor = FACTORIALS[order + 1] * pow(r, order + 2)  # (2k+n-1)!/x^(2k+n)
+    for k, bernoulli in enumerate(BERNOULLI, start=1):
+        term = bernoulli * factor / FACTORIALS[2 * k]
+        lost += lost_in(total, term)
+        total += term
+        factor *= (2 * k + order) * (2 * k + order + 1) * r * r
+    return sign_ * (total if isinf(total) else total + lost)  # inf next to the pole at 0
 
 
 def digamma(x: float) -> float:
-    return polygamma(0.0, x)
+    if isnan(x) or x == -inf or (x <= 0.0 and x == math.floor(x)):
+        return nan
+    if x < 0.0:  # ψ(1-x) - ψ(x) = π cot πx
+        phase = math.remainder(x, 1.0)
+        return _digamma_right(1.0 - x) - pi * (math.cos(pi * phase) / math.sin(pi * phase))
+    return inf if isinf(x) else _digamma_right(x)
 
 
 def _digamma_right(x: float) -> float:
-    terms = []
+    """For positive x; what comes before the logarithm and the series is summed with its roundings."""
+    total = lost = 0.0
     while x < 10.0:
-        terms.append(-1.0 / x)
+        term = -1.0 / x
+        lost += lost_in(total, term)
+        total += term
         x += 1.0
-    terms += (math.log(x), -0.5 / x)
-    square, power = 1.0 / x / x, 1.0
-    for k, bernoulli in enumerate(_BERNOULLI, start=1):
-        power *= square
-        terms.append(-bernoulli * power / (2 * k))
-    return math.fsum(terms)
+    series, square = 0.0, 1.0 / x / x
+    for k in range(10, 0, -1):
+        series = series * square + BERNOULLI[k - 1] / (2 * k)
+    for term in (math.log(x), -0.5 / x, -series * square):
+        lost += lost_in(total, term)
+        total += term
+    return total if isinf(total) else total + lost
 
 
-@lru_cache
-def _cotangent_polynomial(n: int) -> tuple[int, ...]:
-    """Coefficients of P in dⁿ/dtⁿ cot t = P(cot t), lowest power first: each d/dt makes -(1 + c²)·P′ of P."""
+def lost_in(a: float, b: float) -> float:
+    """What the rounding of a + b loses (Knuth)."""
+    total = a + b
+    part = total - a
+    return (a - (total - part)) + (b - part)
+
+
+def _cotangent_polynomials(orders: int) -> tuple[float, ...]:
+    """Coefficients of P in dⁿ/dtⁿ cot t = P(cot t), lowest power first, order after order: d/dt makes -(1 + c²)·P′ of P."""
     coefficients: tuple[int, ...] = (0, 1)
-    for _ in range(n):
+    found = [0, 1]
+    for _ in range(orders):
         slopes = [power * c for power, c in enumerate(coefficients)][1:]
         coefficients = tuple(-a - b for a, b in zip((*slopes, 0, 0), (0, 0, *slopes), strict=True))
-    return coefficients
+        found += coefficients
+    return tuple(map(float, found))
+
+
+_COTANGENT = _cotangent_polynomials(80)
 
 
 def _cotangent_derivative(n: int, x: float) -> float:
     """The n-th derivative of π cot πx."""
     phase = math.remainder(x, 1.0)  # exact: cot πx has period 1
     cotangent = math.cos(pi * phase) / math.sin(pi * phase)
-    try:
-        return pi ** (n + 1) * math.fsum(c * cotangent**k for k, c in enumerate(_cotangent_polynomial(n)))
-    except OverflowError:
-        return nan
+    total = lost = 0.0
+    for k in range((n + 1) % 2, n + 2, 2):  # the powers that it has
+        term = _COTANGENT[n * (n + 3) // 2 + k] * pow(cotangent, k)
+        lost += lost_in(total, term)
+        total += term
+    return pow(pi, n + 1) * (total + lost)

@@ -6,6 +6,7 @@ a function gives `nan` outside its domain and never raises.
 """
 
 import math
+import sys
 from collections.abc import Callable
 from math import comb, exp, expm1, inf, isnan, log, log1p, nan
 from statistics import NormalDist
@@ -17,6 +18,7 @@ from autograd_lite import ieee, special
 from autograd_lite.ieee import is_order
 from autograd_lite.special import polygamma_gap, stirling_error
 
+_MOST = sys.float_info.max
 Vector = npt.NDArray[np.float64]
 
 # -------------------------------------------------------------------------------------------------------- quadrature
@@ -293,6 +295,8 @@ def _gamma_quantile(a: float, p: float, *, lower: bool) -> float:
         return a
     if p > 0.5:
         p, lower = 1.0 - p, not lower
+    if a > 1e40:  # the distribution has less than an ULP of it
+        return a
     share, sign = (special.gammainc, 1.0) if lower else (special.gammaincc, -1.0)
     logarithm = (log(p) if lower else log1p(-p)) + ieee.lgamma(a + 1.0)
     power = ieee.exp(logarithm / a)  # of the first term of the series, which is all where x is small
@@ -402,9 +406,9 @@ def _whole_quantile(reached: Callable[[float], bool], start: float, low: float, 
                 return nan
             bottom, step = top, 2.0 * step
             top += step
-        top = min(top, high)
+        top = min(top, high, _MOST)
     while top - bottom > 1.0:
-        middle = float(math.floor(0.5 * (top + bottom)))
+        middle = float(math.floor(0.5 * top + 0.5 * bottom))
         if middle in (top, bottom):
             break
         top, bottom = (middle, bottom) if reached(middle) else (top, middle)
@@ -420,6 +424,8 @@ def _discrete(
     nan where the mean is 2⁵³ or more.
     """
     low, high = ends
+    if not (mean < inf and variance < inf):
+        return nan
     if q == (1.0 if upper else 0.0):
         return low - 1.0
     if q == (0.0 if upper else 1.0):

@@ -665,9 +665,18 @@ def log_beta_density(x: Any, a: Any, b: Any) -> Any:
     return where(less(1e-100, x) * less(x, 1.0) * less(20.0, n), inside, plain)
 
 
+def beta_density(x: Any, a: Any, b: Any) -> Any:
+    """xᵃ⁻¹·(1 - x)ᵇ⁻¹/B(a, b) by its logarithm, or as it stands at 0 and 1, where that has infinite slopes."""
+    inside = x * (1.0 - x)
+    a_there, b_there = where(inside, 1.0, a), where(inside, 1.0, b)
+    plain = pow(x, a_there - 1.0) * pow(1.0 - x, b_there - 1.0) * exp(-betaln(a_there, b_there))
+    return where(inside, exp(log_beta_density(x, a, b)), plain)
+
+
 def log_gamma_density(x: Any, a: Any) -> Any:
     """log(xᵃ⁻¹·e⁻ˣ/Γ(a)) by Stirling's formula (Loader 2000), or as it stands at 0."""
-    return where(x, 0.5 * log(a * (0.5 / pi)) - log(x) - stirling_error(a, 0.0) - kl_div(a, x), xlogy(a - 1.0, x) - lgamma(a))
+    inside = 0.5 * log(a * (0.5 / pi)) - log(x) - stirling_error(a, 0.0) - kl_div(a, x)
+    return where(x, inside, xlogy(a - 1.0, x) - lgamma(a) - x)
 
 
 def log_t_density(y: Any, v: Any) -> Any:
@@ -686,7 +695,7 @@ def log_t_density(y: Any, v: Any) -> Any:
 def _incomplete_beta(name: str, value: Any, sign: float, formula: str) -> Any:
     return rule(
         name, value, lambda a, b, x, y: sign * betainc_by(a, b, x, 10.0), lambda a, b, x, y: sign * betainc_by(a, b, x, 1.0),
-        lambda a, b, x, y: sign * exp(log_beta_density(x, a, b)), domain=(POSITIVE, POSITIVE, Interval(0.0, 1.0)),
+        lambda a, b, x, y: sign * beta_density(x, a, b), domain=(POSITIVE, POSITIVE, Interval(0.0, 1.0)),
         formula=f"{formula}xᵃ⁻¹(1 - x)ᵇ⁻¹/B(a, b);  by a and b integrals of the derivatives of that", saturates=True,
         source="DLMF 8.17.22", helper=True)
 
@@ -805,11 +814,11 @@ def _near_zeros_of_slope(x: float) -> float:
 
 
 j0: One = rule(
-    "j0", lambda x: special.bessel_j(x, 0.0), lambda x, y: -j1(x), formula="y = J₀(x),   dy/dx = -J₁(x)", saturates=True,
+    "j0", special.j0, lambda x, y: -j1(x), formula="y = J₀(x),   dy/dx = -J₁(x)", saturates=True,
     source="DLMF 10.6; Miller's recurrence, Hankel's expansion", ulp=(_near_zeros(0.0), _near_zeros(1.0)),
     reference=lambda mp, x: mp.besselj(0, x))
 j1: One = rule(
-    "j1", lambda x: special.bessel_j(x, 1.0), lambda x, y: 0.5 * (j0(x) - bessel_j(x, 2.0)),  # not J₀ - J₁/x: 0/0 at 0
+    "j1", special.j1, lambda x, y: 0.5 * (j0(x) - bessel_j(x, 2.0)),  # not J₀ - J₁/x: 0/0 at 0
     formula="y = J₁(x),   dy/dx = ½(J₀(x) - J₂(x))", saturates=True, source="DLMF 10.6",
     ulp=(_near_zeros(1.0), _near_zeros_of_slope), reference=lambda mp, x: mp.besselj(1, x))
 bessel_j: Several = rule(
@@ -818,11 +827,11 @@ bessel_j: Several = rule(
     formula="y = Jₙ(x),   ∂y/∂x = ½(Jₙ₋₁(x) - Jₙ₊₁(x));  n a constant integer",
     saturates=True, source="DLMF 10.6", reference=lambda mp, x, n: mp.besselj(n, x), helper=True)
 i0: One = rule(
-    "i0", lambda x: special.bessel_i(x, 0.0), lambda x, y: i1(x), formula="y = I₀(x),   dy/dx = I₁(x)",
+    "i0", special.i0, lambda x, y: i1(x), formula="y = I₀(x),   dy/dx = I₁(x)",
     source="DLMF 10.29; Miller's recurrence, Hankel's expansion", ulp=(10.0, 10.0),
     reference=lambda mp, x: mp.besseli(0, x))
 i1: One = rule(
-    "i1", lambda x: special.bessel_i(x, 1.0), lambda x, y: 0.5 * (i0(x) + bessel_i(x, 2.0)),
+    "i1", special.i1, lambda x, y: 0.5 * (i0(x) + bessel_i(x, 2.0)),
     formula="y = I₁(x),   dy/dx = ½(I₀(x) + I₂(x))", source="DLMF 10.29", ulp=(10.0, 10.0),
     reference=lambda mp, x: mp.besseli(1, x))
 bessel_i: Several = rule(

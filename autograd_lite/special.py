@@ -8,9 +8,8 @@ import math
 from math import expm1, inf, isinf, isnan, log1p, nan, pi
 
 from autograd_lite import ieee
-from autograd_lite.ieee import exp, is_order, lgamma1p, log
+from autograd_lite.ieee import BERNOULLI, FACTORIALS, exp, is_order, lgamma1p, log, lost_in
 
-_BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510, 43867 / 798, -174611 / 330)
 _LOG_ROOT = 0.5 * math.log(2.0 * pi)
 
 
@@ -25,36 +24,40 @@ def stirling_error(x: float, n: float = 0.0) -> float:
     sign = -1.0 if order % 2 else 1.0
     if x == 0.0 or isinf(x):
         return 0.0 if x else sign * inf
-    terms = []
-    try:
-        while x < 10.0 + order:
-            terms.append(_stirling_difference(x, order))
-            x += 1.0
-        factor = math.factorial(order) * (1.0 / x) ** (order + 1)  # (2k+n-2)!/x^(2k+n-1)
-    except (OverflowError, ZeroDivisionError):
-        return sign * inf
-    for k, bernoulli in enumerate(_BERNOULLI, start=1):
-        terms.append(sign * bernoulli / math.factorial(2 * k) * factor)
+    total = lost = 0.0
+    while x < 10.0 + order:
+        term = _stirling_difference(x, order)
+        lost += lost_in(total, term)
+        total += term
+        x += 1.0
+    factor = FACTORIALS[order] * ieee.pow(1.0 / x, order + 1)  # (2k+n-2)!/x^(2k+n-1)
+    for k, bernoulli in enumerate(BERNOULLI, start=1):
+        term = sign * bernoulli / FACTORIALS[2 * k] * factor
+        lost += lost_in(total, term)
+        total += term
         factor *= (2 * k + order - 1) * (2 * k + order) / x / x
-    return math.fsum(terms)
+    return total if isinf(total) else total + lost
 
 
 def _stirling_difference(x: float, n: int) -> float:
     """The n-th derivative of D(x) = (x + ½)·log(1 + 1/x) - 1, with v = 1/(2x + 1): Σ v²ʲ/(2j + 1) over j ≥ 1."""
     if n >= 2:  # of ½·(1/x - 1/(x + 1))² = ½·x⁻²·(x + 1)⁻², by Leibniz's rule
         m, p, q = n - 2, 1.0 / x, 1.0 / (x + 1.0)
-        total = math.fsum(
-            math.comb(m, i) * math.factorial(i + 1) * math.factorial(m - i + 1) * p ** (i + 2) * q ** (m - i + 2)
-            for i in range(m + 1)
-        )
-        return (0.5 if m % 2 == 0 else -0.5) * total
+        total = lost = 0.0
+        for i in range(m + 1):
+            term = (i + 1) * (m - i + 1) * ieee.pow(p, i + 2) * ieee.pow(q, m - i + 2)
+            lost += lost_in(total, term)
+            total += term
+        half = 0.5 if m % 2 == 0 else -0.5
+        return half * FACTORIALS[m] * (total if isinf(total) else total + lost)
     logarithm = log1p(1.0 / x) if x > 1e-300 else -log(x)
     if x < 0.5:
         return (x + 0.5) * logarithm - 1.0 if n == 0 else logarithm - 0.5 / x - 0.5 / (x + 1.0)
     v = 1.0 / (2.0 * x + 1.0)
-    if n == 0:
-        return math.fsum(v ** (2 * j) / (2 * j + 1) for j in range(1, 27))
-    return -2.0 * math.fsum(v ** (2 * j + 1) * (2 * j / (2 * j + 1)) for j in range(1, 27))
+    square, total = v * v, 0.0
+    for j in range(26, 0, -1):
+        total = total * square + (1.0 / (2 * j + 1) if n == 0 else 2 * j / (2 * j + 1))
+    return square * total if n == 0 else -2.0 * v * square * total
 
 
 def polygamma_gap(x: float, a: float, n: float) -> float:
@@ -65,25 +68,27 @@ def polygamma_gap(x: float, a: float, n: float) -> float:
         return ieee.polygamma(n, x + a) - ieee.polygamma(n, x)
     order = int(n)
     sign = 1.0 if order % 2 == 0 else -1.0
-    terms = []
-    try:
-        while x < 10.0 + order:
-            terms.append(-math.factorial(order) * _power_gap(x, a, order + 1))
-            x += 1.0
-        terms.append(log1p(a / x) if order == 0 else -math.factorial(order - 1) * _power_gap(x, a, order))
-        terms.append(-0.5 * math.factorial(order) * _power_gap(x, a, order + 1))
-        for k, bernoulli in enumerate(_BERNOULLI, start=1):
-            factor = math.factorial(2 * k + order - 1) / math.factorial(2 * k)
-            terms.append(-bernoulli * factor * _power_gap(x, a, 2 * k + order))
-        return sign * math.fsum(terms)
-    except OverflowError:  # next to the pole at 0
-        return sign * inf
+    total = lost = 0.0
+    while x < 10.0 + order:
+        term = -FACTORIALS[order] * _power_gap(x, a, order + 1)
+        lost += lost_in(total, term)
+        total += term
+        x += 1.0
+    first = log1p(a / x) if order == 0 else -FACTORIALS[order - 1] * _power_gap(x, a, order)
+    for term in (first, -0.5 * FACTORIALS[order] * _power_gap(x, a, order + 1)):
+        lost += lost_in(total, term)
+        total += term
+    for k, bernoulli in enumerate(BERNOULLI, start=1):
+        term = -bernoulli * (FACTORIALS[2 * k + order - 1] / FACTORIALS[2 * k]) * _power_gap(x, a, 2 * k + order)
+        lost += lost_in(total, term)
+        total += term
+    return sign * (total + lost if abs(total) < inf else inf)  # next to the pole at 0
 
 
 def _power_gap(x: float, a: float, m: int) -> float:
     """(x + a)⁻ᵐ - x⁻ᵐ."""
     ratio = a / x
-    return math.pow(1.0 / x, m) * (expm1(-m * log1p(ratio)) if ratio < inf else -1.0)
+    return ieee.pow(1.0 / x, m) * (expm1(-m * log1p(ratio)) if ratio < inf else -1.0)
 
 
 def betaln(a: float, b: float) -> float:
@@ -100,21 +105,24 @@ def betaln(a: float, b: float) -> float:
     if a == 1.0 or b == 1.0:
         return -log(a * b)
     if b < 1.0:  # Γ(1 + x) = x·Γ(x): no difference of large numbers
-        return math.fsum(
-            (log(a / b + 1.0) - log(a), math.lgamma(1.0 + a), math.lgamma(1.0 + b), -math.lgamma(1.0 + a + b))
-        )
+        large, other = log(a / b + 1.0) - log(a), math.lgamma(1.0 + a)
+        return _sum_of_four(large, other, math.lgamma(1.0 + b), -math.lgamma(1.0 + a + b))
     ratio = a / b
     share = ratio / (1.0 + ratio)  # a/(a + b)
-    parts = (
-        stirling_error(a) + stirling_error(b) - stirling_error(a + b) + _LOG_ROOT,
-        -0.5 * log(a) + 0.5 * log1p(ratio),
+    return _sum_of_four(
         a * log(share) if share > 0.0 else a * (log(a) - log(b)),
         -b * log1p(ratio),
+        -0.5 * log(a) + 0.5 * log1p(ratio),
+        stirling_error(a) + stirling_error(b) - stirling_error(a + b) + _LOG_ROOT,
     )
-    try:
-        return math.fsum(parts)
-    except OverflowError:
-        return -inf
+
+
+def _sum_of_four(a: float, b: float, c: float, d: float) -> float:
+    """Rounded almost once; -inf where the first is."""
+    two, three = a + b, a + b + c
+    total = three + d
+    lost = lost_in(a, b) + lost_in(two, c) + lost_in(three, d)
+    return total if isinf(total) else total + lost
 
 
 def _betaln_left(a: float, b: float) -> float:
@@ -151,7 +159,96 @@ def _log1pmx(w: float) -> float:
     if not -0.5 < w < 1.0:
         return ieee.log1p(w) - w
     v = w / (2.0 + w)
-    return -w * v + 2.0 * v * v * v * math.fsum(v ** (2 * j) / (2 * j + 3) for j in range(18))
+    square, total = v * v, 0.0
+    for j in range(17, -1, -1):
+        total = total * square + 1.0 / (2 * j + 3)
+    return 2.0 * v * square * total - w * v
+
+
+# ------------------------------------------------------------------------------------------------ Python's Γ and log Γ
+
+_LANCZOS_TOP = (
+    23531376880.410759688572007674451636754734846804940, 42919803642.649098768957899047001988850926355848959,
+    35711959237.355668049440185451547166705960488635843, 17921034426.037209699919755754458931112671403265390,
+    6039542586.3520280050642916443072979210699388420708, 1439720407.3117216736632230727949123939715485786372,
+    248874557.86205415651146038641322942321632125127801, 31426415.585400194380614231628318205362874684987640,
+    2876370.6289353724412254090516208496135991145378768, 186056.26539522349504029498971604569928220784236328,
+    8071.6720023658162106380029022722506138218516325024, 210.82427775157934587250973392071336271166969580291,
+    2.5066282746310002701649081771338373386264310793408,
+)  # fmt: skip
+_LANCZOS_BOTTOM = (
+    0.0, 39916800.0, 120543840.0, 150917976.0, 105258076.0, 45995730.0, 13339535.0, 2637558.0, 357423.0, 32670.0, 1925.0,
+    66.0, 1.0,
+)  # fmt: skip
+_LANCZOS_G = 6.024680040776729583740234375
+
+
+def _lanczos(x: float) -> float:
+    top = bottom = 0.0
+    if x < 5.0:
+        for k in range(12, -1, -1):
+            top, bottom = top * x + _LANCZOS_TOP[k], bottom * x + _LANCZOS_BOTTOM[k]
+    else:
+        for k in range(13):
+            top, bottom = top / x + _LANCZOS_TOP[k], bottom / x + _LANCZOS_BOTTOM[k]
+    return top / bottom
+
+
+def _signed_sine_of_pi(x: float) -> float:
+    y = math.fmod(abs(x), 2.0)
+    if y < 0.25 or y >= 1.75:
+        return math.copysign(1.0, x) * math.sin(pi * (y if y < 0.25 else y - 2.0))
+    if y < 0.75 or y >= 1.25:
+        return math.copysign(1.0, x) * (math.cos(pi * (y - 0.5)) if y < 0.75 else -math.cos(pi * (y - 1.5)))
+    return math.copysign(1.0, x) * math.sin(pi * (1.0 - y))
+
+
+def lanczos_lgamma(x: float) -> float:
+    """`math.lgamma`, operation by operation (CPython, mathmodule.c), for machine code; inf at the poles."""
+    if isnan(x) or isinf(x):
+        return abs(x)
+    if x == math.floor(x) and x <= 2.0:
+        return inf if x <= 0.0 else 0.0
+    size = abs(x)
+    if size < 1e-20:
+        return -math.log(size)
+    found = math.log(_lanczos(size)) - _LANCZOS_G
+    found += (size - 0.5) * (math.log(size + _LANCZOS_G - 0.5) - 1.0)
+    if x < 0.0:
+        found = (
+            1.144729885849400174143427351353058711647 - math.log(abs(_signed_sine_of_pi(size))) - math.log(size) - found
+        )
+    return found
+
+
+def lanczos_gamma(x: float) -> float:
+    """`ieee.gamma`, operation by operation, for machine code."""
+    if isnan(x) or isinf(x) or x == 0.0:
+        return x if x > 0.0 else nan if x != 0.0 else math.copysign(inf, x)
+    whole, size = x == math.floor(x), abs(x)
+    if whole and x <= 23.0:
+        return nan if x < 0.0 else FACTORIALS[int(x) - 1]
+    if size < 1e-20:
+        return 1.0 / x
+    if size > 200.0:
+        return inf if x > 0.0 else 0.0 / _signed_sine_of_pi(x)
+    g = _LANCZOS_G - 0.5
+    y = size + g
+    z = (y - size) - g if size > g else (y - g) - size
+    z = z * _LANCZOS_G / y
+    if x < 0.0:
+        found = -pi / _signed_sine_of_pi(size) / size * exp(y) / _lanczos(size)
+        found -= z * found
+        if size < 140.0:
+            return found / math.pow(y, size - 0.5)
+        root = math.pow(y, size / 2.0 - 0.25)
+        return found / root / root
+    found = _lanczos(size) / exp(y)
+    found += z * found
+    if size < 140.0:
+        return found * math.pow(y, size - 0.5)
+    root = math.pow(y, size / 2.0 - 0.25)
+    return found * root * root
 
 
 # -------------------------------------------------------------------------------------- incomplete gamma and beta
@@ -188,10 +285,11 @@ def _incomplete_gamma(a: float, x: float, *, lower: bool) -> float:
         return _temme(a, x, lower=lower)
     if x < 0.3 and a < 1.0 and not lower:
         return _upper_small(a, x)
+    term = _gamma_term(a, x)
     if x < a + 1.0 and (lower or a >= 1.0):
-        found = min(_gamma_term(a, x) * _gamma_series(a, x), 1.0)
+        found = min(term * _gamma_series(a, x), 1.0) if term > 0.0 else 0.0
         return found if lower else 1.0 - found
-    found = min(a * _gamma_term(a, x) * _gamma_fraction(a, x), 1.0)
+    found = min(a * term * _gamma_fraction(a, x), 1.0) if term > 0.0 else 0.0
     return 1.0 - found if lower else found
 
 
@@ -220,7 +318,7 @@ def _gamma_fraction(a: float, x: float) -> float:
         d = 1.0 / (step * d + b or 1e-300)
         c = b + step / c or 1e-300
         h *= c * d
-        if abs(c * d - 1.0) < 2e-16:
+        if not abs(c * d - 1.0) >= 2e-16:  # also of nan
             break
     return h
 
@@ -327,12 +425,13 @@ def _fraction_by_a(a: float, x: float, order: int) -> Series:
     return h
 
 
+#: Coefficients of powers of η up to η⁷, of 1, 1/a, 1/a² and 1/a³.
 _TEMME = (
-    (-1 / 3, 1 / 12, -2 / 135, 1 / 864, 1 / 2835, -139 / 777600, 3.919263178522438e-05, -2.185448510679992e-06),
-    (-1 / 540, -1 / 288, 1 / 378, -0.0009902263374485596, 0.00020576131687242798, -4.018775720164609e-07),
-    (25 / 6048, -139 / 51840, 0.0007716049382716049, 2.0093878600823047e-06),
-    (0.0006494341563786008, 0.00022947209362139917),
-)
+    -1 / 3, 1 / 12, -2 / 135, 1 / 864, 1 / 2835, -139 / 777600, 3.919263178522438e-05, -2.185448510679992e-06,
+    -1 / 540, -1 / 288, 1 / 378, -0.0009902263374485596, 0.00020576131687242798, -4.018775720164609e-07, 0.0, 0.0,
+    25 / 6048, -139 / 51840, 0.0007716049382716049, 2.0093878600823047e-06, 0.0, 0.0, 0.0, 0.0,
+    0.0006494341563786008, 0.00022947209362139917, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0,
+)  # fmt: skip
 
 
 def _temme(a: float, x: float, *, lower: bool) -> float:
@@ -340,7 +439,13 @@ def _temme(a: float, x: float, *, lower: bool) -> float:
     distance = kl_div(a, x)
     root = math.copysign(math.sqrt(distance), x - a)
     eta = root * math.sqrt(2.0 / a)
-    series = sum(sum(c * eta**j for j, c in enumerate(row)) * a**-k for k, row in enumerate(_TEMME))
+    first = second = third = fourth = 0.0
+    for j in range(7, -1, -1):
+        first = first * eta + _TEMME[j]
+        second = second * eta + _TEMME[8 + j]
+        third = third * eta + _TEMME[16 + j]
+        fourth = fourth * eta + _TEMME[24 + j]
+    series = first + (second + (third + fourth / a) / a) / a
     rest = math.exp(-distance) / math.sqrt(2.0 * pi * a) * series
     return 0.5 * math.erfc(-root if lower else root) + (-rest if lower else rest)
 
@@ -428,7 +533,7 @@ def _beta_fraction(a: float, b: float, x: float, y: float) -> float:
     """B(x; a, b)/(xᵃ·yᵇ) with y = 1 - x: the fraction of DiDonato & Morris 1992, in which neither x nor y loses digits."""
     slack = (a + b) * y - b if y < x else a - (a + b) * x
     c, c1 = slack + 1.0, 1.0 + 1.0 / a
-    before, p, s = (0.0, 1.0), 1.0, a + 1.0
+    top_before, bottom_before, p, s = 0.0, 1.0, 1.0, a + 1.0
     top, bottom = 1.0, c / c1
     ratio = ieee.div(top, bottom)
     for n in range(1, 100_000):
@@ -437,9 +542,10 @@ def _beta_fraction(a: float, b: float, x: float, y: float) -> float:
         alpha = p * (p + b / a) * e * e * (w * x)
         beta = n + w / s + (1.0 + n / a) / (c1 + 2.0 * n / a) * (c + n * (y + 1.0))
         p, s = 1.0 + n / a, s + 2.0
-        last, ratio = ratio, (alpha * before[0] + beta * top) / (bottom_ := alpha * before[1] + beta * bottom)
-        before, top, bottom = (top / bottom_, bottom / bottom_), ratio, 1.0
-        if abs(ratio - last) <= 1e-16 * ratio:
+        new = alpha * bottom_before + beta * bottom
+        last, ratio = ratio, (alpha * top_before + beta * top) / new
+        top_before, bottom_before, top, bottom = top / new, bottom / new, ratio, 1.0
+        if not abs(ratio - last) > 1e-16 * ratio:  # also of nan
             break
     return ratio
 
@@ -476,7 +582,7 @@ def bessel_ie(x: float, n: float) -> float:
 
 def _bessel_series(x: float, n: int, sign: float) -> float:
     """Σ (±x²/4)ᵏ/(k!·(k + n)!)·(x/2)ⁿ."""
-    term = math.pow(0.5 * x, n) / math.factorial(n)
+    term = math.pow(0.5 * x, n) / FACTORIALS[n]
     total, k = term, 1
     while abs(term) > 1e-17 * abs(total):
         term *= sign * 0.25 * x * x / (k * (k + n))
@@ -487,8 +593,8 @@ def _bessel_series(x: float, n: int, sign: float) -> float:
 
 def bessel_i(x: float, n: float) -> float:
     """Iₙ(x)."""
-    if isinf(x):
-        return x if n % 2 else inf
+    if isinf(x) and is_order(abs(n)):
+        return x if abs(int(n)) % 2 else inf
     root = exp(0.5 * abs(x))
     return root * (bessel_ie(x, n) * root)
 
@@ -533,5 +639,27 @@ def _bessel_far(x: float, n: int) -> float:
         if abs(term) < 1e-17:
             break
     s, c = math.sin(x), math.cos(x)
-    cos_, sin_ = ((c + s, s - c), (s - c, -c - s), (-c - s, c - s), (c - s, c + s))[n % 4]  # times √2
-    return (p * cos_ - q * sin_) / math.sqrt(pi) / math.sqrt(x)
+    sign = 1.0 if n % 4 < 2 else -1.0
+    even, odd = sign * (c + s), sign * (s - c)  # √2·cos χ and √2·sin χ
+    whole = p * even - q * odd if n % 2 == 0 else p * odd + q * even
+    return whole / math.sqrt(pi) / math.sqrt(x)
+
+
+def j0(x: float) -> float:
+    """J₀(x)."""
+    return bessel_j(x, 0.0)
+
+
+def j1(x: float) -> float:
+    """J₁(x)."""
+    return bessel_j(x, 1.0)
+
+
+def i0(x: float) -> float:
+    """I₀(x)."""
+    return bessel_i(x, 0.0)
+
+
+def i1(x: float) -> float:
+    """I₁(x)."""
+    return bessel_i(x, 1.0)

@@ -28,12 +28,13 @@ from autograd_lite.maths import tails
 from autograd_lite.maths.linalg import SMALL_FACTOR, _quiet_factor
 from autograd_lite.maths.matrices import block, solved
 from autograd_lite.primitives import (
-    Primitive, abs, atan2, beta_quantile, binom_quantile, ceil, cosh, div, erf, erfinv, exp, expm1, floor, gamma_density,  # noqa: A004
-    gamma_quantile, gammainc, gammaincc, hold, hypot, inv, kl_div, less, log, log1mexp, log1p, log_beta_density,
-    log_gamma_density, log_ndtr, log_t_density, logit, lower_beta, nbinom_quantile, ndtr, ndtri, normal_density,
-    poisson_quantile, pow, sigmoid, softplus, sqrt, square, stirling_error, t_cdf, t_quantile, tan, upper_beta,  # noqa: A004
-    upper_beta_quantile, upper_gamma_quantile, where, xlog1py, xlogy,
+    Primitive, abs, atan2, beta_density, beta_quantile, betaln, binom_quantile, ceil, cosh, div, erf, erfinv, exp, expm1,  # noqa: A004
+    floor, gamma_density, gamma_quantile, gammainc, gammaincc, hold, hypot, inv, kl_div, less, log, log1mexp, log1p,
+    log_beta_density, log_gamma_density, log_ndtr, log_t_density, logit, lower_beta, nbinom_quantile, ndtr, ndtri,
+    normal_density, poisson_quantile, pow, sigmoid, softplus, sqrt, square, stirling_error, t_cdf, t_quantile, tan,  # noqa: A004
+    upper_beta, upper_beta_quantile, upper_gamma_quantile, where, xlog1py, xlogy,
 )  # fmt: skip
+from autograd_lite.primitives import gamma as gamma_function
 from autograd_lite.refusals import refusal
 
 Formula = Callable[..., Any]
@@ -131,17 +132,24 @@ class Distribution:
         self, name: str, shapes: dict[str, Formula], support: tuple[Any, Any] = (-math.inf, math.inf), *,
         discrete: bool = False, symmetric: bool = False,
         far: tuple[Formula | None, Formula | None] = (None, None), change: tuple[Formula, Formula] | None = None,
-        **formulas: Formula,
+        ends: tuple[Formula, Formula] | None = None, **formulas: Formula,
     ) -> None:  # fmt: skip
         self.name, self.shapes, self.support, self.change = name, shapes, support, change
         self.discrete, self.symmetric = discrete, symmetric
-        self.formulas = self._completed(formulas, far)
+        self.formulas = self._completed(formulas, far, ends)
         self.parameters = (*shapes, "loc") if discrete else (*shapes, "loc", "scale")
 
     def _completed(
-        self, formulas: dict[str, Formula], far: tuple[Formula | None, Formula | None]
+        self,
+        formulas: dict[str, Formula],
+        far: tuple[Formula | None, Formula | None],
+        ends: tuple[Formula, Formula] | None,
     ) -> dict[str, Formula]:
-        """With those that follow from others."""
+        """With those that follow from others.
+
+        A density is that of its logarithm; where `ends[0]` is 0, at an end of the support or of a parameter, it is `ends[1]`,
+        since slopes of the logarithm are infinite there.
+        """
         log_density, density = ("logpmf", "pmf") if self.discrete else ("logpdf", "pdf")
         found = dict(formulas)
         if self.symmetric:
@@ -150,7 +158,11 @@ class Distribution:
                     found[one] = lambda y, *s, other=other: formulas[other](-y, *s)
             if "ppf" in formulas:
                 found["isf"] = lambda q, *s: -formulas["ppf"](q, *s)
-        found.setdefault(density, lambda y, *s: exp(found[log_density](y, *s)))
+        of_logarithm: Formula = lambda y, *s: exp(found[log_density](y, *s))  # noqa: E731
+        if ends is not None:
+            inside, at_end = ends
+            found[density] = lambda y, *s: where(inside(y, *s), of_logarithm(y, *s), at_end(y, *s))
+        found.setdefault(density, of_logarithm)
         for logarithm, plain, other, tail in (("logcdf", "cdf", "sf", far[0]), ("logsf", "sf", "cdf", far[1])):
             found.setdefault(logarithm, functools.partial(_logarithm, found[plain], found[other], tail))
         return found
@@ -421,7 +433,7 @@ chi2 = Distribution(
     far=(lambda y, v: tails.log_lower_gamma(0.5 * y, 0.5 * v), lambda y, v: tails.log_upper_gamma(0.5 * y, 0.5 * v)),
 )  # fmt: skip
 beta = Distribution(
-    "beta", {"a": _positive, "b": _positive}, (0.0, 1.0), logpdf=log_beta_density,
+    "beta", {"a": _positive, "b": _positive}, (0.0, 1.0), logpdf=log_beta_density, pdf=beta_density,
     cdf=lambda y, a, b: lower_beta(a, b, y), sf=lambda y, a, b: upper_beta(a, b, y),
     ppf=lambda q, a, b: beta_quantile(a, b, q), isf=lambda q, a, b: upper_beta_quantile(a, b, q),
     far=(tails.log_lower_beta, tails.log_upper_beta),
@@ -471,7 +483,7 @@ weibull_min = Distribution(
     change=(
         lambda y, c: less(pow(y, c), math.inf), lambda y, r, c: (c - 1.0) * log(r) - pow(y, c) * (pow(r, c) - 1.0),
     ), logcdf=_log_weibull, logsf=lambda y, c: -pow(y, c), ppf=lambda q, c: pow(-log1p(-q), inv(c)),
-    isf=lambda q, c: pow(-log(q), inv(c)),
+    isf=lambda q, c: pow(-log(q), inv(c)), ends=(lambda y, _: y, lambda y, c: c * pow(y, c - 1.0) * exp(-pow(y, c))),
 )  # fmt: skip
 halfnorm = Distribution(
     "halfnorm", {}, _HALF_LINE, logpdf=lambda y: -0.5 * y * y - _LOG_ROOT + LN2, cdf=lambda y: erf(math.sqrt(0.5) * y),
@@ -492,6 +504,11 @@ def _log_binomial(k: Any, other: Any, p: Any) -> Any:
     return where(k, where(other, inside, xlogy(n, p)), xlog1py(n, -p))
 
 
+def _binomial(k: Any, other: Any) -> Any:
+    """C(k + other, k) for whole numbers."""
+    return where(k, where(other, div(exp(-betaln(k + 1.0, other + 1.0)), k + other + 1.0), 1.0), 1.0)
+
+
 def _geometric_quantile(logarithm: Any, p: Any, reached: Formula) -> Any:
     """The least k with (1 - p)ᵏ up to e^logarithm, next to the quotient of logarithms, which is rounded."""
     k = hold(ceil(div(logarithm, log1p(-p))))
@@ -502,6 +519,7 @@ def _geometric_quantile(logarithm: Any, p: Any, reached: Formula) -> Any:
 poisson = Distribution(
     "poisson", {"mu": _not_negative}, _HALF_LINE, discrete=True,
     logpmf=lambda k, mu: where(k, -stirling_error(k, 0.0) - kl_div(k, mu) - 0.5 * log(k) - _LOG_ROOT, -mu),
+    ends=(lambda _, mu: mu, lambda k, mu: div(pow(mu, k) * exp(-mu), gamma_function(k + 1.0))),
     cdf=lambda k, mu: gammaincc(k + 1.0, mu), sf=lambda k, mu: gammainc(k + 1.0, mu),
     ppf=lambda q, mu: poisson_quantile(q, mu, 0.0), isf=lambda q, mu: poisson_quantile(q, mu, 1.0),
     far=(lambda k, mu: tails.log_upper_gamma(mu, k + 1.0), lambda k, mu: tails.log_lower_gamma(mu, k + 1.0)),
@@ -509,6 +527,7 @@ poisson = Distribution(
 binom = Distribution(
     "binom", {"n": _count, "p": _probability}, (0.0, lambda n, _: n), discrete=True,
     logpmf=lambda k, n, p: _log_binomial(k, n - k, p),
+    ends=(lambda *s: s[-1] * (1.0 - s[-1]), lambda k, n, p: _binomial(k, n - k) * pow(p, k) * pow(1.0 - p, n - k)),
     cdf=lambda k, n, p: where(less(k, n), upper_beta(k + 1.0, n - k, p), 1.0),
     sf=lambda k, n, p: where(less(k, n), lower_beta(k + 1.0, n - k, p), 0.0),
     ppf=lambda q, n, p: binom_quantile(q, n, p, 0.0), isf=lambda q, n, p: binom_quantile(q, n, p, 1.0),
@@ -519,18 +538,25 @@ binom = Distribution(
 )  # fmt: skip
 bernoulli = Distribution(
     "bernoulli", {"p": _probability}, (0.0, 1.0), discrete=True, logpmf=lambda k, p: where(k, log(p), log1p(-p)),
+    pmf=lambda k, p: where(k, p, 1.0 - p),
     cdf=lambda k, p: where(k, 1.0, 1.0 - p), sf=lambda k, p: where(k, 0.0, p),
     ppf=lambda q, p: where(q, less(1.0 - p, q), -1.0), isf=lambda q, p: where(1.0 - less(q, 1.0), -1.0, less(q, p)),
 )  # fmt: skip
 geom = Distribution(
     "geom", {"p": _probability}, (1.0, math.inf), discrete=True, logpmf=lambda k, p: log(p) + xlog1py(k - 1.0, -p),
-    cdf=lambda k, p: -expm1(xlog1py(k, -p)), sf=lambda k, p: exp(xlog1py(k, -p)), logsf=lambda k, p: xlog1py(k, -p),
+    ends=(lambda _, p: p * (1.0 - p), lambda k, p: p * pow(1.0 - p, k - 1.0)),
+    cdf=lambda k, p: where(1.0 - p, -expm1(xlog1py(k, -p)), 1.0 - pow(1.0 - p, k)),
+    sf=lambda k, p: where(1.0 - p, exp(xlog1py(k, -p)), pow(1.0 - p, k)), logsf=lambda k, p: xlog1py(k, -p),
     ppf=lambda q, p: _geometric_quantile(log1p(-q), p, lambda k: 1.0 - less(-expm1(xlog1py(k, -p)), q)),
     isf=lambda q, p: _geometric_quantile(log(q), p, lambda k: 1.0 - less(q, exp(xlog1py(k, -p)))),
 )  # fmt: skip
 nbinom = Distribution(
     "nbinom", {"n": _positive, "p": _probability}, _HALF_LINE, discrete=True,
     logpmf=lambda k, n, p: where(k, log(div(n, n + k)), 0.0) + _log_binomial(n, k, p),
+    ends=(
+        lambda *s: 1.0 - s[-1],
+        lambda k, n, p: where(k, div(exp(-betaln(k + 1.0, n)), n + k), 1.0) * pow(p, n) * pow(1.0 - p, k),
+    ),
     ppf=lambda q, n, p: nbinom_quantile(q, n, p, 0.0), isf=lambda q, n, p: nbinom_quantile(q, n, p, 1.0),
     cdf=lambda k, n, p: lower_beta(n, k + 1.0, p), sf=lambda k, n, p: upper_beta(n, k + 1.0, p),
     far=(lambda k, n, p: tails.log_lower_beta(p, n, k + 1.0), lambda k, n, p: tails.log_upper_beta(p, n, k + 1.0)),

@@ -1,5 +1,6 @@
 """The rule table, and operations that users add to it."""
 
+import itertools
 import math
 import pickle
 
@@ -225,3 +226,15 @@ class TestOwnOperation:
         del gone
         with pytest.raises(al.PrimitiveError, match="no primitive is named 'gone'.*import the module"):
             pickle.loads(data)
+
+
+SPECIAL = [0.0, -0.0, 1.0, -1.0, 0.5, 2.0, -2.5, 1e-310, 1e308, -1e308, 1e200, 1e9, math.inf, -math.inf, math.nan]
+
+
+@pytest.mark.parametrize("name", sorted(PRIMITIVES))
+def test_no_value_raises_at_special_numbers(name):
+    """Tuples of special numbers, some thirty of three and more: outside a domain a value is inf or nan."""
+    rule = PRIMITIVES[name]
+    rows = list(itertools.product(SPECIAL, repeat=rule.arity))
+    for row in rows[:: -(-len(rows) // 30) if rule.arity > 2 else 1]:
+        assert isinstance(rule.value(*row), float), row

@@ -583,3 +583,51 @@ def test_first_argument_by_scipys_name():
             call()
     with pytest.raises(al.ArgumentError, match="no density of a singular covariance"):
         stats.multivariate_normal.pdf([0.0, 0.0], [0.0, 0.0], np.ones((2, 2)), allow_singular=True)
+
+
+ENDS = [  # distribution, method, arguments with None for the differentiated one, where, derivatives of order 0, 1, 2
+    ("gamma", "logpdf", (None, 1.0, 0.0, 2.0), 0.0, (-math.log(2.0), -0.5, 0.0)),
+    ("gamma", "pdf", (None, 2.0), 0.0, (0.0, 1.0, -2.0)),
+    ("gamma", "cdf", (None, 2.0), 0.0, (0.0, 0.0, 1.0)),
+    ("chi2", "logpdf", (None, 2.0), 0.0, (-math.log(2.0), -0.5, 0.0)),
+    ("expon", "logpdf", (None,), 0.0, (0.0, -1.0, 0.0)),
+    ("weibull_min", "pdf", (None, 2.0), 0.0, (0.0, 2.0, 0.0)),
+    ("weibull_min", "pdf", (None, 3.0), 0.0, (0.0, 0.0, 6.0)),
+    ("beta", "logpdf", (None, 1.0, 3.5), 0.0, (math.log(3.5), -2.5, -2.5)),
+    ("beta", "logpdf", (None, 3.5, 1.0), 1.0, (math.log(3.5), 2.5, -2.5)),
+    ("beta", "pdf", (None, 1.0, 3.5), 0.0, (3.5, -8.75, 13.125)),
+    ("beta", "pdf", (None, 2.0, 3.0), 0.0, (0.0, 12.0, -48.0)),
+    ("beta", "pdf", (None, 3.0, 2.0), 1.0, (0.0, -12.0, -48.0)),
+    ("beta", "cdf", (None, 2.0, 3.0), 0.0, (0.0, 0.0, 12.0)),
+    ("beta", "cdf", (None, 3.0, 2.0), 1.0, (1.0, 0.0, -12.0)),
+    ("poisson", "logpmf", (0.0, None), 0.0, (0.0, -1.0, 0.0)),
+    ("poisson", "pmf", (0.0, None), 0.0, (1.0, -1.0, 1.0)),
+    ("poisson", "pmf", (1.0, None), 0.0, (0.0, 1.0, -2.0)),
+    ("poisson", "pmf", (2.0, None), 0.0, (0.0, 0.0, 1.0)),
+    ("binom", "logpmf", (0.0, 5.0, None), 0.0, (0.0, -5.0, -5.0)),
+    ("binom", "pmf", (0.0, 5.0, None), 0.0, (1.0, -5.0, 20.0)),
+    ("binom", "pmf", (2.0, 5.0, None), 0.0, (0.0, 0.0, 20.0)),
+    ("binom", "pmf", (4.0, 5.0, None), 1.0, (0.0, -5.0, -40.0)),
+    ("binom", "cdf", (1.0, 5.0, None), 0.0, (1.0, 0.0, -20.0)),
+    ("bernoulli", "pmf", (1.0, None), 0.0, (0.0, 1.0, 0.0)),
+    ("geom", "pmf", (2.0, None), 0.0, (0.0, 1.0, -2.0)),
+    ("geom", "pmf", (2.0, None), 1.0, (0.0, -1.0, -2.0)),
+    ("geom", "cdf", (2.0, None), 1.0, (1.0, 0.0, -2.0)),
+    ("nbinom", "pmf", (1.0, 3.0, None), 1.0, (0.0, -3.0, -18.0)),
+    ("nbinom", "pmf", (2.0, 3.0, None), 1.0, (0.0, 0.0, 12.0)),
+]
+
+
+@pytest.mark.parametrize(("name", "method", "arguments", "x", "expected"), ENDS)
+def test_ends_of_the_support_and_of_parameters(name, method, arguments, x, expected):
+    """The limits from inside, at orders 0 to 2: a logarithm has infinite slopes where its density has finite ones."""
+    density = getattr(getattr(al.stats, name), method)
+
+    def f(y):
+        return density(*[y if a is None else a for a in arguments])
+
+    for order, value in enumerate(expected):
+        assert f(x) == pytest.approx(value, rel=1e-14, abs=0.0), order
+        assert al.jit(f)(x) == pytest.approx(value, rel=1e-14, abs=0.0), order
+        assert al.jit(al.vmap(f))(np.array([x]))[0] == pytest.approx(value, rel=1e-14, abs=0.0), order
+        f = al.grad(f)

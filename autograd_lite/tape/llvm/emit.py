@@ -14,7 +14,16 @@ from typing import Any
 from autograd_lite import primitives as p
 from autograd_lite.primitives import PRIMITIVES, Primitive
 from autograd_lite.tape import background, progress
-from autograd_lite.tape.llvm import engine, masked_loops, matrices, matrix_loops, runtime, tables, vector_math
+from autograd_lite.tape.llvm import (
+    engine,
+    masked_loops,
+    matrices,
+    matrix_loops,
+    runtime,
+    scalar_code,
+    tables,
+    vector_math,
+)
 from autograd_lite.tape.llvm.ir import Builder, Module, Value, vector
 from autograd_lite.tape.lowering import TABLE, content, lowered
 from autograd_lite.tape.masked import MaskedLoop
@@ -99,6 +108,7 @@ NATIVE = frozenset([*INLINE, *LIBRARY])
 LIBRARIES: dict[str, Callable[[Any], Module]] = {
     **{group: partial(runtime.library, group) for group in runtime.GROUPS},
     **{name: partial(vector_math.library, name) for name in vector_math.NAMES},
+    **scalar_code.LIBRARIES,
     "matrices": matrix_loops.library,
 }
 _GROUP_OF = {name: group for group, functions in runtime.GROUPS.items() for name in functions}
@@ -111,6 +121,8 @@ def libraries(module: Module) -> list[tuple[str, int | None]]:
         function, _, width = name.rpartition("_v")
         if name in _GROUP_OF:
             found.add((_GROUP_OF[name], None))
+        elif name in scalar_code.LIBRARIES:
+            found.add((name, None))
         elif function in vector_math.NAMES:
             found.add((function, int(width)))
         elif name.startswith("al_"):
@@ -457,8 +469,7 @@ class FunctionWriter:
             value = self.pointer(*place).load(self.b.double)
         else:
             given = [self.value(a) for a in arguments]
-            name = LIBRARY.get(operation)
-            value = self.b.library(name or self.module.called_back(operation), *given)
+            value = self.b.library(self._name(operation), *given)
         self.values[slot] = value
         self.output(slot)
 
@@ -520,7 +531,11 @@ class FunctionWriter:
         inline = INLINE.get(operation)
         if inline is not None:
             return inline(*values)
-        return self.b.library(LIBRARY.get(operation) or self.module.called_back(operation), *values)
+        return self.b.library(self._name(operation), *values)
+
+    def _name(self, operation: Any) -> str:
+        """A function of C, one that was written from the value, or the way back into Python."""
+        return LIBRARY.get(operation) or scalar_code.VALUES.get(operation) or self.module.called_back(operation)
 
     def _scanned(self, scan: Any, heads: list[Any], sources: list[Any], stack: Value | None) -> masked_loops.Ran:
         """A scan in lanes or its reverse sweep, with its results in the scratch array."""

@@ -142,7 +142,7 @@ def _sources() -> str:
         *(here.parents[1] / name for name in ("alike.py", "lowering.py", "masked.py", "program.py", "rolled.py")),
     ]
     try:
-        folded_with = (here.parents[2] / name for name in ("primitives.py", "ieee.py"))
+        folded_with = (here.parents[2] / name for name in ("primitives.py", "ieee.py", "special.py"))
         contents = [file.read_bytes() for file in sorted([*files, *folded_with])]
     except OSError:
         return ""
