@@ -119,6 +119,8 @@ class Distribution:
     change : tuple of (callable, callable), optional
         Where, by the standard form y and the shapes, a density takes its derivatives by x, `loc` and `scale` from the other:
         log f(y·r) - log f(y) as a function of y, of r, which is 1, and of the shapes.
+    ends : tuple of (callable, callable), optional
+        What is 0 at ends of the support or of a parameter, where slopes of the logarithm are infinite; and the density there.
     **formulas : callable
         `logpdf`, `cdf`, `ppf` and others as functions of a number of the standard form and the shapes.
 
