@@ -102,13 +102,8 @@ def draw(times: Any, v: Any) -> Any:
             swing.plot([a, a + LENGTH * np.sin(b)], [0.0, -LENGTH * np.cos(b)], color=colour)
         swing.plot(v[:, 0] + LENGTH * np.sin(v[:, 1]), -LENGTH * np.cos(v[:, 1]), color=BLUE)
         swing.plot(x, 0.0 * x, "s", color=MUTED, markersize=5, zorder=3)
-        swing.set(
-            title="25 equal times; blue: the end of the pole",
-            xlabel="x, m",
-            ylabel="height, m",
-            aspect="equal",
-            ylim=(-0.65, 0.65),
-        )
+        swing.set(title="25 equal times; blue: the end of the pole", aspect="equal", ylim=(-0.65, 0.65))
+        swing.set(xlabel="x, m", ylabel="height, m")
         force.plot(times, v[:, 4], color=ORANGE)
         force.axhline(0.0, color=GREY, linewidth=0.8)
         force.set(title="The cheapest force", xlabel="time, s", ylabel="force u, N")

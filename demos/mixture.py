@@ -97,9 +97,8 @@ def draw(x: Any, best: Any, newton: Any, way: Any) -> Any:
         curves.set(title=f"{len(x):,} numbers and the two curves behind them", xlabel="x", ylabel="density")
         for found, label, colour in (newton, "Newton", BLUE), (way, "EM", ORANGE):
             error = np.abs(found - way[-1]).max(axis=1)
-            steps.semilogy(
-                np.arange(1, len(error) + 1), np.where(error > 1e-12, error, np.nan), color=colour, label=label
-            )
+            error[error <= 1e-12] = np.nan
+            steps.semilogy(np.arange(1, len(error) + 1), error, color=colour, label=label)
         steps.set(title="Largest error of the five parameters", xlabel="step", xscale="log")
         steps.legend()
 
@@ -122,11 +121,9 @@ def main(out: Path, seed: int = 0, *, quick: bool = False) -> Report:
     report.number("steps of EM to 1e-6", creeping)
     report.check(f"{result.nit} steps of Newton, {creeping} of EM", result.nit < 50 < creeping)
     fits = np.array([natural(fitted(sample(rng, 3000)).x) for _ in range(20 if quick else 200)], dtype=float)
-    # the deviation of n numbers is known to 1/sqrt(2 n)
-    ratio = fits.std(axis=0, ddof=1) / errors
-    report.number(
-        "spread over error, farthest", ratio[np.abs(ratio - 1.0).argmax()], 1.0, 4.0 / np.sqrt(2.0 * len(fits))
-    )
+    ratio = fits.std(axis=0, ddof=1) / errors  # the deviation of n numbers is known to 1/sqrt(2 n)
+    farthest, bound = ratio[np.abs(ratio - 1.0).argmax()], 4.0 / np.sqrt(2.0 * len(fits))
+    report.number("spread over error, farthest", farthest, 1.0, bound)
     newton = np.array(visited, dtype=float)
     report.plot("mixture.png", "The curves, and the way there", draw(x, result.x, newton, way), (None, None), (12, 4.6))
     return report

@@ -118,13 +118,8 @@ def draw(agree: dict[str, Any], shown: dict[str, Any]) -> Any:
             for start, marker in enumerate("o^"):
                 worst = [pair[start][k] for pair in agree.values()]
                 table.plot(worst, rows, marker, color=colour, alpha=0.75, label=f"{what}, start {start + 1}")
-        table.set(
-            title="Digits that agree; 11 are certified",
-            xlim=(0, 11.5),
-            yticks=rows,
-            yticklabels=list(agree),
-            xlabel="digits",
-        )
+        table.set(title="Digits that agree; 11 are certified", xlim=(0, 11.5), xlabel="digits")
+        table.set(yticks=rows, yticklabels=list(agree))
         table.invert_yaxis(), table.legend(loc="upper left", fontsize=8.5)
         for axes, (name, b) in zip(panels, shown.items(), strict=True):
             (x, *_), y = data(name)
