@@ -174,7 +174,7 @@ def bounds(name, *, over_a_million=False):
 
 def bound_at(bound, args):
     """Return a bound at a point, or at arrays of points."""
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         return np.vectorize(bound, otypes=[float])(*args) if callable(bound) else bound
 
 

@@ -29,6 +29,11 @@ OWN = {
         *((4.0, k / 2) for k in range(-4, 9)),
     ],
 }
+#: Derivatives by shapes: the oracle differentiates integrals by differences, which have no digits at the third order, and the
+#: running bound asks for the third derivative by `df`, which is none. tests/maths/test_quantiles.py has orders 0 to 2.
+FIRST = {"betainc_by", "beta_density_by", "t_cdf_by_df", "t_quantile"}
+#: nan, as docs/accuracy.md says.
+NO_THIRD = {("t_cdf", 1), ("t_quantile", 1)}
 COVERED = [name for name in DIFFERENTIATED if name in REFERENCE]
 
 
@@ -49,7 +54,8 @@ def test_values_and_first_and_second_derivatives(name):
         if any(reference.is_regular(args, i) for i in range(primitive.arity)):
             check_value(primitive, reference, args)
             done += check_partials(primitive, reference, args)
-            check_second(primitive, reference, args)
+            if name not in FIRST:
+                check_second(primitive, reference, args)
     assert done
 
 
@@ -70,7 +76,7 @@ def test_third_derivatives(name):
     reference = REFERENCE[name]
     for args in points(name, COMMON):
         for i in range(len(args)):
-            if i == ORDERS.get(name) or not reference.is_regular(args, i):
+            if i == ORDERS.get(name) or not reference.is_regular(args, i) or (name, i) in NO_THIRD:
                 continue
             d = third(name, args, i)
             if d is None or overflows(d):
