@@ -32,7 +32,7 @@ OWN = {
 #: Derivatives by shapes: the oracle differentiates integrals by differences, which have no digits at the third order, and the
 #: running bound asks for the third derivative by `df`, which is none. tests/maths/test_quantiles.py has orders 0 to 2.
 FIRST = {"betainc_by", "beta_density_by", "t_cdf_by_df", "t_quantile"}
-#: nan, as docs/accuracy.md says.
+#: nan, as docs/how_to/statistics.md says.
 NO_THIRD = {("t_cdf", 1), ("t_quantile", 1)}
 COVERED = [name for name in DIFFERENTIATED if name in REFERENCE]
 
