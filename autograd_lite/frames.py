@@ -81,25 +81,6 @@ def is_library(filename: str) -> bool:
     )
 
 
-#: NumPy's own code that picks entries by comparing them, and its ufuncs that do, which users call without it.
-_PICKING_FILES = ("fromnumeric.py", "_methods.py")
-_PICKING = ("maximum", "minimum", "fmax", "fmin")
-
-
-def numpy_that_picks() -> str:
-    """The function of NumPy that compares entries of a plain list or array where two of them are compared; else nothing."""
-    frame: FrameType | None = sys._getframe(3)
-    assert frame is not None
-    if "numpy/" not in frame.f_code.co_filename.replace("\\", "/"):
-        name = _expression_at(frame.f_code, frame.f_lasti)[1]
-        return f"np.{name}" if name in _PICKING else ""
-    if not frame.f_code.co_filename.endswith(_PICKING_FILES):
-        return ""
-    while frame is not None and "site-packages/numpy/" in frame.f_code.co_filename.replace("\\", "/"):
-        name, frame = frame.f_code.co_name, frame.f_back
-    return f"np.{name.strip('_')}"
-
-
 #: What puts numbers in order by comparing them.
 ORDERING = ("max", "min", "sorted", "sort")
 INDEX = " in an index"

@@ -18,9 +18,7 @@ from autograd_lite import context, core, primitives
 from autograd_lite.arrays import RULES
 from autograd_lite.conversion import as_operand, is_lazy_array
 from autograd_lite.errors import OperandError
-from autograd_lite.frames import numpy_that_picks
 from autograd_lite.primitives import PRIMITIVES, Partial, Primitive
-from autograd_lite.refusals import refusal
 
 #: What the source below means by these names; `install` adds the node class and what belongs to it.
 _NODE_NAMES: dict[str, Any] = {"active": context.active, "observe": context.observe}
@@ -194,18 +192,6 @@ def _named(function: Any, primitive: Primitive) -> Any:
 _COMPARED = (int, float, np.number, np.bool_, Fraction, Decimal)
 
 
-_ORDER = ("lt", "le", "gt", "ge")
-
-
-def _keep_nan(a: Any, b: Any) -> None:
-    """Refuse that NumPy picks from a plain list or array of objects by comparisons, of which NaN loses all."""
-    if (a != a or b != b) and (function := numpy_that_picks()):  # noqa: PLR0124 - NaN
-        raise refusal(
-            f"{function} compares the entries of a list or of a plain array of objects, and one is NaN, which would be "
-            "lost. Put them into autograd_lite.array, whose functions keep NaN."
-        )
-
-
 def comparison(relation: str) -> Callable[[Any, Any], Any]:
     """Compare values, as floats are compared: a bool, and while tracing a condition."""
     compare = getattr(operator, relation)
@@ -221,8 +207,6 @@ def comparison(relation: str) -> Callable[[Any, Any], Any]:
             if is_lazy_array(other):
                 as_operand(other)  # which refuses it
             return NotImplemented  # the other operand may know
-        if context.running and not outcome and relation in _ORDER:
-            _keep_nan(self._value, getattr(other, "_value", other))
         if context.running and context.noticed(self, *[other] if type(other) is type(self) else ()):
             return condition(relation, self, other)
         return outcome

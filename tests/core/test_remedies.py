@@ -121,27 +121,6 @@ def test_arrays_of_times_are_refused(unit, kind):
         al.Variable(2.0) * times
 
 
-PICKS = {
-    "clip": lambda x: np.clip([x], 0, 1)[0], "max": lambda x: np.max([1.0, x]), "min": lambda x: np.min([x, 1.0]),
-    "maximum": lambda x: np.maximum([x], 0.0)[0], "minimum": lambda x: np.minimum([0.0], [x])[0],
-    "fmax": lambda x: np.fmax([x], 0.0)[0], "sort": lambda x: np.sort([x, 0.0])[1],
-    "median": lambda x: np.median([x, 1.0, 2.0]),
-    "argmax": lambda x: x * float(np.argmax([0.0, x])), "amax": lambda x: np.array([x, 0.0]).max(),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", PICKS)
-@pytest.mark.filterwarnings("ignore:invalid value encountered")
-def test_nan_in_a_plain_list_is_not_lost_by_a_comparison(name):
-    """`np.clip([x], 0, 1)` of NaN was 0: NumPy compares objects, and NaN loses. Numbers are as they were."""
-    for transform in (al.grad, lambda f: al.jit(al.grad(f))):
-        with pytest.raises(al.OperandError, match=f"np.{name} compares the entries of a list .* autograd_lite.array"):
-            transform(PICKS[name])(math.nan)
-        assert math.isfinite(transform(PICKS[name])(0.5))
-    assert math.isnan(al.grad(lambda x: np.clip(al.array([x]), 0, 1)[0])(math.nan))
-    assert al.grad(lambda x: max([x, 1.0]) * x)(math.nan) != 0.0  # Python's own order stays Python's
-
-
 @pytest.mark.parametrize(("weights", "said"), [
     ({"fweights": [1, -1, 2]}, "negative weight, -1.0, in fweights"),
     ({"aweights": [1.0, -1.0, 2.0]}, "negative weight, -1.0, in aweights"),

@@ -72,7 +72,9 @@ def gradient_of(example):
 
 def points_of(rule, count=20):
     """Points of the domain, and special ones."""
-    special = itertools.product(SPECIAL, repeat=rule.arity) if rule.arity < 3 else zip(*[SPECIAL] * rule.arity, strict=True)
+    special = (
+        itertools.product(SPECIAL, repeat=rule.arity) if rule.arity < 3 else zip(*[SPECIAL] * rule.arity, strict=True)
+    )
     return [*(tuple(map(float, row)) for row in sample(rule.name, count)), *special]
 
 
