@@ -12,7 +12,7 @@ from autograd_lite.tape.alike import Arrays, levels
 from autograd_lite.tape.program import Builder, Code
 
 FIRST = 1 << 29
-OPERATIONS = [primitives.add, primitives.mul, al.Primitive("own", lambda x: x, [lambda x, y: 1.0])]
+OPERATIONS = [primitives.add, primitives.mul, al.Primitive("own_of_code", lambda x: x, [lambda x, y: 1.0])]
 STEPS = st.tuples(st.sampled_from(OPERATIONS), st.lists(st.integers(0, 3), min_size=1, max_size=5).map(tuple))
 
 
@@ -67,7 +67,7 @@ def test_operations_that_are_equal_are_one():
         def __hash__(self):
             return 7
 
-    one, other = (Same("same", lambda x: x, [lambda x, y: 1.0]) for _ in range(2))
+    one, other = (Same("same_of_code", lambda x: x, [lambda x, y: 1.0]) for _ in range(2))
     code = Code()
     assert code.append(one, (0,), True) == code.find(other, (0,)) == code.append(other, (0,), True) == FIRST
 
