@@ -260,7 +260,7 @@ def difference(f, arguments, steps, indices):
 
 
 #: Where a derivative by a shape is 1e160, and one by scale overflows beside it.
-NAN = {(name, 1e-160, 1e-160, 3.8725919148493183e-121) for name in ("gamma", "beta")}
+NAN = {(name, (1e-160,), 1e-160, 3.8725919148493183e-121) for name in ("gamma", "beta")}
 
 
 @pytest.mark.parametrize("case", mostly_full(FAR, slice(None, None, 17)), ids=str)
@@ -268,7 +268,7 @@ NAN = {(name, 1e-160, 1e-160, 3.8725919148493183e-121) for name in ("gamma", "be
 def test_densities_of_extreme_arguments(case, logarithm):
     """Wherever the derivatives by the logarithms of the arguments are floats; some were nan by 1/y² times y²."""
     name, shapes, y, scale = case
-    if not logarithm and (name, shapes[0], y, scale) in NAN:
+    if not logarithm and (name, shapes[:1], y, scale) in NAN:
         pytest.xfail("the second derivative of pdf by scale is nan, as docs/how_to/statistics.md says")
     x = y * scale
     arguments, steps = (x, *shapes, 0.0, scale), (x, *shapes, x, scale)
