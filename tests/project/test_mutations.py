@@ -16,16 +16,13 @@ from checkers import (
     check_value,
     leaves,
 )
-from corpus import DIFFERENTIATED, TABLE, sample
+from corpus import BY_DIFFERENCES, DIFFERENTIATED, TABLE, sample
 from reference import REFERENCE
 from tiers import mostly_full
 
 import autograd_lite as al
 from autograd_lite.errors import GradientCheckError
 
-#: Derivatives by shapes: the oracle has them by differences of integrals, whose condition is not known.
-#: tests/maths/test_quantiles.py compares them.
-BY_DIFFERENCES = {"betainc_by", "beta_density_by", "t_cdf_by_df"}
 COVERED = [name for name in DIFFERENTIATED if name in REFERENCE and name not in BY_DIFFERENCES]
 
 
