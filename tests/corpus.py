@@ -35,8 +35,8 @@ HELD = STEPS | {
     "lower_beta", "upper_beta", "t_cdf", "betainc_by", "beta_density_by", "t_cdf_by_df", "gamma_quantile",
     "upper_gamma_quantile", "beta_quantile", "upper_beta_quantile", "t_quantile",
 }  # fmt: skip
-#: Derivatives by shapes: the oracle has them by differences of integrals, without digits at further orders, and their condition
-#: is not known. tests/maths/test_quantiles.py compares orders 0 to 2.
+#: Derivatives by shapes: the oracle has them by differences of integrals, without digits at further orders, and their
+#: condition is not known. tests/maths/test_quantiles.py compares orders 0 to 2.
 BY_DIFFERENCES = {"betainc_by", "beta_density_by", "t_cdf_by_df"}
 #: mpmath takes milliseconds a point for them: the quick tests are those of `test_special` and `test_stats`.
 SLOW = HELD | {
