@@ -20,6 +20,8 @@ FINITE = [x for x in SPECIAL if math.isfinite(x)]
 
 #: Those that the oracle has at most of their points.
 SMOOTH = [name for name in COVERED if name not in STEPS | BY_DIFFERENCES]
+#: The running bound of their second derivatives asks for the third one by `df`, which is nan.
+WITHOUT_BOUND = {"t_cdf", "t_quantile"}
 
 
 def rows(name, count, seed):
@@ -53,7 +55,7 @@ def test_every_primitive_has_a_reference():
         assert len(REFERENCE[name].partials) == TABLE[name].arity
 
 
-@pytest.mark.parametrize("name", but_for(SLOW, COVERED))
+@pytest.mark.parametrize("name", but_for(SLOW, [name for name in COVERED if name not in BY_DIFFERENCES]))
 def test_the_reference_agrees_with_itself(name):
     """The partials written in reference.py are the differences of its function, to 20 digits.
 
@@ -85,7 +87,9 @@ def test_value_and_gradient_at_sampled_points(name):
     assert compared >= count / 2.4  # the others lie where the value is subnormal or overflows, or on a kink
 
 
-@pytest.mark.parametrize("name", but_for(SLOW, mostly_full(COVERED, slice(1, None, 4))))
+@pytest.mark.parametrize(
+    "name", but_for(SLOW, mostly_full([name for name in SMOOTH if name not in WITHOUT_BOUND], slice(1, None, 4)))
+)
 def test_second_derivatives_at_sampled_points(name):
     """Order 2 within the running error bound of the gradient program; at least half of the points must be settled."""
     points = moderate_rows(name, 6 if name in SLOW else 25, seed=4)
