@@ -319,6 +319,11 @@ class Derivatives:
         -------
         array
             (n,), in the order of the numbers.
+
+        Raises
+        ------
+        ArgumentError
+            As `hessian`.
         """
         return self._known_function().gradient(self._vector(x))
 

@@ -317,7 +317,7 @@ class Joined:
         Both keep their order, so that sweeps add up the adjoints of a number in the order of the side that is taken.
         """
         builder = self.builder
-        code, known, ids = [*builder.code][first:], dict[Any, int](), list[int]()
+        code, known, ids = builder.code.taken(first), dict[Any, int](), list[int]()
 
         def place(slot: int) -> int:
             found = builder.place_of(slot)
@@ -341,7 +341,6 @@ class Joined:
         def slot(old: int) -> int:
             return old if (k := place(old)) < 0 else old - k + now[k]
 
-        builder.code.taken(first)
         for old in order:
             builder.append(code[old][0], tuple(map(slot, code[old][1])))
         own = self.guards[guards:]

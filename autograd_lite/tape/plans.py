@@ -34,31 +34,30 @@ class Kernel:
     constants: list[tuple[tuple[int, int], float]]
 
 
+def _derivative(group: Group, kind: str, own: Any, data: Any, weight: Any) -> dict[tuple[int, int], Any]:
+    """The entries of a derivative of an element, of its inputs, of the constants that vary, and of weights of its heads."""
+    element, xs, numbers = group.element, list(own), group.shared.tolist()
+    for place, number in zip(group.varying, data, strict=True):
+        numbers[place] = number
+    if kind == "hessian":
+        return second_derivatives(element, xs, numbers, list(weight))
+    values = element.run(xs, numbers)
+    if kind == "value":
+        return {(k, 0): values[head] for k, head in enumerate(element.heads)}
+    found: dict[tuple[int, int], Any] = {}
+    for k, (head, support) in enumerate(zip(element.heads, element.supports, strict=True)):
+        wrt = [xs[place] for place in support]
+        slopes = gradients(values[head], wrt, create_graph=True, unconnected="none") if wrt else []
+        found |= {(k, place): slope for place, slope in zip(support, slopes, strict=True) if slope is not None}
+    return found
+
+
 def kernel_of(group: Group, kind: str, example: Sequence[Any], backend: str) -> Kernel:
     """The kernel of a group; the example holds the inputs, constants and weights of its first element."""
-    element, varying, shared = group.element, group.varying, group.shared.tolist()
-    supports = element.supports
-
-    def derivative(own: Any, data: Any, weight: Any) -> dict[tuple[int, int], Any]:
-        xs, numbers = list(own), list(shared)
-        for place, number in zip(varying, data, strict=True):
-            numbers[place] = number
-        if kind == "hessian":
-            return second_derivatives(element, xs, numbers, list(weight))
-        values = element.run(xs, numbers)
-        if kind == "value":
-            return {(k, 0): values[head] for k, head in enumerate(element.heads)}
-        found: dict[tuple[int, int], Any] = {}
-        for k, head in enumerate(element.heads):
-            wrt = [xs[place] for place in supports[k]]
-            slopes = gradients(values[head], wrt, create_graph=True, unconnected="none") if wrt else []
-            found |= {(k, place): slope for place, slope in zip(supports[k], slopes, strict=True) if slope is not None}
-        return found
-
     keys: list[tuple[int, int]] = []
 
     def all_of_it(own: Any, data: Any, weight: Any) -> list[Any]:
-        found = derivative(own, data, weight)
+        found = _derivative(group, kind, own, data, weight)
         keys[:] = found
         return [*found.values()]
 
@@ -68,7 +67,11 @@ def kernel_of(group: Group, kind: str, example: Sequence[Any], backend: str) -> 
     program = tape.program
     if program.guards and kind != "value":  # a partial that branches in Python: any entry may appear
         pairs = [(a, b) for a in range(len(example[0])) for b in range(a + 1)]
-        keys[:] = pairs if kind == "hessian" else [(k, place) for k, own in enumerate(supports) for place in own]
+        keys[:] = (
+            pairs
+            if kind == "hessian"
+            else [(k, place) for k, own in enumerate(group.element.supports) for place in own]
+        )
         program = replace(program, outputs=())
     zeros = set() if kind == "value" else zero_slots(program)
     constant = {
@@ -79,7 +82,7 @@ def kernel_of(group: Group, kind: str, example: Sequence[Any], backend: str) -> 
     entries = [key for key in keys if key not in constant]
 
     def wanted(own: Any, data: Any, weight: Any) -> list[Any]:
-        found = derivative(own, data, weight)
+        found = _derivative(group, kind, own, data, weight)
         return [found.get(key, 0.0) for key in entries]
 
     wanted.__name__ = all_of_it.__name__

@@ -609,7 +609,20 @@ class TestOptions:
 #: What these answer is the shape of an argument, or they take other shapes than that of one number.
 SHAPED = {"argwhere", "isscalar", "iterable", "ndim", "shape", "trim_zeros", "nonzero"}
 #: What changes NumPy itself, touches files, or runs NumPy's own tests.
-OUTSIDE = ("set", "test", "save", "load", "from", "info", "show", "get", "print", "memmap", "genfromtxt")
+OUTSIDE = (
+    "set_",
+    "seterr",
+    "setbuf",
+    "test",
+    "save",
+    "load",
+    "fromfile",
+    "fromregex",
+    "info",
+    "show",
+    "print",
+    "genfromtxt",
+)
 #: Arguments beside the first, at which a number stands on a kink, a tie or a jump.
 BESIDE = {
     "clip": [(0, 1), (None, 1), (0, None), (-2.5, 0.5)], "maximum": [(0,), (1.0,)], "minimum": [(0,), (1.0,)],
