@@ -89,33 +89,27 @@ COUNTING = ("int", "range")
 
 
 @functools.lru_cache(maxsize=4096)
-def _expression_at(code: CodeType, at: int) -> tuple[ast.expr | None, str, bytes]:
-    """The expression of the instruction at byte `at`, the name that it calls, and what stands before it on its line."""
+def _orders_at(code: CodeType, at: int) -> str:
+    """What the instruction at byte `at` does: ` in an index` in `w[x]` or `w[int(x)]`; else ` in sorted()`, ` in int()`."""
     positions = next(itertools.islice(code.co_positions(), at // 2, None), (None,) * 4)
     first, last, start, end = positions
     if first is None or last is None or start is None or end is None:
-        return None, "", b""
+        return ""
     lines = [linecache.getline(code.co_filename, number).encode() for number in range(first, last + 1)]
     if not all(lines):
-        return None, "", b""
+        return ""
     before = lines[0][:start]
     lines[-1] = lines[-1][:end]
     lines[0] = lines[0][start:]
     with suppress(SyntaxError, ValueError):
-        expression = ast.parse(b"(" + b"".join(lines) + b")", mode="eval").body
-        called = getattr(expression, "func", None)
-        return expression, getattr(called, "id", getattr(called, "attr", "")), before
-    return None, "", before
-
-
-def _orders_at(code: CodeType, at: int) -> str:
-    """What the instruction at byte `at` does: ` in an index` in `w[x]` or `w[int(x)]`; else ` in sorted()`, ` in int()`."""
-    expression, name, before = _expression_at(code, at)
-    if expression is None:
-        return ""
-    if name in ORDERING:
-        return f" in {name}()"
-    subscript = isinstance(expression, ast.Subscript) and dis.opname[code.co_code[at]] in ("BINARY_SUBSCR", "BINARY_OP")
-    if subscript or re.search(rb"[\w)\]]\[$", before):
-        return INDEX
-    return f" in {name}()" if name in COUNTING else ""
+        call = ast.parse(b"(" + b"".join(lines) + b")", mode="eval").body
+        called = getattr(call, "func", None)
+        name = getattr(called, "id", getattr(called, "attr", ""))
+        if name in ORDERING:
+            return f" in {name}()"
+        subscript = isinstance(call, ast.Subscript) and dis.opname[code.co_code[at]] in ("BINARY_SUBSCR", "BINARY_OP")
+        if subscript or re.search(rb"[\w)\]]\[$", before):
+            return INDEX
+        if name in COUNTING:
+            return f" in {name}()"
+    return ""
