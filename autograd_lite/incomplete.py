@@ -106,7 +106,7 @@ def betainc_by(a: float, b: float, x: float, n: float) -> float:
     if term == 0.0:
         return 0.0
     below = a * y > b * x
-    if i + j == 1:
+    if i == 0 or j == 0:  # the side of x where less of the integrand cancels
         below = _log_over_mean(a, b, x, y) < 0.0 if i else _log_over_mean(b, a, y, x) > 0.0
     if below:
         return term * _lower_by(a, b, x, y, (i, j))
@@ -124,20 +124,21 @@ def _lower_by(a: float, b: float, x: float, y: float, orders: tuple[int, int]) -
     logs = _log_over_mean(a, b, x, y), _log_over_mean(b, a, y, x)
     constants = _cumulants(a, b, *orders)
 
-    def parts(s: Vector) -> tuple[Vector, Vector]:
-        """The logarithm of the density over that at x, and log((1 - t)/y), negative."""
-        rest = np.log1p(x * np.expm1(-s)) if x <= 0.5 else np.log(y + x * np.exp(-s))
+    def parts(s: Vector) -> tuple[Vector, Vector, Vector]:
+        """The logarithms of the density over that at x, of x/t, and of y/(1 - t)."""
         if x <= 0.5:
             w = x * np.expm1(-s)
-            return -n * _log1pmx(w) - n * x * _expm1mx(-s) - slack * s, rest
+            rest = np.log1p(w)
+            return -n * _log1pmx(w) - n * x * _expm1mx(-s) - slack * s, s + rest, rest
         w = y * np.expm1(s)
         near = -n * _log1pmx(w) - n * y * _expm1mx(s) - slack * s
-        rest = np.where(w < 0.5, np.log1p(w) - s, rest)
-        return np.where(w < 0.5, near, -a * s - n * rest), rest
+        fall, rest = np.log1p(w), np.log(y + x * np.exp(-s))
+        close = w < 0.5
+        return np.where(close, near, -a * s - n * rest), np.where(close, fall, s + rest), np.where(close, fall - s, rest)
 
     def f(s: Vector) -> Vector:
-        exponent, rest = parts(s)
-        return np.exp(exponent) * _bell(logs[0] - (s + rest), logs[1] - rest, constants, *orders)
+        exponent, fall, rest = parts(s)
+        return np.exp(exponent) * _bell(logs[0] - fall, logs[1] - rest, constants, *orders)
 
     return integral(f, lambda s: parts(s)[0], 1.0 / max(abs(slack), math.sqrt(x * y * n)))
 

@@ -33,6 +33,8 @@ LOC, SCALE = -0.5, 2.0
 
 
 def _share(a, b, x):
+    if x > 0.6:  # the series is long near 1
+        return 1 - _share(b, a, 1 - x)
     rest = mpmath.loggamma(a) + mpmath.loggamma(b) - mpmath.loggamma(a + b) + mpmath.log(a)
     total, term, k = mpf(0), mpf(1), 0
     while abs(term) > total * mp.eps:
@@ -161,7 +163,7 @@ def _exact_by(a, b, x, i, j):
 
 @pytest.mark.parametrize("seed", mostly_full(range(40), slice(0, None, 10)))
 def test_derivatives_by_the_shapes_of_the_beta_distribution(seed):
-    """Over a and b from 1e-6 to 300: 64 ULP, 1024 of the terms of order 2, and 8 for each unit of the exponent's distance."""
+    """Over a and b from 1e-6 to 300: 64 ULP, 128 of the terms of order 2, and 8 for each unit of the exponent's distance."""
     rng = np.random.default_rng(seed)
     a, b = 10.0 ** rng.uniform(-6, 2.5, 2)
     x = float(rng.beta(a, b)) if seed % 2 else float(10.0 ** rng.uniform(-8, 0))
@@ -176,7 +178,7 @@ def test_derivatives_by_the_shapes_of_the_beta_distribution(seed):
         terms = abs(exact)
         if i + j == 2:  # at a zero it is a difference of terms
             terms = max(terms, firsts[1, 0] / (a if i else b), firsts[0, 1] / (b if j else a))
-        allowed = EPS * ((64.0 if i + j == 1 else 1024.0) + 8.0 * min(distance, 750.0))
+        allowed = EPS * ((64.0 if i + j == 1 else 128.0) + 8.0 * min(distance, 750.0))
         assert abs(mpf(got) - exact) <= allowed * terms + mpf(1e-300), (a, b, x, i, j, got, float(exact))
 
 
