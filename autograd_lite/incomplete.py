@@ -134,7 +134,11 @@ def _lower_by(a: float, b: float, x: float, y: float, orders: tuple[int, int]) -
         near = -n * _log1pmx(w) - n * y * _expm1mx(s) - slack * s
         fall, rest = np.log1p(w), np.log(y + x * np.exp(-s))
         close = w < 0.5
-        return np.where(close, near, -a * s - n * rest), np.where(close, fall, s + rest), np.where(close, fall - s, rest)
+        return (
+            np.where(close, near, -a * s - n * rest),
+            np.where(close, fall, s + rest),
+            np.where(close, fall - s, rest),
+        )
 
     def f(s: Vector) -> Vector:
         exponent, fall, rest = parts(s)

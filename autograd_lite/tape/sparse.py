@@ -5,6 +5,7 @@ import functools
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from autograd_lite import forks, hints, pickles
 from autograd_lite.errors import ArgumentError, OperandError, OutputError
 from autograd_lite.nests import Shape, unravel
+from autograd_lite.primitives import Primitive
 from autograd_lite.see.sparsity import PatternPicture, picture
 from autograd_lite.tape.alike import Arrays
 from autograd_lite.tape.backends.python import PythonSingle
@@ -27,6 +29,8 @@ from autograd_lite.variable import Variable
 
 #: How many paths of a function are kept; the patterns of all that were met stay in the union.
 PATHS = 64
+#: Nodes that are asked which functions a program has, before it is recorded.
+_NEAR = 400
 KINDS = ("value", "jacobian", "hessian")
 
 
@@ -144,15 +148,26 @@ def _guards(program: Program) -> Program:
     return merged(replace(program, outputs=(), doubtful=()))
 
 
-def _of_numbers(f: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def _of_numbers(f: Callable[[Any], Any], backend: str) -> Callable[[Any], Any]:
     """The function with all its results as numbers: a 0 or a flag among them is a row as well."""
 
     @functools.wraps(f)
     def numeric(x: Any) -> Any:
         numbers, shape = unravel(f(x), f"the output of {name_of(f)}")
+        begin(_near(numbers), backend)  # they are compiled beside the recording
         return shape.pack(numbers)
 
     return numeric
+
+
+def _near(numbers: list[Any]) -> set[Primitive]:
+    """Operations of which the first and the last result are made, as far as a few hundred nodes tell."""
+    waiting, found = numbers[:1] + numbers[-1:], set[Primitive]()
+    for node in islice(waiting, _NEAR):  # the list grows meanwhile
+        if type(node) is Variable and node._primitive is not None:  # noqa: SLF001 - a node
+            found.add(node._primitive)  # noqa: SLF001
+            waiting += node._arguments  # noqa: SLF001
+    return found
 
 
 def _numbers_of(x: Any, f: Callable[[Any], Any], name: str) -> tuple[list[Any], Shape]:
@@ -200,7 +215,8 @@ class Sparse:
         numbers, shape = _numbers_of(x, self.f, self.__name__)
         problem = self._problems.get(shape)
         if problem is None:
-            problem = self._problems[shape] = Problem(_of_numbers(self.f), shape, self._backend, self._kernels)
+            f = _of_numbers(self.f, self._backend)
+            problem = self._problems[shape] = Problem(f, shape, self._backend, self._kernels)
         self._last, self._flat = problem, x.shape if type(x) is np.ndarray else None
         return problem, np.array(numbers, dtype=np.float64)
 

@@ -1,6 +1,7 @@
 """Sparse derivatives: the numbers of dense ones, the pattern of what is not 0 for all x, and few kernels."""
 
 import copy
+import importlib
 import math
 import pickle
 import random
@@ -624,3 +625,16 @@ def test_an_element_is_traced_once_for_each_derivative(monkeypatch):
     x[3] = 0.0  # sin(x)/0 is infinite, its derivative by x[3] NaN: only those entries
     assert not np.isfinite(s.jacobian(x).toarray()[0, 3])
     assert np.isfinite(np.delete(s.jacobian(x).toarray()[0], [3, 4])).all()
+
+
+def test_functions_are_begun_before_the_recording(monkeypatch):
+    """Sine and cosine come while a program is recorded: the nodes near its first and last results tell of them."""
+    begun = []
+    module = importlib.import_module("autograd_lite.tape.sparse")
+    monkeypatch.setattr(module, "begin", lambda operations, _: begun.append({own.name for own in operations}))
+    s = al.sparse(lambda x: [*(al.sin(a * b) - b for a, b in zip(x[:-1], x[1:], strict=True)), al.cos(x[0])])
+    x = np.linspace(0.1, 0.9, 5000)
+    found = s.jacobian(x)
+    assert len(begun) >= 2
+    assert all({"sin", "cos"} <= each for each in begun)
+    assert found[3, 3] == math.cos(x[3] * x[4]) * x[4]

@@ -48,8 +48,12 @@ class Target:
 
     def machine(self, level: int) -> Any:
         """LLVM's code generator at a level from 0 (fast to compile) to 3."""
-        llvm.initialize_all_targets()
-        llvm.initialize_all_asmprinters()
+        if self.triple == llvm.get_default_triple():  # the others take a millisecond
+            llvm.initialize_native_target()
+            llvm.initialize_native_asmprinter()
+        else:
+            llvm.initialize_all_targets()
+            llvm.initialize_all_asmprinters()
         kind = llvm.Target.from_triple(self.triple)
         return kind.create_target_machine(opt=level, cpu=self.processor, features=self.features)
 

@@ -7,6 +7,7 @@ functions are the compiled ones in both. So only the clock tells when the code h
 
 import ctypes
 import os
+import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache, partial
 from typing import Any
@@ -30,6 +31,9 @@ if engine.AVAILABLE:
     #: The compiled functions of lanes.
     _NAMES = {rule: name for rule, name in emit.LIBRARY.items() if name in vector_math.FUNCTIONS} | {p.pow: "pow"}
 
+#: Seconds in which a thread that compiles comes from one of LLVM's parts to the next.
+_MOMENT = 0.002
+
 #: The name of the backend.
 LATER = "llvm, later"
 
@@ -52,10 +56,18 @@ def functions() -> dict[Primitive, Callable[..., Any]]:
 
 
 def begin(operations: Iterable[Primitive], backend: str) -> None:
-    """Have the functions compiled in the background that these operations will call, for a backend that comes `later`."""
+    """Have the functions compiled in the background that these operations will call, for a backend that comes `later`.
+
+    While one is under way, wait for a moment: the thread needs the interpreter for what lies between LLVM's long parts, and
+    a recording does not let go of it.
+    """
     if later(backend) == LATER:
-        for name in sorted(_NAMES[operation] for operation in operations if operation in _NAMES):
-            _compiling(name).begin()
+        jobs = [_compiling(name) for name in sorted(_NAMES[own] for own in operations if own in _NAMES)]
+        waiting = [job for job in jobs if not job.done]
+        for job in waiting:
+            job.begin()
+        if waiting:
+            time.sleep(_MOMENT)
 
 
 @cache
@@ -67,21 +79,28 @@ def _compiled(name: str) -> engine.Module:
     return runtime.loaded(name, emit.wide(engine.host().width), emit.LIBRARIES[name])
 
 
+def _arity(name: str) -> int:
+    return 2 if name == "pow" else 1
+
+
+@cache
+def _code(name: str) -> Callable[..., None]:
+    kinds = [*[ctypes.c_void_p] * (_arity(name) + 1), ctypes.c_int64]
+    return _compiled(name).function(f"{name}_each_v{emit.wide(engine.host().width)}", None, *kinds)
+
+
 def _of_arrays(name: str) -> Callable[..., Any]:
     """The compiled function of lanes, for arrays."""
-    width, arity = emit.wide(engine.host().width), 2 if name == "pow" else 1
+    width, rows = emit.wide(engine.host().width), _arity(name) + 1
 
     def function(*arguments: Any) -> Any:
         count = max(map(np.size, arguments))
-        memory = np.empty((arity + 1, -(-count // width) * width))
+        memory = np.empty((rows, -(-count // width) * width))
         for row, argument in zip(memory, arguments, strict=False):
             row[:count] = argument
             row[count:] = row[0]
         start, step = memory.ctypes.data, memory.strides[0]
-        code = _compiled(name)
-        kinds = [*[ctypes.c_void_p] * (arity + 1), ctypes.c_int64]
-        each = code.function(f"{name}_each_v{width}", None, *kinds)
-        each(*range(start, start + (arity + 1) * step, step), memory.shape[1])
+        _code(name)(*range(start, start + rows * step, step), memory.shape[1])
         return memory[-1, :count]
 
     return function
