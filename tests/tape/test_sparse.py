@@ -632,7 +632,7 @@ def test_functions_are_begun_before_the_recording(monkeypatch):
     begun = []
     module = importlib.import_module("autograd_lite.tape.sparse")
     monkeypatch.setattr(module, "begin", lambda operations, _: begun.append({own.name for own in operations}))
-    s = al.sparse(lambda x: [*(al.sin(a * b) - b for a, b in zip(x[:-1], x[1:], strict=True)), al.cos(x[0])])
+    s = al.sparse(lambda x: [*(al.sin(a * b) - b for a, b in pairwise(x)), al.cos(x[0])])
     x = np.linspace(0.1, 0.9, 5000)
     found = s.jacobian(x)
     assert len(begun) >= 2
