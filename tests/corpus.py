@@ -58,6 +58,14 @@ SPECIAL = (
 )  # fmt: skip
 
 
+def thinned(points, most):
+    """At most so many of the points of a grid, with all values of each coordinate: every p-th, where p is a prime."""
+    step = -(-len(points) // most)
+    while any(step % factor == 0 for factor in range(2, math.isqrt(step) + 1)):
+        step += 1
+    return points[::step]
+
+
 def same_bits(a, b):
     """Say whether two doubles are the same, the sign of zero included; every NaN is the same NaN."""
     return (a != a and b != b) or (a == b and math.copysign(1.0, a) == math.copysign(1.0, b))

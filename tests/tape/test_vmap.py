@@ -9,7 +9,7 @@ import threading
 
 import numpy as np
 import pytest
-from corpus import EPS, NAMES, ORDERS, TABLE, bound_at, bounds, same_arrays, sample
+from corpus import EPS, NAMES, ORDERS, TABLE, bound_at, bounds, same_arrays, sample, thinned
 from executors import COMPILED
 from threads import at_once
 from tiers import full, mostly_full
@@ -766,7 +766,7 @@ def alike(got, expected, points):
 def test_lanes_follow_the_rule_at_every_special_value(name, runner):
     """A primitive over lanes at each special value is the rule's own value; also where an argument is constant or shared."""
     rule, run = TABLE[name], RUNNERS[runner]
-    points = np.array(list(itertools.product(EVERY_SPECIAL, repeat=rule.arity)))
+    points = np.array(thinned(list(itertools.product(EVERY_SPECIAL, repeat=rule.arity)), 40_000))
     expected = np.array([rule.value(*point) for point in points.tolist()])
     assert alike(run(al.vmap(rule))(*points.T.copy()), expected, points).all()
     assert alike(run(al.vmap(rule))(*points[:1].T.copy()), expected[:1], points[:1]).all()
