@@ -13,6 +13,7 @@ from autograd_lite.nests import unravel
 from autograd_lite.primitives import Primitive, less
 from autograd_lite.tape.elements import Element, zero_slots
 from autograd_lite.tape.program import Program
+from autograd_lite.tape.recording import current
 from autograd_lite.tape.trace import recorded
 from autograd_lite.transforms import grad
 from autograd_lite.variable import Variable
@@ -27,12 +28,17 @@ def second_derivatives(
     if not all(_is_smooth(primitive, wheres) for primitive, wheres in element.code):
         return _one_by_one(element, inputs, constants, weights)
     sweep = _Sweep(element, inputs, constants)
+    trace = current()
+    sweep.careful = trace is None or not trace.doubt(sweep.values[head] for head in element.heads)
     for head, weight in zip(element.heads, weights, strict=True):
         _add(sweep.adjoints, sweep.count + head, weight)
     for k in range(len(element.code) - 1, -1, -1):
         sweep.visit(k)
     rows = ((a, sweep.curved.get(a, {})) for a in range(sweep.count))
-    return {(a, b): number for a, row in rows for b, number in row.items() if not _is_zero(number)}
+    found = {(a, b): number for a, row in rows for b, number in row.items() if not _is_zero(number)}
+    if trace is not None:
+        trace.doubt(found.values())
+    return found
 
 
 class _Sweep:
@@ -41,6 +47,7 @@ class _Sweep:
     def __init__(self, element: Element, inputs: Sequence[Any], constants: Sequence[Any]) -> None:
         self.element, self.count, self.values = element, len(inputs), element.run(inputs, constants)
         self.places = {"input": inputs, "constant": constants, "code": self.values}
+        self.careful = True  # see `_second`
         self.adjoints: dict[int, Any] = {}
         self.curved: dict[int, dict[int, Any]] = {}  # for each node those with itself and with older nodes
 
@@ -66,7 +73,7 @@ class _Sweep:
         slopes = {owner: slope for owner, slope in slopes.items() if not _is_zero(slope)}
         self._pass_on(node, pairs, slopes)
         if adjoint is not None:
-            for (i, j), number in _own(primitive, tuple(owners), arguments).items():
+            for (i, j), number in _own(primitive, tuple(owners), arguments, careful=self.careful).items():
                 twice = 2.0 if i != j and owners[i] == owners[j] else 1.0
                 self.curve(owners[i], owners[j], _times(twice, _times(number, adjoint)))
             for owner, slope in slopes.items():
@@ -120,23 +127,25 @@ def _is_smooth(primitive: Primitive, wheres: Sequence[tuple[str, int]]) -> bool:
     return not primitive.selects and _second(primitive, active) is not None
 
 
-def _own(primitive: Primitive, active: tuple[int, ...], arguments: Sequence[Any]) -> dict[Pair, Any]:
+def _own(primitive: Primitive, active: tuple[int, ...], arguments: Sequence[Any], *, careful: bool) -> dict[Pair, Any]:
     """The second derivatives of an operation by its active arguments that are not 0 for all numbers."""
     known = _second(primitive, active)
     assert known is not None
-    pairs, program = known
+    pairs, *programs = known
     if not pairs:
         return {}
+    program = programs[careful]
     slots = program.evaluated(lambda operation, own: operation(*own), float, list(arguments))
     return {pair: slots[program.outputs[k]] for pair, k in pairs.items()}
 
 
 @lru_cache(maxsize=1024)
-def _second(primitive: Primitive, active: tuple[int, ...]) -> tuple[dict[Pair, int], Program] | None:
-    """The program of all second derivatives, and where those lie in its results that are not 0 for all numbers.
+def _second(primitive: Primitive, active: tuple[int, ...]) -> tuple[dict[Pair, int], Program, Program] | None:
+    """The programs of all second derivatives, and where those lie in their results that are not 0 for all numbers.
 
-    The program is the careful one, in which what an operation does not select sends nothing; it hides what is always 0. None
-    if one program does not do: a partial that branches in Python, uses a Variable from outside, or refuses a number.
+    In the second program, the careful one, what an operation does not select sends nothing, and what is NaN has derivatives
+    that are NaN. It is some ten times as long, and hides what is always 0; it is run where the first one gives NaN. None if
+    one program does not do: a partial that branches in Python, uses a Variable from outside, or refuses a number.
     """
     pairs = [(i, j) for i in active for j in active if j <= i]
 
@@ -153,6 +162,5 @@ def _second(primitive: Primitive, active: tuple[int, ...]) -> tuple[dict[Pair, i
     if plain.guards or careful.guards or of_plain or of_careful:
         return None
     zeros = zero_slots(plain)
-    return {
-        pair: k for k, (pair, slot) in enumerate(zip(pairs, plain.outputs, strict=True)) if slot not in zeros
-    }, careful
+    kept = {pair: k for k, (pair, slot) in enumerate(zip(pairs, plain.outputs, strict=True)) if slot not in zeros}
+    return kept, plain, careful

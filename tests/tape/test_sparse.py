@@ -20,10 +20,13 @@ from strategies import programs
 from tiers import mostly_full
 
 import autograd_lite as al
+from autograd_lite.nests import unravel
 from autograd_lite.tape import paths, plans
 from autograd_lite.tape.alike import Arrays
 from autograd_lite.tape.elements import LANES, cut
+from autograd_lite.tape.pushing import second_derivatives
 from autograd_lite.tape.sparse import braille
+from autograd_lite.tape.tape import record
 
 EPS = np.finfo(float).eps
 
@@ -638,3 +641,26 @@ def test_functions_are_begun_before_the_recording(monkeypatch):
     assert len(begun) >= 2
     assert all({"sin", "cos"} <= each for each in begun)
     assert found[3, 3] == math.cos(x[3] * x[4]) * x[4]
+
+
+def test_kernels_of_hessians_ask_for_nan_once():
+    """The conditions by which a NaN value has NaN derivatives are not in the program that numbers take."""
+    f = lambda x: al.sum([al.sin(a * b) / (1.0 + b * b) for a, b in zip(x[::2], x[1::2], strict=True)])
+    group = cut(Arrays(al.trace(f, np.ones(20)).program)).groups[0]
+    lengths = []
+
+    def second(own, weight):
+        return [*second_derivatives(group.element, own, group.constants[0].tolist(), [weight]).values()]
+
+    for masked in (False, True):
+        numbers, shape = unravel((([0.3, 0.4], 1.0), {}))
+        tape = record(second, numbers, shape, masked=masked)
+        lengths.append(len(tape.program.code))
+        assert bool(tape.doubtful) is not masked
+    assert 2 * lengths[0] < lengths[1]
+    assert not {"less", "where"} & {operation.name for operation, _ in record(second, numbers, shape).program.code}
+    x = np.ones(20)
+    x[3] = math.nan
+    found = al.sparse_hessian(f)(x).toarray()
+    assert np.isnan(found[2:4, 2:4]).all()
+    assert np.isfinite(found[4:, 4:]).all()

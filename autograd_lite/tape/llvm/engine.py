@@ -100,6 +100,7 @@ class Module:
         self, codes: Sequence[bytes], facts: Facts, callbacks: "Sequence[Callback]" = (), *, cached: bool = False
     ) -> None:
         self.facts, self.callbacks, self.cached = facts, callbacks, cached
+        self._functions: dict[str, Callable[..., Any]] = {}
         with _lock:
             # An engine that compiles itself keeps 0.7 MB of tables, whatever the length of the code.
             self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), host().machine(0))
@@ -115,8 +116,11 @@ class Module:
         return int(self._engine.get_function_address(name))
 
     def function(self, name: str, result: Any, *arguments: Any, hold_gil: bool = False) -> Callable[..., Any]:
-        kind = (ctypes.PYFUNCTYPE if hold_gil else ctypes.CFUNCTYPE)(result, *arguments)
-        return kind(self.address(name))
+        """One of its functions, which lives as long as the module does."""
+        if name not in self._functions:
+            kind = (ctypes.PYFUNCTYPE if hold_gil else ctypes.CFUNCTYPE)(result, *arguments)
+            self._functions[name] = kind(self.address(name))
+        return self._functions[name]
 
 
 def compiled(text: str, level: int) -> bytes:

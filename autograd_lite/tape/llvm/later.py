@@ -79,19 +79,10 @@ def _compiled(name: str) -> engine.Module:
     return runtime.loaded(name, emit.wide(engine.host().width), emit.LIBRARIES[name])
 
 
-def _arity(name: str) -> int:
-    return 2 if name == "pow" else 1
-
-
-@cache
-def _code(name: str) -> Callable[..., None]:
-    kinds = [*[ctypes.c_void_p] * (_arity(name) + 1), ctypes.c_int64]
-    return _compiled(name).function(f"{name}_each_v{emit.wide(engine.host().width)}", None, *kinds)
-
-
 def _of_arrays(name: str) -> Callable[..., Any]:
     """The compiled function of lanes, for arrays."""
-    width, rows = emit.wide(engine.host().width), _arity(name) + 1
+    width, rows = emit.wide(engine.host().width), 3 if name == "pow" else 2
+    kinds = *[ctypes.c_void_p] * rows, ctypes.c_int64
 
     def function(*arguments: Any) -> Any:
         count = max(map(np.size, arguments))
@@ -100,7 +91,8 @@ def _of_arrays(name: str) -> Callable[..., Any]:
             row[:count] = argument
             row[count:] = row[0]
         start, step = memory.ctypes.data, memory.strides[0]
-        _code(name)(*range(start, start + rows * step, step), memory.shape[1])
+        each = _compiled(name).function(f"{name}_each_v{width}", None, *kinds)
+        each(*range(start, start + rows * step, step), memory.shape[1])
         return memory[-1, :count]
 
     return function

@@ -119,7 +119,7 @@ def test_functions_are_compiled_beside_the_first_cut(monkeypatch):
     al.sparse_jacobian(lambda x: [al.sin(a) * al.exp(b) + abs(a) for a, b in zip(x[1:], x[:-1], strict=True)])(
         np.ones(20)
     )
-    assert begun == ["exp", "sin"]
+    assert {*begun} == {"exp", "sin"}
     begun.clear()
     al.sparse_jacobian(lambda x: [al.sin(a) * b for a, b in zip(x[1:], x[:-1], strict=True)], backend="numpy")(
         np.ones(20)
