@@ -484,8 +484,11 @@ def odeint(
         else:
             states = _by_scipy(problem, y, times, method)
     rows = [y, *states]
-    if flat or vector:
-        return as_array([n for row in rows for n in row], (len(rows), len(y)))
+    return as_array([n for row in rows for n in row], (len(rows), len(y))) if flat or vector else _stacked(rows, shape)
+
+
+def _stacked(rows: list[list[Any]], shape: Shape) -> Any:
+    """States of a shape, with all times of each leaf in an array."""
     columns: list[Any] = []
     start = 0
     for size in shape.sizes:

@@ -159,13 +159,7 @@ def while_loop(
     >>> round(slope(4.0), 12), round(slope(1e6), 12), len(slope.paths())
     (0.25, 0.0005, 1)
     """
-    if not (callable(condition) and callable(step)):
-        raise ArgumentError(
-            f"while_loop takes two functions and got {condition!r:.40} and {step!r:.40}. Write while_loop(condition, step, "
-            "init)."
-        )
-    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 0):
-        raise ArgumentError(f"limit={limit!r} of while_loop: give a number of turns from 0 on, or None.")
+    _test_while(condition, step, limit)
     checkpoints.tested(checkpoint, "while_loop", "turns")
     numbers, carry_shape = unravel(init, "the carry of while_loop")
 
@@ -194,6 +188,17 @@ def while_loop(
             break
         turns += 1
     return carry_shape.pack(numbers)
+
+
+def _test_while(condition: Any, step: Any, limit: Any) -> None:
+    """Refuse what is no loop."""
+    if not (callable(condition) and callable(step)):
+        raise ArgumentError(
+            f"while_loop takes two functions and got {condition!r:.40} and {step!r:.40}. Write while_loop(condition, step, "
+            "init)."
+        )
+    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 0):
+        raise ArgumentError(f"limit={limit!r} of while_loop: give a number of turns from 0 on, or None.")
 
 
 def _count(leaves: list[Any], length: int | None) -> int:

@@ -93,23 +93,9 @@ def recorded(
     own: dict[str, Any] = {"lookups": lookups, "wide": wide, "mapped": mapped, "blind": blind}
     notes = Recording(masked, min(loops, 2), oldest, lanes=loops > 0 and not mapped, **own)
     notes.history = history
-    before = set(map(id, PRIMITIVES.values()))
     noting = nullcontext() if lines is None else context.observing(_Lines())
     with watched(name_of(f)), context.record_into(notes), noting:
-        inputs = [Variable(n._value if type(n) is Variable else n) for n in numbers]
-        if history is not None:
-            history.begin(oldest, inputs)
-        with context.running_on(inputs, oldest), selecting():
-            arguments, keywords = shape.pack(inputs)
-            try:
-                output = decided(f(*arguments, **keywords))
-            except (IndexError, TypeError) as error:
-                _explain(error, name_of(f))
-                raise
-            finally:
-                for primitive in [*PRIMITIVES.values()]:
-                    if id(primitive) not in before:
-                        primitive.belongs_to_trace()
+        inputs, output = _run(f, numbers, shape, notes)
     _refuse_threads(f, inputs, notes)
     outputs, output_shape = unravel(output, f"the output of {name_of(f)}", lambda leaf: _is_passed_on(leaf, name_of(f)))
     if history is not None:
@@ -123,11 +109,30 @@ def recorded(
     return program, tuple(builder.captured), output_shape
 
 
+def _run(f: Callable[..., Any], numbers: Sequence[Any], shape: Shape, notes: Recording) -> tuple[list[Variable], Any]:
+    """Run `f` on new Variables: these, and what it returned."""
+    before = set(map(id, PRIMITIVES.values()))
+    inputs = [Variable(n._value if type(n) is Variable else n) for n in numbers]
+    if notes.history is not None:
+        notes.history.begin(notes.oldest, inputs)
+    with context.running_on(inputs, notes.oldest), selecting():
+        arguments, keywords = shape.pack(inputs)
+        try:
+            return inputs, decided(f(*arguments, **keywords))
+        except (IndexError, TypeError) as error:
+            _explain(error, name_of(f))
+            raise
+        finally:
+            for primitive in [*PRIMITIVES.values()]:
+                if id(primitive) not in before:
+                    primitive.belongs_to_trace()
+
+
 class _Lines(context.Observer):
     """Notes the lines of the traced function that make nodes; what a sweep makes has none."""
 
     def node(self, node: Variable) -> None:
-        location = user_location(recorded.__wrapped__.__code__)  # type: ignore[attr-defined] # what is decorated
+        location = user_location(_run.__code__)
         if location:
             node.about.location = location
 
