@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autograd_lite import pickles
-from autograd_lite.errors import UnpicklableError, WorkerError, WorkerWarning
+from autograd_lite.errors import CompilationError, UnpicklableError, WorkerError, WorkerWarning
 from autograd_lite.tape.backends.registry import BACKENDS
 
 
@@ -61,6 +61,12 @@ def compared(origin: Machine) -> None:
             f"the worker {_here()} has no llvmlite, and the process that sent the work has: its results would have other "
             'bits, after ten times the time. Install "autograd-lite[jit]" on all workers, or pass jit(…, backend="numpy").'
         )
+    check = BACKENDS[origin.backend].check
+    try:
+        if check is not None:
+            check()
+    except CompilationError as error:
+        raise WorkerError(f"the worker {_here()} cannot run the function that was sent: {error}") from error
     here = _facts(origin.backend)
     if origin.facts["Python"] != here["Python"]:
         raise WorkerError(

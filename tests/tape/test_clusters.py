@@ -1,5 +1,6 @@
 """Mapped functions over arrays of Dask: results of every kind, sums whose bits depend on the blocks alone, and faults."""
 
+import dataclasses
 import functools
 import operator
 import os
@@ -15,7 +16,15 @@ import pytest
 
 import autograd_lite as al
 from autograd_lite import pickles
-from autograd_lite.errors import ArgumentError, OperandError, RowError, UnpicklableError, WorkerError, WorkerWarning
+from autograd_lite.errors import (
+    ArgumentError,
+    CompilationError,
+    OperandError,
+    RowError,
+    UnpicklableError,
+    WorkerError,
+    WorkerWarning,
+)
 from autograd_lite.tape import clusters, workers
 from autograd_lite.tape.backends import registry
 
@@ -245,10 +254,25 @@ def test_a_worker_of_another_kind_says_that_bits_may_differ():
     assert len(caught) == 1
 
 
+@pytest.mark.parametrize("backend", sorted({"llvm", "cuda"} & {*registry.BACKENDS}))
+def test_the_processor_and_the_compiler_are_told_of_every_backend_that_compiles(backend):
+    """Lanes on a device are cut, and served by other paths, by code of this machine."""
+    assert {"llvmlite", "processor", "instructions"} <= {*workers.machine(backend).facts}
+
+
 def test_a_worker_that_cannot_run_a_function_says_why(monkeypatch):
     """Before it reads it."""
     with pytest.raises(WorkerError, match=r"runs Python 3.*, and the process that sent the work 2\.7"):
         sent(registry.fastest(), Python="2.7").ready((), lambda f: f)
+
+    def without_device():
+        raise CompilationError("no device")
+
+    with monkeypatch.context() as without:
+        name = registry.fastest()
+        without.setitem(registry.BACKENDS, name, dataclasses.replace(registry.BACKENDS[name], check=without_device))
+        with pytest.raises(WorkerError, match=r"^the worker .* cannot run the function that was sent: no device"):
+            sent(name).ready((), lambda f: f)
     with monkeypatch.context() as without:
         without.delitem(registry.BACKENDS, "llvm", raising=False)
         with pytest.raises(WorkerError, match=r"no llvmlite.*autograd-lite\[jit\]"):
