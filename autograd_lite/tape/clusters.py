@@ -145,9 +145,8 @@ def lazily(
             given.append(Late(len(late), varying=False))
             late.append(_whole(leaf, name))
         else:
-            given.append(
-                leaf.copy() if isinstance(leaf, np.ndarray) else leaf
-            )  # as it is now, whatever is written later
+            array = foreign.array_of(leaf)
+            given.append(leaf if array is None else array.copy())  # as it is now, whatever is written later
     if not rows:
         raise without_rows(name)
     rows, pairs, sizes = _aligned(rows, places, name)

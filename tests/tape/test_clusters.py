@@ -1,5 +1,6 @@
 """Mapped functions over arrays of Dask: results of every kind, sums whose bits depend on the blocks alone, and faults."""
 
+import array
 import dataclasses
 import functools
 import operator
@@ -152,10 +153,12 @@ def test_parameters_may_be_lazy_too():
 
 def test_shared_arrays_are_those_of_the_call():
     """As a loop of training writes its parameters in place, before it asks for the results."""
-    w = np.array([2.0])
-    lazy = al.vmap(lambda x, w: x * w[0], (0, None))(chunked(X, 20), w)
-    w[0] = 7.0
-    assert np.array_equal(lazy.compute(), 2.0 * X)
+    for w in (np.array([2.0]), array.array("d", [2.0]), memoryview(np.array([2.0]))):
+        lazy = al.vmap(lambda x, w: x * w[0], (0, None))(chunked(X, 20), w)
+        rows = al.vmap(lambda x, y: x * y)(chunked(X, 20), y := np.array(Y))
+        w[0] = y[:] = 7.0
+        assert np.array_equal(lazy.compute(), 2.0 * X)
+        assert np.array_equal(rows.compute(), X * Y)
 
 
 def test_rows_of_unknown_number():
