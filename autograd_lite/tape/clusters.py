@@ -174,6 +174,8 @@ def _in_blocks(leaf: Any, axis: int, name: str) -> Any:
     if not -array.ndim <= axis < array.ndim:
         raise ArgumentError(f"{name} maps over axis {axis} of an array of shape {array.shape}. Check in_axes.")
     _test_known(array, axis % array.ndim, name)
+    if array.shape[axis] == 0:  # whose blocks Dask does not align with others
+        array = cut(array.blocks, axis % array.ndim, 0, 1)
     whole = {d: -1 for d in range(array.ndim) if d != axis % array.ndim and array.numblocks[d] > 1}
     return array.rechunk(whole) if whole else array
 

@@ -168,6 +168,8 @@ def test_rows_of_unknown_number():
     mean = al.jit(al.vmap(lambda x: x * x, reduce="mean"))(x)
     assert mean.compute() == pytest.approx(np.mean(np.abs(X)[np.abs(X) > 1.0] ** 2), rel=1e-15)  # a few additions
     assert np.isnan(al.jit(al.vmap(lambda x: x, reduce="mean"))(da.zeros(0)).compute())
+    some, more = (da.from_array(np.zeros(0), chunks=((0,) * n,)) for n in (2, 3))
+    assert al.vmap(lambda a, b: a * b, reduce="sum")(some, more).compute() == 0.0
     rows = al.jit(al.vmap(lambda x: x * x))(x)
     assert np.isnan(rows.shape[0])
     assert np.array_equal(rows.compute(), np.abs(X)[np.abs(X) > 1.0] ** 2)
