@@ -354,6 +354,12 @@ def _length(leaf: Any, axis: int, name: str) -> int:
 def _slice(leaf: Any, axis: int, start: int, end: int) -> Any:
     """Some rows: a view of an array, what slicing gives of others."""
     part = cut(leaf, axis % len(leaf.shape), start, end)
+    if not isinstance(leaf, np.ndarray) and np.shape(part)[axis : axis + 1 or None] != (end - start,):
+        raise ArgumentError(
+            f"a {type(leaf).__name__} of shape {leaf.shape} gave an array of shape {np.shape(part)} for rows {start:,} to "
+            f"{end:,} along axis {axis}. Pass something that counts rows as NumPy does, such as x.to_numpy() of a series "
+            "with labels."
+        )
     return np.asarray(part) if isinstance(part, np.memmap) else part
 
 

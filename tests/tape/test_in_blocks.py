@@ -114,6 +114,19 @@ def test_other_types_of_numbers(tmp_path, kind):
     assert np.array_equal(np.concatenate(found), f(x))
 
 
+@pytest.mark.parametrize("reduce", [None, "sum"])
+def test_slices_that_are_no_rows_are_refused(reduce):
+    """As a series gives that slices by labels: its rows were added up as if they were those."""
+
+    class Labelled(Dataset):
+        def __getitem__(self, rows):
+            return self.array[: 2 * rows.stop]
+
+    for array, axis, told in ((Y, 0, "(1000,) gave an array of shape (200,)"), (X, -2, "(1000, 3) gave an array of")):
+        with pytest.raises(al.ArgumentError, match=re.escape(told) + ".* for rows 0 to 100 along axis .*as NumPy does"):
+            [*al.in_blocks(al.vmap(al.sum, axis, reduce=reduce), rows=100)(Labelled(array))]
+
+
 def test_axes_and_nests_of_rows():
     """Rows along any axis; an iterator of nests."""
     f = al.vmap(lambda t, q: al.sum(t) * q["a"] + q["b"], (1, {"a": 0, "b": -1}))
