@@ -149,8 +149,7 @@ def written_as(wrapper: Any) -> tuple[str] | None:
 
 def inside(wrapper: Any) -> Any:
     """The function that a transform holds, or None."""
-    ours = is_library(getattr(sys.modules.get(type(wrapper).__module__), "__file__", None) or "")
-    return (getattr(wrapper, "f", None) or (getattr(wrapper, "recipe", None) or (None, None))[1]) if ours else None
+    return getattr(wrapper, "f", None) or (getattr(wrapper, "recipe", None) or (None, None))[1]
 
 
 def require_name(wrapper: Any) -> None:

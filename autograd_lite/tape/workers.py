@@ -121,8 +121,8 @@ def _parts(thing: Any) -> Iterator[tuple[str, Any]]:
     """What a pickle of the thing holds, under the names of Python: variables of a function, attributes, items."""
     if isinstance(thing, partial):
         yield from (("", part) for part in (thing.func, thing.args, thing.keywords))
-    elif (inner := pickles.inside(thing)) is not None:
-        yield "", inner
+    elif type(thing).__module__.startswith("autograd_lite.") and pickles.inside(thing) is not None:
+        yield "", pickles.inside(thing)
     elif isinstance(thing, FunctionType):
         cells = zip(thing.__code__.co_freevars, thing.__closure__ or (), strict=True)
         for name, cell in cells:

@@ -294,7 +294,7 @@ class Holder:
     """Holds a lock, in a list of an attribute."""
 
     def __init__(self):
-        self.parts = {"a": [1.0, LOCK]}
+        self.parts, self.f = {"a": [1.0, LOCK]}, abs
 
     def __call__(self, x):
         return x
