@@ -204,7 +204,11 @@ def test_columns_of_a_data_frame():
     frames = pytest.importorskip("dask.dataframe")
     import pandas as pd
 
-    frame = frames.from_pandas(pd.DataFrame({"x": X, "y": Y}), npartitions=3)
+    table = pd.DataFrame({"x": X, "y": Y})
+    frame = frames.from_pandas(table, npartitions=3)
+    for rows in (table, frame):
+        with pytest.raises(OperandError, match=r"write row\[0\] for row\['x'\], or pass columns by name"):
+            al.vmap(lambda row: row["x"])(rows)
     step = al.jit(al.vmap(al.value_and_grad(loss), in_axes=(None, 0, 0)))
     value, _ = step(W, frame["x"], frame["y"])
     assert np.array_equal(frame.assign(loss=value).compute()["loss"], step(W, X, Y)[0])
