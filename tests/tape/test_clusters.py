@@ -326,7 +326,7 @@ def holding(thing):
         (functools.partial(default), "default holds given, "),
         (functools.partial(lambda k, x: x if k else -x, thing), r"partial\)\) holds \[0\], "),
         (
-            lambda x: next(x for _ in [LOCK]),
+            lambda x: next(x if LOCK else y for y in [x]),
             "<lambda> holds LOCK, a lock, which .* inside of <lambda>, or pass the numbers",
         ),
         (lambda x: holder(x), r"<lambda> holds holder.parts\['a'\]\[1\], a lock"),
@@ -410,11 +410,10 @@ def test_a_function_that_takes_no_ones_is_asked_by_the_first_row():
             raise ValueError("no ones")
         return [x, 2.0 * x]
 
-    f = al.jit(al.vmap(choosy))
-    assert [leaf.shape for leaf in f(chunked(X, 20))] == [(ROWS,), (ROWS,)]
+    assert [leaf.shape for leaf in al.jit(al.vmap(choosy))(chunked(X, 20))] == [(ROWS,), (ROWS,)]
     x = da.from_array(X, chunks=((0, 50, 53),))  # the first row is not in the first block
     for rows, expected in ((x, X), (x[x > 0.0], X[X > 0.0]), (x[x > np.max(X[:50])], X[X > np.max(X[:50])])):
-        assert np.array_equal(dask.compute(f(rows))[0], [expected, 2.0 * expected])
+        assert np.array_equal(dask.compute(al.jit(al.vmap(choosy))(rows))[0], [expected, 2.0 * expected])
     with pytest.raises(ValueError, match="^no ones") as caught:
         al.vmap(choosy)(da.zeros(0))
     assert caught.value.__notes__ == ["of vmap(choosy) with a row of ones, as there is no row"]
