@@ -128,7 +128,9 @@ def _parts(thing: Any) -> Iterator[tuple[str, Any]]:
         for name, cell in cells:
             with suppress(ValueError):  # an empty one
                 yield f".{name}", cell.cell_contents
-        yield from ((f".{name}", thing.__globals__[name]) for name in _globals(thing.__code__) & {*thing.__globals__})
+        yield from (
+            (f".{name}", thing.__globals__[name]) for name in sorted(_globals(thing.__code__) & {*thing.__globals__})
+        )
         yield from ((f".{p.name}", p.default) for p in inspect.signature(thing).parameters.values())
     elif isinstance(thing, MethodType):
         yield from (("", thing.__func__), ("", thing.__self__))
