@@ -77,7 +77,7 @@ class PrimitiveError(AutogradLiteError, ValueError):
 
 
 class UnpicklableError(AutogradLiteError, PicklingError):
-    """A pickle cannot refer to a function by its name, since it has none in its module, as a lambda.
+    """A pickle cannot hold a function: it has no name in its module, as a lambda, or it holds a lock or an open file.
 
     >>> import pickle
     >>> import autograd_lite as al

@@ -147,13 +147,15 @@ def written_as(wrapper: Any) -> tuple[str] | None:
     return None if place is None or by_value(place[0].partition(":")[0]) else place
 
 
+def inside(wrapper: Any) -> Any:
+    """The function that a transform holds, or None."""
+    return getattr(wrapper, "f", None) or (getattr(wrapper, "recipe", None) or (None, None))[1]
+
+
 def require_name(wrapper: Any) -> None:
     """Say which function plain pickle cannot write."""
     f = wrapper
-    while place_of(f) is None:
-        inner = getattr(f, "f", None) or (getattr(f, "recipe", None) or (None, None))[1]
-        if inner is None:
-            break
+    while place_of(f) is None and (inner := inside(f)) is not None:
         f = inner
     if type(f) is not FunctionType or place_of(f) or _pickler(*BY_VALUE) is not None:
         return

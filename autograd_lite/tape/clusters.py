@@ -21,7 +21,7 @@ import optree
 
 from autograd_lite import foreign, forks, pickles
 from autograd_lite.arrays import VariableArray
-from autograd_lite.errors import ArgumentError, OperandError
+from autograd_lite.errors import ArgumentError, OperandError, UnpicklableError
 from autograd_lite.nests import NAMESPACE, Fixed, Shape, variables_of
 from autograd_lite.tape import workers
 from autograd_lite.tape.backends.registry import in_one_thread
@@ -49,7 +49,7 @@ class Program:
 
     def __reduce__(self) -> tuple[Any, ...]:
         with self._lock:
-            self._written = self._written or import_module("cloudpickle").dumps(self._run)
+            self._written = self._written or workers.written(self._run)
         return pickles.arrived, (self.token, Program, self.token, None, self.origin, self._written)
 
     def __dask_tokenize__(self) -> str:
@@ -93,6 +93,10 @@ class Task(NamedTuple):
     kinds: tuple[tuple[Any, tuple[int, ...]], ...]  # type and shape of each result of a row
     starts: Any  # the first row of each block, or None where Dask does not know how long blocks are
     summed: bool
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        functions = [leaf for leaf in optree.tree_leaves(self.nest, namespace=NAMESPACE) if callable(leaf)]
+        return Task, (workers.refusal(functions, "a function among the arguments") or self.nest, *self[1:])
 
     def filled(self, things: Sequence[Any], *, varying: bool) -> Any:
         """The arguments with these in their places."""
@@ -141,20 +145,18 @@ def lazily(
             given.append(Late(len(late), varying=False))
             late.append(_whole(leaf, name))
         else:
-            given.append(
-                leaf.copy() if isinstance(leaf, np.ndarray) else leaf
-            )  # as it is now, whatever is written later
+            array = foreign.array_of(leaf)
+            given.append(leaf if array is None else array.copy())  # as it is now, whatever is written later
     if not rows:
         raise without_rows(name)
     rows, pairs, sizes = _aligned(rows, places, name)
-    filled = optree.tree_unflatten(containers, given)
-    outline = _outline(program, mapped, Task(filled, tuple(places), (), None, summed=False), rows, late)
+    starts = None if np.isnan(sizes).any() else np.concatenate([[0], np.cumsum(sizes[:-1])]).astype(np.int64)
+    task = Task(optree.tree_unflatten(containers, given), tuple(places), (), starts, summed=mapped.reduce is not None)
+    outline = _outline(program, mapped, task, rows, late)
     results, structure = optree.tree_flatten(outline, namespace=NAMESPACE)
     _hold_no_variables(results, name)
     kinds = tuple((np.asarray(leaf).dtype, np.shape(leaf)[0 if mapped.reduce else 1 :]) for leaf in results)
-    starts = None if np.isnan(sizes).any() else np.concatenate([[0], np.cumsum(sizes[:-1])]).astype(np.int64)
-    task = Task(filled, tuple(places), kinds, starts, summed=mapped.reduce is not None)
-    return optree.tree_unflatten(structure, _graph(program, task, pairs, late, mapped))
+    return optree.tree_unflatten(structure, _graph(program, task._replace(kinds=kinds), pairs, late, mapped))
 
 
 def _hold_no_variables(leaves: list[Any], name: str) -> None:
@@ -171,6 +173,9 @@ def _in_blocks(leaf: Any, axis: int, name: str) -> Any:
     array = _as_array(leaf, name)
     if not -array.ndim <= axis < array.ndim:
         raise ArgumentError(f"{name} maps over axis {axis} of an array of shape {array.shape}. Check in_axes.")
+    _test_known(array, axis % array.ndim, name)
+    if array.shape[axis] == 0:  # whose blocks Dask does not align with others
+        array = cut(array.blocks, axis % array.ndim, 0, 1)
     whole = {d: -1 for d in range(array.ndim) if d != axis % array.ndim and array.numblocks[d] > 1}
     return array.rechunk(whole) if whole else array
 
@@ -178,7 +183,16 @@ def _in_blocks(leaf: Any, axis: int, name: str) -> Any:
 def _whole(leaf: Any, name: str) -> Any:
     """An array of Dask that all rows share: its shape, and its numbers in one task."""
     array = _as_array(leaf, name)
+    _test_known(array, None, name)
     return array if array.npartitions == 1 else array.rechunk(-1)
+
+
+def _test_known(array: Any, axis: int | None, name: str) -> None:
+    if np.isnan(array.shape[:axis] + array.shape[axis:][1:] if axis is not None else array.shape).any():
+        raise ArgumentError(
+            f"{name} got an array of shape {array.shape}, and only the number of rows may be unknown to Dask. Call "
+            ".compute_chunk_sizes() on it, or .to_dask_array(lengths=True) of a data frame."
+        )
 
 
 def _as_array(leaf: Any, name: str) -> Any:
@@ -226,21 +240,30 @@ def _outline(program: Program, mapped: Any, task: Task, rows: list[Any], late: l
     if key not in program.outlines:
         try:
             program.outlines[key] = mapped(*nest[0], **nest[1])
-        except Exception:  # noqa: BLE001 - of a function that does not take ones
-            program.outlines[key] = _of_first_row(mapped, task, rows, late)
+        except Exception as error:  # noqa: BLE001 - of a function that does not take ones
+            program.outlines[key] = _of_first_row(mapped, task, rows, late, error)
     return program.outlines[key]
 
 
-def _of_first_row(mapped: Any, task: Task, rows: list[Any], late: list[Any]) -> Any:
-    """The results of the first row, which Dask computes for that."""
-    first = [
-        cut(array.blocks, place, 0, 1).map_blocks(cut, place, 0, 1, dtype=array.dtype)
-        for array, place in zip(rows, task.axes, strict=True)
-    ]
-    computed = import_module("dask").compute(*first, *late)
-    task = task._replace(nest=task.filled(computed[len(rows) :], varying=False))
-    arguments, keywords = task.filled(computed[: len(rows)], varying=True)
-    return mapped(*arguments, **keywords)
+def _of_first_row(mapped: Any, task: Task, rows: list[Any], late: list[Any], error: Exception) -> Any:
+    """The results of the first row, which Dask computes for that; if there is none, the error that a row of ones has met."""
+    for number, length in enumerate(rows[0].chunks[task.axes[0]]):
+        first = [
+            cut(array.blocks, place, number, number + 1).map_blocks(cut, place, 0, 1, dtype=array.dtype)
+            for array, place in zip(rows, task.axes, strict=True)
+        ]
+        computed = import_module("dask").compute(*first, *late) if length else None
+        if computed is None or not computed[0].shape[task.axes[0]]:
+            continue
+        task = task._replace(nest=task.filled(computed[len(rows) :], varying=False))
+        arguments, keywords = task.filled(computed[: len(rows)], varying=True)
+        try:
+            return mapped(*arguments, **keywords)
+        except Exception as own:  # noqa: BLE001 - whatever the function raises, which is raised again
+            row = None if str(own) == str(error) else 0  # no matter of rows
+            raise_placed(own, row, number, None if task.starts is None else task.starts[number])
+    error.add_note(f"of {mapped.__name__} with a row of ones, as there is no row")
+    raise error
 
 
 def _graph(program: Program, task: Task, pairs: list[Any], late: list[Any], mapped: Any) -> list[Any]:
@@ -290,8 +313,13 @@ def _together(task: Task, *late: Any) -> Task:
 
 def _block(number: tuple[int, ...], program: Program, task: Task, *arrays: Any) -> Any:
     """The results of a block: a tuple of arrays, or if summed one of all sums and the number of rows."""
+    if isinstance(task.nest, UnpicklableError):
+        raise task.nest
     rows = [_alone(array) for array in arrays]
-    length = rows[0].shape[task.axes[0]]
+    length, *others = (array.shape[axis] for array, axis in zip(rows, task.axes, strict=True))
+    start = None if task.starts is None else task.starts[number[0]]
+    if {*others} - {length}:
+        raise_placed(_unequal({length, *others}), None, number[0], start)
 
     def run(function: Callable[..., Any], first: int = 0, end: int = length) -> Any:
         part = [cut(array, axis, first, end) for array, axis in zip(rows, task.axes, strict=True)]
@@ -309,7 +337,14 @@ def _block(number: tuple[int, ...], program: Program, task: Task, *arrays: Any) 
             return _sums(results, length, task) if task.summed else _fitting(results, task)
         except Exception as error:  # noqa: BLE001 - whatever the function raises, which is raised again
             row = failing(lambda first, end: run(function, first, end), length)
-            raise_placed(error, row, number[0], None if task.starts is None else task.starts[number[0]])
+            raise_placed(error, row, number[0], start)
+
+
+def _unequal(lengths: set[int]) -> ArgumentError:
+    return ArgumentError(
+        f"its arguments have {' and '.join(map(str, sorted(lengths)))} rows, as blocks whose lengths Dask does not know "
+        "may have. Select the rows of all arguments by one condition, or call .compute_chunk_sizes() on them before."
+    )
 
 
 def _alone(array: Any) -> Any:

@@ -11,7 +11,7 @@ import optree
 
 from autograd_lite import hints, pickles
 from autograd_lite.errors import ArgumentError
-from autograd_lite.nests import NAMESPACE
+from autograd_lite.nests import NAMESPACE, Shape
 from autograd_lite.tape.blocks import added, averaged, combined, cut, failing, raise_placed, without_rows
 from autograd_lite.tape.call import Compiled
 from autograd_lite.tape.vmap import Mapped, axes_of
@@ -20,6 +20,8 @@ from autograd_lite.transforms import named
 ROWS = 65_536
 #: Bytes of a memory map that are touched before its pages are handed back.
 HANDED_BACK = 1 << 26
+#: Steps of NumPy's search for a byte that two arrays share; arrays of some axes take less.
+OVERLAP: Any = 100_000
 
 
 @hints.keywords
@@ -41,13 +43,14 @@ def in_blocks(f: Callable[..., Any], rows: int = ROWS) -> "Blocked":
 
         With `reduce="sum"` or `"mean"` of `vmap` it returns the sums. Otherwise it returns an iterator, which gives the nest
         of results of each block when asked for the next; or, with `out=`, a nest of arrays such as memory maps in the
-        structure of the results, it fills these and returns them.
+        structure of the results, it fills these and returns them. An array of `out` may be an argument, or lie over a part of
+        one, if no row of it lies over a later row of that. Two maps of one file are not known to be one.
 
     Raises
     ------
     ArgumentError
-        If `f` is not mapped; if arguments or `out` disagree on the number of rows, or on structure; if there is no row to
-        reduce.
+        If `f` is not mapped; if arguments or `out` disagree on the number of rows, or blocks on structure; if `out` lies over
+        rows that are still to be read; if there is no row to reduce.
 
     Notes
     -----
@@ -104,8 +107,7 @@ class Blocked:
         given = _Arguments(arguments, keywords, self.mapped.in_axes, name)
         blocks = self._blocks(given)
         if out is not None:
-            _test_apart(out, given, name)
-            return _filled(out, blocks, given.count, name)
+            return _filled(out, blocks, given)
         if not reduce:
             return (result for _, result in blocks)
         count = 0
@@ -122,15 +124,29 @@ class Blocked:
     def _blocks(self, given: "_Arguments") -> Iterator[tuple[int, Any]]:
         """The last row and the results of each block."""
         start = number = 0
+        shape = None
         while (block := given.take(start, self.rows)) is not None:
             size, arguments, keywords = block
             try:
                 result = self._of_block(*arguments, **keywords)
+                shape = self._alike(shape, result)
             except Exception as error:  # noqa: BLE001 - whatever the function raises, which is raised again
                 raise_placed(error, self._failing(size, arguments, keywords), number, start)
             start, number = start + size, number + 1
             given.files.touched(size)
             yield start, result
+
+    def _alike(self, before: Shape | None, result: Any) -> Shape:
+        """The structure of the results of a row, or of sums, which must be that of the blocks before."""
+        leaves, containers = optree.tree_flatten(result, namespace=NAMESPACE)
+        first = 0 if self.mapped.reduce else 1
+        shape = Shape(containers, tuple(np.shape(leaf)[first:] or None for leaf in leaves))
+        if before is not None and not before.resembles(shape):
+            raise ArgumentError(
+                f"the mapped function returns {shape.outline()} here and {before.outline()} in the blocks before (* is a "
+                "float). Return the same structure from every branch."
+            )
+        return shape
 
     def _failing(self, size: int, arguments: Any, keywords: Any) -> int | None:
         """The row of a block that fails."""
@@ -196,7 +212,7 @@ class _Arguments:
         if len(sizes) > 1:
             raise self._unequal(start + min(sizes), start + max(sizes))
         size = sizes.pop()
-        if not size and (self.begun or count is None):
+        if not size and (self.begun or any(part.piece is None for part in self.read)):
             return None
         self.begun = True
         values = [found[id(part)][1] if id(part) in found else part.at(start, start + size) for part in self.parts]
@@ -277,21 +293,24 @@ class _Read:
 
     def take(self, rows: int) -> tuple[int, Any]:
         """The next rows, fewer where it ends."""
-        parts, size = [], 0
-        while size < rows and (piece := self._ahead()) is not None:
+        parts: list[Any] = []
+        size = 0
+        while size < rows and (piece := self._ahead(parts)) is not None:
             end = min(self.start + rows - size, piece.count or 0)
             parts.append(piece.at(self.start, end))
             size += end - self.start
             self.start = end
+        if self.piece is None:  # it gave nothing
+            return 0, None
         if len(parts) < 2:
-            return size, parts[0] if parts else None
-        assert self.piece is not None
+            return size, parts[0] if parts else self.piece.at(0, 0)
         axes = optree.tree_unflatten(self.piece.containers, self.piece.axes)
         return size, optree.tree_map(_joined, axes, *parts, namespace=NAMESPACE)
 
-    def _ahead(self) -> _Held | None:
-        """The piece that has the next row."""
+    def _ahead(self, parts: list[Any]) -> _Held | None:
+        """The piece that has the next row; `parts` are copied before the iterator goes on, which may use its memory again."""
         while self.piece is None or self.start == self.piece.count:
+            parts[-1:] = [optree.tree_map(np.array, part, namespace=NAMESPACE) for part in parts[-1:]]
             given = next(self.pieces, self)
             if given is self:
                 return None
@@ -335,6 +354,12 @@ def _length(leaf: Any, axis: int, name: str) -> int:
 def _slice(leaf: Any, axis: int, start: int, end: int) -> Any:
     """Some rows: a view of an array, what slicing gives of others."""
     part = cut(leaf, axis % len(leaf.shape), start, end)
+    if not isinstance(leaf, np.ndarray) and np.shape(part)[axis : axis + 1 or None] != (end - start,):
+        raise ArgumentError(
+            f"a {type(leaf).__name__} of shape {leaf.shape} gave an array of shape {np.shape(part)} for rows {start:,} to "
+            f"{end:,} along axis {axis}. Pass something that counts rows as NumPy does, such as x.to_numpy() of a series "
+            "with labels."
+        )
     return np.asarray(part) if isinstance(part, np.memmap) else part
 
 
@@ -342,12 +367,13 @@ def _joined(axis: int, *parts: Any) -> Any:
     return np.concatenate([np.asarray(part) for part in parts], axis)
 
 
-def _filled(out: Any, blocks: Iterator[tuple[int, Any]], count: int | None, name: str) -> Any:
+def _filled(out: Any, blocks: Iterator[tuple[int, Any]], given: _Arguments) -> Any:
     """The results of all blocks in the arrays of `out`."""
     leaves, containers = optree.tree_flatten(out, namespace=NAMESPACE)
-    start, files = 0, _Files([(leaf, 0) for leaf in leaves if np.ndim(leaf)])
-    if count is not None:
-        _test_lengths(leaves, count, name)
+    start, name, files = 0, given.name, _Files([(leaf, 0) for leaf in leaves if np.ndim(leaf)])
+    if given.count is not None:
+        _test_lengths(leaves, given.count, name)
+    _test_apart(leaves, given)
     for end, result in blocks:
         found, own = optree.tree_flatten(result, namespace=NAMESPACE)
         if own != containers:
@@ -363,20 +389,35 @@ def _filled(out: Any, blocks: Iterator[tuple[int, Any]], count: int | None, name
     return out
 
 
-def _test_apart(out: Any, given: _Arguments, name: str) -> None:
-    """Refuse to write into rows that are still to be read; each row into its own place is allowed."""
+def _test_apart(targets: list[Any], given: _Arguments) -> None:
+    """Refuse to write into rows that are still to be read, or twice; each row into its own place is allowed."""
     held = [pair for part in given.parts if type(part) is _Held for pair in zip(part.leaves, part.axes, strict=True)]
-    for target in optree.tree_leaves(out, namespace=NAMESPACE):
+    for k, target in enumerate(targets):
+        if any(target is other or _meet(target, other) for other in targets[:k]):
+            raise ArgumentError(f"out of {given.name} holds arrays that lie over each other. Give each result its own.")
         for leaf, axis in held:
-            arrays = isinstance(target, np.ndarray) and isinstance(leaf, np.ndarray)
-            if not arrays or not target.ndim or not np.may_share_memory(target, leaf):
-                continue
-            step, apart = target.strides[0], abs(target.ctypes.data - leaf.ctypes.data)
-            if axis is None or leaf.strides[axis] != step or apart >= abs(step):
+            if _meet(target, leaf) and (axis is None or _meets_later(target, np.moveaxis(leaf, axis, 0))):
                 raise ArgumentError(
-                    f"out of {name} lies over an argument, whose rows it would write before they are read. Give an array of "
-                    "its own, or exactly the rows of the argument."
+                    f"out of {given.name} lies over an argument, whose rows it would write before they are read. Give an "
+                    "array of its own, or exactly the rows of the argument."
                 )
+
+
+def _meet(one: Any, other: Any) -> bool:
+    """Whether two arrays share a byte: exactly, unless that takes long to find out."""
+    arrays = isinstance(one, np.ndarray) and isinstance(other, np.ndarray)
+    return arrays and np.may_share_memory(one, other, max_work=OVERLAP)
+
+
+def _meets_later(target: Any, leaf: Any) -> bool:
+    """Whether a row of `target` lies over a later row of `leaf`, by halves; where strides are equal, the first one tells."""
+    if not target.ndim or len(target) < 2 or not _meet(target, leaf):
+        return False
+    if target.strides[0] == leaf.strides[0]:
+        return _meet(target[:1], leaf[1:])
+    middle = len(target) // 2
+    halves = (target[:middle], leaf[:middle]), (target[middle:], leaf[middle:])
+    return _meet(target[:middle], leaf[middle:]) or any(_meets_later(*half) for half in halves)
 
 
 def _test_lengths(leaves: list[Any], count: int, name: str) -> None:

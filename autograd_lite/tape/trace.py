@@ -190,7 +190,8 @@ def _explain(error: Exception, name: str) -> None:
     if any(part in words for part in _ABOUT_INDICES):
         cure = (
             "Write al.take(table, index), for which they are data; or index.astype(int), which makes a path of each set of "
-            "them; or pass them as a tuple in a static field of a registered dataclass."
+            "them; or pass them as a tuple in a static field of a registered dataclass. A row of a data frame has places, no "
+            "labels: write row[0] for row['x'], or pass columns by name, {'x': t['x']}."
         )
     elif "bad operand type for unary ~: 'Variable'" in words:
         cure = "Write flag == 0 instead of ~flag, or pass a single flag as a bool."

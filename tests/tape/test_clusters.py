@@ -1,11 +1,15 @@
 """Mapped functions over arrays of Dask: results of every kind, sums whose bits depend on the blocks alone, and faults."""
 
+import array
+import dataclasses
+import functools
 import operator
 import os
 import pickle
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -13,7 +17,15 @@ import pytest
 
 import autograd_lite as al
 from autograd_lite import pickles
-from autograd_lite.errors import ArgumentError, OperandError, RowError, WorkerError, WorkerWarning
+from autograd_lite.errors import (
+    ArgumentError,
+    CompilationError,
+    OperandError,
+    RowError,
+    UnpicklableError,
+    WorkerError,
+    WorkerWarning,
+)
 from autograd_lite.tape import clusters, workers
 from autograd_lite.tape.backends import registry
 
@@ -141,10 +153,12 @@ def test_parameters_may_be_lazy_too():
 
 def test_shared_arrays_are_those_of_the_call():
     """As a loop of training writes its parameters in place, before it asks for the results."""
-    w = np.array([2.0])
-    lazy = al.vmap(lambda x, w: x * w[0], (0, None))(chunked(X, 20), w)
-    w[0] = 7.0
-    assert np.array_equal(lazy.compute(), 2.0 * X)
+    for w in (np.array([2.0]), array.array("d", [2.0]), memoryview(np.array([2.0]))):
+        lazy = al.vmap(lambda x, w: x * w[0], (0, None))(chunked(X, 20), w)
+        rows = al.vmap(lambda x, y: x * y)(chunked(X, 20), y := np.array(Y))
+        w[0] = y[:] = 7.0
+        assert np.array_equal(lazy.compute(), 2.0 * X)
+        assert np.array_equal(rows.compute(), X * Y)
 
 
 def test_rows_of_unknown_number():
@@ -154,11 +168,34 @@ def test_rows_of_unknown_number():
     mean = al.jit(al.vmap(lambda x: x * x, reduce="mean"))(x)
     assert mean.compute() == pytest.approx(np.mean(np.abs(X)[np.abs(X) > 1.0] ** 2), rel=1e-15)  # a few additions
     assert np.isnan(al.jit(al.vmap(lambda x: x, reduce="mean"))(da.zeros(0)).compute())
+    some, more = (da.from_array(np.zeros(0), chunks=((0,) * n,)) for n in (2, 3))
+    assert al.vmap(lambda a, b: a * b, reduce="sum")(some, more).compute() == 0.0
     rows = al.jit(al.vmap(lambda x: x * x))(x)
     assert np.isnan(rows.shape[0])
     assert np.array_equal(rows.compute(), np.abs(X)[np.abs(X) > 1.0] ** 2)
     with pytest.raises(ArgumentError, match=r"lengths Dask does not know.*compute_chunk_sizes"):
         al.vmap(lambda a, b: a * b)(x, chunked(X, 30))
+    for call in (
+        lambda: al.vmap(lambda t, w: t * w[0], (0, None))(chunked(X, 20), x),
+        lambda: al.vmap(al.sum)(chunked(TABLE, 20)[:, da.from_array(TABLE[0] > 0.0, chunks=2)]),
+    ):
+        with pytest.raises(
+            ArgumentError, match=r"nan,?\), and only the number of rows may be unknown .*compute_chunk_sizes"
+        ):
+            call()
+
+
+@pytest.mark.parametrize("reduce", [None, "sum"])
+def test_rows_of_two_selections_are_no_pairs(reduce):
+    """The longer one was cut to the length of the first, block by block."""
+    x = da.arange(12.0, chunks=4)
+    f = al.jit(al.vmap(lambda a, b: a * b, reduce=reduce))
+    for a, b in ((x[x > 5.0], x[x > 4.0]), (x[x > 4.0], x[x > 5.0])):
+        with pytest.raises(ArgumentError, match="^in block 1: its arguments have 2 and 3 rows, .*by one condition"):
+            f(a, b).compute()
+    assert np.array_equal(
+        dask.compute(f(x[x > 5.0], 2.0 * x[x > 5.0]))[0], f(np.arange(6.0, 12), np.arange(12.0, 24, 2))
+    )
 
 
 def test_columns_of_a_data_frame():
@@ -167,7 +204,11 @@ def test_columns_of_a_data_frame():
     frames = pytest.importorskip("dask.dataframe")
     import pandas as pd
 
-    frame = frames.from_pandas(pd.DataFrame({"x": X, "y": Y}), npartitions=3)
+    table = pd.DataFrame({"x": X, "y": Y})
+    frame = frames.from_pandas(table, npartitions=3)
+    for rows in (table, frame):
+        with pytest.raises(OperandError, match=r"write row\[0\] for row\['x'\], or pass columns by name"):
+            al.vmap(lambda row: row["x"])(rows)
     step = al.jit(al.vmap(al.value_and_grad(loss), in_axes=(None, 0, 0)))
     value, _ = step(W, frame["x"], frame["y"])
     assert np.array_equal(frame.assign(loss=value).compute()["loss"], step(W, X, Y)[0])
@@ -222,10 +263,25 @@ def test_a_worker_of_another_kind_says_that_bits_may_differ():
     assert len(caught) == 1
 
 
+@pytest.mark.parametrize("backend", sorted({"llvm", "cuda"} & {*registry.BACKENDS}))
+def test_the_processor_and_the_compiler_are_told_of_every_backend_that_compiles(backend):
+    """Lanes on a device are cut, and served by other paths, by code of this machine."""
+    assert {"llvmlite", "processor", "instructions"} <= {*workers.machine(backend).facts}
+
+
 def test_a_worker_that_cannot_run_a_function_says_why(monkeypatch):
     """Before it reads it."""
     with pytest.raises(WorkerError, match=r"runs Python 3.*, and the process that sent the work 2\.7"):
         sent(registry.fastest(), Python="2.7").ready((), lambda f: f)
+
+    def without_device():
+        raise CompilationError("no device")
+
+    with monkeypatch.context() as without:
+        name = registry.fastest()
+        without.setitem(registry.BACKENDS, name, dataclasses.replace(registry.BACKENDS[name], check=without_device))
+        with pytest.raises(WorkerError, match=r"^the worker .* cannot run the function that was sent: no device"):
+            sent(name).ready((), lambda f: f)
     with monkeypatch.context() as without:
         without.delitem(registry.BACKENDS, "llvm", raising=False)
         with pytest.raises(WorkerError, match=r"no llvmlite.*autograd-lite\[jit\]"):
@@ -233,6 +289,61 @@ def test_a_worker_that_cannot_run_a_function_says_why(monkeypatch):
     written = pickle.dumps(al.sin).replace(b"autograd_lite", b"autograd_fine")
     with pytest.raises(WorkerError, match=r"No module named 'autograd_fine.*upload_file"):
         workers.read(written)
+
+
+LOCK = threading.Lock()
+
+
+class Holder:
+    """Holds a lock, in a list of an attribute."""
+
+    def __init__(self):
+        self.parts, self.f = {"a": [1.0, LOCK]}, abs
+
+    def __call__(self, x):
+        return x
+
+    def method(self, x):
+        return x
+
+
+def holding(thing):
+    """Functions that hold a thing, and what an error says of where."""
+    holder = Holder()
+
+    def helper(x):
+        return x if thing else -x
+
+    def default(x, given=thing):
+        return x if given else -x
+
+    return [
+        (helper, r"jit\(vmap\(helper\)\) cannot be sent to another process: helper holds thing, a "),
+        (al.value_and_grad(helper), "helper holds thing, "),
+        (lambda x: next(helper(y) for y in [x]), "helper holds thing, "),
+        (al.jit(lambda x: al.jit(helper)(x)), "helper holds thing, "),
+        (default, "default holds given, "),
+        (functools.partial(default), "default holds given, "),
+        (functools.partial(lambda k, x: x if k else -x, thing), r"partial\)\) holds \[0\], "),
+        (
+            lambda x: next(x if LOCK else y for y in [x]),
+            "<lambda> holds LOCK, a lock, which .* inside of <lambda>, or pass the numbers",
+        ),
+        (lambda x: holder(x), r"<lambda> holds holder.parts\['a'\]\[1\], a lock"),
+        (holder.method, r"holds parts\['a'\]\[1\], a lock"),
+        (holder, r"vmap\(Holder\)\) holds parts\['a'\]\[1\], a lock"),
+    ]
+
+
+def test_what_cannot_be_sent_is_named(tmp_path):
+    """By the function and the name in it. The worker raises the error, as Dask would raise its own; threads do not."""
+    with (tmp_path / "open").open("w", encoding="utf-8") as file:
+        for thing in (threading.Lock(), (k for k in range(3)), file):
+            for f, words in holding(thing):
+                step = al.jit(al.vmap(f))
+                dask.compute(step(chunked(X, 60)))
+                with pytest.raises(UnpicklableError, match=words):
+                    workers.read(workers.written(step))
 
 
 def test_dask_is_imported_by_its_users_only():
@@ -300,6 +411,14 @@ def test_a_function_that_takes_no_ones_is_asked_by_the_first_row():
         return [x, 2.0 * x]
 
     assert [leaf.shape for leaf in al.jit(al.vmap(choosy))(chunked(X, 20))] == [(ROWS,), (ROWS,)]
+    x = da.from_array(X, chunks=((0, 50, 53),))  # the first row is not in the first block
+    for rows, expected in ((x, X), (x[x > 0.0], X[X > 0.0]), (x[x > np.max(X[:50])], X[X > np.max(X[:50])])):
+        assert np.array_equal(dask.compute(al.jit(al.vmap(choosy))(rows))[0], [expected, 2.0 * expected])
+    with pytest.raises(ValueError, match="^no ones") as caught:
+        al.vmap(choosy)(da.zeros(0))
+    assert caught.value.__notes__ == ["of vmap(choosy) with a row of ones, as there is no row"]
+    with pytest.raises(RowError, match=r"^in row 0 \(row 0 of block 1\): take got index 7"):
+        al.vmap(lambda k: al.take(np.arange(1.0), k))(da.from_array(np.array([7]), chunks=((0, 1),)))
 
 
 @pytest.mark.parametrize(
@@ -404,6 +523,12 @@ def test_a_cluster_gives_the_bits_of_one_machine(cluster, tmp_path):
         table = al.jit(al.vmap(lambda k: al.take(np.arange(5.0), k)))(da.arange(20, chunks=4))
         with pytest.raises(RowError, match=r"^in row 5 \(row 1 of block 1\)|^in row \d+ \(row 0 of block [234]\)"):
             client.gather(client.compute(table))
+        locked = lambda x: x if LOCK else -x
+        for lazy in (al.jit(al.vmap(locked))(x), al.vmap(lambda x, f: f(x), (0, None))(x, locked)):
+            with pytest.raises(
+                UnpicklableError, match="^(jit|a function among the arguments).* <lambda> holds LOCK, a lock"
+            ):
+                client.gather(client.compute(lazy))
 
 
 @pytest.mark.slow

@@ -114,6 +114,19 @@ def test_other_types_of_numbers(tmp_path, kind):
     assert np.array_equal(np.concatenate(found), f(x))
 
 
+@pytest.mark.parametrize("reduce", [None, "sum"])
+def test_slices_that_are_no_rows_are_refused(reduce):
+    """As a series gives that slices by labels: its rows were added up as if they were those."""
+
+    class Labelled(Dataset):
+        def __getitem__(self, rows):
+            return self.array[: 2 * rows.stop]
+
+    for array, axis, told in ((Y, 0, "(1000,) gave an array of shape (200,)"), (X, -2, "(1000, 3) gave an array of")):
+        with pytest.raises(al.ArgumentError, match=re.escape(told) + ".* for rows 0 to 100 along axis .*as NumPy does"):
+            [*al.in_blocks(al.vmap(al.sum, axis, reduce=reduce), rows=100)(Labelled(array))]
+
+
 def test_axes_and_nests_of_rows():
     """Rows along any axis; an iterator of nests."""
     f = al.vmap(lambda t, q: al.sum(t) * q["a"] + q["b"], (1, {"a": 0, "b": -1}))
@@ -170,6 +183,33 @@ def test_results_may_take_the_place_of_their_rows():
     assert np.array_equal(table, np.stack([Y + 1.0, Y + 1.0, Y], 1))
 
 
+def views(rng, memory):
+    """A random view of some memory with rows along its first axis, and a column of one, as an argument and as `out`."""
+    table = np.moveaxis(memory.reshape(*rng.permutation([12, 5])), 0, rng.integers(2))
+    table = table[rng.integers(3) :: rng.choice([-2, -1, 1, 2]), :: rng.choice([-1, 1])]
+    return table[:, rng.integers(table.shape[1]) :], table[:, rng.integers(table.shape[1])]
+
+
+def test_an_out_over_an_argument_is_refused_exactly_where_a_later_row_would_be_lost(tmp_path):
+    """Any strides, of memory and of memory maps; what is accepted is right."""
+    rng, total, seen = np.random.default_rng(0), al.vmap(al.sum), []
+    memory = np.lib.format.open_memmap(tmp_path / "m", "w+", np.float64, (60,))
+    for rows in [1, 3] * 200:
+        memory[:] = rng.normal(size=60)
+        (x, _), (_, out) = views(rng, memory), views(rng, memory)
+        count = min(len(x), len(out))
+        x, out = x[:count], out[:count]
+        lost = any(np.shares_memory(out[k : k + 1], x[k + 1 :]) for k in range(count - 1))
+        seen.append((lost, np.shares_memory(out, x)))
+        if lost:
+            with pytest.raises(al.ArgumentError, match="lies over an argument"):
+                al.in_blocks(total, rows)(x, out=out)
+        else:
+            expected = total(np.array(x))
+            assert np.array_equal(al.in_blocks(total, rows)(x, out=out), expected)
+    assert min(map(seen.count, [(True, True), (False, True), (False, False)])) > 20
+
+
 @pytest.mark.parametrize(
     "record", [al.jit, lambda f: lambda x: al.vmap(f)(x[None]), lambda f: lambda x: al.trace(f, x)]
 )
@@ -188,6 +228,30 @@ def test_variables_have_their_derivatives():
     assert np.allclose(slope["w"], mapped("mean")(WEIGHTS, X, Y)[1]["w"], rtol=1e-13, atol=0.0)
 
 
+def test_an_iterator_may_use_its_memory_again():
+    """As one that reads each piece into the same buffer."""
+    for rows, piece in ((6, 3), (2, 3), (4, 4), (1000, 7)):
+        buffer = np.empty(piece)
+
+        def read(buffer=buffer):
+            for start in range(0, ROWS, len(buffer)):
+                rest = Y[start : start + len(buffer)]
+                buffer[: len(rest)] = rest
+                yield buffer[: len(rest)]
+
+        found = [*al.in_blocks(al.vmap(lambda t: 2.0 * t), rows)(read())]
+        assert np.array_equal(np.concatenate(found), 2.0 * Y)
+
+
+@pytest.mark.parametrize("reduce", [None, "sum", "mean"])
+@pytest.mark.parametrize("other", [lambda x: np.ones(2) * x, lambda x: [x], lambda x: (x, x)])
+def test_a_block_of_another_structure_is_refused(other, reduce):
+    """Sums of numbers and of arrays were added up."""
+    f = al.jit(al.vmap(lambda x: other(x) if x > 500.0 else x, reduce=reduce))
+    with pytest.raises(al.ArgumentError, match=r"^in block 6, which begins with row 600: .* here and \* in the blocks"):
+        [*al.in_blocks(f, rows=100)(np.where(np.arange(ROWS) < 600, 0.0, 501.0))]
+
+
 def test_no_rows():
     """An array has a structure, an iterator that gives nothing has none."""
     empty = np.empty(0)
@@ -195,6 +259,10 @@ def test_no_rows():
     assert np.isnan(al.in_blocks(al.vmap(lambda t: t, reduce="mean"))(empty))
     assert [len(block) for block in al.in_blocks(al.vmap(lambda t: t))(empty)] == [0]
     assert [*al.in_blocks(al.vmap(lambda t: t))(iter(()))] == []
+    for some in (iter([empty]), iter([empty, empty])):  # which have a structure too
+        assert al.in_blocks(al.vmap(lambda t, u: t * u, reduce="sum"))(some, empty) == 0.0
+    assert [len(block) for block in al.in_blocks(al.vmap(lambda t: t))(iter([empty]))] == [0]
+    assert [*al.in_blocks(al.vmap(lambda t, u: t * u))(iter(()), empty)] == []
     with pytest.raises(al.ArgumentError, match="no row to add up"):
         al.in_blocks(al.vmap(lambda t: t, reduce="sum"))(iter(()))
 
@@ -220,6 +288,10 @@ REFUSED = {
     "out over what all share": (
         lambda: al.in_blocks(al.vmap(lambda x, y: x[0] * y, (None, 0)))(X[:, 0], Y, out=X[:, 0]), "lies over an argument"
     ),
+    "out twice": (
+        lambda: al.in_blocks(al.vmap(lambda x: (x, x + 1.0)))(Y, out=(X[:, 0], X[:, 0])), "holds arrays that lie over each"
+    ),
+    "a number of out": (lambda: al.in_blocks(F)(Y, Y, out=Y[3:4].reshape(())), "holds array("),
     "out of sums": (lambda: al.in_blocks(SUM)(Y, Y, out=Y), 'has reduce="sum", so there is no row for out'),
     "short out": (lambda: al.in_blocks(F)(Y, Y, out=np.empty(999)), "has 999 rows for 1,000"),
     "long out": (lambda: al.in_blocks(F)(Y, iter([Y]), out=np.empty(1001)), "has 1,001 rows for 1,000"),

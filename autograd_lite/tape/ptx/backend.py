@@ -91,5 +91,5 @@ text.LANGUAGES["ptx"] = ptx
 if engine.AVAILABLE:
     _here = BACKENDS["llvm"]
     BACKENDS["cuda"] = Backend(
-        _here.single, DeviceLanes, compiles=_here.compiles, rolls=_here.rolls, check=driver.device
+        _here.single, DeviceLanes, _here.compiles, _here.rolls, check=driver.device, target=_here.target
     )
