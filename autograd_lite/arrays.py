@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd_lite import context, hints, primitives, refusals
+from autograd_lite import context, hints, primitives
 from autograd_lite.conversion import as_operand, is_lazy_array, refuse_times
 from autograd_lite.errors import ArgumentError, AutogradLiteError, OperandError
 from autograd_lite.primitives import (
@@ -662,8 +662,6 @@ class TracedArray(VariableArray):
 
 def keeping() -> type[VariableArray]:
     """The class of arrays that keep Variables, here and now."""
-    if refusals.meeting is not None:
-        refusals.meeting()
     return VariableArray if context.recording() is None else TracedArray
 
 

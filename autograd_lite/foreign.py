@@ -4,6 +4,8 @@ Nothing is imported: a library is known by what its arrays have.
 """
 
 import array as buffers
+import traceback
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -57,14 +59,27 @@ def _refused(thing: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return thing
 
 
-def explained(error: Exception) -> Exception:
-    """The error to raise where a function looks up a label in an array that was another library's."""
-    if "only integers" not in str(error):
-        return error
-    return OperandError(
-        "an argument of another library is an array of Variables here, which has places and no labels. Write x[0] or t[:, 0] "
-        "for x['a'] or t['a'], or pass columns by name: {'a': t['a'], 'b': t['b']}."
-    )
+#: What is said where a function looks up a label in an array that was another library's.
+LABELS = (
+    "an argument of another library is an array of Variables here, which has places and no labels. Write x[0] or t[:, 0] "
+    "for x['a'] or t['a'], or pass columns by name: {'a': t['a'], 'b': t['b']}."
+)
+
+
+def explained(error: Exception, tables: Iterable[Any]) -> Exception:
+    """The error to raise where a function looks up a label, also as an attribute, in an array made of one of the tables."""
+    if isinstance(error, AttributeError):
+        names = (getattr(table, axis, None) for table in tables for axis in ("columns", "index"))
+        labelled = any(error.name in [*axis] for axis in names if axis is not None and not callable(axis))
+    else:
+        labelled = "only integers" in str(error)
+    return OperandError(LABELS) if labelled else error
+
+
+def is_label(error: Exception) -> bool:
+    """Whether the index that an error refuses is a text."""
+    inner = [frame for frame, _ in traceback.walk_tb(error.__traceback__) if frame.f_code.co_name == "__getitem__"]
+    return isinstance(error, IndexError) and any(isinstance(frame.f_locals.get("index"), str) for frame in inner)
 
 
 def made_again(given: Any, values: Any) -> Any:

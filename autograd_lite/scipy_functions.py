@@ -6,6 +6,7 @@ get a first question: whether an argument holds Variables. A name that a program
 """
 
 import functools
+import importlib.util
 import inspect
 import math
 import sys
@@ -185,6 +186,8 @@ def _refusing(name: str) -> Callable[..., Any]:
 #: The place of what to write instead of functions of SciPy; those of factorials serve single numbers.
 REFUSED = "a function of SciPy"
 SERVING |= {name: _refusing(name) for name in hints.table()[REFUSED] if not name.startswith("factorial")}
+#: Where they are.
+_MODULES = ("scipy.special", "scipy.linalg")
 #: SciPy's own.
 _PLAIN: dict[str, Callable[..., Any]] = {}
 _meeting = forks.lock()
@@ -223,9 +226,8 @@ def _asked(name: str) -> Any:
 
 
 def meet() -> None:
-    """Let SciPy's functions ask, once SciPy is there; each keeps its signature, its text and its name."""
-    modules = [sys.modules.get("scipy.special"), sys.modules.get("scipy.linalg")]
-    there = [module for module, last in zip(modules, ("log_softmax", "svdvals"), strict=True) if hasattr(module, last)]
+    """Let SciPy's functions ask, as far as SciPy is there; each keeps its signature, its text and its name."""
+    there = [sys.modules.get(module) for module in _MODULES]
     with _meeting:
         for name in SERVING:
             function: Any = next((getattr(module, name) for module in there if hasattr(module, name)), None)
@@ -233,8 +235,6 @@ def meet() -> None:
                 _PLAIN[name] = vars(function)["__wrapped__"] = _own(function, name)  # `inspect` reads its signature
                 # Last, and in one step: another thread may be calling it.
                 function.__code__ = _asked(name).replace(co_freevars=function.__code__.co_freevars)
-    if len(there) == len(modules):  # else one is not imported, or half
-        refusals.meeting = None
 
 
 def _own(function: Any, name: str) -> Any:
@@ -248,5 +248,40 @@ def _own(function: Any, name: str) -> Any:
     return own
 
 
-refusals.meeting = meet
-meet()
+class Arrivals:
+    """A finder of modules that meets those of SciPy when they have been imported; others find them."""
+
+    def __init__(self) -> None:
+        self.awaited = {*_MODULES}
+
+    def find_spec(self, name: str, *_: Any, **__: Any) -> Any:
+        """The specification that the others give, whose loader meets the module that it has run."""
+        if name not in self.awaited:
+            return None
+        self.awaited.remove(name)  # while the others are asked
+        try:
+            spec: Any = importlib.util.find_spec(name)
+        finally:
+            self.awaited.add(name)
+        if spec is None or not hasattr(spec.loader, "exec_module"):
+            return spec
+        run = spec.loader.exec_module
+
+        def run_and_meet(module: Any) -> None:
+            run(module)
+            meet()
+
+        spec.loader.exec_module = run_and_meet
+        return spec
+
+
+def _await() -> None:
+    """Meet SciPy's modules now, or when they come."""
+    sys.meta_path.insert(0, Arrivals())
+    for name in _MODULES:
+        if sys.modules.get(name) is not None:
+            importlib.import_module(name)  # another thread may be importing it
+    meet()
+
+
+_await()

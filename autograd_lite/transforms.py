@@ -54,8 +54,8 @@ class Run:
             arguments = put_in(shape.pack(inputs))
             try:
                 output = f(*arguments, **keywords)
-            except IndexError as error:
-                raise (foreign.explained(error) if shape.given else error) from error.__cause__
+            except (IndexError, AttributeError) as error:
+                raise (foreign.explained(error, shape.given.values()) if shape.given else error) from error.__cause__
             refuse_solvers(under_way.decided)
         return cls(inputs, shape, output, oldest, under_way)
 
@@ -176,7 +176,10 @@ def _transform(
         raise ArgumentError(f"{label} takes a function and got {f!r}. Write {label}(f)(x), not {label}(f(x)).")
     positions = argnums if isinstance(argnums, tuple) else (argnums,)
     if not positions or any(isinstance(p, bool) or not isinstance(p, int) for p in positions):
-        raise ArgumentError(f"argnums={argnums!r}: give the position of an argument, or a tuple of positions.")
+        mapped = "" if isinstance(argnums, (str, list)) else f" What is given to f comes later: {label}(f)(x)."
+        raise ArgumentError(
+            f"argnums={argnums!r:.60}: give the position of an argument, or a tuple of positions.{mapped}"
+        )
     return lambda call: Transformed.of(call, label, f, argnums, options)
 
 
@@ -518,6 +521,7 @@ def hessian(f: Any, argnums: Argnums = 0) -> Any:
     return hessian_matrix
 
 
+@hints.keywords
 def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
     """Value of `f` at `primals`, and the function that pulls a cotangent of the output back to the inputs.
 
@@ -565,6 +569,9 @@ class Pullback:
         pulled: tuple[Any, ...] = self.run.input_shape.labelled(self.run.input_shape.pack(found))
         return pulled
 
+    def __repr__(self) -> str:
+        return f"<pullback: a cotangent {self.output_shape.outline()} to {self.run.input_shape.outline()}>"
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Without the numbers of nodes, which count those of one process."""
         return Pullback._read, (self.run.inputs, self.run.input_shape, self.outputs, self.output_shape, self.outside)
@@ -583,9 +590,10 @@ def matching(nest: Any, shape: Shape, what: str, like: str) -> list[Number]:
     """The numbers of a nest that must be of this shape."""
     numbers, own = unravel(nest, what)
     if own.leaves != shape.leaves or own.containers != shape.containers:
-        raise ArgumentError(
-            f"{what} {own.outline()} do not match {like}, {shape.outline()}. Give one number for each number."
-        )
+        remedy = "Give one number for each number."
+        if len(numbers) == sum(shape.sizes):
+            remedy = "The numbers are as many; give them in that structure, as np.array([...]) for an array."
+        raise ArgumentError(f"{what} {own.outline()} do not match {like}, {shape.outline()}. {remedy}")
     for position, given in own.given.items():
         _same_labels(given, shape.given.get(position), what, like)
     return numbers
@@ -603,6 +611,7 @@ def _same_labels(one: Any, other: Any, what: str, like: str) -> None:
             )
 
 
+@hints.keywords
 def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
     """Value of `f` at `primals`, and its derivative in the direction `tangents`.
 

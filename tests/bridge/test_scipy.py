@@ -7,6 +7,7 @@ import math
 import pickle
 import subprocess
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -199,6 +200,40 @@ class TestMinimize:
         found = ours.minimize(al.value_and_grad(lambda p: (p["a"] - 1.0) ** 2), {"a": 0.0}, jac=True)
         assert found.x["a"] == pytest.approx(1.0)
         assert ours.minimize(lambda x: ((x[0] - 1.0) ** 2, [2.0 * (x[0] - 1.0)]), [0.0], jac=True).success
+
+    @pytest.mark.parametrize(
+        "pair",
+        [
+            lambda x: (rosenbrock(x), al.grad(rosenbrock)(x)),
+            al.value_and_grad(rosenbrock),
+            al.jit(al.value_and_grad(rosenbrock)),
+        ],
+    )
+    def test_a_pair_where_one_number_is_wanted(self, pair):
+        """The message was that of a gradient: use jacobian, or add them up."""
+        for solve in (ours.minimize, ours.fmin_bfgs, ours.basinhopping):
+            with pytest.raises(
+                al.OutputError, match=r"pass the function of the value alone, f and not value_and_grad\(f\)"
+            ):
+                solve(pair, [0.0, 0.0])
+
+    def test_one_number_where_a_pair_is_said(self):
+        """SciPy took it apart: "invalid index to scalar variable"."""
+        said = r"=True says that <lambda> returns its value and its derivatives. It returned .*Leave .* out"
+        calls = [
+            lambda: ours.minimize(lambda x: x[0] ** 2, [0.0, 0.0], jac=True),
+            lambda: ours.minimize(lambda p: p["a"] ** 2, {"a": 0.0}, jac=True),
+            lambda: ours.basinhopping(lambda x: x[0] ** 2, [0.0, 0.0], minimizer_kwargs={"jac": True}),
+            lambda: ours.root(lambda x: [x[0]], [0.0], jac=True),
+            lambda: ours.root(lambda p: p["a"], {"a": 0.0}, jac=True),
+            lambda: ours.root_scalar(lambda x: np.array(x), x0=1.0, fprime=True),
+            lambda: ours.root_scalar(lambda x: (x, 1.0), x0=1.0, fprime=True, fprime2=True, method="halley"),
+        ]
+        for call in calls:
+            with pytest.raises(al.ArgumentError, match=said):
+                call()
+        assert abs(ours.root_scalar(lambda x: (x * x - 2.0, 2.0 * x), x0=1.0, fprime=True).root - 2.0**0.5) < 1e-12
+        assert np.allclose(ours.root(lambda x: (x - 3.0, np.eye(1)), [0.0], jac=True).x, 3.0)
 
     def test_a_compiled_function_is_traced_once(self):
         """Over many calls with other arguments, which are data; one that is not compiled is traced each time."""
@@ -827,6 +862,16 @@ class TestNames:
             ours.minimise
         with pytest.raises(al.UnknownImportError, match=r"al.scipy has no attribute 'minimise'"):
             from autograd_lite.scipy import minimise  # noqa: F401
+
+    def test_the_star_of_both_modules(self):
+        """Functions and classes, ours where there are some; no modules, which SciPy has among its names."""
+        names: dict = {}
+        exec("from autograd_lite.scipy import *", names)  # noqa: S102 - a function may hold no star
+        for module in (scipy.optimize, scipy.integrate):
+            wanted = {name for name in module.__all__ if not isinstance(getattr(module, name), types.ModuleType)}
+            assert wanted <= names.keys()
+        for name in (*ours.older.FUNCTIONS, "minimize", "solve_ivp"):
+            assert names[name] is getattr(ours, name) is not getattr(scipy.optimize, name, None)
 
     def test_signatures_are_scipys(self):
         """As `help` and `inspect` show them."""

@@ -152,10 +152,16 @@ class TestPandas:
         for way in (al.grad, lambda f: al.jit(al.grad(f)), al.jit):
             with pytest.raises(al.OperandError, match=r"places and no labels. Write x\[0\] or t\[:, 0\]"):
                 way(lambda t: (t["x"] * t["y"]).sum())(table)
+            with pytest.raises(al.OperandError, match=r"places and no labels. Write x\[0\] or t\[:, 0\]"):
+                way(lambda t: t.x.sum())(table)
+            with pytest.raises(al.UnknownNameError, match=r"no attribute 'z'\.$"):
+                way(lambda t: t.z.sum())(table)
             with pytest.raises(al.UnknownNameError, match=r"no attribute 'iloc'. Use v\[k\], or t\[:, k\]"):
                 way(lambda s: s.iloc[0])(table["x"])
             with pytest.raises(IndexError, match="out of bounds"):
                 way(lambda s: s[7])(table["x"])
+        with pytest.raises(al.OperandError, match=r"places and no labels. Write x\[0\] or t\[:, 0\]"):
+            al.vmap(lambda row: row["x"] * row["y"])(table)
         slopes = al.grad(lambda t: (t["x"] * t["y"]).sum())({name: table[name] for name in table})
         pd.testing.assert_series_equal(slopes["x"], table["y"].rename("x"))
         assert al.grad(lambda s: (s.to_numpy() ** 2).sum())(table["x"]).tolist() == [2.0, 4.0, 6.0]
