@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from autograd_lite.arrays import is_variable
-from autograd_lite.errors import OperandError
+from autograd_lite.arrays import LazyArray, is_variable
+from autograd_lite.conversion import is_array_of_others
+from autograd_lite.errors import ArgumentError, OperandError
+from autograd_lite.rule import Primitive
 
 _BUFFERS = (buffers.array, memoryview)
 
@@ -80,6 +82,33 @@ def is_label(error: Exception) -> bool:
     """Whether the index that an error refuses is a text."""
     inner = [frame for frame, _ in traceback.walk_tb(error.__traceback__) if frame.f_code.co_name == "__getitem__"]
     return isinstance(error, IndexError) and any(isinstance(frame.f_locals.get("index"), str) for frame in inner)
+
+
+def same_labels(one: Any, other: Any, what: str, like: str) -> None:
+    """Refuse tables whose numbers would be paired by place while their labels say otherwise."""
+    for axis in ("index", "columns"):
+        ours: Any = getattr(one, axis, None)
+        theirs: Any = getattr(other, axis, None)
+        if hasattr(ours, "equals") and hasattr(theirs, "equals") and not ours.equals(theirs):
+            raise ArgumentError(
+                f"{what} have the {axis} {list(ours)!r:.80}, against {list(theirs)!r:.80} of {like}. Put them in one order, "
+                f"as s.reindex({axis}=x.{axis}) does, or pass s.to_numpy() to pair the numbers by place."
+            )
+
+
+def applied(primitive: Primitive, arguments: tuple[Any, ...]) -> Any:
+    """An operation on arrays of other libraries: one of the kind of the first, with its labels, which are those of all."""
+    given = [argument for argument in arguments if is_array_of_others(argument)]
+    for other in given[1:]:
+        same_labels(other, given[0], f"arguments of {primitive.name}", "another one")
+    found = primitive(*(array_of(a) if is_array_of_others(a) else a for a in arguments))
+    if not hasattr(type(given[0]), "iloc"):
+        return made_again(given[0], found)
+    values = np.asarray(found.numbers() if isinstance(found, LazyArray) else found)
+    return _made_again(given[0], values) if values.shape == given[0].shape else found
+
+
+Primitive._on_others = staticmethod(applied)  # noqa: SLF001 - as `_lifted`
 
 
 def made_again(given: Any, values: Any) -> Any:

@@ -141,7 +141,7 @@ def keywords(function: F, name: str = "", inner: str = "") -> F:
         try:
             return function(*arguments, **given)
         except TypeError as error:
-            passed = max(len(arguments), least) - 1 if rest else 1
+            passed = max(len(arguments), least) - 1 if rest else inner.count(",") + 1
             if not inner or not arguments or takes(arguments[0], passed, given.keys() - known.keys()):
                 raise
             raise TypeError(f"{error}. {call} calls {needed[0]}({inner}).") from error
@@ -153,7 +153,7 @@ def _count(call: str, missing: list[str], given: dict[str, Any], beyond: float) 
     """Refuse a call with too few or too many arguments by position; a transform with options is a decorator, perhaps."""
     shown = call.partition("(")[0]
     if beyond > 0:
-        raise TypeError(f"{shown}() got {beyond} more by position than it takes. Write {call}; options go by keyword.")
+        raise TypeError(f"{shown}() got {beyond} more by position than it takes. Write {call}.")
     if missing:
         options = ", ".join(f"{key}={value!r:.40}" for key, value in given.items())
         decorating = f" As a decorator with options: @functools.partial(al.{shown}, {options})."

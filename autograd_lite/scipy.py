@@ -74,6 +74,14 @@ SECOND = {"trust-constr", "ipopt"}
 
 def _bounds(bounds: Any, space: Space) -> Any:
     """Bounds of `minimize`, in SciPy's forms or as a nest like x with a pair for each number or array."""
+    if (
+        isinstance(bounds, (tuple, list))
+        and len(bounds) == 2
+        and any(isinstance(side, (int, float)) for side in bounds)
+    ):
+        raise ArgumentError(
+            f"bounds={bounds!r} is one pair of numbers. Give a pair for each unknown, or Bounds(low, high) for all."
+        )
     if space.shape is None or bounds is None:
         return bounds
     if isinstance(bounds, _optimize.Bounds):
@@ -292,6 +300,11 @@ class NonlinearConstraint(_optimize.NonlinearConstraint):  # type: ignore[misc]
 
 def _constraints(given: Any, space: Space, method: str) -> tuple[list[Any], list[Evaluations]]:
     """Constraints as SciPy is to have them, and the evaluations that they make."""
+    if callable(given):
+        raise ArgumentError(
+            f"constraints={name_of(given)} is a function alone. Write NonlinearConstraint(f, lower, upper), or "
+            '{"type": "eq", "fun": f} for f(x) = 0 and "ineq" for f(x) ≥ 0.'
+        )
     kinds = Mapping, _optimize.NonlinearConstraint, _optimize.LinearConstraint
     found, others = [], []
     for constraint in [given] if isinstance(given, kinds) else list(given):

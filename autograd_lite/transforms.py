@@ -560,6 +560,7 @@ class Pullback:
         self.run, self.reach, self.outputs, self.output_shape, self.outside = run, reach, outputs, output_shape, outside
         self.__name__ = self.__qualname__ = "pullback"
 
+    @functools.partial(hints.keywords, name="pullback")
     def __call__(self, cotangent: Any) -> tuple[Any, ...]:
         """A nest for each primal."""
         numbers = matching(cotangent, self.output_shape, "cotangents", "the output")
@@ -595,20 +596,8 @@ def matching(nest: Any, shape: Shape, what: str, like: str) -> list[Number]:
             remedy = "The numbers are as many; give them in that structure, as np.array([...]) for an array."
         raise ArgumentError(f"{what} {own.outline()} do not match {like}, {shape.outline()}. {remedy}")
     for position, given in own.given.items():
-        _same_labels(given, shape.given.get(position), what, like)
+        foreign.same_labels(given, shape.given.get(position), what, like)
     return numbers
-
-
-def _same_labels(one: Any, other: Any, what: str, like: str) -> None:
-    """Refuse tables whose numbers would be paired by place while their labels say otherwise."""
-    for axis in ("index", "columns"):
-        ours: Any = getattr(one, axis, None)
-        theirs: Any = getattr(other, axis, None)
-        if hasattr(ours, "equals") and hasattr(theirs, "equals") and not ours.equals(theirs):
-            raise ArgumentError(
-                f"{what} have the {axis} {list(ours)!r:.80}, against {list(theirs)!r:.80} of {like}. Put them in one order, "
-                f"as s.reindex({axis}=x.{axis}) does, or pass s.to_numpy() to pair the numbers by place."
-            )
 
 
 @hints.keywords

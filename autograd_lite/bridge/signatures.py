@@ -39,6 +39,7 @@ def like(
                 raise TypeError(f"{body.__name__}() {error}") from None
             for name in rest:
                 given |= given.pop(name, {})
+            _refuse_no_function(body.__name__, given)
             _refuse_true(body.__name__, given)
             try:
                 return body(**given)
@@ -60,6 +61,15 @@ def like(
         return solver
 
     return decorated
+
+
+def _refuse_no_function(solver: str, given: dict[str, Any]) -> None:
+    """Refuse what is no function where a solver takes one, first."""
+    first, value = next(iter(given.items()))
+    if not callable(value):
+        raise ArgumentError(
+            f"{solver} takes a function first, and {first}={value!r:.60} is none. Write {solver}(f, …)."
+        )
 
 
 def _refuse_true(function: str, given: dict[str, Any]) -> None:

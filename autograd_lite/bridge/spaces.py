@@ -118,7 +118,7 @@ def is_vector(x: Any) -> bool:
             for entry in x
         )
     return isinstance(x, (int, float, complex, np.generic, Variable)) or (
-        hasattr(x, "__array__") and not hasattr(x, "__dataclass_fields__")
+        hasattr(x, "__array__") and np.ndim(x) <= 1 and not hasattr(x, "__dataclass_fields__")
     )
 
 

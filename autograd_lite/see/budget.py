@@ -56,6 +56,7 @@ WORTH_VISITING = 10_000_000
 ROWS = 12
 
 
+@hints.of_instances("an error budget")
 @dataclass(frozen=True, repr=False, eq=False)
 class ErrorBudget:
     """The answer of `error_budget`. It prints itself as tables, the largest rows first.

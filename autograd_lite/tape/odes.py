@@ -504,7 +504,7 @@ def _check(f: Any, y: list[Any], t: Any, times: list[Any]) -> None:
     if _is_time_first(f):
         raise ArgumentError(
             f"{name_of(f)} takes the time first, as for solve_ivp, and odeint calls f(y, t, *params). Write "
-            "odeint(lambda y, t, *params: f(t, y, *params), y0, t, *params)."
+            "odeint(lambda y, t, *params: f(t, y, *params), y0, t, *params), or rename the first argument if t is the state."
         )
     if not y:
         raise ArgumentError("y0 of odeint holds no numbers. Give the state at the first time.")

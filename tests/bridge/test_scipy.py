@@ -217,6 +217,37 @@ class TestMinimize:
             ):
                 solve(pair, [0.0, 0.0])
 
+    def test_what_is_no_function_no_bounds_and_no_constraint(self):
+        """SciPy's words were those of its code: an int is not iterable, the truth value of an array is ambiguous."""
+        square = lambda x: x[0] ** 2
+        calls = [
+            (lambda: ours.minimize([0.0], square), r"minimize takes a function first, and fun=\[0.0\] is none"),
+            (lambda: ours.curve_fit(np.ones(3), square, np.ones(3)), r"curve_fit takes a function first, and f=array"),
+            (
+                lambda: ours.solve_ivp((0.0, 1.0), square, [0.0]),
+                r"solve_ivp takes a function first, and fun=\(0.0, 1.0\)",
+            ),
+            (lambda: ours.fsolve(1.0, square), r"fsolve takes a function first, and func=1.0 is none"),
+            (
+                lambda: ours.minimize(square, [0.5], bounds=(0, 1)),
+                r"Give a pair for each unknown, or Bounds\(low, high\)",
+            ),
+            (
+                lambda: ours.minimize(square, [0.5], constraints=square),
+                r"is a function alone. Write NonlinearConstraint\(f",
+            ),
+        ]
+        for call, said in calls:
+            with pytest.raises(al.ArgumentError, match=said):
+                call()
+
+    def test_a_table_as_start(self):
+        """SciPy said that x0 must only have one dimension."""
+        pd = pytest.importorskip("pandas")
+        found = ours.minimize(lambda t: ((t - 1.0) ** 2).sum(), pd.DataFrame({"u": [0.0, 2.0], "v": [3.0, 4.0]}))
+        assert np.allclose(found.x, 1.0)
+        assert np.shape(found.x) == (2, 2)
+
     def test_one_number_where_a_pair_is_said(self):
         """SciPy took it apart: "invalid index to scalar variable"."""
         said = r"=True says that <lambda> returns its value and its derivatives. It returned .*Leave .* out"

@@ -146,6 +146,35 @@ class TestPandas:
         vector, unflatten = al.flatten({"s": pd.Series(X, name="x"), "b": 1.0})
         pd.testing.assert_series_equal(unflatten(2.0 * vector)["s"], pd.Series(2.0 * X, name="x"))
 
+    @pytest.mark.parametrize(
+        "run", [al.grad, lambda f: al.jit(al.grad(f)), lambda f: lambda p: al.vmap(al.grad(f))(p[None])[0]]
+    )
+    def test_operations_of_ours_on_columns(self, pd, run):
+        """They refused what NumPy's functions took."""
+        table = pd.DataFrame({"x": X, "y": Y})
+        for ours, numpys in (
+            (lambda p: al.sum(al.exp(table.x * p[0])), lambda p: np.exp(X * p[0]).sum()),
+            (lambda p: al.sum(al.maximum(p[0] * 1.5, table.y)), lambda p: np.maximum(p[0] * 1.5, Y).sum()),
+            (
+                lambda p: al.sum(al.where(table.y > Y[0], table.x * p[1], 0.0)),
+                lambda p: np.where(Y > Y[0], X * p[1], 0.0).sum(),
+            ),
+        ):
+            assert np.array_equal(run(ours)(np.array([0.5, 2.0])), run(numpys)(np.array([0.5, 2.0])))
+
+    def test_operations_of_ours_on_plain_columns(self, pd):
+        """With their labels, as NumPy's functions do it; columns in another order are refused, as everywhere."""
+        column = pd.Series(X, index=[*"abc"], name="x")
+        pd.testing.assert_series_equal(al.exp(column), np.exp(column))
+        pd.testing.assert_series_equal(al.maximum(column, np.full(3, 0.5)), np.maximum(column, 0.5))
+        pd.testing.assert_frame_equal(al.exp(pd.DataFrame({"x": X})), np.exp(pd.DataFrame({"x": X})))
+        slope = al.grad(lambda p: (al.exp(p * column) * column[::-1]).sum())(0.5)
+        assert slope == al.grad(lambda p: (np.exp(p * column) * column[::-1]).sum())(0.5)
+        with pytest.raises(al.ArgumentError, match=r"arguments of maximum have the index .* Put them in one order"):
+            al.maximum(column, column[::-1])
+        with pytest.raises(al.OperandError, match=r"Series a [^\n]* is of another library. Give np.asarray\(x\)"):
+            Variable(column)
+
     def test_labels_inside_a_function(self, pd):
         """An array has none; the remedy is named, where NumPy said that only integers are valid indices."""
         table = pd.DataFrame({"x": X, "y": Y})
@@ -282,6 +311,18 @@ class TestOthers:
             assert slope.dtype == given.dtype
         if isinstance(given, LikePolarsTable):
             assert slope.columns == ["x"]
+
+    @pytest.mark.parametrize("given", [LikeXarray(X), LikePolars("x", X), LikeTorch(X), LikeJax(X), Standing(X)])
+    def test_operations_of_ours(self, given):
+        """Numbers come back in an array of its kind, where one is known; Variables in an array of ours."""
+        found = al.exp(given)
+        assert type(found) is (np.ndarray if type(given) is Standing else type(given))
+        assert np.array_equal(np.asarray(found), np.exp(X))
+        slope = al.grad(lambda x: al.sum(al.maximum(x, given)))(2.5)
+        assert slope == al.jit(al.grad(lambda x: al.sum(al.maximum(given, x))))(2.5) == 2.0
+        with pytest.raises(al.OperandError, match="does not give its numbers to NumPy"):
+            al.exp(NeedsGrad(X))
+        assert al.exp(LikeTorch(np.array(0.0))) == 1.0
 
     @pytest.mark.parametrize("given", [Standing(X), Stubborn(X, "m"), LikeTorch(np.array([1, 2, 3])), memoryview(X)])
     def test_gradient_is_an_array_where_no_constructor_is_known(self, given):
