@@ -96,12 +96,14 @@ def same_labels(one: Any, other: Any, what: str, like: str) -> None:
             )
 
 
-def applied(primitive: Primitive, arguments: tuple[Any, ...]) -> Any:
+def applied(function: Any, arguments: tuple[Any, ...]) -> Any:
     """An operation on arrays of other libraries: one of the kind of the first, with its labels, which are those of all."""
     given = [argument for argument in arguments if is_array_of_others(argument)]
     for other in given[1:]:
-        same_labels(other, given[0], f"arguments of {primitive.name}", "another one")
-    found = primitive(*(array_of(a) if is_array_of_others(a) else a for a in arguments))
+        same_labels(
+            other, given[0], f"arguments of {getattr(function, 'name', '') or function.__name__}", "another one"
+        )
+    found = function(*(array_of(a) if is_array_of_others(a) else a for a in arguments))
     if not hasattr(type(given[0]), "iloc"):
         return made_again(given[0], found)
     values = np.asarray(found.numbers() if isinstance(found, LazyArray) else found)

@@ -134,7 +134,7 @@ def keywords(function: F, name: str = "", inner: str = "") -> F:
     def checked(*arguments: Any, **given: Any) -> Any:
         if given and not open_ended and not known.keys() >= given.keys():
             wrong = next(key for key in given if key not in known)
-            remedy = hint(shown, wrong, known)
+            remedy = hint(shown, wrong, known) or (f" Write {call}." if rest else "")
             raise UnknownKeywordError(f"{shown}() got an unexpected keyword argument {wrong!r}.{remedy}")
         if not least <= len(arguments) <= most:
             _count(call, [part for part in needed[len(arguments) :] if part not in given], given, len(arguments) - most)

@@ -162,6 +162,20 @@ class TestPandas:
         ):
             assert np.array_equal(run(ours)(np.array([0.5, 2.0])), run(numpys)(np.array([0.5, 2.0])))
 
+    @pytest.mark.parametrize(
+        "name", ["maximum", "fmin", "hypot", "arctan2", "logaddexp", "copysign", "heaviside", "fmod"]
+    )
+    def test_ufuncs_of_a_column_and_a_variable(self, pd, name):
+        """Each waited for the other: "operand type(s) all returned NotImplemented". pandas has rules for operators alone."""
+        column, ufunc = pd.Series([1.0, 2.0, 4.0], index=[*"abc"]), getattr(np, name)
+        for order in (lambda v: (column, v), lambda v: (v, column)):
+            found = ufunc(*order(Variable(1.5)))
+            pd.testing.assert_series_equal(al.values(found), ufunc(*order(1.5)))
+            if name != "heaviside":
+                wanted = al.grad(lambda v: al.sum(ufunc(*[np.asarray(n) if n is column else n for n in order(v)])))(1.5)
+                for run in (al.grad, lambda f: al.jit(al.grad(f))):
+                    assert run(lambda v: ufunc(*order(v)).sum())(1.5) == pytest.approx(wanted, rel=1e-15)
+
     def test_operations_of_ours_on_plain_columns(self, pd):
         """With their labels, as NumPy's functions do it; columns in another order are refused, as everywhere."""
         column = pd.Series(X, index=[*"abc"], name="x")
