@@ -593,7 +593,8 @@ def matching(nest: Any, shape: Shape, what: str, like: str) -> list[Number]:
     if own.leaves != shape.leaves or own.containers != shape.containers:
         remedy = "Give one number for each number."
         if len(numbers) == sum(shape.sizes):
-            remedy = "The numbers are as many; give them in that structure, as np.array([...]) for an array."
+            arrays = any(isinstance(leaf, tuple) for leaf in shape.leaves)
+            remedy = f"Give them in that structure{', np.array([...]) for an array' * arrays}."
         raise ArgumentError(f"{what} {own.outline()} do not match {like}, {shape.outline()}. {remedy}")
     for position, given in own.given.items():
         foreign.same_labels(given, shape.given.get(position), what, like)

@@ -190,6 +190,9 @@ class Distribution:
             raise AttributeError(name)
         raise _unknown(self, name)
 
+    def __dir__(self) -> list[str]:
+        return [name for name in super().__dir__() if name not in _METHODS or name in self.formulas]
+
     def _bound(self, parameters: tuple[Any, ...], named: dict[str, Any], method: str) -> tuple[Any, ...]:
         given = dict(zip(self.parameters, parameters, strict=False))
         wrong = [key for key in named if key not in self.parameters or key in given]
