@@ -166,6 +166,15 @@ _NUMBERS_ONLY = {
 }
 
 
+#: What to write for methods of a column of pandas, which divides by n - 1.
+_OF_COLUMNS = {
+    "mean": "Write al.mean(series).",
+    **{
+        name: f"Write np.{name}(series.to_numpy()), with ddof=1 for series.{name}(), which divides by n - 1."
+        for name in ("std", "var")
+    },
+    "median": "Write np.median(series.to_numpy()).",
+}
 #: What such code calls first where an operator stands.
 _OF_ARITHMETIC = ("upcast_char", "upcast")
 
@@ -178,7 +187,10 @@ def _of_numbers_only(error: Exception) -> OperandError | None:
         names = [name for file, name in frames if folder in file and not name.startswith(("_", "<", "wrapper"))]
         if names and folder in frames[-1][0]:
             name = "arithmetic" if names[0] in _OF_ARITHMETIC else names[0].rpartition(".")[2]
-            return OperandError(f"{whose} {name} computes with numbers only and was given Variables. {remedy}")
+            own = (
+                _OF_COLUMNS.get(name, remedy) if any("pandas/core/series.py" in file for file, _ in frames) else remedy
+            )
+            return OperandError(f"{whose} {name} computes with numbers only and was given Variables. {own}")
     return None
 
 

@@ -19,6 +19,7 @@ import numpy as np
 
 from autograd_lite import forks, hints, refusals
 from autograd_lite.arrays import LazyArray, VariableArray, as_variable_array, axes_of, holds_variables
+from autograd_lite.conversion import is_array_of_others
 from autograd_lite.functions import log_softmax, logsumexp, object_array, softmax
 from autograd_lite.primitives import gamma, where
 
@@ -196,6 +197,7 @@ _meeting = forks.lock()
 def serving(name: str, arguments: tuple[Any, ...], named: dict[str, Any]) -> Callable[..., Any]:
     """The function that computes a call of a function of SciPy: for plain numbers, and for wrong calls, SciPy's own."""
     parts = [part for a in (*arguments, *named.values()) for part in (a if type(a) is tuple else (a,))]
+    parts = [np.asarray(part) if is_array_of_others(part) else part for part in parts]
     if any(isinstance(part, (VariableArray, LazyArray)) or holds_variables(part) for part in parts):
         with suppress(TypeError):
             bound = inspect.signature(_PLAIN[name]).bind(*arguments, **named).arguments

@@ -182,6 +182,7 @@ def _numbers_of(x: Any, f: Callable[[Any], Any], name: str) -> tuple[list[Any], 
     return numbers, shape
 
 
+@hints.of_instances("sparse derivatives")
 class Sparse:
     """The sparse derivatives of a function; made by `sparse`.
 

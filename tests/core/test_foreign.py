@@ -129,7 +129,9 @@ class TestPandas:
     ])  # fmt: skip
     def test_reduction_of_pandas_for_numbers_only(self, pd, f):
         """The remedy is named, where pandas said "Could not convert Variable to numeric"."""
-        with pytest.raises(al.OperandError, match=r"Write series.to_numpy\(\), whose functions are NumPy's"):
+        with pytest.raises(
+            al.OperandError, match=r"Write (series.to_numpy\(\), whose|al.mean\(series\)|np.std\(series)"
+        ):
             al.grad(f)(2.0, pd.Series(X))
 
     def test_series_as_result(self, pd):
@@ -208,6 +210,38 @@ class TestPandas:
         slopes = al.grad(lambda t: (t["x"] * t["y"]).sum())({name: table[name] for name in table})
         pd.testing.assert_series_equal(slopes["x"], table["y"].rename("x"))
         assert al.grad(lambda s: (s.to_numpy() ** 2).sum())(table["x"]).tolist() == [2.0, 4.0, 6.0]
+
+    @pytest.mark.parametrize(("name", "remedy"), [
+        ("mean", al.mean), ("median", lambda s: np.median(s.to_numpy())), ("std", lambda s: np.std(s.to_numpy(), ddof=1)),
+        ("var", lambda s: np.var(s.to_numpy(), ddof=1)),
+    ])  # fmt: skip
+    def test_statistics_of_a_column(self, pd, name, remedy):
+        """What is written in their place gives pandas's number: its deviations divide by n - 1."""
+        column = pd.Series([1.0, 2.0, 4.5])
+        with pytest.raises(al.OperandError, match=rf"pandas's {name} .* Write .*{name}\(series"):
+            al.grad(lambda p: getattr(column * p, name)())(2.0)
+        found, slope = al.value_and_grad(lambda p: remedy(column * p))(2.0)
+        assert found == pytest.approx(getattr(column * 2.0, name)(), rel=1e-15)
+        assert slope == pytest.approx(found * (1.0 if name == "var" else 0.5), rel=1e-14)
+        with pytest.raises(al.OperandError, match=r"Write series.to_numpy\(\), whose functions are NumPy's"):
+            al.grad(lambda p: (column * p).rolling(2).mean().iloc[1])(2.0)
+
+    def test_functions_of_scipy_take_columns(self, pd):
+        """`logsumexp` took arrays alone."""
+        special = pytest.importorskip("scipy.special")
+        column = pd.Series([1.0, 2.0, 4.5])
+        assert al.grad(lambda p: special.logsumexp(column * p))(1.0) == pytest.approx(
+            al.softmax(column) @ column, rel=1e-14
+        )
+        assert type(special.logsumexp(column)) is np.float64
+
+    def test_columns_in_files(self, pd, tmp_path):
+        """`load` made a float of each."""
+        nest = {"s": pd.Series(X, index=[*"abc"], name="x"), "t": pd.DataFrame({"u": X}), "n": 1.0}
+        al.save(tmp_path / "m.npz", nest)
+        again = al.load(tmp_path / "m.npz", like={"s": nest["s"] * 0.0, "t": nest["t"] * 0.0, "n": 0.0})
+        pd.testing.assert_series_equal(again["s"], nest["s"])
+        pd.testing.assert_frame_equal(again["t"], nest["t"])
 
     def test_text_is_refused(self, pd):
         """With its place."""

@@ -97,6 +97,7 @@ PLACES = {
     "a layer or network": al.nn.Network.create([2, 3, 1], rng=0),
     "an optimiser": al.optim.SGD(0.1),
     "a tape": al.trace(lambda x: x * x, 2.0),
+    "sparse derivatives": al.sparse(lambda x: x * x),
     "a covariance": al.covariance(al.scipy.minimize(lambda x: x[0] ** 2, [1.0])),
     "an error budget": al.error_budget(lambda x: x * x, 2.0, 0.1),
 }
