@@ -237,8 +237,9 @@ def _solver(asker: str) -> str:
 def _formula(asker: str) -> str:
     """What to write instead of a solver, or of a function of NumPy or SciPy that has no counterpart of its name."""
     whose, _, name = asker.rpartition(" ")
-    places = {"numpy's": ["a function of NumPy"], "scipy's": ["a function of SciPy", "an interpolator of SciPy"]}
-    return _solver(asker) or "".join(hints.hint(place, name) for place in places.get(whose, ()))
+    scipys = "a function of SciPy", "elsewhere in SciPy", "autograd_lite.maths.stats"
+    places = {"numpy's": ["a function of NumPy"], "scipy's": scipys}.get(whose, ())
+    return _solver(asker) or next((found for place in places if (found := hints.hint(place, name))), "")
 
 
 def _raised_elsewhere(error: Exception) -> bool:
@@ -256,7 +257,7 @@ def _asked_by(error: Exception, *, anywhere: bool = False) -> str:
     """The function of another library that the user's code called and that raised, with its library."""
     frames = traceback.extract_tb(error.__traceback__)
     for frame, (inner, _) in zip(frames, traceback.walk_tb(error.__traceback__), strict=True):
-        if frame.name == "__call__" and "self" in inner.f_locals:  # an object that is called, such as a spline
+        if frame.name in ("__call__", "__init__") and "self" in inner.f_locals:  # an object, such as a spline
             frame.name = type(inner.f_locals["self"]).__name__
     if anywhere:  # it may have called the user's code in turn
         places = [place for place, frame in enumerate(frames) if "site-packages" in frame.filename]

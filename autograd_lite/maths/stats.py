@@ -235,6 +235,8 @@ class Distribution:
             A sentence or two.
         """
         full = f"al.stats.{self.name}"
+        if method not in _METHODS and (remedy := hints.hint("a distribution", method)):
+            return remedy.strip()
         if method.endswith(("pdf", "pmf")):
             kind, other = ("discrete", "pmf") if self.discrete else ("continuous", "pdf")
             return f"{full} is {kind}: write {full}.{'log' if 'log' in method else ''}{other}."

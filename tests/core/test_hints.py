@@ -120,7 +120,7 @@ def test_every_place_of_the_table_is_asked():
     assert set(hints.table()) - {
         "a Variable to set",
         "a solver of SciPy",
-        "an interpolator of SciPy",
+        "elsewhere in SciPy",
         "a function of SciPy",
         "a function of NumPy",
     } == {*PLACES, *FUNCTIONS}
