@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd_lite import context, hints, primitives, refusals
+from autograd_lite import context, hints, primitives
 from autograd_lite.conversion import as_operand, is_lazy_array, refuse_times
 from autograd_lite.errors import ArgumentError, AutogradLiteError, OperandError
 from autograd_lite.primitives import (
@@ -247,6 +247,13 @@ def _generic(ufunc: np.ufunc, function: Callable[..., Any] | None = None) -> Any
 OPERANDS: set[type] = {np.ndarray, float, int}
 
 
+#: Ufuncs of operators, which who has labels computes by them.
+_BY_LABELS = {
+    "add", "subtract", "multiply", "divide", "true_divide", "floor_divide", "remainder", "divmod", "power", "matmul", "equal",
+    "not_equal", "less", "less_equal", "greater", "greater_equal", "bitwise_and", "bitwise_or", "bitwise_xor",
+}  # fmt: skip
+
+
 def _has_labels(operand: Any) -> bool:
     """Whether an operand has labels by which it computes, as a Series of pandas: such arithmetic is its own."""
     kind = type(operand)
@@ -257,7 +264,10 @@ def array_ufunc(ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> A
     """The result of `ufunc` where an argument is a Variable or a `VariableArray`; a trace counts what it costs."""
     if not OPERANDS.issuperset(map(type, inputs)):
         if any(map(_has_labels, inputs)):
-            return NotImplemented
+            function = function_of(ufunc)
+            if method != "__call__" or options or function is None or ufunc.__name__ in _BY_LABELS:
+                return NotImplemented
+            return Primitive._on_others(function, inputs)  # noqa: SLF001 - pandas waits for us, as we do for it
         for lazy in filter(is_lazy_array, inputs):  # NumPy would compute it here and now
             as_operand(lazy)  # which refuses it
     try:
@@ -662,8 +672,6 @@ class TracedArray(VariableArray):
 
 def keeping() -> type[VariableArray]:
     """The class of arrays that keep Variables, here and now."""
-    if refusals.meeting is not None:
-        refusals.meeting()
     return VariableArray if context.recording() is None else TracedArray
 
 

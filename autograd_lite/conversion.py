@@ -90,6 +90,13 @@ def refuse_times(array: np.ndarray) -> None:
         )
 
 
+def is_array_of_others(thing: object) -> bool:
+    """Whether it is an array of another library, whose numbers are here."""
+    kind = type(thing)
+    numbers = hasattr(kind, "__array__") and not hasattr(kind, "__apply_primitive__")
+    return numbers and not isinstance(thing, (np.ndarray, np.generic)) and not is_lazy_array(thing)
+
+
 def _not_a_real_number(thing: object) -> str:
     kind = type(thing).__name__
     if hasattr(type(thing), "__apply_primitive__"):
@@ -110,6 +117,9 @@ def _not_a_real_number(thing: object) -> str:
             "an array of Dask, whose numbers are computed later and elsewhere, takes no Variables. Map a function over "
             "its rows, al.vmap(al.value_and_grad(f), in_axes=…)(parameters, x), or take its numbers here, x.compute()."
         )
-    if hasattr(type(thing), "__array__") and not isinstance(thing, np.generic):
-        return f"{kind} {thing!r:.60} is of another library. Give np.asarray(x), or float(x) of one number."
+    if is_array_of_others(thing):
+        shown = " ".join(repr(thing).split())
+        return f"{kind} {shown:.60} is of another library. Give np.asarray(x), or float(x) of one number."
+    if hasattr(thing, "__dataclass_fields__"):
+        return f"{kind} is a dataclass. Decorate it with @al.register_dataclass, and it is a nest of its fields."
     return f"{kind} {thing!r:.60} is not a real number. Use an int, a float or a NumPy real number."

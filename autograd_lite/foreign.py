@@ -4,12 +4,16 @@ Nothing is imported: a library is known by what its arrays have.
 """
 
 import array as buffers
+import traceback
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from autograd_lite.arrays import is_variable
-from autograd_lite.errors import OperandError
+from autograd_lite.arrays import LazyArray, is_variable
+from autograd_lite.conversion import is_array_of_others
+from autograd_lite.errors import ArgumentError, OperandError
+from autograd_lite.rule import Primitive
 
 _BUFFERS = (buffers.array, memoryview)
 
@@ -57,14 +61,56 @@ def _refused(thing: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return thing
 
 
-def explained(error: Exception) -> Exception:
-    """The error to raise where a function looks up a label in an array that was another library's."""
-    if "only integers" not in str(error):
-        return error
-    return OperandError(
-        "an argument of another library is an array of Variables here, which has places and no labels. Write x[0] or t[:, 0] "
-        "for x['a'] or t['a'], or pass columns by name: {'a': t['a'], 'b': t['b']}."
-    )
+#: What is said where a function looks up a label in an array that was another library's.
+LABELS = (
+    "an argument of another library is an array of Variables here, which has places and no labels. Write x[0] or t[:, 0] "
+    "for x['a'] or t['a'], or pass columns by name: {'a': t['a'], 'b': t['b']}."
+)
+
+
+def explained(error: Exception, tables: Iterable[Any]) -> Exception:
+    """The error to raise where a function looks up a label, also as an attribute, in an array made of one of the tables."""
+    if isinstance(error, AttributeError):
+        names = (getattr(table, axis, None) for table in tables for axis in ("columns", "index"))
+        labelled = any(error.name in [*axis] for axis in names if axis is not None and not callable(axis))
+    else:
+        labelled = "only integers" in str(error)
+    return OperandError(LABELS) if labelled else error
+
+
+def is_label(error: Exception) -> bool:
+    """Whether the index that an error refuses is a text."""
+    inner = [frame for frame, _ in traceback.walk_tb(error.__traceback__) if frame.f_code.co_name == "__getitem__"]
+    return isinstance(error, IndexError) and any(isinstance(frame.f_locals.get("index"), str) for frame in inner)
+
+
+def same_labels(one: Any, other: Any, what: str, like: str) -> None:
+    """Refuse tables whose numbers would be paired by place while their labels say otherwise."""
+    for axis in ("index", "columns"):
+        ours: Any = getattr(one, axis, None)
+        theirs: Any = getattr(other, axis, None)
+        if hasattr(ours, "equals") and hasattr(theirs, "equals") and not ours.equals(theirs):
+            raise ArgumentError(
+                f"{what} have the {axis} {list(ours)!r:.80}, against {list(theirs)!r:.80} of {like}. Put them in one order, "
+                f"as s.reindex({axis}=x.{axis}) does, or pass s.to_numpy() to pair the numbers by place."
+            )
+
+
+def applied(function: Any, arguments: tuple[Any, ...]) -> Any:
+    """An operation on arrays of other libraries: one of the kind of the first, with its labels, which are those of all."""
+    given = [argument for argument in arguments if is_array_of_others(argument)]
+    for other in given[1:]:
+        same_labels(
+            other, given[0], f"arguments of {getattr(function, 'name', '') or function.__name__}", "another one"
+        )
+    found = function(*(array_of(a) if is_array_of_others(a) else a for a in arguments))
+    if not hasattr(type(given[0]), "iloc"):
+        return made_again(given[0], found)
+    values = np.asarray(found.numbers() if isinstance(found, LazyArray) else found)
+    return _made_again(given[0], values) if values.shape == given[0].shape else found
+
+
+Primitive._on_others = staticmethod(applied)  # noqa: SLF001 - as `_lifted`
 
 
 def made_again(given: Any, values: Any) -> Any:

@@ -8,6 +8,7 @@ import difflib
 import dis
 import functools
 import inspect
+import math
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -43,9 +44,10 @@ def hint(place: str, name: str, known: Iterable[str] = (), prefix: str = "") -> 
     return f" Did you mean {prefix}{nearest[0]}?" if nearest else ""
 
 
-def unknown(place: str, name: str, known: Iterable[str], prefix: str = "") -> UnknownNameError:
-    """The error to raise where a thing lacks an attribute."""
-    return UnknownNameError(f"{place} has no attribute {name!r}.{hint(place, name, known, prefix)}", name=name)
+def unknown(place: str, name: str, known: Iterable[str], prefix: str = "", shown: str = "") -> UnknownNameError:
+    """The error to raise where a thing, `shown` as the user writes it, lacks an attribute."""
+    remedy = hint(place, name, known, prefix)
+    return UnknownNameError(f"{shown or place} has no attribute {name!r}.{remedy}", name=name)
 
 
 def of_module(
@@ -111,17 +113,61 @@ class Elsewhere:
         raise unknown(self.place, self.name, ())
 
 
-def keywords(function: F, name: str = "") -> F:
-    """The function, which says of an unknown keyword what to write instead. `name` is that of its place in the table."""
+def keywords(function: F, name: str = "", inner: str = "") -> F:
+    """The function, which says of a wrong call what to write instead. `name` is that of its place in the table.
+
+    A function that takes another one and what that is called with, as `*params`, says the same of that call; `inner` is what
+    it passes if that is less.
+    """
     known = inspect.signature(function).parameters
     shown = name or function.__name__
+    open_ended = any(p.kind is p.VAR_KEYWORD for p in known.values())
+    places = [p for p in known.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    needed = [p.name for p in places if p.default is p.empty]
+    rest = [f"*{p.name}" for p in known.values() if p.kind is p.VAR_POSITIONAL]
+    least, most = len(needed), math.inf if rest else len(places)
+    written = [part for part in [*needed, *rest] if part not in ("self", "cls")]
+    call = f"{shown}({', '.join(written)})"
+    inner = inner or (", ".join(written[1:]) if rest else "")
 
     @functools.wraps(function)
     def checked(*arguments: Any, **given: Any) -> Any:
-        if given and not known.keys() >= given.keys():
+        if given and not open_ended and not known.keys() >= given.keys():
             wrong = next(key for key in given if key not in known)
-            remedy = hint(shown, wrong, known)
+            remedy = hint(shown, wrong, known) or (f" Write {call}." if rest else "")
             raise UnknownKeywordError(f"{shown}() got an unexpected keyword argument {wrong!r}.{remedy}")
-        return function(*arguments, **given)
+        if not least <= len(arguments) <= most:
+            _count(call, [part for part in needed[len(arguments) :] if part not in given], given, len(arguments) - most)
+        try:
+            return function(*arguments, **given)
+        except TypeError as error:
+            passed = max(len(arguments), least) - 1 if rest else inner.count(",") + 1
+            if not inner or not arguments or takes(arguments[0], passed, given.keys() - known.keys()):
+                raise
+            raise TypeError(f"{error}. {call} calls {needed[0]}({inner}).") from error
 
     return checked  # type: ignore[return-value]
+
+
+def _count(call: str, missing: list[str], given: dict[str, Any], beyond: float) -> None:
+    """Refuse a call with too few or too many arguments by position; a transform with options is a decorator, perhaps."""
+    shown = call.partition("(")[0]
+    if beyond > 0:
+        raise TypeError(f"{shown}() got {beyond} more by position than it takes. Write {call}.")
+    if missing:
+        options = ", ".join(f"{key}={value!r:.40}" for key, value in given.items())
+        decorating = f" As a decorator with options: @functools.partial(al.{shown}, {options})."
+        raise TypeError(
+            f"{shown}() misses {', '.join(missing)}. Write {call}.{decorating if options and missing == ['f'] else ''}"
+        )
+
+
+def takes(f: Any, count: int, names: Iterable[str] = ()) -> bool:
+    """Whether a function may be called with so many arguments by position, and these by keyword."""
+    try:
+        inspect.signature(f).bind(*range(count), **dict.fromkeys(names))
+    except ValueError:  # it does not say
+        return True
+    except TypeError:
+        return not callable(f)
+    return True

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 import optree
 
-from autograd_lite import foreign
+from autograd_lite import foreign, hints
 from autograd_lite.arrays import Conditions, LazyArray, TracedArray, VariableArray, keeping
 from autograd_lite.conversion import as_float, as_operand
 from autograd_lite.errors import ArgumentError, OperandError
@@ -199,6 +199,7 @@ def as_array(numbers: Any, shape: tuple[int, ...]) -> Any:
     return _keeping(numbers, shape)
 
 
+@hints.keywords
 def array(nest: Any) -> Any:
     """An array of numbers that keeps Variables: NumPy's, in which every function with a rule works by its rule.
 
@@ -233,6 +234,7 @@ def array(nest: Any) -> Any:
     return _keeping(_numbers(entries), boxed.shape)
 
 
+@hints.keywords
 def zeros(shape: Any) -> Any:
     """An array of zeros into which Variables can be assigned.
 
@@ -260,6 +262,7 @@ def zeros(shape: Any) -> Any:
     return full(shape, 0.0)
 
 
+@hints.keywords
 def ones(shape: Any) -> Any:
     """An array of ones into which Variables can be assigned.
 
@@ -281,6 +284,7 @@ def ones(shape: Any) -> Any:
     return full(shape, 1.0)
 
 
+@hints.keywords
 def full(shape: Any, value: Any) -> Any:
     """An array of one number or Variable, broadcast from an array of them, into which Variables can be assigned.
 
@@ -453,10 +457,12 @@ def unravel(nest: Any, what: str = "the nest", fixed: Callable[[Any], bool] | No
                 given[position] = leaf
         except OperandError as error:
             place = "".join(f"[{entry!r}]" for entry in optree.tree_paths(nest, namespace=NAMESPACE)[position])
-            raise OperandError(
-                f"{what}{' at ' + place if place else ''} is not a number: {error} Differentiate with respect to numbers "
-                "only: pass the rest as another argument (argnums), or as a static field of a registered dataclass."
-            ) from error
+            remedy = (
+                "Differentiate with respect to numbers only: pass the rest as another argument (argnums), or as a static "
+                "field of a registered dataclass."
+            )
+            text = f"{what}{' at ' + place if place else ''} is not a number: {error}"
+            raise OperandError(text if hasattr(leaf, "__dataclass_fields__") else f"{text} {remedy}") from error
     return numbers, Shape(containers, tuple(shapes), given)
 
 

@@ -172,7 +172,7 @@ def operand(other: Any) -> Any:
         other = other[()]
         if hasattr(type(other), "__apply_primitive__"):
             return other
-    if isinstance(other, (str, bytes, list, tuple)):  # Python would repeat them, since a Variable can count
+    if isinstance(other, (str, bytes, list, tuple, complex)):  # Python would repeat them, since a Variable can count
         return as_operand(other)  # which refuses them
     try:
         return as_operand(other)

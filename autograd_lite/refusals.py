@@ -8,7 +8,7 @@ import re
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -21,9 +21,6 @@ from autograd_lite.frames import BY_A_SOLVER, is_library, user_location
 
 #: Refusals inside the function that is being differentiated: message and the user's line.
 _noted: ContextVar[list[tuple[str, str]] | None] = ContextVar("autograd_lite_refusals", default=None)
-
-#: Run where Variables are made, until SciPy is there and it has nothing left to do; given by `scipy_functions`.
-meeting: Callable[[], None] | None = None
 
 #: Methods that NumPy asks the numbers in an array of objects for.
 _UFUNCS = [name for name, thing in vars(np).items() if isinstance(thing, np.ufunc)]
@@ -62,8 +59,6 @@ def refusal(message: str) -> OperandError:
 @contextmanager
 def watched(name: str) -> Iterator[None]:
     """Run the function `name`: warn of refusals that it swallows; an error of NumPy about Variables becomes ours."""
-    if meeting is not None:
-        meeting()
     mine: list[tuple[str, str]] = []
     before = _noted.get()
     token = _noted.set(mine)
@@ -171,6 +166,19 @@ _NUMBERS_ONLY = {
 }
 
 
+#: What to write for methods of a column of pandas, which divides by n - 1.
+_OF_COLUMNS = {
+    "mean": "Write al.mean(series).",
+    **{
+        name: f"Write np.{name}(series.to_numpy()), with ddof=1 for series.{name}(), which divides by n - 1."
+        for name in ("std", "var")
+    },
+    "median": "Write np.median(series.to_numpy()).",
+}
+#: What such code calls first where an operator stands.
+_OF_ARITHMETIC = ("upcast_char", "upcast")
+
+
 def _of_numbers_only(error: Exception) -> OperandError | None:
     """The error to raise where such code met Variables; it may have called NumPy in turn."""
     frames = [(frame.filename.replace("\\", "/"), frame.name) for frame in traceback.extract_tb(error.__traceback__)]
@@ -178,8 +186,11 @@ def _of_numbers_only(error: Exception) -> OperandError | None:
     for folder, (whose, remedy) in _NUMBERS_ONLY.items():
         names = [name for file, name in frames if folder in file and not name.startswith(("_", "<", "wrapper"))]
         if names and folder in frames[-1][0]:
-            name = names[0].rpartition(".")[2]
-            return OperandError(f"{whose} {name} computes with numbers only and was given Variables. {remedy}")
+            name = "arithmetic" if names[0] in _OF_ARITHMETIC else names[0].rpartition(".")[2]
+            own = (
+                _OF_COLUMNS.get(name, remedy) if any("pandas/core/series.py" in file for file, _ in frames) else remedy
+            )
+            return OperandError(f"{whose} {name} computes with numbers only and was given Variables. {own}")
     return None
 
 
@@ -226,8 +237,9 @@ def _solver(asker: str) -> str:
 def _formula(asker: str) -> str:
     """What to write instead of a solver, or of a function of NumPy or SciPy that has no counterpart of its name."""
     whose, _, name = asker.rpartition(" ")
-    place = {"numpy's": "a function of NumPy", "scipy's": "a function of SciPy"}.get(whose)
-    return _solver(asker) or (hints.hint(place, name) if place else "")
+    scipys = "a function of SciPy", "elsewhere in SciPy", "autograd_lite.maths.stats"
+    places = {"numpy's": ["a function of NumPy"], "scipy's": scipys}.get(whose, ())
+    return _solver(asker) or next((found for place in places if (found := hints.hint(place, name))), "")
 
 
 def _raised_elsewhere(error: Exception) -> bool:
@@ -244,6 +256,9 @@ def _is_no_users(filename: str) -> bool:
 def _asked_by(error: Exception, *, anywhere: bool = False) -> str:
     """The function of another library that the user's code called and that raised, with its library."""
     frames = traceback.extract_tb(error.__traceback__)
+    for frame, (inner, _) in zip(frames, traceback.walk_tb(error.__traceback__), strict=True):
+        if frame.name in ("__call__", "__init__") and "self" in inner.f_locals:  # an object, such as a spline
+            frame.name = type(inner.f_locals["self"]).__name__
     if anywhere:  # it may have called the user's code in turn
         places = [place for place, frame in enumerate(frames) if "site-packages" in frame.filename]
         del frames[places[-1] + 1 if places else 0 :]

@@ -21,7 +21,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from autograd_lite import core, pickles
-from autograd_lite.conversion import as_operand
+from autograd_lite.conversion import as_operand, is_array_of_others
 from autograd_lite.errors import ConversionError, OperandError, PrimitiveError
 
 #: A partial derivative as a function of `(*arguments, result)`, or a constant.
@@ -302,7 +302,7 @@ class Primitive(core.Rule):
         return self.kinks(*values) if callable(self.kinks) else tuple((0, float(at)) for at in self.kinks)
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
-        """Apply to floats, Variables, or NumPy arrays of either; returns the same kind."""
+        """Apply to floats, Variables, or arrays of either; returns the same kind."""
         if len(arguments) != len(self.partials) or keywords:
             arguments = self._completed(arguments, keywords)
         apply: Any = None
@@ -313,8 +313,11 @@ class Primitive(core.Rule):
                     if argument.ndim > 0:
                         return self._elementwise(arguments)
                     return self(*(a[()] if isinstance(a, np.ndarray) and a.ndim == 0 else a for a in arguments))
+                found = getattr(kind, "__apply_primitive__", as_operand)
+                if found is as_operand and is_array_of_others(argument):
+                    return self._on_others(self, arguments)
                 if apply is None or apply is as_operand:
-                    apply = getattr(kind, "__apply_primitive__", as_operand)
+                    apply = found
         if apply is None:
             return self.value(*arguments)
         if apply is as_operand:
@@ -341,6 +344,9 @@ class Primitive(core.Rule):
 
     #: The operation on long arrays of a traced function, or NotImplemented; given by `tape.array_code`.
     _lifted: ClassVar[Callable[..., Any]] = staticmethod(lambda *_: NotImplemented)
+
+    #: The operation on arrays of other libraries; given by `foreign`.
+    _on_others: ClassVar[Callable[..., Any]]
 
     def _elementwise(self, arguments: tuple[Any, ...]) -> Any:
         lifted = self._lifted(self, *arguments)

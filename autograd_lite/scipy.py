@@ -16,6 +16,7 @@ names of `scipy.optimize` and `scipy.integrate` are SciPy's own.
 """
 
 import functools
+import inspect
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -28,7 +29,7 @@ from autograd_lite.bridge import ipopt
 from autograd_lite.bridge.evaluations import SMALL, Derivatives, Evaluations, LostError
 from autograd_lite.bridge.models import Model
 from autograd_lite.bridge.signatures import as_tuple, like, of_x
-from autograd_lite.bridge.spaces import Space, as_vector, is_vector, on_nest, renamed
+from autograd_lite.bridge.spaces import Space, as_vector, is_vector, on_nest, paired, renamed
 from autograd_lite.errors import ArgumentError, OperandError, UnknownImportError
 from autograd_lite.nests import NAMESPACE, as_array, unravel
 from autograd_lite.tape.call import Compiled, jit
@@ -50,6 +51,13 @@ __all__ = [
     "Derivatives", "NonlinearConstraint", "arguments", "basinhopping", "curve_fit", "differential_evolution", "least_squares",
     "minimize", "root", "root_scalar", "solve_ivp",
 ]  # fmt: skip
+#: `import *` gives what it gives of SciPy's two modules, but for what is a module itself.
+__all__ += [
+    name
+    for module in (_optimize, _integrate)
+    for name in module.__all__
+    if not inspect.ismodule(getattr(module, name)) and name not in __all__
+]
 
 #: What the methods of `minimize` take besides the gradient: a Hessian, which some cannot do without, or products with it.
 #: And those that take no derivative.
@@ -66,6 +74,14 @@ SECOND = {"trust-constr", "ipopt"}
 
 def _bounds(bounds: Any, space: Space) -> Any:
     """Bounds of `minimize`, in SciPy's forms or as a nest like x with a pair for each number or array."""
+    if (
+        isinstance(bounds, (tuple, list))
+        and len(bounds) == 2
+        and any(isinstance(side, (int, float)) for side in bounds)
+    ):
+        raise ArgumentError(
+            f"bounds={bounds!r} is one pair of numbers. Give a pair for each unknown, or Bounds(low, high) for all."
+        )
     if space.shape is None or bounds is None:
         return bounds
     if isinstance(bounds, _optimize.Bounds):
@@ -185,6 +201,7 @@ def _filled(given: Mapping[str, Any], f: Evaluations, space: Space, method: str)
     if jac is None and method not in NOTHING:
         found |= {"fun": of_x(f.value), "jac": of_x(f.gradient)}
     if jac is True:
+        found["fun"] = paired(found["fun"], "jac")
         if space.shape is not None:
             found["fun"] = _pair_of(found["fun"], space)
         recipe = recipe_of(fun.f if isinstance(fun, Compiled) else fun)
@@ -283,6 +300,11 @@ class NonlinearConstraint(_optimize.NonlinearConstraint):  # type: ignore[misc]
 
 def _constraints(given: Any, space: Space, method: str) -> tuple[list[Any], list[Evaluations]]:
     """Constraints as SciPy is to have them, and the evaluations that they make."""
+    if callable(given):
+        raise ArgumentError(
+            f"constraints={name_of(given)} is a function alone. Write NonlinearConstraint(f, lower, upper), or "
+            '{"type": "eq", "fun": f} for f(x) = 0 and "ineq" for f(x) ≥ 0.'
+        )
     kinds = Mapping, _optimize.NonlinearConstraint, _optimize.LinearConstraint
     found, others = [], []
     for constraint in [given] if isinstance(given, kinds) else list(given):
@@ -413,10 +435,10 @@ def root(fun: Callable[..., Any], x0: Any, **given: Any) -> Any:
     given |= {"fun": fun, "x0": space.start}
     if jac is None and str(given.get("method", "hybr")).lower() in ("hybr", "lm"):
         given |= {"fun": of_x(f.values), "jac": of_x(f.jacobian, sparse=False)}
+    elif jac is True:
+        given["fun"] = paired(on_nest(fun, space), "jac")
     elif space.shape is not None:
-        given |= {"fun": on_nest(fun, space), "jac": on_nest(jac, space)}
-        if jac is not True:
-            given["fun"] = as_vector(given["fun"])
+        given |= {"fun": as_vector(on_nest(fun, space)), "jac": on_nest(jac, space)}
     if "callback" in given and space.shape is not None and given["callback"] is not None:
         callback = given["callback"]
         given["callback"] = lambda x, residual: callback(space.nest(x), residual)
@@ -456,6 +478,8 @@ def root_scalar(f: Callable[..., Any], **given: Any) -> Any:
     )
     e = Evaluations(f, Space(0.0, number=True), as_tuple(given.get("args", ())), without='method="secant"')
     given["f"] = f
+    if given.get("fprime") is True:
+        given["f"] = paired(f, "fprime", 3 if given.get("fprime2") is True else 2)
     if plain and by_slope in ("newton", "halley") and given.get("fprime") is None:
         given |= {"x0": float(start), "f": lambda x, *_: e.value(np.full(1, x))}
         given["fprime"] = lambda x, *_: float(e.gradient(np.full(1, x))[0])
@@ -826,7 +850,7 @@ def _elsewhere(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*__all__, *_optimize.__all__, *_integrate.__all__})
+    return sorted(__all__)
 
 
 #: `from autograd_lite.scipy import optimize` and `import autograd_lite.scipy.optimize` give the same functions.

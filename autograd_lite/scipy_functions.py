@@ -6,6 +6,7 @@ get a first question: whether an argument holds Variables. A name that a program
 """
 
 import functools
+import importlib.util
 import inspect
 import math
 import sys
@@ -18,6 +19,7 @@ import numpy as np
 
 from autograd_lite import forks, hints, refusals
 from autograd_lite.arrays import LazyArray, VariableArray, as_variable_array, axes_of, holds_variables
+from autograd_lite.conversion import is_array_of_others
 from autograd_lite.functions import log_softmax, logsumexp, object_array, softmax
 from autograd_lite.primitives import gamma, where
 
@@ -185,6 +187,8 @@ def _refusing(name: str) -> Callable[..., Any]:
 #: The place of what to write instead of functions of SciPy; those of factorials serve single numbers.
 REFUSED = "a function of SciPy"
 SERVING |= {name: _refusing(name) for name in hints.table()[REFUSED] if not name.startswith("factorial")}
+#: Where they are.
+_MODULES = ("scipy.special", "scipy.linalg")
 #: SciPy's own.
 _PLAIN: dict[str, Callable[..., Any]] = {}
 _meeting = forks.lock()
@@ -193,6 +197,7 @@ _meeting = forks.lock()
 def serving(name: str, arguments: tuple[Any, ...], named: dict[str, Any]) -> Callable[..., Any]:
     """The function that computes a call of a function of SciPy: for plain numbers, and for wrong calls, SciPy's own."""
     parts = [part for a in (*arguments, *named.values()) for part in (a if type(a) is tuple else (a,))]
+    parts = [np.asarray(part) if is_array_of_others(part) else part for part in parts]
     if any(isinstance(part, (VariableArray, LazyArray)) or holds_variables(part) for part in parts):
         with suppress(TypeError):
             bound = inspect.signature(_PLAIN[name]).bind(*arguments, **named).arguments
@@ -223,9 +228,8 @@ def _asked(name: str) -> Any:
 
 
 def meet() -> None:
-    """Let SciPy's functions ask, once SciPy is there; each keeps its signature, its text and its name."""
-    modules = [sys.modules.get("scipy.special"), sys.modules.get("scipy.linalg")]
-    there = [module for module, last in zip(modules, ("log_softmax", "svdvals"), strict=True) if hasattr(module, last)]
+    """Let SciPy's functions ask, as far as SciPy is there; each keeps its signature, its text and its name."""
+    there = [sys.modules.get(module) for module in _MODULES]
     with _meeting:
         for name in SERVING:
             function: Any = next((getattr(module, name) for module in there if hasattr(module, name)), None)
@@ -233,8 +237,6 @@ def meet() -> None:
                 _PLAIN[name] = vars(function)["__wrapped__"] = _own(function, name)  # `inspect` reads its signature
                 # Last, and in one step: another thread may be calling it.
                 function.__code__ = _asked(name).replace(co_freevars=function.__code__.co_freevars)
-    if len(there) == len(modules):  # else one is not imported, or half
-        refusals.meeting = None
 
 
 def _own(function: Any, name: str) -> Any:
@@ -248,5 +250,40 @@ def _own(function: Any, name: str) -> Any:
     return own
 
 
-refusals.meeting = meet
-meet()
+class Arrivals:
+    """A finder of modules that meets those of SciPy when they have been imported; others find them."""
+
+    def __init__(self) -> None:
+        self.awaited = {*_MODULES}
+
+    def find_spec(self, name: str, *_: Any, **__: Any) -> Any:
+        """The specification that the others give, whose loader meets the module that it has run."""
+        if name not in self.awaited:
+            return None
+        self.awaited.remove(name)  # while the others are asked
+        try:
+            spec: Any = importlib.util.find_spec(name)
+        finally:
+            self.awaited.add(name)
+        if spec is None or not hasattr(spec.loader, "exec_module"):
+            return spec
+        run = spec.loader.exec_module
+
+        def run_and_meet(module: Any) -> None:
+            run(module)
+            meet()
+
+        spec.loader.exec_module = run_and_meet
+        return spec
+
+
+def _await() -> None:
+    """Meet SciPy's modules now, or when they come."""
+    sys.meta_path.insert(0, Arrivals())
+    for name in _MODULES:
+        if sys.modules.get(name) is not None:
+            importlib.import_module(name)  # another thread may be importing it
+    meet()
+
+
+_await()

@@ -54,8 +54,8 @@ class Run:
             arguments = put_in(shape.pack(inputs))
             try:
                 output = f(*arguments, **keywords)
-            except IndexError as error:
-                raise (foreign.explained(error) if shape.given else error) from error.__cause__
+            except (IndexError, AttributeError) as error:
+                raise (foreign.explained(error, shape.given.values()) if shape.given else error) from error.__cause__
             refuse_solvers(under_way.decided)
         return cls(inputs, shape, output, oldest, under_way)
 
@@ -176,7 +176,10 @@ def _transform(
         raise ArgumentError(f"{label} takes a function and got {f!r}. Write {label}(f)(x), not {label}(f(x)).")
     positions = argnums if isinstance(argnums, tuple) else (argnums,)
     if not positions or any(isinstance(p, bool) or not isinstance(p, int) for p in positions):
-        raise ArgumentError(f"argnums={argnums!r}: give the position of an argument, or a tuple of positions.")
+        mapped = "" if isinstance(argnums, (str, list)) else f" What is given to f comes later: {label}(f)(x)."
+        raise ArgumentError(
+            f"argnums={argnums!r:.60}: give the position of an argument, or a tuple of positions.{mapped}"
+        )
     return lambda call: Transformed.of(call, label, f, argnums, options)
 
 
@@ -518,6 +521,7 @@ def hessian(f: Any, argnums: Argnums = 0) -> Any:
     return hessian_matrix
 
 
+@hints.keywords
 def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
     """Value of `f` at `primals`, and the function that pulls a cotangent of the output back to the inputs.
 
@@ -556,6 +560,7 @@ class Pullback:
         self.run, self.reach, self.outputs, self.output_shape, self.outside = run, reach, outputs, output_shape, outside
         self.__name__ = self.__qualname__ = "pullback"
 
+    @functools.partial(hints.keywords, name="pullback")
     def __call__(self, cotangent: Any) -> tuple[Any, ...]:
         """A nest for each primal."""
         numbers = matching(cotangent, self.output_shape, "cotangents", "the output")
@@ -564,6 +569,9 @@ class Pullback:
         found = self.run.pulled_back(self.reach, seeds, create_graph=create_graph, to_pack=True)
         pulled: tuple[Any, ...] = self.run.input_shape.labelled(self.run.input_shape.pack(found))
         return pulled
+
+    def __repr__(self) -> str:
+        return f"<pullback: a cotangent {self.output_shape.outline()} to {self.run.input_shape.outline()}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Without the numbers of nodes, which count those of one process."""
@@ -583,26 +591,17 @@ def matching(nest: Any, shape: Shape, what: str, like: str) -> list[Number]:
     """The numbers of a nest that must be of this shape."""
     numbers, own = unravel(nest, what)
     if own.leaves != shape.leaves or own.containers != shape.containers:
-        raise ArgumentError(
-            f"{what} {own.outline()} do not match {like}, {shape.outline()}. Give one number for each number."
-        )
+        remedy = "Give one number for each number."
+        if len(numbers) == sum(shape.sizes):
+            arrays = any(isinstance(leaf, tuple) for leaf in shape.leaves)
+            remedy = f"Give them in that structure{', np.array([...]) for an array' * arrays}."
+        raise ArgumentError(f"{what} {own.outline()} do not match {like}, {shape.outline()}. {remedy}")
     for position, given in own.given.items():
-        _same_labels(given, shape.given.get(position), what, like)
+        foreign.same_labels(given, shape.given.get(position), what, like)
     return numbers
 
 
-def _same_labels(one: Any, other: Any, what: str, like: str) -> None:
-    """Refuse tables whose numbers would be paired by place while their labels say otherwise."""
-    for axis in ("index", "columns"):
-        ours: Any = getattr(one, axis, None)
-        theirs: Any = getattr(other, axis, None)
-        if hasattr(ours, "equals") and hasattr(theirs, "equals") and not ours.equals(theirs):
-            raise ArgumentError(
-                f"{what} have the {axis} {list(ours)!r:.80}, against {list(theirs)!r:.80} of {like}. Put them in one order, "
-                f"as s.reindex({axis}=x.{axis}) does, or pass s.to_numpy() to pair the numbers by place."
-            )
-
-
+@hints.keywords
 def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
     """Value of `f` at `primals`, and its derivative in the direction `tangents`.
 

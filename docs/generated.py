@@ -324,7 +324,7 @@ def calls() -> dict[str, dict[str, str]]:
             if inspect.isclass(vars(module)[n]) or inspect.isroutine(vars(module)[n])
         ]
         found[short] |= {f"al.{short}.{n}": f"{module.__name__}.{n}" for n in names}
-    for name in al.scipy.__all__:
+    for name in {*al.scipy.__all__} & vars(al.scipy).keys():  # the others are SciPy's
         found["scipy"][f"al.scipy.{name}"] = f"{getattr(al.scipy, name).__module__}.{name}"
     found = {page: dict(sorted(names.items(), key=functools.partial(_place, page))) for page, names in found.items()}
     found["nodes"] = {"al.Variable": found["nodes"]["al.Variable"]} | METHODS | found["nodes"]

@@ -25,6 +25,7 @@ class Band(NamedTuple):
     upper: Any
 
 
+@hints.of_instances("a covariance")
 class Covariance:
     """The covariance of fitted parameters; made by `covariance`.
 

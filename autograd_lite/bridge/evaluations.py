@@ -233,6 +233,11 @@ def _number_of(f: Callable[..., Any]) -> Callable[..., Any]:
         found = f(*arguments)
         while type(found) in (list, tuple) and len(found) == 1:
             (found,) = found
+        if type(found) is tuple and len(found) == 2 and np.size(found[0]) == 1:
+            raise OutputError(
+                f"{name_of(f)} returned a pair, it seems a value and its gradient. Derivatives are filled in here: pass the "
+                "function of the value alone, f and not value_and_grad(f). minimize takes such pairs with jac=True."
+            )
         return found
 
     return renamed(f, number)

@@ -19,6 +19,8 @@ FILLED: dict[str, dict[str, str]] = {
     **{name: {"fprime": "gradient"} for name in ("fmin_bfgs", "fmin_cg", "fmin_l_bfgs_b", "fmin_tnc", "fmin_slsqp")},
     "fmin_ncg": {"fprime": "gradient", "fhess": "hessian"},
 }
+#: How to leave SciPy its differences where a function has none of first derivatives.
+_WITHOUT = {"fmin_ncg": "fmin_bfgs(f, x0, fprime=False)"}
 
 
 def _vectors(name: str, x0: Any) -> Space:
@@ -39,15 +41,20 @@ def _filled(name: str, given: dict[str, Any]) -> dict[str, Any]:
     fun, wanted, more = given[key], FILLED[name], as_tuple(given.get("args", ()))
     first = next(iter(wanted))
     if given.get(first) is False:  # SciPy's differences
+        if name in _WITHOUT:
+            raise ArgumentError(
+                f"{first}=False leaves SciPy its differences, and {name} has none in place of a gradient. Leave {first} out, "
+                f"and it is filled in; for differences write {_WITHOUT[name]}."
+            )
         return {**given, first: None, **({"approx_grad": True} if "approx_grad" in _names(original) else {})}
     space = _vectors(name, given["x0"])
     own = given.get(first) is not None or given.get("approx_grad")
     if own or ("approx_grad" in _names(original) and _returns_pair(fun, space, more)):
         return given
-    f = Evaluations(fun, space, more, without=f"{first}=False")
-    found = dict(given)
+    f = Evaluations(fun, space, more, without=_WITHOUT.get(name, f"{first}=False"))
+    found = {keyword: None if part is False and keyword in wanted else part for keyword, part in given.items()}
     for keyword, kind in wanted.items():
-        if found.get(keyword) is None and found.get(f"{keyword}_p") is None:  # products in place of the matrix
+        if given.get(keyword) is None and found.get(f"{keyword}_p") is None:  # products in place of the matrix
             options = {"sparse": False} if kind in ("jacobian", "hessian") else {}
             found[keyword] = of_x(getattr(f, kind), **options)
             if found.get("col_deriv"):
@@ -82,9 +89,10 @@ def _older(name: str) -> Callable[..., Any]:
 
     body.__name__ = body.__qualname__ = name
     keywords = " and ".join(f"`{keyword}`" for keyword in FILLED[name])
+    without = _WITHOUT.get(name, f"{next(iter(FILLED[name]))}=False")
     body.__doc__ = (
-        f"SciPy's `{name}` with {keywords} filled in, for vectors; `{next(iter(FILLED[name]))}=False` leaves SciPy its "
-        f"differences.\n\n{inspect.getdoc(original)}"
+        f"SciPy's `{name}` with {keywords} filled in, for vectors; `{without}` leaves SciPy its differences.\n\n"
+        f"{inspect.getdoc(original)}"
     )
     return like(original, signature.replace(parameters=parameters))(body)
 

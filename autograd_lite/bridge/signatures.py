@@ -10,6 +10,9 @@ from autograd_lite import hints
 from autograd_lite.bridge.evaluations import LostError
 from autograd_lite.errors import ArgumentError, AutogradLiteError, OperandError, UnknownKeywordError
 
+#: What SciPy calls derivatives, and where True says that a function returns them beside its value.
+_DERIVATIVES = {"jac", "hess", "hessp", "fprime", "fprime2", "fhess", "fhess_p", "Dfun"}
+_BESIDE = {"minimize": {"jac"}, "root": {"jac"}, "root_scalar": {"fprime", "fprime2"}}
 #: What SciPy says of a function that is not finite where it starts.
 _NOT_FINITE = re.compile("infs or NaNs|not finite")
 
@@ -36,6 +39,8 @@ def like(
                 raise TypeError(f"{body.__name__}() {error}") from None
             for name in rest:
                 given |= given.pop(name, {})
+            _refuse_no_function(body.__name__, given)
+            _refuse_true(body.__name__, given)
             try:
                 return body(**given)
             except LostError as lost:  # from here, not from within SciPy, which `refusals` would name
@@ -56,6 +61,24 @@ def like(
         return solver
 
     return decorated
+
+
+def _refuse_no_function(solver: str, given: dict[str, Any]) -> None:
+    """Refuse what is no function where a solver takes one, first."""
+    first, value = next(iter(given.items()))
+    if not callable(value):
+        raise ArgumentError(
+            f"{solver} takes a function first, and {first}={value!r:.60} is none. Write {solver}(f, …)."
+        )
+
+
+def _refuse_true(function: str, given: dict[str, Any]) -> None:
+    """Refuse `jac=True` and its like where SciPy has no meaning for it."""
+    for name in (_DERIVATIVES - _BESIDE.get(function, set())) & given.keys():
+        if given[name] is True:
+            raise ArgumentError(
+                f"{name}=True of {function}: give a function, or leave {name} out, and it is filled in."
+            )
 
 
 def as_tuple(arguments: Any) -> tuple[Any, ...]:

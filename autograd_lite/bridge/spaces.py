@@ -118,7 +118,7 @@ def is_vector(x: Any) -> bool:
             for entry in x
         )
     return isinstance(x, (int, float, complex, np.generic, Variable)) or (
-        hasattr(x, "__array__") and not hasattr(x, "__dataclass_fields__")
+        hasattr(x, "__array__") and np.ndim(x) <= 1 and not hasattr(x, "__dataclass_fields__")
     )
 
 
@@ -130,6 +130,25 @@ def renamed(f: Callable[..., Any], function: Callable[..., Any]) -> Callable[...
         return function(*arguments, **keywords)
 
     return named
+
+
+def paired(f: Any, keyword: str, count: int = 2) -> Any:
+    """A function that returns its value and its derivatives, as `keyword=True` says; it is refused if it does not."""
+
+    def pair(*arguments: Any, **keywords: Any) -> Any:
+        found = f(*arguments, **keywords)
+        if (
+            np.ndim(found) == 0
+            if isinstance(found, np.ndarray)
+            else not hasattr(found, "__len__") or len(found) < count
+        ):
+            raise ArgumentError(
+                f"{keyword}=True says that {name_of(f)} returns its value and its derivatives. It returned {found!r:.60}. "
+                f"Leave {keyword} out: derivatives are filled in."
+            )
+        return found
+
+    return renamed(f, pair) if callable(f) else f
 
 
 def rows_of(f: Callable[..., Any]) -> Callable[..., Any]:

@@ -8,6 +8,7 @@ Of an operation with many results (a linear system) y' is what its forward rule 
 velocities u', whose series are those of u one coefficient behind.
 """
 
+import functools
 import operator
 from collections.abc import Callable, Sequence
 from math import isfinite
@@ -29,7 +30,7 @@ Part = tuple[Number, Number | None]
 Terms = list[Number | None]
 
 
-@hints.keywords
+@functools.partial(hints.keywords, inner="x")
 @uncollected()
 def taylor(f: Callable[[Any], Any], x: Any, v: Any, order: int) -> Any:
     """Taylor coefficients of `f` along a line: those of t ↦ f(x + t·v) at t = 0.

@@ -99,6 +99,12 @@ def _logarithm(probability: Formula, other: Formula, tail: Formula | None, y: An
     return where(less(p, _DEEP), tail(y, *shapes), found)
 
 
+def _unknown(distribution: Any, name: str) -> Exception:
+    """The error to raise where a distribution lacks an attribute."""
+    full = f"al.stats.{distribution.name}"
+    return hints.unknown("a distribution", name, dir(distribution), f"{full}.", shown=full)
+
+
 class Distribution:
     """A distribution of SciPy's name and parameters; calling it binds the parameters.
 
@@ -182,7 +188,10 @@ class Distribution:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        raise hints.unknown(f"al.stats.{self.name}", name, self.methods, f"al.stats.{self.name}.")
+        raise _unknown(self, name)
+
+    def __dir__(self) -> list[str]:
+        return [name for name in super().__dir__() if name not in _METHODS or name in self.formulas]
 
     def _bound(self, parameters: tuple[Any, ...], named: dict[str, Any], method: str) -> tuple[Any, ...]:
         given = dict(zip(self.parameters, parameters, strict=False))
@@ -226,6 +235,8 @@ class Distribution:
             A sentence or two.
         """
         full = f"al.stats.{self.name}"
+        if method not in _METHODS and (remedy := hints.hint("a distribution", method)):
+            return remedy.strip()
         if method.endswith(("pdf", "pmf")):
             kind, other = ("discrete", "pmf") if self.discrete else ("continuous", "pdf")
             return f"{full} is {kind}: write {full}.{'log' if 'log' in method else ''}{other}."
@@ -614,7 +625,7 @@ class MultivariateNormal:
             raise AttributeError(name)
         if name in _METHODS:
             raise refusal(self.lacks(name))
-        raise hints.unknown("al.stats.multivariate_normal", name, dir(type(self)), "al.stats.multivariate_normal.")
+        raise _unknown(self, name)
 
     def lacks(self, method: str) -> str:
         """As that of other distributions.

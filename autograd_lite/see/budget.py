@@ -56,6 +56,7 @@ WORTH_VISITING = 10_000_000
 ROWS = 12
 
 
+@hints.of_instances("an error budget")
 @dataclass(frozen=True, repr=False, eq=False)
 class ErrorBudget:
     """The answer of `error_budget`. It prints itself as tables, the largest rows first.
@@ -199,7 +200,7 @@ def _put_together(facts: tuple[Any, ...], numbers: Sequence[Any]) -> ErrorBudget
 optree.register_pytree_node(ErrorBudget, _taken_apart, _put_together, namespace=NAMESPACE)  # type: ignore[arg-type]
 
 
-@hints.keywords
+@functools.partial(hints.keywords, inner="x")
 @uncollected()
 def error_budget(f: Callable[[Any], Any], x: Any, sigma: Any = None, *, covariance: Any = None) -> ErrorBudget:
     """Say how uncertain a computed number is, and where that comes from: inputs, lines, curvature, rounding.

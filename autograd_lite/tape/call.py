@@ -197,8 +197,8 @@ class Compiled(Generic[P, R]):
         if shape.given:
             try:
                 result = self(*arrays_in(arguments), **arrays_in(keywords))
-            except (IndexError, OperandError) as error:
-                raise foreign.explained(error) from error.__cause__
+            except (IndexError, AttributeError, OperandError) as error:
+                raise foreign.explained(error, shape.given.values()) from error.__cause__
             return self._labelled(arguments, result)
         if any(type(n) is Variable for n in numbers):
             return self.f(*arguments, **keywords)

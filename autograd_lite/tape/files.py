@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import optree
 
-from autograd_lite import hints
+from autograd_lite import foreign, hints
 from autograd_lite.errors import ArgumentError, AutogradLiteError, ModelFileError, TapeError
 from autograd_lite.many import Operation
 from autograd_lite.nests import DATACLASSES, NAMESPACE, Fixed, Shape, unravel
@@ -150,7 +150,10 @@ def load(path: Any, like: Any = ..., *, allow_nan: bool = False) -> Any:
             raise ModelFileError(f"{path}: {name} holds NaN. Load another file, or pass allow_nan=True.")
     leaves, containers = optree.tree_flatten(like, namespace=NAMESPACE)
     arrays = [found[name] for name in expected]
-    read = [a if isinstance(leaf, np.ndarray) else float(a) for leaf, a in zip(leaves, arrays, strict=True)]
+    read = [
+        a if isinstance(leaf, np.ndarray) else foreign.made_again(leaf, a) if a.ndim else float(a)
+        for leaf, a in zip(leaves, arrays, strict=True)
+    ]
     return optree.tree_unflatten(containers, read)
 
 

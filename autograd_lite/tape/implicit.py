@@ -28,7 +28,7 @@ from autograd_lite.tape.program import Program
 from autograd_lite.tape.recording import Recording
 from autograd_lite.tape.scan import while_loop
 from autograd_lite.tape.trace import GraphBuilder, recorded
-from autograd_lite.transforms import grad, hessian, name_of
+from autograd_lite.transforms import grad, hessian, name_of, one_number
 from autograd_lite.variable import Variable, make_node
 
 #: Turns of a solver, those that only halve a step among them.
@@ -404,7 +404,15 @@ def _started(solver: Any, equations: Equations, shape: Shape, start: list[Any]) 
         )
 
     def answer(residual: Equations, x0: Sequence[float]) -> list[Any]:
-        found = solver(lambda x: shape.pack(residual(unravel(x, "x of a solver")[0])), shape.pack([*x0]))
+        try:
+            found = solver(lambda x: shape.pack(residual(unravel(x, "x of a solver")[0])), shape.pack([*x0]))
+        except TypeError as error:
+            if hints.takes(solver, 2):
+                raise
+            raise ArgumentError(
+                f"solver={name_of(solver)} of root is called as solver(f, x0), and takes other arguments. Give a function of "
+                f"these two, as solver=lambda f, x0: scipy.optimize.brentq(f, a, b)."
+            ) from error
         numbers, own = unravel(getattr(found, "x", getattr(found, "root", found)), "the result of solver")
         if len(numbers) != len(start):
             raise ArgumentError(f"solver returned {own.outline()} for x0 {shape.outline()}. Return the solution.")
@@ -688,7 +696,7 @@ def argmin(f: Callable[..., Any], x0: Any, *params: Any) -> Any:
     start, shape = _prepared("argmin", f, x0)
 
     def least(x: list[Any]) -> Any:
-        return f(shape.pack(x), *params)
+        return one_number(f(shape.pack(x), *params), f)
 
     def equations(x: list[Any]) -> list[Any]:
         return grad(least)(x)  # type: ignore[no-any-return]

@@ -4,6 +4,7 @@ The steps of the integrators here are scalar code in loops (`scan`, `while_loop`
 are those of the steps that were made, exact and of every order. The sizes of adaptive steps are held constant.
 """
 
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -503,10 +504,24 @@ def _check(f: Any, y: list[Any], t: Any, times: list[Any]) -> None:
         raise ArgumentError(
             f"odeint takes a function and got {f!r:.60}. Write odeint(f, y0, t, *params), with f(y, t, *params)."
         )
+    if _is_time_first(f):
+        raise ArgumentError(
+            f"{name_of(f)} takes the time first, as for solve_ivp, and odeint calls f(y, t, *params). Write "
+            "odeint(lambda y, t, *params: f(t, y, *params), y0, t, *params), or rename the first argument if t is the state."
+        )
     if not y:
         raise ArgumentError("y0 of odeint holds no numbers. Give the state at the first time.")
     if np.ndim(t) != 1 or not times or not all(isfinite(getattr(n, "_value", n)) for n in times):
         raise ArgumentError(f"t={t!r:.80} of odeint: give the times as a sequence of finite numbers, that of y0 first.")
+
+
+def _is_time_first(f: Any) -> bool:
+    """Whether a function names its first argument t, and has another one behind that."""
+    try:
+        names = [*inspect.signature(f, follow_wrapped=False).parameters, ""][:2]
+    except (TypeError, ValueError):
+        return False
+    return names[0] == "t" and names[1][:1] not in ("", "_")
 
 
 def _check_how(method: Any, steps: Any, rtol: Any, atol: Any) -> None:

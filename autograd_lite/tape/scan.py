@@ -1,6 +1,7 @@
 """`scan` and `while_loop`: loops with a carry, which `jit` compiles without unrolling them."""
 
 import dis
+import functools
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import lru_cache
@@ -24,7 +25,7 @@ from autograd_lite.variable import Variable, is_condition
 FEW = 32
 
 
-@hints.keywords
+@functools.partial(hints.keywords, inner="carry, x")
 def scan(
     step: Callable[..., Any], init: Any, xs: Any = None, length: int | None = None, *, checkpoint: Checkpoint = None
 ) -> tuple[Any, Any]:

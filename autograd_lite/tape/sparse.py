@@ -182,6 +182,7 @@ def _numbers_of(x: Any, f: Callable[[Any], Any], name: str) -> tuple[list[Any], 
     return numbers, shape
 
 
+@hints.of_instances("sparse derivatives")
 class Sparse:
     """The sparse derivatives of a function; made by `sparse`.
 
@@ -192,6 +193,8 @@ class Sparse:
     """
 
     def __init__(self, f: Callable[[Any], Any], backend: str, pattern: Mapping[str, Any] | None = None) -> None:
+        if not callable(f):
+            raise ArgumentError(f"sparse takes a function and got {f!r:.60}. Write sparse(f), not sparse(f(x)).")
         self.f, self.asked, self._backend = f, backend, chosen(backend)
         if pattern is not None and (not isinstance(pattern, Mapping) or not {*pattern} <= {*KINDS[1:]}):
             shown = " ".join(repr(pattern).split())
@@ -203,6 +206,12 @@ class Sparse:
         self._last: Problem | None = None
         self._flat: tuple[int, ...] | None = None  # the shape of the last argument, if it was an array
         self.__name__ = f"sparse({name_of(f)})"
+
+    def __call__(self, *_: Any, **__: Any) -> Any:
+        """Refuse: there is more than one derivative."""
+        raise ArgumentError(
+            f"{self.__name__} is not called itself. Write s.value(x), s.jacobian(x), s.hessian(x), or sparse_jacobian(f)(x)."
+        )
 
     def __repr__(self) -> str:
         return f"<{self.__name__}, {self._backend}: .jacobian(x), .hessian(x)>"
@@ -283,6 +292,7 @@ class Sparse:
         assert self._last is not None
         return self._last.patterns[kind]
 
+    @functools.partial(hints.keywords, name="s.jacobian")
     def jacobian(self, x: Any) -> Any:
         """Return the Jacobian at `x`, a `scipy.sparse.csr_array` (outputs, inputs) of doubles."""
         if "jacobian" in self._given:
@@ -354,6 +364,7 @@ class Sparse:
             lines += [f"{kind}: {made.shape[0]:,} × {made.shape[1]:,}, {made.nnz:,} entries", braille(made)]
         return "\n".join(lines)
 
+    @functools.partial(hints.keywords, name="s.hessian")
     def hessian(self, x: Any, weights: Any = None, *, triangle: str = "full") -> Any:
         """Return the Hessian of one output, or of `weights · f(x)`, a `scipy.sparse.csr_array` of doubles.
 

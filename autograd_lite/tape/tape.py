@@ -299,6 +299,7 @@ class Tape:
         return (*names, *(v.name or f"captured{k}" for k, v in enumerate(self.captured)))
 
 
+@hints.keywords
 def trace(f: Callable[..., Any], *example: Any, **keywords: Any) -> Tape:
     """Record what a function does with such arguments, as a straight-line program.
 

@@ -187,6 +187,8 @@ def _explain(error: Exception, name: str) -> None:
     words = str(error)
     if isinstance(error, AutogradLiteError) and not isinstance(error, OperandError):
         return
+    if foreign.is_label(error):
+        raise OperandError(f"in {name}: {foreign.LABELS}") from error
     if any(part in words for part in _ABOUT_INDICES):
         cure = (
             "Write al.take(table, index), for which they are data; or index.astype(int), which makes a path of each set of "

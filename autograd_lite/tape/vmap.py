@@ -45,6 +45,9 @@ class Mapped:
         self.__name__ = named(self, "vmap", f)
         self.__doc__ = f.__doc__
 
+    def __repr__(self) -> str:
+        return f"<{self.__name__}, in_axes={self.in_axes}{f', reduce={self.reduce!r}' if self.reduce else ''}>"
+
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
         """Run all lanes, by NumPy."""
         notes = recording.current()
@@ -293,6 +296,10 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, *, reduce: str | None = None) 
     """
     if not callable(f):
         raise ArgumentError(f"vmap takes a function and got {f!r}. Write vmap(f)(x), not vmap(f(x)).")
+    if isinstance(in_axes, float) or hasattr(in_axes, "__array__"):
+        raise ArgumentError(
+            f"in_axes={in_axes!r:.60}: give axes, or None. What f is mapped over comes later: vmap(f)(x)."
+        )
     if reduce not in REDUCTIONS:
         raise ArgumentError(f'reduce={reduce!r}: choose None, "sum" or "mean".')
     return Mapped(f, in_axes, reduce)

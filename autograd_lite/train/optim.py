@@ -101,7 +101,9 @@ class _Optimiser:
     _step: Callable[..., tuple[Any, ...]]
 
     def __post_init__(self) -> None:
-        if not isinstance(self.rate, (int, float, str)) and not callable(self.rate) and np.ndim(self.rate):
+        rate: Any = self.rate
+        nested = not optree.all_leaves([rate], namespace=NAMESPACE)
+        if nested or (not isinstance(self.rate, str) and not callable(self.rate) and np.ndim(self.rate)):
             raise ArgumentError(
                 f"rate={self.rate!r:.60}: an optimiser takes no parameters, but a rate; the parameters are given to "
                 "init(params) and update(gradients, state, params)."
@@ -118,6 +120,7 @@ class _Optimiser:
         """Whether the state has a first mean (absent without momentum) and a second mean."""
         return getattr(self, "momentum", 1.0) > 0.0, self._second
 
+    @functools.partial(hints.keywords, name="optimiser.init")
     def init(self, params: Any) -> State:
         """The state before the first step.
 
@@ -137,6 +140,7 @@ class _Optimiser:
         ]
         return State(0.0, *zeros)
 
+    @functools.partial(hints.keywords, name="optimiser.update")
     def update(self, gradients: Any, state: State, params: Any) -> tuple[Any, State]:
         """New parameters and state.
 

@@ -83,10 +83,25 @@ class TestMinimisers:
             found = found_by(ours, name, lambda x: math.cosh(x[0] - 1.0) + x[1] ** 2, [0.0, 0.5], fprime=False)
             assert np.allclose(found, [1.0, 0.0], atol=1e-3)
 
+    def test_true_is_no_derivative(self, name):
+        """SciPy took its differences without a word."""
+        with pytest.raises(al.ArgumentError, match=f"fprime=True of {name}: give a function, or leave fprime out"):
+            found_by(ours, name, bowl, [0.0, 0.0], fprime=True)
+
     def test_nests_name_minimize(self, name):
         """These take vectors."""
         with pytest.raises(al.ArgumentError, match="Use minimize, which takes nests"):
             found_by(ours, name, lambda p: p["a"] ** 2, {"a": 1.0})
+
+
+def test_newton_cg_has_no_differences_of_the_function():
+    """SciPy said that a Jacobian is required; it has differences of the gradient, which `fhess=False` asks for."""
+    with pytest.raises(
+        al.ArgumentError, match=r"Leave fprime out, and it is filled in; .* fmin_bfgs\(f, x0, fprime=False\)"
+    ):
+        found_by(ours, "fmin_ncg", bowl, [0.0, 0.0], fprime=False)
+    wanted = found_by(scipy.optimize, "fmin_ncg", bowl, [0.0, 0.0], fprime=slope)
+    assert np.allclose(found_by(ours, "fmin_ncg", bowl, [0.0, 0.0], fhess=False), wanted)
 
 
 @pytest.mark.parametrize("name", ["fmin_l_bfgs_b", "fmin_tnc"])

@@ -7,6 +7,7 @@ import math
 import pickle
 import subprocess
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -199,6 +200,71 @@ class TestMinimize:
         found = ours.minimize(al.value_and_grad(lambda p: (p["a"] - 1.0) ** 2), {"a": 0.0}, jac=True)
         assert found.x["a"] == pytest.approx(1.0)
         assert ours.minimize(lambda x: ((x[0] - 1.0) ** 2, [2.0 * (x[0] - 1.0)]), [0.0], jac=True).success
+
+    @pytest.mark.parametrize(
+        "pair",
+        [
+            lambda x: (rosenbrock(x), al.grad(rosenbrock)(x)),
+            al.value_and_grad(rosenbrock),
+            al.jit(al.value_and_grad(rosenbrock)),
+        ],
+    )
+    def test_a_pair_where_one_number_is_wanted(self, pair):
+        """The message was that of a gradient: use jacobian, or add them up."""
+        for solve in (ours.minimize, ours.fmin_bfgs, ours.basinhopping):
+            with pytest.raises(
+                al.OutputError, match=r"pass the function of the value alone, f and not value_and_grad\(f\)"
+            ):
+                solve(pair, [0.0, 0.0])
+
+    def test_what_is_no_function_no_bounds_and_no_constraint(self):
+        """SciPy's words were those of its code: an int is not iterable, the truth value of an array is ambiguous."""
+        square = lambda x: x[0] ** 2
+        calls = [
+            (lambda: ours.minimize([0.0], square), r"minimize takes a function first, and fun=\[0.0\] is none"),
+            (lambda: ours.curve_fit(np.ones(3), square, np.ones(3)), r"curve_fit takes a function first, and f=array"),
+            (
+                lambda: ours.solve_ivp((0.0, 1.0), square, [0.0]),
+                r"solve_ivp takes a function first, and fun=\(0.0, 1.0\)",
+            ),
+            (lambda: ours.fsolve(1.0, square), r"fsolve takes a function first, and func=1.0 is none"),
+            (
+                lambda: ours.minimize(square, [0.5], bounds=(0, 1)),
+                r"Give a pair for each unknown, or Bounds\(low, high\)",
+            ),
+            (
+                lambda: ours.minimize(square, [0.5], constraints=square),
+                r"is a function alone. Write NonlinearConstraint\(f",
+            ),
+        ]
+        for call, said in calls:
+            with pytest.raises(al.ArgumentError, match=said):
+                call()
+
+    def test_a_table_as_start(self):
+        """SciPy said that x0 must only have one dimension."""
+        pd = pytest.importorskip("pandas")
+        found = ours.minimize(lambda t: ((t - 1.0) ** 2).sum(), pd.DataFrame({"u": [0.0, 2.0], "v": [3.0, 4.0]}))
+        assert np.allclose(found.x, 1.0)
+        assert np.shape(found.x) == (2, 2)
+
+    def test_one_number_where_a_pair_is_said(self):
+        """SciPy took it apart: "invalid index to scalar variable"."""
+        said = r"=True says that <lambda> returns its value and its derivatives. It returned .*Leave .* out"
+        calls = [
+            lambda: ours.minimize(lambda x: x[0] ** 2, [0.0, 0.0], jac=True),
+            lambda: ours.minimize(lambda p: p["a"] ** 2, {"a": 0.0}, jac=True),
+            lambda: ours.basinhopping(lambda x: x[0] ** 2, [0.0, 0.0], minimizer_kwargs={"jac": True}),
+            lambda: ours.root(lambda x: [x[0]], [0.0], jac=True),
+            lambda: ours.root(lambda p: p["a"], {"a": 0.0}, jac=True),
+            lambda: ours.root_scalar(lambda x: np.array(x), x0=1.0, fprime=True),
+            lambda: ours.root_scalar(lambda x: (x, 1.0), x0=1.0, fprime=True, fprime2=True, method="halley"),
+        ]
+        for call in calls:
+            with pytest.raises(al.ArgumentError, match=said):
+                call()
+        assert abs(ours.root_scalar(lambda x: (x * x - 2.0, 2.0 * x), x0=1.0, fprime=True).root - 2.0**0.5) < 1e-12
+        assert np.allclose(ours.root(lambda x: (x - 3.0, np.eye(1)), [0.0], jac=True).x, 3.0)
 
     def test_a_compiled_function_is_traced_once(self):
         """Over many calls with other arguments, which are data; one that is not compiled is traced each time."""
@@ -827,6 +893,16 @@ class TestNames:
             ours.minimise
         with pytest.raises(al.UnknownImportError, match=r"al.scipy has no attribute 'minimise'"):
             from autograd_lite.scipy import minimise  # noqa: F401
+
+    def test_the_star_of_both_modules(self):
+        """Functions and classes, ours where there are some; no modules, which SciPy has among its names."""
+        names: dict = {}
+        exec("from autograd_lite.scipy import *", names)  # noqa: S102 - a function may hold no star
+        for module in (scipy.optimize, scipy.integrate):
+            wanted = {name for name in module.__all__ if not isinstance(getattr(module, name), types.ModuleType)}
+            assert wanted <= names.keys()
+        for name in (*ours.older.FUNCTIONS, "minimize", "solve_ivp"):
+            assert names[name] is getattr(ours, name) is not getattr(scipy.optimize, name, None)
 
     def test_signatures_are_scipys(self):
         """As `help` and `inspect` show them."""

@@ -129,7 +129,9 @@ class TestPandas:
     ])  # fmt: skip
     def test_reduction_of_pandas_for_numbers_only(self, pd, f):
         """The remedy is named, where pandas said "Could not convert Variable to numeric"."""
-        with pytest.raises(al.OperandError, match=r"Write series.to_numpy\(\), whose functions are NumPy's"):
+        with pytest.raises(
+            al.OperandError, match=r"Write (series.to_numpy\(\), whose|al.mean\(series\)|np.std\(series)"
+        ):
             al.grad(f)(2.0, pd.Series(X))
 
     def test_series_as_result(self, pd):
@@ -146,19 +148,100 @@ class TestPandas:
         vector, unflatten = al.flatten({"s": pd.Series(X, name="x"), "b": 1.0})
         pd.testing.assert_series_equal(unflatten(2.0 * vector)["s"], pd.Series(2.0 * X, name="x"))
 
+    @pytest.mark.parametrize(
+        "run", [al.grad, lambda f: al.jit(al.grad(f)), lambda f: lambda p: al.vmap(al.grad(f))(p[None])[0]]
+    )
+    def test_operations_of_ours_on_columns(self, pd, run):
+        """They refused what NumPy's functions took."""
+        table = pd.DataFrame({"x": X, "y": Y})
+        for ours, numpys in (
+            (lambda p: al.sum(al.exp(table.x * p[0])), lambda p: np.exp(X * p[0]).sum()),
+            (lambda p: al.sum(al.maximum(p[0] * 1.5, table.y)), lambda p: np.maximum(p[0] * 1.5, Y).sum()),
+            (
+                lambda p: al.sum(al.where(table.y > Y[0], table.x * p[1], 0.0)),
+                lambda p: np.where(Y > Y[0], X * p[1], 0.0).sum(),
+            ),
+        ):
+            assert np.array_equal(run(ours)(np.array([0.5, 2.0])), run(numpys)(np.array([0.5, 2.0])))
+
+    @pytest.mark.parametrize(
+        "name", ["maximum", "fmin", "hypot", "arctan2", "logaddexp", "copysign", "heaviside", "fmod"]
+    )
+    def test_ufuncs_of_a_column_and_a_variable(self, pd, name):
+        """Each waited for the other: "operand type(s) all returned NotImplemented". pandas has rules for operators alone."""
+        column, ufunc = pd.Series([1.0, 2.0, 4.0], index=[*"abc"]), getattr(np, name)
+        for order in (lambda v: (column, v), lambda v: (v, column)):
+            found = ufunc(*order(Variable(1.5)))
+            pd.testing.assert_series_equal(al.values(found), ufunc(*order(1.5)))
+            if name != "heaviside":
+                wanted = al.grad(lambda v: al.sum(ufunc(*[np.asarray(n) if n is column else n for n in order(v)])))(1.5)
+                for run in (al.grad, lambda f: al.jit(al.grad(f))):
+                    assert run(lambda v: ufunc(*order(v)).sum())(1.5) == pytest.approx(wanted, rel=1e-15)
+
+    def test_operations_of_ours_on_plain_columns(self, pd):
+        """With their labels, as NumPy's functions do it; columns in another order are refused, as everywhere."""
+        column = pd.Series(X, index=[*"abc"], name="x")
+        pd.testing.assert_series_equal(al.exp(column), np.exp(column))
+        pd.testing.assert_series_equal(al.maximum(column, np.full(3, 0.5)), np.maximum(column, 0.5))
+        pd.testing.assert_frame_equal(al.exp(pd.DataFrame({"x": X})), np.exp(pd.DataFrame({"x": X})))
+        slope = al.grad(lambda p: (al.exp(p * column) * column[::-1]).sum())(0.5)
+        assert slope == al.grad(lambda p: (np.exp(p * column) * column[::-1]).sum())(0.5)
+        with pytest.raises(al.ArgumentError, match=r"arguments of maximum have the index .* Put them in one order"):
+            al.maximum(column, column[::-1])
+        with pytest.raises(al.OperandError, match=r"Series a [^\n]* is of another library. Give np.asarray\(x\)"):
+            Variable(column)
+
     def test_labels_inside_a_function(self, pd):
         """An array has none; the remedy is named, where NumPy said that only integers are valid indices."""
         table = pd.DataFrame({"x": X, "y": Y})
         for way in (al.grad, lambda f: al.jit(al.grad(f)), al.jit):
             with pytest.raises(al.OperandError, match=r"places and no labels. Write x\[0\] or t\[:, 0\]"):
                 way(lambda t: (t["x"] * t["y"]).sum())(table)
+            with pytest.raises(al.OperandError, match=r"places and no labels. Write x\[0\] or t\[:, 0\]"):
+                way(lambda t: t.x.sum())(table)
+            with pytest.raises(al.UnknownNameError, match=r"no attribute 'z'\.$"):
+                way(lambda t: t.z.sum())(table)
             with pytest.raises(al.UnknownNameError, match=r"no attribute 'iloc'. Use v\[k\], or t\[:, k\]"):
                 way(lambda s: s.iloc[0])(table["x"])
             with pytest.raises(IndexError, match="out of bounds"):
                 way(lambda s: s[7])(table["x"])
+        with pytest.raises(al.OperandError, match=r"places and no labels. Write x\[0\] or t\[:, 0\]"):
+            al.vmap(lambda row: row["x"] * row["y"])(table)
         slopes = al.grad(lambda t: (t["x"] * t["y"]).sum())({name: table[name] for name in table})
         pd.testing.assert_series_equal(slopes["x"], table["y"].rename("x"))
         assert al.grad(lambda s: (s.to_numpy() ** 2).sum())(table["x"]).tolist() == [2.0, 4.0, 6.0]
+
+    @pytest.mark.parametrize(("name", "remedy"), [
+        ("mean", al.mean), ("median", lambda s: np.median(s.to_numpy())), ("std", lambda s: np.std(s.to_numpy(), ddof=1)),
+        ("var", lambda s: np.var(s.to_numpy(), ddof=1)),
+    ])  # fmt: skip
+    def test_statistics_of_a_column(self, pd, name, remedy):
+        """What is written in their place gives pandas's number: its deviations divide by n - 1."""
+        column = pd.Series([1.0, 2.0, 4.5])
+        with pytest.raises(al.OperandError, match=rf"pandas's {name} .* Write .*{name}\(series"):
+            al.grad(lambda p: getattr(column * p, name)())(2.0)
+        found, slope = al.value_and_grad(lambda p: remedy(column * p))(2.0)
+        assert found == pytest.approx(getattr(column * 2.0, name)(), rel=1e-15)
+        assert slope == pytest.approx(found * (1.0 if name == "var" else 0.5), rel=1e-14)
+        with pytest.raises(al.OperandError, match=r"Write series.to_numpy\(\), whose functions are NumPy's"):
+            al.grad(lambda p: (column * p).rolling(2).mean().iloc[1])(2.0)
+
+    def test_functions_of_scipy_take_columns(self, pd):
+        """`logsumexp` took arrays alone."""
+        special = pytest.importorskip("scipy.special")
+        column = pd.Series([1.0, 2.0, 4.5])
+        assert al.grad(lambda p: special.logsumexp(column * p))(1.0) == pytest.approx(
+            al.softmax(column) @ column, rel=1e-14
+        )
+        assert type(special.logsumexp(column)) is np.float64
+
+    def test_columns_in_files(self, pd, tmp_path):
+        """`load` made a float of each."""
+        nest = {"s": pd.Series(X, index=[*"abc"], name="x"), "t": pd.DataFrame({"u": X}), "n": 1.0}
+        al.save(tmp_path / "m.npz", nest)
+        again = al.load(tmp_path / "m.npz", like={"s": nest["s"] * 0.0, "t": nest["t"] * 0.0, "n": 0.0})
+        pd.testing.assert_series_equal(again["s"], nest["s"])
+        pd.testing.assert_frame_equal(again["t"], nest["t"])
 
     def test_text_is_refused(self, pd):
         """With its place."""
@@ -276,6 +359,18 @@ class TestOthers:
             assert slope.dtype == given.dtype
         if isinstance(given, LikePolarsTable):
             assert slope.columns == ["x"]
+
+    @pytest.mark.parametrize("given", [LikeXarray(X), LikePolars("x", X), LikeTorch(X), LikeJax(X), Standing(X)])
+    def test_operations_of_ours(self, given):
+        """Numbers come back in an array of its kind, where one is known; Variables in an array of ours."""
+        found = al.exp(given)
+        assert type(found) is (np.ndarray if type(given) is Standing else type(given))
+        assert np.array_equal(np.asarray(found), np.exp(X))
+        slope = al.grad(lambda x: al.sum(al.maximum(x, given)))(2.5)
+        assert slope == al.jit(al.grad(lambda x: al.sum(al.maximum(given, x))))(2.5) == 2.0
+        with pytest.raises(al.OperandError, match="does not give its numbers to NumPy"):
+            al.exp(NeedsGrad(X))
+        assert al.exp(LikeTorch(np.array(0.0))) == 1.0
 
     @pytest.mark.parametrize("given", [Standing(X), Stubborn(X, "m"), LikeTorch(np.array([1, 2, 3])), memoryview(X)])
     def test_gradient_is_an_array_where_no_constructor_is_known(self, given):

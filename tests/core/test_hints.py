@@ -91,17 +91,23 @@ PLACES = {
     "autograd_lite.train.nn": al.nn,
     "autograd_lite.train.optim": al.optim,
     "autograd_lite.maths.stats": al.stats,
+    "a distribution": al.stats.norm,
     "a Variable": al.Variable(1.0),
     "an array of Variables": al.array([1.0, 2.0]),
     "a layer or network": al.nn.Network.create([2, 3, 1], rng=0),
     "an optimiser": al.optim.SGD(0.1),
     "a tape": al.trace(lambda x: x * x, 2.0),
+    "sparse derivatives": al.sparse(lambda x: x * x),
+    "a covariance": al.covariance(al.scipy.minimize(lambda x: x[0] ** 2, [1.0])),
+    "an error budget": al.error_budget(lambda x: x * x, 2.0, 0.1),
 }
 FUNCTIONS = {
     "Variable": al.Variable, "backward": al.Variable.backward, "gradients": al.gradients, "grad": al.grad,
     "value_and_grad": al.value_and_grad, "jacobian": al.jacobian, "hessian": al.hessian, "jit": al.jit, "vmap": al.vmap,
     "in_blocks": al.in_blocks,
-    "scan": al.scan, "while_loop": al.while_loop, "take": al.take,
+    "scan": al.scan, "while_loop": al.while_loop, "take": al.take, "array": al.array,
+    "zeros": al.zeros, "ones": al.ones, "full": al.full,
+    "sparse": al.sparse, "sparse_jacobian": al.sparse_jacobian, "sparse_hessian": al.sparse_hessian,
     "root": al.root, "fixed_point": al.fixed_point, "argmin": al.argmin, "odeint": al.odeint,
     "check_grads": al.check_grads, "draw": al.draw, "html": al.draw(al.Variable(1.0)).html, "save": al.save, "load": al.load,
     "Network": al.nn.Network, "Dense": al.nn.Dense, "create": al.nn.Network.create, "SGD": al.optim.SGD,
@@ -114,6 +120,7 @@ def test_every_place_of_the_table_is_asked():
     assert set(hints.table()) - {
         "a Variable to set",
         "a solver of SciPy",
+        "elsewhere in SciPy",
         "a function of SciPy",
         "a function of NumPy",
     } == {*PLACES, *FUNCTIONS}
@@ -132,7 +139,7 @@ def test_names_that_others_have(place):
     if place == "a Variable" and not core.compiled:
         return  # Python's own error, whose traceback has the nearest name; see docs/core.md
     names = getattr(thing, "__all__", dir(thing))
-    known = next(name for name in names if len(name) > 5 and name.islower() and not name.startswith("_"))
+    known = next(n for n in names if len(n) > 5 and n.islower() and n[0] != "_" and n[2] != n[3])
     with pytest.raises(AttributeError, match=f"Did you mean .*{known}"):
         getattr(thing, known[:2] + known[3] + known[2] + known[4:])
     with pytest.raises(al.UnknownNameError) as caught:
@@ -150,8 +157,46 @@ def test_keywords_that_others_have(name):
         with pytest.raises(al.UnknownKeywordError, match=re.escape(remedy.removeprefix("nothing")[:40])):
             function(**{keyword: 1})
     assert not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
-    with pytest.raises(TypeError, match=r"got an unexpected keyword argument 'zzz'\.$"):
+    with pytest.raises(TypeError, match=r"got an unexpected keyword argument 'zzz'\.( Write \w+\(.*\*params\)\.)?$"):
         function(zzz=1)
+
+
+def product(a, b):
+    return a * b
+
+
+@pytest.mark.parametrize(("call", "said"), [
+    (lambda: al.taylor(al.sin), r"taylor\(\) misses x, v, order. Write taylor\(f, x, v, order\)\.$"),
+    (lambda: al.taylor(al.sin, 1.0, order=2), r"misses v\."),
+    (lambda: al.jvp(al.sin), r"Write jvp\(f, primals, tangents\)"),
+    (lambda: al.argmin([3.0, 1.0]), r"argmin\(\) misses x0. Write argmin\(f, x0, \*params\)"),
+    (lambda: al.odeint(al.sin), r"odeint\(\) misses y0, t. Write odeint\(f, y0, t, \*params\)"),
+    (lambda: al.Variable(), r"Write Variable\(value\)"),
+    (lambda: al.nn.Network.create(), r"Write create\(sizes\)"),
+    (lambda: al.covariance([1.0], [[1.0]]), r"got 1 more by position than it takes. Write covariance\(result\)\.$"),
+    (lambda: al.jit(backend="numpy"), r"Write jit\(f\). As a decorator .* @functools.partial\(al.jit, backend='numpy'\)"),
+    (lambda: al.grad(argnums=1), r"@functools.partial\(al.grad, argnums=1\)"),
+    (lambda: al.trace(product), r"'a' and 'b'. trace\(f, \*example\) calls f\(\*example\)\.$"),
+    (lambda: al.vjp(product, 1.0), r"'b'. vjp\(f, \*primals\) calls f\(\*primals\)"),
+    (lambda: al.root(product, 1.0), r"'b'. root\(residual, x0, \*params\) calls residual\(x0, \*params\)"),
+    (lambda: al.odeint(product, 1.0, [0.0, 1.0], 2.0), r"odeint\(f, y0, t, \*params\) calls f\(y0, t, \*params\)"),
+    (lambda: al.taylor(product, (1.0, 2.0), (1.0, 1.0), 2), r"'b'. taylor\(f, x, v, order\) calls f\(x\)"),
+    (lambda: al.scan(al.sin, 1.0, length=2), r"scan\(step, init\) calls step\(carry, x\)"),
+    (lambda: al.error_budget(product, (1.0, 2.0), (0.1, 0.1)), r"'b'. error_budget\(f, x\) calls f\(x\)"),
+])  # fmt: skip
+def test_calls_with_too_few_or_too_many_arguments(call, said):
+    """Python names what is missing, and not how the call is written."""
+    with pytest.raises(TypeError, match=said):
+        call()
+
+
+def test_errors_inside_a_function_stay_its_own():
+    """Also those of wrong calls in it, and of functions that do not say what they take."""
+    for f in (lambda x: product(x), lambda x: x + None, lambda x: max()):
+        for run in (al.trace, al.vjp):
+            with pytest.raises(TypeError) as caught:
+                run(f, 1.0)
+            assert "calls f(" not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", list(hints.table()["a Variable to set"]))

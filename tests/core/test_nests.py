@@ -199,3 +199,20 @@ class TestFlatten:
         """No number is lost, or in two places."""
         vector, unflatten = al.flatten([np.ones((2, 2)), {"a": 1.0}])
         assert np.array_equal(al.jacobian(lambda v: al.flatten(unflatten(v))[0])(vector), np.eye(5))
+
+
+def test_a_dataclass_that_is_not_registered():
+    """The message was that of a text: not a real number."""
+
+    @dataclasses.dataclass
+    class Line:
+        slope: float
+
+    for call in (
+        lambda: al.grad(lambda p: p["l"].slope)({"l": Line(1.0)}),
+        lambda: al.scipy.minimize(lambda p: p.slope, Line(1.0)),
+    ):
+        with pytest.raises(
+            al.OperandError, match=r"Line is a dataclass. Decorate it with @al.register_dataclass, [^.]*\.$"
+        ):
+            call()

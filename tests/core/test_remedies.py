@@ -24,6 +24,69 @@ FURTHER = {
 }  # fmt: skip
 
 
+#: Calls elsewhere in SciPy, by a row of three numbers: what is named, and how the remedy begins.
+ELSEWHERE = {
+    "interp1d": lambda s, v: s.interpolate.interp1d([0.0, 1.0, 5.0], [0.0, 1.0, 4.0])(v).sum(),
+    "CubicSpline": lambda s, v: s.interpolate.CubicSpline([0.0, 1.0, 5.0], [0.0, 1.0, 4.0])(v).sum(),
+    "PchipInterpolator": lambda s, v: s.interpolate.PchipInterpolator([0.0, 1.0, 5.0], v)(0.5),
+    "RegularGridInterpolator": lambda s, v: s.interpolate.RegularGridInterpolator(
+        ([0.0, 9.0],) * 3, np.ones((2, 2, 2))
+    )(v)[0],
+    "dblquad": lambda s, v: s.integrate.dblquad(lambda x, _: x * v[0], 0.0, 1.0, 0.0, 1.0)[0],
+    "linprog": lambda s, v: s.optimize.linprog(v, A_eq=np.ones((1, 3)), b_eq=[1.0]).fun,
+    "fft": lambda s, v: np.abs(s.fft.fft(v))[0],
+    "lfilter": lambda s, v: s.signal.lfilter([1.0], [1.0, 0.5], v).sum(),
+    "gaussian_filter": lambda s, v: s.ndimage.gaussian_filter(v, 1.0).sum(),
+    "cdist": lambda s, v: s.spatial.distance.cdist(v[None], np.eye(3)).sum(),
+    "zscore": lambda s, v: s.stats.zscore(v)[0],
+    "pearsonr": lambda s, v: s.stats.pearsonr(v, [1.0, 2.0, 4.0])[0],
+}
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_what_is_elsewhere_in_scipy(name):
+    """Its name and what to write, not how to replace math.sin."""
+    import scipy.fft
+    import scipy.integrate
+    import scipy.interpolate
+    import scipy.ndimage
+    import scipy.optimize
+    import scipy.signal
+    import scipy.spatial
+    import scipy.stats
+
+    remedy = next(
+        names[name]
+        for place in ("elsewhere in SciPy", "autograd_lite.maths.stats")
+        if name in (names := hints.table()[place])
+    )
+    with pytest.raises(al.OperandError) as caught:
+        al.grad(lambda v: ELSEWHERE[name](scipy, v))(np.array([1.0, 2.0, 3.5]))
+    assert str(caught.value).startswith(f"scipy's {name} ")
+    assert str(caught.value).endswith(f" Use {remedy}.")
+
+
+def test_formulas_of_remedies_elsewhere():
+    """Of splines, Fourier's sums and distances."""
+    import scipy.fft
+    import scipy.interpolate
+    import scipy.spatial
+
+    s = scipy.interpolate.CubicSpline([0.0, 1.0, 2.0, 4.0], [0.0, 1.0, 4.0, 2.0])
+
+    def piece(x):
+        k = np.searchsorted(s.x[1:-1], x)
+        return np.polyval(s.c[:, k], x - s.x[k])
+
+    x, n = np.array([0.5, 1.5, 3.0, 3.5]), 4
+    assert np.allclose(al.vmap(al.grad(piece))(x), s(x, 1), rtol=1e-13)
+    w = 2 * np.pi / n * np.outer(np.arange(n), np.arange(n))
+    assert np.allclose(np.cos(w) @ x - 1j * np.sin(w) @ x, scipy.fft.fft(x), rtol=0, atol=1e-14)
+    rows = np.arange(12.0).reshape(4, 3)
+    wanted = scipy.spatial.distance.cdist(rows[:2], rows)
+    assert np.allclose(np.sqrt(((rows[:2, None] - rows) ** 2).sum(-1)), wanted, rtol=1e-14)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_functions_of_scipy_name_what_to_write(name):
     """They said "object arrays are not supported", "No matching signature found", or how to replace math.sin."""

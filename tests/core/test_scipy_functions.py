@@ -63,7 +63,6 @@ def test_plain_numbers_stay_with_scipy(name):
     assert type(function([1.0, 2.0])[()]) in (np.float64, np.ndarray)
     assert "axis" in inspect.signature(function).parameters
     assert function.__doc__.lstrip().startswith("Compute the")
-    al.array([1.0])  # where Variables are made into arrays, SciPy is met
     assert any(type(x) is Variable for x in np.ravel(function([Variable(1.0), 2.0])))
     assert type(np.ravel(function(Variable(1.0)))[0]) is Variable
     if name == "logsumexp":
@@ -151,9 +150,13 @@ def test_order_of_imports(first):
     """A name that a program has imported is the same function before and after."""
     imports = ["from scipy.special import log_softmax", "import autograd_lite as al"]
     lines = imports if first == "scipy.special" else imports[::-1]
-    program = "; ".join([*lines, "print(al.grad(lambda v: log_softmax(v)[0])([0.0, 0.0]))"])
-    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "[0.5, -0.5]"
+    for call in (
+        "log_softmax([al.Variable(0.0), 0.0])[0].parents != ()",
+        "al.grad(lambda v: log_softmax(v)[0])([0.0, 0.0])",
+    ):
+        program = "; ".join([*lines, f"print({call})"])
+        found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+        assert found.stdout.strip() in ("True", "[0.5, -0.5]")
 
 
 def _in_a_new_process(*lines):

@@ -243,6 +243,7 @@ class TestNesting:
         assert tangent == 8.0
         assert al.gradients(tangent, x) == 8.0
         _, pullback = al.vjp(lambda t: t * t, 3.0)
+        assert repr(pullback) == "<pullback: a cotangent * to (*,)>"
         assert al.gradients(pullback(x)[0], x) == 6.0
 
     def test_a_leaf_made_inside_is_a_constant(self):

@@ -399,7 +399,7 @@ def test_other_messages():
     ):
         al.taylor(0.5, 0.3, 1.0, 2)
     with pytest.raises(
-        ArgumentError, match=r"^the numbers of v \[\*\] do not match x, \*\. Give one number for each number\.$"
+        ArgumentError, match=r"^the numbers of v \[\*\] do not match x, \*\. Give them in that structure\.$"
     ):
         al.taylor(al.sin, 0.3, [1.0], 2)
     with pytest.raises(OperandError, match="the output of <lambda>"):

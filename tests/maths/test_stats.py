@@ -473,6 +473,22 @@ def test_multivariate_normal():
         stats.multivariate_normal.logpdf([0.0, 0.0], cov=np.eye(3))
 
 
+def test_methods_without_a_formula_are_not_listed():
+    """An editor offers what there is, and a slip of the pen finds that."""
+    assert {"logpdf", "ppf", "parameters"} <= {*dir(stats.norm)}
+    assert not {"pmf", "logpmf"} & {*dir(stats.norm)}
+
+
+@pytest.mark.parametrize(
+    "distribution", [stats.norm, stats.gamma, stats.poisson, stats.norm(0.0, 1.0), stats.multivariate_normal]
+)
+@pytest.mark.parametrize("name", ["rvs", "fit", "mean", "std", "entropy", "interval", "expect", "log_prob"])
+def test_what_scipy_alone_has(distribution, name):
+    """Named with what to write, under the name of the distribution."""
+    with pytest.raises(al.UnknownNameError, match=rf"^al.stats.\w+ has no attribute '{name}'. Use .*\.$"):
+        getattr(distribution, name)
+
+
 @pytest.mark.parametrize(
     ("call", "text"),
     [

@@ -161,9 +161,12 @@ CORE = "core"
 #: Hessians are half as long (5).
 #: Tape +125: what a function holds and nobody can pickle is named (60), blocks whose branches return another structure and
 #: selections of other rows are refused, `out` is compared by the byte, buffers are read again and again.
+#: Core +110, tape +50, bridge +65, maths +5, train +3: wrong calls show the right one (missing arguments, functions of other
+#: arguments, `jac=True`, an optimiser given a network, time first), SciPy's functions are met as they are imported, and our
+#: operations and functions of SciPy take columns of tables (35).
 BUDGETS = {
-    "core": 6970, "maths": 1955, "tape": 10980, "tape.llvm": 3825,
-    "see": 3755, "train": 390, "bridge": 1265, "command line": 365,
+    "core": 7095, "maths": 1960, "tape": 11020, "tape.llvm": 3825,
+    "see": 3755, "train": 390, "bridge": 1330, "command line": 365,
 }  # fmt: skip
 
 FILES = {

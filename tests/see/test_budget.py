@@ -445,6 +445,10 @@ def test_messages():
     )  # fmt: skip
     raises(ArgumentError, "sigma is nan; a standard deviation is a finite number from 0 on.", al.sin, 1.0, math.nan)
     raises(ArgumentError, f"the numbers of sigma * do not match x, [*, *]. {one}", al.sum, [1.0, 2.0], 0.1)
+    form = "Give them in that structure, np.array([...]) for an array."
+    raises(
+        ArgumentError, f"the numbers of sigma [*, *] do not match x, array[2]. {form}", al.sum, np.ones(2), [0.1, 0.2]
+    )
     raises(
         OutputError,
         "<lambda> returned a list of 2 numbers; an error budget is that of one. Choose one: error_budget(lambda x: f(x)[0], "

@@ -310,6 +310,8 @@ def test_no_fixed_point_and_no_minimum():
     assert al.root(lambda x: 2.5 * x - 1.5 * x**3 - x, 0.9) == pytest.approx(1.0)
     with pytest.raises(al.NotConvergedError, match=r"fixed_point of <lambda>"):
         al.fixed_point(lambda x: x * x, 2.0)
+    with pytest.raises(al.OutputError, match=r"<lambda> returned a .* of 2 numbers; a gradient needs one number"):
+        al.argmin(lambda x: x * x, np.ones(2))
     with pytest.raises(al.NotConvergedError, match=r"argmin of <lambda> has not converged"):
         al.argmin(lambda x: -x * x, 1.0)
     with pytest.raises(al.NotConvergedError, match=r"slope is 0 at x = 0.0, but the second derivative is not positive"):
@@ -427,6 +429,10 @@ def test_solvers_that_fail():
     with pytest.raises(ValueError, match="different signs"):
         f(-1.0)
     assert al.vmap(f)(np.array([4.0, -1.0])) == pytest.approx([2.0, math.nan], nan_ok=True)
+    with pytest.raises(al.ArgumentError, match=r"solver=brentq of root is called as solver\(f, x0\), and takes other"):
+        al.root(lambda x: x, 1.0, solver=optimize.brentq)
+    with pytest.raises(TypeError, match="^unsupported operand"):
+        al.root(lambda x: x, 1.0, solver=lambda f, x0: x0 + None)
     with pytest.raises(al.ArgumentError, match="solver=3 of root"):
         al.root(lambda x: x, 1.0, solver=3)
     with pytest.raises(al.ArgumentError, match=r"solver returned \[\*, \*\] for x0 \*"):

@@ -1,5 +1,6 @@
 """`odeint`: solutions and their derivatives by every argument, against closed forms and mpmath."""
 
+import functools
 import math
 
 import numpy as np
@@ -281,6 +282,13 @@ def test_arguments():
     ):
         with pytest.raises(al.ArgumentError, match=message):
             call()
+    for run in (lambda t, y: -y, lambda t, state, *more: state, odd := functools.partial(lambda t, y, k: k * y, k=1.0)):
+        with pytest.raises(
+            al.ArgumentError, match=r"takes the time first, as for solve_ivp, .* Write odeint\(lambda y, t"
+        ):
+            al.odeint(run, 1.0, [0.0, 1.0])
+    for run in (lambda t, _: -t, lambda *t: -t[0], functools.wraps(odd.func)(lambda y, t: -y)):
+        assert abs(al.odeint(run, 1.0, [0.0, 1.0])[1, 0] - math.exp(-1.0)) < 1e-9
     with pytest.raises(al.OperandError, match="y0 of odeint is not a number"):
         al.odeint(f, "a", TIMES)
     with pytest.raises(al.UnknownKeywordError, match="Use the parameters themselves, behind t"):

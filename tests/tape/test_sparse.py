@@ -602,6 +602,14 @@ def test_patterns_that_do_not_fit():
     two = lambda x: [x[0] ** 2, x[1] ** 2]
     with pytest.raises(al.ArgumentError, match=r'pattern=array.*: give \{"jacobian": …, "hessian": …\}'):
         al.sparse(two, pattern=np.eye(2))
+    with pytest.raises(al.ArgumentError, match=r"sparse takes a function and got array"):
+        al.sparse(np.eye(2))
+    with pytest.raises(
+        al.ArgumentError, match=r"is not called itself. Write s.value\(x\), s.jacobian\(x\), s.hessian\(x\)"
+    ):
+        al.sparse(lambda x: x)(np.ones(2))
+    with pytest.raises(TypeError, match=r"s.jacobian\(\) got 1 more by position than it takes. Write s.jacobian\(x\)"):
+        al.sparse_jacobian(lambda x, y: x * y)(np.ones(2), np.ones(2))
     with pytest.raises(al.ArgumentError, match=r"pattern='abc': give a SciPy sparse matrix or an array"):
         al.sparse_jacobian(two, pattern="abc")
     with pytest.raises(al.ArgumentError, match=r"the pattern of a hessian has the shape \(2, 3\)"):

@@ -325,6 +325,9 @@ def test_mismatches_are_named(runner):
             run(al.vmap(exact, in_axes=axes))(*arguments)
     with pytest.raises(errors.ArgumentError, match="max"):
         al.vmap(exact, reduce="max")
+    with pytest.raises(errors.ArgumentError, match=r"What f is mapped over comes later: vmap\(f\)\(x\)"):
+        al.vmap(lambda x: x, np.ones(2))
+    assert repr(al.vmap(al.sum, (None, 0), reduce="sum")) == "<vmap(sum), in_axes=(None, 0), reduce='sum'>"
     with pytest.raises(errors.ArgumentError, match="structure"):
         run(al.vmap(lambda s: (s, s) if s > 0 else s))(np.array([1.0, -1.0]))
     f = run(al.vmap(exact))

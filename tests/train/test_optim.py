@@ -556,6 +556,18 @@ def test_state_of_other_parameters(name):
         optimiser.update(np.ones(2), state, np.ones(2))
 
 
+def test_calls_of_other_libraries():
+    """An optimiser that is given the network, as rate; a step without parameters."""
+    network = al.nn.Network.create([2, 1], rng=0)
+    for given in (network, network.layers, [1.0, 2.0], {"w": 1.0}, np.ones(2)):
+        with pytest.raises(al.ArgumentError, match="an optimiser takes no parameters, but a rate"):
+            optim.Adam(given)
+    with pytest.raises(TypeError, match=r"misses params. Write optimiser.update\(gradients, state, params\)"):
+        optim.Adam(0.1).update(network, optim.Adam(0.1).init(network))
+    with pytest.raises(TypeError, match=r"misses params. Write optimiser.init\(params\)"):
+        optim.Adam(0.1).init()
+
+
 @pytest.mark.parametrize("rate", [-0.1, np.nan, np.inf, "0.1"])
 @pytest.mark.parametrize("method", [optim.SGD, optim.RMSProp, optim.Adam, optim.AdamW])
 def test_a_rate_that_is_none(method, rate):
