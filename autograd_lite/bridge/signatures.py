@@ -31,12 +31,7 @@ def like(
                 given = signature.bind(*arguments, **keywords).arguments
             except TypeError as error:
                 wrong = [name for name in keywords if name not in signature.parameters and not rest]
-                if wrong:
-                    remedy = hints.hint(body.__name__, wrong[0], signature.parameters)
-                    known = ", ".join(signature.parameters)
-                    said = f"{body.__name__}() got an unexpected keyword argument {wrong[0]!r}."
-                    raise UnknownKeywordError(f"{said}{remedy or f' It has {known}.'}") from None
-                raise TypeError(f"{body.__name__}() {error}") from None
+                raise _misbound(body.__name__, error, wrong, signature) from None
             for name in rest:
                 given |= given.pop(name, {})
             _refuse_no_function(body.__name__, given)
@@ -48,19 +43,30 @@ def like(
             except ValueError as error:
                 if isinstance(error, AutogradLiteError) or not _NOT_FINITE.search(str(error)):
                     raise
-                policy = (
-                    "nan_policy='omit' leaves out data that is NaN. " if "nan_policy" in signature.parameters else ""
-                )
-                raise ArgumentError(
-                    f"{body.__name__} met a number that is infinite or NaN, in what was given or in a value or derivative of "
-                    f"the function: {error.args[0]} {policy}Where it comes from, "
-                    "autograd_lite.blame(f(autograd_lite.variables(x))) says. Start at another x, or set bounds."
-                ) from error
+                raise _not_finite(body.__name__, error, signature) from error
 
         solver.__signature__ = signature  # type: ignore[attr-defined]
         return solver
 
     return decorated
+
+
+def _misbound(solver: str, error: TypeError, wrong: list[str], signature: inspect.Signature) -> TypeError:
+    """The error for a call that the signature does not take; `wrong` are keywords that it does not know."""
+    if not wrong:
+        return TypeError(f"{solver}() {error}")
+    remedy = hints.hint(solver, wrong[0], signature.parameters) or f" It has {', '.join(signature.parameters)}."
+    return UnknownKeywordError(f"{solver}() got an unexpected keyword argument {wrong[0]!r}.{remedy}")
+
+
+def _not_finite(solver: str, error: ValueError, signature: inspect.Signature) -> ArgumentError:
+    """The error to raise for SciPy's about numbers that are not finite."""
+    policy = "nan_policy='omit' leaves out data that is NaN. " if "nan_policy" in signature.parameters else ""
+    return ArgumentError(
+        f"{solver} met a number that is infinite or NaN, in what was given or in a value or derivative of the function: "
+        f"{error.args[0]} {policy}Where it comes from, autograd_lite.blame(f(autograd_lite.variables(x))) says. Start at "
+        "another x, or set bounds."
+    )
 
 
 def _refuse_no_function(solver: str, given: dict[str, Any]) -> None:
