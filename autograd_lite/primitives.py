@@ -618,7 +618,7 @@ betaln: Several = rule(
 def gamma_density(x: Any, a: Any) -> Any:
     """xᵃ⁻¹·e⁻ˣ/Γ(a): as it stands, or by Stirling's formula where powers are large (Loader 2000)."""
     plain = pow(x, a - 1.0) * exp(-x) / gamma(a)
-    large = exp(-stirling_error(a, 0.0) - kl_div(a, x)) * div(sqrt(a * (0.5 / pi)), x)
+    large = div(exp(-stirling_error(a, 0.0) - kl_div(a, x)) * sqrt(a * (0.5 / pi)), x)
     return where(where(x, less(a, 20.0) * less(x, 700.0), 1.0), plain, large)
 
 
@@ -642,10 +642,10 @@ gammaincc: Several = rule(
     lambda a, x: 100.0 + 8.0 * _spread_of_gamma(a, x)),
     reference=lambda mp, a, x: mp.gammainc(a, x, mp.inf, regularized=True))
 gammainc_by_a: Several = rule(
-    "gammainc_by_a", special.gammainc_by_a, lambda x, a, n, y: gamma_density_by_a(x, a, n),
+    "gammainc_by_a", incomplete.gammainc_by_a, lambda x, a, n, y: gamma_density_by_a(x, a, n),
     lambda x, a, n, y: gammainc_by_a(x, a, n + 1.0), nan, domain=(POSITIVE, POSITIVE, ORDER),
-    formula="y = ∂ⁿP(a, x)/∂aⁿ;  n ≥ 1 a constant integer, nan for a > 10⁸", saturates=True,
-    source="Taylor series in a of the series and the fraction of P and Q", helper=True)
+    formula="y = ∂ⁿP(a, x)/∂aⁿ;  n ≥ 1 a constant integer", saturates=True,
+    source="Taylor series in a of the series and the fraction of P and Q; an integral for large a", helper=True)
 gamma_density_by_a: Several = rule(
     "gamma_density_by_a", special.gamma_density_by_a,
     lambda x, a, n, y: y * (div(a - 1.0, x) - 1.0) + n * div(gamma_density_by_a(x, a, n - 1.0), x),

@@ -13,7 +13,8 @@ from test_stats import CDF, LOG_DENSITY, derivative
 from tiers import mostly_full
 
 import autograd_lite as al
-from autograd_lite import incomplete, stats
+from autograd_lite import incomplete, special, stats
+from autograd_lite.primitives import lower_beta, t_cdf, upper_beta
 
 EPS = 2.0**-52
 #: Shapes of the continuous distributions, and probabilities.
@@ -117,6 +118,88 @@ COUNTS = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize("seed", mostly_full(range(40), slice(0, None, 10)))
+def test_small_shapes_of_the_beta_distribution(seed):
+    """Both sides of x for shapes from 1e-250 to 300, one of which may be nearly 1: 60 + 8s ULP; compiled with these bits."""
+    rng = np.random.default_rng(seed)
+    low = (-12.0, -250.0)[seed % 5 == 4]
+    for _ in range(12):
+        a, b = map(float, 10.0 ** rng.uniform(low, 2.5, 2))
+        places = (
+            10.0 ** rng.uniform(-300, 0),
+            rng.random(),
+            1.0 - 10.0 ** rng.uniform(-15, 0),
+            10.0 ** rng.uniform(-4, 0),
+        )
+        x = float(places[rng.integers(4)])
+        with mp.workdps(60 if low > -20.0 else 600):
+            below = _share(mpf(a), mpf(b), mpf(x))
+            n = mpf(a) + mpf(b)
+            distance = float(-a * mpmath.log(x * n / a) - b * mpmath.log1p(-mpf(x)) - b * mpmath.log(n / b))
+            for value, rule, exact in (
+                (special.betainc, lower_beta, below), (special.betaincc, upper_beta, 1 - below),
+            ):  # fmt: skip
+                got = value(a, b, x)
+                assert al.jit(lambda *p, rule=rule: rule(*p))(a, b, x) == got
+                if exact > 1e-40 or (low < -20.0 and exact > 1e-290):
+                    error = abs(mpf(got) - exact) / exact
+                    assert error <= EPS * (60.0 + 8.0 * min(distance, 750.0)), (rule, a, b, x, got, float(exact))
+
+
+def test_probabilities_of_small_shapes():
+    """Of counts and of Student's distribution, by the same function."""
+    assert stats.nbinom.sf(0, 1e-12, 0.005) == pytest.approx(-math.expm1(1e-12 * math.log(0.005)), rel=1e-15)
+    assert stats.nbinom.logcdf(0, 1e-12, 0.005) == pytest.approx(1e-12 * math.log(0.005), rel=1e-15)
+    assert stats.beta.cdf(0.995, 1.0, 1e-8) == pytest.approx(-math.expm1(1e-8 * math.log1p(-0.995)), rel=1e-15)
+    assert al.jit(lambda y, v: t_cdf(y, v))(1e100, 1e-200) == stats.t.cdf(1e100, 1e-200) == 0.5
+
+
+def test_quantiles_next_to_the_smallest_floats():
+    """The first term of the series, whose exponent is divided by a small shape."""
+    for name, shapes in (("gamma", ()), ("beta", (1.0,))):
+        a, p = 1e-10, 1.0 - 7.05e-8
+        with mp.workdps(40):
+            rest = mpmath.loggamma(1 + mpf(a)) if name == "gamma" else 0
+            exact = mpmath.exp((mpmath.log(mpf(p)) + rest) / a)
+        assert 1e-308 < exact < 1e-300
+        assert getattr(stats, name).ppf(p, a, *shapes) == pytest.approx(float(exact), rel=EPS * (60.0 + 8.0 * 710.0))
+
+
+@pytest.mark.parametrize("name", ["gamma", "beta"])
+def test_slopes_of_distribution_functions_by_shape_and_argument(name):
+    """Next to 0, where the density is a normal float and its product with x is none."""
+    x, a = 1e-300, 1.05
+    with mp.workdps(40):
+        density = mpmath.exp((a - mpf(1)) * mpmath.log(x) - (mpmath.loggamma(a) if name == "gamma" else -mpmath.log(a)))
+        exact = density * (mpmath.log(x) - (mpmath.psi(0, a) if name == "gamma" else -1 / mpf(a)))
+    arguments = (x, a) if name == "gamma" else (x, a, 1.0)
+    f = getattr(stats, name).cdf
+    assert derivative(lambda *p: f(*p), (1, 0))(*arguments) == pytest.approx(
+        float(exact), rel=EPS * (100.0 + 8.0 * 690.0)
+    )
+
+
+@pytest.mark.parametrize("a", [1.5e3, 1e5, 1e8, 1e13])
+@pytest.mark.parametrize("place", [-4.5, -0.05, 0.3, 3.0])
+def test_large_shapes_of_the_gamma_distribution(a, place):
+    """Derivatives by the shape, `place` standard deviations from it: 100 + 8s ULP, of first ones over the shape at a zero."""
+    x = a + place * math.sqrt(a)
+    with mp.workdps(50):
+        mean, variance, width = mpmath.psi(0, a), mpmath.psi(1, a), mpmath.sqrt(a)
+        edges = [x + math.copysign(k, place) * width for k in (0, 0.25, 0.5, 1, 2, 3, 4, 6, 8, 10, 14, 20)]
+        scores = (lambda t: mpmath.log(t) - mean, lambda t: (mpmath.log(t) - mean) ** 2 - variance)
+        rest = mpmath.loggamma(a)
+        exact = [
+            -mpmath.quad(lambda t, s=s: mpmath.exp((a - mpf(1)) * mpmath.log(t) - t - rest) * s(t), edges)
+            for s in scores
+        ]
+    for n, terms in ((1, abs(exact[0])), (2, max(abs(exact[1]), abs(exact[0]) / a))):
+        got = incomplete.gammainc_by_a(x, a, float(n))
+        assert abs(mpf(got) - exact[n - 1]) <= EPS * (100.0 + 4.0 * place**2) * terms, (n, got, exact)
+    assert incomplete.gammainc_by_a(2.0 * a, a, 1.0) == pytest.approx(0.0, abs=1e-150)
+    assert stats.gamma.pdf(2.4e-295, 2.9e103) == 0.0
+
+
 @pytest.mark.parametrize("name", COUNTS)
 def test_quantiles_of_counts(name):
     """The least k that reaches a probability, also at the steps themselves; no derivative but by the location."""
@@ -137,6 +220,8 @@ def test_quantiles_of_counts(name):
 def test_large_counts():
     """Far tails and large parameters."""
     assert stats.poisson.isf(1e-300, 3.0) == stats.poisson(3.0).isf(1e-300) > 100.0
+    assert stats.nbinom.ppf(0.95, 1.4e-7, 1.2e-26) == 0.0  # the mean is 1e19
+    assert math.isnan(stats.nbinom.ppf(0.95, 1.4, 1.2e-26))
     for q in (1e-10, 0.3, 0.999):
         for f, cdf, shapes in (
             (stats.poisson.ppf, stats.poisson.cdf, (1e6,)),
@@ -207,7 +292,18 @@ def _t_by_df(y, v, n):
 
 @pytest.mark.parametrize(
     ("y", "v"),
-    [(2.0, 5.0), (0.3, 5.0), (1e-3, 0.4), (30.0, 0.01), (6e5, 0.0019), (1.5, 3e3), (20.0, 900.0), (0.7, 1e9)],
+    [
+        (2.0, 5.0),
+        (0.3, 5.0),
+        (1e-3, 0.4),
+        (30.0, 0.01),
+        (6e5, 0.0019),
+        (1.5, 3e3),
+        (20.0, 900.0),
+        (0.7, 1e9),
+        (1e-280, 3.0),
+        (3e176, 0.00116),
+    ],
 )
 @pytest.mark.parametrize("n", [1, 2])
 def test_derivatives_of_students_distribution_by_its_freedom(y, v, n):
