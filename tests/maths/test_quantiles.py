@@ -95,6 +95,37 @@ def test_quantiles_at_orders_up_to_two(case):
     assert [s[1] for s in lanes] == pytest.approx(slopes, rel=1e-13, abs=1e-14)
 
 
+@pytest.mark.parametrize("case", [
+    ("gamma", (0.03,), 2.4e-6), ("gamma", (0.01,), 0.02), ("beta", (0.002, 0.05), 0.454), ("t", (0.0113,), 0.998),
+    ("t", (0.0013,), 0.69), ("gamma", (0.01,), 1e-290),
+], ids=str)  # fmt: skip
+def test_second_derivatives_of_tiny_and_huge_quantiles(case):
+    """Where 1/y² times y² would overflow: nan, or wrong in silence."""
+    name, shapes, q = case
+    f = lambda *a: getattr(stats, name).ppf(*a)
+    arguments = (q, *shapes)
+    start = f(*arguments)
+    if start == 0.0:
+        assert all(derivative(f, pair)(*arguments) == 0.0 for pair in ((1,), (0,), (1, 1), (0, 1), (0, 0)))
+        return
+    with mp.workdps(90):
+
+        def exact_f(q, *shapes):
+            y = mpf(start)
+            for _ in range(6):
+                y -= (QUICK[name](y, *shapes) - q) / mpmath.exp(LOG_DENSITY[name](y, *shapes))
+            return y
+
+        steps = [min(mpf(a), 1 - mpf(a)) for a in arguments]
+        firsts = [difference(exact_f, arguments, steps, (i,)) for i in range(len(arguments))]
+        for i, j in combinations_with_replacement(range(len(arguments)), 2):
+            exact = difference(exact_f, arguments, steps, (i, j))
+            terms = max(abs(exact), abs(firsts[i]) / steps[j], abs(firsts[j]) / steps[i])
+            got = derivative(f, (i, j))(*arguments)
+            assert abs(mpf(got) - exact) <= mpf(1e-12) * terms, (i, j, got, float(exact))
+            assert al.jit(derivative(f, (i, j)))(*arguments) == got
+
+
 @pytest.mark.parametrize("name", SHAPES)
 def test_quantiles_invert_the_distribution_function(name):
     """From 1e-300 to 1 - 1e-16 and by `isf`; ends, and nan outside."""
