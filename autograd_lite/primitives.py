@@ -618,7 +618,8 @@ betaln: Several = rule(
 def gamma_density(x: Any, a: Any) -> Any:
     """xᵃ⁻¹·e⁻ˣ/Γ(a): as it stands, or by Stirling's formula where powers are large (Loader 2000)."""
     plain = pow(x, a - 1.0) * exp(-x) / gamma(a)
-    large = div(exp(-stirling_error(a, 0.0) - kl_div(a, x)) * sqrt(a * (0.5 / pi)), x)
+    mass = exp(-stirling_error(a, 0.0) - kl_div(a, x)) * sqrt(a * (0.5 / pi))
+    large = where(mass, div(mass, x), 0.0)  # 0 times 1/x² of a derivative would be nan
     return where(where(x, less(a, 20.0) * less(x, 700.0), 1.0), plain, large)
 
 

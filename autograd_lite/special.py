@@ -360,10 +360,11 @@ def gammainc_by_a(x: float, a: float, n: float) -> float:
         return nan
     if x == 0.0 or isinf(x):
         return 0.0
-    order = int(n)
+    term, order = [_gamma_term(a, x)], int(n)
+    if term[0] == 0.0:  # far from a the fraction has no digits, nor an end
+        return 0.0
     logarithm = [0.0, _log_gap(a, x)]  # of the term xᵃ·e⁻ˣ/Γ(a + 1), by powers of the step of a
     logarithm += [-ieee.polygamma(k - 1.0, a + 1.0) / math.factorial(k) for k in range(2, order + 1)]
-    term = [_gamma_term(a, x)]
     for k in range(1, order + 1):
         term.append(sum(i * logarithm[i] * term[k - i] for i in range(1, k + 1)) / k)
     if x < a + 1.0:
