@@ -516,6 +516,8 @@ def _incomplete_beta(a: float, b: float, x: float, *, lower: bool) -> float:
     if x in (0.0, 1.0) or a == 0.0 or b == 0.0 or isinf(a) or isinf(b):
         above = x == 1.0 or (x > 0.0 and (a == 0.0 or isinf(b)))
         return float(above == lower)
+    if max(a, b) < 1e-100:  # as x⁰: what is left is the share of the ends
+        return b / (a + b) if lower else a / (a + b)
     first = x <= (a + 1.0) / (a + b + 2.0)
     end = a if first else b
     if end < 0.1 and (first != lower or end < 1e-100):
