@@ -356,7 +356,7 @@ def gammainc_by_a(x: float, a: float, n: float) -> float:
 
     They have some √a terms; `incomplete` takes large shapes.
     """
-    if isnan(a) or isnan(x) or a <= 0.0 or x < 0.0 or not is_order(n):
+    if isnan(a) or isnan(x) or a <= 0.0 or x < 0.0 or not is_order(n) or n < 1.0:
         return nan
     if x == 0.0 or isinf(x):
         return 0.0
