@@ -37,8 +37,12 @@ _KRONROD = np.array([*_HALF_KRONROD, 0.20948214108472782, *_HALF_KRONROD[::-1]])
 _GAUSS = np.array([*_HALF_GAUSS, 0.4179591836734694, *_HALF_GAUSS[::-1]])
 
 
-def integral(f: Callable[[Vector], Vector], exponent: Callable[[Vector], Vector], length: float) -> float:
+def integral(
+    f: Callable[[Vector], Vector], exponent: Callable[[Vector], Vector], length: float, step: float = 0.0
+) -> float:
     """∫₀^∞ f of what falls with e^exponent, by Gauss and Kronrod's rules of 7 and 15 points in parts that are halved.
+
+    Parts begin small at 0 and at a step of the integrand, which between two points of a large one would be unseen.
 
     The rules agree to 1e-12 of the whole in each part, where the second has an error of some 1e-15 (QUADPACK's estimate).
     """
@@ -48,7 +52,8 @@ def integral(f: Callable[[Vector], Vector], exponent: Callable[[Vector], Vector]
     levels = max(
         11.0, math.ceil(math.log2(end)) + 2.0
     )  # down to parts of ¼: a slow fall may hide a step of the density
-    edges = np.concatenate([[0.0], end * 0.5 ** np.arange(levels, -1.0, -1.0)])
+    parts = np.concatenate([[0.0], end * 0.5 ** np.arange(levels, -1.0, -1.0)])
+    edges = np.unique(np.clip(np.concatenate([parts, step - parts, step + parts]), 0.0, end))
     low, high = edges[:-1], edges[1:]
     done, size = [0.0], 0.0
     for _ in range(30):
@@ -141,13 +146,16 @@ def betainc_by(a: float, b: float, x: float, n: float) -> float:
 
 
 def _log_over_mean(a: float, b: float, x: float, y: float) -> float:
-    """log x less its mean ψ(a) - ψ(a + b), with y = 1 - x."""
+    """log x less its mean ψ(a) - ψ(a + b), with y = 1 - x; for large shapes from the distance of x to a/(a + b)."""
+    slack, n = special._beta_slack(a, b, x, y), a + b  # noqa: SLF001 - its own part
+    if min(a, b) >= 10.0 and abs(slack) < 0.5 * a:
+        return log1p(-slack / a) + 0.5 / a - 0.5 / n + stirling_error(n, 1.0) - stirling_error(a, 1.0)
     return (log1p(-y) if x > 0.5 else log(x)) + polygamma_gap(a, b, 0.0)
 
 
 def _lower_by(a: float, b: float, x: float, y: float, orders: tuple[int, int]) -> float:
     """The integral of the derivative of the density up to x, over xᵃ·yᵇ/B(a, b): by s, with t/(1 - t) = e⁻ˢ·x/y."""
-    n, slack = a + b, a * y - b * x
+    n, slack = a + b, special._beta_slack(a, b, x, y)  # noqa: SLF001
     logs = _log_over_mean(a, b, x, y), _log_over_mean(b, a, y, x)
     constants = _cumulants(a, b, *orders)
 
@@ -171,7 +179,7 @@ def _lower_by(a: float, b: float, x: float, y: float, orders: tuple[int, int]) -
         exponent, fall, rest = parts(s)
         return np.exp(exponent) * _bell(logs[0] - fall, logs[1] - rest, constants, *orders)
 
-    return integral(f, lambda s: parts(s)[0], 1.0 / max(abs(slack), math.sqrt(x * y * n)))
+    return integral(f, lambda s: parts(s)[0], 1.0 / max(abs(slack), math.sqrt(x * y * n)), max(log(x / y), 0.0))
 
 
 def _cumulants(a: float, b: float, i: int, j: int) -> dict[tuple[int, int], float]:
@@ -253,7 +261,7 @@ def t_cdf_by_df(y: float, v: float, n: float) -> float:
         return np.exp(exponent(r)) * score
 
     scale = exp(_log_t_density(size, v)) * abs(y) if abs(y) < 1.0 else exp(density)
-    found = scale * integral(f, exponent, 1.0 / (1.0 + (v + 1.0) * q))
+    found = scale * integral(f, exponent, 1.0 / (1.0 + (v + 1.0) * q), 0.5 * abs(size))
     return found if outer == (y < 0.0) else -found
 
 

@@ -518,6 +518,8 @@ def _incomplete_beta(a: float, b: float, x: float, *, lower: bool) -> float:
         return float(above == lower)
     if max(a, b) < 1e-100:  # as x⁰: what is left is the share of the ends
         return b / (a + b) if lower else a / (a + b)
+    if min(a, b) > 1e10:
+        return _large_beta(a, b, x, lower=lower)
     first = x <= (a + 1.0) / (a + b + 2.0)
     end = a if first else b
     if end < 0.1 and (first != lower or end < 1e-100):
@@ -538,6 +540,43 @@ def _beta_part(a: float, b: float, x: float, *, lower: bool) -> float:
     return term * (_beta_fraction(a, b, x, 1.0 - x) if lower else _beta_fraction(b, a, 1.0 - x, x))
 
 
+def _large_beta(a: float, b: float, x: float, *, lower: bool) -> float:
+    """For large a and b, whose fraction has √(a + b) terms: ½·erfc and the first term of a series in 1/√a (Temme 1982)."""
+    if isinf(a + b):
+        a, b = 0.25 * a, 0.25 * b
+    slack = _beta_slack(a, b, x, 1.0 - x)
+    if abs(slack) > 0.1 * min(a, b):
+        return float((slack < 0.0) == lower)
+    n, spread, distance = a + b, math.sqrt(a / (a + b) * b), _beta_distance(a, b, x)
+    z, w, skew = math.copysign(math.sqrt(2.0 * distance), -slack), -slack / spread, (b - a) / n / spread
+    rest = skew / 3.0 - (skew * skew / 12.0 + 0.25 / n) * w if abs(w) < 0.1 else 1.0 / z - 1.0 / w
+    rest *= math.exp(-distance) / math.sqrt(2.0 * pi)
+    return 0.5 * math.erfc((-z if lower else z) * math.sqrt(0.5)) + (rest if lower else -rest)
+
+
+def _beta_distance(a: float, b: float, x: float) -> float:
+    """kl_div(a, (a + b)·x) + kl_div(b, (a + b)·(1 - x))."""
+    slack = _beta_slack(a, b, x, 1.0 - x)
+    if abs(slack) < 0.5 * min(a, b):
+        return -a * _log1pmx(-slack / a) - b * _log1pmx(slack / b)
+    n = a + b
+    return kl_div(a, n * x) + kl_div(b, n * (1.0 - x))
+
+
+def _beta_slack(a: float, b: float, x: float, y: float) -> float:
+    """a - (a + b)·x with y = 1 - x, rounded once: the roundings of sum and product are subtracted, too (Dekker 1971)."""
+    if y < x:
+        return -_beta_slack(b, a, y, x)
+    n = a + b
+    product = n * x
+    if n > 1e290:
+        return a - product
+    split, other = 134217729.0 * n, 134217729.0 * x
+    high, top = split - (split - n), other - (other - x)
+    lost = ((high * top - product) + high * (x - top) + (n - high) * top) + (n - high) * (x - top)
+    return a - product - lost - lost_in(a, b) * x
+
+
 def _beta_rest(a: float, b: float, x: float) -> float:
     """1 - I(x; a, b) for small a and x up to about the mean, where I may be nearly 1: as `_upper_small`."""
     logarithm = a * log(x) - scaled_betaln(a, b)
@@ -555,7 +594,7 @@ def _beta_term(a: float, b: float, x: float) -> float:
     if small < 1e-3:  # of which the logarithm would lose digits
         return small * exp(a * log(x) + b * ieee.log1p(-x) - scaled_betaln(small, max(a, b)))
     n = a + b
-    distance = kl_div(a, n * x) + kl_div(b, n * (1.0 - x)) if a >= 1.0 and b >= 1.0 else inf
+    distance = _beta_distance(a, b, x) if a >= 1.0 and b >= 1.0 else inf
     other, rest = b * ieee.log1p(-x), betaln(a, b)
     if distance > 5.0 and abs(other) < 30.0 and abs(rest) < 30.0:
         power = ieee.pow(x, a)
@@ -569,7 +608,7 @@ def _beta_term(a: float, b: float, x: float) -> float:
 
 def _beta_fraction(a: float, b: float, x: float, y: float) -> float:
     """B(x; a, b)/(xᵃ·yᵇ) with y = 1 - x: the fraction of DiDonato & Morris 1992, in which neither x nor y loses digits."""
-    slack = (a + b) * y - b if y < x else a - (a + b) * x
+    slack = _beta_slack(a, b, x, y)
     c, c1 = slack + 1.0, 1.0 + 1.0 / a
     top_before, bottom_before, p, s = 0.0, 1.0, 1.0, a + 1.0
     top, bottom = 1.0, c / c1

@@ -177,6 +177,44 @@ def test_small_shapes_of_the_beta_distribution(seed):
                     assert error <= EPS * (60.0 + 8.0 * min(distance, 750.0)), (rule, a, b, x, got, float(exact))
 
 
+@pytest.mark.parametrize("seed", mostly_full(range(20), slice(0, None, 5)))
+def test_large_shapes_of_the_beta_distribution(seed):
+    """Up to six standard deviations from the mean, where roundings of (a + b)·x are magnified: 60 + 8s ULP; of slopes 64."""
+    rng = np.random.default_rng(seed)
+    for top in (10.0, 17.0):
+        a, b = map(float, 10.0 ** rng.uniform(3.0 if top == 10.0 else 10.1, top, 2))
+        place = float(rng.uniform(-6.0, 6.0)) if seed % 3 else 0.0
+        x = a / (a + b) + place * math.sqrt(a / (a + b) * b / (a + b) / (a + b))
+        with mp.workdps(50):
+            n, rest = mpf(a) + b, mpmath.loggamma(a) + mpmath.loggamma(b) - mpmath.loggamma(mpf(a) + b)
+            width = mpmath.sqrt(a / n * b / n / n)
+            place = (mpf(x) - a / n) / width
+            mean = mpmath.psi(0, a) - mpmath.psi(0, n)
+            density = lambda t: mpmath.exp((a - mpf(1)) * mpmath.log(t) + (b - mpf(1)) * mpmath.log1p(-t) - rest)
+            edges = [x + mpmath.sign(place or 1) * k * width for k in (0, 0.25, 0.5, 1, 2, 3, 4, 6, 8, 10, 14, 20)]
+            edges = [t for t in edges if 0 < t < 1]
+            exact = abs(mpmath.quad(density, edges))
+            slope = mpmath.quad(lambda t: density(t) * (mpmath.log(t) - mean), edges)
+        value, rule = (special.betaincc, upper_beta) if place >= 0 else (special.betainc, lower_beta)
+        got, allowed = value(a, b, x), EPS * (60.0 + 4.0 * float(place) ** 2)
+        assert al.jit(lambda *p: rule(*p))(a, b, x) == got
+        assert abs(mpf(got) - exact) <= allowed * exact, (a, b, x, got, exact)
+        if max(a, b) <= 1e8:
+            assert abs(incomplete.betainc_by(a, b, x, 10.0) + slope) <= (allowed + 4 * EPS) * abs(slope), (a, b, x)
+
+
+def test_betas_of_the_largest_shapes():
+    """By symmetry one half, also where the sum of the shapes overflows."""
+    for a in (1e12, 1e16, 1e200, 1e308, 1.7e308):
+        assert (
+            special.betainc(a, a, 0.5)
+            == special.betaincc(a, a, 0.5)
+            == al.jit(lambda a: lower_beta(a, a, 0.5))(a)
+            == 0.5
+        )
+    assert special.betainc(1e16, 3e16, 0.3) == special.betaincc(1e16, 3e16, 0.2) == 1.0
+
+
 def test_probabilities_of_small_shapes():
     """Of counts and of Student's distribution, by the same function."""
     assert stats.nbinom.sf(0, 1e-12, 0.005) == pytest.approx(-math.expm1(1e-12 * math.log(0.005)), rel=1e-15)
@@ -296,6 +334,16 @@ def test_derivatives_by_the_shapes_of_the_beta_distribution(seed):
             terms = max(terms, firsts[1, 0] / (a if i else b), firsts[0, 1] / (b if j else a))
         allowed = EPS * ((64.0 if i + j == 1 else 128.0) + 8.0 * min(distance, 750.0))
         assert abs(mpf(got) - exact) <= allowed * terms + mpf(1e-300), (a, b, x, i, j, got, float(exact))
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "x"), [(5.654624772080071e-06, 6.383520107214247, 1e-300), (2.5203604609003056e-06, 256.7, 1.4e-248)]
+)
+@pytest.mark.parametrize("n", [1, 10, 20])
+def test_a_step_far_from_the_argument_is_seen(a, b, x, n):
+    """The density falls at t ≈ ½, in a part of the integral that would be long without parts of its own there."""
+    exact = _exact_by(a, b, x, *divmod(n, 10))
+    assert incomplete.betainc_by(a, b, x, float(n)) == pytest.approx(float(exact), rel=1e-13)
 
 
 def _t_by_df(y, v, n):
