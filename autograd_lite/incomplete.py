@@ -37,8 +37,12 @@ _KRONROD = np.array([*_HALF_KRONROD, 0.20948214108472782, *_HALF_KRONROD[::-1]])
 _GAUSS = np.array([*_HALF_GAUSS, 0.4179591836734694, *_HALF_GAUSS[::-1]])
 
 
-def integral(f: Callable[[Vector], Vector], exponent: Callable[[Vector], Vector], length: float) -> float:
+def integral(
+    f: Callable[[Vector], Vector], exponent: Callable[[Vector], Vector], length: float, step: float = 0.0
+) -> float:
     """∫₀^∞ f of what falls with e^exponent, by Gauss and Kronrod's rules of 7 and 15 points in parts that are halved.
+
+    Parts begin small at 0 and at a step of the integrand, which between two points of a large one would be unseen.
 
     The rules agree to 1e-12 of the whole in each part, where the second has an error of some 1e-15 (QUADPACK's estimate).
     """
@@ -48,7 +52,8 @@ def integral(f: Callable[[Vector], Vector], exponent: Callable[[Vector], Vector]
     levels = max(
         11.0, math.ceil(math.log2(end)) + 2.0
     )  # down to parts of ¼: a slow fall may hide a step of the density
-    edges = np.concatenate([[0.0], end * 0.5 ** np.arange(levels, -1.0, -1.0)])
+    parts = np.concatenate([[0.0], end * 0.5 ** np.arange(levels, -1.0, -1.0)])
+    edges = np.unique(np.clip(np.concatenate([parts, step - parts, step + parts]), 0.0, end))
     low, high = edges[:-1], edges[1:]
     done, size = [0.0], 0.0
     for _ in range(30):
@@ -84,7 +89,34 @@ def _expm1mx(s: Vector) -> Vector:
     return np.where(np.abs(s) < 1.0, total * s * s, np.expm1(s) - s)
 
 
-# ---------------------------------------------------------------------------------------- the incomplete beta function
+# ------------------------------------------------------------------------------ the incomplete gamma and beta functions
+
+#: From here on the incomplete gamma function is differentiated by its shape by an integral.
+_LARGE = 1e3
+
+
+@np.errstate(all="ignore")
+def gammainc_by_a(x: float, a: float, n: float) -> float:
+    """The n-th derivative of P(a, x) by a, n ≥ 1; for large a the integral over the side of x that `betainc_by` takes."""
+    if not _LARGE <= a < inf or not 0.0 < x < inf or not is_order(n) or n < 1.0:
+        return special.gammainc_by_a(x, a, n) if a < inf else nan
+    term = a * special._gamma_term(a, x)  # noqa: SLF001 - its own part
+    if term == 0.0:
+        return 0.0
+    first = special._log_gap(a, x) + 1.0 / a  # noqa: SLF001 - log x less its mean ψ(a)
+    sign = -1.0 if first < 0.0 else 1.0
+    order, slack = int(n), a - x
+    constants = {(k, 0): -ieee.polygamma(k - 1.0, a) for k in range(2, order + 1)}
+
+    def exponent(s: Vector) -> Vector:
+        """Of xᵃ·e⁻ˣ at x·e^±s over that at x."""
+        return slack * sign * s - x * _expm1mx(sign * s)
+
+    def f(s: Vector) -> Vector:
+        return np.exp(exponent(s)) * _bell(first + sign * s, s, constants, order, 0)
+
+    return -sign * term * integral(f, exponent, 1.0 / max(abs(slack), math.sqrt(x)))
+
 
 #: Parameters for which the integrals were compared with mpmath.
 _LEAST, _LARGEST = 1e-6, 1e8
@@ -92,19 +124,19 @@ _LEAST, _LARGEST = 1e-6, 1e8
 
 @np.errstate(all="ignore")
 def betainc_by(a: float, b: float, x: float, n: float) -> float:
-    """∂ⁱ⁺ʲ/∂aⁱ∂bʲ of I(x; a, b) with n = 10·i + j ≥ 1; nan unless a and b are from 1e-6 to 1e8.
+    """∂ⁱ⁺ʲ/∂aⁱ∂bʲ of I(x; a, b) with n = 10·i + j ≥ 1; nan unless a and b are from 1e-6 to 1e8, or it is 0.
 
     The integral of the derivative of the density up to x, or from there on, since that over all is 0.
     """
-    if isnan(a + b + x) or not is_order(n) or not 0.0 <= x <= 1.0 or n < 1.0:
+    if isnan(a + b + x) or not (a > 0.0 < b and 0.0 <= x <= 1.0) or not is_order(n) or n < 1.0:
         return nan
     i, j = divmod(int(n), 10)
-    if not (_LEAST <= a <= _LARGEST and _LEAST <= b <= _LARGEST):
-        return nan
     y = 1.0 - x
     term = special._beta_term(a, b, x) if 0.0 < x < 1.0 else 0.0  # noqa: SLF001 - its own part
     if term == 0.0:
         return 0.0
+    if not (min(a, b) >= _LEAST and max(a, b) <= _LARGEST):
+        return nan
     below = a * y > b * x
     if i == 0 or j == 0:  # the side of x where less of the integrand cancels
         below = _log_over_mean(a, b, x, y) < 0.0 if i else _log_over_mean(b, a, y, x) > 0.0
@@ -114,13 +146,16 @@ def betainc_by(a: float, b: float, x: float, n: float) -> float:
 
 
 def _log_over_mean(a: float, b: float, x: float, y: float) -> float:
-    """log x less its mean ψ(a) - ψ(a + b), with y = 1 - x."""
+    """log x less its mean ψ(a) - ψ(a + b), with y = 1 - x; for large shapes from the distance of x to a/(a + b)."""
+    slack, n = special._beta_slack(a, b, x, y), a + b  # noqa: SLF001 - its own part
+    if min(a, b) >= 10.0 and abs(slack) < 0.5 * a:
+        return log1p(-slack / a) + 0.5 / a - 0.5 / n + stirling_error(n, 1.0) - stirling_error(a, 1.0)
     return (log1p(-y) if x > 0.5 else log(x)) + polygamma_gap(a, b, 0.0)
 
 
 def _lower_by(a: float, b: float, x: float, y: float, orders: tuple[int, int]) -> float:
     """The integral of the derivative of the density up to x, over xᵃ·yᵇ/B(a, b): by s, with t/(1 - t) = e⁻ˢ·x/y."""
-    n, slack = a + b, a * y - b * x
+    n, slack = a + b, special._beta_slack(a, b, x, y)  # noqa: SLF001
     logs = _log_over_mean(a, b, x, y), _log_over_mean(b, a, y, x)
     constants = _cumulants(a, b, *orders)
 
@@ -144,7 +179,7 @@ def _lower_by(a: float, b: float, x: float, y: float, orders: tuple[int, int]) -
         exponent, fall, rest = parts(s)
         return np.exp(exponent) * _bell(logs[0] - fall, logs[1] - rest, constants, *orders)
 
-    return integral(f, lambda s: parts(s)[0], 1.0 / max(abs(slack), math.sqrt(x * y * n)))
+    return integral(f, lambda s: parts(s)[0], 1.0 / max(abs(slack), math.sqrt(x * y * n)), max(log(x / y), 0.0))
 
 
 def _cumulants(a: float, b: float, i: int, j: int) -> dict[tuple[int, int], float]:
@@ -185,7 +220,9 @@ def beta_density_by(a: float, b: float, x: float, n: float) -> float:
     y = 1.0 - x
     logs = (np.array([_log_over_mean(a, b, x, y)]), np.array([_log_over_mean(b, a, y, x)]))
     factor = float(_bell(*logs, _cumulants(a, b, i, j), i, j)[0])
-    return special._beta_term(a, b, x) / x / y * factor  # noqa: SLF001
+    if min(x, y) > 1e-10:
+        return special._beta_term(a, b, x) / x / y * factor  # noqa: SLF001
+    return ieee.exp((a - 1.0) * log(x) + (b - 1.0) * log1p(-x) - special.betaln(a, b)) * factor  # xᵃ may underflow
 
 
 # ---------------------------------------------------------------------------------------- Student's distribution function
@@ -203,7 +240,8 @@ def t_cdf_by_df(y: float, v: float, n: float) -> float:
     if density < -745.0:
         return 0.0
     outer = float(_score(np.array([size]), v)[0]) < 0.0
-    q, rest = 1.0 / (1.0 + ieee.exp(-size)), 1.0 / (1.0 + ieee.exp(size))
+    q = 1.0 / (1.0 + ieee.exp(-size))  # y²/(v + y²)
+    logs = -float(np.logaddexp(0.0, -size)), -float(np.logaddexp(0.0, size))  # of q and 1 - q, which may underflow
     sign = 1.0 if outer else -1.0
     constant = _score_slope_constant(v)
 
@@ -211,7 +249,7 @@ def t_cdf_by_df(y: float, v: float, n: float) -> float:
         """Of the density at |y|·e^±r, times that."""
         m = 2.0 * sign * r
         near = np.log1p(q * np.expm1(np.minimum(m, 1.0)))
-        far = m + np.log(q + rest * np.exp(-m)) if outer else np.log(rest + q * np.exp(m))
+        far = np.logaddexp(logs[0] + m, logs[1])
         return np.where(np.abs(m) < 1.0, near, far) * (-0.5 * (v + 1.0)) + sign * r
 
     def f(r: Vector) -> Vector:
@@ -222,7 +260,8 @@ def t_cdf_by_df(y: float, v: float, n: float) -> float:
             score = score * score + constant + 0.5 * share * (share - (1.0 - share + 1.0) / v) / v
         return np.exp(exponent(r)) * score
 
-    found = exp(density) * integral(f, exponent, 1.0 / (1.0 + (v + 1.0) * q))
+    scale = exp(_log_t_density(size, v)) * abs(y) if abs(y) < 1.0 else exp(density)
+    found = scale * integral(f, exponent, 1.0 / (1.0 + (v + 1.0) * q), 0.5 * abs(size))
     return found if outer == (y < 0.0) else -found
 
 
@@ -303,7 +342,7 @@ def _gamma_quantile(a: float, p: float, *, lower: bool) -> float:
     if a > 1e40:  # the distribution has less than an ULP of it
         return a
     share, sign = (special.gammainc, 1.0) if lower else (special.gammaincc, -1.0)
-    logarithm = (log(p) if lower else log1p(-p)) + ieee.lgamma(a + 1.0)
+    logarithm = (log(p) if lower else log1p(-p)) + ieee.lgamma1p(a)
     power = ieee.exp(logarithm / a)  # of the first term of the series, which is all where x is small
     if power < 1e-300:
         return power
@@ -345,7 +384,7 @@ def _beta_quantile(a: float, b: float, p: float, *, lower: bool) -> tuple[float,
 def _small_beta_quantile(a: float, b: float, p: float, *, lower: bool) -> float:
     """x up to ½."""
     share, sign = (special.betainc, 1.0) if lower else (special.betaincc, -1.0)
-    logarithm = (log(p) if lower else log1p(-p)) + log(a) + special.betaln(a, b)
+    logarithm = (log(p) if lower else log1p(-p)) + special.scaled_betaln(a, b)
     power = ieee.exp(min(logarithm / a, 0.0))
     if power < 1e-300:
         return power
@@ -373,7 +412,7 @@ def t_quantile(p: float, v: float) -> float:
     x, y = _beta_quantile(0.5 * v, 0.5, 2.0 * tail, lower=True) if tail < 0.25 else _beta_quantile(
         0.5, 0.5 * v, 1.0 - 2.0 * tail, lower=True)[::-1]  # fmt: skip
     if x < 1e-290:  # the first term of the series
-        return sign * ieee.exp(0.5 * log(v) - (log(2.0 * tail) + log(0.5 * v) + special.betaln(0.5 * v, 0.5)) / v)
+        return sign * ieee.exp(0.5 * log(v) - (log(2.0 * tail) + special.scaled_betaln(0.5 * v, 0.5)) / v)
     return sign * math.sqrt(v) * math.sqrt(y / x)
 
 
@@ -426,7 +465,7 @@ def _discrete(
 ) -> float:  # fmt: skip
     """The least k with cdf(k) ≥ q, or with sf(k) ≤ q; as in SciPy one below the support where all have reached it.
 
-    nan where the mean is 2⁵³ or more.
+    nan where the mean is 2⁵³ or more, unless the first has reached it.
     """
     low, high = ends
     if not (mean < inf and variance < inf):
@@ -435,10 +474,10 @@ def _discrete(
         return low - 1.0
     if q == (0.0 if upper else 1.0):
         return high
+    reached: Callable[[float], bool] = (lambda k: sf(k) <= q) if upper else (lambda k: cdf(k) >= q)
     if not mean < _MOST:
-        return nan
+        return low if reached(low) else nan
     z = NormalDist().inv_cdf(q) * (-1.0 if upper else 1.0)
-    reached = (lambda k: sf(k) <= q) if upper else (lambda k: cdf(k) >= q)
     return _whole_quantile(reached, mean + z * math.sqrt(min(variance, 1e300)), low, high)
 
 

@@ -618,7 +618,8 @@ betaln: Several = rule(
 def gamma_density(x: Any, a: Any) -> Any:
     """xᵃ⁻¹·e⁻ˣ/Γ(a): as it stands, or by Stirling's formula where powers are large (Loader 2000)."""
     plain = pow(x, a - 1.0) * exp(-x) / gamma(a)
-    large = exp(-stirling_error(a, 0.0) - kl_div(a, x)) * div(sqrt(a * (0.5 / pi)), x)
+    mass = exp(-stirling_error(a, 0.0) - kl_div(a, x)) * sqrt(a * (0.5 / pi))
+    large = where(mass, div(mass, x), 0.0)  # 0 times 1/x² of a derivative would be nan
     return where(where(x, less(a, 20.0) * less(x, 700.0), 1.0), plain, large)
 
 
@@ -642,10 +643,10 @@ gammaincc: Several = rule(
     lambda a, x: 100.0 + 8.0 * _spread_of_gamma(a, x)),
     reference=lambda mp, a, x: mp.gammainc(a, x, mp.inf, regularized=True))
 gammainc_by_a: Several = rule(
-    "gammainc_by_a", special.gammainc_by_a, lambda x, a, n, y: gamma_density_by_a(x, a, n),
+    "gammainc_by_a", incomplete.gammainc_by_a, lambda x, a, n, y: gamma_density_by_a(x, a, n),
     lambda x, a, n, y: gammainc_by_a(x, a, n + 1.0), nan, domain=(POSITIVE, POSITIVE, ORDER),
-    formula="y = ∂ⁿP(a, x)/∂aⁿ;  n ≥ 1 a constant integer, nan for a > 10⁸", saturates=True,
-    source="Taylor series in a of the series and the fraction of P and Q", helper=True)
+    formula="y = ∂ⁿP(a, x)/∂aⁿ;  n ≥ 1 a constant integer", saturates=True,
+    source="Taylor series in a of the series and the fraction of P and Q; an integral for large a", helper=True)
 gamma_density_by_a: Several = rule(
     "gamma_density_by_a", special.gamma_density_by_a,
     lambda x, a, n, y: y * (div(a - 1.0, x) - 1.0) + n * div(gamma_density_by_a(x, a, n - 1.0), x),
@@ -654,14 +655,18 @@ gamma_density_by_a: Several = rule(
     saturates=True, source="f′/f = log x - ψ(a), Leibniz", helper=True)
 
 
-def log_beta_density(x: Any, a: Any, b: Any) -> Any:
-    """log(xᵃ⁻¹·(1 - x)ᵇ⁻¹/B(a, b)): by Stirling's formula (Loader 2000) for large a + b, else as it stands."""
+def log_beta_density(x: Any, a: Any, b: Any, *, power: float = 1.0) -> Any:
+    """log(xᵃ⁻¹·(1 - x)ᵇ⁻¹/B(a, b)): by Stirling's formula (Loader 2000) for large a + b, else as it stands.
+
+    With a power of 0 that of x times the density.
+    """
     n = a + b
     rest = stirling_error(n, 0.0) - stirling_error(a, 0.0) - stirling_error(b, 0.0)
     # a·b/n, whose product may not overflow, nor b/n underflow
-    power = 0.5 * (log(minimum(a, b)) + log(div(maximum(a, b), n))) - 0.5 * math.log(2.0 * pi)
-    inside = rest - kl_div(a, n * x) - kl_div(b, n * (1.0 - x)) + power - log(x) - log1p(-x)
-    plain = xlogy(a - 1.0, x) + xlog1py(b - 1.0, -x) - betaln(a, b)
+    spread = 0.5 * (log(minimum(a, b)) + log(div(maximum(a, b), n))) - 0.5 * math.log(2.0 * pi)
+    inside = rest - kl_div(a, n * x) - kl_div(b, n * (1.0 - x)) + spread
+    inside = (inside - log(x) if power else inside) - log1p(-x)
+    plain = xlogy(a - power, x) + xlog1py(b - 1.0, -x) - betaln(a, b)
     return where(less(1e-100, x) * less(x, 1.0) * less(20.0, n), inside, plain)
 
 
@@ -673,10 +678,11 @@ def beta_density(x: Any, a: Any, b: Any) -> Any:
     return where(inside, exp(log_beta_density(x, a, b)), plain)
 
 
-def log_gamma_density(x: Any, a: Any) -> Any:
-    """log(xᵃ⁻¹·e⁻ˣ/Γ(a)) by Stirling's formula (Loader 2000), or as it stands at 0."""
-    inside = 0.5 * log(a * (0.5 / pi)) - log(x) - stirling_error(a, 0.0) - kl_div(a, x)
-    return where(x, inside, xlogy(a - 1.0, x) - lgamma(a) - x)
+def log_gamma_density(x: Any, a: Any, *, power: float = 1.0) -> Any:
+    """log(xᵃ⁻¹·e⁻ˣ/Γ(a)) by Stirling's formula (Loader 2000), or as it stands at 0; the power as for `log_beta_density`."""
+    spread = 0.5 * log(a * (0.5 / pi))
+    inside = (spread - log(x) if power else spread) - stirling_error(a, 0.0) - kl_div(a, x)
+    return where(x, inside, xlogy(a - power, x) - lgamma(a) - x)
 
 
 def log_t_density(y: Any, v: Any) -> Any:
@@ -752,24 +758,38 @@ t_cdf_by_df: Several = rule(
 # --------------------------------------------------------------------------------------------------------- quantiles
 
 
-def _quotient(change: Any, density: Any) -> Any:
-    """change/density; 0 at an end of the support, where both are 0."""
-    return where(change, div(change, density), 0.0)
+# Slopes are y over y times the density, by its logarithm: neither 1/y² nor the square of a small density is needed for
+# derivatives of them.
+
+
+def _moved(change: Any, y: Any, log_mass: Any) -> Any:
+    """-change over the density; 0 at an end of the support, where change is 0."""
+    return where(change, -y * (change * exp(-log_mass)), 0.0)
+
+
+def _inverse_density(inside: Any, y: Any, log_mass: Any, shape: Any, density: Any) -> Any:
+    """One over the density; at an end of the support, by whose shape the quantile is flat below ½, for two derivatives."""
+    return where(inside, y * exp(-log_mass), where(less(shape, 0.5), 0.0, inv(density)))
 
 
 def _quantile_of_gamma(name: str, value: Any, sign: float, formula: str) -> Any:
+    mass: Any = lambda y, a: log_gamma_density(y, a, power=0.0)  # noqa: E731
     return rule(
-        name, value, lambda a, p, y: -_quotient(gammainc_by_a(y, a, 1.0), gamma_density(y, a)),
-        lambda a, p, y: sign * inv(gamma_density(y, a)), domain=(POSITIVE, Interval(0.0, 1.0)), saturates=True,
+        name, value, lambda a, p, y: _moved(gammainc_by_a(y, a, 1.0), y, mass(y, a)),
+        lambda a, p, y: sign * _inverse_density(y, y, mass(y, a), a, gamma_density(y, a)),
+        domain=(POSITIVE, Interval(0.0, 1.0)), saturates=True,
         formula=f"{formula} = p,   ∂y/∂p = 1/(∂P/∂y), ∂y/∂a = -(∂P/∂a)/(∂P/∂y)", source="implicit function theorem",
         helper=True)
 
 
 def _quantile_of_beta(name: str, value: Any, sign: float, formula: str) -> Any:
+    mass: Any = lambda y, a, b: log_beta_density(y, a, b, power=0.0)  # noqa: E731
     return rule(
-        name, value, lambda a, b, p, y: -_quotient(betainc_by(a, b, y, 10.0), exp(log_beta_density(y, a, b))),
-        lambda a, b, p, y: -_quotient(betainc_by(a, b, y, 1.0), exp(log_beta_density(y, a, b))),
-        lambda a, b, p, y: sign * exp(-log_beta_density(y, a, b)), domain=(POSITIVE, POSITIVE, Interval(0.0, 1.0)),
+        name, value, lambda a, b, p, y: _moved(betainc_by(a, b, y, 10.0), y, mass(y, a, b)),
+        lambda a, b, p, y: _moved(betainc_by(a, b, y, 1.0), y, mass(y, a, b)),
+        lambda a, b, p, y: sign * _inverse_density(
+            y * (1.0 - y), y, mass(y, a, b), where(y, b, a), exp(log_beta_density(y, a, b))),
+        domain=(POSITIVE, POSITIVE, Interval(0.0, 1.0)),
         formula=f"{formula} = p,   ∂y/∂p = 1/(∂I/∂y), ∂y/∂a = -(∂I/∂a)/(∂I/∂y)", saturates=True,
         source="implicit function theorem", helper=True)
 
@@ -779,9 +799,22 @@ upper_gamma_quantile: Several = _quantile_of_gamma("upper_gamma_quantile", incom
 beta_quantile: Several = _quantile_of_beta("beta_quantile", incomplete.beta_quantile, 1.0, "I(y; a, b)")
 upper_beta_quantile: Several = _quantile_of_beta(
     "upper_beta_quantile", incomplete.upper_beta_quantile, -1.0, "1 - I(y; a, b)")
+
+
+def _t_part(y: Any, v: Any) -> tuple[Any, Any]:
+    """A number and the logarithm of its product with the density: |y| far out, else 1."""
+    size = where(less(1.0, abs(y)) * less(abs(y), inf), abs(y), 1.0)
+    return size, log_t_density(y, v) + log(size)
+
+
+def _t_slope(y: Any, v: Any) -> Any:
+    size, log_mass = _t_part(y, v)
+    return size * exp(-log_mass)
+
+
 t_quantile: Several = rule(
-    "t_quantile", incomplete.t_quantile, lambda p, v, y: exp(-log_t_density(y, v)),
-    lambda p, v, y: -_quotient(t_cdf_by_df(y, v, 1.0), exp(log_t_density(y, v))), domain=(Interval(0.0, 1.0), POSITIVE),
+    "t_quantile", incomplete.t_quantile, lambda p, v, y: _t_slope(y, v),
+    lambda p, v, y: _moved(t_cdf_by_df(y, v, 1.0), *_t_part(y, v)), domain=(Interval(0.0, 1.0), POSITIVE),
     formula="F(y, v) = p,   ∂y/∂p = 1/(∂F/∂y), ∂y/∂v = -(∂F/∂v)/(∂F/∂y)", saturates=True, source="implicit function theorem",
     helper=True)
 

@@ -8,7 +8,7 @@ import math
 from math import expm1, inf, isinf, isnan, log1p, nan, pi
 
 from autograd_lite import ieee
-from autograd_lite.ieee import BERNOULLI, FACTORIALS, exp, is_order, lgamma1p, log, lost_in
+from autograd_lite.ieee import BERNOULLI, FACTORIALS, exp, is_order, lgamma, lgamma1p, log, lost_in
 
 _LOG_ROOT = 0.5 * math.log(2.0 * pi)
 
@@ -115,6 +115,22 @@ def betaln(a: float, b: float) -> float:
         -0.5 * log(a) + 0.5 * log1p(ratio),
         stirling_error(a) + stirling_error(b) - stirling_error(a + b) + _LOG_ROOT,
     )
+
+
+def scaled_betaln(a: float, b: float) -> float:
+    """log(a·B(a, b)) for positive numbers, of which no digit is lost where it is nearly 0 with a small a.
+
+    There ∫₀ᵃ ψ(1 + t) - ψ(b + t) dt by Gauss's rule of five points, with an error of 2e-17.
+    """
+    if a > 0.1:
+        return log(a) + betaln(a, b)
+    total = 0.0
+    for node, weight in (
+        (0.046910077030668004, 0.11846344252809454), (0.23076534494715845, 0.23931433524968324), (0.5, 0.28444444444444444),
+        (0.7692346550528415, 0.23931433524968324), (0.953089922969332, 0.11846344252809454),
+    ):  # fmt: skip
+        total += weight * polygamma_gap(1.0 + a * node, b, 0.0)
+    return log1p(a / b) - a * total
 
 
 def _sum_of_four(a: float, b: float, c: float, d: float) -> float:
@@ -336,15 +352,19 @@ def _upper_small(a: float, x: float) -> float:
 
 
 def gammainc_by_a(x: float, a: float, n: float) -> float:
-    """The n-th derivative of P(a, x) by a, n ≥ 1: the series and the fraction of P and Q as Taylor series in a."""
-    if isnan(a) or isnan(x) or a <= 0.0 or x < 0.0 or not is_order(n) or a > 1e8:
+    """The n-th derivative of P(a, x) by a, n ≥ 1: the series and the fraction of P and Q as Taylor series in a.
+
+    They have some √a terms; `incomplete` takes large shapes.
+    """
+    if isnan(a) or isnan(x) or a <= 0.0 or x < 0.0 or not is_order(n) or n < 1.0:
         return nan
     if x == 0.0 or isinf(x):
         return 0.0
-    order = int(n)
+    term, order = [_gamma_term(a, x)], int(n)
+    if term[0] == 0.0:  # far from a the fraction has no digits, nor an end
+        return 0.0
     logarithm = [0.0, _log_gap(a, x)]  # of the term xᵃ·e⁻ˣ/Γ(a + 1), by powers of the step of a
     logarithm += [-ieee.polygamma(k - 1.0, a + 1.0) / math.factorial(k) for k in range(2, order + 1)]
-    term = [_gamma_term(a, x)]
     for k in range(1, order + 1):
         term.append(sum(i * logarithm[i] * term[k - i] for i in range(1, k + 1)) / k)
     if x < a + 1.0:
@@ -363,7 +383,7 @@ def gamma_density_by_a(x: float, a: float, n: float) -> float:
         return nan
     if isinf(x) or n < 0.0:
         return 0.0
-    found = [_gamma_term(a, x) / x]
+    found = [_gamma_term(a, x) / x if x > 1e-10 else exp((a - 1.0) * log(x) - x - lgamma(a + 1.0))]  # xᵃ may underflow
     slopes = [_log_gap(a, x)]
     for m in range(1, int(n) + 1):
         found.append(sum(math.comb(m - 1, k) * slopes[k] * found[m - 1 - k] for k in range(m)))
@@ -468,7 +488,7 @@ def t_cdf(y: float, v: float) -> float:
         return 0.5 * math.erfc(-_normal_quantile_of_t(y, v) * math.sqrt(0.5))
     z = y / math.sqrt(v)
     if abs(z) > 1e80:  # the first term of the series, of which 1/z² would underflow
-        tail = 0.5 * ieee.pow(abs(z), -v) * exp(-log(0.5 * v) - betaln(0.5 * v, 0.5))
+        tail = 0.5 * ieee.pow(abs(z), -v) * exp(-scaled_betaln(0.5 * v, 0.5))
         return tail if y < 0.0 else 1.0 - tail
     share = z / (1.0 + z * z) * z if abs(z) < 1e150 else 1.0
     if abs(y) < 0.7 and share < 0.5:
@@ -496,9 +516,15 @@ def _incomplete_beta(a: float, b: float, x: float, *, lower: bool) -> float:
     if x in (0.0, 1.0) or a == 0.0 or b == 0.0 or isinf(a) or isinf(b):
         above = x == 1.0 or (x > 0.0 and (a == 0.0 or isinf(b)))
         return float(above == lower)
-    if min(a, b) < 1e-150:  # as x⁰: what is left is the share of the ends
+    if max(a, b) < 1e-100:  # as x⁰: what is left is the share of the ends
         return b / (a + b) if lower else a / (a + b)
+    if min(a, b) > 1e10:
+        return _large_beta(a, b, x, lower=lower)
     first = x <= (a + 1.0) / (a + b + 2.0)
+    end = a if first else b
+    if end < 0.1 and (first != lower or end < 1e-100):
+        rest = _beta_rest(a, b, x) if first else _beta_rest(b, a, 1.0 - x)
+        return rest if first != lower else 1.0 - rest
     found = _beta_part(a, b, x, lower=first)
     if first == lower:
         return min(found, 1.0)
@@ -514,10 +540,61 @@ def _beta_part(a: float, b: float, x: float, *, lower: bool) -> float:
     return term * (_beta_fraction(a, b, x, 1.0 - x) if lower else _beta_fraction(b, a, 1.0 - x, x))
 
 
+def _large_beta(a: float, b: float, x: float, *, lower: bool) -> float:
+    """For large a and b, whose fraction has √(a + b) terms: ½·erfc and the first term of a series in 1/√a (Temme 1982)."""
+    if isinf(a + b):
+        a, b = 0.25 * a, 0.25 * b
+    slack = _beta_slack(a, b, x, 1.0 - x)
+    if abs(slack) > 0.1 * min(a, b):
+        return float((slack < 0.0) == lower)
+    n, spread, distance = a + b, math.sqrt(a / (a + b) * b), _beta_distance(a, b, x)
+    z, w, skew = math.copysign(math.sqrt(2.0 * distance), -slack), -slack / spread, (b - a) / n / spread
+    rest = skew / 3.0 - (skew * skew / 12.0 + 0.25 / n) * w if abs(w) < 0.1 else 1.0 / z - 1.0 / w
+    rest *= math.exp(-distance) / math.sqrt(2.0 * pi)
+    return 0.5 * math.erfc((-z if lower else z) * math.sqrt(0.5)) + (rest if lower else -rest)
+
+
+def _beta_distance(a: float, b: float, x: float) -> float:
+    """kl_div(a, (a + b)·x) + kl_div(b, (a + b)·(1 - x))."""
+    slack = _beta_slack(a, b, x, 1.0 - x)
+    if abs(slack) < 0.5 * min(a, b):
+        return -a * _log1pmx(-slack / a) - b * _log1pmx(slack / b)
+    n = a + b
+    return kl_div(a, n * x) + kl_div(b, n * (1.0 - x))
+
+
+def _beta_slack(a: float, b: float, x: float, y: float) -> float:
+    """a - (a + b)·x with y = 1 - x, rounded once: the roundings of sum and product are subtracted, too (Dekker 1971)."""
+    if y < x:
+        return -_beta_slack(b, a, y, x)
+    n = a + b
+    product = n * x
+    if n > 1e290:
+        return a - product
+    split, other = 134217729.0 * n, 134217729.0 * x
+    high, top = split - (split - n), other - (other - x)
+    lost = ((high * top - product) + high * (x - top) + (n - high) * top) + (n - high) * (x - top)
+    return a - product - lost - lost_in(a, b) * x
+
+
+def _beta_rest(a: float, b: float, x: float) -> float:
+    """1 - I(x; a, b) for small a and x up to about the mean, where I may be nearly 1: as `_upper_small`."""
+    logarithm = a * log(x) - scaled_betaln(a, b)
+    total, term, k = 0.0, (1.0 - b) * x, 1
+    while abs(term) > 1e-18 * abs(total) * (a + k):
+        total += term / (a + k)
+        k += 1
+        term *= (k - b) / k * x
+    return -expm1(logarithm) - a * exp(logarithm) * total
+
+
 def _beta_term(a: float, b: float, x: float) -> float:
     """xᵃ·(1 - x)ᵇ/B(a, b): as `_gamma_term`."""
+    small = min(a, b)
+    if small < 1e-3:  # of which the logarithm would lose digits
+        return small * exp(a * log(x) + b * ieee.log1p(-x) - scaled_betaln(small, max(a, b)))
     n = a + b
-    distance = kl_div(a, n * x) + kl_div(b, n * (1.0 - x)) if a >= 1.0 and b >= 1.0 else inf
+    distance = _beta_distance(a, b, x) if a >= 1.0 and b >= 1.0 else inf
     other, rest = b * ieee.log1p(-x), betaln(a, b)
     if distance > 5.0 and abs(other) < 30.0 and abs(rest) < 30.0:
         power = ieee.pow(x, a)
@@ -531,7 +608,7 @@ def _beta_term(a: float, b: float, x: float) -> float:
 
 def _beta_fraction(a: float, b: float, x: float, y: float) -> float:
     """B(x; a, b)/(xᵃ·yᵇ) with y = 1 - x: the fraction of DiDonato & Morris 1992, in which neither x nor y loses digits."""
-    slack = (a + b) * y - b if y < x else a - (a + b) * x
+    slack = _beta_slack(a, b, x, y)
     c, c1 = slack + 1.0, 1.0 + 1.0 / a
     top_before, bottom_before, p, s = 0.0, 1.0, 1.0, a + 1.0
     top, bottom = 1.0, c / c1

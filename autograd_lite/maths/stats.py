@@ -166,7 +166,12 @@ class Distribution:
                     found[one] = lambda y, *s, other=other: formulas[other](-y, *s)
             if "ppf" in formulas:
                 found["isf"] = lambda q, *s: -formulas["ppf"](q, *s)
-        of_logarithm: Formula = lambda y, *s: exp(found[log_density](y, *s))  # noqa: E731
+
+        def of_logarithm(y: Any, *s: Any) -> Any:
+            """Where it underflows its slopes are 0, whatever those of its logarithm are."""
+            logarithm = found[log_density](y, *s)
+            return where(less(-800.0, logarithm), exp(logarithm), 0.0)
+
         if ends is not None:
             inside, at_end = ends
             found[density] = lambda y, *s: where(inside(y, *s), of_logarithm(y, *s), at_end(y, *s))
@@ -419,7 +424,7 @@ def _log_logistic_density(y: Any) -> Any:
 def _log_weibull(y: Any, c: Any) -> Any:
     """log(1 - e⁻ᵗ) with t = yᶜ, of which log t is left where t underflows."""
     t = pow(y, c)
-    return where(less(t, 1e-5), c * log(y) - 0.5 * t + t * t / 24.0, log1mexp(t))
+    return where(less(t, 1e-5), c * log(y) - 0.5 * t + t * t / 24.0, where(less(t, 800.0), log1mexp(t), 0.0))
 
 
 norm = Distribution(
@@ -492,7 +497,8 @@ lognorm = Distribution(
 )  # fmt: skip
 weibull_min = Distribution(
     "weibull_min", {"c": _positive}, _HALF_LINE, logpdf=lambda y, c: log(c) + xlogy(c - 1.0, y) - pow(y, c),
-    cdf=lambda y, c: -expm1(-pow(y, c)), sf=lambda y, c: where(less(pow(y, c), 800.0), exp(-pow(y, c)), 0.0),
+    cdf=lambda y, c: where(less(pow(y, c), 800.0), -expm1(-pow(y, c)), 1.0),
+    sf=lambda y, c: where(less(pow(y, c), 800.0), exp(-pow(y, c)), 0.0),
     change=(
         lambda y, c: less(pow(y, c), math.inf), lambda y, r, c: (c - 1.0) * log(r) - pow(y, c) * (pow(r, c) - 1.0),
     ), logcdf=_log_weibull, logsf=lambda y, c: -pow(y, c), ppf=lambda q, c: pow(-log1p(-q), inv(c)),

@@ -13,7 +13,8 @@ from test_stats import CDF, LOG_DENSITY, derivative
 from tiers import mostly_full
 
 import autograd_lite as al
-from autograd_lite import incomplete, stats
+from autograd_lite import incomplete, special, stats
+from autograd_lite.primitives import lower_beta, t_cdf, upper_beta
 
 EPS = 2.0**-52
 #: Shapes of the continuous distributions, and probabilities.
@@ -94,6 +95,37 @@ def test_quantiles_at_orders_up_to_two(case):
     assert [s[1] for s in lanes] == pytest.approx(slopes, rel=1e-13, abs=1e-14)
 
 
+@pytest.mark.parametrize("case", [
+    ("gamma", (0.03,), 2.4e-6), ("gamma", (0.01,), 0.02), ("beta", (0.002, 0.05), 0.454), ("t", (0.0113,), 0.998),
+    ("t", (0.0013,), 0.69), ("gamma", (0.01,), 1e-290),
+], ids=str)  # fmt: skip
+def test_second_derivatives_of_tiny_and_huge_quantiles(case):
+    """Where 1/y² times y² would overflow: nan, or wrong in silence."""
+    name, shapes, q = case
+    f = lambda *a: getattr(stats, name).ppf(*a)
+    arguments = (q, *shapes)
+    start = f(*arguments)
+    if start == 0.0:
+        assert all(derivative(f, pair)(*arguments) == 0.0 for pair in ((1,), (0,), (1, 1), (0, 1), (0, 0)))
+        return
+    with mp.workdps(90):
+
+        def exact_f(q, *shapes):
+            y = mpf(start)
+            for _ in range(6):
+                y -= (QUICK[name](y, *shapes) - q) / mpmath.exp(LOG_DENSITY[name](y, *shapes))
+            return y
+
+        steps = [min(mpf(a), 1 - mpf(a)) for a in arguments]
+        firsts = [difference(exact_f, arguments, steps, (i,)) for i in range(len(arguments))]
+        for i, j in combinations_with_replacement(range(len(arguments)), 2):
+            exact = difference(exact_f, arguments, steps, (i, j))
+            terms = max(abs(exact), abs(firsts[i]) / steps[j], abs(firsts[j]) / steps[i])
+            got = derivative(f, (i, j))(*arguments)
+            assert abs(mpf(got) - exact) <= mpf(1e-12) * terms, (i, j, got, float(exact))
+            assert al.jit(derivative(f, (i, j)))(*arguments) == got
+
+
 @pytest.mark.parametrize("name", SHAPES)
 def test_quantiles_invert_the_distribution_function(name):
     """From 1e-300 to 1 - 1e-16 and by `isf`; ends, and nan outside."""
@@ -117,6 +149,126 @@ COUNTS = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize("seed", mostly_full(range(40), slice(0, None, 10)))
+def test_small_shapes_of_the_beta_distribution(seed):
+    """Both sides of x for shapes from 1e-250 to 300, one of which may be nearly 1: 60 + 8s ULP; compiled with these bits."""
+    rng = np.random.default_rng(seed)
+    low = (-12.0, -250.0)[seed % 5 == 4]
+    for _ in range(12):
+        a, b = map(float, 10.0 ** rng.uniform(low, 2.5, 2))
+        places = (
+            10.0 ** rng.uniform(-300, 0),
+            rng.random(),
+            1.0 - 10.0 ** rng.uniform(-15, 0),
+            10.0 ** rng.uniform(-4, 0),
+        )
+        x = float(places[rng.integers(4)])
+        with mp.workdps(60 if low > -20.0 else 600):
+            below = _share(mpf(a), mpf(b), mpf(x))
+            n = mpf(a) + mpf(b)
+            distance = float(-a * mpmath.log(x * n / a) - b * mpmath.log1p(-mpf(x)) - b * mpmath.log(n / b))
+            for value, rule, exact in (
+                (special.betainc, lower_beta, below), (special.betaincc, upper_beta, 1 - below),
+            ):  # fmt: skip
+                got = value(a, b, x)
+                assert al.jit(lambda *p, rule=rule: rule(*p))(a, b, x) == got
+                if exact > 1e-40 or (low < -20.0 and exact > 1e-290):
+                    error = abs(mpf(got) - exact) / exact
+                    assert error <= EPS * (60.0 + 8.0 * min(distance, 750.0)), (rule, a, b, x, got, float(exact))
+
+
+@pytest.mark.parametrize("seed", mostly_full(range(20), slice(0, None, 5)))
+def test_large_shapes_of_the_beta_distribution(seed):
+    """Up to six standard deviations from the mean, where roundings of (a + b)·x are magnified: 60 + 8s ULP; of slopes 64."""
+    rng = np.random.default_rng(seed)
+    for top in (10.0, 17.0):
+        a, b = map(float, 10.0 ** rng.uniform(3.0 if top == 10.0 else 10.1, top, 2))
+        place = float(rng.uniform(-6.0, 6.0)) if seed % 3 else 0.0
+        x = a / (a + b) + place * math.sqrt(a / (a + b) * b / (a + b) / (a + b))
+        with mp.workdps(50):
+            n, rest = mpf(a) + b, mpmath.loggamma(a) + mpmath.loggamma(b) - mpmath.loggamma(mpf(a) + b)
+            width = mpmath.sqrt(a / n * b / n / n)
+            place = (mpf(x) - a / n) / width
+            mean = mpmath.psi(0, a) - mpmath.psi(0, n)
+            density = lambda t: mpmath.exp((a - mpf(1)) * mpmath.log(t) + (b - mpf(1)) * mpmath.log1p(-t) - rest)
+            edges = [x + mpmath.sign(place or 1) * k * width for k in (0, 0.25, 0.5, 1, 2, 3, 4, 6, 8, 10, 14, 20)]
+            edges = [t for t in edges if 0 < t < 1]
+            exact = abs(mpmath.quad(density, edges))
+            slope = mpmath.quad(lambda t: density(t) * (mpmath.log(t) - mean), edges)
+        value, rule = (special.betaincc, upper_beta) if place >= 0 else (special.betainc, lower_beta)
+        got, allowed = value(a, b, x), EPS * (60.0 + 4.0 * float(place) ** 2)
+        assert al.jit(lambda *p: rule(*p))(a, b, x) == got
+        assert abs(mpf(got) - exact) <= allowed * exact, (a, b, x, got, exact)
+        if max(a, b) <= 1e8:
+            assert abs(incomplete.betainc_by(a, b, x, 10.0) + slope) <= (allowed + 4 * EPS) * abs(slope), (a, b, x)
+
+
+def test_betas_of_the_largest_shapes():
+    """By symmetry one half, also where the sum of the shapes overflows."""
+    for a in (1e12, 1e16, 1e200, 1e308, 1.7e308):
+        assert (
+            special.betainc(a, a, 0.5)
+            == special.betaincc(a, a, 0.5)
+            == al.jit(lambda a: lower_beta(a, a, 0.5))(a)
+            == 0.5
+        )
+    assert special.betainc(1e16, 3e16, 0.3) == special.betaincc(1e16, 3e16, 0.2) == 1.0
+
+
+def test_probabilities_of_small_shapes():
+    """Of counts and of Student's distribution, by the same function."""
+    assert stats.nbinom.sf(0, 1e-12, 0.005) == pytest.approx(-math.expm1(1e-12 * math.log(0.005)), rel=1e-15)
+    assert stats.nbinom.logcdf(0, 1e-12, 0.005) == pytest.approx(1e-12 * math.log(0.005), rel=1e-15)
+    assert stats.beta.cdf(0.995, 1.0, 1e-8) == pytest.approx(-math.expm1(1e-8 * math.log1p(-0.995)), rel=1e-15)
+    assert al.jit(lambda y, v: t_cdf(y, v))(1e100, 1e-200) == stats.t.cdf(1e100, 1e-200) == 0.5
+
+
+def test_quantiles_next_to_the_smallest_floats():
+    """The first term of the series, whose exponent is divided by a small shape."""
+    for name, shapes in (("gamma", ()), ("beta", (1.0,))):
+        a, p = 1e-10, 1.0 - 7.05e-8
+        with mp.workdps(40):
+            rest = mpmath.loggamma(1 + mpf(a)) if name == "gamma" else 0
+            exact = mpmath.exp((mpmath.log(mpf(p)) + rest) / a)
+        assert 1e-308 < exact < 1e-300
+        assert getattr(stats, name).ppf(p, a, *shapes) == pytest.approx(float(exact), rel=EPS * (60.0 + 8.0 * 710.0))
+
+
+@pytest.mark.parametrize("name", ["gamma", "beta"])
+def test_slopes_of_distribution_functions_by_shape_and_argument(name):
+    """Next to 0, where the density is a normal float and its product with x is none."""
+    x, a = 1e-300, 1.05
+    with mp.workdps(40):
+        density = mpmath.exp((a - mpf(1)) * mpmath.log(x) - (mpmath.loggamma(a) if name == "gamma" else -mpmath.log(a)))
+        exact = density * (mpmath.log(x) - (mpmath.psi(0, a) if name == "gamma" else -1 / mpf(a)))
+    arguments = (x, a) if name == "gamma" else (x, a, 1.0)
+    f = getattr(stats, name).cdf
+    assert derivative(lambda *p: f(*p), (1, 0))(*arguments) == pytest.approx(
+        float(exact), rel=EPS * (100.0 + 8.0 * 690.0)
+    )
+
+
+@pytest.mark.parametrize("a", [1.5e3, 1e5, 1e8, 1e13])
+@pytest.mark.parametrize("place", [-4.5, -0.05, 0.3, 3.0])
+def test_large_shapes_of_the_gamma_distribution(a, place):
+    """Derivatives by the shape, `place` standard deviations from it: 100 + 8s ULP, of first ones over the shape at a zero."""
+    x = a + place * math.sqrt(a)
+    with mp.workdps(50):
+        mean, variance, width = mpmath.psi(0, a), mpmath.psi(1, a), mpmath.sqrt(a)
+        edges = [x + math.copysign(k, place) * width for k in (0, 0.25, 0.5, 1, 2, 3, 4, 6, 8, 10, 14, 20)]
+        scores = (lambda t: mpmath.log(t) - mean, lambda t: (mpmath.log(t) - mean) ** 2 - variance)
+        rest = mpmath.loggamma(a)
+        exact = [
+            -mpmath.quad(lambda t, s=s: mpmath.exp((a - mpf(1)) * mpmath.log(t) - t - rest) * s(t), edges)
+            for s in scores
+        ]
+    for n, terms in ((1, abs(exact[0])), (2, max(abs(exact[1]), abs(exact[0]) / a))):
+        got = incomplete.gammainc_by_a(x, a, float(n))
+        assert abs(mpf(got) - exact[n - 1]) <= EPS * (100.0 + 4.0 * place**2) * terms, (n, got, exact)
+    assert incomplete.gammainc_by_a(2.0 * a, a, 1.0) == pytest.approx(0.0, abs=1e-150)
+    assert stats.gamma.pdf(2.4e-295, 2.9e103) == 0.0
+
+
 @pytest.mark.parametrize("name", COUNTS)
 def test_quantiles_of_counts(name):
     """The least k that reaches a probability, also at the steps themselves; no derivative but by the location."""
@@ -137,6 +289,8 @@ def test_quantiles_of_counts(name):
 def test_large_counts():
     """Far tails and large parameters."""
     assert stats.poisson.isf(1e-300, 3.0) == stats.poisson(3.0).isf(1e-300) > 100.0
+    assert stats.nbinom.ppf(0.95, 1.4e-7, 1.2e-26) == 0.0  # the mean is 1e19
+    assert math.isnan(stats.nbinom.ppf(0.95, 1.4, 1.2e-26))
     for q in (1e-10, 0.3, 0.999):
         for f, cdf, shapes in (
             (stats.poisson.ppf, stats.poisson.cdf, (1e6,)),
@@ -182,6 +336,16 @@ def test_derivatives_by_the_shapes_of_the_beta_distribution(seed):
         assert abs(mpf(got) - exact) <= allowed * terms + mpf(1e-300), (a, b, x, i, j, got, float(exact))
 
 
+@pytest.mark.parametrize(
+    ("a", "b", "x"), [(5.654624772080071e-06, 6.383520107214247, 1e-300), (2.5203604609003056e-06, 256.7, 1.4e-248)]
+)
+@pytest.mark.parametrize("n", [1, 10, 20])
+def test_a_step_far_from_the_argument_is_seen(a, b, x, n):
+    """The density falls at t ≈ ½, in a part of the integral that would be long without parts of its own there."""
+    exact = _exact_by(a, b, x, *divmod(n, 10))
+    assert incomplete.betainc_by(a, b, x, float(n)) == pytest.approx(float(exact), rel=1e-13)
+
+
 def _t_by_df(y, v, n):
     """By the integral of the derivative of the density, from y on."""
     y, v = mpf(y), mpf(v)
@@ -207,7 +371,18 @@ def _t_by_df(y, v, n):
 
 @pytest.mark.parametrize(
     ("y", "v"),
-    [(2.0, 5.0), (0.3, 5.0), (1e-3, 0.4), (30.0, 0.01), (6e5, 0.0019), (1.5, 3e3), (20.0, 900.0), (0.7, 1e9)],
+    [
+        (2.0, 5.0),
+        (0.3, 5.0),
+        (1e-3, 0.4),
+        (30.0, 0.01),
+        (6e5, 0.0019),
+        (1.5, 3e3),
+        (20.0, 900.0),
+        (0.7, 1e9),
+        (1e-280, 3.0),
+        (3e176, 0.00116),
+    ],
 )
 @pytest.mark.parametrize("n", [1, 2])
 def test_derivatives_of_students_distribution_by_its_freedom(y, v, n):

@@ -164,8 +164,11 @@ CORE = "core"
 #: Core +110, tape +50, bridge +65, maths +5, train +3: wrong calls show the right one (missing arguments, functions of other
 #: arguments, `jac=True`, an optimiser given a network, time first), SciPy's functions are met as they are imported, and our
 #: operations and functions of SciPy take columns of tables (35).
+#: Core +40: probabilities of beta distributions with small shapes, as those of gamma distributions (25), and derivatives by
+#: large shapes of the gamma distribution in a four-hundredth of the time (15). +40: beta
+#: distributions of large shapes, in 0.03 ms instead of never and without √(a + b) ULP (Temme's expansion, exact differences).
 BUDGETS = {
-    "core": 7095, "maths": 1960, "tape": 11020, "tape.llvm": 3825,
+    "core": 7195, "maths": 1965, "tape": 11020, "tape.llvm": 3825,
     "see": 3755, "train": 390, "bridge": 1330, "command line": 365,
 }  # fmt: skip
 
