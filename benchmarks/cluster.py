@@ -206,7 +206,7 @@ def main() -> int:
     if asked.parts:
         print(json.dumps(parts(), indent=1))
         return 0
-    options, paths = (20_000, 400) if asked.quick else (10**7, 2 * 10**5)
+    options, paths = (20_000, 400) if asked.quick else (10**7, 10**6)
     equal = over_workers(options, paths)
     extra(20_000 if asked.quick else 10**6)
     return 0 if equal else 1
