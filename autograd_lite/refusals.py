@@ -303,9 +303,7 @@ def remedy(asker: str) -> str:
     if found := _formula(asker):
         return found
     if asker.startswith(("numpy", "scipy")) and name in ours.linalg.__all__:
-        return (
-            f" Use autograd_lite.linalg.{name}, which takes any array; np.linalg takes one made by autograd_lite.array."
-        )
+        return f" Use al.linalg.{name}, which takes any array; np.linalg takes one made by al.array."
     if name.startswith("stats."):
         _, distribution, method = name.split(".")
         if distribution not in ours.stats.__all__:

@@ -3,6 +3,7 @@
 NumPy asks an array which function serves it; SciPy does not. These functions take their argument apart into a plain array
 of objects, on which `np.isfinite` has no loop, or turn to complex numbers: no class of arrays can answer instead. So they
 get a first question: whether an argument holds Variables. A name that a program imported before is the same function object.
+NumPy's linear algebra asks nobody about a plain array of objects: its functions explain the error in which that ends.
 """
 
 import functools
@@ -18,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from autograd_lite import forks, hints, refusals
-from autograd_lite.arrays import LazyArray, VariableArray, as_variable_array, axes_of, holds_variables
+from autograd_lite.arrays import INSTEAD, LazyArray, VariableArray, as_variable_array, axes_of, holds_variables
 from autograd_lite.conversion import is_array_of_others
 from autograd_lite.functions import log_softmax, logsumexp, object_array, softmax
 from autograd_lite.primitives import gamma, where
@@ -189,8 +190,8 @@ REFUSED = "a function of SciPy"
 SERVING |= {name: _refusing(name) for name in hints.table()[REFUSED] if not name.startswith("factorial")}
 #: Where they are.
 _MODULES = ("scipy.special", "scipy.linalg")
-#: SciPy's own.
-_PLAIN: dict[str, Callable[..., Any]] = {}
+#: Their own.
+PLAIN: dict[str, Callable[..., Any]] = {}
 _meeting = forks.lock()
 
 
@@ -200,9 +201,9 @@ def serving(name: str, arguments: tuple[Any, ...], named: dict[str, Any]) -> Cal
     parts = [np.asarray(part) if is_array_of_others(part) else part for part in parts]
     if any(isinstance(part, (VariableArray, LazyArray)) or holds_variables(part) for part in parts):
         with suppress(TypeError):
-            bound = inspect.signature(_PLAIN[name]).bind(*arguments, **named).arguments
+            bound = inspect.signature(PLAIN[name]).bind(*arguments, **named).arguments
             return lambda *_, **__: SERVING[name](**bound)
-    return _PLAIN[name]
+    return PLAIN[name]
 
 
 def _file(name: str) -> str:
@@ -214,29 +215,50 @@ def _file(name: str) -> str:
     return f"<operator {name}, unseen like importlib._bootstrap>"
 
 
-def _asked(name: str) -> Any:
-    """The code that stands in a function of SciPy: it runs in SciPy's module, whose globals have nothing of ours."""
+#: The code that stands in functions of SciPy and NumPy: it runs in their modules, whose globals have nothing of ours.
+_FIRST = """
+def asked(*arguments, **named):
+    import sys
+    serving = sys.modules['autograd_lite.scipy_functions'].serving({name!r}, arguments, named)
+    return serving(*arguments, **named)
+"""
+_AFTERWARDS = """
+def asked(*arguments, **named):
+    import sys
+    ours = sys.modules['autograd_lite.scipy_functions']
+    try:
+        return ours.PLAIN[{name!r}](*arguments, **named)
+    except TypeError as error:
+        ours.explain({name!r}, error, arguments, named)
+        raise
+"""
+
+
+def _ask(function: Any, name: str, text: str) -> None:
+    """Put the code into a function that has not got it; the function keeps its signature, its text and its name."""
+    if not isinstance(function, FunctionType) or name in PLAIN:
+        return
+    PLAIN[name] = vars(function)["__wrapped__"] = _own(function, name)  # `inspect` reads its signature
     names: dict[str, Any] = {}
-    text = (
-        "def asked(*arguments, **named):\n"
-        "    import sys\n"
-        f"    serving = sys.modules['autograd_lite.scipy_functions'].serving({name!r}, arguments, named)\n"
-        "    return serving(*arguments, **named)\n"
-    )
-    exec(compile(text, _file(name), "exec"), names)  # noqa: S102 - the text above, with a name of the table in it
-    return names["asked"].__code__
+    exec(compile(text.format(name=name), _file(name), "exec"), names)  # noqa: S102 - the texts above, and a known name
+    # Last, and in one step: another thread may be calling it.
+    function.__code__ = names["asked"].__code__.replace(co_freevars=function.__code__.co_freevars)
+
+
+def explain(name: str, error: Exception, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+    """Raise the error that says what to write where a function of np.linalg was given plain arrays of Variables."""
+    if any(map(holds_variables, (*arguments, *named.values()))):
+        short = name.rpartition(".")[2]
+        instead = INSTEAD.get(getattr(np.linalg, short)) or refusals.remedy(f"numpy's {short}").strip()
+        raise refusals.refusal(f"numpy's {short} takes no plain array of Variables. {instead}") from error
 
 
 def meet() -> None:
-    """Let SciPy's functions ask, as far as SciPy is there; each keeps its signature, its text and its name."""
+    """Let SciPy's functions ask, as far as SciPy is there."""
     there = [sys.modules.get(module) for module in _MODULES]
     with _meeting:
         for name in SERVING:
-            function: Any = next((getattr(module, name) for module in there if hasattr(module, name)), None)
-            if isinstance(function, FunctionType) and name not in _PLAIN:
-                _PLAIN[name] = vars(function)["__wrapped__"] = _own(function, name)  # `inspect` reads its signature
-                # Last, and in one step: another thread may be calling it.
-                function.__code__ = _asked(name).replace(co_freevars=function.__code__.co_freevars)
+            _ask(next((getattr(module, name) for module in there if hasattr(module, name)), None), name, _FIRST)
 
 
 def _own(function: Any, name: str) -> Any:
@@ -287,3 +309,10 @@ def _await() -> None:
 
 
 _await()
+#: Functions of np.linalg that call LAPACK.
+_LAPACK = (
+    "cholesky", "cond", "det", "eig", "eigh", "eigvals", "eigvalsh", "inv", "lstsq", "matrix_rank", "pinv", "qr", "slogdet",
+    "solve", "svd", "svdvals", "tensorinv", "tensorsolve",
+)  # fmt: skip
+for _name in _LAPACK:
+    _ask(getattr(getattr(np.linalg, _name, None), "_implementation", None), f"np.linalg.{_name}", _AFTERWARDS)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import autograd_lite as al
-from autograd_lite import Variable, arrays
+from autograd_lite import Variable, arrays, scipy_functions
 
 special, linalg = pytest.importorskip("scipy.special"), pytest.importorskip("scipy.linalg")
 SERVING = ("logsumexp", "softmax", "log_softmax")
@@ -228,3 +228,30 @@ def test_a_long_list_of_floats_is_looked_at_once(monkeypatch):
     """Not number by number: SciPy's own conversion would take a tenth of that time."""
     monkeypatch.setattr(arrays, "is_variable", lambda _: pytest.fail("each number is asked"))
     assert not arrays.holds_variables([[0.5] * 1000, (1, 2.5, True)])
+
+
+class TestLinearAlgebraOfNumPy:
+    """It asks nobody about plain arrays of objects: its own error, in words that name the remedy."""
+
+    @pytest.mark.parametrize("name", [name for name in scipy_functions._LAPACK if name != "tensorinv"])
+    def test_plain_arrays_are_refused_with_the_remedy(self, name):
+        x = al.Variable(2.0)
+        plain = np.array([[x, 1.0], [1.0, 3.0]])
+        function = getattr(np.linalg, name)
+        more = (np.ones(2),) if name in ("solve", "lstsq", "tensorsolve") else ()
+        with pytest.raises(al.OperandError, match=rf"^numpy's {name} takes no plain array of Variables\. .") as caught:
+            function(plain, *more)
+        assert ("al.linalg" in str(caught.value) and "al.array" in str(caught.value)) == (name in al.linalg.__all__)
+        with pytest.raises(al.OperandError, match=rf"numpy's {name} takes no plain array"):
+            al.grad(lambda v: function(np.array([[v, 1.0], [1.0, 3.0]]), *more)[0])(2.0)
+
+    def test_other_errors_and_numbers_are_those_of_numpy(self):
+        assert np.linalg.det(np.eye(3)) == 1.0
+        with pytest.raises(TypeError, match="missing 1 required positional argument: 'b'"):
+            np.linalg.solve(np.eye(2))
+        with pytest.raises(TypeError) as caught:
+            np.linalg.inv(np.array([[object()]]))
+        assert not isinstance(caught.value, al.OperandError)
+        with pytest.raises(np.linalg.LinAlgError):
+            np.linalg.inv(np.zeros((2, 2)))
+        assert [*inspect.signature(np.linalg.solve).parameters] == ["a", "b"]
