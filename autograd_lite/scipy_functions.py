@@ -207,10 +207,10 @@ def serving(name: str, arguments: tuple[Any, ...], named: dict[str, Any]) -> Cal
 
 
 def _file(name: str) -> str:
-    """The file that the code in a function of SciPy seems to come from.
+    """The file that the code in a function of SciPy or NumPy seems to come from.
 
     It is part of the library (`frames`), and where warnings count frames, those that seem to be of importlib are passed over:
-    a warning of SciPy names the line that it named before.
+    a warning of theirs names the line that it named before.
     """
     return f"<operator {name}, unseen like importlib._bootstrap>"
 
@@ -262,7 +262,7 @@ def meet() -> None:
 
 
 def _own(function: Any, name: str) -> Any:
-    """What a function of SciPy does itself, as a function of its own."""
+    """What a function of SciPy or NumPy does itself, as a function of its own."""
     if function.__code__.co_filename == _file(name):  # this package is imported for the second time
         return function.__wrapped__
     own: Any = FunctionType(function.__code__, function.__globals__, name, function.__defaults__, function.__closure__)

@@ -52,6 +52,13 @@ def _derivative(group: Group, kind: str, own: Any, data: Any, weight: Any) -> di
     return found
 
 
+def _every_entry(group: Group, kind: str) -> list[tuple[int, int]]:
+    """All entries that a derivative of an element may have."""
+    if kind == "hessian":
+        return [(a, b) for a in range(group.inputs.shape[1]) for b in range(a + 1)]
+    return [(k, place) for k, own in enumerate(group.element.supports) for place in own]
+
+
 def kernel_of(group: Group, kind: str, example: Sequence[Any], backend: str) -> Kernel:
     """The kernel of a group; the example holds the inputs, constants and weights of its first element."""
     keys: list[tuple[int, int]] = []
@@ -66,12 +73,7 @@ def kernel_of(group: Group, kind: str, example: Sequence[Any], backend: str) -> 
     tape = record(all_of_it, numbers, shape)
     program = tape.program
     if program.guards and kind != "value":  # a partial that branches in Python: any entry may appear
-        pairs = [(a, b) for a in range(len(example[0])) for b in range(a + 1)]
-        keys[:] = (
-            pairs
-            if kind == "hessian"
-            else [(k, place) for k, own in enumerate(group.element.supports) for place in own]
-        )
+        keys[:] = _every_entry(group, kind)
         program = replace(program, outputs=())
     zeros = set() if kind == "value" else zero_slots(program)
     constant = {
